@@ -1,0 +1,80 @@
+import { once } from 'node:events'
+import pg from 'pg'
+import { ConfigError, loadConfig } from '../config.js'
+import { createLog } from '../log.js'
+import { Sidecar } from '../sidecar.js'
+import type { Command } from './command.js'
+import { LocalPostgres } from './local-postgres.js'
+import { SqlServer } from './sql-server.js'
+
+const user = 'cache_user'
+const password = 'cache_pass'
+const database = 'cache_db'
+const sidecars = 2
+
+/** A PostgreSQL server of its own, two sidecars, and a way to run SQL: everything to try the thing out. */
+export const dev: Command = {
+  summary: 'run a PostgreSQL server and two sidecars, to try it out',
+  options: [],
+  async run({ environment, stop, out }) {
+    const { config: first } = loadConfig({ LOG_LEVEL: 'warn', ...environment })
+    if (first.port + sidecars > 65_535) throw new ConfigError('PORT: leaves no room for the ports after it')
+    const log = createLog(first.logLevel)
+    const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort')
+    const started: { close(): Promise<void> }[] = []
+    try {
+      const postgres = new LocalPostgres({ dataDir: '.data/postgres', port: 5432 })
+      started.push({ close: () => postgres.stop('fast') })
+      await postgres.start()
+      const databaseUrl = await createDatabase(postgres)
+
+      for (let index = 0; index < sidecars; index++) {
+        const config = { ...first, port: first.port + index, databaseUrl, databaseListenUrl: databaseUrl }
+        const sidecar = new Sidecar({ config, log, migrate: true })
+        started.push(sidecar)
+        await sidecar.start()
+      }
+      const sql = new SqlServer({ port: first.port + sidecars, databaseUrl })
+      started.push(sql)
+      await sql.listen()
+
+      out(welcome(first.port, databaseUrl))
+      await stopped
+    } finally {
+      for (const part of started.reverse()) await part.close()
+    }
+    return 0
+  },
+}
+
+/** What docker-compose.yml sets up, in the local server; nothing where it is there already. */
+async function createDatabase(postgres: LocalPostgres): Promise<string> {
+  const client = new pg.Client({ connectionString: postgres.url() })
+  await client.connect()
+  try {
+    const { rows: roles } = await client.query('select from pg_roles where rolname = $1', [user])
+    if (roles.length === 0) await client.query(`create role ${user} login password '${password}'`)
+    const { rows: databases } = await client.query('select from pg_database where datname = $1', [database])
+    if (databases.length === 0) await client.query(`create database ${database} owner ${user}`)
+  } finally {
+    await client.end()
+  }
+  return `postgresql://${user}:${password}@127.0.0.1:${postgres.port}/${database}`
+}
+
+function welcome(port: number, databaseUrl: string): string {
+  const a = `http://127.0.0.1:${port}`
+  const b = `http://127.0.0.1:${port + 1}`
+  const sql = `http://127.0.0.1:${port + sidecars}`
+  return `
+Two sidecars on ${a} and ${b}, on ${databaseUrl}
+
+  Set on one, read on the other, then change the row by SQL and see both follow:
+
+  curl ${a}/cache/set -H 'Content-Type: application/json' -d '{"key":"foo","value":"bar"}'
+  curl '${b}/cache/get?key=foo'
+  curl ${sql} -H 'Content-Type: application/sql' -d "update cache_entries set value = 'by SQL' where key = 'foo'" && curl '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
+
+Ctrl-C stops everything; the data stay in .data/.
+`
+}

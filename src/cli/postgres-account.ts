@@ -1,0 +1,48 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+
+/** A system user, by number: the one PostgreSQL runs as when we are root. */
+export interface Account {
+  readonly uid: number
+  readonly gid: number
+}
+
+/**
+ * PostgreSQL refuses to run as root. Answers with the system user `postgres`, made when it is missing, when
+ * we are root; with `undefined` for anybody else, who runs the server as themselves.
+ */
+export function postgresAccount(): Account | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const account = find() ?? create()
+  canEnter('/', account) // a container that maps no other user fails here, and not in the middle
+  return account
+}
+
+/** Whether the account can enter a folder. It tries, because mode bits say nothing about ACLs and mounts. */
+export function canEnter(folder: string, account: Account): boolean {
+  const tried = spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], { ...account, cwd: '/' })
+  if (tried.error) throw new Error(`cannot run a program as the user postgres: ${tried.error.message}`)
+  return tried.status === 0
+}
+
+function find(): Account | undefined {
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { stdio: 'pipe' }))
+  try {
+    return { uid: id('-u'), gid: id('-g') }
+  } catch {
+    return undefined
+  }
+}
+
+function create(): Account {
+  let trouble = ''
+  const run = (program: string, ...args: string[]) => {
+    const done = spawnSync(program, args, { encoding: 'utf8' })
+    if (done.error ?? done.status)
+      trouble ||= done.error?.message ?? done.stderr.trim().replaceAll('\n', '; ')
+  }
+  run('groupadd', '--system', '--force', 'postgres')
+  run('useradd', '--system', '--gid', 'postgres', '--no-create-home', '--shell', '/bin/false', 'postgres')
+  const account = find() // and not the exit code: somebody else may have made it at the same time
+  if (account) return account
+  throw new Error(`PostgreSQL refuses to run as root and the user postgres cannot be created: ${trouble}`)
+}

@@ -1,0 +1,27 @@
+import { once } from 'node:events'
+import { loadConfig } from '../config.js'
+import { createLog } from '../log.js'
+import { Sidecar } from '../sidecar.js'
+import type { Command } from './command.js'
+
+/** One sidecar, until told to stop. */
+export const serve: Command = {
+  summary: 'run a sidecar [--no-migrate]',
+  options: ['no-migrate'],
+  async run({ flags, environment, stop }) {
+    const { config, warnings } = loadConfig(environment)
+    const log = createLog(config.logLevel)
+    for (const warning of warnings) log.warn(warning)
+    const sidecar = new Sidecar({ config, log, migrate: !flags.has('no-migrate') })
+    const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort')
+    try {
+      await Promise.race([sidecar.start(), stopped])
+      log.info({ host: config.host, port: sidecar.port }, 'serving')
+      await stopped
+      log.info('stopping')
+    } finally {
+      await sidecar.close()
+    }
+    return 0
+  },
+}

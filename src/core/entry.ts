@@ -1,0 +1,53 @@
+/** A value as clients see it: JSON text, never `null`. A string value is a JSON string. */
+export type Value = string
+
+/**
+ * Which write of a key this is. Unique within an epoch, and not in commit order across keys: compared for
+ * equality, never by order (P1).
+ */
+export type Version = string
+
+/** Which history of the database versions belong to: system identifier and timeline. */
+export type Epoch = string
+
+/** What the store holds under a key. */
+export interface StoredEntry {
+  readonly key: string
+  readonly value: Value
+  readonly version: Version
+  /** Time to live left by the database's own clock, in ms; undefined when the entry does not expire (P12). */
+  readonly remainingMs: number | undefined
+}
+
+/** What this sidecar holds in memory. */
+export interface Entry {
+  readonly key: string
+  readonly value: Value
+  readonly version: Version
+  /** By the sidecar's monotonic clock, in ms; `Infinity` when nothing expires it. */
+  readonly expiresAtMs: number
+  /** Key and value in UTF-8. */
+  readonly bytes: number
+}
+
+/** One decoded event of the change feed. */
+export type Change =
+  | { readonly kind: 'key'; readonly id: string; readonly version: Version }
+  /** Too many to name, or a payload that says nothing we can read. */
+  | { readonly kind: 'everything' }
+
+/** What the row of a kept write must still look like for the write to be sent (P9). */
+export type Base =
+  /** An entry was held: its version. A row that is gone was deleted. */
+  | { readonly kind: 'held'; readonly version: Version }
+  /** None was held: no row, or one whose version is at most this, the highest heard of at the last contact. */
+  | { readonly kind: 'unseen'; readonly latest: bigint }
+
+/** A write (or, without a value, a delete) that the database has not seen yet. */
+export interface KeptWrite {
+  readonly key: string
+  readonly value: Value | undefined
+  readonly base: Base
+  /** The history that the base belongs to; undefined before the first contact. */
+  readonly epoch: Epoch | undefined
+}

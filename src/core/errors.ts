@@ -1,0 +1,24 @@
+/**
+ * What can go wrong with the store, as far as a caller can act on it.
+ *
+ * - `store-unavailable`: not reached, or it cannot serve; a write has certainly not happened.
+ * - `store-busy`: reached, but not done within the time bound; a write has certainly not happened.
+ * - `row-locked`: as `store-busy`, because another transaction holds a row that the statement needs.
+ * - `outcome-unknown`: the connection was lost around a commit; the write may or may not have happened (P3).
+ * - `refused`: the store does not take this data; the same write would fail again.
+ */
+export type CacheErrorCode = 'store-unavailable' | 'store-busy' | 'row-locked' | 'outcome-unknown' | 'refused'
+
+export class CacheError extends Error {
+  readonly code: CacheErrorCode
+
+  constructor(code: CacheErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'CacheError'
+    this.code = code
+  }
+}
+
+export function hasCode(error: unknown, ...codes: readonly CacheErrorCode[]): boolean {
+  return error instanceof CacheError && codes.includes(error.code)
+}

@@ -1,0 +1,90 @@
+import type { StoredEntry, Version } from './entry.js'
+
+/** One running fill or write of a key, and what has changed since it began: decides whether it may put (P3). */
+export interface Token {
+  readonly id: string
+  readonly openedAtMs: number
+  readonly generation: number
+  /** Was the feed live when it began? */
+  readonly live: boolean
+  /** Changes of this key since it began. `undefined` stands for one whose version is not known. */
+  readonly changes: (Version | undefined)[]
+}
+
+export interface FeedNow {
+  readonly generation: number
+  readonly live: boolean
+}
+
+interface Fill {
+  readonly result: Promise<StoredEntry | undefined>
+  readonly startedAtMs: number
+}
+
+/** The reads and writes in flight, by key id. */
+export class Flights {
+  readonly #tokens = new Map<string, Set<Token>>()
+  readonly #fills = new Map<string, Fill>()
+
+  /** To be taken *before* the query is sent, and closed when its result has been dealt with. */
+  open(id: string, feed: FeedNow, openedAtMs: number): Token {
+    const token: Token = { id, openedAtMs, ...feed, changes: [] }
+    const tokens = this.#tokens.get(id)
+    if (tokens) tokens.add(token)
+    else this.#tokens.set(id, new Set([token]))
+    return token
+  }
+
+  close(token: Token): void {
+    const tokens = this.#tokens.get(token.id)
+    tokens?.delete(token)
+    if (tokens?.size === 0) this.#tokens.delete(token.id)
+  }
+
+  /** The fill that reads of this key may join from now on. */
+  started(id: string, fill: Fill): void {
+    this.#fills.set(id, fill)
+  }
+
+  ended(id: string, result: Fill['result']): void {
+    if (this.#fills.get(id)?.result === result) this.#fills.delete(id)
+  }
+
+  /**
+   * The fill in flight that a read arriving now may join: one that began at `sinceMs` or later and before
+   * which no change of the key has been seen since (P4). Without the latter:
+   *   1. reader A: fill begins, reads the old value     3. reader B asks, joins A's fill,
+   *   2. a write is acknowledged, its change arrives       and is told the old value
+   */
+  joinable(id: string, sinceMs: number): Fill['result'] | undefined {
+    const fill = this.#fills.get(id)
+    return fill && fill.startedAtMs >= sinceMs ? fill.result : undefined
+  }
+
+  /** A change of this key arrived, or a write of ours was acknowledged or ended unknown (P2). */
+  changed(id: string, version: Version | undefined): void {
+    this.#fills.delete(id)
+    const tokens = this.#tokens.get(id)
+    if (tokens) for (const token of tokens) token.changes.push(version)
+  }
+
+  /** Changes may have been missed: nothing in flight is worth joining. Tokens tell by their generation. */
+  doubted(): void {
+    this.#fills.clear()
+  }
+
+  /**
+   * May the flight put this version into memory? Only if the feed was live when it began and is live now,
+   * has not been in doubt in between, and every change seen meanwhile is the very one being put (P3).
+   *   1. fill begins, reads version 7        3. the change to 8 arrives: nothing to drop yet
+   *   2. another client writes version 8     4. the fill puts 7, to be served until its time to live ends
+   */
+  mayPut(token: Token, version: Version, feed: FeedNow): boolean {
+    return (
+      token.live &&
+      feed.live &&
+      token.generation === feed.generation &&
+      token.changes.every((change) => change === version)
+    )
+  }
+}

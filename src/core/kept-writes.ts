@@ -1,0 +1,96 @@
+import type { Base, KeptWrite, Version } from './entry.js'
+import { hasCode } from './errors.js'
+import type { Log, Settlement, Store } from './ports.js'
+import { runSplitting } from './split.js'
+import type { Stats } from './stats.js'
+
+export interface KeptWritesParts {
+  readonly store: Store
+  readonly log: Log
+  readonly stats: Stats
+  /** Called when a kept write has ended: its version, undefined for a delete or a conflict. */
+  readonly onSettled: (id: string, version: Version | undefined) => void
+}
+
+/** The writes to be sent when the database is back, by key id; at most `capacity` of them. */
+export class KeptWrites {
+  readonly #capacity: number
+  readonly #parts: KeptWritesParts
+  readonly #writes = new Map<string, KeptWrite>()
+  #sending: Promise<void> | undefined
+
+  constructor(capacity: number, parts: KeptWritesParts) {
+    this.#capacity = capacity
+    this.#parts = parts
+  }
+
+  get size(): number {
+    return this.#writes.size
+  }
+
+  get(id: string): KeptWrite | undefined {
+    return this.#writes.get(id)
+  }
+
+  /** A later write of a key takes the place of an earlier one, on the same base. False when there is no room. */
+  keep(id: string, write: KeptWrite): boolean {
+    const earlier = this.#writes.get(id)
+    if (!earlier && this.#writes.size >= this.#capacity) return false
+    this.#writes.set(id, earlier ? { ...earlier, value: write.value } : write)
+    return true
+  }
+
+  /** A write of this key has gone through the usual way. */
+  drop(id: string): void {
+    this.#writes.delete(id)
+  }
+
+  /**
+   * Sends all in one batch. What the store cannot take now stays kept; rejects when it cannot be asked.
+   * Calls made while one is under way share it.
+   */
+  send(): Promise<void> {
+    if (this.#writes.size === 0) return Promise.resolve()
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = undefined
+    })
+    return this.#sending
+  }
+
+  async #send(): Promise<void> {
+    const { store } = this.#parts
+    const { epoch } = await store.position()
+    const batch: { readonly id: string; readonly key: string; readonly write: KeptWrite }[] = []
+    for (const [id, write] of this.#writes) {
+      // In another history the base's version may stand for another value: nothing can be proven by it.
+      if (write.epoch !== undefined && write.epoch !== epoch) this.#settled(id, write, { kind: 'conflict' })
+      else batch.push({ id, key: write.key, write })
+    }
+    if (batch.length === 0) return
+    const results = await runSplitting(batch, (part) => store.settle(part.map(({ write }) => write)))
+    results.forEach((result, index) => {
+      const { id, write } = batch[index] as (typeof batch)[number]
+      if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
+      else if (hasCode(result.reason, 'refused')) this.#settled(id, write, { kind: 'conflict' })
+      // Any other failure, an unknown outcome too, is asked again: by then its base tells whether it happened.
+    })
+  }
+
+  #settled(id: string, write: KeptWrite, settlement: Settlement): void {
+    const { stats, log, onSettled } = this.#parts
+    const version = settlement.kind === 'written' ? settlement.version : undefined
+    if (settlement.kind === 'written') stats.keptSettled++
+    else {
+      stats.keptConflicts++
+      log.warn({ key: write.key }, 'a write kept during the outage was given up: the row has changed')
+    }
+    const current = this.#writes.get(id)
+    if (current === write) this.#writes.delete(id)
+    else if (current && settlement.kind === 'written') {
+      // Written again while this one was on its way: the later one now builds on it.
+      const base: Base = version === undefined ? { kind: 'unseen', latest: -1n } : { kind: 'held', version }
+      this.#writes.set(id, { ...current, base })
+    }
+    onSettled(id, version)
+  }
+}

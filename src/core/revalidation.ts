@@ -1,0 +1,82 @@
+import type { KeptWrites } from './kept-writes.js'
+import type { LastHeard } from './last-heard.js'
+import type { Lease } from './lease.js'
+import type { LocalCache } from './local-cache.js'
+import type { Log, Store } from './ports.js'
+import type { Stats } from './stats.js'
+
+export interface RevalidationParts {
+  readonly store: Store
+  readonly lease: Lease
+  readonly local: LocalCache
+  readonly kept: KeptWrites
+  readonly lastHeard: LastHeard
+  readonly stats: Stats
+  readonly log: Log
+}
+
+const keysPerStatement = 10_000
+
+/** Brings the cache from `catching-up` to `live`: asks whether every version held still holds (P6). */
+export class Revalidation {
+  readonly #parts: RevalidationParts
+  #running: Promise<void> | undefined
+
+  constructor(parts: RevalidationParts) {
+    this.#parts = parts
+  }
+
+  /** Rejects when the store cannot be asked. Calls made while one is under way share it. */
+  run(): Promise<void> {
+    this.#running ??= this.#untilCaughtUp().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  /** Once more for every doubt that came up while comparing. */
+  async #untilCaughtUp(): Promise<void> {
+    const { lease } = this.#parts
+    while (lease.state === 'catching-up') {
+      const { generation } = lease
+      await this.#compare(generation)
+      lease.caughtUp(generation)
+    }
+    if (lease.state === 'live') {
+      const { lastHeard, local, log } = this.#parts
+      log.info({ epoch: lastHeard.epoch, entries: local.size }, 'change feed live')
+    }
+  }
+
+  /**
+   * Drops every entry whose version is not the primary's. The feed is listening already; comparing before
+   * that would lose changes:
+   *   1. compare: version 7 still holds       3. LISTEN
+   *   2. another client writes version 8      4. version 7 is trusted, and no change will ever tell
+   */
+  async #compare(generation: number): Promise<void> {
+    const { store, lease, local, kept, lastHeard, stats, log } = this.#parts
+    const position = await store.position()
+    if (generation !== lease.generation) return
+    const before = lastHeard.epoch
+    if (lastHeard.position(position)) {
+      local.clear()
+      if (before !== undefined) {
+        stats.flushes++
+        log.warn({ before, now: position.epoch }, 'the database has another history: cache flushed')
+      }
+    }
+    await kept.send()
+
+    stats.revalidations++
+    const held = local.versions()
+    for (let start = 0; start < held.length; start += keysPerStatement) {
+      const chunk = held.slice(start, start + keysPerStatement)
+      const versions = await store.versions(chunk.map(({ key }) => key))
+      if (generation !== lease.generation) return
+      for (const { id, key, version } of chunk) {
+        if (versions.get(key) !== version && local.drop(id)) stats.revalidationDrops++
+      }
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/** One counter per outcome, since the process started. */
+export class Stats {
+  hits = 0
+  /** Misses by reason: not held here, held past its time to live, held but not proven fresh (P8). */
+  missesAbsent = 0
+  missesExpired = 0
+  missesUnproven = 0
+  /** Reads that joined a fill already in flight. */
+  coalesced = 0
+  /** Reads answered from memory and marked stale, because the store could not be asked. */
+  staleServed = 0
+  evictions = 0
+  /** Changes that arrived, and entries dropped by them. */
+  changesApplied = 0
+  invalidations = 0
+  /** Times the whole cache was compared with the store, and the entries dropped by that. */
+  revalidations = 0
+  revalidationDrops = 0
+  /** Times everything was dropped because the database's history is another one. */
+  flushes = 0
+  feedLosses = 0
+  writesUnknown = 0
+  /** Kept writes that reached the database, and those that found their row changed. */
+  keptSettled = 0
+  keptConflicts = 0
+}

@@ -1,0 +1,33 @@
+import type { Context } from 'koa'
+import getRawBody from 'raw-body'
+import { RequestError } from './problem.js'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** The request's body, which must be a JSON object. Throws 413, 415 or 422. */
+export async function jsonObject(ctx: Context, maxBytes: number): Promise<Readonly<Record<string, unknown>>> {
+  // Without a Content-Type the original service read JSON as well.
+  if (ctx.get('Content-Type') !== '' && ctx.is('json', '+json') === false) {
+    throw new RequestError(415, 'Content-Type must be application/json')
+  }
+  const bytes = await getRawBody(ctx.req, {
+    limit: maxBytes,
+    length: ctx.get('Content-Length') || null,
+  }).catch((error: { type?: string }) => {
+    if (error.type === 'entity.too.large') throw new RequestError(413, `body: larger than ${maxBytes} bytes`)
+    throw new RequestError(422, 'body: not received completely')
+  })
+  const body = parse(bytes)
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new RequestError(422, 'body: must be a JSON object')
+  }
+  return body as Record<string, unknown>
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(utf8.decode(bytes))
+  } catch {
+    throw new RequestError(422, 'body: not valid JSON in UTF-8')
+  }
+}

@@ -1,0 +1,63 @@
+import { STATUS_CODES } from 'node:http'
+import type { Context, Middleware } from 'koa'
+import { CacheError, type CacheErrorCode } from '../core/errors.js'
+import type { Log } from '../core/ports.js'
+
+/** What a client got wrong: its `message` is for the client. */
+export class RequestError extends Error {
+  readonly status: 413 | 415 | 422
+
+  constructor(status: 413 | 415 | 422, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+export interface Answer {
+  readonly status: number
+  readonly detail: string
+  readonly retryAfterSeconds?: number
+}
+
+/** What the client is told; what the database said stays in the log. */
+const byCode: Readonly<Record<CacheErrorCode, Answer>> = {
+  'store-unavailable': { status: 503, detail: 'The database cannot be reached', retryAfterSeconds: 1 },
+  'store-busy': { status: 503, detail: 'The database did not answer in time', retryAfterSeconds: 1 },
+  'row-locked': { status: 503, detail: 'The entry is locked in the database', retryAfterSeconds: 1 },
+  'outcome-unknown': {
+    status: 503,
+    detail: 'The outcome of the write is unknown: the connection was lost before the database confirmed it',
+    retryAfterSeconds: 1,
+  },
+  refused: { status: 422, detail: 'The database refused the value' },
+}
+
+function answerTo(error: unknown): Answer {
+  if (error instanceof RequestError) return { status: error.status, detail: error.message }
+  if (error instanceof CacheError) return byCode[error.code]
+  return { status: 500, detail: 'Internal Server Error' }
+}
+
+export function sendProblem(ctx: Context, { status, detail, retryAfterSeconds }: Answer): void {
+  ctx.status = status
+  if (retryAfterSeconds !== undefined) ctx.set('Retry-After', String(retryAfterSeconds))
+  ctx.type = 'application/problem+json'
+  ctx.body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail })
+}
+
+/** Every error as RFC 9457; `detail` is where the original service put its message. */
+export function problems(log: Log): Middleware {
+  return async (ctx, next) => {
+    try {
+      await next()
+    } catch (error) {
+      const answer = answerTo(error)
+      if (answer.status >= 500) log.warn({ err: error, method: ctx.method, path: ctx.path }, answer.detail)
+      sendProblem(ctx, answer)
+      return
+    }
+    if (ctx.status === 404 && ctx.body == null) sendProblem(ctx, { status: 404, detail: 'Not Found' })
+    if (ctx.status === 405) sendProblem(ctx, { status: 405, detail: 'Method Not Allowed' })
+    if (ctx.status === 501) sendProblem(ctx, { status: 501, detail: 'Not Implemented' })
+  }
+}

@@ -1,0 +1,72 @@
+import Router from '@koa/router'
+import type { Cache } from '../core/cache.js'
+
+export interface ServiceRoutesOptions {
+  readonly cache: Cache
+  readonly capacity: number
+  readonly ttlSeconds: number
+  /** Without its password. */
+  readonly databaseUrl: string
+}
+
+/** What the service says of itself. */
+export function serviceRoutes({ cache, capacity, ttlSeconds, databaseUrl }: ServiceRoutesOptions): Router {
+  const router = new Router({ strict: true })
+
+  router.get('/health', (ctx) => {
+    ctx.body = { status: 'ok', feed: cache.status().feed }
+  })
+
+  router.get('/', (ctx) => {
+    ctx.body = {
+      service: 'caching-layer',
+      endpoints: [
+        'GET /health',
+        'GET /cache/get?key=',
+        'POST /cache/set',
+        'DELETE /cache/delete?key=',
+        'GET /cache/stats',
+      ],
+      postgres: databaseUrl,
+      cache: { capacity, ttl_seconds: ttlSeconds },
+    }
+  })
+
+  router.get('/cache/stats', (ctx) => {
+    const { stats, size, bytes, keptWrites, feed, leaseAgeMs } = cache.status()
+    ctx.body = {
+      size,
+      bytes,
+      capacity,
+      ttl_seconds: ttlSeconds,
+      hits: stats.hits,
+      misses: stats.missesAbsent + stats.missesExpired + stats.missesUnproven,
+      misses_by_reason: {
+        absent: stats.missesAbsent,
+        expired: stats.missesExpired,
+        unproven: stats.missesUnproven,
+      },
+      coalesced_fills: stats.coalesced,
+      stale_served: stats.staleServed,
+      evictions: stats.evictions,
+      changes_applied: stats.changesApplied,
+      invalidations: stats.invalidations,
+      feed: {
+        state: feed,
+        lease_age_ms: Number.isFinite(leaseAgeMs) ? Math.round(leaseAgeMs) : null,
+        losses: stats.feedLosses,
+        revalidations: stats.revalidations,
+        revalidation_drops: stats.revalidationDrops,
+        flushes: stats.flushes,
+      },
+      writes: {
+        kept: keptWrites,
+        kept_settled: stats.keptSettled,
+        kept_conflicts: stats.keptConflicts,
+        unknown: stats.writesUnknown,
+      },
+    }
+  })
+
+  return router
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util'
+import type { Command } from './cli/command.js'
+import { commands } from './cli/commands.js'
+import { UsageError } from './cli/usage-error.js'
+import { ConfigError } from './config.js'
+
+/** The process: arguments, environment, signals, exit codes. 0 is clean, 1 a failure, 2 wrong use. */
+
+const usage = `usage: caching-layer COMMAND [OPTION...]
+
+${Object.entries(commands)
+  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
+  .join('\n')}
+
+Settings come from the environment; README.md lists them.
+`
+
+async function main([name, ...rest]: readonly string[]): Promise<number> {
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    const stream = name === undefined ? process.stderr : process.stdout
+    stream.write(usage)
+    return name === undefined ? 2 : 0
+  }
+  const command = (commands as Readonly<Record<string, Command>>)[name]
+  if (command === undefined) throw new UsageError(`there is no command "${name}"; see caching-layer --help`)
+  return command.run({
+    flags: flagsOf(name, command, rest),
+    environment: process.env,
+    stop: untilToldToStop(),
+    out: (line) => process.stdout.write(`${line}\n`),
+    note: (line) => process.stderr.write(`${line}\n`),
+  })
+}
+
+function flagsOf(name: string, { options }: Command, args: readonly string[]): ReadonlySet<string> {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: Object.fromEntries(options.map((option) => [option, { type: 'boolean' as const }])),
+    })
+    return new Set(Object.keys(values))
+  } catch (error) {
+    throw new UsageError(`${name}: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+/** Aborted by the first SIGTERM or SIGINT. A second one ends the process at once. */
+function untilToldToStop(): AbortSignal {
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(1)
+      stop.abort()
+    })
+  }
+  return stop.signal
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const expected = error instanceof UsageError || error instanceof ConfigError
+  process.stderr.write(`caching-layer: ${error instanceof Error ? error.message : error}\n`)
+  process.exitCode = expected ? 2 : 1
+}

@@ -1,0 +1,58 @@
+import pg from 'pg'
+import { CacheError, type CacheErrorCode } from '../core/errors.js'
+
+/** SQLSTATEs of statements that certainly had no effect; https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const bySqlState: Readonly<Record<string, CacheErrorCode>> = {
+  '40001': 'row-locked', // serialization_failure
+  '40P01': 'row-locked', // deadlock_detected
+  '55P03': 'row-locked', // lock_not_available: lock_timeout
+  '57014': 'store-busy', // query_canceled: statement_timeout
+  '54000': 'store-busy', // program_limit_exceeded: the notification queue is full
+}
+
+/** Classes of errors that are about the data: invalid values, violated constraints, a trigger's objection. */
+const dataClasses: ReadonlySet<string> = new Set(['22', '23', '44', 'P0'])
+
+/** The server answered, the statement was rolled back and the connection is still good. */
+export function isStatementError(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && error.severity === 'ERROR'
+}
+
+/**
+ * What a failed statement means. Without an answer (connection lost, client-side timeout, or a FATAL that
+ * may have come after the commit) a read has failed and a write's outcome is unknown.
+ */
+export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheError {
+  const cause = { cause: error }
+  if (!isStatementError(error)) {
+    return kind === 'write'
+      ? new CacheError(
+          'outcome-unknown',
+          'the connection was lost before the database confirmed the write',
+          cause,
+        )
+      : new CacheError('store-unavailable', 'the connection to the database was lost', cause)
+  }
+  const sqlState = error.code ?? ''
+  const code =
+    bySqlState[sqlState] ?? (dataClasses.has(sqlState.slice(0, 2)) ? 'refused' : 'store-unavailable')
+  return new CacheError(code, `${error.message} (SQLSTATE ${sqlState})`, cause)
+}
+
+/** No connection could be had: nothing was sent. */
+export function connectFailed(error: unknown): CacheError {
+  return new CacheError('store-unavailable', `no connection to the database: ${messageOf(error)}`, {
+    cause: error,
+  })
+}
+
+/** The SQLSTATE behind a CacheError, where the server gave one. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof CacheError && error.cause instanceof pg.DatabaseError ? error.cause.code : undefined
+}
+
+/** Node's AggregateError (several addresses refused) has an empty message of its own. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
+  return error instanceof Error ? error.message : String(error)
+}

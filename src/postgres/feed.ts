@@ -1,0 +1,191 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CacheError } from '../core/errors.js'
+import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../core/ports.js'
+import { decodeChanges } from './change.js'
+import type { Database } from './database.js'
+import { messageOf } from './errors.js'
+import { ListenSession } from './listen-session.js'
+
+export interface PostgresChangeFeedOptions {
+  /** Direct: LISTEN does not work through a pooler in transaction mode. */
+  readonly url: string
+  readonly maxStalenessMs: number
+}
+
+export interface PostgresChangeFeedParts {
+  readonly database: Database
+  readonly clock: Clock
+  readonly log: Log
+  /** Makes sure that the schema is there; resolves to the channel on which changes are announced. */
+  readonly prepare: () => Promise<string>
+}
+
+const echoIntervalMs = 15_000
+const connectTimeoutMs = 3_000
+/** Pauses between attempts: from the first to the second of these, doubling, and up to half of it at random. */
+const firstPauseMs = 100
+const longestPauseMs = 2_000
+
+/**
+ * The change feed, kept up by itself. Each turn of `#run` is one session:
+ *
+ *   prepare -> LISTEN acknowledged -> echo -> handler.listening -> probe, probe, ... -> lost -> pause
+ *
+ * Whatever goes wrong in between ends the session, and the next one starts from nothing.
+ */
+export class PostgresChangeFeed implements ChangeFeed {
+  readonly #options: PostgresChangeFeedOptions
+  readonly #parts: PostgresChangeFeedParts
+  readonly #closing = new AbortController()
+  #running: Promise<void> | undefined
+
+  constructor(options: PostgresChangeFeedOptions, parts: PostgresChangeFeedParts) {
+    this.#options = options
+    this.#parts = parts
+  }
+
+  start(handler: ChangeFeedHandler): Promise<void> {
+    return new Promise((resolve) => {
+      this.#running = this.#run(handler, resolve)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#running
+  }
+
+  async #run(handler: ChangeFeedHandler, onFirstAttempt: () => void): Promise<void> {
+    const { database, log } = this.#parts
+    let failures = 0
+    let lastReason = ''
+    while (!this.#closing.signal.aborted) {
+      const reason = await this.#session(handler, () => {
+        failures = 0
+        lastReason = ''
+        onFirstAttempt()
+      })
+      if (this.#closing.signal.aborted) break
+      handler.lost(reason)
+      if (reason !== lastReason) log.warn({ reason }, 'no change feed; trying again')
+      lastReason = reason
+      database.renew()
+      onFirstAttempt()
+      const pauseMs = Math.min(firstPauseMs * 2 ** failures++, longestPauseMs)
+      await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal: this.#closing.signal }).catch(
+        () => {},
+      )
+    }
+    onFirstAttempt()
+  }
+
+  /** One session, to its end. Resolves to the reason why it ended. */
+  async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<string> {
+    const { prepare, clock } = this.#parts
+    let fail: (error: unknown) => void = () => undefined
+    const failed = new Promise<never>((_resolve, reject) => {
+      fail = reject
+      this.#closing.signal.addEventListener('abort', () => reject(new Error('closed')), { once: true })
+    })
+    failed.catch(() => undefined)
+
+    let session: ListenSession | undefined
+    try {
+      const channel = await Promise.race([prepare(), failed])
+      session = new ListenSession({
+        url: this.#options.url,
+        channel,
+        connectTimeoutMs,
+        onNotification: (payload) => deliver(payload, handler, fail),
+      })
+      session.lost.catch(fail)
+      await Promise.race([within(connectTimeoutMs, session.open(), 'LISTEN was not answered'), failed])
+      const listeningSinceMs = clock.now()
+      await Promise.race([this.#hear(session), failed])
+      const caughtUp = handler.listening(listeningSinceMs).then(onLive)
+      await Promise.race([Promise.all([caughtUp, this.#prove(session, handler, fail)]), failed])
+      return 'closed'
+    } catch (error) {
+      return messageOf(error)
+    } finally {
+      session?.destroy()
+    }
+  }
+
+  /** Renews the lease for as long as the session lasts. */
+  async #prove(
+    session: ListenSession,
+    handler: ChangeFeedHandler,
+    fail: (error: unknown) => void,
+  ): Promise<never> {
+    const { clock } = this.#parts
+    let heardMs = clock.now()
+    for (;;) {
+      await sleep(this.#probeIntervalMs * (0.8 + 0.4 * Math.random()), undefined, {
+        signal: this.#closing.signal,
+      })
+      const sentMs = clock.now()
+      await within(this.#probeTimeoutMs, session.probe(), 'the listening connection does not answer')
+      handler.proven(sentMs)
+      if (sentMs - heardMs >= echoIntervalMs) {
+        heardMs = sentMs
+        // Beside the probes: the pool may be busy, and that must not cost the lease.
+        this.#hear(session).catch((error: unknown) => {
+          if (!(error instanceof CacheError)) fail(error)
+        })
+      }
+    }
+  }
+
+  /**
+   * A notification to ourselves, sent through the pool, makes the round trip: the session is not deaf, and
+   * the pool leads to the same server. Rejects with a CacheError when the pool could not send it.
+   */
+  async #hear(session: ListenSession): Promise<void> {
+    const payload = randomBytes(8).toString('hex')
+    const heard = session.heard(payload)
+    await this.#parts.database.read('select pg_notify($1, $2)', [session.echoChannel, payload])
+    await within(
+      this.#probeTimeoutMs,
+      heard,
+      'connected, but notifications do not arrive: DATABASE_LISTEN_URL must lead directly to the same server ' +
+        'as DATABASE_URL, not through a pooler in transaction mode',
+    )
+  }
+
+  get #probeIntervalMs(): number {
+    return Math.min(1_000, this.#options.maxStalenessMs / 3)
+  }
+
+  /** With the longest interval before it, a silent link is given up within the staleness bound. */
+  get #probeTimeoutMs(): number {
+    return this.#options.maxStalenessMs / 2
+  }
+}
+
+/** A handler that throws has not applied the change: only a new session, with its revalidation, mends that. */
+function deliver(
+  payload: string | undefined,
+  handler: ChangeFeedHandler,
+  fail: (error: unknown) => void,
+): void {
+  try {
+    for (const change of decodeChanges(payload)) handler.changed(change)?.catch(fail)
+  } catch (error) {
+    fail(error)
+  }
+}
+
+async function within<T>(timeoutMs: number, work: Promise<T>, otherwise: string): Promise<T> {
+  const done = new AbortController()
+  const late = sleep(timeoutMs, undefined, { signal: done.signal }).then(() => {
+    throw new Error(otherwise)
+  })
+  late.catch(() => undefined)
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    done.abort()
+  }
+}

@@ -1,0 +1,158 @@
+import type { KeptWrite, StoredEntry, Value, Version } from '../core/entry.js'
+import type { Position, Settlement, Store } from '../core/ports.js'
+import type { Database } from './database.js'
+import { fromColumns, toColumns } from './value.js'
+
+interface EntryRow {
+  readonly key: string
+  readonly value: string
+  readonly content_type: string | null
+  readonly version: Version
+  readonly remaining_ms: number | null
+}
+
+interface VersionRow {
+  readonly key: string
+  readonly version: Version
+}
+
+/**
+ * The system of record: one statement per call, over any number of keys. Statements that lock rows lock them
+ * in the order of their keys, so that two sidecars cannot deadlock.
+ */
+export class PostgresStore implements Store {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async read(keys: readonly string[]): Promise<Map<string, StoredEntry>> {
+    const rows = await this.#database.read<EntryRow>(
+      `select key, value, content_type, version,
+              (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as remaining_ms
+       from cache_entries
+       where key = any($1) and (expires_at is null or expires_at > clock_timestamp())`,
+      [keys],
+    )
+    return new Map(
+      rows.map(({ key, value, content_type, version, remaining_ms }) => [
+        key,
+        {
+          key,
+          value: fromColumns({ text: value, contentType: content_type }),
+          version,
+          remainingMs: remaining_ms ?? undefined,
+        },
+      ]),
+    )
+  }
+
+  async versions(keys: readonly string[]): Promise<Map<string, Version>> {
+    const rows = await this.#database.read<VersionRow>(
+      'select key, version from cache_entries where key = any($1)',
+      [keys],
+    )
+    return new Map(rows.map(({ key, version }) => [key, version]))
+  }
+
+  /**
+   * `returning` and not `excluded`: the proposed row was stamped before its conflict was found.
+   *   1. our row is stamped 7 and waits for the lock     3. ours goes through, and is stamped again: 9
+   *   2. another session's update, stamped 8, commits    4. `excluded.version` would take the row back to 7
+   */
+  async write(
+    writes: readonly { readonly key: string; readonly value: Value }[],
+  ): Promise<Map<string, Version>> {
+    const columns = writes.map(({ value }) => toColumns(value))
+    const rows = await this.#database.write<VersionRow>(
+      `insert into cache_entries (key, value, content_type)
+       select * from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
+       order by key collate "C"
+       on conflict (key) do update
+         set value = excluded.value, content_type = excluded.content_type, updated_at = now(), expires_at = null
+       returning key, version`,
+      [
+        writes.map(({ key }) => key),
+        columns.map(({ text }) => text),
+        columns.map(({ contentType }) => contentType),
+      ],
+    )
+    return new Map(rows.map(({ key, version }) => [key, version]))
+  }
+
+  async remove(keys: readonly string[]): Promise<Set<string>> {
+    const rows = await this.#database.write<{ key: string }>(
+      `delete from cache_entries
+       where key in (select key from cache_entries where key = any($1) order by key collate "C" for update)
+       returning key`,
+      [keys],
+    )
+    return new Set(rows.map(({ key }) => key))
+  }
+
+  /** On a standby this fails, as it should: there is no feed on a standby either. */
+  async position(): Promise<Position> {
+    const [row] = await this.#database.read<{ epoch: string; latest: string }>(
+      `select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) as epoch,
+              (select last_value from cache_version) as latest
+       from pg_control_system()`,
+    )
+    if (row === undefined) throw new Error('pg_control_system() answered no row')
+    return { epoch: row.epoch, latest: BigInt(row.latest) }
+  }
+
+  /**
+   * The rows are locked first, so that what was compared is what is written. A row that appears in between
+   * is a change as well: `do nothing`, and its key is missing from the answer.
+   */
+  async settle(writes: readonly KeptWrite[]): Promise<Map<string, Settlement>> {
+    const columns = writes.map(({ value }) => (value === undefined ? undefined : toColumns(value)))
+    const rows = await this.#database.write<{ key: string; version: Version | null }>(
+      `with kept as (
+         select *
+         from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
+           as kept (key, value, content_type, held, latest)
+       ), present as (
+         select entry.key, entry.version
+         from cache_entries as entry join kept using (key)
+         order by entry.key collate "C"
+         for update of entry
+       ), unchanged as (
+         select kept.*
+         from kept join present using (key)
+         where case when held is null then version <= latest else version = held end
+       ), absent as (
+         select * from kept where not exists (select from present where present.key = kept.key)
+       ), updated as (
+         update cache_entries as entry
+         set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(), expires_at = null
+         from unchanged
+         where entry.key = unchanged.key and unchanged.value is not null
+         returning entry.key, entry.version
+       ), inserted as (
+         insert into cache_entries (key, value, content_type)
+         select key, value, content_type from absent where value is not null and held is null
+         on conflict (key) do nothing
+         returning key, version
+       ), deleted as (
+         delete from cache_entries as entry
+         using unchanged
+         where entry.key = unchanged.key and unchanged.value is null
+         returning entry.key
+       )
+       select key, version from updated
+       union all select key, version from inserted
+       union all select key, null from deleted
+       union all select key, null from absent where value is null`,
+      [
+        writes.map(({ key }) => key),
+        columns.map((column) => column?.text ?? null),
+        columns.map((column) => column?.contentType ?? null),
+        writes.map(({ base }) => (base.kind === 'held' ? base.version : null)),
+        writes.map(({ base }) => (base.kind === 'unseen' ? String(base.latest) : null)),
+      ],
+    )
+    return new Map(rows.map(({ key, version }) => [key, { kind: 'written', version: version ?? undefined }]))
+  }
+}

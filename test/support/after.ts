@@ -1,0 +1,4 @@
+/** tap runs this once after the test files, also when they failed. */
+import { stopSharedServer } from './shared-server.js'
+
+await stopSharedServer(process.ppid)
