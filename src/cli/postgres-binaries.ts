@@ -96,8 +96,8 @@ async function copyIn(place: string, native: string): Promise<string | undefined
   try {
     draft = await mkdtemp(`${copy}.`)
     await cp(native, draft, { recursive: true, verbatimSymlinks: true })
-    await linkLibraries(draft)
     await openToAll(draft)
+    await linkLibraries(draft)
     await rename(draft, copy) // in one step, so that nobody runs half a copy
     return copy
   } catch {
@@ -114,6 +114,7 @@ async function isOurs(folder: string): Promise<boolean> {
 }
 
 async function isComplete(copy: string, native: string): Promise<boolean> {
+  await linkLibraries(copy)
   const present = new Set(await readdir(copy, { recursive: true }))
   return (await readdir(native, { recursive: true })).every((path) => present.has(path))
 }

@@ -1,11 +1,15 @@
 import { CacheError } from './errors.js'
 import type { Clock } from './ports.js'
+import type { Slots } from './slots.js'
 import { runSplitting } from './split.js'
 
 export interface BatcherOptions<I, O> {
   readonly clock: Clock
   /** One statement for many keys, each named once. Answers by key. */
   readonly run: (items: readonly I[]) => Promise<ReadonlyMap<string, O>>
+  /** Shared with others; a batch is put together when it has one. */
+  readonly slots: Slots
+  /** Most batches of this kind under way, or waiting for their slot. */
   readonly maxInFlight: number
   readonly maxItems: number
   readonly maxBytes: number
@@ -33,9 +37,9 @@ interface Waiting<I, O> {
  */
 export class Batcher<I extends { readonly key: string }, O> {
   readonly #options: BatcherOptions<I, O>
-  #waiting = new Map<string, Waiting<I, O>>()
+  readonly #waiting = new Map<string, Waiting<I, O>>()
   #inFlight = 0
-  #deferred = false
+  #unsent = 0
 
   constructor(options: BatcherOptions<I, O>) {
     this.#options = options
@@ -56,43 +60,41 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   #begin(): void {
-    if (this.#deferred || this.#inFlight >= this.#options.maxInFlight) return
-    this.#deferred = true
-    this.#options.clock.defer(() => {
-      this.#deferred = false
-      while (this.#waiting.size > 0 && this.#inFlight < this.#options.maxInFlight)
-        void this.#send(this.#take())
-    })
+    const { clock, slots, maxInFlight } = this.#options
+    if (this.#unsent > 0 || this.#inFlight >= maxInFlight || this.#waiting.size === 0) return
+    this.#inFlight++
+    this.#unsent++
+    clock.defer(() => slots.acquire(() => void this.#send()))
   }
 
-  /** The next batch, oldest items first, within the bounds; at least one item. */
+  /** The next batch, oldest items first, within the bounds. What has waited too long is refused instead. */
   #take(): Waiting<I, O>[] {
-    const { maxItems, maxBytes, bytesOf } = this.#options
+    const { clock, maxItems, maxBytes, maxWaitMs, bytesOf } = this.#options
+    const overdueMs = clock.now() - maxWaitMs
     const batch: Waiting<I, O>[] = []
     let bytes = 0
     for (const [key, waiting] of this.#waiting) {
-      bytes += bytesOf(waiting.item)
-      if (batch.length > 0 && (batch.length >= maxItems || bytes > maxBytes)) break
+      if (waiting.sinceMs < overdueMs) {
+        const reason = new CacheError('store-busy', 'waited too long for a statement to begin')
+        for (const caller of waiting.callers) caller.reject(reason)
+      } else {
+        bytes += bytesOf(waiting.item)
+        if (batch.length > 0 && (batch.length >= maxItems || bytes > maxBytes)) break
+        batch.push(waiting)
+      }
       this.#waiting.delete(key)
-      batch.push(waiting)
     }
     return batch
   }
 
-  async #send(taken: readonly Waiting<I, O>[]): Promise<void> {
-    this.#inFlight++
-    const { clock, maxWaitMs, run } = this.#options
-    const overdueMs = clock.now() - maxWaitMs
-    const batch: Waiting<I, O>[] = []
-    for (const waiting of taken) {
-      if (waiting.sinceMs >= overdueMs) batch.push(waiting)
-      else {
-        const reason = new CacheError('store-busy', 'the database is busy')
-        for (const caller of waiting.callers) caller.reject(reason)
-      }
-    }
+  async #send(): Promise<void> {
+    const { slots, run } = this.#options
+    this.#unsent--
+    const batch = this.#take()
+    this.#begin()
     const items = batch.map(({ item }) => item)
     const results = items.length > 0 ? await runSplitting(items, run) : []
+    slots.release()
     this.#inFlight--
     this.#begin()
     batch.forEach(({ item, callers }, index) => {

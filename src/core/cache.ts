@@ -9,6 +9,7 @@ import { type FeedState, Lease } from './lease.js'
 import { LocalCache } from './local-cache.js'
 import type { ChangeFeedHandler, Clock, Log, Store } from './ports.js'
 import { Revalidation } from './revalidation.js'
+import { Slots } from './slots.js'
 import { Stats } from './stats.js'
 
 export interface CacheOptions {
@@ -109,6 +110,7 @@ export class Cache implements ChangeFeedHandler {
     })
     const bounds = {
       clock,
+      slots: new Slots(options.maxStatements),
       maxItems: maxBatchItems,
       maxBytes: maxBatchBytes,
       maxWaitMs: options.maxWaitMs,

@@ -12,6 +12,8 @@ export interface KeptWritesParts {
   readonly onSettled: (id: string, version: Version | undefined) => void
 }
 
+const writesPerStatement = 500
+
 /** The writes to be sent when the database is back, by key id; at most `capacity` of them. */
 export class KeptWrites {
   readonly #capacity: number
@@ -46,7 +48,7 @@ export class KeptWrites {
   }
 
   /**
-   * Sends all in one batch. What the store cannot take now stays kept; rejects when it cannot be asked.
+   * Sends all. What the store cannot take now stays kept; rejects when it cannot be asked.
    * Calls made while one is under way share it.
    */
   send(): Promise<void> {
@@ -66,14 +68,16 @@ export class KeptWrites {
       if (write.epoch !== undefined && write.epoch !== epoch) this.#settled(id, write, { kind: 'conflict' })
       else batch.push({ id, key: write.key, write })
     }
-    if (batch.length === 0) return
-    const results = await runSplitting(batch, (part) => store.settle(part.map(({ write }) => write)))
-    results.forEach((result, index) => {
-      const { id, write } = batch[index] as (typeof batch)[number]
-      if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
-      else if (hasCode(result.reason, 'refused')) this.#settled(id, write, { kind: 'conflict' })
-      // Any other failure, an unknown outcome too, is asked again: by then its base tells whether it happened.
-    })
+    for (let start = 0; start < batch.length; start += writesPerStatement) {
+      const chunk = batch.slice(start, start + writesPerStatement)
+      const results = await runSplitting(chunk, (part) => store.settle(part.map(({ write }) => write)))
+      results.forEach((result, index) => {
+        const { id, write } = chunk[index] as (typeof chunk)[number]
+        if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
+        else if (hasCode(result.reason, 'refused')) this.#settled(id, write, { kind: 'conflict' })
+        // Any other failure, an unknown outcome too, is asked again: by then its base tells whether it happened.
+      })
+    }
   }
 
   #settled(id: string, write: KeptWrite, settlement: Settlement): void {

@@ -1,7 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import { CacheError, type CacheErrorCode } from '../core/errors.js'
-import type { Log } from '../core/ports.js'
 
 /** What a client got wrong: its `message` is for the client. */
 export class RequestError extends Error {
@@ -45,14 +44,21 @@ export function sendProblem(ctx: Context, { status, detail, retryAfterSeconds }:
   ctx.body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail })
 }
 
+export interface ProblemLog {
+  debug(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
 /** Every error as RFC 9457; `detail` is where the original service put its message. */
-export function problems(log: Log): Middleware {
+export function problems(log: ProblemLog): Middleware {
   return async (ctx, next) => {
     try {
       await next()
     } catch (error) {
       const answer = answerTo(error)
-      if (answer.status >= 500) log.warn({ err: error, method: ctx.method, path: ctx.path }, answer.detail)
+      // During an outage every request fails alike; what matters of that is logged once, by the feed.
+      if (error instanceof CacheError) log.debug({ reason: error.message, path: ctx.path }, answer.detail)
+      else if (answer.status >= 500) log.error({ err: error, path: ctx.path }, answer.detail)
       sendProblem(ctx, answer)
       return
     }

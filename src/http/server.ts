@@ -11,6 +11,8 @@ export interface HttpServerOptions {
 /** How long an idle connection stays open while closing, for the request that may be on its way. */
 const idleGraceMs = 500
 const idleCheckMs = 50
+/** When whoever has not sent or taken the rest by then is cut off. */
+const closeTimeoutMs = 10_000
 
 /** A listener that can be closed without failing a request that it has accepted. */
 export class HttpServer {
@@ -61,8 +63,10 @@ export class HttpServer {
       })
     })
     await Promise.race([closed, sleep(idleGraceMs)])
+    const deadlineMs = performance.now() + closeTimeoutMs
     while (open) {
-      this.#server.closeIdleConnections()
+      if (performance.now() < deadlineMs) this.#server.closeIdleConnections()
+      else this.#server.closeAllConnections()
       await Promise.race([closed, sleep(idleCheckMs)])
     }
     Server.prototype.close.call(this.#server)

@@ -83,56 +83,56 @@ export class PostgresChangeFeed implements ChangeFeed {
   /** One session, to its end. Resolves to the reason why it ended. */
   async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<string> {
     const { prepare, clock } = this.#parts
-    let fail: (error: unknown) => void = () => undefined
-    const failed = new Promise<never>((_resolve, reject) => {
-      fail = reject
-      this.#closing.signal.addEventListener('abort', () => reject(new Error('closed')), { once: true })
+    const over = new AbortController()
+    const end = (reason: unknown) => over.abort(reason)
+    const ended = new Promise<never>((_resolve, reject) => {
+      over.signal.addEventListener('abort', () => reject(over.signal.reason))
     })
-    failed.catch(() => undefined)
+    ended.catch(() => undefined)
+    const close = () => end(new Error('closed'))
+    this.#closing.signal.addEventListener('abort', close)
 
     let session: ListenSession | undefined
     try {
-      const channel = await Promise.race([prepare(), failed])
+      const channel = await Promise.race([prepare(), ended])
       session = new ListenSession({
         url: this.#options.url,
         channel,
         connectTimeoutMs,
-        onNotification: (payload) => deliver(payload, handler, fail),
+        onNotification: (payload) => deliver(payload, handler, end),
       })
-      session.lost.catch(fail)
-      await Promise.race([within(connectTimeoutMs, session.open(), 'LISTEN was not answered'), failed])
+      session.lost.catch(end)
+      await Promise.race([within(connectTimeoutMs, session.open(), 'LISTEN was not answered'), ended])
       const listeningSinceMs = clock.now()
-      await Promise.race([this.#hear(session), failed])
+      await Promise.race([this.#hear(session), ended])
       const caughtUp = handler.listening(listeningSinceMs).then(onLive)
-      await Promise.race([Promise.all([caughtUp, this.#prove(session, handler, fail)]), failed])
+      await Promise.race([Promise.all([caughtUp, this.#prove(session, handler, over)]), ended])
       return 'closed'
     } catch (error) {
       return messageOf(error)
     } finally {
+      close()
+      this.#closing.signal.removeEventListener('abort', close)
       session?.destroy()
     }
   }
 
-  /** Renews the lease for as long as the session lasts. */
-  async #prove(
-    session: ListenSession,
-    handler: ChangeFeedHandler,
-    fail: (error: unknown) => void,
-  ): Promise<never> {
+  /** Renews the lease until the session is over. */
+  async #prove(session: ListenSession, handler: ChangeFeedHandler, over: AbortController): Promise<never> {
     const { clock } = this.#parts
     let heardMs = clock.now()
     for (;;) {
-      await sleep(this.#probeIntervalMs * (0.8 + 0.4 * Math.random()), undefined, {
-        signal: this.#closing.signal,
-      })
+      const pauseMs = this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
+      await sleep(pauseMs, undefined, { signal: over.signal })
       const sentMs = clock.now()
       await within(this.#probeTimeoutMs, session.probe(), 'the listening connection does not answer')
+      over.signal.throwIfAborted()
       handler.proven(sentMs)
       if (sentMs - heardMs >= echoIntervalMs) {
         heardMs = sentMs
         // Beside the probes: the pool may be busy, and that must not cost the lease.
         this.#hear(session).catch((error: unknown) => {
-          if (!(error instanceof CacheError)) fail(error)
+          if (!(error instanceof CacheError)) over.abort(error)
         })
       }
     }
@@ -168,12 +168,12 @@ export class PostgresChangeFeed implements ChangeFeed {
 function deliver(
   payload: string | undefined,
   handler: ChangeFeedHandler,
-  fail: (error: unknown) => void,
+  end: (reason: unknown) => void,
 ): void {
   try {
-    for (const change of decodeChanges(payload)) handler.changed(change)?.catch(fail)
+    for (const change of decodeChanges(payload)) handler.changed(change)?.catch(end)
   } catch (error) {
-    fail(error)
+    end(error)
   }
 }
 

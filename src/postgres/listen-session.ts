@@ -42,7 +42,10 @@ export class ListenSession {
       },
       { retryLimit: 1, paranoidChecking: false, parse: (payload) => payload },
     )
-    this.lost = new Promise((_resolve, reject) => this.#subscriber.events.on('error', reject))
+    this.lost = new Promise((_resolve, reject) => {
+      // pg-listen's own error says only that it does not reconnect.
+      this.#subscriber.events.on('error', () => reject(new Error('the listening connection was lost')))
+    })
     this.lost.catch(() => undefined)
   }
 

