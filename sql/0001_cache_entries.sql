@@ -10,6 +10,14 @@ create table if not exists cache_entries (
 -- One sequence for all keys. Versions say "the same" or "not the same"; they are not in commit order.
 create sequence cache_version;
 
+-- Which history of the database this is: after a failover to a standby that lacked the tail, versions may be
+-- handed out twice, and only this tells them apart. Fails on a standby.
+create function cache_epoch() returns text
+  language sql stable
+as $$
+  select system_identifier || '-' || left(pg_walfile_name(pg_current_wal_lsn()), 8) from pg_control_system()
+$$;
+
 -- Constant defaults, so that a large table is not rewritten. A row that was here before keeps version 0
 -- until its next write: one value per key ever has that version.
 alter table cache_entries

@@ -1,6 +1,7 @@
 -- Every change is announced at its commit, many keys in one notification.
 --
 -- Payload: '*' (anything may have changed), or a JSON array of strings: id, version, id, version, ...
+-- The version of a row's absence is that of the row which is gone, with a minus before it.
 -- The id of a key is the key itself, or, past 512 bytes of UTF-8, U+0000 and the hex of its SHA-256
 -- (no key holds U+0000, so the two cannot be confused). src/core/key-id.ts computes the same.
 
@@ -12,14 +13,14 @@ as $$
 $$;
 
 -- One key and its version as they stand in a payload.
-create function cache_change(key text, version bigint) returns text
+create function cache_change(key text, version bigint, gone boolean) returns text
   language sql immutable
 as $$
   select case
     when octet_length(key) > 128 and octet_length(convert_to(key, 'UTF8')) > 512
       then '"\u0000' || encode(sha256(convert_to(key, 'UTF8')), 'hex') || '"'
     else to_json(key)::text
-  end || ',"' || version || '"'
+  end || case when gone then ',"-' else ',"' end || version || '"'
 $$;
 
 -- After each statement, over its transition tables (`changed`, and for updates `before`).
@@ -46,16 +47,14 @@ begin
   from (
     select change, sum(octet_length(change) + 1) over (rows unbounded preceding) / 4700 as page
     from (
-      -- A deleted row's version was its last value's; its absence gets one of its own.
-      select cache_change(key, case tg_op when 'DELETE' then nextval('cache_version') else version end)
-      from changed
+      select cache_change(key, version, tg_op = 'DELETE') from changed
     ) as announced (change)
   ) as paged
   group by page;
 
   if tg_op = 'UPDATE' then
     -- A renamed key is gone under its old name. (`not in` is planned as one hash look-up per row.)
-    perform pg_notify(channel, '[' || cache_change(key, nextval('cache_version')) || ']')
+    perform pg_notify(channel, '[' || cache_change(key, version, true) || ']')
     from before
     where key not in (select key from changed);
   end if;
@@ -81,10 +80,10 @@ declare
   channel constant text := cache_channel(tg_table_schema, tg_table_name);
 begin
   if tg_op <> 'DELETE' then
-    perform pg_notify(channel, '[' || cache_change(new.key, new.version) || ']');
+    perform pg_notify(channel, '[' || cache_change(new.key, new.version, false) || ']');
   end if;
   if tg_op = 'DELETE' or (tg_op = 'UPDATE' and old.key <> new.key) then
-    perform pg_notify(channel, '[' || cache_change(old.key, nextval('cache_version')) || ']');
+    perform pg_notify(channel, '[' || cache_change(old.key, old.version, true) || ']');
   end if;
   return null;
 end

@@ -7,7 +7,7 @@ import { HttpServer } from './http/server.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
 import { migrate } from './postgres/migrate.js'
-import { changeChannel } from './postgres/schema.js'
+import { inspectSchema } from './postgres/schema.js'
 import { PostgresStore } from './postgres/store.js'
 
 export interface SidecarOptions {
@@ -60,7 +60,10 @@ export class Sidecar {
             if (applied.length > 0) log.info({ applied }, 'migrations applied')
             migrated = true
           }
-          return changeChannel(this.#database)
+          const { channel, queueUsage } = await inspectSchema(this.#database)
+          if (queueUsage > 0.5)
+            log.warn({ queueUsage }, 'the notification queue is filling up: a listener is stuck')
+          return channel
         },
       },
     )

@@ -1,16 +1,19 @@
-import { Batcher } from './batcher.js'
-import type { Base, Change, Entry, StoredEntry, Value, Version } from './entry.js'
+import type { Base, Change, Entry, StoredEntry, Value, Version, Written } from './entry.js'
 import { CacheError, hasCode } from './errors.js'
-import { Flights, type Token } from './flights.js'
+import { type FeedNow, Flights, type Token } from './flights.js'
 import { KeptWrites } from './kept-writes.js'
 import { keyId } from './key-id.js'
 import { LastHeard } from './last-heard.js'
 import { type FeedState, Lease } from './lease.js'
 import { LocalCache } from './local-cache.js'
 import type { ChangeFeedHandler, Clock, Log, Store } from './ports.js'
+import type { Forwarded, Read, ReadWish } from './read.js'
+import { RecentChanges } from './recent-changes.js'
 import { Revalidation } from './revalidation.js'
-import { Slots } from './slots.js'
+import { concerns, formatToken, type SessionToken } from './session-token.js'
+import { Statements } from './statements.js'
 import { Stats } from './stats.js'
+import { UnheardWrites } from './unheard-writes.js'
 
 export interface CacheOptions {
   readonly capacity: number
@@ -33,22 +36,15 @@ export interface CacheParts {
   readonly log: Log
 }
 
-/** `stale`: from memory, and not proven to be within the staleness bound. */
-export interface Read {
-  readonly value: Value | undefined
-  readonly source: 'cache' | 'db'
-  readonly stale: boolean
-}
-
 /** `written` is false for a write that is kept here until the database is back. */
-export interface WriteResult {
-  readonly written: boolean
-}
+export type WriteResult = { readonly written: true; readonly token: string } | { readonly written: false }
 
 export interface DeleteResult {
   /** Was it held in this sidecar, in the database? */
   readonly held: boolean
   readonly stored: boolean
+  /** Undefined for a delete that is kept here. */
+  readonly token: string | undefined
 }
 
 export interface CacheStatus {
@@ -57,12 +53,11 @@ export interface CacheStatus {
   readonly bytes: number
   readonly keptWrites: number
   readonly feed: FeedState
+  /** Why the feed is not live; undefined when it is. */
+  readonly feedReason: string | undefined
   /** `Infinity` before the feed was live for the first time. */
   readonly leaseAgeMs: number
 }
-
-const maxBatchItems = 500
-const maxBatchBytes = 8 * 1024 * 1024
 
 /**
  * The algorithm: a local cache that is never staler than it says. The rules P1 to P12 that the comments
@@ -77,11 +72,12 @@ export class Cache implements ChangeFeedHandler {
   readonly #flights = new Flights()
   readonly #local: LocalCache
   readonly #kept: KeptWrites
-  readonly #fills: Batcher<{ readonly key: string }, StoredEntry>
-  readonly #writes: Batcher<{ readonly key: string; readonly value: Value }, Version>
-  readonly #removes: Batcher<{ readonly key: string }, true>
+  readonly #statements: Statements
   readonly #lastHeard = new LastHeard()
+  readonly #recent = new RecentChanges()
+  readonly #unheard = new UnheardWrites()
   readonly #revalidation: Revalidation
+  #feedReason: string | undefined = 'starting'
 
   constructor(options: CacheOptions, { store, clock, log }: CacheParts) {
     this.#options = options
@@ -106,36 +102,10 @@ export class Cache implements ChangeFeedHandler {
       local: this.#local,
       kept: this.#kept,
       lastHeard: this.#lastHeard,
+      recent: this.#recent,
       stats: this.#stats,
     })
-    const bounds = {
-      clock,
-      slots: new Slots(options.maxStatements),
-      maxItems: maxBatchItems,
-      maxBytes: maxBatchBytes,
-      maxWaitMs: options.maxWaitMs,
-    }
-    this.#fills = new Batcher({
-      ...bounds,
-      maxInFlight: options.maxStatements,
-      bytesOf: () => 0,
-      run: async (items) => store.read(items.map(({ key }) => key)),
-    })
-    this.#writes = new Batcher({
-      ...bounds,
-      maxInFlight: 1,
-      bytesOf: ({ key, value }) => key.length + value.length,
-      run: (items) => store.write(items),
-    })
-    this.#removes = new Batcher({
-      ...bounds,
-      maxInFlight: 1,
-      bytesOf: () => 0,
-      run: async (items) => {
-        const removed = await store.remove(items.map(({ key }) => key))
-        return new Map([...removed].map((key) => [key, true]))
-      },
-    })
+    this.#statements = new Statements({ store, clock, ...options })
   }
 
   status(): CacheStatus {
@@ -145,6 +115,7 @@ export class Cache implements ChangeFeedHandler {
       bytes: this.#local.bytes,
       keptWrites: this.#kept.size,
       feed: this.#lease.state,
+      feedReason: this.#lease.state === 'live' ? undefined : this.#feedReason,
       leaseAgeMs: this.#lease.ageMs(this.#clock.now()),
     }
   }
@@ -159,32 +130,34 @@ export class Cache implements ChangeFeedHandler {
     return entry
   }
 
-  /** Rejects with a CacheError when the value is not here and the store cannot be asked. */
-  async get(key: string): Promise<Read> {
-    const hit = this.hit(key)
-    if (hit) return { value: hit.value, source: 'cache', stale: false }
-
+  /**
+   * Undefined when the reader wants what is in memory and nothing is. Rejects with a CacheError when the
+   * store has to be asked and cannot be.
+   */
+  async get(key: string, wish: ReadWish = {}): Promise<Read | undefined> {
     const id = keyId(key)
-    const kept = this.#kept.get(id)
-    if (kept) return this.#stale(kept.value)
-
-    const nowMs = this.#clock.now()
-    const entry = this.#local.get(id)
-    const usable = entry !== undefined && entry.expiresAtMs > nowMs ? entry : undefined
-    if (entry === undefined) this.#stats.missesAbsent++
-    else if (usable === undefined) {
-      this.#stats.missesExpired++
-    } else {
-      this.#stats.missesUnproven++
-      if (this.#options.onFeedLoss === 'stale') return this.#stale(usable.value)
+    const fromMemory = !wish.strong && this.#satisfies(wish.token, id)
+    if (fromMemory) {
+      const hit = this.hit(key)
+      if (hit) return this.#fromMemory(hit)
+      const kept = this.#kept.get(id)
+      if (kept) return this.#fromKept(kept.value)
     }
+    const entry = this.#local.get(id)
+    const usable = entry !== undefined && entry.expiresAtMs > this.#clock.now() ? entry : undefined
+    if (wish.onlyIfCached) return undefined
+    if (fromMemory && usable && this.#options.onFeedLoss === 'stale')
+      return this.#fromMemory(usable, 'unproven')
+
+    const forwarded = this.#miss(fromMemory, entry, usable)
     try {
-      const found = await this.#fill(id, key)
-      return { value: found?.value, source: 'db', stale: false }
+      return await this.#fill({ id, key, entry, forwarded })
     } catch (error) {
+      if (!fromMemory || !hasCode(error, 'store-unavailable', 'store-busy')) throw error
       // A write kept meanwhile is the latest we know; an entry dropped meanwhile is known to be wrong.
-      const fallback = this.#kept.get(id) ?? (usable && this.#local.get(id) === usable ? usable : undefined)
-      if (fallback && hasCode(error, 'store-unavailable', 'store-busy')) return this.#stale(fallback.value)
+      const kept = this.#kept.get(id)
+      if (kept) return this.#fromKept(kept.value)
+      if (usable && this.#local.get(id) === usable) return this.#fromMemory(usable, 'unproven')
       throw error
     }
   }
@@ -194,11 +167,11 @@ export class Cache implements ChangeFeedHandler {
     const id = keyId(key)
     const token = this.#openToken(id)
     try {
-      const { sent, answer: version } = await this.#writes.add({ key, value })
-      if (version === undefined) throw new Error('the store answered a write without a version')
-      this.#acknowledged(id, version)
-      this.#put(token, { key, value: sent.value, version, remainingMs: undefined })
-      return { written: true }
+      const { sent, answer: written } = await this.#statements.write.add({ key, value })
+      if (written === undefined) throw new Error('the store answered a write without a version')
+      this.#acknowledged(token, written)
+      this.#put(token, { key, value: sent.value, ...written, remainingMs: undefined })
+      return { written: true, token: formatToken(id, written) }
     } catch (error) {
       this.#keepOrThrow(id, key, value, error)
       return { written: false }
@@ -214,14 +187,17 @@ export class Cache implements ChangeFeedHandler {
     const held = kept
       ? kept.value !== undefined
       : entry !== undefined && entry.expiresAtMs > this.#clock.now()
+    const token = this.#openToken(id)
     const item = { key }
     try {
-      const { sent, answer } = await this.#removes.add(item)
-      this.#acknowledged(id, undefined)
-      return { held, stored: answer === true && sent === item }
+      const { sent, answer: written } = await this.#statements.remove.add(item)
+      this.#acknowledged(token, written)
+      return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
     } catch (error) {
       this.#keepOrThrow(id, key, undefined, error)
-      return { held, stored: false }
+      return { held, stored: false, token: undefined }
+    } finally {
+      this.#flights.close(token)
     }
   }
 
@@ -229,21 +205,26 @@ export class Cache implements ChangeFeedHandler {
 
   listening(asOfMs: number): Promise<void> {
     this.#lease.listening(asOfMs)
+    this.#feedReason = 'catching up'
     return this.#revalidation.run()
   }
 
   proven(asOfMs: number): void {
+    if (this.#unheard.anyBefore(asOfMs)) throw new Error('a write of our own was not announced')
     this.#lease.proven(asOfMs)
   }
 
   changed(change: Change): Promise<void> | undefined {
     this.#stats.changesApplied++
     if (change.kind === 'key') {
+      this.#unheard.heard(change.id, change.version)
       this.#apply(change.id, change.version)
       return undefined
     }
     this.#lease.doubt()
+    this.#feedReason = 'catching up'
     this.#flights.doubted()
+    this.#unheard.clear()
     return this.#lease.state === 'catching-up' ? this.#revalidation.run() : undefined
   }
 
@@ -253,8 +234,10 @@ export class Cache implements ChangeFeedHandler {
       this.#stats.feedLosses++
       this.#log.warn({ reason }, 'change feed lost')
     }
+    this.#feedReason = reason
     this.#lease.lost()
     this.#flights.doubted()
+    this.#unheard.clear()
   }
 
   /** Sends what is kept, if the database answers. */
@@ -262,56 +245,121 @@ export class Cache implements ChangeFeedHandler {
     await this.#kept.send().catch(() => undefined)
   }
 
-  // --- Fills and writes ---
+  // --- Reads ---
 
-  #fill(id: string, key: string): Promise<StoredEntry | undefined> {
+  /** P11: has this sidecar seen the write that the token came from? */
+  #satisfies(token: SessionToken | undefined, id: string): boolean {
+    if (token === undefined || !concerns(token, id)) return true
+    const { written } = token
+    if (written === undefined || written.epoch !== this.#lastHeard.epoch) return false
+    return this.#recent.has(id, written.version) || this.#local.get(id)?.version === written.version
+  }
+
+  #miss(fromMemory: boolean, entry: Entry | undefined, usable: Entry | undefined): Forwarded {
+    if (!fromMemory) {
+      this.#stats.missesRequested++
+      return 'request'
+    }
+    if (entry === undefined) {
+      this.#stats.missesAbsent++
+      return 'miss'
+    }
+    if (usable) this.#stats.missesUnproven++
+    else this.#stats.missesExpired++
+    return 'stale'
+  }
+
+  /**
+   * Asks the store. What the reader wished for is read by a statement that is sent after the read arrived;
+   * those that wait at one moment share it (P10). Any other read may join a fill in flight (P4).
+   */
+  async #fill({ id, key, entry, forwarded }: Miss): Promise<Read> {
     const nowMs = this.#clock.now()
-    const joinable = this.#flights.joinable(id, nowMs - this.#options.maxStalenessMs)
+    const joinable =
+      forwarded === 'request' ? undefined : this.#flights.joinable(id, nowMs - this.#options.maxStalenessMs)
     if (joinable) {
       this.#stats.coalesced++
-      return joinable
+      return { ...(await joinable), forwarded, collapsed: true }
     }
     const token = this.#openToken(id)
-    const result = this.#fills
-      .add({ key })
-      .then(({ answer: found }) => {
+    const { epoch } = this.#lastHeard
+    const held = entry && epoch !== undefined ? { ...entry, epoch } : undefined
+    const result = this.#statements.read
+      .add({ key, held })
+      .then(({ sent, answer }): Read => {
         this.#inContact()
-        if (found) this.#put(token, found)
-        return found
+        if (answer === undefined) return { value: undefined, ageMs: 0 }
+        const value = answer.value ?? sent.held?.value
+        if (value === undefined) throw new Error('the store left out a value that nobody holds')
+        const stored = this.#put(token, { ...answer, value })
+        return { value, stored, ageMs: 0, ttlMs: this.#ttlMs(token, answer.remainingMs) }
       })
       .finally(() => {
         this.#flights.close(token)
         this.#flights.ended(id, result)
       })
     this.#flights.started(id, { result, startedAtMs: nowMs })
-    return result
+    return { ...(await result), forwarded }
   }
+
+  #fromMemory(entry: Entry, stale?: 'unproven'): Read {
+    const nowMs = this.#clock.now()
+    if (stale) this.#stats.staleServed++
+    return {
+      value: entry.value,
+      ageMs: nowMs - entry.asOfMs,
+      ttlMs: entry.expiresAtMs - nowMs,
+      ...(stale && { stale }),
+    }
+  }
+
+  #fromKept(value: Value | undefined): Read {
+    this.#stats.staleServed++
+    return { value, stale: 'kept', ageMs: 0 }
+  }
+
+  // --- Flights ---
 
   #openToken(id: string): Token {
-    return this.#flights.open(id, this.#feed(), this.#clock.now())
+    return this.#flights.open(id, this.#feedNow(), this.#clock.now())
   }
 
-  #feed(): { readonly generation: number; readonly live: boolean } {
+  #feedNow(): FeedNow {
     return { generation: this.#lease.generation, live: this.#lease.state === 'live' }
   }
 
-  #put(token: Token, { key, value, version, remainingMs }: StoredEntry): void {
+  /** Whether it was put. */
+  #put(token: Token, { key, value, version, epoch, remainingMs }: StoredEntry): boolean {
     this.#lastHeard.version(version)
-    if (!this.#flights.mayPut(token, version, this.#feed())) return
-    // P12: what the database said remained, remained when we asked or later.
-    const remainsUntilMs = token.openedAtMs + (remainingMs ?? Number.POSITIVE_INFINITY)
+    if (epoch !== this.#lastHeard.epoch || !this.#flights.mayPut(token, version, this.#feedNow()))
+      return false
     this.#local.put(token.id, {
       key,
       value,
       version,
-      expiresAtMs: Math.min(this.#clock.now() + this.#options.ttlMs, remainsUntilMs),
+      asOfMs: token.openedAtMs,
+      expiresAtMs: this.#clock.now() + this.#ttlMs(token, remainingMs),
       bytes: Buffer.byteLength(key) + Buffer.byteLength(value),
     })
+    return true
   }
 
-  /** A write of ours has happened: for everybody else here that is a change like any other. */
-  #acknowledged(id: string, version: Version | undefined): void {
-    this.#apply(id, version)
+  /** P12: what the database said remained, remained when we asked or later. */
+  #ttlMs(token: Token, remainingMs: number | undefined): number {
+    if (remainingMs === undefined) return this.#options.ttlMs
+    return Math.min(this.#options.ttlMs, token.openedAtMs + remainingMs - this.#clock.now())
+  }
+
+  /**
+   * A write of ours has happened: for everybody else here that is a change like any other. Without a version
+   * there was nothing to delete, and what is held is wrong all the same.
+   */
+  #acknowledged(token: Token, written: Written | undefined): void {
+    const { id } = token
+    if (written && this.#flights.unbroken(token, this.#feedNow()) && !this.#recent.has(id, written.version)) {
+      this.#unheard.acknowledged(id, written.version, this.#clock.now())
+    }
+    this.#apply(id, written?.version)
     this.#kept.drop(id)
     this.#inContact()
   }
@@ -322,16 +370,14 @@ export class Cache implements ChangeFeedHandler {
    */
   #apply(id: string, version: Version | undefined): void {
     this.#flights.changed(id, version)
-    if (version !== undefined) this.#lastHeard.version(version)
+    if (version !== undefined) {
+      this.#lastHeard.version(version)
+      this.#recent.add(id, version)
+    }
     const entry = this.#local.get(id)
     if (entry === undefined || entry.version === version) return
     this.#local.drop(id)
     this.#stats.invalidations++
-  }
-
-  #stale(value: Value | undefined): Read {
-    this.#stats.staleServed++
-    return { value, source: 'cache', stale: true }
   }
 
   // --- Database down (P9) ---
@@ -363,4 +409,12 @@ export class Cache implements ChangeFeedHandler {
       .send()
       .catch((error: unknown) => this.#log.warn({ err: error }, 'kept writes could not be sent yet'))
   }
+}
+
+interface Miss {
+  readonly id: string
+  readonly key: string
+  /** Held here, but not to be served as it is. */
+  readonly entry: Entry | undefined
+  readonly forwarded: Forwarded
 }

@@ -3,20 +3,30 @@ export type Value = string
 
 /**
  * Which write of a key this is. Unique within an epoch, and not in commit order across keys: compared for
- * equality, never by order (P1).
+ * equality, never by order (P1). The version of a key's absence is the last one's with a minus before it.
  */
 export type Version = string
 
 /** Which history of the database versions belong to: system identifier and timeline. */
 export type Epoch = string
 
+/** A row of the store was written, or is gone. */
+export interface Written {
+  readonly version: Version
+  readonly epoch: Epoch
+}
+
 /** What the store holds under a key. */
-export interface StoredEntry {
+export interface StoredEntry extends Written {
   readonly key: string
   readonly value: Value
-  readonly version: Version
   /** Time to live left by the database's own clock, in ms; undefined when the entry does not expire (P12). */
   readonly remainingMs: number | undefined
+}
+
+/** The same, where the value is the one that the reader already holds (P10). */
+export interface Unchanged extends Omit<StoredEntry, 'value'> {
+  readonly value: undefined
 }
 
 /** What this sidecar holds in memory. */
@@ -24,7 +34,9 @@ export interface Entry {
   readonly key: string
   readonly value: Value
   readonly version: Version
-  /** By the sidecar's monotonic clock, in ms; `Infinity` when nothing expires it. */
+  /** When the store was asked, by the sidecar's monotonic clock, in ms. */
+  readonly asOfMs: number
+  /** By the same clock; `Infinity` when nothing expires it. */
   readonly expiresAtMs: number
   /** Key and value in UTF-8. */
   readonly bytes: number

@@ -4,10 +4,17 @@
  * - `store-unavailable`: not reached, or it cannot serve; a write has certainly not happened.
  * - `store-busy`: reached, but not done within the time bound; a write has certainly not happened.
  * - `row-locked`: as `store-busy`, because another transaction holds a row that the statement needs.
+ * - `queue-full`: the database cannot announce changes, so no write can commit; a write has certainly not happened.
  * - `outcome-unknown`: the connection was lost around a commit; the write may or may not have happened (P3).
  * - `refused`: the store does not take this data; the same write would fail again.
  */
-export type CacheErrorCode = 'store-unavailable' | 'store-busy' | 'row-locked' | 'outcome-unknown' | 'refused'
+export type CacheErrorCode =
+  | 'store-unavailable'
+  | 'store-busy'
+  | 'row-locked'
+  | 'queue-full'
+  | 'outcome-unknown'
+  | 'refused'
 
 export class CacheError extends Error {
   readonly code: CacheErrorCode

@@ -1,4 +1,5 @@
-import type { StoredEntry, Version } from './entry.js'
+import type { Version } from './entry.js'
+import type { Read } from './read.js'
 
 /** One running fill or write of a key, and what has changed since it began: decides whether it may put (P3). */
 export interface Token {
@@ -17,7 +18,7 @@ export interface FeedNow {
 }
 
 interface Fill {
-  readonly result: Promise<StoredEntry | undefined>
+  readonly result: Promise<Read>
   readonly startedAtMs: number
 }
 
@@ -73,18 +74,18 @@ export class Flights {
     this.#fills.clear()
   }
 
+  /** Was the feed live when the flight began, is it live now, and has nothing been missed in between? */
+  unbroken(token: Token, feed: FeedNow): boolean {
+    return token.live && feed.live && token.generation === feed.generation
+  }
+
   /**
-   * May the flight put this version into memory? Only if the feed was live when it began and is live now,
-   * has not been in doubt in between, and every change seen meanwhile is the very one being put (P3).
+   * May the flight put this version into memory? Only if every change seen meanwhile is the very one being
+   * put, and none may have been missed (P3).
    *   1. fill begins, reads version 7        3. the change to 8 arrives: nothing to drop yet
    *   2. another client writes version 8     4. the fill puts 7, to be served until its time to live ends
    */
   mayPut(token: Token, version: Version, feed: FeedNow): boolean {
-    return (
-      token.live &&
-      feed.live &&
-      token.generation === feed.generation &&
-      token.changes.every((change) => change === version)
-    )
+    return this.unbroken(token, feed) && token.changes.every((change) => change === version)
   }
 }

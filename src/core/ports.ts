@@ -1,4 +1,4 @@
-import type { Change, Epoch, KeptWrite, StoredEntry, Value, Version } from './entry.js'
+import type { Change, Epoch, KeptWrite, StoredEntry, Unchanged, Value, Version, Written } from './entry.js'
 
 /** What `core/` needs from outside. */
 
@@ -7,6 +7,17 @@ export interface Clock {
   now(): number
   /** Runs `task` once, after the events that are ready now have been handled. */
   defer(task: () => void): void
+}
+
+/** A key to be read, and what the reader holds of it. */
+export interface Wanted {
+  readonly key: string
+  readonly held?: Written | undefined
+}
+
+export interface Write {
+  readonly key: string
+  readonly value: Value
 }
 
 /** Where the database stands. */
@@ -27,16 +38,17 @@ export type Settlement =
  * none of them.
  */
 export interface Store {
-  /** The entries there are; a key without one is missing from the answer. */
-  read(keys: readonly string[]): Promise<ReadonlyMap<string, StoredEntry>>
-  /** The versions there are, straight from the primary. */
-  versions(keys: readonly string[]): Promise<ReadonlyMap<string, Version>>
-  /** Inserts or replaces; the answer has the version of every key. */
-  write(
-    writes: readonly { readonly key: string; readonly value: Value }[],
-  ): Promise<ReadonlyMap<string, Version>>
-  /** Deletes; the answer has the keys that were there. */
-  remove(keys: readonly string[]): Promise<ReadonlySet<string>>
+  /**
+   * The entries there are; a key without one is missing from the answer. Where the reader holds the very
+   * version that the store has, in the same epoch, the value does not travel.
+   */
+  read(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, StoredEntry | Unchanged>>
+  /** The versions there are in this epoch, straight from the primary; none when the primary's is another. */
+  versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
+  /** Inserts or replaces; the answer has every key. */
+  write(writes: readonly Write[]): Promise<ReadonlyMap<string, Written>>
+  /** Deletes; the answer has the keys that were there, with the version of their absence. */
+  remove(keys: readonly string[]): Promise<ReadonlyMap<string, Written>>
   position(): Promise<Position>
   /** Sends kept writes, each only where the row has not changed since its base (P9). */
   settle(writes: readonly KeptWrite[]): Promise<ReadonlyMap<string, Settlement>>
@@ -52,7 +64,10 @@ export interface ChangeFeedHandler {
    * with what happened before; when it rejects, the feed gives the connection up and starts again.
    */
   listening(asOfMs: number): Promise<void>
-  /** Everything acknowledged before `asOfMs` has been delivered. */
+  /**
+   * Everything acknowledged before `asOfMs` has been delivered. Throws when that cannot be: the feed then gives
+   * the connection up.
+   */
   proven(asOfMs: number): void
   /** As for `listening` where it returns a promise. */
   changed(change: Change): Promise<void> | undefined

@@ -3,6 +3,7 @@ import type { LastHeard } from './last-heard.js'
 import type { Lease } from './lease.js'
 import type { LocalCache } from './local-cache.js'
 import type { Log, Store } from './ports.js'
+import type { RecentChanges } from './recent-changes.js'
 import type { Stats } from './stats.js'
 
 export interface RevalidationParts {
@@ -11,6 +12,7 @@ export interface RevalidationParts {
   readonly local: LocalCache
   readonly kept: KeptWrites
   readonly lastHeard: LastHeard
+  readonly recent: RecentChanges
   readonly stats: Stats
   readonly log: Log
 }
@@ -55,12 +57,13 @@ export class Revalidation {
    *   2. another client writes version 8      4. version 7 is trusted, and no change will ever tell
    */
   async #compare(generation: number): Promise<void> {
-    const { store, lease, local, kept, lastHeard, stats, log } = this.#parts
+    const { store, lease, local, kept, lastHeard, recent, stats, log } = this.#parts
     const position = await store.position()
     if (generation !== lease.generation) return
     const before = lastHeard.epoch
     if (lastHeard.position(position)) {
       local.clear()
+      recent.clear()
       if (before !== undefined) {
         stats.flushes++
         log.warn({ before, now: position.epoch }, 'the database has another history: cache flushed')
@@ -72,7 +75,10 @@ export class Revalidation {
     const held = local.versions()
     for (let start = 0; start < held.length; start += keysPerStatement) {
       const chunk = held.slice(start, start + keysPerStatement)
-      const versions = await store.versions(chunk.map(({ key }) => key))
+      const versions = await store.versions(
+        chunk.map(({ key }) => key),
+        position.epoch,
+      )
       if (generation !== lease.generation) return
       for (const { id, key, version } of chunk) {
         if (versions.get(key) !== version && local.drop(id)) stats.revalidationDrops++

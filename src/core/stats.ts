@@ -1,10 +1,11 @@
 /** One counter per outcome, since the process started. */
 export class Stats {
   hits = 0
-  /** Misses by reason: not held here, held past its time to live, held but not proven fresh (P8). */
+  /** Misses by reason: not held, held past its time to live, held but not proven fresh (P8), the reader's wish. */
   missesAbsent = 0
   missesExpired = 0
   missesUnproven = 0
+  missesRequested = 0
   /** Reads that joined a fill already in flight. */
   coalesced = 0
   /** Reads answered from memory and marked stale, because the store could not be asked. */

@@ -1,9 +1,13 @@
 import Router from '@koa/router'
+import type { Context } from 'koa'
 import type { Cache } from '../core/cache.js'
-import type { Value } from '../core/entry.js'
+import type { Read } from '../core/read.js'
 import { jsonObject } from './body.js'
-import { checkKey, keyFromQuery } from './key.js'
+import { cacheStatus } from './cache-status.js'
+import { checkKey } from './key.js'
 import { sendProblem } from './problem.js'
+import { parseQuery } from './query.js'
+import { readWish } from './read-wish.js'
 import { checkValue } from './value.js'
 
 export interface CacheRoutesOptions {
@@ -17,28 +21,39 @@ export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Route
   const router = new Router({ prefix: '/cache', strict: true })
 
   router.get('/get', async (ctx) => {
-    const key = keyFromQuery(ctx.querystring)
-    const { value, source, stale } = await cache.get(key)
-    if (value === undefined) return sendProblem(ctx, { status: 404, detail: 'Key not found' })
+    const { key, wish } = readWish(ctx)
+    const read = await cache.get(key, wish)
+    if (read === undefined)
+      return sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
+    ctx.set('Cache-Status', cacheStatus(read))
+    if (read.value === undefined) return sendProblem(ctx, { status: 404, detail: 'Key not found' })
+    ctx.set('Age', String(Math.floor(read.ageMs / 1_000)))
     ctx.type = 'json'
-    ctx.body = readBody(key, value, source, stale)
+    ctx.body = readBody(key, read)
   })
 
   router.post('/set', async (ctx) => {
     const body = await jsonObject(ctx, maxValueBytes)
-    const { written } = await cache.set(checkKey(body.key), checkValue(body.value))
-    ctx.body = { ok: true, db_written: written }
+    const result = await cache.set(checkKey(body.key), checkValue(body.value))
+    ctx.body = { ok: true, db_written: result.written, ...(result.written && giveToken(ctx, result.token)) }
   })
 
   router.delete('/delete', async (ctx) => {
-    const { held, stored } = await cache.delete(keyFromQuery(ctx.querystring))
-    ctx.body = { cache_removed: held, db_removed: stored }
+    const { key } = parseQuery(ctx.querystring, ['key'])
+    const { held, stored, token } = await cache.delete(checkKey(key))
+    ctx.body = { cache_removed: held, db_removed: stored, ...(token && giveToken(ctx, token)) }
   })
 
   return router
 }
 
 /** The value is JSON text already. `stale` is there only when it is true. */
-function readBody(key: string, value: Value, source: 'cache' | 'db', stale: boolean): string {
+function readBody(key: string, { value, forwarded, stale }: Read): string {
+  const source = forwarded === undefined ? 'cache' : 'db'
   return `{"key":${JSON.stringify(key)},"value":${value},"source":"${source}"${stale ? ',"stale":true' : ''}}`
+}
+
+function giveToken(ctx: Context, token: string): { token: string } {
+  ctx.set('Cache-Token', token)
+  return { token }
 }

@@ -23,6 +23,11 @@ const byCode: Readonly<Record<CacheErrorCode, Answer>> = {
   'store-unavailable': { status: 503, detail: 'The database cannot be reached', retryAfterSeconds: 1 },
   'store-busy': { status: 503, detail: 'The database did not answer in time', retryAfterSeconds: 1 },
   'row-locked': { status: 503, detail: 'The entry is locked in the database', retryAfterSeconds: 1 },
+  'queue-full': {
+    status: 503,
+    detail: 'The database cannot announce changes: its notification queue is full',
+    retryAfterSeconds: 5,
+  },
   'outcome-unknown': {
     status: 503,
     detail: 'The outcome of the write is unknown: the connection was lost before the database confirmed it',

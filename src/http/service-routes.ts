@@ -14,7 +14,8 @@ export function serviceRoutes({ cache, capacity, ttlSeconds, databaseUrl }: Serv
   const router = new Router({ strict: true })
 
   router.get('/health', (ctx) => {
-    ctx.body = { status: 'ok', feed: cache.status().feed }
+    const { feed, feedReason } = cache.status()
+    ctx.body = { status: 'ok', feed, ...(feedReason && { reason: feedReason }) }
   })
 
   router.get('/', (ctx) => {
@@ -40,11 +41,12 @@ export function serviceRoutes({ cache, capacity, ttlSeconds, databaseUrl }: Serv
       capacity,
       ttl_seconds: ttlSeconds,
       hits: stats.hits,
-      misses: stats.missesAbsent + stats.missesExpired + stats.missesUnproven,
+      misses: stats.missesAbsent + stats.missesExpired + stats.missesUnproven + stats.missesRequested,
       misses_by_reason: {
         absent: stats.missesAbsent,
         expired: stats.missesExpired,
         unproven: stats.missesUnproven,
+        requested: stats.missesRequested,
       },
       coalesced_fills: stats.coalesced,
       stale_served: stats.staleServed,

@@ -23,7 +23,7 @@ function parse(payload: string | undefined): readonly string[] | undefined {
     const parts: unknown = JSON.parse(payload)
     if (!Array.isArray(parts) || parts.length === 0 || parts.length % 2 !== 0) return undefined
     const wellFormed = parts.every(
-      (part: unknown, index) => typeof part === 'string' && (index % 2 === 0 || /^\d{1,19}$/.test(part)),
+      (part: unknown, index) => typeof part === 'string' && (index % 2 === 0 || /^-?\d{1,19}$/.test(part)),
     )
     return wellFormed ? parts : undefined
   } catch {

@@ -1,6 +1,13 @@
 import pg from 'pg'
 import type { Log } from '../core/ports.js'
-import { connectFailed, isStatementError, messageOf, statementFailed } from './errors.js'
+import {
+  connectFailed,
+  isStatementError,
+  messageOf,
+  neverHappened,
+  refusesSettings,
+  statementFailed,
+} from './errors.js'
 
 export interface DatabaseOptions {
   readonly url: string
@@ -18,6 +25,8 @@ const clientGraceMs = 500
 export class Database {
   readonly #options: DatabaseOptions
   #pool: pg.Pool
+  /** Without settings for the session, because a pooler refuses them. */
+  #bare = false
 
   constructor(options: DatabaseOptions) {
     this.#options = options
@@ -49,10 +58,9 @@ export class Database {
     kind: 'read' | 'write',
     text: string,
     values: unknown[],
+    mayRepeat = true,
   ): Promise<Row[]> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw connectFailed(error)
-    })
+    const client = await this.#connect()
     try {
       const { rows } = await client.query<Row>(text, values)
       client.release()
@@ -60,8 +68,32 @@ export class Database {
     } catch (error) {
       // After anything but an error of the statement itself, what the connection sends next is anyone's guess.
       client.release(!isStatementError(error))
-      throw statementFailed(error, kind)
+      // A connection that was lost while idle is noticed here.
+      if (mayRepeat && neverHappened(error, kind)) return this.#run(kind, text, values, false)
+      const failure = statementFailed(error, kind)
+      if (failure.code === 'queue-full') this.#advanceQueue()
+      throw failure
     }
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect()
+    } catch (error) {
+      if (!refusesSettings(error) || this.#bare) throw connectFailed(error)
+      this.#options.log.warn(
+        { reason: messageOf(error) },
+        'the pooler in front of the database takes no statement_timeout and lock_timeout: only our own timeouts hold',
+      )
+      this.#bare = true
+      this.renew()
+      return this.#connect()
+    }
+  }
+
+  /** A full notification queue stays full until somebody looks: asking for its usage moves its tail. */
+  #advanceQueue(): void {
+    this.read('select pg_notification_queue_usage()').catch(() => undefined)
   }
 
   #newPool(): pg.Pool {
@@ -73,9 +105,11 @@ export class Database {
       keepAlive: true,
       connectionTimeoutMillis: timeoutMs,
       idleTimeoutMillis: 10_000,
-      statement_timeout: timeoutMs,
-      // A locked row should cost the writes that share its statement less than their whole time.
-      lock_timeout: Math.ceil(timeoutMs / 4),
+      ...(!this.#bare && {
+        statement_timeout: timeoutMs,
+        // A locked row should cost the writes that share its statement less than their whole time.
+        lock_timeout: Math.ceil(timeoutMs / 4),
+      }),
       query_timeout: timeoutMs + clientGraceMs,
     })
     pool.on('error', (error) =>

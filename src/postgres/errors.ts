@@ -7,7 +7,7 @@ const bySqlState: Readonly<Record<string, CacheErrorCode>> = {
   '40P01': 'row-locked', // deadlock_detected
   '55P03': 'row-locked', // lock_not_available: lock_timeout
   '57014': 'store-busy', // query_canceled: statement_timeout
-  '54000': 'store-busy', // program_limit_exceeded: the notification queue is full
+  '54000': 'queue-full', // program_limit_exceeded: too many notifications
 }
 
 /** Classes of errors that are about the data: invalid values, violated constraints, a trigger's objection. */
@@ -37,6 +37,23 @@ export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheEr
   const code =
     bySqlState[sqlState] ?? (dataClasses.has(sqlState.slice(0, 2)) ? 'refused' : 'store-unavailable')
   return new CacheError(code, `${error.message} (SQLSTATE ${sqlState})`, cause)
+}
+
+/**
+ * Did the server close the connection before it could have seen the statement, so that it may be sent again?
+ * For a read that is any loss of the connection, though not our own timeout.
+ */
+export function neverHappened(error: unknown, kind: 'read' | 'write'): boolean {
+  if (error instanceof pg.DatabaseError)
+    return error.code === idleSessionTimeout || (kind === 'read' && !isStatementError(error))
+  return kind === 'read' && messageOf(error) !== 'Query read timeout'
+}
+
+const idleSessionTimeout = '57P05'
+
+/** A pooler (PgBouncer) that does not take the settings we begin a session with. */
+export function refusesSettings(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /unsupported startup parameter/.test(error.message)
 }
 
 /** No connection could be had: nothing was sent. */

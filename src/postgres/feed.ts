@@ -17,11 +17,15 @@ export interface PostgresChangeFeedParts {
   readonly database: Database
   readonly clock: Clock
   readonly log: Log
-  /** Makes sure that the schema is there; resolves to the channel on which changes are announced. */
+  /**
+   * Makes sure that the schema is as it must be; resolves to the channel on which changes are announced.
+   * Called before every session and every minute.
+   */
   readonly prepare: () => Promise<string>
 }
 
 const echoIntervalMs = 15_000
+const schemaIntervalMs = 60_000
 const connectTimeoutMs = 3_000
 /** Pauses between attempts: from the first to the second of these, doubling, and up to half of it at random. */
 const firstPauseMs = 100
@@ -119,8 +123,15 @@ export class PostgresChangeFeed implements ChangeFeed {
 
   /** Renews the lease until the session is over. */
   async #prove(session: ListenSession, handler: ChangeFeedHandler, over: AbortController): Promise<never> {
-    const { clock } = this.#parts
+    const { clock, prepare } = this.#parts
     let heardMs = clock.now()
+    let preparedMs = heardMs
+    // Beside the probes: the pool may be busy, and that must not cost the lease.
+    const check = (work: Promise<unknown>) => {
+      work.catch((error: unknown) => {
+        if (!(error instanceof CacheError)) over.abort(error)
+      })
+    }
     for (;;) {
       const pauseMs = this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
       await sleep(pauseMs, undefined, { signal: over.signal })
@@ -130,10 +141,11 @@ export class PostgresChangeFeed implements ChangeFeed {
       handler.proven(sentMs)
       if (sentMs - heardMs >= echoIntervalMs) {
         heardMs = sentMs
-        // Beside the probes: the pool may be busy, and that must not cost the lease.
-        this.#hear(session).catch((error: unknown) => {
-          if (!(error instanceof CacheError)) over.abort(error)
-        })
+        check(this.#hear(session))
+      }
+      if (sentMs - preparedMs >= schemaIntervalMs) {
+        preparedMs = sentMs
+        check(prepare())
       }
     }
   }

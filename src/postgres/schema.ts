@@ -1,23 +1,57 @@
-import { CacheError } from '../core/errors.js'
 import type { Database } from './database.js'
 import { sqlState } from './errors.js'
 
 const undefinedFunction = '42883'
 
-/** The channel on which changes of the table are announced. Rejects when the schema is not there. */
-export async function changeChannel(database: Database): Promise<string> {
+/** By name, how each trigger must be enabled: `A` always, `R` in the replica role; see sql/. */
+const triggers: Readonly<Record<string, 'A' | 'R'>> = {
+  cache_entries_1_content_type: 'A',
+  cache_entries_2_stamp: 'A',
+  cache_entries_3_inserted: 'A',
+  cache_entries_3_updated: 'A',
+  cache_entries_3_deleted: 'A',
+  cache_entries_3_truncated: 'A',
+  cache_entries_4_replicated: 'R',
+}
+
+export interface Schema {
+  /** Where changes of the table are announced. */
+  readonly channel: string
+  /** How full the server's notification queue is, from 0 to 1. When it is full, no write can commit. */
+  readonly queueUsage: number
+}
+
+interface SchemaRow {
+  readonly channel: string
+  readonly queue_usage: number
+  readonly missing: readonly string[]
+}
+
+/** Rejects with an Error that says what to do when the schema is not as it must be. */
+export async function inspectSchema(database: Database): Promise<Schema> {
   const [row] = await database
-    .read<{ channel: string }>(
-      `select cache_channel(nspname, relname) as channel
+    .read<SchemaRow>(
+      `select cache_channel(nspname, relname) as channel,
+              pg_notification_queue_usage() as queue_usage,
+              array(
+                select name
+                from unnest($1::text[], $2::"char"[]) as expected (name, enabled)
+                where not exists (
+                  select from pg_trigger
+                  where tgrelid = pg_class.oid and tgname = expected.name and tgenabled = expected.enabled
+                )
+              ) as missing
        from pg_class join pg_namespace on pg_namespace.oid = relnamespace
        where pg_class.oid = to_regclass('cache_entries')`,
+      [Object.keys(triggers), Object.values(triggers)],
     )
     .catch((error: unknown) => {
       if (sqlState(error) === undefinedFunction) return []
       throw error
     })
-  if (row === undefined) {
-    throw new CacheError('store-unavailable', 'the table is not set up: run "caching-layer migrate"')
+  if (row === undefined) throw new Error('the table is not set up: run "caching-layer migrate"')
+  if (row.missing.length > 0) {
+    throw new Error(`changes are not announced: trigger ${row.missing.join(', ')} is missing or not enabled`)
   }
-  return row.channel
+  return { channel: row.channel, queueUsage: row.queue_usage }
 }

@@ -1,19 +1,19 @@
-import type { KeptWrite, StoredEntry, Value, Version } from '../core/entry.js'
-import type { Position, Settlement, Store } from '../core/ports.js'
+import type { Epoch, KeptWrite, StoredEntry, Unchanged, Version, Written } from '../core/entry.js'
+import type { Position, Settlement, Store, Wanted, Write } from '../core/ports.js'
 import type { Database } from './database.js'
 import { fromColumns, toColumns } from './value.js'
 
-interface EntryRow {
+interface WrittenRow {
   readonly key: string
-  readonly value: string
-  readonly content_type: string | null
   readonly version: Version
-  readonly remaining_ms: number | null
+  readonly epoch: Epoch
 }
 
-interface VersionRow {
-  readonly key: string
-  readonly version: Version
+interface EntryRow extends WrittenRow {
+  /** Null when it is the one that the reader holds. */
+  readonly value: string | null
+  readonly content_type: string | null
+  readonly remaining_ms: number | null
 }
 
 /**
@@ -27,31 +27,33 @@ export class PostgresStore implements Store {
     this.#database = database
   }
 
-  async read(keys: readonly string[]): Promise<Map<string, StoredEntry>> {
+  async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
     const rows = await this.#database.read<EntryRow>(
-      `select key, value, content_type, version,
+      `select key, version, epoch, content_type,
+              case when version = held_version and epoch = held_epoch then null else value end as value,
               (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as remaining_ms
-       from cache_entries
-       where key = any($1) and (expires_at is null or expires_at > clock_timestamp())`,
-      [keys],
+       from unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)
+         join cache_entries using (key)
+         cross join cache_epoch() as epoch
+       where expires_at is null or expires_at > clock_timestamp()`,
+      [
+        wanted.map(({ key }) => key),
+        wanted.map(({ held }) => held?.version ?? null),
+        wanted.map(({ held }) => held?.epoch ?? null),
+      ],
     )
     return new Map(
-      rows.map(({ key, value, content_type, version, remaining_ms }) => [
-        key,
-        {
-          key,
-          value: fromColumns({ text: value, contentType: content_type }),
-          version,
-          remainingMs: remaining_ms ?? undefined,
-        },
-      ]),
+      rows.map(({ key, version, epoch, value: text, content_type: contentType, remaining_ms }) => {
+        const value = text === null ? undefined : fromColumns({ text, contentType })
+        return [key, { key, version, epoch, value, remainingMs: remaining_ms ?? undefined }]
+      }),
     )
   }
 
-  async versions(keys: readonly string[]): Promise<Map<string, Version>> {
-    const rows = await this.#database.read<VersionRow>(
-      'select key, version from cache_entries where key = any($1)',
-      [keys],
+  async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
+    const rows = await this.#database.read<Omit<WrittenRow, 'epoch'>>(
+      'select key, version from cache_entries where key = any($1) and (select cache_epoch()) = $2',
+      [keys, epoch],
     )
     return new Map(rows.map(({ key, version }) => [key, version]))
   }
@@ -61,44 +63,40 @@ export class PostgresStore implements Store {
    *   1. our row is stamped 7 and waits for the lock     3. ours goes through, and is stamped again: 9
    *   2. another session's update, stamped 8, commits    4. `excluded.version` would take the row back to 7
    */
-  async write(
-    writes: readonly { readonly key: string; readonly value: Value }[],
-  ): Promise<Map<string, Version>> {
+  async write(writes: readonly Write[]): Promise<Map<string, Written>> {
     const columns = writes.map(({ value }) => toColumns(value))
-    const rows = await this.#database.write<VersionRow>(
+    const rows = await this.#database.write<WrittenRow>(
       `insert into cache_entries (key, value, content_type)
        select * from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
        order by key collate "C"
        on conflict (key) do update
          set value = excluded.value, content_type = excluded.content_type, updated_at = now(), expires_at = null
-       returning key, version`,
+       returning key, version, (select cache_epoch()) as epoch`,
       [
         writes.map(({ key }) => key),
         columns.map(({ text }) => text),
         columns.map(({ contentType }) => contentType),
       ],
     )
-    return new Map(rows.map(({ key, version }) => [key, version]))
+    return byKey(rows)
   }
 
-  async remove(keys: readonly string[]): Promise<Set<string>> {
-    const rows = await this.#database.write<{ key: string }>(
+  async remove(keys: readonly string[]): Promise<Map<string, Written>> {
+    const rows = await this.#database.write<WrittenRow>(
       `delete from cache_entries
        where key in (select key from cache_entries where key = any($1) order by key collate "C" for update)
-       returning key`,
+       returning key, '-' || version as version, (select cache_epoch()) as epoch`,
       [keys],
     )
-    return new Set(rows.map(({ key }) => key))
+    return byKey(rows)
   }
 
   /** On a standby this fails, as it should: there is no feed on a standby either. */
   async position(): Promise<Position> {
-    const [row] = await this.#database.read<{ epoch: string; latest: string }>(
-      `select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) as epoch,
-              (select last_value from cache_version) as latest
-       from pg_control_system()`,
+    const [row] = await this.#database.read<{ epoch: Epoch; latest: string }>(
+      'select cache_epoch() as epoch, last_value as latest from cache_version',
     )
-    if (row === undefined) throw new Error('pg_control_system() answered no row')
+    if (row === undefined) throw new Error('the sequence has no row')
     return { epoch: row.epoch, latest: BigInt(row.latest) }
   }
 
@@ -155,4 +153,8 @@ export class PostgresStore implements Store {
     )
     return new Map(rows.map(({ key, version }) => [key, { kind: 'written', version: version ?? undefined }]))
   }
+}
+
+function byKey(rows: readonly WrittenRow[]): Map<string, Written> {
+  return new Map(rows.map(({ key, version, epoch }) => [key, { version, epoch }]))
 }

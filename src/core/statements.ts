@@ -1,0 +1,51 @@
+import { Batcher } from './batcher.js'
+import type { Entry, StoredEntry, Unchanged, Written } from './entry.js'
+import type { Clock, Store, Write } from './ports.js'
+import { Slots } from './slots.js'
+
+export interface StatementsOptions {
+  readonly store: Store
+  readonly clock: Clock
+  /** How many statements may be under way at once. */
+  readonly maxStatements: number
+  /** How long a request may wait for its statement to begin. */
+  readonly maxWaitMs: number
+}
+
+/** A key to be read; the entry held, if any, saves the value's way. */
+export interface WantedEntry {
+  readonly key: string
+  readonly held: (Entry & Pick<Written, 'epoch'>) | undefined
+}
+
+const maxItems = 500
+const maxBytes = 8 * 1024 * 1024
+
+/** Reads, writes and deletes, each batched with its like, all within the store's connections. */
+export class Statements {
+  readonly read: Batcher<WantedEntry, StoredEntry | Unchanged>
+  readonly write: Batcher<Write, Written>
+  readonly remove: Batcher<{ readonly key: string }, Written>
+
+  constructor({ store, clock, maxStatements, maxWaitMs }: StatementsOptions) {
+    const bounds = { clock, slots: new Slots(maxStatements), maxItems, maxBytes, maxWaitMs }
+    this.read = new Batcher({
+      ...bounds,
+      maxInFlight: maxStatements,
+      bytesOf: ({ key }) => key.length,
+      run: (wanted) => store.read(wanted),
+    })
+    this.write = new Batcher({
+      ...bounds,
+      maxInFlight: 1,
+      bytesOf: ({ key, value }) => key.length + value.length,
+      run: (writes) => store.write(writes),
+    })
+    this.remove = new Batcher({
+      ...bounds,
+      maxInFlight: 1,
+      bytesOf: ({ key }) => key.length,
+      run: (items) => store.remove(items.map(({ key }) => key)),
+    })
+  }
+}
