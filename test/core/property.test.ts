@@ -1,0 +1,223 @@
+import fc from 'fast-check'
+import t from 'tap'
+import type { Value } from '../../src/core/entry.js'
+import type { Clock } from '../../src/core/ports.js'
+import type { ReadWish } from '../../src/core/read.js'
+import { parseToken } from '../../src/core/session-token.js'
+import { type Reign, SimulatedDatabase } from '../support/simulated-database.js'
+import { maxStalenessMs, SimulatedSidecar } from '../support/simulated-sidecar.js'
+
+/**
+ * Random schedules of reads, writes, changes by SQL, losses, silences and failovers over three sidecars and one
+ * database, in which every message and every statement takes its steps one by one, at any time. Checked on
+ * the way: I1, no fresh hit is older than the bound, and no read older than what it asked for; I3, with a token
+ * nobody sees their own past. At the end, when everything has arrived: I2, what would be served is what the database has.
+ */
+
+const keys = ['a', 'b'] as const
+const sidecars = 3
+const runs = Number(process.env.PROPERTY_RUNS ?? 1_000)
+
+const sidecar = fc.nat(sidecars - 1)
+const key = fc.constantFrom(...keys)
+/** Faults are rare among them: a cache that has just lost everything hides every mistake. */
+const step = fc.oneof(
+  { weight: 30, arbitrary: fc.record({ do: fc.constant('read' as const), sidecar, key }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('read strongly' as const), sidecar, key }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('read with token' as const), sidecar, key }) },
+  { weight: 10, arbitrary: fc.record({ do: fc.constant('write' as const), sidecar, key }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), sidecar, key }) },
+  { weight: 10, arbitrary: fc.record({ do: fc.constant('write by SQL' as const), key }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('delete by SQL' as const), key }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('rewrite everything' as const) }) },
+  { weight: 25, arbitrary: fc.record({ do: fc.constant('effect' as const), sidecar }) },
+  { weight: 25, arbitrary: fc.record({ do: fc.constant('answer' as const), sidecar, which: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const), sidecar, which: fc.nat(3) }) },
+  { weight: 25, arbitrary: fc.record({ do: fc.constant('deliver' as const), sidecar }) },
+  { weight: 10, arbitrary: fc.record({ do: fc.constant('send probe' as const), sidecar }) },
+  { weight: 10, arbitrary: fc.record({ do: fc.constant('probe arrives' as const), sidecar }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('connect' as const), sidecar }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('silence' as const), sidecar }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('lose' as const), sidecar }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('fail over' as const), lost: fc.nat(3) }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(10, 1_600, 1_600) }),
+  },
+)
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+class Schedule {
+  #nowMs = 0
+  #writes = 0
+  #timeline = 0
+  readonly #clock: Clock = { now: () => this.#nowMs, defer: queueMicrotask }
+  readonly #database = new SimulatedDatabase(() => this.#nowMs)
+  readonly #sidecars = Array.from(
+    { length: sidecars },
+    () => new SimulatedSidecar(this.#database, this.#clock),
+  )
+  readonly #probesMs = new Map<SimulatedSidecar, number>()
+  /** By key, the client's last token and which reign its write began. */
+  readonly #sessions = new Map<string, { token: string; reign: number; timeline: number }>()
+  readonly violations: string[] = []
+
+  async run(steps: readonly Step[]): Promise<void> {
+    for (const one of this.#sidecars) {
+      await one.heal(turn)
+    }
+    for (const one of steps) {
+      this.#take(one)
+      await turn()
+    }
+    for (const one of this.#sidecars) await one.heal(turn)
+    for (const one of this.#sidecars) await one.heal(turn)
+    for (const name of keys) {
+      for (const one of this.#sidecars) {
+        const hit = one.cache.hit(name)
+        if (hit && hit.value !== this.#database.value(name)) {
+          this.violations.push(
+            `I2: ${name} is ${hit.value} here and ${this.#database.value(name)} in the database`,
+          )
+        }
+      }
+    }
+  }
+
+  #take(one: Step): void {
+    const target = 'sidecar' in one ? (this.#sidecars[one.sidecar] as SimulatedSidecar) : undefined
+    switch (one.do) {
+      case 'wait':
+        this.#nowMs += one.ms
+        return
+      case 'write by SQL':
+        this.#database.write([{ key: one.key, value: this.#unique() }])
+        return
+      case 'delete by SQL':
+        this.#database.remove([one.key])
+        return
+      case 'rewrite everything':
+        this.#database.rewriteEverything(() => this.#unique())
+        return
+      case 'fail over':
+        this.#timeline++
+        this.#database.failOver(one.lost)
+        return
+    }
+    if (target === undefined) return
+    switch (one.do) {
+      case 'read':
+        this.#read(target, one.key, {})
+        break
+      case 'read strongly':
+        this.#read(target, one.key, { strong: true })
+        break
+      case 'read with token': {
+        const session = this.#sessions.get(one.key)
+        if (session) this.#read(target, one.key, { token: parseToken(session.token) })
+        break
+      }
+      case 'write':
+        target.cache.set(one.key, this.#unique()).then(
+          (result) => result.written && this.#remember(one.key, result.token),
+          () => undefined,
+        )
+        break
+      case 'delete':
+        target.cache.delete(one.key).then(
+          ({ token }) => token && this.#remember(one.key, token),
+          () => undefined,
+        )
+        break
+      case 'effect':
+        target.effect()
+        break
+      case 'answer':
+        target.answer(one.which)
+        break
+      case 'fail':
+        target.fail(one.which)
+        break
+      case 'deliver':
+        target.deliver()
+        break
+      case 'send probe':
+        if (target.isListening) this.#probesMs.set(target, this.#nowMs)
+        break
+      case 'probe arrives': {
+        const sentMs = this.#probesMs.get(target)
+        if (sentMs !== undefined) target.probe(sentMs)
+        this.#probesMs.delete(target)
+        break
+      }
+      case 'connect':
+        this.#probesMs.delete(target)
+        target.connect()
+        break
+      case 'silence':
+        target.silence()
+        break
+      case 'lose':
+        target.lose()
+        break
+    }
+  }
+
+  #read(target: SimulatedSidecar, name: string, wish: ReadWish): void {
+    const askedMs = this.#nowMs
+    const session = wish.token ? this.#sessions.get(name) : undefined
+    target.cache.get(name, wish).then(
+      (read) => {
+        if (read === undefined || read.stale) return
+        // Only what was asked of the store after the read arrived is as new as the read.
+        const slackMs = wish.strong ? 0 : maxStalenessMs
+        const nowMs = this.#nowMs
+        const reigns = this.#database.reigns(name)
+        const wasCurrent = ({ value, fromMs, untilMs }: Reign) =>
+          value === read.value && untilMs >= askedMs - slackMs && fromMs <= nowMs
+        if (!reigns.some(wasCurrent)) {
+          this.violations.push(
+            `I1: ${name} was answered with ${read.value}, asked ${askedMs}, answered ${nowMs}`,
+          )
+        }
+        // What was lost in a failover is nobody's past.
+        if (session === undefined || session.timeline !== this.#timeline) return
+        if (!reigns.slice(session.reign).some(({ value }) => value === read.value)) {
+          this.violations.push(
+            `I3: ${name} was answered with ${read.value}, older than the client's own write`,
+          )
+        }
+      },
+      () => undefined,
+    )
+  }
+
+  #remember(name: string, token: string): void {
+    const { written } = parseToken(token) ?? {}
+    const reign = this.#database
+      .reigns(name)
+      .findIndex((one) => one.written?.version === written?.version && one.written?.epoch === written?.epoch)
+    if (written && reign >= 0) this.#sessions.set(name, { token, reign, timeline: this.#timeline })
+  }
+
+  #unique(): Value {
+    return String(++this.#writes)
+  }
+}
+
+/** All that follows from a step without another one. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+t.test(`I1 staleness, I2 convergence, I3 sessions hold in ${runs} random schedules`, async (t) => {
+  const outcome = await fc.check(
+    fc.asyncProperty(fc.array(step, { minLength: 100, maxLength: 250, size: 'max' }), async (steps) => {
+      const schedule = new Schedule()
+      await schedule.run(steps)
+      if (schedule.violations.length > 0) throw new Error(schedule.violations[0])
+    }),
+    { numRuns: runs, ...(process.env.PROPERTY_SEED && { seed: Number(process.env.PROPERTY_SEED) }) },
+  )
+  t.notOk(outcome.failed, outcome.failed ? fc.defaultReportMessage(outcome) : `seed ${outcome.seed}`)
+})

@@ -1,0 +1,155 @@
+import { Cache } from '../../src/core/cache.js'
+import { CacheError } from '../../src/core/errors.js'
+import type { Clock, Store } from '../../src/core/ports.js'
+import type { Delivery, SimulatedDatabase } from './simulated-database.js'
+
+export const maxStalenessMs = 3_000
+
+/** A statement on its way: sent, then in effect, then answered. */
+interface Statement {
+  readonly isWrite: boolean
+  readonly run: () => unknown
+  result: { readonly value: unknown } | undefined
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A real Cache, with a store and a feed whose every step the test decides on. */
+export class SimulatedSidecar {
+  readonly cache: Cache
+  readonly #database: SimulatedDatabase
+  readonly #clock: Clock
+  readonly #statements: Statement[] = []
+  /** Undefined while there is no connection that listens. */
+  #deliveries: Delivery[] | undefined
+
+  constructor(database: SimulatedDatabase, clock: Clock) {
+    this.#database = database
+    this.#clock = clock
+    const ask = <T>(isWrite: boolean, run: () => T): Promise<T> =>
+      new Promise<T>((resolve, reject) => {
+        this.#statements.push({
+          isWrite,
+          run,
+          result: undefined,
+          resolve: resolve as Statement['resolve'],
+          reject,
+        })
+      })
+    const store: Store = {
+      read: (wanted) => ask(false, () => database.read(wanted)),
+      versions: (keys, epoch) => ask(false, () => database.versions(keys, epoch)),
+      position: () => ask(false, () => database.position()),
+      write: (writes) => ask(true, () => database.write(writes)),
+      remove: (keys) => ask(true, () => database.remove(keys)),
+      settle: (writes) => ask(true, () => database.settle(writes)),
+    }
+    this.cache = new Cache(
+      {
+        capacity: 100,
+        maxBytes: undefined,
+        ttlMs: 1_000_000,
+        maxStalenessMs,
+        onFeedLoss: 'bypass',
+        onWriteOutage: 'local',
+        maxStatements: 2,
+        maxWaitMs: 1_000_000,
+      },
+      { store, clock, log: { info: () => undefined, warn: () => undefined } },
+    )
+  }
+
+  get isListening(): boolean {
+    return this.#deliveries !== undefined
+  }
+
+  /** LISTEN takes effect and is acknowledged. */
+  connect(): void {
+    if (this.#deliveries) return
+    this.#deliveries = []
+    this.#database.listeners.add(this.#deliveries)
+    this.#orLose(this.cache.listening(this.#clock.now()))
+  }
+
+  /** The link goes silent; nobody is told. */
+  silence(): void {
+    if (!this.#deliveries) return
+    this.#database.listeners.delete(this.#deliveries)
+    this.#deliveries.length = 0
+  }
+
+  lose(): void {
+    this.silence()
+    this.#deliveries = undefined
+    this.cache.lost('simulated')
+  }
+
+  /** The probe reaches the server: its answer is in line behind the changes of before. */
+  probe(sentMs: number): void {
+    if (this.#deliveries && this.#database.listeners.has(this.#deliveries))
+      this.#deliveries.push({ kind: 'probe', sentMs })
+  }
+
+  deliver(): void {
+    const delivery = this.#deliveries?.shift()
+    if (!delivery) return
+    try {
+      if (delivery.kind === 'probe') this.cache.proven(delivery.sentMs)
+      else this.#orLose(this.cache.changed(delivery))
+    } catch {
+      this.lose()
+    }
+  }
+
+  /** The oldest statement that has not had its effect. */
+  effect(): void {
+    const statement = this.#statements.find(({ result }) => result === undefined)
+    if (statement) statement.result = { value: statement.run() }
+  }
+
+  /** One of the statements that have had their effect is answered. */
+  answer(which: number): void {
+    const done = this.#statements.filter(({ result }) => result !== undefined)
+    const statement = done[which % done.length]
+    if (!statement) return
+    this.#remove(statement)
+    statement.resolve(statement.result?.value)
+  }
+
+  /** A statement's connection is lost, before or after it had its effect. */
+  fail(which: number): void {
+    const statement = this.#statements[which % this.#statements.length]
+    if (!statement) return
+    this.#remove(statement)
+    const isUnknown = statement.isWrite && statement.result !== undefined
+    statement.reject(new CacheError(isUnknown ? 'outcome-unknown' : 'store-unavailable', 'simulated'))
+  }
+
+  /** Nothing on its way any more; a link that is silent is noticed and made anew. */
+  async heal(turn: () => Promise<void>): Promise<void> {
+    if (!this.#deliveries || !this.#database.listeners.has(this.#deliveries)) this.lose()
+    this.connect()
+    await turn()
+    while (this.#statements.length > 0 || (this.#deliveries?.length ?? 0) > 0) {
+      this.effect()
+      this.answer(0)
+      this.deliver()
+      await turn()
+      this.connect()
+    }
+    this.probe(this.#clock.now())
+    this.deliver()
+    await turn()
+  }
+
+  #remove(statement: Statement): void {
+    this.#statements.splice(this.#statements.indexOf(statement), 1)
+  }
+
+  #orLose(work: Promise<void> | undefined): void {
+    const deliveries = this.#deliveries
+    work?.catch(() => {
+      if (this.#deliveries === deliveries) this.lose()
+    })
+  }
+}
