@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, type StdioOptions, spawn } from 'node:child_process'
 import { randomInt, randomUUID } from 'node:crypto'
 import { existsSync, constants as fsConstants } from 'node:fs'
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -137,6 +137,10 @@ export class LocalPostgres {
   }
 
   async #initialize(initdb: string, account: Account | undefined): Promise<void> {
+    for (const name of await readdir(this.#folder)) {
+      // Whoever made this draft was killed, or is too late for this folder.
+      if (name.startsWith('new-')) await rm(join(this.#folder, name), { recursive: true, force: true })
+    }
     const draft = join(this.#folder, `new-${randomUUID()}`)
     const args = ['--pgdata', draft, '--username=postgres', '--auth=trust', '--encoding=UTF8', '--locale=C']
     const running = promisify(execFile)(initdb, [...args, '--no-sync', '--no-instructions'], {

@@ -33,7 +33,7 @@ export async function postgresBinaries(options: PostgresBinariesOptions = {}): P
   // A copy cures a folder out of the account's reach and links that cannot be made, and nothing else.
   for (const place of account || !linked ? copyPlaces : []) {
     const copy = await copyIn(place, native)
-    if (copy && !troubleWith(copy, account)) return binariesIn(copy)
+    if (copy && (await linkLibraries(copy)) && !troubleWith(copy, account)) return binariesIn(copy)
   }
   throw new Error(`PostgreSQL's programs do not run, and no copy of them does: ${trouble}`)
 }
@@ -97,7 +97,6 @@ async function copyIn(place: string, native: string): Promise<string | undefined
     draft = await mkdtemp(`${copy}.`)
     await cp(native, draft, { recursive: true, verbatimSymlinks: true })
     await openToAll(draft)
-    await linkLibraries(draft)
     await rename(draft, copy) // in one step, so that nobody runs half a copy
     return copy
   } catch {
@@ -114,7 +113,6 @@ async function isOurs(folder: string): Promise<boolean> {
 }
 
 async function isComplete(copy: string, native: string): Promise<boolean> {
-  await linkLibraries(copy)
   const present = new Set(await readdir(copy, { recursive: true }))
   return (await readdir(native, { recursive: true })).every((path) => present.has(path))
 }

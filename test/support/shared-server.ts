@@ -48,7 +48,8 @@ export async function temporaryServer(settings: Readonly<Record<string, string>>
 /** Starts the server of a run, which goes on when this process ends. */
 export async function startSharedServer(tapPid: number): Promise<void> {
   const { server, folders } = await temporaryServer()
-  const note: SharedServer = { url: server.url(), pid: server.pid ?? 0, folders }
+  if (!server.pid) throw new Error('the server for the tests ended at once')
+  const note: SharedServer = { url: server.url(), pid: server.pid, folders }
   await mkdir(NOTES, { recursive: true })
   await writeFile(noteOf(tapPid), JSON.stringify(note))
   server.unref()

@@ -1,0 +1,277 @@
+import t from 'tap'
+import { Batcher, type BatcherOptions } from '../../src/core/batcher.js'
+import { CacheError } from '../../src/core/errors.js'
+import { Slots } from '../../src/core/slots.js'
+import { DrivenClock } from '../support/driven-clock.js'
+import { turn } from '../support/turn.js'
+
+interface Item {
+  readonly key: string
+  readonly value: number
+}
+
+/** One statement under way, to be ended by the test. */
+interface Sent {
+  readonly keys: readonly string[]
+  readonly values: readonly number[]
+  /** Answers every key with its value in words. */
+  answer(): void
+  fail(reason: unknown): void
+}
+
+function batcher(options: Partial<BatcherOptions<Item, string>> = {}) {
+  const clock = new DrivenClock()
+  const sent: Sent[] = []
+  const batcher = new Batcher<Item, string>({
+    clock,
+    slots: new Slots(10),
+    maxInFlight: 1,
+    maxItems: 100,
+    maxBytes: 1_000,
+    bytesOf: () => 1,
+    maxWaitMs: 1_000,
+    run: (items) =>
+      new Promise((resolve, reject) => {
+        sent.push({
+          keys: items.map(({ key }) => key),
+          values: items.map(({ value }) => value),
+          answer: () => resolve(new Map(items.map(({ key, value }) => [key, `value ${value}`]))),
+          fail: reject,
+        })
+      }),
+    ...options,
+  })
+  const keys = () => sent.map((statement) => statement.keys)
+  return { clock, batcher, sent, keys }
+}
+
+t.test(
+  'what is asked within one turn goes in one statement, and each caller gets their own answer',
+  async (t) => {
+    const { batcher: it, sent, keys } = batcher()
+    const asked = [it.add({ key: 'a', value: 1 }), it.add({ key: 'b', value: 2 })]
+    t.same(sent, [], 'not before the caller yields')
+    await turn()
+    t.same(keys(), [['a', 'b']])
+    sent[0]?.answer()
+    t.match(await Promise.all(asked), [{ answer: 'value 1' }, { answer: 'value 2' }])
+  },
+)
+
+t.test('a key that the answer does not have is answered as undefined', async (t) => {
+  const { batcher: it } = batcher({ run: async () => new Map() })
+  const item = { key: 'a', value: 1 }
+  t.same(await it.add(item), { sent: item, answer: undefined })
+})
+
+t.test('of several items for one key the last is sent, and every caller learns which', async (t) => {
+  const { batcher: it, sent } = batcher()
+  const [first, second, third] = [1, 2, 3].map((value) => ({ key: 'a', value }))
+  if (!first || !second || !third) return t.fail()
+  const asked = [it.add(first), it.add(second), it.add(third)]
+  await turn()
+  t.same(
+    sent.map(({ values }) => values),
+    [[3]],
+  )
+  sent[0]?.answer()
+  for (const { sent, answer } of await Promise.all(asked)) {
+    t.equal(sent, third)
+    t.equal(answer, 'value 3')
+  }
+})
+
+t.test('what arrives while a statement is under way shares the next one', async (t) => {
+  const { batcher: it, sent, keys } = batcher()
+  const asked = [it.add({ key: 'a', value: 1 })]
+  await turn()
+  asked.push(it.add({ key: 'b', value: 2 }))
+  await turn()
+  asked.push(it.add({ key: 'a', value: 3 }))
+  await turn()
+  t.same(keys(), [['a']])
+  sent[0]?.answer()
+  t.match(await asked[0], { answer: 'value 1' }, 'what was sent is not replaced by what came later')
+  await turn()
+  t.same(keys(), [['a'], ['b', 'a']])
+  sent[1]?.answer()
+  t.match(await Promise.all(asked), [{ answer: 'value 1' }, { answer: 'value 2' }, { answer: 'value 3' }])
+})
+
+t.test('no more statements are under way than allowed', async (t) => {
+  const { batcher: it, sent, keys } = batcher({ maxInFlight: 2 })
+  const asked = []
+  for (const key of ['a', 'b', 'c', 'd']) {
+    asked.push(it.add({ key, value: 1 }))
+    await turn()
+  }
+  t.same(keys(), [['a'], ['b']])
+  sent[1]?.answer()
+  await turn()
+  t.same(keys(), [['a'], ['b'], ['c', 'd']])
+  sent[0]?.answer()
+  sent[2]?.answer()
+  await Promise.all(asked)
+})
+
+t.test('kinds that share their slots leave each other one', async (t) => {
+  const slots = new Slots(1)
+  const [reads, writes] = [batcher({ slots, maxInFlight: 5 }), batcher({ slots })]
+  const asked = [reads.batcher.add({ key: 'a', value: 1 })]
+  await turn()
+  asked.push(writes.batcher.add({ key: 'b', value: 2 }))
+  await turn()
+  asked.push(reads.batcher.add({ key: 'c', value: 3 }))
+  await turn()
+  t.same([reads.keys(), writes.keys()], [[['a']], []])
+  reads.sent[0]?.answer()
+  await turn()
+  t.same([reads.keys(), writes.keys()], [[['a']], [['b']]], 'who waited longest is next')
+  writes.sent[0]?.answer()
+  await turn()
+  t.same(reads.keys(), [['a'], ['c']])
+  reads.sent[1]?.answer()
+  await Promise.all(asked)
+})
+
+t.test('what comes while a batch waits for its slot goes with it', async (t) => {
+  const slots = new Slots(1)
+  const { batcher: it, sent, keys } = batcher({ slots })
+  slots.acquire(() => undefined)
+  const asked = [it.add({ key: 'a', value: 1 })]
+  await turn()
+  asked.push(it.add({ key: 'b', value: 2 }), it.add({ key: 'a', value: 3 }))
+  await turn()
+  t.same(keys(), [])
+  slots.release()
+  t.same(keys(), [['a', 'b']])
+  sent[0]?.answer()
+  t.match(await Promise.all(asked), [{ answer: 'value 3' }, { answer: 'value 2' }, { answer: 'value 3' }])
+})
+
+t.test('a slot comes back whatever became of the statement', async (t) => {
+  const slots = new Slots(1)
+  const { clock, batcher: it, sent, keys } = batcher({ slots })
+  const failing = it.add({ key: 'a', value: 1 })
+  await turn()
+  sent[0]?.fail(new Error('broken'))
+  await t.rejects(failing, { message: 'broken' })
+
+  slots.acquire(() => undefined)
+  const late = it.add({ key: 'b', value: 1 })
+  await turn()
+  clock.advance(1_001)
+  slots.release()
+  await t.rejects(late, { code: 'store-busy' })
+
+  const next = it.add({ key: 'c', value: 1 })
+  await turn()
+  t.same(keys(), [['a'], ['c']])
+  sent[1]?.answer()
+  await next
+})
+
+t.test('a batch has no more items than allowed, oldest first', async (t) => {
+  const { batcher: it, sent, keys } = batcher({ maxItems: 2, maxInFlight: 2 })
+  const asked = ['a', 'b', 'c', 'd', 'e'].map((key, value) => it.add({ key, value }))
+  await turn()
+  t.same(keys(), [
+    ['a', 'b'],
+    ['c', 'd'],
+  ])
+  sent[0]?.answer()
+  await turn()
+  t.same(keys()[2], ['e'])
+  sent[1]?.answer()
+  sent[2]?.answer()
+  await Promise.all(asked)
+})
+
+t.test('a batch has no more bytes than allowed, but always one item', async (t) => {
+  const { batcher: it, sent, keys } = batcher({ maxBytes: 10, bytesOf: ({ value }) => value, maxInFlight: 9 })
+  const asked = Object.entries({ a: 4, b: 6, c: 1, d: 99, e: 5, f: 6 }).map(([key, value]) =>
+    it.add({ key, value }),
+  )
+  await turn()
+  t.same(keys(), [['a', 'b'], ['c'], ['d'], ['e'], ['f']])
+  for (const statement of sent) statement.answer()
+  await Promise.all(asked)
+})
+
+t.test('who has waited too long is told that the database is busy; it is not asked for them', async (t) => {
+  const { clock, batcher: it, sent, keys } = batcher()
+  const asked = [it.add({ key: 'a', value: 1 })]
+  await turn()
+  const late = [it.add({ key: 'b', value: 2 }), it.add({ key: 'b', value: 3 })]
+  clock.advance(1)
+  asked.push(it.add({ key: 'c', value: 4 }))
+  clock.advance(1_000)
+  sent[0]?.answer()
+  for (const caller of late) await t.rejects(caller, { name: 'CacheError', code: 'store-busy' })
+  await turn()
+  t.same(keys(), [['a'], ['c']], 'exactly the bound is not too long')
+  sent[1]?.answer()
+  await Promise.all(asked)
+})
+
+t.test('when all have waited too long, the next is sent as if nothing had been', async (t) => {
+  const { clock, batcher: it, sent, keys } = batcher()
+  const first = it.add({ key: 'a', value: 1 })
+  await turn()
+  const late = it.add({ key: 'b', value: 2 })
+  clock.advance(1_001)
+  sent[0]?.answer()
+  await first
+  await t.rejects(late, { code: 'store-busy' })
+  const next = it.add({ key: 'c', value: 3 })
+  await turn()
+  t.same(keys(), [['a'], ['c']])
+  sent[1]?.answer()
+  await next
+})
+
+t.test('an error is for all callers of that statement, and for nobody after them', async (t) => {
+  const { batcher: it, sent } = batcher()
+  const asked = [
+    it.add({ key: 'a', value: 1 }),
+    it.add({ key: 'a', value: 2 }),
+    it.add({ key: 'b', value: 3 }),
+  ]
+  await turn()
+  const after = it.add({ key: 'a', value: 4 })
+  sent[0]?.fail(new CacheError('outcome-unknown', 'lost'))
+  for (const caller of asked) await t.rejects(caller, { code: 'outcome-unknown' })
+  await turn()
+  t.equal(sent[0]?.keys.length, 2, 'and it was sent once')
+  sent[1]?.answer()
+  t.match(await after, { answer: 'value 4' })
+})
+
+for (const code of ['refused', 'row-locked'] as const) {
+  t.test(`one item that is ${code} fails alone`, async (t) => {
+    const statements: string[][] = []
+    const { batcher: it } = batcher({
+      run: async (items) => {
+        statements.push(items.map(({ key }) => key))
+        if (items.some(({ key }) => key === 'bad')) throw new CacheError(code, 'not this one')
+        return new Map(items.map(({ key, value }) => [key, `value ${value}`]))
+      },
+    })
+    const good = ['a', 'b', 'c', 'd'].map((key, value) => it.add({ key, value }))
+    const bad = [it.add({ key: 'bad', value: 9 }), it.add({ key: 'bad', value: 10 })]
+    for (const caller of bad) await t.rejects(caller, { code })
+    t.match(
+      await Promise.all(good),
+      [0, 1, 2, 3].map((value) => ({ answer: `value ${value}` })),
+    )
+    t.same(statements, [
+      ['a', 'b', 'c', 'd', 'bad'],
+      ['a', 'b'],
+      ['c', 'd', 'bad'],
+      ['c'],
+      ['d', 'bad'],
+      ['d'],
+      ['bad'],
+    ])
+  })
+}

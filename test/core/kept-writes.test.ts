@@ -1,0 +1,244 @@
+import t from 'tap'
+import type { Base, KeptWrite } from '../../src/core/entry.js'
+import { KeptWrites } from '../../src/core/kept-writes.js'
+import { Stats } from '../../src/core/stats.js'
+import { DrivenClock } from '../support/driven-clock.js'
+import { ModelStore } from '../support/model-store.js'
+import { recordingLog } from '../support/recording-log.js'
+
+const unseen: Base = { kind: 'unseen', latest: -1n }
+const epoch = 'first history'
+
+function keptWrites(capacity = 10) {
+  const store = new ModelStore(new DrivenClock())
+  const stats = new Stats()
+  const { log, logged } = recordingLog()
+  const settled: [id: string, version: string | undefined][] = []
+  const kept = new KeptWrites(capacity, {
+    store,
+    log,
+    stats,
+    onSettled: (id, version) => settled.push([id, version]),
+  })
+  const keep = (key: string, value: string | undefined, more: Partial<KeptWrite> = {}) =>
+    kept.keep(key, { key, value, base: unseen, epoch, ...more })
+  return { store, stats, logged, settled, kept, keep }
+}
+
+t.test('with nothing kept, nothing is asked', async (t) => {
+  const { store, kept } = keptWrites()
+  await kept.send()
+  t.same(store.statements, [])
+})
+
+t.test('a settled write is reported with the version it got, a settled delete without one', async (t) => {
+  const { store, stats, settled, kept, keep } = keptWrites()
+  const version = store.setBySql('gone', '0')
+  keep('k', '1')
+  keep('gone', undefined, { base: { kind: 'held', version } })
+  await kept.send()
+  t.same(settled, [
+    ['k', store.versionOf('k')],
+    ['gone', undefined],
+  ])
+  t.same([store.valueOf('k'), store.valueOf('gone')], ['1', undefined])
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+})
+
+t.test('a conflict is reported without a version, counted and logged', async (t) => {
+  const { store, stats, settled, logged, kept, keep } = keptWrites()
+  store.setBySql('k', '0')
+  keep('k', '1')
+  await kept.send()
+  t.equal(store.valueOf('k'), '0')
+  t.same(settled, [['k', undefined]])
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 0, keptConflicts: 1 } })
+  t.match(logged, [{ level: 'warn', fields: { key: 'k' } }])
+})
+
+t.test(
+  'a write from another history is a conflict without being sent; one from before any is sent',
+  async (t) => {
+    const { store, stats, kept, keep } = keptWrites()
+    keep('k', '1', { epoch: 'another history' })
+    keep('first', '1', { epoch: undefined })
+    await kept.send()
+    t.same([store.valueOf('k'), store.valueOf('first')], [undefined, '1'])
+    t.match(stats, { keptSettled: 1, keptConflicts: 1 })
+    t.same(
+      store.statements.filter(({ operation }) => operation === 'settle').map(({ keys }) => keys),
+      [['first']],
+    )
+  },
+)
+
+t.test('no more than the capacity is kept; a key that is kept already takes no more room', async (t) => {
+  const { kept, keep } = keptWrites(1)
+  t.equal(keep('a', '1'), true)
+  t.equal(keep('b', '1'), false)
+  t.equal(keep('a', '2'), true)
+  t.equal(kept.size, 1)
+  t.equal(kept.get('a')?.value, '2')
+  t.equal(kept.get('b'), undefined)
+  kept.drop('a')
+  t.equal(keep('b', '1'), true)
+})
+
+t.test('a later write takes the value only: base and history stay those of the first', async (t) => {
+  const { kept, keep } = keptWrites()
+  keep('k', '1', { base: { kind: 'held', version: '7' } })
+  keep('k', '2', { base: { kind: 'unseen', latest: 9n }, epoch: 'another history' })
+  t.same(kept.get('k'), { key: 'k', value: '2', base: { kind: 'held', version: '7' }, epoch })
+})
+
+t.test('calls share the sending that is under way', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  const sending = store.hold('settle')
+  const calls = [kept.send(), kept.send()]
+  await sending.reached
+  calls.push(kept.send())
+  sending.open()
+  await Promise.all(calls)
+  t.equal(store.statements.filter(({ operation }) => operation === 'settle').length, 1)
+})
+
+t.test('written again while it is sent: the later write builds on the earlier', async (t) => {
+  for (const first of ['1', undefined]) {
+    const { store, stats, kept, keep } = keptWrites()
+    keep('k', first)
+    const answer = store.hold('settle', 'after')
+    const sending = kept.send()
+    await answer.reached
+    keep('k', '2')
+    answer.open()
+    await sending
+    t.equal(kept.get('k')?.value, '2', 'still to be sent')
+    t.equal(store.valueOf('k'), first)
+    await kept.send()
+    t.equal(store.valueOf('k'), '2')
+    t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+  }
+})
+
+t.test('written again while it is sent, and changed by somebody else in between: that stays', async (t) => {
+  for (const first of ['1', undefined]) {
+    const { store, stats, kept, keep } = keptWrites()
+    keep('k', first)
+    const answer = store.hold('settle', 'after')
+    const sending = kept.send()
+    await answer.reached
+    keep('k', '2')
+    store.setBySql('k', '"theirs"')
+    answer.open()
+    await sending
+    await kept.send()
+    t.equal(store.valueOf('k'), '"theirs"')
+    t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 1, keptConflicts: 1 } })
+  }
+})
+
+t.test(
+  'written again while it is found to be in conflict: the later write is in conflict, too',
+  async (t) => {
+    const { store, kept, keep } = keptWrites()
+    store.setBySql('k', '"theirs"')
+    keep('k', '1')
+    const answer = store.hold('settle', 'after')
+    const sending = kept.send()
+    await answer.reached
+    keep('k', '2')
+    answer.open()
+    await sending
+    t.equal(kept.get('k')?.value, '2')
+    await kept.send()
+    t.equal(kept.size, 0)
+    t.equal(store.valueOf('k'), '"theirs"')
+  },
+)
+
+t.test('dropped while it is sent: nothing is left to send', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  const answer = store.hold('settle', 'after')
+  const sending = kept.send()
+  await answer.reached
+  kept.drop('k')
+  answer.open()
+  await sending
+  t.equal(kept.size, 0)
+})
+
+t.test('what the store refuses is given up, and holds up nothing else', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  for (const key of ['a', 'bad', 'c']) keep(key, '1')
+  store.refuse('bad')
+  await kept.send()
+  t.same([store.valueOf('a'), store.valueOf('bad'), store.valueOf('c')], ['1', undefined, '1'])
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 1 } })
+})
+
+t.test('a locked row holds up nothing else, and is asked again', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  for (const key of ['a', 'locked', 'c']) keep(key, '1')
+  store.lock('locked')
+  await kept.send()
+  t.same([store.valueOf('a'), store.valueOf('c')], ['1', '1'])
+  t.equal(kept.size, 1)
+  store.unlock('locked')
+  await kept.send()
+  t.equal(store.valueOf('locked'), '1')
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 3, keptConflicts: 0 } })
+})
+
+t.test('when the store cannot be asked, the caller hears it and everything stays kept', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.stop()
+  await t.rejects(kept.send(), { code: 'store-unavailable' })
+  t.equal(kept.size, 1)
+  store.restart()
+  await kept.send()
+  t.equal(store.valueOf('k'), '1')
+})
+
+t.test('when the store goes away while it is asked, everything stays kept', async (t) => {
+  const { store, stats, settled, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.fail('settle', 'store-unavailable')
+  await kept.send()
+  t.match(
+    { size: kept.size, stats, settled },
+    { size: 1, stats: { keptSettled: 0, keptConflicts: 0 }, settled: [] },
+  )
+})
+
+t.test(
+  'an unknown outcome is asked again: what has not happened happens, and nothing happens twice',
+  async (t) => {
+    for (const moment of ['before', 'after'] as const) {
+      const { store, kept, keep } = keptWrites()
+      keep('k', '1')
+      store.fail('settle', 'outcome-unknown', moment)
+      await kept.send()
+      t.equal(kept.size, 1)
+      const version = store.versionOf('k')
+      await kept.send()
+      t.equal(kept.size, 0)
+      t.equal(store.valueOf('k'), '1')
+      if (moment === 'after') t.equal(store.versionOf('k'), version, 'not written again')
+    }
+  },
+)
+
+t.test('many go in several statements', async (t) => {
+  const { store, kept, keep } = keptWrites(1_200)
+  for (let n = 0; n < 1_200; n++) keep(`k${n}`, String(n))
+  await kept.send()
+  t.same(
+    store.statements.filter(({ operation }) => operation === 'settle').map(({ keys }) => keys.length),
+    [500, 500, 200],
+  )
+  t.equal(kept.size, 0)
+  t.equal(store.valueOf('k1199'), '1199')
+})

@@ -1,0 +1,98 @@
+import t from 'tap'
+import type { Entry } from '../../src/core/entry.js'
+import { LocalCache, type LocalCacheOptions } from '../../src/core/local-cache.js'
+
+function entry(key: string, bytes = 10, version = '1'): Entry {
+  return { key, value: '1', version, expiresAtMs: Number.POSITIVE_INFINITY, bytes }
+}
+
+function localCache(options: Partial<LocalCacheOptions> = {}) {
+  let evicted = 0
+  const local = new LocalCache({ capacity: 3, maxBytes: undefined, onEvict: () => evicted++, ...options })
+  return { local, evicted: () => evicted }
+}
+
+t.test('what was put is there until it is dropped', async (t) => {
+  const { local, evicted } = localCache()
+  const it = entry('k')
+  local.put('k', it)
+  t.equal(local.get('k'), it)
+  t.match(local, { size: 1, bytes: 10 })
+  t.equal(local.drop('k'), true)
+  t.equal(local.drop('k'), false, 'and it says whether it was')
+  t.equal(local.get('k'), undefined)
+  t.match(local, { size: 0, bytes: 0 })
+  t.equal(evicted(), 0, 'nothing of this is an eviction')
+})
+
+t.test('past the capacity, what was not used for longest goes', async (t) => {
+  const { local, evicted } = localCache()
+  for (const key of ['a', 'b', 'c']) local.put(key, entry(key))
+  local.get('a')
+  local.put('d', entry('d'))
+  t.same(
+    ['a', 'b', 'c', 'd'].filter((key) => local.get(key)),
+    ['a', 'c', 'd'],
+  )
+  t.equal(evicted(), 1)
+  t.equal(local.size, 3)
+})
+
+t.test('past the bytes, as many go as are needed', async (t) => {
+  const { local, evicted } = localCache({ maxBytes: 100, capacity: 1_000 })
+  for (const key of ['a', 'b', 'c', 'd']) local.put(key, entry(key, 25))
+  t.match(local, { size: 4, bytes: 100 })
+  t.equal(evicted(), 0)
+  local.put('e', entry('e', 30))
+  t.same(
+    ['a', 'b', 'c', 'd', 'e'].filter((key) => local.get(key)),
+    ['c', 'd', 'e'],
+  )
+  t.equal(local.bytes, 80)
+  t.equal(evicted(), 2)
+})
+
+t.test('an entry in the place of another: its bytes count, and it is not an eviction', async (t) => {
+  const { local, evicted } = localCache({ maxBytes: 100 })
+  local.put('k', entry('k', 60))
+  const second = entry('k', 80, '2')
+  local.put('k', second)
+  t.equal(local.get('k'), second)
+  t.match(local, { size: 1, bytes: 80 })
+  t.equal(evicted(), 0)
+})
+
+t.test('an entry larger than all the room is not held, and what it replaces is not either', async (t) => {
+  const { local } = localCache({ maxBytes: 100 })
+  local.put('k', entry('k', 60))
+  local.put('other', entry('other', 10))
+  local.put('k', entry('k', 101, '2'))
+  t.equal(local.get('k'), undefined)
+  t.ok(local.get('other'))
+  t.equal(local.bytes, 10)
+  local.put('other', entry('other', 100, '2'))
+  t.equal(local.get('other')?.version, '2', 'one that just fits is')
+})
+
+t.test('clear drops all of it, and that is not an eviction', async (t) => {
+  const { local, evicted } = localCache()
+  for (const key of ['a', 'b']) local.put(key, entry(key))
+  local.clear()
+  t.match(local, { size: 0, bytes: 0 })
+  t.equal(evicted(), 0)
+})
+
+t.test('versions is a copy of what is held, by id, key and version', async (t) => {
+  const { local } = localCache()
+  local.put('id of a', entry('a', 10, '7'))
+  local.put('b', entry('b', 10, '8'))
+  const versions = local.versions()
+  local.clear()
+  t.same(
+    versions.sort((a, b) => a.key.localeCompare(b.key)),
+    [
+      { id: 'id of a', key: 'a', version: '7' },
+      { id: 'b', key: 'b', version: '8' },
+    ],
+  )
+})

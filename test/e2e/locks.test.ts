@@ -1,0 +1,68 @@
+import pg from 'pg'
+import t from 'tap'
+import { freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { startLiveSidecar } from '../support/sidecar.js'
+
+/** A connection and a statement, each within its timeout, and the wait for them, with much to spare. */
+const boundMs = 8_000
+
+for (const [name, lock] of [
+  ['the whole table locked', 'lock table cache_entries in access exclusive mode'],
+  ['every row locked', 'update cache_entries set updated_at = now()'],
+] as const) {
+  t.test(`${name}: no request hangs`, async (t) => {
+    const { url, query } = await freshDatabase(t)
+    const { client } = await startLiveSidecar(t, { databaseUrl: url, databaseTimeoutMs: 1_000 })
+    const keys = Array.from({ length: 128 }, (_, number) => `key ${number}`)
+    await Promise.all(keys.map((key) => client.set(key, 1)))
+
+    const holder = new pg.Client({ connectionString: url })
+    holder.on('error', () => {})
+    await holder.connect()
+    t.teardown(() => holder.end())
+    await holder.query(`begin; ${lock}`)
+    const startedMs = performance.now()
+    let answered = 0
+    const answers = keys.flatMap((key) => [client.set(key, 2), client.get(key), client.delete(`no ${key}`)])
+    const statuses = Promise.all(
+      answers.map(async (answer) => {
+        const { status } = await answer
+        answered++
+        return status
+      }),
+    )
+    statuses.catch(() => {})
+    await eventually(() => answered === answers.length, { withinMs: boundMs }).catch(() => {})
+    t.equal(
+      answered,
+      answers.length,
+      `all are answered after ${Math.round(performance.now() - startedMs)} ms`,
+    )
+    await holder.query('rollback')
+    const odd = (await statuses).filter((status) => ![200, 404, 503].includes(status))
+    t.same(odd, [])
+
+    t.strictSame((await client.set('key 0', 3)).body, { ok: true, db_written: true }, 'and then it goes on')
+    const { rows } = await query("select value from cache_entries where key = 'key 0'")
+    t.strictSame(rows, [{ value: '3' }])
+  })
+}
+
+t.test('one locked row fails its own write alone', async (t) => {
+  const { url } = await freshDatabase(t)
+  const { client } = await startLiveSidecar(t, { databaseUrl: url, databaseTimeoutMs: 1_000 })
+  await client.set('locked', 1)
+  const holder = new pg.Client({ connectionString: url })
+  await holder.connect()
+  t.teardown(() => holder.end())
+  await holder.query("begin; update cache_entries set value = '' where key = 'locked'")
+  const keys = ['a', 'b', 'c', 'locked', 'x', 'y', 'z']
+  const answers = await Promise.all(keys.map((key) => client.set(key, 2)))
+  t.strictSame(
+    answers.map(({ status }) => status),
+    keys.map((key) => (key === 'locked' ? 503 : 200)),
+  )
+  t.match(answers[3]?.headers['retry-after'], /^\d+$/)
+  await holder.query('rollback')
+})

@@ -1,0 +1,254 @@
+/**
+ * Mistakes in the algorithm, each as one change to one file. `find` occurs in the file exactly once; where it
+ * does not any more, the run fails, and the mutant is to be put where the mistake would now be made.
+ *
+ * The first eleven are the ones of the design. The others are rules left out that those do not cover.
+ */
+export const mutants = [
+  {
+    name: 'no token on fills',
+    file: 'src/core/cache.ts',
+    find: 'if (found) this.#put(token, found)',
+    replace: 'if (found) this.#put(this.#openToken(id), found)',
+  },
+  {
+    name: 'a token that outlives a reconnect',
+    file: 'src/core/flights.ts',
+    find: 'token.generation === feed.generation &&',
+    replace: '',
+  },
+  {
+    name: 'no revalidation',
+    file: 'src/core/revalidation.ts',
+    find: 'const held = local.versions()',
+    replace: 'const held = []',
+  },
+  {
+    // What core can see of it: versions compared before this session's LISTEN count as compared after it. The
+    // other place for the mistake, calling `listening` before LISTEN is acknowledged, is in postgres/feed.ts.
+    name: 'revalidation before LISTEN',
+    file: 'src/core/lease.ts',
+    find: "if (this.#state !== 'catching-up' || this.#generation !== generation) return",
+    replace: "if (this.#state !== 'catching-up') return",
+  },
+  {
+    name: 'no lease',
+    file: 'src/core/cache.ts',
+    find: 'if (!this.#lease.holds(nowMs)) return undefined',
+    replace: '',
+  },
+  {
+    name: 'lease by time of receipt',
+    file: 'src/core/cache.ts',
+    find: 'this.#lease.proven(asOfMs)',
+    replace: 'this.#lease.proven(this.#clock.now())',
+  },
+  {
+    name: 'any change renews the lease',
+    file: 'src/core/cache.ts',
+    find: 'this.#stats.changesApplied++',
+    replace: 'this.#stats.changesApplied++; this.#lease.proven(this.#clock.now())',
+  },
+  {
+    name: 'a change ignored because its version is lower',
+    file: 'src/core/cache.ts',
+    find: 'if (entry === undefined || entry.version === version) return',
+    replace: 'if (entry === undefined || BigInt(entry.version) >= BigInt(version ?? 1e18)) return',
+  },
+  {
+    name: 'equality without the epoch',
+    file: 'src/core/revalidation.ts',
+    find: 'if (lastHeard.position(position)) {',
+    replace: 'if (lastHeard.position(position) && before === undefined) {',
+  },
+  {
+    name: 'an unconditional put after a write',
+    file: 'src/core/cache.ts',
+    find: 'this.#put(token, { key, value: sent.value, version, remainingMs: undefined })',
+    replace:
+      'this.#local.put(id, { key, value: sent.value, version, expiresAtMs: this.#clock.now() + this.#options.ttlMs, bytes: 1 })',
+  },
+  {
+    // The port has no replica to read from, on purpose; the model of the store has one, for who adds it.
+    name: 'a fill from a lagging replica',
+    file: 'src/core/cache.ts',
+    find: 'store.read(',
+    replace: 'store.readFromReplica(',
+  },
+
+  {
+    name: 'a write token taken when the answer is there',
+    file: 'src/core/cache.ts',
+    find: 'this.#put(token, { key, value: sent.value',
+    replace: 'this.#put(this.#openToken(id), { key, value: sent.value',
+  },
+  {
+    name: 'a fill begun before the feed was live puts',
+    file: 'src/core/flights.ts',
+    find: 'token.live &&',
+    replace: '',
+  },
+  {
+    name: 'tokens hear of no change',
+    file: 'src/core/flights.ts',
+    find: 'token.changes.push(version)',
+    replace: 'void token',
+  },
+  {
+    name: 'a token ignores changes with a lower version',
+    file: 'src/core/flights.ts',
+    find: 'token.changes.every((change) => change === version)',
+    replace: 'token.changes.every((change) => change !== undefined && BigInt(change) <= BigInt(version))',
+  },
+  {
+    name: 'a change drops its own entry too',
+    file: 'src/core/cache.ts',
+    find: 'if (entry === undefined || entry.version === version) return',
+    replace: 'if (entry === undefined) return',
+  },
+  {
+    name: 'an unknown outcome leaves the entry',
+    file: 'src/core/cache.ts',
+    find: 'this.#stats.writesUnknown++\n      this.#apply(id, undefined)',
+    replace: 'this.#stats.writesUnknown++',
+  },
+  {
+    name: 'an unknown outcome is kept as if it had not happened',
+    file: 'src/core/cache.ts',
+    find: "if (!hasCode(error, 'store-unavailable') ||",
+    replace: "if (!hasCode(error, 'store-unavailable', 'outcome-unknown') ||",
+  },
+  {
+    name: 'a fill is joined after a change',
+    file: 'src/core/flights.ts',
+    find: 'this.#fills.delete(id)\n    const tokens',
+    replace: 'const tokens',
+  },
+  {
+    name: 'a fill is joined after the feed was lost',
+    file: 'src/core/flights.ts',
+    find: 'this.#fills.clear()',
+    replace: '',
+  },
+  {
+    name: 'a fill is joined however old',
+    file: 'src/core/flights.ts',
+    find: 'return fill && fill.startedAtMs >= sinceMs ? fill.result : undefined',
+    replace: 'return fill?.result',
+  },
+  {
+    name: 'no fill is joined',
+    file: 'src/core/cache.ts',
+    find: 'if (joinable) {',
+    replace: 'if (false) {',
+  },
+  {
+    name: 'a loss of the feed is not a new generation',
+    file: 'src/core/lease.ts',
+    find: "this.#generation++\n    this.#state = 'down'",
+    replace: "this.#state = 'down'",
+  },
+  {
+    name: 'a doubt is not a new generation',
+    file: 'src/core/lease.ts',
+    find: "this.#generation++\n    if (this.#state === 'live')",
+    replace: "if (this.#state === 'live')",
+  },
+  {
+    name: 'live without having caught up',
+    file: 'src/core/lease.ts',
+    find: "this.#state = 'catching-up'\n    this.#provenOnceCaughtUpMs = asOfMs",
+    replace: "this.#state = 'live'\n    this.#asOfMs = asOfMs",
+  },
+  {
+    name: 'a probe counts before the cache has caught up',
+    file: 'src/core/lease.ts',
+    find: "if (this.#state === 'live') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)",
+    replace: "if (this.#state !== 'down') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)",
+  },
+  {
+    name: 'a probe counts though the feed is down',
+    file: 'src/core/lease.ts',
+    find: "if (this.#state === 'live') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)",
+    replace: "if (this.#state !== 'catching-up') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)",
+  },
+  {
+    name: 'a loss of the feed drops everything',
+    file: 'src/core/cache.ts',
+    find: 'this.#lease.lost()',
+    replace: 'this.#lease.lost(); this.#local.clear()',
+  },
+  {
+    name: 'what remains is counted from the answer',
+    file: 'src/core/cache.ts',
+    find: 'token.openedAtMs + (remainingMs',
+    replace: 'this.#clock.now() + (remainingMs',
+  },
+  {
+    name: 'expiry is not looked at',
+    file: 'src/core/cache.ts',
+    find: 'if (entry === undefined || entry.expiresAtMs <= nowMs) return undefined',
+    replace: 'if (entry === undefined) return undefined',
+  },
+  {
+    name: 'kept writes cross histories',
+    file: 'src/core/kept-writes.ts',
+    find: 'if (write.epoch !== undefined && write.epoch !== epoch)',
+    replace: 'if (false)',
+  },
+  {
+    name: 'a kept write leaves the entry it replaces',
+    file: 'src/core/cache.ts',
+    find: '      })\n    }\n    this.#apply(id, undefined)',
+    replace: '      })\n    }',
+  },
+  {
+    name: 'a kept write forgets what it replaces',
+    file: 'src/core/cache.ts',
+    find: "return entry ? { kind: 'held', version: entry.version } : this.#lastHeard.unseen",
+    replace: 'return this.#lastHeard.unseen',
+  },
+  {
+    name: 'a later kept write takes a new base',
+    file: 'src/core/kept-writes.ts',
+    find: 'earlier ? { ...earlier, value: write.value } : write',
+    replace: 'write',
+  },
+  {
+    name: 'a later kept write is lost with the earlier one',
+    file: 'src/core/kept-writes.ts',
+    find: 'if (current === write) this.#writes.delete(id)',
+    replace: 'if (current) this.#writes.delete(id)',
+  },
+  {
+    name: 'a kept write outlives a later write',
+    file: 'src/core/cache.ts',
+    find: 'this.#kept.drop(id)',
+    replace: '',
+  },
+  {
+    name: 'a settled write leaves what was read meanwhile',
+    file: 'src/core/kept-writes.ts',
+    find: 'onSettled(id, version)\n  }',
+    replace: '}',
+  },
+  {
+    name: 'a missing answer to a kept write is not a conflict',
+    file: 'src/core/kept-writes.ts',
+    find: "result.value ?? { kind: 'conflict' }",
+    replace: "result.value ?? { kind: 'written', version: undefined }",
+  },
+  {
+    name: 'an entry dropped meanwhile is served in an outage',
+    file: 'src/core/cache.ts',
+    find: '(usable && this.#local.get(id) === usable ? usable : undefined)',
+    replace: 'usable',
+  },
+  {
+    name: 'a key that is not here is absent in an outage',
+    file: 'src/core/cache.ts',
+    find: 'return this.#stale(fallback.value)\n      throw error',
+    replace:
+      "return this.#stale(fallback.value)\n      return { value: undefined, source: 'db', stale: false }",
+  },
+]

@@ -1,0 +1,302 @@
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import type { Base, KeptWrite } from '../../src/core/entry.js'
+import { CacheError } from '../../src/core/errors.js'
+import { Database } from '../../src/postgres/database.js'
+import { migrate } from '../../src/postgres/migrate.js'
+import { PostgresStore } from '../../src/postgres/store.js'
+import { freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { startLiveSidecar } from '../support/sidecar.js'
+
+const fresh = await freshDatabase(t)
+const { url, query } = fresh
+await migrate(url)
+const log = { info: () => {}, warn: () => {} }
+const database = new Database({ url, poolSize: 4, timeoutMs: 10_000, log })
+t.teardown(() => database.close())
+const store = new PostgresStore(database)
+
+t.beforeEach(async () => {
+  await query('truncate cache_entries')
+})
+
+async function values(): Promise<Record<string, string>> {
+  const { rows } = await query<{ key: string; value: string }>(
+    'select key, value from cache_entries order by key',
+  )
+  return Object.fromEntries(rows.map(({ key, value }) => [key, value]))
+}
+
+async function versionOf(key: string): Promise<string | undefined> {
+  const { rows } = await query<{ version: string }>('select version from cache_entries where key = $1', [key])
+  return rows[0]?.version
+}
+
+async function another(t: Test): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  t.teardown(() => client.end())
+  return client
+}
+
+/** Resolves when a statement waits for a lock. */
+function somebodyWaits(): Promise<unknown> {
+  return eventually(async () => {
+    const { rows } = await query(
+      "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+    )
+    return rows.length > 0
+  })
+}
+
+t.test('writes, reads and removes any number of keys', async (t) => {
+  const written = await store.write([
+    { key: 'text', value: '"a string"' },
+    { key: 'json', value: '{"a":[1,null]}' },
+  ])
+  t.strictSame([...written.keys()].sort(), ['json', 'text'])
+  t.equal(written.get('text'), await versionOf('text'))
+  t.strictSame(await values(), { json: '{"a":[1,null]}', text: 'a string' })
+  const read = await store.read(['text', 'json', 'none'])
+  t.strictSame(
+    [...read.values()].sort((a, b) => (a.key < b.key ? -1 : 1)),
+    [
+      { key: 'json', value: '{"a":[1,null]}', version: written.get('json'), remainingMs: undefined },
+      { key: 'text', value: '"a string"', version: written.get('text'), remainingMs: undefined },
+    ],
+  )
+  t.strictSame(await store.versions(['text', 'none']), new Map([['text', written.get('text')]]))
+  const again = await store.write([{ key: 'json', value: '"text now"' }])
+  t.not(again.get('json'), written.get('json'))
+  t.match((await store.read(['json'])).get('json'), { value: '"text now"', version: again.get('json') })
+  t.strictSame(await store.remove(['text', 'none']), new Set(['text']))
+  t.strictSame(await values(), { json: 'text now' })
+})
+
+t.test('what others wrote', async (t) => {
+  await query(
+    `insert into cache_entries (key, value, content_type) values
+       ('text', '{"looks":"like JSON"}', null), ('json', ' [1, 2] ', 'application/json'),
+       ('broken', '{', 'application/json'), ('null', 'null', 'application/json'), ('other', 'x', 'text/plain')`,
+  )
+  const read = await store.read(['text', 'json', 'broken', 'null', 'other'])
+  const parsed = Object.fromEntries([...read].map(([key, { value }]) => [key, JSON.parse(value)]))
+  t.strictSame(parsed, {
+    text: '{"looks":"like JSON"}',
+    json: [1, 2],
+    broken: '{',
+    null: 'null',
+    other: 'x',
+  })
+})
+
+t.test('P12: an entry expires by the clock of the database', async (t) => {
+  await query(
+    `insert into cache_entries (key, value, expires_at) values
+       ('later', '', now() + interval '1 hour'), ('past', '', now() - interval '1 second'), ('never', '', null)`,
+  )
+  const read = await store.read(['later', 'past', 'never'])
+  t.strictSame([...read.keys()].sort(), ['later', 'never'])
+  const remainingMs = read.get('later')?.remainingMs ?? 0
+  t.ok(remainingMs > 3_500_000 && remainingMs <= 3_600_000)
+  t.equal(read.get('never')?.remainingMs, undefined)
+  await store.write([{ key: 'past', value: '1' }])
+  t.equal((await store.read(['past'])).get('past')?.remainingMs, undefined, 'a new value does not expire')
+
+  const { client } = await startLiveSidecar(t, { databaseUrl: url })
+  await query(
+    "insert into cache_entries (key, value, expires_at) values ('soon', 'here', now() + interval '700 ms')",
+  )
+  t.equal(await client.value('soon'), 'here')
+  await eventually(async () => (await client.value('soon')) === undefined)
+  const { rows } = await query(
+    "select from cache_entries where key = 'soon' and expires_at <= clock_timestamp()",
+  )
+  t.equal(rows.length, 1, 'not before its time, and the row is still there')
+})
+
+t.test('P1: the version answered is the one the row ends with', async (t) => {
+  await store.write([{ key: 'a', value: '0' }])
+  const holder = await another(t)
+  await holder.query("begin; select from cache_entries where key = 'a' for update")
+  const writing = store.write([{ key: 'a', value: '1' }])
+  await somebodyWaits()
+  await holder.query("update cache_entries set value = '2' where key = 'a'")
+  await holder.query('commit')
+  t.equal((await writing).get('a'), await versionOf('a'))
+  t.strictSame(await values(), { a: '1' })
+})
+
+t.test('writers of the same keys in another order do not deadlock', async (t) => {
+  const keys = Array.from({ length: 50 }, (_, number) => `key ${number}`)
+  const rounds = Array.from({ length: 20 }, (_, round) => round)
+  await Promise.all(
+    rounds.flatMap((round) => [
+      store.write(keys.map((key) => ({ key, value: String(round) }))),
+      store.write(keys.toReversed().map((key) => ({ key, value: String(round) }))),
+      store.remove(keys.toReversed()),
+    ]),
+  )
+  t.pass('all went through')
+  await query('truncate cache_entries')
+  const base: Base = { kind: 'unseen', latest: -1n }
+  const settling = keys.map((key) => kept(key, 'kept', base))
+  for (const round of rounds) {
+    await Promise.all([store.settle(settling), store.settle(settling.toReversed())])
+    await query('truncate cache_entries')
+    if (round === rounds.length - 1) t.pass('kept writes too')
+  }
+})
+
+t.test('one bad value among many: only the guilty one fails', async (t) => {
+  await query("alter table cache_entries add constraint no_evil check (value <> 'evil')")
+  t.teardown(() => query('alter table cache_entries drop constraint no_evil'))
+  const { client } = await startLiveSidecar(t, { databaseUrl: url })
+  const keys = Array.from({ length: 40 }, (_, number) => `key ${number}`)
+  const value = (key: string) => (key === 'key 7' || key === 'key 31' ? 'evil' : 'good')
+  const answers = await Promise.all(keys.map((key) => client.set(key, value(key))))
+  for (const [index, { status, body }] of answers.entries()) {
+    if (value(keys[index] as string) === 'good') t.strictSame(body, { ok: true, db_written: true })
+    else t.match({ status, body }, { status: 422, body: { detail: String } })
+  }
+  t.equal(Object.keys(await values()).length, 38)
+  t.equal(await client.value('key 7'), undefined)
+  const rejected = await store.write([{ key: 'a', value: '"evil"' }]).catch((error: unknown) => error)
+  t.equal(rejected instanceof CacheError && rejected.code, 'refused')
+})
+
+t.test('the position', async (t) => {
+  const { epoch, latest } = await store.position()
+  t.match(epoch, /^\d+\/[0-9A-F]{8}$/)
+  const written = await store.write([{ key: 'a', value: '1' }])
+  t.ok(BigInt(written.get('a') ?? 0) > latest)
+  t.ok((await store.position()).latest >= BigInt(written.get('a') ?? 0))
+  t.equal((await store.position()).epoch, epoch)
+})
+
+function kept(key: string, value: string | undefined, base: Base): KeptWrite {
+  return { key, value: value === undefined ? undefined : JSON.stringify(value), base, epoch: undefined }
+}
+
+const held = (version: string | undefined): Base => ({ kind: 'held', version: version ?? '' })
+
+t.test('P9: kept writes are sent only where the row has not changed', async (t) => {
+  await query(
+    `insert into cache_entries (key, value)
+     select key, 'before' from unnest($1::text[]) as key`,
+    [
+      [
+        'held same',
+        'held other',
+        'held gone',
+        'unseen older',
+        'delete same',
+        'delete other',
+        'delete gone',
+        'delete older',
+      ],
+    ],
+  )
+  const before = await store.versions(Object.keys(await values()))
+  const { latest } = await store.position()
+  const unseen: Base = { kind: 'unseen', latest }
+  await query("update cache_entries set value = 'by SQL' where key in ('held other', 'delete other')")
+  await query("delete from cache_entries where key in ('held gone', 'delete gone')")
+  await query(
+    "insert into cache_entries (key, value) values ('unseen newer', 'by SQL'), ('delete newer', 'by SQL')",
+  )
+
+  const settled = await store.settle([
+    kept('held same', 'kept', held(before.get('held same'))),
+    kept('held other', 'kept', held(before.get('held other'))),
+    kept('held gone', 'kept', held(before.get('held gone'))),
+    kept('unseen older', 'kept', unseen),
+    kept('unseen newer', 'kept', unseen),
+    kept('unseen absent', 'kept', unseen),
+    kept('never in contact', 'kept', { kind: 'unseen', latest: -1n }),
+    kept('delete same', undefined, held(before.get('delete same'))),
+    kept('delete other', undefined, held(before.get('delete other'))),
+    kept('delete gone', undefined, held(before.get('delete gone'))),
+    kept('delete older', undefined, unseen),
+    kept('delete newer', undefined, unseen),
+    kept('delete absent', undefined, unseen),
+  ])
+  t.strictSame(await values(), {
+    'delete newer': 'by SQL',
+    'delete other': 'by SQL',
+    'held other': 'by SQL',
+    'held same': 'kept',
+    'never in contact': 'kept',
+    'unseen absent': 'kept',
+    'unseen newer': 'by SQL',
+    'unseen older': 'kept',
+  })
+  const written = async (key: string) => [key, { kind: 'written', version: await versionOf(key) }] as const
+  const wanted = new Map(
+    await Promise.all(
+      [
+        'held same',
+        'unseen older',
+        'unseen absent',
+        'never in contact',
+        'delete same',
+        'delete gone',
+        'delete older',
+        'delete absent',
+      ].map(written),
+    ),
+  )
+  t.strictSame(new Map([...settled].filter(([, { kind }]) => kind === 'written')), wanted)
+  for (const key of ['held same', 'unseen older']) t.not(await versionOf(key), before.get(key))
+})
+
+t.test('P9: a string stays a string and JSON stays JSON', async (t) => {
+  const base: Base = { kind: 'unseen', latest: -1n }
+  await store.settle([
+    { key: 'text', value: '"42"', base, epoch: undefined },
+    { key: 'json', value: '42', base, epoch: undefined },
+  ])
+  const read = await store.read(['text', 'json'])
+  t.strictSame([read.get('text')?.value, read.get('json')?.value], ['"42"', '42'])
+  const { latest } = await store.position()
+  await store.settle([
+    { key: 'text', value: '43', base: { kind: 'unseen', latest }, epoch: undefined },
+    { key: 'json', value: '"43"', base: { kind: 'unseen', latest }, epoch: undefined },
+  ])
+  const again = await store.read(['text', 'json'])
+  t.strictSame([again.get('text')?.value, again.get('json')?.value], ['43', '"43"'])
+})
+
+t.test('P9: a row that is changed, inserted or deleted at the same moment', async (t) => {
+  const { latest: nothing } = await store.position()
+  await store.write([
+    { key: 'changing', value: '"before"' },
+    { key: 'going', value: '"before"' },
+    { key: 'dropping', value: '"before"' },
+  ])
+  const before = await store.versions(['changing', 'going', 'dropping'])
+  const holder = await another(t)
+  await holder.query(
+    `begin;
+     update cache_entries set value = 'by SQL' where key = 'changing';
+     delete from cache_entries where key = 'going';
+     update cache_entries set value = 'by SQL' where key = 'dropping';
+     insert into cache_entries (key, value) values ('coming', 'by SQL')`,
+  )
+  const settling = store.settle([
+    kept('changing', 'kept', held(before.get('changing'))),
+    kept('going', 'kept', held(before.get('going'))),
+    kept('dropping', undefined, held(before.get('dropping'))),
+    kept('coming', 'kept', { kind: 'unseen', latest: nothing }),
+    kept('quiet', 'kept', { kind: 'unseen', latest: nothing }),
+  ])
+  await somebodyWaits()
+  await holder.query('commit')
+  const settled = await settling
+  t.strictSame(await values(), { changing: 'by SQL', coming: 'by SQL', dropping: 'by SQL', quiet: 'kept' })
+  t.strictSame(
+    [...settled].filter(([, { kind }]) => kind === 'written').map(([key]) => key),
+    ['quiet'],
+  )
+})

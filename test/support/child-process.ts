@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Owner } from './database.js'
+import { eventually } from './eventually.js'
+import { JsonClient } from './json-client.js'
+
+const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** The `caching-layer` command as its users start it: a process of its own. It is killed with its test. */
+export class CliProcess {
+  readonly child: ChildProcess
+  /** Resolves when the process has ended and all that it said has been read. */
+  readonly exited: Promise<Exit>
+  stdout = ''
+  stderr = ''
+
+  constructor(
+    t: Owner,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+    options: { readonly cwd?: string } = {},
+  ) {
+    const { PATH, HOME, TMPDIR, SystemRoot } = process.env
+    this.child = spawn(process.execPath, [program, ...args], {
+      env: { PATH, HOME, TMPDIR, SystemRoot, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...options,
+    })
+    this.child.stdout?.setEncoding('utf8').on('data', (text) => {
+      this.stdout += text
+    })
+    this.child.stderr?.setEncoding('utf8').on('data', (text) => {
+      this.stderr += text
+    })
+    this.exited = new Promise((resolve, reject) => {
+      this.child.once('error', reject).once('close', (code, signal) => resolve({ code, signal }))
+    })
+    t.teardown(async () => {
+      this.child.kill('SIGKILL')
+      await this.exited
+    })
+  }
+
+  get hasExited(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal)
+  }
+
+  /** What it logged, parsed. */
+  get log(): readonly Readonly<Record<string, unknown>>[] {
+    return this.stderr
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.endsWith('}'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  }
+}
+
+/** `serve` on a free port; resolves as soon as it says that it serves. */
+export async function serve(
+  t: Owner,
+  environment: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): Promise<CliProcess & { readonly client: JsonClient }> {
+  const started = new CliProcess(t, ['serve', ...args], { PORT: '0', ...environment })
+  const port = await eventually(() => {
+    if (started.hasExited) return 'none'
+    return started.log.find(({ msg }) => msg === 'serving')?.port
+  })
+  if (typeof port !== 'number') throw new Error(`serve ended: ${started.stderr}`)
+  return Object.assign(started, { client: new JsonClient(`http://127.0.0.1:${port}`) })
+}
+
+/** Resolves when the sidecar's change feed is live. */
+export function untilLive({ client }: { readonly client: JsonClient }): Promise<unknown> {
+  return eventually(async () => (await client.stats()).feed.state === 'live', { withinMs: 60_000 })
+}

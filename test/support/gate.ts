@@ -1,0 +1,26 @@
+/** Holds whoever comes, until the test opens it; from then on it is open. */
+export class Gate {
+  /** Resolves when somebody stands before it. */
+  readonly reached: Promise<void>
+  readonly #opened: Promise<void>
+  #reach: () => void = () => undefined
+  #open: () => void = () => undefined
+
+  constructor() {
+    this.reached = new Promise((resolve) => {
+      this.#reach = resolve
+    })
+    this.#opened = new Promise((resolve) => {
+      this.#open = resolve
+    })
+  }
+
+  pass(): Promise<void> {
+    this.#reach()
+    return this.#opened
+  }
+
+  open(): void {
+    this.#open()
+  }
+}

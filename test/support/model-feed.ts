@@ -1,0 +1,63 @@
+import type { Change } from '../../src/core/entry.js'
+import type { ChangeFeedHandler, Clock } from '../../src/core/ports.js'
+import type { ModelStore } from './model-store.js'
+
+export interface ModelFeedParts {
+  readonly store: ModelStore
+  readonly clock: Clock
+  readonly handler: ChangeFeedHandler
+}
+
+/** The listening session of one sidecar. What arrives arrives when the test says so, in the order it was sent. */
+export class ModelFeed {
+  readonly #parts: ModelFeedParts
+  /** Changes, and answers to probes. */
+  #onItsWay: (() => void)[] = []
+  #cut: (() => void) | undefined
+
+  constructor(parts: ModelFeedParts) {
+    this.#parts = parts
+  }
+
+  /** LISTEN is acknowledged now. Resolves when the cache has caught up. */
+  connect(): Promise<void> {
+    const { store, clock, handler } = this.#parts
+    this.cut()
+    this.#onItsWay = []
+    this.#cut = store.onChange((change) => this.#onItsWay.push(() => this.#arrived(change)))
+    return handler.listening(clock.now())
+  }
+
+  /** What is on its way arrives, or only the first `count` of it. */
+  deliver(count = this.#onItsWay.length): void {
+    for (const arrive of this.#onItsWay.splice(0, count)) arrive()
+  }
+
+  /**
+   * A probe is sent and the server answers it, now: after every change committed so far. Returns the arrival
+   * of its answer, and of what is before it.
+   */
+  probe(): () => void {
+    const sentMs = this.#parts.clock.now()
+    const answer = () => this.#parts.handler.proven(sentMs)
+    if (this.#cut) this.#onItsWay.push(answer)
+    return () => this.deliver(this.#onItsWay.indexOf(answer) + 1)
+  }
+
+  /** From now on nothing gets on its way any more, and nobody has noticed. */
+  cut(): void {
+    this.#cut?.()
+    this.#cut = undefined
+  }
+
+  lose(reason = 'the test says so'): void {
+    this.cut()
+    this.#onItsWay = []
+    this.#parts.handler.lost(reason)
+  }
+
+  /** What could not be applied is mended by a new session only, as in the feed itself. */
+  #arrived(change: Change): void {
+    this.#parts.handler.changed(change)?.catch((error: Error) => this.lose(error.message))
+  }
+}

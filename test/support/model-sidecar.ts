@@ -1,0 +1,52 @@
+import { Cache, type CacheOptions } from '../../src/core/cache.js'
+import { DrivenClock } from './driven-clock.js'
+import { ModelFeed } from './model-feed.js'
+import { ModelStore } from './model-store.js'
+import { type Logged, recordingLog } from './recording-log.js'
+
+export interface ModelSidecar {
+  readonly clock: DrivenClock
+  readonly store: ModelStore
+  readonly feed: ModelFeed
+  readonly cache: Cache
+  readonly logged: Logged[]
+}
+
+/** L and the time to live in the tests, unless they say otherwise. */
+export const maxStalenessMs = 3_000
+export const ttlMs = 60_000
+
+/** The core of one sidecar, over a model of everything else. Its feed is down. */
+export function modelSidecar(
+  options: Partial<CacheOptions> = {},
+  shared?: Pick<ModelSidecar, 'clock' | 'store'>,
+): ModelSidecar {
+  const clock = shared?.clock ?? new DrivenClock()
+  const store = shared?.store ?? new ModelStore(clock)
+  const { log, logged } = recordingLog()
+  const cache = new Cache(
+    {
+      capacity: 100,
+      maxBytes: undefined,
+      ttlMs,
+      maxStalenessMs,
+      onFeedLoss: 'bypass',
+      onWriteOutage: 'local',
+      maxStatements: 2,
+      maxWaitMs: 1_000,
+      ...options,
+    },
+    { store, clock, log },
+  )
+  return { clock, store, cache, logged, feed: new ModelFeed({ store, clock, handler: cache }) }
+}
+
+/** The same, with its feed live. */
+export async function liveSidecar(
+  options: Partial<CacheOptions> = {},
+  shared?: Pick<ModelSidecar, 'clock' | 'store'>,
+): Promise<ModelSidecar> {
+  const sidecar = modelSidecar(options, shared)
+  await sidecar.feed.connect()
+  return sidecar
+}

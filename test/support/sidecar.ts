@@ -1,0 +1,48 @@
+import { Writable } from 'node:stream'
+import pino from 'pino'
+import { type Config, loadConfig } from '../../src/config.js'
+import { Sidecar } from '../../src/sidecar.js'
+import type { Owner } from './database.js'
+import { eventually } from './eventually.js'
+import { JsonClient } from './json-client.js'
+
+export interface StartedSidecar {
+  readonly sidecar: Sidecar
+  readonly client: JsonClient
+  /** Everything logged so far, at every level: one JSON text per line. */
+  readonly log: readonly string[]
+}
+
+export interface StartOptions extends Partial<Config> {
+  readonly databaseUrl: string
+  readonly migrate?: boolean
+}
+
+/** A sidecar within this process, put together as `serve` does it, on a free port. It ends with its test. */
+export async function startSidecar(t: Owner, options: StartOptions): Promise<StartedSidecar> {
+  const { migrate = true, ...overrides } = options
+  const config: Config = {
+    ...loadConfig({}).config,
+    port: 0,
+    databaseListenUrl: options.databaseUrl,
+    ...overrides,
+  }
+  const log: string[] = []
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      log.push(String(chunk))
+      done()
+    },
+  })
+  const sidecar = new Sidecar({ config, log: pino({ level: 'trace' }, stream), migrate })
+  t.teardown(() => sidecar.close())
+  await sidecar.start()
+  return { sidecar, client: new JsonClient(`http://127.0.0.1:${sidecar.port}`), log }
+}
+
+/** As startSidecar, with the change feed live. */
+export async function startLiveSidecar(t: Owner, options: StartOptions): Promise<StartedSidecar> {
+  const started = await startSidecar(t, options)
+  await eventually(async () => (await started.client.stats()).feed.state === 'live')
+  return started
+}
