@@ -130,30 +130,32 @@ export class Cache implements ChangeFeedHandler {
     return entry
   }
 
-  /**
-   * Undefined when the reader wants what is in memory and nothing is. Rejects with a CacheError when the
-   * store has to be asked and cannot be.
-   */
-  async get(key: string, wish: ReadWish = {}): Promise<Read | undefined> {
+  /** What memory alone can answer; undefined when the store would have to be asked. */
+  recall(key: string, wish: ReadWish = {}): Read | undefined {
     const id = keyId(key)
-    const fromMemory = !wish.strong && this.#satisfies(wish.token, id)
-    if (fromMemory) {
-      const hit = this.hit(key)
-      if (hit) return this.#fromMemory(hit)
-      const kept = this.#kept.get(id)
-      if (kept) return this.#fromKept(kept.value)
-    }
-    const entry = this.#local.get(id)
-    const usable = entry !== undefined && entry.expiresAtMs > this.#clock.now() ? entry : undefined
-    if (wish.onlyIfCached) return undefined
-    if (fromMemory && usable && this.#options.onFeedLoss === 'stale')
-      return this.#fromMemory(usable, 'unproven')
+    if (wish.strong || !this.#satisfies(wish.token, id)) return undefined
+    const hit = this.hit(key)
+    if (hit) return this.#fromMemory(hit)
+    const kept = this.#kept.get(id)
+    if (kept) return this.#fromKept(kept.value)
+    const usable = this.#options.onFeedLoss === 'stale' ? this.#usable(id) : undefined
+    return usable && this.#fromMemory(usable, 'unproven')
+  }
 
-    const forwarded = this.#miss(fromMemory, entry, usable)
+  /** Rejects with a CacheError when the store has to be asked and cannot be. */
+  async get(key: string, wish: ReadWish = {}): Promise<Read> {
+    const recalled = this.recall(key, wish)
+    if (recalled) return recalled
+
+    const id = keyId(key)
+    const entry = this.#local.get(id)
+    const usable = this.#usable(id)
+    const requested = wish.strong || !this.#satisfies(wish.token, id)
+    const forwarded = this.#miss(requested, entry, usable)
     try {
       return await this.#fill({ id, key, entry, forwarded })
     } catch (error) {
-      if (!fromMemory || !hasCode(error, 'store-unavailable', 'store-busy')) throw error
+      if (requested || !hasCode(error, 'store-unavailable', 'store-busy')) throw error
       // A write kept meanwhile is the latest we know; an entry dropped meanwhile is known to be wrong.
       const kept = this.#kept.get(id)
       if (kept) return this.#fromKept(kept.value)
@@ -183,10 +185,7 @@ export class Cache implements ChangeFeedHandler {
   async delete(key: string): Promise<DeleteResult> {
     const id = keyId(key)
     const kept = this.#kept.get(id)
-    const entry = this.#local.get(id)
-    const held = kept
-      ? kept.value !== undefined
-      : entry !== undefined && entry.expiresAtMs > this.#clock.now()
+    const held = kept ? kept.value !== undefined : this.#usable(id) !== undefined
     const token = this.#openToken(id)
     const item = { key }
     try {
@@ -255,8 +254,8 @@ export class Cache implements ChangeFeedHandler {
     return this.#recent.has(id, written.version) || this.#local.get(id)?.version === written.version
   }
 
-  #miss(fromMemory: boolean, entry: Entry | undefined, usable: Entry | undefined): Forwarded {
-    if (!fromMemory) {
+  #miss(requested: boolean, entry: Entry | undefined, usable: Entry | undefined): Forwarded {
+    if (requested) {
       this.#stats.missesRequested++
       return 'request'
     }
@@ -300,6 +299,12 @@ export class Cache implements ChangeFeedHandler {
       })
     this.#flights.started(id, { result, startedAtMs: nowMs })
     return { ...(await result), forwarded }
+  }
+
+  /** Held, and within its time to live. */
+  #usable(id: string): Entry | undefined {
+    const entry = this.#local.get(id)
+    return entry !== undefined && entry.expiresAtMs > this.#clock.now() ? entry : undefined
   }
 
   #fromMemory(entry: Entry, stale?: 'unproven'): Read {

@@ -7,8 +7,6 @@ export interface ReadWish {
   readonly strong?: boolean
   /** Not older than the write that this token came from (P11). */
   readonly token?: SessionToken | undefined
-  /** Do not ask the store. */
-  readonly onlyIfCached?: boolean
 }
 
 /** Why the store was asked: nothing here, not provably fresh or past its time to live, or the reader's wish. */

@@ -7,7 +7,7 @@ import { cacheStatus } from './cache-status.js'
 import { checkKey } from './key.js'
 import { sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
-import { readWish } from './read-wish.js'
+import { readRequest } from './read-request.js'
 import { checkValue } from './value.js'
 
 export interface CacheRoutesOptions {
@@ -21,8 +21,8 @@ export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Route
   const router = new Router({ prefix: '/cache', strict: true })
 
   router.get('/get', async (ctx) => {
-    const { key, wish } = readWish(ctx)
-    const read = await cache.get(key, wish)
+    const { key, wish, onlyIfCached } = readRequest(ctx)
+    const read = onlyIfCached ? cache.recall(key, wish) : await cache.get(key, wish)
     if (read === undefined)
       return sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
     ctx.set('Cache-Status', cacheStatus(read))

@@ -2,7 +2,7 @@ import t from 'tap'
 import { Flights } from '../../src/core/flights.js'
 
 const live = { generation: 3, live: true }
-const reading = () => Promise.resolve(undefined)
+const reading = () => Promise.resolve({ value: undefined, ageMs: 0 })
 
 t.test('a flight may put when nothing happened since it began', async (t) => {
   const flights = new Flights()

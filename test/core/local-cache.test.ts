@@ -3,7 +3,7 @@ import type { Entry } from '../../src/core/entry.js'
 import { LocalCache, type LocalCacheOptions } from '../../src/core/local-cache.js'
 
 function entry(key: string, bytes = 10, version = '1'): Entry {
-  return { key, value: '1', version, expiresAtMs: Number.POSITIVE_INFINITY, bytes }
+  return { key, value: '1', version, asOfMs: 0, expiresAtMs: Number.POSITIVE_INFINITY, bytes }
 }
 
 function localCache(options: Partial<LocalCacheOptions> = {}) {

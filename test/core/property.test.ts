@@ -215,9 +215,10 @@ t.test(`I1 staleness, I2 convergence, I3 sessions hold in ${runs} random schedul
     fc.asyncProperty(fc.array(step, { minLength: 100, maxLength: 250, size: 'max' }), async (steps) => {
       const schedule = new Schedule()
       await schedule.run(steps)
-      if (schedule.violations.length > 0) throw new Error(schedule.violations[0])
+      const [violation] = schedule.violations
+      if (violation) throw new Error(violation)
     }),
     { numRuns: runs, ...(process.env.PROPERTY_SEED && { seed: Number(process.env.PROPERTY_SEED) }) },
   )
-  t.notOk(outcome.failed, outcome.failed ? fc.defaultReportMessage(outcome) : `seed ${outcome.seed}`)
+  t.notOk(outcome.failed, fc.defaultReportMessage(outcome) ?? `seed ${outcome.seed}`)
 })

@@ -4,6 +4,7 @@ import { LastHeard } from '../../src/core/last-heard.js'
 import { Lease } from '../../src/core/lease.js'
 import { LocalCache } from '../../src/core/local-cache.js'
 import type { Log } from '../../src/core/ports.js'
+import { RecentChanges } from '../../src/core/recent-changes.js'
 import { Revalidation } from '../../src/core/revalidation.js'
 import { Stats } from '../../src/core/stats.js'
 import { DrivenClock } from '../support/driven-clock.js'
@@ -24,11 +25,18 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   const kept = new KeptWrites(10, { ...parts, onSettled: (id) => local.drop(id) })
   for (const key of keys) {
     const version = store.setBySql(key, '1')
-    local.put(`id of ${key}`, { key, value: '1', version, expiresAtMs: Number.POSITIVE_INFINITY, bytes: 1 })
+    local.put(`id of ${key}`, {
+      key,
+      value: '1',
+      version,
+      asOfMs: 0,
+      expiresAtMs: Number.POSITIVE_INFINITY,
+      bytes: 1,
+    })
   }
   lastHeard.position({ epoch, latest: BigInt(keys.length) })
   lease.listening(0)
-  const it = new Revalidation({ ...parts, lease, local, kept, lastHeard })
+  const it = new Revalidation({ ...parts, lease, local, kept, lastHeard, recent: new RecentChanges() })
   const held = () => local.versions().map(({ key }) => key)
   return { revalidation: it, store, stats, lease, lastHeard, local, kept, held, logged: recording.logged }
 }

@@ -109,7 +109,7 @@ class Schedule {
     ] as const
     const seldom = [
       ['delete', () => this.#delete(node, key)],
-      ['sql delete', () => store.deleteBySql(key, this.#version())],
+      ['sql delete', () => store.deleteBySql(key)],
       ['sql begin', () => this.#slow.push(store.stamp())],
       ['sql begin', () => this.#slow.push(store.stamp())],
       ['sql many', () => store.setManyBySql({ [key]: this.#newValue() })],

@@ -56,21 +56,34 @@ t.test('writes, reads and removes any number of keys', async (t) => {
     { key: 'json', value: '{"a":[1,null]}' },
   ])
   t.strictSame([...written.keys()].sort(), ['json', 'text'])
-  t.equal(written.get('text'), await versionOf('text'))
+  t.equal(written.get('text')?.version, await versionOf('text'))
   t.strictSame(await values(), { json: '{"a":[1,null]}', text: 'a string' })
-  const read = await store.read(['text', 'json', 'none'])
+  const read = await store.read(wanted('text', 'json', 'none'))
   t.strictSame(
     [...read.values()].sort((a, b) => (a.key < b.key ? -1 : 1)),
     [
-      { key: 'json', value: '{"a":[1,null]}', version: written.get('json'), remainingMs: undefined },
-      { key: 'text', value: '"a string"', version: written.get('text'), remainingMs: undefined },
+      { key: 'json', value: '{"a":[1,null]}', ...written.get('json'), remainingMs: undefined },
+      { key: 'text', value: '"a string"', ...written.get('text'), remainingMs: undefined },
     ],
   )
-  t.strictSame(await store.versions(['text', 'none']), new Map([['text', written.get('text')]]))
+  const { epoch } = await store.position()
+  t.equal(written.get('text')?.epoch, epoch)
+  t.strictSame(
+    await store.versions(['text', 'none'], epoch),
+    new Map([['text', written.get('text')?.version]]),
+  )
+  t.strictSame(
+    await store.versions(['text'], 'another'),
+    new Map(),
+    'versions of another history mean nothing',
+  )
   const again = await store.write([{ key: 'json', value: '"text now"' }])
   t.not(again.get('json'), written.get('json'))
-  t.match((await store.read(['json'])).get('json'), { value: '"text now"', version: again.get('json') })
-  t.strictSame(await store.remove(['text', 'none']), new Set(['text']))
+  t.match((await store.read(wanted('json'))).get('json'), { value: '"text now"', ...again.get('json') })
+  t.strictSame(
+    await store.remove(['text', 'none']),
+    new Map([['text', { version: `-${written.get('text')?.version}`, epoch }]]),
+  )
   t.strictSame(await values(), { json: 'text now' })
 })
 
@@ -80,8 +93,8 @@ t.test('what others wrote', async (t) => {
        ('text', '{"looks":"like JSON"}', null), ('json', ' [1, 2] ', 'application/json'),
        ('broken', '{', 'application/json'), ('null', 'null', 'application/json'), ('other', 'x', 'text/plain')`,
   )
-  const read = await store.read(['text', 'json', 'broken', 'null', 'other'])
-  const parsed = Object.fromEntries([...read].map(([key, { value }]) => [key, JSON.parse(value)]))
+  const read = await store.read(wanted('text', 'json', 'broken', 'null', 'other'))
+  const parsed = Object.fromEntries([...read].map(([key, { value }]) => [key, JSON.parse(value ?? '')]))
   t.strictSame(parsed, {
     text: '{"looks":"like JSON"}',
     json: [1, 2],
@@ -96,13 +109,17 @@ t.test('P12: an entry expires by the clock of the database', async (t) => {
     `insert into cache_entries (key, value, expires_at) values
        ('later', '', now() + interval '1 hour'), ('past', '', now() - interval '1 second'), ('never', '', null)`,
   )
-  const read = await store.read(['later', 'past', 'never'])
+  const read = await store.read(wanted('later', 'past', 'never'))
   t.strictSame([...read.keys()].sort(), ['later', 'never'])
   const remainingMs = read.get('later')?.remainingMs ?? 0
   t.ok(remainingMs > 3_500_000 && remainingMs <= 3_600_000)
   t.equal(read.get('never')?.remainingMs, undefined)
   await store.write([{ key: 'past', value: '1' }])
-  t.equal((await store.read(['past'])).get('past')?.remainingMs, undefined, 'a new value does not expire')
+  t.equal(
+    (await store.read(wanted('past'))).get('past')?.remainingMs,
+    undefined,
+    'a new value does not expire',
+  )
 
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await query(
@@ -168,12 +185,16 @@ t.test('one bad value among many: only the guilty one fails', async (t) => {
 
 t.test('the position', async (t) => {
   const { epoch, latest } = await store.position()
-  t.match(epoch, /^\d+\/[0-9A-F]{8}$/)
+  t.match(epoch, /^\d+-[0-9A-F]{8}$/)
   const written = await store.write([{ key: 'a', value: '1' }])
-  t.ok(BigInt(written.get('a') ?? 0) > latest)
-  t.ok((await store.position()).latest >= BigInt(written.get('a') ?? 0))
+  t.ok(BigInt(written.get('a')?.version ?? 0) > latest)
+  t.ok((await store.position()).latest >= BigInt(written.get('a')?.version ?? 0))
   t.equal((await store.position()).epoch, epoch)
 })
+
+function wanted(...keys: string[]) {
+  return keys.map((key) => ({ key }))
+}
 
 function kept(key: string, value: string | undefined, base: Base): KeptWrite {
   return { key, value: value === undefined ? undefined : JSON.stringify(value), base, epoch: undefined }
@@ -198,8 +219,8 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
       ],
     ],
   )
-  const before = await store.versions(Object.keys(await values()))
-  const { latest } = await store.position()
+  const { epoch, latest } = await store.position()
+  const before = await store.versions(Object.keys(await values()), epoch)
   const unseen: Base = { kind: 'unseen', latest }
   await query("update cache_entries set value = 'by SQL' where key in ('held other', 'delete other')")
   await query("delete from cache_entries where key in ('held gone', 'delete gone')")
@@ -257,25 +278,25 @@ t.test('P9: a string stays a string and JSON stays JSON', async (t) => {
     { key: 'text', value: '"42"', base, epoch: undefined },
     { key: 'json', value: '42', base, epoch: undefined },
   ])
-  const read = await store.read(['text', 'json'])
+  const read = await store.read(wanted('text', 'json'))
   t.strictSame([read.get('text')?.value, read.get('json')?.value], ['"42"', '42'])
   const { latest } = await store.position()
   await store.settle([
     { key: 'text', value: '43', base: { kind: 'unseen', latest }, epoch: undefined },
     { key: 'json', value: '"43"', base: { kind: 'unseen', latest }, epoch: undefined },
   ])
-  const again = await store.read(['text', 'json'])
+  const again = await store.read(wanted('text', 'json'))
   t.strictSame([again.get('text')?.value, again.get('json')?.value], ['43', '"43"'])
 })
 
 t.test('P9: a row that is changed, inserted or deleted at the same moment', async (t) => {
-  const { latest: nothing } = await store.position()
+  const { epoch, latest: nothing } = await store.position()
   await store.write([
     { key: 'changing', value: '"before"' },
     { key: 'going', value: '"before"' },
     { key: 'dropping', value: '"before"' },
   ])
-  const before = await store.versions(['changing', 'going', 'dropping'])
+  const before = await store.versions(['changing', 'going', 'dropping'], epoch)
   const holder = await another(t)
   await holder.query(
     `begin;

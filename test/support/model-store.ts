@@ -1,7 +1,16 @@
-import type { Change, Epoch, KeptWrite, StoredEntry, Value, Version } from '../../src/core/entry.js'
+import type {
+  Change,
+  Epoch,
+  KeptWrite,
+  StoredEntry,
+  Unchanged,
+  Value,
+  Version,
+  Written,
+} from '../../src/core/entry.js'
 import { CacheError, type CacheErrorCode } from '../../src/core/errors.js'
 import { keyId } from '../../src/core/key-id.js'
-import type { Clock, Position, Settlement, Store } from '../../src/core/ports.js'
+import type { Clock, Position, Settlement, Store, Wanted, Write } from '../../src/core/ports.js'
 import { Gate } from './gate.js'
 
 export type Operation = 'read' | 'versions' | 'write' | 'remove' | 'position' | 'settle'
@@ -61,33 +70,40 @@ export class ModelStore implements Store {
 
   // --- Store ---
 
-  read(keys: readonly string[]): Promise<Map<string, StoredEntry>> {
-    return this.#statement('read', keys, () => this.#entries(this.#rows, keys))
+  read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
+    return this.#statement('read', keysOf(wanted), () => this.#entries(this.#rows, wanted))
   }
 
-  versions(keys: readonly string[]): Promise<Map<string, Version>> {
+  versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
     return this.#statement('versions', keys, () => {
       const answer = new Map<string, Version>()
       for (const key of keys) {
         const row = this.#rows.get(key)
-        if (row) answer.set(key, row.version)
+        if (row && epoch === this.#epoch) answer.set(key, row.version)
       }
       return answer
     })
   }
 
-  write(writes: readonly { readonly key: string; readonly value: Value }[]): Promise<Map<string, Version>> {
-    const keys = writes.map(({ key }) => key)
+  write(writes: readonly Write[]): Promise<Map<string, Written>> {
+    const keys = keysOf(writes)
     return this.#statement('write', keys, () => {
       this.#acceptable(keys)
-      return new Map(writes.map(({ key, value }) => [key, this.setBySql(key, value)]))
+      return new Map(
+        writes.map(({ key, value }) => [key, { version: this.setBySql(key, value), epoch: this.#epoch }]),
+      )
     })
   }
 
-  remove(keys: readonly string[]): Promise<Set<string>> {
+  remove(keys: readonly string[]): Promise<Map<string, Written>> {
     return this.#statement('remove', keys, () => {
       this.#acceptable(keys)
-      return new Set(keys.filter((key) => this.deleteBySql(key)))
+      const answer = new Map<string, Written>()
+      for (const key of keys) {
+        const version = this.deleteBySql(key)
+        if (version !== undefined) answer.set(key, { version, epoch: this.#epoch })
+      }
+      return answer
     })
   }
 
@@ -96,7 +112,7 @@ export class ModelStore implements Store {
   }
 
   settle(writes: readonly KeptWrite[]): Promise<Map<string, Settlement>> {
-    const keys = writes.map(({ key }) => key)
+    const keys = keysOf(writes)
     return this.#statement('settle', keys, () => {
       this.#acceptable(keys)
       const answer = new Map<string, Settlement>()
@@ -120,8 +136,8 @@ export class ModelStore implements Store {
   }
 
   /** Not in the port: what a developer would call who sends fills to a standby. */
-  readFromReplica(keys: readonly string[]): Promise<Map<string, StoredEntry>> {
-    return this.#statement('read', keys, () => this.#entries(this.#replica ?? this.#rows, keys))
+  readFromReplica(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
+    return this.#statement('read', keysOf(wanted), () => this.#entries(this.#replica ?? this.#rows, wanted))
   }
 
   // --- Changed by somebody else ---
@@ -137,12 +153,14 @@ export class ModelStore implements Store {
     return version
   }
 
-  /** Whether it was there. */
-  deleteBySql(key: string, { version = this.stamp() } = {}): boolean {
-    if (!this.#rows.has(key)) return false
+  /** The version of its absence, if it was there. */
+  deleteBySql(key: string): Version | undefined {
+    const row = this.#rows.get(key)
+    if (row === undefined) return undefined
+    const version = `-${row.version}`
     this.#commit(key, undefined)
     this.#announce({ kind: 'key', id: keyId(key), version })
-    return true
+    return version
   }
 
   /** A statement that changes more rows than are worth naming. */
@@ -258,14 +276,18 @@ export class ModelStore implements Store {
     if (keys.some((key) => this.#locked.has(key))) throw new CacheError('row-locked', 'a row is locked')
   }
 
-  #entries(rows: Rows, keys: readonly string[]): Map<string, StoredEntry> {
+  #entries(rows: Rows, wanted: readonly Wanted[]): Map<string, StoredEntry | Unchanged> {
     const nowMs = this.#clock.now()
-    const answer = new Map<string, StoredEntry>()
-    for (const key of keys) {
+    const epoch = this.#epoch
+    const answer = new Map<string, StoredEntry | Unchanged>()
+    for (const { key, held } of wanted) {
       const row = rows.get(key)
       if (row === undefined || row.expiresAtMs <= nowMs) continue
+      const { version } = row
       const remainingMs = Number.isFinite(row.expiresAtMs) ? row.expiresAtMs - nowMs : undefined
-      answer.set(key, { key, value: row.value, version: row.version, remainingMs })
+      const isHeld = held?.version === version && held.epoch === epoch
+      const stored = { key, version, epoch, remainingMs }
+      answer.set(key, isHeld ? { ...stored, value: undefined } : { ...stored, value: row.value })
     }
     return answer
   }
@@ -279,4 +301,8 @@ export class ModelStore implements Store {
   #announce(change: Change): void {
     for (const listener of this.#listeners) listener(change)
   }
+}
+
+function keysOf(items: readonly { readonly key: string }[]): string[] {
+  return items.map(({ key }) => key)
 }

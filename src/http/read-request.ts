@@ -5,8 +5,15 @@ import { checkKey } from './key.js'
 import { RequestError } from './problem.js'
 import { parseQuery } from './query.js'
 
+export interface ReadRequest {
+  readonly key: string
+  readonly wish: ReadWish
+  /** Do not ask the store. */
+  readonly onlyIfCached: boolean
+}
+
 /** What a GET asks for, in its query and in HTTP's own words. Throws 422. */
-export function readWish(ctx: Context): { readonly key: string; readonly wish: ReadWish } {
+export function readRequest(ctx: Context): ReadRequest {
   const { key, consistency, token } = parseQuery(ctx.querystring, ['key', 'consistency', 'token'])
   if (consistency !== undefined && consistency !== 'strong' && consistency !== 'bounded') {
     throw new RequestError(422, 'consistency: must be strong or bounded')
@@ -20,8 +27,8 @@ export function readWish(ctx: Context): { readonly key: string; readonly wish: R
     wish: {
       strong: consistency === 'strong' || directives.includes('no-cache'),
       token: sessionToken(token ?? ctx.get('Cache-Token')),
-      onlyIfCached: directives.includes('only-if-cached'),
     },
+    onlyIfCached: directives.includes('only-if-cached'),
   }
 }
 

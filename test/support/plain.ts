@@ -1,0 +1,6 @@
+import type { Read } from '../../src/core/read.js'
+
+/** What most tests want to know of a read. */
+export function plain({ value, forwarded, stale }: Read) {
+  return { value, source: forwarded === undefined ? 'cache' : 'db', stale: stale !== undefined }
+}
