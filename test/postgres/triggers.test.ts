@@ -189,10 +189,38 @@ t.test('payloads of nasty keys stay below 8,000 bytes, and name what the sidecar
   await query("insert into cache_entries (key, value) select key, '' from unnest($1::text[]) as key", [worst])
   const pages = await announced.payloads()
   for (const payload of pages) t.ok(Buffer.byteLength(payload) < 8_000)
+  // A page is longest where a long change crosses its beginning and short ones fill it up to its end.
+  await query('truncate cache_entries')
+  await announced.payloads()
+  let bytes = 0
+  for (let round = 0; round < 40; round++) {
+    const mixed = Array.from({ length: 300 }, (_, n) =>
+      (n * 7 + round) % 29 === 0
+        ? pad('\u0001', 505) + `${round} ${n}`.padStart(7)
+        : `${round} ${n}`.padStart(8 + round),
+    )
+    await query("insert into cache_entries (key, value) select key, '' from unnest($1::text[]) as key", [
+      mixed,
+    ])
+    for (const payload of await announced.payloads()) {
+      bytes = Math.max(bytes, Buffer.byteLength(payload))
+      if (bytes >= 8_000) t.fail(`a payload of ${bytes} bytes`)
+    }
+  }
+  t.ok(bytes > 7_000, `the longest has ${bytes} bytes`)
   await query("update cache_entries set key = key || 'x'")
   for (const payload of await announced.payloads()) t.ok(Buffer.byteLength(payload) < 8_000)
   await query('truncate cache_entries')
   await announced.payloads()
+})
+
+t.test('every trigger is always enabled, but for the one of the replica role', async (t) => {
+  const { rows } = await query<{ tgname: string; tgenabled: string }>(
+    `select tgname, tgenabled from pg_trigger
+     where tgrelid = 'cache_entries'::regclass and not tgisinternal order by tgname`,
+  )
+  t.ok(rows.length >= 7)
+  for (const { tgname, tgenabled } of rows) t.equal(tgenabled, /replicated/.test(tgname) ? 'R' : 'A', tgname)
 })
 
 t.test('a session in the replica role', async (t) => {
