@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { parseArgs } from 'node:util'
+import { parseArguments } from './cli/arguments.js'
 import type { Command } from './cli/command.js'
 import { commands } from './cli/commands.js'
+import { ProgressLine } from './cli/progress-line.js'
 import { UsageError } from './cli/usage-error.js'
 import { ConfigError } from './config.js'
 
@@ -24,24 +25,22 @@ async function main([name, ...rest]: readonly string[]): Promise<number> {
   }
   const command = (commands as Readonly<Record<string, Command>>)[name]
   if (command === undefined) throw new UsageError(`there is no command "${name}"; see caching-layer --help`)
-  return command.run({
-    flags: flagsOf(name, command, rest),
-    environment: process.env,
-    stop: untilToldToStop(),
-    out: (line) => process.stdout.write(`${line}\n`),
-    note: (line) => process.stderr.write(`${line}\n`),
-  })
-}
-
-function flagsOf(name: string, { options }: Command, args: readonly string[]): ReadonlySet<string> {
+  const given = parseArguments(name, command, rest)
+  const messages = new ProgressLine(process.stderr)
   try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: Object.fromEntries(options.map((option) => [option, { type: 'boolean' as const }])),
+    return await command.run({
+      ...given,
+      environment: process.env,
+      stop: untilToldToStop(),
+      out: (line) => {
+        messages.end()
+        process.stdout.write(`${line}\n`)
+      },
+      note: (line) => messages.note(line),
+      progress: (line) => messages.progress(line),
     })
-    return new Set(Object.keys(values))
-  } catch (error) {
-    throw new UsageError(`${name}: ${error instanceof Error ? error.message : error}`)
+  } finally {
+    messages.end()
   }
 }
 

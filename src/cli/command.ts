@@ -1,20 +1,32 @@
 import type { Environment } from '../config.js'
 
 export interface CommandInput {
-  /** The names of the options given. */
+  /** The names of the boolean options given. */
   readonly flags: ReadonlySet<string>
+  /** What the string options were given, by name; the last one of several. */
+  readonly values: ReadonlyMap<string, string>
+  /** What stands on the command line beside the options. */
+  readonly positionals: readonly string[]
   readonly environment: Environment
   /** Aborted when the process has been told to stop. */
   readonly stop: AbortSignal
   /** One line of data on stdout, one line for people on stderr. */
   readonly out: (line: string) => void
   readonly note: (line: string) => void
+  /** How far things are, on stderr: a line that takes the place of the one before, or one every 10 s. */
+  readonly progress: (line: string) => void
+}
+
+export interface CommandOption {
+  readonly type: 'boolean' | 'string'
 }
 
 export interface Command {
   readonly summary: string
-  /** Names of the options it takes, without `--`. */
-  readonly options: readonly string[]
+  /** By name, without `--`. Any other is refused. */
+  readonly options: Readonly<Record<string, CommandOption>>
+  /** Whether it takes anything beside its options; refused otherwise. */
+  readonly positionals?: boolean
   /** Resolves to the exit code. */
   readonly run: (input: CommandInput) => Promise<number>
 }

@@ -7,7 +7,7 @@ import type { Command } from './command.js'
 /** One sidecar, until told to stop. */
 export const serve: Command = {
   summary: 'run a sidecar [--no-migrate]',
-  options: ['no-migrate'],
+  options: { 'no-migrate': { type: 'boolean' } },
   async run({ flags, environment, stop }) {
     const { config, warnings } = loadConfig(environment)
     const log = createLog(config.logLevel)

@@ -1,0 +1,30 @@
+import type { Version } from '../core/entry.js'
+import type { Database } from '../postgres/database.js'
+import { fromColumns } from '../postgres/value.js'
+import { type Digest, digestOf } from './answer.js'
+
+export interface Row {
+  readonly version: Version
+  readonly digest: Digest
+  /** Past its time to live: a sidecar may say as well that there is none. */
+  readonly expired: boolean
+}
+
+interface EntryRow {
+  readonly version: Version
+  readonly value: string
+  readonly content_type: string | null
+  readonly expired: boolean
+}
+
+/** What the primary holds under the key now. Rejects with a CacheError when it cannot be asked. */
+export async function readPrimary(database: Database, key: string): Promise<Row | undefined> {
+  const [row] = await database.read<EntryRow>(
+    `select version, value, content_type, coalesce(expires_at <= clock_timestamp(), false) as expired
+     from cache_entries where key = $1`,
+    [key],
+  )
+  if (row === undefined) return undefined
+  const value: unknown = JSON.parse(fromColumns({ text: row.value, contentType: row.content_type }))
+  return { version: row.version, digest: digestOf(value), expired: row.expired }
+}
