@@ -159,7 +159,7 @@ export class Cache implements ChangeFeedHandler {
       // A write kept meanwhile is the latest we know; an entry dropped meanwhile is known to be wrong.
       const kept = this.#kept.get(id)
       if (kept) return this.#fromKept(kept.value)
-      if (usable && this.#local.get(id) === usable) return this.#fromMemory(usable, 'unproven')
+      if (usable && this.#usable(id) === usable) return this.#fromMemory(usable, 'unproven')
       throw error
     }
   }
@@ -169,7 +169,9 @@ export class Cache implements ChangeFeedHandler {
     const id = keyId(key)
     const token = this.#openToken(id)
     try {
-      const { sent, answer: written } = await this.#statements.write.add({ key, value })
+      const { sent, answer: written } = await this.#kept.inOrder(id, () =>
+        this.#statements.write.add({ key, value }),
+      )
       if (written === undefined) throw new Error('the store answered a write without a version')
       this.#acknowledged(token, written)
       this.#put(token, { key, value: sent.value, ...written, remainingMs: undefined })
@@ -189,7 +191,7 @@ export class Cache implements ChangeFeedHandler {
     const token = this.#openToken(id)
     const item = { key }
     try {
-      const { sent, answer: written } = await this.#statements.remove.add(item)
+      const { sent, answer: written } = await this.#kept.inOrder(id, () => this.#statements.remove.add(item))
       this.#acknowledged(token, written)
       return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
     } catch (error) {
@@ -211,6 +213,7 @@ export class Cache implements ChangeFeedHandler {
   proven(asOfMs: number): void {
     if (this.#unheard.anyBefore(asOfMs)) throw new Error('a write of our own was not announced')
     this.#lease.proven(asOfMs)
+    this.#inContact()
   }
 
   changed(change: Change): Promise<void> | undefined {
@@ -365,6 +368,8 @@ export class Cache implements ChangeFeedHandler {
       this.#unheard.acknowledged(id, written.version, this.#clock.now())
     }
     this.#apply(id, written?.version)
+    // In another history an entry of this very version can be another value.
+    this.#local.drop(id)
     this.#kept.drop(id)
     this.#inContact()
   }

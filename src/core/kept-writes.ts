@@ -20,6 +20,9 @@ export class KeptWrites {
   readonly #parts: KeptWritesParts
   readonly #writes = new Map<string, KeptWrite>()
   #sending: Promise<void> | undefined
+  /** The ids of those on their way, and of those that wait for a later write of their key, with how many. */
+  readonly #onTheirWay = new Set<string>()
+  readonly #heldBack = new Map<string, number>()
 
   constructor(capacity: number, parts: KeptWritesParts) {
     this.#capacity = capacity
@@ -42,6 +45,25 @@ export class KeptWrites {
     return true
   }
 
+  /**
+   * Runs a write of a key that goes the usual way, so that none kept before it comes after it. One without a
+   * base does not see that its row was deleted:
+   *   1. a kept write is on its way          3. the kept write finds no row, and inserts
+   *   2. a delete is sent, and acknowledged
+   */
+  async inOrder<T>(id: string, write: () => Promise<T>): Promise<T> {
+    if (!this.#writes.has(id)) return write()
+    while (this.#onTheirWay.has(id)) await this.#sending?.catch(() => undefined)
+    this.#heldBack.set(id, (this.#heldBack.get(id) ?? 0) + 1)
+    try {
+      return await write()
+    } finally {
+      const others = (this.#heldBack.get(id) ?? 0) - 1
+      if (others > 0) this.#heldBack.set(id, others)
+      else this.#heldBack.delete(id)
+    }
+  }
+
   /** A write of this key has gone through the usual way. */
   drop(id: string): void {
     this.#writes.delete(id)
@@ -54,6 +76,7 @@ export class KeptWrites {
   send(): Promise<void> {
     if (this.#writes.size === 0) return Promise.resolve()
     this.#sending ??= this.#send().finally(() => {
+      this.#onTheirWay.clear()
       this.#sending = undefined
     })
     return this.#sending
@@ -66,8 +89,9 @@ export class KeptWrites {
     for (const [id, write] of this.#writes) {
       // In another history the base's version may stand for another value: nothing can be proven by it.
       if (write.epoch !== undefined && write.epoch !== epoch) this.#settled(id, write, { kind: 'conflict' })
-      else batch.push({ id, key: write.key, write })
+      else if (!this.#heldBack.has(id)) batch.push({ id, key: write.key, write })
     }
+    for (const { id } of batch) this.#onTheirWay.add(id)
     for (let start = 0; start < batch.length; start += writesPerStatement) {
       const chunk = batch.slice(start, start + writesPerStatement)
       const results = await runSplitting(chunk, (part) => store.settle(part.map(({ write }) => write)))

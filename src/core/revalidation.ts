@@ -29,11 +29,13 @@ export class Revalidation {
   }
 
   /** Rejects when the store cannot be asked. Calls made while one is under way share it. */
-  run(): Promise<void> {
+  async run(): Promise<void> {
     this.#running ??= this.#untilCaughtUp().finally(() => {
       this.#running = undefined
     })
-    return this.#running
+    await this.#running
+    // A doubt that came up just as the comparison ended has not been seen by it.
+    if (this.#parts.lease.state === 'catching-up') await this.run()
   }
 
   /** Once more for every doubt that came up while comparing. */

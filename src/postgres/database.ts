@@ -112,6 +112,9 @@ export class Database {
       }),
       query_timeout: timeoutMs + clientGraceMs,
     })
+    // Lost while checked out and between two statements: the next one says so. Without a listener it would end
+    // the process.
+    pool.on('connect', (client) => client.on('error', () => undefined))
     pool.on('error', (error) =>
       log.info({ reason: messageOf(error) }, 'an idle database connection was lost'),
     )

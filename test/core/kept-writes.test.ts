@@ -7,7 +7,7 @@ import { ModelStore } from '../support/model-store.js'
 import { recordingLog } from '../support/recording-log.js'
 
 const unseen: Base = { kind: 'unseen', latest: -1n }
-const epoch = 'first history'
+const epoch = '1-00000001'
 
 function keptWrites(capacity = 10) {
   const store = new ModelStore(new DrivenClock())
@@ -60,7 +60,7 @@ t.test(
   'a write from another history is a conflict without being sent; one from before any is sent',
   async (t) => {
     const { store, stats, kept, keep } = keptWrites()
-    keep('k', '1', { epoch: 'another history' })
+    keep('k', '1', { epoch: '1-00000002' })
     keep('first', '1', { epoch: undefined })
     await kept.send()
     t.same([store.valueOf('k'), store.valueOf('first')], [undefined, '1'])
@@ -87,7 +87,7 @@ t.test('no more than the capacity is kept; a key that is kept already takes no m
 t.test('a later write takes the value only: base and history stay those of the first', async (t) => {
   const { kept, keep } = keptWrites()
   keep('k', '1', { base: { kind: 'held', version: '7' } })
-  keep('k', '2', { base: { kind: 'unseen', latest: 9n }, epoch: 'another history' })
+  keep('k', '2', { base: { kind: 'unseen', latest: 9n }, epoch: '1-00000002' })
   t.same(kept.get('k'), { key: 'k', value: '2', base: { kind: 'held', version: '7' }, epoch })
 })
 

@@ -32,7 +32,6 @@ interface Node extends ModelSidecar {
   readonly name: string
   session: 'none' | 'listening' | 'cut'
   /** The database has failed over, and this sidecar has not caught up since. */
-  behind: boolean
   /** By key: reads that begin now must see what the database held from here on. */
   readonly floor: Map<string, number>
   /** By key: values kept here, of which no later write has been acknowledged. */
@@ -64,7 +63,6 @@ class Schedule {
       ...modelSidecar({ maxStalenessMs }, { clock: this.#clock, store: this.#store }),
       name,
       session: 'none' as const,
-      behind: false,
       floor: new Map(keys.map((key) => [key, 0])),
       kept: new Map(keys.map((key) => [key, new Set<Value | undefined>()])),
     }))
@@ -166,9 +164,7 @@ class Schedule {
     if (node.session !== 'none') return
     node.session = 'listening'
     node.feed.connect().then(
-      () => {
-        if (node.cache.status().feed === 'live') node.behind = false
-      },
+      () => {},
       () => this.#lose(node),
     )
   }
@@ -189,7 +185,6 @@ class Schedule {
   #failOver(): void {
     if (this.#backup === undefined) return
     for (const node of this.#nodes) {
-      node.behind = true
       this.#cut(node)
     }
     this.#slow.length = 0
@@ -284,8 +279,6 @@ class Schedule {
           return
         }
         for (const earlier of keptBefore) kept.delete(earlier)
-        // Not while behind: see 'P3: a write after a failover is read back' in protocol.test.ts.
-        if (node.behind) return
         // A write that shared its statement with a later one is not in the history: -1.
         const index = this.#historyOf(key).findIndex((held, at) => at >= begunAt && held.value === value)
         node.floor.set(key, Math.max(node.floor.get(key) as number, index))

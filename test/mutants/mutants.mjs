@@ -8,13 +8,13 @@ export const mutants = [
   {
     name: 'no token on fills',
     file: 'src/core/cache.ts',
-    find: 'if (found) this.#put(token, found)',
-    replace: 'if (found) this.#put(this.#openToken(id), found)',
+    find: 'const stored = this.#put(token, {',
+    replace: 'const stored = this.#put(this.#openToken(id), {',
   },
   {
     name: 'a token that outlives a reconnect',
     file: 'src/core/flights.ts',
-    find: 'token.generation === feed.generation &&',
+    find: ' && token.generation === feed.generation',
     replace: '',
   },
   {
@@ -64,14 +64,14 @@ export const mutants = [
   {
     name: 'an unconditional put after a write',
     file: 'src/core/cache.ts',
-    find: 'this.#put(token, { key, value: sent.value, version, remainingMs: undefined })',
+    find: 'this.#put(token, { key, value: sent.value, ...written, remainingMs: undefined })',
     replace:
-      'this.#local.put(id, { key, value: sent.value, version, expiresAtMs: this.#clock.now() + this.#options.ttlMs, bytes: 1 })',
+      'this.#local.put(id, { key, value: sent.value, version: written.version, asOfMs: 0, expiresAtMs: this.#clock.now() + this.#options.ttlMs, bytes: 1 })',
   },
   {
     // The port has no replica to read from, on purpose; the model of the store has one, for who adds it.
     name: 'a fill from a lagging replica',
-    file: 'src/core/cache.ts',
+    file: 'src/core/statements.ts',
     find: 'store.read(',
     replace: 'store.readFromReplica(',
   },
@@ -181,8 +181,8 @@ export const mutants = [
   {
     name: 'what remains is counted from the answer',
     file: 'src/core/cache.ts',
-    find: 'token.openedAtMs + (remainingMs',
-    replace: 'this.#clock.now() + (remainingMs',
+    find: 'token.openedAtMs + remainingMs - this.#clock.now()',
+    replace: 'remainingMs',
   },
   {
     name: 'expiry is not looked at',
@@ -241,14 +241,49 @@ export const mutants = [
   {
     name: 'an entry dropped meanwhile is served in an outage',
     file: 'src/core/cache.ts',
-    find: '(usable && this.#local.get(id) === usable ? usable : undefined)',
-    replace: 'usable',
+    find: 'if (usable && this.#usable(id) === usable) return',
+    replace: 'if (usable) return',
   },
   {
     name: 'a key that is not here is absent in an outage',
     file: 'src/core/cache.ts',
-    find: 'return this.#stale(fallback.value)\n      throw error',
-    replace:
-      "return this.#stale(fallback.value)\n      return { value: undefined, source: 'db', stale: false }",
+    find: "'unproven')\n      throw error",
+    replace: "'unproven')\n      return { value: undefined, ageMs: 0 }",
+  },
+  {
+    name: 'a write of a key does not wait for a kept one on its way',
+    file: 'src/core/kept-writes.ts',
+    find: 'while (this.#onTheirWay.has(id))',
+    replace: 'while (false)',
+  },
+  {
+    name: 'a kept write is sent beside a later write of its key',
+    file: 'src/core/kept-writes.ts',
+    find: 'else if (!this.#heldBack.has(id)) batch',
+    replace: 'else batch',
+  },
+  {
+    name: 'a token is satisfied by any entry',
+    file: 'src/core/cache.ts',
+    find: 'if (written === undefined || written.epoch !== this.#lastHeard.epoch) return false',
+    replace: 'return true',
+  },
+  {
+    name: 'a strong read joins a fill under way',
+    file: 'src/core/cache.ts',
+    find: "forwarded === 'request' ? undefined : ",
+    replace: '',
+  },
+  {
+    name: 'a deaf feed renews the lease',
+    file: 'src/core/cache.ts',
+    find: "if (this.#unheard.anyBefore(asOfMs)) throw new Error('a write of our own was not announced')",
+    replace: '',
+  },
+  {
+    name: 'an answer from another history is put',
+    file: 'src/core/cache.ts',
+    find: 'epoch !== this.#lastHeard.epoch || !this.#flights',
+    replace: '!this.#flights',
   },
 ]

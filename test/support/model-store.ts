@@ -55,7 +55,7 @@ export class ModelStore implements Store {
   readonly #clock: Clock
   #rows: Rows = new Map()
   #latest = 0n
-  #epoch: Epoch = 'first history'
+  #epoch: Epoch = '1-00000001'
   #down = false
   readonly #listeners = new Set<(change: Change) => void>()
   readonly #witnesses = new Set<(key: string, value: Value | undefined) => void>()
