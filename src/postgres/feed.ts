@@ -6,6 +6,7 @@ import { decodeChanges } from './change.js'
 import type { Database } from './database.js'
 import { messageOf } from './errors.js'
 import { ListenSession } from './listen-session.js'
+import { within } from './within.js'
 
 export interface PostgresChangeFeedOptions {
   /** Direct: LISTEN does not work through a pooler in transaction mode. */
@@ -186,18 +187,5 @@ function deliver(
     for (const change of decodeChanges(payload)) handler.changed(change)?.catch(end)
   } catch (error) {
     end(error)
-  }
-}
-
-async function within<T>(timeoutMs: number, work: Promise<T>, otherwise: string): Promise<T> {
-  const done = new AbortController()
-  const late = sleep(timeoutMs, undefined, { signal: done.signal }).then(() => {
-    throw new Error(otherwise)
-  })
-  late.catch(() => undefined)
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    done.abort()
   }
 }

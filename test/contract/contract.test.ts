@@ -88,7 +88,7 @@ function isProblem(t: Test, { status, headers, body }: Answer): void {
 t.test('an empty value is legal', async (t) => {
   const { url } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
-  t.strictSame((await client.set('foo', '')).body, { ok: true, db_written: true })
+  t.match((await client.set('foo', '')).body, { ok: true, db_written: true })
   t.strictSame((await client.get('foo')).body, { key: 'foo', value: '', source: 'cache' })
 })
 
@@ -148,7 +148,7 @@ t.test('database down', async (t) => {
 
     const deleted = await client.delete('foo')
     t.equal(deleted.status, 200)
-    t.strictSame(deleted.body, { cache_removed: true, db_removed: false })
+    t.match(deleted.body, { cache_removed: true, db_removed: false })
     t.equal((await client.get('foo')).status, 404)
     t.equal((await client.stats()).writes.kept, 1)
   })

@@ -137,7 +137,7 @@ t.test('it starts without a database, which comes later', async (t) => {
   await eventually(async () => (await sidecar.client.stats()).writes.kept === 0)
   const fresh = await serve(t, { DATABASE_URL: server.url() })
   t.strictSame((await fresh.client.get('early')).body, { key: 'early', value: 'bird', source: 'db' })
-  t.strictSame((await sidecar.client.set('later', 1)).body, { ok: true, db_written: true })
+  t.match((await sidecar.client.set('later', 1)).body, { ok: true, db_written: true })
   t.equal((await sidecar.client.get('foo')).status, 404)
 })
 
@@ -159,7 +159,7 @@ t.test('a write that was kept meets a change made by SQL', async (t) => {
     t.match((await client.get(key)).body, { value: 'kept', source: 'cache', stale: true })
   }
   for (const key of ['dropped', 'dropped too']) {
-    t.strictSame((await client.delete(key)).body, { cache_removed: true, db_removed: false })
+    t.match((await client.delete(key)).body, { cache_removed: true, db_removed: false })
     t.equal((await client.get(key)).status, 404)
   }
   await query("update cache_entries set value = 'by SQL' where key in ('changed', 'dropped too')")

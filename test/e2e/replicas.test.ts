@@ -23,7 +23,7 @@ async function follows(key: string, value: unknown): Promise<void> {
 }
 
 t.test('a set on one is read on the other, and held there', async (t) => {
-  t.strictSame((await a.client.set('set', 'one')).body, { ok: true, db_written: true })
+  t.match((await a.client.set('set', 'one')).body, { ok: true, db_written: true })
   t.strictSame((await b.client.get('set')).body, { key: 'set', value: 'one', source: 'db' })
   await hold(t, 'set', 'one')
 })
@@ -34,7 +34,7 @@ t.test('a set and a delete on the other sidecar', async (t) => {
   await b.client.set('other', 2)
   await follows('other', 2)
   await hold(t, 'other', 2)
-  t.strictSame((await a.client.delete('other')).body, { cache_removed: true, db_removed: true })
+  t.match((await a.client.delete('other')).body, { cache_removed: true, db_removed: true })
   await follows('other', undefined)
 })
 

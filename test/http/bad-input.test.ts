@@ -272,7 +272,7 @@ t.test('bad values do not spoil the writes that come with them', async (t) => {
   )
   all.forEach((answer, index) => {
     if (index % 3 === 0) isProblem(t, answer, 422, /^value: /)
-    else t.strictSame(answer.body, { ok: true, db_written: true })
+    else t.match(answer.body, { ok: true, db_written: true })
   })
 })
 

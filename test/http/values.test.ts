@@ -35,7 +35,7 @@ t.test('every value comes back as it was', async (t) => {
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client
   for (const [name, value] of Object.entries(values)) {
     t.test(name, async (t) => {
-      t.strictSame((await a.set(name, value)).body, { ok: true, db_written: true })
+      t.match((await a.set(name, value)).body, { ok: true, db_written: true })
       const text = JSON.stringify(value)
       const read = async (client: typeof a, source: string) => {
         const answer = await client.get(name)
@@ -83,7 +83,7 @@ t.test('nasty keys', async (t) => {
       t.equal(await b.held(key), 1)
       await a.set(key, 2)
       await eventually(async () => (await b.value(key)) === 2)
-      t.strictSame((await b.delete(key)).body, { cache_removed: true, db_removed: true })
+      t.match((await b.delete(key)).body, { cache_removed: true, db_removed: true })
       await eventually(async () => (await a.value(key)) === undefined)
     })
   }

@@ -89,7 +89,7 @@ t.test('the feed is down and the database up: reads go there, and nothing is put
   await database.query("update cache_entries set value = 'after'")
   t.strictSame((await bypass.get('a')).body, { key: 'a', value: 'after', source: 'db' })
   t.strictSame((await bypass.get('a')).body, { key: 'a', value: 'after', source: 'db' }, 'still from there')
-  t.strictSame((await bypass.set('a', 'set')).body, { ok: true, db_written: true })
+  t.match((await bypass.set('a', 'set')).body, { ok: true, db_written: true })
   t.strictSame((await bypass.get('a')).body, { key: 'a', value: 'set', source: 'db' })
   await eventually(async () => (await stale.get('a')).body.stale === true)
 })

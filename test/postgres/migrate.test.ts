@@ -153,8 +153,8 @@ t.test('a role without the right to create gets one clear line', async (t) => {
   await query(`grant select, insert, update, delete on cache_entries to ${name}`)
   await query(`grant select on sequence cache_version to ${name}`)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, migrate: false })
-  t.strictSame((await client.set('a', 1)).body, { ok: true, db_written: true }, 'it serves with --no-migrate')
-  t.strictSame((await client.delete('a')).body, { cache_removed: true, db_removed: true })
+  t.match((await client.set('a', 1)).body, { ok: true, db_written: true }, 'it serves with --no-migrate')
+  t.match((await client.delete('a')).body, { cache_removed: true, db_removed: true })
 })
 
 t.test('the database is not there', async (t) => {

@@ -174,7 +174,7 @@ t.test('one bad value among many: only the guilty one fails', async (t) => {
   const value = (key: string) => (key === 'key 7' || key === 'key 31' ? 'evil' : 'good')
   const answers = await Promise.all(keys.map((key) => client.set(key, value(key))))
   for (const [index, { status, body }] of answers.entries()) {
-    if (value(keys[index] as string) === 'good') t.strictSame(body, { ok: true, db_written: true })
+    if (value(keys[index] as string) === 'good') t.match(body, { ok: true, db_written: true })
     else t.match({ status, body }, { status: 422, body: { detail: String } })
   }
   t.equal(Object.keys(await values()).length, 38)
