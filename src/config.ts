@@ -114,6 +114,11 @@ function postgresUrl(text: string): string {
   if (url?.protocol !== 'postgresql:' && url?.protocol !== 'postgres:') {
     throw new Error('must be a URL like postgresql://user:password@host:5432/database')
   }
+  try {
+    decodeURIComponent(`${url.username}${url.password}${url.pathname}`)
+  } catch {
+    throw new Error('is not percent-encoded UTF-8: what is special in a password must be encoded')
+  }
   return text
 }
 

@@ -88,7 +88,7 @@ export class Sidecar {
    */
   async start(): Promise<void> {
     await this.#feed.start(this.#cache)
-    await this.#server.listen()
+    if (this.#closing === undefined) await this.#server.listen()
   }
 
   /** Finishes what is in flight, sends what is kept, closes everything. Idempotent. */

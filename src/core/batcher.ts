@@ -14,7 +14,7 @@ export interface BatcherOptions<I, O> {
   readonly maxItems: number
   readonly maxBytes: number
   readonly bytesOf: (item: I) => number
-  /** An item that has waited longer for its statement to begin is refused as busy. */
+  /** An item that has waited longer for its statement to begin is refused as busy; nor is a batch split for longer. */
   readonly maxWaitMs: number
 }
 
@@ -88,12 +88,13 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   async #send(): Promise<void> {
-    const { slots, run } = this.#options
+    const { clock, slots, run, maxWaitMs } = this.#options
     this.#unsent--
     const batch = this.#take()
     this.#begin()
     const items = batch.map(({ item }) => item)
-    const results = items.length > 0 ? await runSplitting(items, run) : []
+    const lateMs = clock.now() + maxWaitMs
+    const results = items.length > 0 ? await runSplitting(items, run, () => clock.now() >= lateMs) : []
     slots.release()
     this.#inFlight--
     this.#begin()

@@ -91,6 +91,7 @@ export class Cache implements ChangeFeedHandler {
     })
     this.#kept = new KeptWrites(options.capacity, {
       store,
+      clock,
       log,
       stats: this.#stats,
       onSettled: (id, version) => this.#apply(id, version),

@@ -1,11 +1,12 @@
 import type { Base, KeptWrite, Version } from './entry.js'
 import { hasCode } from './errors.js'
-import type { Log, Settlement, Store } from './ports.js'
+import type { Clock, Log, Settlement, Store } from './ports.js'
 import { runSplitting } from './split.js'
 import type { Stats } from './stats.js'
 
 export interface KeptWritesParts {
   readonly store: Store
+  readonly clock: Clock
   readonly log: Log
   readonly stats: Stats
   /** Called when a kept write has ended: its version, undefined for a delete or a conflict. */
@@ -13,6 +14,8 @@ export interface KeptWritesParts {
 }
 
 const writesPerStatement = 500
+/** Where rows are locked, how long to look for those that are not. The others are tried again at the next contact. */
+const maxSplittingMs = 2_000
 
 /** The writes to be sent when the database is back, by key id; at most `capacity` of them. */
 export class KeptWrites {
@@ -83,7 +86,8 @@ export class KeptWrites {
   }
 
   async #send(): Promise<void> {
-    const { store } = this.#parts
+    const { store, clock } = this.#parts
+    const lateMs = clock.now() + maxSplittingMs
     const { epoch } = await store.position()
     const batch: { readonly id: string; readonly key: string; readonly write: KeptWrite }[] = []
     for (const [id, write] of this.#writes) {
@@ -94,7 +98,11 @@ export class KeptWrites {
     for (const { id } of batch) this.#onTheirWay.add(id)
     for (let start = 0; start < batch.length; start += writesPerStatement) {
       const chunk = batch.slice(start, start + writesPerStatement)
-      const results = await runSplitting(chunk, (part) => store.settle(part.map(({ write }) => write)))
+      const results = await runSplitting(
+        chunk,
+        (part) => store.settle(part.map(({ write }) => write)),
+        () => clock.now() >= lateMs,
+      )
       results.forEach((result, index) => {
         const { id, write } = chunk[index] as (typeof chunk)[number]
         if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })

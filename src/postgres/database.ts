@@ -20,6 +20,8 @@ export interface DatabaseOptions {
 
 /** How much longer the client waits than the server: the server's own timeout says what happened. */
 const clientGraceMs = 500
+/** A connection that was lost while idle says so at once when it is used; a later loss is another. */
+const idleLossMs = 50
 
 /** The connection pool. Every wait has a bound, and every failure is a CacheError. */
 export class Database {
@@ -47,7 +49,12 @@ export class Database {
   renew(): void {
     const old = this.#pool
     this.#pool = this.#newPool()
-    old.end().catch(() => undefined)
+    // A pool that ends forgets who waits for a connection.
+    const endOnceNobodyWaits = () => {
+      if (old.waitingCount === 0) old.end().catch(() => undefined)
+    }
+    if (old.waitingCount > 0) old.on('release', endOnceNobodyWaits)
+    else endOnceNobodyWaits()
   }
 
   async close(): Promise<void> {
@@ -61,6 +68,7 @@ export class Database {
     mayRepeat = true,
   ): Promise<Row[]> {
     const client = await this.#connect()
+    const sentMs = performance.now()
     try {
       const { rows } = await client.query<Row>(text, values)
       client.release()
@@ -68,8 +76,8 @@ export class Database {
     } catch (error) {
       // After anything but an error of the statement itself, what the connection sends next is anyone's guess.
       client.release(!isStatementError(error))
-      // A connection that was lost while idle is noticed here.
-      if (mayRepeat && neverHappened(error, kind)) return this.#run(kind, text, values, false)
+      const idleLoss = performance.now() - sentMs < idleLossMs && neverHappened(error, kind)
+      if (mayRepeat && idleLoss) return this.#run(kind, text, values, false)
       const failure = statementFailed(error, kind)
       if (failure.code === 'queue-full') this.#advanceQueue()
       throw failure
@@ -108,7 +116,7 @@ export class Database {
       ...(!this.#bare && {
         statement_timeout: timeoutMs,
         // A locked row should cost the writes that share its statement less than their whole time.
-        lock_timeout: Math.ceil(timeoutMs / 4),
+        lock_timeout: Math.ceil(timeoutMs / 8),
       }),
       query_timeout: timeoutMs + clientGraceMs,
     })

@@ -131,6 +131,7 @@ export class PostgresStore implements Store {
        ), inserted as (
          insert into cache_entries (key, value, content_type)
          select key, value, content_type from absent where value is not null and held is null
+         order by key collate "C"
          on conflict (key) do nothing
          returning key, version
        ), deleted as (

@@ -10,11 +10,13 @@ const unseen: Base = { kind: 'unseen', latest: -1n }
 const epoch = '1-00000001'
 
 function keptWrites(capacity = 10) {
-  const store = new ModelStore(new DrivenClock())
+  const clock = new DrivenClock()
+  const store = new ModelStore(clock)
   const stats = new Stats()
   const { log, logged } = recordingLog()
   const settled: [id: string, version: string | undefined][] = []
   const kept = new KeptWrites(capacity, {
+    clock,
     store,
     log,
     stats,

@@ -15,13 +15,14 @@ const epoch = '1-00000001'
 
 /** Holds what the store holds, as it stands, and is listening. */
 function revalidation(keys: readonly string[] = [], log?: Log) {
-  const store = new ModelStore(new DrivenClock())
+  const clock = new DrivenClock()
+  const store = new ModelStore(clock)
   const recording = recordingLog()
   const stats = new Stats()
   const lease = new Lease(3_000)
   const lastHeard = new LastHeard()
   const local = new LocalCache({ capacity: 30_000, maxBytes: undefined, onEvict: () => t.fail() })
-  const parts = { store, stats, log: log ?? recording.log }
+  const parts = { store, clock, stats, log: log ?? recording.log }
   const kept = new KeptWrites(10, { ...parts, onSettled: (id) => local.drop(id) })
   for (const key of keys) {
     const version = store.setBySql(key, '1')

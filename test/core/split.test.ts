@@ -63,3 +63,17 @@ t.test('when the store goes away half way, what was done is done and the rest is
     ['refused', 'done', 'store-unavailable', 'store-unavailable'],
   )
 })
+
+t.test('once it is late, no half is tried any more', async (t) => {
+  let statements = 0
+  const results = await runSplitting(
+    items('a', 'b', 'c', 'd'),
+    async () => {
+      statements++
+      throw new CacheError('row-locked', 'locked')
+    },
+    () => statements >= 2,
+  )
+  t.ok(results.every(({ status }) => status === 'rejected'))
+  t.equal(statements, 3)
+})

@@ -86,7 +86,7 @@ t.test('errors that the server gives rarely', async (t) => {
     'a deadlock',
   )
   const full = `do $$ begin raise 'too many notifications in the NOTIFY queue' using errcode = '54000'; end $$`
-  t.equal(await codeOf(database.write(full, [])), 'store-busy', 'a full notification queue')
+  t.equal(await codeOf(database.write(full, [])), 'queue-full', 'a full notification queue')
 })
 
 t.test('a connection that is terminated during a statement', async (t) => {
