@@ -82,8 +82,10 @@ t.test('a COPY', async (t) => {
 t.test('a transaction that is rolled back', async (t) => {
   await a.client.set('rolled back', 1)
   await hold(t, 'rolled back', 1)
-  // Changes come in commit order: with this one, all before it have come.
+  // Changes come in commit order: with the one of an entry that is held, all before it have come.
+  await a.client.set('mark', 'held')
   const mark = async (value: string) => {
+    for (const client of clients) await client.held('mark')
     await query(
       `insert into cache_entries (key, value) values ('mark', $1)
        on conflict (key) do update set value = excluded.value`,
