@@ -18,6 +18,14 @@ as $$
   select system_identifier || '-' || left(pg_walfile_name(pg_current_wal_lsn()), 8) from pg_control_system()
 $$;
 
+-- Where the database stands. Security definer, as all that touches the sequence: who may read and write the
+-- table need not be told about it.
+create function cache_position(out epoch text, out latest bigint)
+  language sql stable security definer set search_path from current
+as $$
+  select cache_epoch(), last_value from cache_version
+$$;
+
 -- Constant defaults, so that a large table is not rewritten. A row that was here before keeps version 0
 -- until its next write: one value per key ever has that version.
 alter table cache_entries
@@ -29,8 +37,7 @@ alter table cache_entries
 
 comment on column cache_entries.version is 'Stamped by a trigger on every write; what is given is ignored.';
 
--- Security definer: who may write to the table need not be told about the sequence. With the search path
--- pinned, a session's own search path (or a temporary object) cannot lead the function astray.
+-- With the search path pinned, a session's own search path (or a temporary object) cannot lead the function astray.
 create function cache_stamp() returns trigger
   language plpgsql security definer set search_path from current
 as $$

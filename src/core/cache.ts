@@ -246,6 +246,8 @@ export class Cache implements ChangeFeedHandler {
   /** Sends what is kept, if the database answers. */
   async close(): Promise<void> {
     await this.#kept.send().catch(() => undefined)
+    if (this.#kept.size > 0)
+      this.#log.warn({ kept: this.#kept.size }, 'kept writes are lost with this process')
   }
 
   // --- Reads ---

@@ -1,11 +1,13 @@
-import { hasCode } from './errors.js'
+import { CacheError, hasCode } from './errors.js'
+
+const tooLate = new CacheError('store-busy', 'no time was left to find the item at fault')
 
 /**
  * Runs one statement for many items. Where the store refuses the data or a row is locked, runs it again for
  * each half, so that only the guilty item fails. Any other error is everybody's.
  *
- * The answer has one result per item, in their order; `run` answers by key. Once it `isLate`, no half is tried
- * any more: with every row locked, each would take its time.
+ * The answer has one result per item, in their order; `run` answers by key. Once it `isLate`, what has not been
+ * tried is refused as busy: with every row locked, each half would take its time.
  */
 export async function runSplitting<I extends { readonly key: string }, O>(
   items: readonly I[],
@@ -16,11 +18,15 @@ export async function runSplitting<I extends { readonly key: string }, O>(
     const answers = await run(items)
     return items.map(({ key }) => ({ status: 'fulfilled', value: answers.get(key) }))
   } catch (reason) {
-    if (items.length === 1 || !hasCode(reason, 'refused', 'row-locked') || isLate()) {
+    if (items.length === 1 || !hasCode(reason, 'refused', 'row-locked')) {
       return items.map(() => ({ status: 'rejected', reason }))
     }
     const middle = items.length >> 1
-    const first = await runSplitting(items.slice(0, middle), run, isLate)
-    return [...first, ...(await runSplitting(items.slice(middle), run, isLate))]
+    const results: PromiseSettledResult<O | undefined>[] = []
+    for (const half of [items.slice(0, middle), items.slice(middle)]) {
+      if (isLate()) results.push(...half.map(() => ({ status: 'rejected', reason: tooLate }) as const))
+      else results.push(...(await runSplitting(half, run, isLate)))
+    }
+    return results
   }
 }

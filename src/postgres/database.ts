@@ -3,8 +3,8 @@ import type { Log } from '../core/ports.js'
 import {
   connectFailed,
   isStatementError,
+  mayBeRepeated,
   messageOf,
-  neverHappened,
   refusesSettings,
   statementFailed,
 } from './errors.js'
@@ -20,8 +20,6 @@ export interface DatabaseOptions {
 
 /** How much longer the client waits than the server: the server's own timeout says what happened. */
 const clientGraceMs = 500
-/** A connection that was lost while idle says so at once when it is used; a later loss is another. */
-const idleLossMs = 50
 
 /** The connection pool. Every wait has a bound, and every failure is a CacheError. */
 export class Database {
@@ -68,7 +66,6 @@ export class Database {
     mayRepeat = true,
   ): Promise<Row[]> {
     const client = await this.#connect()
-    const sentMs = performance.now()
     try {
       const { rows } = await client.query<Row>(text, values)
       client.release()
@@ -76,8 +73,8 @@ export class Database {
     } catch (error) {
       // After anything but an error of the statement itself, what the connection sends next is anyone's guess.
       client.release(!isStatementError(error))
-      const idleLoss = performance.now() - sentMs < idleLossMs && neverHappened(error, kind)
-      if (mayRepeat && idleLoss) return this.#run(kind, text, values, false)
+      // A connection that was lost while idle is noticed here, too.
+      if (mayRepeat && mayBeRepeated(error, kind)) return this.#run(kind, text, values, false)
       const failure = statementFailed(error, kind)
       if (failure.code === 'queue-full') this.#advanceQueue()
       throw failure
@@ -115,8 +112,8 @@ export class Database {
       idleTimeoutMillis: 10_000,
       ...(!this.#bare && {
         statement_timeout: timeoutMs,
-        // A locked row should cost the writes that share its statement less than their whole time.
-        lock_timeout: Math.ceil(timeoutMs / 8),
+        // To find one locked row among 500 takes nine of these; that should not take all the time there is.
+        lock_timeout: Math.ceil(timeoutMs / 10),
       }),
       query_timeout: timeoutMs + clientGraceMs,
     })

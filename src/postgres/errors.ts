@@ -40,13 +40,12 @@ export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheEr
 }
 
 /**
- * Did the server close the connection before it could have seen the statement, so that it may be sent again?
- * For a read that is any loss of the connection, though not our own timeout.
+ * May the statement be sent again, on another connection? A read may after any loss of its connection, though
+ * not after our own timeout. A write only when the server had closed the idle session before it came.
  */
-export function neverHappened(error: unknown, kind: 'read' | 'write'): boolean {
-  if (error instanceof pg.DatabaseError)
-    return error.code === idleSessionTimeout || (kind === 'read' && !isStatementError(error))
-  return kind === 'read' && messageOf(error) !== 'Query read timeout'
+export function mayBeRepeated(error: unknown, kind: 'read' | 'write'): boolean {
+  if (error instanceof pg.DatabaseError && error.code === idleSessionTimeout) return true
+  return kind === 'read' && !isStatementError(error) && messageOf(error) !== 'Query read timeout'
 }
 
 const idleSessionTimeout = '57P05'

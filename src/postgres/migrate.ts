@@ -130,6 +130,8 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
     connectionString: url,
     application_name: 'caching-layer migrate',
     connectionTimeoutMillis: connectTimeoutMs,
+    // Long enough for a large table, and an end for a server that has fallen silent.
+    query_timeout: 600_000,
   })
   // Lost while idle: the next query says so.
   client.on('error', () => undefined)

@@ -18,7 +18,7 @@ interface EntryRow extends WrittenRow {
 
 /**
  * The system of record: one statement per call, over any number of keys. Statements that lock rows lock them
- * in the order of their keys, so that two sidecars cannot deadlock.
+ * in the order of their keys, so that two sidecars do not deadlock.
  */
 export class PostgresStore implements Store {
   readonly #database: Database
@@ -94,9 +94,9 @@ export class PostgresStore implements Store {
   /** On a standby this fails, as it should: there is no feed on a standby either. */
   async position(): Promise<Position> {
     const [row] = await this.#database.read<{ epoch: Epoch; latest: string }>(
-      'select cache_epoch() as epoch, last_value as latest from cache_version',
+      'select epoch, latest from cache_position()',
     )
-    if (row === undefined) throw new Error('the sequence has no row')
+    if (row === undefined) throw new Error('cache_position() answered no row')
     return { epoch: row.epoch, latest: BigInt(row.latest) }
   }
 
