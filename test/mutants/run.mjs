@@ -6,12 +6,14 @@
  *
  *   node test/mutants/run.mjs            all of them
  *   node test/mutants/run.mjs token      those with `token` in their name
+ *   node test/mutants/run.mjs --suite property     against the files with `property` in their name alone
  */
 import { spawn } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import ts from 'typescript'
 import { mutants } from './mutants.mjs'
 
@@ -20,7 +22,8 @@ const folders = ['src/core', 'test/core', 'test/support']
 const jobs = 2
 const fileTimeoutMs = 30_000
 
-const chosen = mutants.filter(({ name }) => name.includes(process.argv[2] ?? ''))
+const { values, positionals } = parseArgs({ options: { suite: { type: 'string' } }, allowPositionals: true })
+const chosen = mutants.filter(({ name }) => name.includes(positionals[0] ?? ''))
 const work = await mkdtemp(join(tmpdir(), 'mutants-'))
 try {
   process.exitCode = (await main()) ? 0 : 1
@@ -40,7 +43,7 @@ async function main() {
 
   const { transpiled, tests } = await transpileAll()
   // The rules' own tests first: they are what a mutant is most likely to break.
-  const order = [...tests].sort((a, b) => rank(a) - rank(b))
+  const order = tests.filter((file) => file.includes(values.suite ?? '')).sort((a, b) => rank(a) - rank(b))
   const { failure } = await runTests(transpiled, order, jobs)
   if (failure) {
     console.error(

@@ -64,10 +64,18 @@ export class SimulatedDatabase {
     )
   }
 
-  read(wanted: readonly Wanted[]): Map<string, StoredEntry | Unchanged> {
+  /** From a standby that is some commits behind. */
+  readBehind(wanted: readonly Wanted[]): Map<string, StoredEntry | Unchanged> {
+    return this.read(wanted, this.#states.at(-4)?.rows)
+  }
+
+  read(
+    wanted: readonly Wanted[],
+    rows: ReadonlyMap<string, Row> = this.#rows,
+  ): Map<string, StoredEntry | Unchanged> {
     const found = new Map<string, StoredEntry | Unchanged>()
     for (const { key, held } of wanted) {
-      const row = this.#rows.get(key)
+      const row = rows.get(key)
       if (!row) continue
       const version = String(row.version)
       const unchanged = held?.version === version && held.epoch === this.epoch

@@ -36,7 +36,9 @@ export class SimulatedSidecar {
           reject,
         })
       })
-    const store: Store = {
+    const store: Store & { readFromReplica: Store['read'] } = {
+      // Not in the port: what a developer would call who sends fills to a standby.
+      readFromReplica: (wanted) => ask(false, () => database.readBehind(wanted)),
       read: (wanted) => ask(false, () => database.read(wanted)),
       versions: (keys, epoch) => ask(false, () => database.versions(keys, epoch)),
       position: () => ask(false, () => database.position()),
