@@ -8,6 +8,8 @@ export const maxStalenessMs = 3_000
 /** A statement on its way: sent, then in effect, then answered. */
 interface Statement {
   readonly isWrite: boolean
+  /** Belongs to catching up, and not to a request. */
+  readonly isRevalidation: boolean
   readonly run: () => unknown
   result: { readonly value: unknown } | undefined
   readonly resolve: (value: unknown) => void
@@ -26,10 +28,11 @@ export class SimulatedSidecar {
   constructor(database: SimulatedDatabase, clock: Clock) {
     this.#database = database
     this.#clock = clock
-    const ask = <T>(isWrite: boolean, run: () => T): Promise<T> =>
+    const ask = <T>(isWrite: boolean, run: () => T, isRevalidation = false): Promise<T> =>
       new Promise<T>((resolve, reject) => {
         this.#statements.push({
           isWrite,
+          isRevalidation,
           run,
           result: undefined,
           resolve: resolve as Statement['resolve'],
@@ -40,11 +43,11 @@ export class SimulatedSidecar {
       // Not in the port: what a developer would call who sends fills to a standby.
       readFromReplica: (wanted) => ask(false, () => database.readBehind(wanted)),
       read: (wanted) => ask(false, () => database.read(wanted)),
-      versions: (keys, epoch) => ask(false, () => database.versions(keys, epoch)),
-      position: () => ask(false, () => database.position()),
+      versions: (keys, epoch) => ask(false, () => database.versions(keys, epoch), true),
+      position: () => ask(false, () => database.position(), true),
       write: (writes) => ask(true, () => database.write(writes)),
       remove: (keys) => ask(true, () => database.remove(keys)),
-      settle: (writes) => ask(true, () => database.settle(writes)),
+      settle: (writes) => ask(true, () => database.settle(writes), true),
     }
     this.cache = new Cache(
       {
@@ -125,6 +128,21 @@ export class SimulatedSidecar {
     this.#remove(statement)
     const isUnknown = statement.isWrite && statement.result !== undefined
     statement.reject(new CacheError(isUnknown ? 'outcome-unknown' : 'store-unavailable', 'simulated'))
+  }
+
+  /** The session is lost and made anew; everything to do with that goes well, and no request is answered meanwhile. */
+  async reconnect(turn: () => Promise<void>, meanwhile: () => void): Promise<void> {
+    this.lose()
+    meanwhile()
+    this.connect()
+    await turn()
+    for (;;) {
+      const statement = this.#statements.find(({ isRevalidation }) => isRevalidation)
+      if (!statement) return
+      this.#remove(statement)
+      statement.resolve((statement.result ?? { value: statement.run() }).value)
+      await turn()
+    }
   }
 
   /** Nothing on its way any more; a link that is silent is noticed and made anew. */
