@@ -1,0 +1,25 @@
+import { shortKey, shortValue } from './entry-value.js'
+import type { ReadAnswer } from './sidecar-client.js'
+
+export interface FinalRead {
+  readonly key: string
+  readonly sidecar: string
+  readonly answer: ReadAnswer
+}
+
+/** After the last fault every sidecar answers a default read with what the primary holds, and as fresh. */
+export function checkConvergence(
+  reads: readonly FinalRead[],
+  stored: ReadonlyMap<string, string>,
+): readonly string[] {
+  return reads.flatMap(({ key, sidecar, answer }) => {
+    const where = `${shortKey(key)} at ${sidecar}`
+    if (answer.kind !== 'entry') return [`${where}: no answer (${answer.kind})`]
+    const primary = stored.get(key) ?? null
+    if (answer.value !== primary)
+      return [
+        `${where}: ${shortValue(answer.value)} (${answer.status}), the primary has ${shortValue(primary)}`,
+      ]
+    return answer.stale ? [`${where}: still marked stale (${answer.status})`] : []
+  })
+}

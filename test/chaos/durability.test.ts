@@ -1,0 +1,74 @@
+import t from 'tap'
+import { checkDurability, type DurabilityInput, type OnceWritten } from './durability.js'
+import { History, type Outcome } from './history.js'
+
+function keyWithHistory() {
+  const history = new History(['k'])
+  const write = (value: string | null, invokeMs: number, returnMs: number, outcome: Outcome = 'ok') => {
+    const record = history.begin({ key: 'k', value, by: 'me', via: 'sidecar-0.1', invokeMs })
+    history.end(record, outcome, returnMs)
+  }
+  return { history, write }
+}
+
+function check(input: Partial<DurabilityInput> & Pick<DurabilityInput, 'history'>) {
+  return checkDurability({
+    once: [],
+    stored: new Map(),
+    keepers: new Map(),
+    truncatedByMs: Number.NEGATIVE_INFINITY,
+    ...input,
+  })
+}
+
+t.test('an acknowledged write is there or overwritten', async (t) => {
+  const { history, write } = keyWithHistory()
+  write('first', 0, 10)
+  write('second', 20, 30)
+  t.same(check({ history, stored: new Map([['k', 'second']]) }).violations, [])
+  t.match(check({ history, stored: new Map([['k', 'first']]) }).violations, [/second .* is lost/])
+  t.match(check({ history }).violations, [/ends as absent; .* is lost/])
+  t.match(check({ history, stored: new Map([['k', 'other']]) }).violations, [/nobody wrote/])
+  write(null, 40, 50, 'unknown')
+  t.same(check({ history }).violations, [])
+})
+
+t.test('a kept write is there, overwritten, a conflict, or gone with its sidecar', async (t) => {
+  const { history, write } = keyWithHistory()
+  write('first', 0, 10)
+  write('kept', 20, 30, 'kept')
+  const stored = new Map([['k', 'first']])
+  const keeper = (killed: boolean, conflicts: number) => new Map([['sidecar-0.1', { killed, conflicts }]])
+  t.match(check({ history, stored, keepers: keeper(false, 0) }).violations, [
+    /1 writes kept by sidecar-0.1 are nowhere/,
+  ])
+  t.same(check({ history, stored, keepers: keeper(false, 1) }).violations, [])
+  t.same(check({ history, stored, keepers: keeper(true, 0) }).violations, [])
+  t.same(check({ history, stored: new Map([['k', 'kept']]) }).violations, [])
+  write('third', 40, 50)
+  t.same(check({ history, stored: new Map([['k', 'third']]) }).violations, [])
+})
+
+t.test('a key that is written once', async (t) => {
+  const { history } = keyWithHistory()
+  const one = (outcome: Outcome): OnceWritten => ({
+    key: 'once',
+    value: 'v',
+    via: 's.1',
+    invokeMs: 100,
+    outcome,
+  })
+  const there = new Map([['once', 'v']])
+  const violationsOf = (outcome: Outcome, more: Partial<DurabilityInput> = {}) =>
+    check({ history, once: [one(outcome)], ...more }).violations
+  t.same(violationsOf('ok', { stored: there }), [])
+  t.match(violationsOf('ok'), [/was acknowledged and is not there/])
+  t.same(violationsOf('ok', { truncatedByMs: 100 }), [])
+  t.match(violationsOf('ok', { stored: new Map([['once', 'w']]) }), [/nobody wrote/])
+  t.match(violationsOf('failed', { stored: there }), [/said to have failed/])
+  t.same(
+    [...violationsOf('failed'), ...violationsOf('unknown'), ...violationsOf('unknown', { stored: there })],
+    [],
+  )
+  t.match(violationsOf('kept'), [/1 writes kept/])
+})

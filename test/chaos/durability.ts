@@ -1,0 +1,101 @@
+import { shortKey, shortValue } from './entry-value.js'
+import type { History, Outcome } from './history.js'
+
+/** What each process that may keep writes came to. */
+export interface KeeperEnd {
+  /** Killed, and what it had kept with it. */
+  readonly killed: boolean
+  readonly conflicts: number
+}
+
+/** A key that is written once, by one client, and read by nobody before the end. */
+export interface OnceWritten {
+  readonly key: string
+  readonly value: string
+  readonly via: string
+  readonly invokeMs: number
+  readonly outcome: Outcome
+}
+
+export interface DurabilityInput {
+  readonly history: History
+  readonly once: readonly OnceWritten[]
+  /** What the database holds at the end. */
+  readonly stored: ReadonlyMap<string, string>
+  readonly keepers: ReadonlyMap<string, KeeperEnd>
+  /** When everything in the table may last have been removed; -Infinity for never. */
+  readonly truncatedByMs: number
+}
+
+export interface DurabilityResult {
+  /** Of the keys that are written once. */
+  readonly onceAcknowledged: number
+  readonly onceKept: number
+  readonly keptLostWithSidecar: number
+  readonly keptConflicts: number
+  readonly violations: readonly string[]
+}
+
+/**
+ * Nothing lost: every acknowledged write is in the database, or was overwritten by one that took effect
+ * later or may have; every kept write too, or it was counted as a conflict by the sidecar that kept it, or that
+ * sidecar was killed. A write that was said to have failed is not there.
+ */
+export function checkDurability(input: DurabilityInput): DurabilityResult {
+  const { history, once, stored, keepers, truncatedByMs } = input
+  const violations: string[] = []
+  let onceAcknowledged = 0
+  let onceKept = 0
+  let lostWithSidecar = 0
+  /** Kept writes that are nowhere, by their sidecar. */
+  const missing = new Map<string, string[]>()
+  const miss = (via: string, what: string) => {
+    if (keepers.get(via)?.killed) lostWithSidecar++
+    else missing.set(via, [...(missing.get(via) ?? []), what])
+  }
+
+  for (const key of history.keys) {
+    const value = stored.get(key) ?? null
+    const writes = history.writes(key)
+    for (const record of writes) {
+      if (record.outcome !== 'kept') continue
+      const isThere = record.value === value || Number.isFinite(record.overwrittenMs)
+      const mayBeOverwritten = writes.some((other) => other !== record && other.returnMs > record.invokeMs)
+      if (!isThere && !mayBeOverwritten) miss(record.via, `${shortKey(key)} = ${shortValue(record.value)}`)
+    }
+    const holders =
+      value === null ? history.absences(key, Number.POSITIVE_INFINITY) : [history.find(key, value)]
+    if (holders.some((holder) => holder?.overwrittenMs === Number.POSITIVE_INFINITY)) continue
+    const by = holders.map((holder) => holder?.overwrittenBy).find((one) => one !== undefined)
+    violations.push(
+      `${shortKey(key)} ends as ${shortValue(value)}` +
+        (by
+          ? `; ${shortValue(by.value)} (${by.by}), acknowledged after that, is lost`
+          : ', which nobody wrote'),
+    )
+  }
+
+  for (const { key, value, via, invokeMs, outcome } of once) {
+    const present = stored.get(key)
+    const isTruncated = invokeMs <= truncatedByMs
+    if (outcome === 'ok') onceAcknowledged++
+    if (outcome === 'kept') onceKept++
+    if (present !== undefined) {
+      if (present !== value) violations.push(`${key} holds ${shortValue(present)}, which nobody wrote`)
+      else if (outcome === 'failed')
+        violations.push(`${key} is there, though its write was said to have failed`)
+    } else if (outcome === 'ok' && !isTruncated) {
+      violations.push(`${key} was acknowledged and is not there (${via})`)
+    } else if (outcome === 'kept' && !isTruncated) miss(via, key)
+  }
+
+  for (const [via, what] of missing) {
+    const conflicts = keepers.get(via)?.conflicts ?? 0
+    if (what.length <= conflicts) continue
+    violations.push(
+      `${what.length} writes kept by ${via} are nowhere, and it counted ${conflicts} conflicts: ${what.slice(0, 5).join(', ')}`,
+    )
+  }
+  const keptConflicts = [...keepers.values()].reduce((sum, { conflicts }) => sum + conflicts, 0)
+  return { onceAcknowledged, onceKept, keptLostWithSidecar: lostWithSidecar, keptConflicts, violations }
+}

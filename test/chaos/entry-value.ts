@@ -1,0 +1,35 @@
+import type { Random } from './random.js'
+
+/**
+ * Every value written is unique, so that a read says which write it saw. Most are strings, some JSON objects,
+ * a few too long for one packet. Here a value is its text: what stands in the table's column.
+ */
+export function uniqueValue(name: string, random: Random): string {
+  const padding = random.chance(0.05) ? 'x'.repeat(random.integer(500, 6_000)) : ''
+  if (random.chance(0.2)) return JSON.stringify({ name, padding })
+  return padding === '' ? name : `${name} ${padding}`
+}
+
+export function isObject(text: string): boolean {
+  return text.startsWith('{')
+}
+
+/** As a sidecar takes it. */
+export function toJson(text: string): unknown {
+  return isObject(text) ? JSON.parse(text) : text
+}
+
+/** As a sidecar gives it. */
+export function fromJson(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** For people. */
+export function shortValue(text: string | null): string {
+  if (text === null) return 'absent'
+  return text.length <= 40 ? text : `${text.slice(0, 30)}...(${text.length})`
+}
+
+export function shortKey(key: string): string {
+  return key.length <= 16 ? key : `${key.slice(0, 8)}...(${key.length})`
+}

@@ -1,0 +1,206 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { FaultProxy } from '../support/fault-proxy.js'
+
+/** How long nothing has to happen before we believe that nothing will. */
+const silenceMs = 100
+
+/** A server that sends back what it gets, in capitals, behind a proxy. */
+async function echoThroughProxy(t: Test) {
+  const atServer: Socket[] = []
+  const server = createServer((socket) => {
+    atServer.push(socket)
+    socket.on('error', () => undefined)
+    socket.on('data', (chunk) => socket.write(chunk.toString().toUpperCase()))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const proxy = new FaultProxy((server.address() as AddressInfo).port)
+  const port = await proxy.listen()
+  t.teardown(async () => {
+    await proxy.close()
+    for (const socket of atServer) socket.destroy()
+    server.close()
+  })
+  return { proxy, atServer, client: () => new Client(t, port) }
+}
+
+class Client {
+  heard = ''
+  end: 'open' | 'ended' | 'reset' = 'open'
+  readonly socket: Socket
+
+  constructor(t: Test, port: number) {
+    this.socket = connect(port, '127.0.0.1')
+    this.socket.setEncoding('utf8').on('data', (text: string) => {
+      this.heard += text
+    })
+    this.socket.on('error', () => {
+      this.end = 'reset'
+    })
+    this.socket.on('end', () => {
+      this.end = 'ended'
+    })
+    t.teardown(() => this.socket.destroy())
+  }
+
+  say(text: string): void {
+    this.socket.write(text)
+  }
+
+  async hears(text: string): Promise<void> {
+    while (this.heard !== text) await sleep(5)
+  }
+
+  async isReset(): Promise<void> {
+    while (this.end !== 'reset') await sleep(5)
+  }
+}
+
+t.test('passes bytes and ends on, and counts', async (t) => {
+  const { proxy, client } = await echoThroughProxy(t)
+  const one = client()
+  one.say('hello')
+  await one.hears('HELLO')
+  one.socket.end()
+  await once(one.socket, 'close')
+  t.equal(one.end, 'ended')
+  while (proxy.connections() > 0) await sleep(5)
+  t.match(proxy.counts, { accepted: 1, bytesToServer: 5, bytesToClient: 5, bytesDropped: 0 })
+})
+
+t.test('reset: RST to both sides', async (t) => {
+  const { proxy, client } = await echoThroughProxy(t)
+  const one = client()
+  one.say('a')
+  await one.hears('A')
+  proxy.reset()
+  await one.isReset()
+  t.equal(proxy.connections(), 0)
+})
+
+t.test(
+  'half-open: bytes vanish for ever, also after it is healed, and so does the end of the server',
+  async (t) => {
+    const { proxy, client, atServer } = await echoThroughProxy(t)
+    const one = client()
+    one.say('a')
+    await one.hears('A')
+    proxy.set({ toServer: { kind: 'drop' }, toClient: { kind: 'drop' }, existingOnly: true })
+    one.say('b')
+    atServer[0]?.destroy()
+    const other = client()
+    other.say('new')
+    await other.hears('NEW')
+    proxy.heal()
+    await sleep(silenceMs)
+    t.match(one, { heard: 'A', end: 'open' })
+    t.ok(proxy.counts.bytesDropped > 0)
+    proxy.heal({ reset: true })
+    await one.isReset()
+  },
+)
+
+t.test('one way only: the server hears, its answers vanish', async (t) => {
+  const { proxy, client, atServer } = await echoThroughProxy(t)
+  const one = client()
+  one.say('a')
+  await one.hears('A')
+  proxy.set({ toClient: { kind: 'drop' } })
+  const heard = once(atServer[0] as Socket, 'data')
+  one.say('b')
+  t.equal(String((await heard)[0]), 'b')
+  await sleep(silenceMs)
+  t.equal(one.heard, 'A')
+})
+
+t.test('hold: everything arrives, in order, when it is healed', async (t) => {
+  const { proxy, client } = await echoThroughProxy(t)
+  const one = client()
+  one.say('a')
+  await one.hears('A')
+  proxy.set({ toServer: { kind: 'hold' }, toClient: { kind: 'hold' } })
+  one.say('b')
+  one.say('c')
+  await sleep(silenceMs)
+  t.equal(one.heard, 'A')
+  proxy.heal()
+  await one.hears('ABC')
+})
+
+t.test('holding one connection leaves the others alone', async (t) => {
+  const { proxy, client } = await echoThroughProxy(t)
+  t.equal(proxy.holdOne(), false)
+  const [busy, other] = [client(), client()]
+  busy.say('much')
+  other.say('o')
+  await Promise.all([busy.hears('MUCH'), other.hears('O')])
+  t.equal(proxy.holdOne(), true)
+  busy.say('!')
+  other.say('!')
+  await other.hears('O!')
+  await sleep(silenceMs)
+  t.equal(busy.heard, 'MUCH')
+  proxy.heal()
+  await busy.hears('MUCH!')
+})
+
+t.test('delay: everything arrives later, in order', async (t) => {
+  const { proxy, client } = await echoThroughProxy(t)
+  proxy.set({ toServer: { kind: 'delay', ms: 60 }, toClient: { kind: 'delay', ms: 60 } })
+  const one = client()
+  const startMs = performance.now()
+  one.say('a')
+  await sleep(10)
+  one.say('b')
+  await one.hears('AB')
+  t.ok(performance.now() - startMs >= 115)
+})
+
+t.test('cut: after so many bytes the connection is reset', async (t) => {
+  const { proxy, client } = await echoThroughProxy(t)
+  const one = client()
+  one.say('a')
+  await one.hears('A')
+  proxy.set({ toServer: { kind: 'cut', bytes: 3 } })
+  one.say('bcdef')
+  await one.isReset()
+  t.equal(proxy.counts.reset, 1)
+})
+
+t.test('new connections are refused, or never answered until it is healed', async (t) => {
+  const { proxy, client } = await echoThroughProxy(t)
+  proxy.set({ admission: 'refuse' })
+  await client().isReset()
+  proxy.set({ admission: 'ignore' })
+  const ignored = client()
+  ignored.say('a')
+  await sleep(silenceMs)
+  t.match(ignored, { heard: '', end: 'open' })
+  proxy.heal()
+  await ignored.isReset()
+  t.match(proxy.counts, { accepted: 0, refused: 1, ignored: 1 })
+})
+
+t.test('the listening connection is told by what it says first', async (t) => {
+  const { proxy, client } = await echoThroughProxy(t)
+  const [listener, pooled] = [client(), client()]
+  listener.say('application_name caching-layer feed')
+  pooled.say('application_name caching-layer')
+  await Promise.all([
+    listener.hears('APPLICATION_NAME CACHING-LAYER FEED'),
+    pooled.hears('APPLICATION_NAME CACHING-LAYER'),
+  ])
+  t.equal(proxy.connections('listener'), 1)
+  t.equal(proxy.connections('pool'), 1)
+  pooled.heard = ''
+  proxy.set({ scope: 'listener', toServer: { kind: 'drop' } })
+  listener.say('x')
+  pooled.say('y')
+  await pooled.hears('Y')
+  proxy.reset('pool')
+  await pooled.isReset()
+  t.equal(listener.end, 'open')
+})

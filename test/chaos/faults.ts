@@ -1,0 +1,235 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Fault, FaultProxy } from '../support/fault-proxy.js'
+import type { Fleet, Member } from './fleet.js'
+import type { Observer } from './observer.js'
+import type { RecoveryWatch } from './recovery.js'
+import type { FaultKind, PlannedFault } from './schedule.js'
+import type { Workload } from './workload.js'
+
+export interface FaultsParts {
+  readonly fleet: Fleet
+  readonly observer: Observer
+  readonly recovery: RecoveryWatch
+  readonly workload: Workload
+  /** Aborted when the run is to end early; faults are healed all the same. */
+  readonly stop: AbortSignal
+}
+
+/** Something a network does to the connections of one sidecar for a while. */
+const networkFaults: Partial<Record<FaultKind, (choice: number) => Fault>> = {
+  refused: () => ({ admission: 'refuse' }),
+  blackout: () => ({ toServer: { kind: 'drop' }, toClient: { kind: 'drop' }, admission: 'ignore' }),
+  'never answered': () => ({ admission: 'ignore' }),
+  slow: (choice) => {
+    const flow = { kind: 'delay', ms: 20 + 1_000 * choice ** 2 } as const
+    return { toServer: flow, toClient: flow }
+  },
+  'slow pool': (choice) => ({ scope: 'pool', toClient: { kind: 'delay', ms: 20 + 600 * choice } }),
+  'answers vanish': () => ({ toClient: { kind: 'drop' } }),
+  'requests vanish': () => ({ toServer: { kind: 'drop' } }),
+  stall: () => ({ toServer: { kind: 'hold' }, toClient: { kind: 'hold' } }),
+  cut: (choice) => {
+    const flow = { kind: 'cut', bytes: 1 + Math.floor(1_500 * choice) } as const
+    return choice < 0.5 ? { toClient: flow } : { toServer: flow }
+  },
+}
+
+/** The same for ever, for the connections that there are; new ones are whole. */
+const lastingFaults: Partial<Record<FaultKind, Fault>> = {
+  'half-open': { toServer: { kind: 'drop' }, toClient: { kind: 'drop' }, existingOnly: true },
+  'half-open listener': {
+    scope: 'listener',
+    toServer: { kind: 'drop' },
+    toClient: { kind: 'drop' },
+    existingOnly: true,
+  },
+}
+
+/** Carries the planned faults out, and heals what it did. */
+export class Faults {
+  readonly #parts: FaultsParts
+  readonly #underWay = new Set<string>()
+  readonly #counts = new Map<FaultKind, number>()
+  #truncatedByMs = Number.NEGATIVE_INFINITY
+  #channel = ''
+
+  constructor(parts: FaultsParts) {
+    this.#parts = parts
+  }
+
+  get counts(): ReadonlyMap<FaultKind, number> {
+    return this.#counts
+  }
+
+  /** When the last TRUNCATE had certainly ended. */
+  get truncatedByMs(): number {
+    return this.#truncatedByMs
+  }
+
+  get areUnderWay(): boolean {
+    return this.#underWay.size > 0 || this.#parts.recovery.waiting > 0
+  }
+
+  /** For people. */
+  describe(): string {
+    return this.#underWay.size === 0 ? 'no fault under way' : `under way: ${[...this.#underWay].join(', ')}`
+  }
+
+  /** One after another, each at its time or as soon after it as the one before has ended. */
+  async run(plan: readonly PlannedFault[], startMs: number): Promise<void> {
+    for (const fault of plan) {
+      await this.#pause(startMs + fault.atMs - performance.now())
+      if (this.#parts.stop.aborted) return
+      await this.#inject(fault)
+    }
+  }
+
+  async #inject(fault: PlannedFault): Promise<void> {
+    const { kind, target } = fault
+    const member = this.#parts.fleet.members[target] as Member
+    const isEverybodys = isOfServer(kind)
+    const name = isEverybodys ? kind : `${kind} (${member.sidecar.name})`
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1)
+    this.#underWay.add(name)
+    try {
+      const concerned = isEverybodys ? this.#parts.fleet.members : [member]
+      const isReplaced = kind === 'sidecar killed' || kind === 'sidecar restarted'
+      const isMeasured = !isHarmless(kind)
+      const ends = isMeasured
+        ? await Promise.all(concerned.map((one) => this.#parts.recovery.begin(kind, one, isReplaced)))
+        : []
+      const healed = () => {
+        for (const end of ends) end()
+      }
+      await this.#carryOut(fault, member, healed)
+      healed()
+    } finally {
+      this.#underWay.delete(name)
+    }
+  }
+
+  /** `healed` may be called before the last thing is done; else the end is the end. */
+  async #carryOut(
+    { kind, durationMs, choice }: PlannedFault,
+    member: Member,
+    healed: () => void,
+  ): Promise<void> {
+    const { fleet, workload, observer } = this.#parts
+    const { sidecar, proxy } = member
+    const network = networkFaults[kind]
+    if (network) {
+      proxy.set(network(choice))
+      if (kind === 'never answered' || kind === 'refused') proxy.reset()
+      await this.#pause(durationMs)
+      return proxy.heal({ reset: choice < 0.5 })
+    }
+    const lasting = lastingFaults[kind]
+    if (lasting) return proxy.set(lasting)
+    switch (kind) {
+      case 'reset':
+        return proxy.reset(choice < 0.4 ? 'listener' : 'all')
+      case 'late answers':
+        await this.#lateAnswers(proxy, performance.now() + durationMs)
+        return proxy.heal()
+      case 'freeze':
+        sidecar.freeze()
+        await this.#pause(durationMs)
+        return sidecar.thaw()
+      case 'sidecar killed':
+      case 'sidecar restarted': {
+        const { via } = sidecar
+        await (kind === 'sidecar killed' ? sidecar.kill() : sidecar.stop())
+        observer.ended(via)
+        await this.#pause(durationMs)
+        healed()
+        return sidecar.start()
+      }
+      case 'server crash':
+      case 'server restart':
+        await fleet.postgres.stop(kind === 'server crash' ? 'immediate' : 'fast')
+        await this.#pause(durationMs)
+        return fleet.postgres.start()
+      case 'listeners terminated':
+      case 'all terminated':
+        return this.#sql(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+           where application_name = 'caching-layer feed' or ($1 and application_name = 'caching-layer')`,
+          [kind === 'all terminated'],
+        )
+      case 'row locked':
+        return workload.lockRow(durationMs, this.#parts.stop)
+      case 'bulk update':
+        return workload.updateAll()
+      case 'truncate':
+        this.#truncatedByMs = Number.POSITIVE_INFINITY
+        await workload.truncate()
+        this.#truncatedByMs = performance.now() + 10_000
+        return
+      case 'garbage':
+        return this.#garbage(choice)
+      default:
+        throw new Error(`nobody knows how to do "${kind}"`)
+    }
+  }
+
+  /**
+   * Fills of everything, whose answers wait while the feed is lost, everything changes, and the feed comes back:
+   * of that change the fills have not heard. Shorter than the sidecar would wait for an answer.
+   */
+  async #lateAnswers(proxy: FaultProxy, untilMs: number): Promise<void> {
+    while (performance.now() < untilMs && !this.#parts.stop.aborted) {
+      await this.#parts.workload.updateAll()
+      proxy.holdOne()
+      await this.#pause(60)
+      proxy.reset('listener')
+      await this.#parts.workload.updateAll()
+      await this.#pause(1_200)
+      proxy.heal()
+      // Longer than L: what was put wrongly stays wrong, and is seen to be.
+      await this.#pause(4_000)
+    }
+  }
+
+  async #garbage(choice: number): Promise<void> {
+    const payloads = [
+      '',
+      'garbage',
+      '[]',
+      '["k00"]',
+      '["k00",7]',
+      '{"k00":"7"}',
+      '["k00","7"]',
+      '["k00","-7","k01"]',
+    ]
+    if (this.#channel === '') {
+      const [row] = await this.#parts.fleet
+        .administer<{ channel: string }>(
+          `select cache_channel(nspname, relname) as channel
+           from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+           where pg_class.oid = 'cache_entries'::regclass`,
+        )
+        .catch(() => [])
+      this.#channel = row?.channel ?? ''
+    }
+    const payload = payloads[Math.floor(choice * payloads.length)]
+    if (this.#channel !== '') await this.#sql('select pg_notify($1, $2)', [this.#channel, payload])
+  }
+
+  /** A server that is away is one of the faults. */
+  async #sql(text: string, values: unknown[]): Promise<void> {
+    await this.#parts.fleet.administer(text, values).catch(() => undefined)
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (ms > 0) await sleep(ms, undefined, { signal: this.#parts.stop }).catch(() => undefined)
+  }
+}
+
+function isOfServer(kind: FaultKind): boolean {
+  return kind.startsWith('server') || kind.endsWith('terminated') || isHarmless(kind)
+}
+
+/** Nobody should lose the feed by this. */
+function isHarmless(kind: FaultKind): boolean {
+  return ['row locked', 'bulk update', 'truncate', 'garbage'].includes(kind)
+}

@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { checkConvergence, type FinalRead } from './convergence.js'
+import { checkDurability, type DurabilityResult } from './durability.js'
+import type { Faults } from './faults.js'
+import type { Fleet } from './fleet.js'
+import type { Observer } from './observer.js'
+import type { Recorder } from './recorder.js'
+import { recoveryLimitMs } from './recovery.js'
+import type { SqlClient } from './sql-client.js'
+import type { Violations } from './violations.js'
+import type { Workload } from './workload.js'
+
+export interface FinalChecksParts {
+  readonly fleet: Fleet
+  readonly sql: SqlClient
+  readonly workload: Workload
+  readonly faults: Faults
+  readonly observer: Observer
+  readonly recorder: Recorder
+  readonly violations: Violations
+  readonly maxStalenessMs: number
+}
+
+/** Everything is healed by now. Ends the workload, waits until the fleet has settled, and compares it with the primary. */
+export async function finalChecks(
+  parts: FinalChecksParts,
+): Promise<{ readonly durability: DurabilityResult; readonly converged: number }> {
+  const { fleet, sql, workload, faults, observer, recorder, violations, maxStalenessMs } = parts
+  for (const { proxy } of fleet.members) proxy.heal({ reset: true })
+  workload.stopWrites()
+  const late = await untilSettled(fleet, observer)
+  if (late) violations.add({ promise: 'recovery', text: `at the end ${late}`, around: [] })
+  await workload.stop()
+  // What changed last may be served for as long as the promise says.
+  await sleep(maxStalenessMs + 200)
+
+  const { history } = recorder
+  const once = workload.once.map(({ key }) => key)
+  const stored = await sql.readAll([...history.keys, ...once])
+  // As if it had been read strongly: the last word on every order that was thought possible.
+  for (const key of history.keys) {
+    const read = recorder.beginRead({ kind: 'sql', key, by: 'end', via: 'sql' })
+    const value = stored.get(key) ?? null
+    recorder.endRead(read, { kind: 'entry', value, source: 'db', stale: false, status: '' }, false)
+  }
+
+  const reads: FinalRead[] = []
+  for (const { sidecar, client } of fleet.members) {
+    const sample = [...history.keys, ...once.slice(-50)]
+    for (const key of sample) reads.push({ key, sidecar: sidecar.name, answer: await client.get(key) })
+  }
+  for (const text of checkConvergence(reads, stored))
+    violations.add({ promise: 'convergence', text, around: [] })
+
+  const durability = checkDurability({
+    history,
+    once: workload.once,
+    stored,
+    keepers: observer.keepers,
+    truncatedByMs: faults.truncatedByMs,
+  })
+  for (const text of durability.violations) violations.add({ promise: 'nothing lost', text, around: [] })
+  return { durability, converged: reads.length }
+}
+
+/** Resolves when every feed is live and nothing is kept any more, or else to what is still missing. */
+export async function untilSettled(
+  { members }: Pick<Fleet, 'members'>,
+  observer: Observer,
+): Promise<string | undefined> {
+  const deadlineMs = performance.now() + recoveryLimitMs
+  for (;;) {
+    const missing: string[] = []
+    for (const member of members) {
+      const { name, log } = member.sidecar
+      const stats = await observer.look(member)
+      if (stats?.feed.state !== 'live')
+        missing.push(`${name} has no live feed (${stats?.feed.state ?? 'no answer'}; ${log.at(-1)})`)
+      else if (stats.writes.kept > 0) missing.push(`${name} still keeps ${stats.writes.kept} writes`)
+    }
+    if (missing.length === 0) return undefined
+    if (performance.now() > deadlineMs) return missing.join('; ')
+    await sleep(50)
+  }
+}

@@ -1,0 +1,102 @@
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { tableOf } from './report.js'
+import { run } from './run.js'
+
+/** `npm run chaos`: breaks everything around real sidecars and checks that they keep what they promise. */
+
+const usage = `usage: npm run chaos -- [--seed N] [--minutes N] [--sidecars N] [--staleness MS] [--json] [--program FILE]
+
+  --seed       the schedule of faults; another one every time by default
+  --minutes    how long (2)
+  --sidecars   how many (3)
+  --staleness  CACHE_MAX_STALENESS_MS (3000)
+  --json       the result as JSON on stdout
+  --program    the command to test (dist/main.js)
+`
+
+const defaultProgram = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+interface Arguments {
+  readonly seed: number
+  readonly minutes: number
+  readonly sidecars: number
+  readonly maxStalenessMs: number
+  readonly program: string
+  readonly json: boolean
+}
+
+/** Undefined for what makes no sense. */
+function argumentsOf(args: readonly string[]): Arguments | undefined {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+        minutes: { type: 'string', default: '2' },
+        sidecars: { type: 'string', default: '3' },
+        staleness: { type: 'string', default: '3000' },
+        program: { type: 'string', default: defaultProgram },
+        json: { type: 'boolean', default: false },
+      },
+    })
+    const { program, json } = values
+    const [seed, minutes, sidecars, maxStalenessMs] = [
+      Number(values.seed),
+      Number(values.minutes),
+      Number(values.sidecars),
+      Number(values.staleness),
+    ]
+    const isSensible =
+      Number.isInteger(seed) &&
+      minutes > 0 &&
+      minutes <= 24 * 60 &&
+      Number.isInteger(sidecars) &&
+      sidecars >= 1 &&
+      sidecars <= 20 &&
+      maxStalenessMs >= 100
+    return isSensible ? { seed, minutes, sidecars, maxStalenessMs, program, json } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The exit code: 0 when every promise was kept, 1 when not, 2 for wrong use. */
+async function main(args: readonly string[]): Promise<number> {
+  const asked = argumentsOf(args)
+  if (asked === undefined) {
+    process.stderr.write(usage)
+    return 2
+  }
+  const { seed, minutes, sidecars, maxStalenessMs, json } = asked
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      process.stderr.write('\nending: faults are healed and what was seen is checked\n')
+      stop.abort()
+    })
+  }
+  let mishap: unknown
+  process.on('uncaughtException', (error) => {
+    mishap ??= error
+    stop.abort()
+  })
+  const replay = `npm run chaos -- --seed ${seed} --minutes ${minutes} --sidecars ${sidecars} --staleness ${maxStalenessMs}`
+  process.stderr.write(`${replay}\n`)
+  const result = await run({ ...asked, replay, stop: stop.signal })
+  if (mishap !== undefined) throw mishap
+  const text = json
+    ? JSON.stringify({ ...result, faults: Object.fromEntries(result.faults) }, undefined, 2)
+    : tableOf(result)
+  await new Promise((written) => process.stdout.write(`${text}\n`, written))
+  return Object.values(result.violationCounts).some((count) => count > 0) ? 1 : 0
+}
+
+let exitCode = 1
+try {
+  exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`chaos: ${error instanceof Error ? error.stack : error}\n`)
+}
+// Everything is closed. Left to itself, Node can wait for ever for a socket that was reset while it was being shut down.
+process.exit(exitCode)

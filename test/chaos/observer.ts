@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { KeeperEnd } from './durability.js'
+import type { Member } from './fleet.js'
+import { type History, unknownHorizonMs } from './history.js'
+
+/** What the run looks at of `GET /cache/stats`. */
+export interface SidecarStats {
+  readonly size: number
+  readonly hits: number
+  readonly invalidations: number
+  readonly feed: {
+    readonly state: string
+    readonly lease_age_ms: number | null
+    readonly losses: number
+    readonly revalidations: number
+    readonly revalidation_drops: number
+    readonly flushes: number
+  }
+  readonly writes: {
+    readonly kept: number
+    readonly kept_settled: number
+    readonly kept_conflicts: number
+    readonly unknown: number
+  }
+}
+
+export async function statsOf({ observer }: Member): Promise<SidecarStats | undefined> {
+  return (await observer.look('/cache/stats')) as SidecarStats | undefined
+}
+
+const everyMs = 500
+
+/** Asks every sidecar for its counters, twice a second, so that those of a killed one are not lost. */
+export class Observer {
+  readonly #members: readonly Member[]
+  readonly #history: History
+  /** By incarnation. */
+  readonly #latest = new Map<string, SidecarStats>()
+  readonly #killed = new Set<string>()
+  readonly #stopping = new AbortController()
+  #running: Promise<unknown> = Promise.resolve()
+
+  constructor(members: readonly Member[], history: History) {
+    this.#members = members
+    this.#history = history
+  }
+
+  start(): void {
+    this.#running = Promise.all(this.#members.map((member) => this.#watch(member)))
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#running
+  }
+
+  /** Asks now. */
+  async look(member: Member): Promise<SidecarStats | undefined> {
+    const { via } = member.sidecar
+    const askedMs = performance.now()
+    const stats = await statsOf(member)
+    // Started again meanwhile: whose answer that was is not known.
+    if (stats === undefined || via !== member.sidecar.via) return undefined
+    this.#latest.set(via, stats)
+    if (stats.writes.kept === 0) this.#history.keptSettled(via, askedMs, performance.now())
+    return stats
+  }
+
+  /** It has been ended; what it had kept and not sent is gone. A last statement may still be on its way. */
+  ended(via: string): void {
+    this.#killed.add(via)
+    this.#history.keptSettled(via, Number.POSITIVE_INFINITY, performance.now() + unknownHorizonMs)
+  }
+
+  /** Every incarnation there was. */
+  get keepers(): ReadonlyMap<string, KeeperEnd> {
+    const names = [...new Set([...this.#latest.keys(), ...this.#killed])]
+    return new Map(
+      names.map((via) => [
+        via,
+        { killed: this.#killed.has(via), conflicts: this.#latest.get(via)?.writes.kept_conflicts ?? 0 },
+      ]),
+    )
+  }
+
+  /** Over all sidecars, those that were killed with what was heard of them last. */
+  sum(pick: (stats: SidecarStats) => number): number {
+    return [...this.#latest.values()].reduce((sum, stats) => sum + pick(stats), 0)
+  }
+
+  async #watch(member: Member): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      await this.look(member)
+      await sleep(everyMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+    }
+  }
+}

@@ -1,0 +1,284 @@
+import { shortKey, shortValue } from './entry-value.js'
+import { History, type Outcome, type WriteRecord, type WrittenValue } from './history.js'
+import { LinearizabilityChecker, type Operation } from './linearizability.js'
+import { checkSession } from './sessions.js'
+import type { ReadAnswer } from './sidecar-client.js'
+import { StalenessCheck } from './staleness.js'
+import type { Promised, Violations } from './violations.js'
+
+export type ReadKind = 'default' | 'strong' | 'session' | 'sql'
+
+export interface RecorderOptions {
+  readonly keys: readonly string[]
+  readonly maxStalenessMs: number
+  readonly violations: Violations
+  /** What is going on, for people: the faults under way. */
+  readonly situation: () => string
+  /** For how much of this time the process could not answer, because we had stopped it. */
+  readonly frozenMs: (via: string, fromMs: number, toMs: number) => number
+}
+
+export interface ReadRecord {
+  readonly kind: ReadKind
+  readonly key: string
+  readonly by: string
+  readonly via: string
+  readonly invokeMs: number
+  readonly strong: Operation | undefined
+  readonly asIfStrong: Operation | undefined
+  /** Of a session: the write whose token is sent. Else the last one that was acknowledged there. */
+  readonly since: WriteRecord | undefined
+}
+
+export interface WriteHandle {
+  readonly record: WriteRecord
+  readonly strong: Operation
+  readonly asIfStrong: Operation
+}
+
+export interface Counts {
+  reads: Record<ReadKind, number>
+  writes: Record<Outcome, number>
+  /** Default reads answered from memory as fresh, out of those that were answered at all. */
+  hits: number
+  hitsDuringFaults: number
+  defaultReads: number
+  defaultReadsDuringFaults: number
+  staleMarked: number
+  refused: number
+  lost: number
+}
+
+/** A request that takes longer has hung; every wait of a sidecar has a bound below this. */
+const hungMs = 7_000
+const linesPerKey = 40
+
+/** Takes down every operation, and holds each against the promises as soon as it has ended. */
+export class Recorder {
+  readonly history: History
+  readonly staleness: StalenessCheck
+  readonly counts: Counts = {
+    reads: { default: 0, strong: 0, session: 0, sql: 0 },
+    writes: { ok: 0, nothing: 0, kept: 0, unknown: 0, failed: 0 },
+    hits: 0,
+    hitsDuringFaults: 0,
+    defaultReads: 0,
+    defaultReadsDuringFaults: 0,
+    staleMarked: 0,
+    refused: 0,
+    lost: 0,
+  }
+  longestMs = 0
+  readonly #options: RecorderOptions
+  readonly #startMs = performance.now()
+  readonly #strong = new Map<string, LinearizabilityChecker>()
+  readonly #asIfStrong = new Map<string, LinearizabilityChecker>()
+  readonly #notLinearizable = new Set<string>()
+  readonly #lines = new Map<string, string[]>()
+
+  constructor(options: RecorderOptions) {
+    this.#options = options
+    this.history = new History(options.keys)
+    this.staleness = new StalenessCheck(this.history, options.maxStalenessMs)
+    for (const key of options.keys) {
+      this.#strong.set(
+        key,
+        new LinearizabilityChecker({
+          initial: null,
+          onViolation: (operation, before) =>
+            this.#violated('strong reads linearizable', key, {
+              text: `no order of the writes explains that ${operation.by} saw ${shortValue(operation.value)}`,
+              around: [...before.map((one) => this.#lineOf(one)), ...this.#linesOf(key).slice(-10)],
+            }),
+        }),
+      )
+      this.#asIfStrong.set(
+        key,
+        new LinearizabilityChecker({
+          initial: null,
+          onViolation: () => {
+            this.#notLinearizable.add(key)
+            this.#asIfStrong.delete(key)
+          },
+        }),
+      )
+    }
+  }
+
+  /** Keys on which default reads, taken for strong ones, have no order: it shows that the checker bites. */
+  get keysNotLinearizable(): number {
+    return this.#notLinearizable.size
+  }
+
+  /** Stretches of a key's history that were too tangled to decide. */
+  get undecided(): number {
+    return [...this.#strong.values()].reduce((sum, { undecided }) => sum + undecided, 0)
+  }
+
+  /** Milliseconds since the run began, for people. */
+  clock(moment = performance.now()): string {
+    return `${((moment - this.#startMs) / 1_000).toFixed(3)} s`
+  }
+
+  beginWrite(write: { key: string; value: WrittenValue; by: string; via: string }): WriteHandle {
+    const { key, value, by, via } = write
+    const invokeMs = performance.now()
+    const record = this.history.begin({ ...write, invokeMs })
+    const operation = { kind: 'write', invokeMs, value, by: `${by} via ${via}` } as const
+    const strong = this.#begin(this.#strong, key, operation)
+    const asIfStrong = this.#begin(this.#asIfStrong, key, operation)
+    return { record, strong, asIfStrong }
+  }
+
+  endWrite({ record, strong, asIfStrong }: WriteHandle, outcome: Outcome): void {
+    const returnMs = performance.now()
+    const { key, via, by, invokeMs, value } = record
+    this.counts.writes[outcome]++
+    this.#time(key, { by, via, invokeMs, returnMs })
+    this.history.end(record, outcome, returnMs)
+    for (const [checkers, operation] of [
+      [this.#strong, strong],
+      [this.#asIfStrong, asIfStrong],
+    ] as const) {
+      if (outcome === 'nothing') operation.value = null
+      const fate =
+        outcome === 'failed' ? 'void' : outcome === 'ok' || outcome === 'nothing' ? 'known' : 'unknown'
+      checkers.get(key)?.end(operation, fate, returnMs)
+    }
+    this.#note(
+      key,
+      `${this.clock(invokeMs)} .. ${this.clock(returnMs)}  ${by} via ${via}: write ${shortValue(value)}: ${outcome}`,
+    )
+  }
+
+  /** An answer to a write that the documentation does not know. */
+  wrongAnswer({ key, by, via }: WriteRecord, why: string): void {
+    this.#violated('answers', key, { text: `${by} via ${via}: ${why}` })
+  }
+
+  beginRead(read: {
+    kind: ReadKind
+    key: string
+    by: string
+    via: string
+    since?: WriteRecord | undefined
+  }): ReadRecord {
+    const { kind, key, by, via, since = this.history.acknowledgedVia(key, via) } = read
+    const invokeMs = performance.now()
+    const operation = { kind: 'read', invokeMs, value: null, by: `${by} via ${via}` } as const
+    const strong = kind === 'strong' || kind === 'sql' ? this.#begin(this.#strong, key, operation) : undefined
+    const asIfStrong = kind === 'session' ? undefined : this.#begin(this.#asIfStrong, key, operation)
+    return { kind, key, by, via, invokeMs, strong, asIfStrong, since }
+  }
+
+  endRead(read: ReadRecord, answer: ReadAnswer, isDuringFault: boolean): void {
+    const returnMs = performance.now()
+    const { kind, key, by, via, invokeMs } = read
+    this.#time(key, { by, via, invokeMs, returnMs })
+    const isFresh = answer.kind === 'entry' && !answer.stale
+    for (const [checkers, operation] of [
+      [this.#strong, read.strong],
+      [this.#asIfStrong, read.asIfStrong],
+    ] as const) {
+      if (operation === undefined) continue
+      if (isFresh) operation.value = answer.value
+      checkers.get(key)?.end(operation, isFresh ? 'known' : 'void', returnMs)
+    }
+    if (answer.kind === 'refused') this.counts.refused++
+    if (answer.kind === 'lost') this.counts.lost++
+    if (answer.kind === 'wrong') this.#violated('answers', key, { text: `${by} via ${via}: ${answer.why}` })
+    if (answer.kind !== 'entry') return
+
+    this.counts.reads[kind]++
+    const { value, source, stale, status } = answer
+    if (stale) this.counts.staleMarked++
+    if (kind === 'default') {
+      const isHit = source === 'cache' && !stale
+      this.counts.defaultReads++
+      if (isHit) this.counts.hits++
+      if (isDuringFault) this.counts.defaultReadsDuringFaults++
+      if (isDuringFault && isHit) this.counts.hitsDuringFaults++
+    }
+    const mark = `${source}${stale ? ', stale' : ''}${status ? `, ${status}` : ''}`
+    const line = `${this.clock(invokeMs)} .. ${this.clock(returnMs)}  ${by} via ${via}: ${kind} read: ${shortValue(value)} (${mark})`
+    this.#note(key, line)
+    this.#check(read, { value, stale, source }, returnMs, line)
+  }
+
+  #check(
+    { kind, key, by, invokeMs, since }: ReadRecord,
+    { value, stale, source }: { value: string | null; stale: boolean; source: 'cache' | 'db' },
+    returnMs: number,
+    line: string,
+  ): void {
+    if (value !== null) {
+      const written = this.history.find(key, value)
+      const why =
+        written === undefined
+          ? 'which nobody wrote under this key'
+          : written.outcome === 'failed' || written.outcome === 'nothing'
+            ? `whose write was answered as ${written.outcome}`
+            : undefined
+      if (why) this.#violated('answers', key, { text: `${by} was shown ${shortValue(value)}, ${why}` }, line)
+    }
+    if (since && (kind === 'session' || !stale)) {
+      const how = kind === 'session' ? 'with the token of' : 'at the sidecar that had acknowledged'
+      const text = checkSession(this.history, { key, value, stale, returnMs, since, how })
+      if (text) this.#violated('sessions read their writes', key, { text: `${by}: ${text}` }, line)
+    }
+    if (stale) return
+    if (kind === 'strong' && source === 'cache')
+      this.#violated('answers', key, { text: `${by}: a strong read was answered from memory` }, line)
+    const text = this.staleness.check({ key, value, invokeMs, returnMs }, source === 'cache')
+    if (text) this.#violated('bounded staleness', key, { text: `${by}: ${text}` }, line)
+    if (value !== null) this.history.seen(key, value, returnMs)
+  }
+
+  #begin(
+    checkers: ReadonlyMap<string, LinearizabilityChecker>,
+    key: string,
+    operation: Pick<Operation, 'kind' | 'invokeMs' | 'by' | 'value'>,
+  ): Operation {
+    return checkers.get(key)?.begin(operation) ?? { ...operation, returnMs: 0, fate: 'void' }
+  }
+
+  #time(key: string, request: { by: string; via: string; invokeMs: number; returnMs: number }): void {
+    const { by, via, invokeMs, returnMs } = request
+    if (returnMs - invokeMs < 1_000) {
+      this.longestMs = Math.max(this.longestMs, returnMs - invokeMs)
+      return
+    }
+    const tookMs = returnMs - invokeMs - this.#options.frozenMs(via, invokeMs, returnMs)
+    this.longestMs = Math.max(this.longestMs, tookMs)
+    if (tookMs > hungMs)
+      this.#violated('answers', key, { text: `${by} waited ${Math.round(tookMs)} ms for ${via}` })
+  }
+
+  #violated(
+    promise: Promised,
+    key: string,
+    { text, around = this.#linesOf(key) }: { text: string; around?: readonly string[] },
+    line?: string,
+  ): void {
+    const faults = this.#options.situation()
+    this.#options.violations.add({
+      promise,
+      text: `${this.clock()}, key ${shortKey(key)}: ${text}; ${faults}`,
+      around: line === undefined || around.includes(line) ? around : [...around, line],
+    })
+  }
+
+  #lineOf({ kind, invokeMs, returnMs, by, value, fate }: Operation): string {
+    return `${this.clock(invokeMs)} .. ${this.clock(returnMs)}  ${by}: ${kind} ${shortValue(value)} ${fate}`
+  }
+
+  #linesOf(key: string): readonly string[] {
+    return [...(this.#lines.get(key) ?? [])]
+  }
+
+  #note(key: string, line: string): void {
+    const lines = this.#lines.get(key)
+    if (lines === undefined) this.#lines.set(key, [line])
+    else if (lines.push(line) > linesPerKey) lines.shift()
+  }
+}

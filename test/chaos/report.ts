@@ -1,0 +1,119 @@
+import type { ProxyCounts } from '../support/fault-proxy.js'
+import type { DurabilityResult } from './durability.js'
+import type { Counts } from './recorder.js'
+import type { Recovered } from './recovery.js'
+import type { FaultKind } from './schedule.js'
+import { type Promised, promises, type Violation } from './violations.js'
+
+export interface Result {
+  readonly seed: number
+  readonly minutes: number
+  readonly sidecars: number
+  readonly maxStalenessMs: number
+  /** Ended early, by a signal. */
+  readonly interrupted: boolean
+  readonly counts: Counts
+  readonly readsChecked: number
+  readonly stalenessMs: { readonly p50: number; readonly p99: number; readonly max: number }
+  readonly keys: number
+  readonly undecided: number
+  /** Keys on which default reads, taken for strong ones, have no order. */
+  readonly defaultReadsNotLinearizable: number
+  readonly durability: DurabilityResult | undefined
+  readonly converged: number
+  readonly longestRequestMs: number
+  readonly faults: ReadonlyMap<FaultKind, number>
+  readonly recovered: readonly Recovered[]
+  readonly repaired: { readonly revalidations: number; readonly drops: number; readonly flushes: number }
+  readonly network: ProxyCounts
+  readonly violations: readonly Violation[]
+  readonly violationCounts: Readonly<Record<Promised, number>>
+  readonly replay: string
+}
+
+/** The result for people, with the seed. */
+export function tableOf(result: Result): string {
+  const { counts, stalenessMs, durability, recovered, violationCounts, repaired, network } = result
+  const share = (part: number, whole: number) =>
+    whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)} %`
+  const { reads, writes } = counts
+  const detail: Readonly<Record<Promised, string>> = {
+    'bounded staleness': `${result.readsChecked} fresh reads; of hits p50 ${stalenessMs.p50}, p99 ${stalenessMs.p99}, max ${Math.round(stalenessMs.max)} ms; L ${result.maxStalenessMs} ms`,
+    'strong reads linearizable': `${reads.strong} strong reads, ${reads.sql} SQL reads, ${writes.ok + writes.nothing} writes; undecided ${result.undecided}`,
+    'sessions read their writes': `${reads.session} reads with a token`,
+    'nothing lost': durability
+      ? `${writes.ok + durability.onceAcknowledged} acknowledged; ${writes.kept + durability.onceKept} kept, ${durability.keptConflicts} conflicts, ${durability.keptLostWithSidecar} ended with their sidecar`
+      : 'not checked',
+    convergence: `${result.converged} reads after the last fault`,
+    answers: `longest request ${Math.round(result.longestRequestMs)} ms; no 500, nothing that nobody wrote`,
+    recovery: `${recovered.filter(({ recoveredMs }) => recoveredMs !== undefined).length} feeds lost and back`,
+  }
+  const rows = promises.map((promise) => [promise, String(violationCounts[promise]), detail[promise]])
+  const kinds = [...result.faults].sort(([one], [other]) => one.localeCompare(other))
+  const faultRows = kinds.map(([kind, count]) => {
+    const times = recovered.filter((one) => one.kind === kind)
+    const ms = (pick: (one: Recovered) => number | undefined) =>
+      spread(times.map(pick).filter((one) => one !== undefined))
+    const disturbed = times.filter(({ isDisturbed }) => isDisturbed).length
+    const unhurt = times.filter(
+      ({ recoveredMs, isDisturbed }) => recoveredMs === undefined && !isDisturbed,
+    ).length
+    return [
+      kind,
+      String(count),
+      ms((one) => one.noticedMs),
+      ms((one) => one.recoveredMs),
+      String(unhurt || ''),
+      String(disturbed || ''),
+    ]
+  })
+  const seconds = `${result.minutes.toFixed(1)} min${result.interrupted ? ' (interrupted)' : ''}`
+  return [
+    `chaos: seed ${result.seed}, ${seconds}, ${result.sidecars} sidecars`,
+    '',
+    columns([['promise', 'violations', 'checked'], ...rows]),
+    '',
+    columns([
+      ['fault', 'times', 'noticed, ms', 'feed live after its end, ms', 'feed kept', 'not measured'],
+      ...faultRows,
+    ]),
+    '',
+    `reads      ${reads.default + reads.strong + reads.session + reads.sql} answered; hit rate ${share(counts.hits, counts.defaultReads)}, during faults ${share(counts.hitsDuringFaults, counts.defaultReadsDuringFaults)}; ${counts.staleMarked} marked stale, ${counts.refused} refused, ${counts.lost} lost`,
+    `writes     ${Object.entries(writes)
+      .map(([outcome, count]) => `${count} ${outcome}`)
+      .join(', ')}`,
+    `network    ${network.accepted} connections, ${network.reset} reset, ${network.refused} refused, ${network.ignored} never answered; ${network.bytesToServer + network.bytesToClient} bytes, ${network.bytesDropped} vanished`,
+    `repaired   ${repaired.drops} entries dropped by ${repaired.revalidations} revalidations; ${repaired.flushes} flushes`,
+    `default reads: ${result.defaultReadsNotLinearizable > 0 ? 'not linearizable, as expected' : 'linearizable'} (${result.defaultReadsNotLinearizable} of ${result.keys} keys)`,
+    ...result.violations.flatMap(({ promise, text, around }) => [
+      '',
+      `VIOLATION  ${promise}: ${text}`,
+      ...around.map((line) => `    ${line}`),
+    ]),
+    '',
+    result.violations.length === 0 ? 'no violation' : `replay:  ${result.replay}`,
+  ].join('\n')
+}
+
+/** Median and maximum. */
+function spread(times: readonly number[]): string {
+  const sorted = [...times].sort((one, other) => one - other)
+  const median = sorted[Math.floor((sorted.length - 1) / 2)]
+  const max = sorted.at(-1)
+  if (median === undefined || max === undefined) return ''
+  return sorted.length === 1 ? `${Math.round(max)}` : `${Math.round(median)}, at most ${Math.round(max)}`
+}
+
+function columns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_name, index) =>
+    Math.max(...rows.map((row) => row[index]?.length ?? 0)),
+  )
+  return rows
+    .map((row) =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}

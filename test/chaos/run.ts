@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Faults } from './faults.js'
+import { finalChecks, untilSettled } from './final-checks.js'
+import { Fleet } from './fleet.js'
+import { Observer } from './observer.js'
+import { Progress } from './progress.js'
+import { Recorder } from './recorder.js'
+import { RecoveryWatch, recoveryLimitMs } from './recovery.js'
+import type { Result } from './report.js'
+import { isBreakdown, planFaults } from './schedule.js'
+import { SqlClient } from './sql-client.js'
+import { promises, Violations } from './violations.js'
+import { keys, Workload } from './workload.js'
+
+export interface RunOptions {
+  readonly seed: number
+  readonly minutes: number
+  readonly sidecars: number
+  readonly maxStalenessMs: number
+  /** The built command. */
+  readonly program: string
+  /** The line that runs the same again. */
+  readonly replay: string
+  /** Aborted to end early: what there is by then is checked and reported. */
+  readonly stop: AbortSignal
+}
+
+/** In a run of at least this length default reads have to fail as strong ones, or the checker does not bite. */
+const longEnoughMinutes = 0.9
+const forgetEveryMs = 10_000
+
+/** One run: everything is started, broken, healed, checked and ended. */
+export async function run(options: RunOptions): Promise<Result> {
+  const { sidecars, maxStalenessMs, program, stop } = options
+  const violations = new Violations()
+  const fleet = await Fleet.create({
+    sidecars,
+    maxStalenessMs,
+    program,
+    onUnexpectedEnd: (text) => {
+      if (!stop.aborted) violations.add({ promise: 'answers', text, around: [] })
+    },
+  })
+  try {
+    for (const { sidecar } of fleet.members) await sidecar.start()
+    return await runOn(fleet, violations, options)
+  } finally {
+    await fleet.close()
+  }
+}
+
+async function runOn(fleet: Fleet, violations: Violations, options: RunOptions): Promise<Result> {
+  const { seed, minutes, sidecars, maxStalenessMs, stop, replay } = options
+  const runMs = minutes * 60_000
+  const recorder: Recorder = new Recorder({
+    keys,
+    maxStalenessMs,
+    violations,
+    situation: () => faults.describe(),
+    frozenMs: (via, fromMs, toMs) => {
+      const member = fleet.members.find(({ sidecar }) => via.startsWith(`${sidecar.name}.`))
+      return member?.sidecar.frozenMs(fromMs, toMs) ?? 0
+    },
+  })
+  const observer = new Observer(fleet.members, recorder.history)
+  const recovery = new RecoveryWatch(maxStalenessMs, ({ sidecar }, kind) => {
+    const text = `${recorder.clock()}: ${sidecar.via} has no live feed ${recoveryLimitMs} ms after "${kind}"`
+    violations.add({ promise: 'recovery', text, around: sidecar.log.slice(-10) })
+  })
+  const sql = new SqlClient(fleet.databaseUrl)
+  const workload: Workload = new Workload({
+    fleet,
+    sql,
+    recorder,
+    seed,
+    isDuringFault: () => faults.areUnderWay,
+  })
+  const faults: Faults = new Faults({ fleet, observer, recovery, workload, stop })
+  const startMs = performance.now()
+  const progress = new Progress(() => ({
+    share: Math.min(1, (performance.now() - startMs) / runMs),
+    text: `${recorder.staleness.checked} reads checked, ${violations.total} violations; ${faults.describe()}`,
+  }))
+  const forgetting = setInterval(() => recorder.history.forget(performance.now()), forgetEveryMs)
+  try {
+    await untilSettled(fleet, observer)
+    observer.start()
+    workload.start()
+    progress.start()
+    const plan = planFaults(seed, runMs, sidecars)
+    const [network, other] = [plan.filter(isBreakdown), plan.filter((fault) => !isBreakdown(fault))]
+    await Promise.all([
+      faults.run(network, startMs),
+      faults.run(other, startMs),
+      sleep(runMs, undefined, { signal: stop }).catch(() => undefined),
+    ])
+    const { durability, converged } = await finalChecks({
+      fleet,
+      sql,
+      workload,
+      faults,
+      observer,
+      recorder,
+      violations,
+      maxStalenessMs,
+    })
+    await recovery.settled()
+    if (minutes >= longEnoughMinutes && !stop.aborted && recorder.keysNotLinearizable === 0) {
+      const text = 'default reads passed as strong ones through all these faults: the checker does not bite'
+      violations.add({ promise: 'strong reads linearizable', text, around: [] })
+    }
+    const { staleness, counts, undecided, keysNotLinearizable, longestMs } = recorder
+    return {
+      seed,
+      minutes: (performance.now() - startMs) / 60_000,
+      sidecars,
+      maxStalenessMs,
+      interrupted: stop.aborted,
+      counts,
+      readsChecked: staleness.checked,
+      stalenessMs: {
+        p50: staleness.percentile(0.5),
+        p99: staleness.percentile(0.99),
+        max: staleness.maxMs,
+      },
+      keys: keys.length,
+      undecided,
+      defaultReadsNotLinearizable: keysNotLinearizable,
+      durability,
+      converged,
+      longestRequestMs: longestMs,
+      faults: faults.counts,
+      recovered: recovery.recovered,
+      repaired: {
+        revalidations: observer.sum(({ feed }) => feed.revalidations),
+        drops: observer.sum(({ feed }) => feed.revalidation_drops),
+        flushes: observer.sum(({ feed }) => feed.flushes),
+      },
+      network: fleet.network,
+      violations: violations.kept,
+      violationCounts: Object.fromEntries(
+        promises.map((promise) => [promise, violations.count(promise)]),
+      ) as Result['violationCounts'],
+      replay,
+    }
+  } finally {
+    clearInterval(forgetting)
+    progress.stop()
+    await observer.stop()
+    await workload.stop()
+    await sql.close()
+  }
+}

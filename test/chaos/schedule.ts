@@ -1,0 +1,103 @@
+import { Random } from './random.js'
+
+/** Faults of the network and of processes, one at a time. */
+const breakdowns = [
+  'reset',
+  'refused',
+  'half-open',
+  'half-open listener',
+  'half-open listener',
+  'blackout',
+  'never answered',
+  'slow',
+  'slow pool',
+  'answers vanish',
+  'requests vanish',
+  'stall',
+  'late answers',
+  'cut',
+  'freeze',
+  'freeze',
+  'sidecar killed',
+  'sidecar restarted',
+  'server crash',
+  'server crash',
+  'server restart',
+] as const
+
+/** What other clients of the database do, beside those. */
+const disturbances = [
+  'listeners terminated',
+  'all terminated',
+  'row locked',
+  'bulk update',
+  'bulk update',
+  'truncate',
+  'garbage',
+] as const
+
+export type FaultKind = (typeof breakdowns)[number] | (typeof disturbances)[number]
+
+export interface PlannedFault {
+  readonly atMs: number
+  readonly kind: FaultKind
+  /** Index of the sidecar, where it is one sidecar's fault. */
+  readonly target: number
+  readonly durationMs: number
+  /** From 0 to 1, for whatever else the fault has to choose. */
+  readonly choice: number
+}
+
+/** How long a fault lasts, in ms; the others, 0.5 to 8 s: on both sides of the staleness bound. */
+const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>> = {
+  reset: [0, 0],
+  'half-open': [0, 0],
+  'half-open listener': [0, 0],
+  'listeners terminated': [0, 0],
+  'all terminated': [0, 0],
+  'bulk update': [0, 0],
+  truncate: [0, 0],
+  garbage: [0, 0],
+  cut: [500, 2_000],
+  freeze: [1_000, 6_000],
+  'sidecar killed': [0, 2_000],
+  'sidecar restarted': [0, 500],
+  'late answers': [4_000, 8_000],
+  'server crash': [500, 5_000],
+  'server restart': [500, 3_000],
+  'row locked': [500, 5_000],
+}
+
+const warmUpMs = 3_000
+
+/** The faults of a run, by time. Every kind comes up once before any comes up again; quiet spells are left between. */
+export function planFaults(seed: number, runMs: number, sidecars: number): readonly PlannedFault[] {
+  const random = new Random(seed)
+  const inTurn = <T>(kinds: readonly T[]) => {
+    let deck: T[] = []
+    return () => {
+      if (deck.length === 0) deck = random.shuffled(kinds)
+      return deck.pop() as T
+    }
+  }
+  const plan: PlannedFault[] = []
+  const lay = (kinds: readonly FaultKind[], quietMs: readonly [number, number]) => {
+    const next = inTurn(kinds)
+    let atMs = warmUpMs + random.between(0, 2_000)
+    for (;;) {
+      const kind = next()
+      const durationMs = random.between(...(durations[kind] ?? ([500, 8_000] as const)))
+      if (atMs + durationMs > runMs) return
+      plan.push({ atMs, kind, target: random.integer(0, sidecars - 1), durationMs, choice: random.next() })
+      // Now and then long enough for everything to settle.
+      atMs += durationMs + random.between(...quietMs) + (random.chance(0.15) ? 4_000 : 0)
+    }
+  }
+  lay(breakdowns, [700, 4_000])
+  lay(disturbances, [3_000, 12_000])
+  return plan.sort((one, other) => one.atMs - other.atMs)
+}
+
+export function isBreakdown({ kind }: PlannedFault): boolean {
+  return (breakdowns as readonly FaultKind[]).includes(kind)
+}

@@ -1,0 +1,48 @@
+import t from 'tap'
+import { History, type Outcome } from './history.js'
+import { checkSession } from './sessions.js'
+
+function keyWithHistory() {
+  const history = new History(['k'])
+  const write = (
+    value: string | null,
+    invokeMs: number,
+    returnMs: number,
+    outcome: Outcome = 'ok',
+    by = 'me',
+  ) => {
+    const record = history.begin({ key: 'k', value, by, via: 'sidecar-0.1', invokeMs })
+    history.end(record, outcome, returnMs)
+    return record
+  }
+  return { history, write }
+}
+
+t.test('with its token a client sees its write, or one that may be later', async (t) => {
+  const { history, write } = keyWithHistory()
+  write('old', 0, 10)
+  write('beside', 15, 40, 'ok', 'other')
+  const since = write('mine', 20, 30)
+  write('next', 50, 60, 'ok', 'other')
+  const read = (value: string | null) =>
+    checkSession(history, { key: 'k', value, stale: false, returnMs: 100, since, how: 'with the token of' })
+  t.equal(read('mine'), undefined)
+  t.equal(read('beside'), undefined)
+  t.equal(read('next'), undefined)
+  t.match(read('old'), /shown old, which had been written before/)
+  t.match(read(null), /nobody deleted it since/)
+  write(null, 70, 80, 'unknown', 'other')
+  t.equal(read(null), undefined)
+})
+
+t.test('its own kept write is the past, also where it is still kept', async (t) => {
+  const { history, write } = keyWithHistory()
+  write('kept', 0, 10, 'kept')
+  write('of another', 0, 10, 'kept', 'other')
+  const since = write('mine', 20, 30)
+  const read = (value: string, stale: boolean) =>
+    checkSession(history, { key: 'k', value, stale, returnMs: 100, since, how: 'with the token of' })
+  t.match(read('kept', true), /its own write that was kept before that/)
+  t.equal(read('kept', false), undefined, 'sent since, into a row that had not changed')
+  t.equal(read('of another', true), undefined)
+})

@@ -1,0 +1,157 @@
+import { Agent, request } from 'node:http'
+import { fromJson, toJson } from './entry-value.js'
+import type { Outcome } from './history.js'
+
+/** What a read was told. `value` is null where there is no entry. */
+export type ReadAnswer =
+  | {
+      readonly kind: 'entry'
+      readonly value: string | null
+      readonly source: 'cache' | 'db'
+      readonly stale: boolean
+      /** The Cache-Status header. */
+      readonly status: string
+    }
+  /** The database cannot be asked, and the answer says so. */
+  | { readonly kind: 'refused' }
+  /** The connection, or the sidecar, went away. */
+  | { readonly kind: 'lost' }
+  /** Anything that the documentation does not say. */
+  | { readonly kind: 'wrong'; readonly why: string }
+
+export type WriteAnswer =
+  | { readonly kind: Exclude<Outcome, 'nothing'>; readonly token?: string | undefined }
+  | { readonly kind: 'wrong'; readonly why: string }
+
+export interface Asked {
+  readonly consistency?: 'strong'
+  readonly token?: string | undefined
+}
+
+interface HttpAnswer {
+  readonly status: number
+  readonly cacheStatus: string
+  readonly token: string | undefined
+  readonly text: string
+}
+
+/** After this a client gives up: the check for requests that hang has long bitten. */
+const giveUpMs = 25_000
+
+/** Speaks to one sidecar over connections that are kept alive, and knows what each answer means. */
+export class SidecarClient {
+  readonly #port: () => number | undefined
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 128 })
+
+  /** `port` answers undefined while the sidecar does not run. */
+  constructor(port: () => number | undefined) {
+    this.#port = port
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  async get(key: string, { consistency, token }: Asked = {}): Promise<ReadAnswer> {
+    const path = `/cache/get?key=${encodeURIComponent(key)}${consistency ? `&consistency=${consistency}` : ''}`
+    const answer = await this.#ask('GET', path, token === undefined ? {} : { 'Cache-Token': token })
+    return typeof answer === 'string' ? { kind: 'lost' } : readAnswer(key, answer)
+  }
+
+  async set(key: string, value: string): Promise<WriteAnswer> {
+    const body = JSON.stringify({ key, value: toJson(value) })
+    const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }
+    return writeAnswer(await this.#ask('POST', '/cache/set', headers, body))
+  }
+
+  async delete(key: string): Promise<WriteAnswer> {
+    return writeAnswer(await this.#ask('DELETE', `/cache/delete?key=${encodeURIComponent(key)}`))
+  }
+
+  /** The body of a GET; undefined when there was no answer. */
+  async look(path: string): Promise<unknown> {
+    const answer = await this.#ask('GET', path)
+    return typeof answer !== 'string' && answer.status === 200
+      ? (JSON.parse(answer.text) as unknown)
+      : undefined
+  }
+
+  /** `unsent`: nobody can have seen the request. `lost`: somebody may have. */
+  #ask(
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string | number>> = {},
+    body?: string,
+  ): Promise<HttpAnswer | 'unsent' | 'lost'> {
+    const port = this.#port()
+    if (port === undefined) return Promise.resolve('unsent')
+    return new Promise((resolve) => {
+      const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: this.#agent })
+      const giveUp = setTimeout(() => sent.destroy(new Error('no answer')), giveUpMs)
+      const end = (answer: HttpAnswer | 'unsent' | 'lost') => {
+        clearTimeout(giveUp)
+        resolve(answer)
+      }
+      sent.on('error', (error: NodeJS.ErrnoException) =>
+        end(error.code === 'ECONNREFUSED' ? 'unsent' : 'lost'),
+      )
+      sent.on('response', (response) => {
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (part: string) => {
+          text += part
+        })
+        response.on('error', () => end('lost'))
+        response.on('close', () => end('lost'))
+        response.on('end', () => {
+          const token = response.headers['cache-token']
+          end({
+            status: response.statusCode ?? 0,
+            cacheStatus: String(response.headers['cache-status'] ?? ''),
+            token: typeof token === 'string' ? token : undefined,
+            text,
+          })
+        })
+      })
+      sent.end(body)
+    })
+  }
+}
+
+function readAnswer(key: string, { status, cacheStatus, text }: HttpAnswer): ReadAnswer {
+  const body = members(text)
+  if (status === 503) return { kind: 'refused' }
+  if (status === 404 && body.detail === 'Key not found') {
+    const source = cacheStatus.includes('; hit') ? 'cache' : 'db'
+    return { kind: 'entry', value: null, source, stale: cacheStatus.includes('detail='), status: cacheStatus }
+  }
+  const { value, source, stale = false } = body
+  if (status !== 200 || (source !== 'cache' && source !== 'db') || typeof stale !== 'boolean')
+    return { kind: 'wrong', why: `${status} ${text.slice(0, 200)}` }
+  if (body.key !== key) return { kind: 'wrong', why: `asked for another key: ${text.slice(0, 200)}` }
+  return { kind: 'entry', value: fromJson(value), source, stale, status: cacheStatus }
+}
+
+function writeAnswer(answer: HttpAnswer | 'unsent' | 'lost'): WriteAnswer {
+  if (answer === 'unsent') return { kind: 'failed' }
+  if (answer === 'lost') return { kind: 'unknown' }
+  const { status, text, token } = answer
+  const body = members(text)
+  if (status === 503) return { kind: String(body.detail).includes('outcome') ? 'unknown' : 'failed' }
+  if (status !== 200) return { kind: 'wrong', why: `${status} ${text.slice(0, 200)}` }
+  // A delete that is kept says so by giving no token.
+  const isKept = 'db_removed' in body ? token === undefined : body.db_written === false
+  if (isKept) return { kind: 'kept' }
+  return token === undefined
+    ? { kind: 'wrong', why: `no token: ${text.slice(0, 200)}` }
+    : { kind: 'ok', token }
+}
+
+function members(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const body: unknown = JSON.parse(text)
+    return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,256 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { OnceWritten } from './durability.js'
+import { uniqueValue } from './entry-value.js'
+import type { Fleet, Member } from './fleet.js'
+import type { WriteRecord, WrittenValue } from './history.js'
+import { Random } from './random.js'
+import type { Recorder, WriteHandle } from './recorder.js'
+import type { SidecarClient, WriteAnswer } from './sidecar-client.js'
+import type { SqlClient, SqlOutcome } from './sql-client.js'
+
+export interface WorkloadParts {
+  readonly fleet: Fleet
+  readonly sql: SqlClient
+  readonly recorder: Recorder
+  readonly seed: number
+  /** Is a fault under way? */
+  readonly isDuringFault: () => boolean
+}
+
+/** Pauses between the operations of one client, in ms; without them two processors would do nothing else. */
+const pauses = {
+  reader: [0, 8],
+  strongReader: [10, 40],
+  writer: [20, 120],
+  sqlWriter: [40, 200],
+  sqlReader: [30, 100],
+  session: [5, 40],
+  once: [100, 400],
+} as const
+
+const clients = { reader: 18, strongReader: 8, writer: 4, sqlWriter: 3, sqlReader: 1, session: 6, once: 2 }
+
+/**
+ * The keys of a run. A third is written several times a second, a third now and then, a third hardly ever: an
+ * entry that is wrong shows only where no later change takes it away. Two have ids that are hashes.
+ */
+export const keys: readonly string[] = Array.from({ length: 60 }, (_none, index) => {
+  const name = `k${String(index).padStart(2, '0')}`
+  return index % 30 === 29 ? `${name}${'.'.repeat(600)}` : name
+})
+
+/** Clients that read, write and delete through every sidecar and by SQL; each does one thing at a time. */
+export class Workload {
+  readonly once: OnceWritten[] = []
+  readonly #parts: WorkloadParts
+  readonly #random: Random
+  readonly #running: Promise<void>[] = []
+  #names = 0
+  #isStopping = false
+  #writesStop = false
+
+  constructor(parts: WorkloadParts) {
+    this.#parts = parts
+    this.#random = new Random(parts.seed ^ 0x5bd1e995)
+  }
+
+  start(): void {
+    const turns = {
+      reader: (by: string) => this.#read(by, 'default'),
+      strongReader: (by: string) => this.#read(by, 'strong'),
+      writer: (by: string) => this.#write(by),
+      sqlWriter: (by: string) => this.#writeSql(by),
+      sqlReader: (by: string) => this.#readSql(by),
+      session: (by: string) => this.#session(by),
+      once: (by: string) => this.#writeOnce(by),
+    }
+    for (const [kind, count] of Object.entries(clients) as [keyof typeof clients, number][]) {
+      for (let index = 0; index < count; index++) {
+        const by = `${kind}-${index}`
+        const isReader = kind.toLowerCase().includes('reader')
+        this.#running.push(this.#loop(pauses[kind], isReader, () => turns[kind](by)))
+      }
+    }
+  }
+
+  /** No write begins any more; reads go on. */
+  stopWrites(): void {
+    this.#writesStop = true
+  }
+
+  /** Resolves when every operation has ended. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await Promise.all(this.#running)
+  }
+
+  /** Keeps a row locked for a while and changes it. */
+  async lockRow(holdMs: number, stop: AbortSignal): Promise<void> {
+    const key = this.#key('write')
+    const value = this.#value('lock')
+    const handle = this.#begin(key, value, 'lock', 'sql')
+    const outcome = await this.#parts.sql.transaction(new Map([[key, value]]), stop.aborted ? 0 : holdMs)
+    this.#parts.recorder.endWrite(handle, outcome(key))
+  }
+
+  /** All rows in one statement. */
+  async updateAll(): Promise<void> {
+    const value = `bulk-${this.#names++}`
+    const handles = keys.map((key) => this.#begin(key, value, 'bulk', 'sql'))
+    const outcome = await this.#parts.sql.updateAll(keys, value)
+    for (const handle of handles) this.#parts.recorder.endWrite(handle, outcome(handle.record.key))
+  }
+
+  async truncate(): Promise<void> {
+    const handles = keys.map((key) => this.#begin(key, null, 'truncate', 'sql'))
+    const outcome = await this.#parts.sql.truncate()
+    for (const handle of handles) this.#parts.recorder.endWrite(handle, outcome)
+  }
+
+  async #loop(
+    [least, most]: readonly [number, number],
+    isReader: boolean,
+    turn: () => Promise<void>,
+  ): Promise<void> {
+    while (!this.#isStopping && (isReader || !this.#writesStop)) {
+      await turn()
+      await sleep(this.#random.between(least, most))
+    }
+  }
+
+  async #read(by: string, kind: 'default' | 'strong'): Promise<void> {
+    const { recorder, isDuringFault } = this.#parts
+    const member = this.#member()
+    const { client, sidecar } = member
+    const read = recorder.beginRead({ kind, key: this.#key('read'), by, via: sidecar.via })
+    const answer = await client.get(read.key, kind === 'strong' ? { consistency: 'strong' } : {})
+    recorder.endRead(read, answer, isDuringFault())
+    await backOff(answer.kind)
+  }
+
+  async #write(by: string): Promise<void> {
+    const member = this.#member()
+    const key = this.#key('write')
+    const answer = await this.#writeThrough(member, { key, by, value: this.#valueOrDelete(by) })
+    await backOff(answer.kind)
+  }
+
+  async #writeSql(by: string): Promise<void> {
+    const { sql, recorder } = this.#parts
+    const key = this.#key('write')
+    const choice = this.#random.next()
+    if (choice > 0.9) {
+      const [other, values] = [this.#key('write'), [this.#value(by), this.#value(by)] as const]
+      const writes = new Map([[key, values[0]], ...(other === key ? [] : [[other, values[1]] as const])])
+      const handles = [...writes].map(([one, value]) => this.#begin(one, value, by, 'sql'))
+      const outcome = await sql.transaction(writes, this.#random.between(0, 300))
+      for (const handle of handles) recorder.endWrite(handle, outcome(handle.record.key))
+      return
+    }
+    const value = choice < 0.1 ? null : this.#value(by)
+    const handle = this.#begin(key, value, by, 'sql')
+    let outcome: SqlOutcome
+    if (value === null) outcome = await sql.delete(key)
+    else if (choice < 0.5) outcome = await sql.update(key, value)
+    else outcome = await sql.upsert(key, value)
+    recorder.endWrite(handle, outcome)
+    if (outcome === 'failed') await sleep(100)
+  }
+
+  async #readSql(by: string): Promise<void> {
+    const { sql, recorder, isDuringFault } = this.#parts
+    const read = recorder.beginRead({ kind: 'sql', key: this.#key('read'), by, via: 'sql' })
+    const value = await sql.read(read.key)
+    recorder.endRead(
+      read,
+      value === undefined
+        ? { kind: 'refused' }
+        : { kind: 'entry', value, source: 'db', stale: false, status: '' },
+      isDuringFault(),
+    )
+    if (value === undefined) await sleep(100)
+  }
+
+  /** Writes at one sidecar, then takes the token around to others. Now and then it writes once more on the way. */
+  async #session(by: string): Promise<void> {
+    const { recorder, isDuringFault } = this.#parts
+    const key = this.#key('write')
+    let since: { readonly record: WriteRecord; readonly token: string } | undefined
+    for (let step = this.#random.integer(4, 12); step > 0 && !this.#isStopping; step--) {
+      const member = this.#member()
+      const { client, sidecar } = member
+      if (since === undefined || this.#random.chance(0.2)) {
+        const value = this.#valueOrDelete(by)
+        const { record, kind, token } = await this.#writeThrough(member, { key, by, value })
+        if (kind === 'ok' && token !== undefined) since = { record, token }
+      } else {
+        const read = recorder.beginRead({ kind: 'session', key, by, via: sidecar.via, since: since.record })
+        const answer = await client.get(key, { token: since.token })
+        recorder.endRead(read, answer, isDuringFault())
+        await backOff(answer.kind)
+      }
+      await sleep(this.#random.between(0, 20))
+    }
+  }
+
+  /** A key of its own, never touched again. */
+  async #writeOnce(by: string): Promise<void> {
+    const member = this.#member()
+    const { client, sidecar } = member
+    const key = `${by}-${this.#names++}`
+    const value = `value of ${key}`
+    const { via } = sidecar
+    const invokeMs = performance.now()
+    const { kind } = await client.set(key, value)
+    if (kind === 'wrong') return
+    this.once.push({ key, value, via, invokeMs, outcome: kind })
+  }
+
+  async #writeThrough(
+    { client, sidecar }: Member,
+    { key, by, value }: { readonly key: string; readonly by: string; readonly value: WrittenValue },
+  ): Promise<{ record: WriteRecord; kind: WriteAnswer['kind']; token: string | undefined }> {
+    const handle = this.#begin(key, value, by, sidecar.via)
+    const answer = await this.#send(client, key, value)
+    if (answer.kind === 'wrong') {
+      this.#parts.recorder.endWrite(handle, 'unknown')
+      this.#parts.recorder.wrongAnswer(handle.record, answer.why)
+      return { record: handle.record, kind: 'wrong', token: undefined }
+    }
+    this.#parts.recorder.endWrite(handle, answer.kind)
+    return { record: handle.record, kind: answer.kind, token: answer.token }
+  }
+
+  #send(client: SidecarClient, key: string, value: WrittenValue): Promise<WriteAnswer> {
+    return value === null ? client.delete(key) : client.set(key, value)
+  }
+
+  #begin(key: string, value: WrittenValue, by: string, via: string): WriteHandle {
+    return this.#parts.recorder.beginWrite({ key, value, by, via })
+  }
+
+  #valueOrDelete(by: string): WrittenValue {
+    return this.#random.chance(0.1) ? null : this.#value(by)
+  }
+
+  #value(by: string): string {
+    return uniqueValue(`${by}-${this.#names++}`, this.#random)
+  }
+
+  /** Reads ask for all keys alike. */
+  #key(use: 'read' | 'write'): string {
+    if (use === 'read') return this.#random.pick(keys)
+    const choice = this.#random.next()
+    const third = choice < 0.8 ? 0 : choice < 0.98 ? 1 : 2
+    return keys[Math.floor(((third + this.#random.next()) * keys.length) / 3)] as string
+  }
+
+  #member(): Member {
+    return this.#random.pick(this.#parts.fleet.members)
+  }
+}
+
+/** Who is refused, or finds nobody, does not try again at once. */
+async function backOff(kind: string): Promise<void> {
+  if (kind === 'refused' || kind === 'lost' || kind === 'failed') await sleep(50)
+}
