@@ -49,6 +49,17 @@ t.test('a kept write is there, overwritten, a conflict, or gone with its sidecar
   t.same(check({ history, stored: new Map([['k', 'third']]) }).violations, [])
 })
 
+t.test('a kept write may be overwritten by one that had failed to return before', async (t) => {
+  const { history, write } = keyWithHistory()
+  write('late', 0, 10, 'unknown')
+  write(null, 20, 30, 'kept')
+  const stored = new Map([['k', 'late']])
+  const keepers = new Map([['sidecar-0.1', { killed: false, conflicts: 0 }]])
+  t.same(check({ history, stored, keepers }).violations, [])
+  history.seen('k', 'late', 15)
+  t.match(check({ history, stored, keepers }).violations, [/1 writes kept/])
+})
+
 t.test('a key that is written once', async (t) => {
   const { history } = keyWithHistory()
   const one = (outcome: Outcome): OnceWritten => ({

@@ -60,8 +60,10 @@ export function checkDurability(input: DurabilityInput): DurabilityResult {
     for (const record of writes) {
       if (record.outcome !== 'kept') continue
       const isThere = record.value === value || Number.isFinite(record.overwrittenMs)
-      const mayBeOverwritten = writes.some((other) => other !== record && other.returnMs > record.invokeMs)
-      if (!isThere && !mayBeOverwritten) miss(record.via, `${shortKey(key)} = ${shortValue(record.value)}`)
+      // Not by the other's return: a write of unknown outcome, or a kept one, takes effect after that.
+      const mayBeOverwritten = writes.some((other) => other !== record && other.effectByMs > record.invokeMs)
+      if (!isThere && !mayBeOverwritten)
+        miss(record.via, `${shortKey(key)} = ${shortValue(record.value)} (it ends as ${shortValue(value)})`)
     }
     const holders =
       value === null ? history.absences(key, Number.POSITIVE_INFINITY) : [history.find(key, value)]
