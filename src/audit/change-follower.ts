@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Change } from '../core/entry.js'
 import { decodeChanges } from '../postgres/change.js'
 import type { Database } from '../postgres/database.js'
+import { echo } from '../postgres/echo.js'
 import { messageOf } from '../postgres/errors.js'
 import { ListenSession } from '../postgres/listen-session.js'
 import { inspectSchema } from '../postgres/schema.js'
@@ -129,13 +129,6 @@ export class ChangeFollower {
   async #hear(session: ListenSession): Promise<void> {
     const { database } = this.#parts
     await inspectSchema(database)
-    const payload = randomBytes(8).toString('hex')
-    const heard = session.heard(payload)
-    await database.read('select pg_notify($1, $2)', [session.echoChannel, payload])
-    await within(
-      timeoutMs,
-      heard,
-      'notifications do not arrive: DATABASE_LISTEN_URL must lead directly to the server of DATABASE_URL',
-    )
+    await echo(database, session, timeoutMs)
   }
 }

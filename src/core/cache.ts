@@ -77,7 +77,7 @@ export class Cache implements ChangeFeedHandler {
   readonly #recent = new RecentChanges()
   readonly #unheard = new UnheardWrites()
   readonly #revalidation: Revalidation
-  #feedReason: string | undefined = 'starting'
+  #feedReason = 'starting'
 
   constructor(options: CacheOptions, { store, clock, log }: CacheParts) {
     this.#options = options
@@ -123,9 +123,13 @@ export class Cache implements ChangeFeedHandler {
 
   /** The hit path: an entry held here, within its time to live and within the lease. */
   hit(key: string): Entry | undefined {
+    return this.#hit(keyId(key))
+  }
+
+  #hit(id: string): Entry | undefined {
     const nowMs = this.#clock.now()
     if (!this.#lease.holds(nowMs)) return undefined
-    const entry = this.#local.get(keyId(key))
+    const entry = this.#local.get(id)
     if (entry === undefined || entry.expiresAtMs <= nowMs) return undefined
     this.#stats.hits++
     return entry
@@ -135,7 +139,7 @@ export class Cache implements ChangeFeedHandler {
   recall(key: string, wish: ReadWish = {}): Read | undefined {
     const id = keyId(key)
     if (wish.strong || !this.#satisfies(wish.token, id)) return undefined
-    const hit = this.hit(key)
+    const hit = this.#hit(id)
     if (hit) return this.#fromMemory(hit)
     const kept = this.#kept.get(id)
     if (kept) return this.#fromKept(kept.value)

@@ -52,8 +52,8 @@ export class Flights {
   }
 
   /**
-   * The fill in flight that a read arriving now may join: one that began at `sinceMs` or later and before
-   * which no change of the key has been seen since (P4). Without the latter:
+   * The fill in flight that a read arriving now may join: one that began at `sinceMs` or later, unless a
+   * change of its key has been seen since it began (P4). Without the latter:
    *   1. reader A: fill begins, reads the old value     3. reader B asks, joins A's fill,
    *   2. a write is acknowledged, its change arrives       and is told the old value
    */

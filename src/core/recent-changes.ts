@@ -1,3 +1,4 @@
+import { changeName } from './change-name.js'
 import type { Version } from './entry.js'
 
 const capacity = 10_000
@@ -7,7 +8,7 @@ export class RecentChanges {
   readonly #changes = new Set<string>()
 
   add(id: string, version: Version): void {
-    const change = nameOf(id, version)
+    const change = changeName(id, version)
     this.#changes.delete(change)
     this.#changes.add(change)
     if (this.#changes.size > capacity) {
@@ -19,14 +20,10 @@ export class RecentChanges {
   }
 
   has(id: string, version: Version): boolean {
-    return this.#changes.has(nameOf(id, version))
+    return this.#changes.has(changeName(id, version))
   }
 
   clear(): void {
     this.#changes.clear()
   }
-}
-
-function nameOf(id: string, version: Version): string {
-  return `${version} ${id}`
 }

@@ -1,3 +1,4 @@
+import { changeName } from './change-name.js'
 import type { Version } from './entry.js'
 
 /**
@@ -10,11 +11,11 @@ export class UnheardWrites {
   readonly #acknowledgedMs = new Map<string, number>()
 
   acknowledged(id: string, version: Version, nowMs: number): void {
-    this.#acknowledgedMs.set(`${version} ${id}`, nowMs)
+    this.#acknowledgedMs.set(changeName(id, version), nowMs)
   }
 
   heard(id: string, version: Version): void {
-    if (this.#acknowledgedMs.size > 0) this.#acknowledgedMs.delete(`${version} ${id}`)
+    if (this.#acknowledgedMs.size > 0) this.#acknowledgedMs.delete(changeName(id, version))
   }
 
   /** Has one that was acknowledged before this moment not come back? */

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CacheError } from '../core/errors.js'
 import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../core/ports.js'
 import { decodeChanges } from './change.js'
 import type { Database } from './database.js'
+import { echo } from './echo.js'
 import { messageOf } from './errors.js'
 import { ListenSession } from './listen-session.js'
 import { within } from './within.js'
@@ -151,20 +151,8 @@ export class PostgresChangeFeed implements ChangeFeed {
     }
   }
 
-  /**
-   * A notification to ourselves, sent through the pool, makes the round trip: the session is not deaf, and
-   * the pool leads to the same server. Rejects with a CacheError when the pool could not send it.
-   */
-  async #hear(session: ListenSession): Promise<void> {
-    const payload = randomBytes(8).toString('hex')
-    const heard = session.heard(payload)
-    await this.#parts.database.read('select pg_notify($1, $2)', [session.echoChannel, payload])
-    await within(
-      this.#probeTimeoutMs,
-      heard,
-      'connected, but notifications do not arrive: DATABASE_LISTEN_URL must lead directly to the same server ' +
-        'as DATABASE_URL, not through a pooler in transaction mode',
-    )
+  #hear(session: ListenSession): Promise<void> {
+    return echo(this.#parts.database, session, this.#probeTimeoutMs)
   }
 
   get #probeIntervalMs(): number {
