@@ -1,4 +1,4 @@
-import type { Base, Change, Entry, StoredEntry, Value, Version, Written } from './entry.js'
+import type { Base, Change, Entry, KeptWrite, StoredEntry, Value, Version, Written } from './entry.js'
 import { CacheError, hasCode } from './errors.js'
 import { type FeedNow, Flights, type Token } from './flights.js'
 import { KeptWrites } from './kept-writes.js'
@@ -141,7 +141,7 @@ export class Cache implements ChangeFeedHandler {
     if (wish.strong || !this.#satisfies(wish.token, id)) return undefined
     const hit = this.#hit(id)
     if (hit) return this.#fromMemory(hit)
-    const kept = this.#kept.get(id)
+    const kept = this.#keptSince(wish.token, id)
     if (kept) return this.#fromKept(kept.value)
     const usable = this.#options.onFeedLoss === 'stale' ? this.#usable(id) : undefined
     return usable && this.#fromMemory(usable, 'unproven')
@@ -162,7 +162,7 @@ export class Cache implements ChangeFeedHandler {
     } catch (error) {
       if (requested || !hasCode(error, 'store-unavailable', 'store-busy')) throw error
       // A write kept meanwhile is the latest we know; an entry dropped meanwhile is known to be wrong.
-      const kept = this.#kept.get(id)
+      const kept = this.#keptSince(wish.token, id)
       if (kept) return this.#fromKept(kept.value)
       if (usable && this.#usable(id) === usable) return this.#fromMemory(usable, 'unproven')
       throw error
@@ -262,6 +262,18 @@ export class Cache implements ChangeFeedHandler {
     const { written } = token
     if (written === undefined || written.epoch !== this.#lastHeard.epoch) return false
     return this.#recent.has(id, written.version) || this.#local.get(id)?.version === written.version
+  }
+
+  /**
+   * What is kept here, unless the write that the token came from may be a later one (P11):
+   *   1. the client's write is kept here      3. that change is heard here; what is kept is not settled yet
+   *   2. its next one goes through elsewhere  4. it reads here, with the token of 2.
+   */
+  #keptSince(token: SessionToken | undefined, id: string): KeptWrite | undefined {
+    const kept = this.#kept.get(id)
+    if (kept === undefined || token?.written === undefined || !concerns(token, id)) return kept
+    const number = this.#recent.numberOf(id, token.written.version)
+    return number !== undefined && number <= kept.afterChanges ? kept : undefined
   }
 
   #miss(requested: boolean, entry: Entry | undefined, usable: Entry | undefined): Forwarded {
@@ -406,7 +418,10 @@ export class Cache implements ChangeFeedHandler {
       this.#apply(id, undefined)
     }
     if (!hasCode(error, 'store-unavailable') || this.#options.onWriteOutage === 'reject') throw error
-    if (!this.#kept.keep(id, { key, value, base: this.#baseOf(id), epoch: this.#lastHeard.epoch })) {
+    const { epoch } = this.#lastHeard
+    const afterChanges = this.#recent.count
+    const base = this.#baseOf(id)
+    if (!this.#kept.keep(id, { key, value, base, epoch, mayHaveHappened: false, afterChanges })) {
       throw new CacheError('store-unavailable', 'the database is away and no further write can be kept', {
         cause: error,
       })

@@ -62,4 +62,8 @@ export interface KeptWrite {
   readonly base: Base
   /** The history that the base belongs to; undefined before the first contact. */
   readonly epoch: Epoch | undefined
+  /** It was sent and the outcome is unknown: no row may mean that it was written and then deleted. */
+  readonly mayHaveHappened: boolean
+  /** How many changes had been applied here when it was kept. */
+  readonly afterChanges: number
 }

@@ -42,9 +42,10 @@ export class KeptWrites {
 
   /** A later write of a key takes the place of an earlier one, on the same base. False when there is no room. */
   keep(id: string, write: KeptWrite): boolean {
+    const { value, afterChanges } = write
     const earlier = this.#writes.get(id)
     if (!earlier && this.#writes.size >= this.#capacity) return false
-    this.#writes.set(id, earlier ? { ...earlier, value: write.value } : write)
+    this.#writes.set(id, earlier ? { ...earlier, value, afterChanges } : write)
     return true
   }
 
@@ -107,9 +108,20 @@ export class KeptWrites {
         const { id, write } = chunk[index] as (typeof chunk)[number]
         if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
         else if (hasCode(result.reason, 'refused')) this.#settled(id, write, { kind: 'conflict' })
-        // Any other failure, an unknown outcome too, is asked again: by then its base tells whether it happened.
+        else if (hasCode(result.reason, 'outcome-unknown')) this.#mayHaveHappened(id)
+        // After any failure but a refusal it is sent again.
       })
     }
+  }
+
+  /**
+   * Its base tells, the next time, whether it has happened, except where there is no row:
+   *   1. sent, and written; the answer is lost     3. sent again: there is no row, as before 1.
+   *   2. another client deletes the row            4. written once more, and the delete is undone
+   */
+  #mayHaveHappened(id: string): void {
+    const current = this.#writes.get(id)
+    if (current) this.#writes.set(id, { ...current, mayHaveHappened: true })
   }
 
   #settled(id: string, write: KeptWrite, settlement: Settlement): void {
@@ -125,7 +137,7 @@ export class KeptWrites {
     else if (current && settlement.kind === 'written') {
       // Written again while this one was on its way: the later one now builds on it.
       const base: Base = version === undefined ? { kind: 'unseen', latest: -1n } : { kind: 'held', version }
-      this.#writes.set(id, { ...current, base })
+      this.#writes.set(id, { ...current, base, mayHaveHappened: false })
     }
     onSettled(id, version)
   }

@@ -109,8 +109,8 @@ export class PostgresStore implements Store {
     const rows = await this.#database.write<{ key: string; version: Version | null }>(
       `with kept as (
          select *
-         from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
-           as kept (key, value, content_type, held, latest)
+         from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::boolean[])
+           as kept (key, value, content_type, held, latest, may_have_happened)
        ), present as (
          select entry.key, entry.version
          from cache_entries as entry join kept using (key)
@@ -130,7 +130,8 @@ export class PostgresStore implements Store {
          returning entry.key, entry.version
        ), inserted as (
          insert into cache_entries (key, value, content_type)
-         select key, value, content_type from absent where value is not null and held is null
+         select key, value, content_type from absent
+         where value is not null and held is null and not may_have_happened
          order by key collate "C"
          on conflict (key) do nothing
          returning key, version
@@ -150,6 +151,7 @@ export class PostgresStore implements Store {
         columns.map((column) => column?.contentType ?? null),
         writes.map(({ base }) => (base.kind === 'held' ? base.version : null)),
         writes.map(({ base }) => (base.kind === 'unseen' ? String(base.latest) : null)),
+        writes.map(({ mayHaveHappened }) => mayHaveHappened),
       ],
     )
     return new Map(rows.map(({ key, version }) => [key, { kind: 'written', version: version ?? undefined }]))

@@ -23,7 +23,7 @@ function keptWrites(capacity = 10) {
     onSettled: (id, version) => settled.push([id, version]),
   })
   const keep = (key: string, value: string | undefined, more: Partial<KeptWrite> = {}) =>
-    kept.keep(key, { key, value, base: unseen, epoch, ...more })
+    kept.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, afterChanges: 0, ...more })
   return { store, stats, logged, settled, kept, keep }
 }
 
@@ -86,11 +86,18 @@ t.test('no more than the capacity is kept; a key that is kept already takes no m
   t.equal(keep('b', '1'), true)
 })
 
-t.test('a later write takes the value only: base and history stay those of the first', async (t) => {
+t.test('a later write takes the value: base and history stay those of the first', async (t) => {
   const { kept, keep } = keptWrites()
   keep('k', '1', { base: { kind: 'held', version: '7' } })
-  keep('k', '2', { base: { kind: 'unseen', latest: 9n }, epoch: '1-00000002' })
-  t.same(kept.get('k'), { key: 'k', value: '2', base: { kind: 'held', version: '7' }, epoch })
+  keep('k', '2', { base: { kind: 'unseen', latest: 9n }, epoch: '1-00000002', afterChanges: 5 })
+  t.same(kept.get('k'), {
+    key: 'k',
+    value: '2',
+    base: { kind: 'held', version: '7' },
+    epoch,
+    mayHaveHappened: false,
+    afterChanges: 5,
+  })
 })
 
 t.test('calls share the sending that is under way', async (t) => {
@@ -215,23 +222,73 @@ t.test('when the store goes away while it is asked, everything stays kept', asyn
   )
 })
 
-t.test(
-  'an unknown outcome is asked again: what has not happened happens, and nothing happens twice',
-  async (t) => {
-    for (const moment of ['before', 'after'] as const) {
-      const { store, kept, keep } = keptWrites()
-      keep('k', '1')
-      store.fail('settle', 'outcome-unknown', moment)
-      await kept.send()
-      t.equal(kept.size, 1)
-      const version = store.versionOf('k')
-      await kept.send()
-      t.equal(kept.size, 0)
-      t.equal(store.valueOf('k'), '1')
-      if (moment === 'after') t.equal(store.versionOf('k'), version, 'not written again')
+t.test('an unknown outcome is asked again: nothing happens twice', async (t) => {
+  for (const [moment, row] of [
+    ['before', true],
+    ['after', true],
+    ['before', false],
+    ['after', false],
+  ] as const) {
+    const { store, stats, kept, keep } = keptWrites()
+    if (row) store.setBySql('k', '0')
+    keep('k', '1', { base: { kind: 'unseen', latest: row ? 1n : 0n } })
+    store.fail('settle', 'outcome-unknown', moment)
+    await kept.send()
+    t.equal(kept.size, 1)
+    const version = store.versionOf('k')
+    await kept.send()
+    t.equal(kept.size, 0)
+    if (moment === 'after') {
+      t.match([store.valueOf('k'), store.versionOf('k')], ['1', version])
+    } else {
+      t.equal(store.valueOf('k'), row ? '1' : undefined, 'without a row nobody knows')
     }
-  },
-)
+    t.match(stats, { keptSettled: moment === 'before' && row ? 1 : 0 })
+  }
+})
+
+t.test('an unknown outcome, and the row deleted meanwhile: the delete is not undone', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.fail('settle', 'outcome-unknown', 'after')
+  await kept.send()
+  store.deleteBySql('k')
+  await kept.send()
+  t.equal(store.valueOf('k'), undefined)
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 0, keptConflicts: 1 } })
+})
+
+t.test('an unknown outcome, and written again meanwhile: the doubt is about both', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  const statement = store.hold('settle')
+  store.fail('settle', 'outcome-unknown', 'after')
+  const sending = kept.send()
+  await statement.reached
+  keep('k', '2')
+  statement.open()
+  await sending
+  store.deleteBySql('k')
+  await kept.send()
+  t.equal(store.valueOf('k'), undefined)
+})
+
+t.test('a doubt ends with the write that it was about', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  store.setBySql('k', '0')
+  keep('k', undefined, { base: { kind: 'unseen', latest: 1n } })
+  store.fail('settle', 'outcome-unknown', 'before')
+  await kept.send()
+  const answer = store.hold('settle', 'after')
+  const sending = kept.send()
+  await answer.reached
+  keep('k', '2')
+  answer.open()
+  await sending
+  t.match(kept.get('k'), { value: '2', mayHaveHappened: false })
+  await kept.send()
+  t.equal(store.valueOf('k'), '2', 'inserted after our own delete')
+})
 
 t.test('many go in several statements', async (t) => {
   const { store, kept, keep } = keptWrites(1_200)

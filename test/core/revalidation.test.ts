@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Base } from '../../src/core/entry.js'
 import { KeptWrites } from '../../src/core/kept-writes.js'
 import { LastHeard } from '../../src/core/last-heard.js'
 import { Lease } from '../../src/core/lease.js'
@@ -191,7 +192,8 @@ t.test('another history: everything goes before anything is compared, once', asy
 
 t.test('kept writes go first, so that what they change is compared after them', async (t) => {
   const { revalidation: it, store, kept, held } = revalidation(['a', 'b'])
-  kept.keep('id of a', { key: 'a', value: '2', base: { kind: 'held', version: '1' }, epoch })
+  const base: Base = { kind: 'held', version: '1' }
+  kept.keep('id of a', { key: 'a', value: '2', base, epoch, mayHaveHappened: false, afterChanges: 0 })
   await it.run()
   t.equal(store.valueOf('a'), '2')
   t.same(held(), ['b'])

@@ -163,6 +163,41 @@ t.test('P11: in an outage, what the token asks for is served if it is here, and 
   await t.rejects(there.cache.get('k', { token }), { code: 'store-unavailable' })
 })
 
+t.test('P11: a kept write does not answer the token of a later write made elsewhere', async (t) => {
+  const { here, there, store } = await twoSidecars()
+  store.stop()
+  await there.cache.set('k', '1')
+  store.restart()
+  const token = await tokenOf(here.cache.set('k', '2'))
+  there.feed.deliver()
+  t.match(await there.cache.get('k'), { value: '1', stale: 'kept' }, 'without a token it may')
+  t.match(await there.cache.get('k', { token }), { value: '2', forwarded: 'miss' })
+})
+
+t.test('P11: a write kept after the one that the token came from answers it', async (t) => {
+  const { here, there, store } = await twoSidecars()
+  store.stop()
+  await there.cache.set('k', '0')
+  store.restart()
+  const own = await tokenOf(here.cache.set('k', '1'))
+  there.feed.deliver()
+  here.feed.deliver()
+  store.stop()
+  for (const { cache } of [here, there]) {
+    await cache.set('k', '2')
+    t.match(await cache.get('k', { token: own }), { value: '2', stale: 'kept' })
+  }
+})
+
+t.test('P11: the echo of the write before a kept one does not make that write a later one', async (t) => {
+  const { store, feed, cache } = await liveSidecar()
+  const token = await tokenOf(cache.set('k', '1'))
+  store.stop()
+  await cache.set('k', '2')
+  feed.deliver()
+  t.match(await cache.get('k', { token }), { value: '2', stale: 'kept' })
+})
+
 t.test('P11: a write that is kept has no token', async (t) => {
   const { store, cache } = await liveSidecar()
   store.stop()

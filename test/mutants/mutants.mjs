@@ -211,8 +211,38 @@ export const mutants = [
   {
     name: 'a later kept write takes a new base',
     file: 'src/core/kept-writes.ts',
-    find: 'earlier ? { ...earlier, value: write.value } : write',
+    find: 'earlier ? { ...earlier, value, afterChanges } : write',
     replace: 'write',
+  },
+  {
+    name: 'a kept write that may have happened is sent as if it had not',
+    file: 'src/core/kept-writes.ts',
+    find: "hasCode(result.reason, 'outcome-unknown')",
+    replace: 'false',
+  },
+  {
+    name: 'a later kept write inherits the doubt about one that has settled',
+    file: 'src/core/kept-writes.ts',
+    find: '{ ...current, base, mayHaveHappened: false }',
+    replace: '{ ...current, base }',
+  },
+  {
+    name: 'a kept write answers the token of a later one',
+    file: 'src/core/cache.ts',
+    find: 'number !== undefined && number <= kept.afterChanges ? kept : undefined',
+    replace: 'kept',
+  },
+  {
+    name: 'a later kept write counts as kept when the first was',
+    file: 'src/core/kept-writes.ts',
+    find: '{ ...earlier, value, afterChanges }',
+    replace: '{ ...earlier, value }',
+  },
+  {
+    name: 'the echo of a write counts as a later change',
+    file: 'src/core/recent-changes.ts',
+    find: 'this.#changes.get(change) ?? ++this.#count',
+    replace: '++this.#count',
   },
   {
     name: 'a later kept write is lost with the earlier one',

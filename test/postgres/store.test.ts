@@ -196,8 +196,9 @@ function wanted(...keys: string[]) {
   return keys.map((key) => ({ key }))
 }
 
-function kept(key: string, value: string | undefined, base: Base): KeptWrite {
-  return { key, value: value === undefined ? undefined : JSON.stringify(value), base, epoch: undefined }
+function kept(key: string, text: string | undefined, base: Base, mayHaveHappened = false): KeptWrite {
+  const value = text === undefined ? undefined : JSON.stringify(text)
+  return { key, value, base, epoch: undefined, mayHaveHappened, afterChanges: 0 }
 }
 
 const held = (version: string | undefined): Base => ({ kind: 'held', version: version ?? '' })
@@ -212,6 +213,7 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
         'held other',
         'held gone',
         'unseen older',
+        'older, may have happened',
         'delete same',
         'delete other',
         'delete gone',
@@ -236,6 +238,9 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
     kept('unseen newer', 'kept', unseen),
     kept('unseen absent', 'kept', unseen),
     kept('never in contact', 'kept', { kind: 'unseen', latest: -1n }),
+    kept('absent, may have happened', 'kept', unseen, true),
+    kept('older, may have happened', 'kept', unseen, true),
+    kept('delete absent, may have happened', undefined, unseen, true),
     kept('delete same', undefined, held(before.get('delete same'))),
     kept('delete other', undefined, held(before.get('delete other'))),
     kept('delete gone', undefined, held(before.get('delete gone'))),
@@ -248,6 +253,7 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
     'delete other': 'by SQL',
     'held other': 'by SQL',
     'held same': 'kept',
+    'older, may have happened': 'kept',
     'never in contact': 'kept',
     'unseen absent': 'kept',
     'unseen newer': 'by SQL',
@@ -261,6 +267,8 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
         'unseen older',
         'unseen absent',
         'never in contact',
+        'older, may have happened',
+        'delete absent, may have happened',
         'delete same',
         'delete gone',
         'delete older',
@@ -275,15 +283,15 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
 t.test('P9: a string stays a string and JSON stays JSON', async (t) => {
   const base: Base = { kind: 'unseen', latest: -1n }
   await store.settle([
-    { key: 'text', value: '"42"', base, epoch: undefined },
-    { key: 'json', value: '42', base, epoch: undefined },
+    { ...kept('text', undefined, base), value: '"42"' },
+    { ...kept('json', undefined, base), value: '42' },
   ])
   const read = await store.read(wanted('text', 'json'))
   t.strictSame([read.get('text')?.value, read.get('json')?.value], ['"42"', '42'])
   const { latest } = await store.position()
   await store.settle([
-    { key: 'text', value: '43', base: { kind: 'unseen', latest }, epoch: undefined },
-    { key: 'json', value: '"43"', base: { kind: 'unseen', latest }, epoch: undefined },
+    { ...kept('text', undefined, { kind: 'unseen', latest }), value: '43' },
+    { ...kept('json', undefined, { kind: 'unseen', latest }), value: '"43"' },
   ])
   const again = await store.read(wanted('text', 'json'))
   t.strictSame([again.get('text')?.value, again.get('json')?.value], ['43', '"43"'])

@@ -116,11 +116,11 @@ export class ModelStore implements Store {
     return this.#statement('settle', keys, () => {
       this.#acceptable(keys)
       const answer = new Map<string, Settlement>()
-      for (const { key, value, base } of writes) {
+      for (const { key, value, base, mayHaveHappened } of writes) {
         const row = this.#rows.get(key)
         const unchanged =
           row === undefined
-            ? value === undefined || base.kind === 'unseen'
+            ? value === undefined || (base.kind === 'unseen' && !mayHaveHappened)
             : base.kind === 'held'
               ? row.version === base.version
               : BigInt(row.version) <= base.latest

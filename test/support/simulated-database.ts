@@ -113,12 +113,14 @@ export class SimulatedDatabase {
 
   settle(writes: readonly KeptWrite[]): Map<string, Settlement> {
     const settled = new Map<string, Settlement>()
-    for (const { key, value, base } of writes) {
+    for (const { key, value, base, mayHaveHappened } of writes) {
       const row = this.#rows.get(key)
       const unchanged =
         base.kind === 'held'
           ? row && String(row.version) === base.version
-          : !row || row.version <= base.latest
+          : row === undefined
+            ? !mayHaveHappened
+            : row.version <= base.latest
       if (!unchanged) continue
       const version = value === undefined && !row ? undefined : this.#commit(key, value)
       settled.set(key, { kind: 'written', version })
