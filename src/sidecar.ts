@@ -3,6 +3,7 @@ import { type Config, redactUrl } from './config.js'
 import { Cache } from './core/cache.js'
 import type { Clock } from './core/ports.js'
 import { createApp } from './http/app.js'
+import { fastLane } from './http/fast-lane.js'
 import { HttpServer } from './http/server.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
@@ -75,7 +76,8 @@ export class Sidecar {
       databaseUrl: redactUrl(config.databaseUrl),
       log,
     })
-    this.#server = new HttpServer({ host: config.host, port: config.port, listener: app.callback() })
+    const listener = fastLane({ cache: this.#cache, clock, otherwise: app.callback() })
+    this.#server = new HttpServer({ host: config.host, port: config.port, listener })
   }
 
   get port(): number {

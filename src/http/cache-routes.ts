@@ -1,12 +1,12 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Cache } from '../core/cache.js'
-import type { Read } from '../core/read.js'
 import { jsonObject } from './body.js'
 import { cacheStatus } from './cache-status.js'
 import { checkKey } from './key.js'
 import { sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
+import { readBody } from './read-body.js'
 import { readRequest } from './read-request.js'
 import { checkValue } from './value.js'
 
@@ -45,12 +45,6 @@ export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Route
   })
 
   return router
-}
-
-/** The value is JSON text already. `stale` is there only when it is true. */
-function readBody(key: string, { value, forwarded, stale }: Read): string {
-  const source = forwarded === undefined ? 'cache' : 'db'
-  return `{"key":${JSON.stringify(key)},"value":${value},"source":"${source}"${stale ? ',"stale":true' : ''}}`
 }
 
 function giveToken(ctx: Context, token: string): { token: string } {

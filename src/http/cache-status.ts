@@ -1,7 +1,13 @@
 import type { Read } from '../core/read.js'
 
 /** How a read was answered, as RFC 9211 says it: `caching-layer; hit; ttl=41`, `caching-layer; fwd=miss; stored`. */
-export function cacheStatus({ forwarded, stale, stored, collapsed, ttlMs }: Read): string {
+export function cacheStatus({
+  forwarded,
+  stale,
+  stored,
+  collapsed,
+  ttlMs,
+}: Omit<Read, 'value' | 'ageMs'>): string {
   let status = forwarded === undefined ? 'caching-layer; hit' : `caching-layer; fwd=${forwarded}`
   if (forwarded === undefined && ttlMs !== undefined && Number.isFinite(ttlMs))
     status += `; ttl=${Math.floor(ttlMs / 1_000)}`

@@ -20,7 +20,7 @@ export function parseQuery<Name extends string>(
 }
 
 /** As forms are encoded: `+` is a space. Undefined for what decodes to no text. */
-function decode(text: string): string | undefined {
+export function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {

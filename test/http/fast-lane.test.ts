@@ -1,0 +1,221 @@
+import { readFile } from 'node:fs/promises'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import type { Cache } from '../../src/core/cache.js'
+import { fastLane } from '../../src/http/fast-lane.js'
+import { freshDatabase } from '../support/database.js'
+import { exchange } from '../support/raw-http.js'
+import { startLiveSidecar } from '../support/sidecar.js'
+
+const { url } = await freshDatabase(t)
+const expiring = await startLiveSidecar(t, { databaseUrl: url })
+const lasting = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
+
+const long = 'é'.repeat(512)
+const held: Readonly<Record<string, unknown>> = {
+  foo: 'bar',
+  'a b+c%20&key=d': { any: ['JSON', null, 1.5] },
+  '"\\/?#;\n\t': 'quotes " and \\ and \u2028',
+  '😀 漢字': '👩‍👩‍👧 ß',
+  [long]: 1,
+  // As they stand, they ask for something else.
+  'foo&': 'not foo',
+  'foo&key=foo': 'not foo',
+  'foo#fragment': 'not foo',
+  'a+b': 'not a b',
+  false: false,
+  large: 'x'.repeat(100_000),
+}
+for (const { client } of [expiring, lasting]) {
+  for (const [key, value] of Object.entries(held)) {
+    await client.set(key, value)
+    await client.held(key)
+  }
+}
+
+interface Request {
+  readonly line: string
+  readonly headers?: readonly string[]
+  readonly body?: string
+}
+
+/** Koa's routes see nothing in it that they know; the fast lane cannot tell, and leaves the request to them. */
+const around = 'Cache-Control: bounded'
+
+function textOf({ line, headers = [], body = '' }: Request, more: readonly string[] = []): string {
+  const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body)}`]
+  return [line, 'Host: localhost', ...headers, ...more, ...length, 'Connection: close', '', body].join('\r\n')
+}
+
+/** Whether it is answered the same with the fast lane and around it. */
+async function isSame(port: number, request: Request): Promise<[string, string]> {
+  // One after the other: together, two misses would be one fill.
+  const both = async (): Promise<[string, string]> => [
+    withoutWhatDiffers(await exchange(port, textOf(request))),
+    withoutWhatDiffers(await exchange(port, textOf(request, [around]))),
+  ]
+  const [lane, koa] = await both()
+  // A second may have begun between the two: Date, Age and ttl count in seconds.
+  return lane === koa ? [lane, koa] : both()
+}
+
+/** Every write has a token of its own, and every look at the statistics finds others. */
+function withoutWhatDiffers(answer: string): string {
+  return answer
+    .replace(/(cache-token: |"token":")[\w.-]+/gi, '$1')
+    .replace(/("lease_age_ms"|"hits"|"misses"|"absent"|"changes_applied"|"revalidations"):\d+/g, '$1')
+}
+
+async function same(t: Test, request: Request, wanted?: RegExp): Promise<void> {
+  for (const { sidecar } of [expiring, lasting]) {
+    const [lane, koa] = await isSame(sidecar.port, request)
+    t.equal(lane, koa, request.line.slice(0, 80))
+    if (wanted) t.match(lane, wanted)
+  }
+}
+
+t.test('hits', async (t) => {
+  for (const key of Object.keys(held)) {
+    const [form] = new URLSearchParams({ key }).toString().split('&')
+    for (const query of [`key=${encodeURIComponent(key)}`, form])
+      await same(t, { line: `GET /cache/get?${query} HTTP/1.1` }, /^HTTP\/1\.1 200 .*hit/s)
+  }
+  const encoded = [...Buffer.from('foo')].map((byte) => `%${byte.toString(16)}`).join('')
+  await same(t, { line: `GET /cache/get?key=${encoded} HTTP/1.1` }, /^HTTP\/1\.1 200 .*"bar"/s)
+})
+
+t.test('what is no plain hit', async (t) => {
+  const hash = Buffer.from(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(long))).toString(
+    'hex',
+  )
+  const lines: readonly (readonly [line: string, wanted: RegExp])[] = [
+    ['GET /cache/get?key=absent HTTP/1.1', / 404 /],
+    ['GET /cache/get?key= HTTP/1.1', / 422 /],
+    ['GET /cache/get?key HTTP/1.1', / 422 /],
+    ['GET /cache/get HTTP/1.1', / 422 /],
+    [`GET /cache/get?key=%00${hash} HTTP/1.1`, / 422 /],
+    ['GET /cache/get?key=foo%00 HTTP/1.1', / 422 /],
+    ['GET /cache/get?key=foo%ff HTTP/1.1', / 422 /],
+    ['GET /cache/get?key=foo% HTTP/1.1', / 422 /],
+    ['GET /cache/get?key=foo&key=foo HTTP/1.1', / 422 /],
+    ['GET /cache/get?key=foo& HTTP/1.1', /"bar"/],
+    ['GET /cache/get?key=foo&consistency=strong HTTP/1.1', /fwd=request/],
+    ['GET /cache/get?key=foo&consistency=nonsense HTTP/1.1', / 422 /],
+    ['GET /cache/get?key=foo&token=nonsense HTTP/1.1', / 422 /],
+    ['GET /cache/get?other=1&key=foo HTTP/1.1', / 200 /],
+    ['GET /cache/get?key=foo#fragment HTTP/1.1', /"bar"/],
+    ['GET /cache/get?key=foo=bar HTTP/1.1', / 404 /],
+    ['GET /cache/get?key=a+b HTTP/1.1', / 404 /],
+    ['GET /cache/get?key=foo?key=bar HTTP/1.1', / 404 /],
+    ['GET /cache/get?Key=foo HTTP/1.1', / 422 /],
+    ['GET /cache/get/?key=foo HTTP/1.1', / 404 /],
+    ['GET //cache/get?key=foo HTTP/1.1', / 404 /],
+    ['GET /cache/getx?key=foo HTTP/1.1', / 404 /],
+    ['GET http://localhost/cache/get?key=foo HTTP/1.1', / 200 /],
+    ['GET /cache/get?key=foo\xff HTTP/1.1', / 400 /],
+    ['GET /cache/get?key=foo HTTP/1.0', / 200 /],
+    ['HEAD /cache/get?key=foo HTTP/1.1', / 200 /],
+    ['OPTIONS /cache/get?key=foo HTTP/1.1', / 200 /],
+    ['DELETE /cache/get?key=foo HTTP/1.1', / 405 /],
+    ['POST /cache/get?key=foo HTTP/1.1', / 405 /],
+    ['PROPFIND /cache/get?key=foo HTTP/1.1', / 501 /],
+    ['get /cache/get?key=foo HTTP/1.1', / 400 /],
+    ['GET / HTTP/1.1', / 200 /],
+    ['GET /health HTTP/1.1', / 200 /],
+    ['GET /cache/stats HTTP/1.1', / 200 /],
+  ]
+  for (const [line, wanted] of lines) await same(t, { line }, wanted)
+  await same(t, { line: 'GET /cache/get?key=foo HTTP/1.1', body: 'a body' }, / 200 /)
+  await same(t, { line: 'POST /cache/set HTTP/1.1', body: '{"key":"written","value":1}' }, / 200 /)
+  await same(t, { line: 'DELETE /cache/delete?key=absent HTTP/1.1' }, / 200 /)
+})
+
+t.test('every request of the original service', async (t) => {
+  const facts = await readFile(new URL('../contract/responses.json', import.meta.url), 'utf8')
+  const { exchanges } = JSON.parse(facts) as { exchanges: { request: string; body?: unknown }[] }
+  for (const { request, body } of exchanges) {
+    await same(t, {
+      line: `${request} HTTP/1.1`,
+      headers: body === undefined ? [] : ['Content-Type: application/json'],
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+  }
+  // Their writes have gone to another sidecar's memory, too.
+  for (const { client } of [expiring, lasting]) await client.set('foo', 'bar')
+})
+
+t.test('headers that change the meaning, however they are spelt', async (t) => {
+  const line = 'GET /cache/get?key=foo HTTP/1.1'
+  for (const [header, wanted] of [
+    ['cache-control: no-cache', /fwd=request/],
+    ['CACHE-CONTROL: No-Cache', /fwd=request/],
+    ['cache-token: nonsense', / 422 /],
+    ['Cache-Token: nonsense', / 422 /],
+    ['traceparent: 00-1', /; hit/],
+    ['Authorization: x', /; hit/],
+  ] as const) {
+    for (const { sidecar } of [expiring, lasting]) {
+      t.match(
+        await exchange(sidecar.port, textOf({ line, headers: ['A: b', header, 'C: d'] })),
+        wanted,
+        header,
+      )
+    }
+  }
+})
+
+t.test('any query', async (t) => {
+  const parts = [
+    'key=',
+    'foo',
+    'f%6Fo',
+    '%',
+    '%2',
+    '+',
+    '&',
+    '#',
+    '=',
+    '?',
+    '%00',
+    '%26',
+    'token=',
+    '%F0%9F%98%80',
+  ]
+  const query = fc.array(fc.constantFrom(...parts), { maxLength: 6 })
+  const outcome = await fc.check(
+    fc.asyncProperty(query, async (pieces) => {
+      const [lane, koa] = await isSame(lasting.sidecar.port, {
+        line: `GET /cache/get?key=${pieces.join('')} HTTP/1.1`,
+      })
+      if (lane !== koa) throw new Error(`${lane}\n\n${koa}`)
+    }),
+    { numRuns: 200 },
+  )
+  t.notOk(outcome.failed, fc.defaultReportMessage(outcome) ?? `seed ${outcome.seed}`)
+})
+
+t.test('hits do not get as far as Koa, and everything else does', async (t) => {
+  const asked: (string | undefined)[] = []
+  const otherwise: RequestListener = (request, response) => {
+    asked.push(request.url)
+    response.end()
+  }
+  const cache = {
+    hit: (key: string) => (key === 'foo' ? { value: '"bar"', asOfMs: 0, expiresAtMs: 60_000 } : undefined),
+  } as Cache
+  const server = createServer(
+    fastLane({ cache, clock: { now: () => 1_500, defer: setImmediate }, otherwise }),
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const answer = await exchange(port, textOf({ line: 'GET /cache/get?key=foo HTTP/1.1' }))
+  t.match(answer, /Cache-Status: caching-layer; hit; ttl=58\r\nAge: 1\r\n/)
+  t.match(answer, /\r\n\r\n\{"key":"foo","value":"bar","source":"cache"\}$/)
+  t.same(asked, [])
+  await exchange(port, textOf({ line: 'GET /cache/get?key=other HTTP/1.1' }))
+  await exchange(port, textOf({ line: 'GET /health HTTP/1.1' }))
+  t.same(asked, ['/cache/get?key=other', '/health'])
+})
