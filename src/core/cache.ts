@@ -121,13 +121,12 @@ export class Cache implements ChangeFeedHandler {
     }
   }
 
-  /** The hit path: an entry held here, within its time to live and within the lease. */
-  hit(key: string): Entry | undefined {
-    return this.#hit(keyId(key))
+  /** The hit path: an entry held here, within its time to live and within the lease. `nowMs` is the clock's. */
+  hit(key: string, nowMs = this.#clock.now()): Entry | undefined {
+    return this.#hit(keyId(key), nowMs)
   }
 
-  #hit(id: string): Entry | undefined {
-    const nowMs = this.#clock.now()
+  #hit(id: string, nowMs = this.#clock.now()): Entry | undefined {
     if (!this.#lease.holds(nowMs)) return undefined
     const entry = this.#local.get(id)
     if (entry === undefined || entry.expiresAtMs <= nowMs) return undefined

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, Server } from 'node:http'
+import { createServer, type RequestListener, Server, type ServerOptions } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -14,6 +14,16 @@ const idleCheckMs = 50
 /** When whoever has not sent or taken the rest by then is cut off. */
 const closeTimeoutMs = 10_000
 
+/**
+ * Idle connections stay: a client that reuses one just as we close it sees its request fail. That saves two
+ * timers per request, too; and where Node knows `optimizeEmptyRequests` (24 and later), a request without a body
+ * costs no stream.
+ */
+const serverOptions: ServerOptions & { readonly optimizeEmptyRequests: true } = {
+  keepAliveTimeout: 0,
+  optimizeEmptyRequests: true,
+}
+
 /** A listener that can be closed without failing a request that it has accepted. */
 export class HttpServer {
   readonly #options: HttpServerOptions
@@ -22,7 +32,7 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options
-    this.#server = createServer((request, response) => {
+    this.#server = createServer(serverOptions, (request, response) => {
       // The client is told not to send another request on this connection.
       if (this.#closing) response.shouldKeepAlive = false
       options.listener(request, response)

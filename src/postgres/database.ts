@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import pg from 'pg'
 import type { Log } from '../core/ports.js'
 import {
@@ -5,8 +6,10 @@ import {
   isStatementError,
   mayBeRepeated,
   messageOf,
+  planIsOutdated,
   refusesSettings,
   statementFailed,
+  wasNotPrepared,
 } from './errors.js'
 
 export interface DatabaseOptions {
@@ -27,6 +30,11 @@ export class Database {
   #pool: pg.Pool
   /** Without settings for the session, because a pooler refuses them. */
   #bare = false
+  /**
+   * The names of statements prepared once per connection: planning ours anew takes longer than running them.
+   * Undefined behind a pooler that hands each statement to another connection.
+   */
+  #names: Map<string, string> | undefined = new Map()
 
   constructor(options: DatabaseOptions) {
     this.#options = options
@@ -66,19 +74,35 @@ export class Database {
     mayRepeat = true,
   ): Promise<Row[]> {
     const client = await this.#connect()
+    const name = this.#nameOf(text)
     try {
-      const { rows } = await client.query<Row>(text, values)
+      const { rows } = await client.query<Row>({ ...(name && { name }), text, values })
       client.release()
       return rows
     } catch (error) {
       // After anything but an error of the statement itself, what the connection sends next is anyone's guess.
-      client.release(!isStatementError(error))
+      client.release(!isStatementError(error) || planIsOutdated(error))
+      if (name && wasNotPrepared(error)) {
+        this.#names = undefined
+        return this.#run(kind, text, values, mayRepeat)
+      }
       // A connection that was lost while idle is noticed here, too.
       if (mayRepeat && mayBeRepeated(error, kind)) return this.#run(kind, text, values, false)
       const failure = statementFailed(error, kind)
       if (failure.code === 'queue-full') this.#advanceQueue()
       throw failure
     }
+  }
+
+  /** By its text, so that one name never stands for two statements, whoever else shares the connection. */
+  #nameOf(text: string): string | undefined {
+    if (this.#names === undefined) return undefined
+    let name = this.#names.get(text)
+    if (name === undefined) {
+      name = `caching_layer_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`
+      this.#names.set(text, name)
+    }
+    return name
   }
 
   async #connect(): Promise<pg.PoolClient> {

@@ -41,14 +41,26 @@ export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheEr
 
 /**
  * May the statement be sent again, on another connection? A read may after any loss of its connection, though
- * not after our own timeout. A write only when the server had closed the idle session before it came.
+ * not after our own timeout. A write only when it was certainly not run: the server had closed the idle session
+ * before it came, or refused its outdated plan.
  */
 export function mayBeRepeated(error: unknown, kind: 'read' | 'write'): boolean {
+  if (planIsOutdated(error)) return true
   if (error instanceof pg.DatabaseError && error.code === idleSessionTimeout) return true
   return kind === 'read' && !isStatementError(error) && messageOf(error) !== 'Query read timeout'
 }
 
 const idleSessionTimeout = '57P05'
+
+/** The server connection behind a pooler is not the one that prepared the statement, or has it prepared already. */
+export function wasNotPrepared(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && (error.code === '26000' || error.code === '42P05')
+}
+
+/** The connection prepared the statement for a table that has been altered since. */
+export function planIsOutdated(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '0A000'
+}
 
 /** A pooler (PgBouncer) that does not take the settings we begin a session with. */
 export function refusesSettings(error: unknown): boolean {

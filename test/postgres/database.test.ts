@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import pg from 'pg'
@@ -49,6 +50,50 @@ t.test('answers', async (t) => {
   const database = databaseOn(t, fresh.url)
   t.strictSame(await database.read('select $1::int + 1 as two', [1]), [{ two: 2 }])
   t.strictSame(await database.write('insert into numbers values ($1) returning n', [1]), [{ n: 1 }])
+})
+
+t.test('a statement is prepared once per connection', async (t) => {
+  const database = databaseOn(t, fresh.url)
+  const prepared = () =>
+    database.read<{ name: string; calls: string }>(
+      "select name, generic_plans + custom_plans as calls from pg_prepared_statements where statement like '%as thrice'",
+    )
+  for (const n of [1, 2, 3]) {
+    t.strictSame(await database.read('select $1::int * 3 as thrice', [n]), [{ thrice: 3 * n }])
+  }
+  const [statement, ...others] = await prepared()
+  t.match(statement, { name: /^caching_layer_[0-9a-f]{16}$/, calls: '3' })
+  t.strictSame(others, [])
+})
+
+t.test('a pooler hands statements to connections that have not prepared them', async (t) => {
+  const database = databaseOn(t, fresh.url)
+  const insert = (n: number) => database.write('insert into numbers values ($1) returning n', [n])
+  await insert(30)
+  await database.read('deallocate all')
+  t.strictSame(await insert(31), [{ n: 31 }], 'missing there')
+  t.strictSame(await insert(32), [{ n: 32 }])
+  t.strictSame(
+    await database.read('select count(*)::int from pg_prepared_statements'),
+    [{ count: 0 }],
+    'nothing is prepared any more',
+  )
+
+  const other = databaseOn(t, fresh.url)
+  const text = 'insert into numbers values ($1) returning n as inserted'
+  const name = `caching_layer_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`
+  await other.read(`prepare ${name} as select 'the same name, another connection''s statement'`)
+  t.strictSame(await other.write(text, [33]), [{ inserted: 33 }], 'there already')
+})
+
+t.test('a table is altered under a prepared statement', async (t) => {
+  const database = databaseOn(t, fresh.url)
+  await fresh.query('create table altered (n int)')
+  const insert = () => database.write('insert into altered values (1) returning n', [])
+  await insert()
+  await fresh.query('alter table altered alter n type bigint')
+  t.strictSame(await insert(), [{ n: '1' }])
+  t.strictSame(await database.read('select count(*)::int from altered'), [{ count: 2 }], 'once each')
 })
 
 t.test('what a failed statement means', async (t) => {
