@@ -173,12 +173,15 @@ t.test('a link that is cut at any byte of a session that follows a live one', as
   const before = { ...proxy.counts }
   proxy.reset()
   await liveAfter(client, 0)
+  await client.set('a', 'before')
+  await client.held('a')
   const ways = [
     ['toServer', proxy.counts.bytesToServer - before.bytesToServer],
     ['toClient', proxy.counts.bytesToClient - before.bytesToClient],
   ] as const
   for (const [way, length] of ways) {
     t.ok(length > 100, `${length} bytes ${way}`)
+    const missed: string[] = []
     for (let bytes = 1; bytes <= length; bytes += Math.ceil(length / 12)) {
       const { losses } = (await client.stats()).feed
       const { reset } = proxy.counts
@@ -186,12 +189,14 @@ t.test('a link that is cut at any byte of a session that follows a live one', as
       proxy.reset()
       // Of the live session, and of one that was cut as it began.
       await eventually(() => proxy.counts.reset >= reset + 2)
-      await database.query("insert into cache_entries (key, value) values ($1, 'unheard')", [
-        `${way} ${bytes}`,
-      ])
+      const value = `${way} ${bytes}`
+      await database.query('update cache_entries set value = $1', [value])
       proxy.heal()
       await liveAfter(client, losses)
+      if ((await client.value('a')) !== value) missed.push(value)
+      await client.held('a')
     }
+    t.strictSame(missed, [], 'what changed meanwhile is compared')
   }
   await follows(t, database, client)
 })
