@@ -61,10 +61,10 @@ export class Sidecar {
             if (applied.length > 0) log.info({ applied }, 'migrations applied')
             migrated = true
           }
-          const { channel, queueUsage } = await inspectSchema(this.#database)
+          const { queueUsage, ...announcer } = await inspectSchema(this.#database)
           if (queueUsage > 0.5)
             log.warn({ queueUsage }, 'the notification queue is filling up: a listener is stuck')
-          return channel
+          return announcer
         },
       },
     )

@@ -1,12 +1,15 @@
 import type { Change } from '../core/entry.js'
+import { isEcho } from './echo.js'
 
 const everything: readonly Change[] = [{ kind: 'everything' }]
+const nothing: readonly Change[] = []
 
 /**
  * Decodes a notification's payload; its form is described in sql/0002_change_feed.sql. What cannot be
  * decoded may have meant anything: everything is in doubt.
  */
 export function decodeChanges(payload: string | undefined): readonly Change[] {
+  if (payload !== undefined && isEcho(payload)) return nothing
   const parts = parse(payload)
   if (parts === undefined) return everything
   const changes: Change[] = []

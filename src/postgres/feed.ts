@@ -4,7 +4,8 @@ import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../core/ports.js
 import { decodeChanges } from './change.js'
 import type { Database } from './database.js'
 import { echo } from './echo.js'
-import { messageOf } from './errors.js'
+import { messageOf, refusesSettings } from './errors.js'
+import { Hearing } from './hearing.js'
 import { ListenSession } from './listen-session.js'
 import { within } from './within.js'
 
@@ -14,18 +15,21 @@ export interface PostgresChangeFeedOptions {
   readonly maxStalenessMs: number
 }
 
+export interface Announcer {
+  /** Where changes are announced. */
+  readonly channel: string
+  /** Another one than before: in between, changes may not have been announced. */
+  readonly state: string
+}
+
 export interface PostgresChangeFeedParts {
   readonly database: Database
   readonly clock: Clock
   readonly log: Log
-  /**
-   * Makes sure that the schema is as it must be; resolves to the channel on which changes are announced.
-   * Called before every session and every minute.
-   */
-  readonly prepare: () => Promise<string>
+  /** Makes sure that the schema is as it must be. Called before every session and every minute. */
+  readonly prepare: () => Promise<Announcer>
 }
 
-const echoIntervalMs = 15_000
 const schemaIntervalMs = 60_000
 const connectTimeoutMs = 3_000
 /** Pauses between attempts: from the first to the second of these, doubling, and up to half of it at random. */
@@ -43,6 +47,8 @@ export class PostgresChangeFeed implements ChangeFeed {
   readonly #options: PostgresChangeFeedOptions
   readonly #parts: PostgresChangeFeedParts
   readonly #closing = new AbortController()
+  /** Without settings for the session, because a pooler refuses them. */
+  #bare = false
   #running: Promise<void> | undefined
 
   constructor(options: PostgresChangeFeedOptions, parts: PostgresChangeFeedParts) {
@@ -87,7 +93,7 @@ export class PostgresChangeFeed implements ChangeFeed {
 
   /** One session, to its end. Resolves to the reason why it ended. */
   async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<string> {
-    const { prepare, clock } = this.#parts
+    const { prepare, clock, database } = this.#parts
     const over = new AbortController()
     const end = (reason: unknown) => over.abort(reason)
     const ended = new Promise<never>((_resolve, reject) => {
@@ -99,22 +105,25 @@ export class PostgresChangeFeed implements ChangeFeed {
 
     let session: ListenSession | undefined
     try {
-      const channel = await Promise.race([prepare(), ended])
+      const announcer = await Promise.race([prepare(), ended])
       session = new ListenSession({
         url: this.#options.url,
-        channel,
+        channel: announcer.channel,
         connectTimeoutMs,
+        bare: this.#bare,
         onNotification: (payload) => deliver(payload, handler, end),
       })
       session.lost.catch(end)
       await Promise.race([within(connectTimeoutMs, session.open(), 'LISTEN was not answered'), ended])
       const listeningSinceMs = clock.now()
-      await Promise.race([this.#hear(session), ended])
+      await Promise.race([echo(database, session, this.#probeTimeoutMs), ended])
       const caughtUp = handler.listening(listeningSinceMs).then(onLive)
-      await Promise.race([Promise.all([caughtUp, this.#prove(session, handler, over)]), ended])
+      await Promise.race([Promise.all([caughtUp, this.#prove(session, announcer, handler, over)]), ended])
       return 'closed'
     } catch (error) {
-      return messageOf(error)
+      if (!refusesSettings(error)) return messageOf(error)
+      this.#bare = true
+      return `there is a pooler in front of the database: ${messageOf(error)}`
     } finally {
       close()
       this.#closing.signal.removeEventListener('abort', close)
@@ -123,36 +132,40 @@ export class PostgresChangeFeed implements ChangeFeed {
   }
 
   /** Renews the lease until the session is over. */
-  async #prove(session: ListenSession, handler: ChangeFeedHandler, over: AbortController): Promise<never> {
-    const { clock, prepare } = this.#parts
-    let heardMs = clock.now()
-    let preparedMs = heardMs
-    // Beside the probes: the pool may be busy, and that must not cost the lease.
-    const check = (work: Promise<unknown>) => {
-      work.catch((error: unknown) => {
-        if (!(error instanceof CacheError)) over.abort(error)
-      })
-    }
+  async #prove(
+    session: ListenSession,
+    announcer: Announcer,
+    handler: ChangeFeedHandler,
+    over: AbortController,
+  ): Promise<never> {
+    const { clock, prepare, database } = this.#parts
+    let sentMs = clock.now()
+    let preparedMs = sentMs
+    const { signal } = over
+    const onDeaf = (reason: unknown) => over.abort(reason)
+    const options = { quietMs: this.#probeIntervalMs / 2, echoTimeoutMs: this.#probeTimeoutMs }
+    const hearing = new Hearing(options, { database, session, onDeaf }, sentMs)
     for (;;) {
-      const pauseMs = this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
-      await sleep(pauseMs, undefined, { signal: over.signal })
-      const sentMs = clock.now()
+      const dueMs = sentMs + this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
+      await sleep(Math.max(0, dueMs - clock.now()), undefined, { signal })
+      sentMs = clock.now()
       await within(this.#probeTimeoutMs, session.probe(), 'the listening connection does not answer')
-      over.signal.throwIfAborted()
+      await hearing.confirm(sentMs)
+      signal.throwIfAborted()
       handler.proven(sentMs)
-      if (sentMs - heardMs >= echoIntervalMs) {
-        heardMs = sentMs
-        check(this.#hear(session))
-      }
       if (sentMs - preparedMs >= schemaIntervalMs) {
         preparedMs = sentMs
-        check(prepare())
+        // Beside the probes: the pool may be busy, and that must not cost the lease.
+        prepare().then(
+          ({ state }) => {
+            if (state !== announcer.state) over.abort(new Error('the triggers have been changed'))
+          },
+          (error: unknown) => {
+            if (!(error instanceof CacheError)) over.abort(error)
+          },
+        )
       }
     }
-  }
-
-  #hear(session: ListenSession): Promise<void> {
-    return echo(this.#parts.database, session, this.#probeTimeoutMs)
   }
 
   get #probeIntervalMs(): number {

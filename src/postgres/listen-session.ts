@@ -8,6 +8,8 @@ export interface ListenSessionOptions {
   readonly connectTimeoutMs: number
   /** Called with the payload of each notification on `channel`, in commit order. */
   readonly onNotification: (payload: string | undefined) => void
+  /** Without settings for the session, because a pooler refuses them. */
+  readonly bare?: boolean
 }
 
 const createSubscriber = pgListen.default
@@ -23,8 +25,9 @@ export class ListenSession {
   readonly #options: ListenSessionOptions
   readonly #subscriber
   readonly #sockets = new Set<Socket>()
-  readonly #name = `caching_layer_${randomBytes(8).toString('hex')}`
+  readonly #probeChannel = `caching_layer_${randomBytes(8).toString('hex')}`
   readonly #expected = new Map<string, () => void>()
+  readonly #waiting = new Set<() => void>()
 
   constructor(options: ListenSessionOptions) {
     this.#options = options
@@ -33,6 +36,8 @@ export class ListenSession {
         connectionString: options.url,
         application_name: 'caching-layer feed',
         connectionTimeoutMillis: options.connectTimeoutMs,
+        // The server's may be shorter than the pause between two probes. A URL with options of its own keeps those.
+        ...(!options.bare && { options: '-c idle_session_timeout=0' }),
         // Held on to, because a socket whose other end is gone must be destroyed; pg would wait for it.
         stream: () => {
           const socket = new Socket()
@@ -51,15 +56,13 @@ export class ListenSession {
 
   /** Resolves when LISTEN has been acknowledged. */
   async open(): Promise<void> {
-    const { notifications } = this.#subscriber
-    notifications.on(this.#options.channel, this.#options.onNotification)
-    notifications.on(this.echoChannel, (payload: string) => {
-      this.#expected.get(payload)?.()
-      this.#expected.delete(payload)
+    this.#subscriber.notifications.on(this.channel, (payload: string | undefined) => {
+      for (const wake of this.#waiting) wake()
+      if (payload !== undefined) this.#expected.get(payload)?.()
+      this.#options.onNotification(payload)
     })
     await this.#subscriber.connect()
-    await this.#subscriber.listenTo(this.#options.channel)
-    await this.#subscriber.listenTo(this.echoChannel)
+    await this.#subscriber.listenTo(this.channel)
   }
 
   /**
@@ -68,24 +71,40 @@ export class ListenSession {
    * id and wakes nobody.
    */
   async probe(): Promise<void> {
-    const channel = `${this.#name}_probe`
-    await this.#subscriber.listenTo(channel)
-    await this.#subscriber.unlisten(channel)
+    await this.#subscriber.listenTo(this.#probeChannel)
+    await this.#subscriber.unlisten(this.#probeChannel)
   }
 
-  /** A channel of this session's own. */
-  get echoChannel(): string {
-    return `${this.#name}_echo`
+  get channel(): string {
+    return this.#options.channel
   }
 
-  /** Resolves when `payload` has come in on the echo channel. */
+  /** Resolves to whether a notification, any, comes in within so long. Then LISTEN has been in force until now. */
+  hears(withinMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const done = (isHeard: boolean) => {
+        clearTimeout(timer)
+        this.#waiting.delete(wake)
+        resolve(isHeard)
+      }
+      const wake = () => done(true)
+      const timer = setTimeout(() => done(false), withinMs)
+      this.#waiting.add(wake)
+    })
+  }
+
+  /** Resolves when this very payload has come in, unless `forget` was called. */
   heard(payload: string): Promise<void> {
     return new Promise((resolve) => this.#expected.set(payload, resolve))
   }
 
+  forget(payload: string): void {
+    this.#expected.delete(payload)
+  }
+
   /** Ends the connection at once, whatever state it is in. */
   destroy(): void {
-    this.#subscriber.notifications.removeAllListeners(this.#options.channel)
+    this.#subscriber.notifications.removeAllListeners(this.channel)
     this.#subscriber.close().catch(() => undefined)
     for (const socket of this.#sockets) socket.destroy()
   }

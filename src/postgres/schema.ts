@@ -17,12 +17,15 @@ const triggers: Readonly<Record<string, 'A' | 'R'>> = {
 export interface Schema {
   /** Where changes of the table are announced. */
   readonly channel: string
+  /** Another one as soon as a trigger was made, dropped, enabled or disabled. */
+  readonly state: string
   /** How full the server's notification queue is, from 0 to 1. When it is full, no write can commit. */
   readonly queueUsage: number
 }
 
 interface SchemaRow {
   readonly channel: string
+  readonly state: string
   readonly queue_usage: number
   readonly missing: readonly string[]
 }
@@ -32,6 +35,8 @@ export async function inspectSchema(database: Database): Promise<Schema> {
   const [row] = await database
     .read<SchemaRow>(
       `select cache_channel(nspname, relname) as channel,
+              (select string_agg(concat_ws(' ', oid, xmin), ',' order by oid)
+               from pg_trigger where tgrelid = pg_class.oid and tgname = any($1)) as state,
               pg_notification_queue_usage() as queue_usage,
               array(
                 select name
@@ -51,7 +56,13 @@ export async function inspectSchema(database: Database): Promise<Schema> {
     })
   if (row === undefined) throw new Error('the table is not set up: run "caching-layer migrate"')
   if (row.missing.length > 0) {
-    throw new Error(`changes are not announced: trigger ${row.missing.join(', ')} is missing or not enabled`)
+    const cure = row.missing.map(
+      (name) => `enable ${triggers[name] === 'R' ? 'replica' : 'always'} trigger ${name}`,
+    )
+    throw new Error(
+      `changes are not announced: trigger ${row.missing.join(', ')} is missing or not enabled always; ` +
+        `what is there is enabled by "alter table cache_entries ${cure.join(', ')}"`,
+    )
   }
-  return { channel: row.channel, queueUsage: row.queue_usage }
+  return { channel: row.channel, state: row.state, queueUsage: row.queue_usage }
 }

@@ -33,8 +33,15 @@ t.test('everything, and all that cannot be decoded', async (t) => {
     'null',
     '[["a","1"]]',
     '["a","1"',
+    'echo',
+    'echo 0123456789abcdef ',
+    'echo 0123456789ABCDEF',
     '['.repeat(7_000),
   ]
   for (const payload of payloads)
     t.strictSame(decodeChanges(payload), everything, payload?.slice(0, 30) ?? 'none')
+})
+
+t.test('an echo names no change', async (t) => {
+  t.strictSame(decodeChanges('echo 0123456789abcdef'), [])
 })

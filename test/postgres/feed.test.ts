@@ -3,6 +3,7 @@ import { migrate } from '../../src/postgres/migrate.js'
 import { Announcements } from '../support/announcements.js'
 import { type FreshDatabase, freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
+import { FaultProxy } from '../support/fault-proxy.js'
 import { proxyTo } from '../support/half-open-proxy.js'
 import type { JsonClient, Stats } from '../support/json-client.js'
 import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
@@ -159,6 +160,72 @@ t.test('a link that is cut at any moment of the start', async (t) => {
   }
   await eventually(async () => (await client.stats()).feed.state === 'live')
   await follows(t, database, client)
+})
+
+t.test('a link that is cut at any byte of a session that follows a live one', async (t) => {
+  const database = await freshDatabase(t)
+  const proxy = new FaultProxy(Number(new URL(database.url).port))
+  const host = `127.0.0.1:${await proxy.listen()}`
+  t.teardown(() => proxy.close())
+  const databaseListenUrl = Object.assign(new URL(database.url), { host }).href
+  const { client } = await startLiveSidecar(t, { databaseUrl: database.url, databaseListenUrl })
+  // As many bytes as it takes from the connection to the first probe.
+  const before = { ...proxy.counts }
+  proxy.reset()
+  await liveAfter(client, 0)
+  await client.set('a', 'before')
+  await client.held('a')
+  const ways = [
+    ['toServer', proxy.counts.bytesToServer - before.bytesToServer],
+    ['toClient', proxy.counts.bytesToClient - before.bytesToClient],
+  ] as const
+  for (const [way, length] of ways) {
+    t.ok(length > 100, `${length} bytes ${way}`)
+    const missed: string[] = []
+    for (let bytes = 1; bytes <= length; bytes += Math.ceil(length / 12)) {
+      const { losses } = (await client.stats()).feed
+      const { reset } = proxy.counts
+      proxy.set({ [way]: { kind: 'cut', bytes } })
+      proxy.reset()
+      // Of the live session, and of one that was cut as it began.
+      await eventually(() => proxy.counts.reset >= reset + 2)
+      const value = `${way} ${bytes}`
+      await database.query('update cache_entries set value = $1', [value])
+      proxy.heal()
+      await liveAfter(client, losses)
+      if ((await client.value('a')) !== value) missed.push(value)
+      await client.held('a')
+    }
+    t.strictSame(missed, [], 'what changed meanwhile is compared')
+  }
+  await follows(t, database, client)
+})
+
+t.test('a connection that is accepted and never answered', async (t) => {
+  const database = await freshDatabase(t)
+  const proxy = await proxyTo(t, database.url)
+  const options = { databaseUrl: database.url, databaseListenUrl: proxy.url, maxStalenessMs: 600 }
+  const live = (await startLiveSidecar(t, options)).client
+  await live.set('a', 'before')
+  await live.held('a')
+  proxy.freeze()
+  proxy.cut()
+  await eventually(() => proxy.connections > 0, { everyMs: 1 })
+  const started = (await startSidecar(t, options)).client
+  await database.query("update cache_entries set value = 'after'")
+  for (const client of [live, started]) {
+    await eventually(async () => (await client.get('a')).body.source === 'db')
+    t.equal(await client.value('a'), 'after', 'reads go to the database')
+    await eventually(async () => {
+      const { feed, reason } = (await client.request('GET', '/health')).body
+      return feed === 'down' && /timeout|not answered/.test(String(reason))
+    })
+  }
+  proxy.thaw()
+  for (const client of [live, started]) {
+    await eventually(async () => (await client.stats()).feed.state === 'live')
+    await follows(t, database, client)
+  }
 })
 
 t.test('the table is set up after the start', async (t) => {

@@ -107,6 +107,7 @@ export interface Stats {
   readonly invalidations: number
   readonly feed: {
     readonly state: string
+    readonly lease_age_ms: number | null
     readonly losses: number
     readonly revalidations: number
     readonly revalidation_drops: number

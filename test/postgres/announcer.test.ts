@@ -1,0 +1,159 @@
+import t, { type Test } from 'tap'
+import type { ChangeFeedHandler } from '../../src/core/ports.js'
+import { Database } from '../../src/postgres/database.js'
+import { PostgresChangeFeed } from '../../src/postgres/feed.js'
+import { migrate } from '../../src/postgres/migrate.js'
+import { inspectSchema } from '../../src/postgres/schema.js'
+import { type FreshDatabase, freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import type { JsonClient } from '../support/json-client.js'
+import { recordingLog } from '../support/recording-log.js'
+import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
+
+/** The triggers that announce, and the one that stamps versions: without it a change looks like no change. */
+const faults = [
+  'disable trigger cache_entries_3_updated',
+  'enable trigger cache_entries_3_deleted',
+  'enable replica trigger cache_entries_3_inserted',
+  'disable trigger cache_entries_2_stamp',
+  'disable trigger cache_entries_4_replicated',
+]
+
+const cure = `alter table cache_entries
+  enable always trigger cache_entries_2_stamp,
+  enable always trigger cache_entries_3_inserted,
+  enable always trigger cache_entries_3_updated,
+  enable always trigger cache_entries_3_deleted,
+  enable replica trigger cache_entries_4_replicated`
+
+async function health(client: JsonClient): Promise<Readonly<Record<string, unknown>>> {
+  return (await client.request('GET', '/health')).body
+}
+
+/** `GET /health` says which trigger it is, and what to do. */
+async function blames(t: Test, client: JsonClient, fault: string): Promise<void> {
+  const trigger = fault.split(' ').at(-1) as string
+  await eventually(async () => String((await health(client)).reason).includes(trigger))
+  const { status, feed, reason } = await health(client)
+  t.match({ status, feed }, { status: 'ok', feed: 'down' })
+  t.match(reason, /^changes are not announced: .*"alter table cache_entries enable (always|replica) trigger /)
+}
+
+/** Reads go to the database, and nothing is put. */
+async function bypasses(t: Test, { query }: FreshDatabase, client: JsonClient): Promise<void> {
+  for (const value of ['one', 'two']) {
+    await query("update cache_entries set value = $1 where key = 'a'", [value])
+    t.strictSame((await client.get('a')).body, { key: 'a', value, source: 'db' })
+  }
+}
+
+for (const fault of faults) {
+  t.test(`${fault}, at the start`, async (t) => {
+    const database = await freshDatabase(t)
+    await migrate(database.url)
+    await database.query("insert into cache_entries (key, value) values ('a', 'zero')")
+    await database.query(`alter table cache_entries ${fault}`)
+    const { client, log } = await startSidecar(t, { databaseUrl: database.url })
+    await blames(t, client, fault)
+    t.ok(
+      log.some((line) => line.includes('changes are not announced')),
+      'the log says it too',
+    )
+    await bypasses(t, database, client)
+    await database.query(cure)
+    await eventually(async () => (await client.stats()).feed.state === 'live')
+    t.equal((await health(client)).reason, undefined)
+    t.equal(await client.held('a'), 'two')
+  })
+}
+
+t.test('a trigger that is dropped, at the start', async (t) => {
+  const database = await freshDatabase(t)
+  await migrate(database.url)
+  await database.query("insert into cache_entries (key, value) values ('a', 'zero')")
+  await database.query('drop trigger cache_entries_3_updated on cache_entries')
+  const { client } = await startSidecar(t, { databaseUrl: database.url })
+  await blames(t, client, 'cache_entries_3_updated')
+  await bypasses(t, database, client)
+})
+
+for (const fault of [
+  'alter table cache_entries disable trigger cache_entries_3_updated',
+  'drop trigger cache_entries_3_updated on cache_entries',
+]) {
+  t.test(`${fault}, while running: the sidecar's own write finds it`, async (t) => {
+    const database = await freshDatabase(t)
+    const { client } = await startLiveSidecar(t, { databaseUrl: database.url, maxStalenessMs: 1_000 })
+    await client.set('a', 'before')
+    await client.held('a')
+    await database.query(fault)
+    t.match((await client.set('a', 'own')).body, { ok: true, db_written: true })
+    const writtenMs = performance.now()
+    await eventually(async () => (await client.stats()).feed.losses > 0)
+    t.ok(performance.now() - writtenMs < 1_500, 'within two probes')
+    await blames(t, client, 'cache_entries_3_updated')
+    await eventually(async () => (await client.get('a')).body.source === 'db')
+    await bypasses(t, database, client)
+  })
+}
+
+/** The real feed, with a clock that can be put forward; what its handler is told. */
+async function startFeed(t: Test, database: FreshDatabase) {
+  await migrate(database.url)
+  const { log } = recordingLog()
+  const pool = new Database({ url: database.url, poolSize: 2, timeoutMs: 2_000, log })
+  let aheadMs = 0
+  const told: string[] = []
+  const handler: ChangeFeedHandler = {
+    listening: async () => {
+      told.push('listening')
+    },
+    proven: () => {},
+    changed: () => undefined,
+    lost: (reason) => told.push(reason),
+  }
+  const feed = new PostgresChangeFeed(
+    { url: database.url, maxStalenessMs: 1_000 },
+    {
+      database: pool,
+      clock: { now: () => performance.now() + aheadMs, defer: setImmediate },
+      log,
+      prepare: () => inspectSchema(pool),
+    },
+  )
+  t.teardown(async () => {
+    await feed.close()
+    await pool.close()
+  })
+  await feed.start(handler)
+  const aMinutePasses = () => {
+    aheadMs += 60_000
+  }
+  return { told, aMinutePasses }
+}
+
+t.test('while running, without any write of its own: within a minute', async (t) => {
+  const database = await freshDatabase(t)
+  const { told, aMinutePasses } = await startFeed(t, database)
+  t.strictSame(told, ['listening'])
+  await database.query('alter table cache_entries disable trigger cache_entries_3_updated')
+  aMinutePasses()
+  await eventually(() =>
+    told.some((word) => word.includes('cache_entries_3_updated is missing or not enabled')),
+  )
+  await database.query(cure)
+  await eventually(() => told.at(-1) === 'listening')
+})
+
+t.test('all triggers off and on again between two looks, as around a bulk load', async (t) => {
+  const database = await freshDatabase(t)
+  const { told, aMinutePasses } = await startFeed(t, database)
+  await database.query('alter table cache_entries disable trigger user')
+  await database.query("insert into cache_entries (key, value) values ('a', 'loaded')")
+  await database.query(cure)
+  await database.query(`alter table cache_entries
+    enable always trigger cache_entries_1_content_type, enable always trigger cache_entries_3_truncated`)
+  aMinutePasses()
+  await eventually(() => told.length === 3)
+  t.strictSame(told, ['listening', 'the triggers have been changed', 'listening'], 'every entry is compared')
+})
