@@ -76,7 +76,7 @@ export class Sidecar {
       databaseUrl: redactUrl(config.databaseUrl),
       log,
     })
-    const listener = fastLane({ cache: this.#cache, clock, otherwise: app.callback() })
+    const listener = fastLane({ cache: this.#cache, clock, log, otherwise: app.callback() })
     this.#server = new HttpServer({ host: config.host, port: config.port, listener })
   }
 

@@ -1,12 +1,12 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Cache } from '../core/cache.js'
+import { sendByKoa } from './answer.js'
 import { jsonObject } from './body.js'
-import { cacheStatus } from './cache-status.js'
 import { checkKey } from './key.js'
 import { sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
-import { readBody } from './read-body.js'
+import { readAnswer } from './read-answer.js'
 import { readRequest } from './read-request.js'
 import { checkValue } from './value.js'
 
@@ -25,11 +25,7 @@ export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Route
     const read = onlyIfCached ? cache.recall(key, wish) : await cache.get(key, wish)
     if (read === undefined)
       return sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
-    ctx.set('Cache-Status', cacheStatus(read))
-    if (read.value === undefined) return sendProblem(ctx, { status: 404, detail: 'Key not found' })
-    ctx.set('Age', String(Math.floor(read.ageMs / 1_000)))
-    ctx.type = 'json'
-    ctx.body = readBody(key, read)
+    sendByKoa(ctx, readAnswer(key, read))
   })
 
   router.post('/set', async (ctx) => {

@@ -1,53 +1,55 @@
 import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Cache } from '../core/cache.js'
 import type { Clock } from '../core/ports.js'
-import { cacheStatus } from './cache-status.js'
+import { sendDirectly } from './answer.js'
+import { isKey } from './key.js'
+import { type ProblemLog, problemAnswer, problemIn } from './problem.js'
 import { decode } from './query.js'
-import { hitBody } from './read-body.js'
+import { readAnswer } from './read-answer.js'
 
 export interface FastLaneOptions {
   readonly cache: Cache
   readonly clock: Clock
-  /** Answers everything that is not a plain hit, and would answer those alike. */
+  readonly log: ProblemLog
+  /** Answers everything that is not a plain read, and would answer those alike. */
   readonly otherwise: RequestListener
 }
 
-const path = '/cache/get?key='
+const path = '/cache/get'
+const prefix = `${path}?key=`
 
-/** Answers plain hits in front of Koa, to the byte as Koa's routes would. */
-export function fastLane({ cache, clock, otherwise }: FastLaneOptions): RequestListener {
+/** Answers plain reads in front of Koa, to the byte as Koa's routes would. */
+export function fastLane({ cache, clock, log, otherwise }: FastLaneOptions): RequestListener {
   return (request, response) => {
     const key = plainKey(request)
+    if (key === undefined) return otherwise(request, response)
     const nowMs = clock.now()
-    const entry = key === undefined ? undefined : cache.hit(key, nowMs)
-    if (key === undefined || entry === undefined) return otherwise(request, response)
-    const body = hitBody(key, entry.value)
-    const bytes = Buffer.byteLength(body)
-    response.writeHead(200, [
-      'Cache-Status',
-      cacheStatus({ ttlMs: entry.expiresAtMs - nowMs }),
-      'Age',
-      String(Math.floor((nowMs - entry.asOfMs) / 1_000)),
-      'Content-Type',
-      'application/json; charset=utf-8',
-      'Content-Length',
-      String(bytes),
-    ])
-    // As many bytes as UTF-16 units: all of it is ASCII, and Node writes that without looking at it twice.
-    response.end(body, bytes === body.length ? 'latin1' : 'utf8')
+    const entry = cache.hit(key, nowMs)
+    if (entry) {
+      const { value, asOfMs, expiresAtMs } = entry
+      sendDirectly(response, readAnswer(key, { value, ageMs: nowMs - asOfMs, ttlMs: expiresAtMs - nowMs }))
+    } else if (isKey(key)) {
+      cache
+        .get(key)
+        .then(
+          (read) => readAnswer(key, read),
+          (error: unknown) => problemAnswer(problemIn(error, path, log)),
+        )
+        .then((answer) => sendDirectly(response, answer))
+    } else otherwise(request, response)
   }
 }
 
 /** The key of a GET that asks for nothing else; undefined where more has to be looked at. */
 function plainKey({ method, url = '', rawHeaders }: IncomingMessage): string | undefined {
-  if (method !== 'GET' || !url.startsWith(path) || asksForMore(rawHeaders)) return undefined
+  if (method !== 'GET' || !url.startsWith(prefix) || asksForMore(rawHeaders)) return undefined
   let isEncoded = false
-  for (let index = path.length; index < url.length; index++) {
+  for (let index = prefix.length; index < url.length; index++) {
     const unit = url.charCodeAt(index)
     if (unit === ampersand || unit === hash) return undefined
     if (unit === percent || unit === plus) isEncoded = true
   }
-  const text = url.slice(path.length)
+  const text = url.slice(prefix.length)
   return isEncoded ? decodedKey(text) : text
 }
 

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import { CacheError, type CacheErrorCode } from '../core/errors.js'
+import { type Answer, sendByKoa } from './answer.js'
 
 /** What a client got wrong: its `message` is for the client. */
 export class RequestError extends Error {
@@ -12,14 +13,19 @@ export class RequestError extends Error {
   }
 }
 
-export interface Answer {
+export interface ProblemLog {
+  debug(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface Problem {
   readonly status: number
   readonly detail: string
   readonly retryAfterSeconds?: number
 }
 
 /** What the client is told; what the database said stays in the log. */
-const byCode: Readonly<Record<CacheErrorCode, Answer>> = {
+const byCode: Readonly<Record<CacheErrorCode, Problem>> = {
   'store-unavailable': { status: 503, detail: 'The database cannot be reached', retryAfterSeconds: 1 },
   'store-busy': { status: 503, detail: 'The database did not answer in time', retryAfterSeconds: 1 },
   'row-locked': { status: 503, detail: 'The entry is locked in the database', retryAfterSeconds: 1 },
@@ -36,22 +42,34 @@ const byCode: Readonly<Record<CacheErrorCode, Answer>> = {
   refused: { status: 422, detail: 'The database refused the value' },
 }
 
-function answerTo(error: unknown): Answer {
+/** What the client is told of an error, and what the log is told. */
+export function problemIn(error: unknown, path: string, log: ProblemLog): Problem {
   if (error instanceof RequestError) return { status: error.status, detail: error.message }
-  if (error instanceof CacheError) return byCode[error.code]
+  if (error instanceof CacheError) {
+    const problem = byCode[error.code]
+    // During an outage every request fails alike; what matters of that is logged once, by the feed.
+    log.debug({ reason: error.message, path }, problem.detail)
+    return problem
+  }
+  log.error({ err: error, path }, 'Internal Server Error')
   return { status: 500, detail: 'Internal Server Error' }
 }
 
-export function sendProblem(ctx: Context, { status, detail, retryAfterSeconds }: Answer): void {
-  ctx.status = status
-  if (retryAfterSeconds !== undefined) ctx.set('Retry-After', String(retryAfterSeconds))
-  ctx.type = 'application/problem+json'
-  ctx.body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail })
+/** As RFC 9457 has it. `headers` are sent too. */
+export function problemAnswer(
+  { status, detail, retryAfterSeconds }: Problem,
+  headers: readonly string[] = [],
+): Answer {
+  const retryAfter = retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)]
+  return {
+    status,
+    headers: [...headers, ...retryAfter, 'Content-Type', 'application/problem+json; charset=utf-8'],
+    body: JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail }),
+  }
 }
 
-export interface ProblemLog {
-  debug(fields: object, message: string): void
-  error(fields: object, message: string): void
+export function sendProblem(ctx: Context, problem: Problem): void {
+  sendByKoa(ctx, problemAnswer(problem))
 }
 
 /** Every error as RFC 9457; `detail` is where the original service put its message. */
@@ -60,12 +78,7 @@ export function problems(log: ProblemLog): Middleware {
     try {
       await next()
     } catch (error) {
-      const answer = answerTo(error)
-      // During an outage every request fails alike; what matters of that is logged once, by the feed.
-      if (error instanceof CacheError) log.debug({ reason: error.message, path: ctx.path }, answer.detail)
-      else if (answer.status >= 500) log.error({ err: error, path: ctx.path }, answer.detail)
-      sendProblem(ctx, answer)
-      return
+      return sendProblem(ctx, problemIn(error, ctx.path, log))
     }
     if (ctx.status === 404 && ctx.body == null) sendProblem(ctx, { status: 404, detail: 'Not Found' })
     if (ctx.status === 405) sendProblem(ctx, { status: 405, detail: 'Method Not Allowed' })

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -7,9 +7,9 @@ import type { Cache } from '../../src/core/cache.js'
 import { fastLane } from '../../src/http/fast-lane.js'
 import { freshDatabase } from '../support/database.js'
 import { exchange } from '../support/raw-http.js'
-import { startLiveSidecar } from '../support/sidecar.js'
+import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
 
-const { url } = await freshDatabase(t)
+const { url, query } = await freshDatabase(t)
 const expiring = await startLiveSidecar(t, { databaseUrl: url })
 const lasting = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
 
@@ -183,11 +183,11 @@ t.test('any query', async (t) => {
     'token=',
     '%F0%9F%98%80',
   ]
-  const query = fc.array(fc.constantFrom(...parts), { maxLength: 6 })
+  const pieces = fc.array(fc.constantFrom(...parts), { maxLength: 6 })
   const outcome = await fc.check(
-    fc.asyncProperty(query, async (pieces) => {
+    fc.asyncProperty(pieces, async (chosen) => {
       const [lane, koa] = await isSame(lasting.sidecar.port, {
-        line: `GET /cache/get?key=${pieces.join('')} HTTP/1.1`,
+        line: `GET /cache/get?key=${chosen.join('')} HTTP/1.1`,
       })
       if (lane !== koa) throw new Error(`${lane}\n\n${koa}`)
     }),
@@ -196,26 +196,60 @@ t.test('any query', async (t) => {
   t.notOk(outcome.failed, fc.defaultReportMessage(outcome) ?? `seed ${outcome.seed}`)
 })
 
-t.test('hits do not get as far as Koa, and everything else does', async (t) => {
-  const asked: (string | undefined)[] = []
-  const otherwise: RequestListener = (request, response) => {
-    asked.push(request.url)
-    response.end()
-  }
-  const cache = {
-    hit: (key: string) => (key === 'foo' ? { value: '"bar"', asOfMs: 0, expiresAtMs: 60_000 } : undefined),
-  } as Cache
-  const server = createServer(
-    fastLane({ cache, clock: { now: () => 1_500, defer: setImmediate }, otherwise }),
+t.test('misses', async (t) => {
+  const { port } = lasting.sidecar
+  // One key each, because the first answer puts the entry.
+  const [lane, koa] = await Promise.all(
+    ['1', '2'].map(async (n) => {
+      await query('insert into cache_entries (key, value) values ($1, $2)', [`miss ${n}`, 'from SQL'])
+      const line = `GET /cache/get?key=miss+${n} HTTP/1.1`
+      return (await exchange(port, textOf({ line }, n === '1' ? [] : [around]))).replace(`miss ${n}`, 'miss')
+    }),
   )
+  t.match(lane, /; fwd=miss; stored\r\n.*"value":"from SQL","source":"db"/s)
+  t.equal(withoutWhatDiffers(lane ?? ''), withoutWhatDiffers(koa ?? ''))
+})
+
+t.test('misses without a database', async (t) => {
+  const away = await startSidecar(t, { databaseUrl: 'postgresql://nobody@127.0.0.1:1/nothing' })
+  const request = { line: 'GET /cache/get?key=foo HTTP/1.1' }
+  const [lane, koa] = await isSame(away.sidecar.port, request)
+  t.match(lane, /^HTTP\/1\.1 503 .*\r\nRetry-After: 1\r\nContent-Type: application\/problem\+json/s)
+  t.equal(lane, koa)
+  t.match(away.log.join(''), /"level":20.*The database cannot be reached/)
+})
+
+t.test('plain reads do not get as far as Koa, and everything else does', async (t) => {
+  const asked: (string | undefined)[] = []
+  const logged: string[] = []
+  const cache = {
+    hit: (key: string) => (key === 'hit' ? { value: '"bar"', asOfMs: 0, expiresAtMs: 60_000 } : undefined),
+    get: async (key: string) => {
+      if (key === 'bug') throw new Error('a bug of ours')
+      return { value: undefined, forwarded: 'miss', ageMs: 0 }
+    },
+  } as unknown as Cache
+  const lane = fastLane({
+    cache,
+    clock: { now: () => 1_500, defer: setImmediate },
+    log: { debug: () => undefined, error: (_fields, message) => logged.push(message) },
+    otherwise: (request, response) => {
+      asked.push(request.url)
+      response.end()
+    },
+  })
+  const server = createServer(lane)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
-  const answer = await exchange(port, textOf({ line: 'GET /cache/get?key=foo HTTP/1.1' }))
-  t.match(answer, /Cache-Status: caching-layer; hit; ttl=58\r\nAge: 1\r\n/)
-  t.match(answer, /\r\n\r\n\{"key":"foo","value":"bar","source":"cache"\}$/)
+  const get = (target: string) => exchange(port, textOf({ line: `GET ${target} HTTP/1.1` }))
+  const hit = await get('/cache/get?key=hit')
+  t.match(hit, /Cache-Status: caching-layer; hit; ttl=58\r\nAge: 1\r\n/)
+  t.match(hit, /\r\n\r\n\{"key":"hit","value":"bar","source":"cache"\}$/)
+  t.match(await get('/cache/get?key=miss'), /^HTTP\/1\.1 404 .*Cache-Status: caching-layer; fwd=miss\r\n/s)
+  t.match(await get('/cache/get?key=bug'), /^HTTP\/1\.1 500 .*"detail":"Internal Server Error"/s)
+  t.same(logged, ['Internal Server Error'])
   t.same(asked, [])
-  await exchange(port, textOf({ line: 'GET /cache/get?key=other HTTP/1.1' }))
-  await exchange(port, textOf({ line: 'GET /health HTTP/1.1' }))
-  t.same(asked, ['/cache/get?key=other', '/health'])
+  for (const target of ['/cache/get?key=', '/cache/get?key=hit&token=', '/health']) await get(target)
+  t.same(asked, ['/cache/get?key=', '/cache/get?key=hit&token=', '/health'])
 })

@@ -1,0 +1,15 @@
+import type { Read } from '../core/read.js'
+import type { Answer } from './answer.js'
+import { cacheStatus } from './cache-status.js'
+import { problemAnswer } from './problem.js'
+
+/** The answer to a GET. The value is JSON text already. `stale` is there only when it is true. */
+export function readAnswer(key: string, read: Read): Answer {
+  const { value, forwarded, stale, ageMs } = read
+  const headers = ['Cache-Status', cacheStatus(read)]
+  if (value === undefined) return problemAnswer({ status: 404, detail: 'Key not found' }, headers)
+  headers.push('Age', String(Math.floor(ageMs / 1_000)), 'Content-Type', 'application/json; charset=utf-8')
+  const source = forwarded === undefined ? 'cache' : 'db'
+  const body = `{"key":${JSON.stringify(key)},"value":${value},"source":"${source}"${stale ? ',"stale":true' : ''}}`
+  return { status: 200, headers, body }
+}
