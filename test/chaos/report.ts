@@ -63,6 +63,7 @@ export function tableOf(result: Result): string {
       String(count),
       ms((one) => one.noticedMs),
       ms((one) => one.recoveredMs),
+      String(times.filter(({ isLate }) => isLate).length || ''),
       String(unhurt || ''),
       String(disturbed || ''),
     ]
@@ -74,7 +75,7 @@ export function tableOf(result: Result): string {
     columns([['promise', 'violations', 'checked'], ...rows]),
     '',
     columns([
-      ['fault', 'times', 'noticed, ms', 'feed live after its end, ms', 'feed kept', 'not measured'],
+      ['fault', 'times', 'noticed, ms', 'back after its end, ms', 'late', 'feed kept', 'not measured'],
       ...faultRows,
     ]),
     '',
