@@ -80,6 +80,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
   })
   const faults: Faults = new Faults({ fleet, sql, observer, recorder, recovery, workload, stop })
   const startMs = performance.now()
+  const residentAtStart = process.memoryUsage.rss()
   const progress = new Progress(() => ({
     share: Math.min(1, (performance.now() - startMs) / runMs),
     text: `${recorder.staleness.checked} reads checked, ${violations.total} violations; ${faults.describe()}`,
@@ -138,7 +139,9 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
         revalidations: observer.sum(({ feed }) => feed.revalidations),
         drops: observer.sum(({ feed }) => feed.revalidation_drops),
         flushes: observer.sum(({ feed }) => feed.flushes),
+        entriesFlushed: observer.entriesFlushed,
       },
+      residentBytes: { atStart: residentAtStart, atEnd: process.memoryUsage.rss() },
       network: fleet.network,
       violations: violations.kept,
       violationCounts: Object.fromEntries(
