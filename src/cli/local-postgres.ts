@@ -209,11 +209,14 @@ export class LocalPostgres {
     return server
   }
 
-  /** Asks as pg_ctl does: the eighth line of the postmaster's file tells its state, the first one whose it is. */
+  /**
+   * Asks as pg_ctl does: the eighth line of the postmaster's file tells its state, the first one whose it is. A
+   * standby takes connections as well.
+   */
   async #isReady({ child: { pid } }: Server): Promise<boolean> {
     const text = await readFile(join(this.#cluster, 'postmaster.pid'), 'utf8').catch(() => '')
     const lines = text.split('\n')
-    return lines[0] === String(pid) && lines[7]?.trim() === 'ready'
+    return lines[0] === String(pid) && ['ready', 'standby'].includes(lines[7]?.trim() ?? '')
   }
 }
 

@@ -17,6 +17,7 @@ function check(input: Partial<DurabilityInput> & Pick<DurabilityInput, 'history'
     stored: new Map(),
     keepers: new Map(),
     truncatedByMs: Number.NEGATIVE_INFINITY,
+    lostTails: [],
     ...input,
   })
 }
@@ -67,6 +68,7 @@ t.test('a key that is written once', async (t) => {
     value: 'v',
     via: 's.1',
     invokeMs: 100,
+    returnMs: 110,
     outcome,
   })
   const there = new Map([['once', 'v']])
@@ -82,4 +84,19 @@ t.test('a key that is written once', async (t) => {
     [],
   )
   t.match(violationsOf('kept'), [/1 writes kept/])
+  const lost = (fromMs: number, toMs: number) => violationsOf('ok', { lostTails: [{ fromMs, toMs }] })
+  t.same([...lost(110, 200), ...lost(50, 100)], [])
+  t.match(lost(111, 200), [/was acknowledged and is not there/])
+})
+
+t.test('what another history has lost is void, what it has brought back is current', async (t) => {
+  const { history, write } = keyWithHistory()
+  write('first', 0, 10)
+  write('lost', 20, 30)
+  write('kept in the lost tail', 40, 50, 'kept')
+  history.beginAnew(new Map([['k', 'first']]), 100)
+  t.same(check({ history, stored: new Map([['k', 'first']]) }).violations, [])
+  t.match(check({ history, stored: new Map([['k', 'lost']]) }).violations, [/ends as lost/])
+  write('next', 110, 120)
+  t.match(check({ history, stored: new Map([['k', 'first']]) }).violations, [/next .* is lost/])
 })

@@ -14,7 +14,14 @@ export interface OnceWritten {
   readonly value: string
   readonly via: string
   readonly invokeMs: number
+  readonly returnMs: number
   readonly outcome: Outcome
+}
+
+/** From the moment when a standby lost touch until it took over: what was acknowledged in between is void. */
+export interface LostTail {
+  readonly fromMs: number
+  readonly toMs: number
 }
 
 export interface DurabilityInput {
@@ -25,6 +32,7 @@ export interface DurabilityInput {
   readonly keepers: ReadonlyMap<string, KeeperEnd>
   /** When everything in the table may last have been removed; -Infinity for never. */
   readonly truncatedByMs: number
+  readonly lostTails: readonly LostTail[]
 }
 
 export interface DurabilityResult {
@@ -40,9 +48,14 @@ export interface DurabilityResult {
  * Nothing lost: every acknowledged write is in the database, or was overwritten by one that took effect
  * later or may have; every kept write too, or it was counted as a conflict by the sidecar that kept it, or that
  * sidecar was killed. A write that was said to have failed is not there.
+ *
+ * Nobody promises anything for what was written while a tail was being lost; nor for what was kept before, which may
+ * have been sent in that time, and is a conflict afterwards.
  */
 export function checkDurability(input: DurabilityInput): DurabilityResult {
-  const { history, once, stored, keepers, truncatedByMs } = input
+  const { history, once, stored, keepers, truncatedByMs, lostTails } = input
+  const isLost = ({ invokeMs, returnMs }: { invokeMs: number; returnMs: number }) =>
+    lostTails.some(({ fromMs, toMs }) => invokeMs <= toMs && returnMs >= fromMs)
   const violations: string[] = []
   let onceAcknowledged = 0
   let onceKept = 0
@@ -58,7 +71,7 @@ export function checkDurability(input: DurabilityInput): DurabilityResult {
     const value = stored.get(key) ?? null
     const writes = history.writes(key)
     for (const record of writes) {
-      if (record.outcome !== 'kept') continue
+      if (record.outcome !== 'kept' || record.invokeMs <= history.beganMs) continue
       const isThere = record.value === value || Number.isFinite(record.overwrittenMs)
       // Not by the other's return: a write of unknown outcome, or a kept one, takes effect after that.
       const mayBeOverwritten = writes.some((other) => other !== record && other.effectByMs > record.invokeMs)
@@ -77,7 +90,8 @@ export function checkDurability(input: DurabilityInput): DurabilityResult {
     )
   }
 
-  for (const { key, value, via, invokeMs, outcome } of once) {
+  for (const one of once) {
+    const { key, value, via, invokeMs, outcome } = one
     const present = stored.get(key)
     const isTruncated = invokeMs <= truncatedByMs
     if (outcome === 'ok') onceAcknowledged++
@@ -86,9 +100,9 @@ export function checkDurability(input: DurabilityInput): DurabilityResult {
       if (present !== value) violations.push(`${key} holds ${shortValue(present)}, which nobody wrote`)
       else if (outcome === 'failed')
         violations.push(`${key} is there, though its write was said to have failed`)
-    } else if (outcome === 'ok' && !isTruncated) {
+    } else if (outcome === 'ok' && !isTruncated && !isLost(one)) {
       violations.push(`${key} was acknowledged and is not there (${via})`)
-    } else if (outcome === 'kept' && !isTruncated) miss(via, key)
+    } else if (outcome === 'kept' && !isTruncated && invokeMs > history.beganMs) miss(via, key)
   }
 
   for (const [via, what] of missing) {

@@ -1,14 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fault, FaultProxy } from '../support/fault-proxy.js'
+import type { LostTail } from './durability.js'
 import type { Fleet, Member } from './fleet.js'
+import { FullQueue } from './full-queue.js'
 import type { Observer } from './observer.js'
-import type { RecoveryWatch } from './recovery.js'
+import type { Recorder } from './recorder.js'
+import { type RecoveryWatch, recoveryLimitMs } from './recovery.js'
 import type { FaultKind, PlannedFault } from './schedule.js'
+import type { SqlClient } from './sql-client.js'
+import { Standby } from './standby.js'
 import type { Workload } from './workload.js'
 
 export interface FaultsParts {
   readonly fleet: Fleet
+  readonly sql: SqlClient
   readonly observer: Observer
+  readonly recorder: Recorder
   readonly recovery: RecoveryWatch
   readonly workload: Workload
   /** Aborted when the run is to end early; faults are healed all the same. */
@@ -45,11 +52,26 @@ const lastingFaults: Partial<Record<FaultKind, Fault>> = {
   },
 }
 
+/** Of everybody. */
+const faultsOfServer: ReadonlySet<FaultKind> = new Set([
+  'server crash',
+  'server restart',
+  'failover',
+  'idle sessions ended',
+  'full queue',
+  'listeners terminated',
+  'all terminated',
+])
+
+/** Of everybody, and nobody should lose the feed by them. */
+const harmless: ReadonlySet<FaultKind> = new Set(['row locked', 'bulk update', 'truncate', 'garbage'])
+
 /** Carries the planned faults out, and heals what it did. */
 export class Faults {
   readonly #parts: FaultsParts
   readonly #underWay = new Set<string>()
   readonly #counts = new Map<FaultKind, number>()
+  readonly #lostTails: LostTail[] = []
   #truncatedByMs = Number.NEGATIVE_INFINITY
   #channel = ''
 
@@ -64,6 +86,10 @@ export class Faults {
   /** When the last TRUNCATE had certainly ended. */
   get truncatedByMs(): number {
     return this.#truncatedByMs
+  }
+
+  get lostTails(): readonly LostTail[] {
+    return this.#lostTails
   }
 
   get areUnderWay(): boolean {
@@ -87,17 +113,16 @@ export class Faults {
   async #inject(fault: PlannedFault): Promise<void> {
     const { kind, target } = fault
     const member = this.#parts.fleet.members[target] as Member
-    const isEverybodys = isOfServer(kind)
+    const isEverybodys = faultsOfServer.has(kind) || harmless.has(kind)
     const name = isEverybodys ? kind : `${kind} (${member.sidecar.name})`
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1)
     this.#underWay.add(name)
     try {
       const concerned = isEverybodys ? this.#parts.fleet.members : [member]
       const isReplaced = kind === 'sidecar killed' || kind === 'sidecar restarted'
-      const isMeasured = !isHarmless(kind)
-      const ends = isMeasured
-        ? await Promise.all(concerned.map((one) => this.#parts.recovery.begin(kind, one, isReplaced)))
-        : []
+      const ends = harmless.has(kind)
+        ? []
+        : await Promise.all(concerned.map((one) => this.#parts.recovery.begin(kind, one, isReplaced)))
       const healed = () => {
         for (const end of ends) end()
       }
@@ -149,6 +174,20 @@ export class Faults {
         await fleet.postgres.stop(kind === 'server crash' ? 'immediate' : 'fast')
         await this.#pause(durationMs)
         return fleet.postgres.start()
+      case 'failover':
+        return this.#failover(durationMs, 1_000 * choice)
+      case 'idle sessions ended':
+        await fleet.administer(`alter system set idle_session_timeout = ${Math.round(300 + 2_000 * choice)}`)
+        await fleet.administer('select pg_reload_conf()')
+        await this.#pause(durationMs)
+        await fleet.administer('alter system reset idle_session_timeout')
+        await fleet.administer('select pg_reload_conf()')
+        return
+      case 'full queue':
+        return this.#fullQueue(durationMs, healed)
+      case 'deaf listener':
+        for (let tries = 0; !proxy.deafen() && tries < 200; tries++) await this.#pause(5)
+        return this.#pause(durationMs)
       case 'listeners terminated':
       case 'all terminated':
         return this.#sql(
@@ -190,6 +229,47 @@ export class Faults {
     }
   }
 
+  /** An asynchronous standby takes over that has not received what was acknowledged last. */
+  async #failover(lagMs: number, standbyMs: number): Promise<void> {
+    const { fleet, sql, recorder } = this.#parts
+    const fromMs = performance.now()
+    const standby = await Standby.of(fleet.postgres)
+    await this.#pause(lagMs)
+    // Who reads by SQL would be shown the new history before we know where it begins.
+    sql.leave()
+    await fleet.postgres.stop('immediate')
+    await standby.takePlace()
+    const rows = await fleet.administer<{ key: string; value: string }>(
+      'select key, value from cache_entries',
+    )
+    recorder.beginAnew(new Map(rows.map(({ key, value }) => [key, value])))
+    this.#lostTails.push({ fromMs, toMs: performance.now() })
+    await this.#pause(standbyMs)
+    await fleet.administer('select pg_promote()')
+    sql.comeBack()
+  }
+
+  /** Writes are refused, with the reason; and are taken again soon after the queue can be emptied. */
+  async #fullQueue(durationMs: number, healed: () => void): Promise<void> {
+    const { fleet, workload, recovery } = this.#parts
+    const by = 'full queue'
+    const queue = await FullQueue.fill(fleet.adminUrl)
+    await Promise.all(fleet.members.map((member) => workload.writeOnce(by, member)))
+    await this.#pause(durationMs)
+    await queue.release()
+    healed()
+    const releasedMs = performance.now()
+    await Promise.all(
+      fleet.members.map(async (member) => {
+        while ((await workload.writeOnce(by, member)) !== 'ok') {
+          if (performance.now() - releasedMs > recoveryLimitMs) return recovery.tooLate(by, member)
+          await sleep(25)
+        }
+        recovery.measured(by, performance.now() - releasedMs)
+      }),
+    )
+  }
+
   async #garbage(choice: number): Promise<void> {
     const payloads = [
       '',
@@ -223,13 +303,4 @@ export class Faults {
   async #pause(ms: number): Promise<void> {
     if (ms > 0) await sleep(ms, undefined, { signal: this.#parts.stop }).catch(() => undefined)
   }
-}
-
-function isOfServer(kind: FaultKind): boolean {
-  return kind.startsWith('server') || kind.endsWith('terminated') || isHarmless(kind)
-}
-
-/** Nobody should lose the feed by this. */
-function isHarmless(kind: FaultKind): boolean {
-  return ['row locked', 'bulk update', 'truncate', 'garbage'].includes(kind)
 }

@@ -58,6 +58,7 @@ export async function finalChecks(
     stored,
     keepers: observer.keepers,
     truncatedByMs: faults.truncatedByMs,
+    lostTails: faults.lostTails,
   })
   for (const text of durability.violations) violations.add({ promise: 'nothing lost', text, around: [] })
   return { durability, converged: reads.length }

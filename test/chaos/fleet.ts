@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { LocalPostgres } from '../../src/cli/local-postgres.js'
 import { FaultProxy, type ProxyCounts } from '../support/fault-proxy.js'
@@ -24,6 +25,9 @@ export interface FleetOptions {
 const user = 'cache_user'
 const password = 'cache_pass'
 const database = 'cache_db'
+/** The least there can be: it has to be filled now and then. */
+const settings = { max_notify_queue_pages: '64' }
+const attempts = 5
 
 /** Real sidecars, each behind a proxy of ours, in front of one real PostgreSQL server. */
 export class Fleet {
@@ -38,7 +42,7 @@ export class Fleet {
     this.#endServer = endServer
     this.members = members
     this.#admin = new pg.Pool({
-      connectionString: postgres.url(database),
+      connectionString: this.adminUrl,
       application_name: 'chaos faults',
       max: 4,
       connectionTimeoutMillis: 3_000,
@@ -48,7 +52,7 @@ export class Fleet {
 
   /** The database is there and empty; the sidecars are not started yet. */
   static async create({ sidecars, maxStalenessMs, program, onUnexpectedEnd }: FleetOptions): Promise<Fleet> {
-    const { server, end } = await temporaryServer()
+    const { server, end } = await temporaryServer(settings)
     try {
       await createDatabase(server.url())
       const members: Member[] = []
@@ -81,6 +85,11 @@ export class Fleet {
     return `postgresql://${user}:${password}@127.0.0.1:${this.postgres.port}/${database}`
   }
 
+  /** The superuser's. */
+  get adminUrl(): string {
+    return this.postgres.url(database)
+  }
+
   /** What the proxies have done, together. */
   get network(): ProxyCounts {
     const all = this.members.map(({ proxy }) => proxy.counts)
@@ -97,9 +106,17 @@ export class Fleet {
     }
   }
 
-  /** Runs SQL as the superuser. */
+  /** Runs SQL as the superuser, several times if need be: its connections have been lost with the server's last end. */
   async administer<Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
-    return (await this.#admin.query<Row>(sql, values)).rows
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return (await this.#admin.query<Row>(sql, values)).rows
+      } catch (error) {
+        const isRefused = error instanceof pg.DatabaseError && error.severity === 'ERROR'
+        if (isRefused || attempt === attempts) throw error
+        await sleep(50)
+      }
+    }
   }
 
   /** Ends what this process started, and removes its files. */

@@ -22,6 +22,8 @@
  *
  * An absence has no unique value: any of the deletes may be the one that a reader saw, and it is given the
  * benefit of the most recent of them.
+ *
+ * When a standby takes over that has lost the tail, another history begins, from what is in its table.
  */
 
 /** `nothing`: acknowledged, but there was no row to change: the key was absent at that moment. */
@@ -60,35 +62,70 @@ class KeyHistory {
   readonly absences: WriteRecord[] = []
   /** Of each process, the acknowledged write that was called last. */
   readonly latestVia = new Map<string, WriteRecord>()
+
+  absentSince(key: string, momentMs: number): void {
+    const start: WriteRecord = {
+      key,
+      value: null,
+      by: 'start',
+      via: '',
+      invokeMs: momentMs,
+      returnMs: momentMs,
+      outcome: 'ok',
+      effectByMs: momentMs,
+      overwrittenMs: Number.POSITIVE_INFINITY,
+      overwrittenBy: undefined,
+    }
+    this.open.add(start)
+    this.absences.push(start)
+  }
 }
 
 export class History {
   readonly #keys = new Map<string, KeyHistory>()
+  #beganMs = Number.NEGATIVE_INFINITY
 
   /** Every key is absent at first. */
   constructor(keys: readonly string[]) {
     for (const key of keys) {
       const history = new KeyHistory()
-      const start: WriteRecord = {
-        key,
-        value: null,
-        by: 'start',
-        via: '',
-        invokeMs: Number.NEGATIVE_INFINITY,
-        returnMs: Number.NEGATIVE_INFINITY,
-        outcome: 'ok',
-        effectByMs: Number.NEGATIVE_INFINITY,
-        overwrittenMs: Number.POSITIVE_INFINITY,
-        overwrittenBy: undefined,
-      }
-      history.open.add(start)
-      history.absences.push(start)
+      history.absentSince(key, this.#beganMs)
       this.#keys.set(key, history)
     }
   }
 
   get keys(): readonly string[] {
     return [...this.#keys.keys()]
+  }
+
+  /** When this history parted from another one; what was acknowledged before is not promised any more. */
+  get beganMs(): number {
+    return this.#beganMs
+  }
+
+  /**
+   * Another history begins, with these values. What has taken effect in the one before and is not among them is
+   * void; what had been overwritten since they parted is current again. A write that is still under way may
+   * have happened there, or happens here.
+   */
+  beginAnew(stored: ReadonlyMap<string, string>, nowMs: number): void {
+    this.#beganMs = nowMs
+    for (const [key, history] of this.#keys) {
+      history.latestVia.clear()
+      for (const record of history.open) {
+        if (record.effectByMs > nowMs) continue
+        history.open.delete(record)
+        record.overwrittenMs = nowMs
+      }
+      const value = stored.get(key)
+      const current = value === undefined ? undefined : history.byValue.get(value)
+      if (value === undefined) history.absentSince(key, nowMs)
+      if (current === undefined) continue
+      current.effectByMs = nowMs
+      current.overwrittenMs = Number.POSITIVE_INFINITY
+      current.overwrittenBy = undefined
+      history.open.add(current)
+    }
   }
 
   begin(write: Pick<WriteRecord, 'key' | 'value' | 'by' | 'via' | 'invokeMs'>): WriteRecord {
@@ -122,8 +159,8 @@ export class History {
       return
     }
     record.effectByMs = Math.min(record.effectByMs, returnMs)
-    const latest = history.latestVia.get(record.via)
-    if (latest === undefined || latest.invokeMs < record.invokeMs) history.latestVia.set(record.via, record)
+    const latest = history.latestVia.get(record.via)?.invokeMs ?? this.#beganMs
+    if (latest <= record.invokeMs) history.latestVia.set(record.via, record)
     if (outcome === 'nothing' && record.value !== null) history.absences.push(record)
     for (const other of history.open) {
       if (other.effectByMs < record.invokeMs) {

@@ -215,3 +215,26 @@ t.test('it agrees with a plain search on 5,000 small histories, right and wrong 
   }
   t.ok(wrong > 1_000 && wrong < 4_950, `${wrong} of them were wrong`)
 })
+
+t.test('another history begins with its own value, and with what was pending', async (t) => {
+  const violationsAfter = (...seen: RegisterValue[]) => {
+    let violations = 0
+    const checker = new LinearizabilityChecker({ initial: null, onViolation: () => violations++ })
+    const begin = (kind: 'read' | 'write', value: RegisterValue, invokeMs: number) =>
+      checker.begin({ kind, value, invokeMs, by: 'a client' })
+    checker.end(begin('write', 'first', 0), 'known', 10)
+    checker.end(begin('write', 'lost', 20), 'known', 30)
+    const [write, read] = [begin('write', 'pending', 40), begin('read', null, 41)]
+    checker.beginAnew('first', 50)
+    for (const [index, value] of seen.entries()) {
+      checker.end(begin('read', null, 60 + 10 * index), 'known', 65 + 10 * index, value)
+    }
+    checker.end(read, 'known', 200, 'lost')
+    checker.end(write, 'known', 200)
+    return violations
+  }
+  t.equal(violationsAfter('first'), 0)
+  t.equal(violationsAfter('first', 'pending'), 0)
+  t.equal(violationsAfter('lost'), 1)
+  t.equal(violationsAfter('pending', 'first'), 1)
+})

@@ -82,10 +82,30 @@ export class LinearizabilityChecker {
     return begun
   }
 
-  end(operation: Operation, fate: 'known' | 'unknown' | 'void', returnMs: number): void {
+  /** `value`: what a read saw, or a write came to. Does nothing for an operation that another history has cut off. */
+  end(
+    operation: Operation,
+    fate: 'known' | 'unknown' | 'void',
+    returnMs: number,
+    value: RegisterValue = operation.value,
+  ): void {
+    if (operation.fate !== 'pending') return
+    operation.value = value
     operation.fate = fate
     operation.returnMs = returnMs
     this.#advance()
+  }
+
+  /**
+   * Another history begins, with this value. A write that is pending may have taken effect in the one before, or
+   * does in this one; what a pending read is about to see may be of either.
+   */
+  beginAnew(value: RegisterValue, nowMs: number): void {
+    for (const operation of [...this.#queue]) {
+      this.end(operation, operation.kind === 'read' ? 'void' : 'unknown', nowMs)
+    }
+    this.#isLost = false
+    this.#configurations = [{ value, done: 0, used: [], deletes: 0 }]
   }
 
   #advance(): void {

@@ -37,6 +37,7 @@ export class Observer {
   /** By incarnation. */
   readonly #latest = new Map<string, SidecarStats>()
   readonly #killed = new Set<string>()
+  #entriesFlushed = 0
   readonly #stopping = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
 
@@ -61,6 +62,8 @@ export class Observer {
     const stats = await statsOf(member)
     // Started again meanwhile: whose answer that was is not known.
     if (stats === undefined || via !== member.sidecar.via) return undefined
+    const before = this.#latest.get(via)
+    if (before && stats.feed.flushes > before.feed.flushes) this.#entriesFlushed += before.size
     this.#latest.set(via, stats)
     if (stats.writes.kept === 0) this.#history.keptSettled(via, askedMs, performance.now())
     return stats
@@ -81,6 +84,11 @@ export class Observer {
         { killed: this.#killed.has(via), conflicts: this.#latest.get(via)?.writes.kept_conflicts ?? 0 },
       ]),
     )
+  }
+
+  /** Held when the sidecar was looked at last before it dropped everything. */
+  get entriesFlushed(): number {
+    return this.#entriesFlushed
   }
 
   /** Over all sidecars, those that were killed with what was heard of them last. */

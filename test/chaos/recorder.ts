@@ -47,6 +47,8 @@ export interface Counts {
   staleMarked: number
   refused: number
   lost: number
+  /** Writes that a sidecar refused because the notification queue was full, and said so. */
+  queueFull: number
 }
 
 /** A request that takes longer has hung; every wait of a sidecar has a bound below this. */
@@ -67,6 +69,7 @@ export class Recorder {
     staleMarked: 0,
     refused: 0,
     lost: 0,
+    queueFull: 0,
   }
   longestMs = 0
   readonly #options: RecorderOptions
@@ -115,7 +118,21 @@ export class Recorder {
     return [...this.#strong.values()].reduce((sum, { undecided }) => sum + undecided, 0)
   }
 
-  /** Milliseconds since the run began, for people. */
+  /** A standby that has lost the tail takes over, with these values. Nobody has asked it anything yet. */
+  beginAnew(stored: ReadonlyMap<string, string>): void {
+    const nowMs = performance.now()
+    this.history.beginAnew(stored, nowMs)
+    for (const checkers of [this.#strong, this.#asIfStrong]) {
+      for (const [key, checker] of checkers) checker.beginAnew(stored.get(key) ?? null, nowMs)
+    }
+    for (const key of this.history.keys)
+      this.#note(
+        key,
+        `${this.clock(nowMs)}  another history begins with ${shortValue(stored.get(key) ?? null)}`,
+      )
+  }
+
+  /** Seconds since the run began, for people. */
   clock(moment = performance.now()): string {
     return `${((moment - this.#startMs) / 1_000).toFixed(3)} s`
   }
@@ -140,15 +157,19 @@ export class Recorder {
       [this.#strong, strong],
       [this.#asIfStrong, asIfStrong],
     ] as const) {
-      if (outcome === 'nothing') operation.value = null
       const fate =
         outcome === 'failed' ? 'void' : outcome === 'ok' || outcome === 'nothing' ? 'known' : 'unknown'
-      checkers.get(key)?.end(operation, fate, returnMs)
+      checkers.get(key)?.end(operation, fate, returnMs, outcome === 'nothing' ? null : value)
     }
     this.#note(
       key,
       `${this.clock(invokeMs)} .. ${this.clock(returnMs)}  ${by} via ${via}: write ${shortValue(value)}: ${outcome}`,
     )
+  }
+
+  /** What a sidecar said with a write that it refused. */
+  refusedWrite(why: string): void {
+    if (why.includes('notification queue is full')) this.counts.queueFull++
   }
 
   /** An answer to a write that the documentation does not know. */
@@ -181,8 +202,7 @@ export class Recorder {
       [this.#asIfStrong, read.asIfStrong],
     ] as const) {
       if (operation === undefined) continue
-      if (isFresh) operation.value = answer.value
-      checkers.get(key)?.end(operation, isFresh ? 'known' : 'void', returnMs)
+      checkers.get(key)?.end(operation, isFresh ? 'known' : 'void', returnMs, isFresh ? answer.value : null)
     }
     if (answer.kind === 'refused') this.counts.refused++
     if (answer.kind === 'lost') this.counts.lost++

@@ -9,26 +9,46 @@ export interface Recovered {
   readonly noticedMs: number | undefined
   /** From the end of the fault to the moment when it said that its feed was live; undefined if it did not lose it. */
   readonly recoveredMs: number | undefined
-  /** Another fault came in between: nothing was measured. */
+  /** Later than promised. */
+  readonly isLate: boolean
+  /** Another fault was under way for it at some time: nothing was measured. */
   readonly isDisturbed: boolean
 }
 
 const everyMs = 25
-/** Whoever has not lost the feed by then, does not. */
-const unnoticedMs = 5_000
+/** Whoever has not lost the feed so long after L, does not. */
+const unnoticedMs = 500
 export const recoveryLimitMs = 30_000
 
-/** Measures how long it takes until a sidecar is itself again. A fault that another one runs into is not measured. */
+/** Promised: the feed is live again so soon after the fault has ended and its loss has been noticed. */
+const backWithinMs = 3_000
+/** A machine that is busy with other things may take so much longer: it is counted as late, and is no violation. */
+const allowanceMs = 3_000
+/** Nobody says a word: the sidecar has to notice by itself, within L. */
+const silent: ReadonlySet<FaultKind> = new Set(['half-open', 'half-open listener'])
+
+interface Watched {
+  readonly kind: FaultKind
+  readonly member: Member
+  readonly beganMs: number
+  healedMs: number | undefined
+  isDisturbed: boolean
+}
+
+export interface RecoveryWatchOptions {
+  readonly maxStalenessMs: number
+  readonly onTooLate: (member: Member, what: string) => void
+}
+
+/** Measures how long it takes until a sidecar is itself again, where one fault alone is to blame. */
 export class RecoveryWatch {
   readonly recovered: Recovered[] = []
-  readonly #onTooLate: (member: Member, kind: FaultKind) => void
-  readonly #maxStalenessMs: number
-  readonly #touched = new Map<Member, number>()
+  readonly #options: RecoveryWatchOptions
+  readonly #watched = new Set<Watched>()
   readonly #watching = new Set<Promise<void>>()
 
-  constructor(maxStalenessMs: number, onTooLate: (member: Member, kind: FaultKind) => void) {
-    this.#maxStalenessMs = maxStalenessMs
-    this.#onTooLate = onTooLate
+  constructor(options: RecoveryWatchOptions) {
+    this.#options = options
   }
 
   /** Watches that are still under way. */
@@ -37,53 +57,59 @@ export class RecoveryWatch {
   }
 
   /**
-   * A fault begins for this sidecar. Call what is returned at its end; the first time counts. `isReplaced`: it is another process then,
-   * and what counts is only when its feed is live.
+   * A fault begins for this sidecar. Call what is returned at its end; the first time counts. `isReplaced`: it is
+   * another process then, and what counts is only when its feed is live.
    */
   async begin(kind: FaultKind, member: Member, isReplaced = false): Promise<() => void> {
-    const touch = (this.#touched.get(member) ?? 0) + 1
-    this.#touched.set(member, touch)
+    const others = [...this.#watched].filter((one) => one.member === member)
+    for (const other of others) other.isDisturbed = true
+    const isDisturbed = others.length > 0
+    const watched: Watched = { kind, member, beganMs: performance.now(), healedMs: undefined, isDisturbed }
+    this.#watched.add(watched)
     const lossesBefore = isReplaced ? -1 : (await statsOf(member))?.feed.losses
-    if (lossesBefore === undefined) return () => undefined
-    const beganMs = performance.now()
-    const watched: Watched = { kind, member, touch, lossesBefore, beganMs, healedMs: undefined }
-    const watching = this.#watch(watched)
+    if (lossesBefore === undefined) watched.isDisturbed = true
+    const watching = this.#watch(watched, lossesBefore ?? -1).finally(() => {
+      this.#watched.delete(watched)
+      this.#watching.delete(watching)
+    })
     this.#watching.add(watching)
-    void watching.finally(() => this.#watching.delete(watching))
     return () => {
       watched.healedMs ??= performance.now()
     }
+  }
+
+  /** Something other than the feed was back so long after the end of the fault. */
+  measured(kind: FaultKind, recoveredMs: number): void {
+    const isLate = recoveredMs > backWithinMs
+    this.recovered.push({ kind, noticedMs: undefined, recoveredMs, isLate, isDisturbed: false })
+  }
+
+  tooLate(kind: FaultKind, member: Member): void {
+    this.#options.onTooLate(member, `is not itself again ${recoveryLimitMs} ms after "${kind}"`)
   }
 
   async settled(): Promise<void> {
     await Promise.all(this.#watching)
   }
 
-  async #watch(watched: Watched): Promise<void> {
-    const { kind, member, touch, lossesBefore, beganMs } = watched
-    let noticedMs: number | undefined
+  async #watch(watched: Watched, lossesBefore: number): Promise<void> {
+    const { kind, member } = watched
+    let noticedAtMs: number | undefined
     for (;;) {
       // Of the answer, what it says of the time before the fault has ended is only that the loss was noticed.
       const { healedMs } = watched
       const stats = await statsOf(member)
       const nowMs = performance.now()
-      if (this.#touched.get(member) !== touch) {
-        this.recovered.push({ kind, noticedMs: undefined, recoveredMs: undefined, isDisturbed: true })
-        return
-      }
       const isLost = stats !== undefined && stats.feed.losses > lossesBefore
-      if (isLost && lossesBefore >= 0 && kind !== 'freeze') noticedMs ??= nowMs - beganMs
+      if (isLost && lossesBefore >= 0 && kind !== 'freeze') noticedAtMs ??= nowMs
       if (healedMs !== undefined) {
-        if (isLost && this.#isLive(stats)) {
-          this.recovered.push({ kind, noticedMs, recoveredMs: nowMs - healedMs, isDisturbed: false })
-          return
-        }
-        if (stats && this.#isLive(stats) && nowMs - healedMs > unnoticedMs) {
-          this.recovered.push({ kind, noticedMs: undefined, recoveredMs: undefined, isDisturbed: false })
+        const isLive = stats !== undefined && this.#isLive(stats)
+        if (isLive && (isLost || nowMs - healedMs > this.#options.maxStalenessMs + unnoticedMs)) {
+          this.#take(watched, isLost ? { healedMs, noticedAtMs, liveAtMs: nowMs } : undefined)
           return
         }
         if (nowMs - healedMs > recoveryLimitMs) {
-          this.#onTooLate(member, kind)
+          this.tooLate(kind, member)
           return
         }
       }
@@ -91,16 +117,37 @@ export class RecoveryWatch {
     }
   }
 
+  /** `times`: undefined when the feed was not lost. */
+  #take({ kind, member, beganMs, isDisturbed }: Watched, times: Times | undefined): void {
+    if (isDisturbed || times === undefined) {
+      this.recovered.push({ kind, noticedMs: undefined, recoveredMs: undefined, isLate: false, isDisturbed })
+      return
+    }
+    const { healedMs, noticedAtMs, liveAtMs } = times
+    const noticedMs = noticedAtMs === undefined ? undefined : noticedAtMs - beganMs
+    const backMs = liveAtMs - Math.max(healedMs, noticedAtMs ?? healedMs)
+    const { maxStalenessMs, onTooLate } = this.#options
+    const noticeOverMs = silent.has(kind) ? (noticedMs ?? 0) - maxStalenessMs : 0
+    const backOverMs = backMs - backWithinMs
+    if (noticeOverMs > allowanceMs)
+      onTooLate(
+        member,
+        `took ${Math.round(noticedMs ?? 0)} ms to notice "${kind}" (L is ${maxStalenessMs} ms)`,
+      )
+    if (backOverMs > allowanceMs)
+      onTooLate(member, `had a live feed only ${Math.round(backMs)} ms after the end of "${kind}"`)
+    const isLate = noticeOverMs > 0 || backOverMs > 0
+    this.recovered.push({ kind, noticedMs, recoveredMs: liveAtMs - healedMs, isLate, isDisturbed })
+  }
+
   #isLive({ feed }: SidecarStats): boolean {
-    return feed.state === 'live' && feed.lease_age_ms !== null && feed.lease_age_ms <= this.#maxStalenessMs
+    const { maxStalenessMs } = this.#options
+    return feed.state === 'live' && feed.lease_age_ms !== null && feed.lease_age_ms <= maxStalenessMs
   }
 }
 
-interface Watched {
-  readonly kind: FaultKind
-  readonly member: Member
-  readonly touch: number
-  readonly lossesBefore: number
-  readonly beganMs: number
-  healedMs: number | undefined
+interface Times {
+  readonly healedMs: number
+  readonly noticedAtMs: number | undefined
+  readonly liveAtMs: number
 }

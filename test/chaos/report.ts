@@ -24,16 +24,32 @@ export interface Result {
   readonly longestRequestMs: number
   readonly faults: ReadonlyMap<FaultKind, number>
   readonly recovered: readonly Recovered[]
-  readonly repaired: { readonly revalidations: number; readonly drops: number; readonly flushes: number }
+  readonly repaired: {
+    readonly revalidations: number
+    readonly drops: number
+    readonly flushes: number
+    readonly entriesFlushed: number
+  }
+  /** Of this process, which must not grow with the length of the run. */
+  readonly residentBytes: { readonly atStart: number; readonly atEnd: number }
   readonly network: ProxyCounts
   readonly violations: readonly Violation[]
   readonly violationCounts: Readonly<Record<Promised, number>>
   readonly replay: string
 }
 
+/** Promises about what an answer says. */
+const wrong: readonly Promised[] = [
+  'bounded staleness',
+  'strong reads linearizable',
+  'sessions read their writes',
+  'answers',
+]
+
 /** The result for people, with the seed. */
 export function tableOf(result: Result): string {
-  const { counts, stalenessMs, durability, recovered, violationCounts, repaired, network } = result
+  const { counts, stalenessMs, durability, recovered, violationCounts, repaired, network, residentBytes } =
+    result
   const share = (part: number, whole: number) =>
     whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)} %`
   const { reads, writes } = counts
@@ -46,7 +62,7 @@ export function tableOf(result: Result): string {
       : 'not checked',
     convergence: `${result.converged} reads after the last fault`,
     answers: `longest request ${Math.round(result.longestRequestMs)} ms; no 500, nothing that nobody wrote`,
-    recovery: `${recovered.filter(({ recoveredMs }) => recoveredMs !== undefined).length} feeds lost and back`,
+    recovery: `${recovered.filter(({ recoveredMs }) => recoveredMs !== undefined).length} times lost and back, ${recovered.filter(({ isLate }) => isLate).length} of them late`,
   }
   const rows = promises.map((promise) => [promise, String(violationCounts[promise]), detail[promise]])
   const kinds = [...result.faults].sort(([one], [other]) => one.localeCompare(other))
@@ -63,6 +79,7 @@ export function tableOf(result: Result): string {
       String(count),
       ms((one) => one.noticedMs),
       ms((one) => one.recoveredMs),
+      String(times.filter(({ isLate }) => isLate).length || ''),
       String(unhurt || ''),
       String(disturbed || ''),
     ]
@@ -74,16 +91,18 @@ export function tableOf(result: Result): string {
     columns([['promise', 'violations', 'checked'], ...rows]),
     '',
     columns([
-      ['fault', 'times', 'noticed, ms', 'feed live after its end, ms', 'feed kept', 'not measured'],
+      ['fault', 'times', 'noticed, ms', 'back after its end, ms', 'late', 'feed kept', 'not measured'],
       ...faultRows,
     ]),
     '',
-    `reads      ${reads.default + reads.strong + reads.session + reads.sql} answered; hit rate ${share(counts.hits, counts.defaultReads)}, during faults ${share(counts.hitsDuringFaults, counts.defaultReadsDuringFaults)}; ${counts.staleMarked} marked stale, ${counts.refused} refused, ${counts.lost} lost`,
+    `wrong      ${wrong.reduce((sum, promise) => sum + violationCounts[promise], 0)} answers`,
+    `reads      ${reads.default + reads.strong + reads.session + reads.sql} answered, ${Math.round(result.readsChecked / (60 * result.minutes))} checked a second; hit rate ${share(counts.hits, counts.defaultReads)}, during faults ${share(counts.hitsDuringFaults, counts.defaultReadsDuringFaults)}; ${counts.staleMarked} marked stale, ${counts.refused} refused, ${counts.lost} lost`,
     `writes     ${Object.entries(writes)
       .map(([outcome, count]) => `${count} ${outcome}`)
-      .join(', ')}`,
+      .join(', ')}; ${counts.queueFull} of them refused for a full notification queue`,
     `network    ${network.accepted} connections, ${network.reset} reset, ${network.refused} refused, ${network.ignored} never answered; ${network.bytesToServer + network.bytesToClient} bytes, ${network.bytesDropped} vanished`,
-    `repaired   ${repaired.drops} entries dropped by ${repaired.revalidations} revalidations; ${repaired.flushes} flushes`,
+    `repaired   ${repaired.drops} entries dropped by ${repaired.revalidations} revalidations; ${repaired.entriesFlushed} by ${repaired.flushes} flushes`,
+    `memory     ${megabytes(residentBytes.atStart)} MB resident at the start, ${megabytes(residentBytes.atEnd)} MB at the end`,
     `default reads: ${result.defaultReadsNotLinearizable > 0 ? 'not linearizable, as expected' : 'linearizable'} (${result.defaultReadsNotLinearizable} of ${result.keys} keys)`,
     ...result.violations.flatMap(({ promise, text, around }) => [
       '',
@@ -93,6 +112,10 @@ export function tableOf(result: Result): string {
     '',
     result.violations.length === 0 ? 'no violation' : `replay:  ${result.replay}`,
   ].join('\n')
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(0)
 }
 
 /** Median and maximum. */

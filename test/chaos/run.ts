@@ -5,7 +5,7 @@ import { Fleet } from './fleet.js'
 import { Observer } from './observer.js'
 import { Progress } from './progress.js'
 import { Recorder } from './recorder.js'
-import { RecoveryWatch, recoveryLimitMs } from './recovery.js'
+import { RecoveryWatch } from './recovery.js'
 import type { Result } from './report.js'
 import { isBreakdown, planFaults } from './schedule.js'
 import { SqlClient } from './sql-client.js'
@@ -63,9 +63,12 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     },
   })
   const observer = new Observer(fleet.members, recorder.history)
-  const recovery = new RecoveryWatch(maxStalenessMs, ({ sidecar }, kind) => {
-    const text = `${recorder.clock()}: ${sidecar.via} has no live feed ${recoveryLimitMs} ms after "${kind}"`
-    violations.add({ promise: 'recovery', text, around: sidecar.log.slice(-10) })
+  const recovery = new RecoveryWatch({
+    maxStalenessMs,
+    onTooLate: ({ sidecar }, what) => {
+      const text = `${recorder.clock()}: ${sidecar.via} ${what}`
+      violations.add({ promise: 'recovery', text, around: sidecar.log.slice(-10) })
+    },
   })
   const sql = new SqlClient(fleet.databaseUrl)
   const workload: Workload = new Workload({
@@ -75,8 +78,9 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     seed,
     isDuringFault: () => faults.areUnderWay,
   })
-  const faults: Faults = new Faults({ fleet, observer, recovery, workload, stop })
+  const faults: Faults = new Faults({ fleet, sql, observer, recorder, recovery, workload, stop })
   const startMs = performance.now()
+  const residentAtStart = process.memoryUsage.rss()
   const progress = new Progress(() => ({
     share: Math.min(1, (performance.now() - startMs) / runMs),
     text: `${recorder.staleness.checked} reads checked, ${violations.total} violations; ${faults.describe()}`,
@@ -135,7 +139,9 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
         revalidations: observer.sum(({ feed }) => feed.revalidations),
         drops: observer.sum(({ feed }) => feed.revalidation_drops),
         flushes: observer.sum(({ feed }) => feed.flushes),
+        entriesFlushed: observer.entriesFlushed,
       },
+      residentBytes: { atStart: residentAtStart, atEnd: process.memoryUsage.rss() },
       network: fleet.network,
       violations: violations.kept,
       violationCounts: Object.fromEntries(

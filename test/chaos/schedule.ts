@@ -23,6 +23,10 @@ const breakdowns = [
   'server crash',
   'server crash',
   'server restart',
+  'deaf listener',
+  'idle sessions ended',
+  'full queue',
+  'failover',
 ] as const
 
 /** What other clients of the database do, beside those. */
@@ -65,6 +69,9 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
   'late answers': [4_000, 8_000],
   'server crash': [500, 5_000],
   'server restart': [500, 3_000],
+  'deaf listener': [1_500, 3_000],
+  'full queue': [500, 4_000],
+  failover: [2_000, 6_000],
   'row locked': [500, 5_000],
 }
 

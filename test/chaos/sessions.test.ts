@@ -1,5 +1,5 @@
 import t from 'tap'
-import { History, type Outcome } from './history.js'
+import { History, type Outcome, type WriteRecord } from './history.js'
 import { checkSession } from './sessions.js'
 
 function keyWithHistory() {
@@ -45,4 +45,18 @@ t.test('its own kept write is the past, also where it is still kept', async (t) 
   t.match(read('kept', true), /its own write that was kept before that/)
   t.equal(read('kept', false), undefined, 'sent since, into a row that had not changed')
   t.equal(read('of another', true), undefined)
+})
+
+t.test('a write of an earlier history promises nothing, one of this history everything', async (t) => {
+  const { history, write } = keyWithHistory()
+  write('first', 0, 10)
+  const lost = write('lost', 20, 30)
+  history.beginAnew(new Map([['k', 'first']]), 100)
+  t.equal(history.acknowledgedVia('k', 'sidecar-0.1'), undefined)
+  const read = (since: WriteRecord, value: string) =>
+    checkSession(history, { key: 'k', value, stale: false, returnMs: 300, since, how: 'with the token of' })
+  t.equal(read(lost, 'first'), undefined)
+  const since = write('mine', 110, 120)
+  t.match(read(since, 'first'), /had been written before/)
+  t.match(read(since, 'lost'), /had been written before/)
 })

@@ -17,10 +17,13 @@ export interface TokenRead {
  * where the answer is marked stale. What it must not see: a value that had certainly taken effect before the
  * write was called; and one that it wrote itself before that, which was kept and is shown from where it is kept.
  *
+ * A write of an earlier history promises nothing in this one.
+ *
  * Without a token the same holds at the sidecar that acknowledged the write, as long as nothing is marked stale.
  */
 export function checkSession(history: History, read: TokenRead): string | undefined {
   const { key, value, returnMs, since, how } = read
+  if (since.invokeMs < history.beganMs) return undefined
   const told = `${how} ${shortValue(since.value)} a client was shown ${shortValue(value)}`
   if (value === null) {
     const mayBeAbsent = history

@@ -20,7 +20,7 @@ export type ReadAnswer =
   | { readonly kind: 'wrong'; readonly why: string }
 
 export type WriteAnswer =
-  | { readonly kind: Exclude<Outcome, 'nothing'>; readonly token?: string | undefined }
+  | { readonly kind: Exclude<Outcome, 'nothing'>; readonly token?: string | undefined; readonly why?: string }
   | { readonly kind: 'wrong'; readonly why: string }
 
 export interface Asked {
@@ -137,7 +137,10 @@ function writeAnswer(answer: HttpAnswer | 'unsent' | 'lost'): WriteAnswer {
   if (answer === 'lost') return { kind: 'unknown' }
   const { status, text, token } = answer
   const body = members(text)
-  if (status === 503) return { kind: String(body.detail).includes('outcome') ? 'unknown' : 'failed' }
+  if (status === 503) {
+    const why = String(body.detail)
+    return { kind: why.includes('outcome') ? 'unknown' : 'failed', why }
+  }
   if (status !== 200) return { kind: 'wrong', why: `${status} ${text.slice(0, 200)}` }
   // A delete that is kept says so by giving no token.
   const isKept = 'db_removed' in body ? token === undefined : body.db_written === false

@@ -7,6 +7,7 @@ export type SqlOutcome = Exclude<Outcome, 'kept'>
 /** Reads and writes as any application does that uses the table and knows of no sidecar. */
 export class SqlClient {
   readonly #pool: pg.Pool
+  #isAway = false
 
   constructor(url: string) {
     this.#pool = new pg.Pool({
@@ -23,6 +24,16 @@ export class SqlClient {
 
   close(): Promise<void> {
     return this.#pool.end()
+  }
+
+  /** From now on the server counts as away, whoever answers in its place. */
+  leave(): void {
+    this.#isAway = true
+  }
+
+  /** It is there again. */
+  comeBack(): void {
+    this.#isAway = false
   }
 
   upsert(key: string, value: string): Promise<SqlOutcome> {
@@ -90,15 +101,16 @@ export class SqlClient {
 
   /** Null where there is no row; undefined when the database did not answer. */
   async read(key: string): Promise<string | null | undefined> {
-    try {
-      const { rows } = await this.#pool.query<{ value: string }>(
+    let value: string | null | undefined
+    await this.#run(async (client) => {
+      const { rows } = await client.query<{ value: string }>(
         'select value from cache_entries where key = $1',
         [key],
       )
-      return rows[0]?.value ?? null
-    } catch {
-      return undefined
-    }
+      value = rows[0]?.value ?? null
+      return 'ok'
+    })
+    return value
   }
 
   /** Rejects when the database does not answer. */
@@ -123,6 +135,11 @@ export class SqlClient {
     try {
       client = await this.#pool.connect()
     } catch {
+      return 'failed'
+    }
+    // Asked now, when nothing but the statement is left: a connection may have been waited for.
+    if (this.#isAway) {
+      client.release()
       return 'failed'
     }
     try {

@@ -118,3 +118,28 @@ t.test('percentiles are those of the hits', async (t) => {
   t.equal(key.check.percentile(0.99), 100)
   t.equal(key.check.percentile(1), 1_000)
 })
+
+t.test('when another history begins, what was lost with the one before may be served for L', async (t) => {
+  const key = keyWithHistory()
+  key.write('first', 0, 10)
+  key.write('lost', 20, 30)
+  const pending = key.begin('pending', 40)
+  key.history.beginAnew(new Map([['k', 'first']]), 100)
+  t.equal(key.read('first', 90_000), undefined, 'current again')
+  t.equal(key.read('lost', 100 + limitMs), undefined)
+  t.match(key.read('lost', 101 + limitMs), /overwritten at least/)
+  key.history.end(pending, 'ok', 150)
+  t.equal(key.read('first', 90_000), undefined, 'the pending write may have happened in the other one')
+  t.equal(key.read('pending', 90_000), undefined)
+  key.write('next', 200, 210)
+  t.match(key.read('first', 211 + limitMs), /overwritten/)
+  t.match(key.read('pending', 211 + limitMs), /overwritten/)
+})
+
+t.test('in another history a key may be absent again', async (t) => {
+  const key = keyWithHistory()
+  key.write('lost', 0, 10)
+  key.history.beginAnew(new Map(), 100)
+  t.equal(key.read(null, 90_000), undefined)
+  t.match(key.read('lost', 101 + limitMs), /overwritten/)
+})

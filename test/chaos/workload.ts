@@ -62,7 +62,7 @@ export class Workload {
       sqlWriter: (by: string) => this.#writeSql(by),
       sqlReader: (by: string) => this.#readSql(by),
       session: (by: string) => this.#session(by),
-      once: (by: string) => this.#writeOnce(by),
+      once: (by: string) => this.writeOnce(by, this.#member()),
     }
     for (const [kind, count] of Object.entries(clients) as [keyof typeof clients, number][]) {
       for (let index = 0; index < count; index++) {
@@ -110,7 +110,7 @@ export class Workload {
   async #loop(
     [least, most]: readonly [number, number],
     isReader: boolean,
-    turn: () => Promise<void>,
+    turn: () => Promise<unknown>,
   ): Promise<void> {
     while (!this.#isStopping && (isReader || !this.#writesStop)) {
       await turn()
@@ -194,16 +194,16 @@ export class Workload {
   }
 
   /** A key of its own, never touched again. */
-  async #writeOnce(by: string): Promise<void> {
-    const member = this.#member()
-    const { client, sidecar } = member
+  async writeOnce(by: string, { client, sidecar }: Member): Promise<WriteAnswer['kind']> {
     const key = `${by}-${this.#names++}`
     const value = `value of ${key}`
     const { via } = sidecar
     const invokeMs = performance.now()
-    const { kind } = await client.set(key, value)
-    if (kind === 'wrong') return
-    this.once.push({ key, value, via, invokeMs, outcome: kind })
+    const answer = await client.set(key, value)
+    if (answer.kind === 'wrong') return 'wrong'
+    if (answer.why) this.#parts.recorder.refusedWrite(answer.why)
+    this.once.push({ key, value, via, invokeMs, returnMs: performance.now(), outcome: answer.kind })
+    return answer.kind
   }
 
   async #writeThrough(
@@ -218,6 +218,7 @@ export class Workload {
       return { record: handle.record, kind: 'wrong', token: undefined }
     }
     this.#parts.recorder.endWrite(handle, answer.kind)
+    if (answer.why) this.#parts.recorder.refusedWrite(answer.why)
     return { record: handle.record, kind: answer.kind, token: answer.token }
   }
 

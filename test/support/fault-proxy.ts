@@ -1,4 +1,5 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { BackendMessages, queryMessage, typeOf } from './backend-messages.js'
 
 /** `to-server`: what the client sends; `to-client`: what the server answers. */
 export type Direction = 'to-server' | 'to-client'
@@ -96,6 +97,14 @@ export class FaultProxy {
     return busiest !== undefined
   }
 
+  /**
+   * The listening session forgets what it listens to and its client is not told, as behind a pooler that cleans
+   * up between two clients. False while no such session is at rest.
+   */
+  deafen(): boolean {
+    return [...this.#links].some((link) => link.deafen())
+  }
+
   /** RST, to both sides. */
   reset(scope: Scope = 'all'): void {
     for (const link of this.#links) if (link.isIn(scope)) link.reset()
@@ -150,8 +159,13 @@ class Link {
   readonly #counts: ProxyCounts
   readonly #onClosed: () => void
   readonly #pipes: Readonly<Record<Direction, Pipe>>
+  readonly #said = new BackendMessages()
   #fault: Fault = {}
   #isListener: boolean | undefined
+  /** The server has answered everything. */
+  #isAtRest = false
+  /** What the server says next answers us, and not the client. */
+  #isOurs = false
   #isOver = false
 
   constructor(client: Socket, targetPort: number, counts: ProxyCounts, onClosed: () => void) {
@@ -164,6 +178,8 @@ class Link {
         onChunk: (chunk) => {
           counts.bytesToServer += chunk.length
           this.#recognise(chunk)
+          this.#isAtRest = false
+          return chunk
         },
         onLost: (bytes) => this.#lose(bytes),
         onCut: () => this.reset(),
@@ -172,6 +188,7 @@ class Link {
         onChunk: (chunk) => {
           counts.bytesToClient += chunk.length
           this.bytesToClient += chunk.length
+          return this.#isListener ? this.#heard(chunk) : chunk
         },
         onLost: (bytes) => this.#lose(bytes),
         onCut: () => this.reset(),
@@ -191,6 +208,16 @@ class Link {
     this.#apply()
   }
 
+  deafen(): boolean {
+    const isPossible = this.#isListener && this.#isAtRest && this.#said.rest.length === 0 && !this.#isOver
+    if (!isPossible) return false
+    this.#isOurs = true
+    // It will not be whole again.
+    this.hasLostBytes = true
+    this.#server.write(queryMessage('discard all'))
+    return true
+  }
+
   reset(): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -204,6 +231,21 @@ class Link {
     const concerned = this.isIn(this.#fault.scope ?? 'all')
     this.#pipes['to-server'].flow = (concerned && this.#fault.toServer) || pass
     this.#pipes['to-client'].flow = (concerned && this.#fault.toClient) || pass
+  }
+
+  /** What of it is for the client: of the answers to us, only notifications that were on their way. */
+  #heard(chunk: Buffer): Buffer {
+    const messages = this.#said.take(chunk)
+    const wasOurs = this.#isOurs
+    const passed = messages.filter((message) => {
+      const isReady = typeOf(message) === 'Z'
+      const isForClient = !this.#isOurs || typeOf(message) === 'A'
+      if (isReady && !this.#isOurs) this.#isAtRest = true
+      if (isReady) this.#isOurs = false
+      return isForClient
+    })
+    if (!wasOurs) return chunk
+    return Buffer.concat(this.#isOurs ? passed : [...passed, this.#said.rest])
   }
 
   /** The startup packet names the application; until it has come the connection may be any. */
@@ -231,7 +273,8 @@ class Link {
 }
 
 interface PipeEvents {
-  readonly onChunk: (chunk: Buffer) => void
+  /** Answers with what goes on. */
+  readonly onChunk: (chunk: Buffer) => Buffer
   readonly onLost: (bytes: number) => void
   readonly onCut: () => void
 }
@@ -252,8 +295,8 @@ class Pipe {
     this.#to = to
     this.#events = events
     from.on('data', (chunk: Buffer) => {
-      events.onChunk(chunk)
-      this.#take(chunk)
+      const passed = events.onChunk(chunk)
+      if (passed.length > 0) this.#take(passed)
     })
     from.on('end', () => this.#take(undefined))
   }

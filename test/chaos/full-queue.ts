@@ -1,0 +1,45 @@
+import pg from 'pg'
+
+const tooManyNotifications = '54000'
+/** Twice as many pages as the fleet's server has. */
+const pages = 128
+
+/**
+ * The server's notification queue, full: a session that listens and sits in a transaction holds its tail back.
+ * From then on no transaction that notifies can commit.
+ */
+export class FullQueue {
+  readonly #holder: pg.Client
+
+  private constructor(holder: pg.Client) {
+    this.#holder = holder
+  }
+
+  static async fill(url: string): Promise<FullQueue> {
+    const holder = new pg.Client({ connectionString: url, application_name: 'chaos queue' })
+    holder.on('error', () => undefined)
+    await holder.connect()
+    await holder.query('listen chaos')
+    await holder.query('begin')
+    const filler = new pg.Client({ connectionString: url, application_name: 'chaos queue' })
+    await filler.connect()
+    try {
+      // What it notifies of until it fails stays in the queue.
+      await filler.query(
+        `select pg_notify('chaos', page || repeat('x', 7900)) from generate_series(1, $1) as page`,
+        [pages],
+      )
+      throw new Error(`the notification queue takes more than ${pages} pages`)
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.code !== tooManyNotifications) throw error
+    } finally {
+      await filler.end()
+    }
+    return new FullQueue(holder)
+  }
+
+  /** It stays full until somebody advances it, and that is not for us to do. */
+  async release(): Promise<void> {
+    await this.#holder.end()
+  }
+}

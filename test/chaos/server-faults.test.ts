@@ -1,0 +1,82 @@
+import { once } from 'node:events'
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { ownServer } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { FaultProxy } from '../support/fault-proxy.js'
+import { FullQueue } from './full-queue.js'
+import { Standby } from './standby.js'
+
+async function clientOf(t: Test, connectionString: string, application_name = 'test') {
+  const client = new pg.Client({ connectionString, application_name })
+  client.on('error', () => undefined)
+  await client.connect()
+  t.teardown(() => client.end())
+  return client
+}
+
+t.test('a deaf listener hears nothing any more, and is not told', async (t) => {
+  const server = await ownServer(t)
+  const proxy = new FaultProxy(server.port)
+  const proxied = Object.assign(new URL(server.url()), { port: String(await proxy.listen()) }).href
+  t.teardown(() => proxy.close())
+  t.equal(proxy.deafen(), false, 'nobody listens')
+  const listener = await clientOf(t, proxied, 'caching-layer feed')
+  const notifier = await clientOf(t, server.url())
+  const heard: string[] = []
+  listener.on('notification', ({ payload = '' }) => heard.push(payload))
+  await listener.query('listen one')
+
+  await notifier.query(`select pg_notify('one', 'before')`)
+  await eventually(() => heard.length === 1)
+  t.equal(proxy.deafen(), true)
+  t.same((await listener.query('select 1 as answer')).rows, [{ answer: 1 }], 'its answers are its own')
+  await notifier.query(`select pg_notify('one', 'after')`)
+  t.same((await listener.query('select pg_listening_channels()')).rows, [])
+  t.same(heard, ['before'])
+
+  await listener.query('listen one')
+  const again = once(listener, 'notification')
+  await notifier.query(`select pg_notify('one', 'again')`)
+  await again
+  t.same(heard, ['before', 'again'])
+})
+
+t.test('a full queue: no transaction that notifies commits until it is released and advanced', async (t) => {
+  const server = await ownServer(t, { max_notify_queue_pages: '64' })
+  const client = await clientOf(t, server.url())
+  const queue = await FullQueue.fill(server.url())
+  await t.rejects(client.query(`select pg_notify('any', '')`), { code: '54000' })
+  await queue.release()
+  await eventually(async () => {
+    const { rows } = await client.query('select pg_notification_queue_usage() as usage')
+    return rows[0].usage < 1
+  })
+  await client.query(`select pg_notify('any', '')`)
+})
+
+t.test(
+  'a standby takes the place of the primary without what came last, and in another timeline',
+  async (t) => {
+    const server = await ownServer(t)
+    const run = async (sql: string) => {
+      const client = await clientOf(t, server.url())
+      return (await client.query({ text: sql, rowMode: 'array' })).rows.flat()
+    }
+    const timeline = () => run('select left(pg_walfile_name(pg_current_wal_lsn()), 8)')
+    await run('create table entries (value text)')
+    await run(`insert into entries values ('first')`)
+    const standby = await Standby.of(server)
+    await run(`insert into entries values ('lost')`)
+    t.same(await timeline(), ['00000001'])
+
+    await server.stop('immediate')
+    await standby.takePlace()
+    t.same(await run('select value from entries'), ['first'])
+    await t.rejects(run(`insert into entries values ('early')`), /read-only transaction/)
+    t.same(await run('select pg_promote()'), [true])
+    await run(`insert into entries values ('next')`)
+    t.same(await run('select value from entries'), ['first', 'next'])
+    t.same(await timeline(), ['00000002'])
+  },
+)
