@@ -1,0 +1,50 @@
+import type { Contender, Figures, Missing, Row, Target } from './comparison.js'
+import { type Spread, spreadOf } from './statistics.js'
+
+export type Verdict = 'reached' | 'short' | 'for reference' | 'missing'
+
+/** A row with what came of it. */
+export interface Outcome extends Row {
+  readonly ours?: Spread
+  readonly theirs?: Spread
+  /** Of the pairs, each of one round: ours to theirs; for a target of `atMostMore`, ours minus theirs. */
+  readonly compared?: Spread
+  readonly verdict: Verdict
+  /** Why it is missing. */
+  readonly missing?: string
+}
+
+/** Rounds by contender: what each came to, round by round. */
+export type Rounds = ReadonlyMap<string, readonly Figures[]>
+
+export function outcomeOf(row: Row, rounds: Rounds, contenders: readonly (Contender | Missing)[]): Outcome {
+  for (const name of [row.of, row.against]) {
+    const contender = contenders.find((one) => one.name === name)
+    if (name !== undefined && contender === undefined) throw new Error(`there is no contender "${name}"`)
+    if (contender && 'missing' in contender) return { ...row, verdict: 'missing', missing: contender.missing }
+  }
+  const valuesOf = (name: string) => (rounds.get(name) ?? []).map((figures) => valueIn(figures, row, name))
+  const ours = valuesOf(row.of)
+  if (row.against === undefined) {
+    return { ...row, ours: spreadOf(ours), verdict: 'for reference' }
+  }
+  const theirs = valuesOf(row.against)
+  const pairs = ours.map((our, index) => {
+    const their = theirs[index] as number
+    return row.target && 'atMostMore' in row.target ? our - their : our / their
+  })
+  const compared = spreadOf(pairs)
+  const verdict = row.target ? (reaches(compared.median, row.target) ? 'reached' : 'short') : 'for reference'
+  return { ...row, ours: spreadOf(ours), theirs: spreadOf(theirs), compared, verdict }
+}
+
+export function reaches(value: number, target: Target): boolean {
+  if ('atLeast' in target) return value >= target.atLeast
+  return value <= ('atMost' in target ? target.atMost : target.atMostMore)
+}
+
+function valueIn(figures: Figures, { figure }: Row, name: string): number {
+  const value = figures[figure]
+  if (value === undefined || Number.isNaN(value)) throw new Error(`${name} has no figure "${figure}"`)
+  return value
+}
