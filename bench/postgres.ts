@@ -19,6 +19,8 @@ export const settings = {
 
 export interface BenchDatabase {
   readonly url: string
+  /** Where changes of the table are announced. */
+  readonly channel: string
   query<Row extends pg.QueryResultRow>(sql: string, params?: unknown[]): Promise<Row[]>
 }
 
@@ -59,7 +61,10 @@ export class BenchPostgres {
       await query('vacuum analyze cache_entries')
     }
     await query('checkpoint')
-    return { url, query }
+    const [row] = await query<{ channel: string }>(
+      "select cache_channel('public', 'cache_entries') as channel",
+    )
+    return { url, channel: row?.channel ?? '', query }
   }
 
   async #start(): Promise<LocalPostgres> {

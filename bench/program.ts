@@ -45,10 +45,16 @@ export interface Output {
   readonly stderr: string
 }
 
+export interface RunOptions extends ProgramOptions {
+  readonly timeoutMs: number
+  /** Sends it a SIGTERM, at which it is to end well. */
+  readonly stop?: AbortSignal
+}
+
 /** Runs a program to its end. Rejects with what it said when that is not a good one. */
 export function runProgram(
   command: readonly string[],
-  { on, environment = {}, cwd, timeoutMs }: ProgramOptions & { readonly timeoutMs: number },
+  { on, environment = {}, cwd, timeoutMs, stop }: RunOptions,
 ): Promise<Output> {
   const [program, ...args] = pinned(on, command)
   return new Promise((resolve, reject) => {
@@ -58,6 +64,7 @@ export function runProgram(
       timeout: timeoutMs,
       ...(cwd && { cwd }),
     })
+    stop?.addEventListener('abort', () => child.kill('SIGTERM'))
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text) => {

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { JsonClient } from '../test/support/json-client.js'
 import type { Bench } from './bench.js'
+import type { Cores } from './cores.js'
 import { startProgram } from './program.js'
 
 const program = fileURLToPath(new URL('../dist/main.js', import.meta.url))
@@ -11,10 +12,11 @@ export interface SidecarOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** A module of inside/ that is loaded first and watches from within. */
   readonly inside?: string
-  readonly nodeOptions?: readonly string[]
+  /** The server's core, unless it is there to serve another one. */
+  readonly on?: keyof Cores
 }
 
-/** A sidecar as its users start it, on the server's core. */
+/** A sidecar as its users start it. */
 export interface BenchSidecar {
   readonly port: number
   readonly url: string
@@ -30,18 +32,14 @@ export interface BenchSidecar {
 /** Resolves when its change feed is live. */
 export async function startSidecar(
   bench: Pick<Bench, 'teardown'>,
-  { databaseUrl, environment = {}, inside, nodeOptions = [] }: SidecarOptions,
+  { databaseUrl, environment = {}, inside, on = 'server' }: SidecarOptions,
 ): Promise<BenchSidecar> {
   const preload = inside ? ['--import', new URL(`inside/${inside}`, import.meta.url).href] : []
-  const { child, end } = startProgram(
-    bench,
-    [process.execPath, ...preload, ...nodeOptions, program, 'serve'],
-    {
-      on: 'server',
-      ipc: inside !== undefined,
-      environment: { DATABASE_URL: databaseUrl, PORT: '0', CACHE_TTL_SECONDS: '0', ...environment },
-    },
-  )
+  const { child, end } = startProgram(bench, [process.execPath, ...preload, program, 'serve'], {
+    on,
+    ipc: inside !== undefined,
+    environment: { DATABASE_URL: databaseUrl, PORT: '0', CACHE_TTL_SECONDS: '0', ...environment },
+  })
   let isLive = false
   let last = ''
   const port = await new Promise<number>((resolve, reject) => {

@@ -26,7 +26,8 @@ export function outcomeOf(row: Row, rounds: Rounds, contenders: readonly (Conten
   const valuesOf = (name: string) => (rounds.get(name) ?? []).map((figures) => valueIn(figures, row, name))
   const ours = valuesOf(row.of)
   if (row.against === undefined) {
-    return { ...row, ours: spreadOf(ours), verdict: 'for reference' }
+    const spread = spreadOf(ours)
+    return { ...row, ours: spread, verdict: verdictOf(spread.median, row.target) }
   }
   const theirs = valuesOf(row.against)
   const pairs = ours.map((our, index) => {
@@ -34,11 +35,21 @@ export function outcomeOf(row: Row, rounds: Rounds, contenders: readonly (Conten
     return row.target && 'atMostMore' in row.target ? our - their : our / their
   })
   const compared = spreadOf(pairs)
-  const verdict = row.target ? (reaches(compared.median, row.target) ? 'reached' : 'short') : 'for reference'
-  return { ...row, ours: spreadOf(ours), theirs: spreadOf(theirs), compared, verdict }
+  return {
+    ...row,
+    ours: spreadOf(ours),
+    theirs: spreadOf(theirs),
+    compared,
+    verdict: verdictOf(compared.median, row.target),
+  }
 }
 
-export function reaches(value: number, target: Target): boolean {
+function verdictOf(value: number, target: Target | undefined): Verdict {
+  if (target === undefined) return 'for reference'
+  return reaches(value, target) ? 'reached' : 'short'
+}
+
+function reaches(value: number, target: Target): boolean {
   if ('atLeast' in target) return value >= target.atLeast
   return value <= ('atMost' in target ? target.atMost : target.atMostMore)
 }

@@ -1,11 +1,16 @@
+import { monotonicMs } from '../monotonic.js'
 import { quantile } from '../statistics.js'
 import { Connection } from './connection.js'
 import { requestsOf, type Work } from './work.js'
 
-/** The repository's own load: a program, so that it has a core to itself. Its one argument says what; JSON comes out. */
+/**
+ * The repository's own load: a program, so that it has a core to itself. Its one argument says what; JSON comes out,
+ * at the end or, where that is sooner, after a SIGTERM.
+ */
 
 export interface ClientOptions {
-  readonly port: number
+  /** Connections are spread over them. */
+  readonly ports: readonly number[]
   readonly connections: number
   readonly seconds: number
   readonly work: Work
@@ -17,6 +22,8 @@ export interface ClientOptions {
 }
 
 export interface ClientResult {
+  /** Answered, in all and in the time that counts. */
+  readonly answered: number
   readonly requests: number
   readonly seconds: number
   readonly failed: number
@@ -24,45 +31,59 @@ export interface ClientResult {
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
+  /** When the first request was due, by the machine's monotonic clock. */
+  readonly startMs: number
 }
 
-/** What is answered in the first part of the time is not counted. */
+/** What is due in the first part of the time is not counted. */
 const warmUpShare = 0.1
+/** How long an open loop that has fallen behind goes on sending. */
+const graceMs = 5_000
 
-async function run({ port, connections, seconds, work, rate }: ClientOptions): Promise<ClientResult> {
+let stopped = false
+process.once('SIGTERM', () => {
+  stopped = true
+})
+
+async function run({ ports, connections, seconds, work, rate }: ClientOptions): Promise<ClientResult> {
   const next = requestsOf(work)
   const latencies: number[] = []
+  let answered = 0
   let failed = 0
-  const all = await Promise.all(Array.from({ length: connections }, () => Connection.open(port)))
-  const startMs = performance.now()
+  const all = await Promise.all(
+    Array.from({ length: connections }, (_, index) => Connection.open(ports[index % ports.length] as number)),
+  )
+  const startMs = monotonicMs()
   const countedFromMs = startMs + seconds * warmUpShare * 1_000
   const endMs = startMs + seconds * 1_000
-  let underWay = 0
   await new Promise<void>((resolve) => {
     const idle: Connection[] = []
-    const due = new Map<Connection, number>()
-    const finish = () => {
+    let underWay = 0
+    let isOver = false
+    const end = () => {
+      isOver = true
       if (underWay === 0) resolve()
     }
     const send = (connection: Connection, dueMs: number) => {
       underWay++
-      due.set(connection, dueMs)
+      connection.dueMs = dueMs
       connection.send(next())
     }
     for (const connection of all) {
       connection.onAnswer = (status) => {
-        const nowMs = performance.now()
-        const dueMs = due.get(connection) as number
+        const nowMs = monotonicMs()
         underWay--
-        if (dueMs >= countedFromMs) latencies.push(nowMs - dueMs)
+        answered++
+        if (connection.dueMs >= countedFromMs) latencies.push(nowMs - connection.dueMs)
         if (status !== 200) failed++
         if (rate !== undefined) idle.push(connection)
-        else if (nowMs < endMs) send(connection, nowMs)
-        else finish()
+        else if (nowMs < endMs && !stopped) send(connection, nowMs)
+        else isOver = true
+        if (isOver) end()
       }
     }
     if (rate === undefined) {
-      for (const connection of all) send(connection, performance.now())
+      for (const connection of all) send(connection, monotonicMs())
       return
     }
     idle.push(...all)
@@ -70,28 +91,32 @@ async function run({ port, connections, seconds, work, rate }: ClientOptions): P
     let sent = 0
     // Looks at the clock in every turn of the event loop: timers are too coarse.
     const turn = () => {
-      const nowMs = performance.now()
-      while (sent < total && startMs + (sent * 1_000) / rate <= nowMs) {
-        const connection = idle.shift()
+      const nowMs = monotonicMs()
+      for (;;) {
+        const dueMs = startMs + (sent * 1_000) / rate
+        if (sent >= total || dueMs > nowMs) break
+        const connection = idle.pop()
         if (connection === undefined) break
-        send(connection, startMs + (sent++ * 1_000) / rate)
+        sent++
+        send(connection, dueMs)
       }
-      if (sent < total && nowMs < endMs + 5_000) setImmediate(turn)
-      else if (underWay === 0) resolve()
-      else setImmediate(turn)
+      if (sent < total && nowMs < endMs + graceMs && !stopped) setImmediate(turn)
+      else end()
     }
     turn()
   })
+  const tookSeconds = (monotonicMs() - countedFromMs) / 1_000
   for (const connection of all) connection.close()
   latencies.sort((one, other) => one - other)
-  const tookSeconds = Math.max(performance.now() - countedFromMs, 1) / 1_000
   return {
+    answered,
     requests: latencies.length,
     seconds: tookSeconds,
     failed,
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
     maxMs: quantile(latencies, 1),
+    startMs,
   }
 }
 

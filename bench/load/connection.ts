@@ -7,6 +7,8 @@ const lengthName = Buffer.from('\r\nContent-Length: ')
 export class Connection {
   /** Called with the status of each answer; set by whoever sends. */
   onAnswer: (status: number) => void = () => undefined
+  /** When the request under way was due; the sender's to set. */
+  dueMs = 0
   readonly #socket: Socket
   /** Bytes of the answer that are still to come; undefined before its head is complete. */
   #missing: number | undefined

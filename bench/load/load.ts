@@ -59,19 +59,32 @@ function argumentsOf(work: Work): string[] {
   }
 }
 
-async function loadByClient(options: LoadOptions): Promise<Load> {
-  const { requests, seconds, p50Ms, p99Ms } = await runClient(options)
-  return { requests, rate: requests / seconds, p50Ms, p99Ms }
+async function loadByClient({ port, ...options }: LoadOptions): Promise<Load> {
+  const { answered, requests, seconds, p50Ms, p99Ms } = await runClient({ ports: [port], ...options })
+  return { requests: answered, rate: requests / seconds, p50Ms, p99Ms }
 }
 
 /** The client of the repository; with a rate, an open loop. Rejects where a request fails. */
-export async function runClient(options: ClientOptions): Promise<ClientResult> {
-  const { stdout } = await runProgram([process.execPath, '--import', tsx, client, JSON.stringify(options)], {
+export function runClient(options: ClientOptions): Promise<ClientResult> {
+  return startClient(options).result
+}
+
+/** The same, to be ended when enough has been seen. */
+export function startClient(options: ClientOptions): {
+  readonly result: Promise<ClientResult>
+  stop(): void
+} {
+  const stopping = new AbortController()
+  const result = runProgram([process.execPath, '--import', tsx, client, JSON.stringify(options)], {
     on: 'load',
     timeoutMs: options.seconds * 1_000 + 60_000,
+    stop: stopping.signal,
+  }).then(({ stdout }) => {
+    const result = JSON.parse(stdout) as ClientResult
+    if (result.failed > 0 || result.requests === 0)
+      throw new Error(`${result.failed} requests failed, ${result.requests} were answered`)
+    return result
   })
-  const result = JSON.parse(stdout) as ClientResult
-  if (result.failed > 0 || result.requests === 0)
-    throw new Error(`${result.failed} requests failed, ${result.requests} were answered`)
-  return result
+  result.catch(() => undefined)
+  return { result, stop: () => stopping.abort() }
 }

@@ -28,6 +28,11 @@ export function koaMap(owner: Owner, value: string): Promise<Peer> {
   return script(owner, 'koa-map.mjs', { VALUE: value })
 }
 
+/** Reads no HTTP: the limit of whatever asks it. */
+export function raw(owner: Owner, body: string): Promise<Peer> {
+  return script(owner, 'raw.mjs', { BODY: body })
+}
+
 async function script(
   owner: Owner,
   name: string,
