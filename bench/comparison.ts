@@ -38,6 +38,8 @@ export interface Row {
   /** Nothing where the other is there for reference only. */
   readonly target?: Target
   readonly remark?: string
+  /** The contender that shows the limit of the load: a figure near to that is a lower bound. */
+  readonly limit?: string
 }
 
 /** One file in comparisons/. */

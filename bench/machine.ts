@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { cpus, totalmem } from 'node:os'
 import { cores } from './cores.js'
 import { generator } from './load/load.js'
-import { settings } from './postgres.js'
 
 /** Where a section was measured. */
 export interface Machine {
@@ -14,12 +13,14 @@ export interface Machine {
   readonly node: string
   /** Empty where no database took part. */
   readonly postgres: string
-  readonly load: string
+  /** What makes the load. */
+  readonly generator: string
+  /** The load average before: what others did. */
+  readonly loadBefore: number
 }
 
-export function machineNow(postgresVersion: string): Machine {
+export function machineNow(): Omit<Machine, 'postgres' | 'loadBefore'> {
   const [first] = cpus()
-  const set = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
   return {
     date: new Date().toISOString(),
     commit: commitNow(),
@@ -29,8 +30,7 @@ export function machineNow(postgresVersion: string): Machine {
       ? `servers on core ${cores.server}, load on core ${cores.load}, PostgreSQL on both`
       : 'nothing is pinned: no taskset, or one core',
     node: process.version,
-    postgres: postgresVersion === '' ? '' : `${postgresVersion} (${set.join(' ')})`,
-    load: generator,
+    generator,
   }
 }
 

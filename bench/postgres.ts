@@ -7,7 +7,7 @@ import { migrate } from '../src/postgres/migrate.js'
 import type { Lifetime } from './lifetime.js'
 
 /** As a server for production, except for its size: a commit is on the disk when it is acknowledged. */
-export const settings = {
+const settings = {
   max_connections: '300',
   shared_buffers: '512MB',
   fsync: 'on',
@@ -35,7 +35,7 @@ export class BenchPostgres {
     this.#lifetime = lifetime
   }
 
-  /** Empty while nobody has asked for a database. */
+  /** With its settings; empty while nobody has asked for a database. */
   get version(): string {
     return this.#version
   }
@@ -76,7 +76,8 @@ export class BenchPostgres {
     })
     await server.start()
     const [row] = await runOn(server.url(), 'show server_version')
-    this.#version = String(row?.server_version)
+    const set = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
+    this.#version = `${row?.server_version} (${set.join(' ')})`
     return server
   }
 }

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { JsonClient } from '../test/support/json-client.js'
 import type { Bench } from './bench.js'
+import { ask } from './child.js'
 import type { Cores } from './cores.js'
 import { startProgram } from './program.js'
 
@@ -38,7 +39,7 @@ export async function startSidecar(
   const { child, end } = startProgram(bench, [process.execPath, ...preload, program, 'serve'], {
     on,
     ipc: inside !== undefined,
-    environment: { DATABASE_URL: databaseUrl, PORT: '0', CACHE_TTL_SECONDS: '0', ...environment },
+    environment: { DATABASE_URL: databaseUrl, PORT: '0', CACHE_TTL_SECONDS: '3600', ...environment },
   })
   let isLive = false
   let last = ''
@@ -62,11 +63,7 @@ export async function startSidecar(
     pid: child.pid as number,
     client: new JsonClient(url),
     onMessage: (heard) => child.on('message', heard),
-    ask: (question) =>
-      new Promise((resolve) => {
-        child.once('message', (answer) => resolve(answer as never))
-        child.send(question)
-      }),
+    ask: (question) => ask(child, question),
     end,
   }
 }

@@ -35,13 +35,25 @@ export function outcomeOf(row: Row, rounds: Rounds, contenders: readonly (Conten
     return row.target && 'atMostMore' in row.target ? our - their : our / their
   })
   const compared = spreadOf(pairs)
+  const isBound = row.limit !== undefined && isNear(ours, valuesOf(row.limit))
+  const remark = [row.remark, isBound && 'lower bound: the load was the limit'].filter(Boolean).join('; ')
   return {
     ...row,
     ours: spreadOf(ours),
     theirs: spreadOf(theirs),
     compared,
     verdict: verdictOf(compared.median, row.target),
+    ...(remark && { remark }),
   }
+}
+
+function isNear(ours: readonly number[], limit: readonly number[]): boolean {
+  return spreadOf(ours).median > 0.9 * spreadOf(limit).median
+}
+
+/** What `--check` asks. A peer that is not installed is not held against us. */
+export function fallsShort(outcomes: readonly Outcome[]): boolean {
+  return outcomes.some(({ verdict }) => verdict === 'short')
 }
 
 function verdictOf(value: number, target: Target | undefined): Verdict {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import type { Bench } from '../bench.js'
+import { nextMessage } from '../child.js'
 import type { Comparison, Figures } from '../comparison.js'
 import type { Cores } from '../cores.js'
 import { Lifetime } from '../lifetime.js'
@@ -120,13 +121,8 @@ async function startListener(
     ipc: true,
     environment: { DATABASE_URL: url, CHANNEL: channel },
   })
-  await new Promise<void>((resolve, reject) => {
-    child.once('close', () => reject(new Error('the bare client ended')))
-    child.on('message', (message) => {
-      if (message === 'listening') resolve()
-      else heard.set(...(message as [string, number]))
-    })
-  })
+  await nextMessage(child)
+  child.on('message', (message) => heard.set(...(message as [string, number])))
 }
 
 function figuresOf(latencies: readonly number[]): Figures {

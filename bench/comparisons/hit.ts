@@ -1,6 +1,6 @@
 import type { Comparison, Contender } from '../comparison.js'
-import { load } from '../load/load.js'
-import { koaMap, nginx, nodeHttp, type Peer, webdis } from '../peers/peer.js'
+import { generator, load } from '../load/load.js'
+import { koaMap, nginx, nodeHttp, type Peer, raw, webdis } from '../peers/peer.js'
 import { startSidecar } from '../sidecar.js'
 
 const work = 'GET hit, 32 connections'
@@ -9,7 +9,9 @@ const value = 'x'.repeat(100)
 /** What the sidecar answers, and bare node:http and nginx send: the same bytes. */
 const body = `{"key":"foo","value":"${value}","source":"cache"}`
 
-const row = { work, figure: 'rate', unit: 'requests/s', of: 'sidecar' } as const
+const limit = `${generator} at most`
+
+const row = { work, figure: 'rate', unit: 'requests/s', of: 'sidecar', limit } as const
 
 /** The original Python service was measured once: 4,000 requests/s where bare node:http did 47,000. */
 const originalShare = 4_000 / 47_000
@@ -30,6 +32,7 @@ export const hit: Comparison = {
     },
     { ...row, against: 'node:http, same headers' },
     { ...row, against: 'nginx' },
+    { ...row, against: limit, remark: 'no HTTP is read: the limit of the load' },
   ],
   async open(bench) {
     const { url } = await bench.postgres.database()
@@ -45,6 +48,7 @@ export const hit: Comparison = {
       contender('Koa + Map', await koaMap(bench, value), path),
       contender('node:http, same headers', await nodeHttp(bench, body, same), path),
       contender('nginx', await nginx(bench, body), path),
+      contender(limit, await raw(bench, body), path),
       {
         name: 'original',
         measure: async ({ soFar }) => ({ rate: (soFar.get('node:http')?.rate as number) * originalShare }),

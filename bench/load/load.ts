@@ -8,7 +8,7 @@ export interface LoadOptions {
   readonly port: number
   readonly connections: number
   readonly seconds: number
-  readonly work: Work
+  readonly work: Exclude<Work, { kind: 'set-new' }>
 }
 
 export interface Load {
@@ -46,7 +46,7 @@ async function loadByWrk(program: string, { port, connections, seconds, work }: 
   return { requests, rate, p50Ms: (p50Micros as number) / 1e3, p99Ms: (p99Micros as number) / 1e3 }
 }
 
-function argumentsOf(work: Work): string[] {
+function argumentsOf(work: LoadOptions['work']): string[] {
   switch (work.kind) {
     case 'hit':
       return ['hit', work.path]

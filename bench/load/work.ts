@@ -6,6 +6,8 @@ export type Work =
   | { readonly kind: 'random'; readonly keys: number }
   /** GET of one key after the other, in no order that an index would like, from the given place on. */
   | { readonly kind: 'walk'; readonly keys: number; readonly from: number }
+  /** POST of a string under `PREFIX:1`, `PREFIX:2`, ... */
+  | { readonly kind: 'set-new'; readonly prefix: string; readonly valueBytes: number }
   /** POST of a string under a key at random. */
   | { readonly kind: 'set'; readonly keys: number; readonly valueBytes: number }
 
@@ -23,6 +25,11 @@ export function requestsOf(work: Work): () => Buffer {
     case 'walk': {
       let place = work.from
       return () => get(`/cache/get?key=key:${((place++ * stride) % work.keys) + 1}`)
+    }
+    case 'set-new': {
+      const value = 'x'.repeat(work.valueBytes)
+      let count = 0
+      return () => post({ key: `${work.prefix}:${++count}`, value })
     }
     case 'set': {
       const value = 'x'.repeat(work.valueBytes)
