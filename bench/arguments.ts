@@ -1,0 +1,38 @@
+import { parseArgs } from 'node:util'
+
+export interface Arguments {
+  readonly sections: readonly string[]
+  readonly rounds: number
+  readonly seconds: number
+  readonly check: boolean
+  readonly json: boolean
+}
+
+/** Undefined for what makes no sense. Without a section, all that there are. */
+export function argumentsOf(args: readonly string[], names: readonly string[]): Arguments | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        rounds: { type: 'string', default: '5' },
+        seconds: { type: 'string', default: '5' },
+        check: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
+    })
+    const { check, json } = values
+    const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)]
+    const isSensible =
+      Number.isInteger(rounds) &&
+      rounds >= 1 &&
+      rounds <= 100 &&
+      seconds >= 1 &&
+      seconds <= 600 &&
+      positionals.every((name) => names.includes(name))
+    if (!isSensible) return undefined
+    return { sections: positionals.length > 0 ? positionals : names, rounds, seconds, check, json }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,29 @@
+import type { Comparison } from './comparison.js'
+import { big } from './comparisons/big.js'
+import { coldStart } from './comparisons/cold-start.js'
+import { commitToGone } from './comparisons/commit-to-gone.js'
+import { fleet } from './comparisons/fleet.js'
+import { hit } from './comparisons/hit.js'
+import { latency } from './comparisons/latency.js'
+import { manyKeys } from './comparisons/many-keys.js'
+import { miss } from './comparisons/miss.js'
+import { reset } from './comparisons/reset.js'
+import { set } from './comparisons/set.js'
+import { storm } from './comparisons/storm.js'
+import { triggers } from './comparisons/triggers.js'
+
+/** In the order of the table. */
+export const comparisons: readonly Comparison[] = [
+  hit,
+  latency,
+  set,
+  miss,
+  commitToGone,
+  fleet,
+  coldStart,
+  big,
+  manyKeys,
+  reset,
+  storm,
+  triggers,
+]

@@ -1,0 +1,102 @@
+import type { Comparison, Contender, Missing } from '../comparison.js'
+import { load } from '../load/load.js'
+import { pgbench, pgbenchMissing } from '../load/pgbench.js'
+import type { BenchDatabase } from '../postgres.js'
+import { startSidecar } from '../sidecar.js'
+
+const keys = 100_000
+const valueBytes = 100
+/** What the original Python service did, as was recorded. */
+const originalRate = 272
+
+/** The statement of src/postgres/store.ts, for one row. */
+const upsert = `\\set n random(1, ${keys})
+insert into cache_entries (key, value, content_type) values ('key:' || :n::text, '${'x'.repeat(valueBytes)}', null)
+on conflict (key) do update
+  set value = excluded.value, content_type = excluded.content_type, updated_at = now(), expires_at = null
+returning key, version;
+`
+
+const row = { figure: 'rate', unit: 'acknowledged/s' } as const
+
+/** Both write to one table with its triggers, under keys at random, all of which are there. */
+export const set: Comparison = {
+  name: 'set',
+  about: 'a write that PostgreSQL has acknowledged',
+  rows: [
+    {
+      ...row,
+      work: 'SET, 16 connections',
+      of: 'sidecar, 16',
+      against: 'pgbench, 16',
+      target: { atLeast: 3 },
+    },
+    {
+      ...row,
+      work: 'SET, 64 connections',
+      of: 'sidecar, 64',
+      against: 'pgbench, 64',
+      target: { atLeast: 8 },
+    },
+    {
+      ...row,
+      work: 'SET, 64 connections',
+      of: 'sidecar, 64',
+      against: 'original',
+      target: { atLeast: 25 },
+      remark: `recorded: ${originalRate}/s`,
+    },
+    {
+      work: 'SET, 1 connection, latency p50',
+      figure: 'p50Ms',
+      unit: 'ms',
+      of: 'sidecar, 1',
+      against: 'pgbench, 1',
+      target: { atMost: 1.6 },
+    },
+  ],
+  async open(bench) {
+    const database = await bench.postgres.database({ rows: keys, valueBytes })
+    const { port } = await startSidecar(bench, { databaseUrl: database.url })
+    const contenders: (Contender | Missing)[] = []
+    for (const connections of [16, 64, 1]) {
+      contenders.push(
+        {
+          name: `sidecar, ${connections}`,
+          measure: async ({ seconds }) => {
+            await settle(database)
+            const { rate, p50Ms } = await load({
+              port,
+              connections,
+              seconds,
+              work: { kind: 'set', keys, valueBytes },
+            })
+            return { rate, p50Ms }
+          },
+        },
+        pgbenchMissing
+          ? { name: `pgbench, ${connections}`, missing: pgbenchMissing }
+          : {
+              name: `pgbench, ${connections}`,
+              measure: async ({ seconds }) => {
+                await settle(database)
+                const { rate, p50Ms } = await pgbench({
+                  url: database.url,
+                  script: upsert,
+                  clients: connections,
+                  seconds,
+                })
+                return { rate, p50Ms }
+              },
+            },
+      )
+    }
+    return [...contenders, { name: 'original', measure: async () => ({ rate: originalRate }) }]
+  },
+}
+
+/** Nobody pays for what the one before has left behind. */
+async function settle(database: BenchDatabase): Promise<void> {
+  await database.query('vacuum cache_entries')
+  await database.query('checkpoint')
+}

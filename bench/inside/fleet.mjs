@@ -1,0 +1,21 @@
+import { loadConfig } from '../../dist/config.js'
+import { Cache } from '../../dist/core/cache.js'
+import { createLog } from '../../dist/log.js'
+import { Sidecar } from '../../dist/sidecar.js'
+import { HeardChanges } from './heard-changes.mjs'
+import { monotonicMs } from './monotonic.mjs'
+
+/** COUNT sidecars in one process: each with its own feed, pool and listener. Notes when each has applied which change. */
+const { COUNT, ...environment } = process.env
+const heard = new HeardChanges()
+const { changed } = Cache.prototype
+Cache.prototype.changed = function (change) {
+  const result = changed.call(this, change)
+  if (change.kind === 'key') heard.note(this, change.id, monotonicMs())
+  return result
+}
+const { config } = loadConfig({ ...environment, PORT: '0', LOG_LEVEL: 'warn' })
+const log = createLog(config.logLevel)
+const sidecars = Array.from({ length: Number(COUNT) }, () => new Sidecar({ config, log, migrate: false }))
+for (const sidecar of sidecars) await sidecar.start()
+heard.answerParent()

@@ -1,0 +1,5 @@
+/** The machine's monotonic clock, in ms: the same in every process of it. */
+export function monotonicMs() {
+  const [seconds, nanoseconds] = process.hrtime()
+  return seconds * 1e3 + nanoseconds / 1e6
+}

@@ -1,0 +1,50 @@
+/** What a load sends; `keys` counts `key:1`, `key:2`, ... */
+export type Work =
+  /** One path, again and again. */
+  | { readonly kind: 'hit'; readonly path: string }
+  /** GET of a key at random. */
+  | { readonly kind: 'random'; readonly keys: number }
+  /** GET of one key after the other, in no order that an index would like, from the given place on. */
+  | { readonly kind: 'walk'; readonly keys: number; readonly from: number }
+  /** POST of a string under `PREFIX:1`, `PREFIX:2`, ... */
+  | { readonly kind: 'set-new'; readonly prefix: string; readonly valueBytes: number }
+  /** POST of a string under a key at random. */
+  | { readonly kind: 'set'; readonly keys: number; readonly valueBytes: number }
+
+const stride = 7_919
+
+/** The bytes of one request after the other. */
+export function requestsOf(work: Work): () => Buffer {
+  switch (work.kind) {
+    case 'hit': {
+      const request = get(work.path)
+      return () => request
+    }
+    case 'random':
+      return () => get(`/cache/get?key=key:${1 + Math.floor(Math.random() * work.keys)}`)
+    case 'walk': {
+      let place = work.from
+      return () => get(`/cache/get?key=key:${((place++ * stride) % work.keys) + 1}`)
+    }
+    case 'set-new': {
+      const value = 'x'.repeat(work.valueBytes)
+      let count = 0
+      return () => post({ key: `${work.prefix}:${++count}`, value })
+    }
+    case 'set': {
+      const value = 'x'.repeat(work.valueBytes)
+      return () => post({ key: `key:${1 + Math.floor(Math.random() * work.keys)}`, value })
+    }
+  }
+}
+
+export function get(path: string): Buffer {
+  return Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`)
+}
+
+export function post(body: { readonly key: string; readonly value: unknown }): Buffer {
+  const text = JSON.stringify(body)
+  return Buffer.from(
+    `POST /cache/set HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  )
+}

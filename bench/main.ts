@@ -1,0 +1,87 @@
+import { loadavg } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { argumentsOf } from './arguments.js'
+import { drawCharts } from './charts.js'
+import { comparisons } from './comparisons.js'
+import { Lifetime } from './lifetime.js'
+import { machineNow } from './machine.js'
+import { BenchPostgres } from './postgres.js'
+import { merged, readResults, type Section, writeResults } from './results.js'
+import { measureRounds } from './rounds.js'
+import { tableOf } from './table.js'
+import { fallsShort, outcomeOf } from './verdict.js'
+
+/** `npm run bench`: every comparison, side by side on the same cores. */
+
+const usage = `usage: npm run bench -- [SECTION...] [--rounds N] [--seconds N] [--check] [--json]
+
+${comparisons.map(({ name, about }) => `  ${name.padEnd(16)}${about}`).join('\n')}
+
+  --rounds   how often each contender is measured (5)
+  --seconds  how long each time (5)
+  --check    exit code 1 where a target is missed
+  --json     the results as JSON on stdout
+`
+
+const names = comparisons.map(({ name }) => name)
+const resultsPath = fileURLToPath(new URL('results.json', import.meta.url))
+/** Above this load average others take part. */
+const quietLoad = 0.5
+
+const note = (line: string) => process.stderr.write(`${line}\n`)
+
+/** The exit code: 0; with `--check`, 1 where a target is missed; 2 for wrong use. */
+async function main(args: readonly string[], lifetime: Lifetime): Promise<number> {
+  const asked = argumentsOf(args, names)
+  if (asked === undefined) {
+    process.stderr.write(usage)
+    return 2
+  }
+  const [load = 0] = loadavg()
+  if (load > quietLoad)
+    note(`The machine is busy (load average ${load.toFixed(1)}): the figures will not mean much.`)
+  const { rounds, seconds, check, json } = asked
+  const postgres = new BenchPostgres(lifetime)
+  const measured: Section[] = []
+  for (const comparison of comparisons.filter(({ name }) => asked.sections.includes(name))) {
+    const { name, about, rows, once = false } = comparison
+    const machine = { ...machineNow(), loadBefore: loadavg()[0] as number }
+    note(`${name}: ${about}`)
+    const part = new Lifetime()
+    lifetime.teardown(() => part.end())
+    const contenders = await comparison.open({ postgres, note, teardown: (end) => part.teardown(end) })
+    const present = contenders.filter((one) => 'measure' in one)
+    const results = await measureRounds(present, { rounds, seconds, once, note })
+    await part.end()
+    const section: Section = {
+      name,
+      about,
+      machine: { ...machine, postgres: postgres.version },
+      rounds: once ? 1 : rounds,
+      seconds,
+      rows: rows.map((row) => outcomeOf(row, results, contenders)),
+      measured: Object.fromEntries(results),
+    }
+    measured.push(section)
+    const all = merged(await readResults(resultsPath), section, names)
+    await writeResults(resultsPath, all)
+    await drawCharts(all)
+  }
+  process.stdout.write(json ? `${JSON.stringify(measured, undefined, 2)}\n` : `\n${tableOf(measured)}\n`)
+  return check && fallsShort(measured.flatMap((section) => section.rows)) ? 1 : 0
+}
+
+const lifetime = new Lifetime()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    void lifetime.end().finally(() => process.exit(1))
+  })
+}
+try {
+  process.exitCode = await main(process.argv.slice(2), lifetime)
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.stack : error}\n`)
+  process.exitCode = 1
+} finally {
+  await lifetime.end()
+}

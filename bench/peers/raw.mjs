@@ -1,0 +1,11 @@
+import { createServer } from 'node:net'
+
+/** Answers whatever comes with the same bytes and looks at nothing: what is left is the limit of the load. */
+const { BODY = '', PORT } = process.env
+const answer = Buffer.from(
+  `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(BODY)}\r\n\r\n${BODY}`,
+)
+createServer({ noDelay: true }, (socket) => {
+  socket.on('error', () => {})
+  socket.on('data', () => socket.write(answer))
+}).listen(Number(PORT), '127.0.0.1')

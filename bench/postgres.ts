@@ -1,0 +1,94 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { LocalPostgres } from '../src/cli/local-postgres.js'
+import { migrate } from '../src/postgres/migrate.js'
+import type { Lifetime } from './lifetime.js'
+
+/** As a server for production, except for its size: a commit is on the disk when it is acknowledged. */
+const settings = {
+  max_connections: '300',
+  shared_buffers: '512MB',
+  fsync: 'on',
+  synchronous_commit: 'on',
+  full_page_writes: 'on',
+  max_wal_size: '8GB',
+  checkpoint_timeout: '30min',
+} as const
+
+export interface BenchDatabase {
+  readonly url: string
+  /** Where changes of the table are announced. */
+  readonly channel: string
+  query<Row extends pg.QueryResultRow>(sql: string, params?: unknown[]): Promise<Row[]>
+}
+
+/** The server that all comparisons share, started when the first one asks for a database. */
+export class BenchPostgres {
+  readonly #lifetime: Lifetime
+  #server: Promise<LocalPostgres> | undefined
+  #databases = 0
+  #version = ''
+
+  constructor(lifetime: Lifetime) {
+    this.#lifetime = lifetime
+  }
+
+  /** With its settings; empty while nobody has asked for a database. */
+  get version(): string {
+    return this.#version
+  }
+
+  /** A database with the schema in place; `rows` entries `key:1`, `key:2`, ... with a string of `valueBytes`. */
+  async database({ rows = 0, valueBytes = 100 } = {}): Promise<BenchDatabase> {
+    this.#server ??= this.#start()
+    const server = await this.#server
+    const name = `bench_${++this.#databases}`
+    await runOn(server.url(), `create database ${name}`)
+    const url = server.url(name)
+    await migrate(url)
+    const pool = new pg.Pool({ connectionString: url, max: 2, application_name: 'bench' })
+    pool.on('error', () => undefined)
+    this.#lifetime.teardown(() => pool.end())
+    const query = async <Row extends pg.QueryResultRow>(sql: string, params: unknown[] = []) =>
+      (await pool.query<Row>(sql, params)).rows
+    if (rows > 0) {
+      await query(
+        `insert into cache_entries (key, value) select 'key:' || n, repeat('x', $2) from generate_series(1, $1::int) as n`,
+        [rows, valueBytes],
+      )
+      await query('vacuum analyze cache_entries')
+    }
+    await query('checkpoint')
+    const [row] = await query<{ channel: string }>(
+      "select cache_channel('public', 'cache_entries') as channel",
+    )
+    return { url, channel: row?.channel ?? '', query }
+  }
+
+  async #start(): Promise<LocalPostgres> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'caching-layer-bench-'))
+    const server = new LocalPostgres({ dataDir, settings })
+    this.#lifetime.teardown(async () => {
+      await server.stop('immediate')
+      for (const folder of [server.dataDir, dataDir]) await rm(folder, { recursive: true, force: true })
+    })
+    await server.start()
+    const [row] = await runOn(server.url(), 'show server_version')
+    const set = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
+    this.#version = `${row?.server_version} (${set.join(' ')})`
+    return server
+  }
+}
+
+async function runOn(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    return (await client.query(sql)).rows
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,1 @@
+-- As sql/ has it.
