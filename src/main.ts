@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { parseArguments } from './cli/arguments.js'
-import type { Command } from './cli/command.js'
-import { commands } from './cli/commands.js'
+import { commands, type ListedCommand } from './cli/commands.js'
 import { ProgressLine } from './cli/progress-line.js'
 import { UsageError } from './cli/usage-error.js'
 import { ConfigError } from './config.js'
@@ -23,8 +22,9 @@ async function main([name, ...rest]: readonly string[]): Promise<number> {
     stream.write(usage)
     return name === undefined ? 2 : 0
   }
-  const command = (commands as Readonly<Record<string, Command>>)[name]
-  if (command === undefined) throw new UsageError(`there is no command "${name}"; see caching-layer --help`)
+  const listed = new Map<string, ListedCommand>(Object.entries(commands)).get(name)
+  if (listed === undefined) throw new UsageError(`there is no command "${name}"; see caching-layer --help`)
+  const command = await listed.load()
   const given = parseArguments(name, command, rest)
   const messages = new ProgressLine(process.stderr)
   try {

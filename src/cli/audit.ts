@@ -11,7 +11,6 @@ const maxMinutes = 1_000_000
 
 /** Asks the sidecars of a live fleet, beside their clients, whether they keep what is promised. */
 export const audit: Command = {
-  summary: 'check live sidecars: audit URL... [--sample=0.1] [--minutes=5] [--json]',
   options: { sample: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean' } },
   positionals: true,
   async run({ flags, values, positionals, environment, stop, out, note, progress }) {

@@ -22,7 +22,6 @@ export interface CommandOption {
 }
 
 export interface Command {
-  readonly summary: string
   /** By name, without `--`. Any other is refused. */
   readonly options: Readonly<Record<string, CommandOption>>
   /** Whether it takes anything beside its options; refused otherwise. */

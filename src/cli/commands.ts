@@ -1,7 +1,23 @@
-import { audit } from './audit.js'
 import type { Command } from './command.js'
-import { dev } from './dev.js'
-import { migrate } from './migrate.js'
-import { serve } from './serve.js'
 
-export const commands = { serve, dev, migrate, audit } satisfies Readonly<Record<string, Command>>
+/** A command as the usage names it. Its code is read when it is asked for: `serve` starts without that of `dev`. */
+export interface ListedCommand {
+  readonly summary: string
+  readonly load: () => Promise<Command>
+}
+
+export const commands = {
+  serve: { summary: 'run a sidecar [--no-migrate]', load: async () => (await import('./serve.js')).serve },
+  dev: {
+    summary: 'run a PostgreSQL server and two sidecars, to try it out',
+    load: async () => (await import('./dev.js')).dev,
+  },
+  migrate: {
+    summary: 'apply pending migrations [--status | --dry-run]',
+    load: async () => (await import('./migrate.js')).migrate,
+  },
+  audit: {
+    summary: 'check live sidecars: audit URL... [--sample=0.1] [--minutes=5] [--json]',
+    load: async () => (await import('./audit.js')).audit,
+  },
+} satisfies Readonly<Record<string, ListedCommand>>

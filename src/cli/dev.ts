@@ -14,7 +14,6 @@ const sidecars = 2
 
 /** A PostgreSQL server of its own, two sidecars, and a way to run SQL: everything to try the thing out. */
 export const dev: Command = {
-  summary: 'run a PostgreSQL server and two sidecars, to try it out',
   options: {},
   async run({ environment, stop, out }) {
     const { config: first } = loadConfig({ LOG_LEVEL: 'warn', ...environment })

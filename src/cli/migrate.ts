@@ -5,7 +5,6 @@ import { UsageError } from './usage-error.js'
 
 /** Brings the schema up to date, or only says what is there and what would be done. */
 export const migrate: Command = {
-  summary: 'apply pending migrations [--status | --dry-run]',
   options: { status: { type: 'boolean' }, 'dry-run': { type: 'boolean' } },
   async run({ flags, environment, out, note }) {
     if (flags.size > 1) throw new UsageError('migrate: --status and --dry-run exclude each other')

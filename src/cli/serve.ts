@@ -6,7 +6,6 @@ import type { Command } from './command.js'
 
 /** One sidecar, until told to stop. */
 export const serve: Command = {
-  summary: 'run a sidecar [--no-migrate]',
   options: { 'no-migrate': { type: 'boolean' } },
   async run({ flags, environment, stop }) {
     const { config, warnings } = loadConfig(environment)

@@ -2,8 +2,10 @@ import t from 'tap'
 import { parseArguments } from '../../src/cli/arguments.js'
 import { audit } from '../../src/cli/audit.js'
 import type { Command } from '../../src/cli/command.js'
-import { commands } from '../../src/cli/commands.js'
+import { dev } from '../../src/cli/dev.js'
+import { migrate } from '../../src/cli/migrate.js'
 import { ProgressLine } from '../../src/cli/progress-line.js'
+import { serve } from '../../src/cli/serve.js'
 import { UsageError } from '../../src/cli/usage-error.js'
 import { ConfigError } from '../../src/config.js'
 
@@ -14,7 +16,7 @@ t.test('arguments', async (t) => {
     values: new Map([['sample', '1']]),
     positionals: ['http://a', 'http://b'],
   })
-  t.strictSame(parseArguments('serve', commands.serve, ['--no-migrate']).flags, new Set(['no-migrate']))
+  t.strictSame(parseArguments('serve', serve, ['--no-migrate']).flags, new Set(['no-migrate']))
 })
 
 t.test('arguments that a command does not take', async (t) => {
@@ -22,9 +24,9 @@ t.test('arguments that a command does not take', async (t) => {
     [audit, ['http://a', '--samples=1']],
     [audit, ['http://a', '--minutes']],
     [audit, ['http://a', '--json=yes']],
-    [commands.serve, ['http://a']],
-    [commands.dev, ['--no-migrate']],
-    [commands.migrate, ['--status=yes']],
+    [serve, ['http://a']],
+    [dev, ['--no-migrate']],
+    [migrate, ['--status=yes']],
   ]
   for (const [command, args] of wrong)
     t.throws(() => parseArguments('it', command, args), UsageError, args.join(' '))

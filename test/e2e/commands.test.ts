@@ -47,7 +47,14 @@ t.test('a url that cannot be decoded', async (t) => {
 })
 
 t.test('wrong use', async (t) => {
-  const wrong = [[], ['frobnicate'], ['serve', '--frobnicate'], ['serve', 'more'], ['dev', '--no-migrate']]
+  const wrong = [
+    [],
+    ['frobnicate'],
+    ['toString'],
+    ['serve', '--frobnicate'],
+    ['serve', 'more'],
+    ['dev', '--no-migrate'],
+  ]
   const started = wrong.map((args) => new CliProcess(t, args, { PORT: '0' }))
   for (const process of started) {
     t.strictSame(await process.exited, { code: 2, signal: null })
