@@ -37,12 +37,18 @@ export async function migrationStatus(url: string): Promise<Migration[]> {
 export async function migrate(url: string): Promise<string[]> {
   const files = await migrationFiles()
   return withClient(url, async (client) => {
-    if (pending(await status(client, files)).length === 0) return []
-    return withLock(client, async () => {
-      const names = new Set(pending(await status(client, files)))
-      for (const file of files) if (names.has(file.name)) await apply(client, file)
-      return [...names]
-    })
+    const applied: string[] = []
+    for (const name of pending(await status(client, files))) {
+      // Somebody else may have applied it while we waited for our turn.
+      const appliedNow = await inTurn(client, async () => {
+        const file = files.find((file) => file.name === name)
+        if (file === undefined || !pending(await status(client, files)).includes(name)) return false
+        await apply(client, file)
+        return true
+      })
+      if (appliedNow) applied.push(name)
+    }
+    return applied
   })
 }
 
@@ -82,7 +88,6 @@ async function status(client: pg.Client, files: readonly MigrationFile[]): Promi
 
 async function apply(client: pg.Client, { name, sql, checksum }: MigrationFile): Promise<void> {
   try {
-    await client.query('begin')
     // Beside the table where there is one. Nothing may be found in a temporary schema first.
     await client.query(
       `select set_config('search_path', quote_ident(coalesce(
@@ -94,9 +99,7 @@ async function apply(client: pg.Client, { name, sql, checksum }: MigrationFile):
       name text primary key, checksum text not null, applied_at timestamptz not null default now())`)
     await client.query(sql)
     await client.query('insert into cache_migrations (name, checksum) values ($1, $2)', [name, checksum])
-    await client.query('commit')
   } catch (error) {
-    await client.query('rollback').catch(() => undefined)
     if (error instanceof pg.DatabaseError && error.code === '42501') {
       throw new Error(
         `the database role may not apply sql/${name} (${error.message}): ` +
@@ -108,20 +111,33 @@ async function apply(client: pg.Client, { name, sql, checksum }: MigrationFile):
   }
 }
 
-/** Polled: a session that waits inside pg_advisory_lock would block CREATE INDEX CONCURRENTLY, and wait for it. */
-async function withLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+/**
+ * Runs `work` in a transaction, one process at a time. The lock is the transaction's: one of the session would
+ * stay behind, on a connection that nobody knows, where a pooler in transaction mode is in between. It is
+ * polled, each time in a transaction of its own: who waits inside pg_advisory_lock would block CREATE INDEX
+ * CONCURRENTLY, and wait for it.
+ */
+async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
   const key = "hashtextextended('caching-layer migrations in ' || current_schema(), 0)"
   const deadlineMs = performance.now() + lockWaitMs
   for (;;) {
-    const { rows } = await client.query<{ locked: boolean }>(`select pg_try_advisory_lock(${key}) as locked`)
-    if (rows[0]?.locked) break
+    await client.query('begin')
+    try {
+      const { rows } = await client.query<{ locked: boolean }>(
+        `select pg_try_advisory_xact_lock(${key}) as locked`,
+      )
+      if (rows[0]?.locked) {
+        const result = await work()
+        await client.query('commit')
+        return result
+      }
+      await client.query('rollback')
+    } catch (error) {
+      await client.query('rollback').catch(() => undefined)
+      throw error
+    }
     if (performance.now() > deadlineMs) throw new Error('another process has been migrating for too long')
     await sleep(lockPollMs)
-  }
-  try {
-    return await work()
-  } finally {
-    await client.query(`select pg_advisory_unlock(${key})`).catch(() => undefined)
   }
 }
 

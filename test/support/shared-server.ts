@@ -20,7 +20,8 @@ const NOTES = fileURLToPath(new URL('../../node_modules/.cache/caching-layer-tes
 /** Programs of one run, before.ts, the tests and after.ts, have the same parent: tap. */
 const noteOf = (tapPid: number) => join(NOTES, `server-${tapPid}.json`)
 
-const FAST_SETTINGS = {
+/** The settings of every server made here. */
+export const FAST_SETTINGS = {
   max_connections: '200',
   wal_level: 'logical',
   max_wal_senders: '10',

@@ -1,0 +1,49 @@
+import { Agent } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { serve, untilLive } from '../support/child-process.js'
+import { freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { JsonClient } from '../support/json-client.js'
+
+const boundMs = 1_000
+
+t.test('a process that was frozen for longer than L does not serve what it held', async (t) => {
+  const database = await freshDatabase(t)
+  const sidecar = await serve(t, { DATABASE_URL: database.url, CACHE_MAX_STALENESS_MS: String(boundMs) })
+  await untilLive(sidecar)
+  const { client } = sidecar
+  // On a connection that is there already, a request is the first thing that the process sees.
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const waiting = new JsonClient(client.base, agent)
+
+  await client.set('a', 'round 0')
+  for (let round = 1; round <= 5; round++) {
+    const before = `round ${round - 1}`
+    const after = `round ${round}`
+    await client.held('a')
+    t.strictSame((await waiting.get('a')).body, { key: 'a', value: before, source: 'cache' })
+    // At any moment between two probes.
+    await sleep(Math.random() * 400)
+    sidecar.kill('SIGSTOP')
+    await database.query('update cache_entries set value = $1', [after])
+    await sleep(boundMs + 200)
+    const answers = [
+      ...Array.from({ length: 10 }, () => waiting.get('a')),
+      ...Array.from({ length: 10 }, () => client.get('a')),
+    ]
+    await sleep(50)
+    sidecar.kill('SIGCONT')
+    const fresh = (await Promise.all(answers)).filter(({ body }) => body.stale === undefined)
+    t.strictSame(
+      fresh.filter(({ body }) => body.value !== after).map(({ text }) => text),
+      [],
+      'no first answer is older than L',
+    )
+    await untilLive(sidecar)
+    await eventually(async () => (await client.held('a')) === after)
+  }
+  await database.query("update cache_entries set value = 'followed'")
+  await eventually(async () => (await client.value('a')) === 'followed')
+})
