@@ -16,6 +16,10 @@ interface EntryRow extends WrittenRow {
   readonly remaining_ms: number | null
 }
 
+interface NothingRow {
+  readonly key: null
+}
+
 /**
  * The system of record: one statement per call, over any number of keys. Statements that lock rows lock them
  * in the order of their keys, so that two sidecars do not deadlock.
@@ -27,23 +31,29 @@ export class PostgresStore implements Store {
     this.#database = database
   }
 
+  /**
+   * The epoch comes first, so that it is asked for where nothing is found, too: on a standby it cannot be told, and
+   * what is absent there may be in the primary. One row says only that: it has no key.
+   */
   async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
-    const rows = await this.#database.read<EntryRow>(
+    const rows = await this.#database.read<EntryRow | NothingRow>(
       `select key, version, epoch, content_type,
               case when version = held_version and epoch = held_epoch then null else value end as value,
               (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as remaining_ms
-       from unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)
-         join cache_entries using (key)
-         cross join cache_epoch() as epoch
-       where expires_at is null or expires_at > clock_timestamp()`,
+       from cache_epoch() as epoch
+         left join (
+           unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)
+           join cache_entries using (key)
+         ) on expires_at is null or expires_at > clock_timestamp()`,
       [
         wanted.map(({ key }) => key),
         wanted.map(({ held }) => held?.version ?? null),
         wanted.map(({ held }) => held?.epoch ?? null),
       ],
     )
+    const found = rows.filter((row): row is EntryRow => row.key !== null)
     return new Map(
-      rows.map(({ key, version, epoch, value: text, content_type: contentType, remaining_ms }) => {
+      found.map(({ key, version, epoch, value: text, content_type: contentType, remaining_ms }) => {
         const value = text === null ? undefined : fromColumns({ text, contentType })
         return [key, { key, version, epoch, value, remainingMs: remaining_ms ?? undefined }]
       }),

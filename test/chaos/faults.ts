@@ -18,6 +18,7 @@ export interface FaultsParts {
   readonly recorder: Recorder
   readonly recovery: RecoveryWatch
   readonly workload: Workload
+  readonly maxStalenessMs: number
   /** Aborted when the run is to end early; faults are healed all the same. */
   readonly stop: AbortSignal
 }
@@ -156,6 +157,9 @@ export class Faults {
       case 'late answers':
         await this.#lateAnswers(proxy, performance.now() + durationMs)
         return proxy.heal()
+      case 'late news, then none':
+        await this.#lateNews(proxy, durationMs)
+        return proxy.heal()
       case 'freeze':
         sidecar.freeze()
         await this.#pause(durationMs)
@@ -227,6 +231,19 @@ export class Faults {
       // Longer than L: what was put wrongly stays wrong, and is seen to be.
       await this.#pause(4_000)
     }
+  }
+
+  /**
+   * The feed is late, though not late enough to be given up, and then the database cannot be reached: what was on
+   * its way never arrives, and the lease must not have been counted from when the earlier answers came in.
+   */
+  async #lateNews(proxy: FaultProxy, durationMs: number): Promise<void> {
+    // A probe takes two round trips, and has L / 2.
+    proxy.set({ scope: 'listener', toClient: { kind: 'delay', ms: this.#parts.maxStalenessMs / 5 } })
+    await this.#pause(0.4 * durationMs)
+    proxy.reset()
+    proxy.set({ admission: 'refuse' })
+    await this.#pause(0.6 * durationMs)
   }
 
   /** An asynchronous standby takes over that has not received what was acknowledged last. */

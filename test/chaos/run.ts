@@ -78,7 +78,16 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     seed,
     isDuringFault: () => faults.areUnderWay,
   })
-  const faults: Faults = new Faults({ fleet, sql, observer, recorder, recovery, workload, stop })
+  const faults: Faults = new Faults({
+    fleet,
+    sql,
+    observer,
+    recorder,
+    recovery,
+    workload,
+    maxStalenessMs,
+    stop,
+  })
   const startMs = performance.now()
   const residentAtStart = process.memoryUsage.rss()
   const progress = new Progress(() => ({

@@ -11,5 +11,5 @@ t.test('faults end within the run, at every sidecar, and all kinds come up in th
   const plan = planFaults(1, runMs, 4)
   t.ok(plan.every(({ atMs, durationMs }) => atMs > 0 && atMs + durationMs <= runMs))
   t.same([...new Set(plan.map(({ target }) => target))].sort(), [0, 1, 2, 3])
-  t.equal(new Set(plan.map(({ kind }) => kind)).size, 28)
+  t.equal(new Set(plan.map(({ kind }) => kind)).size, 29)
 })

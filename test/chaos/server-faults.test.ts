@@ -1,9 +1,13 @@
 import { once } from 'node:events'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { Database } from '../../src/postgres/database.js'
+import { migrate } from '../../src/postgres/migrate.js'
+import { PostgresStore } from '../../src/postgres/store.js'
 import { ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { FaultProxy } from '../support/fault-proxy.js'
+import { recordingLog } from '../support/recording-log.js'
 import { FullQueue } from './full-queue.js'
 import { Standby } from './standby.js'
 
@@ -80,3 +84,18 @@ t.test(
     t.same(await timeline(), ['00000002'])
   },
 )
+
+t.test('a standby answers no read of a sidecar, not even of a key that it does not have', async (t) => {
+  const server = await ownServer(t)
+  await migrate(server.url())
+  const url = server.url()
+  const database = new Database({ url, poolSize: 1, timeoutMs: 5_000, log: recordingLog().log })
+  t.teardown(() => database.close())
+  const store = new PostgresStore(database)
+  const key = 'key'
+  t.same(await store.read([{ key }]), new Map())
+  const standby = await Standby.of(server)
+  await server.stop('immediate')
+  await standby.takePlace()
+  await t.rejects(store.read([{ key }]), { code: 'store-unavailable', message: /recovery/ })
+})
