@@ -19,6 +19,8 @@ export interface ClientOptions {
    * one follows the answer (a closed loop).
    */
   readonly rate?: number
+  /** Answers other than 200 are nothing unusual here. */
+  readonly mayFail?: boolean
   /** Nothing is left out as a warm-up. */
   readonly countFromStart?: boolean
 }
