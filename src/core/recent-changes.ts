@@ -6,7 +6,12 @@ const capacity = 10_000
 /** The changes applied last: what is in here has been seen, what is not may have been. */
 export class RecentChanges {
   /** The number of each, counted from the start. */
-  readonly #changes = new Map<string, number>()
+  readonly #numbers = new Map<string, number>()
+  /**
+   * In the order of their numbers, the latest in place of the oldest. (The map knows its order as well, but looks
+   * for its first key among all that were deleted: ten times the cost of everything else that a change costs.)
+   */
+  readonly #ring = new Array<string | undefined>(capacity).fill(undefined)
   #count = 0
 
   /** How many there have been. */
@@ -17,27 +22,25 @@ export class RecentChanges {
   add(id: string, version: Version): void {
     const change = changeName(id, version)
     // Our own write comes back as a change: it was applied when it was acknowledged.
-    const number = this.#changes.get(change) ?? ++this.#count
-    this.#changes.delete(change)
-    this.#changes.set(change, number)
-    if (this.#changes.size > capacity) {
-      for (const oldest of this.#changes.keys()) {
-        this.#changes.delete(oldest)
-        break
-      }
-    }
+    if (this.#numbers.has(change)) return
+    const place = this.#count % capacity
+    const oldest = this.#ring[place]
+    if (oldest !== undefined) this.#numbers.delete(oldest)
+    this.#ring[place] = change
+    this.#numbers.set(change, ++this.#count)
   }
 
   has(id: string, version: Version): boolean {
-    return this.#changes.has(changeName(id, version))
+    return this.#numbers.has(changeName(id, version))
   }
 
   /** Undefined for one that is not among them. */
   numberOf(id: string, version: Version): number | undefined {
-    return this.#changes.get(changeName(id, version))
+    return this.#numbers.get(changeName(id, version))
   }
 
   clear(): void {
-    this.#changes.clear()
+    this.#numbers.clear()
+    this.#ring.fill(undefined)
   }
 }
