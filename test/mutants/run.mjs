@@ -19,7 +19,8 @@ import { mutants } from './mutants.mjs'
 const project = fileURLToPath(new URL('../..', import.meta.url))
 const folders = ['src/core', 'test/core', 'test/support']
 const jobs = 2
-const fileTimeoutMs = 30_000
+/** As for tap itself, in package.json. */
+const fileTimeoutSeconds = 120
 
 const chosen = mutants.filter(({ name }) => name.includes(process.argv[2] ?? ''))
 const work = await mkdtemp(join(tmpdir(), 'mutants-'))
@@ -154,9 +155,9 @@ function runFile(folder, file) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [file], {
       cwd: folder,
-      env: { ...process.env, TAP_BAIL: '0', TAP_DIAG: '0' },
+      env: { ...process.env, TAP_BAIL: '0', TAP_DIAG: '0', TAP_TIMEOUT: String(fileTimeoutSeconds) },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: fileTimeoutMs,
+      timeout: fileTimeoutSeconds * 1_000,
     })
     let output = ''
     child.stdout.on('data', (chunk) => (output += chunk))
