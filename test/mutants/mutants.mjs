@@ -1,24 +1,28 @@
 /**
  * Mistakes in the algorithm, each as one change to one file. `find` occurs in the file exactly once; where it
- * does not any more, the run fails, and the mutant is to be put where the mistake would now be made.
- *
- * The first eleven are the ones of the design. The others are rules left out that those do not cover.
+ * does not any more, the run fails, and the mutant is to be put where the mistake would now be made. `caughtBy`
+ * is the test file that is tried first.
  */
-export const mutants = [
+
+/** The mistakes of the design. */
+const mistakes = [
   {
     name: 'no token on fills',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'const stored = this.#put(token, {',
     replace: 'const stored = this.#put(this.#openToken(id), {',
   },
   {
     name: 'a token that outlives a reconnect',
+    caughtBy: 'protocol',
     file: 'src/core/flights.ts',
     find: ' && token.generation === feed.generation',
     replace: '',
   },
   {
     name: 'no revalidation',
+    caughtBy: 'protocol',
     file: 'src/core/revalidation.ts',
     find: 'const held = local.versions()',
     replace: 'const held = []',
@@ -27,42 +31,49 @@ export const mutants = [
     // What core can see of it: versions compared before this session's LISTEN count as compared after it. The
     // other place for the mistake, calling `listening` before LISTEN is acknowledged, is in postgres/feed.ts.
     name: 'revalidation before LISTEN',
+    caughtBy: 'protocol',
     file: 'src/core/lease.ts',
     find: "if (this.#state !== 'catching-up' || this.#generation !== generation) return",
     replace: "if (this.#state !== 'catching-up') return",
   },
   {
     name: 'no lease',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'if (!this.#lease.holds(nowMs)) return undefined',
     replace: '',
   },
   {
     name: 'lease by time of receipt',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'this.#lease.proven(asOfMs)',
     replace: 'this.#lease.proven(this.#clock.now())',
   },
   {
     name: 'any change renews the lease',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'this.#stats.changesApplied++',
     replace: 'this.#stats.changesApplied++; this.#lease.proven(this.#clock.now())',
   },
   {
     name: 'a change ignored because its version is lower',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'if (entry === undefined || entry.version === version) return',
     replace: 'if (entry === undefined || BigInt(entry.version) >= BigInt(version ?? 1e18)) return',
   },
   {
     name: 'equality without the epoch',
+    caughtBy: 'protocol',
     file: 'src/core/revalidation.ts',
     find: 'if (lastHeard.position(position)) {',
     replace: 'if (lastHeard.position(position) && before === undefined) {',
   },
   {
     name: 'an unconditional put after a write',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'this.#put(token, { key, value: sent.value, ...written, remainingMs: undefined })',
     replace:
@@ -71,249 +82,295 @@ export const mutants = [
   {
     // The port has no replica to read from, on purpose; the model of the store has one, for who adds it.
     name: 'a fill from a lagging replica',
+    caughtBy: 'protocol',
     file: 'src/core/statements.ts',
     find: 'store.read(',
     replace: 'store.readFromReplica(',
   },
+]
 
+/** Rules left out that those do not cover. */
+const omissions = [
   {
     name: 'a write token taken when the answer is there',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'this.#put(token, { key, value: sent.value',
     replace: 'this.#put(this.#openToken(id), { key, value: sent.value',
   },
   {
     name: 'a fill begun before the feed was live puts',
+    caughtBy: 'protocol',
     file: 'src/core/flights.ts',
     find: 'token.live &&',
     replace: '',
   },
   {
     name: 'tokens hear of no change',
+    caughtBy: 'protocol',
     file: 'src/core/flights.ts',
     find: 'token.changes.push(version)',
     replace: 'void token',
   },
   {
     name: 'a token ignores changes with a lower version',
+    caughtBy: 'protocol',
     file: 'src/core/flights.ts',
     find: 'token.changes.every((change) => change === version)',
     replace: 'token.changes.every((change) => change !== undefined && BigInt(change) <= BigInt(version))',
   },
   {
     name: 'a change drops its own entry too',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'if (entry === undefined || entry.version === version) return',
     replace: 'if (entry === undefined) return',
   },
   {
     name: 'an unknown outcome leaves the entry',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'this.#stats.writesUnknown++\n      this.#apply(id, undefined)',
     replace: 'this.#stats.writesUnknown++',
   },
   {
     name: 'an unknown outcome is kept as if it had not happened',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: "if (!hasCode(error, 'store-unavailable') ||",
     replace: "if (!hasCode(error, 'store-unavailable', 'outcome-unknown') ||",
   },
   {
     name: 'a fill is joined after a change',
+    caughtBy: 'protocol',
     file: 'src/core/flights.ts',
     find: 'this.#fills.delete(id)\n    const tokens',
     replace: 'const tokens',
   },
   {
     name: 'a fill is joined after the feed was lost',
+    caughtBy: 'protocol',
     file: 'src/core/flights.ts',
     find: 'this.#fills.clear()',
     replace: '',
   },
   {
     name: 'a fill is joined however old',
+    caughtBy: 'protocol',
     file: 'src/core/flights.ts',
     find: 'return fill && fill.startedAtMs >= sinceMs ? fill.result : undefined',
     replace: 'return fill?.result',
   },
   {
     name: 'no fill is joined',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'if (joinable) {',
     replace: 'if (false) {',
   },
   {
     name: 'a loss of the feed is not a new generation',
+    caughtBy: 'protocol',
     file: 'src/core/lease.ts',
     find: "this.#generation++\n    this.#state = 'down'",
     replace: "this.#state = 'down'",
   },
   {
     name: 'a doubt is not a new generation',
+    caughtBy: 'protocol',
     file: 'src/core/lease.ts',
     find: "this.#generation++\n    if (this.#state === 'live')",
     replace: "if (this.#state === 'live')",
   },
   {
     name: 'live without having caught up',
+    caughtBy: 'protocol',
     file: 'src/core/lease.ts',
     find: "this.#state = 'catching-up'\n    this.#provenOnceCaughtUpMs = asOfMs",
     replace: "this.#state = 'live'\n    this.#asOfMs = asOfMs",
   },
   {
     name: 'a probe counts before the cache has caught up',
+    caughtBy: 'protocol',
     file: 'src/core/lease.ts',
     find: "if (this.#state === 'live') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)",
     replace: "if (this.#state !== 'down') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)",
   },
   {
     name: 'a probe counts though the feed is down',
+    caughtBy: 'protocol',
     file: 'src/core/lease.ts',
     find: "if (this.#state === 'live') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)",
     replace: "if (this.#state !== 'catching-up') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)",
   },
   {
     name: 'a loss of the feed drops everything',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'this.#lease.lost()',
     replace: 'this.#lease.lost(); this.#local.clear()',
   },
   {
     name: 'what remains is counted from the answer',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'token.openedAtMs + remainingMs - this.#clock.now()',
     replace: 'remainingMs',
   },
   {
     name: 'expiry is not looked at',
+    caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'if (entry === undefined || entry.expiresAtMs <= nowMs) return undefined',
     replace: 'if (entry === undefined) return undefined',
   },
   {
     name: 'kept writes cross histories',
+    caughtBy: 'outage',
     file: 'src/core/kept-writes.ts',
     find: 'if (write.epoch !== undefined && write.epoch !== epoch)',
     replace: 'if (false)',
   },
   {
     name: 'a kept write leaves the entry it replaces',
+    caughtBy: 'outage',
     file: 'src/core/cache.ts',
     find: '      })\n    }\n    this.#apply(id, undefined)',
     replace: '      })\n    }',
   },
   {
     name: 'a kept write forgets what it replaces',
+    caughtBy: 'outage',
     file: 'src/core/cache.ts',
     find: "return entry ? { kind: 'held', version: entry.version } : this.#lastHeard.unseen",
     replace: 'return this.#lastHeard.unseen',
   },
   {
     name: 'a later kept write takes a new base',
+    caughtBy: 'outage',
     file: 'src/core/kept-writes.ts',
     find: 'earlier ? { ...earlier, value, afterChanges } : write',
     replace: 'write',
   },
   {
     name: 'a kept write that may have happened is sent as if it had not',
+    caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
     find: "hasCode(result.reason, 'outcome-unknown')",
     replace: 'false',
   },
   {
     name: 'a later kept write inherits the doubt about one that has settled',
+    caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
     find: '{ ...current, base, mayHaveHappened: false }',
     replace: '{ ...current, base }',
   },
   {
     name: 'a kept write answers the token of a later one',
+    caughtBy: 'wishes',
     file: 'src/core/cache.ts',
     find: 'number !== undefined && number <= kept.afterChanges ? kept : undefined',
     replace: 'kept',
   },
   {
     name: 'a later kept write counts as kept when the first was',
+    caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
     find: '{ ...earlier, value, afterChanges }',
     replace: '{ ...earlier, value }',
   },
   {
     name: 'the echo of a write counts as a later change',
+    caughtBy: 'wishes',
     file: 'src/core/recent-changes.ts',
     find: 'if (this.#numbers.has(change)) return',
     replace: '',
   },
   {
     name: 'a later kept write is lost with the earlier one',
+    caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
     find: 'if (current === write) this.#writes.delete(id)',
     replace: 'if (current) this.#writes.delete(id)',
   },
   {
     name: 'a kept write outlives a later write',
+    caughtBy: 'outage',
     file: 'src/core/cache.ts',
     find: 'this.#kept.drop(id)',
     replace: '',
   },
   {
     name: 'a settled write leaves what was read meanwhile',
+    caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
     find: 'onSettled(id, version)\n  }',
     replace: '}',
   },
   {
     name: 'a missing answer to a kept write is not a conflict',
+    caughtBy: 'outage',
     file: 'src/core/kept-writes.ts',
     find: "result.value ?? { kind: 'conflict' }",
     replace: "result.value ?? { kind: 'written', version: undefined }",
   },
   {
     name: 'an entry dropped meanwhile is served in an outage',
+    caughtBy: 'outage',
     file: 'src/core/cache.ts',
     find: 'if (usable && this.#usable(id) === usable) return',
     replace: 'if (usable) return',
   },
   {
     name: 'a key that is not here is absent in an outage',
+    caughtBy: 'outage',
     file: 'src/core/cache.ts',
     find: "'unproven')\n      throw error",
     replace: "'unproven')\n      return { value: undefined, ageMs: 0 }",
   },
   {
     name: 'a write of a key does not wait for a kept one on its way',
+    caughtBy: 'outage',
     file: 'src/core/kept-writes.ts',
     find: 'while (this.#onTheirWay.has(id))',
     replace: 'while (false)',
   },
   {
     name: 'a kept write is sent beside a later write of its key',
+    caughtBy: 'outage',
     file: 'src/core/kept-writes.ts',
     find: 'else if (!this.#heldBack.has(id)) batch',
     replace: 'else batch',
   },
   {
     name: 'a token is satisfied by any entry',
+    caughtBy: 'wishes',
     file: 'src/core/cache.ts',
     find: 'if (written === undefined || written.epoch !== this.#lastHeard.epoch) return false',
     replace: 'return true',
   },
   {
     name: 'a strong read joins a fill under way',
+    caughtBy: 'wishes',
     file: 'src/core/cache.ts',
     find: "forwarded === 'request' ? undefined : ",
     replace: '',
   },
   {
     name: 'a deaf feed renews the lease',
+    caughtBy: 'wishes',
     file: 'src/core/cache.ts',
     find: "if (this.#unheard.anyBefore(asOfMs)) throw new Error('a write of our own was not announced')",
     replace: '',
   },
   {
     name: 'an answer from another history is put',
+    caughtBy: 'wishes',
     file: 'src/core/cache.ts',
     find: 'epoch !== this.#lastHeard.epoch || !this.#flights',
     replace: '!this.#flights',
   },
 ]
+
+export const mutants = [...mistakes.map((mutant) => ({ ...mutant, alsoCaughtBy: 'property' })), ...omissions]

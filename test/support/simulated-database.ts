@@ -37,7 +37,9 @@ export class SimulatedDatabase {
   #sequence = 0
   #timeline = 1
   /** The state after each commit, for a failover that loses some. */
-  #states: { rows: Map<string, Row>; sequence: number }[] = [{ rows: new Map(), sequence: 0 }]
+  #states: { key: string; rows: Map<string, Row>; sequence: number }[] = [
+    { key: 'none', rows: new Map(), sequence: 0 },
+  ]
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs
@@ -134,9 +136,10 @@ export class SimulatedDatabase {
     this.#announce({ kind: 'everything' })
   }
 
-  /** A standby is promoted that lacks the last commits. Listeners hear nothing more, and are not told. */
-  failOver(lostCommits: number): void {
+  /** A standby is promoted that lacks the last commits, whose keys it returns. Listeners hear nothing more, and are not told. */
+  failOver(lostCommits: number): string[] {
     const kept = this.#states.slice(0, Math.max(1, this.#states.length - lostCommits))
+    const lost = this.#states.slice(kept.length).map(({ key }) => key)
     const { rows, sequence } = kept.at(-1) as (typeof kept)[number]
     for (const key of new Set([...this.#rows.keys(), ...rows.keys()])) {
       if (rows.get(key)?.value !== this.#rows.get(key)?.value)
@@ -147,6 +150,7 @@ export class SimulatedDatabase {
     this.#sequence = sequence
     this.#timeline++
     this.listeners.clear()
+    return lost
   }
 
   #commit(key: string, value: Value | undefined): Version {
@@ -159,7 +163,7 @@ export class SimulatedDatabase {
     const before = this.#rows.get(key)
     if (value !== undefined) this.#rows.set(key, { value, version: ++this.#sequence })
     else this.#rows.delete(key)
-    this.#states.push({ rows: new Map(this.#rows), sequence: this.#sequence })
+    this.#states.push({ key, rows: new Map(this.#rows), sequence: this.#sequence })
     const version = value === undefined ? `-${before?.version}` : String(this.#sequence)
     this.#reign(key, value, { version, epoch: this.epoch })
     return version

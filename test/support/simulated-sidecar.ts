@@ -68,6 +68,11 @@ export class SimulatedSidecar {
     return this.#deliveries !== undefined
   }
 
+  /** Nothing is on its way to it or from it. */
+  get isQuiet(): boolean {
+    return this.#statements.length === 0 && this.#deliveries?.length === 0
+  }
+
   /** LISTEN takes effect and is acknowledged. */
   connect(): void {
     if (this.#deliveries) return
