@@ -4,7 +4,7 @@ import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../core/ports.js
 import { decodeChanges } from './change.js'
 import type { Database } from './database.js'
 import { echo } from './echo.js'
-import { messageOf, refusesSettings } from './errors.js'
+import { messageOf } from './errors.js'
 import { Hearing } from './hearing.js'
 import { ListenSession } from './listen-session.js'
 import { within } from './within.js'
@@ -47,8 +47,6 @@ export class PostgresChangeFeed implements ChangeFeed {
   readonly #options: PostgresChangeFeedOptions
   readonly #parts: PostgresChangeFeedParts
   readonly #closing = new AbortController()
-  /** Without settings for the session, because a pooler refuses them. */
-  #bare = false
   #running: Promise<void> | undefined
 
   constructor(options: PostgresChangeFeedOptions, parts: PostgresChangeFeedParts) {
@@ -110,7 +108,6 @@ export class PostgresChangeFeed implements ChangeFeed {
         url: this.#options.url,
         channel: announcer.channel,
         connectTimeoutMs,
-        bare: this.#bare,
         onNotification: (payload) => deliver(payload, handler, end),
       })
       session.lost.catch(end)
@@ -121,9 +118,7 @@ export class PostgresChangeFeed implements ChangeFeed {
       await Promise.race([Promise.all([caughtUp, this.#prove(session, announcer, handler, over)]), ended])
       return 'closed'
     } catch (error) {
-      if (!refusesSettings(error)) return messageOf(error)
-      this.#bare = true
-      return `there is a pooler in front of the database: ${messageOf(error)}`
+      return messageOf(error)
     } finally {
       close()
       this.#closing.signal.removeEventListener('abort', close)

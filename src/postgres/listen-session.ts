@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import pgListen from 'pg-listen'
+import { refusesSettings } from './errors.js'
 
 export interface ListenSessionOptions {
   readonly url: string
@@ -8,11 +9,11 @@ export interface ListenSessionOptions {
   readonly connectTimeoutMs: number
   /** Called with the payload of each notification on `channel`, in commit order. */
   readonly onNotification: (payload: string | undefined) => void
-  /** Without settings for the session, because a pooler refuses them. */
-  readonly bare?: boolean
 }
 
 const createSubscriber = pgListen.default
+
+type Subscriber = ReturnType<typeof createSubscriber>
 
 /**
  * One connection that listens, from its beginning to its loss; a new one takes a new session. pg-listen's
@@ -23,21 +24,51 @@ export class ListenSession {
   /** Rejects when the connection is lost; never resolves. */
   readonly lost: Promise<never>
   readonly #options: ListenSessionOptions
-  readonly #subscriber
   readonly #sockets = new Set<Socket>()
   readonly #probeChannel = `caching_layer_${randomBytes(8).toString('hex')}`
   readonly #expected = new Map<string, () => void>()
   readonly #waiting = new Set<() => void>()
+  #subscriber: Subscriber
+  #isDestroyed = false
+  #onLost: () => void = () => undefined
 
   constructor(options: ListenSessionOptions) {
     this.#options = options
-    this.#subscriber = createSubscriber(
+    this.lost = new Promise((_resolve, reject) => {
+      // pg-listen's own error says only that it does not reconnect.
+      this.#onLost = () => reject(new Error('the listening connection was lost'))
+    })
+    this.lost.catch(() => undefined)
+    // The server's may be shorter than the pause between two probes.
+    this.#subscriber = this.#newSubscriber({ options: '-c idle_session_timeout=0' })
+  }
+
+  get channel(): string {
+    return this.#options.channel
+  }
+
+  /** Resolves when LISTEN has been acknowledged. */
+  async open(): Promise<void> {
+    try {
+      await this.#subscriber.connect()
+    } catch (error) {
+      if (!refusesSettings(error) || this.#isDestroyed) throw error
+      // A pooler. Whether notifications come through it (they do where its sessions are its clients') will be seen.
+      this.#subscriber.close().catch(() => undefined)
+      this.#subscriber = this.#newSubscriber({})
+      await this.#subscriber.connect()
+    }
+    await this.#subscriber.listenTo(this.channel)
+  }
+
+  /** `settings.options`: what the session begins with. A URL with options of its own keeps those instead. */
+  #newSubscriber(settings: { readonly options?: string }): Subscriber {
+    const subscriber = createSubscriber(
       {
-        connectionString: options.url,
+        connectionString: this.#options.url,
         application_name: 'caching-layer feed',
-        connectionTimeoutMillis: options.connectTimeoutMs,
-        // The server's may be shorter than the pause between two probes. A URL with options of its own keeps those.
-        ...(!options.bare && { options: '-c idle_session_timeout=0' }),
+        connectionTimeoutMillis: this.#options.connectTimeoutMs,
+        ...settings,
         // Held on to, because a socket whose other end is gone must be destroyed; pg would wait for it.
         stream: () => {
           const socket = new Socket()
@@ -47,22 +78,15 @@ export class ListenSession {
       },
       { retryLimit: 1, paranoidChecking: false, parse: (payload) => payload },
     )
-    this.lost = new Promise((_resolve, reject) => {
-      // pg-listen's own error says only that it does not reconnect.
-      this.#subscriber.events.on('error', () => reject(new Error('the listening connection was lost')))
+    subscriber.events.on('error', () => {
+      if (subscriber === this.#subscriber) this.#onLost()
     })
-    this.lost.catch(() => undefined)
-  }
-
-  /** Resolves when LISTEN has been acknowledged. */
-  async open(): Promise<void> {
-    this.#subscriber.notifications.on(this.channel, (payload: string | undefined) => {
+    subscriber.notifications.on(this.channel, (payload: string | undefined) => {
       for (const wake of this.#waiting) wake()
       if (payload !== undefined) this.#expected.get(payload)?.()
       this.#options.onNotification(payload)
     })
-    await this.#subscriber.connect()
-    await this.#subscriber.listenTo(this.channel)
+    return subscriber
   }
 
   /**
@@ -73,10 +97,6 @@ export class ListenSession {
   async probe(): Promise<void> {
     await this.#subscriber.listenTo(this.#probeChannel)
     await this.#subscriber.unlisten(this.#probeChannel)
-  }
-
-  get channel(): string {
-    return this.#options.channel
   }
 
   /** Resolves to whether a notification, any, comes in within so long. Then LISTEN has been in force until now. */
@@ -104,6 +124,7 @@ export class ListenSession {
 
   /** Ends the connection at once, whatever state it is in. */
   destroy(): void {
+    this.#isDestroyed = true
     this.#subscriber.notifications.removeAllListeners(this.channel)
     this.#subscriber.close().catch(() => undefined)
     for (const socket of this.#sockets) socket.destroy()

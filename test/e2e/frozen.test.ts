@@ -1,16 +1,22 @@
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { serve, untilLive } from '../support/child-process.js'
 import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
+import { proxyTo } from '../support/half-open-proxy.js'
 import { JsonClient } from '../support/json-client.js'
 
 const boundMs = 1_000
 
-t.test('a process that was frozen for longer than L does not serve what it held', async (t) => {
+async function freezes(t: Test, { linkSurvives }: { readonly linkSurvives: boolean }): Promise<void> {
   const database = await freshDatabase(t)
-  const sidecar = await serve(t, { DATABASE_URL: database.url, CACHE_MAX_STALENESS_MS: String(boundMs) })
+  const proxy = await proxyTo(t, database.url)
+  const sidecar = await serve(t, {
+    DATABASE_URL: database.url,
+    DATABASE_LISTEN_URL: proxy.url,
+    CACHE_MAX_STALENESS_MS: String(boundMs),
+  })
   await untilLive(sidecar)
   const { client } = sidecar
   // On a connection that is there already, a request is the first thing that the process sees.
@@ -19,7 +25,7 @@ t.test('a process that was frozen for longer than L does not serve what it held'
   const waiting = new JsonClient(client.base, agent)
 
   await client.set('a', 'round 0')
-  for (let round = 1; round <= 5; round++) {
+  for (let round = 1; round <= 4; round++) {
     const before = `round ${round - 1}`
     const after = `round ${round}`
     await client.held('a')
@@ -27,6 +33,7 @@ t.test('a process that was frozen for longer than L does not serve what it held'
     // At any moment between two probes.
     await sleep(Math.random() * 400)
     sidecar.kill('SIGSTOP')
+    if (!linkSurvives) proxy.freeze()
     await database.query('update cache_entries set value = $1', [after])
     await sleep(boundMs + 200)
     const answers = [
@@ -35,15 +42,20 @@ t.test('a process that was frozen for longer than L does not serve what it held'
     ]
     await sleep(50)
     sidecar.kill('SIGCONT')
-    const fresh = (await Promise.all(answers)).filter(({ body }) => body.stale === undefined)
+    const wrong = (await Promise.all(answers)).filter(({ body }) => body.value !== after)
     t.strictSame(
-      fresh.filter(({ body }) => body.value !== after).map(({ text }) => text),
+      wrong.map(({ text }) => text),
       [],
       'no first answer is older than L',
     )
-    await untilLive(sidecar)
+    proxy.thaw()
     await eventually(async () => (await client.held('a')) === after)
   }
   await database.query("update cache_entries set value = 'followed'")
   await eventually(async () => (await client.value('a')) === 'followed')
+}
+
+t.test('a process that is frozen for longer than L', async (t) => {
+  await t.test('the change waits in the buffer of its connection', (t) => freezes(t, { linkSurvives: true }))
+  await t.test('the link is gone as well, without a word', (t) => freezes(t, { linkSurvives: false }))
 })

@@ -16,9 +16,7 @@ t.test('PgBouncer in transaction mode, and nothing else', { skip: withoutPgBounc
   const health = async () => (await client.request('GET', '/health')).body
 
   await eventually(async () => /pooler in transaction mode/.test(String((await health()).reason)))
-  const knownMs = performance.now() - startedMs
-  t.comment(`known after ${Math.round(knownMs)} ms`)
-  t.ok(knownMs < 10_000, 'soon')
+  t.comment(`known after ${Math.round(performance.now() - startedMs)} ms`)
   t.match(await health(), { status: 'ok', feed: 'down', reason: /DATABASE_LISTEN_URL must lead directly/ })
   const warnings = sidecar.log.map(({ reason }) => String(reason))
   t.ok(

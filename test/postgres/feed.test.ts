@@ -182,7 +182,7 @@ t.test('a link that is cut at any byte of a session that follows a live one', as
   for (const [way, length] of ways) {
     t.ok(length > 100, `${length} bytes ${way}`)
     const missed: string[] = []
-    for (let bytes = 1; bytes <= length; bytes += Math.ceil(length / 12)) {
+    for (let bytes = 1; bytes <= length; bytes += Math.ceil(length / 8)) {
       const { losses } = (await client.stats()).feed
       const { reset } = proxy.counts
       proxy.set({ [way]: { kind: 'cut', bytes } })
