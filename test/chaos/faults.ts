@@ -2,13 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fault, FaultProxy } from '../support/fault-proxy.js'
 import type { LostTail } from './durability.js'
 import type { Fleet, Member } from './fleet.js'
-import { FullQueue } from './full-queue.js'
 import type { Observer } from './observer.js'
 import type { Recorder } from './recorder.js'
-import { type RecoveryWatch, recoveryLimitMs } from './recovery.js'
+import type { RecoveryWatch } from './recovery.js'
 import type { FaultKind, PlannedFault } from './schedule.js'
+import { endIdleSessions, failover, fullQueue } from './server-faults.js'
 import type { SqlClient } from './sql-client.js'
-import { Standby } from './standby.js'
 import type { Workload } from './workload.js'
 
 export interface FaultsParts {
@@ -142,6 +141,7 @@ export class Faults {
   ): Promise<void> {
     const { fleet, workload, observer } = this.#parts
     const { sidecar, proxy } = member
+    const pause = (ms: number) => this.#pause(ms)
     const network = networkFaults[kind]
     if (network) {
       proxy.set(network(choice))
@@ -179,16 +179,14 @@ export class Faults {
         await this.#pause(durationMs)
         return fleet.postgres.start()
       case 'failover':
-        return this.#failover(durationMs, 1_000 * choice)
-      case 'idle sessions ended':
-        await fleet.administer(`alter system set idle_session_timeout = ${Math.round(300 + 2_000 * choice)}`)
-        await fleet.administer('select pg_reload_conf()')
-        await this.#pause(durationMs)
-        await fleet.administer('alter system reset idle_session_timeout')
-        await fleet.administer('select pg_reload_conf()')
+        this.#lostTails.push(
+          await failover(this.#parts, { lagMs: durationMs, standbyMs: 1_000 * choice }, pause),
+        )
         return
+      case 'idle sessions ended':
+        return endIdleSessions(fleet, { idleMs: 300 + 2_000 * choice, durationMs }, pause)
       case 'full queue':
-        return this.#fullQueue(durationMs, healed)
+        return fullQueue(this.#parts, { durationMs, healed }, pause)
       case 'deaf listener':
         for (let tries = 0; !proxy.deafen() && tries < 200; tries++) await this.#pause(5)
         return this.#pause(durationMs)
@@ -244,47 +242,6 @@ export class Faults {
     proxy.reset()
     proxy.set({ admission: 'refuse' })
     await this.#pause(0.6 * durationMs)
-  }
-
-  /** An asynchronous standby takes over that has not received what was acknowledged last. */
-  async #failover(lagMs: number, standbyMs: number): Promise<void> {
-    const { fleet, sql, recorder } = this.#parts
-    const fromMs = performance.now()
-    const standby = await Standby.of(fleet.postgres)
-    await this.#pause(lagMs)
-    // Who reads by SQL would be shown the new history before we know where it begins.
-    sql.leave()
-    await fleet.postgres.stop('immediate')
-    await standby.takePlace()
-    const rows = await fleet.administer<{ key: string; value: string }>(
-      'select key, value from cache_entries',
-    )
-    recorder.beginAnew(new Map(rows.map(({ key, value }) => [key, value])))
-    this.#lostTails.push({ fromMs, toMs: performance.now() })
-    await this.#pause(standbyMs)
-    await fleet.administer('select pg_promote()')
-    sql.comeBack()
-  }
-
-  /** Writes are refused, with the reason; and are taken again soon after the queue can be emptied. */
-  async #fullQueue(durationMs: number, healed: () => void): Promise<void> {
-    const { fleet, workload, recovery } = this.#parts
-    const by = 'full queue'
-    const queue = await FullQueue.fill(fleet.adminUrl)
-    await Promise.all(fleet.members.map((member) => workload.writeOnce(by, member)))
-    await this.#pause(durationMs)
-    await queue.release()
-    healed()
-    const releasedMs = performance.now()
-    await Promise.all(
-      fleet.members.map(async (member) => {
-        while ((await workload.writeOnce(by, member)) !== 'ok') {
-          if (performance.now() - releasedMs > recoveryLimitMs) return recovery.tooLate(by, member)
-          await sleep(25)
-        }
-        recovery.measured(by, performance.now() - releasedMs)
-      }),
-    )
   }
 
   async #garbage(choice: number): Promise<void> {

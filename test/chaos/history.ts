@@ -50,8 +50,11 @@ export interface WriteRecord {
 
 export const unknownHorizonMs = 60_000
 
-/** How long an overwritten value is remembered; a reader that is shown an older one has seen what nobody wrote. */
-const memoryMs = 600_000
+/**
+ * How long an overwritten value is remembered: three times the time to live. A reader that is shown an older one
+ * has seen what nobody wrote.
+ */
+const memoryMs = 180_000
 /** As above, for the moments at which the key was absent. */
 const absenceMemoryMs = 60_000
 

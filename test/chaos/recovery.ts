@@ -79,8 +79,11 @@ export class RecoveryWatch {
   }
 
   /** Something other than the feed was back so long after the end of the fault. */
-  measured(kind: FaultKind, recoveredMs: number): void {
+  measured(kind: FaultKind, member: Member, recoveredMs: number): void {
     const isLate = recoveredMs > backWithinMs
+    if (recoveredMs > backWithinMs + allowanceMs) {
+      this.#options.onTooLate(member, `was itself again only ${Math.round(recoveredMs)} ms after "${kind}"`)
+    }
     this.recovered.push({ kind, noticedMs: undefined, recoveredMs, isLate, isDisturbed: false })
   }
 

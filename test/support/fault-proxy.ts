@@ -220,8 +220,13 @@ class Link {
 
   reset(): void {
     if (this.#isOver) return
-    this.#isOver = true
     this.#counts.reset++
+    this.#end()
+  }
+
+  #end(): void {
+    if (this.#isOver) return
+    this.#isOver = true
     this.#client.resetAndDestroy()
     this.#server.resetAndDestroy()
     this.#onClosed()
@@ -266,9 +271,9 @@ class Link {
     const isOver = this.#client.destroyed && this.#server.destroyed
     if (!isOver && (flow.kind === 'drop' || flow.kind === 'hold')) {
       this.hasLostBytes = true
-      setTimeout(() => this.reset(), orphanMs).unref()
-    } else if (!isOver && flow.kind === 'delay') setTimeout(() => this.reset(), delayMs).unref()
-    else this.reset()
+      setTimeout(() => this.#end(), orphanMs).unref()
+    } else if (!isOver && flow.kind === 'delay') setTimeout(() => this.#end(), delayMs).unref()
+    else this.#end()
   }
 }
 

@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { Member } from './fleet.js'
+import { RecoveryWatch } from './recovery.js'
+
+const maxStalenessMs = 500
+
+/** A sidecar whose feed is lost, and live again, when we say so. */
+function member() {
+  const feed = { state: 'live', lease_age_ms: 0, losses: 0 }
+  return {
+    feed,
+    member: { observer: { look: async () => ({ feed: { ...feed } }) } } as unknown as Member,
+    async isDownFor(ms: number) {
+      Object.assign(feed, { state: 'down', losses: feed.losses + 1 })
+      await sleep(ms)
+      feed.state = 'live'
+    },
+  }
+}
+
+function watch() {
+  const tooLate: string[] = []
+  return {
+    tooLate,
+    recovery: new RecoveryWatch({ maxStalenessMs, onTooLate: (_member, what) => tooLate.push(what) }),
+  }
+}
+
+t.test(
+  'how long it took, from the fault to its notice and from its end until the feed was live',
+  async (t) => {
+    const { recovery, tooLate } = watch()
+    const one = member()
+    const healed = await recovery.begin('reset', one.member)
+    const down = one.isDownFor(600)
+    await sleep(200)
+    healed()
+    await down
+    await recovery.settled()
+    t.match(recovery.recovered, [{ kind: 'reset', isLate: false, isDisturbed: false }])
+    const { noticedMs = 0, recoveredMs = 0 } = recovery.recovered[0] ?? {}
+    t.ok(noticedMs < 600, `noticed after ${noticedMs} ms`)
+    t.ok(recoveredMs >= 390 && recoveredMs < 3_000, `live after ${recoveredMs} ms`)
+    t.same(tooLate, [])
+  },
+)
+
+t.test('a feed that is not lost is kept', async (t) => {
+  const { recovery } = watch()
+  const healed = await recovery.begin('slow', member().member)
+  healed()
+  await recovery.settled()
+  t.match(recovery.recovered, [{ kind: 'slow', recoveredMs: undefined, isDisturbed: false }])
+})
+
+t.test('a fault that runs into another one is not measured, and neither is the other', async (t) => {
+  const { recovery } = watch()
+  const one = member()
+  const ends = [await recovery.begin('reset', one.member), await recovery.begin('stall', one.member)]
+  const down = one.isDownFor(100)
+  for (const end of ends) end()
+  await down
+  await recovery.settled()
+  t.match(recovery.recovered, [{ isDisturbed: true }, { isDisturbed: true }])
+})
+
+t.test('late by a little is counted, by much it is a violation', async (t) => {
+  const { recovery, tooLate } = watch()
+  const after = async (kind: 'reset' | 'half-open', unnoticedMs: number, downMs: number) => {
+    const one = member()
+    const healed = await recovery.begin(kind, one.member)
+    const happens = sleep(unnoticedMs).then(() => one.isDownFor(downMs))
+    await sleep(unnoticedMs && unnoticedMs + 100)
+    healed()
+    await happens
+  }
+  await Promise.all([
+    after('reset', 0, 3_300),
+    after('reset', 0, 6_300),
+    after('half-open', 300, 100),
+    after('half-open', 800, 100),
+    after('half-open', 3_800, 100),
+  ])
+  await recovery.settled()
+  t.equal(recovery.recovered.filter(({ isLate }) => isLate).length, 4)
+  t.equal(tooLate.length, 2)
+  t.match(
+    tooLate.find((what) => what.includes('notice')),
+    /took \d+ ms to notice "half-open" \(L is 500 ms\)/,
+  )
+  t.match(
+    tooLate.find((what) => what.includes('live')),
+    /had a live feed only \d+ ms after the end of "reset"/,
+  )
+})

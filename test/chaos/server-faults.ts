@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LostTail } from './durability.js'
+import type { Fleet } from './fleet.js'
+import { FullQueue } from './full-queue.js'
+import type { Recorder } from './recorder.js'
+import { type RecoveryWatch, recoveryLimitMs } from './recovery.js'
+import type { SqlClient } from './sql-client.js'
+import { Standby } from './standby.js'
+import type { Workload } from './workload.js'
+
+/** Ends early when the run does. */
+type Pause = (ms: number) => Promise<void>
+
+interface FailoverParts {
+  readonly fleet: Fleet
+  readonly sql: SqlClient
+  readonly recorder: Recorder
+}
+
+/** An asynchronous standby takes over that has not received what was acknowledged last. */
+export async function failover(
+  { fleet, sql, recorder }: FailoverParts,
+  { lagMs, standbyMs }: { readonly lagMs: number; readonly standbyMs: number },
+  pause: Pause,
+): Promise<LostTail> {
+  const fromMs = performance.now()
+  const standby = await Standby.of(fleet.postgres)
+  await pause(lagMs)
+  // Who reads by SQL would be shown the new history before we know where it begins.
+  sql.leave()
+  await fleet.postgres.stop('immediate')
+  await standby.takePlace()
+  const rows = await fleet.administer<{ key: string; value: string }>('select key, value from cache_entries')
+  recorder.beginAnew(new Map(rows.map(({ key, value }) => [key, value])))
+  const toMs = performance.now()
+  await pause(standbyMs)
+  await fleet.administer('select pg_promote()')
+  sql.comeBack()
+  return { fromMs, toMs }
+}
+
+/** The server ends sessions that say nothing for a while. */
+export async function endIdleSessions(
+  fleet: Fleet,
+  { idleMs, durationMs }: { readonly idleMs: number; readonly durationMs: number },
+  pause: Pause,
+): Promise<void> {
+  await fleet.administer(`alter system set idle_session_timeout = ${Math.round(idleMs)}`)
+  await fleet.administer('select pg_reload_conf()')
+  await pause(durationMs)
+  await fleet.administer('alter system reset idle_session_timeout')
+  await fleet.administer('select pg_reload_conf()')
+}
+
+interface FullQueueParts {
+  readonly fleet: Fleet
+  readonly workload: Workload
+  readonly recovery: RecoveryWatch
+}
+
+/** Writes are refused, with the reason; and are taken again soon after the queue can be emptied. */
+export async function fullQueue(
+  { fleet, workload, recovery }: FullQueueParts,
+  { durationMs, healed }: { readonly durationMs: number; readonly healed: () => void },
+  pause: Pause,
+): Promise<void> {
+  const by = 'full queue'
+  const queue = await FullQueue.fill(fleet.adminUrl)
+  await Promise.all(fleet.members.map((member) => workload.writeOnce(by, member)))
+  await pause(durationMs)
+  await queue.release()
+  healed()
+  const releasedMs = performance.now()
+  await Promise.all(
+    fleet.members.map(async (member) => {
+      while ((await workload.writeOnce(by, member)) !== 'ok') {
+        if (performance.now() - releasedMs > recoveryLimitMs) return recovery.tooLate(by, member)
+        await sleep(25)
+      }
+      recovery.measured(by, member, performance.now() - releasedMs)
+    }),
+  )
+}
