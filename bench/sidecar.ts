@@ -21,7 +21,7 @@ export interface SidecarOptions {
 export interface BenchSidecar {
   readonly port: number
   readonly url: string
-  readonly pid: number
+  readonly pids: readonly [number]
   readonly client: JsonClient
   /** What `inside` says, message by message. */
   onMessage(heard: (message: unknown) => void): void
@@ -60,7 +60,7 @@ export async function startSidecar(
   return {
     port,
     url,
-    pid: child.pid as number,
+    pids: [child.pid as number],
     client: new JsonClient(url),
     onMessage: (heard) => child.on('message', heard),
     ask: (question) => ask(child, question),

@@ -10,6 +10,8 @@ import { startProgram, untilListening } from '../program.js'
 /** Something else that answers, on the server's core. */
 export interface Peer {
   readonly port: number
+  /** Of the processes that it is made of. */
+  readonly pids: readonly number[]
 }
 
 type Owner = Pick<Bench, 'teardown'>
@@ -45,7 +47,7 @@ async function script(
     environment: { ...environment, PORT: String(port), NODE_ENV: 'production' },
   })
   await untilListening(port, child)
-  return { port }
+  return { port, pids: [child.pid as number] }
 }
 
 /** Redis behind Webdis, both on the server's core; `value` is under `foo`, to be asked for as `/GET/foo`. */
@@ -89,10 +91,10 @@ export async function webdis(owner: Owner, value: string): Promise<Peer | string
   await untilListening(port, child)
   const answer = await fetch(`http://127.0.0.1:${port}/SET/foo/${encodeURIComponent(value)}`)
   if (!(await answer.text()).includes('OK')) throw new Error('Webdis took no value')
-  return { port }
+  return { port, pids: [redisServer.child.pid as number, child.pid as number] }
 }
 
-/** One worker that sends the same body from its configuration. */
+/** One process that sends the same body from its configuration. */
 export async function nginx(owner: Owner, body: string): Promise<Peer | string> {
   const program = installed('nginx')
   if (program === undefined) return 'nginx is not installed'
@@ -101,7 +103,7 @@ export async function nginx(owner: Owner, body: string): Promise<Peer | string> 
   const config = join(folder, 'nginx.conf')
   await writeFile(
     config,
-    `daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr crit; ${process.getuid?.() === 0 ? 'user root;' : ''}
+    `daemon off; master_process off; pid ${folder}/pid; error_log stderr crit; ${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 1024; }
 http {
   access_log off; keepalive_requests 1000000000;
@@ -115,7 +117,7 @@ http {
   )
   const { child } = startProgram(owner, [program, '-c', config, '-p', folder], { on: 'server' })
   await untilListening(port, child)
-  return { port }
+  return { port, pids: [child.pid as number] }
 }
 
 async function temporaryFolder(owner: Owner): Promise<string> {
