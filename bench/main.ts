@@ -1,4 +1,6 @@
-import { loadavg } from 'node:os'
+import { mkdtemp } from 'node:fs/promises'
+import { loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { argumentsOf } from './arguments.js'
 import { drawCharts } from './charts.js'
@@ -7,6 +9,7 @@ import { comparisons } from './comparisons.js'
 import { Lifetime } from './lifetime.js'
 import { machineNow } from './machine.js'
 import { BenchPostgres } from './postgres.js'
+import { profilesIn } from './profile.js'
 import { merged, readResults, type Section, writeResults } from './results.js'
 import { measureRounds } from './rounds.js'
 import { tableOf } from './table.js'
@@ -14,7 +17,7 @@ import { fallsShort, outcomeOf } from './verdict.js'
 
 /** `npm run bench`: every comparison, side by side on the same cores. */
 
-const usage = `usage: npm run bench -- [SECTION...] [--rounds N] [--seconds N] [--check] [--json]
+const usage = `usage: npm run bench -- [SECTION...] [--rounds N] [--seconds N] [--check] [--json] [--profile]
 
 ${comparisons.map(({ name, about }) => `  ${name.padEnd(16)}${about}`).join('\n')}
 
@@ -22,6 +25,7 @@ ${comparisons.map(({ name, about }) => `  ${name.padEnd(16)}${about}`).join('\n'
   --seconds  how long each time (5)
   --check    exit code 1 where a target is missed
   --json     the results as JSON on stdout
+  --profile  where the time of what runs on Node went, in place of results: profiling slows them
 `
 
 const names = comparisons.map(({ name }) => name)
@@ -41,7 +45,7 @@ async function main(args: readonly string[], lifetime: Lifetime): Promise<number
   const [load = 0] = loadavg()
   if (load > quietLoad)
     note(`The machine is busy (load average ${load.toFixed(1)}): the figures will not mean much.`)
-  const { rounds, seconds, check, json } = asked
+  const { rounds, seconds, check, json, profile } = asked
   const postgres = new BenchPostgres(lifetime)
   const measured: Section[] = []
   const failed: string[] = []
@@ -49,8 +53,14 @@ async function main(args: readonly string[], lifetime: Lifetime): Promise<number
     note(`${comparison.name}: ${comparison.about}`)
     const part = new Lifetime()
     lifetime.teardown(() => part.end())
+    const profileFolder = profile ? await mkdtemp(join(tmpdir(), 'caching-layer-profile-')) : undefined
     try {
-      const section = await measure(comparison, { postgres, part, rounds, seconds })
+      const section = await measure(comparison, { postgres, part, rounds, seconds, profileFolder })
+      if (profileFolder) {
+        await part.end()
+        for (const summary of await profilesIn(profileFolder)) note(`\n${summary}\n`)
+        continue
+      }
       measured.push(section)
       const all = merged(await readResults(resultsPath), section, names)
       await writeResults(resultsPath, all)
@@ -75,14 +85,20 @@ interface Measuring {
   readonly part: Lifetime
   readonly rounds: number
   readonly seconds: number
+  readonly profileFolder: string | undefined
 }
 
 async function measure(
   { name, about, rows, once = false, open }: Comparison,
-  { postgres, part, rounds, seconds }: Measuring,
+  { postgres, part, rounds, seconds, profileFolder }: Measuring,
 ): Promise<Section> {
   const machine = { ...machineNow(), loadBefore: loadavg()[0] as number }
-  const contenders = await open({ postgres, note, teardown: (end) => part.teardown(end) })
+  const contenders = await open({
+    postgres,
+    note,
+    profileFolder,
+    teardown: (end) => part.teardown(end),
+  })
   const present = contenders.filter((one) => 'measure' in one)
   const results = await measureRounds(present, { rounds, seconds, once, note })
   return {

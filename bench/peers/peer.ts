@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Bench } from '../bench.js'
 import { freePort } from '../free-port.js'
 import { installed } from '../installed.js'
+import { profilerOf } from '../profile.js'
 import { startProgram, untilListening } from '../program.js'
 
 /** Something else that answers, on the server's core. */
@@ -14,7 +15,7 @@ export interface Peer {
   readonly pids: readonly number[]
 }
 
-type Owner = Pick<Bench, 'teardown'>
+type Owner = Pick<Bench, 'teardown' | 'profileFolder'>
 
 /** Sends Content-Type and Content-Length, what Node adds (Date, Connection, Keep-Alive), and what is given. */
 export function nodeHttp(
@@ -42,7 +43,7 @@ async function script(
 ): Promise<Peer> {
   const port = await freePort()
   const path = fileURLToPath(new URL(name, import.meta.url))
-  const { child } = startProgram(owner, [process.execPath, path], {
+  const { child } = startProgram(owner, [process.execPath, ...profilerOf(owner.profileFolder, name), path], {
     on: 'server',
     environment: { ...environment, PORT: String(port), NODE_ENV: 'production' },
   })
