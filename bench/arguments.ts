@@ -6,6 +6,7 @@ export interface Arguments {
   readonly seconds: number
   readonly check: boolean
   readonly json: boolean
+  readonly profile: boolean
 }
 
 /** Undefined for what makes no sense. Without a section, all that there are. */
@@ -19,9 +20,10 @@ export function argumentsOf(args: readonly string[], names: readonly string[]): 
         seconds: { type: 'string', default: '5' },
         check: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
+        profile: { type: 'boolean', default: false },
       },
     })
-    const { check, json } = values
+    const { check, json, profile } = values
     const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)]
     const isSensible =
       Number.isInteger(rounds) &&
@@ -31,7 +33,7 @@ export function argumentsOf(args: readonly string[], names: readonly string[]): 
       seconds <= 600 &&
       positionals.every((name) => names.includes(name))
     if (!isSensible) return undefined
-    return { sections: positionals.length > 0 ? positionals : names, rounds, seconds, check, json }
+    return { sections: positionals.length > 0 ? positionals : names, rounds, seconds, check, json, profile }
   } catch {
     return undefined
   }

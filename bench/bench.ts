@@ -6,4 +6,6 @@ export interface Bench {
   /** Run when the comparison is over, the latest first. */
   teardown(end: () => unknown): void
   note(line: string): void
+  /** Where processes that run on Node leave a CPU profile when they end; undefined where none is asked for. */
+  readonly profileFolder?: string | undefined
 }

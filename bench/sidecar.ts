@@ -4,6 +4,7 @@ import { JsonClient } from '../test/support/json-client.js'
 import type { Bench } from './bench.js'
 import { ask } from './child.js'
 import type { Cores } from './cores.js'
+import { profilerOf } from './profile.js'
 import { startProgram } from './program.js'
 
 const program = fileURLToPath(new URL('../dist/main.js', import.meta.url))
@@ -21,7 +22,7 @@ export interface SidecarOptions {
 export interface BenchSidecar {
   readonly port: number
   readonly url: string
-  readonly pid: number
+  readonly pids: readonly [number]
   readonly client: JsonClient
   /** What `inside` says, message by message. */
   onMessage(heard: (message: unknown) => void): void
@@ -32,11 +33,12 @@ export interface BenchSidecar {
 
 /** Resolves when its change feed is live. */
 export async function startSidecar(
-  bench: Pick<Bench, 'teardown'>,
+  bench: Pick<Bench, 'teardown' | 'profileFolder'>,
   { databaseUrl, environment = {}, inside, on = 'server' }: SidecarOptions,
 ): Promise<BenchSidecar> {
   const preload = inside ? ['--import', new URL(`inside/${inside}`, import.meta.url).href] : []
-  const { child, end } = startProgram(bench, [process.execPath, ...preload, program, 'serve'], {
+  const profiler = profilerOf(bench.profileFolder, 'sidecar')
+  const { child, end } = startProgram(bench, [process.execPath, ...profiler, ...preload, program, 'serve'], {
     on,
     ipc: inside !== undefined,
     environment: { DATABASE_URL: databaseUrl, PORT: '0', CACHE_TTL_SECONDS: '3600', ...environment },
@@ -60,7 +62,7 @@ export async function startSidecar(
   return {
     port,
     url,
-    pid: child.pid as number,
+    pids: [child.pid as number],
     client: new JsonClient(url),
     onMessage: (heard) => child.on('message', heard),
     ask: (question) => ask(child, question),

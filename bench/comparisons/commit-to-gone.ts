@@ -88,7 +88,12 @@ async function hearTogether(
     const sentMs = monotonicMs()
     await writer.query('commit')
     while (!heard.sidecar.has(key) || !heard.bare.has(key)) {
-      if (monotonicMs() > sentMs + heardWithinMs) throw new Error(`${key} was not heard of`)
+      if (monotonicMs() > sentMs + heardWithinMs) {
+        const { losses } = (await client.stats()).feed
+        throw new Error(
+          `${key} was not heard of in time: by the sidecar ${heard.sidecar.has(key)}, by the bare client ${heard.bare.has(key)}; feed losses ${losses}`,
+        )
+      }
       await sleep(1)
     }
     latencies.sidecar.push((heard.sidecar.get(key) as number) - sentMs)

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import type { Comparison, Contender } from '../comparison.js'
 import { fill } from '../fill.js'
 import { load } from '../load/load.js'
-import { memoryOf } from '../process-memory.js'
+import { memoryOf } from '../process-usage.js'
 import { runProgram } from '../program.js'
 import { startSidecar } from '../sidecar.js'
 
@@ -45,7 +45,7 @@ export const manyKeys: Comparison = {
         })
         const { misses } = await sidecar.client.stats()
         if (misses > before.misses) throw new Error(`${misses - before.misses} of the reads were misses`)
-        return { rate, p99Ms, rssMiB: memoryOf(sidecar.pid).nowMiB }
+        return { rate, p99Ms, rssMiB: memoryOf(sidecar.pids[0]).nowMiB }
       },
     })
     // The same in every round: measured once.

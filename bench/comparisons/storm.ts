@@ -4,7 +4,7 @@ import type { Comparison, Contender } from '../comparison.js'
 import { fill } from '../fill.js'
 import { startClient } from '../load/load.js'
 import type { BenchDatabase } from '../postgres.js'
-import { memoryOf } from '../process-memory.js'
+import { memoryOf } from '../process-usage.js'
 import { type BenchSidecar, startSidecar } from '../sidecar.js'
 
 const rows = 1_000_000
@@ -85,7 +85,7 @@ function contender(
       load.stop()
       const { p99Ms, maxMs, failed } = await load.result
       const after = await sidecar.client.stats()
-      const { mostMiB } = memoryOf(sidecar.pid)
+      const { mostMiB } = memoryOf(sidecar.pids[0])
       await sidecar.end()
       return {
         p99Ms,

@@ -12,3 +12,5 @@ router.get('/cache/get', (ctx) => {
   ctx.body = { key, value, source: 'cache' }
 })
 new Koa().use(router.routes()).listen(Number(PORT), '127.0.0.1')
+// Not at once, so that a profiler can write what it saw.
+process.once('SIGTERM', () => process.exit())

@@ -6,6 +6,8 @@ const { DATABASE_URL, CHANNEL } = process.env
 const client = new pg.Client({ connectionString: DATABASE_URL, keepAlive: true })
 client.on('notification', ({ payload }) => {
   const heardMs = monotonicMs()
+  // The sidecars' own questions travel on the channel as well.
+  if (!payload.startsWith('[')) return
   const [key] = JSON.parse(payload)
   process.send([key, heardMs])
 })

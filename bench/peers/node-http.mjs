@@ -11,3 +11,5 @@ createServer((_request, response) => {
   response.writeHead(200, headers)
   response.end(BODY)
 }).listen(Number(PORT), '127.0.0.1')
+// Not at once, so that a profiler can write what it saw.
+process.once('SIGTERM', () => process.exit())

@@ -5,14 +5,17 @@ import { fileURLToPath } from 'node:url'
 import type { Bench } from '../bench.js'
 import { freePort } from '../free-port.js'
 import { installed } from '../installed.js'
+import { profilerOf } from '../profile.js'
 import { startProgram, untilListening } from '../program.js'
 
 /** Something else that answers, on the server's core. */
 export interface Peer {
   readonly port: number
+  /** Of the processes that it is made of. */
+  readonly pids: readonly number[]
 }
 
-type Owner = Pick<Bench, 'teardown'>
+type Owner = Pick<Bench, 'teardown' | 'profileFolder'>
 
 /** Sends Content-Type and Content-Length, what Node adds (Date, Connection, Keep-Alive), and what is given. */
 export function nodeHttp(
@@ -40,12 +43,12 @@ async function script(
 ): Promise<Peer> {
   const port = await freePort()
   const path = fileURLToPath(new URL(name, import.meta.url))
-  const { child } = startProgram(owner, [process.execPath, path], {
+  const { child } = startProgram(owner, [process.execPath, ...profilerOf(owner.profileFolder, name), path], {
     on: 'server',
     environment: { ...environment, PORT: String(port), NODE_ENV: 'production' },
   })
   await untilListening(port, child)
-  return { port }
+  return { port, pids: [child.pid as number] }
 }
 
 /** Redis behind Webdis, both on the server's core; `value` is under `foo`, to be asked for as `/GET/foo`. */
@@ -89,10 +92,10 @@ export async function webdis(owner: Owner, value: string): Promise<Peer | string
   await untilListening(port, child)
   const answer = await fetch(`http://127.0.0.1:${port}/SET/foo/${encodeURIComponent(value)}`)
   if (!(await answer.text()).includes('OK')) throw new Error('Webdis took no value')
-  return { port }
+  return { port, pids: [redisServer.child.pid as number, child.pid as number] }
 }
 
-/** One worker that sends the same body from its configuration. */
+/** One process that sends the same body from its configuration. */
 export async function nginx(owner: Owner, body: string): Promise<Peer | string> {
   const program = installed('nginx')
   if (program === undefined) return 'nginx is not installed'
@@ -101,7 +104,7 @@ export async function nginx(owner: Owner, body: string): Promise<Peer | string> 
   const config = join(folder, 'nginx.conf')
   await writeFile(
     config,
-    `daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr crit; ${process.getuid?.() === 0 ? 'user root;' : ''}
+    `daemon off; master_process off; pid ${folder}/pid; error_log stderr crit; ${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 1024; }
 http {
   access_log off; keepalive_requests 1000000000;
@@ -115,7 +118,7 @@ http {
   )
   const { child } = startProgram(owner, [program, '-c', config, '-p', folder], { on: 'server' })
   await untilListening(port, child)
-  return { port }
+  return { port, pids: [child.pid as number] }
 }
 
 async function temporaryFolder(owner: Owner): Promise<string> {
