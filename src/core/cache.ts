@@ -94,7 +94,7 @@ export class Cache implements ChangeFeedHandler {
       clock,
       log,
       stats: this.#stats,
-      onSettled: (id, version) => this.#apply(id, version),
+      onSettled: (id, written) => this.#apply(id, this.#versionOf(written)),
     })
     this.#revalidation = new Revalidation({
       store,
@@ -356,9 +356,10 @@ export class Cache implements ChangeFeedHandler {
 
   /** Whether it was put. */
   #put(token: Token, { key, value, version, epoch, remainingMs }: StoredEntry): boolean {
+    if (epoch !== this.#lastHeard.epoch) return false
     this.#lastHeard.version(version)
-    if (epoch !== this.#lastHeard.epoch || !this.#flights.mayPut(token, version, this.#feedNow()))
-      return false
+    // What is kept is read before what the store has.
+    if (this.#kept.get(token.id) || !this.#flights.mayPut(token, version, this.#feedNow())) return false
     this.#local.put(token.id, {
       key,
       value,
@@ -385,11 +386,16 @@ export class Cache implements ChangeFeedHandler {
     if (written && this.#flights.unbroken(token, this.#feedNow()) && !this.#recent.has(id, written.version)) {
       this.#unheard.acknowledged(id, written.version, this.#clock.now())
     }
-    this.#apply(id, written?.version)
+    this.#apply(id, this.#versionOf(written))
     // In another history an entry of this very version can be another value.
     this.#local.drop(id)
     this.#kept.drop(id)
     this.#inContact()
+  }
+
+  /** What is known of a write: in another history, which its answer can outlast, the same version is another write. */
+  #versionOf(written: Written | undefined): Version | undefined {
+    return written?.epoch === this.#lastHeard.epoch ? written?.version : undefined
   }
 
   /**
@@ -415,6 +421,7 @@ export class Cache implements ChangeFeedHandler {
     if (hasCode(error, 'outcome-unknown')) {
       this.#stats.writesUnknown++
       this.#apply(id, undefined)
+      this.#kept.doubt(id)
     }
     if (!hasCode(error, 'store-unavailable') || this.#options.onWriteOutage === 'reject') throw error
     const { epoch } = this.#lastHeard

@@ -1,4 +1,4 @@
-import type { Base, KeptWrite, Version } from './entry.js'
+import type { Base, Epoch, KeptWrite, Written } from './entry.js'
 import { hasCode } from './errors.js'
 import type { Clock, Log, Settlement, Store } from './ports.js'
 import { runSplitting } from './split.js'
@@ -9,8 +9,8 @@ export interface KeptWritesParts {
   readonly clock: Clock
   readonly log: Log
   readonly stats: Stats
-  /** Called when a kept write has ended: its version, undefined for a delete or a conflict. */
-  readonly onSettled: (id: string, version: Version | undefined) => void
+  /** Called when a kept write has ended: what was written, undefined for a delete or a conflict. */
+  readonly onSettled: (id: string, written: Written | undefined) => void
 }
 
 const writesPerStatement = 500
@@ -93,7 +93,8 @@ export class KeptWrites {
     const batch: { readonly id: string; readonly key: string; readonly write: KeptWrite }[] = []
     for (const [id, write] of this.#writes) {
       // In another history the base's version may stand for another value: nothing can be proven by it.
-      if (write.epoch !== undefined && write.epoch !== epoch) this.#settled(id, write, { kind: 'conflict' })
+      if (write.epoch !== undefined && write.epoch !== epoch)
+        this.#settled(id, write, { kind: 'conflict' }, epoch)
       else if (!this.#heldBack.has(id)) batch.push({ id, key: write.key, write })
     }
     for (const { id } of batch) this.#onTheirWay.add(id)
@@ -101,30 +102,35 @@ export class KeptWrites {
       const chunk = batch.slice(start, start + writesPerStatement)
       const results = await runSplitting(
         chunk,
-        (part) => store.settle(part.map(({ write }) => write)),
+        (part) =>
+          store.settle(
+            part.map(({ write }) => write),
+            epoch,
+          ),
         () => clock.now() >= lateMs,
       )
       results.forEach((result, index) => {
         const { id, write } = chunk[index] as (typeof chunk)[number]
-        if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
-        else if (hasCode(result.reason, 'refused')) this.#settled(id, write, { kind: 'conflict' })
-        else if (hasCode(result.reason, 'outcome-unknown')) this.#mayHaveHappened(id)
+        if (result.status === 'fulfilled')
+          this.#settled(id, write, result.value ?? { kind: 'conflict' }, epoch)
+        else if (hasCode(result.reason, 'refused')) this.#settled(id, write, { kind: 'conflict' }, epoch)
+        else if (hasCode(result.reason, 'outcome-unknown')) this.doubt(id)
         // After any failure but a refusal it is sent again.
       })
     }
   }
 
   /**
-   * Its base tells, the next time, whether it has happened, except where there is no row:
+   * It, or a later write of its key, may have happened. Its base tells, the next time, except where there is no row:
    *   1. sent, and written; the answer is lost     3. sent again: there is no row, as before 1.
    *   2. another client deletes the row            4. written once more, and the delete is undone
    */
-  #mayHaveHappened(id: string): void {
+  doubt(id: string): void {
     const current = this.#writes.get(id)
     if (current) this.#writes.set(id, { ...current, mayHaveHappened: true })
   }
 
-  #settled(id: string, write: KeptWrite, settlement: Settlement): void {
+  #settled(id: string, write: KeptWrite, settlement: Settlement, epoch: Epoch): void {
     const { stats, log, onSettled } = this.#parts
     const version = settlement.kind === 'written' ? settlement.version : undefined
     if (settlement.kind === 'written') stats.keptSettled++
@@ -137,8 +143,8 @@ export class KeptWrites {
     else if (current && settlement.kind === 'written') {
       // Written again while this one was on its way: the later one now builds on it.
       const base: Base = version === undefined ? { kind: 'unseen', latest: -1n } : { kind: 'held', version }
-      this.#writes.set(id, { ...current, base, mayHaveHappened: false })
+      this.#writes.set(id, { ...current, base, epoch, mayHaveHappened: false })
     }
-    onSettled(id, version)
+    onSettled(id, version === undefined ? undefined : { version, epoch })
   }
 }

@@ -50,8 +50,8 @@ export interface Store {
   /** Deletes; the answer has the keys that were there, with the version of their absence. */
   remove(keys: readonly string[]): Promise<ReadonlyMap<string, Written>>
   position(): Promise<Position>
-  /** Sends kept writes, each only where the row has not changed since its base (P9). */
-  settle(writes: readonly KeptWrite[]): Promise<ReadonlyMap<string, Settlement>>
+  /** Sends kept writes, each only in this epoch and where the row has not changed since its base (P9). */
+  settle(writes: readonly KeptWrite[], epoch: Epoch): Promise<ReadonlyMap<string, Settlement>>
 }
 
 /**

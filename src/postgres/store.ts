@@ -114,13 +114,14 @@ export class PostgresStore implements Store {
    * The rows are locked first, so that what was compared is what is written. A row that appears in between
    * is a change as well: `do nothing`, and its key is missing from the answer.
    */
-  async settle(writes: readonly KeptWrite[]): Promise<Map<string, Settlement>> {
+  async settle(writes: readonly KeptWrite[], epoch: Epoch): Promise<Map<string, Settlement>> {
     const columns = writes.map(({ value }) => (value === undefined ? undefined : toColumns(value)))
     const rows = await this.#database.write<{ key: string; version: Version | null }>(
       `with kept as (
          select *
          from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::boolean[])
            as kept (key, value, content_type, held, latest, may_have_happened)
+         where (select cache_epoch()) = $7
        ), present as (
          select entry.key, entry.version
          from cache_entries as entry join kept using (key)
@@ -162,6 +163,7 @@ export class PostgresStore implements Store {
         writes.map(({ base }) => (base.kind === 'held' ? base.version : null)),
         writes.map(({ base }) => (base.kind === 'unseen' ? String(base.latest) : null)),
         writes.map(({ mayHaveHappened }) => mayHaveHappened),
+        epoch,
       ],
     )
     return new Map(rows.map(({ key, version }) => [key, { kind: 'written', version: version ?? undefined }]))

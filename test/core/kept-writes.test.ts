@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Base, KeptWrite } from '../../src/core/entry.js'
+import type { Base, KeptWrite, Written } from '../../src/core/entry.js'
 import { KeptWrites } from '../../src/core/kept-writes.js'
 import { Stats } from '../../src/core/stats.js'
 import { DrivenClock } from '../support/driven-clock.js'
@@ -14,13 +14,13 @@ function keptWrites(capacity = 10) {
   const store = new ModelStore(clock)
   const stats = new Stats()
   const { log, logged } = recordingLog()
-  const settled: [id: string, version: string | undefined][] = []
+  const settled: [id: string, written: Written | undefined][] = []
   const kept = new KeptWrites(capacity, {
     clock,
     store,
     log,
     stats,
-    onSettled: (id, version) => settled.push([id, version]),
+    onSettled: (id, written) => settled.push([id, written]),
   })
   const keep = (key: string, value: string | undefined, more: Partial<KeptWrite> = {}) =>
     kept.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, afterChanges: 0, ...more })
@@ -40,7 +40,7 @@ t.test('a settled write is reported with the version it got, a settled delete wi
   keep('gone', undefined, { base: { kind: 'held', version } })
   await kept.send()
   t.same(settled, [
-    ['k', store.versionOf('k')],
+    ['k', { version: store.versionOf('k'), epoch }],
     ['gone', undefined],
   ])
   t.same([store.valueOf('k'), store.valueOf('gone')], ['1', undefined])

@@ -434,3 +434,62 @@ t.test('P9: what is read after a kept write has settled is what the database has
   feed.deliver()
   t.equal((await cache.get('k')).value, theirs)
 })
+
+t.test('P9: a strong read does not hide the kept write of its key', async (t) => {
+  const { store, feed, cache } = await liveSidecar()
+  store.setBySql('k', old)
+  feed.deliver()
+  store.fail('write', 'store-unavailable')
+  await cache.set('k', ours)
+  store.fail('position', 'store-unavailable') // the kept write cannot be sent yet
+  t.equal((await cache.get('k', { strong: true })).value, old)
+  t.same(plain(await cache.get('k')), { value: ours, source: 'cache', stale: true })
+})
+
+t.test('P9: a kept write does not come after a later one that has happened and is gone again', async (t) => {
+  const { store, cache, recover } = await sidecarInOutage()
+  await cache.set('new', ours)
+  store.restart()
+  store.fail('write', 'outcome-unknown', 'after')
+  await t.rejects(cache.set('new', later), { code: 'outcome-unknown' })
+  t.equal(store.valueOf('new'), later, 'it has happened')
+  store.deleteBySql('new')
+  await recover()
+  t.equal(store.valueOf('new'), undefined)
+  t.match(cache.status(), { keptWrites: 0, stats: { keptConflicts: 1 } })
+})
+
+t.test('P9: another history begins while a kept write is on its way', async (t) => {
+  const { store, cache, recover, version } = await sidecarInOutage()
+  await cache.set('k', ours)
+  store.restart()
+  const sending = store.hold('settle')
+  await cache.get('another')
+  await sending.reached
+  store.failOver('1-00000002', { rows: new Map(), latest: BigInt(version) - 1n })
+  t.equal(store.setBySql('k', theirs), version, 'the very version that was held')
+  sending.open()
+  await recover()
+  t.equal(store.valueOf('k'), theirs)
+  t.match(cache.status(), { keptWrites: 0, stats: { keptConflicts: 1 } })
+})
+
+t.test('P9: a late answer from another history says nothing about what was last heard', async (t) => {
+  const sidecar = await liveSidecar()
+  const { store, feed, cache } = sidecar
+  const backup = store.backup()
+  for (const key of ['x', 'y', 'z']) store.setBySql(key, old)
+  const answer = store.hold('read', 'after')
+  const reading = cache.get('z')
+  await answer.reached
+  store.failOver('1-00000002', backup)
+  feed.lose()
+  await feed.connect()
+  answer.open()
+  await reading
+  outage(sidecar)
+  await cache.set('k', ours)
+  store.setBySql('k', theirs)
+  await recovery(sidecar)
+  t.equal(store.valueOf('k'), theirs)
+})

@@ -153,6 +153,28 @@ t.test('P11: a token of another history leads to the primary', async (t) => {
   t.match(await cache.get('k', { token }), { value: '"new"', forwarded: 'request' })
 })
 
+t.test(
+  'P11: a late answer to a write in another history is not the write that the token came from',
+  async (t) => {
+    const { here, there, store } = await twoSidecars()
+    store.setBySql('k', '1')
+    const backup = store.backup()
+    const answer = store.hold('write', 'after')
+    const lost = here.cache.set('k', '"lost"')
+    await answer.reached
+    store.failOver('1-00000002', backup)
+    for (const { feed } of [here, there]) {
+      feed.lose()
+      await feed.connect()
+    }
+    answer.open()
+    await lost
+    t.match(await here.cache.get('k'), { value: '1', stored: true })
+    const token = await tokenOf(there.cache.set('k', '2'))
+    t.equal((await here.cache.get('k', { token })).value, '2', 'though it has the version of the lost one')
+  },
+)
+
 t.test('P11: in an outage, what the token asks for is served if it is here, and nothing older', async (t) => {
   const { here, there, store, clock } = await twoSidecars()
   const old = await tokenOf(there.cache.set('k', '1'))

@@ -263,8 +263,8 @@ const omissions = [
     name: 'a later kept write inherits the doubt about one that has settled',
     caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
-    find: '{ ...current, base, mayHaveHappened: false }',
-    replace: '{ ...current, base }',
+    find: '{ ...current, base, epoch, mayHaveHappened: false }',
+    replace: '{ ...current, base, epoch }',
   },
   {
     name: 'a kept write answers the token of a later one',
@@ -368,8 +368,36 @@ const omissions = [
     name: 'an answer from another history is put',
     caughtBy: 'wishes',
     file: 'src/core/cache.ts',
-    find: 'epoch !== this.#lastHeard.epoch || !this.#flights',
+    find: 'if (epoch !== this.#lastHeard.epoch) return false\n    this',
+    replace: 'this',
+  },
+  {
+    name: 'an answer from another history counts as the last contact',
+    caughtBy: 'outage',
+    file: 'src/core/cache.ts',
+    find: 'if (epoch !== this.#lastHeard.epoch) return false\n    this.#lastHeard.version(version)',
+    replace: 'this.#lastHeard.version(version)\n    if (epoch !== this.#lastHeard.epoch) return false',
+  },
+  {
+    name: 'a write in another history is a change in this one',
+    caughtBy: 'wishes',
+    file: 'src/core/cache.ts',
+    find: 'return written?.epoch === this.#lastHeard.epoch ? written?.version : undefined',
+    replace: 'return written?.version',
+  },
+  {
+    name: 'a fill hides the kept write of its key',
+    caughtBy: 'outage',
+    file: 'src/core/cache.ts',
+    find: 'this.#kept.get(token.id) || !this.#flights',
     replace: '!this.#flights',
+  },
+  {
+    name: 'a later write of unknown outcome leaves no doubt about a kept one',
+    caughtBy: 'outage',
+    file: 'src/core/cache.ts',
+    find: 'this.#kept.doubt(id)',
+    replace: '',
   },
 ]
 

@@ -159,8 +159,9 @@ t.test('writers of the same keys in another order do not deadlock', async (t) =>
   await query('truncate cache_entries')
   const base: Base = { kind: 'unseen', latest: -1n }
   const settling = keys.map((key) => kept(key, 'kept', base))
+  const { epoch } = await store.position()
   for (const round of rounds) {
-    await Promise.all([store.settle(settling), store.settle(settling.toReversed())])
+    await Promise.all([store.settle(settling, epoch), store.settle(settling.toReversed(), epoch)])
     await query('truncate cache_entries')
     if (round === rounds.length - 1) t.pass('kept writes too')
   }
@@ -230,24 +231,27 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
     "insert into cache_entries (key, value) values ('unseen newer', 'by SQL'), ('delete newer', 'by SQL')",
   )
 
-  const settled = await store.settle([
-    kept('held same', 'kept', held(before.get('held same'))),
-    kept('held other', 'kept', held(before.get('held other'))),
-    kept('held gone', 'kept', held(before.get('held gone'))),
-    kept('unseen older', 'kept', unseen),
-    kept('unseen newer', 'kept', unseen),
-    kept('unseen absent', 'kept', unseen),
-    kept('never in contact', 'kept', { kind: 'unseen', latest: -1n }),
-    kept('absent, may have happened', 'kept', unseen, true),
-    kept('older, may have happened', 'kept', unseen, true),
-    kept('delete absent, may have happened', undefined, unseen, true),
-    kept('delete same', undefined, held(before.get('delete same'))),
-    kept('delete other', undefined, held(before.get('delete other'))),
-    kept('delete gone', undefined, held(before.get('delete gone'))),
-    kept('delete older', undefined, unseen),
-    kept('delete newer', undefined, unseen),
-    kept('delete absent', undefined, unseen),
-  ])
+  const settled = await store.settle(
+    [
+      kept('held same', 'kept', held(before.get('held same'))),
+      kept('held other', 'kept', held(before.get('held other'))),
+      kept('held gone', 'kept', held(before.get('held gone'))),
+      kept('unseen older', 'kept', unseen),
+      kept('unseen newer', 'kept', unseen),
+      kept('unseen absent', 'kept', unseen),
+      kept('never in contact', 'kept', { kind: 'unseen', latest: -1n }),
+      kept('absent, may have happened', 'kept', unseen, true),
+      kept('older, may have happened', 'kept', unseen, true),
+      kept('delete absent, may have happened', undefined, unseen, true),
+      kept('delete same', undefined, held(before.get('delete same'))),
+      kept('delete other', undefined, held(before.get('delete other'))),
+      kept('delete gone', undefined, held(before.get('delete gone'))),
+      kept('delete older', undefined, unseen),
+      kept('delete newer', undefined, unseen),
+      kept('delete absent', undefined, unseen),
+    ],
+    epoch,
+  )
   t.strictSame(await values(), {
     'delete newer': 'by SQL',
     'delete other': 'by SQL',
@@ -282,19 +286,39 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
 
 t.test('P9: a string stays a string and JSON stays JSON', async (t) => {
   const base: Base = { kind: 'unseen', latest: -1n }
-  await store.settle([
-    { ...kept('text', undefined, base), value: '"42"' },
-    { ...kept('json', undefined, base), value: '42' },
-  ])
+  const { epoch } = await store.position()
+  await store.settle(
+    [
+      { ...kept('text', undefined, base), value: '"42"' },
+      { ...kept('json', undefined, base), value: '42' },
+    ],
+    epoch,
+  )
   const read = await store.read(wanted('text', 'json'))
   t.strictSame([read.get('text')?.value, read.get('json')?.value], ['"42"', '42'])
   const { latest } = await store.position()
-  await store.settle([
-    { ...kept('text', undefined, { kind: 'unseen', latest }), value: '43' },
-    { ...kept('json', undefined, { kind: 'unseen', latest }), value: '"43"' },
-  ])
+  await store.settle(
+    [
+      { ...kept('text', undefined, { kind: 'unseen', latest }), value: '43' },
+      { ...kept('json', undefined, { kind: 'unseen', latest }), value: '"43"' },
+    ],
+    epoch,
+  )
   const again = await store.read(wanted('text', 'json'))
   t.strictSame([again.get('text')?.value, again.get('json')?.value], ['43', '"43"'])
+})
+
+t.test('P9: in another history nothing is written or deleted', async (t) => {
+  const { k } = Object.fromEntries(await store.write([{ key: 'k', value: '"before"' }]))
+  const { epoch, latest } = await store.position()
+  const writes = [
+    kept('k', 'kept', held(k?.version)),
+    kept('absent', 'kept', { kind: 'unseen', latest }),
+    kept('absent too', undefined, { kind: 'unseen', latest }),
+  ]
+  t.equal((await store.settle(writes, `${epoch.slice(0, -8)}FFFFFFFF`)).size, 0)
+  t.strictSame(await values(), { k: 'before' })
+  t.equal((await store.settle(writes, epoch)).size, 3, 'while in this one')
 })
 
 t.test('P9: a row that is changed, inserted or deleted at the same moment', async (t) => {
@@ -313,13 +337,16 @@ t.test('P9: a row that is changed, inserted or deleted at the same moment', asyn
      update cache_entries set value = 'by SQL' where key = 'dropping';
      insert into cache_entries (key, value) values ('coming', 'by SQL')`,
   )
-  const settling = store.settle([
-    kept('changing', 'kept', held(before.get('changing'))),
-    kept('going', 'kept', held(before.get('going'))),
-    kept('dropping', undefined, held(before.get('dropping'))),
-    kept('coming', 'kept', { kind: 'unseen', latest: nothing }),
-    kept('quiet', 'kept', { kind: 'unseen', latest: nothing }),
-  ])
+  const settling = store.settle(
+    [
+      kept('changing', 'kept', held(before.get('changing'))),
+      kept('going', 'kept', held(before.get('going'))),
+      kept('dropping', undefined, held(before.get('dropping'))),
+      kept('coming', 'kept', { kind: 'unseen', latest: nothing }),
+      kept('quiet', 'kept', { kind: 'unseen', latest: nothing }),
+    ],
+    epoch,
+  )
   await somebodyWaits()
   await holder.query('commit')
   const settled = await settling

@@ -111,11 +111,12 @@ export class ModelStore implements Store {
     return this.#statement('position', [], () => ({ epoch: this.#epoch, latest: this.#latest }))
   }
 
-  settle(writes: readonly KeptWrite[]): Promise<Map<string, Settlement>> {
+  settle(writes: readonly KeptWrite[], epoch: Epoch): Promise<Map<string, Settlement>> {
     const keys = keysOf(writes)
     return this.#statement('settle', keys, () => {
       this.#acceptable(keys)
       const answer = new Map<string, Settlement>()
+      if (epoch !== this.#epoch) return answer
       for (const { key, value, base, mayHaveHappened } of writes) {
         const row = this.#rows.get(key)
         const unchanged =

@@ -113,8 +113,9 @@ export class SimulatedDatabase {
     return new Map(there.map((key) => [key, { version: this.#commit(key, undefined), epoch: this.epoch }]))
   }
 
-  settle(writes: readonly KeptWrite[]): Map<string, Settlement> {
+  settle(writes: readonly KeptWrite[], epoch: Epoch): Map<string, Settlement> {
     const settled = new Map<string, Settlement>()
+    if (epoch !== this.epoch) return settled
     for (const { key, value, base, mayHaveHappened } of writes) {
       const row = this.#rows.get(key)
       const unchanged =

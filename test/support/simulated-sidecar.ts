@@ -47,7 +47,7 @@ export class SimulatedSidecar {
       position: () => ask(false, () => database.position(), true),
       write: (writes) => ask(true, () => database.write(writes)),
       remove: (keys) => ask(true, () => database.remove(keys)),
-      settle: (writes) => ask(true, () => database.settle(writes), true),
+      settle: (writes, epoch) => ask(true, () => database.settle(writes, epoch), true),
     }
     this.cache = new Cache(
       {
