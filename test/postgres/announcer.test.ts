@@ -1,13 +1,9 @@
 import t, { type Test } from 'tap'
-import type { ChangeFeedHandler } from '../../src/core/ports.js'
-import { Database } from '../../src/postgres/database.js'
-import { PostgresChangeFeed } from '../../src/postgres/feed.js'
 import { migrate } from '../../src/postgres/migrate.js'
-import { inspectSchema } from '../../src/postgres/schema.js'
 import { type FreshDatabase, freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import type { JsonClient } from '../support/json-client.js'
-import { recordingLog } from '../support/recording-log.js'
+import { startRecordedFeed } from '../support/recorded-feed.js'
 import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
 
 /** The triggers that announce, and the one that stamps versions: without it a change looks like no change. */
@@ -97,47 +93,13 @@ for (const fault of [
   })
 }
 
-/** The real feed, with a clock that can be put forward; what its handler is told. */
-async function startFeed(t: Test, database: FreshDatabase) {
-  await migrate(database.url)
-  const { log } = recordingLog()
-  const pool = new Database({ url: database.url, poolSize: 2, timeoutMs: 2_000, log })
-  let aheadMs = 0
-  const told: string[] = []
-  const handler: ChangeFeedHandler = {
-    listening: async () => {
-      told.push('listening')
-    },
-    proven: () => {},
-    changed: () => undefined,
-    lost: (reason) => told.push(reason),
-  }
-  const feed = new PostgresChangeFeed(
-    { url: database.url, maxStalenessMs: 1_000 },
-    {
-      database: pool,
-      clock: { now: () => performance.now() + aheadMs, defer: setImmediate },
-      log,
-      prepare: () => inspectSchema(pool),
-    },
-  )
-  t.teardown(async () => {
-    await feed.close()
-    await pool.close()
-  })
-  await feed.start(handler)
-  const aMinutePasses = () => {
-    aheadMs += 60_000
-  }
-  return { told, aMinutePasses }
-}
-
 t.test('while running, without any write of its own: within a minute', async (t) => {
   const database = await freshDatabase(t)
-  const { told, aMinutePasses } = await startFeed(t, database)
+  await migrate(database.url)
+  const { told, pass } = await startRecordedFeed(t, database)
   t.strictSame(told, ['listening'])
   await database.query('alter table cache_entries disable trigger cache_entries_3_updated')
-  aMinutePasses()
+  pass(60_000)
   await eventually(() =>
     told.some((word) => word.includes('cache_entries_3_updated is missing or not enabled')),
   )
@@ -147,13 +109,14 @@ t.test('while running, without any write of its own: within a minute', async (t)
 
 t.test('all triggers off and on again between two looks, as around a bulk load', async (t) => {
   const database = await freshDatabase(t)
-  const { told, aMinutePasses } = await startFeed(t, database)
+  await migrate(database.url)
+  const { told, pass } = await startRecordedFeed(t, database)
   await database.query('alter table cache_entries disable trigger user')
   await database.query("insert into cache_entries (key, value) values ('a', 'loaded')")
   await database.query(cure)
   await database.query(`alter table cache_entries
     enable always trigger cache_entries_1_content_type, enable always trigger cache_entries_3_truncated`)
-  aMinutePasses()
+  pass(60_000)
   await eventually(() => told.length === 3)
   t.strictSame(told, ['listening', 'the triggers have been changed', 'listening'], 'every entry is compared')
 })

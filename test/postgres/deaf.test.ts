@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import t from 'tap'
 import { isEcho } from '../../src/postgres/echo.js'
+import { migrate } from '../../src/postgres/migrate.js'
 import { Announcements } from '../support/announcements.js'
-import { freshDatabase } from '../support/database.js'
+import { freshDatabase, ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { proxyTo } from '../support/half-open-proxy.js'
 import { injectingProxyTo } from '../support/injecting-proxy.js'
+import { startRecordedFeed } from '../support/recorded-feed.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 
 const boundMs = 1_000
@@ -100,4 +103,27 @@ t.test('a pool that does not answer does not cost the lease', async (t) => {
   )
   t.match((await client.stats()).feed, { state: 'live', losses: 0 })
   proxy.thaw()
+})
+
+t.test('the pool comes to lead to another server, and other sidecars are heard all the time', async (t) => {
+  const database = await freshDatabase(t)
+  await migrate(database.url)
+  const { channel } = await Announcements.of(t, database)
+  const echo = () =>
+    database.query("select pg_notify($1, 'echo 0123456789abcdef')", [channel]).catch(() => {})
+  const others = setInterval(echo, 20)
+  t.teardown(() => clearInterval(others))
+  const proxy = await proxyTo(t, database.url)
+  const { told, pass } = await startRecordedFeed(t, { url: proxy.url, listenUrl: database.url })
+  t.strictSame(told, ['listening'])
+  const other = await ownServer(t)
+  const admin = new pg.Client({ connectionString: other.url() })
+  await admin.connect()
+  await admin.query(`create database ${database.name}`)
+  await admin.end()
+  proxy.leadTo(other.url())
+  proxy.cut()
+  pass(15_000)
+  await eventually(() => told.length > 1)
+  t.match(told[1], /notifications do not arrive.*the same server as DATABASE_URL/)
 })

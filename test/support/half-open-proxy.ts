@@ -13,13 +13,15 @@ export interface Proxy {
   freeze(): void
   /** New connections come through again; those that were frozen stay so. */
   thaw(): void
+  /** New connections lead to that server, from now on. */
+  leadTo(databaseUrl: string): void
   /** While true, new connections are closed at once. */
   refusing: boolean
 }
 
 /** A way to a database that can be cut. It ends with its test. */
 export async function proxyTo(t: Owner, databaseUrl: string): Promise<Proxy> {
-  const target = new URL(databaseUrl)
+  let target = new URL(databaseUrl)
   const links = new Set<readonly [Socket, Socket]>()
   let isFrozen = false
   const server = createServer((client) => {
@@ -64,6 +66,9 @@ export async function proxyTo(t: Owner, databaseUrl: string): Promise<Proxy> {
       return links.size
     },
     cut,
+    leadTo(otherUrl: string) {
+      target = new URL(otherUrl)
+    },
     freeze() {
       isFrozen = true
       for (const [client, upstream] of links) {

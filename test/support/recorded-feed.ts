@@ -1,0 +1,52 @@
+import type { ChangeFeedHandler } from '../../src/core/ports.js'
+import { Database } from '../../src/postgres/database.js'
+import { PostgresChangeFeed } from '../../src/postgres/feed.js'
+import { inspectSchema } from '../../src/postgres/schema.js'
+import type { Owner } from './database.js'
+import { recordingLog } from './recording-log.js'
+
+export interface RecordedFeed {
+  /** `listening`, and the reasons of losses, in order. */
+  readonly told: readonly string[]
+  /** Puts the feed's clock forward. */
+  pass(ms: number): void
+}
+
+/** The real feed on its own, with a clock that can be put forward. It ends with its test. */
+export async function startRecordedFeed(
+  t: Owner,
+  { url, listenUrl = url }: { readonly url: string; readonly listenUrl?: string },
+): Promise<RecordedFeed> {
+  const { log } = recordingLog()
+  const database = new Database({ url, poolSize: 2, timeoutMs: 2_000, log })
+  let aheadMs = 0
+  const told: string[] = []
+  const handler: ChangeFeedHandler = {
+    listening: async () => {
+      told.push('listening')
+    },
+    proven: () => {},
+    changed: () => undefined,
+    lost: (reason) => told.push(reason),
+  }
+  const feed = new PostgresChangeFeed(
+    { url: listenUrl, maxStalenessMs: 1_000 },
+    {
+      database,
+      clock: { now: () => performance.now() + aheadMs, defer: setImmediate },
+      log,
+      prepare: () => inspectSchema(database),
+    },
+  )
+  t.teardown(async () => {
+    await feed.close()
+    await database.close()
+  })
+  await feed.start(handler)
+  return {
+    told,
+    pass(ms) {
+      aheadMs += ms
+    },
+  }
+}
