@@ -130,23 +130,6 @@ t.test('hold: everything arrives, in order, when it is healed', async (t) => {
   await one.hears('ABC')
 })
 
-t.test('holding one connection leaves the others alone', async (t) => {
-  const { proxy, client } = await echoThroughProxy(t)
-  t.equal(proxy.holdOne(), false)
-  const [busy, other] = [client(), client()]
-  busy.say('much')
-  other.say('o')
-  await Promise.all([busy.hears('MUCH'), other.hears('O')])
-  t.equal(proxy.holdOne(), true)
-  busy.say('!')
-  other.say('!')
-  await other.hears('O!')
-  await sleep(silenceMs)
-  t.equal(busy.heard, 'MUCH')
-  proxy.heal()
-  await busy.hears('MUCH!')
-})
-
 t.test('delay: everything arrives later, in order', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   proxy.set({ toServer: { kind: 'delay', ms: 60 }, toClient: { kind: 'delay', ms: 60 } })

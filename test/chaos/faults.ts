@@ -214,13 +214,18 @@ export class Faults {
   }
 
   /**
-   * Fills of everything, whose answers wait while the feed is lost, everything changes, and the feed comes back:
-   * of that change the fills have not heard. Shorter than the sidecar would wait for an answer.
+   * Everything is asked for at once, the answers wait while the feed is lost, everything changes, and the feed comes
+   * back: of that change the fills have not heard. Shorter than the sidecar would wait for an answer.
    */
   async #lateAnswers(proxy: FaultProxy, untilMs: number): Promise<void> {
     while (performance.now() < untilMs && !this.#parts.stop.aborted) {
+      const held = { scope: 'pool', toClient: { kind: 'hold' }, existingOnly: true } as const
+      proxy.set(held)
       await this.#parts.workload.updateAll()
-      proxy.holdOne()
+      // Reads pile up behind the statements under way, and are the next ones.
+      await this.#pause(60)
+      proxy.heal()
+      proxy.set(held)
       await this.#pause(60)
       proxy.reset('listener')
       await this.#parts.workload.updateAll()

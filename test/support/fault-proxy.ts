@@ -89,14 +89,6 @@ export class FaultProxy {
     for (const link of this.#links) link.flow(fault)
   }
 
-  /** The answers of one connection of the pool, the busiest, wait until it is healed. False when there is none. */
-  holdOne(): boolean {
-    const pool = [...this.#links].filter((link) => link.isIn('pool'))
-    const [busiest] = pool.sort((one, other) => other.bytesToClient - one.bytesToClient)
-    busiest?.flow({ toClient: { kind: 'hold' } })
-    return busiest !== undefined
-  }
-
   /**
    * The listening session forgets what it listens to and its client is not told, as behind a pooler that cleans
    * up between two clients. False while no such session is at rest.
@@ -153,7 +145,6 @@ export class FaultProxy {
 /** One connection through the proxy. */
 class Link {
   hasLostBytes = false
-  bytesToClient = 0
   readonly #client: Socket
   readonly #server: Socket
   readonly #counts: ProxyCounts
@@ -187,7 +178,6 @@ class Link {
       'to-client': new Pipe(this.#server, client, {
         onChunk: (chunk) => {
           counts.bytesToClient += chunk.length
-          this.bytesToClient += chunk.length
           return this.#isListener ? this.#heard(chunk) : chunk
         },
         onLost: (bytes) => this.#lose(bytes),
