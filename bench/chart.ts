@@ -66,15 +66,26 @@ ${parts.join('\n')}
 
 /** One panel for each figure that contenders of the section share. */
 export function panelsOf({ rows }: Section): Panel[] {
-  const panels = new Map<string, { title: string; bars: Map<string, Bar> }>()
+  const panels = new Map<string, { unit: string; works: string[]; bars: Map<string, Bar> }>()
   for (const { figure, unit, work, of, against, ours, theirs } of rows) {
     if (against === undefined || ours === undefined || theirs === undefined) continue
-    const panel = panels.get(figure) ?? { title: `${work}, ${unit}`, bars: new Map<string, Bar>() }
+    const panel = panels.get(figure) ?? { unit, works: [], bars: new Map<string, Bar>() }
     panels.set(figure, panel)
+    panel.works.push(work)
     panel.bars.set(of, { label: of, value: ours, isOurs: true })
     panel.bars.set(against, { label: against, value: theirs, isOurs: false })
   }
-  return [...panels.values()].map(({ title, bars }) => ({ title, bars: [...bars.values()] }))
+  return [...panels.values()].map(({ unit, works, bars }) => ({
+    title: `${commonPart(works)}, ${unit}`,
+    bars: [...bars.values()],
+  }))
+}
+
+/** How all of them begin: "SET" of "SET, 16 connections" and "SET, 64 connections". */
+function commonPart([first = '', ...others]: readonly string[]): string {
+  let length = first.length
+  for (const other of others) while (!other.startsWith(first.slice(0, length))) length--
+  return length === first.length ? first : first.slice(0, length).replace(/[,:]? \S*$/, '')
 }
 
 function escaped(text: string): string {

@@ -73,7 +73,8 @@ async function main(args: readonly string[], lifetime: Lifetime): Promise<number
       await part.end()
     }
   }
-  process.stdout.write(json ? `${JSON.stringify(measured, undefined, 2)}\n` : `\n${tableOf(measured)}\n`)
+  if (measured.length > 0)
+    process.stdout.write(json ? `${JSON.stringify(measured, undefined, 2)}\n` : `\n${tableOf(measured)}\n`)
   if (failed.length > 0) note(`not measured: ${failed.join(', ')}`)
   const isShort = fallsShort(measured.flatMap((section) => section.rows))
   return failed.length > 0 || (check && isShort) ? 1 : 0

@@ -80,13 +80,13 @@ export const set: Comparison = {
               name: `pgbench, ${connections}`,
               measure: async ({ seconds }) => {
                 await settle(database)
-                const { rate, p50Ms } = await pgbench({
+                return pgbench({
                   url: database.url,
                   script: upsert,
                   clients: connections,
                   seconds,
+                  withLatencies: connections === 1,
                 })
-                return { rate, p50Ms }
               },
             },
       )

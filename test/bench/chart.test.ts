@@ -13,7 +13,7 @@ const section = {
   measured: {},
   rows: [
     {
-      work: 'hit',
+      work: 'GET hit, 16 connections',
       figure: 'rate',
       unit: 'requests/s',
       of: 'sidecar',
@@ -25,7 +25,7 @@ const section = {
       verdict: 'reached',
     },
     {
-      work: 'hit',
+      work: 'GET hit, 64 connections',
       figure: 'rate',
       unit: 'requests/s',
       of: 'sidecar',
@@ -51,6 +51,7 @@ const section = {
 t.test('a chart has one panel for each figure, one bar for each contender', async (t) => {
   const panels = panelsOf(section)
   t.equal(panels.length, 1)
+  t.equal(panels[0]?.title, 'GET hit, requests/s')
   t.same(
     panels[0]?.bars.map(({ label, isOurs }) => [label, isOurs]),
     [
@@ -77,7 +78,7 @@ t.test('the table says what was compared and what came of it', async (t) => {
   const lines = tableOf([section]).split('\n')
   t.match(
     lines[1],
-    /hit +50,000 requests\/s +Webdis \+ Redis +25,000 +2\.00 \(1\.90\.\.2\.10\) +>= 1\.2 +reached/,
+    /GET hit, 16 connections +50,000 requests\/s +Webdis \+ Redis +25,000 +2\.00 \(1\.90\.\.2\.10\) +>= 1\.2 +reached/,
   )
   t.match(lines[2], /<peer> & co +100,000 +0\.50 \(0\.40\.\.0\.60\)$/)
   t.match(lines[3], /cold start +peer +<= \+250 +peer is not installed$/)
