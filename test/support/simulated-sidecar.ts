@@ -1,4 +1,4 @@
-import { Cache } from '../../src/core/cache.js'
+import { Cache, type CacheOptions } from '../../src/core/cache.js'
 import { CacheError } from '../../src/core/errors.js'
 import type { Clock, Store } from '../../src/core/ports.js'
 import type { Delivery, SimulatedDatabase } from './simulated-database.js'
@@ -25,7 +25,7 @@ export class SimulatedSidecar {
   /** Undefined while there is no connection that listens. */
   #deliveries: Delivery[] | undefined
 
-  constructor(database: SimulatedDatabase, clock: Clock) {
+  constructor(database: SimulatedDatabase, clock: Clock, options: Partial<CacheOptions>) {
     this.#database = database
     this.#clock = clock
     const ask = <T>(isWrite: boolean, run: () => T, isRevalidation = false): Promise<T> =>
@@ -59,6 +59,7 @@ export class SimulatedSidecar {
         onWriteOutage: 'local',
         maxStatements: 2,
         maxWaitMs: 1_000_000,
+        ...options,
       },
       { store, clock, log: { info: () => undefined, warn: () => undefined } },
     )
