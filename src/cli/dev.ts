@@ -16,8 +16,10 @@ const sidecars = 2
 export const dev: Command = {
   options: {},
   async run({ environment, stop, out }) {
-    const { config: first } = loadConfig({ LOG_LEVEL: 'warn', ...environment })
+    const { config: first } = loadConfig({ LOG_LEVEL: 'warn', OPS_HOST: '127.0.0.1', ...environment })
     if (first.port + sidecars > 65_535) throw new ConfigError('PORT: leaves no room for the ports after it')
+    if (first.opsPort + sidecars > 65_536)
+      throw new ConfigError('OPS_PORT: leaves no room for the port after it')
     const log = createLog(first.logLevel)
     const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort')
     const started: { close(): Promise<void> }[] = []
@@ -28,7 +30,13 @@ export const dev: Command = {
       const databaseUrl = await createDatabase(postgres)
 
       for (let index = 0; index < sidecars; index++) {
-        const config = { ...first, port: first.port + index, databaseUrl, databaseListenUrl: databaseUrl }
+        const config = {
+          ...first,
+          port: first.port + index,
+          opsPort: first.opsPort === 0 ? 0 : first.opsPort + index,
+          databaseUrl,
+          databaseListenUrl: databaseUrl,
+        }
         const sidecar = new Sidecar({ config, log, migrate: true })
         started.push(sidecar)
         await sidecar.start()
