@@ -3,16 +3,19 @@ import type { Logger } from 'pino'
 import { type Config, redactUrl } from './config.js'
 import { Cache } from './core/cache.js'
 import type { Clock } from './core/ports.js'
-import { type Phase, readiness } from './core/readiness.js'
+import { type Phase, type Readiness, readiness } from './core/readiness.js'
 import { createApp } from './http/app.js'
 import { fastLane } from './http/fast-lane.js'
 import { opsListener } from './http/ops-listener.js'
+import { RequestStats } from './http/request-stats.js'
 import { HttpServer } from './http/server.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
 import { migrate } from './postgres/migrate.js'
 import { inspectSchema } from './postgres/schema.js'
 import { PostgresStore } from './postgres/store.js'
+import { EventLoopDelay } from './prometheus/event-loop-delay.js'
+import type { Exposition } from './prometheus/exposition.js'
 
 export interface SidecarOptions {
   readonly config: Config
@@ -39,7 +42,12 @@ export class Sidecar {
   readonly #ops: HttpServer
   readonly #config: Config
   readonly #log: Logger
+  readonly #requests = new RequestStats()
+  readonly #eventLoopDelay = new EventLoopDelay(clock)
   #phase: Phase = 'starting'
+  /** Undefined while it is not known. */
+  #queueUsage: number | undefined
+  #exposition: Promise<Exposition> | undefined
   #closing: Promise<void> | undefined
 
   constructor({ config, log, migrate: migrateFirst, onShutdown }: SidecarOptions) {
@@ -77,7 +85,9 @@ export class Sidecar {
             if (applied.length > 0) log.info({ applied }, 'migrations applied')
             migrated = true
           }
+          this.#queueUsage = undefined
           const { queueUsage, ...announcer } = await inspectSchema(this.#database)
+          this.#queueUsage = queueUsage
           if (queueUsage > 0.5)
             log.warn({ queueUsage }, 'the notification queue is filling up: a listener is stuck')
           return announcer
@@ -91,9 +101,17 @@ export class Sidecar {
       maxValueBytes: config.maxValueBytes,
       databaseUrl: redactUrl(config.databaseUrl),
       onShutdown,
+      requests: this.#requests,
+      clock,
       log,
     })
-    const listener = fastLane({ cache: this.#cache, clock, log, otherwise: app.callback() })
+    const listener = fastLane({
+      cache: this.#cache,
+      clock,
+      requests: this.#requests,
+      log,
+      otherwise: app.callback(),
+    })
     this.#server = new HttpServer({ host: config.host, port: config.port, listener, idleGraceMs })
     this.#ops = new HttpServer({
       host: config.opsHost,
@@ -101,8 +119,8 @@ export class Sidecar {
       idleGraceMs: 0,
       listener: opsListener({
         status: () => this.#cache.status(),
-        readiness: () =>
-          readiness(this.#phase, this.#cache.status(), { ...config, graceMs: config.readyGraceMs }),
+        readiness: () => this.#readiness(),
+        metrics: () => this.#metrics(),
         isStarted: () => this.#phase !== 'starting',
         log,
       }),
@@ -124,9 +142,37 @@ export class Sidecar {
   async start(): Promise<void> {
     await this.#ops.listen()
     this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
-    if (this.#closing === undefined) await this.#feed.start(this.#cache)
+    this.#eventLoopDelay.start()
+    const connected = this.#closing === undefined ? this.#feed.start(this.#cache) : undefined
+    // While the database is waited for: reading that code would otherwise hold up a request.
+    this.#metrics().catch(() => undefined)
+    await connected
     if (this.#closing === undefined) await this.#server.listen()
     if (this.#closing === undefined) this.#phase = 'serving'
+  }
+
+  #readiness(): Readiness {
+    const { maxStalenessMs, onFeedLoss, readyGraceMs: graceMs } = this.#config
+    return readiness(this.#phase, this.#cache.status(), { maxStalenessMs, onFeedLoss, graceMs })
+  }
+
+  #metrics(): Promise<Exposition> {
+    this.#exposition ??= Promise.all([
+      import('./prometheus/exposition.js'),
+      import('./prometheus/metrics.js'),
+    ]).then(([{ Exposition }, { metricsOf }]) => {
+      const metrics = metricsOf({
+        status: () => this.#cache.status(),
+        readiness: () => this.#readiness(),
+        limits: this.#config,
+        requests: this.#requests,
+        pool: () => this.#database.use(),
+        queueUsage: () => this.#queueUsage,
+        eventLoopDelay: this.#eventLoopDelay.seconds,
+      })
+      return new Exposition(metrics)
+    })
+    return this.#exposition
   }
 
   /**
@@ -163,6 +209,7 @@ export class Sidecar {
       await this.#database.close()
     }
     await Promise.race([finish().finally(() => inTime.abort()), late])
+    this.#eventLoopDelay.close()
     await this.#ops.close(0)
   }
 }

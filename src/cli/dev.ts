@@ -23,6 +23,7 @@ export const dev: Command = {
     const log = createLog(first.logLevel)
     const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort')
     const started: { close(): Promise<void> }[] = []
+    const opsPorts: number[] = []
     try {
       const postgres = new LocalPostgres({ dataDir: '.data/postgres', port: 5432 })
       started.push({ close: () => postgres.stop('fast') })
@@ -40,12 +41,13 @@ export const dev: Command = {
         const sidecar = new Sidecar({ config, log, migrate: true })
         started.push(sidecar)
         await sidecar.start()
+        opsPorts.push(sidecar.opsPort)
       }
       const sql = new SqlServer({ port: first.port + sidecars, databaseUrl })
       started.push(sql)
       await sql.listen()
 
-      out(welcome(first.port, databaseUrl))
+      out(welcome(first.port, opsPorts, databaseUrl))
       await stopped
     } finally {
       for (const part of started.reverse()) await part.close()
@@ -69,7 +71,7 @@ async function createDatabase(postgres: LocalPostgres): Promise<string> {
   return `postgresql://${user}:${password}@127.0.0.1:${postgres.port}/${database}`
 }
 
-function welcome(port: number, databaseUrl: string): string {
+function welcome(port: number, opsPorts: readonly number[], databaseUrl: string): string {
   const a = `http://127.0.0.1:${port}`
   const b = `http://127.0.0.1:${port + 1}`
   const sql = `http://127.0.0.1:${port + sidecars}`
@@ -81,6 +83,8 @@ Two sidecars on ${a} and ${b}, on ${databaseUrl}
   curl ${a}/cache/set -H 'Content-Type: application/json' -d '{"key":"foo","value":"bar"}'
   curl '${b}/cache/get?key=foo'
   curl ${sql} -H 'Content-Type: application/sql' -d "update cache_entries set value = 'by SQL' where key = 'foo'" && curl '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
+
+  Probes and metrics: ${opsPorts.map((port) => `http://127.0.0.1:${port}/metrics`).join(' ')}
 
 Ctrl-C stops everything; the data stay in .data/.
 `

@@ -9,7 +9,13 @@ export interface OpsListenerOptions {
   readonly readiness: () => Readiness
   /** Whether the data listener has been opened. */
   readonly isStarted: () => boolean
+  readonly metrics: () => Promise<Exposition>
   readonly log: ProblemLog
+}
+
+export interface Exposition {
+  readonly contentType: string
+  text(): Promise<string>
 }
 
 type Route = (query: string) => Answer | Promise<Answer>
@@ -26,6 +32,7 @@ export function opsListener(options: OpsListenerOptions): RequestListener {
       () => (options.isStarted() ? json(200, { status: 'started' }) : json(503, { status: 'starting' })),
     ],
     ['/readyz', (query) => ready(options, new URLSearchParams(query).has('verbose'))],
+    ['/metrics', () => exposed(options)],
   ])
   return async ({ method, url = '' }, response) => {
     const [path = '', query = ''] = url.split('?', 2)
@@ -58,6 +65,11 @@ function ready({ status, readiness }: OpsListenerOptions, isVerbose: boolean): A
       kept_writes: keptWrites,
     }),
   })
+}
+
+async function exposed({ metrics }: OpsListenerOptions): Promise<Answer> {
+  const exposition = await metrics()
+  return answer(200, exposition.contentType, await exposition.text())
 }
 
 function json(status: number, body: object): Answer {
