@@ -41,7 +41,13 @@ export async function startSidecar(
   const { child, end } = startProgram(bench, [process.execPath, ...profiler, ...preload, program, 'serve'], {
     on,
     ipc: inside !== undefined,
-    environment: { DATABASE_URL: databaseUrl, PORT: '0', CACHE_TTL_SECONDS: '3600', ...environment },
+    environment: {
+      DATABASE_URL: databaseUrl,
+      PORT: '0',
+      OPS_PORT: '0',
+      CACHE_TTL_SECONDS: '3600',
+      ...environment,
+    },
   })
   let isLive = false
   let last = ''

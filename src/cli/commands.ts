@@ -16,6 +16,10 @@ export const commands = {
     summary: 'apply pending migrations [--status | --dry-run]',
     load: async () => (await import('./migrate.js')).migrate,
   },
+  healthcheck: {
+    summary: 'ask the sidecar of this container whether it is alive',
+    load: async () => (await import('./healthcheck.js')).healthcheck,
+  },
   audit: {
     summary: 'check live sidecars: audit URL... [--sample=0.1] [--minutes=5] [--json]',
     load: async () => (await import('./audit.js')).audit,

@@ -16,11 +16,14 @@ const sidecars = 2
 export const dev: Command = {
   options: {},
   async run({ environment, stop, out }) {
-    const { config: first } = loadConfig({ LOG_LEVEL: 'warn', ...environment })
+    const { config: first } = loadConfig({ LOG_LEVEL: 'warn', OPS_HOST: '127.0.0.1', ...environment })
     if (first.port + sidecars > 65_535) throw new ConfigError('PORT: leaves no room for the ports after it')
+    if (first.opsPort + sidecars > 65_536)
+      throw new ConfigError('OPS_PORT: leaves no room for the port after it')
     const log = createLog(first.logLevel)
     const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort')
     const started: { close(): Promise<void> }[] = []
+    const opsPorts: number[] = []
     try {
       const postgres = new LocalPostgres({ dataDir: '.data/postgres', port: 5432 })
       started.push({ close: () => postgres.stop('fast') })
@@ -28,16 +31,23 @@ export const dev: Command = {
       const databaseUrl = await createDatabase(postgres)
 
       for (let index = 0; index < sidecars; index++) {
-        const config = { ...first, port: first.port + index, databaseUrl, databaseListenUrl: databaseUrl }
+        const config = {
+          ...first,
+          port: first.port + index,
+          opsPort: first.opsPort === 0 ? 0 : first.opsPort + index,
+          databaseUrl,
+          databaseListenUrl: databaseUrl,
+        }
         const sidecar = new Sidecar({ config, log, migrate: true })
         started.push(sidecar)
         await sidecar.start()
+        opsPorts.push(sidecar.opsPort)
       }
       const sql = new SqlServer({ port: first.port + sidecars, databaseUrl })
       started.push(sql)
       await sql.listen()
 
-      out(welcome(first.port, databaseUrl))
+      out(welcome(first.port, opsPorts, databaseUrl))
       await stopped
     } finally {
       for (const part of started.reverse()) await part.close()
@@ -61,7 +71,7 @@ async function createDatabase(postgres: LocalPostgres): Promise<string> {
   return `postgresql://${user}:${password}@127.0.0.1:${postgres.port}/${database}`
 }
 
-function welcome(port: number, databaseUrl: string): string {
+function welcome(port: number, opsPorts: readonly number[], databaseUrl: string): string {
   const a = `http://127.0.0.1:${port}`
   const b = `http://127.0.0.1:${port + 1}`
   const sql = `http://127.0.0.1:${port + sidecars}`
@@ -73,6 +83,8 @@ Two sidecars on ${a} and ${b}, on ${databaseUrl}
   curl ${a}/cache/set -H 'Content-Type: application/json' -d '{"key":"foo","value":"bar"}'
   curl '${b}/cache/get?key=foo'
   curl ${sql} -H 'Content-Type: application/sql' -d "update cache_entries set value = 'by SQL' where key = 'foo'" && curl '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
+
+  Probes and metrics: ${opsPorts.map((port) => `http://127.0.0.1:${port}/metrics`).join(' ')}
 
 Ctrl-C stops everything; the data stay in .data/.
 `

@@ -11,13 +11,20 @@ export const serve: Command = {
     const { config, warnings } = loadConfig(environment)
     const log = createLog(config.logLevel)
     for (const warning of warnings) log.warn(warning)
-    const sidecar = new Sidecar({ config, log, migrate: !flags.has('no-migrate') })
-    const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort')
+    const shutdown = new AbortController()
+    const sidecar = new Sidecar({
+      config,
+      log,
+      migrate: !flags.has('no-migrate'),
+      ...(config.shutdownEndpoint && { onShutdown: () => shutdown.abort() }),
+    })
+    const end = AbortSignal.any([stop, shutdown.signal])
+    const stopped = end.aborted ? Promise.resolve() : once(end, 'abort')
     try {
       await Promise.race([sidecar.start(), stopped])
       log.info({ host: config.host, port: sidecar.port }, 'serving')
       await stopped
-      log.info('stopping')
+      log.info({ told: stop.aborted ? 'by a signal' : 'by a request' }, 'stopping')
     } finally {
       await sidecar.close()
     }

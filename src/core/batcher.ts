@@ -1,4 +1,5 @@
 import { CacheError } from './errors.js'
+import type { Histogram } from './histogram.js'
 import type { Clock } from './ports.js'
 import type { Slots } from './slots.js'
 import { runSplitting } from './split.js'
@@ -16,6 +17,8 @@ export interface BatcherOptions<I, O> {
   readonly bytesOf: (item: I) => number
   /** An item that has waited longer for its statement to begin is refused as busy; nor is a batch split for longer. */
   readonly maxWaitMs: number
+  /** Observes how many items each batch has. */
+  readonly sizes: Histogram
 }
 
 /** What a caller gets: the answer, and the item that was sent under its key, which may be a later one. */
@@ -88,12 +91,13 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   async #send(): Promise<void> {
-    const { clock, slots, run, maxWaitMs } = this.#options
+    const { clock, slots, run, maxWaitMs, sizes } = this.#options
     this.#unsent--
     const batch = this.#take()
     this.#begin()
     const items = batch.map(({ item }) => item)
     const lateMs = clock.now() + maxWaitMs
+    if (items.length > 0) sizes.observe(items.length)
     const results = items.length > 0 ? await runSplitting(items, run, () => clock.now() >= lateMs) : []
     slots.release()
     this.#inFlight--

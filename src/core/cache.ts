@@ -106,7 +106,7 @@ export class Cache implements ChangeFeedHandler {
       recent: this.#recent,
       stats: this.#stats,
     })
-    this.#statements = new Statements({ store, clock, ...options })
+    this.#statements = new Statements({ store, clock, stats: this.#stats, ...options })
   }
 
   status(): CacheStatus {
@@ -209,6 +209,7 @@ export class Cache implements ChangeFeedHandler {
   // --- The change feed ---
 
   listening(asOfMs: number): Promise<void> {
+    this.#stats.feedSessions++
     this.#lease.listening(asOfMs)
     this.#feedReason = 'catching up'
     return this.#revalidation.run()

@@ -2,6 +2,7 @@ import { Batcher } from './batcher.js'
 import type { Entry, StoredEntry, Unchanged, Written } from './entry.js'
 import type { Clock, Store, Write } from './ports.js'
 import { Slots } from './slots.js'
+import type { Stats } from './stats.js'
 
 export interface StatementsOptions {
   readonly store: Store
@@ -10,6 +11,7 @@ export interface StatementsOptions {
   readonly maxStatements: number
   /** How long a request may wait for its statement to begin. */
   readonly maxWaitMs: number
+  readonly stats: Stats
 }
 
 /** A key to be read; the entry held, if any, saves the value's way. */
@@ -27,23 +29,26 @@ export class Statements {
   readonly write: Batcher<Write, Written>
   readonly remove: Batcher<{ readonly key: string }, Written>
 
-  constructor({ store, clock, maxStatements, maxWaitMs }: StatementsOptions) {
+  constructor({ store, clock, maxStatements, maxWaitMs, stats }: StatementsOptions) {
     const bounds = { clock, slots: new Slots(maxStatements), maxItems, maxBytes, maxWaitMs }
     this.read = new Batcher({
       ...bounds,
       maxInFlight: maxStatements,
+      sizes: stats.batchKeys.read,
       bytesOf: ({ key }) => key.length,
       run: (wanted) => store.read(wanted),
     })
     this.write = new Batcher({
       ...bounds,
       maxInFlight: 1,
+      sizes: stats.batchKeys.write,
       bytesOf: ({ key, value }) => key.length + value.length,
       run: (writes) => store.write(writes),
     })
     this.remove = new Batcher({
       ...bounds,
       maxInFlight: 1,
+      sizes: stats.batchKeys.remove,
       bytesOf: ({ key }) => key.length,
       run: (items) => store.remove(items.map(({ key }) => key)),
     })

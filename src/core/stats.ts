@@ -1,3 +1,7 @@
+import { Histogram } from './histogram.js'
+
+const batchBounds = [1, 2, 5, 10, 20, 50, 100, 200, 500]
+
 /** One counter per outcome, since the process started. */
 export class Stats {
   hits = 0
@@ -19,9 +23,17 @@ export class Stats {
   revalidationDrops = 0
   /** Times everything was dropped because the database's history is another one. */
   flushes = 0
+  /** Times the feed was lost, and times it listened: the first one and every reconnect. */
   feedLosses = 0
+  feedSessions = 0
   writesUnknown = 0
   /** Kept writes that reached the database, and those that found their row changed. */
   keptSettled = 0
   keptConflicts = 0
+  /** How many keys a statement was sent for. */
+  readonly batchKeys = {
+    read: new Histogram(batchBounds),
+    write: new Histogram(batchBounds),
+    remove: new Histogram(batchBounds),
+  }
 }

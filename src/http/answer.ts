@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
+import type { Source } from './request-stats.js'
 
 /** What a client is sent, the same whether Koa sends it or the fast lane. */
 export interface Answer {
@@ -7,14 +8,17 @@ export interface Answer {
   /** Names and values in turn, without Content-Length. */
   readonly headers: string[]
   readonly body: string
+  /** For the statistics. */
+  readonly source?: Source
 }
 
-export function sendByKoa(ctx: Context, { status, headers, body }: Answer): void {
+export function sendByKoa(ctx: Context, { status, headers, body, source }: Answer): void {
   ctx.status = status
   for (let index = 0; index < headers.length; index += 2) {
     ctx.set(headers[index] as string, headers[index + 1] as string)
   }
   ctx.body = body
+  ctx.state.source = source
 }
 
 export function sendDirectly(response: ServerResponse, { status, headers, body }: Answer): void {

@@ -1,9 +1,17 @@
 import Koa from 'koa'
+import type { Clock } from '../core/ports.js'
 import { type CacheRoutesOptions, cacheRoutes } from './cache-routes.js'
+import { measured } from './measured.js'
 import { type ProblemLog, problems } from './problem.js'
+import type { RequestStats } from './request-stats.js'
 import { type ServiceRoutesOptions, serviceRoutes } from './service-routes.js'
+import { shutdownRoute } from './shutdown-route.js'
 
 export interface AppOptions extends CacheRoutesOptions, ServiceRoutesOptions {
+  /** Tells the process to stop; undefined where clients may not. */
+  readonly onShutdown: (() => void) | undefined
+  readonly requests: RequestStats
+  readonly clock: Clock
   readonly log: ProblemLog
 }
 
@@ -11,8 +19,11 @@ export interface AppOptions extends CacheRoutesOptions, ServiceRoutesOptions {
 export function createApp(options: AppOptions): Koa {
   const app = new Koa()
   app.on('error', (error: unknown) => options.log.debug({ err: error }, 'a response could not be sent'))
+  app.use(measured(options.requests, options.clock))
   app.use(problems(options.log))
-  for (const router of [cacheRoutes(options), serviceRoutes(options)]) {
+  const routers = [cacheRoutes(options), serviceRoutes(options)]
+  if (options.onShutdown) routers.push(shutdownRoute(options.onShutdown))
+  for (const router of routers) {
     app.use(router.routes())
     app.use(router.allowedMethods())
   }

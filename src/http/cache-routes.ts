@@ -31,12 +31,14 @@ export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Route
   router.post('/set', async (ctx) => {
     const body = await jsonObject(ctx, maxValueBytes)
     const result = await cache.set(checkKey(body.key), checkValue(body.value))
+    ctx.state.source = result.written ? 'db' : 'kept'
     ctx.body = { ok: true, db_written: result.written, ...(result.written && giveToken(ctx, result.token)) }
   })
 
   router.delete('/delete', async (ctx) => {
     const { key } = parseQuery(ctx.querystring, ['key'])
     const { held, stored, token } = await cache.delete(checkKey(key))
+    ctx.state.source = token === undefined ? 'kept' : 'db'
     ctx.body = { cache_removed: held, db_removed: stored, ...(token && giveToken(ctx, token)) }
   })
 

@@ -6,10 +6,12 @@ import { isKey } from './key.js'
 import { type ProblemLog, problemAnswer, problemIn } from './problem.js'
 import { decode } from './query.js'
 import { readAnswer } from './read-answer.js'
+import type { RequestStats } from './request-stats.js'
 
 export interface FastLaneOptions {
   readonly cache: Cache
   readonly clock: Clock
+  readonly requests: RequestStats
   readonly log: ProblemLog
   /** Answers everything that is not a plain read, and would answer those alike. */
   readonly otherwise: RequestListener
@@ -19,7 +21,8 @@ const path = '/cache/get'
 const prefix = `${path}?key=`
 
 /** Answers plain reads in front of Koa, to the byte as Koa's routes would. */
-export function fastLane({ cache, clock, log, otherwise }: FastLaneOptions): RequestListener {
+export function fastLane({ cache, clock, requests, log, otherwise }: FastLaneOptions): RequestListener {
+  const hits = requests.tally(path, 200, 'cache')
   return (request, response) => {
     const key = plainKey(request)
     if (key === undefined) return otherwise(request, response)
@@ -28,6 +31,7 @@ export function fastLane({ cache, clock, log, otherwise }: FastLaneOptions): Req
     if (entry) {
       const { value, asOfMs, expiresAtMs } = entry
       sendDirectly(response, readAnswer(key, { value, ageMs: nowMs - asOfMs, ttlMs: expiresAtMs - nowMs }))
+      hits.add(clock.now() - nowMs)
     } else if (isKey(key)) {
       cache
         .get(key)
@@ -35,7 +39,10 @@ export function fastLane({ cache, clock, log, otherwise }: FastLaneOptions): Req
           (read) => readAnswer(key, read),
           (error: unknown) => problemAnswer(problemIn(error, path, log)),
         )
-        .then((answer) => sendDirectly(response, answer))
+        .then((answer) => {
+          sendDirectly(response, answer)
+          requests.tally(path, answer.status, answer.source).add(clock.now() - nowMs)
+        })
     } else otherwise(request, response)
   }
 }

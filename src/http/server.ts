@@ -6,13 +6,11 @@ export interface HttpServerOptions {
   readonly host: string
   readonly port: number
   readonly listener: RequestListener
+  /** How long an idle connection stays open while closing, for the request that may be on its way. */
+  readonly idleGraceMs: number
 }
 
-/** How long an idle connection stays open while closing, for the request that may be on its way. */
-const idleGraceMs = 500
 const idleCheckMs = 50
-/** When whoever has not sent or taken the rest by then is cut off. */
-const closeTimeoutMs = 10_000
 
 /**
  * Idle connections stay: a client that reuses one just as we close it sees its request fail. That saves two
@@ -28,7 +26,7 @@ const serverOptions: ServerOptions & { readonly optimizeEmptyRequests: true } = 
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #server: Server
-  #closing: Promise<void> | undefined
+  #closing: Promise<number> | undefined
 
   constructor(options: HttpServerOptions) {
     this.#options = options
@@ -56,13 +54,18 @@ export class HttpServer {
     })
   }
 
-  /** Takes no new connections, answers what comes on those there are, and resolves when all are closed. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  /**
+   * Takes no new connections, answers what comes on those there are, and resolves when all are closed: to how many
+   * had to be cut off, because their request or its answer was not complete after `timeoutMs`. Idempotent.
+   */
+  close(timeoutMs: number): Promise<number> {
+    this.#closing ??= this.#close(timeoutMs)
     return this.#closing
   }
 
-  async #close(): Promise<void> {
+  async #close(timeoutMs: number): Promise<number> {
+    const deadlineMs = performance.now() + timeoutMs
+    let cut = 0
     let open = true
     const closed = new Promise<void>((resolve) => {
       // Not http.Server's own close: it cuts idle connections at once, and with them the request that a
@@ -72,13 +75,23 @@ export class HttpServer {
         resolve()
       })
     })
-    await Promise.race([closed, sleep(idleGraceMs)])
-    const deadlineMs = performance.now() + closeTimeoutMs
+    await Promise.race([closed, sleep(Math.min(this.#options.idleGraceMs, timeoutMs))])
     while (open) {
-      if (performance.now() < deadlineMs) this.#server.closeIdleConnections()
-      else this.#server.closeAllConnections()
-      await Promise.race([closed, sleep(idleCheckMs)])
+      this.#server.closeIdleConnections()
+      const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0) {
+        cut += await this.#connections()
+        this.#server.closeAllConnections()
+      }
+      await Promise.race([closed, sleep(Math.min(idleCheckMs, Math.max(leftMs, 1)))])
     }
     Server.prototype.close.call(this.#server)
+    return cut
+  }
+
+  #connections(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#server.getConnections((_error, count) => resolve(count ?? 0))
+    })
   }
 }

@@ -21,6 +21,16 @@ export interface DatabaseOptions {
   readonly log: Log
 }
 
+/** Connections of the pool. */
+export interface PoolUse {
+  /** Also with connecting. */
+  readonly busy: number
+  readonly idle: number
+  /** Statements that wait for one. */
+  readonly waiting: number
+  readonly size: number
+}
+
 /** How much longer the client waits than the server: the server's own timeout says what happened. */
 const clientGraceMs = 500
 
@@ -49,6 +59,12 @@ export class Database {
   /** For a single statement that commits by itself. Rejects with `outcome-unknown` as P3 says. */
   write<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
     return this.#run('write', text, values)
+  }
+
+  use(): PoolUse {
+    const { totalCount, idleCount, waitingCount } = this.#pool
+    const { poolSize } = this.#options
+    return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount, size: poolSize }
   }
 
   /** From now on new connections only: those there are may lead to a server that is no longer the primary. */

@@ -53,7 +53,7 @@ export class SidecarProcess {
     const { PATH, HOME, TMPDIR, SystemRoot } = process.env
     this.#incarnation++
     const child = spawn(process.execPath, [program, 'serve'], {
-      env: { PATH, HOME, TMPDIR, SystemRoot, HOST: '127.0.0.1', PORT: '0', ...environment },
+      env: { PATH, HOME, TMPDIR, SystemRoot, HOST: '127.0.0.1', PORT: '0', OPS_PORT: '0', ...environment },
       stdio: ['ignore', 'ignore', 'pipe'],
       // A process group of its own: a Ctrl-C in the terminal is for us, and we end it in our time.
       detached: true,

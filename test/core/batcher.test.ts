@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Batcher, type BatcherOptions } from '../../src/core/batcher.js'
 import { CacheError } from '../../src/core/errors.js'
+import { Histogram } from '../../src/core/histogram.js'
 import { Slots } from '../../src/core/slots.js'
 import { DrivenClock } from '../support/driven-clock.js'
 import { turn } from '../support/turn.js'
@@ -30,6 +31,7 @@ function batcher(options: Partial<BatcherOptions<Item, string>> = {}) {
     maxBytes: 1_000,
     bytesOf: () => 1,
     maxWaitMs: 1_000,
+    sizes: new Histogram([1, 2]),
     run: (items) =>
       new Promise((resolve, reject) => {
         sent.push({
@@ -275,3 +277,17 @@ for (const code of ['refused', 'row-locked'] as const) {
     ])
   })
 }
+
+t.test('the size of every batch that is sent is observed', async (t) => {
+  const sizes = new Histogram([1, 2])
+  const { batcher: it, sent } = batcher({ sizes })
+  const asked = [1, 2, 3].map((value) => it.add({ key: `${value}`, value }))
+  await turn()
+  sent[0]?.answer()
+  await Promise.all(asked)
+  const last = it.add({ key: 'a', value: 1 })
+  await turn()
+  sent[1]?.answer()
+  await last
+  t.same([sizes.cumulative(), sizes.sum], [[1, 1, 2], 4])
+})

@@ -21,10 +21,13 @@ t.test('configuration that makes no sense: one line, and exit code 2', async (t)
     DATABASE_URL: 'mysql://someone:secret@127.0.0.1/db',
     DATABASE_LISTEN_URL: 'secret',
     PORT: '65536',
+    OPS_PORT: 'metrics',
+    CACHE_SHUTDOWN_ENDPOINT: 'true',
     LOG_LEVEL: 'loud',
   }
   const started = Object.entries(wrong).map(
-    ([name, value]) => [name, new CliProcess(t, ['serve'], { PORT: '0', [name]: value })] as const,
+    ([name, value]) =>
+      [name, new CliProcess(t, ['serve'], { PORT: '0', OPS_PORT: '0', [name]: value })] as const,
   )
   for (const [name, process] of started) {
     t.strictSame(await process.exited, { code: 2, signal: null })
@@ -37,6 +40,7 @@ t.test('configuration that makes no sense: one line, and exit code 2', async (t)
 t.test('a url that cannot be decoded', async (t) => {
   const process = new CliProcess(t, ['serve'], {
     PORT: '0',
+    OPS_PORT: '0',
     DATABASE_URL: 'postgresql://someone:secret%ff@127.0.0.1:1/db',
   })
   await Promise.race([process.exited, eventually(() => process.log.some(({ msg }) => msg === 'serving'))])
@@ -55,7 +59,7 @@ t.test('wrong use', async (t) => {
     ['serve', 'more'],
     ['dev', '--no-migrate'],
   ]
-  const started = wrong.map((args) => new CliProcess(t, args, { PORT: '0' }))
+  const started = wrong.map((args) => new CliProcess(t, args, { PORT: '0', OPS_PORT: '0' }))
   for (const process of started) {
     t.strictSame(await process.exited, { code: 2, signal: null })
     t.match(process.stderr, /caching-layer/)
@@ -78,7 +82,12 @@ t.test('a setting that does not exist warns and names the nearest', async (t) =>
 t.test('a port that is taken: one line, and exit code 1', async (t) => {
   const { url } = await freshDatabase(t)
   const port = await occupy(t, 0)
-  const process = new CliProcess(t, ['serve'], { DATABASE_URL: url, PORT: String(port), LOG_LEVEL: 'error' })
+  const process = new CliProcess(t, ['serve'], {
+    DATABASE_URL: url,
+    OPS_PORT: '0',
+    PORT: String(port),
+    LOG_LEVEL: 'error',
+  })
   t.strictSame(await process.exited, { code: 1, signal: null })
   t.match(process.stderr, /^caching-layer: .*EADDRINUSE.*\n$/)
 })
@@ -121,7 +130,7 @@ t.test('dev: a PostgreSQL server, two sidecars, and nothing left behind', async 
   }
   const session = async (t: Test, firstValue: unknown) => {
     const port = await freePorts(3)
-    const dev = new CliProcess(t, ['dev'], { PORT: String(port) }, { cwd })
+    const dev = new CliProcess(t, ['dev'], { PORT: String(port), OPS_PORT: '0' }, { cwd })
     await eventually(() => dev.hasExited || dev.stdout.includes('Ctrl-C'), { withinMs: 60_000 })
     t.notOk(dev.hasExited, dev.stderr)
     const [a, b, sql] = [0, 1, 2].map((index) => new JsonClient(`http://127.0.0.1:${port + index}`)) as [

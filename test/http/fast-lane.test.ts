@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { Cache } from '../../src/core/cache.js'
 import { fastLane } from '../../src/http/fast-lane.js'
+import { RequestStats } from '../../src/http/request-stats.js'
 import { freshDatabase } from '../support/database.js'
 import { exchange } from '../support/raw-http.js'
 import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
@@ -232,6 +233,7 @@ t.test('plain reads do not get as far as Koa, and everything else does', async (
   const lane = fastLane({
     cache,
     clock: { now: () => 1_500, defer: setImmediate },
+    requests: new RequestStats(),
     log: { debug: () => undefined, error: (_fields, message) => logged.push(message) },
     otherwise: (request, response) => {
       asked.push(request.url)

@@ -8,9 +8,10 @@ t.test('idle connections stay open, and are used again', async (t) => {
     host: '127.0.0.1',
     port: 0,
     listener: (_request, response) => response.end(),
+    idleGraceMs: 500,
   })
   await server.listen()
-  t.teardown(() => server.close())
+  t.teardown(() => server.close(10_000))
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.teardown(() => agent.destroy())
   const ports = new Set<number | undefined>()

@@ -63,19 +63,31 @@ export class CliProcess {
   }
 }
 
-/** `serve` on a free port; resolves as soon as it says that it serves. */
+export interface Served extends CliProcess {
+  readonly client: JsonClient
+  /** Of its operations listener. */
+  readonly ops: JsonClient
+}
+
+/** `serve` on free ports; resolves as soon as it says that it serves. */
 export async function serve(
   t: Owner,
   environment: Readonly<Record<string, string>>,
   args: readonly string[] = [],
-): Promise<CliProcess & { readonly client: JsonClient }> {
-  const started = new CliProcess(t, ['serve', ...args], { PORT: '0', ...environment })
+): Promise<Served> {
+  const started = new CliProcess(t, ['serve', ...args], { PORT: '0', OPS_PORT: '0', ...environment })
+  const client = await clientOf(started, 'serving')
+  return Object.assign(started, { client, ops: await clientOf(started, 'answering probes') })
+}
+
+/** A client of the listener that it reports with these words, as soon as it does. */
+export async function clientOf(started: CliProcess, words: string): Promise<JsonClient> {
   const port = await eventually(() => {
     if (started.hasExited) return 'none'
-    return started.log.find(({ msg }) => msg === 'serving')?.port
+    return started.log.find(({ msg }) => msg === words)?.port
   })
   if (typeof port !== 'number') throw new Error(`serve ended: ${started.stderr}`)
-  return Object.assign(started, { client: new JsonClient(`http://127.0.0.1:${port}`) })
+  return new JsonClient(`http://127.0.0.1:${port}`)
 }
 
 /** Resolves when the sidecar's change feed is live. */

@@ -9,6 +9,8 @@ import { JsonClient } from './json-client.js'
 export interface StartedSidecar {
   readonly sidecar: Sidecar
   readonly client: JsonClient
+  /** Of its operations listener. */
+  readonly ops: JsonClient
   /** Everything logged so far, at every level: one JSON text per line. */
   readonly log: readonly string[]
 }
@@ -24,6 +26,8 @@ export async function startSidecar(t: Owner, options: StartOptions): Promise<Sta
   const config: Config = {
     ...loadConfig({}).config,
     port: 0,
+    opsHost: '127.0.0.1',
+    opsPort: 0,
     databaseListenUrl: options.databaseUrl,
     ...overrides,
   }
@@ -37,7 +41,10 @@ export async function startSidecar(t: Owner, options: StartOptions): Promise<Sta
   const sidecar = new Sidecar({ config, log: pino({ level: 'trace' }, stream), migrate })
   t.teardown(() => sidecar.close())
   await sidecar.start()
-  return { sidecar, client: new JsonClient(`http://127.0.0.1:${sidecar.port}`), log }
+  const [client, ops] = [sidecar.port, sidecar.opsPort].map(
+    (port) => new JsonClient(`http://127.0.0.1:${port}`),
+  ) as [JsonClient, JsonClient]
+  return { sidecar, client, ops, log }
 }
 
 /** As startSidecar, with the change feed live. */

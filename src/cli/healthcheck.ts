@@ -1,0 +1,40 @@
+import { get } from 'node:http'
+import { ConfigError, loadConfig } from '../config.js'
+import type { Command } from './command.js'
+
+const timeoutMs = 2_000
+
+/** Is the sidecar of this environment alive? Whether the database is, is not asked: no restart would mend that. */
+export const healthcheck: Command = {
+  options: {},
+  async run({ environment, out, note }) {
+    const { opsHost, opsPort } = loadConfig(environment).config
+    if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
+    try {
+      const status = await statusOf(reachable(opsHost), opsPort)
+      if (status === 200) out('alive')
+      else note(`/livez answered ${status}`)
+      return status === 200 ? 0 : 1
+    } catch (error) {
+      note(`/livez: ${error instanceof Error ? error.message : error}`)
+      return 1
+    }
+  },
+}
+
+/** Where all addresses are listened on, the one of this machine. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  return host === '::' ? '::1' : host
+}
+
+function statusOf(host: string, port: number): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(timeoutMs)
+    signal.addEventListener('abort', () => reject(new Error(`no answer within ${timeoutMs} ms`)))
+    get({ host, port, path: '/livez', agent: false, signal }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    }).on('error', reject)
+  })
+}

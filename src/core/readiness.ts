@@ -1,0 +1,53 @@
+import type { CacheStatus } from './cache.js'
+
+export interface ReadinessRules {
+  /** L: how long entries are served as fresh after the last proof. */
+  readonly maxStalenessMs: number
+  /**
+   * How long after that the sidecar is still ready. A database that restarts or fails over takes the lease from
+   * every sidecar of a fleet at the same moment. They go on answering: from the database while it can be reached,
+   * from memory, marked stale, while it cannot. Were they all called unready, a blip of the database would become
+   * an outage of everything that has a sidecar. So the grace has to outlast the longest fail-over that is
+   * expected; it is there for the one pod that has lost its feed alone, and for good.
+   */
+  readonly graceMs: number
+  readonly onFeedLoss: 'bypass' | 'stale'
+}
+
+/** Requests are not answered yet; they are; it has been told to stop. */
+export type Phase = 'starting' | 'serving' | 'stopping'
+
+export interface Readiness {
+  /** `degraded` is ready: requests are answered, though not as well as they should be. */
+  readonly status: 'ready' | 'degraded' | 'unready'
+  /** In words; none when it is ready. */
+  readonly reasons: readonly string[]
+}
+
+/** Should this sidecar, and the pod that it is in, be sent work? */
+export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRules): Readiness {
+  if (phase === 'starting') return unready('the data listener is not open yet')
+  if (phase === 'stopping') return unready('told to stop')
+  const { feed, feedReason, leaseAgeMs, keptWrites } = status
+  const { maxStalenessMs, graceMs, onFeedLoss } = rules
+  if (leaseAgeMs === Number.POSITIVE_INFINITY) {
+    return unready(`has not caught up with the database yet: ${feedReason}`)
+  }
+  const proven = `the last proof that entries are fresh is ${Math.round(leaseAgeMs)} ms old`
+  if (leaseAgeMs > maxStalenessMs + graceMs) {
+    return unready(
+      `${proven}, more than ${maxStalenessMs} ms and a grace of ${graceMs} ms: ${feedReason ?? feed}`,
+    )
+  }
+  const reasons: string[] = []
+  if (leaseAgeMs > maxStalenessMs) {
+    const instead = onFeedLoss === 'stale' ? 'entries are marked stale' : 'reads go to the database'
+    reasons.push(`${proven}, so ${instead}: ${feedReason ?? feed}`)
+  } else if (feed !== 'live') reasons.push(`the change feed is ${feed}, so nothing is put: ${feedReason}`)
+  if (keptWrites > 0) reasons.push(`${keptWrites} kept writes are not in the database yet`)
+  return { status: reasons.length > 0 ? 'degraded' : 'ready', reasons }
+}
+
+function unready(reason: string): Readiness {
+  return { status: 'unready', reasons: [reason] }
+}

@@ -1,0 +1,23 @@
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import type { Owner } from './database.js'
+
+export interface SilentServer {
+  /** As a database's. */
+  readonly url: string
+  connections(): number
+}
+
+/** Takes connections and says nothing. */
+export async function silentServer(t: Owner): Promise<SilentServer> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => sockets.add(socket.on('error', () => {})))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const { port } = server.address() as { port: number }
+  return { url: `postgresql://nobody@127.0.0.1:${port}/nothing`, connections: () => sockets.size }
+}
