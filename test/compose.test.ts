@@ -26,10 +26,15 @@ t.test('docker-compose.yml is a valid compose file that starts what the README s
   t.equal(migrate.depends_on.postgres.condition, 'service_healthy')
   t.same(
     Object.values<{ ports: string[] }>(sidecars).map(({ ports }) => ports),
-    [['127.0.0.1:8025:8025'], ['127.0.0.1:8026:8025']],
+    [
+      ['127.0.0.1:8025:8025', '127.0.0.1:9025:9025'],
+      ['127.0.0.1:8026:8025', '127.0.0.1:9026:9025'],
+    ],
   )
   for (const sidecar of Object.values<typeof migrate>(sidecars)) {
     t.equal(sidecar.depends_on.migrate.condition, 'service_completed_successfully')
+    t.equal(sidecar.read_only, true)
+    t.notOk('healthcheck' in sidecar, "the image's own HEALTHCHECK is in force")
     t.equal(sidecar.environment.DATABASE_URL, 'postgresql://cache_user:cache_pass@postgres:5432/cache_db')
   }
 })
