@@ -151,7 +151,7 @@ const rows: readonly Row[] = [
     9026,
     'rules',
   ],
-  ['too little time to stop', 'Deployment', `${pod}.terminationGracePeriodSeconds`, 20, 'rules'],
+  ['too little time to stop', 'Deployment', `${pod}.terminationGracePeriodSeconds`, 25, 'rules'],
   [
     'a native sidecar that waits for nobody',
     'Deployment',

@@ -161,8 +161,8 @@ function sidecarProblems(pod: IPodSpec): string[] {
     found.push('the sidecar may stop before the app: CACHE_SHUTDOWN_DELAY_MS')
   }
   const neededMs = native ? preStopMs + appDrainMs + sidecarMs : sidecarMs
-  if (graceMs < neededMs) {
-    found.push(`terminationGracePeriodSeconds is ${graceMs / 1_000}, and ${neededMs / 1_000} are needed`)
+  if (graceMs <= neededMs) {
+    found.push(`terminationGracePeriodSeconds is ${graceMs / 1_000}, and more than ${neededMs / 1_000} are needed`)
   }
 
   // Memory: what the cache may hold fits into the heap, the heap and Node itself into the limit. A byte of UTF-8 can
