@@ -162,7 +162,9 @@ function sidecarProblems(pod: IPodSpec): string[] {
   }
   const neededMs = native ? preStopMs + appDrainMs + sidecarMs : sidecarMs
   if (graceMs <= neededMs) {
-    found.push(`terminationGracePeriodSeconds is ${graceMs / 1_000}, and more than ${neededMs / 1_000} are needed`)
+    found.push(
+      `terminationGracePeriodSeconds is ${graceMs / 1_000}, and more than ${neededMs / 1_000} are needed`,
+    )
   }
 
   // Memory: what the cache may hold fits into the heap, the heap and Node itself into the limit. A byte of UTF-8 can
