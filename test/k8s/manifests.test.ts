@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { hasKubectl, type Manifest, parseManifests, render, sourceManifests } from './manifests.js'
-import { type Check, mistakes, plant } from './mistakes.js'
+import { type Check, classicMistakes, mistakes, plant } from './mistakes.js'
 import { modelErrors } from './models.js'
 import { brokenRules } from './rules.js'
 import { typeErrors } from './typed-literals.js'
@@ -22,9 +22,10 @@ const sources = await sourceManifests('k8s')
 const rendered = new Map<string, readonly Manifest[]>(
   skip ? [] : await Promise.all(folders.map(async (folder) => [folder, await render(folder)] as const)),
 )
-const production = rendered.get('k8s/overlays/prod') ?? []
-const planted =
-  production.length === 0 ? [] : mistakes.map((mistake) => ({ mistake, ...plant(mistake, production) }))
+const planted = [...rendered].flatMap(([folder, manifests]) => {
+  const plantedHere = { 'k8s/overlays/prod': mistakes, 'k8s/examples/classic': classicMistakes }[folder] ?? []
+  return plantedHere.map((mistake) => ({ mistake, ...plant(mistake, manifests) }))
+})
 
 const typed = typeErrors([
   ...sources,
@@ -51,6 +52,7 @@ for (const folder of folders) {
 }
 
 t.test('a mistake is found, by exactly these checks', { skip }, async (t) => {
+  t.equal(planted.length, mistakes.length + classicMistakes.length)
   for (const { mistake, planted: manifest, all } of planted) {
     const findings: Readonly<Record<Check, readonly string[]>> = {
       model: modelErrors(manifest),

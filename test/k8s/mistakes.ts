@@ -3,7 +3,7 @@ import type { Manifest, Resource } from './manifests.js'
 /** The checks: the schema, the compiler, and our own rules. */
 export type Check = 'model' | 'types' | 'rules'
 
-/** One change to what overlays/prod renders, and exactly the checks that find it. */
+/** One change to what is rendered, and exactly the checks that find it. */
 export interface Mistake {
   readonly name: string
   readonly kind: string
@@ -135,7 +135,17 @@ const rows: readonly Row[] = [
     'rules',
   ],
 
+  ['a secret among the manifests', 'Service', 'kind', 'Secret', 'types', 'rules'],
+
   // The sidecar's own settings and sums.
+  ['a sidecar under another name', 'Deployment', `${sidecar}.name`, 'cache', 'rules'],
+  [
+    'a setting that is there twice',
+    'Deployment',
+    `${sidecar}.env.CACHE_MAX_BYTES.name`,
+    'CACHE_CAPACITY',
+    'rules',
+  ],
   ['a setting is misspelt', 'Deployment', `${sidecar}.env.CACHE_MAX_BYTES.name`, 'CACHE_MAX_BITES', 'rules'],
   [
     'a data port for everybody',
@@ -208,13 +218,44 @@ const rows: readonly Row[] = [
   ['a policy for nobody', 'NetworkPolicy', 'spec.podSelector', { matchLabels: { app: 'x' } }, 'rules'],
 ]
 
-export const mistakes: readonly Mistake[] = rows.map(([name, kind, at, put, ...foundBy]) => ({
-  name,
-  kind,
-  at,
-  put,
-  foundBy,
-}))
+const mistakesOf = (rows: readonly Row[]): Mistake[] =>
+  rows.map(([name, kind, at, put, ...foundBy]) => ({
+    name,
+    kind,
+    at,
+    put,
+    foundBy,
+  }))
+
+/** In what overlays/prod renders. */
+export const mistakes: readonly Mistake[] = mistakesOf(rows)
+
+const classic = `${pod}.containers.caching-layer`
+
+/** In what examples/classic renders. */
+export const classicMistakes: readonly Mistake[] = mistakesOf([
+  [
+    'a sidecar that stops before its app',
+    'Deployment',
+    `${classic}.env.CACHE_SHUTDOWN_DELAY_MS.value`,
+    '0',
+    'rules',
+  ],
+  [
+    'a sidecar that is killed',
+    'Deployment',
+    `${classic}.env.CACHE_SHUTDOWN_TIMEOUT_MS.value`,
+    '15000',
+    'rules',
+  ],
+  [
+    'an app that takes longer to stop',
+    'Deployment',
+    `${app}.lifecycle.preStop.exec.command.1`,
+    '10',
+    'rules',
+  ],
+])
 
 /** The manifests with one mistake in them, and the one that has it. */
 export function plant(

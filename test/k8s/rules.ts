@@ -67,6 +67,9 @@ function workload(resource: Resource): string[] {
   for (const container of all) {
     found.push(...containerProblems(container, volumes).map((problem) => `${container.name}: ${problem}`))
   }
+  const isInjected = resource.metadata.labels?.['caching-layer.dev/inject'] === 'true'
+  if (isInjected && !all.some(({ name }) => name === sidecarName))
+    found.push('it asks for a sidecar and has none')
   return [...found, ...sidecarProblems(pod)]
 }
 
@@ -135,7 +138,6 @@ function sidecarProblems(pod: IPodSpec): string[] {
 
   if (native && native.restartPolicy !== 'Always')
     found.push('the sidecar would have to end before the app starts')
-  if (native && initContainers[0] !== native) found.push('init containers run before the sidecar is there')
 
   const settings = Object.fromEntries((sidecar.env ?? []).map(({ name, value }) => [name, value]))
   const { config, warnings } = loadConfig(settings)

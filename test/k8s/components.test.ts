@@ -4,6 +4,7 @@ import { join, relative, resolve } from 'node:path'
 import type { IContainer } from 'kubernetes-models/v1/Container'
 import type { IPodTemplateSpec } from 'kubernetes-models/v1/PodTemplateSpec'
 import t from 'tap'
+import type { Owner } from '../support/database.js'
 import { containersOf, hasKubectl, parseManifests, podTemplateOf, render } from './manifests.js'
 
 async function sidecarIn(component: string) {
@@ -46,30 +47,51 @@ spec:
 
 const skip = (await hasKubectl()) ? false : 'kubectl is not installed'
 
-t.test('it goes into what has the label, before init containers of its own', { skip }, async (t) => {
+/** Renders workloads with components of k8s/components, as somebody else's kustomization would. */
+async function renderWith(t: Owner, workloads: readonly string[], components: readonly string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'caching-layer-k8s-'))
   t.teardown(() => rm(folder, { recursive: true }))
-  const component = relative(folder, resolve('k8s/components/sidecar'))
+  const paths = components.map((name) => relative(folder, resolve('k8s/components', name)))
+  await writeFile(join(folder, 'apps.yaml'), workloads.join('---'))
   await writeFile(
-    join(folder, 'apps.yaml'),
+    join(folder, 'kustomization.yaml'),
+    JSON.stringify({ resources: ['apps.yaml'], components: paths }),
+  )
+  return (await render(folder)).map(({ resource }) => resource)
+}
+
+const injected = 'caching-layer.dev/inject: "true"'
+
+t.test('the sidecar goes into what has the label, before init containers of its own', { skip }, async (t) => {
+  const resources = await renderWith(
+    t,
     [
-      workload('Deployment', 'with', 'caching-layer.dev/inject: "true"'),
-      workload('StatefulSet', 'with-too', 'caching-layer.dev/inject: "true"'),
+      workload('Deployment', 'with', injected),
+      workload('StatefulSet', 'with-too', injected),
       workload('Deployment', 'refused', 'caching-layer.dev/inject: "false"'),
       workload('Deployment', 'without', ''),
-    ].join('---'),
+    ],
+    ['sidecar'],
   )
-  await writeFile(join(folder, 'kustomization.yaml'), `resources: [apps.yaml]\ncomponents: [${component}]\n`)
-  const initContainers = Object.fromEntries(
-    (await render(folder)).map(({ resource }) => [
-      resource.metadata.name,
-      podTemplateOf(resource)?.spec?.initContainers?.map(({ name }) => name),
-    ]),
-  )
-  t.same(initContainers, {
+  const initContainers = resources.map((resource) => [
+    resource.metadata.name,
+    podTemplateOf(resource)?.spec?.initContainers?.map(({ name }) => name),
+  ])
+  t.same(Object.fromEntries(initContainers), {
     with: ['caching-layer', 'prepare'],
     'with-too': ['caching-layer', 'prepare'],
     refused: ['prepare'],
     without: ['prepare'],
   })
+})
+
+t.test('budget and autoscaler are for the Deployment that there is', { skip }, async (t) => {
+  const resources = await renderWith(t, [workload('Deployment', 'mine', injected)], ['sidecar', 'pdb', 'hpa'])
+  const specOf = (kind: string) => resources.find((resource) => resource.kind === kind)?.spec
+  t.match(specOf('PodDisruptionBudget'), { selector: { matchLabels: { app: 'mine' } } })
+  t.match(specOf('HorizontalPodAutoscaler'), { scaleTargetRef: { kind: 'Deployment', name: 'mine' } })
+  t.same(
+    resources.map(({ metadata }) => metadata.name),
+    ['mine', 'mine', 'mine'],
+  )
 })
