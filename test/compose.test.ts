@@ -33,6 +33,8 @@ t.test('docker-compose.yml is a valid compose file that starts what the README s
   )
   for (const sidecar of Object.values<typeof migrate>(sidecars)) {
     t.equal(sidecar.depends_on.migrate.condition, 'service_completed_successfully')
+    t.equal(sidecar.read_only, true)
+    t.notOk('healthcheck' in sidecar, "the image's own HEALTHCHECK is in force")
     t.equal(sidecar.environment.DATABASE_URL, 'postgresql://cache_user:cache_pass@postgres:5432/cache_db')
   }
 })
