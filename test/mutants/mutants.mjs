@@ -305,8 +305,8 @@ const omissions = [
     name: 'a settled write leaves what was read meanwhile',
     caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
-    find: 'onSettled(id, version)\n  }',
-    replace: '}',
+    find: 'onSettled(id, version === undefined ? undefined : { version, epoch })',
+    replace: 'void onSettled',
   },
   {
     name: 'a missing answer to a kept write is not a conflict',

@@ -308,6 +308,17 @@ t.test('P9: a string stays a string and JSON stays JSON', async (t) => {
   t.strictSame([again.get('text')?.value, again.get('json')?.value], ['43', '"43"'])
 })
 
+t.test('P9: the first row ever is newer than a contact before it', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  await migrate(url)
+  const database = new Database({ url, poolSize: 1, timeoutMs: 10_000, log })
+  t.teardown(() => database.close())
+  const store = new PostgresStore(database)
+  const { epoch, latest } = await store.position()
+  await query("insert into cache_entries (key, value) values ('k', 'by SQL')")
+  t.equal((await store.settle([kept('k', 'kept', { kind: 'unseen', latest })], epoch)).size, 0)
+})
+
 t.test('P9: in another history nothing is written or deleted', async (t) => {
   const { k } = Object.fromEntries(await store.write([{ key: 'k', value: '"before"' }]))
   const { epoch, latest } = await store.position()
