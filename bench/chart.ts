@@ -64,11 +64,12 @@ ${parts.join('\n')}
 `
 }
 
-/** One panel for each figure that contenders of the section share. */
+/** One panel for each figure that contenders of the section share; the limit of the load is none of them. */
 export function panelsOf({ rows }: Section): Panel[] {
+  const limits = new Set(rows.map(({ limit }) => limit))
   const panels = new Map<string, { unit: string; works: string[]; bars: Map<string, Bar> }>()
   for (const { figure, unit, work, of, against, ours, theirs } of rows) {
-    if (against === undefined || ours === undefined || theirs === undefined) continue
+    if (against === undefined || ours === undefined || theirs === undefined || limits.has(against)) continue
     const panel = panels.get(figure) ?? { unit, works: [], bars: new Map<string, Bar>() }
     panels.set(figure, panel)
     panel.works.push(work)
