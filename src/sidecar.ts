@@ -208,8 +208,12 @@ export class Sidecar {
       unfinished = 'database connections'
       await this.#database.close()
     }
-    await Promise.race([finish().finally(() => inTime.abort()), late])
-    this.#eventLoopDelay.close()
-    await this.#ops.close(0)
+    try {
+      await Promise.race([finish(), late])
+    } finally {
+      inTime.abort()
+      this.#eventLoopDelay.close()
+      await this.#ops.close(0)
+    }
   }
 }
