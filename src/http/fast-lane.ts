@@ -1,12 +1,13 @@
 import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Cache } from '../core/cache.js'
 import type { Clock } from '../core/ports.js'
-import { sendDirectly } from './answer.js'
+
 import { isKey } from './key.js'
 import { type ProblemLog, problemAnswer, problemIn } from './problem.js'
 import { decode } from './query.js'
 import { readAnswer } from './read-answer.js'
 import type { RequestStats } from './request-stats.js'
+import { sendAtOnce, sendHit } from './send-at-once.js'
 
 export interface FastLaneOptions {
   readonly cache: Cache
@@ -29,8 +30,7 @@ export function fastLane({ cache, clock, requests, log, otherwise }: FastLaneOpt
     const nowMs = clock.now()
     const entry = cache.hit(key, nowMs)
     if (entry) {
-      const { value, asOfMs, expiresAtMs } = entry
-      sendDirectly(response, readAnswer(key, { value, ageMs: nowMs - asOfMs, ttlMs: expiresAtMs - nowMs }))
+      sendHit(response, key, entry, nowMs)
       hits.add(clock.now() - nowMs)
     } else if (isKey(key)) {
       cache
@@ -40,7 +40,7 @@ export function fastLane({ cache, clock, requests, log, otherwise }: FastLaneOpt
           (error: unknown) => problemAnswer(problemIn(error, path, log)),
         )
         .then((answer) => {
-          sendDirectly(response, answer)
+          sendAtOnce(response, answer)
           requests.tally(path, answer.status, answer.source).add(clock.now() - nowMs)
         })
     } else otherwise(request, response)

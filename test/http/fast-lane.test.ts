@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { Cache } from '../../src/core/cache.js'
@@ -45,9 +47,12 @@ interface Request {
 /** Koa's routes see nothing in it that they know; the fast lane cannot tell, and leaves the request to them. */
 const around = 'Cache-Control: bounded'
 
+/** The connection is kept, and closed by a second request, which is there before the first is answered. */
 function textOf({ line, headers = [], body = '' }: Request, more: readonly string[] = []): string {
   const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body)}`]
-  return [line, 'Host: localhost', ...headers, ...more, ...length, 'Connection: close', '', body].join('\r\n')
+  const isKept = headers.includes('Connection: keep-alive') || !/HTTP\/1\.0|close/.test(`${line} ${headers}`)
+  const last = isKept ? 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' : ''
+  return [line, 'Host: localhost', ...headers, ...more, ...length, '', body + last].join('\r\n')
 }
 
 /** Whether it is answered the same with the fast lane and around it. */
@@ -116,7 +121,7 @@ t.test('what is no plain hit', async (t) => {
     ['GET /cache/getx?key=foo HTTP/1.1', / 404 /],
     ['GET http://localhost/cache/get?key=foo HTTP/1.1', / 200 /],
     ['GET /cache/get?key=foo\xff HTTP/1.1', / 400 /],
-    ['GET /cache/get?key=foo HTTP/1.0', / 200 /],
+    ['GET /cache/get?key=foo HTTP/1.0', /Connection: close\r\n/],
     ['HEAD /cache/get?key=foo HTTP/1.1', / 200 /],
     ['OPTIONS /cache/get?key=foo HTTP/1.1', / 200 /],
     ['DELETE /cache/get?key=foo HTTP/1.1', / 405 /],
@@ -129,6 +134,11 @@ t.test('what is no plain hit', async (t) => {
   ]
   for (const [line, wanted] of lines) await same(t, { line }, wanted)
   await same(t, { line: 'GET /cache/get?key=foo HTTP/1.1', body: 'a body' }, / 200 /)
+  for (const connection of ['close', 'keep-alive']) {
+    const headers = [`Connection: ${connection}`]
+    await same(t, { line: 'GET /cache/get?key=foo HTTP/1.1', headers }, / 200 /)
+    await same(t, { line: 'GET /cache/get?key=absent HTTP/1.0', headers }, / 404 /)
+  }
   await same(t, { line: 'POST /cache/set HTTP/1.1', body: '{"key":"written","value":1}' }, / 200 /)
   await same(t, { line: 'DELETE /cache/delete?key=absent HTTP/1.1' }, / 200 /)
 })
@@ -220,11 +230,33 @@ t.test('misses without a database', async (t) => {
   t.match(away.log.join(''), /"level":20.*The database cannot be reached/)
 })
 
+t.test('many requests before any answer is read: all are answered, in their order', async (t) => {
+  const { port } = lasting.sidecar
+  // Far more than the buffers of a socket hold, so that Node has to make the client wait in between.
+  const targets = Array.from(
+    { length: 200 },
+    (_, n) =>
+      ['/cache/get?key=foo', '/cache/get?key=large', `/cache/get?key=absent${n}`, '/cache/stats'][n % 4],
+  )
+  const socket = connect(port, '127.0.0.1')
+  socket.setEncoding('latin1').pause()
+  for (const target of targets) socket.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+  socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  await once(socket, 'connect')
+  const answers = (await text(socket)).split('HTTP/1.1 ').slice(1)
+  t.equal(answers.length, 201)
+  answers.forEach((answer, n) => {
+    const wanted = [/"key":"foo"/, /"key":"large","value":"x{100000}"/, /Key not found/, /"capacity"/][n % 4]
+    t.match(answer, n === 200 ? /"status":"ok"/ : wanted)
+  })
+})
+
 t.test('plain reads do not get as far as Koa, and everything else does', async (t) => {
   const asked: (string | undefined)[] = []
   const logged: string[] = []
   const cache = {
-    hit: (key: string) => (key === 'hit' ? { value: '"bar"', asOfMs: 0, expiresAtMs: 60_000 } : undefined),
+    hit: (key: string) =>
+      key === 'hit' ? { value: '"bar"', bytes: 8, asOfMs: 0, expiresAtMs: 60_000 } : undefined,
     get: async (key: string) => {
       if (key === 'bug') throw new Error('a bug of ours')
       return { value: undefined, forwarded: 'miss', ageMs: 0 }
@@ -236,7 +268,7 @@ t.test('plain reads do not get as far as Koa, and everything else does', async (
     requests: new RequestStats(),
     log: { debug: () => undefined, error: (_fields, message) => logged.push(message) },
     otherwise: (request, response) => {
-      asked.push(request.url)
+      if (request.url !== '/health') asked.push(request.url)
       response.end()
     },
   })
@@ -247,11 +279,11 @@ t.test('plain reads do not get as far as Koa, and everything else does', async (
   const get = (target: string) => exchange(port, textOf({ line: `GET ${target} HTTP/1.1` }))
   const hit = await get('/cache/get?key=hit')
   t.match(hit, /Cache-Status: caching-layer; hit; ttl=58\r\nAge: 1\r\n/)
-  t.match(hit, /\r\n\r\n\{"key":"hit","value":"bar","source":"cache"\}$/)
+  t.match(hit, /\r\n\r\n\{"key":"hit","value":"bar","source":"cache"\}HTTP\/1\.1 200/)
   t.match(await get('/cache/get?key=miss'), /^HTTP\/1\.1 404 .*Cache-Status: caching-layer; fwd=miss\r\n/s)
   t.match(await get('/cache/get?key=bug'), /^HTTP\/1\.1 500 .*"detail":"Internal Server Error"/s)
   t.same(logged, ['Internal Server Error'])
   t.same(asked, [])
-  for (const target of ['/cache/get?key=', '/cache/get?key=hit&token=', '/health']) await get(target)
-  t.same(asked, ['/cache/get?key=', '/cache/get?key=hit&token=', '/health'])
+  for (const target of ['/cache/get?key=', '/cache/get?key=hit&token=', '/']) await get(target)
+  t.same(asked, ['/cache/get?key=', '/cache/get?key=hit&token=', '/'])
 })
