@@ -1,5 +1,5 @@
 import pino, { type Logger } from 'pino'
-import type { LogLevel } from './config.js'
+import type { LogLevel } from './config/settings.js'
 
 /** JSON lines on stderr; stdout is for data. */
 export function createLog(level: LogLevel): Logger {

@@ -3,7 +3,7 @@ import { parseArguments } from './cli/arguments.js'
 import { commands, type ListedCommand } from './cli/commands.js'
 import { ProgressLine } from './cli/progress-line.js'
 import { UsageError } from './cli/usage-error.js'
-import { ConfigError } from './config.js'
+import { ConfigError } from './config/config-error.js'
 
 /** The process: arguments, environment, signals, exit codes. 0 is clean, 1 a failure, 2 wrong use. */
 

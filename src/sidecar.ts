@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { type Config, redactUrl } from './config.js'
+import type { Config } from './config/config.js'
+import { redactUrl } from './config/redact-url.js'
 import { Cache } from './core/cache.js'
 import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'

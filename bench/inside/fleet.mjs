@@ -1,4 +1,4 @@
-import { loadConfig } from '../../dist/config.js'
+import { loadConfig } from '../../dist/config/load.js'
 import { Cache } from '../../dist/core/cache.js'
 import { createLog } from '../../dist/log.js'
 import { Sidecar } from '../../dist/sidecar.js'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Audit } from '../audit/audit.js'
 import { progressText, reportJson, reportText, violationText } from '../audit/report.js'
-import { loadConfig } from '../config.js'
+import { loadConfig } from '../config/load.js'
 import type { Command } from './command.js'
 import { UsageError } from './usage-error.js'
 

@@ -1,4 +1,4 @@
-import type { Environment } from '../config.js'
+import type { Environment } from '../config/load.js'
 
 export interface CommandInput {
   /** The names of the boolean options given. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import pg from 'pg'
-import { ConfigError, loadConfig } from '../config.js'
+import { ConfigError } from '../config/config-error.js'
+import { loadConfig } from '../config/load.js'
 import { createLog } from '../log.js'
 import { Sidecar } from '../sidecar.js'
 import type { Command } from './command.js'

@@ -1,5 +1,6 @@
 import { get } from 'node:http'
-import { ConfigError, loadConfig } from '../config.js'
+import { ConfigError } from '../config/config-error.js'
+import { loadConfig } from '../config/load.js'
 import type { Command } from './command.js'
 
 const timeoutMs = 2_000

@@ -1,4 +1,4 @@
-import { loadConfig } from '../config.js'
+import { loadConfig } from '../config/load.js'
 import { migrate as applyMigrations, migrationStatus } from '../postgres/migrate.js'
 import type { Command } from './command.js'
 import { UsageError } from './usage-error.js'

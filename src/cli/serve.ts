@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { loadConfig } from '../config.js'
+import { loadConfig } from '../config/load.js'
 import { createLog } from '../log.js'
 import { Sidecar } from '../sidecar.js'
 import type { Command } from './command.js'

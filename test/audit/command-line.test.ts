@@ -7,7 +7,7 @@ import { migrate } from '../../src/cli/migrate.js'
 import { ProgressLine } from '../../src/cli/progress-line.js'
 import { serve } from '../../src/cli/serve.js'
 import { UsageError } from '../../src/cli/usage-error.js'
-import { ConfigError } from '../../src/config.js'
+import { ConfigError } from '../../src/config/config-error.js'
 
 t.test('arguments', async (t) => {
   const args = ['http://a', '--sample=0.5', '--json', 'http://b', '--sample=1']

@@ -112,7 +112,7 @@ t.test('what the service says of itself', async (t) => {
 })
 
 t.test('the defaults', async (t) => {
-  const { loadConfig } = await import('../../src/config.js')
+  const { loadConfig } = await import('../../src/config/load.js')
   const { config } = loadConfig({})
   t.strictSame(
     {

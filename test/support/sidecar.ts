@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import pino from 'pino'
-import { type Config, loadConfig } from '../../src/config.js'
+import type { Config } from '../../src/config/config.js'
+import { loadConfig } from '../../src/config/load.js'
 import { Sidecar } from '../../src/sidecar.js'
 import type { Owner } from './database.js'
 import { eventually } from './eventually.js'

@@ -1,0 +1,49 @@
+/** What a setting's text may be. Each throws an Error that says so; the setting's name is put before it. */
+
+export function anyText(text: string): string {
+  return text
+}
+
+export function integer(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = /^-?\d+$/.test(text) ? Number(text) : Number.NaN
+    if (!(number >= least && number <= most)) {
+      throw new Error(`must be a whole number from ${least} to ${most}, not "${text}"`)
+    }
+    return number
+  }
+}
+
+export function onOrOff(text: string): boolean {
+  return oneOf('on', 'off')(text) === 'on'
+}
+
+export function seconds(text: string): number {
+  const number = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+  if (!(number <= 1_000_000_000)) {
+    throw new Error(`must be a number of seconds, 0 or more, not "${text}" (0: no local expiry)`)
+  }
+  return number
+}
+
+export function oneOf<const T extends string>(...choices: readonly T[]): (text: string) => T {
+  return (text) => {
+    const choice = choices.find((one) => one === text)
+    if (choice === undefined) throw new Error(`must be one of ${choices.join(', ')}, not "${text}"`)
+    return choice
+  }
+}
+
+/** The text is not repeated in the error: it may hold a password. */
+export function postgresUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol !== 'postgresql:' && url?.protocol !== 'postgres:') {
+    throw new Error('must be a URL like postgresql://user:password@host:5432/database')
+  }
+  try {
+    decodeURIComponent(`${url.username}${url.password}${url.pathname}`)
+  } catch {
+    throw new Error('is not percent-encoded UTF-8: what is special in a password must be encoded')
+  }
+  return text
+}

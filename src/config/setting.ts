@@ -1,0 +1,22 @@
+/** One thing that can be set: what it is called, what it is when nobody says, and how a text becomes its value. */
+export interface Setting<T> {
+  /** Its name in the environment. */
+  readonly variable: string
+  readonly fallback: T
+  /** Throws an Error whose message says what the text must be; it does not name the variable. */
+  readonly parse: (text: string) => T
+  readonly unit?: Unit
+  /** What it does, in one line for people. */
+  readonly about: string
+  /** Without it the fallback is the value of that other setting, which stands before it. */
+  readonly like?: string
+  /** What of its text may be shown, when it holds what nobody may see. */
+  readonly redact?: (text: string) => string
+}
+
+export type Unit = 'ms' | 's' | 'bytes' | 'entries' | 'connections'
+
+/** Keeps the type of the value; nothing more. */
+export function setting<const T>(one: Setting<T>): Setting<T> {
+  return one
+}

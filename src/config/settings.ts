@@ -1,0 +1,144 @@
+import { anyText, integer, oneOf, onOrOff, postgresUrl, seconds } from './parse.js'
+import { redactUrl } from './redact-url.js'
+import { setting } from './setting.js'
+
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+export type LogLevel = (typeof logLevels)[number]
+
+/** Everything that can be set. Every default is here. */
+export const settings = {
+  host: setting({
+    variable: 'HOST',
+    fallback: '127.0.0.1',
+    parse: anyText,
+    about: 'where the data listener is',
+  }),
+  port: setting({
+    variable: 'PORT',
+    fallback: 8025,
+    parse: integer(0, 65_535),
+    about: 'its port; 0: any that is free',
+  }),
+  opsHost: setting({
+    variable: 'OPS_HOST',
+    fallback: '0.0.0.0',
+    parse: anyText,
+    about: 'where the operations listener is',
+  }),
+  opsPort: setting({
+    variable: 'OPS_PORT',
+    fallback: 9025,
+    parse: integer(0, 65_535),
+    about: 'its port; 0: any that is free',
+  }),
+  databaseUrl: setting({
+    variable: 'DATABASE_URL',
+    fallback: 'postgresql://cache_user:cache_pass@127.0.0.1:5432/cache_db',
+    parse: postgresUrl,
+    redact: redactUrl,
+    about: 'PostgreSQL 14 or later, UTF-8',
+  }),
+  databaseListenUrl: setting({
+    variable: 'DATABASE_LISTEN_URL',
+    fallback: '',
+    like: 'databaseUrl',
+    parse: postgresUrl,
+    redact: redactUrl,
+    about: 'direct connection for LISTEN and migrations, when the first goes through a pooler',
+  }),
+  databasePoolSize: setting({
+    variable: 'DATABASE_POOL_SIZE',
+    fallback: 2,
+    parse: integer(1, 100),
+    unit: 'connections',
+    about: 'connections for statements; one more listens',
+  }),
+  databaseTimeoutMs: setting({
+    variable: 'DATABASE_TIMEOUT_MS',
+    fallback: 2_000,
+    parse: integer(100, 600_000),
+    unit: 'ms',
+    about: 'how long a request waits for its statement to begin, and again for its end',
+  }),
+  capacity: setting({
+    variable: 'CACHE_CAPACITY',
+    fallback: 1_000,
+    parse: integer(1, 100_000_000),
+    unit: 'entries',
+    about: 'most entries held',
+  }),
+  maxBytes: setting<number | undefined>({
+    variable: 'CACHE_MAX_BYTES',
+    fallback: undefined,
+    parse: integer(1, Number.MAX_SAFE_INTEGER),
+    unit: 'bytes',
+    about: 'most bytes of keys and values held',
+  }),
+  maxValueBytes: setting({
+    variable: 'CACHE_MAX_VALUE_BYTES',
+    fallback: 1024 * 1024,
+    parse: integer(1, 256 * 1024 * 1024),
+    unit: 'bytes',
+    about: 'largest body of a set',
+  }),
+  ttlSeconds: setting({
+    variable: 'CACHE_TTL_SECONDS',
+    fallback: 60,
+    parse: seconds,
+    unit: 's',
+    about: 'how long an entry is served; 0: no local expiry',
+  }),
+  maxStalenessMs: setting({
+    variable: 'CACHE_MAX_STALENESS_MS',
+    fallback: 3_000,
+    parse: integer(100, 3_600_000),
+    unit: 'ms',
+    about: 'L: no fresh hit is older',
+  }),
+  onFeedLoss: setting({
+    variable: 'CACHE_ON_FEED_LOSS',
+    fallback: 'bypass',
+    parse: oneOf('bypass', 'stale'),
+    about: 'when the lease has run out: `bypass` reads the database, `stale` serves and marks',
+  }),
+  onWriteOutage: setting({
+    variable: 'CACHE_ON_WRITE_OUTAGE',
+    fallback: 'local',
+    parse: oneOf('local', 'reject'),
+    about: 'when the database is away: `local` keeps writes, `reject` answers 503',
+  }),
+  readyGraceMs: setting({
+    variable: 'CACHE_READY_GRACE_MS',
+    fallback: 300_000,
+    parse: integer(0, Number.MAX_SAFE_INTEGER),
+    unit: 'ms',
+    about: 'how long `/readyz` stays at 200 after the lease has run out',
+  }),
+  shutdownDelayMs: setting({
+    variable: 'CACHE_SHUTDOWN_DELAY_MS',
+    fallback: 0,
+    parse: integer(0, 3_600_000),
+    unit: 'ms',
+    about: 'how long it goes on serving, unready, after it was told to stop',
+  }),
+  shutdownTimeoutMs: setting({
+    variable: 'CACHE_SHUTDOWN_TIMEOUT_MS',
+    fallback: 10_000,
+    parse: integer(100, 3_600_000),
+    unit: 'ms',
+    about: 'how long it then has to finish; what is unfinished is cut off and logged',
+  }),
+  shutdownEndpoint: setting({
+    variable: 'CACHE_SHUTDOWN_ENDPOINT',
+    fallback: false,
+    parse: onOrOff,
+    about: '`on`: `POST /v1/shutdown` on the data listener stops it, for Jobs',
+  }),
+  logLevel: setting<LogLevel>({
+    variable: 'LOG_LEVEL',
+    fallback: 'info',
+    parse: oneOf(...logLevels),
+    about: '`fatal` to `trace`, or `silent`; JSON lines on stderr',
+  }),
+} as const
