@@ -110,6 +110,7 @@ export class Sidecar {
       cache: this.#cache,
       clock,
       requests: this.#requests,
+      maxValueBytes: config.maxValueBytes,
       log,
       otherwise: app.callback(),
     })

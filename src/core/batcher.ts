@@ -10,11 +10,14 @@ export interface BatcherOptions<I, O> {
   readonly run: (items: readonly I[]) => Promise<ReadonlyMap<string, O>>
   /** Shared with others; a batch is put together when it has one. */
   readonly slots: Slots
-  /** Most batches of this kind under way, or waiting for their slot. */
-  readonly maxInFlight: number
   readonly maxItems: number
   readonly maxBytes: number
   readonly bytesOf: (item: I) => number
+  /**
+   * An item waits for the statement in flight that has its key. Otherwise two writes of a key may be under way in
+   * two statements, and the later one may be the first to commit.
+   */
+  readonly keepsOrder: boolean
   /** An item that has waited longer for its statement to begin is refused as busy; nor is a batch split for longer. */
   readonly maxWaitMs: number
   /** Observes how many items each batch has. */
@@ -41,8 +44,11 @@ interface Waiting<I, O> {
 export class Batcher<I extends { readonly key: string }, O> {
   readonly #options: BatcherOptions<I, O>
   readonly #waiting = new Map<string, Waiting<I, O>>()
-  #inFlight = 0
-  #unsent = 0
+  /** The keys in flight, and those that wait for one of them; where the order is kept. */
+  readonly #underWay = new Set<string>()
+  readonly #behind = new Map<string, Waiting<I, O>>()
+  /** A batch is to be put together as soon as there is a slot for it. */
+  #isQueued = false
 
   constructor(options: BatcherOptions<I, O>) {
     this.#options = options
@@ -50,29 +56,29 @@ export class Batcher<I extends { readonly key: string }, O> {
 
   add(item: I): Promise<Batched<I, O>> {
     return new Promise((resolve, reject) => {
-      const waiting = this.#waiting.get(item.key)
+      const queue = this.#underWay.has(item.key) ? this.#behind : this.#waiting
+      const waiting = queue.get(item.key)
       if (waiting) {
         waiting.item = item
         waiting.callers.push({ resolve, reject })
       } else {
         const sinceMs = this.#options.clock.now()
-        this.#waiting.set(item.key, { item, sinceMs, callers: [{ resolve, reject }] })
+        queue.set(item.key, { item, sinceMs, callers: [{ resolve, reject }] })
       }
       this.#begin()
     })
   }
 
   #begin(): void {
-    const { clock, slots, maxInFlight } = this.#options
-    if (this.#unsent > 0 || this.#inFlight >= maxInFlight || this.#waiting.size === 0) return
-    this.#inFlight++
-    this.#unsent++
+    const { clock, slots } = this.#options
+    if (this.#isQueued || this.#waiting.size === 0) return
+    this.#isQueued = true
     clock.defer(() => slots.acquire(() => void this.#send()))
   }
 
   /** The next batch, oldest items first, within the bounds. What has waited too long is refused instead. */
   #take(): Waiting<I, O>[] {
-    const { clock, maxItems, maxBytes, maxWaitMs, bytesOf } = this.#options
+    const { clock, maxItems, maxBytes, maxWaitMs, bytesOf, keepsOrder } = this.#options
     const overdueMs = clock.now() - maxWaitMs
     const batch: Waiting<I, O>[] = []
     let bytes = 0
@@ -84,6 +90,7 @@ export class Batcher<I extends { readonly key: string }, O> {
         bytes += bytesOf(waiting.item)
         if (batch.length > 0 && (batch.length >= maxItems || bytes > maxBytes)) break
         batch.push(waiting)
+        if (keepsOrder) this.#underWay.add(key)
       }
       this.#waiting.delete(key)
     }
@@ -91,8 +98,8 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   async #send(): Promise<void> {
-    const { clock, slots, run, maxWaitMs, sizes } = this.#options
-    this.#unsent--
+    const { clock, slots, run, maxWaitMs, sizes, keepsOrder } = this.#options
+    this.#isQueued = false
     const batch = this.#take()
     this.#begin()
     const items = batch.map(({ item }) => item)
@@ -100,7 +107,7 @@ export class Batcher<I extends { readonly key: string }, O> {
     if (items.length > 0) sizes.observe(items.length)
     const results = items.length > 0 ? await runSplitting(items, run, () => clock.now() >= lateMs) : []
     slots.release()
-    this.#inFlight--
+    if (keepsOrder) this.#landed(batch)
     this.#begin()
     batch.forEach(({ item, callers }, index) => {
       const result = results[index] as PromiseSettledResult<O | undefined>
@@ -109,5 +116,15 @@ export class Batcher<I extends { readonly key: string }, O> {
         else caller.reject(result.reason)
       }
     })
+  }
+
+  #landed(batch: readonly Waiting<I, O>[]): void {
+    for (const { item } of batch) {
+      this.#underWay.delete(item.key)
+      const next = this.#behind.get(item.key)
+      if (next === undefined) continue
+      this.#behind.delete(item.key)
+      this.#waiting.set(item.key, next)
+    }
   }
 }

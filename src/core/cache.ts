@@ -11,7 +11,7 @@ import type { Forwarded, Read, ReadWish } from './read.js'
 import { RecentChanges } from './recent-changes.js'
 import { Revalidation } from './revalidation.js'
 import { concerns, formatToken, type SessionToken } from './session-token.js'
-import { Statements } from './statements.js'
+import { type BatchedRead, Statements } from './statements.js'
 import { Stats } from './stats.js'
 import { UnheardWrites } from './unheard-writes.js'
 
@@ -147,25 +147,23 @@ export class Cache implements ChangeFeedHandler {
   }
 
   /** Rejects with a CacheError when the store has to be asked and cannot be. */
-  async get(key: string, wish: ReadWish = {}): Promise<Read> {
+  get(key: string, wish: ReadWish = {}): Promise<Read> {
     const recalled = this.recall(key, wish)
-    if (recalled) return recalled
+    if (recalled) return Promise.resolve(recalled)
 
     const id = keyId(key)
     const entry = this.#local.get(id)
     const usable = this.#usable(id)
     const requested = wish.strong || !this.#satisfies(wish.token, id)
     const forwarded = this.#miss(requested, entry, usable)
-    try {
-      return await this.#fill({ id, key, entry, forwarded })
-    } catch (error) {
+    return this.#fill({ id, key, entry, forwarded }).catch((error: unknown) => {
       if (requested || !hasCode(error, 'store-unavailable', 'store-busy')) throw error
       // A write kept meanwhile is the latest we know; an entry dropped meanwhile is known to be wrong.
       const kept = this.#keptSince(wish.token, id)
       if (kept) return this.#fromKept(kept.value)
       if (usable && this.#usable(id) === usable) return this.#fromMemory(usable, 'unproven')
       throw error
-    }
+    })
   }
 
   /** Writes through: the store first, then memory. */
@@ -294,33 +292,45 @@ export class Cache implements ChangeFeedHandler {
    * Asks the store. What the reader wished for is read by a statement that is sent after the read arrived;
    * those that wait at one moment share it (P10). Any other read may join a fill in flight (P4).
    */
-  async #fill({ id, key, entry, forwarded }: Miss): Promise<Read> {
+  #fill({ id, key, entry, forwarded }: Miss): Promise<Read> {
     const nowMs = this.#clock.now()
     const joinable =
       forwarded === 'request' ? undefined : this.#flights.joinable(id, nowMs - this.#options.maxStalenessMs)
     if (joinable) {
       this.#stats.coalesced++
-      return { ...(await joinable), forwarded, collapsed: true }
+      return joinable.then((read) => ({ ...read, forwarded, collapsed: true }))
     }
     const token = this.#openToken(id)
     const { epoch } = this.#lastHeard
     const held = entry && epoch !== undefined ? { ...entry, epoch } : undefined
-    const result = this.#statements.read
-      .add({ key, held })
-      .then(({ sent, answer }): Read => {
-        this.#inContact()
-        if (answer === undefined) return { value: undefined, ageMs: 0 }
-        const value = answer.value ?? sent.held?.value
-        if (value === undefined) throw new Error('the store left out a value that nobody holds')
-        const stored = this.#put(token, { ...answer, value })
-        return { value, stored, ageMs: 0, ttlMs: this.#ttlMs(token, answer.remainingMs) }
-      })
-      .finally(() => {
-        this.#flights.close(token)
-        this.#flights.ended(id, result)
-      })
+    const end = () => {
+      this.#flights.close(token)
+      this.#flights.ended(id, result)
+    }
+    const result: Promise<Read> = this.#statements.read.add({ key, held }).then(
+      (batched) => {
+        try {
+          return this.#filled(token, forwarded, batched)
+        } finally {
+          end()
+        }
+      },
+      (error: unknown) => {
+        end()
+        throw error
+      },
+    )
     this.#flights.started(id, { result, startedAtMs: nowMs })
-    return { ...(await result), forwarded }
+    return result
+  }
+
+  #filled(token: Token, forwarded: Forwarded, { sent, answer }: BatchedRead): Read {
+    this.#inContact()
+    if (answer === undefined) return { value: undefined, forwarded, ageMs: 0 }
+    const value = answer.value ?? sent.held?.value
+    if (value === undefined) throw new Error('the store left out a value that nobody holds')
+    const stored = this.#put(token, { ...answer, value })
+    return { value, forwarded, stored, ageMs: 0, ttlMs: this.#ttlMs(token, answer.remainingMs) }
   }
 
   /** Held, and within its time to live. */

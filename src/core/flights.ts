@@ -24,22 +24,24 @@ interface Fill {
 
 /** The reads and writes in flight, by key id. */
 export class Flights {
-  readonly #tokens = new Map<string, Set<Token>>()
+  readonly #tokens = new Map<string, Token[]>()
   readonly #fills = new Map<string, Fill>()
 
   /** To be taken *before* the query is sent, and closed when its result has been dealt with. */
   open(id: string, feed: FeedNow, openedAtMs: number): Token {
-    const token: Token = { id, openedAtMs, ...feed, changes: [] }
+    const { generation, live } = feed
+    const token: Token = { id, openedAtMs, generation, live, changes: [] }
     const tokens = this.#tokens.get(id)
-    if (tokens) tokens.add(token)
-    else this.#tokens.set(id, new Set([token]))
+    if (tokens) tokens.push(token)
+    else this.#tokens.set(id, [token])
     return token
   }
 
   close(token: Token): void {
-    const tokens = this.#tokens.get(token.id)
-    tokens?.delete(token)
-    if (tokens?.size === 0) this.#tokens.delete(token.id)
+    const { id } = token
+    const others = this.#tokens.get(id)?.filter((other) => other !== token)
+    if (others === undefined || others.length === 0) this.#tokens.delete(id)
+    else this.#tokens.set(id, others)
   }
 
   /** The fill that reads of this key may join from now on. */

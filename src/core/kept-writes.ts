@@ -55,8 +55,11 @@ export class KeptWrites {
    *   1. a kept write is on its way          3. the kept write finds no row, and inserts
    *   2. a delete is sent, and acknowledged
    */
-  async inOrder<T>(id: string, write: () => Promise<T>): Promise<T> {
-    if (!this.#writes.has(id)) return write()
+  inOrder<T>(id: string, write: () => Promise<T>): Promise<T> {
+    return this.#writes.has(id) ? this.#afterKept(id, write) : write()
+  }
+
+  async #afterKept<T>(id: string, write: () => Promise<T>): Promise<T> {
     while (this.#onTheirWay.has(id)) await this.#sending?.catch(() => undefined)
     this.#heldBack.set(id, (this.#heldBack.get(id) ?? 0) + 1)
     try {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Written } from './entry.js'
 
 /** Which write of a key a client has seen acknowledged (P11). */
@@ -29,5 +29,5 @@ export function concerns(token: SessionToken, id: string): boolean {
 }
 
 function hashOf(id: string): string {
-  return createHash('sha256').update(id).digest('base64url').slice(0, 12)
+  return hash('sha256', id, 'base64url').slice(0, 12)
 }

@@ -1,4 +1,4 @@
-import { Batcher } from './batcher.js'
+import { type Batched, Batcher } from './batcher.js'
 import type { Entry, StoredEntry, Unchanged, Written } from './entry.js'
 import type { Clock, Store, Write } from './ports.js'
 import { Slots } from './slots.js'
@@ -20,6 +20,8 @@ export interface WantedEntry {
   readonly held: (Entry & Pick<Written, 'epoch'>) | undefined
 }
 
+export type BatchedRead = Batched<WantedEntry, StoredEntry | Unchanged>
+
 const maxItems = 500
 const maxBytes = 8 * 1024 * 1024
 
@@ -33,21 +35,21 @@ export class Statements {
     const bounds = { clock, slots: new Slots(maxStatements), maxItems, maxBytes, maxWaitMs }
     this.read = new Batcher({
       ...bounds,
-      maxInFlight: maxStatements,
+      keepsOrder: false,
       sizes: stats.batchKeys.read,
       bytesOf: ({ key }) => key.length,
       run: (wanted) => store.read(wanted),
     })
     this.write = new Batcher({
       ...bounds,
-      maxInFlight: 1,
+      keepsOrder: true,
       sizes: stats.batchKeys.write,
       bytesOf: ({ key, value }) => key.length + value.length,
       run: (writes) => store.write(writes),
     })
     this.remove = new Batcher({
       ...bounds,
-      maxInFlight: 1,
+      keepsOrder: true,
       sizes: stats.batchKeys.remove,
       bytesOf: ({ key }) => key.length,
       run: (items) => store.remove(items.map(({ key }) => key)),

@@ -6,7 +6,7 @@ import type { Source } from './request-stats.js'
 export interface Answer {
   readonly status: number
   /** Names and values in turn, without Content-Length. */
-  readonly headers: string[]
+  readonly headers: readonly string[]
   readonly body: string
   /** For the statistics. */
   readonly source?: Source
@@ -23,8 +23,7 @@ export function sendByKoa(ctx: Context, { status, headers, body, source }: Answe
 
 export function sendDirectly(response: ServerResponse, { status, headers, body }: Answer): void {
   const bytes = Buffer.byteLength(body)
-  headers.push('Content-Length', String(bytes))
-  response.writeHead(status, headers)
+  response.writeHead(status, [...headers, 'Content-Length', String(bytes)])
   // As many bytes as UTF-16 units: all of it is ASCII, which Node writes without looking at every character.
   response.end(body, bytes === body.length ? 'latin1' : 'utf8')
 }

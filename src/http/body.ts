@@ -17,6 +17,11 @@ export async function jsonObject(ctx: Context, maxBytes: number): Promise<Readon
     if (error.type === 'entity.too.large') throw new RequestError(413, `body: larger than ${maxBytes} bytes`)
     throw new RequestError(422, 'body: not received completely')
   })
+  return parseObject(bytes)
+}
+
+/** Throws 422 for what is no JSON object. */
+export function parseObject(bytes: Buffer): Readonly<Record<string, unknown>> {
   const body = parse(bytes)
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new RequestError(422, 'body: must be a JSON object')

@@ -8,6 +8,7 @@ import { sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
 import { readAnswer } from './read-answer.js'
 import { readRequest } from './read-request.js'
+import { setAnswer } from './set-answer.js'
 import { checkValue } from './value.js'
 
 export interface CacheRoutesOptions {
@@ -30,9 +31,7 @@ export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Route
 
   router.post('/set', async (ctx) => {
     const body = await jsonObject(ctx, maxValueBytes)
-    const result = await cache.set(checkKey(body.key), checkValue(body.value))
-    ctx.state.source = result.written ? 'db' : 'kept'
-    ctx.body = { ok: true, db_written: result.written, ...(result.written && giveToken(ctx, result.token)) }
+    sendByKoa(ctx, setAnswer(await cache.set(checkKey(body.key), checkValue(body.value))))
   })
 
   router.delete('/delete', async (ctx) => {

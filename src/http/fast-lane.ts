@@ -1,79 +1,19 @@
-import type { IncomingMessage, RequestListener } from 'node:http'
-import type { Cache } from '../core/cache.js'
-import type { Clock } from '../core/ports.js'
+import type { RequestListener } from 'node:http'
+import { type PlainReadsOptions, plainReads } from './plain-reads.js'
+import { type PlainSetsOptions, plainSets } from './plain-sets.js'
 
-import { isKey } from './key.js'
-import { type ProblemLog, problemAnswer, problemIn } from './problem.js'
-import { decode } from './query.js'
-import { readAnswer } from './read-answer.js'
-import type { RequestStats } from './request-stats.js'
-import { sendAtOnce, sendHit } from './send-at-once.js'
-
-export interface FastLaneOptions {
-  readonly cache: Cache
-  readonly clock: Clock
-  readonly requests: RequestStats
-  readonly log: ProblemLog
-  /** Answers everything that is not a plain read, and would answer those alike. */
+export interface FastLaneOptions extends PlainReadsOptions, PlainSetsOptions {
+  /** Answers everything else, and would answer those alike. */
   readonly otherwise: RequestListener
 }
 
-const path = '/cache/get'
-const prefix = `${path}?key=`
-
-/** Answers plain reads in front of Koa, to the byte as Koa's routes would. */
-export function fastLane({ cache, clock, requests, log, otherwise }: FastLaneOptions): RequestListener {
-  const hits = requests.tally(path, 200, 'cache')
+/** Answers plain reads and plain sets in front of Koa. */
+export function fastLane(options: FastLaneOptions): RequestListener {
+  const { otherwise } = options
+  const takesRead = plainReads(options)
+  const takesSet = plainSets(options)
   return (request, response) => {
-    const key = plainKey(request)
-    if (key === undefined) return otherwise(request, response)
-    const nowMs = clock.now()
-    const entry = cache.hit(key, nowMs)
-    if (entry) {
-      sendHit(response, key, entry, nowMs)
-      hits.add(clock.now() - nowMs)
-    } else if (isKey(key)) {
-      cache
-        .get(key)
-        .then(
-          (read) => readAnswer(key, read),
-          (error: unknown) => problemAnswer(problemIn(error, path, log)),
-        )
-        .then((answer) => {
-          sendAtOnce(response, answer)
-          requests.tally(path, answer.status, answer.source).add(clock.now() - nowMs)
-        })
-    } else otherwise(request, response)
+    if (takesRead(request, response) || takesSet(request, response)) return
+    otherwise(request, response)
   }
-}
-
-/** The key of a GET that asks for nothing else; undefined where more has to be looked at. */
-function plainKey({ method, url = '', rawHeaders }: IncomingMessage): string | undefined {
-  if (method !== 'GET' || !url.startsWith(prefix) || asksForMore(rawHeaders)) return undefined
-  let isEncoded = false
-  for (let index = prefix.length; index < url.length; index++) {
-    const unit = url.charCodeAt(index)
-    if (unit === ampersand || unit === hash) return undefined
-    if (unit === percent || unit === plus) isEncoded = true
-  }
-  const text = url.slice(prefix.length)
-  return isEncoded ? decodedKey(text) : text
-}
-
-/** A key with U+0000 is refused, and must not be looked up: the ids of long keys begin with it. */
-function decodedKey(text: string): string | undefined {
-  const key = decode(text)
-  return key?.includes('\0') ? undefined : key
-}
-
-const [percent, plus, ampersand, hash] = [37, 43, 38, 35]
-
-function asksForMore(rawHeaders: readonly string[]): boolean {
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] as string
-    // Most names are told apart by their length.
-    if (name.length === 11 && name.toLowerCase() === 'cache-token') return true
-    if (name.length === 13 && name.toLowerCase() === 'cache-control') return true
-  }
-  return false
 }

@@ -5,7 +5,7 @@ import { type Answer, sendDirectly } from './answer.js'
 import { readAnswer } from './read-answer.js'
 
 /**
- * Sends the answer to a GET, to the byte as `sendDirectly` does, in one write to the socket. Putting headers
+ * Sends the answer to a request that has been received, to the byte as `sendDirectly` does, in one write to the socket. Putting headers
  * together, checking them and ending a stream is a quarter of what Node needs for a small answer (bench/README.md);
  * and these headers are constants and numbers of ours.
  */

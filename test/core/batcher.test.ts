@@ -25,8 +25,8 @@ function batcher(options: Partial<BatcherOptions<Item, string>> = {}) {
   const sent: Sent[] = []
   const batcher = new Batcher<Item, string>({
     clock,
-    slots: new Slots(10),
-    maxInFlight: 1,
+    slots: new Slots(1),
+    keepsOrder: false,
     maxItems: 100,
     maxBytes: 1_000,
     bytesOf: () => 1,
@@ -101,7 +101,7 @@ t.test('what arrives while a statement is under way shares the next one', async 
 })
 
 t.test('no more statements are under way than allowed', async (t) => {
-  const { batcher: it, sent, keys } = batcher({ maxInFlight: 2 })
+  const { batcher: it, sent, keys } = batcher({ slots: new Slots(2) })
   const asked = []
   for (const key of ['a', 'b', 'c', 'd']) {
     asked.push(it.add({ key, value: 1 }))
@@ -116,9 +116,49 @@ t.test('no more statements are under way than allowed', async (t) => {
   await Promise.all(asked)
 })
 
+t.test('where the order is kept, no key is in two statements at once', async (t) => {
+  const { batcher: it, sent, keys } = batcher({ slots: new Slots(3), keepsOrder: true })
+  const asked = [it.add({ key: 'a', value: 1 })]
+  await turn()
+  for (const [key, value] of [
+    ['a', 2],
+    ['b', 3],
+    ['a', 4],
+  ] as const)
+    asked.push(it.add({ key, value }))
+  await turn()
+  t.same(keys(), [['a'], ['b']], 'the others do not wait')
+  sent[1]?.answer()
+  await turn()
+  t.same(keys(), [['a'], ['b']])
+  sent[0]?.answer()
+  await turn()
+  t.same(sent[2]?.values, [4], 'the last of those that waited')
+  sent[2]?.answer()
+  t.match(await Promise.all(asked), [
+    { answer: 'value 1' },
+    { answer: 'value 4' },
+    { answer: 'value 3' },
+    { answer: 'value 4' },
+  ])
+})
+
+t.test('after a statement that failed, those behind it are sent', async (t) => {
+  const { batcher: it, sent } = batcher({ slots: new Slots(3), keepsOrder: true })
+  const first = it.add({ key: 'a', value: 1 })
+  await turn()
+  const second = it.add({ key: 'a', value: 2 })
+  await turn()
+  sent[0]?.fail(new Error('lost'))
+  await t.rejects(first, { message: 'lost' })
+  await turn()
+  sent[1]?.answer()
+  t.match(await second, { answer: 'value 2' })
+})
+
 t.test('kinds that share their slots leave each other one', async (t) => {
   const slots = new Slots(1)
-  const [reads, writes] = [batcher({ slots, maxInFlight: 5 }), batcher({ slots })]
+  const [reads, writes] = [batcher({ slots }), batcher({ slots })]
   const asked = [reads.batcher.add({ key: 'a', value: 1 })]
   await turn()
   asked.push(writes.batcher.add({ key: 'b', value: 2 }))
@@ -174,7 +214,7 @@ t.test('a slot comes back whatever became of the statement', async (t) => {
 })
 
 t.test('a batch has no more items than allowed, oldest first', async (t) => {
-  const { batcher: it, sent, keys } = batcher({ maxItems: 2, maxInFlight: 2 })
+  const { batcher: it, sent, keys } = batcher({ maxItems: 2, slots: new Slots(2) })
   const asked = ['a', 'b', 'c', 'd', 'e'].map((key, value) => it.add({ key, value }))
   await turn()
   t.same(keys(), [
@@ -190,7 +230,11 @@ t.test('a batch has no more items than allowed, oldest first', async (t) => {
 })
 
 t.test('a batch has no more bytes than allowed, but always one item', async (t) => {
-  const { batcher: it, sent, keys } = batcher({ maxBytes: 10, bytesOf: ({ value }) => value, maxInFlight: 9 })
+  const {
+    batcher: it,
+    sent,
+    keys,
+  } = batcher({ maxBytes: 10, bytesOf: ({ value }) => value, slots: new Slots(9) })
   const asked = Object.entries({ a: 4, b: 6, c: 1, d: 99, e: 5, f: 6 }).map(([key, value]) =>
     it.add({ key, value }),
   )

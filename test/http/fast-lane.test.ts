@@ -49,7 +49,7 @@ const around = 'Cache-Control: bounded'
 
 /** The connection is kept, and closed by a second request, which is there before the first is answered. */
 function textOf({ line, headers = [], body = '' }: Request, more: readonly string[] = []): string {
-  const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body)}`]
+  const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body, 'latin1')}`]
   const isKept = headers.includes('Connection: keep-alive') || !/HTTP\/1\.0|close/.test(`${line} ${headers}`)
   const last = isKept ? 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' : ''
   return [line, 'Host: localhost', ...headers, ...more, ...length, '', body + last].join('\r\n')
@@ -230,6 +230,107 @@ t.test('misses without a database', async (t) => {
   t.match(away.log.join(''), /"level":20.*The database cannot be reached/)
 })
 
+/** Koa's way to read the same body. */
+const json = ['Content-Type: application/json', 'Content-Type: application/json; charset=utf-8'] as const
+
+async function setBothWays(port: number, body: string): Promise<[string, string]> {
+  const both = async (): Promise<[string, string]> => {
+    const [lane, koa] = await Promise.all(
+      json.map((type) => exchange(port, textOf({ line: 'POST /cache/set HTTP/1.1', headers: [type], body }))),
+    )
+    return [withoutWhatDiffers(lane ?? ''), withoutWhatDiffers(koa ?? '')]
+  }
+  const [lane, koa] = await both()
+  return lane === koa ? [lane, koa] : both()
+}
+
+/** As `exchange` sends it: byte by byte. */
+const bytesOf = (text: string) => Buffer.from(text).toString('latin1')
+
+t.test('sets', async (t) => {
+  const written = / 200 OK\r\nCache-Token: .*"db_written":true,"token":"/s
+  const bodies: readonly (readonly [body: string, wanted: RegExp])[] = [
+    ['{"key":"set","value":"bar"}', written],
+    ['{"key":"set","value":{"any":["JSON",null,1.5]},"more":1}', written],
+    [bytesOf('\ufeff{"key":"漢字 😀","value":"ß"}'), written],
+    ['{"key":"\\u0041\\n","value":"\\ud83d\\ude00"}', written],
+    [`{"key":"set","value":"${'x'.repeat(200_000)}"}`, written],
+    ['{"key":"set","value":1e400}', / 422 .*number too large/s],
+    ['{"key":"set","value":"\\u0000"}', / 422 .*U\+0000/s],
+    ['{"key":"set","value":"\\ud800"}', / 422 .*surrogate/s],
+    ['{"key":"set","value":null}', / 422 .*value: must not be null/s],
+    ['{"key":"set"}', / 422 .*value: missing/s],
+    ['{"key":"","value":1}', / 422 .*key: must not be empty/s],
+    ['{"key":1,"value":1}', / 422 .*key: must be a string/s],
+    ['{"value":1}', / 422 .*key: missing/s],
+    ['[]', / 422 .*must be a JSON object/s],
+    ['{"key":"set","value":"\xff"}', / 422 .*not valid JSON in UTF-8/s],
+    ['{"key":"set"', / 422 .*not valid JSON/s],
+    [`{"key":"set","value":"${'x'.repeat(1024 * 1024)}"}`, / 413 /],
+  ]
+  for (const [body, wanted] of bodies) {
+    const [lane, koa] = await setBothWays(lasting.sidecar.port, body)
+    t.match(lane, wanted, body.slice(0, 60))
+    t.equal(lane, koa, body.slice(0, 60))
+  }
+  t.equal((await lasting.client.get('A\n')).body.value, '😀')
+})
+
+t.test('sets that come in pieces, or say something else of their body', async (t) => {
+  const { port } = lasting.sidecar
+  const body = '{"key":"in pieces","value":"bar"}'
+  const socket = connect(port, '127.0.0.1').setNoDelay()
+  const answer = text(socket)
+  const pieces =
+    textOf({ line: 'POST /cache/set HTTP/1.1', headers: [json[0]], body }).match(/.{1,40}/gs) ?? []
+  for (const piece of pieces) {
+    socket.write(piece)
+    await new Promise(setImmediate)
+  }
+  t.match(await answer, /^HTTP\/1\.1 200 .*"db_written":true/s)
+  const chunked = `21\r\n${body}\r\n0\r\n\r\n`
+  for (const [headers, sent, wanted] of [
+    [[json[0], 'Transfer-Encoding: chunked'], chunked, /^HTTP\/1\.1 200 /],
+    [[json[0], json[1], `Content-Length: ${body.length}`], body, /^HTTP\/1\.1 200 /],
+    [
+      [json[0], `Content-Length: ${body.length}`, 'Expect: 100-continue'],
+      body,
+      /100 Continue\r\n\r\nHTTP\/1\.1 200 /,
+    ],
+    [['Content-Type: text/plain', `Content-Length: ${body.length}`], body, /^HTTP\/1\.1 415 /],
+    [[json[0], 'Content-Length: 5', 'Content-Length: 6'], body, /^HTTP\/1\.1 400 /],
+    [
+      [json[0], `Content-Length: ${body.length}`, 'Connection: close'],
+      body,
+      /^HTTP\/1\.1 200 .*Connection: close/s,
+    ],
+  ] as const) {
+    const head = ['POST /cache/set HTTP/1.1', 'Host: localhost', ...headers, '', ''].join('\r\n')
+    const last = 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+    const isLast = headers.some((header) => header === 'Connection: close')
+    t.match(await exchange(port, head + sent + (isLast ? '' : last)), wanted, headers.join())
+  }
+})
+
+t.test('two sets that Node has to answer itself', async (t) => {
+  const { port } = lasting.sidecar
+  const body = '{"key":"two","value":1}'
+  const set = (connection: string) =>
+    `POST /cache/set HTTP/1.1\r\nHost: localhost\r\n${json[0]}\r\nContent-Length: ${body.length}\r\n${connection}\r\n${body}`
+  const answer = await exchange(port, `${set('')}${set('Connection: close\r\n')}`)
+  t.same(answer.match(/Content-Length: \d+/g)?.length, 2)
+  t.match(answer, /^HTTP\/1\.1 200 .*HTTP\/1\.1 200 .*Connection: close/s)
+})
+
+t.test('a client that goes away in the middle of its set writes nothing', async (t) => {
+  const { sidecar, client } = lasting
+  const socket = connect(sidecar.port, '127.0.0.1')
+  socket.write(`POST /cache/set HTTP/1.1\r\nHost: localhost\r\n${json[0]}\r\nContent-Length: 99\r\n\r\n`)
+  socket.end('{"key":"gone","value":1}')
+  await once(socket.resume(), 'close')
+  t.equal((await client.get('gone')).status, 404)
+})
+
 t.test('many requests before any answer is read: all are answered, in their order', async (t) => {
   const { port } = lasting.sidecar
   // Far more than the buffers of a socket hold, so that Node has to make the client wait in between.
@@ -251,7 +352,7 @@ t.test('many requests before any answer is read: all are answered, in their orde
   })
 })
 
-t.test('plain reads do not get as far as Koa, and everything else does', async (t) => {
+t.test('plain reads and sets do not get as far as Koa, and everything else does', async (t) => {
   const asked: (string | undefined)[] = []
   const logged: string[] = []
   const cache = {
@@ -261,11 +362,16 @@ t.test('plain reads do not get as far as Koa, and everything else does', async (
       if (key === 'bug') throw new Error('a bug of ours')
       return { value: undefined, forwarded: 'miss', ageMs: 0 }
     },
+    set: async (key: string) => {
+      if (key === 'bug') throw new Error('a bug of ours')
+      return { written: false }
+    },
   } as unknown as Cache
   const lane = fastLane({
     cache,
     clock: { now: () => 1_500, defer: setImmediate },
     requests: new RequestStats(),
+    maxValueBytes: 100,
     log: { debug: () => undefined, error: (_fields, message) => logged.push(message) },
     otherwise: (request, response) => {
       if (request.url !== '/health') asked.push(request.url)
@@ -282,8 +388,21 @@ t.test('plain reads do not get as far as Koa, and everything else does', async (
   t.match(hit, /\r\n\r\n\{"key":"hit","value":"bar","source":"cache"\}HTTP\/1\.1 200/)
   t.match(await get('/cache/get?key=miss'), /^HTTP\/1\.1 404 .*Cache-Status: caching-layer; fwd=miss\r\n/s)
   t.match(await get('/cache/get?key=bug'), /^HTTP\/1\.1 500 .*"detail":"Internal Server Error"/s)
-  t.same(logged, ['Internal Server Error'])
+  const set = (key: string, value: string) =>
+    exchange(
+      port,
+      textOf({
+        line: 'POST /cache/set HTTP/1.1',
+        headers: [json[0]],
+        body: JSON.stringify({ key, value }),
+      }),
+    )
+  t.match(await set('away', 'bar'), /^HTTP\/1\.1 200 OK\r\nContent-Type: .*\{"ok":true,"db_written":false\}/s)
+  t.match(await set('bug', 'bar'), /^HTTP\/1\.1 500 .*"detail":"Internal Server Error"/s)
+  t.same(logged, ['Internal Server Error', 'Internal Server Error'])
   t.same(asked, [])
+  await set('large', 'x'.repeat(100))
+  t.same(asked.splice(0), ['/cache/set'])
   for (const target of ['/cache/get?key=', '/cache/get?key=hit&token=', '/']) await get(target)
   t.same(asked, ['/cache/get?key=', '/cache/get?key=hit&token=', '/'])
 })

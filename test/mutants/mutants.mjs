@@ -11,7 +11,7 @@ const mistakes = [
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: 'const stored = this.#put(token, {',
-    replace: 'const stored = this.#put(this.#openToken(id), {',
+    replace: 'const stored = this.#put(this.#openToken(token.id), {',
   },
   {
     name: 'a token that outlives a reconnect',
