@@ -16,7 +16,7 @@ export interface ConnectionLimits {
 /** Request line and headers together; a key of 1,024 bytes takes 3,072 of it. */
 export const maxHeaderBytes = 16 * 1024
 export const maxHeaders = 100
-export const maxUrlLength = 8 * 1024
+export const maxUrlLength = 12 * 1024
 
 /**
  * For the app beside us. Idle connections stay: a client that reuses one just as we close it sees its request fail; and that
