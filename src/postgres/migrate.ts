@@ -153,7 +153,9 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
   client.on('error', () => undefined)
   const end = () => client.end().catch(() => undefined)
   try {
-    await client.connect()
+    await client.connect().catch((error: unknown) => {
+      throw new Error(messageOf(error), { cause: error })
+    })
     const result = await work(client)
     await end()
     return result

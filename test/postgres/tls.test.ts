@@ -37,6 +37,7 @@ const account = postgresAccount()
 for (const path of Object.values(serverFiles)) if (account) await chown(path, account.uid, account.gid)
 
 const server = await ownServer(t, { ssl: 'on', ...serverFiles })
+const plain = await ownServer(t)
 await (async () => {
   const client = new pg.Client({ connectionString: server.url() })
   await client.connect()
@@ -108,7 +109,6 @@ t.test('a client certificate', async (t) => {
   await t.rejects(migrate(verified.replace('postgres@', 'by_certificate@')), /certificate/)
 })
 
-const plain = await ownServer(t)
 const refused: readonly (readonly [name: string, url: string, reason: RegExp])[] = [
   [
     'another authority',
