@@ -10,6 +10,7 @@ import { fastLane } from './http/fast-lane.js'
 import { opsListener } from './http/ops-listener.js'
 import { RequestStats } from './http/request-stats.js'
 import { HttpServer } from './http/server.js'
+import { Attempts } from './postgres/attempts.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
 import { migrate } from './postgres/migrate.js'
@@ -37,6 +38,7 @@ const clock: Clock = { now: () => performance.now(), defer: setImmediate }
 /** All parts of one sidecar, put together. The tests start the same thing. */
 export class Sidecar {
   readonly #database: Database
+  readonly #attempts: Attempts
   readonly #feed: PostgresChangeFeed
   readonly #cache: Cache
   readonly #server: HttpServer
@@ -60,6 +62,7 @@ export class Sidecar {
       timeoutMs: config.databaseTimeoutMs,
       log,
     })
+    this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
     this.#cache = new Cache(
       {
         capacity: config.capacity,
@@ -71,7 +74,7 @@ export class Sidecar {
         maxStatements: config.databasePoolSize,
         maxWaitMs: config.databaseTimeoutMs,
       },
-      { store: new PostgresStore(this.#database), clock, log },
+      { store: new PostgresStore(this.#database, this.#attempts), clock, log },
     )
     let migrated = !migrateFirst
     this.#feed = new PostgresChangeFeed(
@@ -101,6 +104,7 @@ export class Sidecar {
       ttlSeconds: config.ttlSeconds,
       maxValueBytes: config.maxValueBytes,
       databaseUrl: redactUrl(config.databaseUrl),
+      attempts: () => this.#attempts.status(),
       onShutdown,
       requests: this.#requests,
       clock,
@@ -169,6 +173,7 @@ export class Sidecar {
         limits: this.#config,
         requests: this.#requests,
         pool: () => this.#database.use(),
+        attempts: () => this.#attempts.status(),
         queueUsage: () => this.#queueUsage,
         eventLoopDelay: this.#eventLoopDelay.seconds,
       })

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { CacheError, type CacheErrorCode } from '../core/errors.js'
+import { CacheError, type CacheErrorCode, hasCode } from '../core/errors.js'
 
 /** SQLSTATEs of statements that certainly had no effect; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const bySqlState: Readonly<Record<string, CacheErrorCode>> = {
@@ -72,6 +72,22 @@ export function connectFailed(error: unknown): CacheError {
   return new CacheError('store-unavailable', `no connection to the database: ${messageOf(error)}`, {
     cause: error,
   })
+}
+
+/**
+ * Nobody answered, or somebody who cannot serve now: 08 connection exceptions, 53300 too many connections, 57P01 to
+ * 57P03 shutting down, crashed, starting up. What failed for another reason was an answer.
+ */
+export function isUnreachable(error: unknown): boolean {
+  if (!hasCode(error, 'store-unavailable', 'outcome-unknown')) return false
+  const state = sqlState(error)
+  return state === undefined || /^(08...|53300|57P0[123])$/.test(state)
+}
+
+/** It has certainly done nothing, and may do better in a moment: 40001 serialization failure, 40P01 deadlock. */
+export function mayBeTriedAgain(error: unknown): boolean {
+  const isUndone = ['40001', '40P01'].includes(sqlState(error) ?? '')
+  return isUndone || (hasCode(error, 'store-unavailable') && isUnreachable(error))
 }
 
 /** The SQLSTATE behind a CacheError, where the server gave one. */
