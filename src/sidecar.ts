@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
 import { readApiToken } from './config/read-api-token.js'
 import { redactUrl } from './config/redact-url.js'
-import { Cache } from './core/cache.js'
+import { Cache, type CacheOptions, type CacheParts } from './core/cache.js'
 import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'
 import { allowedHosts } from './http/allowed-hosts.js'
@@ -15,6 +15,8 @@ import { fastLane } from './http/fast-lane.js'
 import { opsListener } from './http/ops-listener.js'
 import { RequestStats } from './http/request-stats.js'
 import { HttpServer } from './http/server.js'
+import type { Tracing } from './opentelemetry/tracing.js'
+import { Attempts } from './postgres/attempts.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
 import { migrate } from './postgres/migrate.js'
@@ -30,6 +32,8 @@ export interface SidecarOptions {
   readonly migrate: boolean
   /** Called by `POST /v1/shutdown`; without it there is no such endpoint. */
   readonly onShutdown?: () => void
+  /** Without it there are no traces, and they cost nothing. */
+  readonly tracing?: Tracing
 }
 
 /** How long an idle connection of an app stays open while closing. A probe or a scrape can be asked again. */
@@ -39,12 +43,15 @@ const requestsShare = 0.75
 
 /** How soon a token that was replaced in its file holds. */
 const tokenRereadMs = 10_000
+/** A collector that does not answer must not use up the time to shut down. */
+const longestTraceFlushMs = 2_000
 
 const clock: Clock = { now: () => performance.now(), defer: setImmediate }
 
 /** All parts of one sidecar, put together. The tests start the same thing. */
 export class Sidecar {
   readonly #database: Database
+  readonly #attempts: Attempts
   readonly #feed: PostgresChangeFeed
   readonly #cache: Cache
   readonly #server: HttpServer
@@ -52,6 +59,7 @@ export class Sidecar {
   readonly #token: BearerToken | undefined
   readonly #config: Config
   readonly #log: Logger
+  readonly #tracing: Tracing | undefined
   readonly #requests = new RequestStats()
   readonly #eventLoopDelay = new EventLoopDelay(clock)
   #phase: Phase = 'starting'
@@ -60,28 +68,35 @@ export class Sidecar {
   #exposition: Promise<Exposition> | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ config, log, migrate: migrateFirst, onShutdown }: SidecarOptions) {
+  constructor({ config, log, migrate: migrateFirst, onShutdown, tracing }: SidecarOptions) {
     this.#config = config
     this.#log = log
+    this.#tracing = tracing
     this.#database = new Database({
       url: config.databaseUrl,
       poolSize: config.databasePoolSize,
       timeoutMs: config.databaseTimeoutMs,
       log,
+      tracer: tracing?.statements,
     })
-    this.#cache = new Cache(
-      {
-        capacity: config.capacity,
-        maxBytes: config.maxBytes,
-        ttlMs: config.ttlSeconds === 0 ? Number.POSITIVE_INFINITY : config.ttlSeconds * 1_000,
-        maxStalenessMs: config.maxStalenessMs,
-        onFeedLoss: config.onFeedLoss,
-        onWriteOutage: config.onWriteOutage,
-        maxStatements: config.databasePoolSize,
-        maxWaitMs: config.databaseTimeoutMs,
-      },
-      { store: new PostgresStore(this.#database), clock, log },
-    )
+    this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
+    const options: CacheOptions = {
+      capacity: config.capacity,
+      maxBytes: config.maxBytes,
+      ttlMs: config.ttlSeconds === 0 ? Number.POSITIVE_INFINITY : config.ttlSeconds * 1_000,
+      maxStalenessMs: config.maxStalenessMs,
+      onFeedLoss: config.onFeedLoss,
+      onWriteOutage: config.onWriteOutage,
+      maxStatements: config.databasePoolSize,
+      maxWaitMs: config.databaseTimeoutMs,
+    }
+    const parts: CacheParts = {
+      store: new PostgresStore(this.#database, this.#attempts),
+      clock,
+      log,
+      tracer: tracing?.batches,
+    }
+    this.#cache = tracing ? tracing.newCache(options, parts) : new Cache(options, parts)
     let migrated = !migrateFirst
     this.#feed = new PostgresChangeFeed(
       { url: config.databaseListenUrl, maxStalenessMs: config.maxStalenessMs },
@@ -111,6 +126,7 @@ export class Sidecar {
       ttlSeconds: config.ttlSeconds,
       maxValueBytes: config.maxValueBytes,
       databaseUrl: redactUrl(config.databaseUrl),
+      attempts: () => this.#attempts.status(),
       onShutdown,
       requests: this.#requests,
       clock,
@@ -133,7 +149,7 @@ export class Sidecar {
         isMeantForUs: allowedHosts(['localhost', host, ...config.allowedHosts]),
         token: this.#token,
         requests: this.#requests,
-        listener,
+        listener: tracing ? tracing.requests(listener) : listener,
       }),
     })
     this.#ops = new HttpServer({
@@ -193,6 +209,7 @@ export class Sidecar {
         requests: this.#requests,
         refusedConnections: () => this.#server.refusedConnections,
         pool: () => this.#database.use(),
+        attempts: () => this.#attempts.status(),
         queueUsage: () => this.#queueUsage,
         eventLoopDelay: this.#eventLoopDelay.seconds,
       })
@@ -233,6 +250,8 @@ export class Sidecar {
       await this.#feed.close()
       unfinished = 'database connections'
       await this.#database.close()
+      unfinished = 'traces'
+      await this.#tracing?.close(longestTraceFlushMs)
     }
     try {
       await Promise.race([finish(), late])

@@ -1,4 +1,5 @@
 import Router from '@koa/router'
+import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
 
 export interface ServiceRoutesOptions {
@@ -7,10 +8,12 @@ export interface ServiceRoutesOptions {
   readonly ttlSeconds: number
   /** Without its password. */
   readonly databaseUrl: string
+  readonly attempts: () => AttemptsStatus
 }
 
 /** What the service says of itself. */
-export function serviceRoutes({ cache, capacity, ttlSeconds, databaseUrl }: ServiceRoutesOptions): Router {
+export function serviceRoutes(options: ServiceRoutesOptions): Router {
+  const { cache, capacity, ttlSeconds, databaseUrl, attempts } = options
   const router = new Router({ strict: true })
 
   router.get('/health', (ctx) => {
@@ -67,6 +70,7 @@ export function serviceRoutes({ cache, capacity, ttlSeconds, databaseUrl }: Serv
         kept_conflicts: stats.keptConflicts,
         unknown: stats.writesUnknown,
       },
+      database: attempts(),
     }
   })
 

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { CacheError, type CacheErrorCode } from '../core/errors.js'
+import { CacheError, type CacheErrorCode, hasCode } from '../core/errors.js'
 
 /** SQLSTATEs of statements that certainly had no effect; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const bySqlState: Readonly<Record<string, CacheErrorCode>> = {
@@ -36,7 +36,9 @@ export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheEr
   const sqlState = error.code ?? ''
   const code =
     bySqlState[sqlState] ?? (dataClasses.has(sqlState.slice(0, 2)) ? 'refused' : 'store-unavailable')
-  return new CacheError(code, `${error.message} (SQLSTATE ${sqlState})`, cause)
+  // What the server says of data may repeat the data, and this is logged.
+  const message = code === 'refused' ? 'the database refused the data' : error.message
+  return new CacheError(code, `${message} (SQLSTATE ${sqlState})`, cause)
 }
 
 /**
@@ -72,6 +74,22 @@ export function connectFailed(error: unknown): CacheError {
   return new CacheError('store-unavailable', `no connection to the database: ${messageOf(error)}`, {
     cause: error,
   })
+}
+
+/**
+ * Nobody answered, or somebody who cannot serve now: 08 connection exceptions, 53300 too many connections, 57P01 to
+ * 57P03 shutting down, crashed, starting up. What failed for another reason was an answer.
+ */
+export function isUnreachable(error: unknown): boolean {
+  if (!hasCode(error, 'store-unavailable', 'outcome-unknown')) return false
+  const state = sqlState(error)
+  return state === undefined || /^(08...|53300|57P0[123])$/.test(state)
+}
+
+/** It has certainly done nothing, and may do better in a moment: 40001 serialization failure, 40P01 deadlock. */
+export function mayBeTriedAgain(error: unknown): boolean {
+  const isUndone = ['40001', '40P01'].includes(sqlState(error) ?? '')
+  return isUndone || (hasCode(error, 'store-unavailable') && isUnreachable(error))
 }
 
 /** The SQLSTATE behind a CacheError, where the server gave one. */

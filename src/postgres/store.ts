@@ -1,5 +1,7 @@
+import type pg from 'pg'
 import type { Epoch, KeptWrite, StoredEntry, Unchanged, Version, Written } from '../core/entry.js'
 import type { Position, Settlement, Store, Wanted, Write } from '../core/ports.js'
+import type { Attempts } from './attempts.js'
 import type { Database } from './database.js'
 import { fromColumns, toColumns } from './value.js'
 
@@ -22,13 +24,16 @@ interface NothingRow {
 
 /**
  * The system of record: one statement per call, over any number of keys. Statements that lock rows lock them
- * in the order of their keys, so that two sidecars do not deadlock.
+ * in the order of their keys, so that two sidecars do not deadlock. Those of requests are tried again where that is
+ * safe, and not at all while the database is taken for dead; those of the feed find out whether it is.
  */
 export class PostgresStore implements Store {
   readonly #database: Database
+  readonly #attempts: Attempts
 
-  constructor(database: Database) {
+  constructor(database: Database, attempts: Attempts) {
     this.#database = database
+    this.#attempts = attempts
   }
 
   /**
@@ -36,7 +41,7 @@ export class PostgresStore implements Store {
    * what is absent there may be in the primary. One row says only that: it has no key.
    */
   async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
-    const rows = await this.#database.read<EntryRow | NothingRow>(
+    const rows = await this.#read<EntryRow | NothingRow>(
       `select key, version, epoch, content_type,
               case when version = held_version and epoch = held_epoch then null else value end as value,
               (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as remaining_ms
@@ -65,6 +70,7 @@ export class PostgresStore implements Store {
       'select key, version from cache_entries where key = any($1) and (select cache_epoch()) = $2',
       [keys, epoch],
     )
+    this.#attempts.reached()
     return new Map(rows.map(({ key, version }) => [key, version]))
   }
 
@@ -75,7 +81,7 @@ export class PostgresStore implements Store {
    */
   async write(writes: readonly Write[]): Promise<Map<string, Written>> {
     const columns = writes.map(({ value }) => toColumns(value))
-    const rows = await this.#database.write<WrittenRow>(
+    const rows = await this.#write<WrittenRow>(
       `insert into cache_entries (key, value, content_type)
        select * from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
        order by key collate "C"
@@ -92,7 +98,7 @@ export class PostgresStore implements Store {
   }
 
   async remove(keys: readonly string[]): Promise<Map<string, Written>> {
-    const rows = await this.#database.write<WrittenRow>(
+    const rows = await this.#write<WrittenRow>(
       `delete from cache_entries
        where key in (select key from cache_entries where key = any($1) order by key collate "C" for update)
        returning key, '-' || version as version, (select cache_epoch()) as epoch`,
@@ -106,6 +112,7 @@ export class PostgresStore implements Store {
     const [row] = await this.#database.read<{ epoch: Epoch; latest: string }>(
       'select epoch, latest from cache_position()',
     )
+    this.#attempts.reached()
     if (row === undefined) throw new Error('cache_position() answered no row')
     return { epoch: row.epoch, latest: BigInt(row.latest) }
   }
@@ -166,7 +173,16 @@ export class PostgresStore implements Store {
         epoch,
       ],
     )
+    this.#attempts.reached()
     return new Map(rows.map(({ key, version }) => [key, { kind: 'written', version: version ?? undefined }]))
+  }
+
+  #read<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
+    return this.#attempts.run(() => this.#database.read<Row>(text, values))
+  }
+
+  #write<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
+    return this.#attempts.run(() => this.#database.write<Row>(text, values))
   }
 }
 

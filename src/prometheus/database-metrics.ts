@@ -1,9 +1,11 @@
+import type { AttemptsStatus } from '../core/breaker.js'
 import type { CacheStatus } from '../core/cache.js'
 import { byLabel, type Metric, single } from './metric.js'
 
 export interface DatabaseSources {
   readonly status: () => CacheStatus
   readonly pool: () => PoolUse
+  readonly attempts: () => AttemptsStatus
   /** From 0 to 1; undefined while it is not known. */
   readonly queueUsage: () => number | undefined
 }
@@ -17,7 +19,7 @@ interface PoolUse {
   readonly size: number
 }
 
-export function databaseMetrics({ status, pool, queueUsage }: DatabaseSources): readonly Metric[] {
+export function databaseMetrics({ status, pool, attempts, queueUsage }: DatabaseSources): readonly Metric[] {
   return [
     {
       name: 'caching_layer_batch_keys',
@@ -50,6 +52,30 @@ export function databaseMetrics({ status, pool, queueUsage }: DatabaseSources): 
       help: 'Statements that wait for a connection.',
       type: 'gauge',
       read: () => single(pool().waiting),
+    },
+    {
+      name: 'caching_layer_database_retries_total',
+      help: 'Statements that were sent again, because they had certainly done nothing.',
+      type: 'counter',
+      read: () => single(attempts().retries),
+    },
+    {
+      name: 'caching_layer_breaker_open',
+      help: '1 while the database is taken for dead: requests do not wait for it, one at a time tries.',
+      type: 'gauge',
+      read: () => single(attempts().breaker === 'closed' ? 0 : 1),
+    },
+    {
+      name: 'caching_layer_breaker_opened_total',
+      help: 'Times the database was not reached so often in a row that it was taken for dead.',
+      type: 'counter',
+      read: () => single(attempts().opened),
+    },
+    {
+      name: 'caching_layer_breaker_refusals_total',
+      help: 'Statements that were not sent, because the database was taken for dead.',
+      type: 'counter',
+      read: () => single(attempts().refused),
     },
     {
       name: 'caching_layer_notification_queue_usage_ratio',

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { Attempts } from '../../src/postgres/attempts.js'
 import { Database } from '../../src/postgres/database.js'
 import { migrate } from '../../src/postgres/migrate.js'
 import { PostgresStore } from '../../src/postgres/store.js'
@@ -89,9 +90,11 @@ t.test('a standby answers no read of a sidecar, not even of a key that it does n
   const server = await ownServer(t)
   await migrate(server.url())
   const url = server.url()
-  const database = new Database({ url, poolSize: 1, timeoutMs: 5_000, log: recordingLog().log })
+  const { log } = recordingLog()
+  const clock = { now: () => performance.now(), defer: setImmediate }
+  const database = new Database({ url, poolSize: 1, timeoutMs: 5_000, log })
   t.teardown(() => database.close())
-  const store = new PostgresStore(database)
+  const store = new PostgresStore(database, new Attempts({ clock, log, timeoutMs: 5_000 }))
   const key = 'key'
   t.same(await store.read([{ key }]), new Map())
   const standby = await Standby.of(server)

@@ -2,6 +2,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { Base, KeptWrite } from '../../src/core/entry.js'
 import { CacheError } from '../../src/core/errors.js'
+import { Attempts } from '../../src/postgres/attempts.js'
 import { Database } from '../../src/postgres/database.js'
 import { migrate } from '../../src/postgres/migrate.js'
 import { PostgresStore } from '../../src/postgres/store.js'
@@ -13,9 +14,10 @@ const fresh = await freshDatabase(t)
 const { url, query } = fresh
 await migrate(url)
 const log = { info: () => {}, warn: () => {} }
+const clock = { now: () => performance.now(), defer: setImmediate }
 const database = new Database({ url, poolSize: 4, timeoutMs: 10_000, log })
 t.teardown(() => database.close())
-const store = new PostgresStore(database)
+const store = new PostgresStore(database, new Attempts({ clock, log, timeoutMs: 10_000 }))
 
 t.beforeEach(async () => {
   await query('truncate cache_entries')
@@ -313,7 +315,7 @@ t.test('P9: the first row ever is newer than a contact before it', async (t) => 
   await migrate(url)
   const database = new Database({ url, poolSize: 1, timeoutMs: 10_000, log })
   t.teardown(() => database.close())
-  const store = new PostgresStore(database)
+  const store = new PostgresStore(database, new Attempts({ clock, log, timeoutMs: 10_000 }))
   const { epoch, latest } = await store.position()
   await query("insert into cache_entries (key, value) values ('k', 'by SQL')")
   t.equal((await store.settle([kept('k', 'kept', { kind: 'unseen', latest })], epoch)).size, 0)

@@ -28,6 +28,7 @@ const metrics = metricsOf({
   requests: { tallies: () => [], durations: () => [] },
   refusedConnections: () => 2,
   pool: () => ({ busy: 0, idle: 0, waiting: 0, size: 2 }),
+  attempts: () => ({ breaker: 'closed', retries: 0, opened: 0, refused: 0 }),
   queueUsage: () => 0,
   eventLoopDelay: new Histogram([1]),
 })

@@ -119,6 +119,12 @@ export interface Stats {
     readonly kept_conflicts: number
     readonly unknown: number
   }
+  readonly database: {
+    readonly breaker: string
+    readonly retries: number
+    readonly opened: number
+    readonly refused: number
+  }
 }
 
 function members(text: string): Record<string, unknown> {

@@ -1,0 +1,95 @@
+import t, { type Test } from 'tap'
+import { CliProcess, serve, untilLive } from '../support/child-process.js'
+import { freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { guestOf } from '../support/guest.js'
+
+const database = await freshDatabase(t)
+const guest = await guestOf(t, database)
+const sidecar = await serve(t, { DATABASE_URL: guest.url })
+await untilLive(sidecar)
+const { base } = sidecar.client
+const { port, hostname } = new URL(base)
+
+async function run(t: Test, ...args: readonly string[]) {
+  const process = new CliProcess(t, args, { HOST: hostname, PORT: port })
+  const { code } = await process.exited
+  return { code, out: process.stdout, said: process.stderr }
+}
+
+t.test('set, get and del', async (t) => {
+  t.same(await run(t, 'set', 'greeting', 'hello\nworld'), { code: 0, out: '', said: '' })
+  t.same(await run(t, 'get', 'greeting'), { code: 0, out: 'hello\nworld\n', said: '' })
+  t.same(await run(t, 'set', '--json', 'flags', '{"beta":true}'), { code: 0, out: '', said: '' })
+  t.same(await run(t, 'get', 'flags', '--strong'), { code: 0, out: '{"beta":true}\n', said: '' })
+  const whole = await run(t, 'get', 'flags', '--json')
+  t.match(JSON.parse(whole.out), { key: 'flags', value: { beta: true }, source: /cache|db/ })
+  t.same(await run(t, 'del', 'flags'), { code: 0, out: '', said: '' })
+  t.same(await run(t, 'get', 'flags'), { code: 1, out: '', said: 'there is no such entry\n' })
+  t.same(await run(t, 'del', 'flags'), {
+    code: 0,
+    out: '',
+    said: 'there was no such entry in the database\n',
+  })
+  t.equal((await run(t, 'get', 'greeting', `--url=${base}`)).out, 'hello\nworld\n')
+})
+
+t.test('a value from stdin', async (t) => {
+  const set = new CliProcess(t, ['set', 'piped', '-'], { PORT: port }, { stdin: 'pipe' })
+  set.child.stdin?.end('from a pipe')
+  t.equal((await set.exited).code, 0)
+  t.equal((await run(t, 'get', 'piped')).out, 'from a pipe\n')
+})
+
+t.test('wrong use, and what the sidecar refuses', async (t) => {
+  for (const [args, said] of [
+    [['get'], /get: name one key/],
+    [['get', 'a', 'b'], /get: name one key/],
+    [['set', 'a'], /set: name a key and a value/],
+    [['set', 'a', '{', '--json'], /must be JSON/],
+    [['get', 'a', '--url=ftp://x'], /is not a URL/],
+    [['watch', '--seconds=0'], /--seconds/],
+    [['wait', '--timeout=long'], /--timeout/],
+  ] as const) {
+    const { code, said: told, out } = await run(t, ...args)
+    t.equal(code, 2)
+    t.match(told, said)
+    t.equal(out, '')
+  }
+  t.same(await run(t, 'set', '', 'x'), { code: 1, out: '', said: 'caching-layer: key: must not be empty\n' })
+  const nobody = await run(t, 'get', 'a', '--url=http://127.0.0.1:1')
+  t.equal(nobody.code, 1)
+  t.match(nobody.said, /^caching-layer: http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.*\n$/)
+})
+
+t.test('stats and watch', async (t) => {
+  const { code, out } = await run(t, 'stats')
+  t.equal(code, 0)
+  t.match(out, /^size \d+$/m)
+  t.match(out, /^feed\.state live$/m)
+  t.match(JSON.parse((await run(t, 'stats', '--json')).out), { capacity: 1000, feed: { state: 'live' } })
+  const watch = new CliProcess(t, ['watch', '--seconds=0.1'], { PORT: port })
+  await eventually(() => watch.stdout.split('\n').length > 3)
+  t.match(
+    watch.stdout,
+    /^reads \d+\/s {2}hits .*changes \d+\/s {2}entries \d+ {2}feed live, proven \d+ ms ago$/m,
+  )
+  watch.kill('SIGINT')
+  t.equal((await watch.exited).code, 0)
+})
+
+t.test('wait', async (t) => {
+  const ready = await run(t, 'wait', `--url=${sidecar.ops.base}`)
+  t.same(ready, { code: 0, out: '', said: '' })
+  const nobody = await run(t, 'wait', '--timeout=0', '--url=http://127.0.0.1:1')
+  t.equal(nobody.code, 1)
+  t.match(nobody.said, /not ready: .*ECONNREFUSED/)
+  await guest.shutOut()
+  const late = await serve(t, { DATABASE_URL: guest.url })
+  const waiting = new CliProcess(t, ['wait', '--timeout=30', `--url=${late.ops.base}`], {})
+  await eventually(() => /waiting: .*not caught up/.test(waiting.stderr))
+  t.notOk(waiting.hasExited)
+  t.match(await run(t, 'set', 'kept', 'x'), { code: 0, said: 'kept by the sidecar: the database is away\n' })
+  await guest.letIn()
+  t.equal((await waiting.exited).code, 0)
+})
