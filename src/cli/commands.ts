@@ -20,6 +20,10 @@ export const commands = {
     summary: 'ask the sidecar of this container whether it is alive',
     load: async () => (await import('./healthcheck.js')).healthcheck,
   },
+  config: {
+    summary: 'print every setting and where its value comes from [--json | --check]',
+    load: async () => (await import('./config.js')).config,
+  },
   audit: {
     summary: 'check live sidecars: audit URL... [--sample=0.1] [--minutes=5] [--json]',
     load: async () => (await import('./audit.js')).audit,
