@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
 import { redactUrl } from './config/redact-url.js'
-import { Cache } from './core/cache.js'
+import { Cache, type Reconfigurable } from './core/cache.js'
 import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'
 import { createApp } from './http/app.js'
@@ -43,7 +43,7 @@ export class Sidecar {
   readonly #cache: Cache
   readonly #server: HttpServer
   readonly #ops: HttpServer
-  readonly #config: Config
+  #config: Config
   readonly #log: Logger
   readonly #requests = new RequestStats()
   readonly #eventLoopDelay = new EventLoopDelay(clock)
@@ -65,9 +65,7 @@ export class Sidecar {
     this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
     this.#cache = new Cache(
       {
-        capacity: config.capacity,
-        maxBytes: config.maxBytes,
-        ttlMs: config.ttlSeconds === 0 ? Number.POSITIVE_INFINITY : config.ttlSeconds * 1_000,
+        ...reconfigurable(config),
         maxStalenessMs: config.maxStalenessMs,
         onFeedLoss: config.onFeedLoss,
         onWriteOutage: config.onWriteOutage,
@@ -100,8 +98,7 @@ export class Sidecar {
     )
     const app = createApp({
       cache: this.#cache,
-      capacity: config.capacity,
-      ttlSeconds: config.ttlSeconds,
+      limits: () => this.#config,
       maxValueBytes: config.maxValueBytes,
       databaseUrl: redactUrl(config.databaseUrl),
       attempts: () => this.#attempts.status(),
@@ -157,6 +154,13 @@ export class Sidecar {
     if (this.#closing === undefined) this.#phase = 'serving'
   }
 
+  /** Takes what can change while it runs: the log level, the bounds and the time to live. The rest stays. */
+  reconfigure({ logLevel, capacity, maxBytes, ttlSeconds }: Config): void {
+    this.#config = { ...this.#config, logLevel, capacity, maxBytes, ttlSeconds }
+    this.#log.level = logLevel
+    this.#cache.reconfigure(reconfigurable(this.#config))
+  }
+
   #readiness(): Readiness {
     const { maxStalenessMs, onFeedLoss, readyGraceMs: graceMs } = this.#config
     return readiness(this.#phase, this.#cache.status(), { maxStalenessMs, onFeedLoss, graceMs })
@@ -170,7 +174,7 @@ export class Sidecar {
       const metrics = metricsOf({
         status: () => this.#cache.status(),
         readiness: () => this.#readiness(),
-        limits: this.#config,
+        limits: () => this.#config,
         requests: this.#requests,
         pool: () => this.#database.use(),
         attempts: () => this.#attempts.status(),
@@ -223,4 +227,8 @@ export class Sidecar {
       await this.#ops.close(0)
     }
   }
+}
+
+function reconfigurable({ capacity, maxBytes, ttlSeconds }: Config): Reconfigurable {
+  return { capacity, maxBytes, ttlMs: ttlSeconds === 0 ? Number.POSITIVE_INFINITY : ttlSeconds * 1_000 }
 }
