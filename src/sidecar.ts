@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
 import { readApiToken } from './config/read-api-token.js'
 import { redactUrl } from './config/redact-url.js'
-import { Cache, type CacheOptions, type CacheParts } from './core/cache.js'
+import { Cache, type CacheOptions, type CacheParts, type Reconfigurable } from './core/cache.js'
 import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'
 import { allowedHosts } from './http/allowed-hosts.js'
@@ -57,7 +57,7 @@ export class Sidecar {
   readonly #server: HttpServer
   readonly #ops: HttpServer
   readonly #token: BearerToken | undefined
-  readonly #config: Config
+  #config: Config
   readonly #log: Logger
   readonly #tracing: Tracing | undefined
   readonly #requests = new RequestStats()
@@ -81,9 +81,7 @@ export class Sidecar {
     })
     this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
     const options: CacheOptions = {
-      capacity: config.capacity,
-      maxBytes: config.maxBytes,
-      ttlMs: config.ttlSeconds === 0 ? Number.POSITIVE_INFINITY : config.ttlSeconds * 1_000,
+      ...reconfigurable(config),
       maxStalenessMs: config.maxStalenessMs,
       onFeedLoss: config.onFeedLoss,
       onWriteOutage: config.onWriteOutage,
@@ -122,8 +120,7 @@ export class Sidecar {
     this.#token = apiToken(config, log)
     const app = createApp({
       cache: this.#cache,
-      capacity: config.capacity,
-      ttlSeconds: config.ttlSeconds,
+      limits: () => this.#config,
       maxValueBytes: config.maxValueBytes,
       databaseUrl: redactUrl(config.databaseUrl),
       attempts: () => this.#attempts.status(),
@@ -192,6 +189,13 @@ export class Sidecar {
     if (this.#closing === undefined) this.#phase = 'serving'
   }
 
+  /** Takes what can change while it runs: the log level, the bounds and the time to live. The rest stays. */
+  reconfigure({ logLevel, capacity, maxBytes, ttlSeconds }: Config): void {
+    this.#config = { ...this.#config, logLevel, capacity, maxBytes, ttlSeconds }
+    this.#log.level = logLevel
+    this.#cache.reconfigure(reconfigurable(this.#config))
+  }
+
   #readiness(): Readiness {
     const { maxStalenessMs, onFeedLoss, readyGraceMs: graceMs } = this.#config
     return readiness(this.#phase, this.#cache.status(), { maxStalenessMs, onFeedLoss, graceMs })
@@ -205,7 +209,7 @@ export class Sidecar {
       const metrics = metricsOf({
         status: () => this.#cache.status(),
         readiness: () => this.#readiness(),
-        limits: this.#config,
+        limits: () => this.#config,
         requests: this.#requests,
         refusedConnections: () => this.#server.refusedConnections,
         pool: () => this.#database.use(),
@@ -271,4 +275,8 @@ function apiToken(config: Config, log: Logger): BearerToken | undefined {
     rereadMs: config.apiTokenFile === undefined ? undefined : tokenRereadMs,
     log,
   })
+}
+
+function reconfigurable({ capacity, maxBytes, ttlSeconds }: Config): Reconfigurable {
+  return { capacity, maxBytes, ttlMs: ttlSeconds === 0 ? Number.POSITIVE_INFINITY : ttlSeconds * 1_000 }
 }

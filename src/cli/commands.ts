@@ -48,6 +48,10 @@ export const commands = {
     summary: 'look at everything that a sidecar needs of its database [--sidecars=N] [--json]',
     load: async () => (await import('./doctor.js')).doctor,
   },
+  config: {
+    summary: 'print every setting and where its value comes from [--json | --check]',
+    load: async () => (await import('./config.js')).config,
+  },
   audit: {
     summary: 'check live sidecars: audit URL... [--sample=0.1] [--minutes=5] [--json]',
     load: async () => (await import('./audit.js')).audit,

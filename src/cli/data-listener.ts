@@ -1,6 +1,7 @@
 import { request } from 'node:http'
-import type { Environment } from '../config/load.js'
 import { loadConfig } from '../config/load.js'
+import { readApiToken } from '../config/read-api-token.js'
+import type { CommandInput } from './command.js'
 import { reachable } from './reachable.js'
 import { UsageError } from './usage-error.js'
 
@@ -18,16 +19,32 @@ export interface Asking {
 
 const timeoutMs = 10_000
 
-/** A running sidecar, as its clients see it: the one of this environment, or the one that `--url` names. */
+/** A running sidecar, as its clients see it. */
 export class DataListener {
   readonly #base: URL
+  readonly #socketPath: string | undefined
+  readonly #token: string | undefined
 
-  constructor(environment: Environment, url: string | undefined) {
-    const { host, port } = loadConfig(environment).config
-    const text = url ?? `http://${reachable(host)}:${port}`
-    if (!URL.canParse(text) || new URL(text).protocol !== 'http:')
-      throw new UsageError(`--url: "${text}" is not a URL like http://127.0.0.1:8025`)
-    this.#base = new URL(text)
+  private constructor(base: URL, socketPath: string | undefined, token: string | undefined) {
+    this.#base = base
+    this.#socketPath = socketPath
+    this.#token = token
+  }
+
+  /** The one of these settings, with the token that they name; or the one at `--url`. */
+  static async of({
+    environment,
+    values,
+  }: Pick<CommandInput, 'environment' | 'values'>): Promise<DataListener> {
+    const { config } = loadConfig(environment, { flags: values })
+    const url = values.get('url')
+    const base = baseUrl(url ?? `http://${reachable(config.host)}:${config.port}`)
+    return new DataListener(base, url === undefined ? config.socket : undefined, await readApiToken(config))
+  }
+
+  /** One that nobody needs a token for. */
+  static at(url: string): DataListener {
+    return new DataListener(baseUrl(url), undefined, undefined)
   }
 
   /** Rejects with an Error in words when nobody answers. */
@@ -37,6 +54,7 @@ export class DataListener {
       return await this.#send(path, text, {
         method,
         headers: {
+          ...(this.#token !== undefined && { Authorization: `Bearer ${this.#token}` }),
           ...headers,
           ...(body !== undefined && {
             'Content-Type': 'application/json',
@@ -46,7 +64,9 @@ export class DataListener {
       })
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      throw new Error(`${this.#base.origin}: ${reason || 'nobody answers'}`, { cause: error })
+      throw new Error(`${this.#socketPath ?? this.#base.origin}: ${reason || 'nobody answers'}`, {
+        cause: error,
+      })
     }
   }
 
@@ -59,6 +79,7 @@ export class DataListener {
       const sent = request(new URL(path, this.#base), {
         ...options,
         agent: false,
+        ...(this.#socketPath !== undefined && { socketPath: this.#socketPath }),
         signal: AbortSignal.timeout(timeoutMs),
       })
       sent.on('error', reject)
@@ -77,6 +98,13 @@ export class DataListener {
       sent.end(text)
     })
   }
+}
+
+function baseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol !== 'http:')
+    throw new UsageError(`--url: "${text}" is not a URL like http://127.0.0.1:8025`)
+  return url
 }
 
 /** What a refusal says; for people. */

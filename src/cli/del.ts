@@ -5,10 +5,11 @@ import { theKey } from './the-key.js'
 /** Deletes one entry. That there was none is no failure. */
 export const del: Command = {
   options: { url: { type: 'string' } },
+  settings: true,
   positionals: true,
   async run({ values, positionals, environment, note }) {
     const key = theKey('del', positionals)
-    const listener = new DataListener(environment, values.get('url'))
+    const listener = await DataListener.of({ environment, values })
     const answer = await listener.ask(`/cache/delete?key=${encodeURIComponent(key)}`, { method: 'DELETE' })
     if (answer.status !== 200) throw refusal(answer)
     if (answer.body.db_removed === false) note('there was no such entry in the database')

@@ -7,9 +7,10 @@ import { UsageError } from './usage-error.js'
 /** Is everything as a sidecar needs it? One line each, with the cure. */
 export const doctor: Command = {
   options: { sidecars: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
   async run({ flags, values, environment, out, note }) {
     const sidecars = countOf(values.get('sidecars'))
-    const { config, warnings } = loadConfig(environment)
+    const { config, warnings } = loadConfig(environment, { flags: values })
     for (const warning of warnings) note(warning)
     const findings: Finding[] = []
     for await (const finding of examine({ ...config, sidecars, now: Date.now })) {

@@ -9,8 +9,9 @@ const timeoutMs = 2_000
 /** Is the sidecar of this environment alive? Whether the database is, is not asked: no restart would mend that. */
 export const healthcheck: Command = {
   options: {},
-  async run({ environment, out, note }) {
-    const { opsHost, opsPort } = loadConfig(environment).config
+  settings: true,
+  async run({ values, environment, out, note }) {
+    const { opsHost, opsPort } = loadConfig(environment, { flags: values }).config
     if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
     try {
       const status = await statusOf(reachable(opsHost), opsPort)

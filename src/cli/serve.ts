@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import type { Config } from '../config/config.js'
+import { ConfigReload } from '../config/config-reload.js'
+import { FileWatch } from '../config/file-watch.js'
 import { type Environment, loadConfig } from '../config/load.js'
 import { createLog } from '../log.js'
 import type { Tracing } from '../opentelemetry/tracing.js'
@@ -9,8 +11,10 @@ import type { Command } from './command.js'
 /** One sidecar, until told to stop. */
 export const serve: Command = {
   options: { 'no-migrate': { type: 'boolean' } },
-  async run({ flags, environment, stop }) {
-    const { config, warnings } = loadConfig(environment)
+  settings: true,
+  async run({ flags, values, environment, onHangup, stop }) {
+    const load = () => loadConfig(environment, { flags: values })
+    const { config, warnings } = load()
     const log = createLog(config.logLevel)
     for (const warning of warnings) log.warn(warning)
     const shutdown = new AbortController()
@@ -21,6 +25,13 @@ export const serve: Command = {
       ...(config.shutdownEndpoint && { onShutdown: () => shutdown.abort() }),
       ...(isTraced(environment) && { tracing: await tracingOf(config, log) }),
     })
+    const reload = new ConfigReload(config, { load, log, apply: (changed) => sidecar.reconfigure(changed) })
+    onHangup?.(() => reload.asked())
+    const watch =
+      config.configFile === undefined
+        ? undefined
+        : new FileWatch({ path: config.configFile, onTouched: () => reload.fileTouched() })
+    watch?.start()
     const end = AbortSignal.any([stop, shutdown.signal])
     const stopped = end.aborted ? Promise.resolve() : once(end, 'abort')
     try {
@@ -30,6 +41,7 @@ export const serve: Command = {
       await stopped
       log.info({ told: stop.aborted ? 'by a signal' : 'by a request' }, 'stopping')
     } finally {
+      watch?.close()
       await sidecar.close()
     }
     return 0

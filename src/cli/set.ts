@@ -6,6 +6,7 @@ import { UsageError } from './usage-error.js'
 /** Writes one entry: the text given, or with `--json` the value that it stands for; `-` reads it from stdin. */
 export const set: Command = {
   options: { url: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
   positionals: true,
   async run({ flags, values, positionals, environment, note }) {
     const [key, given, ...more] = positionals
@@ -13,7 +14,7 @@ export const set: Command = {
       throw new UsageError('set: name a key and a value, or - for one on stdin')
     const text = given === '-' ? await textOf(process.stdin) : given
     const value = flags.has('json') ? parsed(text) : text
-    const listener = new DataListener(environment, values.get('url'))
+    const listener = await DataListener.of({ environment, values })
     const answer = await listener.ask('/cache/set', { method: 'POST', body: { key, value } })
     if (answer.status !== 200) throw refusal(answer)
     if (answer.body.db_written === false) note('kept by the sidecar: the database is away')

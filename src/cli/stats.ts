@@ -4,8 +4,10 @@ import { DataListener, refusal } from './data-listener.js'
 /** What the sidecar counts, a line each. */
 export const stats: Command = {
   options: { url: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
   async run({ flags, values, environment, out }) {
-    const answer = await new DataListener(environment, values.get('url')).ask('/cache/stats')
+    const listener = await DataListener.of({ environment, values })
+    const answer = await listener.ask('/cache/stats')
     if (answer.status !== 200) throw refusal(answer)
     if (flags.has('json')) out(JSON.stringify(answer.body))
     else for (const line of linesOf(answer.body)) out(line)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../config/config-error.js'
-import { loadConfig } from '../config/load.js'
+import { type Environment, loadConfig } from '../config/load.js'
 import type { Command } from './command.js'
 import { DataListener } from './data-listener.js'
 import { reachable } from './reachable.js'
@@ -11,11 +11,12 @@ const pauseMs = 200
 /** Until the sidecar of this environment, or the one whose operations listener `--url` names, says that it is ready. */
 export const wait: Command = {
   options: { url: { type: 'string' }, timeout: { type: 'string' } },
+  settings: true,
   async run({ values, environment, stop, note, progress }) {
     const seconds = Number(values.get('timeout') ?? '30')
     if (!(seconds >= 0 && seconds <= 86_400))
       throw new UsageError('wait: --timeout must be a number of seconds up to 86400')
-    const listener = new DataListener(environment, values.get('url') ?? opsUrl(environment))
+    const listener = DataListener.at(values.get('url') ?? opsUrl(environment, values))
     const deadlineMs = performance.now() + seconds * 1_000
     for (;;) {
       const reason = await reasonNotReady(listener)
@@ -30,8 +31,8 @@ export const wait: Command = {
   },
 }
 
-function opsUrl(environment: Parameters<typeof loadConfig>[0]): string {
-  const { opsHost, opsPort } = loadConfig(environment).config
+function opsUrl(environment: Environment, flags: ReadonlyMap<string, string>): string {
+  const { opsHost, opsPort } = loadConfig(environment, { flags }).config
   if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
   return `http://${reachable(opsHost)}:${opsPort}`
 }

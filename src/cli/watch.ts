@@ -16,11 +16,12 @@ interface Counted {
 /** What a sidecar does, a line every so often, until stopped: rates since the line before. */
 export const watch: Command = {
   options: { url: { type: 'string' }, seconds: { type: 'string' } },
+  settings: true,
   async run({ values, environment, stop, out }) {
     const seconds = Number(values.get('seconds') ?? '1')
     if (!(seconds >= 0.1 && seconds <= 3_600))
       throw new UsageError('watch: --seconds must be a number from 0.1 to 3600')
-    const listener = new DataListener(environment, values.get('url'))
+    const listener = await DataListener.of({ environment, values })
     let before: { readonly counted: Counted; readonly atMs: number } | undefined
     while (!stop.aborted) {
       const answer = await listener.ask('/cache/stats')

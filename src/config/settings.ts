@@ -18,6 +18,12 @@ export type LogLevel = (typeof logLevels)[number]
 
 /** Everything that can be set. Every default is here. */
 export const settings = {
+  configFile: setting<string | undefined>({
+    variable: 'CACHE_CONFIG_FILE',
+    fallback: undefined,
+    parse: anyText,
+    about: 'a JSON or YAML file of settings, by these names',
+  }),
   host: setting({
     variable: 'HOST',
     fallback: '127.0.0.1',
@@ -109,6 +115,7 @@ export const settings = {
     parse: integer(1, 100_000_000),
     unit: 'entries',
     about: 'most entries held',
+    reloads: true,
   }),
   maxBytes: setting<number | undefined>({
     variable: 'CACHE_MAX_BYTES',
@@ -116,6 +123,7 @@ export const settings = {
     parse: integer(1, Number.MAX_SAFE_INTEGER),
     unit: 'bytes',
     about: 'most bytes of keys and values held',
+    reloads: true,
   }),
   maxValueBytes: setting({
     variable: 'CACHE_MAX_VALUE_BYTES',
@@ -130,6 +138,7 @@ export const settings = {
     parse: seconds,
     unit: 's',
     about: 'how long an entry is served; 0: no local expiry',
+    reloads: true,
   }),
   maxStalenessMs: setting({
     variable: 'CACHE_MAX_STALENESS_MS',
@@ -182,5 +191,6 @@ export const settings = {
     fallback: 'info',
     parse: oneOf(...logLevels),
     about: '`fatal` to `trace`, or `silent`; JSON lines on stderr',
+    reloads: true,
   }),
 } as const

@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { CliProcess, serve, untilLive } from '../support/child-process.js'
+import { CliProcess, clientOf, serve, untilLive } from '../support/child-process.js'
 import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
@@ -92,4 +95,28 @@ t.test('wait', async (t) => {
   t.match(await run(t, 'set', 'kept', 'x'), { code: 0, said: 'kept by the sidecar: the database is away\n' })
   await guest.letIn()
   t.equal((await waiting.exited).code, 0)
+})
+
+t.test('a sidecar that wants a token, on a Unix socket', async (t) => {
+  // A socket's path has to be short.
+  const folder = await mkdtemp(join(tmpdir(), 'caching-layer-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const socket = join(folder, 'sidecar.sock')
+  const guarded = new CliProcess(t, ['serve'], {
+    DATABASE_URL: database.url,
+    OPS_PORT: '0',
+    CACHE_SOCKET: socket,
+    CACHE_API_TOKEN: 'let-me-in-please',
+  })
+  const ops = await clientOf(guarded, 'answering probes')
+  await eventually(async () => (await ops.request('GET', '/readyz')).status === 200)
+  const asked = async (environment: Record<string, string>, ...args: readonly string[]) => {
+    const process = new CliProcess(t, args, { CACHE_SOCKET: socket, ...environment })
+    const { code } = await process.exited
+    return { code, out: process.stdout, said: process.stderr }
+  }
+  const token = { CACHE_API_TOKEN: 'let-me-in-please' }
+  t.same(await asked(token, 'set', 'guarded', 'value'), { code: 0, out: '', said: '' })
+  t.same(await asked(token, 'get', 'guarded'), { code: 0, out: 'value\n', said: '' })
+  t.match(await asked({}, 'get', 'guarded'), { code: 1, out: '', said: /token/ })
 })

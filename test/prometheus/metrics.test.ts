@@ -24,7 +24,7 @@ const metrics = metricsOf({
     leaseAgeMs: 10,
   }),
   readiness: () => ({ status: 'ready', reasons: [] }),
-  limits: { capacity: 10, maxBytes: 1_000, maxStalenessMs: 3_000 },
+  limits: () => ({ capacity: 10, maxBytes: 1_000, maxStalenessMs: 3_000 }),
   requests: { tallies: () => [], durations: () => [] },
   refusedConnections: () => 2,
   pool: () => ({ busy: 0, idle: 0, waiting: 0, size: 2 }),
