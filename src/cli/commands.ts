@@ -44,6 +44,11 @@ export const commands = {
     summary: 'what it does, a line every second [--seconds=1] [--url=URL]',
     load: async () => (await import('./watch.js')).watch,
   },
+  bench: {
+    summary:
+      'put a load on a running sidecar [--mix=get=90,set=10] [--keys=zipf:10000] [--rate=1000] [--duration=10] ...',
+    load: async () => (await import('./bench.js')).bench,
+  },
   doctor: {
     summary: 'look at everything that a sidecar needs of its database [--sidecars=N] [--json]',
     load: async () => (await import('./doctor.js')).doctor,

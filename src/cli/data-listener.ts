@@ -47,6 +47,14 @@ export class DataListener {
     return new DataListener(baseUrl(url), undefined, undefined)
   }
 
+  /** Where it listens, for who has connections of their own. Throws UsageError for a Unix socket. */
+  address(): { readonly host: string; readonly port: number; readonly token: string | undefined } {
+    if (this.#socketPath !== undefined)
+      throw new UsageError('this works over TCP only: name the sidecar with --url')
+    const { hostname, port } = this.#base
+    return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80), token: this.#token }
+  }
+
   /** Rejects with an Error in words when nobody answers. */
   async ask(path: string, { method = 'GET', headers = {}, body }: Asking = {}): Promise<Answer> {
     const text = body === undefined ? '' : JSON.stringify(body)

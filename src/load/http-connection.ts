@@ -4,7 +4,7 @@ const headEnd = Buffer.from('\r\n\r\n')
 const lengthName = Buffer.from('\r\nContent-Length: ')
 
 /** One connection to an HTTP server, one request at a time, with as little of our own work as can be. */
-export class Connection {
+export class HttpConnection {
   /** Called with the status of each answer; set by whoever sends. */
   onAnswer: (status: number) => void = () => undefined
   /** When the request under way was due; the sender's to set. */
@@ -16,10 +16,10 @@ export class Connection {
   /** The beginning of a head that came in pieces. */
   #head: Buffer | undefined
 
-  private constructor(port: number, onError: (error: Error) => void) {
+  private constructor(port: number, host: string, onError: (error: Error) => void) {
     this.#socket = connect({
       port,
-      host: '127.0.0.1',
+      host,
       noDelay: true,
       // The same buffer every time: nothing is allocated for what is read.
       onread: {
@@ -34,12 +34,13 @@ export class Connection {
     this.#socket.on('end', () => onError(new Error('the server closed a connection')))
   }
 
-  static open(port: number): Promise<Connection> {
+  /** `onLost` is called when it is lost after it was open. */
+  static open(port: number, host = '127.0.0.1', onLost = rethrow): Promise<HttpConnection> {
     return new Promise((resolve, reject) => {
       let isOpen = false
-      const connection: Connection = new Connection(port, (error) => {
-        if (!isOpen) return reject(error)
-        throw error
+      const connection: HttpConnection = new HttpConnection(port, host, (error) => {
+        if (isOpen) onLost(error)
+        else reject(error)
       })
       connection.#socket.once('connect', () => {
         isOpen = true
@@ -74,6 +75,10 @@ export class Connection {
     this.#missing = undefined
     this.onAnswer(this.#status)
   }
+}
+
+function rethrow(error: Error): void {
+  throw error
 }
 
 function lengthIn(head: Buffer): number {

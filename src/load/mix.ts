@@ -1,0 +1,31 @@
+export type Operation = 'get' | 'set' | 'del'
+
+const operations: readonly Operation[] = ['get', 'set', 'del']
+
+/** How often each operation comes, as in `get=90,set=10`. Throws an Error that says what is wrong. */
+export function parseMix(text: string): ReadonlyMap<Operation, number> {
+  const weights = new Map<Operation, number>()
+  for (const part of text.split(',')) {
+    const [name = '', number = ''] = part.split('=')
+    const operation = operations.find((one) => one === name)
+    const weight = /^\d+(\.\d+)?$/.test(number) ? Number(number) : Number.NaN
+    if (operation === undefined || !(weight > 0) || weights.has(operation))
+      throw new Error(`must be like get=90,set=10 (of ${operations.join(', ')}), not "${text}"`)
+    weights.set(operation, weight)
+  }
+  return weights
+}
+
+/** Draws one operation after the other. `random` gives numbers from 0 up to 1. */
+export function drawFrom(weights: ReadonlyMap<Operation, number>, random: () => number): () => Operation {
+  const all = [...weights]
+  const total = all.reduce((sum, [, weight]) => sum + weight, 0)
+  return () => {
+    let left = random() * total
+    for (const [operation, weight] of all) {
+      left -= weight
+      if (left < 0) return operation
+    }
+    return (all.at(-1) as [Operation, number])[0]
+  }
+}

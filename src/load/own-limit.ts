@@ -1,0 +1,43 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { HttpConnection } from './http-connection.js'
+
+/** As a thread of its own: takes anything for a request, and sends prepared bytes. */
+const server = `
+  const { createServer } = require('node:net')
+  const { parentPort } = require('node:worker_threads')
+  const answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}'
+  const server = createServer((socket) => {
+    socket.setNoDelay()
+    socket.on('error', () => {})
+    socket.on('data', () => socket.write(answer))
+  })
+  server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))
+`
+
+/** How many requests per second this load can send at all: what a server that does nothing answers. */
+export async function ownLimit(connections: number, durationMs: number): Promise<number> {
+  const worker = new Worker(server, { eval: true })
+  try {
+    const [port] = (await once(worker, 'message')) as [number]
+    const request = Buffer.from('GET /cache/get?key=bench:1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
+    const all = await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(port)))
+    let answered = 0
+    const startMs = performance.now()
+    await new Promise<void>((resolve) => {
+      for (const connection of all) {
+        connection.onAnswer = () => {
+          answered++
+          if (performance.now() - startMs < durationMs) connection.send(request)
+          else resolve()
+        }
+        connection.send(request)
+      }
+    })
+    const seconds = (performance.now() - startMs) / 1_000
+    for (const connection of all) connection.close()
+    return answered / seconds
+  } finally {
+    await worker.terminate()
+  }
+}
