@@ -18,7 +18,7 @@ FROM ${NODE_IMAGE} AS install
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts \
-  && find node_modules \( -name test -o -name tests -o -name '*.test.*' -o -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -path '*/@opentelemetry/*/build/es*' \) -prune -exec rm -r {} +
+  && find node_modules \( -name test -o -name tests -o -name '*.test.*' -o -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -path '*/@opentelemetry/*/build/es*' -o -path '*/@opentelemetry/*/dist/*.mjs' \) -prune -exec rm -r {} +
 COPY --from=build /app/dist ./dist
 COPY sql ./sql
 # Any user may read it, whatever the mode of the files in the checkout; nobody but root may write.
