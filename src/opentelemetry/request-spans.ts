@@ -69,7 +69,8 @@ export function requestSpans({ tracer, requests, listener }: RequestSpansOptions
       propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter),
     )
     if (!span.isRecording()) {
-      requests.run(undefined, () => listener(request, response))
+      // Out of every scope: here it is the connection's, and a connection has no span.
+      listener(request, response)
       return
     }
     let isFinished = false

@@ -3,14 +3,13 @@ import { type Context, context, type Span, trace } from '@opentelemetry/api'
 
 /** The span on whose behalf code runs, through whatever it awaits. */
 export class SpanScope {
-  readonly #spans = new AsyncLocalStorage<Span | undefined>()
+  readonly #spans = new AsyncLocalStorage<Span>()
 
   get span(): Span | undefined {
     return this.#spans.getStore()
   }
 
-  /** Without a span nothing that `run` does belongs to one, whoever called. */
-  run<T>(span: Span | undefined, run: () => T): T {
+  run<T>(span: Span, run: () => T): T {
     return this.#spans.run(span, run)
   }
 }
