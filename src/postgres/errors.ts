@@ -41,12 +41,11 @@ export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheEr
   const sqlState = error.code ?? ''
   const code =
     bySqlState[sqlState] ?? (dataClasses.has(sqlState.slice(0, 2)) ? 'refused' : 'store-unavailable')
-  return new CacheError(code, `${messageWithoutData(error, code)} (SQLSTATE ${sqlState})`, cause)
+  return new CacheError(code, `${messageWithoutData(error)} (SQLSTATE ${sqlState})`, cause)
 }
 
 /** This is logged. What is said of data, or by a trigger under a state of its own, may repeat the data. */
-function messageWithoutData({ code: state = '', message }: pg.DatabaseError, code: CacheErrorCode): string {
-  if (code === 'refused') return 'the database refused the data'
+function messageWithoutData({ code: state = '', message }: pg.DatabaseError): string {
   return classesOfTheServer.has(state.slice(0, 2)) ? message : 'the statement failed'
 }
 
@@ -106,8 +105,21 @@ export function sqlState(error: unknown): string | undefined {
   return error instanceof CacheError && error.cause instanceof pg.DatabaseError ? error.cause.code : undefined
 }
 
+const unknownAuthority = "the database's certificate is signed by no authority that sslrootcert names"
+
+/** By the codes of OpenSSL and Node, whose own words name no setting. */
+const tlsFailures: Readonly<Record<string, string>> = {
+  SELF_SIGNED_CERT_IN_CHAIN: unknownAuthority,
+  DEPTH_ZERO_SELF_SIGNED_CERT: unknownAuthority,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownAuthority,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownAuthority,
+  ERR_TLS_CERT_ALTNAME_INVALID: "the database's certificate is for another host name",
+}
+
 /** Node's AggregateError (several addresses refused) has an empty message of its own. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  const failure = tlsFailures[(error as NodeJS.ErrnoException).code ?? '']
+  return failure === undefined ? error.message : `${failure}: ${error.message}`
 }

@@ -1,13 +1,11 @@
-import { Agent, createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { Agent, request } from 'node:http'
 import t from 'tap'
-import { CliProcess, serve, untilLive } from '../support/child-process.js'
+import { serve, untilLive } from '../support/child-process.js'
 import { collector, type ExportedSpan } from '../support/collector.js'
 import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import { JsonClient } from '../support/json-client.js'
-import { silentServer } from '../support/silent-server.js'
 
 const database = await freshDatabase(t)
 const guest = await guestOf(t, database)
@@ -256,104 +254,4 @@ t.test('no key, value, path or password is exported', async (t) => {
   for (const secret of ['secret', 'together', new URL(guest.url).password, 'absent'])
     if (secret !== '') t.notMatch(text, secret)
   t.match(resource, { 'service.name': 'caching-layer' })
-})
-
-t.test('what is not exported yet goes out when it stops', async (t) => {
-  const late = await serve(t, {
-    DATABASE_URL: database.url,
-    OTEL_EXPORTER_OTLP_ENDPOINT: url,
-    OTEL_SERVICE_NAME: 'of-its-own',
-    OTEL_BSP_SCHEDULE_DELAY: '600000',
-  })
-  await late.client.get('absent')
-  const from = spans.length
-  late.kill('SIGTERM')
-  t.equal((await late.exited).code, 0)
-  t.ok(spans.slice(from).some(({ name }) => name === 'GET /cache/get'))
-  t.equal(resource['service.name'], 'of-its-own')
-})
-
-t.test('a collector that is away, or silent, costs no request and no clean end', async (t) => {
-  const silent = new URL((await silentServer(t)).url)
-  for (const endpoint of ['http://127.0.0.1:1', `http://127.0.0.1:${silent.port}`]) {
-    const alone = await serve(t, {
-      DATABASE_URL: database.url,
-      OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
-      OTEL_BSP_SCHEDULE_DELAY: '20',
-      OTEL_EXPORTER_OTLP_TIMEOUT: '500',
-    })
-    for (let count = 0; count < 20; count++) t.equal((await alone.client.get('absent')).status, 404)
-    await eventually(() => alone.log.some(({ msg }) => msg === 'traces cannot be exported'))
-    alone.kill('SIGTERM')
-    t.equal((await alone.exited).code, 0)
-    t.equal(alone.log.filter(({ msg }) => msg === 'traces cannot be exported').length, 1, 'it is said once')
-  }
-})
-
-t.test('a collector that refuses is quoted without what it answered, and without our headers', async (t) => {
-  const refusing = createServer((request, response) => {
-    response.writeHead(401).end(`who is ${request.headers['api-key']}?`)
-  })
-  await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => refusing.close())
-  const { port } = refusing.address() as AddressInfo
-  const refused = await serve(t, {
-    DATABASE_URL: database.url,
-    LOG_LEVEL: 'trace',
-    OTEL_EXPORTER_OTLP_ENDPOINT: `http://user:s3cret@127.0.0.1:${port}`,
-    OTEL_EXPORTER_OTLP_HEADERS: 'api-key=s3cret',
-    OTEL_BSP_SCHEDULE_DELAY: '20',
-  })
-  await refused.client.get('absent')
-  const said = await eventually(() => refused.log.find(({ msg }) => msg === 'traces cannot be exported'))
-  t.match(said, { reason: 'Unauthorized' })
-  refused.kill('SIGTERM')
-  await refused.exited
-  t.notMatch(refused.stderr, 's3cret')
-})
-
-t.test('what OpenTelemetry itself is told is heard: the sampler', async (t) => {
-  const from = received.length
-  const silent = await serve(t, {
-    DATABASE_URL: database.url,
-    OTEL_EXPORTER_OTLP_ENDPOINT: url,
-    OTEL_TRACES_SAMPLER: 'always_off',
-  })
-  await silent.client.get('absent')
-  silent.kill('SIGTERM')
-  t.equal((await silent.exited).code, 0)
-  t.equal(received.length, from)
-})
-
-t.test('an address that is none stops the start, with one line', async (t) => {
-  for (const [name, text] of [
-    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:s3cret'],
-    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://user:s3cret@collector:99999'],
-  ] as const) {
-    const refused = new CliProcess(t, ['serve'], { [name]: text })
-    t.equal((await refused.exited).code, 2)
-    t.equal(refused.stderr, `caching-layer: ${name}: must be a URL like http://collector:4318\n`)
-  }
-})
-
-t.test('without the variable none of its code is loaded', async (t) => {
-  // Its packages are CommonJS: what was loaded of them is in the cache of that.
-  const preload = `import { Module } from 'node:module'
-    process.on('exit', () => process.stdout.write(Object.keys(Module._cache).join('\\n')))`
-  const loaded = async (environment: Record<string, string>) => {
-    const watched = await serve(t, {
-      DATABASE_URL: database.url,
-      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}`,
-      ...environment,
-    })
-    watched.kill('SIGTERM')
-    await watched.exited
-    t.match(watched.stdout, /node_modules.pg.lib/)
-    // prom-client has the interfaces.
-    return watched.stdout.split('\n').filter((path) => /@opentelemetry.(?!api.)/.test(path))
-  }
-  t.same(await loaded({}), [])
-  t.same(await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_SDK_DISABLED: 'true' }), [])
-  t.same(await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_TRACES_EXPORTER: 'none' }), [])
-  t.ok((await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).length > 0, 'and with it, it is')
 })
