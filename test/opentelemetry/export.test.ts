@@ -27,7 +27,8 @@ t.test('what is not exported yet goes out when it stops', async (t) => {
 
 t.test('a collector that is away, or silent, costs no request and no clean end', async (t) => {
   const silent = new URL((await silentServer(t)).url)
-  for (const endpoint of ['http://127.0.0.1:1', `http://127.0.0.1:${silent.port}`]) {
+  const endpoints = ['http://127.0.0.1:1', `http://127.0.0.1:${silent.port}`]
+  const without = async (endpoint: string) => {
     const alone = await serve(t, {
       DATABASE_URL: database.url,
       OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
@@ -40,6 +41,7 @@ t.test('a collector that is away, or silent, costs no request and no clean end',
     t.equal((await alone.exited).code, 0)
     t.equal(alone.log.filter(({ msg }) => msg === 'traces cannot be exported').length, 1, 'it is said once')
   }
+  await Promise.all(endpoints.map(without))
 })
 
 t.test('a collector that refuses is quoted without what it answered, and without our headers', async (t) => {
@@ -78,14 +80,15 @@ t.test('what OpenTelemetry itself is told is heard: the sampler', async (t) => {
 })
 
 t.test('an address that is none stops the start, with one line', async (t) => {
-  for (const [name, text] of [
-    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:s3cret'],
-    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://user:s3cret@collector:99999'],
-  ] as const) {
+  const start = async (name: string, text: string) => {
     const refused = new CliProcess(t, ['serve'], { [name]: text })
     t.equal((await refused.exited).code, 2)
     t.equal(refused.stderr, `caching-layer: ${name}: must be a URL like http://collector:4318\n`)
   }
+  await Promise.all([
+    start('OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:s3cret'),
+    start('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://user:s3cret@collector:99999'),
+  ])
 })
 
 t.test('without the variable none of its code is loaded', async (t) => {
@@ -104,8 +107,13 @@ t.test('without the variable none of its code is loaded', async (t) => {
     // prom-client has the interfaces.
     return watched.stdout.split('\n').filter((path) => /@opentelemetry.(?!api.)/.test(path))
   }
-  t.same(await loaded({}), [])
-  t.same(await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_SDK_DISABLED: 'true' }), [])
-  t.same(await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_TRACES_EXPORTER: 'none' }), [])
-  t.ok((await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).length > 0, 'and with it, it is')
+  const given = { OTEL_EXPORTER_OTLP_ENDPOINT: url }
+  const [never, disabled, none, wanted] = await Promise.all([
+    loaded({}),
+    loaded({ ...given, OTEL_SDK_DISABLED: 'true' }),
+    loaded({ ...given, OTEL_TRACES_EXPORTER: 'none' }),
+    loaded(given),
+  ])
+  t.same([never, disabled, none], [[], [], []])
+  t.ok(wanted.length > 0, 'and with it, it is')
 })
