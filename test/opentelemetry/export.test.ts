@@ -44,6 +44,19 @@ t.test('a collector that is away, or silent, costs no request and no clean end',
   await Promise.all(endpoints.map(without))
 })
 
+t.test('a collector that is silent does not use up the time to shut down', async (t) => {
+  const held = await serve(t, {
+    DATABASE_URL: database.url,
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${new URL((await silentServer(t)).url).port}`,
+    OTEL_EXPORTER_OTLP_TIMEOUT: '60000',
+    CACHE_SHUTDOWN_TIMEOUT_MS: '6000',
+  })
+  await held.client.get('absent')
+  held.kill('SIGTERM')
+  t.equal((await held.exited).code, 0)
+  t.notOk(held.log.some(({ msg }) => /^not closed within/.test(String(msg))))
+})
+
 t.test('a collector that refuses is quoted without what it answered, and without our headers', async (t) => {
   const refusing = createServer((request, response) => {
     response.writeHead(401).end(`who is ${request.headers['api-key']}?`)
