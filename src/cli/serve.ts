@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import type { Config } from '../config/config.js'
 import { ConfigReload } from '../config/config-reload.js'
 import { FileWatch } from '../config/file-watch.js'
-import { type Environment, loadConfig } from '../config/load.js'
+import { loadConfig } from '../config/load.js'
+import { wantsTraces } from '../config/wants-traces.js'
 import { createLog } from '../log.js'
 import type { Tracing } from '../opentelemetry/tracing.js'
 import { Sidecar } from '../sidecar.js'
@@ -23,7 +24,7 @@ export const serve: Command = {
       log,
       migrate: !flags.has('no-migrate'),
       ...(config.shutdownEndpoint && { onShutdown: () => shutdown.abort() }),
-      ...(isTraced(environment) && { tracing: await tracingOf(config, log) }),
+      ...(wantsTraces(environment) && { tracing: await tracingOf(config, log) }),
     })
     const reload = new ConfigReload(config, { load, log, apply: (changed) => sidecar.reconfigure(changed) })
     onHangup?.(() => reload.asked())
@@ -46,15 +47,6 @@ export const serve: Command = {
     }
     return 0
   },
-}
-
-/** By the variables of OpenTelemetry, which its SDK reads for itself. */
-function isTraced({
-  OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: forTraces,
-  OTEL_SDK_DISABLED: disabled,
-}: Environment): boolean {
-  return Boolean(endpoint || forTraces) && disabled?.toLowerCase() !== 'true'
 }
 
 async function tracingOf({ databaseUrl }: Config, log: ReturnType<typeof createLog>): Promise<Tracing> {

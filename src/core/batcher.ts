@@ -134,7 +134,7 @@ export class Batcher<I extends { readonly key: string }, O> {
     sizes.observe(items.length)
     if (tracer === undefined) return send()
     const origins = batch.flatMap(({ callers }) => callers.map(({ origin }) => origin))
-    return tracer.batch(operation, origins, send)
+    return tracer.batch({ operation, keys: items.length, origins }, send)
   }
 
   #landed(batch: readonly Waiting<I, O>[]): void {

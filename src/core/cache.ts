@@ -1,5 +1,6 @@
 import type { Base, Change, Entry, KeptWrite, StoredEntry, Value, Version, Written } from './entry.js'
 import { CacheError, hasCode } from './errors.js'
+import { FeedLog } from './feed-log.js'
 import { type FeedNow, Flights, type Token } from './flights.js'
 import { KeptWrites } from './kept-writes.js'
 import { keyId } from './key-id.js'
@@ -82,12 +83,14 @@ export class Cache implements ChangeFeedHandler {
   readonly #recent = new RecentChanges()
   readonly #unheard = new UnheardWrites()
   readonly #revalidation: Revalidation
+  readonly #feedLog: FeedLog
   #feedReason = 'starting'
 
   constructor(options: CacheOptions, { store, clock, log, tracer }: CacheParts) {
     this.#options = options
     this.#clock = clock
     this.#log = log
+    this.#feedLog = new FeedLog(clock, log)
     this.#lease = new Lease(options.maxStalenessMs)
     this.#local = new LocalCache({
       capacity: options.capacity,
@@ -104,6 +107,7 @@ export class Cache implements ChangeFeedHandler {
     this.#revalidation = new Revalidation({
       store,
       log,
+      feedLog: this.#feedLog,
       lease: this.#lease,
       local: this.#local,
       kept: this.#kept,
@@ -250,14 +254,14 @@ export class Cache implements ChangeFeedHandler {
 
   #catchingUp(reason: string): void {
     this.#feedReason = 'catching up'
-    this.#log.info({ reason }, 'change feed catching up')
+    this.#feedLog.catchingUp(reason)
   }
 
   /** Entries stay; they are served while the lease lasts, and are unproven after that (P5). */
   lost(reason: string): void {
     if (this.#lease.state !== 'down') {
       this.#stats.feedLosses++
-      this.#log.warn({ reason }, 'change feed lost')
+      this.#feedLog.lost(reason)
     }
     this.#feedReason = reason
     this.#lease.lost()

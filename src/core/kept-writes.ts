@@ -1,5 +1,6 @@
 import type { Base, Epoch, KeptWrite, Written } from './entry.js'
 import { hasCode } from './errors.js'
+import { keyHash } from './key-hash.js'
 import type { Clock, Log, Settlement, Store } from './ports.js'
 import { runSplitting } from './split.js'
 import type { Stats } from './stats.js'
@@ -144,7 +145,8 @@ export class KeptWrites {
     if (settlement.kind === 'written') stats.keptSettled++
     else {
       stats.keptConflicts++
-      log.warn({ key: write.key }, 'a write kept during the outage was given up: the row has changed')
+      const fields = { keyHash: keyHash(write.key) }
+      log.warn(fields, 'a write kept during the outage was given up: the row has changed')
     }
     const current = this.#writes.get(id)
     if (current === write) this.#writes.delete(id)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { keyHash } from './key-hash.js'
 
 /** Keys of up to this many bytes of UTF-8 are named by themselves in the change feed. */
 const maxPlainBytes = 512
@@ -12,5 +12,5 @@ const surelyPlainLength = Math.floor(maxPlainBytes / 3)
  */
 export function keyId(key: string): string {
   if (key.length <= surelyPlainLength || Buffer.byteLength(key) <= maxPlainBytes) return key
-  return `\0${createHash('sha256').update(key).digest('hex')}`
+  return `\0${keyHash(key)}`
 }

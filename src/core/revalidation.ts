@@ -1,3 +1,4 @@
+import type { FeedLog } from './feed-log.js'
 import type { KeptWrites } from './kept-writes.js'
 import type { LastHeard } from './last-heard.js'
 import type { Lease } from './lease.js'
@@ -15,6 +16,7 @@ export interface RevalidationParts {
   readonly recent: RecentChanges
   readonly stats: Stats
   readonly log: Log
+  readonly feedLog: FeedLog
 }
 
 const keysPerStatement = 10_000
@@ -47,8 +49,8 @@ export class Revalidation {
       lease.caughtUp(generation)
     }
     if (lease.state === 'live') {
-      const { lastHeard, local, log } = this.#parts
-      log.info({ epoch: lastHeard.epoch, entries: local.size }, 'change feed live')
+      const { lastHeard, local, feedLog } = this.#parts
+      feedLog.live({ epoch: lastHeard.epoch, entries: local.size })
     }
   }
 

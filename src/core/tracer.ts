@@ -1,9 +1,16 @@
 import type { BatchOperation } from './stats.js'
 
+/** One statement for the requests of these origins. */
+export interface TracedBatch {
+  readonly operation: BatchOperation
+  readonly keys: number
+  readonly origins: readonly unknown[]
+}
+
 /** Follows requests into the batches that serve them, where somebody wants to see that. */
 export interface BatchTracer {
-  /** The request on whose behalf the caller runs; asked for when an item is added. */
+  /** The request on whose behalf the caller runs, if one is followed; asked for when an item is added. */
   origin(): unknown
-  /** Runs the one statement that serves these requests. */
-  batch<T>(operation: BatchOperation, origins: readonly unknown[], run: () => Promise<T>): Promise<T>
+  /** Runs the statement of a batch. */
+  batch<T>(batch: TracedBatch, run: () => Promise<T>): Promise<T>
 }

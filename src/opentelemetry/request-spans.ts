@@ -1,7 +1,20 @@
 import type { RequestListener } from 'node:http'
-import { defaultTextMapGetter, ROOT_CONTEXT, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api'
+import {
+  defaultTextMapGetter,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+} from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
-import { runIn } from './context.js'
+import type { SpanScope } from './span-scope.js'
+
+export interface RequestSpansOptions {
+  readonly tracer: Tracer
+  readonly requests: SpanScope
+  readonly listener: RequestListener
+}
 
 /** A path of ours; what a client makes up is no name for a span. */
 const routes: ReadonlySet<string> = new Set([
@@ -14,23 +27,40 @@ const routes: ReadonlySet<string> = new Set([
   '/v1/shutdown',
 ])
 
+/** Those that the conventions know. */
+const methods: ReadonlySet<string> = new Set([
+  'CONNECT',
+  'DELETE',
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'PATCH',
+  'POST',
+  'PUT',
+  'TRACE',
+])
+
 const propagator = new W3CTraceContextPropagator()
 
 /**
  * A span for every request, after OpenTelemetry's conventions for HTTP servers. It continues the caller's trace
- * (`traceparent`). The query stays out of it: keys are in there.
+ * (`traceparent`). The query stays out of it: keys are in there. A request that is not sampled costs little more
+ * than to find that out.
  */
-export function requestSpans(tracer: Tracer, listener: RequestListener): RequestListener {
+export function requestSpans({ tracer, requests, listener }: RequestSpansOptions): RequestListener {
   return (request, response) => {
     const { method = '', url = '', headers } = request
     const path = url.split('?', 1)[0] as string
     const route = routes.has(path) ? path : undefined
+    const isKnown = methods.has(method)
+    const verb = isKnown ? method : 'HTTP'
     const span = tracer.startSpan(
-      route === undefined ? method : `${method} ${route}`,
+      route === undefined ? verb : `${verb} ${route}`,
       {
         kind: SpanKind.SERVER,
         attributes: {
-          'http.request.method': method,
+          'http.request.method': isKnown ? method : '_OTHER',
+          ...(!isKnown && { 'http.request.method_original': method }),
           'url.scheme': 'http',
           'network.protocol.version': request.httpVersion,
           ...(route !== undefined && { 'http.route': route, 'url.path': route }),
@@ -38,28 +68,31 @@ export function requestSpans(tracer: Tracer, listener: RequestListener): Request
       },
       propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter),
     )
+    if (!span.isRecording()) {
+      // Out of every scope: here it is the connection's, and a connection has no span.
+      listener(request, response)
+      return
+    }
     let isFinished = false
     response.once('finish', () => {
       isFinished = true
     })
-    response.once('close', () => {
-      span.setAttribute('http.response.status_code', response.statusCode)
-      const error = isFinished ? errorOf(response.statusCode) : 'aborted'
-      if (error !== undefined) {
-        span.setAttribute('error.type', error)
-        span.setStatus({ code: SpanStatusCode.ERROR })
-      }
-      span.end()
-    })
+    response.once('close', () => end(span, response.statusCode, isFinished))
     // What comes of the request later comes on its behalf as well: by itself it would come from the connection.
     const { emit } = request
     request.emit = (event: string | symbol, ...args: unknown[]) =>
-      runIn(span, () => emit.call(request, event, ...args))
-    runIn(span, () => listener(request, response))
+      requests.run(span, () => emit.call(request, event, ...args))
+    requests.run(span, () => listener(request, response))
   }
 }
 
 /** What is the client's fault is no error of a server. */
-function errorOf(status: number): string | undefined {
-  return status >= 500 ? String(status) : undefined
+function end(span: Span, status: number, isFinished: boolean): void {
+  if (isFinished) span.setAttribute('http.response.status_code', status)
+  const error = isFinished ? (status >= 500 ? String(status) : undefined) : 'aborted'
+  if (error !== undefined) {
+    span.setAttribute('error.type', error)
+    span.setStatus({ code: SpanStatusCode.ERROR })
+  }
+  span.end()
 }

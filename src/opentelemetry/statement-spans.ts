@@ -1,5 +1,5 @@
 import { type Attributes, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api'
-import { activeSpan, contextOf } from './context.js'
+import { below, type SpanScope } from './span-scope.js'
 
 /** Sees each statement: what postgres/database.ts wants of a tracer. */
 export interface StatementSpans {
@@ -9,21 +9,28 @@ export interface StatementSpans {
 const operation = /\b(insert|update|delete|select)\b/i
 const table = 'cache_entries'
 
+export interface StatementSpansOptions {
+  readonly tracer: Tracer
+  readonly batches: SpanScope
+  readonly databaseUrl: string
+}
+
 /**
- * A span for every statement of a request, after OpenTelemetry's conventions for database clients; statements of the
- * change feed have none. No values: they are parameters, and parameters are not shown.
+ * A span for every statement of a batch, after OpenTelemetry's conventions for database clients. What the change feed
+ * asks, and kept writes, are nobody's request. No values: they are parameters, and parameters are not shown.
  */
-export function statementSpans(tracer: Tracer, databaseUrl: string): StatementSpans {
-  const { hostname, port, pathname } = new URL(databaseUrl)
+export function statementSpans({ tracer, batches, databaseUrl }: StatementSpansOptions): StatementSpans {
+  const { hostname, port, pathname, searchParams } = new URL(databaseUrl)
   const common: Attributes = {
     'db.system.name': 'postgresql',
     'db.namespace': decodeURIComponent(pathname.slice(1)),
-    'server.address': hostname,
+    // A socket's folder stands in the query; an IPv6 address in brackets.
+    'server.address': searchParams.get('host') ?? hostname.replaceAll(/[[\]]/g, ''),
     'server.port': Number(port || 5432),
   }
   return {
     async statement(text, run) {
-      const parent = activeSpan()
+      const parent = batches.span
       if (parent === undefined) return run()
       const name = operation.exec(text)?.[1]?.toUpperCase() ?? 'QUERY'
       const summary = text.includes(table) ? `${name} ${table}` : name
@@ -38,7 +45,7 @@ export function statementSpans(tracer: Tracer, databaseUrl: string): StatementSp
             ...(text.includes(table) && { 'db.collection.name': table }),
           },
         },
-        contextOf(parent),
+        below(parent),
       )
       try {
         return await run()

@@ -9,15 +9,17 @@ import {
 import type { Entry, Value } from '../core/entry.js'
 import { CacheError } from '../core/errors.js'
 import type { Read, ReadWish } from '../core/read.js'
-import { activeSpan, contextOf, runIn } from './context.js'
+import { below, type SpanScope } from './span-scope.js'
 
 /** A cache that says, in a span of the request, how it came to its answer. Never which key it was. */
 export class TracedCache extends Cache {
   readonly #tracer: Tracer
+  readonly #requests: SpanScope
 
-  constructor(tracer: Tracer, options: CacheOptions, parts: CacheParts) {
+  constructor(tracer: Tracer, requests: SpanScope, options: CacheOptions, parts: CacheParts) {
     super(options, parts)
     this.#tracer = tracer
+    this.#requests = requests
   }
 
   override hit(key: string, nowMs?: number): Entry | undefined {
@@ -64,15 +66,15 @@ export class TracedCache extends Cache {
 
   /** Undefined for what no request asked for. */
   #start(name: string, attributes: Attributes = {}): Span | undefined {
-    const parent = activeSpan()
-    return parent && this.#tracer.startSpan(name, { attributes }, contextOf(parent))
+    const parent = this.#requests.span
+    return parent && this.#tracer.startSpan(name, { attributes }, below(parent))
   }
 
   async #within<T>(name: string, run: () => Promise<T>, describe: (result: T) => Attributes): Promise<T> {
     const span = this.#start(name)
     if (span === undefined) return run()
     try {
-      const result = await runIn(span, run)
+      const result = await this.#requests.run(span, run)
       span.setAttributes(describe(result))
       return result
     } catch (error) {

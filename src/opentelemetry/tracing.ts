@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import { DiagLogLevel, diag } from '@opentelemetry/api'
+import { setGlobalErrorHandler } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import {
   defaultResource,
@@ -13,6 +14,7 @@ import type { Log } from '../core/ports.js'
 import type { BatchTracer } from '../core/tracer.js'
 import { batchSpans } from './batch-spans.js'
 import { requestSpans } from './request-spans.js'
+import { SpanScope } from './span-scope.js'
 import { type StatementSpans, statementSpans } from './statement-spans.js'
 import { TracedCache } from './traced-cache.js'
 
@@ -45,11 +47,13 @@ export function startTracing({ databaseUrl, log }: TracingOptions): Tracing {
     spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
   })
   const tracer = provider.getTracer(name)
+  const requests = new SpanScope()
+  const batches = new SpanScope()
   return {
-    batches: batchSpans(tracer),
-    statements: statementSpans(tracer, databaseUrl),
-    newCache: (options, parts) => new TracedCache(tracer, options, parts),
-    requests: (listener) => requestSpans(tracer, listener),
+    batches: batchSpans({ tracer, requests, batches }),
+    statements: statementSpans({ tracer, batches, databaseUrl }),
+    newCache: (options, parts) => new TracedCache(tracer, requests, options, parts),
+    requests: (listener) => requestSpans({ tracer, requests, listener }),
     close: async (timeoutMs) => {
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<void>((resolve) => {
@@ -61,7 +65,8 @@ export function startTracing({ databaseUrl, log }: TracingOptions): Tracing {
   }
 }
 
-/** What OpenTelemetry has to say of itself. Its messages may name the collector's URL, and nothing of ours. */
+/** What OpenTelemetry has to say of itself. Its messages may name the collector's URL, and nothing of ours. Of an error
+ * only the message: the rest is a stack of its own, and what the collector answered. */
 function complainTo(log: Log): void {
   let lastMs = Number.NEGATIVE_INFINITY
   const complain = (reason: string) => {
@@ -70,6 +75,7 @@ function complainTo(log: Log): void {
     log.warn({ reason }, 'traces cannot be exported')
   }
   const ignore = () => undefined
+  setGlobalErrorHandler((error) => complain(error instanceof Error ? error.message : String(error)))
   diag.setLogger(
     { error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },

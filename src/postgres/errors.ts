@@ -13,6 +13,11 @@ const bySqlState: Readonly<Record<string, CacheErrorCode>> = {
 /** Classes of errors that are about the data: invalid values, violated constraints, a trigger's objection. */
 const dataClasses: ReadonlySet<string> = new Set(['22', '23', '44', 'P0'])
 
+/** Classes of errors that are about the statement, the role or the server. */
+const classesOfTheServer: ReadonlySet<string> = new Set(
+  '08 0A 25 26 28 34 3D 3F 40 42 53 54 55 57 58 F0 XX'.split(' '),
+)
+
 /** The server answered, the statement was rolled back and the connection is still good. */
 export function isStatementError(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && error.severity === 'ERROR'
@@ -36,9 +41,12 @@ export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheEr
   const sqlState = error.code ?? ''
   const code =
     bySqlState[sqlState] ?? (dataClasses.has(sqlState.slice(0, 2)) ? 'refused' : 'store-unavailable')
-  // What the server says of data may repeat the data, and this is logged.
-  const message = code === 'refused' ? 'the database refused the data' : error.message
-  return new CacheError(code, `${message} (SQLSTATE ${sqlState})`, cause)
+  return new CacheError(code, `${messageWithoutData(error)} (SQLSTATE ${sqlState})`, cause)
+}
+
+/** This is logged. What is said of data, or by a trigger under a state of its own, may repeat the data. */
+function messageWithoutData({ code: state = '', message }: pg.DatabaseError): string {
+  return classesOfTheServer.has(state.slice(0, 2)) ? message : 'the statement failed'
 }
 
 /**

@@ -3,6 +3,7 @@ import { Batcher, type BatcherOptions } from '../../src/core/batcher.js'
 import { CacheError } from '../../src/core/errors.js'
 import { Histogram } from '../../src/core/histogram.js'
 import { Slots } from '../../src/core/slots.js'
+import type { BatchTracer, TracedBatch } from '../../src/core/tracer.js'
 import { DrivenClock } from '../support/driven-clock.js'
 import { turn } from '../support/turn.js'
 
@@ -335,4 +336,27 @@ t.test('the size of every batch that is sent is observed', async (t) => {
   sent[1]?.answer()
   await last
   t.same([sizes.cumulative(), sizes.sum], [[1, 1, 2], 4])
+})
+
+t.test('a tracer is told on whose behalf each caller asked, and runs the statement', async (t) => {
+  const told: TracedBatch[] = []
+  let asking = 'nobody'
+  const tracer: BatchTracer = {
+    origin: () => asking,
+    batch: (batch, run) => {
+      told.push(batch)
+      return run()
+    },
+  }
+  const { batcher: it, sent } = batcher({ tracer })
+  const ask = (who: string, key: string) => {
+    asking = who
+    return it.add({ key, value: 1 })
+  }
+  const asked = [ask('one', 'a'), ask('two', 'b'), ask('three', 'a')]
+  asking = 'nobody'
+  await turn()
+  sent[0]?.answer()
+  await Promise.all(asked)
+  t.same(told, [{ operation: 'read', keys: 2, origins: ['one', 'three', 'two'] }])
 })

