@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
+import { readApiToken } from './config/read-api-token.js'
 import { redactUrl } from './config/redact-url.js'
 import { Cache, type CacheOptions, type CacheParts, type Reconfigurable } from './core/cache.js'
 import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'
+import { allowedHosts } from './http/allowed-hosts.js'
 import { createApp } from './http/app.js'
+import { BearerToken } from './http/bearer-token.js'
+import { dataLimits, opsLimits } from './http/connection-limits.js'
+import { doorkeeper } from './http/doorkeeper.js'
 import { fastLane } from './http/fast-lane.js'
 import { opsListener } from './http/ops-listener.js'
 import { RequestStats } from './http/request-stats.js'
@@ -36,6 +41,8 @@ const idleGraceMs = 500
 /** The part of the time to shut down that requests have: what is kept has to be sent after them. */
 const requestsShare = 0.75
 
+/** How soon a token that was replaced in its file holds. */
+const tokenRereadMs = 10_000
 /** A collector that does not answer must not use up the time to shut down. */
 const longestTraceFlushMs = 2_000
 
@@ -49,6 +56,7 @@ export class Sidecar {
   readonly #cache: Cache
   readonly #server: HttpServer
   readonly #ops: HttpServer
+  readonly #token: BearerToken | undefined
   #config: Config
   readonly #log: Logger
   readonly #tracing: Tracing | undefined
@@ -109,6 +117,7 @@ export class Sidecar {
         },
       },
     )
+    this.#token = apiToken(config, log)
     const app = createApp({
       cache: this.#cache,
       limits: () => this.#config,
@@ -128,15 +137,21 @@ export class Sidecar {
       log,
       otherwise: app.callback(),
     })
+    const { host, port, socket: socketPath, maxConnections } = config
     this.#server = new HttpServer({
-      host: config.host,
-      port: config.port,
-      listener: tracing ? tracing.requests(listener) : listener,
+      address: socketPath === undefined ? { host, port } : { socketPath },
+      limits: { ...dataLimits, maxConnections },
       idleGraceMs,
+      listener: doorkeeper({
+        isMeantForUs: allowedHosts(['localhost', host, ...config.allowedHosts]),
+        token: this.#token,
+        requests: this.#requests,
+        listener: tracing ? tracing.requests(listener) : listener,
+      }),
     })
     this.#ops = new HttpServer({
-      host: config.opsHost,
-      port: config.opsPort,
+      address: { host: config.opsHost, port: config.opsPort },
+      limits: opsLimits,
       idleGraceMs: 0,
       listener: opsListener({
         status: () => this.#cache.status(),
@@ -148,6 +163,7 @@ export class Sidecar {
     })
   }
 
+  /** Of the data listener; 0 when it is a Unix socket. */
   get port(): number {
     return this.#server.port
   }
@@ -158,9 +174,10 @@ export class Sidecar {
 
   /**
    * Resolves when requests are answered: after the first attempt to reach the database, whatever came of
-   * it. Probes are answered before that. Rejects when a port cannot be had.
+   * it. Probes are answered before that. Rejects when a port or the API token cannot be had.
    */
   async start(): Promise<void> {
+    await this.#token?.start()
     await this.#ops.listen()
     this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
     this.#eventLoopDelay.start()
@@ -194,6 +211,7 @@ export class Sidecar {
         readiness: () => this.#readiness(),
         limits: () => this.#config,
         requests: this.#requests,
+        refusedConnections: () => this.#server.refusedConnections,
         pool: () => this.#database.use(),
         attempts: () => this.#attempts.status(),
         queueUsage: () => this.#queueUsage,
@@ -243,10 +261,20 @@ export class Sidecar {
       await Promise.race([finish(), late])
     } finally {
       inTime.abort()
+      this.#token?.close()
       this.#eventLoopDelay.close()
       await this.#ops.close(0)
     }
   }
+}
+
+function apiToken(config: Config, log: Logger): BearerToken | undefined {
+  if (config.apiToken === undefined && config.apiTokenFile === undefined) return undefined
+  return new BearerToken({
+    read: async () => (await readApiToken(config)) as string,
+    rereadMs: config.apiTokenFile === undefined ? undefined : tokenRereadMs,
+    log,
+  })
 }
 
 function reconfigurable(config: Config): Reconfigurable {

@@ -6,12 +6,13 @@ import ts from 'typescript'
 /** Files by their path below src/, with their text. */
 type Sources = ReadonlyMap<string, string>
 
-/** What each part may import besides itself: main -> cli -> {sidecar, audit} -> {http, postgres, prometheus, opentelemetry} -> core. */
+/** What each part may import besides itself: main -> cli -> {sidecar, audit, doctor} -> {http, postgres, prometheus, opentelemetry} -> core. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'log'],
-  cli: ['sidecar', 'audit', 'postgres', 'opentelemetry', 'config', 'log'],
+  cli: ['sidecar', 'audit', 'doctor', 'postgres', 'opentelemetry', 'config', 'log'],
   sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'core', 'config'],
   audit: ['postgres', 'core'],
+  doctor: ['postgres'],
   http: ['core'],
   postgres: ['core'],
   prometheus: ['core'],
@@ -23,7 +24,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */
 const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
-  [/^pg$/, /^(postgres|cli)\//],
+  [/^pg$/, /^(postgres|cli|doctor)\//],
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],
   [/^(koa|@koa\/router|raw-body)$/, /^http\//],
   [/^@opentelemetry\//, /^opentelemetry\//],

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Audit } from '../audit/audit.js'
 import { progressText, reportJson, reportText, violationText } from '../audit/report.js'
 import { loadConfig } from '../config/load.js'
+import { readApiToken } from '../config/read-api-token.js'
 import type { Command } from './command.js'
 import { UsageError } from './usage-error.js'
 
@@ -24,7 +25,7 @@ export const audit: Command = {
     for (const warning of warnings) note(warning)
 
     const audit = new Audit(
-      { urls, sampleRate, ...config },
+      { urls, sampleRate, ...config, apiToken: await readApiToken(config) },
       { onViolation: (violation) => note(`VIOLATION ${violationText(violation)}`), onNote: note },
     )
     try {

@@ -39,6 +39,8 @@ export const dev: Command = {
       for (let index = 0; index < sidecars; index++) {
         const config = {
           ...first,
+          // Two cannot be one file.
+          socket: undefined,
           port: first.port + index,
           opsPort: first.opsPort === 0 ? 0 : first.opsPort + index,
           databaseUrl,

@@ -2,6 +2,7 @@ import { get } from 'node:http'
 import { ConfigError } from '../config/config-error.js'
 import { loadConfig } from '../config/load.js'
 import type { Command } from './command.js'
+import { reachable } from './reachable.js'
 
 const timeoutMs = 2_000
 
@@ -22,12 +23,6 @@ export const healthcheck: Command = {
       return 1
     }
   },
-}
-
-/** Where all addresses are listened on, the one of this machine. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1'
-  return host === '::' ? '::1' : host
 }
 
 function statusOf(host: string, port: number): Promise<number | undefined> {

@@ -36,7 +36,8 @@ export const serve: Command = {
     const stopped = end.aborted ? Promise.resolve() : once(end, 'abort')
     try {
       await Promise.race([sidecar.start(), stopped])
-      log.info({ host: config.host, port: sidecar.port }, 'serving')
+      const { host, socket } = config
+      log.info(socket === undefined ? { host, port: sidecar.port } : { socket }, 'serving')
       await stopped
       log.info({ told: stop.aborted ? 'by a signal' : 'by a request' }, 'stopping')
     } finally {

@@ -1,6 +1,8 @@
 import {
   anyText,
+  bearerToken,
   fraction,
+  hostNames,
   integer,
   oneOf,
   onOrOff,
@@ -8,6 +10,7 @@ import {
   postgresUrl,
   seconds,
   secondsByPrefix,
+  socketPath,
 } from './parse.js'
 import { redactUrl } from './redact-url.js'
 import { setting } from './setting.js'
@@ -35,6 +38,38 @@ export const settings = {
     fallback: 8025,
     parse: integer(0, 65_535),
     about: 'its port; 0: any that is free',
+  }),
+  socket: setting<string | undefined>({
+    variable: 'CACHE_SOCKET',
+    fallback: undefined,
+    parse: socketPath,
+    about: 'the data listener is this Unix socket, mode 0660, in place of `HOST` and `PORT`',
+  }),
+  allowedHosts: setting<readonly string[]>({
+    variable: 'CACHE_ALLOWED_HOSTS',
+    fallback: [],
+    parse: hostNames,
+    about: 'names that requests may come by, beside `localhost`, `HOST` and every IP address; `*`: any',
+  }),
+  apiToken: setting<string | undefined>({
+    variable: 'CACHE_API_TOKEN',
+    fallback: undefined,
+    parse: bearerToken,
+    redact: () => '(a token)',
+    about: 'what `Authorization: Bearer` has to carry on the data listener, but for `/health`',
+  }),
+  apiTokenFile: setting<string | undefined>({
+    variable: 'CACHE_API_TOKEN_FILE',
+    fallback: undefined,
+    parse: anyText,
+    about: 'a file with that token, read at the start and every 10 s',
+  }),
+  maxConnections: setting({
+    variable: 'CACHE_MAX_CONNECTIONS',
+    fallback: 10_000,
+    parse: integer(1, 1_000_000),
+    unit: 'connections',
+    about: 'most connections open on the data listener; more are closed at once, and counted',
   }),
   opsHost: setting({
     variable: 'OPS_HOST',
