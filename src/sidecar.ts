@@ -189,11 +189,11 @@ export class Sidecar {
     if (this.#closing === undefined) this.#phase = 'serving'
   }
 
-  /** Takes what can change while it runs: the log level, the bounds and the time to live. The rest stays. */
-  reconfigure({ logLevel, capacity, maxBytes, ttlSeconds }: Config): void {
-    this.#config = { ...this.#config, logLevel, capacity, maxBytes, ttlSeconds }
-    this.#log.level = logLevel
-    this.#cache.reconfigure(reconfigurable(this.#config))
+  /** Takes what can change while it runs: the settings as they were, but for those that reload. */
+  reconfigure(config: Config): void {
+    this.#config = config
+    this.#log.level = config.logLevel
+    this.#cache.reconfigure(reconfigurable(config))
   }
 
   #readiness(): Readiness {
@@ -277,6 +277,18 @@ function apiToken(config: Config, log: Logger): BearerToken | undefined {
   })
 }
 
-function reconfigurable({ capacity, maxBytes, ttlSeconds }: Config): Reconfigurable {
-  return { capacity, maxBytes, ttlMs: ttlSeconds === 0 ? Number.POSITIVE_INFINITY : ttlSeconds * 1_000 }
+function reconfigurable(config: Config): Reconfigurable {
+  const { capacity, maxBytes, ttlSeconds, ttlRules, ttlJitter, ttlMode } = config
+  return {
+    capacity,
+    maxBytes,
+    ttlMs: ttlMs(ttlSeconds),
+    ttlRules: ttlRules.map(({ prefix, seconds }) => ({ prefix, ttlMs: ttlMs(seconds) })),
+    ttlJitter,
+    ttlMode,
+  }
+}
+
+function ttlMs(seconds: number): number {
+  return seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1_000
 }

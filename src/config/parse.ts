@@ -26,6 +26,30 @@ export function seconds(text: string): number {
   return number
 }
 
+export function fraction(text: string): number {
+  const number = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN
+  if (!(number <= 1)) throw new Error(`must be a number from 0 to 1, not "${text}"`)
+  return number
+}
+
+export interface PrefixSeconds {
+  readonly prefix: string
+  readonly seconds: number
+}
+
+/** `user:=30,static:=0`: a prefix may have any character but a comma. */
+export function secondsByPrefix(text: string): readonly PrefixSeconds[] {
+  const rules = new Map<string, number>()
+  for (const rule of text.split(',')) {
+    const [, prefix, after] = /^\s*(.+)=(.*?)\s*$/.exec(rule) ?? []
+    if (prefix === undefined || after === undefined)
+      throw new Error(`must be rules like user:=30,static:=0, not "${rule}"`)
+    if (rules.has(prefix)) throw new Error(`has two rules for "${prefix}"`)
+    rules.set(prefix, seconds(after))
+  }
+  return [...rules].map(([prefix, after]) => ({ prefix, seconds: after }))
+}
+
 export function oneOf<const T extends string>(...choices: readonly T[]): (text: string) => T {
   return (text) => {
     const choice = choices.find((one) => one === text)

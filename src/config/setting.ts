@@ -10,6 +10,8 @@ export interface Setting<T> {
   readonly about: string
   /** Without it the fallback is the value of that other setting, which stands before it. */
   readonly like?: string
+  /** Its value as a text that `parse` takes; needed where String does not make one. */
+  show?(value: T): string
   /** What of its text may be shown, when it holds what nobody may see. */
   readonly redact?: (text: string) => string
   /** It takes effect while the sidecar runs, when the settings are read again. */

@@ -1,12 +1,15 @@
 import {
   anyText,
   bearerToken,
+  fraction,
   hostNames,
   integer,
   oneOf,
   onOrOff,
+  type PrefixSeconds,
   postgresUrl,
   seconds,
+  secondsByPrefix,
   socketPath,
 } from './parse.js'
 import { redactUrl } from './redact-url.js'
@@ -138,6 +141,28 @@ export const settings = {
     parse: seconds,
     unit: 's',
     about: 'how long an entry is served; 0: no local expiry',
+    reloads: true,
+  }),
+  ttlRules: setting<readonly PrefixSeconds[]>({
+    variable: 'CACHE_TTL_RULES',
+    fallback: [],
+    parse: secondsByPrefix,
+    show: (rules) => rules.map(({ prefix, seconds }) => `${prefix}=${seconds}`).join(),
+    about: 'other times by the beginning of the key, the longest counts: `user:=30,static:=0`',
+    reloads: true,
+  }),
+  ttlJitter: setting({
+    variable: 'CACHE_TTL_JITTER',
+    fallback: 0.1,
+    parse: fraction,
+    about: 'the part of its time by which an entry may expire sooner, by chance',
+    reloads: true,
+  }),
+  ttlMode: setting({
+    variable: 'CACHE_TTL_MODE',
+    fallback: 'fixed',
+    parse: oneOf('fixed', 'sliding'),
+    about: '`fixed`: counted from the fill; `sliding`: from the last hit',
     reloads: true,
   }),
   maxStalenessMs: setting({

@@ -36,12 +36,11 @@ export function shownSettings({ config, sources }: LoadedConfig): readonly Shown
   })
 }
 
-export function shownValue({ redact }: Setting<unknown>, value: unknown): ShownValue {
+export function shownValue({ show, redact }: Setting<unknown>, value: unknown): ShownValue {
   if (value === undefined) return null
   if (typeof value === 'number' || typeof value === 'boolean') return value
-  if (Array.isArray(value)) return value.length === 0 ? null : value.join(',')
-  const text = String(value)
-  return redact ? redact(text) : text
+  const text = show ? show(value) : String(value)
+  return text === '' ? null : redact ? redact(text) : text
 }
 
 /** As it may stand in the environment. */

@@ -15,13 +15,12 @@ import { concerns, formatToken, type SessionToken } from './session-token.js'
 import { type BatchedRead, Statements } from './statements.js'
 import { Stats } from './stats.js'
 import type { BatchTracer } from './tracer.js'
+import { type TtlOptions, TtlPolicy } from './ttl-policy.js'
 import { UnheardWrites } from './unheard-writes.js'
 
-export interface CacheOptions {
+export interface CacheOptions extends TtlOptions {
   readonly capacity: number
   readonly maxBytes: number | undefined
-  /** `Infinity` for no local expiry. */
-  readonly ttlMs: number
   /** L: no fresh hit is older than this (P7). */
   readonly maxStalenessMs: number
   readonly onFeedLoss: 'bypass' | 'stale'
@@ -33,13 +32,15 @@ export interface CacheOptions {
 }
 
 /** What may become another while entries are held. */
-export type Reconfigurable = Pick<CacheOptions, 'capacity' | 'maxBytes' | 'ttlMs'>
+export type Reconfigurable = TtlOptions & Pick<CacheOptions, 'capacity' | 'maxBytes'>
 
 export interface CacheParts {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
   readonly tracer?: BatchTracer | undefined
+  /** From 0 up to 1, by chance. */
+  readonly random?: () => number
 }
 
 /** `written` is false for a write that is kept here until the database is back. */
@@ -84,10 +85,14 @@ export class Cache implements ChangeFeedHandler {
   readonly #unheard = new UnheardWrites()
   readonly #revalidation: Revalidation
   readonly #feedLog: FeedLog
+  readonly #random: (() => number) | undefined
+  #ttl: TtlPolicy
   #feedReason = 'starting'
 
-  constructor(options: CacheOptions, { store, clock, log, tracer }: CacheParts) {
+  constructor(options: CacheOptions, { store, clock, log, tracer, random }: CacheParts) {
     this.#options = options
+    this.#random = random
+    this.#ttl = new TtlPolicy(options, random)
     this.#clock = clock
     this.#log = log
     this.#feedLog = new FeedLog(clock, log)
@@ -118,10 +123,19 @@ export class Cache implements ChangeFeedHandler {
     this.#statements = new Statements({ store, clock, stats: this.#stats, tracer, ...options })
   }
 
-  /** An entry held keeps its expiry; the next fill has the new time to live. Tokens, the lease and flights are not touched. */
+  /**
+   * Tokens, the lease and flights are not touched. A shorter time to live counts from now for what is held, so that nothing
+   * expires at once; a longer one from the next fill.
+   */
   reconfigure(changed: Reconfigurable): void {
     const { capacity, maxBytes } = this.#options
     this.#options = { ...this.#options, ...changed }
+    this.#ttl = new TtlPolicy(changed, this.#random)
+    const nowMs = this.#clock.now()
+    for (const entry of this.#local.entries()) {
+      if (entry.expiresAtMs > nowMs + this.#ttl.boundMs(entry.key))
+        entry.expiresAtMs = nowMs + this.#ttl.drawMs(entry.key)
+    }
     if (changed.capacity === capacity && changed.maxBytes === maxBytes) return
     this.#local.resize(changed)
     this.#kept.resize(changed.capacity)
@@ -149,7 +163,13 @@ export class Cache implements ChangeFeedHandler {
     const entry = this.#local.get(id)
     if (entry === undefined || entry.expiresAtMs <= nowMs) return undefined
     this.#stats.hits++
+    if (this.#ttl.isSliding) this.#slide(entry, nowMs)
     return entry
+  }
+
+  #slide(entry: Entry, nowMs: number): void {
+    const anewMs = Math.min(nowMs + this.#ttl.drawMs(entry.key), entry.rowExpiresAtMs)
+    if (anewMs > entry.expiresAtMs) entry.expiresAtMs = anewMs
   }
 
   /** What memory alone can answer; undefined when the store would have to be asked. */
@@ -354,7 +374,9 @@ export class Cache implements ChangeFeedHandler {
     const value = answer.value ?? sent.held?.value
     if (value === undefined) throw new Error('the store left out a value that nobody holds')
     const stored = this.#put(token, { ...answer, value })
-    return { value, forwarded, stored, ageMs: 0, ttlMs: this.#ttlMs(token, answer.remainingMs) }
+    if (answer.value !== undefined) return { value, forwarded, stored, ageMs: 0 }
+    this.#stats.revalidatedFills++
+    return { value, forwarded, stored, ageMs: 0, revalidated: true }
   }
 
   /** Held, and within its time to live. */
@@ -395,21 +417,18 @@ export class Cache implements ChangeFeedHandler {
     this.#lastHeard.version(version)
     // What is kept is read before what the store has.
     if (this.#kept.get(token.id) || !this.#flights.mayPut(token, version, this.#feedNow())) return false
+    // P12: what the database said remained, remained when we asked or later.
+    const rowExpiresAtMs = token.openedAtMs + (remainingMs ?? Number.POSITIVE_INFINITY)
     this.#local.put(token.id, {
       key,
       value,
       version,
       asOfMs: token.openedAtMs,
-      expiresAtMs: this.#clock.now() + this.#ttlMs(token, remainingMs),
+      expiresAtMs: Math.min(this.#clock.now() + this.#ttl.drawMs(key), rowExpiresAtMs),
+      rowExpiresAtMs,
       bytes: Buffer.byteLength(key) + Buffer.byteLength(value),
     })
     return true
-  }
-
-  /** P12: what the database said remained, remained when we asked or later. */
-  #ttlMs(token: Token, remainingMs: number | undefined): number {
-    if (remainingMs === undefined) return this.#options.ttlMs
-    return Math.min(this.#options.ttlMs, token.openedAtMs + remainingMs - this.#clock.now())
   }
 
   /**

@@ -36,8 +36,10 @@ export interface Entry {
   readonly version: Version
   /** When the store was asked, by the sidecar's monotonic clock, in ms. */
   readonly asOfMs: number
-  /** By the same clock; `Infinity` when nothing expires it. */
-  readonly expiresAtMs: number
+  /** By the same clock; `Infinity` when nothing expires it. It moves: a hit or another setting may change it. */
+  expiresAtMs: number
+  /** When the row itself expires, which no time to live of ours goes beyond; `Infinity` when it does not. */
+  readonly rowExpiresAtMs: number
   /** Key and value in UTF-8. */
   readonly bytes: number
 }

@@ -72,6 +72,11 @@ export class LocalCache {
     this.#entries = moved
   }
 
+  /** What was used last comes first. */
+  entries(): Iterable<Entry> {
+    return this.#entries.values() as Iterable<Entry>
+  }
+
   clear(): void {
     this.#entries.clear()
   }

@@ -22,11 +22,13 @@ export interface Read {
   readonly forwarded?: Forwarded
   /** The answer came from a fill that another read had begun. */
   readonly collapsed?: boolean
+  /** The store said that the value held is the latest; it did not travel. */
+  readonly revalidated?: boolean
   /** The answer is now held in memory. */
   readonly stored?: boolean
   readonly stale?: StaleReason
   /** How long ago the store was asked, in ms. */
   readonly ageMs: number
-  /** Time to live left, in ms; `Infinity` for no expiry, undefined where nothing is held. */
+  /** Time to live left, in ms; `Infinity` for no expiry, undefined for a value that is not from memory. */
   readonly ttlMs?: number
 }

@@ -4,6 +4,7 @@ import type { Read } from '../core/read.js'
 export function cacheStatus({
   forwarded,
   stale,
+  revalidated,
   stored,
   collapsed,
   ttlMs,
@@ -11,6 +12,8 @@ export function cacheStatus({
   let status = forwarded === undefined ? 'caching-layer; hit' : `caching-layer; fwd=${forwarded}`
   if (forwarded === undefined && ttlMs !== undefined && Number.isFinite(ttlMs))
     status += `; ttl=${Math.floor(ttlMs / 1_000)}`
+  // What an HTTP origin answers where the version held still holds.
+  if (revalidated) status += '; fwd-status=304'
   if (stored) status += '; stored'
   if (collapsed) status += '; collapsed'
   if (stale) status += `; detail=${stale}`

@@ -56,6 +56,7 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
         requested: stats.missesRequested,
       },
       coalesced_fills: stats.coalesced,
+      revalidated_fills: stats.revalidatedFills,
       stale_served: stats.staleServed,
       evictions: stats.evictions,
       changes_applied: stats.changesApplied,

@@ -50,6 +50,11 @@ export function cacheMetrics({ status, limits }: CacheSources): readonly Metric[
       ({ coalesced }) => coalesced,
     ),
     counter(
+      'caching_layer_revalidated_fills_total',
+      'Fills that found the version held to be the latest, so that its value did not travel.',
+      ({ revalidatedFills }) => revalidatedFills,
+    ),
+    counter(
       'caching_layer_stale_served_total',
       'Reads answered from memory and marked stale, because the database could not be asked.',
       ({ staleServed }) => staleServed,

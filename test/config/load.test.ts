@@ -135,3 +135,19 @@ t.test('a name that is no setting warns, and names the nearest', async (t) => {
     `frobnication in ${path} is not a setting and has no effect`,
   ])
 })
+
+t.test('times to live by prefix', async (t) => {
+  const rules = (text: string) => loadConfig({ CACHE_TTL_RULES: text }).config.ttlRules
+  t.same(rules('user:=30, a=b==0.5 ,static:=0'), [
+    { prefix: 'user:', seconds: 30 },
+    { prefix: 'a=b=', seconds: 0.5 },
+    { prefix: 'static:', seconds: 0 },
+  ])
+  for (const wrong of ['user:', '=30', 'user:=', 'user:=x', 'a=1,,b=2', 'a=1,a=2'])
+    t.match(faultsOf({ CACHE_TTL_RULES: wrong }), [/^CACHE_TTL_RULES: /], wrong)
+  const shown = shownSettings(loadConfig({ CACHE_TTL_RULES: 'user:=30, static:=0' }))
+  t.match(
+    shown.filter(({ variable }) => variable === 'CACHE_TTL_RULES'),
+    [{ value: 'user:=30,static:=0', default: null }],
+  )
+})

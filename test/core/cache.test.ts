@@ -191,6 +191,7 @@ t.test('every outcome is counted once', async (t) => {
     missesUnproven: 1,
     missesRequested: 0,
     coalesced: 0,
+    revalidatedFills: 2, // expired, unproven
     staleServed: 1,
     evictions: 0,
     changesApplied: 2,

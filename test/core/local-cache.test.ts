@@ -2,8 +2,10 @@ import t from 'tap'
 import type { Entry } from '../../src/core/entry.js'
 import { LocalCache, type LocalCacheOptions } from '../../src/core/local-cache.js'
 
+const never = Number.POSITIVE_INFINITY
+
 function entry(key: string, bytes = 10, version = '1'): Entry {
-  return { key, value: '1', version, asOfMs: 0, expiresAtMs: Number.POSITIVE_INFINITY, bytes }
+  return { key, value: '1', version, asOfMs: 0, expiresAtMs: never, rowExpiresAtMs: never, bytes }
 }
 
 function localCache(options: Partial<LocalCacheOptions> = {}) {

@@ -34,6 +34,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
       version,
       asOfMs: 0,
       expiresAtMs: Number.POSITIVE_INFINITY,
+      rowExpiresAtMs: Number.POSITIVE_INFINITY,
       bytes: 1,
     })
   }

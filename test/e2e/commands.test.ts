@@ -13,6 +13,9 @@ t.test('configuration that makes no sense: one line, and exit code 2', async (t)
   const wrong: Readonly<Record<string, string>> = {
     CACHE_CAPACITY: 'abc',
     CACHE_TTL_SECONDS: '-1',
+    CACHE_TTL_RULES: 'user:=30,session',
+    CACHE_TTL_JITTER: '1.5',
+    CACHE_TTL_MODE: 'slide',
     CACHE_MAX_STALENESS_MS: '0',
     CACHE_ON_FEED_LOSS: 'maybe',
     CACHE_ON_WRITE_OUTAGE: 'drop',

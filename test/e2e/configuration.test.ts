@@ -101,11 +101,13 @@ t.test('a ConfigMap that changes, while it serves', async (t) => {
   await client.held('a')
   t.match(await status(), { capacity: 4, size: 4 })
 
-  await map.swap(text(2, 'CACHE_TTL_SECONDS: 5\n'))
+  await map.swap(text(2, 'CACHE_TTL_SECONDS: 5\nCACHE_TTL_RULES: a=20\n'))
   await eventually(async () => (await status()).capacity === 2)
   t.match(await status(), { size: 2, ttl_seconds: 5, evictions: 2 })
   t.match((await client.request('GET', '/')).body, { cache: { capacity: 2, ttl_seconds: 5 } })
-  t.match((await client.get('a')).body, { source: 'cache' }, 'the one used last is still held')
+  const { headers, body } = await client.get('a')
+  t.match(body, { source: 'cache' }, 'the one used last is still held')
+  t.match(headers['cache-status'], /hit; ttl=1\d$/, 'for as long as its rule says from now on')
 
   await map.swap(text(3, 'CACHE_TTL_SECONDS: soon\n'))
   const told = await eventually(() => sidecar.log.find(({ faults }) => faults))

@@ -77,7 +77,7 @@ const mistakes = [
     file: 'src/core/cache.ts',
     find: 'this.#put(token, { key, value: sent.value, ...written, remainingMs: undefined })',
     replace:
-      'this.#local.put(id, { key, value: sent.value, version: written.version, asOfMs: 0, expiresAtMs: this.#clock.now() + this.#options.ttlMs, bytes: 1 })',
+      'this.#local.put(id, { key, value: sent.value, version: written.version, asOfMs: 0, expiresAtMs: this.#clock.now() + this.#options.ttlMs, rowExpiresAtMs: Infinity, bytes: 1 })',
   },
   {
     // The port has no replica to read from, on purpose; the model of the store has one, for who adds it.
@@ -214,8 +214,8 @@ const omissions = [
     name: 'what remains is counted from the answer',
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
-    find: 'token.openedAtMs + remainingMs - this.#clock.now()',
-    replace: 'remainingMs',
+    find: 'token.openedAtMs + (remainingMs',
+    replace: 'this.#clock.now() + (remainingMs',
   },
   {
     name: 'expiry is not looked at',
@@ -223,6 +223,27 @@ const omissions = [
     file: 'src/core/cache.ts',
     find: 'if (entry === undefined || entry.expiresAtMs <= nowMs) return undefined',
     replace: 'if (entry === undefined) return undefined',
+  },
+  {
+    name: 'a hit prolongs an entry beyond its row',
+    caughtBy: 'ttl',
+    file: 'src/core/cache.ts',
+    find: 'Math.min(nowMs + this.#ttl.drawMs(entry.key), entry.rowExpiresAtMs)',
+    replace: 'nowMs + this.#ttl.drawMs(entry.key)',
+  },
+  {
+    name: 'what is held answers, whatever version the store has',
+    caughtBy: 'ttl',
+    file: 'src/core/cache.ts',
+    find: 'answer.value ?? sent.held?.value',
+    replace: 'sent.held?.value ?? answer.value',
+  },
+  {
+    name: 'a shorter time to live does not count for what is held',
+    caughtBy: 'ttl',
+    file: 'src/core/cache.ts',
+    find: 'if (entry.expiresAtMs > nowMs + this.#ttl.boundMs(entry.key))',
+    replace: 'if (false)',
   },
   {
     name: 'kept writes cross histories',

@@ -12,15 +12,16 @@ export interface ModelSidecar {
   readonly logged: Logged[]
 }
 
+interface Shared extends Partial<Pick<ModelSidecar, 'clock' | 'store'>> {
+  readonly random?: () => number
+}
+
 /** L and the time to live in the tests, unless they say otherwise. */
 export const maxStalenessMs = 3_000
 export const ttlMs = 60_000
 
 /** The core of one sidecar, over a model of everything else. Its feed is down. */
-export function modelSidecar(
-  options: Partial<CacheOptions> = {},
-  shared?: Pick<ModelSidecar, 'clock' | 'store'>,
-): ModelSidecar {
+export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Shared): ModelSidecar {
   const clock = shared?.clock ?? new DrivenClock()
   const store = shared?.store ?? new ModelStore(clock)
   const { log, logged } = recordingLog()
@@ -36,7 +37,7 @@ export function modelSidecar(
       maxWaitMs: 1_000,
       ...options,
     },
-    { store, clock, log },
+    { store, clock, log, ...(shared?.random && { random: shared.random }) },
   )
   return { clock, store, cache, logged, feed: new ModelFeed({ store, clock, handler: cache }) }
 }
@@ -44,7 +45,7 @@ export function modelSidecar(
 /** The same, with its feed live. */
 export async function liveSidecar(
   options: Partial<CacheOptions> = {},
-  shared?: Pick<ModelSidecar, 'clock' | 'store'>,
+  shared?: Shared,
 ): Promise<ModelSidecar> {
   const sidecar = modelSidecar(options, shared)
   await sidecar.feed.connect()
