@@ -16,7 +16,7 @@ ${Object.entries(commands)
 Settings come from the environment; README.md lists them.
 `
 
-async function main([name, ...rest]: readonly string[]): Promise<number> {
+async function main([name, ...rest]: readonly string[], stop: AbortSignal): Promise<number> {
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     const stream = name === undefined ? process.stderr : process.stdout
     stream.write(usage)
@@ -31,13 +31,15 @@ async function main([name, ...rest]: readonly string[]): Promise<number> {
     return await command.run({
       ...given,
       environment: process.env,
-      stop: untilToldToStop(),
+      stop,
       out: (line) => {
         messages.end()
         process.stdout.write(`${line}\n`)
       },
       note: (line) => messages.note(line),
       progress: (line) => messages.progress(line),
+      stdin: () => process.stdin,
+      stdout: () => process.stdout,
     })
   } finally {
     messages.end()
@@ -56,8 +58,9 @@ function untilToldToStop(): AbortSignal {
   return stop.signal
 }
 
+const stop = untilToldToStop()
 try {
-  process.exitCode = await main(process.argv.slice(2))
+  process.exitCode = await main(process.argv.slice(2), stop)
 } catch (error) {
   const expected = error instanceof UsageError || error instanceof ConfigError
   process.stderr.write(`caching-layer: ${error instanceof Error ? error.message : error}\n`)
@@ -65,3 +68,5 @@ try {
 }
 // What a command has cut off must not keep the process; what is written goes out first.
 setTimeout(() => process.stdout.write('', () => process.exit()), 100).unref()
+// Unless nobody takes it.
+if (stop.aborted) setTimeout(() => process.exit(), 1_000).unref()
