@@ -72,7 +72,7 @@ async function begin(
      from (values ('statement_timeout', '0'), ('idle_in_transaction_session_timeout', '0'),
                   ('transaction_timeout', '0'), ('lock_timeout', $1), ('row_security', 'off'),
                   ('datestyle', 'ISO, YMD'), ('timezone', 'UTC')) as wanted (name, setting)
-     where exists (select from pg_settings where pg_settings.name = wanted.name)`,
+     where exists (select from pg_settings where lower(pg_settings.name) = wanted.name)`,
     [lockTimeout],
   )
   return rows[0]?.pid
