@@ -14,6 +14,8 @@ export interface Header {
 
 const format = 'caching-layer backup'
 const formatVersion = 1
+const opening = `{"format":"${format}"`
+const isNone = 'this is no backup of caching-layer'
 
 /** The first line of a backup: docs/backup.md. */
 export function headerLine({ takenAt, columns }: Header): string {
@@ -23,7 +25,7 @@ export function headerLine({ takenAt, columns }: Header): string {
 /** Throws an Error that says what it is instead. */
 export function parseHeader(line: string): Header {
   const header = members(line)
-  if (header.format !== format) throw new Error('this is no backup of caching-layer')
+  if (header.format !== format) throw new Error(isNone)
   if (header.format_version !== formatVersion)
     throw new Error(
       `the backup has format version ${header.format_version}, and this release reads ${formatVersion}`,
@@ -33,6 +35,12 @@ export function parseHeader(line: string): Header {
   if (Number.isNaN(takenAt.getTime()) || !Array.isArray(columns) || !columns.every(isColumn))
     throw new Error('the backup was altered: its header does not say when and of what it was made')
   return { takenAt, columns }
+}
+
+/** Of a backup that ends before its first line does. */
+export function headerCutOff(begun: string): Error {
+  const isHeader = begun.startsWith(opening) || opening.startsWith(begun)
+  return new Error(begun === '' ? 'the backup is empty' : isHeader ? 'the backup is truncated' : isNone)
 }
 
 function isColumn(value: unknown): value is Column {

@@ -1,4 +1,4 @@
-import { type Header, headerLine, parseHeader } from './header.js'
+import { type Header, headerCutOff, headerLine, parseHeader } from './header.js'
 import { Seal, type Tally } from './seal.js'
 import { endOfEntries } from './write-backup.js'
 
@@ -28,7 +28,7 @@ export async function readBackup(source: AsyncIterable<Buffer>): Promise<OpenedB
   let begun = Buffer.alloc(0)
   while (!begun.includes(newline) && begun.length <= maxHeaderBytes) {
     const chunk = await next()
-    if (chunk === undefined) throw new Error(begun.length === 0 ? 'the backup is empty' : truncated)
+    if (chunk === undefined) throw headerCutOff(begun.toString())
     begun = Buffer.concat([begun, chunk])
   }
   const line = begun.toString('utf8', 0, begun.indexOf(newline) + 1)

@@ -91,6 +91,7 @@ t.test('a header that says something else', async (t) => {
   ]
   for (const [line, message] of others)
     await t.rejects(entriesOf(Buffer.from(backupText(['a\t1'], line))), { message }, line)
+  await t.rejects(entriesOf(Buffer.from('no line')), { message: 'this is no backup of caching-layer' })
   const endless = Buffer.alloc(1_000_000, 'x')
   await t.rejects(entriesOf(endless, 1_000), { message: 'this is no backup of caching-layer' })
 })

@@ -23,12 +23,12 @@ export class CliProcess {
     t: Owner,
     args: readonly string[],
     environment: Readonly<Record<string, string>> = {},
-    options: { readonly cwd?: string } = {},
+    { stdin = 'ignore', ...options }: { readonly cwd?: string; readonly stdin?: 'ignore' | 'pipe' } = {},
   ) {
     const { PATH, HOME, TMPDIR, SystemRoot } = process.env
     this.child = spawn(process.execPath, [program, ...args], {
       env: { PATH, HOME, TMPDIR, SystemRoot, ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
       ...options,
     })
     this.child.stdout?.setEncoding('utf8').on('data', (text) => {
