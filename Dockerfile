@@ -12,13 +12,13 @@ COPY tsconfig.json ./
 COPY src ./src
 RUN npm run build
 
-# What the program needs when it runs, and nothing else (packages ship their tests, too): the PostgreSQL server that `dev` and the tests bring along
+# What the program needs when it runs, and nothing else (packages ship their tests and source maps, OpenTelemetry also itself three times): the PostgreSQL server that `dev` and the tests bring along
 # is a development dependency with optional parts.
 FROM ${NODE_IMAGE} AS install
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts \
-  && find node_modules \( -name test -o -name tests -o -name '*.test.*' \) -prune -exec rm -r {} +
+  && find node_modules \( -name test -o -name tests -o -name '*.test.*' -o -name '*.map' -o -path '*/@opentelemetry/*/build/es*' \) -prune -exec rm -r {} +
 COPY --from=build /app/dist ./dist
 COPY sql ./sql
 # Any user may read it, whatever the mode of the files in the checkout; nobody but root may write.

@@ -1,7 +1,63 @@
-import pino, { type Logger } from 'pino'
+import pino, { type DestinationStream, type Logger } from 'pino'
 import type { LogLevel } from './config/settings.js'
 
-/** JSON lines on stderr; stdout is for data. */
-export function createLog(level: LogLevel): Logger {
-  return pino({ level, base: { service: 'caching-layer' } }, pino.destination({ dest: 2, sync: true }))
+/**
+ * JSON lines on stderr; stdout is for data.
+ *
+ * What is never in it: passwords, tokens, values. Whoever logs takes care of that; this is for what comes from
+ * elsewhere: an error's message may quote a connection URL, its other members may hold anything (`detail` of a
+ * database error names the row), and so may those of its cause.
+ */
+export function createLog(
+  level: LogLevel,
+  destination: DestinationStream = pino.destination({ dest: 2, sync: true }),
+): Logger {
+  return pino(
+    {
+      level,
+      base: { service: 'caching-layer' },
+      redact: { paths: secretMembers.flatMap((name) => [name, `*.${name}`]), censor: '***' },
+      serializers: { err: errorFields },
+      formatters: { log: withoutCredentials },
+    },
+    destination,
+  )
+}
+
+const secretMembers = ['password', 'authorization', 'token', 'value']
+
+interface ErrorFields {
+  readonly type: string
+  readonly message: string
+  readonly code?: string
+  readonly stack: string | undefined
+}
+
+function errorFields(error: unknown): ErrorFields | string {
+  if (!(error instanceof Error)) return scrubbed(String(error))
+  const { code } = error as { code?: unknown }
+  return {
+    type: error.constructor.name,
+    message: scrubbed(error.message),
+    ...(typeof code === 'string' && { code }),
+    stack: error.stack === undefined ? undefined : scrubbed(error.stack),
+  }
+}
+
+function withoutCredentials(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [
+      name,
+      typeof field === 'string' ? scrubbed(field) : field,
+    ]),
+  )
+}
+
+/** A URL keeps its user and loses what comes after the colon, and its query, which may hold a password as well. */
+function scrubbed(text: string): string {
+  return text.replace(
+    /(\b[a-z][a-z0-9+.-]*:\/\/)(?:([^\s:/?#@]*)(?::[^\s/?#]*)?@)?([^\s?#"']*)(\?[^\s"']*)?/gi,
+    (_all, scheme: string, user: string | undefined, rest: string, query: string | undefined) =>
+      `${scheme}${user === undefined ? '' : `${user}@`}${rest}${query === undefined ? '' : '?***'}`,
+  )
 }

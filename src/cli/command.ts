@@ -9,6 +9,8 @@ export interface CommandInput {
   /** What stands on the command line beside the options. */
   readonly positionals: readonly string[]
   readonly environment: Environment
+  /** Calls `listener` at every SIGHUP, which without one ends the process. */
+  readonly onHangup?: (listener: () => void) => void
   /** Aborted when the process has been told to stop. */
   readonly stop: AbortSignal
   /** One line of data on stdout, one line for people on stderr. */
@@ -28,6 +30,8 @@ export interface CommandOption {
 export interface Command {
   /** By name, without `--`. Any other is refused. */
   readonly options: Readonly<Record<string, CommandOption>>
+  /** Whether it reads the settings: their flags are then among its options, and no other may be named like one. */
+  readonly settings?: boolean
   /** Whether it takes anything beside its options; refused otherwise. */
   readonly positionals?: boolean
   /** Resolves to the exit code. */

@@ -28,6 +28,38 @@ export const commands = {
     summary: 'ask the sidecar of this container whether it is alive',
     load: async () => (await import('./healthcheck.js')).healthcheck,
   },
+  wait: {
+    summary: 'wait until the sidecar is ready [--timeout=30] [--url=URL]',
+    load: async () => (await import('./wait.js')).wait,
+  },
+  get: {
+    summary: 'read a value from a running sidecar: get KEY [--strong] [--json] [--url=URL]',
+    load: async () => (await import('./get.js')).get,
+  },
+  set: {
+    summary: 'write one: set KEY VALUE|- [--json] [--url=URL]',
+    load: async () => (await import('./set.js')).set,
+  },
+  del: {
+    summary: 'delete one: del KEY [--url=URL]',
+    load: async () => (await import('./del.js')).del,
+  },
+  stats: {
+    summary: 'what a running sidecar has counted [--json] [--url=URL]',
+    load: async () => (await import('./stats.js')).stats,
+  },
+  watch: {
+    summary: 'what it does, a line every second [--seconds=1] [--url=URL]',
+    load: async () => (await import('./watch.js')).watch,
+  },
+  doctor: {
+    summary: 'look at everything that a sidecar needs of its database [--sidecars=N] [--json]',
+    load: async () => (await import('./doctor.js')).doctor,
+  },
+  config: {
+    summary: 'print every setting and where its value comes from [--json | --check]',
+    load: async () => (await import('./config.js')).config,
+  },
   audit: {
     summary: 'check live sidecars: audit URL... [--sample=0.1] [--minutes=5] [--json]',
     load: async () => (await import('./audit.js')).audit,

@@ -16,8 +16,13 @@ const sidecars = 2
 /** A PostgreSQL server of its own, two sidecars, and a way to run SQL: everything to try the thing out. */
 export const dev: Command = {
   options: {},
-  async run({ environment, stop, out }) {
-    const { config: first } = loadConfig({ LOG_LEVEL: 'warn', OPS_HOST: '127.0.0.1', ...environment })
+  settings: true,
+  async run({ values, environment, stop, out, note }) {
+    const { config: first, warnings } = loadConfig(environment, {
+      flags: values,
+      defaults: { LOG_LEVEL: 'warn', OPS_HOST: '127.0.0.1' },
+    })
+    for (const warning of warnings) note(warning)
     if (first.port + sidecars > 65_535) throw new ConfigError('PORT: leaves no room for the ports after it')
     if (first.opsPort + sidecars > 65_536)
       throw new ConfigError('OPS_PORT: leaves no room for the port after it')
@@ -34,6 +39,8 @@ export const dev: Command = {
       for (let index = 0; index < sidecars; index++) {
         const config = {
           ...first,
+          // Two cannot be one file.
+          socket: undefined,
           port: first.port + index,
           opsPort: first.opsPort === 0 ? 0 : first.opsPort + index,
           databaseUrl,

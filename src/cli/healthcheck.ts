@@ -2,14 +2,16 @@ import { get } from 'node:http'
 import { ConfigError } from '../config/config-error.js'
 import { loadConfig } from '../config/load.js'
 import type { Command } from './command.js'
+import { reachable } from './reachable.js'
 
 const timeoutMs = 2_000
 
 /** Is the sidecar of this environment alive? Whether the database is, is not asked: no restart would mend that. */
 export const healthcheck: Command = {
   options: {},
-  async run({ environment, out, note }) {
-    const { opsHost, opsPort } = loadConfig(environment).config
+  settings: true,
+  async run({ values, environment, out, note }) {
+    const { opsHost, opsPort } = loadConfig(environment, { flags: values }).config
     if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
     try {
       const status = await statusOf(reachable(opsHost), opsPort)
@@ -21,12 +23,6 @@ export const healthcheck: Command = {
       return 1
     }
   },
-}
-
-/** Where all addresses are listened on, the one of this machine. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1'
-  return host === '::' ? '::1' : host
 }
 
 function statusOf(host: string, port: number): Promise<number | undefined> {

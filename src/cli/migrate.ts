@@ -6,9 +6,10 @@ import { UsageError } from './usage-error.js'
 /** Brings the schema up to date, or only says what is there and what would be done. */
 export const migrate: Command = {
   options: { status: { type: 'boolean' }, 'dry-run': { type: 'boolean' } },
-  async run({ flags, environment, out, note }) {
+  settings: true,
+  async run({ flags, values, environment, out, note }) {
     if (flags.size > 1) throw new UsageError('migrate: --status and --dry-run exclude each other')
-    const { config } = loadConfig(environment)
+    const { config } = loadConfig(environment, { flags: values })
     const url = config.databaseListenUrl
     if (flags.has('status')) {
       for (const { name, state } of await migrationStatus(url)) out(`${state.padEnd(8)} ${name}`)

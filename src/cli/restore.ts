@@ -10,10 +10,11 @@ import { UsageError } from './usage-error.js'
 /** Entries from a backup, all in one transaction, while sidecars and their clients go on. */
 export const restore: Command = {
   options: { file: { type: 'string' }, mode: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
   async run({ flags, values, environment, stop, out, note, progress, stdin }) {
     const path = values.get('file')
     const mode = modeFrom(values.get('mode') ?? 'merge')
-    const { config } = loadConfig(environment)
+    const { config } = loadConfig(environment, { flags: values })
     const startMs = performance.now()
     const source = path === undefined ? stdin() : (await open(path)).createReadStream()
     if ('isTTY' in source && source.isTTY)
@@ -31,7 +32,15 @@ export const restore: Command = {
         onStaged: () => progress('the backup is whole; writing to the table'),
       })
       const seconds = (performance.now() - startMs) / 1_000
-      if (flags.has('json')) out(JSON.stringify({ mode, ...restored, taken_at: header.takenAt, seconds }))
+      if (flags.has('json'))
+        out(
+          JSON.stringify({
+            mode,
+            ...restored,
+            taken_at: header.takenAt,
+            seconds: Number(seconds.toFixed(3)),
+          }),
+        )
       else note(`${textOf(restored)} in ${seconds.toFixed(1)} s`)
       return 0
     } finally {

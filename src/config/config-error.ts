@@ -1,4 +1,10 @@
-/** The start is refused: one line that says which setting, and why. */
+/** Settings that make no sense: one line for each, which says which setting, and why. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(...faults: readonly string[]) {
+    super(faults.join('\n'))
+    this.faults = faults
+  }
 }

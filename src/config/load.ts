@@ -1,43 +1,107 @@
 import { closest, distance } from 'fastest-levenshtein'
 import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
-import type { Setting } from './setting.js'
+import { readConfigFile } from './config-file.js'
+import { flagName } from './flag-name.js'
+import { type Setting, settingType } from './setting.js'
 import { settings } from './settings.js'
+
+/** Where a value came from. */
+export type Source = 'default' | 'file' | 'environment' | 'flag'
 
 export interface LoadedConfig {
   readonly config: Config
+  readonly sources: Readonly<Record<keyof Config, Source>>
   /** One line each, about what was found and means nothing to us. */
   readonly warnings: readonly string[]
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Reads the environment. An empty variable counts as unset. Throws ConfigError. */
-export function loadConfig(environment: Environment): LoadedConfig {
+export interface LoadOptions {
+  /** What the command line said, by name without `--`; what is no setting's flag is somebody else's. */
+  readonly flags?: ReadonlyMap<string, string>
+  /** A command's own defaults. */
+  readonly defaults?: Environment
+}
+
+/**
+ * Every setting from the first that has it: its flag, the environment, the file that CACHE_CONFIG_FILE names, its
+ * default. An empty text counts as unset. Throws one ConfigError for all that is wrong.
+ */
+export function loadConfig(environment: Environment, options: LoadOptions = {}): LoadedConfig {
+  const { flags = new Map<string, string>(), defaults = {} } = options
+  const faults: string[] = []
+  const attempt = <T>(name: string, read: () => T): T | undefined => {
+    try {
+      return read()
+    } catch (error) {
+      faults.push(`${name}: ${error instanceof Error ? error.message : error}`)
+      return undefined
+    }
+  }
+
+  const { variable: pathVariable } = settings.configFile
+  const path = flags.get(flagName(pathVariable)) || environment[pathVariable]
+  const file: ReadonlyMap<string, unknown> =
+    (path && attempt(`${pathVariable} ${path}`, () => readConfigFile(path))) || new Map()
+  if (file.has(pathVariable)) faults.push(`${pathVariable} in ${path}: a file cannot name another`)
+
   const values: Record<string, unknown> = {}
+  const sources: Record<string, Source> = {}
   for (const [name, one] of Object.entries<Setting<unknown>>(settings)) {
-    const text = environment[one.variable]
-    if (text === undefined || text === '') values[name] = one.like ? values[one.like] : one.fallback
-    else values[name] = parsed(one, text)
+    const { variable } = one
+    const layers = [
+      ['flag', `--${flagName(variable)}`, () => flags.get(flagName(variable))],
+      ['environment', variable, () => environment[variable]],
+      ['file', `${variable} in ${path}`, () => textInFile(one, file.get(variable))],
+      ['default', variable, () => defaults[variable]],
+    ] as const
+    values[name] = one.like ? values[one.like] : one.fallback
+    sources[name] = 'default'
+    for (const [source, label, read] of layers) {
+      const isSet = attempt(label, () => {
+        const text = read()
+        if (text === undefined || text === '') return false
+        values[name] = one.parse(text)
+        sources[name] = source
+        return true
+      })
+      if (isSet) break
+    }
   }
-  return { config: Object.freeze(values) as Config, warnings: unknownSettings(environment) }
+  if (faults.length > 0) throw new ConfigError(...faults)
+  const warnings = [
+    ...unknownSettings(Object.keys(environment).filter((name) => name.startsWith('CACHE_'))),
+    ...unknownSettings([...file.keys()], ` in ${path}`),
+  ]
+  return { config: Object.freeze(values) as Config, sources: sources as LoadedConfig['sources'], warnings }
 }
 
-function parsed<T>({ variable, parse }: Setting<T>, text: string): T {
-  try {
-    return parse(text)
-  } catch (error) {
-    throw new ConfigError(`${variable}: ${error instanceof Error ? error.message : error}`)
-  }
+/** The text that would stand in the environment. */
+function textInFile(one: Setting<unknown>, found: unknown): string | undefined {
+  if (found === undefined || found === null || found === '') return undefined
+  const wanted = settingType(one)
+  if (typeof found === 'boolean' && wanted === 'boolean') return found ? 'on' : 'off'
+  const type = Array.isArray(found) ? 'a list' : (kinds[typeof found] ?? 'a map')
+  if (typeof found !== wanted && !(wanted === 'boolean' && typeof found === 'string'))
+    throw new Error(`must be ${kinds[wanted]}, not ${type}`)
+  return String(found)
 }
 
-function unknownSettings(environment: Environment): string[] {
+const kinds: Readonly<Record<string, string>> = {
+  number: 'a number',
+  boolean: 'true or false',
+  string: 'a text',
+}
+
+function unknownSettings(names: readonly string[], where = ''): string[] {
   const known = Object.values(settings).map(({ variable }) => variable)
-  return Object.keys(environment)
-    .filter((name) => name.startsWith('CACHE_') && !known.includes(name))
+  return names
+    .filter((name) => !known.some((variable) => variable === name))
     .map((name) => {
       const nearest = closest(name, known)
       const near = distance(name, nearest) <= 4
-      return `${name} is not a setting and has no effect${near ? `; did you mean ${nearest}?` : ''}`
+      return `${name}${where} is not a setting and has no effect${near ? `; did you mean ${nearest}?` : ''}`
     })
 }

@@ -47,3 +47,29 @@ export function postgresUrl(text: string): string {
   }
   return text
 }
+
+/** An Authorization header carries it. The text is not repeated in the error. */
+export function bearerToken(text: string): string {
+  if (!/^[\x21-\x7e]+$/.test(text)) throw new Error('must be printable ASCII without spaces')
+  return text
+}
+
+/** Names without a port, separated by commas; `*` alone is any. */
+export function hostNames(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim())
+  for (const name of names) {
+    if (name !== '*' && !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(name)) {
+      throw new Error(`must be host names without a port, separated by commas, or *, not "${name}"`)
+    }
+  }
+  return names
+}
+
+/** Of a Unix socket: the system's structure for it holds 108 bytes, with a zero at the end. */
+export function socketPath(text: string): string {
+  const bytes = Buffer.byteLength(text)
+  if (!text.startsWith('/') || bytes > 107) {
+    throw new Error(`must be an absolute path of at most 107 bytes, not "${text}"`)
+  }
+  return text
+}

@@ -1,6 +1,6 @@
 /** One thing that can be set: what it is called, what it is when nobody says, and how a text becomes its value. */
 export interface Setting<T> {
-  /** Its name in the environment. */
+  /** Its name in the environment and in the file; its flag is made of it. */
   readonly variable: string
   readonly fallback: T
   /** Throws an Error whose message says what the text must be; it does not name the variable. */
@@ -12,11 +12,21 @@ export interface Setting<T> {
   readonly like?: string
   /** What of its text may be shown, when it holds what nobody may see. */
   readonly redact?: (text: string) => string
+  /** It takes effect while the sidecar runs, when the settings are read again. */
+  readonly reloads?: boolean
 }
 
 export type Unit = 'ms' | 's' | 'bytes' | 'entries' | 'connections'
 
+/** What its value is in a file. */
+export type SettingType = 'number' | 'boolean' | 'string'
+
 /** Keeps the type of the value; nothing more. */
 export function setting<const T>(one: Setting<T>): Setting<T> {
   return one
+}
+
+export function settingType({ fallback, unit }: Setting<unknown>): SettingType {
+  if (unit !== undefined || typeof fallback === 'number') return 'number'
+  return typeof fallback === 'boolean' ? 'boolean' : 'string'
 }

@@ -1,4 +1,14 @@
-import { anyText, integer, oneOf, onOrOff, postgresUrl, seconds } from './parse.js'
+import {
+  anyText,
+  bearerToken,
+  hostNames,
+  integer,
+  oneOf,
+  onOrOff,
+  postgresUrl,
+  seconds,
+  socketPath,
+} from './parse.js'
 import { redactUrl } from './redact-url.js'
 import { setting } from './setting.js'
 
@@ -8,6 +18,12 @@ export type LogLevel = (typeof logLevels)[number]
 
 /** Everything that can be set. Every default is here. */
 export const settings = {
+  configFile: setting<string | undefined>({
+    variable: 'CACHE_CONFIG_FILE',
+    fallback: undefined,
+    parse: anyText,
+    about: 'a JSON or YAML file of settings, by these names',
+  }),
   host: setting({
     variable: 'HOST',
     fallback: '127.0.0.1',
@@ -19,6 +35,38 @@ export const settings = {
     fallback: 8025,
     parse: integer(0, 65_535),
     about: 'its port; 0: any that is free',
+  }),
+  socket: setting<string | undefined>({
+    variable: 'CACHE_SOCKET',
+    fallback: undefined,
+    parse: socketPath,
+    about: 'the data listener is this Unix socket, mode 0660, in place of `HOST` and `PORT`',
+  }),
+  allowedHosts: setting<readonly string[]>({
+    variable: 'CACHE_ALLOWED_HOSTS',
+    fallback: [],
+    parse: hostNames,
+    about: 'names that requests may come by, beside `localhost`, `HOST` and every IP address; `*`: any',
+  }),
+  apiToken: setting<string | undefined>({
+    variable: 'CACHE_API_TOKEN',
+    fallback: undefined,
+    parse: bearerToken,
+    redact: () => '(a token)',
+    about: 'what `Authorization: Bearer` has to carry on the data listener, but for `/health`',
+  }),
+  apiTokenFile: setting<string | undefined>({
+    variable: 'CACHE_API_TOKEN_FILE',
+    fallback: undefined,
+    parse: anyText,
+    about: 'a file with that token, read at the start and every 10 s',
+  }),
+  maxConnections: setting({
+    variable: 'CACHE_MAX_CONNECTIONS',
+    fallback: 10_000,
+    parse: integer(1, 1_000_000),
+    unit: 'connections',
+    about: 'most connections open on the data listener; more are closed at once, and counted',
   }),
   opsHost: setting({
     variable: 'OPS_HOST',
@@ -67,6 +115,7 @@ export const settings = {
     parse: integer(1, 100_000_000),
     unit: 'entries',
     about: 'most entries held',
+    reloads: true,
   }),
   maxBytes: setting<number | undefined>({
     variable: 'CACHE_MAX_BYTES',
@@ -74,6 +123,7 @@ export const settings = {
     parse: integer(1, Number.MAX_SAFE_INTEGER),
     unit: 'bytes',
     about: 'most bytes of keys and values held',
+    reloads: true,
   }),
   maxValueBytes: setting({
     variable: 'CACHE_MAX_VALUE_BYTES',
@@ -88,6 +138,7 @@ export const settings = {
     parse: seconds,
     unit: 's',
     about: 'how long an entry is served; 0: no local expiry',
+    reloads: true,
   }),
   maxStalenessMs: setting({
     variable: 'CACHE_MAX_STALENESS_MS',
@@ -140,5 +191,6 @@ export const settings = {
     fallback: 'info',
     parse: oneOf(...logLevels),
     about: '`fatal` to `trace`, or `silent`; JSON lines on stderr',
+    reloads: true,
   }),
 } as const

@@ -3,6 +3,8 @@ import type { Histogram } from './histogram.js'
 import type { Clock } from './ports.js'
 import type { Slots } from './slots.js'
 import { runSplitting } from './split.js'
+import type { BatchOperation } from './stats.js'
+import type { BatchTracer } from './tracer.js'
 
 export interface BatcherOptions<I, O> {
   readonly clock: Clock
@@ -22,6 +24,8 @@ export interface BatcherOptions<I, O> {
   readonly maxWaitMs: number
   /** Observes how many items each batch has. */
   readonly sizes: Histogram
+  readonly operation: BatchOperation
+  readonly tracer?: BatchTracer | undefined
 }
 
 /** What a caller gets: the answer, and the item that was sent under its key, which may be a later one. */
@@ -33,7 +37,13 @@ export interface Batched<I, O> {
 interface Waiting<I, O> {
   item: I
   readonly sinceMs: number
-  readonly callers: { resolve(batched: Batched<I, O>): void; reject(reason: unknown): void }[]
+  readonly callers: Caller<I, O>[]
+}
+
+interface Caller<I, O> {
+  resolve(batched: Batched<I, O>): void
+  reject(reason: unknown): void
+  readonly origin: unknown
 }
 
 /**
@@ -56,14 +66,15 @@ export class Batcher<I extends { readonly key: string }, O> {
 
   add(item: I): Promise<Batched<I, O>> {
     return new Promise((resolve, reject) => {
+      const caller = { resolve, reject, origin: this.#options.tracer?.origin() }
       const queue = this.#underWay.has(item.key) ? this.#behind : this.#waiting
       const waiting = queue.get(item.key)
       if (waiting) {
         waiting.item = item
-        waiting.callers.push({ resolve, reject })
+        waiting.callers.push(caller)
       } else {
         const sinceMs = this.#options.clock.now()
-        queue.set(item.key, { item, sinceMs, callers: [{ resolve, reject }] })
+        queue.set(item.key, { item, sinceMs, callers: [caller] })
       }
       this.#begin()
     })
@@ -98,14 +109,11 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   async #send(): Promise<void> {
-    const { clock, slots, run, maxWaitMs, sizes, keepsOrder } = this.#options
+    const { slots, keepsOrder } = this.#options
     this.#isQueued = false
     const batch = this.#take()
     this.#begin()
-    const items = batch.map(({ item }) => item)
-    const lateMs = clock.now() + maxWaitMs
-    if (items.length > 0) sizes.observe(items.length)
-    const results = items.length > 0 ? await runSplitting(items, run, () => clock.now() >= lateMs) : []
+    const results = batch.length > 0 ? await this.#run(batch) : []
     slots.release()
     if (keepsOrder) this.#landed(batch)
     this.#begin()
@@ -116,6 +124,17 @@ export class Batcher<I extends { readonly key: string }, O> {
         else caller.reject(result.reason)
       }
     })
+  }
+
+  #run(batch: readonly Waiting<I, O>[]): Promise<PromiseSettledResult<O | undefined>[]> {
+    const { clock, run, maxWaitMs, sizes, operation, tracer } = this.#options
+    const items = batch.map(({ item }) => item)
+    const lateMs = clock.now() + maxWaitMs
+    const send = () => runSplitting(items, run, () => clock.now() >= lateMs)
+    sizes.observe(items.length)
+    if (tracer === undefined) return send()
+    const origins = batch.flatMap(({ callers }) => callers.map(({ origin }) => origin))
+    return tracer.batch(operation, origins, send)
   }
 
   #landed(batch: readonly Waiting<I, O>[]): void {

@@ -13,6 +13,7 @@ import { Revalidation } from './revalidation.js'
 import { concerns, formatToken, type SessionToken } from './session-token.js'
 import { type BatchedRead, Statements } from './statements.js'
 import { Stats } from './stats.js'
+import type { BatchTracer } from './tracer.js'
 import { UnheardWrites } from './unheard-writes.js'
 
 export interface CacheOptions {
@@ -30,10 +31,14 @@ export interface CacheOptions {
   readonly maxWaitMs: number
 }
 
+/** What may become another while entries are held. */
+export type Reconfigurable = Pick<CacheOptions, 'capacity' | 'maxBytes' | 'ttlMs'>
+
 export interface CacheParts {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  readonly tracer?: BatchTracer | undefined
 }
 
 /** `written` is false for a write that is kept here until the database is back. */
@@ -64,7 +69,7 @@ export interface CacheStatus {
  * name are in docs/protocol.md.
  */
 export class Cache implements ChangeFeedHandler {
-  readonly #options: CacheOptions
+  #options: CacheOptions
   readonly #clock: Clock
   readonly #log: Log
   readonly #stats = new Stats()
@@ -79,7 +84,7 @@ export class Cache implements ChangeFeedHandler {
   readonly #revalidation: Revalidation
   #feedReason = 'starting'
 
-  constructor(options: CacheOptions, { store, clock, log }: CacheParts) {
+  constructor(options: CacheOptions, { store, clock, log, tracer }: CacheParts) {
     this.#options = options
     this.#clock = clock
     this.#log = log
@@ -106,7 +111,16 @@ export class Cache implements ChangeFeedHandler {
       recent: this.#recent,
       stats: this.#stats,
     })
-    this.#statements = new Statements({ store, clock, stats: this.#stats, ...options })
+    this.#statements = new Statements({ store, clock, stats: this.#stats, tracer, ...options })
+  }
+
+  /** An entry held keeps its expiry; the next fill has the new time to live. Tokens, the lease and flights are not touched. */
+  reconfigure(changed: Reconfigurable): void {
+    const { capacity, maxBytes } = this.#options
+    this.#options = { ...this.#options, ...changed }
+    if (changed.capacity === capacity && changed.maxBytes === maxBytes) return
+    this.#local.resize(changed)
+    this.#kept.resize(changed.capacity)
   }
 
   status(): CacheStatus {
@@ -209,7 +223,7 @@ export class Cache implements ChangeFeedHandler {
   listening(asOfMs: number): Promise<void> {
     this.#stats.feedSessions++
     this.#lease.listening(asOfMs)
-    this.#feedReason = 'catching up'
+    this.#catchingUp('it listens')
     return this.#revalidation.run()
   }
 
@@ -226,11 +240,17 @@ export class Cache implements ChangeFeedHandler {
       this.#apply(change.id, change.version)
       return undefined
     }
+    const wasLive = this.#lease.state === 'live'
     this.#lease.doubt()
-    this.#feedReason = 'catching up'
+    if (wasLive) this.#catchingUp('more has changed than was named')
     this.#flights.doubted()
     this.#unheard.clear()
     return this.#lease.state === 'catching-up' ? this.#revalidation.run() : undefined
+  }
+
+  #catchingUp(reason: string): void {
+    this.#feedReason = 'catching up'
+    this.#log.info({ reason }, 'change feed catching up')
   }
 
   /** Entries stay; they are served while the lease lasts, and are unproven after that (P5). */

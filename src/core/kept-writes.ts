@@ -19,7 +19,7 @@ const maxSplittingMs = 2_000
 
 /** The writes to be sent when the database is back, by key id; at most `capacity` of them. */
 export class KeptWrites {
-  readonly #capacity: number
+  #capacity: number
   readonly #parts: KeptWritesParts
   readonly #writes = new Map<string, KeptWrite>()
   #sending: Promise<void> | undefined
@@ -38,6 +38,11 @@ export class KeptWrites {
 
   get(id: string): KeptWrite | undefined {
     return this.#writes.get(id)
+  }
+
+  /** What is kept already stays. */
+  resize(capacity: number): void {
+    this.#capacity = capacity
   }
 
   /** A later write of a key takes the place of an earlier one, on the same base. False when there is no room. */

@@ -1,11 +1,14 @@
 import { LRUCache } from 'lru-cache'
 import type { Entry, Version } from './entry.js'
 
-export interface LocalCacheOptions {
+export interface LocalCacheBounds {
   /** Most entries held. */
   readonly capacity: number
   /** Most bytes of keys and values held; undefined for no bound. */
   readonly maxBytes: number | undefined
+}
+
+export interface LocalCacheOptions extends LocalCacheBounds {
   readonly onEvict: () => void
 }
 
@@ -14,15 +17,21 @@ export interface LocalCacheOptions {
  * may still be wanted, to see whether it was there.
  */
 export class LocalCache {
-  readonly #entries: LRUCache<string, Entry>
+  readonly #onEvict: () => void
+  #entries: LRUCache<string, Entry>
 
-  constructor({ capacity, maxBytes, onEvict }: LocalCacheOptions) {
-    this.#entries = new LRUCache<string, Entry>({
+  constructor({ onEvict, ...bounds }: LocalCacheOptions) {
+    this.#onEvict = onEvict
+    this.#entries = this.#within(bounds)
+  }
+
+  #within({ capacity, maxBytes }: LocalCacheBounds): LRUCache<string, Entry> {
+    return new LRUCache<string, Entry>({
       max: capacity,
       maxSize: maxBytes ?? Number.MAX_SAFE_INTEGER,
       sizeCalculation: (entry) => entry.bytes,
       disposeAfter: (_entry, _id, reason) => {
-        if (reason === 'evict') onEvict()
+        if (reason === 'evict') this.#onEvict()
       },
     })
   }
@@ -48,6 +57,19 @@ export class LocalCache {
   /** Whether it was there. */
   drop(id: string): boolean {
     return this.#entries.delete(id)
+  }
+
+  /**
+   * New bounds for what is held; past them, what was not used for longest goes. The library takes its bounds once and
+   * for all, so the entries move. They do within this call: no change can come between them.
+   */
+  resize(bounds: LocalCacheBounds): void {
+    const { capacity, maxBytes = Number.MAX_SAFE_INTEGER } = bounds
+    // Those without room go before, which is quicker than on the way.
+    while (this.size > capacity || this.bytes > maxBytes) this.#entries.pop()
+    const moved = this.#within(bounds)
+    this.#entries.rforEach((entry, id) => moved.set(id, entry))
+    this.#entries = moved
   }
 
   clear(): void {

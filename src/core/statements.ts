@@ -3,6 +3,7 @@ import type { Entry, StoredEntry, Unchanged, Written } from './entry.js'
 import type { Clock, Store, Write } from './ports.js'
 import { Slots } from './slots.js'
 import type { Stats } from './stats.js'
+import type { BatchTracer } from './tracer.js'
 
 export interface StatementsOptions {
   readonly store: Store
@@ -12,6 +13,7 @@ export interface StatementsOptions {
   /** How long a request may wait for its statement to begin. */
   readonly maxWaitMs: number
   readonly stats: Stats
+  readonly tracer: BatchTracer | undefined
 }
 
 /** A key to be read; the entry held, if any, saves the value's way. */
@@ -31,11 +33,12 @@ export class Statements {
   readonly write: Batcher<Write, Written>
   readonly remove: Batcher<{ readonly key: string }, Written>
 
-  constructor({ store, clock, maxStatements, maxWaitMs, stats }: StatementsOptions) {
-    const bounds = { clock, slots: new Slots(maxStatements), maxItems, maxBytes, maxWaitMs }
+  constructor({ store, clock, maxStatements, maxWaitMs, stats, tracer }: StatementsOptions) {
+    const bounds = { clock, slots: new Slots(maxStatements), maxItems, maxBytes, maxWaitMs, tracer }
     this.read = new Batcher({
       ...bounds,
       keepsOrder: false,
+      operation: 'read',
       sizes: stats.batchKeys.read,
       bytesOf: ({ key }) => key.length,
       run: (wanted) => store.read(wanted),
@@ -43,6 +46,7 @@ export class Statements {
     this.write = new Batcher({
       ...bounds,
       keepsOrder: true,
+      operation: 'write',
       sizes: stats.batchKeys.write,
       bytesOf: ({ key, value }) => key.length + value.length,
       run: (writes) => store.write(writes),
@@ -50,6 +54,7 @@ export class Statements {
     this.remove = new Batcher({
       ...bounds,
       keepsOrder: true,
+      operation: 'remove',
       sizes: stats.batchKeys.remove,
       bytesOf: ({ key }) => key.length,
       run: (items) => store.remove(items.map(({ key }) => key)),

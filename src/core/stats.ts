@@ -2,6 +2,9 @@ import { Histogram } from './histogram.js'
 
 const batchBounds = [1, 2, 5, 10, 20, 50, 100, 200, 500]
 
+/** What a batch does with its keys. */
+export type BatchOperation = 'read' | 'write' | 'remove'
+
 /** One counter per outcome, since the process started. */
 export class Stats {
   hits = 0
@@ -31,7 +34,7 @@ export class Stats {
   keptSettled = 0
   keptConflicts = 0
   /** How many keys a statement was sent for. */
-  readonly batchKeys = {
+  readonly batchKeys: Readonly<Record<BatchOperation, Histogram>> = {
     read: new Histogram(batchBounds),
     write: new Histogram(batchBounds),
     remove: new Histogram(batchBounds),

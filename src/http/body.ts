@@ -1,13 +1,15 @@
 import type { Context } from 'koa'
 import getRawBody from 'raw-body'
 import { RequestError } from './problem.js'
+import { comesFromWebPage } from './web-page.js'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** The request's body, which must be a JSON object. Throws 413, 415 or 422. */
 export async function jsonObject(ctx: Context, maxBytes: number): Promise<Readonly<Record<string, unknown>>> {
-  // Without a Content-Type the original service read JSON as well.
-  if (ctx.get('Content-Type') !== '' && ctx.is('json', '+json') === false) {
+  // Without a Content-Type the original service read JSON as well. With one, a page would have to ask first.
+  const isUntyped = ctx.get('Content-Type') === ''
+  if (isUntyped ? comesFromWebPage(ctx) : ctx.is('json', '+json') === false) {
     throw new RequestError(415, 'Content-Type must be application/json')
   }
   const bytes = await getRawBody(ctx.req, {

@@ -16,6 +16,8 @@ export function sendAtOnce(response: ServerResponse, answer: Answer): void {
     return
   }
   const { status, headers, body } = answer
+  // Not sent by this; for whoever looks at the response.
+  response.statusCode = status
   const bytes = Buffer.byteLength(body)
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`
   for (let index = 0; index < headers.length; index += 2)

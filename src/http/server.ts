@@ -1,57 +1,71 @@
+import { once } from 'node:events'
 import { createServer, type RequestListener, Server, type ServerOptions } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sendDirectly } from './answer.js'
+import { type ConnectionLimits, maxHeaderBytes, maxHeaders, maxUrlLength } from './connection-limits.js'
+import { problemAnswer } from './problem.js'
+import { SlowReaders } from './slow-readers.js'
+import { listenOnSocket } from './unix-socket.js'
+
+/** A Unix socket is made with mode 0660, and removed when the server closes. */
+export type Address = { readonly host: string; readonly port: number } | { readonly socketPath: string }
 
 export interface HttpServerOptions {
-  readonly host: string
-  readonly port: number
+  readonly address: Address
   readonly listener: RequestListener
+  readonly limits: ConnectionLimits
   /** How long an idle connection stays open while closing, for the request that may be on its way. */
   readonly idleGraceMs: number
 }
 
 const idleCheckMs = 50
 
-/**
- * Idle connections stay: a client that reuses one just as we close it sees its request fail. That saves two
- * timers per request, too; and where Node knows `optimizeEmptyRequests` (24 and later), a request without a body
- * costs no stream.
- */
-const serverOptions: ServerOptions & { readonly optimizeEmptyRequests: true } = {
-  keepAliveTimeout: 0,
-  optimizeEmptyRequests: true,
-}
+const tooManyHeaders = problemAnswer({ status: 431, detail: `headers: more than ${maxHeaders}` })
+const tooLongUrl = problemAnswer({ status: 414, detail: `URL: longer than ${maxUrlLength} characters` })
 
-/** A listener that can be closed without failing a request that it has accepted. */
+/** A listener that cuts off who is too slow, and can be closed without failing a request that it has accepted. */
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #server: Server
+  readonly #slowReaders: SlowReaders
+  #refusedConnections = 0
   #closing: Promise<number> | undefined
 
   constructor(options: HttpServerOptions) {
     this.#options = options
-    this.#server = createServer(serverOptions, (request, response) => {
+    const { listener, limits } = options
+    this.#server = createServer(serverOptions(limits), (request, response) => {
       // The client is told not to send another request on this connection.
       if (this.#closing) response.shouldKeepAlive = false
-      options.listener(request, response)
+      if (request.rawHeaders.length > 2 * maxHeaders) return sendDirectly(response, tooManyHeaders)
+      if ((request.url as string).length > maxUrlLength) return sendDirectly(response, tooLongUrl)
+      listener(request, response)
     })
+    this.#server.maxConnections = limits.maxConnections
+    this.#slowReaders = new SlowReaders(limits)
+    this.#server.on('connection', (socket) => this.#slowReaders.add(socket))
+    this.#server.on('drop', () => this.#refusedConnections++)
   }
 
-  /** The port in use, which differs from the one asked for when that was 0. */
+  /** The port in use, which differs from the one asked for when that was 0; 0 on a Unix socket. */
   get port(): number {
-    const address = this.#server.address()
-    return typeof address === 'object' && address !== null ? address.port : this.#options.port
+    const listening = this.#server.address()
+    if (typeof listening === 'object' && listening !== null) return listening.port
+    return 'port' in this.#options.address ? this.#options.address.port : 0
   }
 
-  listen(): Promise<void> {
-    const { host, port } = this.#options
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject)
-        resolve()
-      })
-    })
+  /** How many were closed at once, because there were as many as there may be. */
+  get refusedConnections(): number {
+    return this.#refusedConnections
+  }
+
+  async listen(): Promise<void> {
+    const { address } = this.#options
+    if ('socketPath' in address) return listenOnSocket(this.#server, address.socketPath)
+    const listening = once(this.#server, 'listening')
+    this.#server.listen(address.port, address.host)
+    await listening
   }
 
   /**
@@ -85,6 +99,7 @@ export class HttpServer {
       }
       await Promise.race([closed, sleep(Math.min(idleCheckMs, Math.max(leftMs, 1)))])
     }
+    this.#slowReaders.close()
     Server.prototype.close.call(this.#server)
     return cut
   }
@@ -93,5 +108,17 @@ export class HttpServer {
     return new Promise((resolve) => {
       this.#server.getConnections((_error, count) => resolve(count ?? 0))
     })
+  }
+}
+
+/** Where Node knows `optimizeEmptyRequests` (24 and later), a request without a body costs no stream. */
+function serverOptions(limits: ConnectionLimits): ServerOptions & { readonly optimizeEmptyRequests: true } {
+  return {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: limits.checkIntervalMs,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    optimizeEmptyRequests: true,
   }
 }

@@ -2,10 +2,15 @@ import Router from '@koa/router'
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
 
-export interface ServiceRoutesOptions {
-  readonly cache: Cache
+interface CacheLimits {
   readonly capacity: number
   readonly ttlSeconds: number
+}
+
+export interface ServiceRoutesOptions {
+  readonly cache: Cache
+  /** Those in force at this moment. */
+  readonly limits: () => CacheLimits
   /** Without its password. */
   readonly databaseUrl: string
   readonly attempts: () => AttemptsStatus
@@ -13,7 +18,7 @@ export interface ServiceRoutesOptions {
 
 /** What the service says of itself. */
 export function serviceRoutes(options: ServiceRoutesOptions): Router {
-  const { cache, capacity, ttlSeconds, databaseUrl, attempts } = options
+  const { cache, limits, databaseUrl, attempts } = options
   const router = new Router({ strict: true })
 
   router.get('/health', (ctx) => {
@@ -32,7 +37,7 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
         'GET /cache/stats',
       ],
       postgres: databaseUrl,
-      cache: { capacity, ttl_seconds: ttlSeconds },
+      cache: shown(limits()),
     }
   })
 
@@ -41,8 +46,7 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
     ctx.body = {
       size,
       bytes,
-      capacity,
-      ttl_seconds: ttlSeconds,
+      ...shown(limits()),
       hits: stats.hits,
       misses: stats.missesAbsent + stats.missesExpired + stats.missesUnproven + stats.missesRequested,
       misses_by_reason: {
@@ -75,4 +79,8 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
   })
 
   return router
+}
+
+function shown({ capacity, ttlSeconds }: CacheLimits): { capacity: number; ttl_seconds: number } {
+  return { capacity, ttl_seconds: ttlSeconds }
 }

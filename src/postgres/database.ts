@@ -19,6 +19,12 @@ export interface DatabaseOptions {
   /** How long a request may wait for a connection, and again for its statement. */
   readonly timeoutMs: number
   readonly log: Log
+  readonly tracer?: StatementTracer | undefined
+}
+
+/** Sees each statement that is sent, where somebody wants to. */
+export interface StatementTracer {
+  statement<T>(text: string, run: () => Promise<T>): Promise<T>
 }
 
 /** Connections of the pool. */
@@ -53,12 +59,12 @@ export class Database {
 
   /** For statements that change nothing. */
   read<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return this.#run('read', text, values)
+    return this.#traced('read', text, values)
   }
 
   /** For a single statement that commits by itself. Rejects with `outcome-unknown` as P3 says. */
   write<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
-    return this.#run('write', text, values)
+    return this.#traced('write', text, values)
   }
 
   use(): PoolUse {
@@ -81,6 +87,15 @@ export class Database {
 
   async close(): Promise<void> {
     await this.#pool.end()
+  }
+
+  #traced<Row extends pg.QueryResultRow>(
+    kind: 'read' | 'write',
+    text: string,
+    values: unknown[],
+  ): Promise<Row[]> {
+    const run = () => this.#run<Row>(kind, text, values)
+    return this.#options.tracer ? this.#options.tracer.statement(text, run) : run()
   }
 
   async #run<Row extends pg.QueryResultRow>(

@@ -36,7 +36,9 @@ export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheEr
   const sqlState = error.code ?? ''
   const code =
     bySqlState[sqlState] ?? (dataClasses.has(sqlState.slice(0, 2)) ? 'refused' : 'store-unavailable')
-  return new CacheError(code, `${error.message} (SQLSTATE ${sqlState})`, cause)
+  // What the server says of data may repeat the data, and this is logged.
+  const message = code === 'refused' ? 'the database refused the data' : error.message
+  return new CacheError(code, `${message} (SQLSTATE ${sqlState})`, cause)
 }
 
 /**
@@ -95,8 +97,21 @@ export function sqlState(error: unknown): string | undefined {
   return error instanceof CacheError && error.cause instanceof pg.DatabaseError ? error.cause.code : undefined
 }
 
+const unknownAuthority = "the database's certificate is signed by no authority that sslrootcert names"
+
+/** By the codes of OpenSSL and Node, whose own words name no setting. */
+const tlsFailures: Readonly<Record<string, string>> = {
+  SELF_SIGNED_CERT_IN_CHAIN: unknownAuthority,
+  DEPTH_ZERO_SELF_SIGNED_CERT: unknownAuthority,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownAuthority,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownAuthority,
+  ERR_TLS_CERT_ALTNAME_INVALID: "the database's certificate is for another host name",
+}
+
 /** Node's AggregateError (several addresses refused) has an empty message of its own. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  const failure = tlsFailures[(error as NodeJS.ErrnoException).code ?? '']
+  return failure === undefined ? error.message : `${failure}: ${error.message}`
 }

@@ -151,10 +151,17 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
   })
   // Lost while idle: the next query says so.
   client.on('error', () => undefined)
+  const end = () => client.end().catch(() => undefined)
   try {
-    await client.connect()
-    return await work(client)
-  } finally {
-    await client.end().catch(() => undefined)
+    await client.connect().catch((error: unknown) => {
+      throw new Error(messageOf(error), { cause: error })
+    })
+    const result = await work(client)
+    await end()
+    return result
+  } catch (error) {
+    // Not waited for: a connection that was refused within TLS never says that it has ended.
+    end()
+    throw error
   }
 }

@@ -4,7 +4,8 @@ import { byLabel, type Metric, oneOf, single } from './metric.js'
 
 export interface CacheSources {
   readonly status: () => CacheStatus
-  readonly limits: CacheLimits
+  /** Those in force at this moment. */
+  readonly limits: () => CacheLimits
 }
 
 interface CacheLimits {
@@ -54,12 +55,12 @@ export function cacheMetrics({ status, limits }: CacheSources): readonly Metric[
       ({ staleServed }) => staleServed,
     ),
     gauge('caching_layer_entries', 'Entries held in memory.', ({ size }) => size),
-    gauge('caching_layer_entries_limit', 'Most entries that may be held.', () => limits.capacity),
+    gauge('caching_layer_entries_limit', 'Most entries that may be held.', () => limits().capacity),
     gauge('caching_layer_held_bytes', 'Bytes of the keys and values held.', ({ bytes }) => bytes),
     gauge(
       'caching_layer_held_limit_bytes',
       'Most bytes that may be held; missing without a bound.',
-      () => limits.maxBytes,
+      () => limits().maxBytes,
     ),
     counter('caching_layer_evictions_total', 'Entries removed to make room.', ({ evictions }) => evictions),
     counter(
@@ -87,7 +88,7 @@ export function cacheMetrics({ status, limits }: CacheSources): readonly Metric[
     gauge(
       'caching_layer_max_staleness_seconds',
       'Age of the lease beyond which nothing is served as fresh.',
-      () => limits.maxStalenessMs / 1_000,
+      () => limits().maxStalenessMs / 1_000,
     ),
     counter(
       'caching_layer_feed_losses_total',

@@ -1,9 +1,10 @@
 import type { Histogram } from '../core/histogram.js'
 import type { Readiness } from '../core/readiness.js'
-import { type Metric, oneOf } from './metric.js'
+import { type Metric, oneOf, single } from './metric.js'
 
 export interface RequestSources {
   readonly requests: Requests
+  readonly refusedConnections: () => number
   readonly readiness: () => Readiness
 }
 
@@ -17,7 +18,11 @@ interface RequestLabels {
   readonly source: string
 }
 
-export function requestMetrics({ requests, readiness }: RequestSources): readonly Metric[] {
+export function requestMetrics({
+  requests,
+  refusedConnections,
+  readiness,
+}: RequestSources): readonly Metric[] {
   return [
     {
       name: 'caching_layer_requests_total',
@@ -40,6 +45,12 @@ export function requestMetrics({ requests, readiness }: RequestSources): readonl
           labels: { route, source },
           value: seconds,
         })),
+    },
+    {
+      name: 'caching_layer_connections_refused_total',
+      help: 'Connections to the data listener closed at once, because there were as many as there may be.',
+      type: 'counter',
+      read: () => single(refusedConnections()),
     },
     {
       name: 'caching_layer_readiness',

@@ -27,6 +27,7 @@ function batcher(options: Partial<BatcherOptions<Item, string>> = {}) {
     clock,
     slots: new Slots(1),
     keepsOrder: false,
+    operation: 'read',
     maxItems: 100,
     maxBytes: 1_000,
     bytesOf: () => 1,

@@ -96,3 +96,38 @@ t.test('versions is a copy of what is held, by id, key and version', async (t) =
     ],
   )
 })
+
+t.test('resized, it holds what it held, in the order in which it was used', async (t) => {
+  const { local, evicted } = localCache({ capacity: 5 })
+  const held = () =>
+    ['a', 'b', 'c', 'd', 'e', 'f'].filter((key) => local.versions().some(({ id }) => id === key))
+  for (const key of ['a', 'b', 'c', 'd', 'e']) local.put(key, entry(key))
+  const a = local.get('a')
+  local.resize({ capacity: 6, maxBytes: undefined })
+  t.equal(local.get('a'), a, 'the very entries')
+  t.match(local, { size: 5, bytes: 50 })
+  t.equal(evicted(), 0)
+  local.put('f', entry('f'))
+
+  local.resize({ capacity: 3, maxBytes: undefined })
+  t.same(held(), ['a', 'e', 'f'], 'what was not used for longest goes')
+  t.equal(evicted(), 3)
+  local.put('b', entry('b'))
+  t.same(held(), ['a', 'b', 'f'], 'and goes on to')
+  t.equal(evicted(), 4)
+})
+
+t.test('resized in bytes', async (t) => {
+  const { local, evicted } = localCache({ capacity: 5 })
+  for (const key of ['a', 'b', 'c']) local.put(key, entry(key, 25))
+  local.resize({ capacity: 5, maxBytes: 60 })
+  t.same(
+    ['a', 'b', 'c'].map((key) => local.get(key)?.key),
+    [undefined, 'b', 'c'],
+  )
+  t.match(local, { size: 2, bytes: 50 })
+  t.equal(evicted(), 1)
+  local.resize({ capacity: 5, maxBytes: undefined })
+  local.put('large', entry('large', 1_000))
+  t.equal(local.bytes, 1_050, 'and without a bound again')
+})

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import t from 'tap'
+import { dataLimits } from '../../src/http/connection-limits.js'
 import { HttpServer } from '../../src/http/server.js'
 
 t.test('idle connections stay open, and are used again', async (t) => {
   const server = new HttpServer({
-    host: '127.0.0.1',
-    port: 0,
+    address: { host: '127.0.0.1', port: 0 },
+    limits: { ...dataLimits, maxConnections: 10 },
     listener: (_request, response) => response.end(),
     idleGraceMs: 500,
   })

@@ -1,0 +1,25 @@
+/**
+ * A CycloneDX list of what is installed for production, on stdout. From a copy of the lock file without what is for
+ * development: `npm sbom --omit dev` also leaves out what production and development share.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const read = (name) => JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'))
+const { devDependencies: _ours, ...manifest } = read('package.json')
+const lock = read('package-lock.json')
+const packages = Object.entries(lock.packages).filter(([, { dev, devOptional }]) => !dev && !devOptional)
+const { devDependencies: _locked, ...root } = lock.packages['']
+
+const folder = mkdtempSync(join(tmpdir(), 'caching-layer-sbom-'))
+try {
+  const write = (name, content) => writeFileSync(join(folder, name), JSON.stringify(content))
+  write('package.json', manifest)
+  write('package-lock.json', { ...lock, packages: { ...Object.fromEntries(packages), '': root } })
+  const args = ['sbom', '--package-lock-only', '--sbom-format', 'cyclonedx', '--sbom-type', 'application']
+  execFileSync('npm', args, { cwd: folder, stdio: 'inherit', shell: process.platform === 'win32' })
+} finally {
+  rmSync(folder, { recursive: true })
+}

@@ -1,0 +1,32 @@
+-- A role for sidecars that can read and write entries, and nothing else. Not a migration: run it once, as the owner of
+-- cache_entries, after "caching-layer migrate", in the database of the table:
+--
+--   psql --single-transaction --set ON_ERROR_STOP=1 --set role=sidecar --file sql/least-privilege.sql "$OWNER_URL"
+--
+-- Then give it a way in ("\password sidecar" in psql, or a client certificate), and run "caching-layer serve --no-migrate"
+-- with it. Running this again changes nothing. Who may not create roles makes the role beforehand; it is then only
+-- given its rights.
+
+select set_config('caching_layer.role', :'role', true);
+
+do $$
+declare
+  name constant text := current_setting('caching_layer.role');
+begin
+  if not exists (select from pg_roles where rolname = name) then
+    execute format('create role %I login nosuperuser nocreatedb nocreaterole noreplication nobypassrls', name);
+  end if;
+  execute format('grant connect on database %I to %I', current_database(), name);
+  -- Of the table, which may be in another schema than the first of the search path.
+  execute format('grant usage on schema %I to %I',
+    (select nspname from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+     where pg_class.oid = 'cache_entries'::regclass), name);
+end
+$$;
+
+-- Rows, and neither TRUNCATE nor TRIGGER nor REFERENCES. The triggers' functions run as the owner, so the
+-- sequence of versions needs no right of its own.
+grant select, insert, update, delete on cache_entries to :"role";
+
+-- Everybody may call these unless somebody has revoked that: the channel of the changes, and where the database stands.
+grant execute on function cache_channel(text, text), cache_epoch(), cache_position() to :"role";

@@ -1,0 +1,113 @@
+import { request } from 'node:http'
+import { loadConfig } from '../config/load.js'
+import { readApiToken } from '../config/read-api-token.js'
+import type { CommandInput } from './command.js'
+import { reachable } from './reachable.js'
+import { UsageError } from './usage-error.js'
+
+export interface Answer {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+export interface Asking {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as JSON. */
+  readonly body?: unknown
+}
+
+const timeoutMs = 10_000
+
+/** A running sidecar, as its clients see it. */
+export class DataListener {
+  readonly #base: URL
+  readonly #socketPath: string | undefined
+  readonly #token: string | undefined
+
+  private constructor(base: URL, socketPath: string | undefined, token: string | undefined) {
+    this.#base = base
+    this.#socketPath = socketPath
+    this.#token = token
+  }
+
+  /** The one of these settings, with the token that they name; or the one at `--url`. */
+  static async of({
+    environment,
+    values,
+  }: Pick<CommandInput, 'environment' | 'values'>): Promise<DataListener> {
+    const { config } = loadConfig(environment, { flags: values })
+    const url = values.get('url')
+    const base = baseUrl(url ?? `http://${reachable(config.host)}:${config.port}`)
+    return new DataListener(base, url === undefined ? config.socket : undefined, await readApiToken(config))
+  }
+
+  /** One that nobody needs a token for. */
+  static at(url: string): DataListener {
+    return new DataListener(baseUrl(url), undefined, undefined)
+  }
+
+  /** Rejects with an Error in words when nobody answers. */
+  async ask(path: string, { method = 'GET', headers = {}, body }: Asking = {}): Promise<Answer> {
+    const text = body === undefined ? '' : JSON.stringify(body)
+    try {
+      return await this.#send(path, text, {
+        method,
+        headers: {
+          ...(this.#token !== undefined && { Authorization: `Bearer ${this.#token}` }),
+          ...headers,
+          ...(body !== undefined && {
+            'Content-Type': 'application/json',
+            'Content-Length': `${Buffer.byteLength(text)}`,
+          }),
+        },
+      })
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new Error(`${this.#socketPath ?? this.#base.origin}: ${reason || 'nobody answers'}`, {
+        cause: error,
+      })
+    }
+  }
+
+  #send(
+    path: string,
+    text: string,
+    options: { readonly method: string; readonly headers: Readonly<Record<string, string>> },
+  ): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const sent = request(new URL(path, this.#base), {
+        ...options,
+        agent: false,
+        ...(this.#socketPath !== undefined && { socketPath: this.#socketPath }),
+        signal: AbortSignal.timeout(timeoutMs),
+      })
+      sent.on('error', reject)
+      sent.on('response', (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => {
+          try {
+            resolve({ status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(chunks).toString()) })
+          } catch {
+            reject(new Error('this is no sidecar: its answer is not JSON'))
+          }
+        })
+      })
+      sent.end(text)
+    })
+  }
+}
+
+function baseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol !== 'http:')
+    throw new UsageError(`--url: "${text}" is not a URL like http://127.0.0.1:8025`)
+  return url
+}
+
+/** What a refusal says; for people. */
+export function refusal({ status, body }: Answer): Error {
+  return new Error(typeof body.detail === 'string' ? body.detail : `the sidecar answered ${status}`)
+}

@@ -1,0 +1,18 @@
+import type { Command } from './command.js'
+import { DataListener, refusal } from './data-listener.js'
+import { theKey } from './the-key.js'
+
+/** Deletes one entry. That there was none is no failure. */
+export const del: Command = {
+  options: { url: { type: 'string' } },
+  settings: true,
+  positionals: true,
+  async run({ values, positionals, environment, note }) {
+    const key = theKey('del', positionals)
+    const listener = await DataListener.of({ environment, values })
+    const answer = await listener.ask(`/cache/delete?key=${encodeURIComponent(key)}`, { method: 'DELETE' })
+    if (answer.status !== 200) throw refusal(answer)
+    if (answer.body.db_removed === false) note('there was no such entry in the database')
+    return 0
+  },
+}

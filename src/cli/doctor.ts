@@ -1,0 +1,33 @@
+import { loadConfig } from '../config/load.js'
+import { examine } from '../doctor/doctor.js'
+import type { Finding } from '../doctor/finding.js'
+import type { Command } from './command.js'
+import { UsageError } from './usage-error.js'
+
+/** Is everything as a sidecar needs it? One line each, with the cure. */
+export const doctor: Command = {
+  options: { sidecars: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
+  async run({ flags, values, environment, out, note }) {
+    const sidecars = countOf(values.get('sidecars'))
+    const { config, warnings } = loadConfig(environment, { flags: values })
+    for (const warning of warnings) note(warning)
+    const findings: Finding[] = []
+    for await (const finding of examine({ ...config, sidecars, now: Date.now })) {
+      findings.push(finding)
+      if (!flags.has('json')) out(lineOf(finding))
+    }
+    if (flags.has('json')) out(JSON.stringify(findings))
+    return findings.every(({ ok }) => ok) ? 0 : 1
+  },
+}
+
+function lineOf({ check, ok, says, cure }: Finding): string {
+  return `${ok ? '✔' : '✘'} ${check}: ${says}${cure === undefined ? '' : ` → ${cure}`}`
+}
+
+function countOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError('doctor: --sidecars must be a whole number above 0')
+  return Number(text)
+}

@@ -1,0 +1,26 @@
+import type { Command } from './command.js'
+import { DataListener, refusal } from './data-listener.js'
+import { theKey } from './the-key.js'
+
+/** One value on stdout: a string as it is, anything else as JSON. Exit code 1 where there is none. */
+export const get: Command = {
+  options: { url: { type: 'string' }, strong: { type: 'boolean' }, json: { type: 'boolean' } },
+  settings: true,
+  positionals: true,
+  async run({ flags, values, positionals, environment, out, note }) {
+    const key = theKey('get', positionals)
+    const headers: Record<string, string> = flags.has('strong') ? { 'Cache-Control': 'no-cache' } : {}
+    const listener = await DataListener.of({ environment, values })
+    const answer = await listener.ask(`/cache/get?key=${encodeURIComponent(key)}`, { headers })
+    if (answer.status === 404) {
+      note('there is no such entry')
+      return 1
+    }
+    if (answer.status !== 200) throw refusal(answer)
+    const { value, stale } = answer.body
+    if (stale === true) note('stale: the database could not be asked')
+    if (flags.has('json')) out(JSON.stringify(answer.body))
+    else out(typeof value === 'string' ? value : JSON.stringify(value))
+    return 0
+  },
+}

@@ -1,0 +1,31 @@
+import { text as textOf } from 'node:stream/consumers'
+import type { Command } from './command.js'
+import { DataListener, refusal } from './data-listener.js'
+import { UsageError } from './usage-error.js'
+
+/** Writes one entry: the text given, or with `--json` the value that it stands for; `-` reads it from stdin. */
+export const set: Command = {
+  options: { url: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
+  positionals: true,
+  async run({ flags, values, positionals, environment, note }) {
+    const [key, given, ...more] = positionals
+    if (key === undefined || given === undefined || more.length > 0)
+      throw new UsageError('set: name a key and a value, or - for one on stdin')
+    const text = given === '-' ? await textOf(process.stdin) : given
+    const value = flags.has('json') ? parsed(text) : text
+    const listener = await DataListener.of({ environment, values })
+    const answer = await listener.ask('/cache/set', { method: 'POST', body: { key, value } })
+    if (answer.status !== 200) throw refusal(answer)
+    if (answer.body.db_written === false) note('kept by the sidecar: the database is away')
+    return 0
+  },
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new UsageError('set: with --json the value must be JSON')
+  }
+}

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+
+/**
+ * What a configuration file says, by name: JSON where its name ends in `.json`, YAML otherwise. Throws an Error of
+ * one line, which repeats nothing of what stands in it: that may be a password.
+ */
+export function readConfigFile(path: string): ReadonlyMap<string, unknown> {
+  const text = textOf(path)
+  const content = path.endsWith('.json') ? fromJson(text) : fromYaml(text)
+  if (content === null) return new Map()
+  if (typeof content !== 'object' || Array.isArray(content))
+    throw new Error('must be one map, of names to values')
+  return new Map(Object.entries(content))
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`cannot be read: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    const position = /at position (\d+)/.exec(String(error))?.[1]
+    const line = position === undefined ? undefined : text.slice(0, Number(position)).split('\n').length
+    throw new Error(`is not JSON${line === undefined ? '' : ` (line ${line})`}`)
+  }
+}
+
+/** The parser is read when a file asks for it, and not by every start. */
+function fromYaml(text: string): unknown {
+  const { LineCounter, parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text, { lineCounter, prettyErrors: false })
+  const [error] = document.errors
+  if (error === undefined) return document.toJS()
+  const reason = error.code.toLowerCase().replaceAll('_', ' ')
+  throw new Error(`is not YAML (line ${lineCounter.linePos(error.pos[0]).line}: ${reason})`)
+}

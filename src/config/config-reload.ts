@@ -1,0 +1,97 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Config } from './config.js'
+import { ConfigError } from './config-error.js'
+import type { LoadedConfig } from './load.js'
+import type { Setting } from './setting.js'
+import { settings } from './settings.js'
+import { type ShownValue, shownValue } from './shown-settings.js'
+
+export interface ConfigReloadParts {
+  /** Throws ConfigError. */
+  readonly load: () => LoadedConfig
+  /** Puts into force what can change while the sidecar runs. */
+  readonly apply: (config: Config) => void
+  readonly log: ReloadLog
+}
+
+interface ReloadLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/** Reads the settings again while the sidecar runs. What makes no sense changes nothing, and neither does a part of it. */
+export class ConfigReload {
+  readonly #parts: ConfigReloadParts
+  #inForce: Config
+  /** What was found the last time: settings or faults. */
+  #found: unknown
+
+  constructor(inForce: Config, parts: ConfigReloadParts) {
+    this.#parts = parts
+    this.#inForce = inForce
+    this.#found = inForce
+  }
+
+  /** Somebody wants to know: says what came of it, even if that is nothing. */
+  asked(): void {
+    this.#reload(true)
+  }
+
+  /** The file may have changed: silent if it says what it said before. */
+  fileTouched(): void {
+    this.#reload(false)
+  }
+
+  #reload(wasAsked: boolean): void {
+    const { load, log } = this.#parts
+    let found: Config | readonly string[]
+    let warnings: readonly string[] = []
+    try {
+      const loaded = load()
+      found = loaded.config
+      warnings = loaded.warnings
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      found = error.faults
+    }
+    const isNews = !isDeepStrictEqual(found, this.#found)
+    this.#found = found
+    if (!isNews && !wasAsked) return
+    if (!isConfig(found)) {
+      log.error({ faults: found }, 'the settings make no sense: those in force stay')
+      return
+    }
+    for (const warning of warnings) log.warn({}, warning)
+    this.#take(found)
+  }
+
+  #take(found: Config): void {
+    const { apply, log } = this.#parts
+    const next: Record<string, unknown> = { ...this.#inForce }
+    const changed: Record<string, { readonly from: ShownValue; readonly to: ShownValue }> = {}
+    const waiting: string[] = []
+    for (const [key, one] of Object.entries<Setting<unknown>>(settings)) {
+      const name = key as keyof Config
+      if (isDeepStrictEqual(found[name], this.#inForce[name])) continue
+      if (one.reloads) {
+        next[name] = found[name]
+        changed[one.variable] = {
+          from: shownValue(one, this.#inForce[name]),
+          to: shownValue(one, found[name]),
+        }
+      } else waiting.push(one.variable)
+    }
+    if (Object.keys(changed).length > 0) {
+      this.#inForce = Object.freeze(next) as Config
+      apply(this.#inForce)
+    }
+    log.info({ changed }, 'settings read again')
+    for (const variable of waiting)
+      log.warn({}, `${variable} has changed and needs a restart: the old value stays in force`)
+  }
+}
+
+function isConfig(found: Config | readonly string[]): found is Config {
+  return !Array.isArray(found)
+}

@@ -1,0 +1,52 @@
+import { flagName } from './flag-name.js'
+import type { LoadedConfig, Source } from './load.js'
+import type { Setting, Unit } from './setting.js'
+import { settings } from './settings.js'
+
+/** A setting as people and scripts may see it, with nothing secret in it. */
+export interface ShownSetting {
+  readonly variable: string
+  readonly flag: string
+  readonly value: ShownValue
+  /** The name of another setting, where that one's value is the default. */
+  readonly default: ShownValue
+  readonly unit: Unit | null
+  readonly source: Source
+  readonly reloads: boolean
+  readonly about: string
+}
+
+/** As it may stand in a file; null where nothing is set. */
+export type ShownValue = string | number | boolean | null
+
+export function shownSettings({ config, sources }: LoadedConfig): readonly ShownSetting[] {
+  return Object.entries<Setting<unknown>>(settings).map(([key, one]) => {
+    const name = key as keyof typeof settings
+    const { variable, unit = null, reloads = false, about } = one
+    return {
+      variable,
+      flag: `--${flagName(variable)}`,
+      value: shownValue(one, config[name]),
+      default: one.like ? settings[one.like as typeof name].variable : shownValue(one, one.fallback),
+      unit,
+      source: sources[name],
+      reloads,
+      about,
+    }
+  })
+}
+
+export function shownValue({ redact }: Setting<unknown>, value: unknown): ShownValue {
+  if (value === undefined) return null
+  if (typeof value === 'number' || typeof value === 'boolean') return value
+  if (Array.isArray(value)) return value.length === 0 ? null : value.join(',')
+  const text = String(value)
+  return redact ? redact(text) : text
+}
+
+/** As it may stand in the environment. */
+export function shownText(value: ShownValue): string {
+  if (value === null) return 'none'
+  if (typeof value === 'boolean') return value ? 'on' : 'off'
+  return String(value)
+}

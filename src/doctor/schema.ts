@@ -1,0 +1,70 @@
+import type pg from 'pg'
+import type { Database } from '../postgres/database.js'
+import { messageOf } from '../postgres/errors.js'
+import { migrationStatus } from '../postgres/migrate.js'
+import { inspectSchema } from '../postgres/schema.js'
+import { bad, type Finding, ok } from './finding.js'
+
+/** Are all migrations there, unaltered, and none that this version does not know? */
+export async function lookAtMigrations(listenUrl: string): Promise<Finding> {
+  const all = await migrationStatus(listenUrl)
+  const named = (state: string) => all.filter((one) => one.state === state).map(({ name }) => name)
+  const [pending, altered, unknown] = [named('pending'), named('altered'), named('unknown')]
+  if (unknown.length > 0)
+    return bad(
+      'migrations',
+      `${unknown.join(', ')} come from a later version`,
+      'run that version, or a later one',
+    )
+  if (altered.length > 0)
+    return bad(
+      'migrations',
+      `${altered.join(', ')} were applied in another wording`,
+      'the files in sql/ must be those of a release',
+    )
+  if (pending.length > 0)
+    return bad(
+      'migrations',
+      `${pending.join(', ')} not applied yet`,
+      'run "caching-layer migrate" as the owner',
+    )
+  return ok('migrations', `all ${all.length} applied`)
+}
+
+/** May this role do what a sidecar does? */
+export async function lookAtRights(client: pg.Client): Promise<Finding> {
+  const { rows } = await client.query<{ missing: readonly string[] | null; role: string }>(
+    `select current_user as role,
+            array(
+              select privilege from unnest(array['select', 'insert', 'update', 'delete']) as privilege
+              where not has_table_privilege('cache_entries', privilege)
+            ) as missing
+     where to_regclass('cache_entries') is not null`,
+  )
+  const [row] = rows
+  if (row === undefined)
+    return bad(
+      'rights',
+      'there is no table cache_entries in the search path',
+      'run "caching-layer migrate" as the owner',
+    )
+  const missing = row.missing ?? []
+  if (missing.length === 0) return ok('rights', `${row.role} may read and write the table`)
+  const list = missing.join(', ')
+  return bad(
+    'rights',
+    `${row.role} has no right to ${list}`,
+    `as the owner: grant ${list} on cache_entries to ${row.role}`,
+  )
+}
+
+/** Is every change announced? */
+export async function lookAtTriggers(database: Database): Promise<Finding> {
+  try {
+    await inspectSchema(database)
+    return ok('triggers', 'in place, and enabled always')
+  } catch (error) {
+    const [says = '', ...cures] = messageOf(error).split('; ')
+    return bad('triggers', says, cures.join('; ') || 'run "caching-layer migrate" as the owner')
+  }
+}

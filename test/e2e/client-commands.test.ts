@@ -1,0 +1,122 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { CliProcess, clientOf, serve, untilLive } from '../support/child-process.js'
+import { freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { guestOf } from '../support/guest.js'
+
+const database = await freshDatabase(t)
+const guest = await guestOf(t, database)
+const sidecar = await serve(t, { DATABASE_URL: guest.url })
+await untilLive(sidecar)
+const { base } = sidecar.client
+const { port, hostname } = new URL(base)
+
+async function run(t: Test, ...args: readonly string[]) {
+  const process = new CliProcess(t, args, { HOST: hostname, PORT: port })
+  const { code } = await process.exited
+  return { code, out: process.stdout, said: process.stderr }
+}
+
+t.test('set, get and del', async (t) => {
+  t.same(await run(t, 'set', 'greeting', 'hello\nworld'), { code: 0, out: '', said: '' })
+  t.same(await run(t, 'get', 'greeting'), { code: 0, out: 'hello\nworld\n', said: '' })
+  t.same(await run(t, 'set', '--json', 'flags', '{"beta":true}'), { code: 0, out: '', said: '' })
+  t.same(await run(t, 'get', 'flags', '--strong'), { code: 0, out: '{"beta":true}\n', said: '' })
+  const whole = await run(t, 'get', 'flags', '--json')
+  t.match(JSON.parse(whole.out), { key: 'flags', value: { beta: true }, source: /cache|db/ })
+  t.same(await run(t, 'del', 'flags'), { code: 0, out: '', said: '' })
+  t.same(await run(t, 'get', 'flags'), { code: 1, out: '', said: 'there is no such entry\n' })
+  t.same(await run(t, 'del', 'flags'), {
+    code: 0,
+    out: '',
+    said: 'there was no such entry in the database\n',
+  })
+  t.equal((await run(t, 'get', 'greeting', `--url=${base}`)).out, 'hello\nworld\n')
+})
+
+t.test('a value from stdin', async (t) => {
+  const set = new CliProcess(t, ['set', 'piped', '-'], { PORT: port }, { stdin: 'pipe' })
+  set.child.stdin?.end('from a pipe')
+  t.equal((await set.exited).code, 0)
+  t.equal((await run(t, 'get', 'piped')).out, 'from a pipe\n')
+})
+
+t.test('wrong use, and what the sidecar refuses', async (t) => {
+  for (const [args, said] of [
+    [['get'], /get: name one key/],
+    [['get', 'a', 'b'], /get: name one key/],
+    [['set', 'a'], /set: name a key and a value/],
+    [['set', 'a', '{', '--json'], /must be JSON/],
+    [['get', 'a', '--url=ftp://x'], /is not a URL/],
+    [['watch', '--seconds=0'], /--seconds/],
+    [['wait', '--timeout=long'], /--timeout/],
+  ] as const) {
+    const { code, said: told, out } = await run(t, ...args)
+    t.equal(code, 2)
+    t.match(told, said)
+    t.equal(out, '')
+  }
+  t.same(await run(t, 'set', '', 'x'), { code: 1, out: '', said: 'caching-layer: key: must not be empty\n' })
+  const nobody = await run(t, 'get', 'a', '--url=http://127.0.0.1:1')
+  t.equal(nobody.code, 1)
+  t.match(nobody.said, /^caching-layer: http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.*\n$/)
+})
+
+t.test('stats and watch', async (t) => {
+  const { code, out } = await run(t, 'stats')
+  t.equal(code, 0)
+  t.match(out, /^size \d+$/m)
+  t.match(out, /^feed\.state live$/m)
+  t.match(JSON.parse((await run(t, 'stats', '--json')).out), { capacity: 1000, feed: { state: 'live' } })
+  const watch = new CliProcess(t, ['watch', '--seconds=0.1'], { PORT: port })
+  await eventually(() => watch.stdout.split('\n').length > 3)
+  t.match(
+    watch.stdout,
+    /^reads \d+\/s {2}hits .*changes \d+\/s {2}entries \d+ {2}feed live, proven \d+ ms ago$/m,
+  )
+  watch.kill('SIGINT')
+  t.equal((await watch.exited).code, 0)
+})
+
+t.test('wait', async (t) => {
+  const ready = await run(t, 'wait', `--url=${sidecar.ops.base}`)
+  t.same(ready, { code: 0, out: '', said: '' })
+  const nobody = await run(t, 'wait', '--timeout=0', '--url=http://127.0.0.1:1')
+  t.equal(nobody.code, 1)
+  t.match(nobody.said, /not ready: .*ECONNREFUSED/)
+  await guest.shutOut()
+  const late = await serve(t, { DATABASE_URL: guest.url })
+  const waiting = new CliProcess(t, ['wait', '--timeout=30', `--url=${late.ops.base}`], {})
+  await eventually(() => /waiting: .*not caught up/.test(waiting.stderr))
+  t.notOk(waiting.hasExited)
+  t.match(await run(t, 'set', 'kept', 'x'), { code: 0, said: 'kept by the sidecar: the database is away\n' })
+  await guest.letIn()
+  t.equal((await waiting.exited).code, 0)
+})
+
+t.test('a sidecar that wants a token, on a Unix socket', async (t) => {
+  // A socket's path has to be short.
+  const folder = await mkdtemp(join(tmpdir(), 'caching-layer-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const socket = join(folder, 'sidecar.sock')
+  const guarded = new CliProcess(t, ['serve'], {
+    DATABASE_URL: database.url,
+    OPS_PORT: '0',
+    CACHE_SOCKET: socket,
+    CACHE_API_TOKEN: 'let-me-in-please',
+  })
+  const ops = await clientOf(guarded, 'answering probes')
+  await eventually(async () => (await ops.request('GET', '/readyz')).status === 200)
+  const asked = async (environment: Record<string, string>, ...args: readonly string[]) => {
+    const process = new CliProcess(t, args, { CACHE_SOCKET: socket, ...environment })
+    const { code } = await process.exited
+    return { code, out: process.stdout, said: process.stderr }
+  }
+  const token = { CACHE_API_TOKEN: 'let-me-in-please' }
+  t.same(await asked(token, 'set', 'guarded', 'value'), { code: 0, out: '', said: '' })
+  t.same(await asked(token, 'get', 'guarded'), { code: 0, out: 'value\n', said: '' })
+  t.match(await asked({}, 'get', 'guarded'), { code: 1, out: '', said: /token/ })
+})
