@@ -1,4 +1,5 @@
 import { type Header, headerCutOff, headerLine, parseHeader } from './header.js'
+import { Pulled } from './pulled.js'
 import { Seal, type Tally } from './seal.js'
 import { endOfEntries } from './write-backup.js'
 
@@ -20,14 +21,10 @@ const truncated = 'the backup is truncated'
 
 /** Reads the header, and takes the rest as it is asked for. Throws an Error that says what is wrong. */
 export async function readBackup(source: AsyncIterable<Buffer>): Promise<OpenedBackup> {
-  const chunks = source[Symbol.asyncIterator]()
-  const next = async (): Promise<Buffer | undefined> => {
-    const { done, value } = await chunks.next()
-    return done ? undefined : value
-  }
+  const input = new Pulled(source)
   let begun = Buffer.alloc(0)
   while (!begun.includes(newline) && begun.length <= maxHeaderBytes) {
-    const chunk = await next()
+    const chunk = await input.next()
     if (chunk === undefined) throw headerCutOff(begun.toString())
     begun = Buffer.concat([begun, chunk])
   }
@@ -35,21 +32,20 @@ export async function readBackup(source: AsyncIterable<Buffer>): Promise<OpenedB
   const header = parseHeader(line)
   // Whatever JSON allows besides, only what was written counts: the checksum is of bytes.
   if (headerLine(header) !== line) throw new Error('the backup was altered: its header')
-  const rest = begun.subarray(Buffer.byteLength(line))
-  return { header, entries: (onProgress) => entriesOf(line, rest, next, onProgress) }
+  input.putBack(begun.subarray(Buffer.byteLength(line)))
+  return { header, entries: (onProgress) => entriesOf(line, input, onProgress) }
 }
 
 async function* entriesOf(
   header: string,
-  first: Buffer,
-  next: () => Promise<Buffer | undefined>,
+  input: Pulled,
   onProgress: (tally: Tally) => void,
 ): AsyncGenerator<Buffer, void> {
   const seal = new Seal()
   seal.frame(header)
   // It begins with the byte before the first that is not yet passed on: at first the header's line break. What may
   // turn out to be the beginning of the end waits for the next chunk.
-  let held = Buffer.concat([Buffer.of(newline), first])
+  let held: Buffer = Buffer.of(newline)
   for (;;) {
     const endAt = held.indexOf(end)
     const upTo = endAt >= 0 ? endAt + 1 : held.length - (end.length - 1)
@@ -61,12 +57,12 @@ async function* entriesOf(
       held = held.subarray(upTo - 1)
     }
     if (endAt >= 0) break
-    const chunk = await next()
+    const chunk = await input.next()
     if (chunk === undefined) throw new Error(truncated)
     held = Buffer.concat([held, chunk])
   }
   seal.frame(endOfEntries)
-  const written = await lastLine(held.subarray(end.length), next)
+  const written = await lastLine(held.subarray(end.length), input)
   const expected = Buffer.from(seal.line())
   if (written.equals(expected)) return
   if (!written.includes(newline)) throw new Error(truncated)
@@ -78,10 +74,10 @@ async function* entriesOf(
 }
 
 /** All that follows, up to more than a last line has. */
-async function lastLine(first: Buffer, next: () => Promise<Buffer | undefined>): Promise<Buffer> {
+async function lastLine(first: Buffer, input: Pulled): Promise<Buffer> {
   let line = first
   while (line.length <= maxSealBytes) {
-    const chunk = await next()
+    const chunk = await input.next()
     if (chunk === undefined) break
     line = Buffer.concat([line, chunk])
   }

@@ -3,6 +3,7 @@ import { addAbortSignal } from 'node:stream'
 import { decompressed } from '../backup/compression.js'
 import { readBackup } from '../backup/read-backup.js'
 import { loadConfig } from '../config/load.js'
+import { stoppedInTime } from '../postgres/long-transaction.js'
 import { type Restored, type RestoreMode, restoreEntries, restoreModes } from '../postgres/restore-entries.js'
 import type { Command } from './command.js'
 import { UsageError } from './usage-error.js'
@@ -43,6 +44,11 @@ export const restore: Command = {
         )
       else note(`${textOf(restored)} in ${seconds.toFixed(1)} s`)
       return 0
+    } catch (error) {
+      // By the end of the source, before there was a transaction.
+      if (stop.aborted && error instanceof Error && error.name === 'AbortError')
+        throw new Error(stoppedInTime, { cause: error })
+      throw error
     } finally {
       source.destroy()
     }

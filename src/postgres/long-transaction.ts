@@ -11,6 +11,8 @@ export interface LongTransactionOptions {
 }
 
 const connectTimeoutMs = 3_000
+export const stoppedInTime = 'stopped; nothing was changed'
+
 /** Whoever waits for a lock of the table makes those wait who come after. */
 const lockTimeout = '10s'
 
@@ -47,7 +49,7 @@ export async function longTransaction<T>(
     await client.query('commit')
     return result
   } catch (error) {
-    if (stop.aborted && !isCommitting) throw new Error('stopped; nothing was changed', { cause: error })
+    if (stop.aborted && !isCommitting) throw new Error(stoppedInTime, { cause: error })
     if (isCommitting && !isStatementError(error))
       throw new Error('the connection was lost before the database confirmed the commit: do it again', {
         cause: error,

@@ -49,6 +49,12 @@ for (const compression of ['none', 'gzip', 'zstd'] as const) {
       }
       t.strictSame(different, [])
     })
+    await t.test('several in a row are one', async (t) => {
+      const parts = ['first', '', whole.toString()]
+      const packed = await Promise.all(parts.map((part) => compressed(compression, Buffer.from(part))))
+      for (const bytes of [1, 30, 10_000])
+        t.equal((await read(Buffer.concat(packed), bytes)).toString(), parts.join(''))
+    })
     await t.test('followed by anything else, it is refused', async (t) => {
       for (const more of ['\0', '\0\0\0\0', 'garbage', '{"'])
         for (const bytes of [1, data.length, 10_000])

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
+import pg from 'pg'
 import t from 'tap'
 import { copyOut } from '../../src/postgres/copy-out.js'
 import { migrate } from '../../src/postgres/migrate.js'
 import { Announcements } from '../support/announcements.js'
 import { freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
 import { joined } from '../support/pieces.js'
 import {
   bringBack,
@@ -232,18 +234,32 @@ t.test('more than 10,000 changes are announced as one', async (t) => {
   t.strictSame(await heard.payloads(), ['*'])
 })
 
-t.test('replace beside writers: none of them slips between', async (t) => {
-  const saved = await savedAndChanged(database, announced)
-  let isOver = false
-  const writers = [1, 2].map(async (writer) => {
-    for (let count = 0; !isOver; count++)
-      await query(
-        'insert into cache_entries (key, value) values ($1, $2) on conflict (key) do update set value = $2',
-        [`key ${(count + writer) % 5}`, String(count)],
-      )
+for (const [mode, what] of [
+  ['replace', 'it is deleted'],
+  ['missing', 'it stays as it is'],
+] as const)
+  t.test(`${mode}, while somebody else inserts: ${what}`, async (t) => {
+    const saved = await savedAndChanged(database, announced)
+    const other = new pg.Client({ connectionString: url })
+    await other.connect()
+    t.teardown(() => other.end())
+    await other.query("begin; insert into cache_entries (key, value) values ('d', 'theirs'), ('f', 'theirs')")
+    const restoring = bringBack(url, saved, mode)
+    const waiting = eventually(async () => {
+      const { rows } = await query("select from pg_stat_activity where wait_event_type = 'Lock'")
+      return rows.length > 0
+    })
+    await Promise.race([restoring, waiting])
+    await other.query('commit')
+    await restoring
+    const { rows } = await query("select key, value from cache_entries where key in ('d', 'f') order by key")
+    t.strictSame(
+      rows.map(({ key, value }) => [key, value]),
+      mode === 'replace'
+        ? [['d', '{"saved":1}']]
+        : [
+            ['d', 'theirs'],
+            ['f', 'theirs'],
+          ],
+    )
   })
-  for (let count = 0; count < 10; count++) await bringBack(url, saved, count % 2 === 0 ? 'replace' : 'merge')
-  isOver = true
-  await Promise.all(writers)
-  t.match(await bringBack(url, saved, 'replace'), { unchanged: 4 })
-})
