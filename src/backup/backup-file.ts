@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -25,7 +26,8 @@ export class BackupFile {
   /** Throws an Error when the file exists and must not, or cannot be made. */
   static async create(path: string, { force }: BackupFileOptions): Promise<BackupFile> {
     if (!force) refuseExisting(path)
-    const unfinished = `${path}.${process.pid}.unfinished`
+    // In a container the process id is always the same, and one that was killed leaves its file.
+    const unfinished = `${path}.${randomUUID()}.unfinished`
     return new BackupFile(path, unfinished, force, await open(unfinished, 'wx'))
   }
 

@@ -62,3 +62,13 @@ t.test('given up, it leaves nothing', async (t) => {
   t.strictSame(await readdir(folder), ['entries'])
   t.equal(await readFile(path, 'utf8'), 'old')
 })
+
+t.test('what a killed process with the same id left does not hold it up', async (t) => {
+  const left = `${path}.${process.pid}.unfinished`
+  await writeFile(left, 'half')
+  const file = await BackupFile.create(path, { force: false })
+  await fill(file, 'new')
+  await file.finish()
+  t.equal(await readFile(path, 'utf8'), 'new!')
+  t.equal(await readFile(left, 'utf8'), 'half')
+})

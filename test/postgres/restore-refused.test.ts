@@ -73,14 +73,15 @@ t.test('told to stop', async (t) => {
     await changesNothing(t, () => bringBack(url, saved, 'replace', { entries, stop: stop.signal }), stopped)
   })
   await t.test('while it writes to the table', async (t) => {
-    const other = new pg.Client({ connectionString: url })
-    await other.connect()
-    t.teardown(() => other.end())
-    await other.query("begin; select from cache_entries where key = 'c' for update")
+    // Longer than anybody waits here, so that the server ends it only because it was told to.
+    await query(
+      `create function sleep() returns trigger language plpgsql as 'begin perform pg_sleep(60); return new; end';
+       create trigger sleep before update on cache_entries for each row execute function sleep()`,
+    )
     const stop = new AbortController()
     const waiting = eventually(async () => {
       const { rows } = await query(
-        "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%cache_restore%'",
+        "select from pg_stat_activity where wait_event = 'PgSleep' and query like '%cache_restore%'",
       )
       return rows.length > 0
     })
@@ -91,6 +92,7 @@ t.test('told to stop', async (t) => {
       return restored
     }
     await changesNothing(t, restoring, stopped)
+    await query('drop trigger sleep on cache_entries; drop function sleep()')
   })
 })
 
