@@ -1,4 +1,5 @@
 import type { Comparison } from './comparison.js'
+import { backup } from './comparisons/backup.js'
 import { big } from './comparisons/big.js'
 import { coldStart } from './comparisons/cold-start.js'
 import { commitToGone } from './comparisons/commit-to-gone.js'
@@ -26,4 +27,5 @@ export const comparisons: readonly Comparison[] = [
   reset,
   storm,
   triggers,
+  backup,
 ]

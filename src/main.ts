@@ -16,7 +16,7 @@ ${Object.entries(commands)
 Settings come from flags, the environment and a file: caching-layer config lists them.
 `
 
-async function main([name, ...rest]: readonly string[]): Promise<number> {
+async function main([name, ...rest]: readonly string[], stop: AbortSignal): Promise<number> {
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     const stream = name === undefined ? process.stderr : process.stdout
     stream.write(usage)
@@ -31,7 +31,7 @@ async function main([name, ...rest]: readonly string[]): Promise<number> {
     return await command.run({
       ...given,
       environment: process.env,
-      stop: untilToldToStop(),
+      stop,
       onHangup: (listener) => process.on('SIGHUP', listener),
       out: (line) => {
         messages.end()
@@ -39,6 +39,12 @@ async function main([name, ...rest]: readonly string[]): Promise<number> {
       },
       note: (line) => messages.note(line),
       progress: (line) => messages.progress(line),
+      stdin: () => process.stdin,
+      stdout: () => {
+        // Half of a backup is not enough.
+        process.stdout.off('error', onLinesRefused)
+        return process.stdout
+      },
     })
   } finally {
     messages.end()
@@ -58,12 +64,14 @@ function untilToldToStop(): AbortSignal {
 }
 
 // Whoever reads what we say, as `head` does, may have read enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+const onLinesRefused = (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   process.exit()
-})
+}
+process.stdout.on('error', onLinesRefused)
+const stop = untilToldToStop()
 try {
-  process.exitCode = await main(process.argv.slice(2))
+  process.exitCode = await main(process.argv.slice(2), stop)
 } catch (error) {
   const expected = error instanceof UsageError || error instanceof ConfigError
   const lines = error instanceof ConfigError ? error.faults : [error instanceof Error ? error.message : error]
@@ -72,3 +80,5 @@ try {
 }
 // What a command has cut off must not keep the process; what is written goes out first.
 setTimeout(() => process.stdout.write('', () => process.exit()), 100).unref()
+// Unless nobody takes it.
+if (stop.aborted) setTimeout(() => process.exit(), 1_000).unref()

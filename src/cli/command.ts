@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '../config/load.js'
 
 export interface CommandInput {
@@ -17,6 +18,9 @@ export interface CommandInput {
   readonly note: (line: string) => void
   /** How far things are, on stderr: a line that takes the place of the one before, or one every 10 s. */
   readonly progress: (line: string) => void
+  /** For data that are not lines. */
+  readonly stdin: () => Readable
+  readonly stdout: () => Writable
 }
 
 export interface CommandOption {

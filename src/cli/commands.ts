@@ -16,6 +16,14 @@ export const commands = {
     summary: 'apply pending migrations [--status | --dry-run]',
     load: async () => (await import('./migrate.js')).migrate,
   },
+  backup: {
+    summary: 'write all entries to stdout or --file=PATH [--force] [--compress=gzip|zstd|none] [--json]',
+    load: async () => (await import('./backup.js')).backup,
+  },
+  restore: {
+    summary: 'read them from stdin or --file=PATH [--mode=merge|missing|replace] [--json]',
+    load: async () => (await import('./restore.js')).restore,
+  },
   healthcheck: {
     summary: 'ask the sidecar of this container whether it is alive',
     load: async () => (await import('./healthcheck.js')).healthcheck,

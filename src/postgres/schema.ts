@@ -31,7 +31,7 @@ interface SchemaRow {
 }
 
 /** Rejects with an Error that says what to do when the schema is not as it must be. */
-export async function inspectSchema(database: Database): Promise<Schema> {
+export async function inspectSchema(database: Pick<Database, 'read'>): Promise<Schema> {
   const [row] = await database
     .read<SchemaRow>(
       `select cache_channel(nspname, relname) as channel,

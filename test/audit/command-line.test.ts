@@ -39,6 +39,8 @@ const input = (args: readonly string[], environment = {}) => ({
   out: () => {},
   note: () => {},
   progress: () => {},
+  stdin: () => process.stdin,
+  stdout: () => process.stdout,
 })
 
 t.test('audit: wrong use', async (t) => {

@@ -75,6 +75,8 @@ function command(database: FreshDatabase, positionals: readonly string[], values
     out: (line) => out.push(line),
     note: (line) => notes.push(line),
     progress: (line) => progress.push(line),
+    stdin: () => process.stdin,
+    stdout: () => process.stdout,
   })
   return { exit, stop, out, notes, progress }
 }

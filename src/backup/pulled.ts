@@ -1,0 +1,34 @@
+/** Chunks from a source, one at a time; what was taken too much can be put back. */
+export class Pulled {
+  readonly #chunks: AsyncIterator<Buffer>
+  #back: Buffer = Buffer.alloc(0)
+
+  constructor(source: AsyncIterable<Buffer>) {
+    this.#chunks = source[Symbol.asyncIterator]()
+  }
+
+  /** Undefined at the end. */
+  async next(): Promise<Buffer | undefined> {
+    if (this.#back.length > 0) {
+      const chunk = this.#back
+      this.#back = Buffer.alloc(0)
+      return chunk
+    }
+    const { done, value } = await this.#chunks.next()
+    return done ? undefined : value
+  }
+
+  putBack(chunk: Buffer): void {
+    this.#back = Buffer.concat([chunk, this.#back])
+  }
+
+  /** The bytes that come next, at least so many unless there are no more. */
+  async peek(bytes: number): Promise<Buffer> {
+    while (this.#back.length < bytes) {
+      const { done, value } = await this.#chunks.next()
+      if (done) break
+      this.#back = Buffer.concat([this.#back, value])
+    }
+    return this.#back
+  }
+}

@@ -1,0 +1,20 @@
+import type pg from 'pg'
+
+export interface EntryColumn {
+  readonly name: string
+  readonly type: string
+}
+
+/** All columns of the table but the version, which is never taken from anywhere. Throws when it is not set up. */
+export async function entryColumns(client: pg.Client): Promise<EntryColumn[]> {
+  const { rows } = await client.query<EntryColumn>(
+    `select attname as name, format_type(atttypid, atttypmod) as type
+     from pg_attribute
+     where attrelid = to_regclass('cache_entries') and attnum > 0 and not attisdropped
+       and attgenerated = '' and attname <> 'version'
+     order by attnum`,
+  )
+  if (!rows.some(({ name }) => name === 'expires_at'))
+    throw new Error('the table is not set up: run "caching-layer migrate"')
+  return rows
+}

@@ -1,0 +1,93 @@
+import pg from 'pg'
+import { isStatementError, messageOf } from './errors.js'
+
+export interface LongTransactionOptions {
+  readonly url: string
+  /** What the server calls the session. */
+  readonly name: string
+  readonly isolation: 'read committed' | 'repeatable read, read only'
+  /** Ends it, also in the middle of a statement. */
+  readonly stop: AbortSignal
+}
+
+const connectTimeoutMs = 3_000
+export const stoppedInTime = 'stopped; nothing was changed'
+
+/** Whoever waits for a lock of the table makes those wait who come after. */
+const lockTimeout = '10s'
+
+/**
+ * Does `work` in one transaction on a connection of its own, without a bound on its time. Rejects with one line; nothing
+ * has changed then, except where the line says that this is not known.
+ */
+export async function longTransaction<T>(
+  { url, name, isolation, stop }: LongTransactionOptions,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const options = { connectionString: url, connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }
+  const client = new pg.Client({ ...options, application_name: name })
+  // Lost between two statements: the next one says so.
+  client.on('error', () => undefined)
+  let session: number | undefined
+  const cut = async () => {
+    if (session !== undefined) await cancel(options, session).catch(() => undefined)
+    await client.end()
+  }
+  const onStop = () => void cut().catch(() => undefined)
+  stop.addEventListener('abort', onStop)
+  let isCommitting = false
+  try {
+    stop.throwIfAborted()
+    await client.connect().catch((error: unknown) => {
+      throw new Error(`no connection to the database: ${messageOf(error)}`, { cause: error })
+    })
+    session = await begin(client, isolation)
+    const result = await work(client)
+    stop.throwIfAborted()
+    stop.removeEventListener('abort', onStop)
+    isCommitting = true
+    await client.query('commit')
+    return result
+  } catch (error) {
+    if (stop.aborted && !isCommitting) throw new Error(stoppedInTime, { cause: error })
+    if (isCommitting && !isStatementError(error))
+      throw new Error('the connection was lost before the database confirmed the commit: do it again', {
+        cause: error,
+      })
+    throw error
+  } finally {
+    stop.removeEventListener('abort', onStop)
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** Answers with the process that serves the session. */
+async function begin(
+  client: pg.Client,
+  isolation: LongTransactionOptions['isolation'],
+): Promise<number | undefined> {
+  await client.query(`begin isolation level ${isolation}`)
+  // However the role or the database is set: no bound on the time, one way to write a time, and never a part of the
+  // rows without a word.
+  const { rows } = await client.query<{ pid: number }>(
+    `select pg_backend_pid() as pid, set_config(name, setting, true)
+     from (values ('statement_timeout', '0'), ('idle_in_transaction_session_timeout', '0'),
+                  ('transaction_timeout', '0'), ('lock_timeout', $1), ('row_security', 'off'),
+                  ('datestyle', 'ISO, YMD'), ('timezone', 'UTC')) as wanted (name, setting)
+     where exists (select from pg_settings where lower(pg_settings.name) = wanted.name)`,
+    [lockTimeout],
+  )
+  return rows[0]?.pid
+}
+
+/** The session is ours, so we may. */
+async function cancel(options: pg.ClientConfig, session: number): Promise<void> {
+  const client = new pg.Client(options)
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await client.query('select pg_cancel_backend($1)', [session])
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}

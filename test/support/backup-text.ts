@@ -1,0 +1,21 @@
+import { headerLine } from '../../src/backup/header.js'
+import { Seal } from '../../src/backup/seal.js'
+import { endOfEntries } from '../../src/backup/write-backup.js'
+
+export const backupHeader = {
+  takenAt: new Date('2026-01-02T03:04:05.678Z'),
+  columns: [
+    { name: 'key', type: 'text' },
+    { name: 'value', type: 'text' },
+  ],
+} as const
+
+/** A backup with these lines for entries and a checksum that fits, whether or not COPY would take them. */
+export function backupText(lines: readonly string[], header = headerLine(backupHeader)): string {
+  const seal = new Seal()
+  const entries = lines.map((line) => `${line}\n`).join('')
+  seal.frame(header)
+  seal.entries(Buffer.from(entries))
+  seal.frame(endOfEntries)
+  return `${header}${entries}${endOfEntries}${seal.line()}`
+}
