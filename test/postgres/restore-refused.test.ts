@@ -1,4 +1,3 @@
-import pg from 'pg'
 import t, { type Test } from 'tap'
 import { migrate } from '../../src/postgres/migrate.js'
 import { Announcements } from '../support/announcements.js'
