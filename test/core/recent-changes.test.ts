@@ -26,6 +26,19 @@ t.test('a change that comes twice keeps its number, and takes the place of no ot
   t.ok(recent.has('b', '2'))
 })
 
+t.test(
+  'a version that should be unique and is not stands for the later change, and never for both',
+  async (t) => {
+    const recent = new RecentChanges()
+    recent.add('a', '1')
+    recent.add('b', '1')
+    t.notOk(recent.has('a', '1'))
+    t.ok(recent.has('b', '1'))
+    for (let version = 2; version <= 10_000; version++) recent.add('c', String(version))
+    t.notOk(recent.has('b', '1'), 'at most it is forgotten sooner, which leads to the primary')
+  },
+)
+
 t.test('forgotten with their history, but never numbered again', async (t) => {
   const recent = new RecentChanges()
   recent.add('a', '1')

@@ -305,7 +305,7 @@ const omissions = [
     name: 'the echo of a write counts as a later change',
     caughtBy: 'wishes',
     file: 'src/core/recent-changes.ts',
-    find: 'if (this.#numbers.has(change)) return',
+    find: 'if (this.has(id, version)) return',
     replace: '',
   },
   {
