@@ -108,6 +108,7 @@ export class PostgresChangeFeed implements ChangeFeed {
         url: this.#options.url,
         channel: announcer.channel,
         connectTimeoutMs,
+        unreadTimeoutMs: this.#unreadTimeoutMs,
         onNotification: (payload) => deliver(payload, handler, end),
       })
       session.lost.catch(end)
@@ -170,6 +171,11 @@ export class PostgresChangeFeed implements ChangeFeed {
   /** With the longest interval before it, a silent link is given up within the staleness bound. */
   get #probeTimeoutMs(): number {
     return this.#options.maxStalenessMs / 2
+  }
+
+  /** Whoever did not read for so long has given the session up, or will as soon as it runs again. */
+  get #unreadTimeoutMs(): number {
+    return this.#options.maxStalenessMs * 4
   }
 }
 

@@ -7,6 +7,8 @@ export interface ListenSessionOptions {
   readonly url: string
   readonly channel: string
   readonly connectTimeoutMs: number
+  /** How long the server waits for what it sent to be read, before it ends the session (10 s). */
+  readonly unreadTimeoutMs?: number
   /** Called with the payload of each notification on `channel`, in commit order. */
   readonly onNotification: (payload: string | undefined) => void
 }
@@ -39,8 +41,12 @@ export class ListenSession {
       this.#onLost = () => reject(new Error('the listening connection was lost'))
     })
     this.lost.catch(() => undefined)
-    // The server's may be shorter than the pause between two probes.
-    this.#subscriber = this.#newSubscriber({ options: '-c idle_session_timeout=0' })
+    // The server's idle_session_timeout may be shorter than the pause between two probes. A listener that does not read
+    // (its process is frozen, its machine gone) keeps the notification queue of the whole server from being emptied.
+    const { unreadTimeoutMs = 10_000 } = options
+    this.#subscriber = this.#newSubscriber({
+      options: `-c idle_session_timeout=0 -c tcp_user_timeout=${unreadTimeoutMs}`,
+    })
   }
 
   get channel(): string {
