@@ -9,8 +9,12 @@ export interface Arguments {
   readonly profile: boolean
 }
 
-/** Undefined for what makes no sense. Without a section, all that there are. */
-export function argumentsOf(args: readonly string[], names: readonly string[]): Arguments | undefined {
+/** Undefined for what makes no sense. Without a section, the usual ones. */
+export function argumentsOf(
+  args: readonly string[],
+  names: readonly string[],
+  usual: readonly string[] = names,
+): Arguments | undefined {
   try {
     const { values, positionals } = parseArgs({
       args: [...args],
@@ -33,7 +37,7 @@ export function argumentsOf(args: readonly string[], names: readonly string[]): 
       seconds <= 600 &&
       positionals.every((name) => names.includes(name))
     if (!isSensible) return undefined
-    return { sections: positionals.length > 0 ? positionals : names, rounds, seconds, check, json, profile }
+    return { sections: positionals.length > 0 ? positionals : usual, rounds, seconds, check, json, profile }
   } catch {
     return undefined
   }

@@ -49,6 +49,8 @@ export interface Comparison {
   readonly rows: readonly Row[]
   /** What takes long is measured once, without a round to warm up. */
   readonly once?: boolean
+  /** Not among those that are measured when none is named. */
+  readonly onlyWhenNamed?: boolean
   /** Starts what it needs, which ends with the bench. Contenders are measured in this order, round after round. */
   open(bench: Bench): Promise<readonly (Contender | Missing)[]>
 }

@@ -4,11 +4,14 @@ import { big } from './comparisons/big.js'
 import { coldStart } from './comparisons/cold-start.js'
 import { commitToGone } from './comparisons/commit-to-gone.js'
 import { fleet } from './comparisons/fleet.js'
+import { frozen } from './comparisons/frozen.js'
 import { hit } from './comparisons/hit.js'
 import { latency } from './comparisons/latency.js'
 import { manyKeys } from './comparisons/many-keys.js'
 import { miss } from './comparisons/miss.js'
 import { reset } from './comparisons/reset.js'
+import { restart } from './comparisons/restart.js'
+import { scaling } from './comparisons/scaling.js'
 import { set } from './comparisons/set.js'
 import { storm } from './comparisons/storm.js'
 import { triggers } from './comparisons/triggers.js'
@@ -28,4 +31,7 @@ export const comparisons: readonly Comparison[] = [
   storm,
   triggers,
   backup,
+  scaling,
+  restart,
+  frozen,
 ]

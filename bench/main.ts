@@ -21,6 +21,8 @@ const usage = `usage: npm run bench -- [SECTION...] [--rounds N] [--seconds N] [
 
 ${comparisons.map(({ name, about }) => `  ${name.padEnd(16)}${about}`).join('\n')}
 
+  Only when named: ${comparisons.flatMap(({ name, onlyWhenNamed }) => (onlyWhenNamed ? [name] : [])).join(', ')}
+
   --rounds   how often each contender is measured (5)
   --seconds  how long each time (5)
   --check    exit code 1 where a target is missed
@@ -29,6 +31,7 @@ ${comparisons.map(({ name, about }) => `  ${name.padEnd(16)}${about}`).join('\n'
 `
 
 const names = comparisons.map(({ name }) => name)
+const usual = comparisons.filter(({ onlyWhenNamed }) => !onlyWhenNamed).map(({ name }) => name)
 const resultsPath = fileURLToPath(new URL('results.json', import.meta.url))
 /** Above this load average others take part. */
 const quietLoad = 0.5
@@ -37,7 +40,7 @@ const note = (line: string) => process.stderr.write(`${line}\n`)
 
 /** The exit code: 0; 1 where a section fails or, with `--check`, a target is missed; 2 for wrong use. */
 async function main(args: readonly string[], lifetime: Lifetime): Promise<number> {
-  const asked = argumentsOf(args, names)
+  const asked = argumentsOf(args, names, usual)
   if (asked === undefined) {
     process.stderr.write(usage)
     return 2

@@ -1,10 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { LocalPostgres } from '../src/cli/local-postgres.js'
 import { migrate } from '../src/postgres/migrate.js'
 import type { Lifetime } from './lifetime.js'
+import { cpuSecondsOfTree } from './process-usage.js'
 
 /** As a server for production, except for its size: a commit is on the disk when it is acknowledged. */
 const settings = {
@@ -24,15 +26,18 @@ export interface BenchDatabase {
   query<Row extends pg.QueryResultRow>(sql: string, params?: unknown[]): Promise<Row[]>
 }
 
-/** The server that all comparisons share, started when the first one asks for a database. */
+/** A server, started when somebody first asks for a database. All comparisons share one, unless they need their own. */
 export class BenchPostgres {
-  readonly #lifetime: Lifetime
+  readonly #lifetime: Pick<Lifetime, 'teardown'>
+  readonly #settings: Readonly<Record<string, string>>
   #server: Promise<LocalPostgres> | undefined
   #databases = 0
   #version = ''
 
-  constructor(lifetime: Lifetime) {
+  /** `more`: settings beside the usual ones, or in place of them. */
+  constructor(lifetime: Pick<Lifetime, 'teardown'>, more: Readonly<Record<string, string>> = {}) {
     this.#lifetime = lifetime
+    this.#settings = { ...settings, ...more }
   }
 
   /** With its settings; empty while nobody has asked for a database. */
@@ -42,8 +47,7 @@ export class BenchPostgres {
 
   /** A database with the schema in place; `rows` entries `key:1`, `key:2`, ... with a string of `valueBytes`. */
   async database({ rows = 0, valueBytes = 100 } = {}): Promise<BenchDatabase> {
-    this.#server ??= this.#start()
-    const server = await this.#server
+    const server = await this.#running()
     const name = `bench_${++this.#databases}`
     await runOn(server.url(), `create database ${name}`)
     const url = server.url(name)
@@ -67,16 +71,39 @@ export class BenchPostgres {
     return { url, channel: row?.channel ?? '', query }
   }
 
+  /** Time on a core so far, of the server and all its processes, also of those that have ended. */
+  async cpuSeconds(): Promise<number> {
+    return cpuSecondsOfTree((await this.#running()).pid as number)
+  }
+
+  /** Sends all clients away, and resolves when it takes connections again. */
+  async restart(awayMs: number): Promise<void> {
+    const server = await this.#running()
+    await server.stop('fast')
+    await sleep(awayMs)
+    await server.start()
+  }
+
+  /** All that it has logged. */
+  async log(): Promise<string> {
+    return readFile(join((await this.#running()).dataDir, 'server.log'), 'utf8')
+  }
+
+  #running(): Promise<LocalPostgres> {
+    this.#server ??= this.#start()
+    return this.#server
+  }
+
   async #start(): Promise<LocalPostgres> {
     const dataDir = await mkdtemp(join(tmpdir(), 'caching-layer-bench-'))
-    const server = new LocalPostgres({ dataDir, settings })
+    const server = new LocalPostgres({ dataDir, settings: this.#settings })
     this.#lifetime.teardown(async () => {
       await server.stop('immediate')
       for (const folder of [server.dataDir, dataDir]) await rm(folder, { recursive: true, force: true })
     })
     await server.start()
     const [row] = await runOn(server.url(), 'show server_version')
-    const set = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
+    const set = Object.entries(this.#settings).map(([name, value]) => `${name}=${value}`)
     this.#version = `${row?.server_version} (${set.join(' ')})`
     return server
   }

@@ -13,7 +13,7 @@ export class HeardChanges {
     process.on('message', (question) => {
       const all = [...this.#times.values()]
       if (question === 'count') process.send(all.reduce((sum, times) => sum + times.length, 0))
-      else {
+      if (question === 'take') {
         process.send(all)
         this.#times.clear()
       }

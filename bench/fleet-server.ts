@@ -1,0 +1,35 @@
+import pg from 'pg'
+import { lookAtBudget } from '../src/doctor/server.js'
+import type { Lifetime } from './lifetime.js'
+import { type BenchDatabase, BenchPostgres } from './postgres.js'
+
+/** What a sidecar takes at most: one connection that listens, and its pool. */
+export const connectionsEach = 3
+/** Those of the bench. */
+const others = 4
+/** PostgreSQL's own default; nobody but a superuser gets these. */
+const reserved = 3
+
+/** As few connections as `caching-layer doctor` allows for so many sidecars. */
+export function budgetOf(sidecars: number): number {
+  return sidecars * connectionsEach + others + reserved
+}
+
+/** A server of its own for a fleet, with a database and just enough connections. */
+export async function startFleetServer(
+  round: Pick<Lifetime, 'teardown'>,
+  sidecars: number,
+): Promise<{ readonly server: BenchPostgres; readonly database: BenchDatabase }> {
+  const server = new BenchPostgres(round, {
+    max_connections: String(budgetOf(sidecars)),
+    log_connections: 'on',
+    log_line_prefix: '%n %e ',
+  })
+  const database = await server.database()
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  const finding = await lookAtBudget(client, { sidecars, connectionsEach })
+  await client.end()
+  if (!finding.ok) throw new Error(`the budget is wrong: ${finding.says}`)
+  return { server, database }
+}
