@@ -51,7 +51,7 @@ export async function startListeners(
       },
     })
     child.stdout?.resume()
-    child.stderr?.pipe(process.stderr)
+    child.stderr?.on('data', (text) => process.stderr.write(text))
     await nextMessage(child)
     hosts.push(child)
   }
