@@ -32,10 +32,8 @@ export const scaling: Comparison = {
   onlyWhenNamed: true,
   rows: [
     ...rates.flatMap((rate) => [
-      ...eachSize({ work: `${rate} changes/s: p50`, figure: `p50MsAt${rate}`, unit: 'ms' }),
       ...eachSize({ work: `${rate} changes/s: p99`, figure: `p99MsAt${rate}`, unit: 'ms' }),
       ...eachSize({ work: `${rate} changes/s: PostgreSQL`, figure: `serverAt${rate}`, unit: '% of a core' }),
-      ...eachSize({ work: `${rate} changes/s: share delivered`, figure: `deliveredAt${rate}`, unit: 'of 1' }),
     ]),
     ...eachSize({
       work: 'deliveries that a core of the server carries',
@@ -43,6 +41,13 @@ export const scaling: Comparison = {
       unit: '/s',
     }),
     ...sizes.flatMap((size): Row[] => [
+      ...rates.map((rate) => ({
+        work: `${rate} changes/s: share delivered`,
+        figure: `deliveredAt${rate}`,
+        unit: 'of 1',
+        of: sidecarsOf(size),
+        target: { atLeast: 1 },
+      })),
       {
         work: 'at rest: listening',
         figure: 'listeningEach',
