@@ -12,6 +12,7 @@ import { BenchPostgres } from './postgres.js'
 import { profilesIn } from './profile.js'
 import { merged, readResults, type Section, writeResults } from './results.js'
 import { measureRounds } from './rounds.js'
+import { writeScalingPage } from './scaling-page.js'
 import { tableOf } from './table.js'
 import { fallsShort, outcomeOf } from './verdict.js'
 
@@ -68,6 +69,7 @@ async function main(args: readonly string[], lifetime: Lifetime): Promise<number
       const all = merged(await readResults(resultsPath), section, names)
       await writeResults(resultsPath, all)
       await drawCharts(all)
+      await writeScalingPage([section])
     } catch (error) {
       // The others may still be measured.
       failed.push(comparison.name)
