@@ -11,6 +11,8 @@ import { startSidecar } from '../sidecar.js'
 
 export const sizes = [10, 50, 200] as const
 export const rates = [1, 100, 1_000] as const
+/** Of these the writes are a small part of the work, and the changes are still followed as they come. */
+const busiest: (typeof sizes)[number] = 50
 
 const writers = 2
 /** At one change per second a shorter time would not see many. */
@@ -35,11 +37,13 @@ export const scaling: Comparison = {
       ...eachSize({ work: `${rate} changes/s: p99`, figure: `p99MsAt${rate}`, unit: 'ms' }),
       ...eachSize({ work: `${rate} changes/s: PostgreSQL`, figure: `serverAt${rate}`, unit: '% of a core' }),
     ]),
-    ...eachSize({
-      work: 'deliveries that a core of the server carries',
+    {
+      work: `deliveries that a core of the server carries`,
       figure: 'deliveriesPerCore',
       unit: '/s',
-    }),
+      of: sidecarsOf(busiest),
+      against: clientsOf(busiest),
+    },
     ...sizes.flatMap((size): Row[] => [
       ...rates.map((rate) => ({
         work: `${rate} changes/s: share delivered`,
