@@ -79,7 +79,6 @@ function contender(bench: Bench, name: string, kind: ListenerKind): Contender {
       for (const seconds of looksAtSeconds) {
         for (;;) {
           const { queueMiB, isThere } = await look(database, session)
-          if (isThere && secondsNow() > 2) figures.kibPerSecond = ((queueMiB - before) * 1_024) / secondsNow()
           if (!isThere) figures.endedSeconds ??= secondsNow()
           if (!isThere && queueMiB === 0) figures.emptySeconds ??= secondsNow()
           figures[`queueKiBAt${seconds}`] = queueMiB * 1_024
