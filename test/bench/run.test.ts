@@ -51,6 +51,8 @@ t.test('arguments', async (t) => {
     rounds: 3,
     check: true,
   })
+  t.match(argumentsOf([], names, ['hit']), { sections: ['hit'] }, 'some are measured only when named')
+  t.match(argumentsOf(['set'], names, ['hit']), { sections: ['set'] })
   for (const wrong of [['get'], ['--rounds', '0'], ['--rounds', '1.5'], ['--seconds', 'x'], ['--quick']])
     t.equal(argumentsOf(wrong, names), undefined, wrong.join(' '))
 })
