@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { lookAtBudget } from '../src/doctor/server.js'
+import type { Bench } from './bench.js'
 import type { Lifetime } from './lifetime.js'
-import { type BenchDatabase, BenchPostgres } from './postgres.js'
+import type { BenchDatabase, BenchPostgres } from './postgres.js'
 
 /** What a sidecar takes at most: one connection that listens, and its pool. */
 export const connectionsEach = 3
@@ -17,10 +18,11 @@ export function budgetOf(sidecars: number): number {
 
 /** A server of its own for a fleet, with a database and just enough connections. */
 export async function startFleetServer(
+  { postgres }: Pick<Bench, 'postgres'>,
   round: Pick<Lifetime, 'teardown'>,
   sidecars: number,
 ): Promise<{ readonly server: BenchPostgres; readonly database: BenchDatabase }> {
-  const server = new BenchPostgres(round, {
+  const server = await postgres.another(round, {
     max_connections: String(budgetOf(sidecars)),
     log_connections: 'on',
     log_line_prefix: '%n %e ',

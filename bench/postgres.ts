@@ -34,10 +34,20 @@ export class BenchPostgres {
   #databases = 0
   #version = ''
 
-  /** `more`: settings beside the usual ones, or in place of them. */
   constructor(lifetime: Pick<Lifetime, 'teardown'>, more: Readonly<Record<string, string>> = {}) {
     this.#lifetime = lifetime
     this.#settings = { ...settings, ...more }
+  }
+
+  /** Another server, with settings beside the usual ones or in place of them. Where it is the first, its version counts. */
+  async another(
+    lifetime: Pick<Lifetime, 'teardown'>,
+    more: Readonly<Record<string, string>>,
+  ): Promise<BenchPostgres> {
+    const other = new BenchPostgres(lifetime, more)
+    await other.#running()
+    this.#version ||= other.#version
+    return other
   }
 
   /** With its settings; empty while nobody has asked for a database. */

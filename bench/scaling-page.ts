@@ -90,7 +90,8 @@ function withTable(text: string, { name, machine }: Section, cells: Cells): stri
   const to = text.indexOf(end, from)
   if (from < 0 || to < 0) throw new Error(`there is no "${begin.trim()}" with its end`)
   const { date, cpu, loadBefore, postgres, node } = machine
-  const where = `${date.slice(0, 10)}, ${cpu}, PostgreSQL ${postgres.split(' ')[0]}, Node ${node}, load average before: ${loadBefore.toFixed(1)}.\n`
+  const server = postgres ? `PostgreSQL ${postgres.split(' ')[0]}, ` : ''
+  const where = `${date.slice(0, 10)}, ${cpu}, ${server}Node ${node}, load average before: ${loadBefore.toFixed(1)}.\n`
   return `${text.slice(0, from + begin.length)}${markdown(cells)}\n${where}${text.slice(to)}`
 }
 

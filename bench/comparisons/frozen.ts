@@ -56,7 +56,7 @@ function contender(bench: Bench, name: string, kind: ListenerKind): Contender {
     measure: async () => {
       const round = new Lifetime()
       bench.teardown(() => round.end())
-      const { database } = await startFleetServer(round, 2)
+      const { database } = await startFleetServer(bench, round, 2)
       const { port } = await startSidecar(round, { databaseUrl: database.url, on: 'load' })
       const listeners = await startListeners(round, kind, 1, database, { LOG_LEVEL: 'silent' })
       const [pid = 0] = listeners.pids

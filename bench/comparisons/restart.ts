@@ -47,7 +47,7 @@ function contender(bench: Bench, size: number): Contender {
     measure: async () => {
       const round = new Lifetime()
       bench.teardown(() => round.end())
-      const { server, database } = await startFleetServer(round, size)
+      const { server, database } = await startFleetServer(bench, round, size)
       const listeners = await startListeners(round, 'sidecar feeds', size, database, { LOG_LEVEL: 'silent' })
       await untilLive(size)
       const logBefore = (await server.log()).length

@@ -87,7 +87,7 @@ function contender(bench: Bench, kind: ListenerKind, name: string, size: number)
     measure: async ({ seconds }) => {
       const round = new Lifetime()
       bench.teardown(() => round.end())
-      const { server, database } = await startFleetServer(round, size + writers)
+      const { server, database } = await startFleetServer(bench, round, size + writers)
       const ports: number[] = []
       for (let count = 0; count < writers; count++)
         ports.push((await startSidecar(round, { databaseUrl: database.url, on: 'load' })).port)
