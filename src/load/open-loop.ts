@@ -11,6 +11,8 @@ export interface OpenLoopOptions<Request> {
   readonly onAnswer: (request: Request, status: number, dueMs: number) => void
   /** Ends it before its time. */
   readonly stop: AbortSignal
+  /** How long it goes on, when it has fallen behind, with what is due, and waits for answers. */
+  readonly graceMs?: number
 }
 
 export interface OpenLoopResult {
@@ -34,8 +36,7 @@ interface Lane<Request> {
   dueMs: number
 }
 
-/** How long a loop that has fallen behind goes on with what is due, and waits for answers. */
-const graceMs = 5_000
+const defaultGraceMs = 5_000
 /** How long it waits for answers when it is stopped. */
 const stopGraceMs = 1_000
 /**
@@ -75,7 +76,7 @@ export class OpenLoop<Request extends { readonly bytes: Buffer }> {
 
   /** Once. */
   async run(): Promise<OpenLoopResult> {
-    const { rate, durationMs, stop } = this.#options
+    const { rate, durationMs, stop, graceMs = defaultGraceMs } = this.#options
     const alarm = await Alarm.start(this.#turn)
     this.#alarm = alarm
     const onStop = () => this.#stop()

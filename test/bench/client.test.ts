@@ -5,30 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { ClientOptions, ClientResult } from '../../bench/load/client.js'
+import { stallingServer } from '../support/stalling-server.js'
 
 const program = fileURLToPath(new URL('../../bench/load/client.ts', import.meta.url))
 const stallMs = 500
-
-/** A server that stalls once, for every request, and is fast otherwise. */
-async function stallingServer(): Promise<{ port: number; paths: string[]; close(): void }> {
-  const paths: string[] = []
-  let stalledUntilMs = 0
-  const server = createServer((request, response) => {
-    paths.push(`${request.method} ${request.url}`)
-    if (paths.length === 50) stalledUntilMs = performance.now() + stallMs
-    request.resume()
-    setTimeout(() => response.end('{}'), Math.max(0, stalledUntilMs - performance.now()))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    port: (server.address() as AddressInfo).port,
-    paths,
-    close: () => {
-      server.close()
-      server.closeAllConnections()
-    },
-  }
-}
 
 async function run(options: ClientOptions): Promise<ClientResult> {
   const { stdout } = await promisify(execFile)(process.execPath, [
@@ -41,8 +21,7 @@ async function run(options: ClientOptions): Promise<ClientResult> {
 }
 
 t.test('an open loop counts from when a request was due', async (t) => {
-  const server = await stallingServer()
-  t.teardown(server.close)
+  const server = await stallingServer(t, { after: 50, stallMs })
   const result = await run({
     ports: [server.port],
     connections: 2,
