@@ -49,10 +49,12 @@ export const bench: Command = {
     try {
       if (!flags.has('no-fill')) {
         written = keys.count
+        note(`writing its ${keys.count} entries, ${keyPrefix}1 and so on; --no-fill leaves that out`)
         const onProgress = (done: number) => progress(`writing its entries: ${done} of ${keys.count}`)
         const make = (number: number) => requests.make('set', number)
         written = await everyKey({ address, connections, count: keys.count, make, onProgress, stop })
       }
+      if (stop.aborted) throw new Error('stopped before anything was measured')
       if (mix.has('set')) written = keys.count
       const readsBefore = await readsOf(listener)
       const startedAt = new Date().toISOString()
