@@ -11,7 +11,7 @@ import type { Command, CommandInput } from './command.js'
 import { DataListener, refusal } from './data-listener.js'
 import { UsageError } from './usage-error.js'
 
-const ownLimitMs = 1_000
+const ownLimitMs = 500
 
 /** A load on a sidecar of one's own, at a rate. */
 export const bench: Command = {

@@ -93,10 +93,12 @@ export class OpenLoop<Request extends { readonly bytes: Buffer }> {
     stop.removeEventListener('abort', onStop)
     this.#stoppedMs ??= endMs
     await alarm.close()
+    const due = Math.min(this.#total, Math.floor(((this.#stoppedMs - this.#startMs) * rate) / 1_000) + 1)
     return {
       startMs: this.#startMs,
-      seconds: (endMs - this.#startMs) / 1_000,
-      due: Math.min(this.#total, Math.floor(((this.#stoppedMs - this.#startMs) * rate) / 1_000) + 1),
+      // The last request is due one interval before the time is over.
+      seconds: Math.max((endMs - this.#startMs) / 1_000, due / rate),
+      due,
       sent: this.#sent,
       answered: this.#answered,
       lateness: this.#lateness.summary(),
