@@ -163,6 +163,7 @@ t.test('a rule that is broken is found', async (t) => {
       'backup/seal.ts',
       "import { copyOut } from '../postgres/copy-out.js'",
     ],
+    'a load that knows the sidecar': ['load/tally.ts', "import { Cache } from '../core/cache.js'"],
     'pg-copy-streams in a command': ['cli/backup.ts', "import copy from 'pg-copy-streams'"],
     'prom-client in the core': ['core/stats.ts', "import { Counter } from 'prom-client'"],
     'prom-client in http': ['http/measured.ts', "import { Counter } from 'prom-client'"],
