@@ -20,6 +20,7 @@ import { Attempts } from './postgres/attempts.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
 import { migrate } from './postgres/migrate.js'
+import { ReadReplicas, type ReadReplicasParts } from './postgres/read-replicas.js'
 import { inspectSchema } from './postgres/schema.js'
 import { PostgresStore } from './postgres/store.js'
 import { EventLoopDelay } from './prometheus/event-loop-delay.js'
@@ -41,6 +42,9 @@ const idleGraceMs = 500
 /** The part of the time to shut down that requests have: what is kept has to be sent after them. */
 const requestsShare = 0.75
 
+/** The part of the time for a statement that a replica has: the primary may have to be asked after it. */
+const replicaShare = 0.25
+
 /** How soon a token that was replaced in its file holds. */
 const tokenRereadMs = 10_000
 /** A collector that does not answer must not use up the time to shut down. */
@@ -52,6 +56,7 @@ const clock: Clock = { now: () => performance.now(), defer: setImmediate }
 export class Sidecar {
   readonly #database: Database
   readonly #attempts: Attempts
+  readonly #replicas: ReadReplicas | undefined
   readonly #feed: PostgresChangeFeed
   readonly #cache: Cache
   readonly #server: HttpServer
@@ -79,6 +84,7 @@ export class Sidecar {
       log,
       tracer: tracing?.statements,
     })
+    this.#replicas = readReplicas(config, { primary: this.#database, clock, log }, tracing)
     this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
     const options: CacheOptions = {
       ...reconfigurable(config),
@@ -90,6 +96,7 @@ export class Sidecar {
     }
     const parts: CacheParts = {
       store: new PostgresStore(this.#database, this.#attempts),
+      replica: this.#replicas,
       clock,
       log,
       tracer: tracing?.batches,
@@ -253,7 +260,7 @@ export class Sidecar {
       unfinished = 'change feed'
       await this.#feed.close()
       unfinished = 'database connections'
-      await this.#database.close()
+      await Promise.all([this.#database.close(), this.#replicas?.close()])
       unfinished = 'traces'
       await this.#tracing?.close(longestTraceFlushMs)
     }
@@ -266,6 +273,19 @@ export class Sidecar {
       await this.#ops.close(0)
     }
   }
+}
+
+function readReplicas(
+  { databaseReadUrls, databasePoolSize: poolSize, databaseTimeoutMs }: Config,
+  parts: Pick<ReadReplicasParts, 'primary' | 'clock' | 'log'>,
+  tracing: Tracing | undefined,
+): ReadReplicas | undefined {
+  if (databaseReadUrls.length === 0) return undefined
+  const timeoutMs = Math.ceil(databaseTimeoutMs * replicaShare)
+  const replicas = databaseReadUrls.map(
+    (url) => new Database({ url, poolSize, timeoutMs, log: parts.log, tracer: tracing?.statements }),
+  )
+  return new ReadReplicas({ ...parts, replicas })
 }
 
 function apiToken(config: Config, log: Logger): BearerToken | undefined {

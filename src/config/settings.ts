@@ -8,8 +8,10 @@ import {
   onOrOff,
   type PrefixSeconds,
   postgresUrl,
+  postgresUrls,
   seconds,
   secondsByPrefix,
+  separate,
   socketPath,
 } from './parse.js'
 import { redactUrl } from './redact-url.js'
@@ -97,6 +99,13 @@ export const settings = {
     parse: postgresUrl,
     redact: redactUrl,
     about: 'direct connection for LISTEN and migrations, when the first goes through a pooler',
+  }),
+  databaseReadUrls: setting<readonly string[]>({
+    variable: 'DATABASE_READ_URL',
+    fallback: [],
+    parse: postgresUrls,
+    redact: (text) => separate(text).map(redactUrl).join(' '),
+    about: 'streaming standbys that fills may be read from, separated by spaces or commas',
   }),
   databasePoolSize: setting({
     variable: 'DATABASE_POOL_SIZE',
