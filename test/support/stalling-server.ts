@@ -24,8 +24,11 @@ export async function stallingServer(
     if (asked.length === after) stalledUntilMs = performance.now() + stallMs
     request.resume()
     const leftMs = stalledUntilMs - performance.now()
-    if (leftMs > 0) stalled++
-    setTimeout(() => response.end('{}'), Math.max(0, leftMs))
+    if (leftMs > 0) {
+      stalled++
+      // Timers may be up to 1 ms early.
+      setTimeout(() => response.end('{}'), Math.ceil(leftMs) + 1)
+    } else response.end('{}')
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
