@@ -1,6 +1,7 @@
 export type Operation = 'get' | 'set' | 'del'
 
-const operations: readonly Operation[] = ['get', 'set', 'del']
+/** In the order in which they are reported. */
+export const operations: readonly Operation[] = ['get', 'set', 'del']
 
 /** How often each operation comes, as in `get=90,set=10`. Throws an Error that says what is wrong. */
 export function parseMix(text: string): ReadonlyMap<Operation, number> {

@@ -1,5 +1,5 @@
 import { Latencies, type LatencySummary } from './latencies.js'
-import type { Operation } from './mix.js'
+import { type Operation, operations } from './mix.js'
 
 export interface TallySummary {
   readonly answered: number
@@ -50,15 +50,23 @@ export class Tally {
     return {
       answered: this.#answered,
       failed: this.#failed,
-      statuses: Object.fromEntries(
-        [...this.#statuses].map(([operation, one]) => [operation, Object.fromEntries(one)]),
-      ),
-      latencies: Object.fromEntries(
-        [...this.#latencies].map(([operation, one]) => [operation, one.summary()]),
-      ),
+      statuses: inOrder(this.#statuses, (counts) => Object.fromEntries(counts)),
+      latencies: inOrder(this.#latencies, (latencies) => latencies.summary()),
       failedLatencies: this.#failedLatencies.summary(),
     }
   }
+}
+
+function inOrder<From, To>(
+  map: ReadonlyMap<Operation, From>,
+  convert: (from: From) => To,
+): Partial<Record<Operation, To>> {
+  return Object.fromEntries(
+    operations.flatMap((operation) => {
+      const from = map.get(operation)
+      return from === undefined ? [] : [[operation, convert(from)]]
+    }),
+  )
 }
 
 /** That there is no such entry is an answer like any other. */

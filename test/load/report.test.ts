@@ -50,6 +50,7 @@ t.test('failures are counted apart, with latencies of their own', async (t) => {
   t.match(failedLatencies, { count: 2 })
   t.ok(failedLatencies.p50Micros >= 699_000)
   const text = linesOf(reportOf(tally)).join('\n')
+  t.match(text, /^get .*\nset .*\nfailed /m, 'in the same order, whatever was answered first')
   t.match(text, /^failed +\d/m)
   t.match(text, /2 answers were failures: 1 × get 200, 1 × get 404, 1 × get 503, 1 × set 200, 1 × del 404/)
 })
