@@ -33,10 +33,10 @@ function reportOf(tally: Tally, more: Partial<LoadReport> = {}): LoadReport {
 
 t.test('failures are counted apart, with latencies of their own', async (t) => {
   const tally = tallied(
+    ['set', 200, 2],
     ['get', 200, 1],
     ['get', 404, 1],
     ['get', 503, 900],
-    ['set', 200, 2],
     ['del', 404, 700],
   )
   const { latencies, failedLatencies, ...counted } = tally.summary()
