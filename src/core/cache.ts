@@ -204,6 +204,27 @@ export class Cache implements ChangeFeedHandler {
     })
   }
 
+  /** A fill that no reader has asked for, by the rules of every other (P3). Whether it has put. Rejects as `get` does. */
+  async warm(key: string): Promise<boolean> {
+    const id = keyId(key)
+    const isRead = this.#flights.joinable(id, Number.NEGATIVE_INFINITY) !== undefined
+    if (isRead || this.#usable(id)) return false
+    const { stored } = await this.#fill({ id, key, entry: this.#local.get(id), forwarded: 'miss' })
+    if (!stored) return false
+    this.#stats.warmed++
+    return true
+  }
+
+  /** As if they had been read one after the other: what comes last is evicted last. */
+  touch(keys: Iterable<string>): void {
+    for (const key of keys) this.#local.get(keyId(key))
+  }
+
+  /** Of the entries held, expired ones too; what was used last comes first. */
+  heldKeys(): string[] {
+    return Array.from(this.#local.entries(), ({ key }) => key)
+  }
+
   /** Writes through: the store first, then memory. */
   async set(key: string, value: Value): Promise<WriteResult> {
     const id = keyId(key)
