@@ -2,9 +2,9 @@ import type { Config } from '../config/config.js'
 import { redactUrl } from '../config/redact-url.js'
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
-import type { Clock, Log } from '../core/ports.js'
+import type { Clock } from '../core/ports.js'
 import { allowedHosts } from '../http/allowed-hosts.js'
-import { createApp } from '../http/app.js'
+import { type AppOptions, createApp } from '../http/app.js'
 import type { BearerToken } from '../http/bearer-token.js'
 import { dataLimits } from '../http/connection-limits.js'
 import { doorkeeper } from '../http/doorkeeper.js'
@@ -24,7 +24,7 @@ export interface DataServerOptions {
   readonly onShutdown: (() => void) | undefined
   readonly tracing: Tracing | undefined
   readonly clock: Clock
-  readonly log: Log
+  readonly log: AppOptions['log']
 }
 
 /** How long an idle connection of an app stays open while closing. */

@@ -27,7 +27,6 @@ export class HotKeysFile {
 
   /** Throws where the list could not be written. */
   async prepare(): Promise<void> {
-    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 })
     const handle = await this.#openUnfinished()
     await handle.close()
     await rm(this.#unfinished)
@@ -81,6 +80,7 @@ export class HotKeysFile {
 
   /** What a killed process has left is in the way, and may have another mode. */
   async #openUnfinished(): Promise<FileHandle> {
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 })
     await rm(this.#unfinished, { force: true })
     return open(this.#unfinished, 'wx', 0o600)
   }
