@@ -2,6 +2,7 @@ import type { Base, Change, Entry, KeptWrite, StoredEntry, Value, Version, Writt
 import { CacheError, hasCode } from './errors.js'
 import { FeedLog } from './feed-log.js'
 import { type FeedNow, Flights, type Token } from './flights.js'
+import { heldKeys } from './held-keys.js'
 import { KeptWrites } from './kept-writes.js'
 import { keyId } from './key-id.js'
 import { LastHeard } from './last-heard.js'
@@ -221,8 +222,8 @@ export class Cache implements ChangeFeedHandler {
   }
 
   /** Of the entries held, expired ones too; what was used last comes first. */
-  heldKeys(): string[] {
-    return Array.from(this.#local.entries(), ({ key }) => key)
+  heldKeys(): Promise<string[]> {
+    return heldKeys(this.#local, this.#clock)
   }
 
   /** Writes through: the store first, then memory. */

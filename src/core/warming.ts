@@ -30,7 +30,7 @@ const firstKeys = 32
 const mostKeys = 250
 /** How long a statement should take: as long as a reader behind it may have to wait. */
 const statementMs = 25
-const touchedAtOnce = 10_000
+const touchedAtOnce = 1_000
 
 /**
  * Fills the keys, the most wanted first, with one statement under way at a time: all others are left to whoever reads

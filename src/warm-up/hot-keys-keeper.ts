@@ -40,7 +40,7 @@ export class HotKeysKeeper {
   #save(): Promise<void> {
     const { file, cache } = this.#parts
     this.#saving ??= this.#attempt(async () => {
-      const keys = cache.heldKeys()
+      const keys = await cache.heldKeys()
       // Nothing says nothing about what will be wanted: the last list does.
       if (keys.length > 0) await file.write(keys)
     })

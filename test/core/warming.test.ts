@@ -73,7 +73,7 @@ t.test('it stops at the capacity, evicts nothing, and the first keys are the las
   await cache.get('k9')
   t.same(await warm(numbered(8)), { put: 3, asked: 3, ended: { kind: 'full' } })
   t.equal(cache.status().stats.evictions, 0)
-  t.same(cache.heldKeys(), ['k1', 'k2', 'k3', 'k9'])
+  t.same(await cache.heldKeys(), ['k1', 'k2', 'k3', 'k9'])
   for (const key of ['x', 'y', 'z']) {
     store.setBySql(key, '1')
     await cache.get(key)

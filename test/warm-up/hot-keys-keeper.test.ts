@@ -10,7 +10,7 @@ function keeping(t: Test, folder = t.testdir()) {
   const file = new HotKeysFile(join(folder, 'state', 'hot-keys'))
   const held = ['a']
   const { log, logged } = recordingLog()
-  const keeper = new HotKeysKeeper({ file, cache: { heldKeys: () => [...held] }, log, intervalMs: 10 })
+  const keeper = new HotKeysKeeper({ file, cache: { heldKeys: async () => [...held] }, log, intervalMs: 10 })
   t.teardown(() => keeper.close())
   return { file, held, keeper, logged, read: () => file.read(100) }
 }
