@@ -14,6 +14,7 @@ import { Attempts } from './postgres/attempts.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
 import { migrate } from './postgres/migrate.js'
+import type { ReadReplicas } from './postgres/read-replicas.js'
 import { inspectSchema } from './postgres/schema.js'
 import { PostgresStore } from './postgres/store.js'
 import { EventLoopDelay } from './prometheus/event-loop-delay.js'
@@ -22,6 +23,7 @@ import { bearerToken } from './sidecar/bearer-token.js'
 import { cacheOptions, reconfigurable } from './sidecar/cache-options.js'
 import { dataServer } from './sidecar/data-server.js'
 import { inOrder } from './sidecar/in-order.js'
+import { readReplicasOf } from './sidecar/read-replicas-of.js'
 import { warmUpOf } from './sidecar/warm-up-of.js'
 import type { WarmUp } from './warm-up/warm-up.js'
 
@@ -47,6 +49,7 @@ const clock: Clock = { now: () => performance.now(), defer: setImmediate }
 export class Sidecar {
   readonly #database: Database
   readonly #attempts: Attempts
+  readonly #replicas: ReadReplicas | undefined
   readonly #feed: PostgresChangeFeed
   /** Undefined where nothing is to be warmed. */
   readonly #warmUp: WarmUp | undefined
@@ -76,10 +79,12 @@ export class Sidecar {
       log,
       tracer: tracing?.statements,
     })
+    this.#replicas = readReplicasOf(config, { primary: this.#database, clock, log }, tracing)
     this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
     const options = cacheOptions(config)
     const parts: CacheParts = {
       store: new PostgresStore(this.#database, this.#attempts),
+      replica: this.#replicas,
       clock,
       log,
       tracer: tracing?.batches,
@@ -230,7 +235,7 @@ export class Sidecar {
           'kept writes': () => this.#cache.close(),
           'hot keys': () => this.#warmUp?.close(),
           'change feed': () => this.#feed.close(),
-          'database connections': () => this.#database.close(),
+          'database connections': () => Promise.all([this.#database.close(), this.#replicas?.close()]),
           traces: () => this.#tracing?.close(longestTraceFlushMs),
         },
         shutdownTimeoutMs,

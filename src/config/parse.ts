@@ -89,6 +89,15 @@ export function postgresUrl(text: string): string {
   return text
 }
 
+/** One or several, separated by spaces or commas; a comma within a URL is no separator. */
+export function postgresUrls(text: string): readonly string[] {
+  return separate(text).map(postgresUrl)
+}
+
+export function separate(text: string): readonly string[] {
+  return text.trim().split(/\s+|,\s*(?=postgres(?:ql)?:)/)
+}
+
 /** An Authorization header carries it. The text is not repeated in the error. */
 export function bearerToken(text: string): string {
   if (!/^[\x21-\x7e]+$/.test(text)) throw new Error('must be printable ASCII without spaces')

@@ -8,12 +8,13 @@ import { keyId } from './key-id.js'
 import { LastHeard } from './last-heard.js'
 import { type FeedState, Lease } from './lease.js'
 import { LocalCache } from './local-cache.js'
-import type { ChangeFeedHandler, Clock, Log, Store } from './ports.js'
+import type { ChangeFeedHandler, Clock, Log, Replica, Store } from './ports.js'
 import type { Forwarded, Read, ReadWish } from './read.js'
 import { RecentChanges } from './recent-changes.js'
+import { ReplicaReads } from './replica-reads.js'
 import { Revalidation } from './revalidation.js'
 import { concerns, formatToken, type SessionToken } from './session-token.js'
-import { type BatchedRead, Statements } from './statements.js'
+import { type BatchedRead, Statements, type WantedEntry } from './statements.js'
 import { Stats } from './stats.js'
 import type { BatchTracer } from './tracer.js'
 import { type TtlOptions, TtlPolicy } from './ttl-policy.js'
@@ -37,6 +38,8 @@ export type Reconfigurable = TtlOptions & Pick<CacheOptions, 'capacity' | 'maxBy
 
 export interface CacheParts {
   readonly store: Store
+  /** Asked in place of the store where that is safe (P13). */
+  readonly replica?: Replica | undefined
   readonly clock: Clock
   readonly log: Log
   readonly tracer?: BatchTracer | undefined
@@ -65,6 +68,8 @@ export interface CacheStatus {
   readonly feedReason: string | undefined
   /** `Infinity` before the feed was live for the first time. */
   readonly leaseAgeMs: number
+  /** May a replica be asked? Undefined where there is none. */
+  readonly replicaUsable: boolean | undefined
 }
 
 /**
@@ -81,6 +86,7 @@ export class Cache implements ChangeFeedHandler {
   readonly #local: LocalCache
   readonly #kept: KeptWrites
   readonly #statements: Statements
+  readonly #replicaReads: ReplicaReads | undefined
   readonly #lastHeard = new LastHeard()
   readonly #recent = new RecentChanges()
   readonly #unheard = new UnheardWrites()
@@ -90,7 +96,7 @@ export class Cache implements ChangeFeedHandler {
   #ttl: TtlPolicy
   #feedReason = 'starting'
 
-  constructor(options: CacheOptions, { store, clock, log, tracer, random }: CacheParts) {
+  constructor(options: CacheOptions, { store, replica, clock, log, tracer, random }: CacheParts) {
     this.#options = options
     this.#random = random
     this.#ttl = new TtlPolicy(options, random)
@@ -122,6 +128,8 @@ export class Cache implements ChangeFeedHandler {
       stats: this.#stats,
     })
     this.#statements = new Statements({ store, clock, stats: this.#stats, tracer, ...options })
+    this.#replicaReads =
+      replica && new ReplicaReads({ replica, clock, stats: this.#stats, tracer, ...options })
   }
 
   /**
@@ -151,6 +159,7 @@ export class Cache implements ChangeFeedHandler {
       feed: this.#lease.state,
       feedReason: this.#lease.state === 'live' ? undefined : this.#feedReason,
       leaseAgeMs: this.#lease.ageMs(this.#clock.now()),
+      replicaUsable: this.#replicaReads?.isUsable,
     }
   }
 
@@ -291,6 +300,7 @@ export class Cache implements ChangeFeedHandler {
     if (wasLive) this.#catchingUp('more has changed than was named')
     this.#flights.doubted()
     this.#unheard.clear()
+    this.#replicaReads?.doubt()
     return this.#lease.state === 'catching-up' ? this.#revalidation.run() : undefined
   }
 
@@ -309,6 +319,7 @@ export class Cache implements ChangeFeedHandler {
     this.#lease.lost()
     this.#flights.doubted()
     this.#unheard.clear()
+    this.#replicaReads?.doubt()
   }
 
   /** Sends what is kept, if the database answers. */
@@ -368,12 +379,14 @@ export class Cache implements ChangeFeedHandler {
     }
     const token = this.#openToken(id)
     const { epoch } = this.#lastHeard
-    const held = entry && epoch !== undefined ? { ...entry, epoch } : undefined
+    const item = { key, held: entry && epoch !== undefined ? { ...entry, epoch } : undefined }
+    const fromReplica = forwarded === 'request' ? undefined : this.#readReplica(token, item)
+    const answered: Promise<Answered> = fromReplica ?? this.#statements.read.add(item)
     const end = () => {
       this.#flights.close(token)
       this.#flights.ended(id, result)
     }
-    const result: Promise<Read> = this.#statements.read.add({ key, held }).then(
+    const result: Promise<Read> = answered.then(
       (batched) => {
         try {
           return this.#filled(token, forwarded, batched)
@@ -386,19 +399,35 @@ export class Cache implements ChangeFeedHandler {
         throw error
       },
     )
-    this.#flights.started(id, { result, startedAtMs: nowMs })
+    this.#flights.started(id, { result, startedAtMs: fromReplica ? this.#lease.asOfMs : nowMs })
     return result
   }
 
-  #filled(token: Token, forwarded: Forwarded, { sent, answer }: BatchedRead): Read {
-    this.#inContact()
-    if (answer === undefined) return { value: undefined, forwarded, ageMs: 0 }
+  /**
+   * What a replica says is as old as the lease: what was acknowledged before that, has been shown here, and so the
+   * replica has it. It may take no longer than a hit may be old.
+   */
+  #readReplica(token: Token, item: WantedEntry): Promise<Answered> | undefined {
+    if (!token.live || !this.#lease.holds(token.openedAtMs)) return undefined
+    const { asOfMs } = this.#lease
+    const reading = this.#replicaReads?.read(token.id, item)
+    return reading?.then((batched) => {
+      const isInTime = this.#clock.now() - asOfMs <= this.#options.maxStalenessMs
+      return batched && isInTime ? { ...batched, asOfMs } : this.#statements.read.add(item)
+    })
+  }
+
+  #filled(token: Token, forwarded: Forwarded, { sent, answer, asOfMs }: Answered): Read {
+    if (asOfMs === undefined) this.#inContact()
+    this.#replicaReads?.shown(token.id)
+    const ageMs = asOfMs === undefined ? 0 : this.#clock.now() - asOfMs
+    if (answer === undefined) return { value: undefined, forwarded, ageMs }
     const value = answer.value ?? sent.held?.value
     if (value === undefined) throw new Error('the store left out a value that nobody holds')
-    const stored = this.#put(token, { ...answer, value })
-    if (answer.value !== undefined) return { value, forwarded, stored, ageMs: 0 }
+    const stored = this.#put(token, { ...answer, value }, asOfMs)
+    if (answer.value !== undefined) return { value, forwarded, stored, ageMs }
     this.#stats.revalidatedFills++
-    return { value, forwarded, stored, ageMs: 0, revalidated: true }
+    return { value, forwarded, stored, ageMs, revalidated: true }
   }
 
   /** Held, and within its time to live. */
@@ -433,10 +462,10 @@ export class Cache implements ChangeFeedHandler {
     return { generation: this.#lease.generation, live: this.#lease.state === 'live' }
   }
 
-  /** Whether it was put. */
-  #put(token: Token, { key, value, version, epoch, remainingMs }: StoredEntry): boolean {
+  /** Whether it was put. `asOfMs`: only for what a replica said, which tells nothing of where the primary is (P9). */
+  #put(token: Token, { key, value, version, epoch, remainingMs }: StoredEntry, asOfMs?: number): boolean {
     if (epoch !== this.#lastHeard.epoch) return false
-    this.#lastHeard.version(version)
+    if (asOfMs === undefined) this.#lastHeard.version(version)
     // What is kept is read before what the store has.
     if (this.#kept.get(token.id) || !this.#flights.mayPut(token, version, this.#feedNow())) return false
     // P12: what the database said remained, remained when we asked or later.
@@ -445,7 +474,7 @@ export class Cache implements ChangeFeedHandler {
       key,
       value,
       version,
-      asOfMs: token.openedAtMs,
+      asOfMs: asOfMs ?? token.openedAtMs,
       expiresAtMs: Math.min(this.#clock.now() + this.#ttl.drawMs(key), rowExpiresAtMs),
       rowExpiresAtMs,
       bytes: Buffer.byteLength(key) + Buffer.byteLength(value),
@@ -480,6 +509,7 @@ export class Cache implements ChangeFeedHandler {
    */
   #apply(id: string, version: Version | undefined): void {
     this.#flights.changed(id, version)
+    this.#replicaReads?.shown(id)
     if (version !== undefined) {
       this.#lastHeard.version(version)
       this.#recent.add(id, version)
@@ -523,6 +553,11 @@ export class Cache implements ChangeFeedHandler {
       .send()
       .catch((error: unknown) => this.#log.warn({ err: error }, 'kept writes could not be sent yet'))
   }
+}
+
+interface Answered extends BatchedRead {
+  /** Undefined where the store itself answered, since it was asked. */
+  readonly asOfMs?: number
 }
 
 interface Miss {

@@ -37,6 +37,11 @@ export class Lease {
     return this.#generation
   }
 
+  /** Everything acknowledged before this moment has been applied here. */
+  get asOfMs(): number {
+    return this.#asOfMs
+  }
+
   /** May an entry be served from memory as fresh at this moment? */
   holds(nowMs: number): boolean {
     return nowMs - this.#asOfMs <= this.#maxStalenessMs

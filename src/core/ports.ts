@@ -54,6 +54,31 @@ export interface Store {
   settle(writes: readonly KeptWrite[], epoch: Epoch): Promise<ReadonlyMap<string, Settlement>>
 }
 
+/** A place in the primary's log, which grows. */
+export interface LogPosition {
+  readonly epoch: Epoch
+  readonly bytes: bigint
+}
+
+/** What a replica has under a key: maybe nothing. */
+export interface ReplicaAnswer {
+  readonly entry: StoredEntry | Unchanged | undefined
+}
+
+/** A copy of the store that may be behind (P13). */
+export interface Replica {
+  /**
+   * Resolves to a position behind everything that was committed before this call, once the replica has replayed it.
+   * Rejects when that takes too long, or one of the two is not reached.
+   */
+  catchUp(): Promise<LogPosition>
+  /**
+   * As the store's, by a server that had replayed the position before; rejects when it had not. A key that is missing
+   * from the answer has an entry that expires: the store's clock decides when.
+   */
+  read(wanted: readonly Wanted[], position: LogPosition): Promise<ReadonlyMap<string, ReplicaAnswer>>
+}
+
 /**
  * What a change feed calls, in this order: `listening`, then `proven` and `changed` any number of times,
  * then `lost`, and from the start again. Changes come in commit order.

@@ -24,8 +24,8 @@ export interface WantedEntry {
 
 export type BatchedRead = Batched<WantedEntry, StoredEntry | Unchanged>
 
-const maxItems = 500
-const maxBytes = 8 * 1024 * 1024
+export const maxBatchItems = 500
+export const maxBatchBytes = 8 * 1024 * 1024
 
 /** Reads, writes and deletes, each batched with its like, all within the store's connections. */
 export class Statements {
@@ -34,7 +34,15 @@ export class Statements {
   readonly remove: Batcher<{ readonly key: string }, Written>
 
   constructor({ store, clock, maxStatements, maxWaitMs, stats, tracer }: StatementsOptions) {
-    const bounds = { clock, slots: new Slots(maxStatements), maxItems, maxBytes, maxWaitMs, tracer }
+    const slots = new Slots(maxStatements)
+    const bounds = {
+      clock,
+      slots,
+      maxItems: maxBatchItems,
+      maxBytes: maxBatchBytes,
+      maxWaitMs,
+      tracer,
+    }
     this.read = new Batcher({
       ...bounds,
       keepsOrder: false,

@@ -19,6 +19,11 @@ export class Stats {
   warmed = 0
   /** Fills that found the version held to be the latest, so that its value did not travel. */
   revalidatedFills = 0
+  /** Fills that a replica answered; and those it did not: shown here lately, none that can be asked, a row that expires. */
+  replicaFills = 0
+  replicaTooRecent = 0
+  replicaUnavailable = 0
+  replicaExpiring = 0
   /** Reads answered from memory and marked stale, because the store could not be asked. */
   staleServed = 0
   evictions = 0

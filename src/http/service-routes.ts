@@ -42,7 +42,7 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
   })
 
   router.get('/cache/stats', (ctx) => {
-    const { stats, size, bytes, keptWrites, feed, leaseAgeMs } = cache.status()
+    const { stats, size, bytes, keptWrites, feed, leaseAgeMs, replicaUsable } = cache.status()
     ctx.body = {
       size,
       bytes,
@@ -77,6 +77,17 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
         unknown: stats.writesUnknown,
       },
       database: attempts(),
+      ...(replicaUsable !== undefined && {
+        replica: {
+          usable: replicaUsable,
+          fills: stats.replicaFills,
+          fallbacks: {
+            recent: stats.replicaTooRecent,
+            unavailable: stats.replicaUnavailable,
+            expiring: stats.replicaExpiring,
+          },
+        },
+      }),
     }
   })
 

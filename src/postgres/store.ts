@@ -3,19 +3,13 @@ import type { Epoch, KeptWrite, StoredEntry, Unchanged, Version, Written } from 
 import type { Position, Settlement, Store, Wanted, Write } from '../core/ports.js'
 import type { Attempts } from './attempts.js'
 import type { Database } from './database.js'
-import { fromColumns, toColumns } from './value.js'
+import { type EntryRow, entryOf } from './entry-row.js'
+import { toColumns } from './value.js'
 
 interface WrittenRow {
   readonly key: string
   readonly version: Version
   readonly epoch: Epoch
-}
-
-interface EntryRow extends WrittenRow {
-  /** Null when it is the one that the reader holds. */
-  readonly value: string | null
-  readonly content_type: string | null
-  readonly remaining_ms: number | null
 }
 
 interface NothingRow {
@@ -57,12 +51,7 @@ export class PostgresStore implements Store {
       ],
     )
     const found = rows.filter((row): row is EntryRow => row.key !== null)
-    return new Map(
-      found.map(({ key, version, epoch, value: text, content_type: contentType, remaining_ms }) => {
-        const value = text === null ? undefined : fromColumns({ text, contentType })
-        return [key, { key, version, epoch, value, remainingMs: remaining_ms ?? undefined }]
-      }),
-    )
+    return new Map(found.map((row) => [row.key, entryOf(row)]))
   }
 
   async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {

@@ -1,6 +1,6 @@
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { CacheStatus } from '../core/cache.js'
-import { byLabel, type Metric, single } from './metric.js'
+import { byLabel, type Metric, type Sample, single } from './metric.js'
 
 export interface DatabaseSources {
   readonly status: () => CacheStatus
@@ -20,6 +20,10 @@ interface PoolUse {
 }
 
 export function databaseMetrics({ status, pool, attempts, queueUsage }: DatabaseSources): readonly Metric[] {
+  const ifReplicas = (read: (usable: boolean) => readonly Sample<number>[]) => {
+    const { replicaUsable } = status()
+    return replicaUsable === undefined ? [] : read(replicaUsable)
+  }
   return [
     {
       name: 'caching_layer_batch_keys',
@@ -76,6 +80,29 @@ export function databaseMetrics({ status, pool, attempts, queueUsage }: Database
       help: 'Statements that were not sent, because the database was taken for dead.',
       type: 'counter',
       read: () => single(attempts().refused),
+    },
+    {
+      name: 'caching_layer_replica_usable',
+      help: '1 while fills may be read from a replica; there is none without DATABASE_READ_URL.',
+      type: 'gauge',
+      read: () => ifReplicas((usable) => single(usable ? 1 : 0)),
+    },
+    {
+      name: 'caching_layer_replica_fills_total',
+      help: 'Fills that a replica answered.',
+      type: 'counter',
+      read: () => ifReplicas(() => single(status().stats.replicaFills)),
+    },
+    {
+      name: 'caching_layer_replica_fallbacks_total',
+      help: 'Fills read from the primary all the same: something of the key was shown here lately, no replica was reached that had replayed enough, or the row expires.',
+      type: 'counter',
+      labels: ['reason'],
+      read: () => {
+        const { stats } = status()
+        const { replicaTooRecent: recent, replicaUnavailable: unavailable, replicaExpiring: expiring } = stats
+        return ifReplicas(() => byLabel('reason', { recent, unavailable, expiring }))
+      },
     },
     {
       name: 'caching_layer_notification_queue_usage_ratio',

@@ -1,6 +1,7 @@
 /** P9: the database is down, and comes back. */
 import t from 'tap'
 import type { CacheErrorCode } from '../../src/core/errors.js'
+import { keyHash } from '../../src/core/key-hash.js'
 import {
   liveSidecar,
   type ModelSidecar,
@@ -264,7 +265,11 @@ t.test("P9: somebody else's write during the outage stays", async (t) => {
   t.equal(store.valueOf('k'), theirs)
   t.same(plain(await cache.get('k')), { value: theirs, source: 'db', stale: false })
   t.match(cache.status(), { keptWrites: 0, stats: { keptSettled: 0, keptConflicts: 1 } })
-  t.ok(logged.some(({ level, fields }) => level === 'warn' && 'key' in fields && fields.key === 'k'))
+  t.ok(
+    logged.some(
+      ({ level, fields }) => level === 'warn' && 'keyHash' in fields && fields.keyHash === keyHash('k'),
+    ),
+  )
 })
 
 t.test("P9: somebody else's delete during the outage stays", async (t) => {

@@ -12,6 +12,7 @@ const live: CacheStatus = {
   keptWrites: 0,
   feed: 'live',
   feedReason: undefined,
+  replicaUsable: undefined,
   leaseAgeMs: 10,
 }
 

@@ -21,6 +21,7 @@ const metrics = metricsOf({
     keptWrites: 0,
     feed: 'live',
     feedReason: undefined,
+    replicaUsable: undefined,
     leaseAgeMs: 10,
   }),
   readiness: () => ({ status: 'ready', reasons: [] }),

@@ -125,6 +125,16 @@ export interface Stats {
     readonly opened: number
     readonly refused: number
   }
+  /** Only with DATABASE_READ_URL. */
+  readonly replica?: {
+    readonly usable: boolean
+    readonly fills: number
+    readonly fallbacks: {
+      readonly recent: number
+      readonly unavailable: number
+      readonly expiring: number
+    }
+  }
 }
 
 function members(text: string): Record<string, unknown> {

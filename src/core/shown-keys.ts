@@ -1,0 +1,19 @@
+const capacity = 10_000
+
+/** Which keys, by their ids. Past its capacity: all of them. */
+export class ShownKeys {
+  readonly #ids = new Set<string>()
+  #all = false
+
+  add(id: string): void {
+    if (this.#all) return
+    this.#ids.add(id)
+    if (this.#ids.size <= capacity) return
+    this.#all = true
+    this.#ids.clear()
+  }
+
+  has(id: string): boolean {
+    return this.#all || this.#ids.has(id)
+  }
+}
