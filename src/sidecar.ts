@@ -22,6 +22,7 @@ import type { Exposition } from './prometheus/exposition.js'
 import { bearerToken } from './sidecar/bearer-token.js'
 import { cacheOptions, reconfigurable } from './sidecar/cache-options.js'
 import { dataServer } from './sidecar/data-server.js'
+import { expositionOf } from './sidecar/exposition-of.js'
 import { inOrder } from './sidecar/in-order.js'
 import { readReplicasOf } from './sidecar/read-replicas-of.js'
 import { warmUpOf } from './sidecar/warm-up-of.js'
@@ -189,22 +190,16 @@ export class Sidecar {
   }
 
   #metrics(): Promise<Exposition> {
-    this.#exposition ??= Promise.all([
-      import('./prometheus/exposition.js'),
-      import('./prometheus/metrics.js'),
-    ]).then(([{ Exposition }, { metricsOf }]) => {
-      const metrics = metricsOf({
-        status: () => this.#cache.status(),
-        readiness: () => this.#readiness(),
-        limits: () => this.#config,
-        requests: this.#requests,
-        refusedConnections: () => this.#server.refusedConnections,
-        pool: () => this.#database.use(),
-        attempts: () => this.#attempts.status(),
-        queueUsage: () => this.#queueUsage,
-        eventLoopDelay: this.#eventLoopDelay.seconds,
-      })
-      return new Exposition(metrics)
+    this.#exposition ??= expositionOf({
+      status: () => this.#cache.status(),
+      readiness: () => this.#readiness(),
+      limits: () => this.#config,
+      requests: this.#requests,
+      refusedConnections: () => this.#server.refusedConnections,
+      pool: () => this.#database.use(),
+      attempts: () => this.#attempts.status(),
+      queueUsage: () => this.#queueUsage,
+      eventLoopDelay: this.#eventLoopDelay.seconds,
     })
     return this.#exposition
   }
