@@ -183,14 +183,15 @@ t.test('told to stop in the middle: it ends at once, and the list stays', async 
   const list = readFileSync(join(state, 'hot-keys'), 'utf8')
 
   await lockTable(t, database)
-  const second = await serve(
-    t,
-    { ...environment, DATABASE_TIMEOUT_MS: '60000', CACHE_SHUTDOWN_TIMEOUT_MS: '500' },
-    ['--no-migrate'],
-  )
+  const slow = { DATABASE_TIMEOUT_MS: '60000', CACHE_SHUTDOWN_DELAY_MS: '60000' }
+  const second = await serve(t, { ...environment, ...slow }, ['--no-migrate'])
   await untilLive(second)
-  await stop(second)
+  second.kill('SIGTERM')
+  await eventually(() => logged(second, 'memory is not as warm as it should be').length === 1)
   t.match(logged(second, 'memory is not as warm as it should be'), [{ reason: 'told to stop' }])
+  t.equal(second.hasExited, false, 'while it serves on')
+  second.kill('SIGTERM')
+  await second.exited
   t.equal(readFileSync(join(state, 'hot-keys'), 'utf8'), list)
 })
 
