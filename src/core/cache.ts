@@ -380,7 +380,7 @@ export class Cache implements ChangeFeedHandler {
     const token = this.#openToken(id)
     const { epoch } = this.#lastHeard
     const item = { key, held: entry && epoch !== undefined ? { ...entry, epoch } : undefined }
-    const fromReplica = forwarded === 'request' ? undefined : this.#readReplica(token, item)
+    const fromReplica = this.#readReplica(token, item, forwarded)
     const answered: Promise<Answered> = fromReplica ?? this.#statements.read.add(item)
     const end = () => {
       this.#flights.close(token)
@@ -407,8 +407,8 @@ export class Cache implements ChangeFeedHandler {
    * What a replica says is as old as the lease: what was acknowledged before that, has been shown here, and so the
    * replica has it. It may take no longer than a hit may be old.
    */
-  #readReplica(token: Token, item: WantedEntry): Promise<Answered> | undefined {
-    if (!token.live || !this.#lease.holds(token.openedAtMs)) return undefined
+  #readReplica(token: Token, item: WantedEntry, forwarded: Forwarded): Promise<Answered> | undefined {
+    if (forwarded === 'request' || !token.live) return undefined
     const { asOfMs } = this.#lease
     const reading = this.#replicaReads?.read(token.id, item)
     return reading?.then((batched) => {

@@ -4,12 +4,14 @@ import { messageOf } from '../postgres/errors.js'
 import { bad, type Finding } from './finding.js'
 import { lookAtIdleTimeout, lookAtRoundTrip, lookForPooler } from './listening.js'
 import { reach } from './reach.js'
+import { lookAtReplica } from './replica.js'
 import { lookAtMigrations, lookAtRights, lookAtTriggers } from './schema.js'
 import { lookAtBudget, lookAtServer } from './server.js'
 
 export interface DoctorOptions {
   readonly databaseUrl: string
   readonly databaseListenUrl: string
+  readonly databaseReadUrls: readonly string[]
   readonly databasePoolSize: number
   /** How many sidecars there will be; undefined for those there are. */
   readonly sidecars: number | undefined
@@ -19,7 +21,7 @@ export interface DoctorOptions {
 
 /** Looks at everything that a sidecar needs of its database, without changing anything. Never throws. */
 export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> {
-  const { databaseUrl, databaseListenUrl, databasePoolSize, sidecars, now } = options
+  const { databaseUrl, databaseListenUrl, databaseReadUrls, databasePoolSize, sidecars, now } = options
   const isOneUrl = databaseListenUrl === databaseUrl
   const listenVariable = isOneUrl ? 'DATABASE_URL' : 'DATABASE_LISTEN_URL'
   const reached = await reach('DATABASE_URL', databaseUrl)
@@ -37,6 +39,10 @@ export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> 
     yield* await looking('triggers', () => lookAtTriggers(database))
     yield* await looking(listenVariable, () => lookAtListener(listenVariable, databaseListenUrl))
     yield* await looking('LISTEN', () => lookAtRoundTrip(database, databaseListenUrl))
+    for (const [index, url] of databaseReadUrls.entries()) {
+      const check = `replica ${index + 1}`
+      yield* await looking(check, () => lookAtReplica(check, url, database, silent))
+    }
     const connectionsEach = databasePoolSize + 1
     yield* await looking('connections', () => lookAtBudget(client, { sidecars, connectionsEach }))
   } finally {

@@ -9,7 +9,7 @@ export interface ReadReplicasParts {
   readonly primary: Database
   /** One per URL, at least one. */
   readonly replicas: readonly Database[]
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'now'>
   readonly log: Log
 }
 

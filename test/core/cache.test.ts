@@ -191,7 +191,11 @@ t.test('every outcome is counted once', async (t) => {
     missesUnproven: 1,
     missesRequested: 0,
     coalesced: 0,
-    revalidatedFills: 2, // expired, unproven
+    revalidatedFills: 2,
+    replicaFills: 0,
+    replicaTooRecent: 0,
+    replicaUnavailable: 0,
+    replicaExpiring: 0, // expired, unproven
     staleServed: 1,
     evictions: 0,
     changesApplied: 2,

@@ -9,8 +9,8 @@ import { maxStalenessMs, SimulatedSidecar } from '../support/simulated-sidecar.j
 import { turn } from '../support/turn.js'
 
 /**
- * Random schedules of reads, writes, changes by SQL, losses, silences and failovers over three sidecars and one
- * database, in which every message and every statement takes its steps one by one, at any time. Checked after
+ * Random schedules of reads, writes, changes by SQL, losses, silences and failovers over three sidecars, one database
+ * and replicas of it that are behind, in which every message and every statement takes its steps one by one, at any time. Checked after
  * every step: I1, no fresh hit is older than the bound, and no read older than what it asked for; I3, with a token
  * nobody sees their own past. Whenever everything has arrived: I2, what would be served is what the database has.
  */
@@ -36,6 +36,15 @@ const usual = [
   { weight: 25, arbitrary: fc.record({ do: fc.constant('effect' as const), sidecar }) },
   { weight: 25, arbitrary: fc.record({ do: fc.constant('answer' as const), sidecar, which: fc.nat(3) }) },
   { weight: 25, arbitrary: fc.record({ do: fc.constant('deliver' as const), sidecar }) },
+  {
+    weight: 15,
+    arbitrary: fc.record({
+      do: fc.constant('replay' as const),
+      sidecar,
+      replica: fc.nat(1),
+      commits: fc.nat(2),
+    }),
+  },
   { weight: 10, arbitrary: fc.record({ do: fc.constant('send probe' as const), sidecar }) },
   { weight: 10, arbitrary: fc.record({ do: fc.constant('probe arrives' as const), sidecar }) },
   { weight: 12, arbitrary: fc.record({ do: fc.constant('connect' as const), sidecar }) },
@@ -190,6 +199,9 @@ class Schedule {
         break
       case 'deliver':
         target.deliver()
+        break
+      case 'replay':
+        target.replay(one.replica, one.commits)
         break
       case 'send probe':
         if (target.isListening) this.#probesMs.set(target, this.#nowMs)

@@ -341,15 +341,6 @@ t.test('P3: a write after a failover is read back, though its version is one tha
   t.not(held(), old, 'the earlier value')
 })
 
-t.test('P3: a fill never brings back what a change has taken away', async (t) => {
-  const { store, feed, held, cache } = await warmSidecar()
-  store.replicaStops() // no fill asks a replica; a fill that did would find the old value there
-  store.setBySql('k', recent)
-  feed.deliver()
-  t.equal((await cache.get('k')).value, recent)
-  t.equal(held(), recent)
-})
-
 // --- P4: joining a flight ---
 
 t.test('P4: readers of a missing key share one query', async (t) => {

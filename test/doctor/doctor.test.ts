@@ -15,6 +15,7 @@ async function findings(url: string, options: Partial<DoctorOptions> = {}): Prom
   for await (const finding of examine({
     databaseUrl: url,
     databaseListenUrl: url,
+    databaseReadUrls: [],
     databasePoolSize: 2,
     sidecars: undefined,
     now: Date.now,

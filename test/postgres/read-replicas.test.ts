@@ -1,10 +1,16 @@
 /** P13, on a real standby that streams from a real primary. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import type { LogPosition } from '../../src/core/ports.js'
+import { examine } from '../../src/doctor/doctor.js'
+import type { Finding } from '../../src/doctor/finding.js'
+import { Database } from '../../src/postgres/database.js'
+import { ReadReplicas } from '../../src/postgres/read-replicas.js'
 import { ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { FaultProxy } from '../support/fault-proxy.js'
 import type { JsonClient } from '../support/json-client.js'
+import { recordingLog } from '../support/recording-log.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 import { streamingStandbyOf } from '../support/streaming-standby.js'
 
@@ -184,11 +190,62 @@ t.test('a standby that dies, hangs and comes back', async (t) => {
   t.match(await client.stats(), { database: { breaker: 'closed', opened: 0 } })
 })
 
+t.test('it is read only from a server that was seen to have replayed the position before', async (t) => {
+  const { log } = recordingLog()
+  const open = (url: string) => new Database({ url, poolSize: 1, timeoutMs: 2_000, log })
+  const database = open(primary.url())
+  const clock = { now: () => performance.now() }
+  const replicas = new ReadReplicas({ primary: database, replicas: [open(standby.url())], clock, log })
+  t.teardown(() => Promise.all([database.close(), replicas.close()]))
+  const wanted = [{ key: 'k' }]
+  const isRefused = (position: LogPosition) => t.rejects(replicas.read(wanted, position), /replayed enough/)
+
+  await isRefused({ epoch: '1-00000001', bytes: 0n })
+  const position = await replicas.catchUp()
+  t.match((await replicas.read(wanted, position)).get('k'), { entry: { value: '"7"' } })
+  await isRefused({ ...position, bytes: position.bytes + 1_000_000n })
+  await isRefused({ ...position, epoch: '1-00000001' })
+
+  await standby.server.stop('fast')
+  await standby.server.start()
+  await isRefused(position)
+  await eventually(() => replicas.catchUp().then(Boolean, () => false))
+  t.match((await replicas.read(wanted, position)).get('k'), { entry: { value: '"7"' } })
+})
+
 t.test('several: the next one when one cannot be used', async (t) => {
   const nobody = 'postgresql://postgres@127.0.0.1:1/postgres'
   await put('k', 7)
   const { client } = await forgetful(t, [nobody, standby.url(), nobody])
   await eventually(() => isReadFromReplica(client, 'k'))
+  t.equal(await client.value('k'), '7')
+})
+
+t.test('doctor says of each whether it can be used, and why not', async (t) => {
+  const findings: Finding[] = []
+  const url = primary.url()
+  const databaseReadUrls = ['postgresql://postgres@127.0.0.1:1/postgres', url, standby.url()]
+  const options = {
+    databaseUrl: url,
+    databaseListenUrl: url,
+    databasePoolSize: 2,
+    sidecars: 1,
+    now: Date.now,
+  }
+  for await (const finding of examine({ ...options, databaseReadUrls })) findings.push(finding)
+  t.match(
+    findings.filter(({ check }) => check.startsWith('replica')),
+    [
+      { check: 'replica 1', ok: false, cure: /nobody listens there/ },
+      {
+        check: 'replica 2',
+        ok: false,
+        says: /a server that is no standby/,
+        cure: /a standby of it that keeps up/,
+      },
+      { check: 'replica 3', ok: true, says: /^it had replayed everything after [\d.]+ ms$/ },
+    ],
+  )
 })
 
 t.test('a row that expires is left to the primary', async (t) => {

@@ -14,6 +14,8 @@ export interface ModelSidecar {
 
 interface Shared extends Partial<Pick<ModelSidecar, 'clock' | 'store'>> {
   readonly random?: () => number
+  /** Its fills may be read from the store's replica. */
+  readonly withReplica?: boolean
 }
 
 /** L and the time to live in the tests, unless they say otherwise. */
@@ -37,7 +39,13 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
       maxWaitMs: 1_000,
       ...options,
     },
-    { store, clock, log, ...(shared?.random && { random: shared.random }) },
+    {
+      store,
+      clock,
+      log,
+      ...(shared?.random && { random: shared.random }),
+      ...(shared?.withReplica && { replica: store.replica }),
+    },
   )
   return { clock, store, cache, logged, feed: new ModelFeed({ store, clock, handler: cache }) }
 }

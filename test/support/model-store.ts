@@ -10,10 +10,28 @@ import type {
 } from '../../src/core/entry.js'
 import { CacheError, type CacheErrorCode } from '../../src/core/errors.js'
 import { keyId } from '../../src/core/key-id.js'
-import type { Clock, Position, Settlement, Store, Wanted, Write } from '../../src/core/ports.js'
+import type {
+  Clock,
+  LogPosition,
+  Position,
+  Replica,
+  ReplicaAnswer,
+  Settlement,
+  Store,
+  Wanted,
+  Write,
+} from '../../src/core/ports.js'
 import { Gate } from './gate.js'
 
-export type Operation = 'read' | 'versions' | 'write' | 'remove' | 'position' | 'settle'
+export type Operation =
+  | 'read'
+  | 'versions'
+  | 'write'
+  | 'remove'
+  | 'position'
+  | 'settle'
+  | 'replica position'
+  | 'replica read'
 
 /** `before` the statement takes effect; `after` it did, and before its answer is delivered. */
 export type Moment = 'before' | 'after'
@@ -43,6 +61,7 @@ interface Obstacle {
 export interface Backup {
   readonly rows: ReadonlyMap<string, Row>
   readonly latest: bigint
+  readonly commits: number
 }
 
 /**
@@ -62,7 +81,10 @@ export class ModelStore implements Store {
   readonly #obstacles: Obstacle[] = []
   readonly #refused = new Set<string>()
   readonly #locked = new Set<string>()
-  #replica: Rows | undefined
+  #commits = 0
+  /** What the replica had when it stopped; undefined while it has everything. */
+  #replica: Backup | undefined
+  #untilReplayed: Gate | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -136,9 +158,35 @@ export class ModelStore implements Store {
     })
   }
 
-  /** Not in the port: what a developer would call who sends fills to a standby. */
-  readFromReplica(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
-    return this.#statement('read', keysOf(wanted), () => this.#entries(this.#replica ?? this.#rows, wanted))
+  /** A standby of this store, which replays everything at once unless it is stopped. */
+  readonly replica: Replica = {
+    catchUp: async () => {
+      const position = await this.#statement('replica position', [], () => ({
+        epoch: this.#epoch,
+        bytes: BigInt(this.#commits),
+      }))
+      while (!this.#hasReplayed(position)) {
+        this.#untilReplayed ??= new Gate()
+        await this.#untilReplayed.pass()
+      }
+      return position
+    },
+    read: (wanted, position) =>
+      this.#statement('replica read', keysOf(wanted), () => {
+        if (!this.#hasReplayed(position)) throw new Error('it has not replayed that')
+        const rows = this.#replica?.rows ?? this.#rows
+        const entries = this.#entries(rows, wanted)
+        const answers = new Map<string, ReplicaAnswer>()
+        for (const { key } of wanted) {
+          const expires = Number.isFinite(rows.get(key)?.expiresAtMs ?? Number.POSITIVE_INFINITY)
+          if (!expires) answers.set(key, { entry: entries.get(key) })
+        }
+        return answers
+      }),
+  }
+
+  #hasReplayed({ bytes }: LogPosition): boolean {
+    return this.#replica === undefined || this.#replica.commits >= bytes
   }
 
   // --- Changed by somebody else ---
@@ -243,25 +291,32 @@ export class ModelStore implements Store {
   }
 
   backup(): Backup {
-    return { rows: new Map(this.#rows), latest: this.#latest }
+    return { rows: new Map(this.#rows), latest: this.#latest, commits: this.#commits }
   }
 
   /** Another server takes over, with what it had; its sequence hands the same versions out again. */
-  failOver(epoch: Epoch, { rows, latest }: Backup): void {
+  failOver(epoch: Epoch, { rows, latest }: Omit<Backup, 'commits'>): void {
     this.#epoch = epoch
     this.#rows = new Map(rows)
     this.#latest = latest
   }
 
-  /** From now on the replica gets nothing new. */
-  replicaStops(): void {
-    this.#replica = new Map(this.#rows)
+  /** From now on the replica gets nothing new; or it is another one, which got nothing since the backup. */
+  replicaStops(backup = this.backup()): void {
+    this.#replica = backup
+  }
+
+  replicaReplays(): void {
+    this.#replica = undefined
+    this.#untilReplayed?.open()
+    this.#untilReplayed = undefined
   }
 
   async #statement<T>(operation: Operation, keys: readonly string[], effect: () => T): Promise<T> {
     this.statements.push({ operation, keys })
     await this.#meet(operation, 'before')
-    if (this.#down) throw new CacheError('store-unavailable', 'the database is down')
+    if (this.#down && operation !== 'replica read')
+      throw new CacheError('store-unavailable', 'the database is down')
     const answer = effect()
     await this.#meet(operation, 'after')
     return answer
@@ -277,7 +332,7 @@ export class ModelStore implements Store {
     if (keys.some((key) => this.#locked.has(key))) throw new CacheError('row-locked', 'a row is locked')
   }
 
-  #entries(rows: Rows, wanted: readonly Wanted[]): Map<string, StoredEntry | Unchanged> {
+  #entries(rows: ReadonlyMap<string, Row>, wanted: readonly Wanted[]): Map<string, StoredEntry | Unchanged> {
     const nowMs = this.#clock.now()
     const epoch = this.#epoch
     const answer = new Map<string, StoredEntry | Unchanged>()
@@ -294,6 +349,7 @@ export class ModelStore implements Store {
   }
 
   #commit(key: string, row: Row | undefined): void {
+    this.#commits++
     if (row) this.#rows.set(key, row)
     else this.#rows.delete(key)
     for (const witness of this.#witnesses) witness(key, row?.value)

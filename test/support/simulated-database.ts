@@ -66,25 +66,28 @@ export class SimulatedDatabase {
     )
   }
 
-  /** From a standby that is some commits behind. */
-  readBehind(wanted: readonly Wanted[]): Map<string, StoredEntry | Unchanged> {
-    return this.read(wanted, this.#states.at(-4)?.rows)
+  /** In this history, so far. */
+  get commits(): number {
+    return this.#states.length - 1
+  }
+
+  rowsAfter(commits: number): ReadonlyMap<string, Row> {
+    return this.#states[commits]?.rows ?? new Map()
   }
 
   read(
     wanted: readonly Wanted[],
     rows: ReadonlyMap<string, Row> = this.#rows,
+    epoch = this.epoch,
   ): Map<string, StoredEntry | Unchanged> {
     const found = new Map<string, StoredEntry | Unchanged>()
     for (const { key, held } of wanted) {
       const row = rows.get(key)
       if (!row) continue
       const version = String(row.version)
-      const unchanged = held?.version === version && held.epoch === this.epoch
+      const unchanged = held?.version === version && held.epoch === epoch
       const value = unchanged ? undefined : row.value
-      found.set(key, { key, version, epoch: this.epoch, remainingMs: undefined, value } as
-        | StoredEntry
-        | Unchanged)
+      found.set(key, { key, version, epoch, remainingMs: undefined, value } as StoredEntry | Unchanged)
     }
     return found
   }

@@ -1,7 +1,8 @@
 import { Cache, type CacheOptions } from '../../src/core/cache.js'
 import { CacheError } from '../../src/core/errors.js'
-import type { Clock, Store } from '../../src/core/ports.js'
+import type { Clock, LogPosition, Replica, Store } from '../../src/core/ports.js'
 import type { Delivery, SimulatedDatabase } from './simulated-database.js'
+import { SimulatedReplica } from './simulated-replica.js'
 
 export const maxStalenessMs = 3_000
 
@@ -22,6 +23,11 @@ export class SimulatedSidecar {
   readonly #database: SimulatedDatabase
   readonly #clock: Clock
   readonly #statements: Statement[] = []
+  /** Two behind one address: each statement may meet the other one. */
+  readonly #replicas: readonly SimulatedReplica[]
+  #catchingUp:
+    | { readonly position: LogPosition; readonly resolve: (position: LogPosition) => void }
+    | undefined
   /** Undefined while there is no connection that listens. */
   #deliveries: Delivery[] | undefined
 
@@ -39,15 +45,32 @@ export class SimulatedSidecar {
           reject,
         })
       })
-    const store: Store & { readFromReplica: Store['read'] } = {
-      // Not in the port: what a developer would call who sends fills to a standby.
-      readFromReplica: (wanted) => ask(false, () => database.readBehind(wanted)),
+    const store: Store = {
       read: (wanted) => ask(false, () => database.read(wanted)),
       versions: (keys, epoch) => ask(false, () => database.versions(keys, epoch), true),
       position: () => ask(false, () => database.position(), true),
       write: (writes) => ask(true, () => database.write(writes)),
       remove: (keys) => ask(true, () => database.remove(keys)),
       settle: (writes, epoch) => ask(true, () => database.settle(writes, epoch), true),
+    }
+    this.#replicas = [new SimulatedReplica(database), new SimulatedReplica(database)]
+    let statements = 0
+    const replica: Replica = {
+      catchUp: async () => {
+        const position = await ask(false, () => ({ epoch: database.epoch, bytes: BigInt(database.commits) }))
+        return new Promise((resolve) => {
+          this.#catchingUp = { position, resolve }
+          this.replay(0, 0)
+        })
+      },
+      read: async (wanted, position) => {
+        const answers = await ask(false, () => {
+          const one = this.#replicas[statements++ % 2] as SimulatedReplica
+          return one.has(position) ? one.read(wanted) : undefined
+        })
+        if (answers === undefined) throw new Error('it had not replayed the position')
+        return answers
+      },
     }
     this.cache = new Cache(
       {
@@ -61,7 +84,7 @@ export class SimulatedSidecar {
         maxWaitMs: 1_000_000,
         ...options,
       },
-      { store, clock, log: { info: () => undefined, warn: () => undefined } },
+      { store, replica, clock, log: { info: () => undefined, warn: () => undefined } },
     )
   }
 
@@ -80,6 +103,15 @@ export class SimulatedSidecar {
     this.#deliveries = []
     this.#database.listeners.add(this.#deliveries)
     this.#orLose(this.cache.listening(this.#clock.now()))
+  }
+
+  /** One of the replicas it reads from goes on. */
+  replay(which: number, commits: number): void {
+    this.#replicas[which]?.replay(commits)
+    const { position, resolve } = this.#catchingUp ?? {}
+    if (position === undefined || !this.#replicas.some((replica) => replica.has(position))) return
+    this.#catchingUp = undefined
+    resolve?.(position)
   }
 
   /** The link goes silent; nobody is told. */

@@ -1,0 +1,36 @@
+import { Database, type DatabaseOptions } from '../postgres/database.js'
+import { messageOf } from '../postgres/errors.js'
+import { ReadReplicas } from '../postgres/read-replicas.js'
+import { bad, type Finding, ok } from './finding.js'
+import { reach } from './reach.js'
+
+const timeoutMs = 5_000
+
+/** May fills be read from it? */
+export async function lookAtReplica(
+  check: string,
+  url: string,
+  primary: Database,
+  log: DatabaseOptions['log'],
+): Promise<Finding> {
+  const reached = await reach(check, url)
+  if ('finding' in reached) return reached.finding
+  await reached.client.end()
+  const replicas = new ReadReplicas({
+    primary,
+    replicas: [new Database({ url, poolSize: 1, timeoutMs, log })],
+    clock: { now: () => performance.now() },
+    log,
+  })
+  try {
+    const askedMs = performance.now()
+    await replicas.catchUp()
+    return ok(check, `it had replayed everything after ${(performance.now() - askedMs).toFixed(1)} ms`)
+  } catch (error) {
+    const cure =
+      'fills are read from the primary until DATABASE_READ_URL leads to a standby of it that keeps up'
+    return bad(check, messageOf(error), cure)
+  } finally {
+    await replicas.close()
+  }
+}
