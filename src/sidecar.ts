@@ -19,7 +19,7 @@ import { inspectSchema } from './postgres/schema.js'
 import { PostgresStore } from './postgres/store.js'
 import { EventLoopDelay } from './prometheus/event-loop-delay.js'
 import type { Exposition } from './prometheus/exposition.js'
-import { bearerToken } from './sidecar/bearer-token.js'
+import { bearerTokenOf } from './sidecar/bearer-token-of.js'
 import { cacheOptions, reconfigurable } from './sidecar/cache-options.js'
 import { dataServer } from './sidecar/data-server.js'
 import { expositionOf } from './sidecar/exposition-of.js'
@@ -121,7 +121,7 @@ export class Sidecar {
       clock,
       log,
     })
-    this.#token = bearerToken(config, log)
+    this.#token = bearerTokenOf(config, log)
     this.#server = dataServer({
       config,
       limits: () => this.#config,

@@ -72,7 +72,7 @@ function restarted(
       const sidecar = await startSidecar(bench, { databaseUrl, environment })
       while ((await sidecar.ops.request('GET', '/readyz')).status !== 200) await sleep(5)
       const readyMs = performance.now() - startMs
-      const { warmed = 0 } = (await sidecar.client.stats()) as { warmed?: number }
+      const { warmed } = await sidecar.client.stats()
       await read(sidecar, firstSeconds)
       const { hits, misses } = await sidecar.client.stats()
       // What it was asked for goes into its list, so that a round is warmed by the one before.
