@@ -1,19 +1,13 @@
 import type { FeedLog } from './feed-log.js'
 import type { KeptWrites } from './kept-writes.js'
-import type { LastHeard } from './last-heard.js'
-import type { Lease } from './lease.js'
-import type { LocalCache } from './local-cache.js'
+import type { Memory } from './memory.js'
 import type { Log, Store } from './ports.js'
-import type { RecentChanges } from './recent-changes.js'
 import type { Stats } from './stats.js'
 
 export interface RevalidationParts {
   readonly store: Store
-  readonly lease: Lease
-  readonly local: LocalCache
+  readonly memory: Pick<Memory, 'lease' | 'local' | 'lastHeard' | 'recent'>
   readonly kept: KeptWrites
-  readonly lastHeard: LastHeard
-  readonly recent: RecentChanges
   readonly stats: Stats
   readonly log: Log
   readonly feedLog: FeedLog
@@ -37,21 +31,19 @@ export class Revalidation {
     })
     await this.#running
     // A doubt that came up just as the comparison ended has not been seen by it.
-    if (this.#parts.lease.state === 'catching-up') await this.run()
+    if (this.#parts.memory.lease.state === 'catching-up') await this.run()
   }
 
   /** Once more for every doubt that came up while comparing. */
   async #untilCaughtUp(): Promise<void> {
-    const { lease } = this.#parts
+    const { memory, feedLog } = this.#parts
+    const { lease, lastHeard, local } = memory
     while (lease.state === 'catching-up') {
       const { generation } = lease
       await this.#compare(generation)
       lease.caughtUp(generation)
     }
-    if (lease.state === 'live') {
-      const { lastHeard, local, feedLog } = this.#parts
-      feedLog.live({ epoch: lastHeard.epoch, entries: local.size })
-    }
+    if (lease.state === 'live') feedLog.live({ epoch: lastHeard.epoch, entries: local.size })
   }
 
   /**
@@ -61,7 +53,8 @@ export class Revalidation {
    *   2. another client writes version 8      4. version 7 is trusted, and no change will ever tell
    */
   async #compare(generation: number): Promise<void> {
-    const { store, lease, local, kept, lastHeard, recent, stats, log } = this.#parts
+    const { store, memory, kept, stats, log } = this.#parts
+    const { lease, local, lastHeard, recent } = memory
     const position = await store.position()
     if (generation !== lease.generation) return
     const before = lastHeard.epoch

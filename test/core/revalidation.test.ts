@@ -42,11 +42,8 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   lease.listening(0)
   const it = new Revalidation({
     ...parts,
-    lease,
-    local,
+    memory: { lease, local, lastHeard, recent: new RecentChanges() },
     kept,
-    lastHeard,
-    recent: new RecentChanges(),
     feedLog: new FeedLog(parts.clock, parts.log),
   })
   const held = () => local.versions().map(({ key }) => key)

@@ -1,0 +1,163 @@
+import type { Entry, StoredEntry, Version, Written } from './entry.js'
+import { type FeedNow, Flights, type Token } from './flights.js'
+import { LastHeard } from './last-heard.js'
+import { Lease } from './lease.js'
+import { LocalCache, type LocalCacheBounds } from './local-cache.js'
+import type { Clock } from './ports.js'
+import { RecentChanges } from './recent-changes.js'
+import type { ReplicaReads } from './replica-reads.js'
+import { concerns, type SessionToken } from './session-token.js'
+import type { Stats } from './stats.js'
+import { type TtlOptions, TtlPolicy } from './ttl-policy.js'
+import { UnheardWrites } from './unheard-writes.js'
+
+export type MemoryBounds = LocalCacheBounds & TtlOptions
+
+export interface MemoryParts {
+  readonly maxStalenessMs: number
+  readonly clock: Clock
+  readonly stats: Stats
+  readonly replicaReads: ReplicaReads | undefined
+  readonly random: (() => number) | undefined
+}
+
+/** What this sidecar holds and has heard, and the rules for both: P1 to P3, and whom a hit may be served to (P7). */
+export class Memory {
+  readonly lease: Lease
+  readonly local: LocalCache
+  readonly flights = new Flights()
+  readonly lastHeard = new LastHeard()
+  readonly recent = new RecentChanges()
+  readonly unheard = new UnheardWrites()
+  readonly #parts: MemoryParts
+  #bounds: MemoryBounds
+  #ttl: TtlPolicy
+
+  constructor(bounds: MemoryBounds, parts: MemoryParts) {
+    this.#parts = parts
+    this.#bounds = bounds
+    this.#ttl = new TtlPolicy(bounds, parts.random)
+    this.lease = new Lease(parts.maxStalenessMs)
+    this.local = new LocalCache({
+      capacity: bounds.capacity,
+      maxBytes: bounds.maxBytes,
+      onEvict: () => parts.stats.evictions++,
+    })
+  }
+
+  /**
+   * Tokens, the lease and flights are not touched. A shorter time to live counts from now for what is held, so that nothing
+   * expires at once; a longer one from the next fill.
+   */
+  reconfigure(bounds: MemoryBounds): void {
+    const { capacity, maxBytes } = this.#bounds
+    this.#bounds = bounds
+    this.#ttl = new TtlPolicy(bounds, this.#parts.random)
+    const nowMs = this.#parts.clock.now()
+    for (const entry of this.local.entries()) {
+      if (entry.expiresAtMs > nowMs + this.#ttl.boundMs(entry.key))
+        entry.expiresAtMs = nowMs + this.#ttl.drawMs(entry.key)
+    }
+    if (bounds.capacity !== capacity || bounds.maxBytes !== maxBytes) this.local.resize(bounds)
+  }
+
+  /** The hit path: an entry held here, within its time to live and within the lease. */
+  hit(id: string, nowMs: number): Entry | undefined {
+    if (!this.lease.holds(nowMs)) return undefined
+    const entry = this.local.get(id)
+    if (entry === undefined || entry.expiresAtMs <= nowMs) return undefined
+    this.#parts.stats.hits++
+    if (this.#ttl.isSliding) this.#slide(entry, nowMs)
+    return entry
+  }
+
+  #slide(entry: Entry, nowMs: number): void {
+    const anewMs = Math.min(nowMs + this.#ttl.drawMs(entry.key), entry.rowExpiresAtMs)
+    if (anewMs > entry.expiresAtMs) entry.expiresAtMs = anewMs
+  }
+
+  /** Held, and within its time to live. */
+  usable(id: string): Entry | undefined {
+    const entry = this.local.get(id)
+    return entry !== undefined && entry.expiresAtMs > this.#parts.clock.now() ? entry : undefined
+  }
+
+  /** P11: has this sidecar seen the write that the token came from? */
+  satisfies(token: SessionToken | undefined, id: string): boolean {
+    if (token === undefined || !concerns(token, id)) return true
+    const { written } = token
+    if (written === undefined || written.epoch !== this.lastHeard.epoch) return false
+    return this.recent.has(id, written.version) || this.local.get(id)?.version === written.version
+  }
+
+  /** A flight begins: before its statement is sent. */
+  open(id: string): Token {
+    return this.flights.open(id, this.#feedNow(), this.#parts.clock.now())
+  }
+
+  #feedNow(): FeedNow {
+    return { generation: this.lease.generation, live: this.lease.state === 'live' }
+  }
+
+  /** Whether it was put. `asOfMs`: only for what a replica said, which tells nothing of where the primary is (P9). */
+  put(token: Token, { key, value, version, epoch, remainingMs }: StoredEntry, asOfMs?: number): boolean {
+    if (epoch !== this.lastHeard.epoch) return false
+    if (asOfMs === undefined) this.lastHeard.version(version)
+    if (!this.flights.mayPut(token, version, this.#feedNow())) return false
+    // P12: what the database said remained, remained when we asked or later.
+    const rowExpiresAtMs = token.openedAtMs + (remainingMs ?? Number.POSITIVE_INFINITY)
+    this.local.put(token.id, {
+      key,
+      value,
+      version,
+      asOfMs: asOfMs ?? token.openedAtMs,
+      expiresAtMs: Math.min(this.#parts.clock.now() + this.#ttl.drawMs(key), rowExpiresAtMs),
+      rowExpiresAtMs,
+      bytes: Buffer.byteLength(key) + Buffer.byteLength(value),
+    })
+    return true
+  }
+
+  /**
+   * A write of ours has happened: for everybody else here that is a change like any other. Without a version
+   * there was nothing to delete, and what is held is wrong all the same.
+   */
+  acknowledged(token: Token, written: Written | undefined): void {
+    const { id } = token
+    if (written && this.flights.unbroken(token, this.#feedNow()) && !this.recent.has(id, written.version)) {
+      this.unheard.acknowledged(id, written.version, this.#parts.clock.now())
+    }
+    this.apply(id, this.versionOf(written))
+    // In another history an entry of this very version can be another value.
+    this.local.drop(id)
+  }
+
+  /** What is known of a write: in another history, which its answer can outlast, the same version is another write. */
+  versionOf(written: Written | undefined): Version | undefined {
+    return written?.epoch === this.lastHeard.epoch ? written?.version : undefined
+  }
+
+  /**
+   * P2: a change drops the entry unless the entry is that very change. `undefined`: one that we know to have
+   * happened, or that may have, under a version we do not know.
+   */
+  apply(id: string, version: Version | undefined): void {
+    this.flights.changed(id, version)
+    this.#parts.replicaReads?.shown(id)
+    if (version !== undefined) {
+      this.lastHeard.version(version)
+      this.recent.add(id, version)
+    }
+    const entry = this.local.get(id)
+    if (entry === undefined || entry.version === version) return
+    this.local.drop(id)
+    this.#parts.stats.invalidations++
+  }
+
+  /** Changes may have been missed, or came that were not named. */
+  doubt(): void {
+    this.flights.doubted()
+    this.unheard.clear()
+    this.#parts.replicaReads?.doubt()
+  }
+}
