@@ -12,6 +12,7 @@ import { reset } from './comparisons/reset.js'
 import { set } from './comparisons/set.js'
 import { storm } from './comparisons/storm.js'
 import { triggers } from './comparisons/triggers.js'
+import { warmUp } from './comparisons/warm-up.js'
 
 /** In the order of the table. */
 export const comparisons: readonly Comparison[] = [
@@ -28,4 +29,5 @@ export const comparisons: readonly Comparison[] = [
   storm,
   triggers,
   backup,
+  warmUp,
 ]
