@@ -15,6 +15,7 @@ import { scaling } from './comparisons/scaling.js'
 import { set } from './comparisons/set.js'
 import { storm } from './comparisons/storm.js'
 import { triggers } from './comparisons/triggers.js'
+import { warmUp } from './comparisons/warm-up.js'
 
 /** In the order of the table. */
 export const comparisons: readonly Comparison[] = [
@@ -31,6 +32,7 @@ export const comparisons: readonly Comparison[] = [
   storm,
   triggers,
   backup,
+  warmUp,
   scaling,
   restart,
   frozen,

@@ -24,6 +24,8 @@ export interface BenchSidecar {
   readonly url: string
   readonly pids: readonly [number]
   readonly client: JsonClient
+  /** Of its operations listener. */
+  readonly ops: JsonClient
   /** What `inside` says, message by message. */
   onMessage(heard: (message: unknown) => void): void
   /** Asks `inside`. */
@@ -51,6 +53,7 @@ export async function startSidecar(
   })
   let isLive = false
   let last = ''
+  let opsPort = 0
   const port = await new Promise<number>((resolve, reject) => {
     let servingOn: number | undefined
     child.once('close', () => reject(new Error(`the sidecar ended: ${last}`)))
@@ -58,6 +61,7 @@ export async function startSidecar(
       last = line
       if (!line.startsWith('{')) return
       const { msg, port } = JSON.parse(line) as { msg?: string; port?: number }
+      if (msg === 'answering probes') opsPort = port as number
       if (msg === 'serving') servingOn = port
       if (msg === 'change feed live') isLive = true
       if (isLive && servingOn !== undefined) resolve(servingOn)
@@ -70,6 +74,7 @@ export async function startSidecar(
     url,
     pids: [child.pid as number],
     client: new JsonClient(url),
+    ops: new JsonClient(`http://127.0.0.1:${opsPort}`),
     onMessage: (heard) => child.on('message', heard),
     ask: (question) => ask(child, question),
     end,

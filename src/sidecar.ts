@@ -1,17 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
-import { readApiToken } from './config/read-api-token.js'
-import { redactUrl } from './config/redact-url.js'
-import { Cache, type CacheOptions, type CacheParts, type Reconfigurable } from './core/cache.js'
+import { Cache, type CacheParts } from './core/cache.js'
 import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'
-import { allowedHosts } from './http/allowed-hosts.js'
-import { createApp } from './http/app.js'
-import { BearerToken } from './http/bearer-token.js'
-import { dataLimits, opsLimits } from './http/connection-limits.js'
-import { doorkeeper } from './http/doorkeeper.js'
-import { fastLane } from './http/fast-lane.js'
+import type { BearerToken } from './http/bearer-token.js'
+import { opsLimits } from './http/connection-limits.js'
 import { opsListener } from './http/ops-listener.js'
 import { RequestStats } from './http/request-stats.js'
 import { HttpServer } from './http/server.js'
@@ -20,11 +14,19 @@ import { Attempts } from './postgres/attempts.js'
 import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
 import { migrate } from './postgres/migrate.js'
-import { ReadReplicas, type ReadReplicasParts } from './postgres/read-replicas.js'
+import type { ReadReplicas } from './postgres/read-replicas.js'
 import { inspectSchema } from './postgres/schema.js'
 import { PostgresStore } from './postgres/store.js'
 import { EventLoopDelay } from './prometheus/event-loop-delay.js'
 import type { Exposition } from './prometheus/exposition.js'
+import { bearerTokenOf } from './sidecar/bearer-token-of.js'
+import { cacheOptions, reconfigurable } from './sidecar/cache-options.js'
+import { dataServer } from './sidecar/data-server.js'
+import { expositionOf } from './sidecar/exposition-of.js'
+import { inOrder } from './sidecar/in-order.js'
+import { readReplicasOf } from './sidecar/read-replicas-of.js'
+import { warmUpOf } from './sidecar/warm-up-of.js'
+import type { WarmUp } from './warm-up/warm-up.js'
 
 export interface SidecarOptions {
   readonly config: Config
@@ -37,16 +39,8 @@ export interface SidecarOptions {
   readonly tracing?: Tracing
 }
 
-/** How long an idle connection of an app stays open while closing. A probe or a scrape can be asked again. */
-const idleGraceMs = 500
 /** The part of the time to shut down that requests have: what is kept has to be sent after them. */
 const requestsShare = 0.75
-
-/** The part of the time for a statement that a replica has: the primary may have to be asked after it. */
-const replicaShare = 0.25
-
-/** How soon a token that was replaced in its file holds. */
-const tokenRereadMs = 10_000
 /** A collector that does not answer must not use up the time to shut down. */
 const longestTraceFlushMs = 2_000
 
@@ -58,6 +52,8 @@ export class Sidecar {
   readonly #attempts: Attempts
   readonly #replicas: ReadReplicas | undefined
   readonly #feed: PostgresChangeFeed
+  /** Undefined where nothing is to be warmed. */
+  readonly #warmUp: WarmUp | undefined
   readonly #cache: Cache
   readonly #server: HttpServer
   readonly #ops: HttpServer
@@ -84,16 +80,9 @@ export class Sidecar {
       log,
       tracer: tracing?.statements,
     })
-    this.#replicas = readReplicas(config, { primary: this.#database, clock, log }, tracing)
+    this.#replicas = readReplicasOf(config, { primary: this.#database, clock, log }, tracing)
     this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
-    const options: CacheOptions = {
-      ...reconfigurable(config),
-      maxStalenessMs: config.maxStalenessMs,
-      onFeedLoss: config.onFeedLoss,
-      onWriteOutage: config.onWriteOutage,
-      maxStatements: config.databasePoolSize,
-      maxWaitMs: config.databaseTimeoutMs,
-    }
+    const options = cacheOptions(config)
     const parts: CacheParts = {
       store: new PostgresStore(this.#database, this.#attempts),
       replica: this.#replicas,
@@ -124,41 +113,31 @@ export class Sidecar {
         },
       },
     )
-    this.#token = apiToken(config, log)
-    const app = createApp({
-      cache: this.#cache,
+    this.#warmUp = warmUpOf({
+      config,
       limits: () => this.#config,
-      maxValueBytes: config.maxValueBytes,
-      databaseUrl: redactUrl(config.databaseUrl),
-      attempts: () => this.#attempts.status(),
-      onShutdown,
-      requests: this.#requests,
-      clock,
-      log,
-    })
-    const listener = fastLane({
       cache: this.#cache,
+      database: this.#database,
       clock,
-      requests: this.#requests,
-      maxValueBytes: config.maxValueBytes,
       log,
-      otherwise: app.callback(),
     })
-    const { host, port, socket: socketPath, maxConnections } = config
-    this.#server = new HttpServer({
-      address: socketPath === undefined ? { host, port } : { socketPath },
-      limits: { ...dataLimits, maxConnections },
-      idleGraceMs,
-      listener: doorkeeper({
-        isMeantForUs: allowedHosts(['localhost', host, ...config.allowedHosts]),
-        token: this.#token,
-        requests: this.#requests,
-        listener: tracing ? tracing.requests(listener) : listener,
-      }),
+    this.#token = bearerTokenOf(config, log)
+    this.#server = dataServer({
+      config,
+      limits: () => this.#config,
+      cache: this.#cache,
+      attempts: () => this.#attempts.status(),
+      token: this.#token,
+      requests: this.#requests,
+      onShutdown,
+      tracing,
+      clock,
+      log,
     })
     this.#ops = new HttpServer({
       address: { host: config.opsHost, port: config.opsPort },
       limits: opsLimits,
+      // A probe or a scrape can be asked again.
       idleGraceMs: 0,
       listener: opsListener({
         status: () => this.#cache.status(),
@@ -188,7 +167,8 @@ export class Sidecar {
     await this.#ops.listen()
     this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
     this.#eventLoopDelay.start()
-    const connected = this.#closing === undefined ? this.#feed.start(this.#cache) : undefined
+    const handler = this.#warmUp?.follow(this.#cache) ?? this.#cache
+    const connected = this.#closing === undefined ? this.#feed.start(handler) : undefined
     // While the database is waited for: reading that code would otherwise hold up a request.
     this.#metrics().catch(() => undefined)
     await connected
@@ -205,26 +185,21 @@ export class Sidecar {
 
   #readiness(): Readiness {
     const { maxStalenessMs, onFeedLoss, readyGraceMs: graceMs } = this.#config
-    return readiness(this.#phase, this.#cache.status(), { maxStalenessMs, onFeedLoss, graceMs })
+    const phase = this.#phase === 'serving' && this.#warmUp?.isOver === false ? 'warming' : this.#phase
+    return readiness(phase, this.#cache.status(), { maxStalenessMs, onFeedLoss, graceMs })
   }
 
   #metrics(): Promise<Exposition> {
-    this.#exposition ??= Promise.all([
-      import('./prometheus/exposition.js'),
-      import('./prometheus/metrics.js'),
-    ]).then(([{ Exposition }, { metricsOf }]) => {
-      const metrics = metricsOf({
-        status: () => this.#cache.status(),
-        readiness: () => this.#readiness(),
-        limits: () => this.#config,
-        requests: this.#requests,
-        refusedConnections: () => this.#server.refusedConnections,
-        pool: () => this.#database.use(),
-        attempts: () => this.#attempts.status(),
-        queueUsage: () => this.#queueUsage,
-        eventLoopDelay: this.#eventLoopDelay.seconds,
-      })
-      return new Exposition(metrics)
+    this.#exposition ??= expositionOf({
+      status: () => this.#cache.status(),
+      readiness: () => this.#readiness(),
+      limits: () => this.#config,
+      requests: this.#requests,
+      refusedConnections: () => this.#server.refusedConnections,
+      pool: () => this.#database.use(),
+      attempts: () => this.#attempts.status(),
+      queueUsage: () => this.#queueUsage,
+      eventLoopDelay: this.#eventLoopDelay.seconds,
     })
     return this.#exposition
   }
@@ -242,73 +217,32 @@ export class Sidecar {
     const { shutdownDelayMs, shutdownTimeoutMs } = this.#config
     const wasServing = this.#phase === 'serving'
     this.#phase = 'stopping'
+    this.#warmUp?.stop()
     if (wasServing) await sleep(shutdownDelayMs)
-    let unfinished = 'requests'
-    const inTime = new AbortController()
-    const late = sleep(shutdownTimeoutMs, undefined, { signal: inTime.signal }).then(
-      () => {
-        const { keptWrites } = this.#cache.status()
-        this.#log.warn({ unfinished, keptWrites }, 'not closed within CACHE_SHUTDOWN_TIMEOUT_MS')
-      },
-      () => undefined,
-    )
-    const finish = async () => {
+    const requests = async () => {
       const cut = await this.#server.close(shutdownTimeoutMs * requestsShare)
       if (cut > 0) this.#log.warn({ connections: cut }, 'requests were cut off: not finished in time')
-      unfinished = 'kept writes'
-      await this.#cache.close()
-      unfinished = 'change feed'
-      await this.#feed.close()
-      unfinished = 'database connections'
-      await Promise.all([this.#database.close(), this.#replicas?.close()])
-      unfinished = 'traces'
-      await this.#tracing?.close(longestTraceFlushMs)
     }
     try {
-      await Promise.race([finish(), late])
+      await inOrder(
+        {
+          requests,
+          'kept writes': () => this.#cache.close(),
+          'hot keys': () => this.#warmUp?.close(),
+          'change feed': () => this.#feed.close(),
+          'database connections': () => Promise.all([this.#database.close(), this.#replicas?.close()]),
+          traces: () => this.#tracing?.close(longestTraceFlushMs),
+        },
+        shutdownTimeoutMs,
+        (unfinished) => {
+          const { keptWrites } = this.#cache.status()
+          this.#log.warn({ unfinished, keptWrites }, 'not closed within CACHE_SHUTDOWN_TIMEOUT_MS')
+        },
+      )
     } finally {
-      inTime.abort()
       this.#token?.close()
       this.#eventLoopDelay.close()
       await this.#ops.close(0)
     }
   }
-}
-
-function readReplicas(
-  { databaseReadUrls, databasePoolSize: poolSize, databaseTimeoutMs }: Config,
-  parts: Pick<ReadReplicasParts, 'primary' | 'clock' | 'log'>,
-  tracing: Tracing | undefined,
-): ReadReplicas | undefined {
-  if (databaseReadUrls.length === 0) return undefined
-  const timeoutMs = Math.ceil(databaseTimeoutMs * replicaShare)
-  const replicas = databaseReadUrls.map(
-    (url) => new Database({ url, poolSize, timeoutMs, log: parts.log, tracer: tracing?.statements }),
-  )
-  return new ReadReplicas({ ...parts, replicas })
-}
-
-function apiToken(config: Config, log: Logger): BearerToken | undefined {
-  if (config.apiToken === undefined && config.apiTokenFile === undefined) return undefined
-  return new BearerToken({
-    read: async () => (await readApiToken(config)) as string,
-    rereadMs: config.apiTokenFile === undefined ? undefined : tokenRereadMs,
-    log,
-  })
-}
-
-function reconfigurable(config: Config): Reconfigurable {
-  const { capacity, maxBytes, ttlSeconds, ttlRules, ttlJitter, ttlMode } = config
-  return {
-    capacity,
-    maxBytes,
-    ttlMs: ttlMs(ttlSeconds),
-    ttlRules: ttlRules.map(({ prefix, seconds }) => ({ prefix, ttlMs: ttlMs(seconds) })),
-    ttlJitter,
-    ttlMode,
-  }
-}
-
-function ttlMs(seconds: number): number {
-  return seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1_000
 }

@@ -6,11 +6,11 @@ import ts from 'typescript'
 /** Files by their path below src/, with their text. */
 type Sources = ReadonlyMap<string, string>
 
-/** What each part may import besides itself: main -> cli -> {sidecar, audit, doctor, backup, load} -> {http, postgres, prometheus, opentelemetry} -> core. */
+/** What each part may import besides itself: main -> cli -> {sidecar, audit, doctor, backup, load} -> {http, postgres, prometheus, opentelemetry, warm-up} -> core. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'log'],
   cli: ['sidecar', 'audit', 'doctor', 'backup', 'load', 'postgres', 'opentelemetry', 'config', 'log'],
-  sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'core', 'config'],
+  sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'warm-up', 'core', 'config'],
   audit: ['postgres', 'core'],
   doctor: ['postgres'],
   backup: [],
@@ -19,6 +19,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   postgres: ['core'],
   prometheus: ['core'],
   opentelemetry: ['core'],
+  'warm-up': ['core'],
   core: [],
   log: ['config'],
   config: [],
@@ -163,6 +164,7 @@ t.test('a rule that is broken is found', async (t) => {
       'backup/seal.ts',
       "import { copyOut } from '../postgres/copy-out.js'",
     ],
+    'a load that knows the sidecar': ['load/tally.ts', "import { Cache } from '../core/cache.js'"],
     'pg-copy-streams in a command': ['cli/backup.ts', "import copy from 'pg-copy-streams'"],
     'prom-client in the core': ['core/stats.ts', "import { Counter } from 'prom-client'"],
     'prom-client in http': ['http/measured.ts', "import { Counter } from 'prom-client'"],
@@ -171,6 +173,10 @@ t.test('a rule that is broken is found', async (t) => {
     'tracing meets postgres': [
       'opentelemetry/batch-spans.ts',
       "import type { A } from '../postgres/store.js'",
+    ],
+    'warming meets postgres': [
+      'warm-up/warm-up.ts',
+      "import { recentKeys } from '../postgres/recent-keys.js'",
     ],
     'pg in http': ['http/app.ts', "import pg from 'pg'"],
     'yaml at every start': ['config/load.ts', "import { parse } from 'yaml'"],

@@ -87,7 +87,7 @@ async function untilConnected(port: number): Promise<HttpConnection> {
   const deadlineMs = performance.now() + 30_000
   for (;;) {
     try {
-      return await HttpConnection.open(port)
+      return await HttpConnection.open({ port })
     } catch (error) {
       if (performance.now() > deadlineMs) throw error
       await new Promise((resolve) => setTimeout(resolve, retryMs))

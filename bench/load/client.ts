@@ -1,4 +1,6 @@
+import { closedLoop } from '../../src/load/closed-loop.js'
 import { HttpConnection } from '../../src/load/http-connection.js'
+import { OpenLoop } from '../../src/load/open-loop.js'
 import { monotonicMs } from '../monotonic.js'
 import { quantile } from '../statistics.js'
 import { requestsOf, type Work } from './work.js'
@@ -41,100 +43,59 @@ export interface ClientResult {
 
 /** What is due in the first part of the time is not counted. */
 const warmUpShare = 0.1
-/**
- * Above this rate the clock is looked at in every turn of the event loop, which takes the whole core; timers are too
- * coarse for that. Up to it they leave the core to others, and add up to 1 ms.
- */
-const mostByTimer = 1_000
-/** How long an open loop that has fallen behind goes on sending. */
-const graceMs = 5_000
 
-let stopped = false
-process.once('SIGTERM', () => {
-  stopped = true
-})
+const stop = new AbortController()
+process.once('SIGTERM', () => stop.abort())
 
-async function run({
-  ports,
-  connections,
-  seconds,
-  work,
-  rate,
-  countFromStart,
-}: ClientOptions): Promise<ClientResult> {
-  const next = requestsOf(work)
-  const latencies: number[] = []
-  let answered = 0
-  let failed = 0
-  const all = await Promise.all(
-    Array.from({ length: connections }, (_, index) =>
-      HttpConnection.open(ports[index % ports.length] as number),
-    ),
+async function run(options: ClientOptions): Promise<ClientResult> {
+  const { ports, connections, seconds, work, rate, countFromStart } = options
+  const all = await HttpConnection.openAll(
+    Array.from({ length: connections }, (_, index) => ({ port: ports[index % ports.length] as number })),
   )
-  const startMs = monotonicMs()
-  const countedFromMs = startMs + (countFromStart ? 0 : seconds * warmUpShare * 1_000)
-  const endMs = startMs + seconds * 1_000
-  await new Promise<void>((resolve) => {
-    const idle: HttpConnection[] = []
-    let underWay = 0
-    let isOver = false
-    const end = () => {
-      isOver = true
-      if (underWay === 0) resolve()
-    }
-    const send = (connection: HttpConnection, dueMs: number) => {
-      underWay++
-      connection.dueMs = dueMs
-      connection.send(next())
-    }
-    for (const connection of all) {
-      connection.onAnswer = (status) => {
-        const nowMs = monotonicMs()
-        underWay--
-        answered++
-        if (connection.dueMs >= countedFromMs) latencies.push(nowMs - connection.dueMs)
-        if (status !== 200) failed++
-        if (rate !== undefined) idle.push(connection)
-        else if (nowMs < endMs && !stopped) send(connection, nowMs)
-        else isOver = true
-        if (isOver) end()
-      }
-    }
-    if (rate === undefined) {
-      for (const connection of all) send(connection, monotonicMs())
-      return
-    }
-    idle.push(...all)
-    const total = Math.floor(rate * seconds)
-    let sent = 0
-    const again = rate > mostByTimer ? setImmediate : (task: () => void) => setTimeout(task, 1)
-    const turn = () => {
-      const nowMs = monotonicMs()
-      for (;;) {
-        const dueMs = startMs + (sent * 1_000) / rate
-        if (sent >= total || dueMs > nowMs) break
-        const connection = idle.pop()
-        if (connection === undefined) break
-        sent++
-        send(connection, dueMs)
-      }
-      if (sent < total && nowMs < endMs + graceMs && !stopped) again(turn)
-      else end()
-    }
-    turn()
-  })
-  const tookSeconds = (monotonicMs() - countedFromMs) / 1_000
+  const next = requestsOf(work)
+  const sinceMs: number[] = []
+  const latenciesMs: number[] = []
+  let failed = 0
+  const onAnswer = (status: number, fromMs: number) => {
+    sinceMs.push(fromMs)
+    latenciesMs.push(performance.now() - fromMs)
+    if (status !== 200) failed++
+  }
+  let startMs = performance.now()
+  if (rate === undefined) {
+    const endMs = startMs + seconds * 1_000
+    const isOver = () => stop.signal.aborted || performance.now() >= endMs
+    await closedLoop({ connections: all, next: () => (isOver() ? undefined : next()), onAnswer })
+  } else {
+    const loop = new OpenLoop({
+      connections: all,
+      rate,
+      durationMs: seconds * 1_000,
+      next: () => ({ bytes: next() }),
+      onAnswer: (_request, status, dueMs) => onAnswer(status, dueMs),
+      stop: stop.signal,
+    })
+    const { lost, startMs: loopStartMs, sent, answered } = await loop.run()
+    if (lost !== undefined) throw lost
+    if (sent > answered && !stop.signal.aborted)
+      throw new Error(`${sent - answered} requests were not answered`)
+    startMs = loopStartMs
+  }
+  const endMs = performance.now()
   for (const connection of all) connection.close()
-  latencies.sort((one, other) => one - other)
+  const countedFromMs = startMs + (countFromStart ? 0 : seconds * warmUpShare * 1_000)
+  const counted = latenciesMs
+    .filter((_, index) => (sinceMs[index] as number) >= countedFromMs)
+    .sort((one, other) => one - other)
   return {
-    answered,
-    requests: latencies.length,
-    seconds: tookSeconds,
+    answered: latenciesMs.length,
+    requests: counted.length,
+    seconds: (endMs - countedFromMs) / 1_000,
     failed,
-    p50Ms: quantile(latencies, 0.5),
-    p99Ms: quantile(latencies, 0.99),
-    maxMs: quantile(latencies, 1),
-    startMs,
+    p50Ms: quantile(counted, 0.5),
+    p99Ms: quantile(counted, 0.99),
+    maxMs: quantile(counted, 1),
+    startMs: monotonicMs() - (performance.now() - startMs),
   }
 }
 

@@ -8,7 +8,7 @@ export interface LoadOptions {
   readonly port: number
   readonly connections: number
   readonly seconds: number
-  readonly work: Exclude<Work, { kind: 'set-new' }>
+  readonly work: Exclude<Work, { kind: 'set-new' | 'zipf' }>
   /** Answers other than 200 are nothing unusual here. */
   readonly mayFail?: boolean
 }

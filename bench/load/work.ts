@@ -1,9 +1,13 @@
+import { drawKeys } from '../../src/load/key-choice.js'
+
 /** What a load sends; `keys` counts `key:1`, `key:2`, ... */
 export type Work =
   /** One path, again and again. */
   | { readonly kind: 'hit'; readonly path: string }
   /** GET of a key at random. */
   | { readonly kind: 'random'; readonly keys: number }
+  /** GET of a key, few of them very often: the more the larger the exponent. */
+  | { readonly kind: 'zipf'; readonly keys: number; readonly exponent: number }
   /** GET of one key after the other, in no order that an index would like, from the given place on. */
   | { readonly kind: 'walk'; readonly keys: number; readonly from: number }
   /** POST of a string under `PREFIX:1`, `PREFIX:2`, ... */
@@ -22,6 +26,10 @@ export function requestsOf(work: Work): () => Buffer {
     }
     case 'random':
       return () => get(`/cache/get?key=key:${1 + Math.floor(Math.random() * work.keys)}`)
+    case 'zipf': {
+      const draw = drawKeys({ count: work.keys, exponent: work.exponent }, Math.random)
+      return () => get(`/cache/get?key=key:${draw()}`)
+    }
     case 'walk': {
       let place = work.from
       return () => get(`/cache/get?key=key:${((place++ * stride) % work.keys) + 1}`)

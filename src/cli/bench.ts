@@ -1,16 +1,17 @@
 import { readFile } from 'node:fs/promises'
-import { parseKeyChoice } from '../load/key-choice.js'
-import { parseMix } from '../load/mix.js'
-import { OpenLoop } from '../load/open-loop.js'
+import { differences, parseEarlierReport } from '../load/earlier-report.js'
+import { everyKey } from '../load/every-key.js'
+import { type KeyChoice, parseKeyChoice } from '../load/key-choice.js'
+import { measure } from '../load/measure.js'
+import { type Operation, parseMix } from '../load/mix.js'
 import { ownLimit } from '../load/own-limit.js'
 import { type LoadReport, linesOf } from '../load/report.js'
-import { keyPrefix, requestsOf } from '../load/requests.js'
+import { keyPrefix, Requests } from '../load/requests.js'
 import type { Command, CommandInput } from './command.js'
-import { DataListener } from './data-listener.js'
+import { DataListener, refusal } from './data-listener.js'
 import { UsageError } from './usage-error.js'
 
-const ownLimitMs = 1_000
-const progressMs = 1_000
+const ownLimitMs = 500
 
 /** A load on a sidecar of one's own, at a rate. */
 export const bench: Command = {
@@ -22,68 +23,100 @@ export const bench: Command = {
     duration: { type: 'string' },
     connections: { type: 'string' },
     'value-bytes': { type: 'string' },
+    'no-fill': { type: 'boolean' },
+    keep: { type: 'boolean' },
     compare: { type: 'string' },
     json: { type: 'boolean' },
   },
   settings: true,
   async run(input) {
     const { flags, values, stop, out, note, progress } = input
-    const mixText = values.get('mix') ?? 'get=90,set=10'
-    const keysText = values.get('keys') ?? 'zipf:10000'
-    const mix = given('mix', () => parseMix(mixText))
-    const keys = given('keys', () => parseKeyChoice(keysText))
-    const rate = number(values, 'rate', 1_000, 1_000_000)
-    const seconds = number(values, 'duration', 10, 86_400)
-    const connections = number(values, 'connections', 32, 10_000)
-    const valueBytes = number(values, 'value-bytes', 100, 1_000_000)
+    const options = optionsFrom(values)
+    const { mix, keys, connections } = options
     const compare = values.get('compare')
     const before = compare === undefined ? undefined : await earlier(compare)
+    for (const difference of before ? differences(options.conditions, before) : [])
+      note(`these runs are not comparable: ${difference}`)
     const listener = await DataListener.of(input)
-    const { host, port, token } = listener.address()
-    note(`measuring what this load itself can do ...`)
+    // Whoever does not answer, or not to us, is found out first.
+    await readsOf(listener)
+    const { address, host, token } = listener.address()
+    const requests = new Requests({ valueBytes: options.conditions.valueBytes, host, token })
     const ownLimitPerSecond = await ownLimit(connections, ownLimitMs)
-    const countedBefore = await countsOf(listener)
-    const startedAt = new Date().toISOString()
-    const loop = new OpenLoop({
-      host,
-      port,
-      connections,
-      rate,
-      durationMs: seconds * 1_000,
-      next: requestsOf({ mix, keys, valueBytes, host, token, random: Math.random }),
-      stop,
-    })
-    let lastAnswered = 0
-    const timer = setInterval(() => {
-      progress(`${loop.answered - lastAnswered} requests/s, ${loop.answered} so far`)
-      lastAnswered = loop.answered
-    }, progressMs)
-    const result = await loop.run().finally(() => clearInterval(timer))
-    const counted = await countsOf(listener)
-    const reads =
-      counted && countedBefore && counted.hits + counted.misses - countedBefore.hits - countedBefore.misses
-    const report: LoadReport = {
-      url: `http://${host}:${port}`,
-      mix: mixText,
-      keys: keysText,
-      rate,
-      connections,
-      valueBytes,
-      startedAt,
-      ownLimitPerSecond,
-      hitRatio: reads ? (counted.hits - countedBefore.hits) / reads : undefined,
-      ...result,
+    note(`this load can do ${Math.round(ownLimitPerSecond)} requests/s itself`)
+
+    let written = 0
+    try {
+      if (!flags.has('no-fill')) {
+        written = keys.count
+        note(`writing its ${keys.count} entries, ${keyPrefix}1 and so on; --no-fill leaves that out`)
+        const onProgress = (done: number) => progress(`writing its entries: ${done} of ${keys.count}`)
+        const make = (number: number) => requests.make('set', number)
+        written = await everyKey({ address, connections, count: keys.count, make, onProgress, stop })
+      }
+      if (stop.aborted) throw new Error('stopped before anything was measured')
+      if (mix.has('set')) written = keys.count
+      const readsBefore = await readsOf(listener)
+      const startedAt = new Date().toISOString()
+      const result = await measure({ ...options, address, requests, stop, progress })
+      const reads = await readsOf(listener).catch(() => undefined)
+      const report: LoadReport = {
+        report: 'caching-layer bench',
+        url: listener.name,
+        ...options.conditions,
+        startedAt,
+        ownLimitPerSecond: Math.round(ownLimitPerSecond),
+        ...result,
+        ...(reads && hitRatio(readsBefore, reads)),
+      }
+      if (flags.has('json')) out(JSON.stringify(report))
+      for (const line of linesOf(report, before)) (flags.has('json') ? note : out)(line)
+      if (report.lost !== undefined) throw new Error(`${listener.name}: ${report.lost}`)
+      return report.answered > report.failed ? 0 : 1
+    } finally {
+      if (written > 0) await cleanUp(written)
     }
-    if (flags.has('json')) out(JSON.stringify(report))
-    for (const line of linesOf(report, before)) (flags.has('json') ? note : out)(line)
-    if (mix.has('set')) note(`its entries are left: delete from cache_entries where key like '${keyPrefix}%'`)
-    return 0
+
+    async function cleanUp(count: number): Promise<void> {
+      const bySql = `delete from cache_entries where key like '${keyPrefix}%'`
+      if (flags.has('keep')) {
+        note(`its entries are kept; to remove them: ${bySql}`)
+        return
+      }
+      note(`removing its ${count} entries; where that is cut short: ${bySql}`)
+      const onProgress = (done: number) => progress(`removing its entries: ${done} of ${count}`)
+      const make = (number: number) => requests.make('del', number)
+      await everyKey({ address, connections, count, make, onProgress }).catch((error: Error) =>
+        note(`they could not be removed: ${error.message}`),
+      )
+    }
   },
 }
 
-async function countsOf(listener: DataListener): Promise<{ hits: number; misses: number } | undefined> {
-  const { status, body } = await listener.ask('/cache/stats')
-  return status === 200 ? (body as { hits: number; misses: number }) : undefined
+interface Options {
+  readonly mix: ReadonlyMap<Operation, number>
+  readonly keys: KeyChoice
+  readonly rate: number
+  readonly durationMs: number
+  readonly connections: number
+  /** As the report has them. */
+  readonly conditions: Pick<LoadReport, 'mix' | 'keys' | 'rate' | 'connections' | 'valueBytes'>
+}
+
+function optionsFrom(values: CommandInput['values']): Options {
+  const mix = values.get('mix') ?? 'get=90,set=10'
+  const keys = values.get('keys') ?? 'zipf:10000'
+  const rate = number(values, 'rate', 1_000, 1_000_000)
+  const connections = number(values, 'connections', 32, 10_000)
+  const valueBytes = number(values, 'value-bytes', 100, 1_000_000)
+  return {
+    mix: given('mix', () => parseMix(mix)),
+    keys: given('keys', () => parseKeyChoice(keys)),
+    rate,
+    durationMs: number(values, 'duration', 10, 86_400) * 1_000,
+    connections,
+    conditions: { mix, keys, rate, connections, valueBytes },
+  }
 }
 
 function given<T>(option: string, parse: () => T): T {
@@ -102,11 +135,31 @@ function number(values: CommandInput['values'], option: string, fallback: number
   throw new UsageError(`bench: --${option} must be a whole number from 1 to ${most}, not "${text}"`)
 }
 
-/** What `--json` wrote. */
 async function earlier(path: string): Promise<LoadReport> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as LoadReport
+    return parseEarlierReport(await readFile(path, 'utf8'))
   } catch (error) {
-    throw new UsageError(`bench: --compare ${path}: ${(error as Error).message}`)
+    throw new Error(`--compare ${path}: ${(error as Error).message}`, { cause: error })
   }
+}
+
+interface Reads {
+  readonly hits: number
+  readonly misses: number
+}
+
+async function readsOf(listener: DataListener): Promise<Reads> {
+  const answer = await listener.ask('/cache/stats')
+  if (answer.status !== 200) throw refusal(answer)
+  const { hits, misses } = answer.body
+  if (typeof hits !== 'number' || typeof misses !== 'number')
+    throw new Error(`${listener.name}: this is no sidecar: it counts no hits`)
+  return { hits, misses }
+}
+
+/** Reads of others are among them. */
+function hitRatio(before: Reads, now: Reads): { readonly hitRatio?: number } {
+  const hits = now.hits - before.hits
+  const all = hits + now.misses - before.misses
+  return all > 0 ? { hitRatio: hits / all } : {}
 }

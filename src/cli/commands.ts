@@ -54,7 +54,7 @@ export const commands = {
   },
   bench: {
     summary:
-      'put a load on a running sidecar [--mix=get=90,set=10] [--keys=zipf:10000] [--rate=1000] [--duration=10] ...',
+      'put a load on a running sidecar [--rate=1000] [--duration=10] [--mix=get=90,set=10] [--keys=zipf:10000] [--json] ...',
     load: async () => (await import('./bench.js')).bench,
   },
   doctor: {

@@ -47,12 +47,24 @@ export class DataListener {
     return new DataListener(baseUrl(url), undefined, undefined)
   }
 
-  /** Where it listens, for who has connections of their own. Throws UsageError for a Unix socket. */
-  address(): { readonly host: string; readonly port: number; readonly token: string | undefined } {
-    if (this.#socketPath !== undefined)
-      throw new UsageError('this works over TCP only: name the sidecar with --url')
-    const { hostname, port } = this.#base
-    return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80), token: this.#token }
+  /** For people. */
+  get name(): string {
+    return this.#socketPath ?? this.#base.origin
+  }
+
+  /** What one needs to ask it on connections of one's own. */
+  address(): {
+    readonly address: { readonly path: string } | { readonly host: string; readonly port: number }
+    /** For the Host header. */
+    readonly host: string
+    readonly token: string | undefined
+  } {
+    const { host, hostname, port } = this.#base
+    const address =
+      this.#socketPath === undefined
+        ? { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) }
+        : { path: this.#socketPath }
+    return { address, host, token: this.#token }
   }
 
   /** Rejects with an Error in words when nobody answers. */
@@ -72,7 +84,7 @@ export class DataListener {
       })
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      throw new Error(`${this.#socketPath ?? this.#base.origin}: ${reason || 'nobody answers'}`, {
+      throw new Error(`${this.name}: ${reason || 'nobody answers'}`, {
         cause: error,
       })
     }

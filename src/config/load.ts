@@ -2,6 +2,7 @@ import { closest, distance } from 'fastest-levenshtein'
 import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { readConfigFile } from './config-file.js'
+import { contradictions } from './contradictions.js'
 import { flagName } from './flag-name.js'
 import { type Setting, settingType } from './setting.js'
 import { settings } from './settings.js'
@@ -70,12 +71,14 @@ export function loadConfig(environment: Environment, options: LoadOptions = {}):
       if (isSet) break
     }
   }
+  const config = Object.freeze(values) as Config
+  faults.push(...contradictions(config))
   if (faults.length > 0) throw new ConfigError(...faults)
   const warnings = [
     ...unknownSettings(Object.keys(environment).filter((name) => name.startsWith('CACHE_'))),
     ...unknownSettings([...file.keys()], ` in ${path}`),
   ]
-  return { config: Object.freeze(values) as Config, sources: sources as LoadedConfig['sources'], warnings }
+  return { config, sources: sources as LoadedConfig['sources'], warnings }
 }
 
 /** The text that would stand in the environment. */

@@ -58,6 +58,23 @@ export function oneOf<const T extends string>(...choices: readonly T[]): (text: 
   }
 }
 
+/** Which entries are read before anybody asks for them. */
+export type WarmSource =
+  | { readonly kind: 'off' | 'hot' }
+  | { readonly kind: 'recent'; readonly count: number }
+  | { readonly kind: 'file'; readonly path: string }
+
+/** `off`, `recent:1000`, `hot` or `file:/etc/keys`. */
+export function warmSource(text: string): WarmSource {
+  if (text === 'off' || text === 'hot') return { kind: text }
+  const [, kind, rest = ''] = /^(recent|file):(.+)$/.exec(text) ?? []
+  if (kind === 'file') return { kind, path: rest }
+  const isCount = kind === 'recent' && /^\d+$/.test(rest) && Number(rest) >= 1 && Number(rest) <= 100_000_000
+  if (!isCount)
+    throw new Error(`must be off, recent:N (N entries, 1 or more), hot or file:PATH, not "${text}"`)
+  return { kind: 'recent', count: Number(rest) }
+}
+
 /** The text is not repeated in the error: it may hold a password. */
 export function postgresUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined

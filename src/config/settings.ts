@@ -13,6 +13,8 @@ import {
   secondsByPrefix,
   separate,
   socketPath,
+  type WarmSource,
+  warmSource,
 } from './parse.js'
 import { redactUrl } from './redact-url.js'
 import { setting } from './setting.js'
@@ -199,6 +201,31 @@ export const settings = {
     parse: integer(0, Number.MAX_SAFE_INTEGER),
     unit: 'ms',
     about: 'how long `/readyz` stays at 200 after the lease has run out',
+  }),
+  warm: setting<WarmSource>({
+    variable: 'CACHE_WARM',
+    fallback: { kind: 'off' },
+    parse: warmSource,
+    show: (source) =>
+      source.kind === 'recent'
+        ? `recent:${source.count}`
+        : source.kind === 'file'
+          ? `file:${source.path}`
+          : source.kind,
+    about: 'what is in memory before `/readyz` is at 200: `off`, `recent:N`, `hot` or `file:PATH`',
+  }),
+  warmTimeoutMs: setting({
+    variable: 'CACHE_WARM_TIMEOUT_MS',
+    fallback: 10_000,
+    parse: integer(100, 3_600_000),
+    unit: 'ms',
+    about: 'how long `/readyz` waits for that; what is not read by then is read when it is asked for',
+  }),
+  stateDir: setting<string | undefined>({
+    variable: 'CACHE_STATE_DIR',
+    fallback: undefined,
+    parse: anyText,
+    about: 'a folder of its own, for what outlives a restart: the list of keys that `hot` needs',
   }),
   shutdownDelayMs: setting({
     variable: 'CACHE_SHUTDOWN_DELAY_MS',

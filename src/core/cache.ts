@@ -3,6 +3,7 @@ import { CacheError, hasCode } from './errors.js'
 import { FeedLog } from './feed-log.js'
 import { Fills } from './fills.js'
 import type { Token } from './flights.js'
+import { heldKeys } from './held-keys.js'
 import { KeptWrites } from './kept-writes.js'
 import { keyId } from './key-id.js'
 import type { FeedState } from './lease.js'
@@ -183,6 +184,28 @@ export class Cache implements ChangeFeedHandler {
       if (usable && this.#memory.usable(id) === usable) return this.#fromMemory(usable, 'unproven')
       throw error
     })
+  }
+
+  /** A fill that no reader has asked for, by the rules of every other (P3). Whether it has put. Rejects as `get` does. */
+  async warm(key: string): Promise<boolean> {
+    const id = keyId(key)
+    const { flights, local } = this.#memory
+    const isRead = flights.joinable(id, Number.NEGATIVE_INFINITY) !== undefined
+    if (isRead || this.#memory.usable(id)) return false
+    const { stored } = await this.#fills.read({ id, key, entry: local.get(id), forwarded: 'miss' })
+    if (!stored) return false
+    this.#stats.warmed++
+    return true
+  }
+
+  /** As if they had been read one after the other: what comes last is evicted last. */
+  touch(keys: Iterable<string>): void {
+    for (const key of keys) this.#memory.local.get(keyId(key))
+  }
+
+  /** Of the entries held, expired ones too; what was used last comes first. */
+  heldKeys(): Promise<string[]> {
+    return heldKeys(this.#memory.local, this.#clock)
   }
 
   /** Writes through: the store first, then memory. */

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Entry, Version } from './entry.js'
+import { keyId } from './key-id.js'
 
 export interface LocalCacheBounds {
   /** Most entries held. */
@@ -70,6 +71,11 @@ export class LocalCache {
     const moved = this.#within(bounds)
     this.#entries.rforEach((entry, id) => moved.set(id, entry))
     this.#entries = moved
+  }
+
+  /** This very one. Does not count as use. */
+  holds(entry: Entry): boolean {
+    return this.#entries.peek(keyId(entry.key)) === entry
   }
 
   /** What was used last comes first. */

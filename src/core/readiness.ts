@@ -14,8 +14,8 @@ export interface ReadinessRules {
   readonly onFeedLoss: 'bypass' | 'stale'
 }
 
-/** Requests are not answered yet; they are; it has been told to stop. */
-export type Phase = 'starting' | 'serving' | 'stopping'
+/** Requests are not answered yet; they are, but memory is filled first; they are; it has been told to stop. */
+export type Phase = 'starting' | 'warming' | 'serving' | 'stopping'
 
 export interface Readiness {
   /** `degraded` is ready: requests are answered, though not as well as they should be. */
@@ -33,6 +33,7 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
   if (leaseAgeMs === Number.POSITIVE_INFINITY) {
     return unready(`has not caught up with the database yet: ${feedReason}`)
   }
+  if (phase === 'warming') return unready('memory is being warmed')
   const proven = `the last proof that entries are fresh is ${Math.round(leaseAgeMs)} ms old`
   if (leaseAgeMs > maxStalenessMs + graceMs) {
     return unready(

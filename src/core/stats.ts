@@ -15,6 +15,8 @@ export class Stats {
   missesRequested = 0
   /** Reads that joined a fill already in flight. */
   coalesced = 0
+  /** Entries put by fills that no reader had asked for. */
+  warmed = 0
   /** Fills that found the version held to be the latest, so that its value did not travel. */
   revalidatedFills = 0
   /** Fills that a replica answered; and those it did not: shown here lately, none that can be asked, a row that expires. */

@@ -57,6 +57,7 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
       },
       coalesced_fills: stats.coalesced,
       revalidated_fills: stats.revalidatedFills,
+      warmed: stats.warmed,
       stale_served: stats.staleServed,
       evictions: stats.evictions,
       changes_applied: stats.changesApplied,

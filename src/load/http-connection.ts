@@ -1,5 +1,8 @@
 import { connect, type Socket } from 'node:net'
 
+/** A TCP port, or the path of a Unix socket. */
+export type HttpAddress = { readonly port: number; readonly host?: string } | { readonly path: string }
+
 const headEnd = Buffer.from('\r\n\r\n')
 const lengthName = Buffer.from('\r\nContent-Length: ')
 
@@ -7,19 +10,19 @@ const lengthName = Buffer.from('\r\nContent-Length: ')
 export class HttpConnection {
   /** Called with the status of each answer; set by whoever sends. */
   onAnswer: (status: number) => void = () => undefined
-  /** When the request under way was due; the sender's to set. */
-  dueMs = 0
+  /** Called once, when it is lost after it was open, or answered with what we cannot read; set by whoever sends. */
+  onLost: (error: Error) => void = rethrow
   readonly #socket: Socket
+  #isLost = false
   /** Bytes of the answer that are still to come; undefined before its head is complete. */
   #missing: number | undefined
   #status = 0
   /** The beginning of a head that came in pieces. */
   #head: Buffer | undefined
 
-  private constructor(port: number, host: string, onError: (error: Error) => void) {
+  private constructor(address: HttpAddress, onFailure: (error: Error) => void) {
     this.#socket = connect({
-      port,
-      host,
+      ...('path' in address ? address : { host: '127.0.0.1', ...address }),
       noDelay: true,
       // The same buffer every time: nothing is allocated for what is read.
       onread: {
@@ -30,35 +33,50 @@ export class HttpConnection {
         },
       },
     })
-    this.#socket.on('error', onError)
-    this.#socket.on('end', () => onError(new Error('the server closed a connection')))
+    this.#socket.once('error', onFailure)
   }
 
-  /** `onLost` is called when it is lost after it was open. */
-  static open(port: number, host = '127.0.0.1', onLost = rethrow): Promise<HttpConnection> {
+  static open(address: HttpAddress): Promise<HttpConnection> {
     return new Promise((resolve, reject) => {
-      let isOpen = false
-      const connection: HttpConnection = new HttpConnection(port, host, (error) => {
-        if (isOpen) onLost(error)
-        else reject(error)
-      })
-      connection.#socket.once('connect', () => {
-        isOpen = true
+      const connection: HttpConnection = new HttpConnection(address, reject)
+      const socket = connection.#socket
+      socket.once('connect', () => {
+        socket.off('error', reject)
+        socket.on('error', (error) => connection.#lose(error))
+        socket.on('end', () => connection.#lose(new Error('the server closed a connection')))
         resolve(connection)
       })
     })
+  }
+
+  /** All of them, or none. */
+  static async openAll(addresses: readonly HttpAddress[]): Promise<HttpConnection[]> {
+    const attempts = await Promise.allSettled(addresses.map(HttpConnection.open))
+    const open = attempts.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    const failed = attempts.find((one) => one.status === 'rejected')
+    if (failed === undefined) return open
+    for (const connection of open) connection.close()
+    throw failed.reason
   }
 
   send(request: Buffer): void {
     this.#socket.write(request)
   }
 
+  /** Nothing is called any more. */
   close(): void {
-    this.#socket.removeAllListeners('end')
+    this.#isLost = true
     this.#socket.destroy()
   }
 
+  #lose(error: Error): void {
+    if (this.#isLost) return
+    this.close()
+    this.onLost(error)
+  }
+
   #read(bytes: Buffer): void {
+    if (this.#isLost) return
     if (this.#missing === undefined) {
       const all = this.#head ? Buffer.concat([this.#head, bytes]) : bytes
       const end = all.indexOf(headEnd)
@@ -68,10 +86,18 @@ export class HttpConnection {
       }
       this.#head = undefined
       this.#status = (all[9] as number) * 100 + (all[10] as number) * 10 + (all[11] as number) - 48 * 111
-      this.#missing = end + headEnd.length + lengthIn(all) - all.length
+      const length = lengthIn(all, end)
+      if (length === undefined) {
+        this.#lose(new Error('an answer without Content-Length: is this a sidecar?'))
+        return
+      }
+      this.#missing = end + headEnd.length + length - all.length
     } else this.#missing -= bytes.length
     if (this.#missing > 0) return
-    if (this.#missing < 0) throw new Error('more was answered than was asked for')
+    if (this.#missing < 0) {
+      this.#lose(new Error('more was answered than was asked for'))
+      return
+    }
     this.#missing = undefined
     this.onAnswer(this.#status)
   }
@@ -81,12 +107,12 @@ function rethrow(error: Error): void {
   throw error
 }
 
-function lengthIn(head: Buffer): number {
-  const start = head.indexOf(lengthName)
-  if (start < 0) throw new Error(`an answer without Content-Length: ${head.toString('latin1').slice(0, 500)}`)
+function lengthIn(answer: Buffer, end: number): number | undefined {
+  const start = answer.indexOf(lengthName)
+  if (start < 0 || start >= end) return undefined
   let length = 0
   for (let index = start + lengthName.length; ; index++) {
-    const digit = (head[index] as number) - 48
+    const digit = (answer[index] as number) - 48
     if (digit < 0 || digit > 9) return length
     length = length * 10 + digit
   }

@@ -9,10 +9,9 @@ const most = 10_000_000
 
 /** `uniform:COUNT`, `zipf:COUNT` or `zipf:COUNT:EXPONENT`. Throws an Error that says what is wrong. */
 export function parseKeyChoice(text: string): KeyChoice {
-  const [kind, number = '', power] = text.split(':')
-  const count = /^\d+$/.test(number) ? Number(number) : 0
-  const exponent =
-    kind === 'uniform' && power === undefined ? 0 : kind === 'zipf' ? Number(power ?? 1) : Number.NaN
+  const [, kind, number, power] = /^(uniform|zipf):(\d+)(?::(\d+(?:\.\d+)?))?$/.exec(text) ?? []
+  const count = Number(number)
+  const exponent = kind === 'zipf' ? Number(power ?? 1) : power === undefined ? 0 : Number.NaN
   if (!(count >= 1 && count <= most && exponent >= 0 && exponent <= 10))
     throw new Error(`must be uniform:COUNT or zipf:COUNT[:EXPONENT], up to ${most} keys, not "${text}"`)
   return { count, exponent }

@@ -10,12 +10,18 @@ export interface LatencySummary {
   readonly meanMicros: number
 }
 
-/** An HDR histogram (Gil Tene's; Node has it built in) with three significant digits, from 1 µs to ten minutes. */
+const highestMicros = 24 * 3_600 * 1_000_000
+
+/** An HDR histogram (Gil Tene's; Node has it built in) with three significant digits, from 1 µs to a day. */
 export class Latencies {
-  readonly #histogram: RecordableHistogram = createHistogram({ lowest: 1, highest: 600_000_000, figures: 3 })
+  readonly #histogram: RecordableHistogram = createHistogram({
+    lowest: 1,
+    highest: highestMicros,
+    figures: 3,
+  })
 
   add(ms: number): void {
-    this.#histogram.record(Math.max(1, Math.round(ms * 1_000)))
+    this.#histogram.record(Math.min(highestMicros, Math.max(1, Math.round(ms * 1_000))))
   }
 
   summary(): LatencySummary {
@@ -30,5 +36,10 @@ export class Latencies {
       maxMicros: count === 0 ? 0 : max,
       meanMicros: count === 0 ? 0 : Math.round(mean),
     }
+  }
+
+  /** Begins anew. */
+  reset(): void {
+    this.#histogram.reset()
   }
 }

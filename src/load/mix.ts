@@ -1,15 +1,16 @@
 export type Operation = 'get' | 'set' | 'del'
 
-const operations: readonly Operation[] = ['get', 'set', 'del']
+/** In the order in which they are reported. */
+export const operations: readonly Operation[] = ['get', 'set', 'del']
 
 /** How often each operation comes, as in `get=90,set=10`. Throws an Error that says what is wrong. */
 export function parseMix(text: string): ReadonlyMap<Operation, number> {
   const weights = new Map<Operation, number>()
   for (const part of text.split(',')) {
-    const [name = '', number = ''] = part.split('=')
+    const [name = '', number = '', ...more] = part.split('=')
     const operation = operations.find((one) => one === name)
     const weight = /^\d+(\.\d+)?$/.test(number) ? Number(number) : Number.NaN
-    if (operation === undefined || !(weight > 0) || weights.has(operation))
+    if (operation === undefined || !(weight > 0) || weights.has(operation) || more.length > 0)
       throw new Error(`must be like get=90,set=10 (of ${operations.join(', ')}), not "${text}"`)
     weights.set(operation, weight)
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { closedLoop } from './closed-loop.js'
 import { HttpConnection } from './http-connection.js'
 
 /** As a thread of its own: takes anything for a request, and sends prepared bytes. */
@@ -17,22 +18,17 @@ const server = `
 
 /** How many requests per second this load can send at all: what a server that does nothing answers. */
 export async function ownLimit(connections: number, durationMs: number): Promise<number> {
-  const worker = new Worker(server, { eval: true })
+  const worker = new Worker(server, { eval: true, execArgv: [] })
   try {
     const [port] = (await once(worker, 'message')) as [number]
-    const request = Buffer.from('GET /cache/get?key=bench:1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
-    const all = await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(port)))
+    const request = Buffer.from('GET /cache/get?key=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
+    const all = await HttpConnection.openAll(Array.from({ length: connections }, () => ({ port })))
     let answered = 0
     const startMs = performance.now()
-    await new Promise<void>((resolve) => {
-      for (const connection of all) {
-        connection.onAnswer = () => {
-          answered++
-          if (performance.now() - startMs < durationMs) connection.send(request)
-          else resolve()
-        }
-        connection.send(request)
-      }
+    await closedLoop({
+      connections: all,
+      next: () => (performance.now() - startMs < durationMs ? request : undefined),
+      onAnswer: () => answered++,
     })
     const seconds = (performance.now() - startMs) / 1_000
     for (const connection of all) connection.close()

@@ -55,6 +55,11 @@ export function cacheMetrics({ status, limits }: CacheSources): readonly Metric[
       ({ revalidatedFills }) => revalidatedFills,
     ),
     counter(
+      'caching_layer_warmed_total',
+      'Entries put by warming, before anybody asked for them.',
+      ({ warmed }) => warmed,
+    ),
+    counter(
       'caching_layer_stale_served_total',
       'Reads answered from memory and marked stale, because the database could not be asked.',
       ({ staleServed }) => staleServed,

@@ -5,30 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { ClientOptions, ClientResult } from '../../bench/load/client.js'
+import { stallingServer } from '../support/stalling-server.js'
 
 const program = fileURLToPath(new URL('../../bench/load/client.ts', import.meta.url))
 const stallMs = 500
-
-/** A server that stalls once, for every request, and is fast otherwise. */
-async function stallingServer(): Promise<{ port: number; paths: string[]; close(): void }> {
-  const paths: string[] = []
-  let stalledUntilMs = 0
-  const server = createServer((request, response) => {
-    paths.push(`${request.method} ${request.url}`)
-    if (paths.length === 50) stalledUntilMs = performance.now() + stallMs
-    request.resume()
-    setTimeout(() => response.end('{}'), Math.max(0, stalledUntilMs - performance.now()))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    port: (server.address() as AddressInfo).port,
-    paths,
-    close: () => {
-      server.close()
-      server.closeAllConnections()
-    },
-  }
-}
 
 async function run(options: ClientOptions): Promise<ClientResult> {
   const { stdout } = await promisify(execFile)(process.execPath, [
@@ -41,8 +21,7 @@ async function run(options: ClientOptions): Promise<ClientResult> {
 }
 
 t.test('an open loop counts from when a request was due', async (t) => {
-  const server = await stallingServer()
-  t.teardown(server.close)
+  const server = await stallingServer(t, { after: 50, stallMs })
   const result = await run({
     ports: [server.port],
     connections: 2,
@@ -51,7 +30,7 @@ t.test('an open loop counts from when a request was due', async (t) => {
     work: { kind: 'walk', keys: 10_000, from: 0 },
   })
   t.equal(result.answered, 200)
-  t.equal(new Set(server.paths).size, 200, 'every key once')
+  t.equal(new Set(server.asked).size, 200, 'every key once')
   // 2 requests were stalled on their connections; 48 or so were due meanwhile and waited for those.
   t.ok(result.p99Ms > 0.8 * stallMs, `p99 ${result.p99Ms} ms`)
   t.equal(result.failed, 0)

@@ -151,3 +151,24 @@ t.test('times to live by prefix', async (t) => {
     [{ value: 'user:=30,static:=0', default: null }],
   )
 })
+
+t.test('what is warmed', async (t) => {
+  const warm = (text: string) => loadConfig({ CACHE_WARM: text, CACHE_STATE_DIR: '/state' }).config.warm
+  t.same(loadConfig({}).config.warm, { kind: 'off' })
+  t.same(warm('hot'), { kind: 'hot' })
+  t.same(warm('recent:1000'), { kind: 'recent', count: 1_000 })
+  t.same(warm('file:/etc/a: b'), { kind: 'file', path: '/etc/a: b' })
+  for (const wrong of ['on', 'recent', 'recent:', 'recent:0', 'recent:-1', 'recent:1.5', 'file:', 'hot:1'])
+    t.match(faultsOf({ CACHE_WARM: wrong }), [/^CACHE_WARM: must be off, recent:N/], wrong)
+  t.match(faultsOf({ CACHE_WARM: 'hot', PORT: 'x' }), [
+    /^PORT: /,
+    /^CACHE_WARM: .* CACHE_STATE_DIR.* not set$/,
+  ])
+  for (const text of ['off', 'recent:5', 'file:/keys']) {
+    const shown = shownSettings(loadConfig({ CACHE_WARM: text }))
+    t.match(
+      shown.filter(({ variable }) => variable === 'CACHE_WARM'),
+      [{ value: text, default: 'off' }],
+    )
+  }
+})

@@ -169,10 +169,12 @@ t.test('every outcome is counted once', async (t) => {
 
   store.setBySql('k', '1')
   await cache.get('k') // absent
+  store.setBySql('w', '1')
+  await cache.warm('w') // warmed
   cache.hit('k') // hit
   await cache.get('k') // hit
   clock.advance(ttlMs)
-  feed.probe()() // one change: what it says is held
+  feed.probe()() // two changes: what they say is held
   await cache.get('k') // expired
   clock.advance(3_001)
   await cache.get('k') // unproven
@@ -191,6 +193,7 @@ t.test('every outcome is counted once', async (t) => {
     missesUnproven: 1,
     missesRequested: 0,
     coalesced: 0,
+    warmed: 1,
     revalidatedFills: 2,
     replicaFills: 0,
     replicaTooRecent: 0,
@@ -198,7 +201,7 @@ t.test('every outcome is counted once', async (t) => {
     replicaExpiring: 0, // expired, unproven
     staleServed: 1,
     evictions: 0,
-    changesApplied: 2,
+    changesApplied: 3,
     invalidations: 1,
     revalidations: 2,
     revalidationDrops: 0,

@@ -103,6 +103,7 @@ export interface Stats {
   readonly hits: number
   readonly misses: number
   readonly coalesced_fills: number
+  readonly warmed: number
   readonly changes_applied: number
   readonly invalidations: number
   readonly feed: {

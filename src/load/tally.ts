@@ -1,0 +1,83 @@
+import { Latencies, type LatencySummary } from './latencies.js'
+import { type Operation, operations } from './mix.js'
+
+export interface TallySummary {
+  readonly answered: number
+  /** Answers that were neither 2xx nor, to a get, 404. */
+  readonly failed: number
+  /** How many answers, by operation and status code. */
+  readonly statuses: Readonly<Partial<Record<Operation, Readonly<Record<string, number>>>>>
+  /** Of the good answers. */
+  readonly latencies: Readonly<Partial<Record<Operation, LatencySummary>>>
+  /** Of the others; a refusal may be quicker or slower than any answer. */
+  readonly failedLatencies: LatencySummary
+}
+
+/** What came of a load's requests. */
+export class Tally {
+  readonly #statuses = new Map<Operation, Map<number, number>>()
+  readonly #latencies = new Map<Operation, Latencies>()
+  readonly #failedLatencies = new Latencies()
+  readonly #recent = new Latencies()
+  #answered = 0
+  #failed = 0
+
+  add(operation: Operation, status: number, latencyMs: number): void {
+    const statuses = madeIfMissing(this.#statuses, operation, () => new Map<number, number>())
+    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    this.#answered++
+    this.#recent.add(latencyMs)
+    if (isGood(operation, status)) {
+      madeIfMissing(this.#latencies, operation, () => new Latencies()).add(latencyMs)
+    } else {
+      this.#failed++
+      this.#failedLatencies.add(latencyMs)
+    }
+  }
+
+  get failed(): number {
+    return this.#failed
+  }
+
+  /** Of all answers since this was asked before. */
+  recent(): LatencySummary {
+    const summary = this.#recent.summary()
+    this.#recent.reset()
+    return summary
+  }
+
+  summary(): TallySummary {
+    return {
+      answered: this.#answered,
+      failed: this.#failed,
+      statuses: inOrder(this.#statuses, (counts) => Object.fromEntries(counts)),
+      latencies: inOrder(this.#latencies, (latencies) => latencies.summary()),
+      failedLatencies: this.#failedLatencies.summary(),
+    }
+  }
+}
+
+function inOrder<From, To>(
+  map: ReadonlyMap<Operation, From>,
+  convert: (from: From) => To,
+): Partial<Record<Operation, To>> {
+  return Object.fromEntries(
+    operations.flatMap((operation) => {
+      const from = map.get(operation)
+      return from === undefined ? [] : [[operation, convert(from)]]
+    }),
+  )
+}
+
+/** That there is no such entry is an answer like any other. */
+function isGood(operation: Operation, status: number): boolean {
+  return (status >= 200 && status < 300) || (status === 404 && operation === 'get')
+}
+
+function madeIfMissing<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const there = map.get(key)
+  if (there !== undefined) return there
+  const made = make()
+  map.set(key, made)
+  return made
+}

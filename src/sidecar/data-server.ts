@@ -1,0 +1,60 @@
+import type { Config } from '../config/config.js'
+import { redactUrl } from '../config/redact-url.js'
+import type { AttemptsStatus } from '../core/breaker.js'
+import type { Cache } from '../core/cache.js'
+import type { Clock } from '../core/ports.js'
+import { allowedHosts } from '../http/allowed-hosts.js'
+import { type AppOptions, createApp } from '../http/app.js'
+import type { BearerToken } from '../http/bearer-token.js'
+import { dataLimits } from '../http/connection-limits.js'
+import { doorkeeper } from '../http/doorkeeper.js'
+import { fastLane } from '../http/fast-lane.js'
+import type { RequestStats } from '../http/request-stats.js'
+import { HttpServer } from '../http/server.js'
+import type { Tracing } from '../opentelemetry/tracing.js'
+
+export interface DataServerOptions {
+  readonly config: Config
+  /** Those in force at this moment. */
+  readonly limits: () => Pick<Config, 'capacity' | 'ttlSeconds'>
+  readonly cache: Cache
+  readonly attempts: () => AttemptsStatus
+  readonly token: BearerToken | undefined
+  readonly requests: RequestStats
+  readonly onShutdown: (() => void) | undefined
+  readonly tracing: Tracing | undefined
+  readonly clock: Clock
+  readonly log: AppOptions['log']
+}
+
+/** How long an idle connection of an app stays open while closing. */
+const idleGraceMs = 500
+
+/** Everything that stands before the cache, from the socket inwards: who may ask, the trace, the fast lane, Koa. */
+export function dataServer(options: DataServerOptions): HttpServer {
+  const { config, limits, cache, attempts, token, requests, onShutdown, tracing, clock, log } = options
+  const { host, port, socket: socketPath, maxConnections, maxValueBytes } = config
+  const app = createApp({
+    cache,
+    limits,
+    maxValueBytes,
+    databaseUrl: redactUrl(config.databaseUrl),
+    attempts,
+    onShutdown,
+    requests,
+    clock,
+    log,
+  })
+  const listener = fastLane({ cache, clock, requests, maxValueBytes, log, otherwise: app.callback() })
+  return new HttpServer({
+    address: socketPath === undefined ? { host, port } : { socketPath },
+    limits: { ...dataLimits, maxConnections },
+    idleGraceMs,
+    listener: doorkeeper({
+      isMeantForUs: allowedHosts(['localhost', host, ...config.allowedHosts]),
+      token,
+      requests,
+      listener: tracing ? tracing.requests(listener) : listener,
+    }),
+  })
+}

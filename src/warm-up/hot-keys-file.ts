@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { linesOf } from './lines-of.js'
+
+const format = 'caching-layer hot keys'
+const formatVersion = 1
+const header = JSON.stringify({ format, format_version: formatVersion })
+const keysPerWrite = 10_000
+
+/**
+ * The list of hot keys on the disk, the hottest first:
+ *
+ *   {"format":"caching-layer hot keys","format_version":1}
+ *   "user:1"
+ *   ...
+ *   {"keys":1000,"sha256":"..."}, of all bytes before this line
+ *
+ * Keys may be private: only this user may read it.
+ */
+export class HotKeysFile {
+  readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  /** Throws where the list could not be written. */
+  async prepare(): Promise<void> {
+    const handle = await this.#openUnfinished()
+    await handle.close()
+    await rm(this.#unfinished)
+  }
+
+  /** At most so many keys; undefined where there is no file. Throws an Error that says why it cannot be trusted. */
+  async read(most: number): Promise<readonly string[] | undefined> {
+    const lines: string[] = []
+    try {
+      for await (const more of linesOf(this.path)) for (const line of more) lines.push(line)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+    const [first = '', ...rest] = lines
+    if (first !== header) throw new Error(faultOf(first))
+    const seal = rest.pop()
+    const hash = createHash('sha256')
+    for (const line of [first, ...rest]) hash.update(`${line}\n`)
+    if (seal !== sealOf(rest.length, hash.digest('hex'))) throw new Error('it is not whole')
+    return rest.slice(0, most).map((line) => JSON.parse(line) as string)
+  }
+
+  /** In one step: whoever reads it has the whole list or the one before, also after a loss of power. */
+  async write(keys: readonly string[]): Promise<void> {
+    const handle = await this.#openUnfinished()
+    try {
+      const hash = createHash('sha256')
+      const append = (text: string) => {
+        hash.update(text)
+        return handle.writeFile(text)
+      }
+      await append(`${header}\n`)
+      for (let start = 0; start < keys.length; start += keysPerWrite) {
+        const lines = keys.slice(start, start + keysPerWrite).map((key) => `${JSON.stringify(key)}\n`)
+        await append(lines.join(''))
+      }
+      await handle.writeFile(`${sealOf(keys.length, hash.digest('hex'))}\n`)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(this.#unfinished, this.path)
+    const folder = await open(dirname(this.path))
+    await folder.sync().finally(() => folder.close())
+  }
+
+  get #unfinished(): string {
+    return `${this.path}.unfinished`
+  }
+
+  /** What a killed process has left is in the way, and may have another mode. */
+  async #openUnfinished(): Promise<FileHandle> {
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 })
+    await rm(this.#unfinished, { force: true })
+    return open(this.#unfinished, 'wx', 0o600)
+  }
+}
+
+function sealOf(keys: number, sha256: string): string {
+  return JSON.stringify({ keys, sha256 })
+}
+
+function faultOf(first: string): string {
+  try {
+    const found = JSON.parse(first) as { format?: unknown; format_version?: unknown } | null
+    if (found?.format === format)
+      return `it has format version ${found.format_version}, and this release reads ${formatVersion}`
+  } catch {}
+  return 'it is no list of hot keys'
+}

@@ -1,0 +1,64 @@
+import type { Cache } from '../core/cache.js'
+import type { Log } from '../core/ports.js'
+import type { HotKeysFile } from './hot-keys-file.js'
+
+export interface HotKeysKeeperParts {
+  readonly file: HotKeysFile
+  readonly cache: Pick<Cache, 'heldKeys'>
+  readonly log: Log
+  readonly intervalMs?: number
+}
+
+/** Writes the list of what is held, every minute and at the end. */
+export class HotKeysKeeper {
+  readonly #parts: HotKeysKeeperParts
+  #timer: NodeJS.Timeout | undefined
+  #saving: Promise<void> | undefined
+  #lastReason = ''
+
+  constructor(parts: HotKeysKeeperParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    const { intervalMs = 60_000, file } = this.#parts
+    this.#timer = setInterval(() => void this.#save(), intervalMs).unref()
+    // A folder that cannot be written to is to be known of now, and not at the end.
+    this.#saving = this.#attempt(() => file.prepare())
+  }
+
+  /** Writes it once more, if it was started. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#timer === undefined) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    await this.#saving
+    await this.#save()
+  }
+
+  /** A disk that takes longer than a minute gets one list at a time. */
+  #save(): Promise<void> {
+    const { file, cache } = this.#parts
+    this.#saving ??= this.#attempt(async () => {
+      const keys = await cache.heldKeys()
+      // Nothing says nothing about what will be wanted: the last list does.
+      if (keys.length > 0) await file.write(keys)
+    })
+    return this.#saving
+  }
+
+  async #attempt(write: () => Promise<void>): Promise<void> {
+    const { file, log } = this.#parts
+    try {
+      await write()
+      this.#lastReason = ''
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      if (reason !== this.#lastReason)
+        log.warn({ path: file.path, reason }, 'the list of hot keys could not be written')
+      this.#lastReason = reason
+    } finally {
+      this.#saving = undefined
+    }
+  }
+}

@@ -1,0 +1,14 @@
+import { linesOf } from './lines-of.js'
+
+/** One key per line, the most wanted first, as somebody has written them. Empty lines count for nothing. */
+export async function readKeyList(path: string, most: number): Promise<string[]> {
+  const keys: string[] = []
+  for await (const lines of linesOf(path)) {
+    for (const line of lines) {
+      const key = line.endsWith('\r') ? line.slice(0, -1) : line
+      if (key !== '') keys.push(key)
+      if (keys.length === most) return keys
+    }
+  }
+  return keys
+}

@@ -1,0 +1,252 @@
+/** Restarts of a real process: what is in memory when /readyz turns green. */
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { migrate } from '../../src/postgres/migrate.js'
+import { CliProcess, type Served, serve, untilLive } from '../support/child-process.js'
+import { type FreshDatabase, freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { guestOf } from '../support/guest.js'
+import type { JsonClient } from '../support/json-client.js'
+
+/** k1 to kN, written in this order. */
+async function databaseOf(t: Test, count: number): Promise<FreshDatabase> {
+  const database = await freshDatabase(t)
+  await migrate(database.url)
+  await database.query(
+    `insert into cache_entries (key, value) select 'k' || n, 'of ' || n from generate_series(1, $1::int) as n`,
+    [count],
+  )
+  return database
+}
+
+const readiness = async ({ ops }: { readonly ops: JsonClient }) => {
+  const { status, body } = await ops.request('GET', '/readyz?verbose')
+  return { ...body, status }
+}
+
+const untilReady = (sidecar: Served) => eventually(async () => (await readiness(sidecar)).status === 200)
+
+const stop = async (sidecar: Served) => {
+  sidecar.kill('SIGTERM')
+  t.match(await sidecar.exited, { code: 0 }, sidecar.stderr)
+}
+
+/** Those of the keys that are answered from memory. */
+async function held({ client }: Served, keys: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const key of keys) {
+    const { status } = await client.request('GET', `/cache/get?key=${key}`, {
+      headers: { 'Cache-Control': 'only-if-cached' },
+    })
+    if (status === 200) found.push(key)
+  }
+  return found
+}
+
+const logged = ({ log }: Served, message: string) => log.filter(({ msg }) => msg === message)
+
+/** In the way of every statement on the table, until the function is called. */
+async function lockTable(t: Test, { url }: FreshDatabase): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  await client.query('begin; lock table cache_entries in access exclusive mode')
+  t.teardown(() => client.end())
+  return async () => void (await client.query('rollback'))
+}
+
+t.test('hot: what was read before a restart is in memory when it is ready', async (t) => {
+  const { url, query } = await databaseOf(t, 20)
+  const state = t.testdir()
+  const environment = { DATABASE_URL: url, CACHE_WARM: 'hot', CACHE_STATE_DIR: state }
+  const list = join(state, 'hot-keys')
+
+  const first = await serve(t, environment)
+  await untilReady(first)
+  t.match(logged(first, 'there is no list of hot keys yet'), [{ path: list }])
+  for (const key of ['k3', 'k7', 'k5', 'k9', 'k3']) await first.client.held(key)
+  await stop(first)
+  t.match(readFileSync(list, 'utf8').split('\n').slice(1, 5), ['"k3"', '"k9"', '"k5"', '"k7"'])
+
+  await query(`update cache_entries set value = 'new' where key = 'k5'`)
+  await query(`delete from cache_entries where key = 'k9'`)
+  const second = await serve(t, environment)
+  await untilReady(second)
+  t.match(logged(second, 'memory is warm'), [{ from: 'hot', put: 3, asked: 4, keys: 4 }])
+  t.match(
+    await second.client.get('k5'),
+    { body: { value: 'new', source: 'cache' } },
+    'the list has no values',
+  )
+  t.same(await held(second, ['k3', 'k5', 'k7', 'k9', 'k1']), ['k3', 'k5', 'k7'])
+  t.match(await second.client.stats(), { warmed: 3, misses: 0 })
+  const { text } = await second.ops.request('GET', '/metrics')
+  t.match(text, /^caching_layer_warmed_total 3$/m)
+  await query(`update cache_entries set value = 'newer' where key = 'k3'`)
+  await eventually(async () => (await second.client.value('k3')) === 'newer')
+  t.notMatch(second.stderr, '"k3"', 'no key in the log')
+
+  await t.test('killed, it leaves the list of before', async (t) => {
+    await second.client.held('k1')
+    second.kill('SIGKILL')
+    await second.exited
+    const third = await serve(t, environment)
+    await untilReady(third)
+    t.same(await held(third, ['k1', 'k3', 'k5', 'k7']), ['k3', 'k5', 'k7'])
+    await stop(third)
+  })
+
+  await t.test('a damaged list is ignored, and the next one is whole', async (t) => {
+    appendFileSync(list, 'x')
+    const fourth = await serve(t, environment)
+    await untilReady(fourth)
+    t.match(logged(fourth, 'the list of hot keys is ignored'), [{ path: list, reason: 'it is not whole' }])
+    t.match(await fourth.client.stats(), { size: 0, warmed: 0 })
+    await fourth.client.held('k2')
+    await stop(fourth)
+    const fifth = await serve(t, environment)
+    await untilReady(fifth)
+    t.same(await held(fifth, ['k2', 'k3']), ['k2'])
+  })
+})
+
+t.test('hot: where the list cannot be written, the log says so and everything else goes on', async (t) => {
+  const { url } = await databaseOf(t, 1)
+  const state = join(t.testdir({ file: '' }), 'file')
+  const sidecar = await serve(t, { DATABASE_URL: url, CACHE_WARM: 'hot', CACHE_STATE_DIR: state })
+  await untilReady(sidecar)
+  await eventually(() => logged(sidecar, 'the list of hot keys could not be written').length === 1)
+  t.equal(await sidecar.client.held('k1'), 'of 1')
+  await stop(sidecar)
+})
+
+t.test('recent:N, and unready until it is over, while requests are answered', async (t) => {
+  const database = await databaseOf(t, 30)
+  await database.query(`update cache_entries set value = 'again' where key = 'k2'`)
+  const unlock = await lockTable(t, database)
+  const environment = { DATABASE_URL: database.url, DATABASE_TIMEOUT_MS: '60000' }
+  const sidecar = await serve(t, { ...environment, CACHE_WARM: 'recent:5' }, ['--no-migrate'])
+  await untilLive(sidecar)
+  t.match(await readiness(sidecar), { status: 503, reasons: ['memory is being warmed'] })
+  t.match(await sidecar.ops.request('GET', '/startupz'), { status: 200 })
+  t.match(await sidecar.client.request('GET', '/health'), { body: { status: 'ok', feed: 'live' } })
+
+  await unlock()
+  await untilReady(sidecar)
+  t.same(await held(sidecar, ['k30', 'k29', 'k28', 'k27', 'k26', 'k2', 'k1']), [
+    'k30',
+    'k29',
+    'k28',
+    'k27',
+    'k2',
+  ])
+})
+
+t.test('recent:N stops at the capacity', async (t) => {
+  const { url } = await databaseOf(t, 30)
+  const sidecar = await serve(t, { DATABASE_URL: url, CACHE_WARM: 'recent:20', CACHE_CAPACITY: '10' })
+  await untilReady(sidecar)
+  t.match(await sidecar.client.stats(), { size: 10, warmed: 10, evictions: 0 })
+})
+
+t.test('a database that hangs costs no more than the time that is set', async (t) => {
+  const database = await databaseOf(t, 30)
+  await lockTable(t, database)
+  const sidecar = await serve(
+    t,
+    {
+      DATABASE_URL: database.url,
+      DATABASE_TIMEOUT_MS: '60000',
+      CACHE_WARM: 'recent:5',
+      CACHE_WARM_TIMEOUT_MS: '300',
+      CACHE_SHUTDOWN_TIMEOUT_MS: '500',
+    },
+    ['--no-migrate'],
+  )
+  await untilReady(sidecar)
+  t.match(logged(sidecar, 'memory is not as warm as it should be'), [
+    { from: 'recent', put: 0, reason: 'CACHE_WARM_TIMEOUT_MS is over' },
+  ])
+  await stop(sidecar)
+})
+
+t.test('told to stop in the middle: it ends at once, and the list stays', async (t) => {
+  const database = await databaseOf(t, 3)
+  const state = t.testdir()
+  const environment = { DATABASE_URL: database.url, CACHE_WARM: 'hot', CACHE_STATE_DIR: state }
+  const first = await serve(t, environment)
+  await untilReady(first)
+  for (const key of ['k1', 'k2']) await first.client.held(key)
+  await stop(first)
+  const list = readFileSync(join(state, 'hot-keys'), 'utf8')
+
+  await lockTable(t, database)
+  const slow = { DATABASE_TIMEOUT_MS: '60000', CACHE_SHUTDOWN_DELAY_MS: '60000' }
+  const second = await serve(t, { ...environment, ...slow }, ['--no-migrate'])
+  await untilLive(second)
+  second.kill('SIGTERM')
+  await eventually(() => logged(second, 'memory is not as warm as it should be').length === 1)
+  t.match(logged(second, 'memory is not as warm as it should be'), [{ reason: 'told to stop' }])
+  t.equal(second.hasExited, false, 'while it serves on')
+  second.kill('SIGTERM')
+  await second.exited
+  t.equal(readFileSync(join(state, 'hot-keys'), 'utf8'), list)
+})
+
+t.test('file:PATH', async (t) => {
+  const { url } = await databaseOf(t, 9)
+  const folder = t.testdir({ keys: 'k4\nnone\n\nk6\r\n' })
+  const environment = { DATABASE_URL: url, CACHE_WARM: `file:${join(folder, 'keys')}` }
+  const sidecar = await serve(t, environment)
+  await untilReady(sidecar)
+  t.match(logged(sidecar, 'memory is warm'), [{ from: 'file', put: 2, asked: 3 }])
+  t.same(await held(sidecar, ['k4', 'k5', 'k6', 'none']), ['k4', 'k6'])
+  await stop(sidecar)
+
+  rmSync(join(folder, 'keys'))
+  const without = await serve(t, environment)
+  await untilReady(without)
+  t.match(logged(without, 'memory could not be warmed'), [{ from: 'file', reason: /^ENOENT/ }])
+})
+
+t.test('with no database it starts, and warms when there is one', async (t) => {
+  const database = await databaseOf(t, 5)
+  const guest = await guestOf(t, database)
+  await database.query(`alter table cache_entries owner to ${guest.name}`)
+  await guest.shutOut()
+  const folder = t.testdir()
+  writeFileSync(join(folder, 'hot-keys'), 'not looked at before the first catch-up')
+  const sidecar = await serve(
+    t,
+    { DATABASE_URL: guest.url, CACHE_WARM: 'recent:5', CACHE_WARM_TIMEOUT_MS: '100' },
+    ['--no-migrate'],
+  )
+  t.match(await readiness(sidecar), { status: 503, reasons: [/^has not caught up/] })
+  t.match(await sidecar.client.set('kept', 1), { body: { db_written: false } })
+  await guest.letIn()
+  await untilReady(sidecar)
+  t.match(await sidecar.client.stats(), { warmed: 5 })
+
+  await guest.shutOut()
+  const hot = { DATABASE_URL: guest.url, CACHE_WARM: 'hot', CACHE_STATE_DIR: folder }
+  const never = await serve(t, hot, ['--no-migrate'])
+  await stop(never)
+  t.equal(readFileSync(join(folder, 'hot-keys'), 'utf8'), 'not looked at before the first catch-up')
+})
+
+t.test('settings that make no sense stop the start', async (t) => {
+  const refused = async (environment: Record<string, string>) => {
+    const command = new CliProcess(t, ['serve'], environment)
+    return [(await command.exited).code, command.stderr]
+  }
+  t.same(await refused({ CACHE_WARM: 'hot' }), [
+    2,
+    'caching-layer: CACHE_WARM: hot keeps its list in CACHE_STATE_DIR, which is not set\n',
+  ])
+  t.match(await refused({ CACHE_WARM: 'recent' }), [
+    2,
+    /^caching-layer: CACHE_WARM: must be off, recent:N .*\n$/,
+  ])
+})
