@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Entry, Version } from './entry.js'
+import type { Entry } from './entry.js'
 import { keyId } from './key-id.js'
 
 export interface LocalCacheBounds {
@@ -87,8 +87,13 @@ export class LocalCache {
     this.#entries.clear()
   }
 
-  /** A copy: what is held now, by id. */
-  versions(): { readonly id: string; readonly key: string; readonly version: Version }[] {
-    return [...this.#entries.entries()].map(([id, { key, version }]) => ({ id, key, version }))
+  /** A copy: the ids of what is held now. */
+  ids(): string[] {
+    return [...this.#entries.keys()]
+  }
+
+  /** As `get`, and does not count as use. */
+  peek(id: string): Entry | undefined {
+    return this.#entries.peek(id)
   }
 }

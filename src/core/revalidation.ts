@@ -13,7 +13,8 @@ export interface RevalidationParts {
   readonly feedLog: FeedLog
 }
 
-const keysPerStatement = 10_000
+/** So many that a hit meanwhile waits for a few milliseconds at most. */
+const keysPerStatement = 1_000
 
 /** Brings the cache from `catching-up` to `live`: asks whether every version held still holds (P6). */
 export class Revalidation {
@@ -69,9 +70,12 @@ export class Revalidation {
     await kept.send()
 
     stats.revalidations++
-    const held = local.versions()
-    for (let start = 0; start < held.length; start += keysPerStatement) {
-      const chunk = held.slice(start, start + keysPerStatement)
+    const ids = local.ids()
+    for (let start = 0; start < ids.length; start += keysPerStatement) {
+      const chunk = ids.slice(start, start + keysPerStatement).flatMap((id) => {
+        const entry = local.peek(id)
+        return entry ? [{ id, key: entry.key, version: entry.version }] : []
+      })
       const versions = await store.versions(
         chunk.map(({ key }) => key),
         position.epoch,

@@ -46,7 +46,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
     kept,
     feedLog: new FeedLog(parts.clock, parts.log),
   })
-  const held = () => local.versions().map(({ key }) => key)
+  const held = () => [...local.entries()].map(({ key }) => key)
   return { revalidation: it, store, stats, lease, lastHeard, local, kept, held, logged: recording.logged }
 }
 
@@ -72,15 +72,15 @@ t.test('with nothing held, the store is asked for its position only', async (t) 
 })
 
 t.test('many entries are compared in several statements', async (t) => {
-  const { revalidation: it, store, held } = revalidation(Array.from({ length: 25_000 }, (_, n) => `k${n}`))
+  const { revalidation: it, store, held } = revalidation(Array.from({ length: 2_500 }, (_, n) => `k${n}`))
   store.setBySql('k3', '2')
-  store.setBySql('k24999', '2')
+  store.setBySql('k2499', '2')
   await it.run()
   t.same(
     store.statements.filter(({ operation }) => operation === 'versions').map(({ keys }) => keys.length),
-    [10_000, 10_000, 5_000],
+    [1_000, 1_000, 500],
   )
-  t.equal(held().length, 24_998)
+  t.equal(held().length, 2_498)
 })
 
 t.test('a doubt that comes up while comparing: all is compared again', async (t) => {

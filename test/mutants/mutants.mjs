@@ -24,8 +24,8 @@ const mistakes = [
     name: 'no revalidation',
     caughtBy: 'protocol',
     file: 'src/core/revalidation.ts',
-    find: 'const held = local.versions()',
-    replace: 'const held = []',
+    find: 'const ids = local.ids()',
+    replace: 'const ids = []',
   },
   {
     // What core can see of it: versions compared before this session's LISTEN count as compared after it. The
