@@ -14,6 +14,7 @@ import { merged, readResults, type Section, writeResults } from './results.js'
 import { measureRounds } from './rounds.js'
 import { writeScalingPage } from './scaling-page.js'
 import { tableOf } from './table.js'
+import { writeTargetsPage } from './targets-page.js'
 import { fallsShort, outcomeOf } from './verdict.js'
 
 /** `npm run bench`: every comparison, side by side on the same cores. */
@@ -70,6 +71,7 @@ async function main(args: readonly string[], lifetime: Lifetime): Promise<number
       await writeResults(resultsPath, all)
       await drawCharts(all)
       await writeScalingPage([section])
+      await writeTargetsPage(all)
     } catch (error) {
       // The others may still be measured.
       failed.push(comparison.name)

@@ -2,12 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Figures } from './comparison.js'
 import { clientsOf, rates, sidecarsOf, sizes } from './comparisons/scaling.js'
+import { type Cells, markdownTable, written } from './markdown.js'
 import type { Section } from './results.js'
 import { numberOf } from './table.js'
 
 const page = fileURLToPath(new URL('../docs/scaling.md', import.meta.url))
-
-type Cells = readonly (readonly string[])[]
 
 const tables: Readonly<Record<string, (section: Section) => Cells>> = {
   scaling: (section) => [
@@ -82,25 +81,11 @@ export function withScalingTables(text: string, sections: readonly Section[]): s
   }, text)
 }
 
-/** Throws when the page has no place for it. */
 function withTable(text: string, { name, machine }: Section, cells: Cells): string {
-  const begin = `<!-- npm run bench -- ${name} writes this -->\n\n`
-  const end = '\n<!-- its end -->'
-  const from = text.indexOf(begin)
-  const to = text.indexOf(end, from)
-  if (from < 0 || to < 0) throw new Error(`there is no "${begin.trim()}" with its end`)
   const { date, cpu, loadBefore, postgres, node } = machine
   const server = postgres ? `PostgreSQL ${postgres.split(' ')[0]}, ` : ''
   const where = `${date.slice(0, 10)}, ${cpu}, ${server}Node ${node}, load average before: ${loadBefore.toFixed(1)}.\n`
-  return `${text.slice(0, from + begin.length)}${markdown(cells)}\n${where}${text.slice(to)}`
-}
-
-function markdown(cells: Cells): string {
-  const [head = []] = cells
-  const widths = head.map((_, column) => Math.max(3, ...cells.map((row) => row[column]?.length ?? 0)))
-  const line = (row: readonly string[]) =>
-    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |\n`
-  return [head, widths.map((width) => '-'.repeat(width)), ...cells.slice(1)].map(line).join('')
+  return written(text, `npm run bench -- ${name} writes this`, `${markdownTable(cells)}\n${where}`)
 }
 
 function figuresOf({ measured }: Section, name: string): Figures {

@@ -26,7 +26,7 @@ function lineOf(row: Outcome): string[] {
   ]
 }
 
-function comparedText({ median, min, max }: Spread, target: Target | undefined): string {
+export function comparedText({ median, min, max }: Spread, target: Target | undefined): string {
   const isDifference = target !== undefined && 'atMostMore' in target
   const text = (value: number) =>
     isDifference ? `${value >= 0 ? '+' : ''}${Math.round(value)}` : value.toFixed(2)
