@@ -13,16 +13,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'warm-up', 'core', 'config'],
   audit: ['postgres', 'core'],
   doctor: ['postgres'],
-  backup: [],
+  backup: ['files'],
   load: [],
   http: ['core'],
   postgres: ['core'],
   prometheus: ['core'],
   opentelemetry: ['core'],
-  'warm-up': ['core'],
+  'warm-up': ['files', 'core'],
   core: [],
   log: ['config'],
   config: [],
+  files: [],
 }
 
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, open, rm } from 'node:fs/promises'
 import { Writable } from 'node:stream'
+import { renameDurably } from '../files/rename-durably.js'
 
 export interface BackupFileOptions {
   /** Whether a file of that name may be there already, and is replaced. */
@@ -45,9 +45,7 @@ export class BackupFile {
     await this.#handle.sync()
     await this.#handle.close()
     if (!this.#force) refuseExisting(this.#path)
-    await rename(this.#unfinished, this.#path)
-    const folder = await open(dirname(this.#path))
-    await folder.sync().finally(() => folder.close())
+    await renameDurably(this.#unfinished, this.#path)
   }
 
   /** Leaves nothing behind. After finish() it does nothing. Idempotent. */

@@ -4,8 +4,10 @@ import { type Compression, compressionOf, compressions, compressor } from '../ba
 import type { Tally } from '../backup/seal.js'
 import { writeBackup } from '../backup/write-backup.js'
 import { loadConfig } from '../config/load.js'
+import { oneOf } from '../config/parse.js'
 import { copyOut } from '../postgres/copy-out.js'
 import type { Command } from './command.js'
+import { parseOption } from './parse-option.js'
 import { unended } from './unended.js'
 import { UsageError } from './usage-error.js'
 
@@ -53,9 +55,8 @@ export const backup: Command = {
 }
 
 function compressionFrom(text: string | undefined, path = ''): Compression {
-  const compression = compressions.find((one) => one === (text ?? compressionOf(path)))
-  if (compression) return compression
-  throw new UsageError(`backup: --compress must be one of ${compressions.join(', ')}, not "${text}"`)
+  if (text === undefined) return compressionOf(path)
+  return parseOption('backup', 'compress', text, oneOf(...compressions))
 }
 
 function explain(error: unknown): never {

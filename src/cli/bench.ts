@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { integer } from '../config/parse.js'
 import { differences, parseEarlierReport } from '../load/earlier-report.js'
 import { everyKey } from '../load/every-key.js'
 import { type KeyChoice, parseKeyChoice } from '../load/key-choice.js'
@@ -9,7 +10,7 @@ import { type LoadReport, linesOf } from '../load/report.js'
 import { keyPrefix, Requests } from '../load/requests.js'
 import type { Command, CommandInput } from './command.js'
 import { DataListener, refusal } from './data-listener.js'
-import { UsageError } from './usage-error.js'
+import { parseOption } from './parse-option.js'
 
 const ownLimitMs = 500
 
@@ -110,8 +111,8 @@ function optionsFrom(values: CommandInput['values']): Options {
   const connections = number(values, 'connections', 32, 10_000)
   const valueBytes = number(values, 'value-bytes', 100, 1_000_000)
   return {
-    mix: given('mix', () => parseMix(mix)),
-    keys: given('keys', () => parseKeyChoice(keys)),
+    mix: parseOption('bench', 'mix', mix, parseMix),
+    keys: parseOption('bench', 'keys', keys, parseKeyChoice),
     rate,
     durationMs: number(values, 'duration', 10, 86_400) * 1_000,
     connections,
@@ -119,20 +120,9 @@ function optionsFrom(values: CommandInput['values']): Options {
   }
 }
 
-function given<T>(option: string, parse: () => T): T {
-  try {
-    return parse()
-  } catch (error) {
-    throw new UsageError(`bench: --${option} ${(error as Error).message}`)
-  }
-}
-
 function number(values: CommandInput['values'], option: string, fallback: number, most: number): number {
   const text = values.get(option)
-  if (text === undefined) return fallback
-  const value = /^\d+$/.test(text) ? Number(text) : 0
-  if (value >= 1 && value <= most) return value
-  throw new UsageError(`bench: --${option} must be a whole number from 1 to ${most}, not "${text}"`)
+  return text === undefined ? fallback : parseOption('bench', option, text, integer(1, most))
 }
 
 async function earlier(path: string): Promise<LoadReport> {

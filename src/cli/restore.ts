@@ -3,9 +3,11 @@ import { addAbortSignal } from 'node:stream'
 import { decompressed } from '../backup/compression.js'
 import { readBackup } from '../backup/read-backup.js'
 import { loadConfig } from '../config/load.js'
+import { oneOf } from '../config/parse.js'
 import { stoppedInTime } from '../postgres/long-transaction.js'
-import { type Restored, type RestoreMode, restoreEntries, restoreModes } from '../postgres/restore-entries.js'
+import { type Restored, restoreEntries, restoreModes } from '../postgres/restore-entries.js'
 import type { Command } from './command.js'
+import { parseOption } from './parse-option.js'
 import { UsageError } from './usage-error.js'
 
 /** Entries from a backup, all in one transaction, while sidecars and their clients go on. */
@@ -14,7 +16,7 @@ export const restore: Command = {
   settings: true,
   async run({ flags, values, environment, stop, out, note, progress, stdin }) {
     const path = values.get('file')
-    const mode = modeFrom(values.get('mode') ?? 'merge')
+    const mode = parseOption('restore', 'mode', values.get('mode') ?? 'merge', oneOf(...restoreModes))
     const { config } = loadConfig(environment, { flags: values })
     const startMs = performance.now()
     const source = path === undefined ? stdin() : (await open(path)).createReadStream()
@@ -53,12 +55,6 @@ export const restore: Command = {
       source.destroy()
     }
   },
-}
-
-function modeFrom(text: string): RestoreMode {
-  const mode = restoreModes.find((one) => one === text)
-  if (mode) return mode
-  throw new UsageError(`restore: --mode must be one of ${restoreModes.join(', ')}, not "${text}"`)
 }
 
 function textOf(restored: Restored): string {

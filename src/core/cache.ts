@@ -100,6 +100,7 @@ export class Cache implements ChangeFeedHandler {
       stats,
       random,
       replicaReads: this.#replicaReads,
+      isKept: (id) => this.#kept.get(id) !== undefined,
     })
     this.#kept = new KeptWrites(options.capacity, {
       store,
@@ -118,7 +119,6 @@ export class Cache implements ChangeFeedHandler {
     })
     this.#fills = new Fills({
       memory: this.#memory,
-      kept: this.#kept,
       statements: this.#statements,
       replicaReads: this.#replicaReads,
       maxStalenessMs,
@@ -218,9 +218,7 @@ export class Cache implements ChangeFeedHandler {
       )
       if (written === undefined) throw new Error('the store answered a write without a version')
       this.#acknowledged(token, written)
-      // What is kept is read before what the store has.
-      if (!this.#kept.get(id))
-        this.#memory.put(token, { key, value: sent.value, ...written, remainingMs: undefined })
+      this.#memory.put(token, { key, value: sent.value, ...written, remainingMs: undefined })
       return { written: true, token: formatToken(id, written) }
     } catch (error) {
       this.#keepOrThrow(id, key, value, error)

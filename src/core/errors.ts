@@ -29,3 +29,8 @@ export class CacheError extends Error {
 export function hasCode(error: unknown, ...codes: readonly CacheErrorCode[]): boolean {
   return error instanceof CacheError && codes.includes(error.code)
 }
+
+/** What it says, whatever was thrown. */
+export function reasonIn(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,6 +1,5 @@
 import type { Entry } from './entry.js'
 import type { Token } from './flights.js'
-import type { KeptWrites } from './kept-writes.js'
 import type { Memory } from './memory.js'
 import type { Clock } from './ports.js'
 import type { Forwarded, Read } from './read.js'
@@ -10,7 +9,6 @@ import type { Stats } from './stats.js'
 
 export interface FillsParts {
   readonly memory: Memory
-  readonly kept: KeptWrites
   readonly statements: Statements
   readonly replicaReads: ReplicaReads | undefined
   readonly maxStalenessMs: number
@@ -96,15 +94,14 @@ export class Fills {
   }
 
   #filled(token: Token, forwarded: Forwarded, { sent, answer, asOfMs }: Answered): Read {
-    const { memory, kept, replicaReads, clock, stats, onContact } = this.#parts
+    const { memory, replicaReads, clock, stats, onContact } = this.#parts
     if (asOfMs === undefined) onContact()
     replicaReads?.shown(token.id)
     const ageMs = asOfMs === undefined ? 0 : clock.now() - asOfMs
     if (answer === undefined) return { value: undefined, forwarded, ageMs }
     const value = answer.value ?? sent.held?.value
     if (value === undefined) throw new Error('the store left out a value that nobody holds')
-    // What is kept is read before what the store has.
-    const stored = !kept.get(token.id) && memory.put(token, { ...answer, value }, asOfMs)
+    const stored = memory.put(token, { ...answer, value }, asOfMs)
     if (answer.value !== undefined) return { value, forwarded, stored, ageMs }
     stats.revalidatedFills++
     return { value, forwarded, stored, ageMs, revalidated: true }

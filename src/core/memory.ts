@@ -18,6 +18,8 @@ export interface MemoryParts {
   readonly clock: Clock
   readonly stats: Stats
   readonly replicaReads: ReplicaReads | undefined
+  /** Is a write of it kept here until the database is back? */
+  readonly isKept: (id: string) => boolean
   readonly random: (() => number) | undefined
 }
 
@@ -103,7 +105,8 @@ export class Memory {
   put(token: Token, { key, value, version, epoch, remainingMs }: StoredEntry, asOfMs?: number): boolean {
     if (epoch !== this.lastHeard.epoch) return false
     if (asOfMs === undefined) this.lastHeard.version(version)
-    if (!this.flights.mayPut(token, version, this.#feedNow())) return false
+    // What is kept is read before what the store has.
+    if (this.#parts.isKept(token.id) || !this.flights.mayPut(token, version, this.#feedNow())) return false
     // P12: what the database said remained, remained when we asked or later.
     const rowExpiresAtMs = token.openedAtMs + (remainingMs ?? Number.POSITIVE_INFINITY)
     this.local.put(token.id, {

@@ -1,21 +1,19 @@
-import { Batcher } from './batcher.js'
-import type { Clock, LogPosition, Replica, ReplicaAnswer } from './ports.js'
+import type { Batcher } from './batcher.js'
+import type { LogPosition, Replica, ReplicaAnswer } from './ports.js'
 import { ShownKeys } from './shown-keys.js'
-import { Slots } from './slots.js'
-import type { BatchedRead, WantedEntry } from './statements.js'
-import { maxBatchBytes, maxBatchItems } from './statements.js'
+import {
+  type BatchedRead,
+  type BatchingOptions,
+  batchBounds,
+  readBatcher,
+  type WantedEntry,
+} from './statements.js'
 import type { Stats } from './stats.js'
-import type { BatchTracer } from './tracer.js'
 
-export interface ReplicaReadsOptions {
+/** A read that waits longer for its statement to begin goes to the primary. */
+export interface ReplicaReadsOptions extends BatchingOptions {
   readonly replica: Replica
-  readonly clock: Clock
   readonly stats: Stats
-  /** How many statements may be under way there at once. */
-  readonly maxStatements: number
-  /** How long a read may wait for its statement to begin, before it goes to the primary. */
-  readonly maxWaitMs: number
-  readonly tracer: BatchTracer | undefined
 }
 
 /** At most this often is the primary asked for its position. */
@@ -41,20 +39,7 @@ export class ReplicaReads {
 
   constructor(options: ReplicaReadsOptions) {
     this.#options = options
-    const { clock, stats, maxStatements, maxWaitMs, tracer } = options
-    this.#batcher = new Batcher({
-      clock,
-      slots: new Slots(maxStatements),
-      maxItems: maxBatchItems,
-      maxBytes: maxBatchBytes,
-      maxWaitMs,
-      tracer,
-      keepsOrder: false,
-      operation: 'read',
-      sizes: stats.batchKeys.read,
-      bytesOf: ({ key }) => key.length,
-      run: (wanted) => this.#run(wanted),
-    })
+    this.#batcher = readBatcher(batchBounds(options), options.stats, (wanted) => this.#run(wanted))
   }
 
   get isUsable(): boolean {

@@ -5,15 +5,18 @@ import { Slots } from './slots.js'
 import type { Stats } from './stats.js'
 import type { BatchTracer } from './tracer.js'
 
-export interface StatementsOptions {
-  readonly store: Store
+export interface BatchingOptions {
   readonly clock: Clock
   /** How many statements may be under way at once. */
   readonly maxStatements: number
   /** How long a request may wait for its statement to begin. */
   readonly maxWaitMs: number
-  readonly stats: Stats
   readonly tracer: BatchTracer | undefined
+}
+
+export interface StatementsOptions extends BatchingOptions {
+  readonly store: Store
+  readonly stats: Stats
 }
 
 /** A key to be read; the entry held, if any, saves the value's way. */
@@ -24,8 +27,8 @@ export interface WantedEntry {
 
 export type BatchedRead = Batched<WantedEntry, StoredEntry | Unchanged>
 
-export const maxBatchItems = 500
-export const maxBatchBytes = 8 * 1024 * 1024
+const maxItems = 500
+const maxBytes = 8 * 1024 * 1024
 
 /** Reads, writes and deletes, each batched with its like, all within the store's connections. */
 export class Statements {
@@ -33,24 +36,9 @@ export class Statements {
   readonly write: Batcher<Write, Written>
   readonly remove: Batcher<{ readonly key: string }, Written>
 
-  constructor({ store, clock, maxStatements, maxWaitMs, stats, tracer }: StatementsOptions) {
-    const slots = new Slots(maxStatements)
-    const bounds = {
-      clock,
-      slots,
-      maxItems: maxBatchItems,
-      maxBytes: maxBatchBytes,
-      maxWaitMs,
-      tracer,
-    }
-    this.read = new Batcher({
-      ...bounds,
-      keepsOrder: false,
-      operation: 'read',
-      sizes: stats.batchKeys.read,
-      bytesOf: ({ key }) => key.length,
-      run: (wanted) => store.read(wanted),
-    })
+  constructor({ store, stats, ...options }: StatementsOptions) {
+    const bounds = batchBounds(options)
+    this.read = readBatcher(bounds, stats, (wanted) => store.read(wanted))
     this.write = new Batcher({
       ...bounds,
       keepsOrder: true,
@@ -68,4 +56,24 @@ export class Statements {
       run: (items) => store.remove(items.map(({ key }) => key)),
     })
   }
+}
+
+/** For batches that share their connections. */
+export function batchBounds({ clock, maxStatements, maxWaitMs, tracer }: BatchingOptions) {
+  return { clock, slots: new Slots(maxStatements), maxItems, maxBytes, maxWaitMs, tracer }
+}
+
+export function readBatcher<O>(
+  bounds: ReturnType<typeof batchBounds>,
+  stats: Stats,
+  run: (wanted: readonly WantedEntry[]) => Promise<ReadonlyMap<string, O>>,
+): Batcher<WantedEntry, O> {
+  return new Batcher({
+    ...bounds,
+    keepsOrder: false,
+    operation: 'read',
+    sizes: stats.batchKeys.read,
+    bytesOf: ({ key }) => key.length,
+    run,
+  })
 }

@@ -10,6 +10,7 @@ import {
 } from '@opentelemetry/resources'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import type { Cache, CacheOptions, CacheParts } from '../core/cache.js'
+import { reasonIn } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
 import type { BatchTracer } from '../core/tracer.js'
 import { batchSpans } from './batch-spans.js'
@@ -75,7 +76,7 @@ function complainTo(log: Log): void {
     log.warn({ reason }, 'traces cannot be exported')
   }
   const ignore = () => undefined
-  setGlobalErrorHandler((error) => complain(error instanceof Error ? error.message : String(error)))
+  setGlobalErrorHandler((error) => complain(reasonIn(error)))
   diag.setLogger(
     { error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },

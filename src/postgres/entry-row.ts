@@ -1,4 +1,5 @@
 import type { Epoch, StoredEntry, Unchanged, Version } from '../core/entry.js'
+import type { Wanted } from '../core/ports.js'
 import { fromColumns } from './value.js'
 
 export interface EntryRow {
@@ -9,6 +10,15 @@ export interface EntryRow {
   readonly value: string | null
   readonly content_type: string | null
   readonly remaining_ms: number | null
+}
+
+/** For `unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)`. */
+export function wantedColumns(wanted: readonly Wanted[]): unknown[][] {
+  return [
+    wanted.map(({ key }) => key),
+    wanted.map(({ held }) => held?.version ?? null),
+    wanted.map(({ held }) => held?.epoch ?? null),
+  ]
 }
 
 export function entryOf(row: EntryRow): StoredEntry | Unchanged {

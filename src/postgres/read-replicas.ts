@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Epoch, Version } from '../core/entry.js'
 import type { Clock, Log, LogPosition, Replica, ReplicaAnswer, Wanted } from '../core/ports.js'
 import type { Database } from './database.js'
-import { type EntryRow, entryOf } from './entry-row.js'
+import { type EntryRow, entryOf, wantedColumns } from './entry-row.js'
 import { messageOf } from './errors.js'
 
 export interface ReadReplicasParts {
@@ -92,11 +92,7 @@ export class ReadReplicas implements Replica {
        from ${standby},
          unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)
          left join cache_entries using (key)`,
-      [
-        wanted.map(({ key }) => key),
-        wanted.map(({ held }) => held?.version ?? null),
-        wanted.map(({ held }) => held?.epoch ?? null),
-      ],
+      wantedColumns(wanted),
     )
     const answers = new Map<string, ReplicaAnswer>()
     for (const row of rows) {

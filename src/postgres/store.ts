@@ -3,7 +3,7 @@ import type { Epoch, KeptWrite, StoredEntry, Unchanged, Version, Written } from 
 import type { Position, Settlement, Store, Wanted, Write } from '../core/ports.js'
 import type { Attempts } from './attempts.js'
 import type { Database } from './database.js'
-import { type EntryRow, entryOf } from './entry-row.js'
+import { type EntryRow, entryOf, wantedColumns } from './entry-row.js'
 import { toColumns } from './value.js'
 
 interface WrittenRow {
@@ -44,11 +44,7 @@ export class PostgresStore implements Store {
            unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)
            join cache_entries using (key)
          ) on expires_at is null or expires_at > clock_timestamp()`,
-      [
-        wanted.map(({ key }) => key),
-        wanted.map(({ held }) => held?.version ?? null),
-        wanted.map(({ held }) => held?.epoch ?? null),
-      ],
+      wantedColumns(wanted),
     )
     const found = rows.filter((row): row is EntryRow => row.key !== null)
     return new Map(found.map((row) => [row.key, entryOf(row)]))

@@ -20,9 +20,9 @@ interface PoolUse {
 }
 
 export function databaseMetrics({ status, pool, attempts, queueUsage }: DatabaseSources): readonly Metric[] {
-  const ifReplicas = (read: (usable: boolean) => readonly Sample<number>[]) => {
-    const { replicaUsable } = status()
-    return replicaUsable === undefined ? [] : read(replicaUsable)
+  const ifReplicas = (read: (status: CacheStatus) => readonly Sample<number>[]) => {
+    const now = status()
+    return now.replicaUsable === undefined ? [] : read(now)
   }
   return [
     {
@@ -85,24 +85,27 @@ export function databaseMetrics({ status, pool, attempts, queueUsage }: Database
       name: 'caching_layer_replica_usable',
       help: '1 while fills may be read from a replica; there is none without DATABASE_READ_URL.',
       type: 'gauge',
-      read: () => ifReplicas((usable) => single(usable ? 1 : 0)),
+      read: () => ifReplicas(({ replicaUsable }) => single(replicaUsable ? 1 : 0)),
     },
     {
       name: 'caching_layer_replica_fills_total',
       help: 'Fills that a replica answered.',
       type: 'counter',
-      read: () => ifReplicas(() => single(status().stats.replicaFills)),
+      read: () => ifReplicas(({ stats }) => single(stats.replicaFills)),
     },
     {
       name: 'caching_layer_replica_fallbacks_total',
       help: 'Fills read from the primary all the same: something of the key was shown here lately, no replica was reached that had replayed enough, or the row expires.',
       type: 'counter',
       labels: ['reason'],
-      read: () => {
-        const { stats } = status()
-        const { replicaTooRecent: recent, replicaUnavailable: unavailable, replicaExpiring: expiring } = stats
-        return ifReplicas(() => byLabel('reason', { recent, unavailable, expiring }))
-      },
+      read: () =>
+        ifReplicas(({ stats }) =>
+          byLabel('reason', {
+            recent: stats.replicaTooRecent,
+            unavailable: stats.replicaUnavailable,
+            expiring: stats.replicaExpiring,
+          }),
+        ),
     },
     {
       name: 'caching_layer_notification_queue_usage_ratio',

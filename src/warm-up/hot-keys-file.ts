@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { renameDurably } from '../files/rename-durably.js'
 import { linesOf } from './lines-of.js'
 
 const format = 'caching-layer hot keys'
@@ -69,9 +70,7 @@ export class HotKeysFile {
     } finally {
       await handle.close()
     }
-    await rename(this.#unfinished, this.path)
-    const folder = await open(dirname(this.path))
-    await folder.sync().finally(() => folder.close())
+    await renameDurably(this.#unfinished, this.path)
   }
 
   get #unfinished(): string {

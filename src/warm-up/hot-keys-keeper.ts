@@ -1,4 +1,5 @@
 import type { Cache } from '../core/cache.js'
+import { reasonIn } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
 import type { HotKeysFile } from './hot-keys-file.js'
 
@@ -53,7 +54,7 @@ export class HotKeysKeeper {
       await write()
       this.#lastReason = ''
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = reasonIn(error)
       if (reason !== this.#lastReason)
         log.warn({ path: file.path, reason }, 'the list of hot keys could not be written')
       this.#lastReason = reason

@@ -1,3 +1,4 @@
+import { reasonIn } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
 import type { HotKeysFile } from './hot-keys-file.js'
 
@@ -9,7 +10,7 @@ export async function hotKeys(file: HotKeysFile, most: number, log: Log): Promis
     if (keys === undefined) log.info({ path }, 'there is no list of hot keys yet')
     return keys ?? []
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = reasonIn(error)
     log.warn({ path, reason }, 'the list of hot keys is ignored')
     return []
   }

@@ -1,4 +1,5 @@
 import type { Cache } from '../core/cache.js'
+import { reasonIn } from '../core/errors.js'
 import type { ChangeFeedHandler, Clock, Log } from '../core/ports.js'
 import { type Ended, warm } from '../core/warming.js'
 import type { HotKeysKeeper } from './hot-keys-keeper.js'
@@ -80,7 +81,7 @@ export class WarmUp {
       if (reason === undefined) log.info(fields, 'memory is warm')
       else log.warn({ ...fields, reason }, 'memory is not as warm as it should be')
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = reasonIn(error)
       log.warn({ from, reason }, 'memory could not be warmed')
     } finally {
       clearTimeout(timer)

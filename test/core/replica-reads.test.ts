@@ -21,10 +21,19 @@ async function sidecarWithReplica(options: Partial<CacheOptions> = {}) {
     await turn()
   }
   await advance()
+  /** The primary has told a position, and the answer is on its way. */
+  const positionAsked = async () => {
+    const position = store.hold('replica position', 'after')
+    clock.advance(pauseMs)
+    await cache.get('nothing')
+    await position.reached
+    return position
+  }
   const countOf = (operation: string) => store.statements.filter((one) => one.operation === operation).length
   return {
     ...sidecar,
     advance,
+    positionAsked,
     primaryReads: () => countOf('read'),
     replicaReads: () => countOf('replica read'),
   }
@@ -74,11 +83,8 @@ t.test('P13: a change that was heard is not undone by a replica that has not rep
 })
 
 t.test('P13: what comes while a position is asked for counts as shown after it', async (t) => {
-  const { store, feed, cache, clock } = await sidecarWithReplica()
-  const position = store.hold('replica position', 'after')
-  clock.advance(pauseMs)
-  await cache.get('nothing')
-  await position.reached
+  const { store, feed, cache, positionAsked } = await sidecarWithReplica()
+  const position = await positionAsked()
   store.replicaStops()
   store.setBySql('k', recent)
   feed.deliver()
@@ -144,11 +150,8 @@ for (const what of ['lost', 'everything'] as const) {
 t.test(
   'P13: a position that was asked for before changes may have been missed is worth nothing',
   async (t) => {
-    const { store, feed, cache, clock } = await sidecarWithReplica()
-    const position = store.hold('replica position', 'after')
-    clock.advance(pauseMs)
-    await cache.get('nothing')
-    await position.reached
+    const { store, feed, cache, positionAsked } = await sidecarWithReplica()
+    const position = await positionAsked()
     store.replicaStops()
     store.setManyBySql({ unread: recent })
     feed.deliver()

@@ -409,9 +409,9 @@ const omissions = [
   {
     name: 'a fill hides the kept write of its key',
     caughtBy: 'outage',
-    file: 'src/core/fills.ts',
-    find: '!kept.get(token.id) && memory.put',
-    replace: 'memory.put',
+    file: 'src/core/memory.ts',
+    find: 'this.#parts.isKept(token.id) || !this.flights',
+    replace: '!this.flights',
   },
   {
     name: 'two writes of one key are under way in two statements',
