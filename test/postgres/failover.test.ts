@@ -54,10 +54,13 @@ t.test('a standby that lacks the tail is promoted, and hands out the same versio
     t.match((await client.set('written to a standby', 1)).body, { db_written: false })
   }
 
-  await standby.promote()
   const database = new pg.Client({ connectionString: server.url() })
   await database.connect()
   t.teardown(() => database.end())
+  const epoch = async () => (await database.query('select cache_epoch()')).rows[0].cache_epoch
+  await t.rejects(epoch(), /recovery/, 'a standby tells no epoch')
+  await standby.promote()
+  t.match(await epoch(), /^\d+-00000002$/, 'a session that has lived through the promotion tells the new one')
   // As the sidecar wrote it: an upsert is stamped twice.
   await database.query(
     `insert into cache_entries (key, value) values ('reissued', 'other')
