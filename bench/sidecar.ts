@@ -1,3 +1,4 @@
+import { Agent } from 'node:http'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { JsonClient } from '../test/support/json-client.js'
@@ -73,7 +74,8 @@ export async function startSidecar(
     port,
     url,
     pids: [child.pid as number],
-    client: new JsonClient(url),
+    // As an app does: a new connection for each request would cost the sidecar more than the request.
+    client: new JsonClient(url, new Agent({ keepAlive: true })),
     ops: new JsonClient(`http://127.0.0.1:${opsPort}`),
     onMessage: (heard) => child.on('message', heard),
     ask: (question) => ask(child, question),
