@@ -314,7 +314,7 @@ export class Cache implements ChangeFeedHandler {
   #keptSince(token: SessionToken | undefined, id: string): KeptWrite | undefined {
     const kept = this.#kept.get(id)
     if (kept === undefined || token?.written === undefined || !concerns(token, id)) return kept
-    const number = this.#memory.recent.numberOf(id, token.written.version)
+    const number = this.#memory.recent.numberOf(token.written.version)
     return number !== undefined && number <= kept.afterChanges ? kept : undefined
   }
 

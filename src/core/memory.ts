@@ -89,7 +89,7 @@ export class Memory {
     if (token === undefined || !concerns(token, id)) return true
     const { written } = token
     if (written === undefined || written.epoch !== this.lastHeard.epoch) return false
-    return this.recent.has(id, written.version) || this.local.get(id)?.version === written.version
+    return this.recent.has(written.version) || this.local.get(id)?.version === written.version
   }
 
   /** A flight begins: before its statement is sent. */
@@ -126,8 +126,8 @@ export class Memory {
    * there was nothing to delete, and what is held is wrong all the same.
    */
   acknowledged(token: Token, written: Written | undefined): void {
-    const { id } = token
-    if (written && this.flights.unbroken(token, this.#feedNow()) && !this.recent.has(id, written.version)) {
+    const { id, changes } = token
+    if (written && this.flights.unbroken(token, this.#feedNow()) && !changes.includes(written.version)) {
       this.unheard.acknowledged(id, written.version, this.#parts.clock.now())
     }
     this.apply(id, this.versionOf(written))
@@ -149,7 +149,7 @@ export class Memory {
     this.#parts.replicaReads?.shown(id)
     if (version !== undefined) {
       this.lastHeard.version(version)
-      this.recent.add(id, version)
+      this.recent.add(version)
     }
     const entry = this.local.get(id)
     if (entry === undefined || entry.version === version) return

@@ -258,3 +258,15 @@ t.test('P7: a probe that was sent before the write was acknowledged says nothing
   await cache.set('k', '1')
   t.doesNotThrow(() => cache.proven(sentMs))
 })
+
+t.test('P7: a write whose change came before its answer is not waited for', async (t) => {
+  const { clock, store, feed, cache } = await liveSidecar()
+  const answer = store.hold('write', 'after')
+  const writing = cache.set('k', '1')
+  await answer.reached
+  feed.deliver()
+  answer.open()
+  await writing
+  clock.advance(1)
+  t.doesNotThrow(() => cache.proven(clock.now()))
+})
