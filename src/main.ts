@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './cli/node-navigator.js'
 import { parseArguments } from './cli/arguments.js'
 import { commands, type ListedCommand } from './cli/commands.js'
 import { ProgressLine } from './cli/progress-line.js'

@@ -33,7 +33,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],
   [/^(koa|@koa\/router|raw-body)$/, /^http\//],
   [/^@opentelemetry\//, /^opentelemetry\//],
-  [/^prom-client$/, /^prometheus\/exposition\.ts$/],
+  [/^prom-client(\/|$)/, /^prometheus\/(exposition|prom-client-registry\.d)\.ts$/],
   [/^yaml$/, /^config\/config-file\.ts$/],
   [/^lru-cache$/, /^core\/local-cache\.ts$/],
   [/^pino$/, /^(log|sidecar)\.ts$/],

@@ -1,4 +1,6 @@
-import { type Metric as PromMetric, Registry } from 'prom-client'
+import type { Metric as PromMetric } from 'prom-client'
+// Of the whole package, the registry is two files of eighty.
+import Registry from 'prom-client/lib/registry.js'
 import type { Histogram } from '../core/histogram.js'
 import type { Labels, Metric } from './metric.js'
 
