@@ -31,6 +31,11 @@ export function koaMap(owner: Owner, value: string): Promise<Peer> {
   return script(owner, 'koa-map.mjs', { VALUE: value })
 }
 
+/** Runs the statement, with key and value as its parameters, for each `POST` of both. */
+export function nodeHttpPg(owner: Owner, databaseUrl: string, statement: string): Promise<Peer> {
+  return script(owner, 'node-http-pg.mjs', { DATABASE_URL: databaseUrl, STATEMENT: statement })
+}
+
 /** Reads no HTTP: the limit of whatever asks it. */
 export function raw(owner: Owner, body: string): Promise<Peer> {
   return script(owner, 'raw.mjs', { BODY: body })

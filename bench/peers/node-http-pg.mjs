@@ -1,0 +1,16 @@
+import { createServer } from 'node:http'
+import { text } from 'node:stream/consumers'
+import pg from 'pg'
+
+/** What one writes first: bare node:http, pg's pool as it comes (10 connections), and STATEMENT for each POST. */
+const { DATABASE_URL, STATEMENT, PORT } = process.env
+const pool = new pg.Pool({ connectionString: DATABASE_URL })
+createServer(async (request, response) => {
+  const { key, value } = JSON.parse(await text(request))
+  const { rows } = await pool.query({ name: 'write', text: STATEMENT, values: [key, value] })
+  const body = JSON.stringify({ ok: true, version: rows[0].version })
+  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) })
+  response.end(body)
+}).listen(Number(PORT), '127.0.0.1')
+// Not at once, so that a profiler can write what it saw.
+process.once('SIGTERM', () => process.exit())
