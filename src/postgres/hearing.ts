@@ -36,7 +36,8 @@ export class Hearing {
   constructor(options: HearingOptions, parts: HearingParts, nowMs: number) {
     this.#options = options
     this.#parts = parts
-    this.#echoedMs = nowMs
+    // A fleet that started in one moment, or came back in one, does not ask all at once ever after.
+    this.#echoedMs = nowMs - ownEchoIntervalMs * Math.random()
   }
 
   /**
