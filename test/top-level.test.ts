@@ -1,0 +1,23 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const expected = new Set([
+  ...['README.md', 'CHANGELOG.md', 'ROADMAP.md', 'ROADMAP.en.md', 'SECURITY.md', 'LICENSE'],
+  ...['src', 'sql', 'test', 'bench', 'scripts', 'docs', 'k8s'],
+  ...['package.json', 'package-lock.json', 'tsconfig.json', 'biome.json'],
+  ...['Dockerfile', '.dockerignore', 'docker-compose.yml', '.ci', '.gitignore'],
+])
+
+t.test('the top level is what a reader expects, and nothing that was left lying there', async (t) => {
+  const { status, stdout } = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
+  if (status !== 0) return t.skip('not a clone')
+  const names = new Set(stdout.split('\0').map((path) => path.split('/')[0] ?? ''))
+  names.delete('')
+  t.ok(names.has('src'))
+  t.strictSame(
+    [...names].filter((name) => !expected.has(name)),
+    [],
+  )
+})
