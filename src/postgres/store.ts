@@ -63,8 +63,9 @@ export class PostgresStore implements Store {
          ) on expires_at is null or expires_at > clock_timestamp()`,
       wantedColumns(wanted),
     )
-    const found = rows.filter((row): row is EntryRow => row.key !== null)
-    return new Map(found.map((row) => [row.key, entryOf(row)]))
+    const entries = new Map<string, StoredEntry | Unchanged>()
+    for (const row of rows) if (row.key !== null) entries.set(row.key, entryOf(row))
+    return entries
   }
 
   async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
@@ -179,5 +180,7 @@ export class PostgresStore implements Store {
 }
 
 function byKey(rows: readonly WrittenRow[]): Map<string, Written> {
-  return new Map(rows.map(({ key, version, epoch }) => [key, { version, epoch }]))
+  const written = new Map<string, Written>()
+  for (const { key, version, epoch } of rows) written.set(key, { version, epoch })
+  return written
 }
