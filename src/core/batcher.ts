@@ -47,9 +47,9 @@ interface Caller<I, O> {
 }
 
 /**
- * Many callers, one statement. Nobody waits for company: a statement begins within the turn of the event
- * loop in which its first item came, or as soon as one of those in flight ends. What arrives meanwhile
- * shares the next one. Of several items for one key in a batch, the last is sent.
+ * Many callers, one statement. Nobody waits for company while the store has nothing to do: a statement begins within the
+ * turn of the event loop in which its first item came. Beside one in flight the next begins once a turn has brought
+ * nothing more, or that one ends. Of several items for one key in a batch, the last is sent.
  */
 export class Batcher<I extends { readonly key: string }, O> {
   readonly #options: BatcherOptions<I, O>
@@ -81,10 +81,20 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   #begin(): void {
-    const { clock, slots } = this.#options
     if (this.#isQueued || this.#waiting.size === 0) return
     this.#isQueued = true
-    clock.defer(() => slots.acquire(() => void this.#send()))
+    this.#options.clock.defer(() => this.#gather(0))
+  }
+
+  /**
+   * Clients that were answered together come back together, though not in one turn: whoever came first would have a
+   * statement, and a commit, for themselves (bench/README.md).
+   */
+  #gather(sizeBefore: number): void {
+    const { clock, slots, maxItems } = this.#options
+    const { size } = this.#waiting
+    if (size > sizeBefore && size < maxItems && !slots.isIdle) clock.defer(() => this.#gather(size))
+    else slots.acquire(() => void this.#send())
   }
 
   /** The next batch, oldest items first, within the bounds. What has waited too long is refused instead. */

@@ -1,10 +1,17 @@
 /** How many statements may be under way at once, over all batchers. A slot that is freed goes to who waited longest. */
 export class Slots {
+  readonly #count: number
   #free: number
   readonly #waiting: (() => void)[] = []
 
   constructor(count: number) {
+    this.#count = count
     this.#free = count
+  }
+
+  /** No statement is under way. */
+  get isIdle(): boolean {
+    return this.#free === this.#count
   }
 
   /** Calls `start` when there is a slot for it: at once, or later. */

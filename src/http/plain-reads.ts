@@ -7,6 +7,7 @@ import type { Lane } from './lane.js'
 import { type ProblemLog, problemAnswer, problemIn } from './problem.js'
 import { decode } from './query.js'
 import { readAnswer } from './read-answer.js'
+import { ignoreBody } from './request-body.js'
 import type { RequestStats } from './request-stats.js'
 import { sendAtOnce, sendHit } from './send-at-once.js'
 
@@ -29,11 +30,13 @@ export function plainReads({ cache, clock, requests, log }: PlainReadsOptions): 
     const nowMs = clock.now()
     const entry = cache.hit(key, nowMs)
     if (entry) {
+      ignoreBody(request)
       sendHit(response, key, entry, nowMs)
       hits.add(clock.now() - nowMs)
       return true
     }
     if (!isKey(key)) return false
+    ignoreBody(request)
     const answered = (answer: Answer) => {
       sendAtOnce(response, answer)
       requests.tally(path, answer.status, answer.source).add(clock.now() - nowMs)

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import type { Cache } from '../core/cache.js'
 import type { Clock } from '../core/ports.js'
 import type { Answer } from './answer.js'
@@ -6,6 +5,7 @@ import { parseObject } from './body.js'
 import { checkKey } from './key.js'
 import type { Lane } from './lane.js'
 import { type ProblemLog, problemAnswer, problemIn } from './problem.js'
+import { receiveBody } from './request-body.js'
 import type { RequestStats } from './request-stats.js'
 import { sendAtOnce } from './send-at-once.js'
 import { setAnswer } from './set-answer.js'
@@ -33,7 +33,7 @@ export function plainSets({ cache, clock, requests, log, maxValueBytes }: PlainS
       requests.tally(path, answer.status, answer.source).add(clock.now() - startedMs)
     }
     const failed = (error: unknown) => answered(problemAnswer(problemIn(error, path, log)))
-    whenReceived(request, (bytes) => {
+    receiveBody(request, (bytes) => {
       try {
         const { key, value } = parseObject(bytes)
         cache.set(checkKey(key), checkValue(value)).then((result) => answered(setAnswer(result)), failed)
@@ -43,13 +43,6 @@ export function plainSets({ cache, clock, requests, log, maxValueBytes }: PlainS
     })
     return true
   }
-}
-
-/** Nothing is called when the client goes away before. */
-function whenReceived(request: IncomingMessage, use: (bytes: Buffer) => void): void {
-  const chunks: Buffer[] = []
-  request.on('data', (chunk: Buffer) => chunks.push(chunk))
-  request.on('end', () => use(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
 }
 
 /** JSON, of a length that is told beforehand and is allowed. Node holds the client to that length. */

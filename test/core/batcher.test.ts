@@ -118,6 +118,66 @@ t.test('no more statements are under way than allowed', async (t) => {
   await Promise.all(asked)
 })
 
+/** Turns of the event loop, one at a time. */
+function inTurns(options: Partial<BatcherOptions<Item, string>>) {
+  const deferred: (() => void)[] = []
+  const parts = batcher({
+    clock: { now: () => 1_000_000, defer: (task) => void deferred.push(task) },
+    ...options,
+  })
+  const endTurn = async () => {
+    for (const task of deferred.splice(0)) task()
+    await turn()
+  }
+  return { ...parts, endTurn }
+}
+
+t.test('beside a statement in flight, the next begins once a turn has brought nothing more', async (t) => {
+  const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Slots(2), keepsOrder: true })
+  const asked = [it.add({ key: 'a', value: 1 })]
+  await endTurn()
+  t.same(keys(), [['a']], 'with nothing in flight, at once')
+  for (const key of ['b', 'c', 'd']) {
+    asked.push(it.add({ key, value: 2 }))
+    await endTurn()
+    t.same(keys(), [['a']])
+  }
+  await endTurn()
+  t.same(keys(), [['a'], ['b', 'c', 'd']])
+  for (const statement of sent) statement.answer()
+  await Promise.all(asked)
+})
+
+t.test('they keep coming: the next begins when the one in flight ends', async (t) => {
+  const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Slots(2) })
+  const asked = [it.add({ key: 'a', value: 1 })]
+  await endTurn()
+  for (const key of ['b', 'c']) {
+    asked.push(it.add({ key, value: 2 }))
+    await endTurn()
+  }
+  sent[0]?.answer()
+  await turn()
+  asked.push(it.add({ key: 'd', value: 3 }))
+  await endTurn()
+  t.same(keys(), [['a'], ['b', 'c', 'd']])
+  sent[1]?.answer()
+  await Promise.all(asked)
+})
+
+t.test('they keep coming: the next begins when it is full', async (t) => {
+  const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Slots(2), maxItems: 3 })
+  const asked = [it.add({ key: 'a', value: 1 })]
+  await endTurn()
+  for (const key of ['b', 'c', 'd']) {
+    asked.push(it.add({ key, value: 2 }))
+    await endTurn()
+  }
+  t.same(keys(), [['a'], ['b', 'c', 'd']])
+  for (const statement of sent) statement.answer()
+  await Promise.all(asked)
+})
+
 t.test('where the order is kept, no key is in two statements at once', async (t) => {
   const { batcher: it, sent, keys } = batcher({ slots: new Slots(3), keepsOrder: true })
   const asked = [it.add({ key: 'a', value: 1 })]

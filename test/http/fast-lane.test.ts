@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import fc from 'fast-check'
@@ -378,7 +378,11 @@ t.test('plain reads and sets do not get as far as Koa, and everything else does'
       response.end()
     },
   })
-  const server = createServer(lane)
+  const taken: IncomingMessage[] = []
+  const server = createServer((request, response) => {
+    if (request.url !== '/health') taken.push(request)
+    lane(request, response)
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
@@ -401,6 +405,9 @@ t.test('plain reads and sets do not get as far as Koa, and everything else does'
   t.match(await set('bug', 'bar'), /^HTTP\/1\.1 500 .*"detail":"Internal Server Error"/s)
   t.same(logged, ['Internal Server Error', 'Internal Server Error'])
   t.same(asked, [])
+  t.equal(taken.length, 5)
+  for (const { url, readableFlowing } of taken)
+    t.equal(readableFlowing, null, `${url}: its stream has not begun`)
   await set('large', 'x'.repeat(100))
   t.same(asked.splice(0), ['/cache/set'])
   for (const target of ['/cache/get?key=', '/cache/get?key=hit&token=', '/']) await get(target)
