@@ -34,6 +34,23 @@ const writeMany = upsert(
 )
 
 /**
+ * The epoch comes first, so that it is asked for where nothing is found, too: on a standby it cannot be told, and
+ * what is absent there may be in the primary. One row says only that: it has no key.
+ */
+const select = (value: string, entries: string) =>
+  `select key, version, epoch, content_type, ${value} as value,
+          (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as remaining_ms
+   from cache_epoch() as epoch
+     left join ${entries} and (expires_at is null or expires_at > clock_timestamp())`
+
+const readAll = select('value', 'cache_entries on key = any($1)')
+const readWhatIsNotHeld = select(
+  'case when version = held_version and epoch = held_epoch then null else value end',
+  `(unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)
+     join cache_entries using (key)) on true`,
+)
+
+/**
  * The system of record: one statement per call, over any number of keys. Statements that lock rows lock them
  * in the order of their keys, so that two sidecars do not deadlock. Those of requests are tried again where that is
  * safe, and not at all while the database is taken for dead; those of the feed find out whether it is.
@@ -47,22 +64,11 @@ export class PostgresStore implements Store {
     this.#attempts = attempts
   }
 
-  /**
-   * The epoch comes first, so that it is asked for where nothing is found, too: on a standby it cannot be told, and
-   * what is absent there may be in the primary. One row says only that: it has no key.
-   */
   async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
-    const rows = await this.#read<EntryRow | NothingRow>(
-      `select key, version, epoch, content_type,
-              case when version = held_version and epoch = held_epoch then null else value end as value,
-              (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as remaining_ms
-       from cache_epoch() as epoch
-         left join (
-           unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)
-           join cache_entries using (key)
-         ) on expires_at is null or expires_at > clock_timestamp()`,
-      wantedColumns(wanted),
-    )
+    const keys = wanted.map(({ key }) => key)
+    const rows = wanted.some(({ held }) => held !== undefined)
+      ? await this.#read<EntryRow | NothingRow>(readWhatIsNotHeld, wantedColumns(wanted))
+      : await this.#read<EntryRow | NothingRow>(readAll, [keys])
     const entries = new Map<string, StoredEntry | Unchanged>()
     for (const row of rows) if (row.key !== null) entries.set(row.key, entryOf(row))
     return entries
