@@ -1,6 +1,6 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import type { Base, KeptWrite } from '../../src/core/entry.js'
+import type { Base, KeptWrite, Written } from '../../src/core/entry.js'
 import { CacheError } from '../../src/core/errors.js'
 import { Attempts } from '../../src/postgres/attempts.js'
 import { Database } from '../../src/postgres/database.js'
@@ -133,6 +133,32 @@ t.test('P12: an entry expires by the clock of the database', async (t) => {
     "select from cache_entries where key = 'soon' and expires_at <= clock_timestamp()",
   )
   t.equal(rows.length, 1, 'not before its time, and the row is still there')
+})
+
+t.test('P10: of a batch, only the values that nobody holds come', async (t) => {
+  await query(
+    `insert into cache_entries (key, value, expires_at) values
+       ('same', 'x', null), ('changed', 'x', null), ('restored', 'x', null), ('new', 'x', null),
+       ('later', 'x', now() + interval '1 hour'), ('past', 'x', now() - interval '1 second')`,
+  )
+  const keys = ['same', 'changed', 'restored', 'new', 'later', 'past', 'absent']
+  const before = await store.read(wanted(...keys))
+  await query("update cache_entries set value = 'y' where key = 'changed'")
+  const held = new Map<string, Written>(before)
+  held.delete('new')
+  for (const key of ['past', 'absent']) held.set(key, before.get('same') as Written)
+  held.set('restored', { ...(before.get('restored') as Written), epoch: 'another history' })
+  const read = await store.read(keys.map((key) => ({ key, held: held.get(key) })))
+  t.strictSame(Object.fromEntries([...read].map(([key, { value }]) => [key, value])), {
+    changed: '"y"',
+    later: undefined,
+    new: '"x"',
+    restored: '"x"',
+    same: undefined,
+  })
+  t.match(read.get('same'), { version: before.get('same')?.version, epoch: before.get('same')?.epoch })
+  const remainingMs = read.get('later')?.remainingMs ?? 0
+  t.ok(remainingMs > 3_500_000 && remainingMs <= 3_600_000)
 })
 
 t.test('P1: the version answered is the one the row ends with', async (t) => {
