@@ -10,8 +10,11 @@ import type { IncomingMessage } from 'node:http'
 export function receiveBody(request: IncomingMessage, use: (bytes: Buffer) => void): void {
   const chunks: Buffer[] = []
   request.push = (chunk: Buffer | null) => {
-    if (chunk !== null) chunks.push(chunk)
-    else use(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks))
+    if (chunk === null) {
+      // Node keeps a request until the next one comes on its connection. Not with its body.
+      request.push = ignored
+      use(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks))
+    } else chunks.push(chunk)
     return true
   }
   request.resume = staysAtRest

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { type ConnectionLimits, dataLimits, opsLimits } from '../../src/http/connection-limits.js'
+import { receiveBody } from '../../src/http/request-body.js'
 import { HttpServer } from '../../src/http/server.js'
 import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
@@ -33,6 +34,9 @@ async function startServer(t: Test, limits: ConnectionLimits) {
       if (request.url === '/large') {
         request.socket.once('close', () => closed++)
         return response.end(large)
+      }
+      if (request.url === '/received') {
+        return receiveBody(request, ({ length }) => response.end(String(length)))
       }
       // From Node 24 on a request without a body has no end.
       if (request.method === 'GET') return response.end('0')
@@ -97,13 +101,15 @@ for (const [name, limits] of Object.entries(limitsOf)) {
       await once(socket, 'close')
     })
 
-    await t.test('a body that never ends', async (t) => {
-      const socket = await open(t, port)
-      socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n')
-      const cut = trickle(socket)
-      t.equal((await others.request('POST', '/', { raw: 'four' })).text, '4', 'others are served')
-      t.match(await cut, /^HTTP\/1.1 408 /)
-    })
+    for (const path of ['/', '/received']) {
+      await t.test(`a body that never ends: POST ${path}`, async (t) => {
+        const socket = await open(t, port)
+        socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n`)
+        const cut = trickle(socket)
+        t.equal((await others.request('POST', path, { raw: 'four' })).text, '4', 'others are served')
+        t.match(await cut, /^HTTP\/1.1 408 /)
+      })
+    }
 
     await t.test('the second request on a connection', async (t) => {
       const socket = await open(t, port)
