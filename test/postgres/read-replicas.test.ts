@@ -139,8 +139,6 @@ t.test('a standby that is behind all the time: nobody sees more of it than the b
   const readers = [reading(), reading(), reading()]
   const fills = async () => (await replicaOf(client)).fills
   await eventually(async () => (await fills()) > 200)
-  const delayed = await fills()
-  t.ok(delayed > 0, `${delayed} fills from the standby that is 400 ms behind`)
   await replayIs('paused')
   // Longer than the bound: time itself is what is tried.
   await sleep(5_000)
