@@ -28,6 +28,9 @@ export interface BatcherOptions<I, O> {
   readonly tracer?: BatchTracer | undefined
 }
 
+/** Beside a statement that hangs, and with never a turn that brings nothing, the next one begins all the same. */
+const maxGatheringMs = 2
+
 /** What a caller gets: the answer, and the item that was sent under its key, which may be a later one. */
 export interface Batched<I, O> {
   readonly sent: I
@@ -83,17 +86,20 @@ export class Batcher<I extends { readonly key: string }, O> {
   #begin(): void {
     if (this.#isQueued || this.#waiting.size === 0) return
     this.#isQueued = true
-    this.#options.clock.defer(() => this.#gather(0))
+    const { clock } = this.#options
+    const untilMs = clock.now() + maxGatheringMs
+    clock.defer(() => this.#gather(0, untilMs))
   }
 
   /**
    * Clients that were answered together come back together, though not in one turn: whoever came first would have a
    * statement, and a commit, for themselves (bench/README.md).
    */
-  #gather(sizeBefore: number): void {
-    const { clock, slots, maxItems } = this.#options
+  #gather(sizeBefore: number, untilMs: number): void {
+    const { clock, slots } = this.#options
     const { size } = this.#waiting
-    if (size > sizeBefore && size < maxItems && !slots.isIdle) clock.defer(() => this.#gather(size))
+    const moreMayCome = size > sizeBefore && clock.now() < untilMs
+    if (moreMayCome && !slots.isIdle) clock.defer(() => this.#gather(size, untilMs))
     else slots.acquire(() => void this.#send())
   }
 

@@ -121,15 +121,19 @@ t.test('no more statements are under way than allowed', async (t) => {
 /** Turns of the event loop, one at a time. */
 function inTurns(options: Partial<BatcherOptions<Item, string>>) {
   const deferred: (() => void)[] = []
+  let nowMs = 1_000_000
   const parts = batcher({
-    clock: { now: () => 1_000_000, defer: (task) => void deferred.push(task) },
+    clock: { now: () => nowMs, defer: (task) => void deferred.push(task) },
     ...options,
   })
+  const advance = (ms: number) => {
+    nowMs += ms
+  }
   const endTurn = async () => {
     for (const task of deferred.splice(0)) task()
     await turn()
   }
-  return { ...parts, endTurn }
+  return { ...parts, advance, endTurn }
 }
 
 t.test('beside a statement in flight, the next begins once a turn has brought nothing more', async (t) => {
@@ -165,13 +169,15 @@ t.test('they keep coming: the next begins when the one in flight ends', async (t
   await Promise.all(asked)
 })
 
-t.test('they keep coming: the next begins when it is full', async (t) => {
-  const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Slots(2), maxItems: 3 })
+t.test('they keep coming beside one that hangs: the next begins after 2 ms', async (t) => {
+  const { batcher: it, sent, keys, advance, endTurn } = inTurns({ slots: new Slots(2) })
   const asked = [it.add({ key: 'a', value: 1 })]
   await endTurn()
   for (const key of ['b', 'c', 'd']) {
+    t.same(keys(), [['a']])
     asked.push(it.add({ key, value: 2 }))
     await endTurn()
+    advance(1)
   }
   t.same(keys(), [['a'], ['b', 'c', 'd']])
   for (const statement of sent) statement.answer()
