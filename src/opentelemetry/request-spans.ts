@@ -78,11 +78,12 @@ export function requestSpans({ tracer, requests, listener }: RequestSpansOptions
       isFinished = true
     })
     response.once('close', () => end(span, response.statusCode, isFinished))
+    requests.run(span, () => listener(request, response))
     // What comes of the request later comes on its behalf as well: by itself it would come from the connection.
-    const { emit } = request
+    const { emit, push } = request
     request.emit = (event: string | symbol, ...args: unknown[]) =>
       requests.run(span, () => emit.call(request, event, ...args))
-    requests.run(span, () => listener(request, response))
+    request.push = (chunk: unknown) => requests.run(span, () => push.call(request, chunk))
   }
 }
 
