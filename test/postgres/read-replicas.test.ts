@@ -58,6 +58,14 @@ async function replayIs(state: 'paused' | 'not paused'): Promise<void> {
   })
 }
 
+/** Its receiver of the log has begun, which makes it another one for who reads from it. */
+async function streams(): Promise<void> {
+  await eventually(async () => {
+    const receivers = await standby.query("select pid from pg_stat_wal_receiver where status = 'streaming'")
+    return receivers.length > 0
+  })
+}
+
 t.test('fills are read from a standby, strong reads and reads with a token from the primary', async (t) => {
   const { client, log } = await forgetful(t)
   await client.set('something else', 0)
@@ -199,6 +207,7 @@ t.test('it is read only from a server that was seen to have replayed the positio
   const wanted = [{ key: 'k' }]
   const isRefused = (position: LogPosition) => t.rejects(replicas.read(wanted, position), /replayed enough/)
 
+  await streams()
   await isRefused({ epoch: '1-00000001', bytes: 0n })
   const position = await replicas.catchUp()
   t.match((await replicas.read(wanted, position)).get('k'), { entry: { value: '"7"' } })
@@ -208,6 +217,7 @@ t.test('it is read only from a server that was seen to have replayed the positio
   await standby.server.stop('fast')
   await standby.server.start()
   await isRefused(position)
+  await streams()
   await eventually(() => replicas.catchUp().then(Boolean, () => false))
   t.match((await replicas.read(wanted, position)).get('k'), { entry: { value: '"7"' } })
 })
