@@ -65,10 +65,9 @@ export class PostgresStore implements Store {
   }
 
   async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
-    const keys = wanted.map(({ key }) => key)
     const rows = wanted.some(({ held }) => held !== undefined)
       ? await this.#read<EntryRow | NothingRow>(readWhatIsNotHeld, wantedColumns(wanted))
-      : await this.#read<EntryRow | NothingRow>(readAll, [keys])
+      : await this.#read<EntryRow | NothingRow>(readAll, [wanted.map(({ key }) => key)])
     const entries = new Map<string, StoredEntry | Unchanged>()
     for (const row of rows) if (row.key !== null) entries.set(row.key, entryOf(row))
     return entries
