@@ -24,9 +24,13 @@ begin
 end
 $$;
 
--- Rows, and neither TRUNCATE nor TRIGGER nor REFERENCES. The triggers' functions run as the owner, so the
--- sequence of versions needs no right of its own.
+-- Rows, and neither TRUNCATE nor TRIGGER nor REFERENCES. A role that may delete rows may also lock the table: PostgreSQL
+-- does not give the one without the other. docs/security.md says what to do where that matters.
 grant select, insert, update, delete on cache_entries to :"role";
+
+-- Where the sequence of versions stands, and what is applied. Drawing a version takes no right: the trigger does that as
+-- the owner.
+grant select on cache_version, cache_migrations to :"role";
 
 -- Everybody may call these unless somebody has revoked that: the channel of the changes, and where the database stands.
 grant execute on function cache_channel(text, text), cache_epoch(), cache_position() to :"role";

@@ -13,7 +13,7 @@ export const commands = {
     load: async () => (await import('./dev.js')).dev,
   },
   migrate: {
-    summary: 'apply pending migrations [--status | --dry-run]',
+    summary: 'apply pending migrations [--status | --dry-run] [--owner=ROLE] [--wait=60]',
     load: async () => (await import('./migrate.js')).migrate,
   },
   backup: {

@@ -3,6 +3,8 @@ import type { Database } from '../postgres/database.js'
 import { messageOf } from '../postgres/errors.js'
 import { migrationStatus } from '../postgres/migrate.js'
 import { inspectSchema } from '../postgres/schema.js'
+import { openSchema, quoteIdentifier } from '../postgres/schema-owner.js'
+import { inTransaction } from '../postgres/transaction.js'
 import { bad, type Finding, ok } from './finding.js'
 
 /** Are all migrations there, unaltered, and none that this version does not know? */
@@ -33,22 +35,26 @@ export async function lookAtMigrations(listenUrl: string): Promise<Finding> {
 
 /** May this role do what a sidecar does? */
 export async function lookAtRights(client: pg.Client): Promise<Finding> {
-  const { rows } = await client.query<{ missing: readonly string[] | null; role: string }>(
-    `select current_user as role,
-            array(
-              select privilege from unnest(array['select', 'insert', 'update', 'delete']) as privilege
-              where not has_table_privilege('cache_entries', privilege)
-            ) as missing
-     where to_regclass('cache_entries') is not null`,
-  )
-  const [row] = rows
+  const row = await inTransaction(client, async () => {
+    const { name, entries } = await openSchema(client)
+    if (entries === undefined) return undefined
+    const { rows } = await client.query<{ missing: readonly string[]; role: string }>(
+      `select current_user as role,
+              array(
+                select privilege from unnest(array['select', 'insert', 'update', 'delete']) as privilege
+                where not has_table_privilege($1, privilege)
+              ) as missing`,
+      [`${quoteIdentifier(name)}.cache_entries`],
+    )
+    return rows[0]
+  })
   if (row === undefined)
     return bad(
       'rights',
       'there is no table cache_entries in the search path',
       'run "caching-layer migrate" as the owner',
     )
-  const missing = row.missing ?? []
+  const { missing } = row
   if (missing.length === 0) return ok('rights', `${row.role} may read and write the table`)
   const list = missing.join(', ')
   return bad(

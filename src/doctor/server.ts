@@ -24,7 +24,7 @@ export async function lookAtServer(client: pg.Client, now: () => number): Promis
             current_setting('server_encoding') as encoding,
             pg_is_in_recovery() as is_standby,
             pg_notification_queue_usage() as queue_usage,
-            (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms`,
+            (extract(epoch from clock_timestamp()) * 1000.0)::float8 as now_ms`,
   )
   const clockMs = (askedMs + now()) / 2
   const row = rows[0] as ServerRow
@@ -87,9 +87,9 @@ export async function lookAtBudget(
     `select current_setting('max_connections')::int
               - current_setting('superuser_reserved_connections')::int
               - coalesce(current_setting('reserved_connections', true)::int, 0) as most,
-            (select count(*)::int from pg_stat_activity
+            (select pg_catalog.count(*)::int from pg_stat_activity
              where backend_type = 'client backend' and application_name not like 'caching-layer%') as others,
-            (select count(*)::int from pg_stat_activity where application_name = 'caching-layer feed') as feeds,
+            (select pg_catalog.count(*)::int from pg_stat_activity where application_name = 'caching-layer feed') as feeds,
             (select rolconnlimit from pg_roles where rolname = current_user) as role_limit,
             (select datconnlimit from pg_database where datname = current_database()) as database_limit`,
   )

@@ -27,13 +27,13 @@ export async function copyOut<T>(
     name: 'caching-layer backup',
     isolation: 'repeatable read, read only',
   } as const
-  return longTransaction(options, async (client) => {
-    const columns = await entryColumns(client)
+  return longTransaction(options, async (client, table) => {
+    const columns = await entryColumns(client, table)
     const { rows } = await client.query<{ now: Date }>('select now()')
     const names = columns.map(({ name }) => pg.escapeIdentifier(name)).join(', ')
     const entries = client.query(
       copy.to(
-        `copy (select ${names} from cache_entries where expires_at is null or expires_at > now())
+        `copy (select ${names} from ${table} where expires_at is null or expires_at > now())
          to stdout with (format text, encoding 'UTF8')`,
       ),
     )

@@ -26,7 +26,7 @@ export async function echo(
   const payload = `echo ${randomBytes(8).toString('hex')}`
   const heard = session.heard(payload)
   try {
-    await database.read('select pg_notify($1, $2)', [session.channel, payload])
+    await database.read('select pg_catalog.pg_notify($1, $2)', [session.channel, payload])
     onSent?.()
     await within(timeoutMs, heard, deaf)
   } finally {

@@ -5,14 +5,15 @@ export interface EntryColumn {
   readonly type: string
 }
 
-/** All columns of the table but the version, which is never taken from anywhere. Throws when it is not set up. */
-export async function entryColumns(client: pg.Client): Promise<EntryColumn[]> {
+/** All columns of `table` but the version, which is never taken from anywhere. Throws when it is not set up. */
+export async function entryColumns(client: pg.Client, table: string): Promise<EntryColumn[]> {
   const { rows } = await client.query<EntryColumn>(
     `select attname as name, format_type(atttypid, atttypmod) as type
      from pg_attribute
-     where attrelid = to_regclass('cache_entries') and attnum > 0 and not attisdropped
+     where attrelid = to_regclass($1)::oid and attnum > 0 and not attisdropped
        and attgenerated = '' and attname <> 'version'
      order by attnum`,
+    [table],
   )
   if (!rows.some(({ name }) => name === 'expires_at'))
     throw new Error('the table is not set up: run "caching-layer migrate"')

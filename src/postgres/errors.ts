@@ -105,6 +105,26 @@ export function sqlState(error: unknown): string | undefined {
   return error instanceof CacheError && error.cause instanceof pg.DatabaseError ? error.cause.code : undefined
 }
 
+/** Node's codes for a server that is not there, or not there yet. */
+const notThere: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+])
+const cannotConnectNow = '57P03'
+
+/** True if connecting failed, and may succeed once the server has started. Looks through `cause`. */
+export function mayBecomeReachable(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(mayBecomeReachable)
+  if (!(error instanceof Error)) return false
+  const { code = '' } = error as NodeJS.ErrnoException
+  return notThere.has(code) || code === cannotConnectNow || mayBecomeReachable(error.cause)
+}
+
 const unknownAuthority = "the database's certificate is signed by no authority that sslrootcert names"
 
 /** By the codes of OpenSSL and Node, whose own words name no setting. */

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { isStatementError, messageOf } from './errors.js'
+import { openSchema, quoteIdentifier } from './schema-owner.js'
 
 export interface LongTransactionOptions {
   readonly url: string
@@ -17,12 +18,12 @@ export const stoppedInTime = 'stopped; nothing was changed'
 const lockTimeout = '10s'
 
 /**
- * Does `work` in one transaction on a connection of its own, without a bound on its time. Rejects with one line; nothing
+ * Does `work`, with the qualified name of the table of entries, in one transaction on a connection of its own, without a bound on its time. Rejects with one line; nothing
  * has changed then, except where the line says that this is not known.
  */
 export async function longTransaction<T>(
   { url, name, isolation, stop }: LongTransactionOptions,
-  work: (client: pg.Client) => Promise<T>,
+  work: (client: pg.Client, entries: string) => Promise<T>,
 ): Promise<T> {
   const options = { connectionString: url, connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }
   const client = new pg.Client({ ...options, application_name: name })
@@ -41,8 +42,10 @@ export async function longTransaction<T>(
     await client.connect().catch((error: unknown) => {
       throw new Error(`no connection to the database: ${messageOf(error)}`, { cause: error })
     })
-    session = await begin(client, isolation)
-    const result = await work(client)
+    await client.query(`begin isolation level ${isolation}`)
+    const { name: schema } = await openSchema(client)
+    session = await prepare(client)
+    const result = await work(client, `${quoteIdentifier(schema)}.cache_entries`)
     stop.throwIfAborted()
     stop.removeEventListener('abort', onStop)
     isCommitting = true
@@ -62,11 +65,7 @@ export async function longTransaction<T>(
 }
 
 /** Answers with the process that serves the session. */
-async function begin(
-  client: pg.Client,
-  isolation: LongTransactionOptions['isolation'],
-): Promise<number | undefined> {
-  await client.query(`begin isolation level ${isolation}`)
+async function prepare(client: pg.Client): Promise<number | undefined> {
   // However the role or the database is set: no bound on the time, one way to write a time, and never a part of the
   // rows without a word.
   const { rows } = await client.query<{ pid: number }>(
@@ -86,7 +85,7 @@ async function cancel(options: pg.ClientConfig, session: number): Promise<void> 
   client.on('error', () => undefined)
   try {
     await client.connect()
-    await client.query('select pg_cancel_backend($1)', [session])
+    await client.query('select pg_catalog.pg_cancel_backend($1)', [session])
   } finally {
     await client.end().catch(() => undefined)
   }

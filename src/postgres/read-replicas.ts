@@ -42,9 +42,11 @@ const mostServers = 16
  * does not tell its timeline as the primary does; what it last wrote down of it may be old, but is none that it never had.
  */
 const standby = `(
-  select concat_ws(' ', extract(epoch from pg_postmaster_start_time()), (select pid from pg_stat_wal_receiver)) as server,
+  select pg_catalog.concat_ws(
+           ' ', extract(epoch from pg_postmaster_start_time()), (select pid from pg_stat_wal_receiver)
+         ) as server,
          case when pg_is_in_recovery() then
-           (select system_identifier from pg_control_system()) || '-' || upper(lpad(to_hex(greatest(
+           (select system_identifier::text from pg_control_system()) || '-' || upper(lpad(to_hex(greatest(
              (select timeline_id from pg_control_checkpoint()),
              (select min_recovery_end_timeline from pg_control_recovery())
            )), 8, '0'))

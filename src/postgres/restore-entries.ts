@@ -43,45 +43,46 @@ export interface Restored {
 export async function restoreEntries(options: RestoreOptions): Promise<Restored> {
   const { url, stop, mode, columns, entries, onStaged } = options
   const name = 'caching-layer restore'
-  return longTransaction({ url, stop, name, isolation: 'read committed' }, async (client) => {
-    await checkSchema(client)
-    await checkRights(client, mode)
-    const names = columnsToRestore(await entryColumns(client), columns)
+  return longTransaction({ url, stop, name, isolation: 'read committed' }, async (client, table) => {
+    await checkSchema(client, table)
+    await checkRights(client, table, mode)
+    const names = columnsToRestore(await entryColumns(client, table), columns)
     const list = names.join(', ')
     await client.query(
-      `create temporary table cache_restore on commit drop as select ${list} from cache_entries with no data`,
+      `create temporary table cache_restore on commit drop as select ${list} from ${table} with no data`,
     )
-    const staging = copy.from(`copy cache_restore (${list}) from stdin with (format text, encoding 'UTF8')`)
+    const staging = copy.from(
+      `copy pg_temp.cache_restore (${list}) from stdin with (format text, encoding 'UTF8')`,
+    )
     await pipeline(entries, client.query(staging))
     onStaged()
-    return apply(client, mode, names).catch(explain)
+    return apply(client, table, mode, names).catch(explain)
   })
 }
 
 /** Without the triggers no sidecar would hear of it. */
-async function checkSchema(client: pg.Client): Promise<void> {
-  await inspectSchema({
-    read: async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) => {
-      try {
-        return (await client.query<Row>(text, values)).rows
-      } catch (error) {
-        throw statementFailed(error, 'read')
-      }
-    },
-  })
+async function checkSchema(client: pg.Client, table: string): Promise<void> {
+  const read = async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) => {
+    try {
+      return (await client.query<Row>(text, values)).rows
+    } catch (error) {
+      throw statementFailed(error, 'read')
+    }
+  }
+  await inspectSchema({ read }, table)
 }
 
-async function checkRights(client: pg.Client, mode: RestoreMode): Promise<void> {
+async function checkRights(client: pg.Client, table: string, mode: RestoreMode): Promise<void> {
   const needed = ['SELECT', 'INSERT', 'UPDATE', ...(mode === 'replace' ? ['DELETE'] : [])]
   const { rows } = await client.query<{ role: string; missing: string[] }>(
     `select current_user as role, array(
        select needed || ' on table cache_entries' from unnest($1::text[]) as needed
-       where not has_table_privilege('cache_entries', needed)
+       where not has_table_privilege($2, needed)
        union all
        select 'TEMPORARY on database ' || current_database()
        where not has_database_privilege(current_database(), 'TEMPORARY')
      ) as missing`,
-    [needed],
+    [needed, table],
   )
   const [{ role, missing } = { role: '', missing: [] }] = rows
   if (missing.length > 0) throw new Error(`the database role "${role}" needs the right ${missing.join(', ')}`)
@@ -106,14 +107,23 @@ function columnsToRestore(table: readonly EntryColumn[], backup: readonly EntryC
   return backup.map(({ name }) => pg.escapeIdentifier(name))
 }
 
-async function apply(client: pg.Client, mode: RestoreMode, names: readonly string[]): Promise<Restored> {
-  const expired = await client.query('delete from cache_restore where expires_at <= statement_timestamp()')
+async function apply(
+  client: pg.Client,
+  table: string,
+  mode: RestoreMode,
+  names: readonly string[],
+): Promise<Restored> {
+  const expired = await client.query(
+    'delete from pg_temp.cache_restore where expires_at <= statement_timestamp()',
+  )
+  // The table may have triggers of its owner's, which find their names as they do in other sessions.
+  await client.query('set local search_path to default')
   // Nobody else does that for a temporary table.
-  await client.query('analyze cache_restore')
+  await client.query('analyze pg_temp.cache_restore')
   // Else what others insert meanwhile would be neither in the backup nor deleted. Reads go on.
-  if (mode === 'replace') await client.query('lock table cache_entries in share row exclusive mode')
-  const deleted = mode === 'replace' ? await deleteOthers(client) : 0
-  const { staged, inserted, updated } = await upsert(client, mode, names)
+  if (mode === 'replace') await client.query(`lock table ${table} in share row exclusive mode`)
+  const deleted = mode === 'replace' ? await deleteOthers(client, table) : 0
+  const { staged, inserted, updated } = await upsert(client, table, mode, names)
   return {
     inserted,
     updated,
@@ -123,10 +133,10 @@ async function apply(client: pg.Client, mode: RestoreMode, names: readonly strin
   }
 }
 
-async function deleteOthers(client: pg.Client): Promise<number> {
+async function deleteOthers(client: pg.Client, table: string): Promise<number> {
   const { rowCount } = await client.query(
-    `delete from cache_entries as entry
-     where not exists (select from cache_restore as staged where staged.key = entry.key)`,
+    `delete from ${table} as entry
+     where not exists (select from pg_temp.cache_restore as staged where staged.key = entry.key)`,
   )
   return rowCount ?? 0
 }
@@ -137,6 +147,7 @@ async function deleteOthers(client: pg.Client): Promise<number> {
  */
 async function upsert(
   client: pg.Client,
+  table: string,
   mode: RestoreMode,
   names: readonly string[],
 ): Promise<Record<'staged' | 'inserted' | 'updated', number>> {
@@ -147,17 +158,18 @@ async function upsert(
     mode === 'missing' ? hasExpired : `(${of('entry')}) is distinct from (${of(row)})`
   const { rows } = await client.query<Record<'staged' | 'inserted' | 'updated', string>>(
     `with written as (
-       insert into cache_entries as entry (${names.join(', ')})
+       insert into ${table} as entry (${names.join(', ')})
        select staged.key, ${of('staged')}
-       from cache_restore as staged left join cache_entries as entry using (key)
+       from pg_temp.cache_restore as staged left join ${table} as entry using (key)
        where entry.key is null or ${isWanted('staged')}
        order by staged.key collate "C"
        on conflict (key) do update set ${others.map((name) => `${name} = excluded.${name}`).join(', ')}
        where ${isWanted('excluded')}
        returning xmax = 0 as is_new -- An updated row carries the lock of its old version.
      )
-     select (select count(*) from cache_restore) as staged,
-            count(*) filter (where is_new) as inserted, count(*) filter (where not is_new) as updated
+     select (select pg_catalog.count(*) from pg_temp.cache_restore) as staged,
+            pg_catalog.count(*) filter (where is_new) as inserted,
+            pg_catalog.count(*) filter (where not is_new) as updated
      from written`,
   )
   const [{ staged, inserted, updated } = { staged: 0, inserted: 0, updated: 0 }] = rows

@@ -1,7 +1,4 @@
 import type { Database } from './database.js'
-import { sqlState } from './errors.js'
-
-const undefinedFunction = '42883'
 
 /** By name, how each trigger must be enabled: `A` always, `R` in the replica role; see sql/. */
 const triggers: Readonly<Record<string, 'A' | 'R'>> = {
@@ -30,12 +27,17 @@ interface SchemaRow {
   readonly missing: readonly string[]
 }
 
-/** Rejects with an Error that says what to do when the schema is not as it must be. */
-export async function inspectSchema(database: Pick<Database, 'read'>): Promise<Schema> {
-  const [row] = await database
-    .read<SchemaRow>(
-      `select cache_channel(nspname, relname) as channel,
-              (select string_agg(concat_ws(' ', oid, xmin), ',' order by oid)
+/**
+ * Looks at the table that `table` leads to. Rejects with an Error that says what to do when the schema is not as it must
+ * be.
+ */
+export async function inspectSchema(
+  database: Pick<Database, 'read'>,
+  table = 'cache_entries',
+): Promise<Schema> {
+  const [row] = await database.read<SchemaRow>(
+    `select 'caching_layer_' || left(md5(nspname::text || '.' || relname::text), 16) as channel,
+              (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
                from pg_trigger where tgrelid = pg_class.oid and tgname = any($1)) as state,
               pg_notification_queue_usage() as queue_usage,
               array(
@@ -47,14 +49,11 @@ export async function inspectSchema(database: Pick<Database, 'read'>): Promise<S
                 )
               ) as missing
        from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-       where pg_class.oid = to_regclass('cache_entries')`,
-      [Object.keys(triggers), Object.values(triggers)],
-    )
-    .catch((error: unknown) => {
-      if (sqlState(error) === undefinedFunction) return []
-      throw error
-    })
-  if (row === undefined) throw new Error('the table is not set up: run "caching-layer migrate"')
+       where pg_class.oid = to_regclass($3)::oid`,
+    [Object.keys(triggers), Object.values(triggers), table],
+  )
+  if (row === undefined || row.missing.length === Object.keys(triggers).length)
+    throw new Error('the table is not set up: run "caching-layer migrate"')
   if (row.missing.length > 0) {
     const cure = row.missing.map(
       (name) => `enable ${triggers[name] === 'R' ? 'replica' : 'always'} trigger ${name}`,

@@ -33,13 +33,17 @@ const writeMany = upsert(
    order by key collate "C"`,
 )
 
+// Where everybody may create functions in `public`, another role's public.concat_ws(text, bigint) is found before PostgreSQL's
+// own, which takes any type. So functions of that kind are named with their schema, here and in all other statements, and
+// operators get operands of exactly their types. (An unnest of several arrays is grammar, and always PostgreSQL's own.)
+
 /**
  * The epoch comes first, so that it is asked for where nothing is found, too: on a standby it cannot be told, and
  * what is absent there may be in the primary. One row says only that: it has no key.
  */
 const select = (value: string, entries: string) =>
   `select key, version, epoch, content_type, ${value} as value,
-          (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as remaining_ms
+          (extract(epoch from expires_at - clock_timestamp()) * 1000.0)::float8 as remaining_ms
    from cache_epoch() as epoch
      left join ${entries} and (expires_at is null or expires_at > clock_timestamp())`
 
@@ -49,6 +53,59 @@ const readWhatIsNotHeld = select(
   `(unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)
      join cache_entries using (key)) on true`,
 )
+
+/**
+ * Kept writes. The rows are locked first, so that what was compared is what is written. A row that appears in between is a
+ * change as well: `do nothing`, and its key is missing from the answer. A role that never deletes need not have the right
+ * to.
+ */
+const settle = ({ withDeletes }: { withDeletes: boolean }) => `
+  with kept as (
+    select *
+    from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::boolean[])
+      as kept (key, value, content_type, held, latest, may_have_happened)
+    where (select cache_epoch()) = $7
+  ), present as (
+    select entry.key, entry.version
+    from cache_entries as entry join kept using (key)
+    order by entry.key collate "C"
+    for update of entry
+  ), unchanged as (
+    select kept.*
+    from kept join present using (key)
+    where case when held is null then version <= latest else version = held end
+  ), absent as (
+    select * from kept where not exists (select from present where present.key = kept.key)
+  ), updated as (
+    update cache_entries as entry
+    set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(), expires_at = null
+    from unchanged
+    where entry.key = unchanged.key and unchanged.value is not null
+    returning entry.key, entry.version
+  ), inserted as (
+    insert into cache_entries (key, value, content_type)
+    select key, value, content_type from absent
+    where value is not null and held is null and not may_have_happened
+    order by key collate "C"
+    on conflict (key) do nothing
+    returning key, version
+  ), deleted as (
+    ${
+      withDeletes
+        ? `delete from cache_entries as entry
+    using unchanged
+    where entry.key = unchanged.key and unchanged.value is null
+    returning entry.key`
+        : 'select key from unchanged where false'
+    }
+  )
+  select key, version from updated
+  union all select key, version from inserted
+  union all select key, null from deleted
+  union all select key, null from absent where value is null`
+
+const settleWrites = settle({ withDeletes: false })
+const settleWritesAndDeletes = settle({ withDeletes: true })
 
 /**
  * The system of record: one statement per call, over any number of keys. Statements that lock rows lock them
@@ -99,7 +156,7 @@ export class PostgresStore implements Store {
     const rows = await this.#write<WrittenRow>(
       `delete from cache_entries
        where key in (select key from cache_entries where key = any($1) order by key collate "C" for update)
-       returning key, '-' || version as version, (select cache_epoch()) as epoch`,
+       returning key, '-' || version::text as version, (select cache_epoch()) as epoch`,
       [keys],
     )
     return byKey(rows)
@@ -115,52 +172,10 @@ export class PostgresStore implements Store {
     return { epoch: row.epoch, latest: BigInt(row.latest) }
   }
 
-  /**
-   * The rows are locked first, so that what was compared is what is written. A row that appears in between
-   * is a change as well: `do nothing`, and its key is missing from the answer.
-   */
   async settle(writes: readonly KeptWrite[], epoch: Epoch): Promise<Map<string, Settlement>> {
     const columns = writes.map(({ value }) => (value === undefined ? undefined : toColumns(value)))
     const rows = await this.#database.write<{ key: string; version: Version | null }>(
-      `with kept as (
-         select *
-         from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::boolean[])
-           as kept (key, value, content_type, held, latest, may_have_happened)
-         where (select cache_epoch()) = $7
-       ), present as (
-         select entry.key, entry.version
-         from cache_entries as entry join kept using (key)
-         order by entry.key collate "C"
-         for update of entry
-       ), unchanged as (
-         select kept.*
-         from kept join present using (key)
-         where case when held is null then version <= latest else version = held end
-       ), absent as (
-         select * from kept where not exists (select from present where present.key = kept.key)
-       ), updated as (
-         update cache_entries as entry
-         set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(), expires_at = null
-         from unchanged
-         where entry.key = unchanged.key and unchanged.value is not null
-         returning entry.key, entry.version
-       ), inserted as (
-         insert into cache_entries (key, value, content_type)
-         select key, value, content_type from absent
-         where value is not null and held is null and not may_have_happened
-         order by key collate "C"
-         on conflict (key) do nothing
-         returning key, version
-       ), deleted as (
-         delete from cache_entries as entry
-         using unchanged
-         where entry.key = unchanged.key and unchanged.value is null
-         returning entry.key
-       )
-       select key, version from updated
-       union all select key, version from inserted
-       union all select key, null from deleted
-       union all select key, null from absent where value is null`,
+      columns.includes(undefined) ? settleWritesAndDeletes : settleWrites,
       [
         writes.map(({ key }) => key),
         columns.map((column) => column?.text ?? null),

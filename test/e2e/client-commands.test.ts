@@ -103,7 +103,7 @@ t.test('a sidecar that wants a token, on a Unix socket', async (t) => {
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const socket = join(folder, 'sidecar.sock')
   const guarded = new CliProcess(t, ['serve'], {
-    DATABASE_URL: database.url,
+    DATABASE_URL: guest.url,
     OPS_PORT: '0',
     CACHE_SOCKET: socket,
     CACHE_API_TOKEN: 'let-me-in-please',

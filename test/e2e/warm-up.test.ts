@@ -214,7 +214,7 @@ t.test('file:PATH', async (t) => {
 t.test('with no database it starts, and warms when there is one', async (t) => {
   const database = await databaseOf(t, 5)
   const guest = await guestOf(t, database)
-  await database.query(`alter table cache_entries owner to ${guest.name}`)
+  await migrate(database.url, { owner: guest.name })
   await guest.shutOut()
   const folder = t.testdir()
   writeFileSync(join(folder, 'hot-keys'), 'not looked at before the first catch-up')

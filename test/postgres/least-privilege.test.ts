@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import t from 'tap'
 import { migrate } from '../../src/postgres/migrate.js'
+import { CliProcess, serve, untilLive } from '../support/child-process.js'
 import { freshDatabase, type Owner } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { startLiveSidecar } from '../support/sidecar.js'
@@ -66,7 +67,9 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'SELECT cache_entries',
         'UPDATE cache_entries',
         'EXECUTE cache_epoch',
+        'SELECT cache_migrations',
         'EXECUTE cache_position',
+        'SELECT cache_version',
       ],
     )
   })
@@ -129,7 +132,8 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
       'create temporary table mine ()',
       'create role mine',
       'select * from others',
-      'select * from cache_migrations',
+      'delete from cache_migrations',
+      "select setval('cache_version', 1)",
       "select nextval('cache_version')",
       "set session_replication_role = 'replica'",
       "copy cache_entries to program 'true'",
@@ -137,7 +141,88 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
     ]) {
       await t.rejects(client.query(sql), { code: '42501' }, sql)
     }
-    await t.rejects(migrate(url), /permission denied|may not apply|must be owner/)
+  })
+
+  await t.test('with doctor', async (t) => {
+    const command = new CliProcess(t, ['doctor'], { DATABASE_URL: url })
+    t.equal((await command.exited).code, 0, command.stdout)
+  })
+
+  await t.test(
+    'without --no-migrate: it serves while nothing is pending, and else says so in one line',
+    async (t) => {
+      await untilLive(await serve(t, { DATABASE_URL: url }))
+      const { rows } = await query(
+        'delete from cache_migrations where name = (select max(name) from cache_migrations) returning *',
+      )
+      const told =
+        /^the database role may not apply sql\/\d{4}_.*: run "caching-layer migrate" as the owner, then start with --no-migrate$/
+      const { log } = await serve(t, { DATABASE_URL: url })
+      t.match(
+        log.filter(({ msg }) => String(msg).startsWith('no change feed')),
+        [{ reason: told }],
+      )
+      t.equal(log.length, 3)
+      await query('revoke select on cache_migrations from public')
+      await query(`revoke select on cache_migrations from ${role}`)
+      const command = new CliProcess(t, ['migrate'], { DATABASE_URL: url })
+      t.equal((await command.exited).code, 1)
+      t.match(
+        command.stderr,
+        /^caching-layer: the database role may not read public.cache_migrations.*--no-migrate\n$/,
+      )
+      await query(`grant select on cache_migrations to ${role}`)
+      await query('insert into cache_migrations values ($1, $2, $3)', Object.values(rows[0] as object))
+    },
+  )
+
+  await t.test('less than that, as docs/security.md says', async (t) => {
+    const documented = await readFile(new URL('../../docs/security.md', import.meta.url), 'utf8')
+    const sql = [...documented.matchAll(/```sql\n(.*?)```/gs)].map(([, text = '']) =>
+      text.replaceAll('cache_db', database.name).replaceAll('sidecar', role),
+    )
+    const locks = sql.find((text) => text.includes('revoke update, delete')) ?? t.fail()
+    const objects = sql.find((text) => text.includes('lo_creat')) ?? t.fail()
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => undefined)
+    await client.connect()
+    t.teardown(() => client.end())
+    const allowed = async (statement: string) => {
+      try {
+        await client.query('begin')
+        await client.query(statement)
+        return true
+      } catch (error) {
+        t.match(error, { code: '42501' }, statement)
+        return false
+      } finally {
+        await client.query('rollback')
+      }
+    }
+    const lock = 'lock table cache_entries in access exclusive mode'
+    const large = ['select lo_creat(-1)', 'select lo_create(0)', "select lo_from_bytea(0, 'x')"]
+    t.ok(await allowed(lock), 'what remains')
+    for (const statement of large) t.ok(await allowed(statement), 'what remains')
+    await query(`grant temporary on database ${database.name} to public`)
+    t.ok(await allowed('create temporary table mine ()'), 'what remains')
+
+    await query(String(objects))
+    for (const statement of [...large, 'create temporary table mine ()'])
+      t.notOk(await allowed(statement), statement)
+
+    await query(String(locks))
+    for (const mode of ['access exclusive', 'exclusive', 'share row exclusive', 'share'])
+      t.notOk(await allowed(`lock table cache_entries in ${mode} mode`), mode)
+    const sidecar = await startLiveSidecar(t, { databaseUrl: url, migrate: false })
+    t.equal((await sidecar.client.set('foo', 1)).body.db_written, true)
+    t.equal((await sidecar.client.set('foo', 2)).body.db_written, true)
+    t.equal(await sidecar.client.held('foo'), 2)
+    await query(`alter role ${role} nologin`)
+    await query('select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = $1', [name])
+    await eventually(async () => (await sidecar.client.set('foo', 3)).body.db_written === false)
+    await query(`alter role ${role} login`)
+    await eventually(async () => (await sidecar.client.stats()).writes.kept_settled >= 1)
+    t.same((await query("select value from cache_entries where key = 'foo'")).rows, [{ value: '3' }])
   })
 })
 
@@ -154,5 +239,5 @@ t.test('by psql, as it is documented', { skip: !psql && 'psql is not installed' 
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 7)
+  t.equal((await rights(byPsql)).length, 9)
 })

@@ -3,7 +3,7 @@ import pg from 'pg'
 import t from 'tap'
 import { migrate, migrationStatus } from '../../src/postgres/migrate.js'
 import { CliProcess } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { freshDatabase, ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
@@ -168,6 +168,31 @@ t.test('the database is not there', async (t) => {
     t.match(await command.exited, { code: 1 })
     t.match(command.stderr, /^caching-layer: .*does not exist\n$/)
   }
+})
+
+t.test('migrate waits for a database that refuses connections', async (t) => {
+  const server = await ownServer(t)
+  const url = server.url()
+  await server.stop()
+  const command = new CliProcess(t, ['migrate'], { DATABASE_URL: url })
+  await eventually(() => command.stderr !== '')
+  t.match(command.stderr, /^waiting for the database, for up to 60 s: connect ECONNREFUSED .*\n$/)
+  await server.start()
+  t.match(await command.exited, { code: 0 })
+  t.strictSame(command.stdout.trim().split('\n'), files)
+  t.equal(command.stderr.split('\n').filter((line) => line.startsWith('waiting')).length, 1, 'said once')
+
+  await server.stop()
+  for (const args of [
+    ['migrate', '--wait=1'],
+    ['migrate', '--status', '--wait=0'],
+  ]) {
+    const bounded = new CliProcess(t, args, { DATABASE_URL: url })
+    t.match(await bounded.exited, { code: 1 })
+    t.match(bounded.stderr, /caching-layer: connect ECONNREFUSED/)
+  }
+  const wrong = new CliProcess(t, ['migrate', '--wait=soon'], { DATABASE_URL: url })
+  t.match(await wrong.exited, { code: 2 })
 })
 
 t.test('a table beside others of its schema, found by the search path', async (t) => {

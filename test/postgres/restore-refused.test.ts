@@ -63,7 +63,9 @@ t.test('told to stop', async (t) => {
     const entries = (async function* () {
       yield saved.entries.subarray(0, 20)
       await eventually(async () => {
-        const { rows } = await query("select from pg_stat_activity where query like 'copy cache_restore%'")
+        const { rows } = await query(
+          "select from pg_stat_activity where query like 'copy pg_temp.cache_restore%'",
+        )
         return rows.length > 0
       })
       stop.abort()
