@@ -1,4 +1,4 @@
-import type { Base, Change, Entry, KeptWrite, Value, Written } from './entry.js'
+import type { Base, Change, Entry, Value, Written } from './entry.js'
 import { CacheError, hasCode } from './errors.js'
 import { FeedLog } from './feed-log.js'
 import { Fills } from './fills.js'
@@ -12,7 +12,7 @@ import type { ChangeFeedHandler, Clock, Log, Replica, Store } from './ports.js'
 import type { Forwarded, Read, ReadWish } from './read.js'
 import { ReplicaReads } from './replica-reads.js'
 import { Revalidation } from './revalidation.js'
-import { concerns, formatToken, type SessionToken } from './session-token.js'
+import { formatToken, type SessionToken } from './session-token.js'
 import { Statements } from './statements.js'
 import { Stats } from './stats.js'
 import type { BatchTracer } from './tracer.js'
@@ -74,6 +74,7 @@ export interface CacheStatus {
 export class Cache implements ChangeFeedHandler {
   #options: CacheOptions
   readonly #clock: Clock
+  readonly #store: Store
   readonly #log: Log
   readonly #stats = new Stats()
   readonly #memory: Memory
@@ -88,6 +89,7 @@ export class Cache implements ChangeFeedHandler {
   constructor(options: CacheOptions, { store, replica, clock, log, tracer, random }: CacheParts) {
     this.#options = options
     this.#clock = clock
+    this.#store = store
     this.#log = log
     const stats = this.#stats
     const { maxStalenessMs } = options
@@ -107,7 +109,7 @@ export class Cache implements ChangeFeedHandler {
       clock,
       log,
       stats,
-      onSettled: (id, written) => this.#memory.apply(id, this.#memory.versionOf(written)),
+      onSettled: (id, written) => this.#memory.written(id, written),
     })
     this.#revalidation = new Revalidation({
       store,
@@ -160,7 +162,7 @@ export class Cache implements ChangeFeedHandler {
     if (wish.strong || !this.#memory.satisfies(wish.token, id)) return undefined
     const hit = this.#memory.hit(id, this.#clock.now())
     if (hit) return this.#fromMemory(hit)
-    const kept = this.#keptSince(wish.token, id)
+    const kept = this.#kept.get(id)
     if (kept) return this.#fromKept(kept.value)
     const usable = this.#options.onFeedLoss === 'stale' ? this.#memory.usable(id) : undefined
     return usable && this.#fromMemory(usable, 'unproven')
@@ -176,13 +178,23 @@ export class Cache implements ChangeFeedHandler {
     const usable = this.#memory.usable(id)
     const requested = wish.strong || !this.#memory.satisfies(wish.token, id)
     const forwarded = this.#miss(requested, entry, usable)
-    return this.#fills.read({ id, key, entry, forwarded }).catch((error: unknown) => {
+    const reading = this.#fills.read({ id, key, entry, forwarded })
+    return this.#remembered(reading, wish.token, id).catch((error: unknown) => {
       if (requested || !hasCode(error, 'store-unavailable', 'store-busy')) throw error
       // A write kept meanwhile is the latest we know; an entry dropped meanwhile is known to be wrong.
-      const kept = this.#keptSince(wish.token, id)
+      const kept = this.#kept.get(id)
       if (kept) return this.#fromKept(kept.value)
       if (usable && this.#memory.usable(id) === usable) return this.#fromMemory(usable, 'unproven')
       throw error
+    })
+  }
+
+  /** The read that a token led to the store satisfies it, whatever its version, and so do later ones (P11). */
+  #remembered(reading: Promise<Read>, token: SessionToken | undefined, id: string): Promise<Read> {
+    if (!this.#memory.mayRemember(token, id)) return reading
+    return reading.then((read) => {
+      if (read.forwarded === 'request' && read.stored) this.#memory.confirmed.add(token.written.version)
+      return read
     })
   }
 
@@ -261,24 +273,42 @@ export class Cache implements ChangeFeedHandler {
     return this.#revalidation.run()
   }
 
-  proven(asOfMs: number): void {
-    if (this.#memory.unheard.anyBefore(asOfMs)) throw new Error('a write of our own was not announced')
-    this.#memory.lease.proven(asOfMs)
+  proven(asOfMs: number): Promise<void> | undefined {
+    const { unheard, lease, lastHeard } = this.#memory
+    if (unheard.anyBefore(asOfMs)) throw new Error('a write of our own was not announced')
+    lease.proven(asOfMs)
     this.#inContact()
+    if (lastHeard.isBehind) this.#askPosition()
+    return this.#revalidation.runIfDue()
+  }
+
+  /** Changes name versions that the store has not told us of. What they name may be anybody's word: the store's counts. */
+  #askPosition(): void {
+    const { lastHeard } = this.#memory
+    lastHeard.asked()
+    this.#store.position().then(
+      (position) => {
+        // Another history is for the comparison to deal with.
+        if (position.epoch === lastHeard.epoch) lastHeard.position(position)
+      },
+      () => undefined,
+    )
   }
 
   changed(change: Change): Promise<void> | undefined {
     this.#stats.changesApplied++
     if (change.kind === 'key') {
       this.#memory.unheard.heard(change.id, change.version)
+      this.#memory.lastHeard.hint(change.version)
       this.#memory.apply(change.id, change.version)
       return undefined
     }
     const wasLive = this.#memory.lease.state === 'live'
     this.#memory.lease.doubt()
-    if (wasLive) this.#catchingUp('more has changed than was named')
     this.#memory.doubt()
-    return this.#memory.lease.state === 'catching-up' ? this.#revalidation.run() : undefined
+    if (!wasLive) return undefined
+    this.#catchingUp('more has changed than was named')
+    return this.#revalidation.run()
   }
 
   #catchingUp(reason: string): void {
@@ -305,18 +335,6 @@ export class Cache implements ChangeFeedHandler {
   }
 
   // --- Reads ---
-
-  /**
-   * What is kept here, unless the write that the token came from may be a later one (P11):
-   *   1. the client's write is kept here      3. that change is heard here; what is kept is not settled yet
-   *   2. its next one goes through elsewhere  4. it reads here, with the token of 2.
-   */
-  #keptSince(token: SessionToken | undefined, id: string): KeptWrite | undefined {
-    const kept = this.#kept.get(id)
-    if (kept === undefined || token?.written === undefined || !concerns(token, id)) return kept
-    const number = this.#memory.recent.numberOf(token.written.version)
-    return number !== undefined && number <= kept.afterChanges ? kept : undefined
-  }
 
   #miss(requested: boolean, entry: Entry | undefined, usable: Entry | undefined): Forwarded {
     if (requested) {
@@ -359,9 +377,8 @@ export class Cache implements ChangeFeedHandler {
     }
     if (!hasCode(error, 'store-unavailable') || this.#options.onWriteOutage === 'reject') throw error
     const { epoch } = this.#memory.lastHeard
-    const afterChanges = this.#memory.recent.count
     const base = this.#baseOf(id)
-    if (!this.#kept.keep(id, { key, value, base, epoch, mayHaveHappened: false, afterChanges })) {
+    if (!this.#kept.keep(id, { key, value, base, epoch, mayHaveHappened: false })) {
       throw new CacheError('store-unavailable', 'the database is away and no further write can be kept', {
         cause: error,
       })

@@ -3,50 +3,32 @@ import type { Version } from './entry.js'
 const places = 16_384
 
 /**
- * The changes applied last: what is in here has been seen, what is not may have been.
+ * Versions that the store has told this sidecar of, by acknowledging a write or by answering a fill that was put. Nothing
+ * older than these is served here any more (P11). A version that is not among them may be one all the same.
  *
- * Every change of a fleet passes through here in every sidecar. They are found by their versions, which are unique
- * (P1) and come from one sequence: each has its place, and gives it up to the next one that has the same, 16,384 versions
- * later. With a map of the last 10,000, applying a change took three times as long (bench/README.md).
+ * Versions are unique and come from one sequence (P1), so each has a place, which the next one with the same place takes,
+ * 16,384 versions later.
  */
-export class RecentChanges {
-  /** NaN: nothing yet. */
-  readonly #versions = new Float64Array(places).fill(Number.NaN)
-  /** The number of each, counted from the start. */
-  readonly #numbers = new Float64Array(places)
-  #count = 0
-
-  /** How many there have been. */
-  get count(): number {
-    return this.#count
-  }
+export class ConfirmedVersions {
+  readonly #versions: (Version | undefined)[] = new Array(places).fill(undefined)
 
   add(version: Version): void {
-    const known = Number(version)
-    const place = placeOf(known)
-    // Our own write comes back as a change: it was applied when it was acknowledged.
-    if (place === undefined || this.#versions[place] === known) return
-    this.#versions[place] = known
-    this.#numbers[place] = ++this.#count
+    const place = placeOf(version)
+    if (place !== undefined) this.#versions[place] = version
   }
 
   has(version: Version): boolean {
-    return this.numberOf(version) !== undefined
-  }
-
-  /** Undefined for one that is not among them. */
-  numberOf(version: Version): number | undefined {
-    const known = Number(version)
-    const place = placeOf(known)
-    return place !== undefined && this.#versions[place] === known ? this.#numbers[place] : undefined
+    const place = placeOf(version)
+    return place !== undefined && this.#versions[place] === version
   }
 
   clear(): void {
-    this.#versions.fill(Number.NaN)
+    this.#versions.fill(undefined)
   }
 }
 
-/** None for 0, which every row has that is older than versions, nor for what a number does not hold exactly. */
-function placeOf(version: number): number | undefined {
-  return version !== 0 && Number.isSafeInteger(version) ? Math.abs(version) % places : undefined
+/** None for 0: every row that is older than versions has it. */
+function placeOf(version: Version): number | undefined {
+  const number = Math.abs(Number(version))
+  return number === 0 ? undefined : number % places
 }

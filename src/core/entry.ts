@@ -66,6 +66,4 @@ export interface KeptWrite {
   readonly epoch: Epoch | undefined
   /** It was sent and the outcome is unknown: no row may mean that it was written and then deleted. */
   readonly mayHaveHappened: boolean
-  /** How many changes had been applied here when it was kept. */
-  readonly afterChanges: number
 }

@@ -84,7 +84,7 @@ export class Fills {
    */
   #readReplica(token: Token, item: WantedEntry, forwarded: Forwarded): Promise<Answered> | undefined {
     const { memory, statements, replicaReads, clock, maxStalenessMs } = this.#parts
-    if (forwarded === 'request' || !token.live) return undefined
+    if (forwarded === 'request' || memory.lease.state !== 'live') return undefined
     const { asOfMs } = memory.lease
     const reading = replicaReads?.read(token.id, item)
     return reading?.then((batched) => {

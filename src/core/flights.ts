@@ -6,15 +6,15 @@ export interface Token {
   readonly id: string
   readonly openedAtMs: number
   readonly generation: number
-  /** Was the feed live when it began? */
-  readonly live: boolean
+  /** Might what was read then be put, as far as the feed is concerned? */
+  readonly mayPut: boolean
   /** Changes of this key since it began. `undefined` stands for one whose version is not known. */
   readonly changes: (Version | undefined)[]
 }
 
 export interface FeedNow {
   readonly generation: number
-  readonly live: boolean
+  readonly mayPut: boolean
 }
 
 interface Fill {
@@ -29,8 +29,8 @@ export class Flights {
 
   /** To be taken *before* the query is sent, and closed when its result has been dealt with. */
   open(id: string, feed: FeedNow, openedAtMs: number): Token {
-    const { generation, live } = feed
-    const token: Token = { id, openedAtMs, generation, live, changes: [] }
+    const { generation, mayPut } = feed
+    const token: Token = { id, openedAtMs, generation, mayPut, changes: [] }
     const tokens = this.#tokens.get(id)
     if (tokens) tokens.push(token)
     else this.#tokens.set(id, [token])
@@ -76,9 +76,9 @@ export class Flights {
     this.#fills.clear()
   }
 
-  /** Was the feed live when the flight began, is it live now, and has nothing been missed in between? */
+  /** Had the feed caught up when the flight began, does it still listen, and has nothing been missed in between? */
   unbroken(token: Token, feed: FeedNow): boolean {
-    return token.live && feed.live && token.generation === feed.generation
+    return token.mayPut && feed.mayPut && token.generation === feed.generation
   }
 
   /**

@@ -48,10 +48,9 @@ export class KeptWrites {
 
   /** A later write of a key takes the place of an earlier one, on the same base. False when there is no room. */
   keep(id: string, write: KeptWrite): boolean {
-    const { value, afterChanges } = write
     const earlier = this.#writes.get(id)
     if (!earlier && this.#writes.size >= this.#capacity) return false
-    this.#writes.set(id, earlier ? { ...earlier, value, afterChanges } : write)
+    this.#writes.set(id, earlier ? { ...earlier, value: write.value } : write)
     return true
   }
 

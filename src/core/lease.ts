@@ -1,7 +1,7 @@
 /**
  * Is the feed proven fresh?
  *
- *                 listening                  caughtUp
+ *                 listening                  compared
  *      down ----------------> catching-up ----------------> live
  *       ^                      ^    |                        | |
  *       |         lost         |    |         doubt          | |
@@ -9,17 +9,26 @@
  *                              +-----------------------------+
  *
  * `down`: changes may pass us by. `catching-up`: changes arrive, but what happened before has not been
- * compared yet. `live`: nothing is missing, so fills may put.
+ * compared yet. `live`: nothing is missing.
  *
  * Whether a hit may be served does not depend on the state but on `asOf` alone: everything acknowledged
  * before that moment has been applied here, and that stays true when the feed is lost (P7).
  */
 export type FeedState = 'down' | 'catching-up' | 'live'
 
+/** A comparison of everything held with the store, and what will be proven when it has ended. */
+export interface Comparison {
+  readonly session: number
+  readonly generation: number
+  readonly asOfMs: number
+}
+
 export class Lease {
   readonly #maxStalenessMs: number
   #state: FeedState = 'down'
+  #session = 0
   #generation = 0
+  #hasCaughtUp = false
   #asOfMs = Number.NEGATIVE_INFINITY
   /** The latest moment that will be proven as soon as the cache has caught up. */
   #provenOnceCaughtUpMs = Number.NEGATIVE_INFINITY
@@ -35,6 +44,14 @@ export class Lease {
   /** Counts the times that changes may have been missed. A result from an earlier generation proves nothing. */
   get generation(): number {
     return this.#generation
+  }
+
+  /**
+   * True if a fill that begins now may put: the feed listens, and has caught up once in this session. A doubt that came
+   * up since concerns what was read before it; a fill in flight at that moment is stopped by its generation.
+   */
+  get mayPut(): boolean {
+    return this.#state !== 'down' && this.#hasCaughtUp
   }
 
   /** Everything acknowledged before this moment has been applied here. */
@@ -54,12 +71,15 @@ export class Lease {
 
   lost(): void {
     this.#generation++
+    this.#session++
     this.#state = 'down'
+    this.#hasCaughtUp = false
   }
 
   /** LISTEN was acknowledged at `asOfMs`. */
   listening(asOfMs: number): void {
     this.#state = 'catching-up'
+    this.#hasCaughtUp = false
     this.#provenOnceCaughtUpMs = asOfMs
   }
 
@@ -72,11 +92,33 @@ export class Lease {
     }
   }
 
-  /** What was in doubt at `generation` has been compared with the store. */
-  caughtUp(generation: number): void {
-    if (this.#state !== 'catching-up' || this.#generation !== generation) return
-    this.#state = 'live'
-    this.#asOfMs = Math.max(this.#asOfMs, this.#provenOnceCaughtUpMs)
+  /** A comparison begins. It covers every doubt so far. */
+  comparing(): Comparison {
+    return { session: this.#session, generation: this.#generation, asOfMs: this.#provenOnceCaughtUpMs }
+  }
+
+  /** True while the comparison proves something: the feed has not been lost since it began. */
+  isCurrent({ session }: Comparison): boolean {
+    return this.#state !== 'down' && this.#session === session
+  }
+
+  /**
+   * A comparison has ended. Doubts that came up since it began are left to the next one, but what it proves is proven:
+   *   1. a change that names no key arrives (doubt)    3. a probe is sent at 30 and answered
+   *   2. a probe is sent at 20, and answered;          4. another such change arrives
+   *      a comparison begins                           5. the comparison ends: asOf is 20, not 30
+   * Everything delivered before the answer to the probe of 20 was applied, or was in doubt and has been compared. Were
+   * nothing proven until no doubt is left, a role that sends such notifications without end would end all hits.
+   *
+   * False if it proves nothing, because the feed has been lost since it began.
+   */
+  compared(comparison: Comparison): boolean {
+    if (this.#state !== 'catching-up' || this.#session !== comparison.session) return false
+    this.#hasCaughtUp = true
+    const isComplete = this.#generation === comparison.generation
+    if (isComplete) this.#state = 'live'
+    this.#asOfMs = Math.max(this.#asOfMs, isComplete ? this.#provenOnceCaughtUpMs : comparison.asOfMs)
+    return true
   }
 
   /**

@@ -1,10 +1,10 @@
+import { ConfirmedVersions } from './confirmed-versions.js'
 import type { Entry, StoredEntry, Version, Written } from './entry.js'
 import { type FeedNow, Flights, type Token } from './flights.js'
 import { LastHeard } from './last-heard.js'
 import { Lease } from './lease.js'
 import { LocalCache, type LocalCacheBounds } from './local-cache.js'
 import type { Clock } from './ports.js'
-import { RecentChanges } from './recent-changes.js'
 import type { ReplicaReads } from './replica-reads.js'
 import { concerns, type SessionToken } from './session-token.js'
 import type { Stats } from './stats.js'
@@ -29,7 +29,7 @@ export class Memory {
   readonly local: LocalCache
   readonly flights = new Flights()
   readonly lastHeard = new LastHeard()
-  readonly recent = new RecentChanges()
+  readonly confirmed = new ConfirmedVersions()
   readonly unheard = new UnheardWrites()
   readonly #parts: MemoryParts
   #bounds: MemoryBounds
@@ -84,12 +84,25 @@ export class Memory {
     return entry !== undefined && entry.expiresAtMs > this.#parts.clock.now() ? entry : undefined
   }
 
-  /** P11: has this sidecar seen the write that the token came from? */
+  /**
+   * P11: has the store told this sidecar of the write that the token came from? A change does not count, because anybody
+   * can announce a version before it is committed.
+   */
   satisfies(token: SessionToken | undefined, id: string): boolean {
     if (token === undefined || !concerns(token, id)) return true
     const { written } = token
     if (written === undefined || written.epoch !== this.lastHeard.epoch) return false
-    return this.recent.has(written.version) || this.local.get(id)?.version === written.version
+    return this.confirmed.has(written.version) || this.local.get(id)?.version === written.version
+  }
+
+  /** True if a read that was sent for this token may stand for later ones: the store had handed out the version. */
+  mayRemember(
+    token: SessionToken | undefined,
+    id: string,
+  ): token is SessionToken & { readonly written: Written } {
+    if (token?.written === undefined || !concerns(token, id)) return false
+    const { version, epoch } = token.written
+    return epoch === this.lastHeard.epoch && this.lastHeard.hasHandedOut(version)
   }
 
   /** A flight begins: before its statement is sent. */
@@ -98,7 +111,7 @@ export class Memory {
   }
 
   #feedNow(): FeedNow {
-    return { generation: this.lease.generation, live: this.lease.state === 'live' }
+    return { generation: this.lease.generation, mayPut: this.lease.mayPut }
   }
 
   /** Whether it was put. `asOfMs`: only for what a replica said, which tells nothing of where the primary is (P9). */
@@ -118,6 +131,7 @@ export class Memory {
       rowExpiresAtMs,
       bytes: Buffer.byteLength(key) + Buffer.byteLength(value),
     })
+    if (asOfMs === undefined) this.confirmed.add(version)
     return true
   }
 
@@ -130,14 +144,22 @@ export class Memory {
     if (written && this.flights.unbroken(token, this.#feedNow()) && !changes.includes(written.version)) {
       this.unheard.acknowledged(id, written.version, this.#parts.clock.now())
     }
-    this.apply(id, this.versionOf(written))
+    this.written(id, written)
     // In another history an entry of this very version can be another value.
     this.local.drop(id)
   }
 
-  /** What is known of a write: in another history, which its answer can outlast, the same version is another write. */
-  versionOf(written: Written | undefined): Version | undefined {
-    return written?.epoch === this.lastHeard.epoch ? written?.version : undefined
+  /**
+   * The store has told that this was written (undefined: that nothing was). In another history, which the answer can
+   * outlast, the same version is another write.
+   */
+  written(id: string, written: Written | undefined): void {
+    const version = written?.epoch === this.lastHeard.epoch ? written?.version : undefined
+    if (version !== undefined) {
+      this.lastHeard.version(version)
+      this.confirmed.add(version)
+    }
+    this.apply(id, version)
   }
 
   /**
@@ -147,10 +169,6 @@ export class Memory {
   apply(id: string, version: Version | undefined): void {
     this.flights.changed(id, version)
     this.#parts.replicaReads?.shown(id)
-    if (version !== undefined) {
-      this.lastHeard.version(version)
-      this.recent.add(version)
-    }
     const entry = this.local.get(id)
     if (entry === undefined || entry.version === version) return
     this.local.drop(id)

@@ -91,9 +91,9 @@ export interface ChangeFeedHandler {
   listening(asOfMs: number): Promise<void>
   /**
    * Everything acknowledged before `asOfMs` has been delivered. Throws when that cannot be: the feed then gives
-   * the connection up.
+   * the connection up. As for `listening` where it returns a promise.
    */
-  proven(asOfMs: number): void
+  proven(asOfMs: number): Promise<void> | undefined
   /** As for `listening` where it returns a promise. */
   changed(change: Change): Promise<void> | undefined
   lost(reason: string): void

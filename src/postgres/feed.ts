@@ -148,7 +148,7 @@ export class PostgresChangeFeed implements ChangeFeed {
       await within(this.#probeTimeoutMs, session.probe(), 'the listening connection does not answer')
       await hearing.confirm(sentMs)
       signal.throwIfAborted()
-      handler.proven(sentMs)
+      handler.proven(sentMs)?.catch(onDeaf)
       if (sentMs - preparedMs >= schemaIntervalMs) {
         preparedMs = sentMs
         // Beside the probes: the pool may be busy, and that must not cost the lease.

@@ -179,7 +179,8 @@ t.test('every outcome is counted once', async (t) => {
   clock.advance(3_001)
   await cache.get('k') // unproven
   store.setBySql('k', '2')
-  feed.deliver() // another change, which drops the entry
+  feed.probe()() // another change, which drops the entry; then the store is asked where it stands
+  await turn()
   store.stop()
   await cache.set('k', '3') // kept
   await cache.get('k') // stale

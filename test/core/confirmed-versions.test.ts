@@ -1,50 +1,41 @@
 import t from 'tap'
-import { RecentChanges } from '../../src/core/recent-changes.js'
+import { ConfirmedVersions } from '../../src/core/confirmed-versions.js'
 
-t.test('changes are known, each by its number, until one comes with the same place', async (t) => {
-  const recent = new RecentChanges()
-  for (let version = 1; version <= 16_385; version++) recent.add(String(version))
-  t.equal(recent.count, 16_385)
-  t.equal(recent.has('1'), false)
-  t.equal(recent.numberOf('1'), undefined)
-  t.equal(recent.numberOf('2'), 2)
-  t.equal(recent.numberOf('16385'), 16_385)
+t.test('a version is known until one comes with the same place', async (t) => {
+  const confirmed = new ConfirmedVersions()
+  for (let version = 1; version <= 16_385; version++) confirmed.add(String(version))
+  t.equal(confirmed.has('1'), false)
+  t.equal(confirmed.has('2'), true)
+  t.equal(confirmed.has('16385'), true)
 })
 
-t.test('a change that comes twice keeps its number', async (t) => {
-  const recent = new RecentChanges()
-  recent.add('1')
-  recent.add('2')
-  recent.add('1')
-  t.equal(recent.count, 2)
-  t.equal(recent.numberOf('1'), 1)
-  t.equal(recent.numberOf('2'), 2)
+t.test('a row that is gone is another version than the row that was there', async (t) => {
+  const confirmed = new ConfirmedVersions()
+  confirmed.add('7')
+  t.notOk(confirmed.has('-7'))
+  confirmed.add('-7')
+  t.ok(confirmed.has('-7'))
+  t.notOk(confirmed.has('7'), 'at most it is forgotten sooner, which leads to the primary')
 })
 
-t.test('a row that is gone is another change than the row that was there', async (t) => {
-  const recent = new RecentChanges()
-  recent.add('7')
-  t.notOk(recent.has('-7'))
-  recent.add('-7')
-  t.ok(recent.has('-7'))
-  t.notOk(recent.has('7'), 'at most it is forgotten sooner, which leads to the primary')
+t.test('versions beyond 2^53 are told apart', async (t) => {
+  const confirmed = new ConfirmedVersions()
+  confirmed.add('9007199254740992')
+  t.ok(confirmed.has('9007199254740992'))
+  t.notOk(confirmed.has('9007199254740993'))
 })
 
-t.test('what does not tell one change from all others is never known', async (t) => {
-  const recent = new RecentChanges()
-  // Rows that are older than versions, and what is the same number as its neighbour.
-  for (const version of ['0', '-0', '9007199254740992', '9007199254740993']) {
-    recent.add(version)
-    t.notOk(recent.has(version), version)
+t.test('version 0, which every row has that is older than versions, is never known', async (t) => {
+  const confirmed = new ConfirmedVersions()
+  for (const version of ['0', '-0']) {
+    confirmed.add(version)
+    t.notOk(confirmed.has(version), version)
   }
-  t.equal(recent.count, 0)
 })
 
-t.test('forgotten with their history, but never numbered again', async (t) => {
-  const recent = new RecentChanges()
-  recent.add('1')
-  recent.clear()
-  t.notOk(recent.has('1'))
-  recent.add('1')
-  t.equal(recent.numberOf('1'), 2)
+t.test('forgotten with their history', async (t) => {
+  const confirmed = new ConfirmedVersions()
+  confirmed.add('1')
+  confirmed.clear()
+  t.notOk(confirmed.has('1'))
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Flights } from '../../src/core/flights.js'
 
-const live = { generation: 3, live: true }
+const live = { generation: 3, mayPut: true }
 const reading = () => Promise.resolve({ value: undefined, ageMs: 0 })
 
 t.test('a flight may put when nothing happened since it began', async (t) => {
@@ -58,10 +58,10 @@ t.test(
   'a flight may put only if the feed was live when it began, is live now, and was all the while',
   async (t) => {
     const flights = new Flights()
-    const down = { generation: 3, live: false }
+    const down = { generation: 3, mayPut: false }
     t.equal(flights.mayPut(flights.open('k', down, 0), '7', live), false, 'not live when it began')
     t.equal(flights.mayPut(flights.open('k', live, 0), '7', down), false, 'not live now')
-    const later = { generation: 4, live: true }
+    const later = { generation: 4, mayPut: true }
     t.equal(flights.mayPut(flights.open('k', live, 0), '7', later), false, 'in doubt in between')
   },
 )

@@ -21,7 +21,7 @@ const reach: Readonly<Record<FeedState, () => Lease>> = {
   live: () => {
     const lease = new Lease(boundMs)
     lease.listening(listenedMs)
-    lease.caughtUp(lease.generation)
+    lease.compared(lease.comparing())
     lease.proven(provenMs)
     return lease
   },
@@ -31,8 +31,11 @@ const events = {
   lost: (lease: Lease) => lease.lost(),
   listening: (lease: Lease) => lease.listening(eventMs),
   doubt: (lease: Lease) => lease.doubt(),
-  caughtUp: (lease: Lease) => lease.caughtUp(lease.generation),
-  'caughtUp, in an earlier generation': (lease: Lease) => lease.caughtUp(lease.generation - 1),
+  compared: (lease: Lease) => lease.compared(lease.comparing()),
+  'compared, but not what is in doubt since': (lease: Lease) =>
+    lease.compared({ ...lease.comparing(), generation: lease.generation - 1 }),
+  'compared, for an earlier session': (lease: Lease) =>
+    lease.compared({ ...lease.comparing(), session: lease.comparing().session - 1 }),
   proven: (lease: Lease) => lease.proven(eventMs),
 }
 
@@ -48,24 +51,27 @@ const table: Readonly<Record<FeedState, Readonly<Record<keyof typeof events, Aft
     lost: { state: 'down', generations: 1, asOfMs: provenMs },
     listening: { state: 'catching-up', generations: 0, asOfMs: provenMs },
     doubt: { state: 'down', generations: 1, asOfMs: provenMs },
-    caughtUp: { state: 'down', generations: 0, asOfMs: provenMs },
-    'caughtUp, in an earlier generation': { state: 'down', generations: 0, asOfMs: provenMs },
+    compared: { state: 'down', generations: 0, asOfMs: provenMs },
+    'compared, but not what is in doubt since': { state: 'down', generations: 0, asOfMs: provenMs },
+    'compared, for an earlier session': { state: 'down', generations: 0, asOfMs: provenMs },
     proven: { state: 'down', generations: 0, asOfMs: provenMs },
   },
   'catching-up': {
     lost: { state: 'down', generations: 1, asOfMs: provenMs },
     listening: { state: 'catching-up', generations: 0, asOfMs: provenMs },
     doubt: { state: 'catching-up', generations: 1, asOfMs: provenMs },
-    caughtUp: { state: 'live', generations: 0, asOfMs: provenMs },
-    'caughtUp, in an earlier generation': { state: 'catching-up', generations: 0, asOfMs: provenMs },
+    compared: { state: 'live', generations: 0, asOfMs: provenMs },
+    'compared, but not what is in doubt since': { state: 'catching-up', generations: 0, asOfMs: provenMs },
+    'compared, for an earlier session': { state: 'catching-up', generations: 0, asOfMs: provenMs },
     proven: { state: 'catching-up', generations: 0, asOfMs: provenMs },
   },
   live: {
     lost: { state: 'down', generations: 1, asOfMs: provenMs },
     listening: { state: 'catching-up', generations: 0, asOfMs: provenMs },
     doubt: { state: 'catching-up', generations: 1, asOfMs: provenMs },
-    caughtUp: { state: 'live', generations: 0, asOfMs: provenMs },
-    'caughtUp, in an earlier generation': { state: 'live', generations: 0, asOfMs: provenMs },
+    compared: { state: 'live', generations: 0, asOfMs: provenMs },
+    'compared, but not what is in doubt since': { state: 'live', generations: 0, asOfMs: provenMs },
+    'compared, for an earlier session': { state: 'live', generations: 0, asOfMs: provenMs },
     proven: { state: 'live', generations: 0, asOfMs: eventMs },
   },
 }
@@ -109,7 +115,7 @@ t.test('what was proven while catching up counts once that is done', async (t) =
   lease.proven(eventMs + 500)
   lease.proven(eventMs + 200)
   t.equal(lease.ageMs(eventMs), eventMs - provenMs)
-  lease.caughtUp(lease.generation)
+  lease.compared(lease.comparing())
   t.equal(lease.ageMs(eventMs + 500), 0)
 })
 
@@ -119,7 +125,7 @@ t.test('what was proven while catching up is void when the feed is lost before t
   lease.proven(eventMs + 500)
   lease.lost()
   lease.listening(eventMs + 100)
-  lease.caughtUp(lease.generation)
+  lease.compared(lease.comparing())
   t.equal(lease.ageMs(eventMs + 100), 0)
 })
 
@@ -128,9 +134,9 @@ t.test('a doubt while catching up: only what is compared after it brings the fee
   lease.listening(eventMs)
   const { generation } = lease
   lease.doubt()
-  lease.caughtUp(generation)
+  lease.compared({ ...lease.comparing(), generation })
   t.equal(lease.state, 'catching-up')
-  lease.caughtUp(lease.generation)
+  lease.compared(lease.comparing())
   t.equal(lease.state, 'live')
   t.equal(lease.ageMs(eventMs), 0)
 })
@@ -141,6 +147,44 @@ t.test('nothing that is proven later takes the lease back', async (t) => {
   t.equal(lease.ageMs(provenMs), 0)
   lease.lost()
   lease.listening(provenMs - 1)
-  lease.caughtUp(lease.generation)
+  lease.compared(lease.comparing())
   t.equal(lease.ageMs(provenMs), 0)
+})
+
+t.test(
+  'notifications that name no change and never end: what was compared is proven all the same',
+  async (t) => {
+    const lease = reach.live()
+    let nowMs = eventMs
+    for (let round = 0; round < 10; round++) {
+      lease.proven(nowMs)
+      lease.doubt()
+      lease.proven(nowMs + 100)
+      const comparison = lease.comparing()
+      lease.doubt()
+      lease.proven(nowMs + 200)
+      lease.compared(comparison)
+      t.equal(lease.state, 'catching-up')
+      t.equal(lease.asOfMs, nowMs + 100, 'up to where the comparison began, and not beyond')
+      t.ok(lease.mayPut)
+      nowMs += 1_000
+    }
+  },
+)
+
+t.test('a fill may put once the feed has caught up in this session, and until it is lost', async (t) => {
+  const lease = new Lease(boundMs)
+  t.notOk(lease.mayPut)
+  lease.listening(listenedMs)
+  t.notOk(lease.mayPut, 'what happened before has not been compared')
+  const before = lease.comparing()
+  lease.compared(before)
+  t.ok(lease.mayPut)
+  lease.doubt()
+  t.ok(lease.mayPut, 'what is read from now on is not in doubt')
+  lease.lost()
+  t.notOk(lease.mayPut)
+  lease.listening(eventMs)
+  lease.compared(before)
+  t.notOk(lease.mayPut)
 })

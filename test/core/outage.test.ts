@@ -35,7 +35,8 @@ async function sidecarInOutage({
 }: Parameters<typeof liveSidecar>[0] & { held?: boolean } = {}) {
   const sidecar = await liveSidecar(options)
   const version = sidecar.store.setBySql('k', old)
-  sidecar.feed.deliver()
+  sidecar.feed.probe()()
+  await turn()
   if (held) await sidecar.cache.get('k')
   outage(sidecar)
   return { ...sidecar, version, recover: () => recovery(sidecar) }
@@ -314,6 +315,45 @@ t.test('P9: where no entry was held, a row from after it stays', async (t) => {
   await recover()
   t.same([store.valueOf('k'), store.valueOf('another')], [theirs, theirs])
 })
+
+t.test('P9: what a notification names does not make a row one from before the last contact', async (t) => {
+  const sidecar = await liveSidecar()
+  const { store, feed, cache } = sidecar
+  store.setBySql('k', old)
+  feed.probe()()
+  await turn()
+  // Any role of the database may send this. Believed, it would let every kept write through.
+  cache.changed({ kind: 'key', id: 'another', version: '9000000000000000000' })
+  feed.probe()()
+  await turn()
+  outage(sidecar)
+  await cache.set('k', ours)
+  store.setBySql('k', theirs)
+  await recovery(sidecar)
+  t.equal(store.valueOf('k'), theirs)
+  t.equal(cache.status().stats.keptConflicts, 1)
+})
+
+t.test(
+  'P9: the store is asked where it stands once a probe, and only if changes went beyond it',
+  async (t) => {
+    const { store, feed, cache } = await liveSidecar()
+    const asked = () => store.statements.filter(({ operation }) => operation === 'position').length
+    const before = asked()
+    for (let probe = 0; probe < 3; probe++) feed.probe()()
+    t.equal(asked(), before, 'nothing has changed')
+    for (let change = 0; change < 5; change++) store.setBySql(`k${change}`, old)
+    feed.deliver()
+    t.equal(asked(), before, 'not for each change')
+    feed.probe()()
+    feed.probe()()
+    await turn()
+    t.equal(asked(), before + 1)
+    await cache.set('own', ours)
+    feed.probe()()
+    t.equal(asked(), before + 1, 'our own writes are known')
+  },
+)
 
 t.test('P9: a held entry names exactly one version, however new the rest of what was heard', async (t) => {
   const { store, feed, cache, ...sidecar } = await liveSidecar()

@@ -9,7 +9,7 @@ import { maxStalenessMs, SimulatedSidecar } from '../support/simulated-sidecar.j
 import { turn } from '../support/turn.js'
 
 /**
- * Random schedules of reads, writes, changes by SQL, losses, silences and failovers over three sidecars, one database
+ * Random schedules of reads, writes, changes by SQL, forged notifications, losses, silences and failovers over three sidecars, one database
  * and replicas of it that are behind, in which every message and every statement takes its steps one by one, at any time. Checked after
  * every step: I1, no fresh hit is older than the bound, and no read older than what it asked for; I3, with a token
  * nobody sees their own past. Whenever everything has arrived: I2, what would be served is what the database has.
@@ -64,6 +64,16 @@ const troubles = [
     { weight: 2, arbitrary: fc.record({ do: fc.constant('silence' as const), sidecar }) },
     { weight: 6, arbitrary: fc.record({ do: fc.constant('lose' as const), sidecar }) },
     { weight: 8, arbitrary: fc.record({ do: fc.constant('reconnect' as const), sidecar, key }) },
+  ],
+  [
+    {
+      weight: 10,
+      arbitrary: fc.record({
+        do: fc.constant('forge' as const),
+        kind: fc.constantFrom('next version' as const, 'high version' as const, 'everything' as const),
+        key: fc.constantFrom(...keys, 'another'),
+      }),
+    },
   ],
   [
     {
@@ -158,6 +168,9 @@ class Schedule {
         for (const name of this.#database.failOver(one.lost)) {
           if (one.again) this.#database.write([{ key: name, value: this.#unique() }])
         }
+        return
+      case 'forge':
+        this.#database.forge(one.kind, one.key)
         return
       case 'everything arrives':
         await this.#everythingArrives()

@@ -601,6 +601,56 @@ t.test('P6: everything may have changed: all is compared again, while reads go o
   t.equal(cache.hit('k'), undefined)
 })
 
+t.test('P6: what comes in doubt while all is compared is compared after the next probe', async (t) => {
+  const { clock, store, feed, cache, held } = await warmSidecar()
+  const answer = store.hold('versions', 'after')
+  feed.probe()()
+  store.setManyBySql({ another: recent })
+  feed.deliver()
+  await answer.reached
+  store.setManyBySql({ k: recent })
+  feed.deliver()
+  answer.open()
+  await turn()
+  t.equal(cache.status().feed, 'catching-up')
+  t.equal(cache.status().stats.revalidations, 2, 'not at once')
+  t.equal(held(), old, 'within the bound')
+  store.setBySql('new', old)
+  feed.deliver()
+  await cache.get('new')
+  t.ok(cache.hit('new'), 'what is read meanwhile is put')
+
+  clock.advance(1_000)
+  const probe = feed.probe()
+  clock.advance(100)
+  probe()
+  await turn()
+  t.equal(held(), undefined)
+  t.match(cache.status(), { feed: 'live', leaseAgeMs: 100 })
+  t.equal(cache.status().stats.revalidations, 3)
+})
+
+t.test('P6: notifications that name no change, without end: entries are served all the same', async (t) => {
+  const { clock, store, feed, cache, held } = await warmSidecar()
+  for (let second = 0; second < 20; second++) {
+    for (let time = 0; time < 5; time++) {
+      clock.advance(200)
+      // Any role of the database may send this.
+      cache.changed({ kind: 'everything' })
+      t.equal(held(), old, `after ${second}.${time} s`)
+      t.equal((await cache.get('k')).forwarded, undefined)
+    }
+    const asking = store.hold('position')
+    feed.probe()()
+    await asking.reached
+    clock.advance(300)
+    cache.changed({ kind: 'everything' })
+    asking.open()
+    await turn()
+  }
+  t.ok(cache.status().stats.revalidations <= 23, 'one comparison for each probe')
+})
+
 t.test('P6: the feed is told when the comparison fails, so that it starts again', async (t) => {
   const { store, feed, cache } = await warmSidecar()
   feed.lose()

@@ -227,7 +227,7 @@ function wanted(...keys: string[]) {
 
 function kept(key: string, text: string | undefined, base: Base, mayHaveHappened = false): KeptWrite {
   const value = text === undefined ? undefined : JSON.stringify(text)
-  return { key, value, base, epoch: undefined, mayHaveHappened, afterChanges: 0 }
+  return { key, value, base, epoch: undefined, mayHaveHappened }
 }
 
 const held = (version: string | undefined): Base => ({ kind: 'held', version: version ?? '' })

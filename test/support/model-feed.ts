@@ -38,8 +38,9 @@ export class ModelFeed {
    * of its answer, and of what is before it.
    */
   probe(): () => void {
-    const sentMs = this.#parts.clock.now()
-    const answer = () => this.#parts.handler.proven(sentMs)
+    const { clock, handler } = this.#parts
+    const sentMs = clock.now()
+    const answer = () => void handler.proven(sentMs)?.catch((error: Error) => this.lose(error.message))
     if (this.#cut) this.#onItsWay.push(answer)
     return () => this.deliver(this.#onItsWay.indexOf(answer) + 1)
   }

@@ -25,7 +25,7 @@ export async function startRecordedFeed(
     listening: async () => {
       told.push('listening')
     },
-    proven: () => {},
+    proven: () => undefined,
     changed: () => undefined,
     lost: (reason) => told.push(reason),
   }

@@ -140,6 +140,14 @@ export class SimulatedDatabase {
     this.#announce({ kind: 'everything' })
   }
 
+  /** A role of the database sends a notification of its own: nothing changed, or not yet. */
+  forge(kind: 'next version' | 'high version' | 'everything', key: string): void {
+    const version = kind === 'next version' ? this.#sequence + 1 : this.#sequence + 1_000
+    this.#announce(
+      kind === 'everything' ? { kind } : { kind: 'key', id: keyId(key), version: String(version) },
+    )
+  }
+
   /** A standby is promoted that lacks the last commits, whose keys it returns. Listeners hear nothing more, and are not told. */
   failOver(lostCommits: number): string[] {
     const kept = this.#states.slice(0, Math.max(1, this.#states.length - lostCommits))

@@ -137,7 +137,7 @@ export class SimulatedSidecar {
     const delivery = this.#deliveries?.shift()
     if (!delivery) return
     try {
-      if (delivery.kind === 'probe') this.cache.proven(delivery.sentMs)
+      if (delivery.kind === 'probe') this.#orLose(this.cache.proven(delivery.sentMs))
       else this.#orLose(this.cache.changed(delivery))
     } catch {
       this.lose()
