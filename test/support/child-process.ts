@@ -1,10 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Owner } from './database.js'
 import { eventually } from './eventually.js'
 import { JsonClient } from './json-client.js'
 
-const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const project = fileURLToPath(new URL('../../', import.meta.url))
+
+export interface CliOptions {
+  readonly cwd?: string
+  readonly stdin?: 'ignore' | 'pipe'
+  /** The folder of another release. */
+  readonly release?: string
+}
 
 export interface Exit {
   readonly code: number | null
@@ -23,10 +31,10 @@ export class CliProcess {
     t: Owner,
     args: readonly string[],
     environment: Readonly<Record<string, string>> = {},
-    { stdin = 'ignore', ...options }: { readonly cwd?: string; readonly stdin?: 'ignore' | 'pipe' } = {},
+    { stdin = 'ignore', release = project, ...options }: CliOptions = {},
   ) {
     const { PATH, HOME, TMPDIR, SystemRoot } = process.env
-    this.child = spawn(process.execPath, [program, ...args], {
+    this.child = spawn(process.execPath, [join(release, 'dist/main.js'), ...args], {
       env: { PATH, HOME, TMPDIR, SystemRoot, ...environment },
       stdio: [stdin, 'pipe', 'pipe'],
       ...options,
@@ -74,8 +82,9 @@ export async function serve(
   t: Owner,
   environment: Readonly<Record<string, string>>,
   args: readonly string[] = [],
+  options: CliOptions = {},
 ): Promise<Served> {
-  const started = new CliProcess(t, ['serve', ...args], { PORT: '0', OPS_PORT: '0', ...environment })
+  const started = new CliProcess(t, ['serve', ...args], { PORT: '0', OPS_PORT: '0', ...environment }, options)
   const client = await clientOf(started, 'serving')
   return Object.assign(started, { client, ops: await clientOf(started, 'answering probes') })
 }
