@@ -17,11 +17,14 @@ t.test('docker-compose.yml is a valid compose file that starts what the README s
   t.ok(validate(compose), JSON.stringify(validate.errors))
 
   const { postgres, migrate, ...sidecars } = compose.services
-  t.match(postgres.environment, {
-    POSTGRES_DB: 'cache_db',
-    POSTGRES_USER: 'cache_user',
-    POSTGRES_PASSWORD: 'cache_pass',
-  })
+  t.match(postgres.environment, { POSTGRES_DB: 'cache_db', CACHE_USER_PASSWORD: 'cache_pass' })
+  t.not(postgres.environment.POSTGRES_USER, 'cache_user', 'which is a superuser in this image')
+  t.ok(postgres.volumes.includes('./sql/create-owner.sql:/docker-entrypoint-initdb.d/create-owner.sql:ro'))
+  t.match(
+    postgres.healthcheck.test.join(' '),
+    /^CMD pg_isready --host 127\.0\.0\.1 /,
+    'not the temporary server of the set-up',
+  )
   t.same(postgres.ports, ['127.0.0.1:5432:5432'])
   t.equal(migrate.depends_on.postgres.condition, 'service_healthy')
   t.same(

@@ -157,6 +157,12 @@ t.test('dev: a PostgreSQL server, two sidecars, and nothing left behind', async 
     t.strictSame([changed.status, changed.text], [200, 'UPDATE 1\n'])
     for (const client of [a, b]) await eventually(async () => (await client.value('foo')) === 'by SQL')
 
+    const role = await sql.request('POST', '/', {
+      raw: 'select rolsuper from pg_roles where rolname = current_user',
+      headers: { 'Content-Type': 'application/sql' },
+    })
+    t.equal(role.text, '[{"rolsuper":false}]\n', 'the owner is no superuser')
+
     const refused = await sql.request('POST', '/', {
       raw: statement,
       headers: { 'Content-Type': 'text/plain' },
