@@ -1,13 +1,13 @@
 -- Closes the ways by which other roles of the database could act with the rights of the owner of cache_entries.
 --
--- 1. A function that runs with its owner's rights must not be usable by everybody. A role that may execute a trigger
---    function may attach it to a temporary table of its own, and a domain's CHECK or an implicit cast on a column of
---    that table then runs code of its choice as the function's owner. So functions run with the caller's rights
---    (SECURITY INVOKER, the default), except cache_stamp, and nobody but the owner may execute that one.
+-- 1. A trigger function must not run with its owner's rights. A role that may execute it may attach it to a temporary table of
+--    its own, and a domain's CHECK or an implicit cast on a column of that table then runs code of its choice as the
+--    function's owner. To take the right to execute away is not enough: triggers that were attached before go on firing. So
+--    all functions run with the caller's rights (SECURITY INVOKER, the default), and everybody may draw from the sequence.
 -- 2. A function must not find another role's function first. With search_path = public, to_json(key) finds
 --    public.to_json(text) before pg_catalog.to_json(anyelement), and where everybody may create objects in public
 --    (PostgreSQL 14 and databases upgraded from it) everybody can put one there. So PL/pgSQL functions find names in
---    pg_catalog only, and SQL functions have bodies that are parsed once, here (BEGIN ATOMIC or RETURN).
+--    pg_catalog only or name it, and SQL functions call nothing that takes arguments of any type.
 --
 -- A function with a pinned search path cannot call another function of this schema by its plain name. The schema's
 -- name is not written down either, because ALTER SCHEMA ... RENAME would break it. So the text of a change stands in
@@ -38,18 +38,15 @@ begin
 end
 $$;
 
--- Where the database stands. It runs with the caller's rights and so needs SELECT on the sequence, which every role that
--- may read the table is given below.
+-- Where the database stands.
 create or replace function cache_position(out epoch text, out latest bigint)
   language sql stable
-begin atomic
-  select cache_epoch(), last_value from cache_version;
-end;
+as $$
+  select cache_epoch(), last_value from cache_version
+$$;
 
--- The one function that runs with its owner's rights: a role that may write the table need not be told about the
--- sequence. To fire a trigger takes no right to execute its function.
 create or replace function cache_stamp() returns trigger
-  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  language plpgsql security invoker set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- A writer that does not know of content types (the original service, plain SQL) writes a string. When its statement
@@ -62,7 +59,9 @@ begin
 end
 $$;
 
-revoke execute on function cache_stamp() from public;
+-- Whoever may write the table need not be told about the sequence. To draw from it, or to see where it stands, as everybody
+-- could before by cache_position(), does no harm.
+grant usage, select on sequence cache_version to public;
 
 create or replace function cache_announce() returns trigger
   language plpgsql security invoker set search_path = pg_catalog, pg_temp
@@ -144,36 +143,34 @@ begin
 end
 $$;
 
--- Nothing calls it any more.
-drop function cache_change(text, bigint, boolean);
+-- Nothing calls it any more. To drop it could fail, because anybody's view may use it.
+alter function cache_change(text, bigint, boolean) set search_path = pg_catalog, pg_temp;
 
--- Gives `privilege` on `relation` to every role that has a right on cache_entries. Each migration that makes a table or
--- a sequence calls it, so that a role which was allowed to use the cache before it can go on. It runs with the caller's
--- rights, and so does nothing for a role that may not grant.
-create function cache_copy_grants(relation regclass, privilege text) returns void
-  language plpgsql set search_path = pg_catalog, pg_temp
+-- Grants `privilege`, such as 'select on cache_marks', to every role that has one of the rights
+-- `holding` on cache_entries or on a column of it. A migration that makes a table, a sequence or a function calls it, with
+-- the search path that migrations run with, so that a role which was allowed to use the cache before it can go on. It does
+-- nothing for a role that may not grant.
+create function cache_copy_grants(privilege text, holding text[]) returns void
+  language plpgsql
 as $$
 declare
-  holder record;
-  entries oid;
+  holder oid;
 begin
-  select c.oid into strict entries
-  from pg_class as c
-  where c.relname = 'cache_entries'
-    and c.relnamespace = (select relnamespace from pg_class where oid = relation);
   for holder in
-    select distinct grantee
+    select distinct granted.grantee
     from (
-      select (aclexplode(relacl)).grantee from pg_class where oid = entries
+      select acl.* from pg_catalog.pg_class, pg_catalog.aclexplode(relacl) as acl
+      where pg_class.oid = 'cache_entries'::regclass::oid
       union all
-      select (aclexplode(attacl)).grantee from pg_attribute where attrelid = entries
+      select acl.* from pg_catalog.pg_attribute, pg_catalog.aclexplode(attacl) as acl
+      where attrelid = 'cache_entries'::regclass::oid
     ) as granted
+    where pg_catalog.lower(granted.privilege_type) = any(holding)
   loop
-    execute format('grant %s on %s to %s', privilege, relation,
-      case holder.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(holder.grantee)) end);
+    execute pg_catalog.format('grant %s to %s', privilege, case holder when 0::oid then 'public'
+      else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(holder)::text) end);
   end loop;
 end
 $$;
 
-select cache_copy_grants('cache_version', 'select');
-select cache_copy_grants('cache_migrations', 'select');
+select cache_copy_grants('select on cache_migrations', array['select', 'insert', 'update', 'delete']);

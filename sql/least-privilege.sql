@@ -28,9 +28,16 @@ $$;
 -- does not give the one without the other. docs/security.md says what to do where that matters.
 grant select, insert, update, delete on cache_entries to :"role";
 
--- Where the sequence of versions stands, and what is applied. Drawing a version takes no right: the trigger does that as
--- the owner.
-grant select on cache_version, cache_migrations to :"role";
+-- What is applied, so that "doctor" and "serve" without --no-migrate can tell.
+grant select on cache_migrations to :"role";
+
+-- Marks, by which a sidecar tells after an outage whether the database still has what it had (docs/protocol.md, P9).
+grant select, insert, delete on cache_marks to :"role";
+
+-- Everybody may draw versions unless somebody has revoked that.
+grant usage, select on cache_version to :"role";
 
 -- Everybody may call these unless somebody has revoked that: the channel of the changes, and where the database stands.
-grant execute on function cache_channel(text, text), cache_epoch(), cache_position() to :"role";
+grant execute on function cache_channel(text, text), cache_epoch(), cache_position(), cache_system_identifier(),
+  cache_database_oid(), cache_knows_timeline(), cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass)
+  to :"role";

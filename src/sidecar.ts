@@ -15,7 +15,7 @@ import { Database } from './postgres/database.js'
 import { PostgresChangeFeed } from './postgres/feed.js'
 import { migrate } from './postgres/migrate.js'
 import type { ReadReplicas } from './postgres/read-replicas.js'
-import { inspectSchema } from './postgres/schema.js'
+import { SchemaName } from './postgres/schema-name.js'
 import { PostgresStore } from './postgres/store.js'
 import { EventLoopDelay } from './prometheus/event-loop-delay.js'
 import type { Exposition } from './prometheus/exposition.js'
@@ -80,11 +80,12 @@ export class Sidecar {
       log,
       tracer: tracing?.statements,
     })
-    this.#replicas = readReplicasOf(config, { primary: this.#database, clock, log }, tracing)
+    const schema = new SchemaName(this.#database)
+    this.#replicas = readReplicasOf(config, { primary: this.#database, schema, clock, log }, tracing)
     this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
     const options = cacheOptions(config)
     const parts: CacheParts = {
-      store: new PostgresStore(this.#database, this.#attempts),
+      store: new PostgresStore({ database: this.#database, attempts: this.#attempts, schema }),
       replica: this.#replicas,
       clock,
       log,
@@ -104,12 +105,16 @@ export class Sidecar {
             if (applied.length > 0) log.info({ applied }, 'migrations applied')
             migrated = true
           }
-          this.#queueUsage = undefined
-          const { queueUsage, ...announcer } = await inspectSchema(this.#database)
-          this.#queueUsage = queueUsage
-          if (queueUsage > 0.5)
-            log.warn({ queueUsage }, 'the notification queue is filling up: a listener is stuck')
-          return announcer
+        },
+        onTable: (table) => {
+          this.#queueUsage = table?.queueUsage
+          if (table === undefined) return
+          schema.found(table.schema)
+          if (table.queueUsage > 0.5)
+            log.warn(
+              { queueUsage: table.queueUsage },
+              'the notification queue is filling up: a listener is stuck',
+            )
         },
       },
     )
@@ -118,6 +123,7 @@ export class Sidecar {
       limits: () => this.#config,
       cache: this.#cache,
       database: this.#database,
+      schema,
       clock,
       log,
     })

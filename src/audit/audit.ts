@@ -1,5 +1,6 @@
 import { Database } from '../postgres/database.js'
 import { messageOf } from '../postgres/errors.js'
+import { SchemaName } from '../postgres/schema-name.js'
 import { systemClock } from './audit-clock.js'
 import { ChangeFollower } from './change-follower.js'
 import { type Checkpoint, checkpointsUpTo } from './checkpoints.js'
@@ -72,6 +73,7 @@ export class Audit {
           onSilent: (reason) => events.onNote(`${url} gives no answer that counts: ${reason}`),
         }),
     )
+    const schema = new SchemaName(this.#database)
     this.#sampler = new Sampler(
       { rate: options.sampleRate, maxUnderWay },
       {
@@ -82,7 +84,7 @@ export class Audit {
         ask: (key) => Promise.all(this.#clients.map((client) => client.ask(key))),
         readPrimary: (key) => {
           this.#tally.primaryReads++
-          return readPrimary(this.#database, key)
+          return readPrimary(this.#database, schema, key)
         },
         caughtUp: () => this.#follower.caughtUp(),
         onAnswers: (answers) => this.#tally.answered(answers),

@@ -5,7 +5,7 @@ import type { Database } from '../postgres/database.js'
 import { echo } from '../postgres/echo.js'
 import { messageOf } from '../postgres/errors.js'
 import { ListenSession } from '../postgres/listen-session.js'
-import { inspectSchema } from '../postgres/schema.js'
+import { inspectTable } from '../postgres/table.js'
 import { within } from '../postgres/within.js'
 
 export interface ChangeFollowerOptions {
@@ -87,10 +87,8 @@ export class ChangeFollower {
   }
 
   async #open(): Promise<ListenSession> {
-    const { channel } = await inspectSchema(this.#parts.database)
     const session: ListenSession = new ListenSession({
       url: this.#options.listenUrl,
-      channel,
       connectTimeoutMs: timeoutMs,
       onNotification: (payload) => {
         // What comes before the session is known to be good is nobody's loss.
@@ -98,7 +96,7 @@ export class ChangeFollower {
       },
     })
     try {
-      await within(timeoutMs, session.open(), 'LISTEN was not answered')
+      await within(timeoutMs, listen(session), 'LISTEN was not answered')
       await this.#hear(session)
       return session
     } catch (error) {
@@ -127,8 +125,13 @@ export class ChangeFollower {
   }
 
   async #hear(session: ListenSession): Promise<void> {
-    const { database } = this.#parts
-    await inspectSchema(database)
-    await echo(database, session, timeoutMs)
+    await within(timeoutMs, inspectTable(session.query.bind(session)), 'the listening connection is silent')
+    await echo(this.#parts.database, session, timeoutMs)
   }
+}
+
+async function listen(session: ListenSession): Promise<void> {
+  await session.open()
+  const { channel } = await inspectTable(session.query.bind(session))
+  await session.listen(channel)
 }

@@ -1,5 +1,7 @@
 import type { Version } from '../core/entry.js'
 import type { Database } from '../postgres/database.js'
+import type { SchemaName } from '../postgres/schema-name.js'
+import { quoteIdentifier } from '../postgres/schema-owner.js'
 import { fromColumns } from '../postgres/value.js'
 import { type Digest, digestOf } from './answer.js'
 
@@ -18,10 +20,14 @@ interface EntryRow {
 }
 
 /** What the primary holds under the key now. Rejects with a CacheError when it cannot be asked. */
-export async function readPrimary(database: Database, key: string): Promise<Row | undefined> {
+export async function readPrimary(
+  database: Database,
+  schema: Pick<SchemaName, 'get'>,
+  key: string,
+): Promise<Row | undefined> {
   const [row] = await database.read<EntryRow>(
     `select version, value, content_type, coalesce(expires_at <= clock_timestamp(), false) as expired
-     from cache_entries where key = $1`,
+     from ${quoteIdentifier(await schema.get())}.cache_entries where key = $1`,
     [key],
   )
   if (row === undefined) return undefined

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig } from '../config/load.js'
 import { mayBecomeReachable, messageOf } from '../postgres/errors.js'
-import { migrate as applyMigrations, migrationStatus } from '../postgres/migrate.js'
+import { migrate as applyMigrations, migrationStatus, pendingMigrations } from '../postgres/migrate.js'
 import type { Command } from './command.js'
 import { UsageError } from './usage-error.js'
 
@@ -24,12 +24,13 @@ export const migrate: Command = {
     const url = config.databaseListenUrl
     const reach = <T>(work: () => Promise<T>) => onceReachable(work, { waitMs, stop, note })
     if (flags.has('status')) {
-      for (const { name, state } of await reach(() => migrationStatus(url))) out(`${state.padEnd(8)} ${name}`)
+      for (const { name, state } of await reach(() => migrationStatus(url)))
+        out(`${state.padEnd(10)} ${name}`)
       return 0
     }
     if (flags.has('dry-run')) {
-      const pending = (await reach(() => migrationStatus(url))).filter(({ state }) => state === 'pending')
-      for (const { name } of pending) out(name)
+      const pending = await reach(() => pendingMigrations(url))
+      for (const name of pending) out(name)
       note(`${pending.length} to apply; nothing was changed`)
       return 0
     }

@@ -8,7 +8,7 @@ import { KeptWrites } from './kept-writes.js'
 import { keyId } from './key-id.js'
 import type { FeedState } from './lease.js'
 import { Memory, type MemoryBounds } from './memory.js'
-import type { ChangeFeedHandler, Clock, Log, Replica, Store } from './ports.js'
+import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Replica, Store } from './ports.js'
 import type { Forwarded, Read, ReadWish } from './read.js'
 import { ReplicaReads } from './replica-reads.js'
 import { Revalidation } from './revalidation.js'
@@ -67,6 +67,9 @@ export interface CacheStatus {
   readonly replicaUsable: boolean | undefined
 }
 
+/** A write that is kept counts as a conflict if its row was changed since the last mark. */
+const markIntervalMs = 10_000
+
 /**
  * The algorithm: a local cache that is never staler than it says. The rules P1 to P13 that the comments name are in
  * docs/protocol.md. What is held is memory.ts's matter, what is asked of the store fills.ts's; here are the journeys.
@@ -85,6 +88,11 @@ export class Cache implements ChangeFeedHandler {
   readonly #revalidation: Revalidation
   readonly #feedLog: FeedLog
   #feedReason = 'starting'
+  #session: FeedSession | undefined
+  #listeningMs = Number.POSITIVE_INFINITY
+  /** The highest version that was told before the next probe is sent. */
+  #probeFloor = -1n
+  #markedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: CacheOptions, { store, replica, clock, log, tracer, random }: CacheParts) {
     this.#options = options
@@ -103,6 +111,10 @@ export class Cache implements ChangeFeedHandler {
       random,
       replicaReads: this.#replicaReads,
       isKept: (id) => this.#kept.get(id) !== undefined,
+      onForeignHistory: (askedMs) => {
+        // A late answer from before this session says nothing about now.
+        if (askedMs > this.#listeningMs) this.#session?.end('the database answers from another history')
+      },
     })
     this.#kept = new KeptWrites(options.capacity, {
       store,
@@ -118,6 +130,8 @@ export class Cache implements ChangeFeedHandler {
       feedLog: this.#feedLog,
       memory: this.#memory,
       kept: this.#kept,
+      clock,
+      pauseMs: maxStalenessMs / 3,
     })
     this.#fills = new Fills({
       memory: this.#memory,
@@ -191,9 +205,9 @@ export class Cache implements ChangeFeedHandler {
 
   /** The read that a token led to the store satisfies it, whatever its version, and so do later ones (P11). */
   #remembered(reading: Promise<Read>, token: SessionToken | undefined, id: string): Promise<Read> {
-    if (!this.#memory.mayRemember(token, id)) return reading
+    if (token === undefined) return reading
     return reading.then((read) => {
-      if (read.forwarded === 'request' && read.stored) this.#memory.confirmed.add(token.written.version)
+      if (read.forwarded === 'request' && read.stored) this.#memory.remember(token, id)
       return read
     })
   }
@@ -228,9 +242,15 @@ export class Cache implements ChangeFeedHandler {
       const { sent, answer: written } = await this.#kept.inOrder(id, () =>
         this.#statements.write.add({ key, value }),
       )
-      if (written === undefined) throw new Error('the store answered a write without a version')
+      if (written === undefined) {
+        this.#memory.apply(id, undefined)
+        throw new CacheError(
+          'not-stored',
+          'the database did not store the entry under this key: a trigger or rule',
+        )
+      }
       this.#acknowledged(token, written)
-      this.#memory.put(token, { key, value: sent.value, ...written, remainingMs: undefined })
+      if (written.isAsSent) this.#memory.put(token, { key, value: sent.value, ...written })
       return { written: true, token: formatToken(id, written) }
     } catch (error) {
       this.#keepOrThrow(id, key, value, error)
@@ -266,30 +286,56 @@ export class Cache implements ChangeFeedHandler {
 
   // --- The change feed ---
 
-  listening(asOfMs: number): Promise<void> {
+  async listening(asOfMs: number, session: FeedSession): Promise<void> {
+    const { lease, position } = this.#memory
     this.#stats.feedSessions++
-    this.#memory.lease.listening(asOfMs)
+    this.#session = session
+    this.#listeningMs = asOfMs
+    this.#probeFloor = -1n
+    lease.listening(asOfMs)
     this.#catchingUp('it listens')
-    return this.#revalidation.run()
+    if (this.#memory.tableSeen(session.fingerprint))
+      this.#flush('the table was rewritten, or its triggers were changed')
+    await this.#revalidation.run()
+    if (this.#session === session && position.isPastMark) this.#leaveMark()
   }
 
-  proven(asOfMs: number): Promise<void> | undefined {
-    const { unheard, lease, lastHeard } = this.#memory
+  proven(asOfMs: number, proof: Proof): Promise<void> | undefined {
+    const { unheard, lease, position } = this.#memory
+    const nowMs = this.#clock.now()
     if (unheard.anyBefore(asOfMs)) throw new Error('a write of our own was not announced')
+    if (this.#session === undefined) throw new Error('there is no session that could prove anything')
+    if (position.epoch !== undefined) {
+      // A new session asks for everything anew, and forgets what is held.
+      if (!position.isOnward(proof, this.#probeFloor)) throw new Error('the database has another history')
+      position.observe(proof, this.#probeFloor)
+      this.#probeFloor = position.latest
+    }
+    if (this.#memory.tableSeen(proof.fingerprint))
+      this.#flush('the table was rewritten, or its triggers were changed')
+    this.#memory.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)
     lease.proven(asOfMs)
     this.#inContact()
-    if (lastHeard.isBehind) this.#askPosition()
-    return this.#revalidation.runIfDue()
+    if (position.isPastMark && nowMs - this.#markedMs >= markIntervalMs) this.#leaveMark()
+    return this.#revalidation.runIfNeeded()
   }
 
-  /** Changes name versions that the store has not told us of. What they name may be anybody's word: the store's counts. */
-  #askPosition(): void {
-    const { lastHeard } = this.#memory
-    lastHeard.asked()
-    this.#store.position().then(
-      (position) => {
-        // Another history is for the comparison to deal with.
-        if (position.epoch === lastHeard.epoch) lastHeard.position(position)
+  /** What is held may stand for other values. */
+  #flush(reason: string): void {
+    this.#stats.flushes++
+    this.#log.info({ reason }, 'cache flushed')
+    this.#memory.forget()
+    this.#memory.lease.stopFlights()
+  }
+
+  /** The base of writes that have to be kept later (P9). Without one they are sent only where there is no row. */
+  #leaveMark(): void {
+    const { position } = this.#memory
+    const { epoch } = position
+    this.#markedMs = this.#clock.now()
+    this.#store.mark().then(
+      ({ mark, latest }) => {
+        if (position.epoch === epoch) position.marked(mark, latest)
       },
       () => undefined,
     )
@@ -299,7 +345,6 @@ export class Cache implements ChangeFeedHandler {
     this.#stats.changesApplied++
     if (change.kind === 'key') {
       this.#memory.unheard.heard(change.id, change.version)
-      this.#memory.lastHeard.hint(change.version)
       this.#memory.apply(change.id, change.version)
       return undefined
     }
@@ -308,7 +353,7 @@ export class Cache implements ChangeFeedHandler {
     this.#memory.doubt()
     if (!wasLive) return undefined
     this.#catchingUp('more has changed than was named')
-    return this.#revalidation.run()
+    return this.#revalidation.runIfDue()
   }
 
   #catchingUp(reason: string): void {
@@ -323,6 +368,7 @@ export class Cache implements ChangeFeedHandler {
       this.#feedLog.lost(reason)
     }
     this.#feedReason = reason
+    this.#session = undefined
     this.#memory.lease.lost()
     this.#memory.doubt()
   }
@@ -376,7 +422,7 @@ export class Cache implements ChangeFeedHandler {
       this.#kept.doubt(id)
     }
     if (!hasCode(error, 'store-unavailable') || this.#options.onWriteOutage === 'reject') throw error
-    const { epoch } = this.#memory.lastHeard
+    const { epoch } = this.#memory.position
     const base = this.#baseOf(id)
     if (!this.#kept.keep(id, { key, value, base, epoch, mayHaveHappened: false })) {
       throw new CacheError('store-unavailable', 'the database is away and no further write can be kept', {
@@ -388,7 +434,7 @@ export class Cache implements ChangeFeedHandler {
 
   #baseOf(id: string): Base {
     const entry = this.#memory.local.get(id)
-    return entry ? { kind: 'held', version: entry.version } : this.#memory.lastHeard.unseen
+    return entry ? { kind: 'held', version: entry.version, value: entry.value } : this.#memory.position.unseen
   }
 
   /** The store has answered: a good moment to send what is kept. */

@@ -2,13 +2,16 @@
 export type Value = string
 
 /**
- * Which write of a key this is. Unique within an epoch, and not in commit order across keys: compared for
+ * Which write of a key this is. Never handed out twice, and not in commit order across keys: compared for
  * equality, never by order (P1). The version of a key's absence is the last one's with a minus before it.
  */
 export type Version = string
 
-/** Which history of the database versions belong to: system identifier and timeline. */
+/** Which history of which table versions belong to: a hash of the cluster, the timeline, the database and the table. */
 export type Epoch = string
+
+/** A random number that the database keeps, to tell later whether its history still has that moment (P9). */
+export type Mark = string
 
 /** A row of the store was written, or is gone. */
 export interface Written {
@@ -52,10 +55,16 @@ export type Change =
 
 /** What the row of a kept write must still look like for the write to be sent (P9). */
 export type Base =
-  /** An entry was held: its version. A row that is gone was deleted. */
-  | { readonly kind: 'held'; readonly version: Version }
-  /** None was held: no row, or one whose version is at most this, the highest heard of at the last contact. */
-  | { readonly kind: 'unseen'; readonly latest: bigint }
+  /**
+   * An entry was held: its version, and its value, which somebody may have changed without a version; undefined where it is
+   * not known. A row that is gone was deleted.
+   */
+  | { readonly kind: 'held'; readonly version: Version; readonly value: Value | undefined }
+  /**
+   * None was held: no row, or one that was committed before the mark, which must still be there. Without a mark (before the
+   * first contact): no row.
+   */
+  | { readonly kind: 'unseen'; readonly mark: Mark | undefined }
 
 /** A write (or, without a value, a delete) that the database has not seen yet. */
 export interface KeptWrite {

@@ -7,6 +7,7 @@
  * - `queue-full`: the database cannot announce changes, so no write can commit; a write has certainly not happened.
  * - `outcome-unknown`: the connection was lost around a commit; the write may or may not have happened (P3).
  * - `refused`: the store does not take this data; the same write would fail again.
+ * - `not-stored`: the store took the write and has no entry under its key: a trigger or rule renamed it or left it out.
  */
 export type CacheErrorCode =
   | 'store-unavailable'
@@ -15,6 +16,7 @@ export type CacheErrorCode =
   | 'queue-full'
   | 'outcome-unknown'
   | 'refused'
+  | 'not-stored'
 
 export class CacheError extends Error {
   readonly code: CacheErrorCode

@@ -45,7 +45,7 @@ export class Fills {
    */
   read({ id, key, entry, forwarded }: Miss): Promise<Read> {
     const { memory, statements, clock, stats, maxStalenessMs } = this.#parts
-    const { flights, lastHeard, lease } = memory
+    const { flights, position, lease } = memory
     const nowMs = clock.now()
     const joinable = forwarded === 'request' ? undefined : flights.joinable(id, nowMs - maxStalenessMs)
     if (joinable) {
@@ -53,7 +53,7 @@ export class Fills {
       return joinable.then((read) => ({ ...read, forwarded, collapsed: true }))
     }
     const token = memory.open(id)
-    const { epoch } = lastHeard
+    const { epoch } = position
     const item = { key, held: entry && epoch !== undefined ? { ...entry, epoch } : undefined }
     const fromReplica = this.#readReplica(token, item, forwarded)
     const answered: Promise<Answered> = fromReplica ?? statements.read.add(item)
@@ -98,7 +98,11 @@ export class Fills {
     if (asOfMs === undefined) onContact()
     replicaReads?.shown(token.id)
     const ageMs = asOfMs === undefined ? 0 : clock.now() - asOfMs
-    if (answer === undefined) return { value: undefined, forwarded, ageMs }
+    if (answer === undefined) {
+      // Known to be gone, whatever changes have told.
+      if (asOfMs === undefined) memory.local.drop(token.id)
+      return { value: undefined, forwarded, ageMs }
+    }
     const value = answer.value ?? sent.held?.value
     if (value === undefined) throw new Error('the store left out a value that nobody holds')
     const stored = memory.put(token, { ...answer, value }, asOfMs)

@@ -14,6 +14,8 @@ export interface Token {
 
 export interface FeedNow {
   readonly generation: number
+  /** The least that a flight must have begun in to put. */
+  readonly coveredGeneration: number
   readonly mayPut: boolean
 }
 
@@ -76,9 +78,19 @@ export class Flights {
     this.#fills.clear()
   }
 
+  /**
+   * The store has told somebody this version, and it is held now. Another flight of the key may have been sent before, and
+   * answered with an older one:
+   *   1. fill A begins, reads 7; its answer is slow     3. a read with the token of 8 begins, reads 8, puts
+   *   2. another client writes 8; its change is slow    4. A's answer arrives: 7 would be put over 8
+   */
+  told(token: Token, version: Version): void {
+    for (const other of this.#tokens.get(token.id) ?? []) if (other !== token) other.changes.push(version)
+  }
+
   /** Had the feed caught up when the flight began, does it still listen, and has nothing been missed in between? */
   unbroken(token: Token, feed: FeedNow): boolean {
-    return token.mayPut && feed.mayPut && token.generation === feed.generation
+    return token.mayPut && feed.mayPut && token.generation >= feed.coveredGeneration
   }
 
   /**

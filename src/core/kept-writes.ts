@@ -1,4 +1,4 @@
-import type { Base, Epoch, KeptWrite, Written } from './entry.js'
+import type { Base, KeptWrite, Written } from './entry.js'
 import { hasCode } from './errors.js'
 import { keyHash } from './key-hash.js'
 import type { Clock, Log, Settlement, Store } from './ports.js'
@@ -97,34 +97,28 @@ export class KeptWrites {
   async #send(): Promise<void> {
     const { store, clock } = this.#parts
     const lateMs = clock.now() + maxSplittingMs
-    const { epoch } = await store.position()
     const batch: { readonly id: string; readonly key: string; readonly write: KeptWrite }[] = []
-    for (const [id, write] of this.#writes) {
-      // In another history the base's version may stand for another value: nothing can be proven by it.
-      if (write.epoch !== undefined && write.epoch !== epoch)
-        this.#settled(id, write, { kind: 'conflict' }, epoch)
-      else if (!this.#heldBack.has(id)) batch.push({ id, key: write.key, write })
-    }
+    for (const [id, write] of this.#writes)
+      if (!this.#heldBack.has(id)) batch.push({ id, key: write.key, write })
     for (const { id } of batch) this.#onTheirWay.add(id)
     for (let start = 0; start < batch.length; start += writesPerStatement) {
       const chunk = batch.slice(start, start + writesPerStatement)
       const results = await runSplitting(
         chunk,
-        (part) =>
-          store.settle(
-            part.map(({ write }) => write),
-            epoch,
-          ),
+        (part) => store.settle(part.map(({ write }) => write)),
         () => clock.now() >= lateMs,
       )
       results.forEach((result, index) => {
         const { id, write } = chunk[index] as (typeof chunk)[number]
-        if (result.status === 'fulfilled')
-          this.#settled(id, write, result.value ?? { kind: 'conflict' }, epoch)
-        else if (hasCode(result.reason, 'refused')) this.#settled(id, write, { kind: 'conflict' }, epoch)
+        if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
+        else if (hasCode(result.reason, 'refused')) this.#settled(id, write, { kind: 'conflict' })
         else if (hasCode(result.reason, 'outcome-unknown')) this.doubt(id)
         // After any failure but a refusal it is sent again.
       })
+      const away = results.find(
+        (result) => result.status === 'rejected' && hasCode(result.reason, 'store-unavailable'),
+      )
+      if (away?.status === 'rejected') throw away.reason
     }
   }
 
@@ -138,9 +132,9 @@ export class KeptWrites {
     if (current) this.#writes.set(id, { ...current, mayHaveHappened: true })
   }
 
-  #settled(id: string, write: KeptWrite, settlement: Settlement, epoch: Epoch): void {
+  #settled(id: string, write: KeptWrite, settlement: Settlement): void {
     const { stats, log, onSettled } = this.#parts
-    const version = settlement.kind === 'written' ? settlement.version : undefined
+    const written = settlement.kind === 'written' ? settlement.written : undefined
     if (settlement.kind === 'written') stats.keptSettled++
     else {
       stats.keptConflicts++
@@ -151,9 +145,12 @@ export class KeptWrites {
     if (current === write) this.#writes.delete(id)
     else if (current && settlement.kind === 'written') {
       // Written again while this one was on its way: the later one now builds on it.
-      const base: Base = version === undefined ? { kind: 'unseen', latest: -1n } : { kind: 'held', version }
+      const base: Base = written
+        ? { kind: 'held', version: written.version, value: undefined }
+        : { kind: 'unseen', mark: undefined }
+      const epoch = written?.epoch ?? current.epoch
       this.#writes.set(id, { ...current, base, epoch, mayHaveHappened: false })
     }
-    onSettled(id, version === undefined ? undefined : { version, epoch })
+    onSettled(id, written)
   }
 }

@@ -28,6 +28,7 @@ export class Lease {
   #state: FeedState = 'down'
   #session = 0
   #generation = 0
+  #coveredGeneration = 0
   #hasCaughtUp = false
   #asOfMs = Number.NEGATIVE_INFINITY
   /** The latest moment that will be proven as soon as the cache has caught up. */
@@ -46,12 +47,19 @@ export class Lease {
     return this.#generation
   }
 
-  /**
-   * True if a fill that begins now may put: the feed listens, and has caught up once in this session. A doubt that came
-   * up since concerns what was read before it; a fill in flight at that moment is stopped by its generation.
-   */
+  /** True if a fill that begins now may put: the feed listens, and has caught up once in this session. */
   get mayPut(): boolean {
     return this.#state !== 'down' && this.#hasCaughtUp
+  }
+
+  /**
+   * The generation that the last comparison covers. What was in flight when a doubt came up may still be put, as long as the
+   * comparison that covers the doubt has not begun: it will see it. After that, nobody would:
+   *   1. a fill begins, and reads the old value      3. a comparison begins: nothing is held yet
+   *   2. a change that names no key arrives          4. the fill puts; the comparison ends, and proves 2.
+   */
+  get coveredGeneration(): number {
+    return this.#coveredGeneration
   }
 
   /** Everything acknowledged before this moment has been applied here. */
@@ -71,6 +79,7 @@ export class Lease {
 
   lost(): void {
     this.#generation++
+    this.#coveredGeneration = this.#generation
     this.#session++
     this.#state = 'down'
     this.#hasCaughtUp = false
@@ -92,8 +101,15 @@ export class Lease {
     }
   }
 
+  /** Nothing that is in flight may be put. What is held is not in doubt. */
+  stopFlights(): void {
+    this.#generation++
+    this.#coveredGeneration = this.#generation
+  }
+
   /** A comparison begins. It covers every doubt so far. */
   comparing(): Comparison {
+    this.#coveredGeneration = this.#generation
     return { session: this.#session, generation: this.#generation, asOfMs: this.#provenOnceCaughtUpMs }
   }
 

@@ -1,7 +1,8 @@
 import { ConfirmedVersions } from './confirmed-versions.js'
-import type { Entry, StoredEntry, Version, Written } from './entry.js'
+import { DatabasePosition } from './database-position.js'
+import type { Entry, Epoch, StoredEntry, Version, Written } from './entry.js'
 import { type FeedNow, Flights, type Token } from './flights.js'
-import { LastHeard } from './last-heard.js'
+import { keyId } from './key-id.js'
 import { Lease } from './lease.js'
 import { LocalCache, type LocalCacheBounds } from './local-cache.js'
 import type { Clock } from './ports.js'
@@ -13,6 +14,9 @@ import { UnheardWrites } from './unheard-writes.js'
 
 export type MemoryBounds = LocalCacheBounds & TtlOptions
 
+/** A clock that is corrected by less than this is not put forward. */
+const clockToleranceMs = 1_000
+
 export interface MemoryParts {
   readonly maxStalenessMs: number
   readonly clock: Clock
@@ -20,6 +24,8 @@ export interface MemoryParts {
   readonly replicaReads: ReplicaReads | undefined
   /** Is a write of it kept here until the database is back? */
   readonly isKept: (id: string) => boolean
+  /** The store, asked at `askedMs`, has answered from another history than the one that is followed. */
+  readonly onForeignHistory: (askedMs: number) => void
   readonly random: (() => number) | undefined
 }
 
@@ -28,12 +34,15 @@ export class Memory {
   readonly lease: Lease
   readonly local: LocalCache
   readonly flights = new Flights()
-  readonly lastHeard = new LastHeard()
+  readonly position = new DatabasePosition()
   readonly confirmed = new ConfirmedVersions()
   readonly unheard = new UnheardWrites()
   readonly #parts: MemoryParts
   #bounds: MemoryBounds
   #ttl: TtlPolicy
+  #fingerprint: string | undefined
+  /** Wall clock of the database minus clock of the sidecar, at most, in ms. */
+  #clockAheadMs: number | undefined
 
   constructor(bounds: MemoryBounds, parts: MemoryParts) {
     this.#parts = parts
@@ -91,18 +100,21 @@ export class Memory {
   satisfies(token: SessionToken | undefined, id: string): boolean {
     if (token === undefined || !concerns(token, id)) return true
     const { written } = token
-    if (written === undefined || written.epoch !== this.lastHeard.epoch) return false
+    if (written === undefined || written.epoch !== this.position.epoch) return false
     return this.confirmed.has(written.version) || this.local.get(id)?.version === written.version
   }
 
-  /** True if a read that was sent for this token may stand for later ones: the store had handed out the version. */
-  mayRemember(
-    token: SessionToken | undefined,
-    id: string,
-  ): token is SessionToken & { readonly written: Written } {
-    if (token?.written === undefined || !concerns(token, id)) return false
+  /**
+   * A read that was sent for this token has been put: later ones with it are satisfied, too, if the entry is not older. A
+   * higher version of the same key was stamped later, under the lock of its row. (A lower one may be later as well; then the
+   * store is asked again.) The token is a client's word, and its version may not even be committed yet.
+   */
+  remember(token: SessionToken | undefined, id: string): void {
+    const entry = this.local.get(id)
+    if (entry === undefined || token?.written === undefined || !concerns(token, id)) return
     const { version, epoch } = token.written
-    return epoch === this.lastHeard.epoch && this.lastHeard.hasHandedOut(version)
+    if (epoch === this.position.epoch && BigInt(entry.version) >= BigInt(version.replace('-', '')))
+      this.confirmed.add(version)
   }
 
   /** A flight begins: before its statement is sent. */
@@ -111,13 +123,13 @@ export class Memory {
   }
 
   #feedNow(): FeedNow {
-    return { generation: this.lease.generation, mayPut: this.lease.mayPut }
+    const { generation, coveredGeneration, mayPut } = this.lease
+    return { generation, coveredGeneration, mayPut }
   }
 
-  /** Whether it was put. `asOfMs`: only for what a replica said, which tells nothing of where the primary is (P9). */
+  /** Whether it was put. `asOfMs`: only for what a replica said. */
   put(token: Token, { key, value, version, epoch, remainingMs }: StoredEntry, asOfMs?: number): boolean {
-    if (epoch !== this.lastHeard.epoch) return false
-    if (asOfMs === undefined) this.lastHeard.version(version)
+    if (!this.#isOurs(epoch, token.openedAtMs)) return false
     // What is kept is read before what the store has.
     if (this.#parts.isKept(token.id) || !this.flights.mayPut(token, version, this.#feedNow())) return false
     // P12: what the database said remained, remained when we asked or later.
@@ -131,6 +143,7 @@ export class Memory {
       rowExpiresAtMs,
       bytes: Buffer.byteLength(key) + Buffer.byteLength(value),
     })
+    this.flights.told(token, version)
     if (asOfMs === undefined) this.confirmed.add(version)
     return true
   }
@@ -144,7 +157,7 @@ export class Memory {
     if (written && this.flights.unbroken(token, this.#feedNow()) && !changes.includes(written.version)) {
       this.unheard.acknowledged(id, written.version, this.#parts.clock.now())
     }
-    this.written(id, written)
+    this.written(id, written, token.openedAtMs)
     // In another history an entry of this very version can be another value.
     this.local.drop(id)
   }
@@ -153,10 +166,10 @@ export class Memory {
    * The store has told that this was written (undefined: that nothing was). In another history, which the answer can
    * outlast, the same version is another write.
    */
-  written(id: string, written: Written | undefined): void {
-    const version = written?.epoch === this.lastHeard.epoch ? written?.version : undefined
+  written(id: string, written: Written | undefined, askedMs = Number.NEGATIVE_INFINITY): void {
+    const version = written && this.#isOurs(written.epoch, askedMs) ? written.version : undefined
     if (version !== undefined) {
-      this.lastHeard.version(version)
+      this.position.version(version)
       this.confirmed.add(version)
     }
     this.apply(id, version)
@@ -173,6 +186,41 @@ export class Memory {
     if (entry === undefined || entry.version === version) return
     this.local.drop(id)
     this.#parts.stats.invalidations++
+  }
+
+  #isOurs(epoch: Epoch, askedMs: number): boolean {
+    if (epoch === this.position.epoch) return true
+    if (this.position.epoch !== undefined) this.#parts.onForeignHistory(askedMs)
+    return false
+  }
+
+  /** True if the table was rewritten, or its triggers changed, since it was last seen: versions may stand for other values. */
+  tableSeen(fingerprint: string): boolean {
+    const before = this.#fingerprint
+    this.#fingerprint = fingerprint
+    return before !== undefined && before !== fingerprint
+  }
+
+  /**
+   * The database's clock was at `databaseMs` at some moment from `sinceMs` to `nowMs`. If it has been put forward, or ours
+   * stood still, rows have expired that are still held: those that expire are dropped (P12).
+   */
+  databaseClockSeen(databaseMs: number, sinceMs: number, nowMs: number): void {
+    const before = this.#clockAheadMs
+    this.#clockAheadMs = databaseMs - sinceMs
+    if (before === undefined || databaseMs - nowMs - before <= clockToleranceMs) return
+    for (const entry of [...this.local.entries()])
+      if (entry.rowExpiresAtMs !== Number.POSITIVE_INFINITY) this.local.drop(keyId(entry.key))
+    // What is in flight was told what remained before.
+    this.lease.stopFlights()
+    this.flights.doubted()
+  }
+
+  /** Nothing that is held, or known of versions, means anything any more. */
+  forget(): void {
+    this.local.clear()
+    this.confirmed.clear()
+    this.doubt()
   }
 
   /** Changes may have been missed, or came that were not named. */

@@ -1,4 +1,14 @@
-import type { Change, Epoch, KeptWrite, StoredEntry, Unchanged, Value, Version, Written } from './entry.js'
+import type {
+  Change,
+  Epoch,
+  KeptWrite,
+  Mark,
+  StoredEntry,
+  Unchanged,
+  Value,
+  Version,
+  Written,
+} from './entry.js'
 
 /** What `core/` needs from outside. */
 
@@ -9,10 +19,15 @@ export interface Clock {
   defer(task: () => void): void
 }
 
+/** An entry in the reader's memory. */
+export interface Held extends Written {
+  readonly value: Value
+}
+
 /** A key to be read, and what the reader holds of it. */
 export interface Wanted {
   readonly key: string
-  readonly held?: Written | undefined
+  readonly held?: Held | undefined
 }
 
 export interface Write {
@@ -27,10 +42,24 @@ export interface Position {
   readonly latest: bigint
 }
 
-/** How a kept write ended: written with this version, or the row had changed and stays as it is. */
+/** An acknowledged write. */
+export interface WriteAnswer extends Written {
+  /** How long the row will be there, in ms; undefined for ever (P12). */
+  readonly remainingMs: number | undefined
+  /** True if what is stored is what was sent: the table has no triggers but ours. */
+  readonly isAsSent: boolean
+}
+
+/** How a kept write ended: written (undefined: deleted, or nothing to delete), or the row had changed and stays as it is. */
 export type Settlement =
-  | { readonly kind: 'written'; readonly version: Version | undefined }
+  | { readonly kind: 'written'; readonly written: Written | undefined }
   | { readonly kind: 'conflict' }
+
+/** A mark that the database has now, and the highest version that it had handed out before. */
+export interface MarkAnswer {
+  readonly mark: Mark
+  readonly latest: bigint
+}
 
 /**
  * The system of record. Every method answers for a set of keys, each named once, and rejects with a
@@ -40,18 +69,21 @@ export type Settlement =
 export interface Store {
   /**
    * The entries there are; a key without one is missing from the answer. Where the reader holds the very
-   * version that the store has, in the same epoch, the value does not travel.
+   * version and value that the store has, in the same epoch, the value does not travel.
    */
   read(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, StoredEntry | Unchanged>>
   /** The versions there are in this epoch, straight from the primary; none when the primary's is another. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
-  /** Inserts or replaces; the answer has every key. */
-  write(writes: readonly Write[]): Promise<ReadonlyMap<string, Written>>
+  /** Inserts or replaces. A key is missing from the answer if the database has left the entry out or renamed it. */
+  write(writes: readonly Write[]): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes; the answer has the keys that were there, with the version of their absence. */
   remove(keys: readonly string[]): Promise<ReadonlyMap<string, Written>>
-  position(): Promise<Position>
-  /** Sends kept writes, each only in this epoch and where the row has not changed since its base (P9). */
-  settle(writes: readonly KeptWrite[], epoch: Epoch): Promise<ReadonlyMap<string, Settlement>>
+  /** `hasMark` is true if the database has this mark, or none was asked for. */
+  position(mark?: Mark): Promise<Position & { readonly hasMark: boolean }>
+  /** Leaves a mark, unless there is one that will do: nothing has been written since, or it is a few seconds old. */
+  mark(): Promise<MarkAnswer>
+  /** Sends kept writes, each only where the row has not changed since its base (P9). */
+  settle(writes: readonly KeptWrite[]): Promise<ReadonlyMap<string, Settlement>>
 }
 
 /** A place in the primary's log, which grows. */
@@ -79,6 +111,25 @@ export interface Replica {
   read(wanted: readonly Wanted[], position: LogPosition): Promise<ReadonlyMap<string, ReplicaAnswer>>
 }
 
+/** What the database answers to a probe, on the session that listens. */
+export interface Proof extends Position {
+  /**
+   * Another one as soon as a trigger was made, dropped, enabled or disabled, or the table was rewritten: versions may stand for
+   * other values then.
+   */
+  readonly fingerprint: string
+  /** The database's wall clock, in ms since 1970. */
+  readonly databaseMs: number
+}
+
+/** One listening session. */
+export interface FeedSession {
+  /** Of the table as it was when the session began; see `Proof`. */
+  readonly fingerprint: string
+  /** Gives the session up, for a reason in words. */
+  end(reason: string): void
+}
+
 /**
  * What a change feed calls, in this order: `listening`, then `proven` and `changed` any number of times,
  * then `lost`, and from the start again. Changes come in commit order.
@@ -88,12 +139,12 @@ export interface ChangeFeedHandler {
    * Changes committed from `asOfMs` (monotonic) on will be delivered. Resolves once the cache has caught up
    * with what happened before; when it rejects, the feed gives the connection up and starts again.
    */
-  listening(asOfMs: number): Promise<void>
+  listening(asOfMs: number, session: FeedSession): Promise<void>
   /**
    * Everything acknowledged before `asOfMs` has been delivered. Throws when that cannot be: the feed then gives
    * the connection up. As for `listening` where it returns a promise.
    */
-  proven(asOfMs: number): Promise<void> | undefined
+  proven(asOfMs: number, proof: Proof): Promise<void> | undefined
   /** As for `listening` where it returns a promise. */
   changed(change: Change): Promise<void> | undefined
   lost(reason: string): void

@@ -1,17 +1,21 @@
+import type { Epoch } from './entry.js'
 import type { FeedLog } from './feed-log.js'
 import type { KeptWrites } from './kept-writes.js'
 import type { Comparison } from './lease.js'
 import type { Memory } from './memory.js'
-import type { Log, Store } from './ports.js'
+import type { Clock, Log, Store } from './ports.js'
 import type { Stats } from './stats.js'
 
 export interface RevalidationParts {
   readonly store: Store
-  readonly memory: Pick<Memory, 'lease' | 'local' | 'lastHeard' | 'confirmed'>
+  readonly memory: Pick<Memory, 'lease' | 'local' | 'position' | 'forget'>
   readonly kept: KeptWrites
   readonly stats: Stats
   readonly log: Log
   readonly feedLog: FeedLog
+  readonly clock: Clock
+  /** The least time from one comparison to the next, unless a probe comes in between. */
+  readonly pauseMs: number
 }
 
 /** So many that a hit meanwhile waits for a few milliseconds at most. */
@@ -21,6 +25,7 @@ const keysPerStatement = 1_000
 export class Revalidation {
   readonly #parts: RevalidationParts
   #running: Promise<boolean> | undefined
+  #startedMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: RevalidationParts) {
     this.#parts = parts
@@ -39,20 +44,52 @@ export class Revalidation {
     if (!isCurrent && this.#parts.memory.lease.state === 'catching-up') await this.run()
   }
 
-  /** Starts the next comparison if one is due and none is under way. */
+  /** Starts the next comparison if one is needed and none is under way. */
+  runIfNeeded(): Promise<void> | undefined {
+    const isNeeded = this.#running === undefined && this.#parts.memory.lease.state === 'catching-up'
+    return isNeeded ? this.run() : undefined
+  }
+
+  /** The same, unless the last one began a moment ago: then the next probe starts it. */
   runIfDue(): Promise<void> | undefined {
-    const isDue = this.#running === undefined && this.#parts.memory.lease.state === 'catching-up'
-    return isDue ? this.run() : undefined
+    const { clock, pauseMs } = this.#parts
+    return clock.now() - this.#startedMs >= pauseMs ? this.runIfNeeded() : undefined
   }
 
   /** Resolves to false if the feed was lost meanwhile. */
   async #compareOnce(): Promise<boolean> {
     const { memory, feedLog } = this.#parts
-    const { lease, lastHeard, local } = memory
-    const comparison = lease.comparing()
-    await this.#compare(comparison)
+    const { lease, position, local } = memory
+    this.#startedMs = this.#parts.clock.now()
+    let comparison = lease.comparing()
+    if (await this.#isAnotherHistory(comparison)) {
+      memory.forget()
+      // What is in flight belongs to the other history: it must not be put.
+      lease.doubt()
+      comparison = lease.comparing()
+    }
+    if (lease.isCurrent(comparison)) await this.#compare(comparison)
     if (!lease.compared(comparison)) return false
-    if (lease.state === 'live') feedLog.live({ epoch: lastHeard.epoch, entries: local.size })
+    if (lease.state === 'live') feedLog.live({ epoch: position.epoch, entries: local.size })
+    return true
+  }
+
+  /**
+   * Asks where the database stands. True if what is held does not belong to that history: another epoch, a position that was
+   * rewound, or a mark that is gone, because a snapshot from before it was put back.
+   */
+  async #isAnotherHistory(comparison: Comparison): Promise<boolean> {
+    const { store, memory, stats, log } = this.#parts
+    const { lease, position } = memory
+    const [before, floor, mark] = [position.epoch, position.latest, position.mark]
+    const answer = await store.position(mark)
+    if (!lease.isCurrent(comparison)) return false
+    const progress = position.observe(answer, floor)
+    const reason = progress === 'onward' && !answer.hasMark ? 'rewound' : progress
+    if (reason === 'onward' || reason === 'first') return false
+    if (reason === 'rewound') position.rewound()
+    stats.flushes++
+    log.warn({ reason, before, now: answer.epoch }, 'the database has another history: cache flushed')
     return true
   }
 
@@ -63,19 +100,9 @@ export class Revalidation {
    *   2. another client writes version 8      4. version 7 is trusted, and no change will ever tell
    */
   async #compare(comparison: Comparison): Promise<void> {
-    const { store, memory, kept, stats, log } = this.#parts
-    const { lease, local, lastHeard, confirmed } = memory
-    const position = await store.position()
-    if (!lease.isCurrent(comparison)) return
-    const before = lastHeard.epoch
-    if (lastHeard.position(position)) {
-      local.clear()
-      confirmed.clear()
-      if (before !== undefined) {
-        stats.flushes++
-        log.warn({ before, now: position.epoch }, 'the database has another history: cache flushed')
-      }
-    }
+    const { store, memory, kept, stats } = this.#parts
+    const { lease, local, position } = memory
+    const { epoch } = position
     await kept.send()
 
     stats.revalidations++
@@ -87,7 +114,7 @@ export class Revalidation {
       })
       const versions = await store.versions(
         chunk.map(({ key }) => key),
-        position.epoch,
+        epoch as Epoch,
       )
       if (!lease.isCurrent(comparison)) return
       for (const { id, key, version } of chunk) {

@@ -1,6 +1,6 @@
 import { type Batched, Batcher } from './batcher.js'
 import type { Entry, StoredEntry, Unchanged, Written } from './entry.js'
-import type { Clock, Store, Write } from './ports.js'
+import type { Clock, Store, Write, WriteAnswer } from './ports.js'
 import { Slots } from './slots.js'
 import type { Stats } from './stats.js'
 import type { BatchTracer } from './tracer.js'
@@ -33,7 +33,7 @@ const maxBytes = 8 * 1024 * 1024
 /** Reads, writes and deletes, each batched with its like, all within the store's connections. */
 export class Statements {
   readonly read: Batcher<WantedEntry, StoredEntry | Unchanged>
-  readonly write: Batcher<Write, Written>
+  readonly write: Batcher<Write, WriteAnswer>
   readonly remove: Batcher<{ readonly key: string }, Written>
 
   constructor({ store, stats, ...options }: StatementsOptions) {

@@ -5,7 +5,7 @@ import { bad, type Finding } from './finding.js'
 import { lookAtIdleTimeout, lookAtRoundTrip, lookForPooler } from './listening.js'
 import { reach } from './reach.js'
 import { lookAtReplica } from './replica.js'
-import { lookAtMigrations, lookAtRights, lookAtTriggers } from './schema.js'
+import { lookAtMigrations, lookAtRights, lookAtSchema, lookAtTriggers } from './schema.js'
 import { lookAtBudget, lookAtServer } from './server.js'
 
 export interface DoctorOptions {
@@ -35,6 +35,7 @@ export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> 
     if (!isOneUrl) yield* await looking('DATABASE_URL', () => lookForPooler('DATABASE_URL', client, true))
     yield* await looking('server', () => lookAtServer(client, now))
     yield* await looking('migrations', () => lookAtMigrations(databaseListenUrl))
+    yield* await looking('schema', () => lookAtSchema(client))
     yield* await looking('rights', () => lookAtRights(client))
     yield* await looking('triggers', () => lookAtTriggers(database))
     yield* await looking(listenVariable, () => lookAtListener(listenVariable, databaseListenUrl))

@@ -12,13 +12,13 @@ const timeoutMs = 3_000
 export async function lookAtRoundTrip(database: Database, listenUrl: string): Promise<Finding> {
   const session = new ListenSession({
     url: listenUrl,
-    channel: 'caching_layer_doctor',
     connectTimeoutMs: timeoutMs,
     onNotification: () => undefined,
   })
   session.lost.catch(() => undefined)
   try {
-    await within(timeoutMs, session.open(), 'LISTEN was not answered')
+    await within(timeoutMs, session.open(), 'the connection was not answered')
+    await within(timeoutMs, session.listen('caching_layer_doctor'), 'LISTEN was not answered')
     const sentMs = performance.now()
     await echo(database, session, timeoutMs)
     return ok('LISTEN', `a notification takes ${(performance.now() - sentMs).toFixed(1)} ms there and back`)

@@ -1,6 +1,7 @@
 import { Database, type DatabaseOptions } from '../postgres/database.js'
 import { messageOf } from '../postgres/errors.js'
 import { ReadReplicas } from '../postgres/read-replicas.js'
+import { SchemaName } from '../postgres/schema-name.js'
 import { bad, type Finding, ok } from './finding.js'
 import { reach } from './reach.js'
 
@@ -18,6 +19,7 @@ export async function lookAtReplica(
   await reached.client.end()
   const replicas = new ReadReplicas({
     primary,
+    schema: new SchemaName(primary),
     replicas: [new Database({ url, poolSize: 1, timeoutMs, log })],
     clock: { now: () => performance.now() },
     log,

@@ -2,8 +2,8 @@ import type pg from 'pg'
 import type { Database } from '../postgres/database.js'
 import { messageOf } from '../postgres/errors.js'
 import { migrationStatus } from '../postgres/migrate.js'
-import { inspectSchema } from '../postgres/schema.js'
 import { openSchema, quoteIdentifier } from '../postgres/schema-owner.js'
+import { inspectTable } from '../postgres/table.js'
 import { inTransaction } from '../postgres/transaction.js'
 import { bad, type Finding, ok } from './finding.js'
 
@@ -12,6 +12,7 @@ export async function lookAtMigrations(listenUrl: string): Promise<Finding> {
   const all = await migrationStatus(listenUrl)
   const named = (state: string) => all.filter((one) => one.state === state).map(({ name }) => name)
   const [pending, altered, unknown] = [named('pending'), named('altered'), named('unknown')]
+  const incomplete = named('incomplete')
   if (unknown.length > 0)
     return bad(
       'migrations',
@@ -23,6 +24,12 @@ export async function lookAtMigrations(listenUrl: string): Promise<Finding> {
       'migrations',
       `${altered.join(', ')} were applied in another wording`,
       'the files in sql/ must be those of a release',
+    )
+  if (incomplete.length > 0)
+    return bad(
+      'migrations',
+      `something that ${incomplete.join(', ')} made is gone, as after a restore or a "drop table"`,
+      'run "caching-layer migrate" as the owner',
     )
   if (pending.length > 0)
     return bad(
@@ -64,10 +71,32 @@ export async function lookAtRights(client: pg.Client): Promise<Finding> {
   )
 }
 
+/** Can another role put its functions beside ours? */
+export async function lookAtSchema(client: pg.Client): Promise<Finding> {
+  const { name, owner, isOpen } = await inTransaction(client, async () => {
+    const { name, entries } = await openSchema(client)
+    const { rows } = await client.query<{ open: boolean }>(
+      `select exists (
+         select from pg_namespace, aclexplode(nspacl)
+         where pg_namespace.oid = $1::text::regnamespace and grantee = 0::oid and privilege_type = 'CREATE'
+       ) as open`,
+      [quoteIdentifier(name)],
+    )
+    return { name, owner: entries?.owner, isOpen: rows[0]?.open === true }
+  })
+  const whose = owner === undefined ? '' : `, cache_entries belongs to ${owner}`
+  if (!isOpen) return ok('schema', `${name}${whose}`)
+  return bad(
+    'schema',
+    `${name}${whose}; every role may create objects in it, and what one creates may be taken for the cache's own`,
+    `as its owner: revoke create on schema ${quoteIdentifier(name)} from public`,
+  )
+}
+
 /** Is every change announced? */
 export async function lookAtTriggers(database: Database): Promise<Finding> {
   try {
-    await inspectSchema(database)
+    await inspectTable((sql) => database.read(sql) as Promise<never>)
     return ok('triggers', 'in place, and enabled always')
   } catch (error) {
     const [says = '', ...cures] = messageOf(error).split('; ')

@@ -40,6 +40,11 @@ const byCode: Readonly<Record<CacheErrorCode, Problem>> = {
     retryAfterSeconds: 1,
   },
   refused: { status: 422, detail: 'The database refused the value' },
+  'not-stored': {
+    status: 422,
+    detail:
+      'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
+  },
 }
 
 /** What the client is told of an error, and what the log is told. */

@@ -1,6 +1,7 @@
-import type { Epoch, StoredEntry, Unchanged, Version } from '../core/entry.js'
+import { createHash } from 'node:crypto'
+import type { Epoch, StoredEntry, Unchanged, Value, Version } from '../core/entry.js'
 import type { Wanted } from '../core/ports.js'
-import { fromColumns } from './value.js'
+import { fromColumns, toColumns } from './value.js'
 
 export interface EntryRow {
   readonly key: string
@@ -12,12 +13,22 @@ export interface EntryRow {
   readonly remaining_ms: number | null
 }
 
-/** For `unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)`. */
+/** Keys, and the versions, epochs, content types and SHA-256 of what is held of them; null where nothing is. */
 export function wantedColumns(wanted: readonly Wanted[]): unknown[][] {
   return [
     wanted.map(({ key }) => key),
     wanted.map(({ held }) => held?.version ?? null),
     wanted.map(({ held }) => held?.epoch ?? null),
+    ...heldColumns(wanted.map(({ held }) => held?.value)),
+  ]
+}
+
+/** The content types and SHA-256 of values as they stand in the table; null for those that are not known. */
+export function heldColumns(values: readonly (Value | undefined)[]): (string | null)[][] {
+  const columns = values.map((value) => (value === undefined ? undefined : toColumns(value)))
+  return [
+    columns.map((column) => column?.contentType ?? null),
+    columns.map((column) => (column ? createHash('sha256').update(column.text).digest('hex') : null)),
   ]
 }
 

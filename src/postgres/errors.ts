@@ -115,14 +115,19 @@ const notThere: ReadonlySet<string> = new Set([
   'EAI_AGAIN',
   'ETIMEDOUT',
 ])
-const cannotConnectNow = '57P03'
+/** SQLSTATEs: cannot connect now (starting up, shutting down), too many connections. */
+const notNow: ReadonlySet<string> = new Set(['57P03', '53300'])
+/** What pg says of a server that accepts a connection and closes it, or says nothing. */
+const noAnswer = /^(Connection terminated|timeout expired)/
 
 /** True if connecting failed, and may succeed once the server has started. Looks through `cause`. */
 export function mayBecomeReachable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(mayBecomeReachable)
   if (!(error instanceof Error)) return false
   const { code = '' } = error as NodeJS.ErrnoException
-  return notThere.has(code) || code === cannotConnectNow || mayBecomeReachable(error.cause)
+  return (
+    notThere.has(code) || notNow.has(code) || noAnswer.test(error.message) || mayBecomeReachable(error.cause)
+  )
 }
 
 const unknownAuthority = "the database's certificate is signed by no authority that sslrootcert names"

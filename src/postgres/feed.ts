@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CacheError } from '../core/errors.js'
 import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../core/ports.js'
 import { decodeChanges } from './change.js'
 import type { Database } from './database.js'
-import { echo } from './echo.js'
-import { messageOf } from './errors.js'
+import { deaf, echo } from './echo.js'
+import { messageOf, wasNotPrepared } from './errors.js'
 import { Hearing } from './hearing.js'
 import { ListenSession } from './listen-session.js'
+import { type CacheTable, inspectTable, type ProofRow, proofIn, proofOf } from './table.js'
 import { within } from './within.js'
 
 export interface PostgresChangeFeedOptions {
@@ -15,22 +15,17 @@ export interface PostgresChangeFeedOptions {
   readonly maxStalenessMs: number
 }
 
-export interface Announcer {
-  /** Where changes are announced. */
-  readonly channel: string
-  /** Another one than before: in between, changes may not have been announced. */
-  readonly state: string
-}
-
 export interface PostgresChangeFeedParts {
   readonly database: Database
   readonly clock: Clock
   readonly log: Log
-  /** Makes sure that the schema is as it must be. Called before every session and every minute. */
-  readonly prepare: () => Promise<Announcer>
+  /** Called before every session. */
+  readonly prepare: () => Promise<void>
+  /** Called with what a session finds: once it is there, and every minute. Undefined while there is none. */
+  readonly onTable: (table: CacheTable | undefined) => void
 }
 
-const schemaIntervalMs = 60_000
+const inspectionIntervalMs = 60_000
 const connectTimeoutMs = 3_000
 /** Pauses between attempts: from the first to the second of these, doubling, and up to half of it at random. */
 const firstPauseMs = 100
@@ -39,7 +34,8 @@ const longestPauseMs = 2_000
 /**
  * The change feed, kept up by itself. Each turn of `#run` is one session:
  *
- *   prepare -> LISTEN acknowledged -> echo -> handler.listening -> probe, probe, ... -> lost -> pause
+ *   prepare -> connected -> table inspected -> LISTEN acknowledged -> echo -> handler.listening
+ *     -> probe, probe, ... -> lost -> pause
  *
  * Whatever goes wrong in between ends the session, and the next one starts from nothing.
  */
@@ -91,7 +87,7 @@ export class PostgresChangeFeed implements ChangeFeed {
 
   /** One session, to its end. Resolves to the reason why it ended. */
   async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<string> {
-    const { prepare, clock, database } = this.#parts
+    const { prepare, clock, database, onTable } = this.#parts
     const over = new AbortController()
     const end = (reason: unknown) => over.abort(reason)
     const ended = new Promise<never>((_resolve, reject) => {
@@ -103,24 +99,33 @@ export class PostgresChangeFeed implements ChangeFeed {
 
     let session: ListenSession | undefined
     try {
-      const announcer = await Promise.race([prepare(), ended])
+      await Promise.race([prepare(), ended])
       session = new ListenSession({
         url: this.#options.url,
-        channel: announcer.channel,
         connectTimeoutMs,
         unreadTimeoutMs: this.#unreadTimeoutMs,
         onNotification: (payload) => deliver(payload, handler, end),
       })
       session.lost.catch(end)
-      await Promise.race([within(connectTimeoutMs, session.open(), 'LISTEN was not answered'), ended])
+      const table = await Promise.race([
+        within(connectTimeoutMs, listen(session), 'LISTEN was not answered'),
+        ended,
+      ])
       const listeningSinceMs = clock.now()
+      onTable(table)
       await Promise.race([echo(database, session, this.#probeTimeoutMs), ended])
-      const caughtUp = handler.listening(listeningSinceMs).then(onLive)
-      await Promise.race([Promise.all([caughtUp, this.#prove(session, announcer, handler, over)]), ended])
+      const caughtUp = handler
+        .listening(listeningSinceMs, {
+          fingerprint: table.fingerprint,
+          end: (reason) => end(new Error(reason)),
+        })
+        .then(onLive)
+      await Promise.race([Promise.all([caughtUp, this.#prove(session, table, handler, over)]), ended])
       return 'closed'
     } catch (error) {
       return messageOf(error)
     } finally {
+      onTable(undefined)
       close()
       this.#closing.signal.removeEventListener('abort', close)
       session?.destroy()
@@ -130,13 +135,14 @@ export class PostgresChangeFeed implements ChangeFeed {
   /** Renews the lease until the session is over. */
   async #prove(
     session: ListenSession,
-    announcer: Announcer,
+    { fingerprint: first }: CacheTable,
     handler: ChangeFeedHandler,
     over: AbortController,
   ): Promise<never> {
-    const { clock, prepare, database } = this.#parts
+    const { clock, database, onTable } = this.#parts
     let sentMs = clock.now()
-    let preparedMs = sentMs
+    let inspectedMs = sentMs
+    let fingerprint = first
     const { signal } = over
     const onDeaf = (reason: unknown) => over.abort(reason)
     const options = { quietMs: this.#probeIntervalMs / 2, echoTimeoutMs: this.#probeTimeoutMs }
@@ -145,22 +151,20 @@ export class PostgresChangeFeed implements ChangeFeed {
       const dueMs = sentMs + this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
       await sleep(Math.max(0, dueMs - clock.now()), undefined, { signal })
       sentMs = clock.now()
-      await within(this.#probeTimeoutMs, session.probe(), 'the listening connection does not answer')
+      const asking = session.query<ProofRow>(probe).catch((error: unknown) => {
+        // DISCARD ALL has forgotten the statement, and what is listened to.
+        throw wasNotPrepared(error) ? new Error(deaf) : error
+      })
+      const [proof] = await within(this.#probeTimeoutMs, asking, noAnswer)
+      if (proof === undefined) throw new Error('the probe was answered without a row')
+      if (proof.fingerprint !== fingerprint || sentMs - inspectedMs >= inspectionIntervalMs) {
+        onTable(await within(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer))
+        fingerprint = proof.fingerprint
+        inspectedMs = sentMs
+      }
       await hearing.confirm(sentMs)
       signal.throwIfAborted()
-      handler.proven(sentMs)?.catch(onDeaf)
-      if (sentMs - preparedMs >= schemaIntervalMs) {
-        preparedMs = sentMs
-        // Beside the probes: the pool may be busy, and that must not cost the lease.
-        prepare().then(
-          ({ state }) => {
-            if (state !== announcer.state) over.abort(new Error('the triggers have been changed'))
-          },
-          (error: unknown) => {
-            if (!(error instanceof CacheError)) over.abort(error)
-          },
-        )
-      }
+      handler.proven(sentMs, proofOf(proof))?.catch(onDeaf)
     }
   }
 
@@ -178,6 +182,18 @@ export class PostgresChangeFeed implements ChangeFeed {
     return this.#options.maxStalenessMs * 4
   }
 }
+
+/** Finds the table and listens to its changes. What a probe sends is planned once. */
+async function listen(session: ListenSession): Promise<CacheTable> {
+  await session.open()
+  const table = await inspectTable(session.query.bind(session))
+  await session.listen(table.channel)
+  await session.query(`prepare caching_layer_probe as ${proofIn(table.schema)}`)
+  return table
+}
+
+const probe = 'execute caching_layer_probe'
+const noAnswer = 'the listening connection does not answer'
 
 /** A handler that throws has not applied the change: only a new session, with its revalidation, mends that. */
 function deliver(

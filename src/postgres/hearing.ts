@@ -58,7 +58,7 @@ export class Hearing {
     })
     if ((await session.hears(quietMs)) || !isSent) return
     // It would be delivered before this is answered.
-    const answered = session.probe().then(() => Promise.reject(new Error(deaf)))
+    const answered = session.query('select').then(() => Promise.reject(new Error(deaf)))
     await Promise.race([echoed, answered])
   }
 

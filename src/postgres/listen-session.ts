@@ -1,19 +1,19 @@
-import { randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
+import pg from 'pg'
 import pgListen from 'pg-listen'
 import { refusesSettings } from './errors.js'
 
 export interface ListenSessionOptions {
   readonly url: string
-  readonly channel: string
   readonly connectTimeoutMs: number
   /** How long the server waits for what it sent to be read, before it ends the session (10 s). */
   readonly unreadTimeoutMs?: number
-  /** Called with the payload of each notification on `channel`, in commit order. */
+  /** Called with the payload of each notification on the channel, in commit order. */
   readonly onNotification: (payload: string | undefined) => void
 }
 
 const createSubscriber = pgListen.default
+const placeholder = 'statement'
 
 type Subscriber = ReturnType<typeof createSubscriber>
 
@@ -27,10 +27,13 @@ export class ListenSession {
   readonly lost: Promise<never>
   readonly #options: ListenSessionOptions
   readonly #sockets = new Set<Socket>()
-  readonly #probeChannel = `caching_layer_${randomBytes(8).toString('hex')}`
   readonly #expected = new Map<string, () => void>()
   readonly #waiting = new Set<() => void>()
+  #running: Promise<unknown> = Promise.resolve()
   #subscriber: Subscriber
+  #channel: string | undefined
+  /** What the connection sends in place of the placeholder. */
+  #statement = ''
   #isDestroyed = false
   #onLost: () => void = () => undefined
 
@@ -49,11 +52,13 @@ export class ListenSession {
     })
   }
 
+  /** Throws before `listen`. */
   get channel(): string {
-    return this.#options.channel
+    if (this.#channel === undefined) throw new Error('the session does not listen yet')
+    return this.#channel
   }
 
-  /** Resolves when LISTEN has been acknowledged. */
+  /** Resolves when there is a connection. */
   async open(): Promise<void> {
     try {
       await this.#subscriber.connect()
@@ -64,45 +69,70 @@ export class ListenSession {
       this.#subscriber = this.#newSubscriber({})
       await this.#subscriber.connect()
     }
-    await this.#subscriber.listenTo(this.channel)
+  }
+
+  /** Resolves when LISTEN has been acknowledged. Once. */
+  async listen(channel: string): Promise<void> {
+    this.#channel = channel
+    this.#subscriber.notifications.on(channel, (payload: string | undefined) => {
+      for (const wake of this.#waiting) wake()
+      if (payload !== undefined) this.#expected.get(payload)?.()
+      this.#options.onNotification(payload)
+    })
+    await this.#subscriber.listenTo(channel)
+  }
+
+  /**
+   * Runs SQL without parameters on this very connection, one call after the other. PostgreSQL delivers the notifications
+   * that are pending before it answers, so when this resolves, everything acknowledged before it was called has been handed
+   * over.
+   *
+   * pg-listen keeps its client to itself, but sends what it is told to as simple queries through a connection that may be
+   * given to it. A NOTIFY on the channel `placeholder` is exchanged for the statement there, and its promise is the client's.
+   */
+  query<Row>(sql: string): Promise<readonly Row[]> {
+    const run = async () => {
+      this.#statement = sql
+      const result = (await this.#subscriber.notify(placeholder)) as unknown as {
+        readonly rows: readonly Row[]
+      }
+      return result.rows
+    }
+    const running = this.#running.then(run, run)
+    this.#running = running.catch(() => undefined)
+    return running
   }
 
   /** `settings.options`: what the session begins with. A URL with options of its own keeps those instead. */
   #newSubscriber(settings: { readonly options?: string }): Subscriber {
-    const subscriber = createSubscriber(
-      {
-        connectionString: this.#options.url,
-        application_name: 'caching-layer feed',
-        connectionTimeoutMillis: this.#options.connectTimeoutMs,
-        ...settings,
-        // Held on to, because a socket whose other end is gone must be destroyed; pg would wait for it.
-        stream: () => {
-          const socket = new Socket()
-          this.#sockets.add(socket)
-          return socket
-        },
+    const config = {
+      connectionString: this.#options.url,
+      application_name: 'caching-layer feed',
+      connectionTimeoutMillis: this.#options.connectTimeoutMs,
+      ...settings,
+      // Held on to, because a socket whose other end is gone must be destroyed; pg would wait for it.
+      stream: () => {
+        const socket = new Socket()
+        this.#sockets.add(socket)
+        return socket
       },
+    }
+    const subscriber = createSubscriber(
+      { ...config, connection: this.#newConnection(config) } as pg.ClientConfig,
       { retryLimit: 1, paranoidChecking: false, parse: (payload) => payload },
     )
     subscriber.events.on('error', () => {
       if (subscriber === this.#subscriber) this.#onLost()
     })
-    subscriber.notifications.on(this.channel, (payload: string | undefined) => {
-      for (const wake of this.#waiting) wake()
-      if (payload !== undefined) this.#expected.get(payload)?.()
-      this.#options.onNotification(payload)
-    })
     return subscriber
   }
 
-  /**
-   * Asks in band. PostgreSQL delivers the notifications that are pending before it answers, so when this
-   * resolves, everything acknowledged before it was called has been handed over. It takes no transaction
-   * id and wakes nobody.
-   */
-  async probe(): Promise<void> {
-    await this.#subscriber.listenTo(this.#probeChannel)
-    await this.#subscriber.unlisten(this.#probeChannel)
+  /** As pg itself makes one for this configuration, TLS and all. */
+  #newConnection(config: pg.ClientConfig): pg.Connection {
+    const { connection } = new pg.Client(config) as pg.Client & { readonly connection: pg.Connection }
+    const send = connection.query.bind(connection)
+    connection.query = (text) => send(text === `NOTIFY ${placeholder}` ? this.#statement : text)
+    return connection
   }
 
   /** Resolves to whether a notification, any, comes in within so long. Then LISTEN has been in force until now. */
@@ -131,7 +161,7 @@ export class ListenSession {
   /** Ends the connection at once, whatever state it is in. */
   destroy(): void {
     this.#isDestroyed = true
-    this.#subscriber.notifications.removeAllListeners(this.channel)
+    if (this.#channel !== undefined) this.#subscriber.notifications.removeAllListeners(this.#channel)
     this.#subscriber.close().catch(() => undefined)
     for (const socket of this.#sockets) socket.destroy()
   }

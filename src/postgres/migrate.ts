@@ -1,19 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { messageOf } from './errors.js'
-import { calledFunctions, createdFunctions, type MigrationFile, migrationFiles } from './migration-files.js'
+import {
+  type Created,
+  calledFunctions,
+  createdBy,
+  type MigrationFile,
+  migrationFiles,
+  repeatable,
+} from './migration-files.js'
 import {
   actAsOwner,
   type CacheSchema,
+  lookAtSchema,
   openSchema,
   quoteIdentifier,
   requireNoImpostors,
   requireTrustedOwners,
 } from './schema-owner.js'
+import { inspectTable } from './table.js'
 import { inTransaction } from './transaction.js'
 
-/** `altered`: the file is no longer what was applied. `unknown`: applied by a newer release, no file here. */
-export type MigrationState = 'applied' | 'pending' | 'altered' | 'unknown'
+/**
+ * `altered`: the file is no longer what was applied. `unknown`: applied by a newer release, no file here. `incomplete`: applied,
+ * and something that it made is not there any more.
+ */
+export type MigrationState = 'applied' | 'pending' | 'incomplete' | 'altered' | 'unknown'
 
 export interface Migration {
   readonly name: string
@@ -37,61 +49,126 @@ export async function migrationStatus(url: string): Promise<Migration[]> {
   )
 }
 
+/** The names of the files that `migrate` would apply. Changes nothing, and rejects as `migrate` does. */
+export async function pendingMigrations(url: string): Promise<string[]> {
+  const files = await migrationFiles()
+  return toApply(await migrationStatus(url), files).map(({ name }) => name)
+}
+
 /**
- * Applies what is pending, each file in a transaction of its own, and answers with those applied now. Any
- * number of processes may call this at once. Rejects with one line that says what to do.
+ * Applies what is pending, in one transaction, and answers with the files applied now. Where something that an earlier file
+ * made is gone, that file is applied again, and all after it. Any number of processes may call this at once. Rejects with one
+ * line that says what to do.
  */
 export async function migrate(url: string, { owner }: MigrateOptions = {}): Promise<string[]> {
   const files = await migrationFiles()
   return withClient(url, async (client) => {
-    const applied: string[] = []
-    const look = async () => pending(await status(client, await openOwnSchema(client, owner, files), files))
-    for (const name of await inTransaction(client, look)) {
-      // Somebody else may have applied it while we waited for our turn.
-      const appliedNow = await inTurn(client, async () => {
-        const schema = await openOwnSchema(client, owner, files)
-        const file = files.find((file) => file.name === name)
-        if (file === undefined || !pending(await status(client, schema, files)).includes(name)) return false
-        await requireNoImpostors(client, schema.name, calledFunctions(files))
-        await apply(client, schema, file)
-        return true
-      })
-      if (appliedNow) applied.push(name)
+    const look = async () => {
+      const schema = await openSchema(client, { isOwnerRequired: owner === undefined })
+      return toApply(await status(client, schema, files), files)
     }
-    return applied
+    if ((await inTransaction(client, look)).length === 0 && owner === undefined) return []
+    return inTurn(client, async () => {
+      const schema = await openOwnSchema(client, owner, files)
+      // Somebody else may have applied them while we waited for our turn.
+      const pending = toApply(await status(client, schema, files), files)
+      if (pending.length > 0) await apply(client, schema, pending)
+      return pending.map(({ name }) => name)
+    })
   })
 }
 
-/** The schema, if what is in it belongs to a role that may be trusted with the session's rights. */
+/** The schema, if nothing in it could turn the session's rights against it, with the table of migrations locked. */
 async function openOwnSchema(
   client: pg.Client,
   owner: string | undefined,
   files: readonly MigrationFile[],
 ): Promise<CacheSchema> {
-  const schema = await openSchema(client)
-  if (owner === undefined) requireTrustedOwners(schema)
-  else await actAsOwner(client, schema, owner, createdFunctions(files))
-  return schema
+  const schema = await openSchema(client, { isOwnerRequired: owner === undefined })
+  if (owner === undefined) await requireTrustedOwners(client, schema)
+  const created = createdBy(files)
+  if (owner !== undefined) {
+    await actAsOwner(client, schema, owner, created)
+    await requireTrustedOwners(client, await lookAtSchema(client, schema.name))
+  }
+  await requireNoImpostors(client, schema.name, {
+    functions: calledFunctions(files),
+    relations: created.relations,
+  })
+  const table = `${quoteIdentifier(schema.name)}.cache_migrations`
+  const lock = schema.migrations
+    ? `lock table ${table} in share update exclusive mode`
+    : `create table ${table} (
+         name text primary key, checksum text not null, applied_at timestamptz not null default now())`
+  await client.query(lock).catch((error: unknown) => {
+    if (!isDenied(error)) throw error
+    throw new Error(
+      `the database role may not change the schema ${schema.name} (${messageOf(error)}): ${cureOfDenied}`,
+      {
+        cause: error,
+      },
+    )
+  })
+  return lookAtSchema(client, schema.name)
 }
 
-function pending(migrations: readonly Migration[]): string[] {
+/** The first file that is not applied, or not whole, and all after it: later ones replace functions of earlier ones. */
+function toApply(migrations: readonly Migration[], files: readonly MigrationFile[]): MigrationFile[] {
   const altered = migrations.find(({ state }) => state === 'altered')
   if (altered) throw new Error(`sql/${altered.name} is not what was applied to this database`)
-  return migrations.filter(({ state }) => state === 'pending').map(({ name }) => name)
+  const first = migrations.find(({ state }) => state === 'pending' || state === 'incomplete')
+  return first ? files.filter(({ name }) => name >= first.name) : []
 }
 
 async function status(
   client: pg.Client,
-  { name: schema, migrations: table }: CacheSchema,
+  schema: CacheSchema,
   files: readonly MigrationFile[],
 ): Promise<Migration[]> {
-  const applied = new Map(table ? await appliedMigrations(client, schema, table) : [])
-  const known = files.map(({ name, checksum }): Migration => {
+  const applied = new Map(
+    schema.migrations ? await appliedMigrations(client, schema.name, schema.migrations) : [],
+  )
+  const missing = await missingOf(client, schema, createdBy(files.filter(({ name }) => applied.has(name))))
+  const known = files.map((file): Migration => {
+    const { name, checksum } = file
     const before = applied.get(name)
     applied.delete(name)
-    return { name, state: before === undefined ? 'pending' : before === checksum ? 'applied' : 'altered' }
+    if (before === undefined) return { name, state: 'pending' }
+    if (before !== checksum) return { name, state: 'altered' }
+    const { functions, relations, triggers, columns } = createdBy([file])
+    const isWhole = ![...functions, ...relations, ...triggers, ...columns].some((made) => missing.has(made))
+    return { name, state: isWhole ? 'applied' : 'incomplete' }
   })
   return [...known, ...[...applied.keys()].map((name): Migration => ({ name, state: 'unknown' }))]
+}
+
+/** Which of these are not in the schema: as after a `drop table`, or a restore of the table without its functions. */
+async function missingOf(
+  client: pg.Client,
+  { name: schema }: CacheSchema,
+  { functions, relations, triggers, columns }: Created,
+): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ missing: string }>(
+    `with wanted as (select $1::text::regnamespace::oid as schema), entries as (
+       select pg_class.oid as id from pg_class, wanted where relnamespace = schema and relname = 'cache_entries'
+     )
+     select name as missing from unnest($2::text[]) as name
+     where not exists (select from pg_proc, wanted where proname = name and pronamespace = schema)
+     union all
+     select name from unnest($3::text[]) as name
+     where not exists (select from pg_class, wanted where relname = name and relnamespace = schema)
+     union all
+     select name from unnest($4::text[]) as name
+     where not exists (
+       select from pg_trigger join entries on tgrelid = id join pg_proc on pg_proc.oid = tgfoid, wanted
+       where tgname = name and pronamespace = schema
+     )
+     union all
+     select name from unnest($5::text[]) as name
+     where not exists (select from pg_attribute join entries on attrelid = id where attname = name and not attisdropped)`,
+    [quoteIdentifier(schema), functions, relations, triggers, columns],
+  )
+  return new Set(rows.map(({ missing }) => missing))
 }
 
 /** Names and checksums. */
@@ -110,6 +187,13 @@ async function appliedMigrations(
     )
     return rows.map(({ name, checksum }) => [name, checksum])
   } catch (error) {
+    if (error instanceof pg.DatabaseError && error.code === undefinedColumn)
+      throw new Error(
+        `${schema}.cache_migrations is not the table that migrations are recorded in: ${error.message}`,
+        {
+          cause: error,
+        },
+      )
     if (!isDenied(error)) throw error
     throw new Error(
       `the database role may not read ${schema}.cache_migrations, so it is not known what is applied: ${cureOfDenied}`,
@@ -120,57 +204,80 @@ async function appliedMigrations(
 
 async function apply(
   client: pg.Client,
-  { name: schema, migrations }: CacheSchema,
-  { name, sql, checksum }: MigrationFile,
+  { name: schema, entries }: CacheSchema,
+  pending: readonly MigrationFile[],
 ): Promise<void> {
-  try {
-    // The files name neither the schema nor pg_catalog. Nothing may be found in a temporary schema first.
-    await client.query(
-      `select set_config('search_path', $1, true), set_config('lock_timeout', '10s', true)`,
-      [`${quoteIdentifier(schema)}, pg_temp`],
-    )
-    if (migrations === undefined)
-      await client.query(`create table cache_migrations (
-        name text primary key, checksum text not null, applied_at timestamptz not null default now())`)
-    await client.query(sql)
-    await client.query('insert into cache_migrations (name, checksum) values ($1, $2)', [name, checksum])
-    // A table that another role made in the meantime would have been taken for ours.
-    requireTrustedOwners(await openSchema(client))
-  } catch (error) {
-    if (isDenied(error)) {
-      throw new Error(`the database role may not apply sql/${name} (${messageOf(error)}): ${cureOfDenied}`, {
-        cause: error,
-      })
+  // The files name neither the schema nor pg_catalog. Nothing may be found in a temporary schema first.
+  await client.query("select set_config('search_path', $1, true)", [`${quoteIdentifier(schema)}, pg_temp`])
+  for (const { name, sql, checksum } of pending) {
+    try {
+      await client.query(repeatable(sql))
+      await client.query(
+        `insert into cache_migrations (name, checksum) values ($1, $2)
+         on conflict (name) do update set checksum = excluded.checksum, applied_at = default`,
+        [name, checksum],
+      )
+    } catch (error) {
+      if (isDenied(error)) {
+        throw new Error(
+          `the database role may not apply sql/${name} (${messageOf(error)}): ${cureOfDenied}`,
+          {
+            cause: error,
+          },
+        )
+      }
+      throw new Error(`sql/${name} could not be applied: ${messageOf(error)}`, { cause: error })
     }
-    throw new Error(`sql/${name} could not be applied: ${messageOf(error)}`, { cause: error })
   }
+  await inspectTable(
+    async (sql) => (await client.query(sql)).rows,
+    `${quoteIdentifier(schema)}.cache_entries`,
+  )
+  if (entries !== undefined)
+    await client.query(
+      `select setval('cache_version', newest) from (select max(version) >> 24 as newest from cache_entries) as versions
+       where newest > (select last_value from cache_version)`,
+    )
+  // A table that another role made in the meantime would have been taken for ours.
+  await requireTrustedOwners(client, await lookAtSchema(client, schema))
 }
 
+const undefinedColumn = '42703'
 const cureOfDenied = 'run "caching-layer migrate" as the owner, then start with --no-migrate'
 
 function isDenied(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '42501'
 }
 
+/** The states of a process that lost a race for the table of migrations, and may try again. */
+const othersAreMigrating: ReadonlySet<string> = new Set([
+  '55P03', // lock_not_available
+  '23505', // unique_violation: somebody made the table at the same moment
+  '42P07', // duplicate_table
+  '40P01', // deadlock_detected
+])
+
 /**
- * Runs `work` in a transaction, one process at a time. The lock is the transaction's: one of the session would
- * stay behind, on a connection that nobody knows, where a pooler in transaction mode is in between. It is
- * polled, each time in a transaction of its own: who waits inside pg_advisory_lock would block CREATE INDEX
- * CONCURRENTLY, and wait for it.
+ * Runs `work`, which locks the table of migrations, in a transaction; again if somebody else was quicker. Anybody may take an
+ * advisory lock; this one takes rights on the table.
  */
 async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
   const deadlineMs = performance.now() + lockWaitMs
   for (;;) {
-    const done = await inTransaction(client, async () => {
-      const { rows } = await client.query<{ locked: boolean }>(
-        `select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(
-           pg_catalog.concat('caching-layer migrations in '::text, pg_catalog.current_schema()), 0::pg_catalog.int8)) as locked`,
-      )
-      return rows[0]?.locked ? { result: await work() } : undefined
-    })
-    if (done) return done.result
-    if (performance.now() > deadlineMs) throw new Error('another process has been migrating for too long')
-    await sleep(lockPollMs)
+    try {
+      return await inTransaction(client, work)
+    } catch (error) {
+      const isRace = error instanceof pg.DatabaseError && othersAreMigrating.has(error.code ?? '')
+      if (!isRace) throw error
+      if (performance.now() > deadlineMs)
+        throw new Error(
+          `another process has been migrating, or holds a lock, for too long: ${error.message}`,
+          {
+            cause: error,
+          },
+        )
+      await sleep(lockPollMs)
+    }
   }
 }
 

@@ -15,15 +15,41 @@ export async function migrationFiles(): Promise<MigrationFile[]> {
   const names = (await readdir(folder)).filter((name) => /^\d{4}_.*\.sql$/.test(name)).sort()
   return Promise.all(
     names.map(async (name) => {
-      const sql = await readFile(new URL(name, folder), 'utf8')
+      // Git may have checked it out with the line ends of Windows. It is the same file.
+      const sql = (await readFile(new URL(name, folder), 'utf8')).replaceAll('\r\n', '\n')
       return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
     }),
   )
 }
 
-/** Returns the names of the functions that the files create. */
-export function createdFunctions(files: readonly MigrationFile[]): string[] {
-  return unique(files, /\bcreate (?:or replace )?function (\w+)/g)
+/** The names of what the files create. */
+export interface Created {
+  readonly functions: readonly string[]
+  /** Tables and sequences. */
+  readonly relations: readonly string[]
+  /** Of cache_entries, as the columns are. */
+  readonly triggers: readonly string[]
+  readonly columns: readonly string[]
+}
+
+export function createdBy(files: readonly MigrationFile[]): Created {
+  return {
+    functions: unique(files, /\bcreate (?:or replace )?function (\w+)/g),
+    relations: unique(files, /\bcreate (?:table|sequence) (?:if not exists )?(\w+)/g),
+    triggers: unique(files, /\bcreate trigger (\w+)/g),
+    columns: unique(files, /\badd column (\w+)/g),
+  }
+}
+
+/**
+ * The same statements, such that they also work where part of what they create is there already: in a restored table, or
+ * beside what a `drop table` has left.
+ */
+export function repeatable(sql: string): string {
+  return sql
+    .replaceAll(/\bcreate (function|trigger)\b/g, 'create or replace $1')
+    .replaceAll(/\bcreate (table|sequence) (?!if not exists)/g, 'create $1 if not exists ')
+    .replaceAll(/\badd column (?!if not exists)/g, 'add column if not exists ')
 }
 
 /** Returns the names of everything that the files call or define like a function. */

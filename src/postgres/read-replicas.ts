@@ -3,12 +3,17 @@ import type { Epoch, Version } from '../core/entry.js'
 import type { Clock, Log, LogPosition, Replica, ReplicaAnswer, Wanted } from '../core/ports.js'
 import type { Database } from './database.js'
 import { type EntryRow, entryOf, wantedColumns } from './entry-row.js'
+import { isHeld } from './entry-statements.js'
 import { messageOf } from './errors.js'
+import type { SchemaName } from './schema-name.js'
+import { quoteIdentifier } from './schema-owner.js'
+import { epochIn, historyIn } from './table.js'
 
 export interface ReadReplicasParts {
   readonly primary: Database
   /** One per URL, at least one. */
   readonly replicas: readonly Database[]
+  readonly schema: Pick<SchemaName, 'get'>
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
 }
@@ -41,16 +46,17 @@ const mostServers = 16
  * balancer, or after a restart or a crash, the next statement may be answered by somebody who is further behind. A standby
  * does not tell its timeline as the primary does; what it last wrote down of it may be old, but is none that it never had.
  */
-const standby = `(
+const standby = (schema: string) => `(
   select pg_catalog.concat_ws(
            ' ', extract(epoch from pg_postmaster_start_time()), (select pid from pg_stat_wal_receiver)
          ) as server,
-         case when pg_is_in_recovery() then
-           (select system_identifier::text from pg_control_system()) || '-' || upper(lpad(to_hex(greatest(
+         case when pg_is_in_recovery() then ${historyIn(
+           schema,
+           `upper(lpad(to_hex(greatest(
              (select timeline_id from pg_control_checkpoint()),
              (select min_recovery_end_timeline from pg_control_recovery())
-           )), 8, '0'))
-         end as epoch,
+           )), 8, '0'))`,
+         )} end as epoch,
          pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::text as replayed
 ) as standby`
 
@@ -88,12 +94,14 @@ export class ReadReplicas implements Replica {
    */
   async read(wanted: readonly Wanted[], position: LogPosition): Promise<ReadonlyMap<string, ReplicaAnswer>> {
     const replayedBefore = new Map(this.#replayed)
+    const schema = await this.#parts.schema.get()
     const rows = await this.#database.read<WantedRow>(
       `select server, epoch, replayed, key, version, content_type, expires_at is not null as expires,
-              case when version = held_version and epoch = held_epoch then null else value end as value
-       from ${standby},
-         unnest($1::text[], $2::bigint[], $3::text[]) as wanted (key, held_version, held_epoch)
-         left join cache_entries using (key)`,
+              case when version = held_version and epoch = held_epoch and ${isHeld('cache_entries')} then null else value end as value
+       from ${standby(schema)},
+         unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+           as wanted (key, held_version, held_epoch, held_type, held_digest)
+         left join ${quoteIdentifier(schema)}.cache_entries using (key)`,
       wantedColumns(wanted),
     )
     const answers = new Map<string, ReplicaAnswer>()
@@ -119,7 +127,7 @@ export class ReadReplicas implements Replica {
   /** Not the position that is written or flushed: a commit may be seen before it is. */
   async #primaryPosition(): Promise<LogPosition> {
     const [row] = await this.#parts.primary.read<{ epoch: Epoch; bytes: string }>(
-      `select cache_epoch() as epoch, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text as bytes`,
+      `select ${epochIn(await this.#parts.schema.get())} as epoch, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text as bytes`,
     )
     if (row === undefined) throw new Error('the primary answered no row')
     return { epoch: row.epoch, bytes: BigInt(row.bytes) }
@@ -129,7 +137,9 @@ export class ReadReplicas implements Replica {
     const { clock } = this.#parts
     const lateMs = clock.now() + catchUpMs
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
-      const [row] = await this.#database.read<StandbyRow>(`select * from ${standby}`)
+      const [row] = await this.#database.read<StandbyRow>(
+        `select * from ${standby(await this.#parts.schema.get())}`,
+      )
       if (row === undefined) throw new Error('the replica answered no row')
       if (row.epoch === null) throw new Error('DATABASE_READ_URL leads to a server that is no standby')
       if (this.#observe(row, position) && has(this.#replayed.get(row.server), position)) return

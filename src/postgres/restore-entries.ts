@@ -2,9 +2,8 @@ import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import copy from 'pg-copy-streams'
 import { type EntryColumn, entryColumns } from './entry-columns.js'
-import { statementFailed } from './errors.js'
 import { longTransaction } from './long-transaction.js'
-import { inspectSchema } from './schema.js'
+import { inspectTable } from './table.js'
 
 export const restoreModes = ['merge', 'missing', 'replace'] as const
 /**
@@ -62,14 +61,7 @@ export async function restoreEntries(options: RestoreOptions): Promise<Restored>
 
 /** Without the triggers no sidecar would hear of it. */
 async function checkSchema(client: pg.Client, table: string): Promise<void> {
-  const read = async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) => {
-    try {
-      return (await client.query<Row>(text, values)).rows
-    } catch (error) {
-      throw statementFailed(error, 'read')
-    }
-  }
-  await inspectSchema({ read }, table)
+  await inspectTable(async (sql) => (await client.query(sql)).rows as never, table)
 }
 
 async function checkRights(client: pg.Client, table: string, mode: RestoreMode): Promise<void> {
@@ -153,9 +145,11 @@ async function upsert(
 ): Promise<Record<'staged' | 'inserted' | 'updated', number>> {
   const others = names.filter((name) => name !== '"key"')
   const of = (table: string) => others.map((name) => `${table}.${name}`).join(', ')
+  // As text: for any other type of a column that a team has added, another role's operator could be found.
+  const textOf = (table: string) => others.map((name) => `${table}.${name}::text`).join(', ')
   const hasExpired = 'entry.expires_at <= statement_timestamp()'
   const isWanted = (row: string) =>
-    mode === 'missing' ? hasExpired : `(${of('entry')}) is distinct from (${of(row)})`
+    mode === 'missing' ? hasExpired : `(${textOf('entry')}) is distinct from (${textOf(row)})`
   const { rows } = await client.query<Record<'staged' | 'inserted' | 'updated', string>>(
     `with written as (
        insert into ${table} as entry (${names.join(', ')})

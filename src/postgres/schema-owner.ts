@@ -4,11 +4,11 @@ import type pg from 'pg'
 export interface CacheSchema {
   readonly name: string
   /** Undefined where there is none yet. */
-  readonly entries: CacheTable | undefined
-  readonly migrations: CacheTable | undefined
+  readonly entries: OwnedTable | undefined
+  readonly migrations: OwnedTable | undefined
 }
 
-export interface CacheTable {
+export interface OwnedTable {
   readonly owner: string
   /** True if the session's role has the owner's rights anyway, or the owner is a superuser. */
   readonly isTrusted: boolean
@@ -48,27 +48,47 @@ const kinds: Readonly<Record<string, string>> = {
 
 /**
  * Finds the schema by the session's search path, and then sets the search path of this transaction to `pg_catalog`: from
- * here on no statement finds another role's functions, operators or tables. Must be called first in the transaction.
+ * here on no statement finds another role's functions, operators or tables. No lock is waited for longer than 10 s. Must be
+ * called first in the transaction.
  *
- * Throws an Error of one line if a name that belongs to the cache is not a table.
+ * Throws an Error of one line if a name that belongs to the cache is not a table, or if this is a superuser and an ordinary
+ * role owns the table: whoever owns a table decides what runs with the rights of those who use it.
  */
-export async function openSchema(client: pg.Client): Promise<CacheSchema> {
+export async function openSchema(client: pg.Client, options?: LookOptions): Promise<CacheSchema> {
   const { rows: found } = await client.query<{ entries: number | null; schema: string | null }>(
     `select pg_catalog.to_regclass('${entriesTable}')::pg_catalog.oid as entries,
             pg_catalog.current_schema() as schema`,
   )
-  await client.query(`select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)`)
+  await client.query(
+    `select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+            pg_catalog.set_config('lock_timeout', '10s', true)`,
+  )
   const { entries, schema } = found[0] ?? { entries: null, schema: null }
   const name = entries === null ? schema : await schemaOf(client, entries)
   if (name === null) throw new Error('the search_path names no schema that exists and that this role may use')
-  const { rows } = await client.query<TableRow>(
+  return lookAtSchema(client, name, options)
+}
+
+interface LookOptions {
+  /** False if the table may belong to an ordinary role though this is a superuser. */
+  readonly isOwnerRequired?: boolean
+}
+
+/** As `openSchema`, later in the same transaction. */
+export async function lookAtSchema(
+  client: pg.Client,
+  name: string,
+  { isOwnerRequired = true }: LookOptions = {},
+): Promise<CacheSchema> {
+  const { rows } = await client.query<TableRow & { readonly is_superuser: boolean }>(
     `select relname as name, relkind as kind, pg_get_userbyid(relowner) as owner,
-            ${isTrusted('relowner')} as is_trusted, relrowsecurity as has_policies
+            ${isTrusted('relowner')} as is_trusted, relrowsecurity as has_policies,
+            (select rolsuper from pg_roles where rolname = current_user) as is_superuser
      from pg_class
      where relnamespace = $1::text::regnamespace and relname = any($2::text[])`,
     [quoteIdentifier(name), [entriesTable, migrationsTable]],
   )
-  const table = (wanted: string): CacheTable | undefined => {
+  const table = (wanted: string): OwnedTable | undefined => {
     const row = rows.find((row) => row.name === wanted)
     if (row === undefined) return undefined
     const { kind, owner } = row
@@ -76,6 +96,10 @@ export async function openSchema(client: pg.Client): Promise<CacheSchema> {
       throw new Error(
         `${name}.${wanted} is ${kinds[kind] ?? 'no table'} of role "${owner}" where caching-layer needs a table: ` +
           'remove it, or lead the search_path to another schema',
+      )
+    if (row.is_superuser && !row.is_trusted && isOwnerRequired)
+      throw new Error(
+        `${name}.${wanted} belongs to role "${owner}", which is no superuser as this one is: connect as "${owner}", or give everything to it by "caching-layer migrate --owner=${owner}"`,
       )
     return { owner, isTrusted: row.is_trusted, hasPolicies: row.has_policies }
   }
@@ -90,62 +114,94 @@ async function schemaOf(client: pg.Client, table: number): Promise<string | null
   return rows[0]?.name ?? null
 }
 
-/** Throws an Error of one line if a table belongs to a role that this session has no reason to trust. */
-export function requireTrustedOwners({ name, entries, migrations }: CacheSchema): void {
+/** Throws an Error of one line if a table, or the function of a trigger on it, belongs to a role without our trust. */
+export async function requireTrustedOwners(
+  client: pg.Client,
+  { name, entries, migrations }: CacheSchema,
+): Promise<void> {
   for (const [table, found] of [
     [entriesTable, entries],
     [migrationsTable, migrations],
   ] as const) {
     if (found === undefined || found.isTrusted) continue
     throw new Error(
-      `${name}.${table} belongs to role "${found.owner}": run "caching-layer migrate" as that role, or with ` +
-        `--owner=${found.owner} if it may own the cache`,
+      `${name}.${table} belongs to role "${found.owner}": run "caching-layer migrate" as that role, then start with --no-migrate`,
     )
   }
-}
-
-/**
- * Throws an Error of one line if an untrusted role has put a function or an operator into the schema that a migration
- * could call in place of PostgreSQL's own, or of ours. `names` are those that the migrations call.
- */
-export async function requireNoImpostors(
-  client: pg.Client,
-  schema: string,
-  names: readonly string[],
-): Promise<void> {
-  const { rows } = await client.query<{ what: string; owner: string }>(
-    `select 'function ' || oid::regprocedure::text as what, pg_get_userbyid(proowner) as owner
-     from pg_proc
-     where pronamespace = $1::text::regnamespace and proname = any($2::text[]) and not ${isTrusted('proowner')}
-     union all
-     select 'operator ' || oid::regoperator::text, pg_get_userbyid(oprowner)
-     from pg_operator
-     where oprnamespace = $1::text::regnamespace and not ${isTrusted('oprowner')}
+  const { rows } = await client.query<{ trigger: string; table: string; owner: string }>(
+    `select tgname as trigger, relname as table, pg_get_userbyid(proowner) as owner
+     from pg_trigger join pg_class on pg_class.oid = tgrelid join pg_proc on pg_proc.oid = tgfoid
+     where relnamespace = $1::text::regnamespace and relname = any($2::text[]) and not tgisinternal
+       and not ${isTrusted('proowner')}
      order by 1
      limit 1`,
-    [quoteIdentifier(schema), names],
+    [quoteIdentifier(name), [entriesTable, migrationsTable]],
   )
   const [found] = rows
   if (found)
     throw new Error(
-      `${found.what} belongs to role "${found.owner}" and could run in place of one that the migrations call: ` +
+      `trigger ${found.trigger} of ${name}.${found.table} runs a function of role "${found.owner}": ` +
+        `drop it, or give the function to the owner of the table`,
+    )
+}
+
+/**
+ * Throws an Error of one line if an untrusted role has put something into the schema that a migration could take for
+ * PostgreSQL's own, or for ours: a function that the migrations call, an operator, or a relation that they create.
+ */
+export async function requireNoImpostors(
+  client: pg.Client,
+  schema: string,
+  { functions, relations }: { readonly functions: readonly string[]; readonly relations: readonly string[] },
+): Promise<void> {
+  const { rows } = await client.query<{ what: string; owner: string }>(
+    // What takes types of others' making cannot be meant by our calls, which know PostgreSQL's own types only.
+    `select 'function ' || oid::regprocedure::text as what, pg_get_userbyid(proowner) as owner
+     from pg_proc
+     where pronamespace = $1::text::regnamespace and proname = any($2::text[]) and not ${isTrusted('proowner')}
+       and not exists (
+         select from pg_type where pg_type.oid = any(proargtypes) and typnamespace <> 'pg_catalog'::regnamespace)
+     union all
+     select 'operator ' || pg_operator.oid::regoperator::text, pg_get_userbyid(oprowner)
+     from pg_operator
+     where oprnamespace = $1::text::regnamespace and not ${isTrusted('oprowner')}
+       and exists (
+         select from pg_operator as own where own.oprname = pg_operator.oprname and own.oprnamespace = 'pg_catalog'::regnamespace)
+       and not exists (
+         select from pg_type
+         where pg_type.oid in (oprleft, oprright) and typnamespace <> 'pg_catalog'::regnamespace)
+     union all
+     select 'relation ' || oid::regclass::text, pg_get_userbyid(relowner)
+     from pg_class
+     where relnamespace = $1::text::regnamespace and relname = any($3::text[]) and relname <> '${entriesTable}'
+       and not ${isTrusted('relowner')}
+     order by 1
+     limit 1`,
+    [quoteIdentifier(schema), functions, relations],
+  )
+  const [found] = rows
+  if (found)
+    throw new Error(
+      `${found.what} belongs to role "${found.owner}" and could be taken for one that the migrations call or make: ` +
         `drop it, and "revoke create on schema ${quoteIdentifier(schema)} from public"`,
     )
 }
 
 /**
  * Makes `owner` the owner of everything that earlier migrations have made in the schema, and goes on with that role's
- * rights until the transaction ends. Rejects if the session's role may not do that.
+ * rights until the transaction ends. What belongs to neither that role nor one of our trust is refused: it is not ours to
+ * give. Rejects if the session's role may not do that.
  */
 export async function actAsOwner(
   client: pg.Client,
   { name }: CacheSchema,
   owner: string,
-  functions: readonly string[],
+  { relations, functions }: { readonly relations: readonly string[]; readonly functions: readonly string[] },
 ): Promise<void> {
   const schema = quoteIdentifier(name)
-  const { rows } = await client.query<{ statement: string }>(
-    `select format('alter %s %s owner to %I', kind, object, $2::text) as statement
+  const { rows } = await client.query<{ object: string; has: string; trusted: boolean; statement: string }>(
+    `select object, pg_get_userbyid(has) as has, ${isTrusted('has')} as trusted,
+            format('alter %s %s owner to %I', kind, object, $2::text) as statement
      from (
        select case relkind when 'S' then 'sequence' else 'table' end as kind, oid::regclass::text as object, relowner as has
        from pg_class
@@ -156,11 +212,21 @@ export async function actAsOwner(
        where pronamespace = $1::text::regnamespace and proname = any($4::text[])
      ) as objects
      where has <> (select oid from pg_roles where rolname = $2)`,
-    [schema, owner, [entriesTable, migrationsTable, 'cache_version'], functions],
+    [schema, owner, [...relations, migrationsTable], functions],
   )
+  const foreign = rows.find(({ trusted }) => !trusted)
+  if (foreign)
+    throw new Error(
+      `${foreign.object} belongs to role "${foreign.has}", and is not given to another without being asked`,
+    )
   for (const { statement } of rows) await client.query(statement)
   await client.query(`set local role ${quoteIdentifier(owner)}`)
 }
+
+/** True for a superuser if `owner`, the oid of a role, is none; as SQL. What such a role owns may run code for its users. */
+export const isForeignToSuperuser = (owner: string) =>
+  `(select me.rolsuper and not owner.rolsuper from pg_roles as owner, pg_roles as me
+    where owner.oid = ${owner} and me.rolname = current_user)`
 
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`

@@ -4,6 +4,7 @@ import type { Cache } from '../core/cache.js'
 import type { Clock, Log } from '../core/ports.js'
 import type { Database } from '../postgres/database.js'
 import { recentKeys } from '../postgres/recent-keys.js'
+import type { SchemaName } from '../postgres/schema-name.js'
 import { hotKeys } from '../warm-up/hot-keys.js'
 import { HotKeysFile } from '../warm-up/hot-keys-file.js'
 import { HotKeysKeeper } from '../warm-up/hot-keys-keeper.js'
@@ -16,13 +17,14 @@ export interface WarmUpOptions {
   readonly limits: () => Pick<Config, 'capacity'>
   readonly cache: Cache
   readonly database: Database
+  readonly schema: SchemaName
   readonly clock: Clock
   readonly log: Log
 }
 
 /** As CACHE_WARM says; undefined where it is off. */
 export function warmUpOf(options: WarmUpOptions): WarmUp | undefined {
-  const { config, limits, cache, database, clock, log } = options
+  const { config, limits, cache, database, schema, clock, log } = options
   const { warm, warmTimeoutMs: timeoutMs, stateDir } = config
   const capacity = () => limits().capacity
   const start = (from: string, more: Pick<WarmUpParts, 'keys' | 'keeper'>) =>
@@ -31,7 +33,9 @@ export function warmUpOf(options: WarmUpOptions): WarmUp | undefined {
     case 'off':
       return undefined
     case 'recent':
-      return start('recent', { keys: () => recentKeys(database, Math.min(warm.count, capacity())) })
+      return start('recent', {
+        keys: async () => recentKeys(database, await schema.get(), Math.min(warm.count, capacity())),
+      })
     case 'file':
       return start('file', { keys: () => readKeyList(warm.path, capacity()) })
     case 'hot': {

@@ -44,12 +44,12 @@ export class WarmUp {
   /** A handler for the feed that passes everything on. */
   follow(handler: ChangeFeedHandler): ChangeFeedHandler {
     return {
-      listening: async (asOfMs) => {
-        await handler.listening(asOfMs)
+      listening: async (asOfMs, session) => {
+        await handler.listening(asOfMs, session)
         const hasCaughtUp = this.#parts.cache.status().leaseAgeMs !== Number.POSITIVE_INFINITY
         if (hasCaughtUp) this.#running ??= this.#run()
       },
-      proven: (asOfMs) => handler.proven(asOfMs),
+      proven: (asOfMs, proof) => handler.proven(asOfMs, proof),
       changed: (change) => handler.changed(change),
       lost: (reason) => handler.lost(reason),
     }

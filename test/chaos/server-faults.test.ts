@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { Attempts } from '../../src/postgres/attempts.js'
 import { Database } from '../../src/postgres/database.js'
 import { migrate } from '../../src/postgres/migrate.js'
+import { SchemaName } from '../../src/postgres/schema-name.js'
 import { PostgresStore } from '../../src/postgres/store.js'
 import { ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
@@ -94,7 +95,11 @@ t.test('a standby answers no read of a sidecar, not even of a key that it does n
   const clock = { now: () => performance.now(), defer: setImmediate }
   const database = new Database({ url, poolSize: 1, timeoutMs: 5_000, log })
   t.teardown(() => database.close())
-  const store = new PostgresStore(database, new Attempts({ clock, log, timeoutMs: 5_000 }))
+  const store = new PostgresStore({
+    database,
+    attempts: new Attempts({ clock, log, timeoutMs: 5_000 }),
+    schema: new SchemaName(database),
+  })
   const key = 'key'
   t.same(await store.read([{ key }]), new Map())
   const standby = await Standby.of(server)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Flights } from '../../src/core/flights.js'
 
-const live = { generation: 3, mayPut: true }
+const live = { generation: 3, coveredGeneration: 3, mayPut: true }
 const reading = () => Promise.resolve({ value: undefined, ageMs: 0 })
 
 t.test('a flight may put when nothing happened since it began', async (t) => {
@@ -58,11 +58,13 @@ t.test(
   'a flight may put only if the feed was live when it began, is live now, and was all the while',
   async (t) => {
     const flights = new Flights()
-    const down = { generation: 3, mayPut: false }
+    const down = { generation: 3, coveredGeneration: 3, mayPut: false }
     t.equal(flights.mayPut(flights.open('k', down, 0), '7', live), false, 'not live when it began')
     t.equal(flights.mayPut(flights.open('k', live, 0), '7', down), false, 'not live now')
-    const later = { generation: 4, mayPut: true }
-    t.equal(flights.mayPut(flights.open('k', live, 0), '7', later), false, 'in doubt in between')
+    const inDoubt = { generation: 4, coveredGeneration: 3, mayPut: true }
+    t.equal(flights.mayPut(flights.open('k', live, 0), '7', inDoubt), true, 'in doubt, and not compared yet')
+    const compared = { generation: 4, coveredGeneration: 4, mayPut: true }
+    t.equal(flights.mayPut(flights.open('k', live, 0), '7', compared), false, 'compared in between')
   },
 )
 
@@ -105,4 +107,13 @@ t.test('the end of a fill that was given up does not end the one that came after
   flights.started('k', { result: second, startedAtMs: 1 })
   flights.ended('k', first)
   t.equal(flights.joinable('k', 0), second)
+})
+
+t.test('a flight that is told of another version by one that has put may not put', async (t) => {
+  const flights = new Flights()
+  const [slow, quick] = [flights.open('k', live, 0), flights.open('k', live, 1)]
+  flights.told(quick, '8')
+  t.equal(flights.mayPut(slow, '7', live), false)
+  t.equal(flights.mayPut(slow, '8', live), true)
+  t.same(quick.changes, [])
 })

@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { CacheErrorCode } from '../../src/core/errors.js'
 import { keyHash } from '../../src/core/key-hash.js'
+import { DrivenClock } from '../support/driven-clock.js'
 import {
   liveSidecar,
   type ModelSidecar,
@@ -9,6 +10,7 @@ import {
   modelSidecar,
   ttlMs,
 } from '../support/model-sidecar.js'
+import { ModelStore } from '../support/model-store.js'
 import { plain } from '../support/plain.js'
 import { turn } from '../support/turn.js'
 
@@ -35,6 +37,7 @@ async function sidecarInOutage({
 }: Parameters<typeof liveSidecar>[0] & { held?: boolean } = {}) {
   const sidecar = await liveSidecar(options)
   const version = sidecar.store.setBySql('k', old)
+  sidecar.clock.advance(10_000) // so that a mark is due
   sidecar.feed.probe()()
   await turn()
   if (held) await sidecar.cache.get('k')
@@ -168,7 +171,7 @@ t.test('P9: a fill that was under way when a write was kept caches nothing', asy
   const reading = cache.get('k')
   await answer.reached
   store.fail('write', 'store-unavailable')
-  store.fail('position', 'store-unavailable') // the kept write cannot be sent yet
+  store.fail('settle', 'store-unavailable') // the kept write cannot be sent yet
   await cache.set('k', ours)
   answer.open()
   await reading
@@ -335,25 +338,70 @@ t.test('P9: what a notification names does not make a row one from before the la
 })
 
 t.test(
-  'P9: the store is asked where it stands once a probe, and only if changes went beyond it',
+  'P9: a mark is left at the first contact, and then only if something was written, now and then',
   async (t) => {
-    const { store, feed, cache } = await liveSidecar()
-    const asked = () => store.statements.filter(({ operation }) => operation === 'position').length
-    const before = asked()
-    for (let probe = 0; probe < 3; probe++) feed.probe()()
-    t.equal(asked(), before, 'nothing has changed')
-    for (let change = 0; change < 5; change++) store.setBySql(`k${change}`, old)
-    feed.deliver()
-    t.equal(asked(), before, 'not for each change')
-    feed.probe()()
-    feed.probe()()
+    const { clock, store, feed, cache } = await liveSidecar()
+    const left = () => store.statements.filter(({ operation }) => operation === 'mark').length
+    const probe = async () => {
+      feed.probe()()
+      await turn()
+    }
     await turn()
-    t.equal(asked(), before + 1)
-    await cache.set('own', ours)
-    feed.probe()()
-    t.equal(asked(), before + 1, 'our own writes are known')
+    t.equal(left(), 1)
+    clock.advance(20_000)
+    await probe()
+    t.equal(left(), 1, 'nothing was written')
+    store.setBySql('k', old)
+    for (let second = 0; second < 25; second++) {
+      clock.advance(1_000)
+      store.setBySql('k', old)
+      await probe()
+    }
+    t.equal(left(), 4, 'every ten seconds')
+    clock.advance(20_000)
+    await cache.set('k', ours)
+    await probe()
+    t.equal(left(), 5, 'our own writes count')
   },
 )
+
+t.test('P9: a row that was changed since the last mark stays', async (t) => {
+  const sidecar = await liveSidecar()
+  const { store, feed, cache } = sidecar
+  feed.probe()()
+  await turn()
+  store.setBySql('k', theirs)
+  feed.probe()()
+  await turn()
+  outage(sidecar)
+  await cache.set('k', ours)
+  await recovery(sidecar)
+  t.equal(store.valueOf('k'), theirs)
+})
+
+for (const caughtUp of [false, true]) {
+  t.test(
+    `P9: a snapshot is put back${caughtUp ? ', and has caught up' : ''}: a write kept before stays away`,
+    async (t) => {
+      const store = new ModelStore(new DrivenClock(), { salted: true })
+      const snapshot = store.backup()
+      const sidecar = await liveSidecar({}, { store })
+      const { feed, cache } = sidecar
+      store.setBySql('k', old)
+      store.setBySql('another', old)
+      feed.probe()()
+      await turn()
+      outage(sidecar)
+      await cache.set('k', ours)
+      store.rewind(snapshot)
+      store.setBySql('k', theirs)
+      if (caughtUp) for (let write = 0; write < 5; write++) store.setBySql('another', theirs)
+      await recovery(sidecar)
+      t.equal(store.valueOf('k'), theirs)
+      t.match(cache.status(), { keptWrites: 0, stats: { keptConflicts: 1 } })
+    },
+  )
+}
 
 t.test('P9: a held entry names exactly one version, however new the rest of what was heard', async (t) => {
   const { store, feed, cache, ...sidecar } = await liveSidecar()
@@ -403,7 +451,7 @@ t.test('P9: in another history nothing proves that the row is unchanged', async 
   const { store, cache, recover, version } = await sidecarInOutage()
   await cache.set('k', ours)
   await cache.set('unseen', ours)
-  store.failOver('1-00000002', { rows: new Map(), latest: BigInt(version) - 1n })
+  store.failOver('1-00000002', { rows: new Map(), drawn: BigInt(version) - 1n })
   t.equal(store.setBySql('k', theirs), version, 'the very version that was held')
   await recover()
   t.equal(store.valueOf('k'), theirs)
@@ -486,7 +534,7 @@ t.test('P9: a strong read does not hide the kept write of its key', async (t) =>
   feed.deliver()
   store.fail('write', 'store-unavailable')
   await cache.set('k', ours)
-  store.fail('position', 'store-unavailable') // the kept write cannot be sent yet
+  store.fail('settle', 'store-unavailable') // the kept write cannot be sent yet
   t.equal((await cache.get('k', { strong: true })).value, old)
   t.same(plain(await cache.get('k')), { value: ours, source: 'cache', stale: true })
 })
@@ -511,7 +559,7 @@ t.test('P9: another history begins while a kept write is on its way', async (t) 
   const sending = store.hold('settle')
   await cache.get('another')
   await sending.reached
-  store.failOver('1-00000002', { rows: new Map(), latest: BigInt(version) - 1n })
+  store.failOver('1-00000002', { rows: new Map(), drawn: BigInt(version) - 1n })
   t.equal(store.setBySql('k', theirs), version, 'the very version that was held')
   sending.open()
   await recover()

@@ -1,9 +1,8 @@
 import t from 'tap'
-import { ConfirmedVersions } from '../../src/core/confirmed-versions.js'
+import { DatabasePosition } from '../../src/core/database-position.js'
 import type { Base } from '../../src/core/entry.js'
 import { FeedLog } from '../../src/core/feed-log.js'
 import { KeptWrites } from '../../src/core/kept-writes.js'
-import { LastHeard } from '../../src/core/last-heard.js'
 import { Lease } from '../../src/core/lease.js'
 import { LocalCache } from '../../src/core/local-cache.js'
 import type { Log } from '../../src/core/ports.js'
@@ -22,7 +21,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   const recording = recordingLog()
   const stats = new Stats()
   const lease = new Lease(3_000)
-  const lastHeard = new LastHeard()
+  const position = new DatabasePosition()
   const local = new LocalCache({ capacity: 30_000, maxBytes: undefined, onEvict: () => t.fail() })
   const parts = { store, clock, stats, log: log ?? recording.log }
   const kept = new KeptWrites(10, { ...parts, onSettled: (id) => local.drop(id) })
@@ -38,16 +37,17 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
       bytes: 1,
     })
   }
-  lastHeard.position({ epoch, latest: BigInt(keys.length) })
+  position.observe({ epoch, latest: BigInt(keys.length) }, -1n)
   lease.listening(0)
   const it = new Revalidation({
     ...parts,
-    memory: { lease, local, lastHeard, confirmed: new ConfirmedVersions() },
+    memory: { lease, local, position, forget: () => local.clear() },
     kept,
     feedLog: new FeedLog(parts.clock, parts.log),
+    pauseMs: 1_000,
   })
   const held = () => [...local.entries()].map(({ key }) => key)
-  return { revalidation: it, store, stats, lease, lastHeard, local, kept, held, logged: recording.logged }
+  return { revalidation: it, store, stats, lease, position, local, kept, held, logged: recording.logged }
 }
 
 t.test('what is the same stays, what differs or is gone goes', async (t) => {
@@ -95,11 +95,11 @@ t.test('a doubt that comes up while comparing: that ends, and all is compared on
     await running
     t.equal(lease.state, 'catching-up', operation)
     t.equal(stats.revalidations, 1)
-    await it.runIfDue()
+    await it.runIfNeeded()
     t.same(held(), ['a'])
     t.equal(lease.state, 'live')
     t.equal(stats.revalidations, 2)
-    t.equal(it.runIfDue(), undefined)
+    t.equal(it.runIfNeeded(), undefined)
   }
 })
 
@@ -123,7 +123,7 @@ t.test('a doubt between two statements: the first is compared again', async (t) 
   second.open()
   await running
   t.equal(lease.state, 'catching-up')
-  await it.runIfDue()
+  await it.runIfNeeded()
   t.notOk(held().includes('k0'))
   t.equal(lease.state, 'live')
 })
@@ -137,7 +137,7 @@ t.test('a loss of the feed while comparing: it ends there, and nothing is live',
   answer.open()
   await running
   t.equal(lease.state, 'down')
-  t.equal(it.runIfDue(), undefined)
+  t.equal(it.runIfNeeded(), undefined)
   t.same(logged, [])
 })
 
@@ -186,20 +186,20 @@ t.test('a doubt as soon as the feed is live is not overlooked', async (t) => {
   }
   await it.run()
   await again
-  await it.runIfDue()
+  await it.runIfNeeded()
   t.equal(lease.state, 'live', 'live')
   t.same(held(), [], 'compared')
 })
 
 t.test('another history: everything goes before anything is compared, once', async (t) => {
-  const { revalidation: it, store, stats, lease, lastHeard, held, logged } = revalidation(['a', 'b'])
+  const { revalidation: it, store, stats, lease, position, held, logged } = revalidation(['a', 'b'])
   store.failOver('1-00000002', store.backup())
   await it.run()
   t.same(held(), [])
   t.notOk(store.statements.some(({ operation }) => operation === 'versions'))
   t.match(stats, { flushes: 1, revalidationDrops: 0 })
   t.match(logged[0], { level: 'warn', fields: { before: epoch, now: '1-00000002' } })
-  t.equal(lastHeard.epoch, '1-00000002')
+  t.equal(position.epoch, '1-00000002')
   lease.doubt()
   await it.run()
   t.equal(stats.flushes, 1)
@@ -207,7 +207,7 @@ t.test('another history: everything goes before anything is compared, once', asy
 
 t.test('kept writes go first, so that what they change is compared after them', async (t) => {
   const { revalidation: it, store, kept, held } = revalidation(['a', 'b'])
-  const base: Base = { kind: 'held', version: '1' }
+  const base: Base = { kind: 'held', version: '1', value: undefined }
   kept.keep('id of a', { key: 'a', value: '2', base, epoch, mayHaveHappened: false })
   await it.run()
   t.equal(store.valueOf('a'), '2')

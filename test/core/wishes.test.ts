@@ -144,6 +144,19 @@ t.test('P11: a read for a token that the store has not handed out stands for no 
   t.match(await there.cache.get('k', { token: guessed }), { value: '2', forwarded: 'request' })
 })
 
+t.test('P11: a fill that is late does not take back what a token has led to', async (t) => {
+  const { here, there, store } = await twoSidecars()
+  store.setBySql('k', '1')
+  const answer = store.hold('read', 'after')
+  const late = there.cache.get('k')
+  await answer.reached
+  const token = await tokenOf(here.cache.set('k', '2')) // its change is late at the other sidecar
+  t.match(await there.cache.get('k', { token }), { value: '2', stored: true })
+  answer.open()
+  t.match(await late, { value: '1', stored: false })
+  t.equal((await there.cache.get('k', { token })).value, '2')
+})
+
 t.test('P11: the token of a delete', async (t) => {
   const { here, there, store } = await twoSidecars()
   store.setBySql('k', '1')
@@ -280,16 +293,16 @@ t.test('P7: a feed that does not bring our own writes back is not believed', asy
   const { clock, store, cache } = await liveSidecar()
   await cache.set('k', '1')
   clock.advance(1)
-  t.throws(() => cache.proven(clock.now()), { message: /not announced/ })
+  t.throws(() => cache.proven(clock.now(), store.now()), { message: /not announced/ })
   t.equal(store.valueOf('k'), '1')
 })
 
 t.test('P7: a probe that was sent before the write was acknowledged says nothing about it', async (t) => {
-  const { clock, cache } = await liveSidecar()
+  const { clock, store, cache } = await liveSidecar()
   const sentMs = clock.now()
   clock.advance(1)
   await cache.set('k', '1')
-  t.doesNotThrow(() => cache.proven(sentMs))
+  t.doesNotThrow(() => cache.proven(sentMs, store.now()))
 })
 
 t.test('P7: a write whose change came before its answer is not waited for', async (t) => {
@@ -301,5 +314,5 @@ t.test('P7: a write whose change came before its answer is not waited for', asyn
   answer.open()
   await writing
   clock.advance(1)
-  t.doesNotThrow(() => cache.proven(clock.now()))
+  t.doesNotThrow(() => cache.proven(clock.now(), store.now()))
 })

@@ -60,6 +60,7 @@ t.test('nothing is wrong', async (t) => {
       'notification queue',
       'clock',
       'migrations',
+      'schema',
       'rights',
       'triggers',
       'way of DATABASE_URL',
@@ -103,7 +104,7 @@ t.test('migrations', async (t) => {
   wrong(t, await findings(empty.url), {
     migrations: /not applied yet → run "caching-layer migrate"/,
     rights: /no table/,
-    triggers: /not set up/,
+    triggers: /there is no table cache_entries in the search_path/,
   })
 })
 

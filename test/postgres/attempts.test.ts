@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { Attempts } from '../../src/postgres/attempts.js'
 import { Database } from '../../src/postgres/database.js'
 import { migrate } from '../../src/postgres/migrate.js'
+import { SchemaName } from '../../src/postgres/schema-name.js'
 import { PostgresStore } from '../../src/postgres/store.js'
 import { freshDatabase } from '../support/database.js'
 import { DrivenClock } from '../support/driven-clock.js'
@@ -147,7 +148,7 @@ t.test('an answer to the feed closes it', async (t) => {
   const database = new Database({ url: fresh.url, poolSize: 1, timeoutMs: 5_000, log })
   t.teardown(() => database.close())
   const attempts = new Attempts({ clock: new DrivenClock(), log, timeoutMs: 5_000 })
-  const store = new PostgresStore(database, attempts)
+  const store = new PostgresStore({ database, attempts, schema: new SchemaName(database) })
   const lost = () =>
     attempts.run(() =>
       new Database({ url: 'postgresql://nobody@127.0.0.1:1/no', poolSize: 1, timeoutMs: 100, log }).read(

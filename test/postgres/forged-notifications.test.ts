@@ -5,7 +5,6 @@ import t, { type Test } from 'tap'
 import { migrate } from '../../src/postgres/migrate.js'
 import { type FreshDatabase, freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
-import { FaultProxy } from '../support/fault-proxy.js'
 import { guestOf } from '../support/guest.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 
@@ -84,31 +83,4 @@ t.test('a version that is not out yet: a write kept during an outage overwrites 
   await eventually(async () => (await client.stats()).writes.kept_conflicts === 1, { withinMs: 60_000 })
   const { rows } = await database.query('select value from cache_entries')
   t.same(rows, [{ value: 'acknowledged meanwhile' }])
-})
-
-t.test('a version that is not out yet: a client reads its own write all the same', async (t) => {
-  const database = await freshDatabase(t)
-  const proxy = new FaultProxy(Number(new URL(database.url).port))
-  const listenUrl = Object.assign(new URL(database.url), { port: String(await proxy.listen()) }).href
-  t.teardown(() => proxy.close())
-  const here = await startLiveSidecar(t, { databaseUrl: database.url })
-  const there = await startLiveSidecar(t, { databaseUrl: database.url, databaseListenUrl: listenUrl })
-  const forge = await forgerIn(t, database)
-  const { headers } = await here.client.set('k', 1)
-  const version = Number(/\.(\d+)\./.exec(String(headers['cache-token']))?.[1])
-  await eventually(async () => (await there.client.value('k')) === 1)
-  t.equal(await there.client.held('k'), 1)
-  const { changes_applied: before } = await there.client.stats()
-  // The upsert draws two: one for the row that it proposes, and one for the update.
-  await forge(`["another","${version + 2}"]`)
-  await eventually(async () => (await there.client.stats()).changes_applied > before)
-
-  proxy.set({ scope: 'listener', toClient: { kind: 'hold' } }) // The real change is late.
-  const second = await here.client.set('k', 2)
-  t.match(second.headers['cache-token'], `.${version + 2}.`, 'the guess was right')
-  const read = await there.client.request('GET', '/cache/get?key=k', {
-    headers: { 'Cache-Token': second.headers['cache-token'] },
-  })
-  t.equal(read.body.value, 2)
-  proxy.heal()
 })

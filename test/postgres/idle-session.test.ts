@@ -20,12 +20,12 @@ t.test('idle_session_timeout on the server', async (t) => {
     const heard: (string | undefined)[] = []
     const session = new ListenSession({
       url: server.url(),
-      channel: 'silent',
       connectTimeoutMs: 3_000,
       onNotification: (payload) => heard.push(payload),
     })
     t.teardown(() => session.destroy())
     await session.open()
+    await session.listen('silent')
     let lost = false
     session.lost.catch(() => {
       lost = true

@@ -5,10 +5,11 @@ import t, { type Test } from 'tap'
 import { migrate, migrationStatus } from '../../src/postgres/migrate.js'
 import { CliProcess } from '../support/child-process.js'
 import { type FreshDatabase, freshDatabase } from '../support/database.js'
+import { earlierRelease } from '../support/earlier-release.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import { plantImpostors } from '../support/impostors.js'
-import { startLiveSidecar } from '../support/sidecar.js'
+import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
 
 interface Role {
   readonly name: string
@@ -44,16 +45,46 @@ async function sharedDatabase(t: Test) {
 /** As PostgreSQL 14 has it, and databases upgraded from it keep it. */
 const everybodyMayCreate = ({ query }: FreshDatabase) => query('grant create on schema public to public')
 
-t.test('no function that runs with its owner rights may be executed by everybody', async (t) => {
+t.test('no function runs with its owner rights', async (t) => {
   const { url, query } = await freshDatabase(t)
   await migrate(url)
-  const { rows } = await query<{ name: string; public: boolean }>(
-    `select proname as name, coalesce(
-       (select bool_or(grantee = 0) from aclexplode(coalesce(proacl, acldefault('f', proowner)))
-        where privilege_type = 'EXECUTE'), false) as public
-     from pg_proc where pronamespace = 'public'::regnamespace and prosecdef order by 1`,
+  const { rows } = await query(
+    "select proname as name from pg_proc where pronamespace = 'public'::regnamespace and prosecdef",
   )
-  t.same(rows, [{ name: 'cache_stamp', public: false }])
+  t.same(rows, [])
+})
+
+t.test('a trigger that was attached before the migration runs nothing as the owner either', async (t) => {
+  const { database, owner, stranger } = await sharedDatabase(t)
+  const release = await earlierRelease('0.1.0')
+  const before = new CliProcess(t, ['migrate'], { DATABASE_URL: owner.url }, { release })
+  t.equal((await before.exited).code, 0)
+  const { client } = stranger
+  await client.query(`
+    create temporary table seen (as_role text);
+    grant all on seen to public;
+    create temporary sequence cache_version;
+    grant all on cache_version to public;
+    create function pg_temp.note(anyelement) returns boolean language plpgsql as
+      $$begin insert into pg_temp.seen values (current_user); return true; end$$;
+    create domain pg_temp.number as bigint check (pg_temp.note(value));
+    create temporary table mine (key text, value text, content_type text, version pg_temp.number);
+    create trigger mine before insert on mine for each row execute function cache_stamp()`)
+  await client.query("insert into mine (key, value, version) values ('k', 'v', 1)")
+  t.same(
+    (await client.query('select distinct as_role from seen where as_role = $1', [owner.name])).rows,
+    [{ as_role: owner.name }],
+    'the hole',
+  )
+  await client.query('delete from seen')
+
+  await migrate(owner.url)
+  await client.query("insert into mine (key, value, version) values ('k', 'v', 1)").catch(() => undefined)
+  t.same(
+    (await client.query('select distinct as_role from seen where as_role <> $1', [stranger.name])).rows,
+    [],
+  )
+  await database.query('select 1')
 })
 
 t.test('no function of ours finds names in a schema that others may create in', async (t) => {
@@ -61,13 +92,19 @@ t.test('no function of ours finds names in a schema that others may create in', 
   await migrate(url)
   const { rows } = await query<{ name: string; config: string[] | null; source: string }>(
     `select proname as name, proconfig as config, prosrc as source from pg_proc
-     where pronamespace = 'public'::regnamespace and prosqlbody is null order by 1`,
+     where pronamespace = 'public'::regnamespace and prosqlbody is null
+       and proname <> 'cache_copy_grants' -- which migrations alone call, with a search path of theirs
+     order by 1`,
   )
   t.ok(rows.length > 0)
   for (const { name, config, source } of rows) {
     const isPinned = config?.includes('search_path=pg_catalog, pg_temp')
+    // Functions of ours with exactly these argument types cannot be there twice; only migrations call cache_copy_grants.
     const callsNothing = !/\w\s*\(/.test(
-      source.replaceAll(/pg_catalog\.\w+\s*\(/g, '').replaceAll(/operator\(pg_catalog\.\S+\)/g, ''),
+      source
+        .replaceAll(/pg_catalog\.\w+\s*\(/g, '')
+        .replaceAll(/operator\(pg_catalog\.\S+\)/g, '')
+        .replaceAll(/\bcache_epoch(_of)?\(/g, ''),
     )
     t.ok(isPinned || callsNothing, `${name} is pinned to pg_catalog, or calls nothing without its schema`)
   }
@@ -175,6 +212,8 @@ t.test('functions and operators that others have put into public are not run', a
       keys.map((key) => client.request('GET', `/cache/get?key=${key}&consistency=strong`)),
     ))
       t.equal(read.body.value, 'by SQL')
+    t.same(await client.held('alone'), 'by SQL')
+    t.equal((await client.request('GET', '/cache/get?key=alone&consistency=strong')).body.value, 'by SQL')
     t.match((await client.delete('alone')).body, { db_removed: true })
 
     await t.test('kept writes', async () => {
@@ -189,9 +228,16 @@ t.test('functions and operators that others have put into public are not run', a
 
   await t.test('by the commands', async (t) => {
     const environment = { DATABASE_URL: owner.url }
-    for (const args of [['migrate', '--status'], ['migrate'], ['doctor']]) {
+    await query('alter table cache_entries add column "team\'s own" varchar')
+    await query("insert into cache_entries (key, value, \"team's own\") values ('own', '1', 'x')")
+    for (const [args, code] of [
+      [['migrate', '--status'], 0],
+      [['migrate'], 0],
+      [['doctor'], 1], // which says that everybody may create in the schema
+    ] as const) {
       const command = new CliProcess(t, args, environment)
-      t.equal((await command.exited).code, 0, `${args.join(' ')}: ${command.stdout}${command.stderr}`)
+      t.equal((await command.exited).code, code, `${args.join(' ')}: ${command.stdout}${command.stderr}`)
+      if (code === 1) t.match(command.stdout.match(/^✘.*$/gm), [/^✘ schema: .* revoke create on schema/])
       t.notMatch(command.stdout + command.stderr, /impostor/)
     }
     const backup = new CliProcess(t, ['backup', '--compress=none'], environment)
@@ -247,6 +293,80 @@ t.test('a table of our name that another role has made', async (t) => {
       t.same((await database.query('select * from spied')).rows, [], 'its functions have not run')
     })
   }
+})
+
+t.test('migrate --owner gives away nothing that belongs to somebody else', async (t) => {
+  const overload = `create function public.cache_epoch(code text) returns void language plpgsql security definer as
+    $$begin execute code; end$$`
+  const table =
+    'create table cache_entries (key text primary key, value text not null, updated_at timestamp not null default now())'
+  for (const planted of [overload, table]) {
+    const { database, owner, stranger } = await sharedDatabase(t)
+    await everybodyMayCreate(database)
+    if (planted === overload) {
+      const release = await earlierRelease('0.1.0')
+      const before = new CliProcess(t, ['migrate'], { DATABASE_URL: database.url }, { release })
+      t.equal((await before.exited).code, 0)
+    }
+    await stranger.client.query(planted)
+    const command = new CliProcess(t, ['migrate', `--owner=${owner.name}`], { DATABASE_URL: database.url })
+    t.equal((await command.exited).code, 1)
+    t.match(command.stderr, new RegExp(`^caching-layer: .* belongs to role "${stranger.name}".*\\n$`))
+    const { rows } = await database.query(
+      `select relname from pg_class where relname like 'cache%' and relowner = $1::regrole
+       union all select proname from pg_proc where proname like 'cache%' and proowner = $1::regrole`,
+      [owner.name],
+    )
+    t.same(rows, [], 'nothing has been given')
+  }
+})
+
+t.test("the function of a trigger that another role's table brought along", async (t) => {
+  const { database, owner, stranger } = await sharedDatabase(t)
+  await everybodyMayCreate(database)
+  await stranger.client.query(`
+    create function spy() returns trigger language plpgsql as $$begin return new; end$$;
+    create table cache_entries (key text primary key, value text not null, updated_at timestamp not null default now());
+    create trigger spy before insert on cache_entries for each row execute function spy()`)
+  await database.query(`alter table cache_entries owner to ${owner.name}`)
+  await t.rejects(migrate(owner.url), {
+    message: /^trigger spy of public.cache_entries runs a function of role/,
+  })
+})
+
+t.test("a superuser uses no ordinary role's table", async (t) => {
+  const { database, owner } = await sharedDatabase(t)
+  await migrate(owner.url)
+  const environment = { DATABASE_URL: database.url }
+  const refused = new RegExp(`cache_entries belongs to role ..?${owner.name}..?, which is no superuser`)
+  for (const args of [['migrate'], ['migrate', '--status'], ['backup']]) {
+    const command = new CliProcess(t, args, environment)
+    t.equal((await command.exited).code, 1, args.join(' '))
+    t.match(command.stderr, refused)
+  }
+  const doctor = new CliProcess(t, ['doctor'], environment)
+  t.equal((await doctor.exited).code, 1)
+  t.match(doctor.stdout, refused)
+  const { client } = await startSidecar(t, { databaseUrl: database.url, migrate: false })
+  t.match((await client.request('GET', '/health')).body, { feed: 'down' })
+  t.match((await client.request('GET', '/health')).text, refused)
+  const { status, body } = await client.set('k', 1)
+  t.not(body.db_written, true, `${status}`)
+  t.same((await database.query('select from cache_entries')).rows, [])
+})
+
+t.test('a role that may only connect cannot hold up a migration', async (t) => {
+  const { owner, stranger } = await sharedDatabase(t)
+  const release = await earlierRelease('0.1.0')
+  const before = new CliProcess(t, ['migrate'], { DATABASE_URL: owner.url }, { release })
+  t.equal((await before.exited).code, 0)
+  await stranger.client.query(
+    "create temporary view mine as select cache_change('a', 1, false), cache_epoch()",
+  )
+  await stranger.client.query(
+    "select pg_advisory_lock(hashtextextended('caching-layer migrations in public', 0))",
+  )
+  t.ok((await migrate(owner.url)).length > 0)
 })
 
 t.test('one owner for everything: migrate --owner', async (t) => {

@@ -7,6 +7,7 @@ import { examine } from '../../src/doctor/doctor.js'
 import type { Finding } from '../../src/doctor/finding.js'
 import { Database } from '../../src/postgres/database.js'
 import { ReadReplicas } from '../../src/postgres/read-replicas.js'
+import { SchemaName } from '../../src/postgres/schema-name.js'
 import { ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { FaultProxy } from '../support/fault-proxy.js'
@@ -202,7 +203,13 @@ t.test('it is read only from a server that was seen to have replayed the positio
   const open = (url: string) => new Database({ url, poolSize: 1, timeoutMs: 2_000, log })
   const database = open(primary.url())
   const clock = { now: () => performance.now() }
-  const replicas = new ReadReplicas({ primary: database, replicas: [open(standby.url())], clock, log })
+  const replicas = new ReadReplicas({
+    primary: database,
+    replicas: [open(standby.url())],
+    schema: new SchemaName(database),
+    clock,
+    log,
+  })
   t.teardown(() => Promise.all([database.close(), replicas.close()]))
   const wanted = [{ key: 'k' }]
   const isRefused = (position: LogPosition) => t.rejects(replicas.read(wanted, position), /replayed enough/)

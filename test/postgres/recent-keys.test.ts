@@ -21,6 +21,6 @@ t.test('the keys written last come first; what has expired does not come', async
     `insert into cache_entries (key, value, expires_at) values ('gone', '', now() - interval '1 s')`,
   )
   await query(`update cache_entries set value = 'again' where key = 'a'`)
-  t.same(await recentKeys(database, 10), ['a', 'c', 'b', 'old', 'older'])
-  t.same(await recentKeys(database, 2), ['a', 'c'])
+  t.same(await recentKeys(database, 'public', 10), ['a', 'c', 'b', 'old', 'older'])
+  t.same(await recentKeys(database, 'public', 2), ['a', 'c'])
 })

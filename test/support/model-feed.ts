@@ -25,7 +25,8 @@ export class ModelFeed {
     this.cut()
     this.#onItsWay = []
     this.#cut = store.onChange((change) => this.#onItsWay.push(() => this.#arrived(change)))
-    return handler.listening(clock.now())
+    const { fingerprint } = store.now()
+    return handler.listening(clock.now(), { fingerprint, end: (reason) => this.lose(reason) })
   }
 
   /** What is on its way arrives, or only the first `count` of it. */
@@ -38,9 +39,16 @@ export class ModelFeed {
    * of its answer, and of what is before it.
    */
   probe(): () => void {
-    const { clock, handler } = this.#parts
+    const { store, clock, handler } = this.#parts
     const sentMs = clock.now()
-    const answer = () => void handler.proven(sentMs)?.catch((error: Error) => this.lose(error.message))
+    const proof = store.now()
+    const answer = () => {
+      try {
+        handler.proven(sentMs, proof)?.catch((error: Error) => this.lose(error.message))
+      } catch (error) {
+        this.lose((error as Error).message)
+      }
+    }
     if (this.#cut) this.#onItsWay.push(answer)
     return () => this.deliver(this.#onItsWay.indexOf(answer) + 1)
   }

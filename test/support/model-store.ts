@@ -2,6 +2,7 @@ import type {
   Change,
   Epoch,
   KeptWrite,
+  Mark,
   StoredEntry,
   Unchanged,
   Value,
@@ -13,6 +14,7 @@ import { keyId } from '../../src/core/key-id.js'
 import type {
   Clock,
   LogPosition,
+  MarkAnswer,
   Position,
   Replica,
   ReplicaAnswer,
@@ -20,6 +22,7 @@ import type {
   Store,
   Wanted,
   Write,
+  WriteAnswer,
 } from '../../src/core/ports.js'
 import { Gate } from './gate.js'
 
@@ -29,6 +32,7 @@ export type Operation =
   | 'write'
   | 'remove'
   | 'position'
+  | 'mark'
   | 'settle'
   | 'replica position'
   | 'replica read'
@@ -44,6 +48,8 @@ export interface Statement {
 interface Row {
   readonly value: Value
   readonly version: Version
+  /** Which commit it was, counted through all histories. */
+  readonly commit: number
   /** By the database's clock, which the model shares with the test; `Infinity` for a row that stays. */
   readonly expiresAtMs: number
 }
@@ -57,12 +63,16 @@ interface Obstacle {
   readonly meet: () => Promise<void>
 }
 
-/** A copy of all rows at one moment. */
+/** A copy of everything at one moment. */
 export interface Backup {
   readonly rows: ReadonlyMap<string, Row>
-  readonly latest: bigint
+  /** How many versions had been drawn. */
+  readonly drawn: bigint
   readonly commits: number
+  readonly marks: ReadonlyMap<Mark, number>
 }
+
+const saltBits = 24n
 
 /**
  * PostgreSQL as the core sees it: rows, versions from one sequence, an epoch, changes announced at commit.
@@ -72,8 +82,17 @@ export class ModelStore implements Store {
   /** Every statement sent, those that failed too, in their order. */
   readonly statements: Statement[] = []
   readonly #clock: Clock
+  readonly #isSalted: boolean
   #rows: Rows = new Map()
-  #latest = 0n
+  #drawn = 0n
+  #salt = 0n
+  /** How many commits there were at each. */
+  #marks = new Map<Mark, number>()
+  #lastMark: MarkAnswer | undefined
+  #markCount = 0
+  #fingerprint = 0
+  /** What a trigger of somebody else makes of a value; undefined where there is none. */
+  #altered: ((value: Value) => Value | undefined) | undefined
   #epoch: Epoch = '1-00000001'
   #down = false
   readonly #listeners = new Set<(change: Change) => void>()
@@ -82,12 +101,15 @@ export class ModelStore implements Store {
   readonly #refused = new Set<string>()
   readonly #locked = new Set<string>()
   #commits = 0
+  #clockAheadMs = 0
   /** What the replica had when it stopped; undefined while it has everything. */
   #replica: Backup | undefined
   #untilReplayed: Gate | undefined
 
-  constructor(clock: Clock) {
+  /** With `salted`, as in PostgreSQL, no version is drawn twice; without, another history draws the same ones. */
+  constructor(clock: Clock, { salted = false } = {}) {
     this.#clock = clock
+    this.#isSalted = salted
   }
 
   // --- Store ---
@@ -107,13 +129,19 @@ export class ModelStore implements Store {
     })
   }
 
-  write(writes: readonly Write[]): Promise<Map<string, Written>> {
+  write(writes: readonly Write[]): Promise<Map<string, WriteAnswer>> {
     const keys = keysOf(writes)
     return this.#statement('write', keys, () => {
       this.#acceptable(keys)
-      return new Map(
-        writes.map(({ key, value }) => [key, { version: this.setBySql(key, value), epoch: this.#epoch }]),
-      )
+      const answer = new Map<string, WriteAnswer>()
+      for (const { key, value } of writes) {
+        const stored = this.#altered ? this.#altered(value) : value
+        if (stored === undefined) continue
+        const version = this.setBySql(key, stored)
+        const isAsSent = this.#altered === undefined
+        answer.set(key, { version, epoch: this.#epoch, remainingMs: undefined, isAsSent })
+      }
+      return answer
     })
   }
 
@@ -129,33 +157,65 @@ export class ModelStore implements Store {
     })
   }
 
-  position(): Promise<Position> {
-    return this.#statement('position', [], () => ({ epoch: this.#epoch, latest: this.#latest }))
+  position(mark?: Mark): Promise<Position & { readonly hasMark: boolean }> {
+    return this.#statement('position', [], () => ({
+      ...this.now(),
+      hasMark: mark === undefined || this.#marks.has(mark),
+    }))
   }
 
-  settle(writes: readonly KeptWrite[], epoch: Epoch): Promise<Map<string, Settlement>> {
+  mark(): Promise<MarkAnswer> {
+    return this.#statement('mark', [], () => {
+      const { latest } = this.now()
+      if (this.#lastMark?.latest !== latest) {
+        const mark = String(++this.#markCount)
+        this.#lastMark = { mark, latest }
+        this.#marks.set(mark, this.#commits)
+      }
+      return this.#lastMark as MarkAnswer
+    })
+  }
+
+  settle(writes: readonly KeptWrite[]): Promise<Map<string, Settlement>> {
     const keys = keysOf(writes)
     return this.#statement('settle', keys, () => {
       this.#acceptable(keys)
       const answer = new Map<string, Settlement>()
-      if (epoch !== this.#epoch) return answer
-      for (const { key, value, base, mayHaveHappened } of writes) {
-        const row = this.#rows.get(key)
-        const unchanged =
-          row === undefined
-            ? value === undefined || (base.kind === 'unseen' && !mayHaveHappened)
-            : base.kind === 'held'
-              ? row.version === base.version
-              : BigInt(row.version) <= base.latest
-        if (!unchanged) continue
-        if (value !== undefined) answer.set(key, { kind: 'written', version: this.setBySql(key, value) })
-        else {
-          this.deleteBySql(key)
-          answer.set(key, { kind: 'written', version: undefined })
-        }
+      for (const write of writes) {
+        if (!this.#isUnchanged(write)) continue
+        const { key, value } = write
+        if (value === undefined) this.deleteBySql(key)
+        const written =
+          value === undefined ? undefined : { version: this.setBySql(key, value), epoch: this.#epoch }
+        answer.set(key, { kind: 'written', written })
       }
       return answer
     })
+  }
+
+  /** As the statement in postgres/entry-statements.ts. */
+  #isUnchanged({ key, value, base, epoch, mayHaveHappened }: KeptWrite): boolean {
+    const row = this.#rows.get(key)
+    if (base.kind === 'held') {
+      if (row === undefined) return value === undefined
+      if (base.value !== undefined && base.value !== row.value) return false
+      return row.version === base.version && (this.#isSalted || epoch === this.#epoch)
+    }
+    const before = base.mark === undefined ? undefined : this.#marks.get(base.mark)
+    const isSameHistory = base.mark === undefined || before !== undefined
+    if (row === undefined) return value === undefined || (isSameHistory && !mayHaveHappened)
+    return before !== undefined && row.commit <= before
+  }
+
+  /** What a probe is answered. */
+  now(): Position & { readonly fingerprint: string; readonly databaseMs: number } {
+    const latest = this.#isSalted ? (this.#drawn << saltBits) | ((1n << saltBits) - 1n) : this.#drawn
+    return {
+      epoch: this.#epoch,
+      latest,
+      fingerprint: String(this.#fingerprint),
+      databaseMs: this.#clock.now() + this.#clockAheadMs,
+    }
   }
 
   /** A standby of this store, which replays everything at once unless it is stopped. */
@@ -197,7 +257,13 @@ export class ModelStore implements Store {
     value: Value,
     { version = this.stamp(), remainingMs = Number.POSITIVE_INFINITY } = {},
   ): Version {
-    this.#commit(key, { value, version, expiresAtMs: this.#clock.now() + remainingMs })
+    const commit = this.#commits + 1
+    this.#commit(key, {
+      value,
+      version,
+      commit,
+      expiresAtMs: this.#clock.now() + this.#clockAheadMs + remainingMs,
+    })
     this.#announce({ kind: 'key', id: keyId(key), version })
     return version
   }
@@ -215,14 +281,35 @@ export class ModelStore implements Store {
   /** A statement that changes more rows than are worth naming. */
   setManyBySql(entries: Readonly<Record<string, Value>>): void {
     for (const [key, value] of Object.entries(entries)) {
-      this.#commit(key, { value, version: this.stamp(), expiresAtMs: Number.POSITIVE_INFINITY })
+      const commit = this.#commits + 1
+      this.#commit(key, { value, version: this.stamp(), commit, expiresAtMs: Number.POSITIVE_INFINITY })
     }
     this.#announce({ kind: 'everything' })
   }
 
   /** The next of the sequence. */
   stamp(): Version {
-    return String(++this.#latest)
+    this.#drawn++
+    return String(this.#isSalted ? (this.#drawn << saltBits) | this.#salt++ : this.#drawn)
+  }
+
+  /** Triggers off, update, triggers on: the version stays, and nobody is told. */
+  setSilently(key: string, value: Value): void {
+    const row = this.#rows.get(key)
+    if (row === undefined) return
+    this.#commit(key, { ...row, value, commit: this.#commits + 1 })
+    this.#fingerprint++
+  }
+
+  /** Somebody makes a trigger that stores something else than what is sent; undefined: it leaves the row out. */
+  alterWith(altered: ((value: Value) => Value | undefined) | undefined): void {
+    this.#altered = altered
+    this.#fingerprint++
+  }
+
+  /** The database's clock is put forward. */
+  putClockForward(ms: number): void {
+    this.#clockAheadMs += ms
   }
 
   /** What is committed under this key, as nobody's statement. */
@@ -291,14 +378,34 @@ export class ModelStore implements Store {
   }
 
   backup(): Backup {
-    return { rows: new Map(this.#rows), latest: this.#latest, commits: this.#commits }
+    return {
+      rows: new Map(this.#rows),
+      drawn: this.#drawn,
+      commits: this.#commits,
+      marks: new Map(this.#marks),
+    }
   }
 
-  /** Another server takes over, with what it had; its sequence hands the same versions out again. */
-  failOver(epoch: Epoch, { rows, latest }: Omit<Backup, 'commits'>): void {
+  /** Another server takes over, with what it had. */
+  failOver(
+    epoch: Epoch,
+    { rows, drawn, marks = new Map() }: Partial<Backup> & Pick<Backup, 'rows' | 'drawn'>,
+  ): void {
     this.#epoch = epoch
     this.#rows = new Map(rows)
-    this.#latest = latest
+    this.#drawn = drawn
+    this.#marks = new Map(marks)
+    this.#lastMark = undefined
+  }
+
+  /** A snapshot is put back: nothing but the data says so. */
+  rewind(backup: Backup): void {
+    this.failOver(this.#epoch, backup)
+  }
+
+  /** Somebody calls setval(). */
+  setval(drawn: bigint): void {
+    this.#drawn = drawn
   }
 
   /** From now on the replica gets nothing new; or it is another one, which got nothing since the backup. */
@@ -333,7 +440,7 @@ export class ModelStore implements Store {
   }
 
   #entries(rows: ReadonlyMap<string, Row>, wanted: readonly Wanted[]): Map<string, StoredEntry | Unchanged> {
-    const nowMs = this.#clock.now()
+    const nowMs = this.#clock.now() + this.#clockAheadMs
     const epoch = this.#epoch
     const answer = new Map<string, StoredEntry | Unchanged>()
     for (const { key, held } of wanted) {
@@ -341,7 +448,7 @@ export class ModelStore implements Store {
       if (row === undefined || row.expiresAtMs <= nowMs) continue
       const { version } = row
       const remainingMs = Number.isFinite(row.expiresAtMs) ? row.expiresAtMs - nowMs : undefined
-      const isHeld = held?.version === version && held.epoch === epoch
+      const isHeld = held?.version === version && held.epoch === epoch && held.value === row.value
       const stored = { key, version, epoch, remainingMs }
       answer.set(key, isHeld ? { ...stored, value: undefined } : { ...stored, value: row.value })
     }

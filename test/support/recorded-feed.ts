@@ -1,7 +1,6 @@
 import type { ChangeFeedHandler } from '../../src/core/ports.js'
 import { Database } from '../../src/postgres/database.js'
 import { PostgresChangeFeed } from '../../src/postgres/feed.js'
-import { inspectSchema } from '../../src/postgres/schema.js'
 import type { Owner } from './database.js'
 import { recordingLog } from './recording-log.js'
 
@@ -35,7 +34,8 @@ export async function startRecordedFeed(
       database,
       clock: { now: () => performance.now() + aheadMs, defer: setImmediate },
       log,
-      prepare: () => inspectSchema(database),
+      prepare: async () => undefined,
+      onTable: () => undefined,
     },
   )
   t.teardown(async () => {

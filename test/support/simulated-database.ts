@@ -2,6 +2,7 @@ import type {
   Change,
   Epoch,
   KeptWrite,
+  Mark,
   StoredEntry,
   Unchanged,
   Value,
@@ -9,12 +10,31 @@ import type {
   Written,
 } from '../../src/core/entry.js'
 import { keyId } from '../../src/core/key-id.js'
-import type { Position, Settlement, Wanted, Write } from '../../src/core/ports.js'
+import type {
+  MarkAnswer,
+  Position,
+  Proof,
+  Settlement,
+  Wanted,
+  Write,
+  WriteAnswer,
+} from '../../src/core/ports.js'
 
 interface Row {
   readonly value: Value
-  readonly version: number
+  readonly version: bigint
+  /** Which commit it was, counted through all histories. */
+  readonly commit: number
 }
+
+interface State {
+  readonly key: string
+  readonly rows: Map<string, Row>
+  readonly sequence: bigint
+  readonly marks: Map<Mark, number>
+}
+
+const saltBits = 24n
 
 /** While this was the value (undefined: no entry), by the driven clock. */
 export interface Reign {
@@ -26,23 +46,36 @@ export interface Reign {
 }
 
 /** What is on its way to one listener, in commit order; a probe's answer is in line with the changes. */
-export type Delivery = Change | { readonly kind: 'probe'; readonly sentMs: number }
+export type Delivery = Change | { readonly kind: 'probe'; readonly sentMs: number; readonly proof: Proof }
 
 /** One database, as the sidecars see PostgreSQL, with its whole history for those who check. */
 export class SimulatedDatabase {
   readonly #nowMs: () => number
   readonly #reigns = new Map<string, Reign[]>()
   readonly listeners = new Set<Delivery[]>()
+  readonly #isSalted: boolean
   #rows = new Map<string, Row>()
-  #sequence = 0
+  #sequence = 0n
+  #salt = 0n
   #timeline = 1
+  #commits = 0
+  /** How many commits there were at each. */
+  #marks = new Map<Mark, number>()
+  #lastMark: MarkAnswer | undefined
+  #markCount = 0
+  #fingerprint = 0
+  #altersRows = false
+  /** By value, how many commits there were when a sidecar had kept it. */
+  readonly #keptAfter = new Map<Value, number>()
+  /** Kept writes that have overwritten what was acknowledged after they were kept. */
+  readonly violations: string[] = []
   /** The state after each commit, for a failover that loses some. */
-  #states: { key: string; rows: Map<string, Row>; sequence: number }[] = [
-    { key: 'none', rows: new Map(), sequence: 0 },
-  ]
+  #states: State[] = [{ key: 'none', rows: new Map(), sequence: 0n, marks: new Map() }]
 
-  constructor(nowMs: () => number) {
+  /** With `salted`, as in PostgreSQL, no version is drawn twice; without, another history draws the same ones. */
+  constructor(nowMs: () => number, { salted = false } = {}) {
     this.#nowMs = nowMs
+    this.#isSalted = salted
   }
 
   get epoch(): Epoch {
@@ -85,7 +118,7 @@ export class SimulatedDatabase {
       const row = rows.get(key)
       if (!row) continue
       const version = String(row.version)
-      const unchanged = held?.version === version && held.epoch === epoch
+      const unchanged = held?.version === version && held.epoch === epoch && held.value === row.value
       const value = unchanged ? undefined : row.value
       found.set(key, { key, version, epoch, remainingMs: undefined, value } as StoredEntry | Unchanged)
     }
@@ -101,14 +134,56 @@ export class SimulatedDatabase {
     return found
   }
 
-  position(): Position {
-    return { epoch: this.epoch, latest: BigInt(this.#sequence) }
+  position(mark?: Mark): Position & { readonly hasMark: boolean } {
+    const latest = this.#isSalted ? (this.#sequence << saltBits) | ((1n << saltBits) - 1n) : this.#sequence
+    return { epoch: this.epoch, latest, hasMark: mark === undefined || this.#marks.has(mark) }
   }
 
-  write(writes: readonly Write[]): Map<string, Written> {
+  get fingerprint(): string {
+    return String(this.#fingerprint)
+  }
+
+  proof(): Proof {
+    return { ...this.position(), fingerprint: this.fingerprint, databaseMs: this.#nowMs() }
+  }
+
+  mark(): MarkAnswer {
+    const { latest } = this.position()
+    if (this.#lastMark?.latest !== latest) {
+      this.#lastMark = { mark: String(++this.#markCount), latest }
+      this.#marks.set(this.#lastMark.mark, this.#commits)
+    }
+    return this.#lastMark
+  }
+
+  /** A sidecar has kept a write of this value. */
+  kept(value: Value): void {
+    this.#keptAfter.set(value, this.#commits)
+  }
+
+  write(writes: readonly Write[]): Map<string, WriteAnswer> {
+    const isAsSent = !this.#altersRows
     return new Map(
-      writes.map(({ key, value }) => [key, { version: this.#commit(key, value), epoch: this.epoch }]),
+      writes.map(({ key, value }) => {
+        const version = this.#commit(key, isAsSent ? value : `${value}.5`)
+        return [key, { version, epoch: this.epoch, remainingMs: undefined, isAsSent }]
+      }),
     )
+  }
+
+  /** Somebody makes a trigger that stores something else than what is sent, or drops it. */
+  toggleTrigger(): void {
+    this.#altersRows = !this.#altersRows
+    this.#fingerprint++
+  }
+
+  /** Triggers off, update, triggers on: the version stays, and nobody is told. */
+  setSilently(key: string, value: Value): void {
+    const row = this.#rows.get(key)
+    if (row === undefined) return
+    this.#keepState(key, { ...row, value, commit: ++this.#commits })
+    this.#fingerprint++
+    this.#reign(key, value, undefined)
   }
 
   remove(keys: readonly string[]): Map<string, Written> {
@@ -116,22 +191,35 @@ export class SimulatedDatabase {
     return new Map(there.map((key) => [key, { version: this.#commit(key, undefined), epoch: this.epoch }]))
   }
 
-  settle(writes: readonly KeptWrite[], epoch: Epoch): Map<string, Settlement> {
+  settle(writes: readonly KeptWrite[]): Map<string, Settlement> {
     const settled = new Map<string, Settlement>()
-    if (epoch !== this.epoch) return settled
-    for (const { key, value, base, mayHaveHappened } of writes) {
+    for (const write of writes) {
+      if (!this.#isUnchanged(write)) continue
+      const { key, value } = write
       const row = this.#rows.get(key)
-      const unchanged =
-        base.kind === 'held'
-          ? row && String(row.version) === base.version
-          : row === undefined
-            ? !mayHaveHappened
-            : row.version <= base.latest
-      if (!unchanged) continue
+      const keptAfter = value === undefined ? undefined : this.#keptAfter.get(value)
+      if (row && keptAfter !== undefined && row.commit > keptAfter)
+        this.violations.push(`I4: ${key} = ${row.value} was overwritten by ${value}, which is older`)
       const version = value === undefined && !row ? undefined : this.#commit(key, value)
-      settled.set(key, { kind: 'written', version })
+      const written =
+        value === undefined || version === undefined ? undefined : { version, epoch: this.epoch }
+      settled.set(key, { kind: 'written', written })
     }
     return settled
+  }
+
+  /** As the statement in postgres/entry-statements.ts. */
+  #isUnchanged({ key, value, base, epoch, mayHaveHappened }: KeptWrite): boolean {
+    const row = this.#rows.get(key)
+    if (base.kind === 'held') {
+      if (row === undefined) return value === undefined
+      if (base.value !== undefined && base.value !== row.value) return false
+      return String(row.version) === base.version && (this.#isSalted || epoch === this.epoch)
+    }
+    const before = base.mark === undefined ? undefined : this.#marks.get(base.mark)
+    const isSameHistory = base.mark === undefined || before !== undefined
+    if (row === undefined) return value === undefined || (isSameHistory && !mayHaveHappened)
+    return before !== undefined && row.commit <= before
   }
 
   /** A statement too large to name its keys: all rows are written again. */
@@ -142,7 +230,7 @@ export class SimulatedDatabase {
 
   /** A role of the database sends a notification of its own: nothing changed, or not yet. */
   forge(kind: 'next version' | 'high version' | 'everything', key: string): void {
-    const version = kind === 'next version' ? this.#sequence + 1 : this.#sequence + 1_000
+    const version = kind === 'next version' ? this.#sequence + 1n : this.#sequence + 1_000n
     this.#announce(
       kind === 'everything' ? { kind } : { kind: 'key', id: keyId(key), version: String(version) },
     )
@@ -150,9 +238,15 @@ export class SimulatedDatabase {
 
   /** A standby is promoted that lacks the last commits, whose keys it returns. Listeners hear nothing more, and are not told. */
   failOver(lostCommits: number): string[] {
+    this.#timeline++
+    return this.rewind(lostCommits)
+  }
+
+  /** A snapshot is put back that lacks the last commits. Nothing but the data says so. */
+  rewind(lostCommits: number): string[] {
     const kept = this.#states.slice(0, Math.max(1, this.#states.length - lostCommits))
     const lost = this.#states.slice(kept.length).map(({ key }) => key)
-    const { rows, sequence } = kept.at(-1) as (typeof kept)[number]
+    const { rows, sequence, marks } = kept.at(-1) as State
     for (const key of new Set([...this.#rows.keys(), ...rows.keys()])) {
       if (rows.get(key)?.value !== this.#rows.get(key)?.value)
         this.#reign(key, rows.get(key)?.value, undefined)
@@ -160,7 +254,8 @@ export class SimulatedDatabase {
     this.#states = kept
     this.#rows = new Map(rows)
     this.#sequence = sequence
-    this.#timeline++
+    this.#marks = new Map(marks)
+    this.#lastMark = undefined
     this.listeners.clear()
     return lost
   }
@@ -173,12 +268,28 @@ export class SimulatedDatabase {
 
   #store(key: string, value: Value | undefined): Version {
     const before = this.#rows.get(key)
-    if (value !== undefined) this.#rows.set(key, { value, version: ++this.#sequence })
-    else this.#rows.delete(key)
-    this.#states.push({ key, rows: new Map(this.#rows), sequence: this.#sequence })
-    const version = value === undefined ? `-${before?.version}` : String(this.#sequence)
+    this.#commits++
+    const row = value === undefined ? undefined : { value, version: this.#draw(), commit: this.#commits }
+    this.#keepState(key, row)
+    const version = row ? String(row.version) : `-${before?.version}`
     this.#reign(key, value, { version, epoch: this.epoch })
     return version
+  }
+
+  #draw(): bigint {
+    this.#sequence++
+    return this.#isSalted ? (this.#sequence << saltBits) | ++this.#salt : this.#sequence
+  }
+
+  #keepState(key: string, row: Row | undefined): void {
+    if (row) this.#rows.set(key, row)
+    else this.#rows.delete(key)
+    this.#states.push({
+      key,
+      rows: new Map(this.#rows),
+      sequence: this.#sequence,
+      marks: new Map(this.#marks),
+    })
   }
 
   #reign(key: string, value: Value | undefined, written: Written | undefined): void {

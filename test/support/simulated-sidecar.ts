@@ -48,10 +48,11 @@ export class SimulatedSidecar {
     const store: Store = {
       read: (wanted) => ask(false, () => database.read(wanted)),
       versions: (keys, epoch) => ask(false, () => database.versions(keys, epoch), true),
-      position: () => ask(false, () => database.position(), true),
+      position: (mark) => ask(false, () => database.position(mark), true),
+      mark: () => ask(true, () => database.mark(), true),
       write: (writes) => ask(true, () => database.write(writes)),
       remove: (keys) => ask(true, () => database.remove(keys)),
-      settle: (writes, epoch) => ask(true, () => database.settle(writes, epoch), true),
+      settle: (writes) => ask(true, () => database.settle(writes), true),
     }
     this.#replicas = [new SimulatedReplica(database), new SimulatedReplica(database)]
     let statements = 0
@@ -102,7 +103,8 @@ export class SimulatedSidecar {
     if (this.#deliveries) return
     this.#deliveries = []
     this.#database.listeners.add(this.#deliveries)
-    this.#orLose(this.cache.listening(this.#clock.now()))
+    const { fingerprint } = this.#database
+    this.#orLose(this.cache.listening(this.#clock.now(), { fingerprint, end: () => this.lose() }))
   }
 
   /** One of the replicas it reads from goes on. */
@@ -130,14 +132,14 @@ export class SimulatedSidecar {
   /** The probe reaches the server: its answer is in line behind the changes of before. */
   probe(sentMs: number): void {
     if (this.#deliveries && this.#database.listeners.has(this.#deliveries))
-      this.#deliveries.push({ kind: 'probe', sentMs })
+      this.#deliveries.push({ kind: 'probe', sentMs, proof: this.#database.proof() })
   }
 
   deliver(): void {
     const delivery = this.#deliveries?.shift()
     if (!delivery) return
     try {
-      if (delivery.kind === 'probe') this.#orLose(this.cache.proven(delivery.sentMs))
+      if (delivery.kind === 'probe') this.#orLose(this.cache.proven(delivery.sentMs, delivery.proof))
       else this.#orLose(this.cache.changed(delivery))
     } catch {
       this.lose()

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { ChangeFeedHandler } from '../../src/core/ports.js'
+import type { ChangeFeedHandler, FeedSession, Proof } from '../../src/core/ports.js'
 import { WarmUp, type WarmUpParts } from '../../src/warm-up/warm-up.js'
 import { eventually } from '../support/eventually.js'
 import { Gate } from '../support/gate.js'
@@ -85,8 +85,8 @@ t.test('everything of the feed gets to the cache', async (t) => {
   const calls: unknown[][] = []
   const pending = Promise.resolve()
   const handler: ChangeFeedHandler = {
-    listening: async (asOfMs) => void calls.push(['listening', asOfMs]),
-    proven: (asOfMs) => void calls.push(['proven', asOfMs]),
+    listening: async (...args) => void calls.push(['listening', ...args]),
+    proven: (...args) => void calls.push(['proven', ...args]),
     changed: (change) => {
       calls.push(['changed', change])
       return pending
@@ -94,18 +94,22 @@ t.test('everything of the feed gets to the cache', async (t) => {
     lost: (reason) => void calls.push(['lost', reason]),
   }
   const followed = warmUp.follow(handler)
-  await followed.listening(1)
-  followed.proven(2)
+  const session: FeedSession = { fingerprint: 'x', end: () => undefined }
+  const proof: Proof = { epoch: '1-00000001', latest: 1n, fingerprint: 'x', databaseMs: 0 }
+  await followed.listening(1, session)
+  followed.proven(2, proof)
   t.equal(followed.changed({ kind: 'everything' }), pending)
   followed.lost('why')
   t.same(calls, [
-    ['listening', 1],
-    ['proven', 2],
+    ['listening', 1, session],
+    ['proven', 2, proof],
     ['changed', { kind: 'everything' }],
     ['lost', 'why'],
   ])
   await t.rejects(
-    warmUp.follow({ ...handler, listening: () => Promise.reject(new Error('not caught up')) }).listening(1),
+    warmUp
+      .follow({ ...handler, listening: () => Promise.reject(new Error('not caught up')) })
+      .listening(1, session),
     /not caught up/,
   )
 })

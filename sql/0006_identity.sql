@@ -1,0 +1,211 @@
+-- A version names one value, whatever happens to the database: restored, re-created, swapped, rewound.
+--
+-- Three things together. Versions do not repeat, because 24 of their bits are random. An epoch names the history, the
+-- database, the table and its sequence. Marks, which sidecars write now and then, tell whether what was seen is still part of
+-- the history, after a snapshot was put back, for example, which changes nothing of an epoch.
+
+-- --- Versions ---
+
+-- The value of the sequence in the high bits, so that later ones are higher, and 24 random bits.
+alter sequence cache_version maxvalue 549755813887 cycle;
+
+create or replace function cache_stamp() returns trigger
+  language plpgsql security invoker set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- A writer that does not know of content types (the original service, plain SQL) writes a string. When its statement
+  -- did name the column, cache_note_content_type has left the mark.
+  if tg_op = 'UPDATE' and new.version is not null and new.value is distinct from old.value then
+    new.content_type := null;
+  end if;
+  new.version := (nextval((quote_ident(tg_table_schema) || '.cache_version')::regclass) << 24)
+    | (random() * 16777215)::bigint;
+  return new;
+end
+$$;
+
+-- The sequence moves and goes with its table.
+do $$
+begin
+  execute format('alter sequence cache_version owner to %I', (
+    select pg_get_userbyid(relowner) from pg_class where oid = 'cache_entries'::regclass
+  ));
+  alter sequence cache_version owned by cache_entries.version;
+exception when insufficient_privilege then
+  raise notice 'cache_version has another owner than cache_entries and stays where it is';
+end
+$$;
+
+-- --- Epochs ---
+
+-- The next three are the same for as long as a session lasts. Declared immutable, they are computed when a statement is
+-- planned, and not each time it runs: reading the control file takes 8 µs.
+
+-- Which cluster this is; '0' where a provider does not let it be read.
+create function cache_system_identifier() returns text
+  language plpgsql immutable set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (select system_identifier::text from pg_control_system());
+exception when others then
+  return '0';
+end
+$$;
+
+create function cache_database_oid() returns oid
+  language plpgsql immutable set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (select oid from pg_database where datname = current_database());
+end
+$$;
+
+-- False where a provider does not let the log be asked. On a standby it is true: asking must fail there.
+create function cache_knows_timeline() returns boolean
+  language plpgsql immutable set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not pg_is_in_recovery() then
+    perform pg_walfile_name(pg_current_wal_lsn());
+  end if;
+  return true;
+exception when others then
+  return false;
+end
+$$;
+
+-- `digits-8hex`: the cluster, and a hash of the rest. A timeline is eight hexadecimal digits.
+create function cache_history(timeline text, entries regclass, versions regclass) returns text
+  language sql stable
+  return (cache_system_identifier() || '-') || upper(left(md5(
+    timeline || (' ' || cache_database_oid()::text || ' ' || entries::oid::text || ' ' || versions::oid::text)
+  ), 8));
+
+-- Which history of this table the session sees. Fails on a standby, where the log cannot be asked. Volatile, as the functions
+-- that it calls are: declared stable it is not inlined, and takes five times as long.
+create function cache_epoch_of(entries regclass, versions regclass) returns text
+  language sql volatile
+  return cache_history(
+    case when cache_knows_timeline() then left(pg_walfile_name(pg_current_wal_lsn()), 8) else '00000000' end,
+    entries, versions
+  );
+
+-- For sidecars of 0.1, which find both by their search path. In the language that it had: a session that is about to call a
+-- function while its language changes reads the new source as the old language.
+create or replace function cache_epoch() returns text
+  language plpgsql volatile
+as $$
+begin
+  return cache_epoch_of('cache_entries'::regclass, 'cache_version'::regclass);
+end
+$$;
+
+-- The highest version that may have been handed out. For sidecars of 0.1.
+create or replace function cache_position(out epoch text, out latest bigint)
+  language sql stable
+as $$
+  select cache_epoch(), (last_value << 24) | 16777215::bigint from cache_version
+$$;
+
+-- --- Marks ---
+
+-- A row here was committed when `oldest_xid` was the oldest transaction that was still running. So an entry that a transaction
+-- below it has written was visible then, as long as the mark itself is there: the present history has everything that came
+-- before the mark.
+create table cache_marks (
+  number bigint generated always as identity primary key,
+  mark bigint not null,
+  oldest_xid bigint not null,
+  latest bigint not null,
+  -- The oid of cache_entries: a mark says nothing of a table that was made in its place.
+  entries oid not null,
+  written_at timestamptz not null default clock_timestamp()
+);
+
+select cache_copy_grants('select on cache_marks', array['select', 'insert', 'update', 'delete']);
+select cache_copy_grants('insert, delete on cache_marks', array['insert', 'update']);
+-- Everybody may execute functions unless that was revoked from everybody.
+select cache_copy_grants(
+  'execute on function cache_system_identifier(), cache_database_oid(), cache_knows_timeline(), '
+    'cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass)',
+  array['select', 'insert', 'update', 'delete']
+);
+
+-- --- Announcements ---
+
+-- As in 0005, but for a backslash that a session with standard_conforming_strings = off reads in another way.
+
+create or replace function cache_announce() returns trigger
+  language plpgsql security invoker set search_path = pg_catalog, pg_temp
+as $$
+declare
+  channel constant text := 'caching_layer_' || left(md5(tg_table_schema || '.' || tg_table_name), 16);
+  many constant integer := 10000;
+  rows integer;
+begin
+  rows := count(*) from (select from changed limit many + 1) as bounded;
+  if rows = 0 then
+    return null;
+  elsif rows > many then
+    perform pg_notify(channel, '*');
+    return null;
+  end if;
+
+  -- A payload must stay below 8,000 bytes. A page takes what begins within 4,700 bytes; the change that crosses the
+  -- border can be 3,100 long (512 control characters, escaped).
+  perform pg_notify(channel, '[' || string_agg(change, ',') || ']')
+  from (
+    select change, sum(octet_length(change) + 1) over (rows unbounded preceding) / 4700 as page
+    from (
+      select case
+        when octet_length(key) > 128 and octet_length(convert_to(key, 'UTF8')) > 512
+          then '"' || chr(92) || 'u0000' || encode(sha256(convert_to(key, 'UTF8')), 'hex') || '"'
+        else to_json(key)::text
+      end || case when tg_op = 'DELETE' then ',"-' else ',"' end || version || '"'
+      from changed
+    ) as announced (change)
+  ) as paged
+  group by page;
+
+  if tg_op = 'UPDATE' then
+    -- A renamed key is gone under its old name. (`not in` is planned as one hash look-up per row.)
+    perform pg_notify(
+      channel,
+      '[' || case
+        when octet_length(key) > 128 and octet_length(convert_to(key, 'UTF8')) > 512
+          then '"' || chr(92) || 'u0000' || encode(sha256(convert_to(key, 'UTF8')), 'hex') || '"'
+        else to_json(key)::text
+      end || ',"-' || version || '"]'
+    )
+    from before
+    where key not in (select key from changed);
+  end if;
+  return null;
+end
+$$;
+
+create or replace function cache_announce_replicated() returns trigger
+  language plpgsql security invoker set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pg_notify(
+    'caching_layer_' || left(md5(tg_table_schema || '.' || tg_table_name), 16),
+    '[' || case
+      when octet_length(key) > 128 and octet_length(convert_to(key, 'UTF8')) > 512
+        then '"' || chr(92) || 'u0000' || encode(sha256(convert_to(key, 'UTF8')), 'hex') || '"'
+      else to_json(key)::text
+    end || case when gone then ',"-' else ',"' end || version || '"]'
+  )
+  from (
+    select new.key, new.version, false where tg_op <> 'DELETE'
+    union all
+    select old.key, old.version, true where tg_op = 'DELETE' or (tg_op = 'UPDATE' and old.key <> new.key)
+  ) as changes (key, version, gone);
+  return null;
+end
+$$;
+
+-- Sidecars of 0.1 compare what they hold, and find another epoch.
+select pg_notify(cache_channel(nspname, 'cache_entries'), '*')
+from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+where pg_class.oid = 'cache_entries'::regclass;

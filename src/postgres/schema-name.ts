@@ -1,0 +1,44 @@
+import { CacheError } from '../core/errors.js'
+import type { Database } from './database.js'
+import { isForeignToSuperuser } from './schema-owner.js'
+
+/**
+ * The name of the schema that statements of the pool put before every table and function. The listening session finds it, on
+ * a connection of its own: on one that is shared behind a pooler, somebody's SET search_path may have been left.
+ */
+export class SchemaName {
+  readonly #database: Pick<Database, 'read'>
+  #found: string | undefined
+
+  constructor(database: Pick<Database, 'read'>) {
+    this.#database = database
+  }
+
+  found(schema: string): void {
+    this.#found = schema
+  }
+
+  /** Before the first session, the pool is asked. Rejects with a CacheError. */
+  get(): string | Promise<string> {
+    return this.#found ?? this.#ask()
+  }
+
+  async #ask(): Promise<string> {
+    const [row] = await this.#database.read<{ schema: string | null; is_foreign: boolean | null }>(
+      `select coalesce(found.schema, current_schema())::text as schema, found.is_foreign
+       from (values (to_regclass('cache_entries')::oid)) as wanted (id)
+         left join (
+           select pg_class.oid, nspname as schema, ${isForeignToSuperuser('relowner')} as is_foreign
+           from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+         ) as found on found.oid = wanted.id`,
+    )
+    if (row?.is_foreign)
+      throw new CacheError(
+        'store-unavailable',
+        `${row.schema}.cache_entries belongs to a role that is no superuser`,
+      )
+    if (row?.schema == null)
+      throw new CacheError('store-unavailable', 'the search_path names no schema that exists and may be used')
+    return row.schema
+  }
+}

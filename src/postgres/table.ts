@@ -1,0 +1,231 @@
+import type { Epoch } from '../core/entry.js'
+import type { Proof } from '../core/ports.js'
+import { isForeignToSuperuser, quoteIdentifier } from './schema-owner.js'
+
+/** Sends SQL without parameters, and resolves to the rows. */
+export type Query = <Row>(sql: string) => Promise<readonly Row[]>
+
+/** The table of entries, as a session found it, and what is around it. */
+export interface CacheTable {
+  readonly schema: string
+  /** Where changes of the table are announced. */
+  readonly channel: string
+  /** How full the server's notification queue is, from 0 to 1. When it is full, no write can commit. */
+  readonly queueUsage: number
+  /** See `Proof`. */
+  readonly fingerprint: string
+}
+
+/** By name, how each trigger must be enabled: `A` always, `R` in the replica role; see sql/. */
+const triggers: Readonly<Record<string, 'A' | 'R'>> = {
+  cache_entries_1_content_type: 'A',
+  cache_entries_2_stamp: 'A',
+  cache_entries_3_inserted: 'A',
+  cache_entries_3_updated: 'A',
+  cache_entries_3_deleted: 'A',
+  cache_entries_3_truncated: 'A',
+  cache_entries_4_replicated: 'R',
+}
+
+const wantedTriggers = Object.entries(triggers)
+  .map(([name, enabled]) => `('${name}', '${enabled}'::"char")`)
+  .join(', ')
+
+interface TableRow {
+  readonly schema: string
+  readonly kind: string
+  readonly channel: string
+  readonly queue_usage: number
+  readonly key_type: string | null
+  readonly key_is_exact: boolean | null
+  readonly has_unique_key: boolean
+  readonly value_type: string | null
+  /** Columns of ours with another type than ours, as `name type`. */
+  readonly odd_columns: readonly string[]
+  /** The table's owner, if this is a superuser and that is none. */
+  readonly foreign_owner: string | null
+  readonly is_inherited: boolean
+  readonly lacks: readonly string[]
+  readonly missing: readonly string[]
+  readonly functions_schema: string | null
+  readonly has_identity: boolean
+  readonly fingerprint: string
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  p: 'a partitioned table',
+  v: 'a view',
+  m: 'a materialized view',
+  f: 'a foreign table',
+}
+
+const columns = ['key', 'value', 'updated_at', 'version', 'content_type', 'expires_at']
+
+const migrateFirst = 'run "caching-layer migrate"'
+
+/**
+ * Looks for the table by the session's search path, or under `name`, and at everything that a cache needs of it. Rejects with
+ * an Error of one line that says what is wrong, and what to do about it.
+ */
+export async function inspectTable(query: Query, name = 'cache_entries'): Promise<CacheTable> {
+  const [row] = await query<TableRow>(inspection(name))
+  if (row === undefined) throw new Error(await reasonNotFound(query, name))
+  const { schema, channel, queue_usage: queueUsage, fingerprint } = row
+  const fault = faultOf(row)
+  if (fault !== undefined) throw new Error(fault)
+  return { schema, channel, queueUsage, fingerprint }
+}
+
+const inspection = (name: string) => `
+  select nspname::text as schema, relkind as kind, pg_notification_queue_usage() as queue_usage,
+         'caching_layer_' || left(md5(nspname::text || '.' || relname::text), 16) as channel,
+         (select format_type(atttypid, null::integer) from pg_attribute where attrelid = c.oid and attname = 'key') as key_type,
+         (select collisdeterministic from pg_attribute join pg_collation on pg_collation.oid = attcollation
+          where attrelid = c.oid and attname = 'key') as key_is_exact,
+         (select format_type(atttypid, null::integer) from pg_attribute where attrelid = c.oid and attname = 'value') as value_type,
+         array(
+           select wanted || ' ' || format_type(atttypid, null::integer)
+           from (values ('version', 'bigint'), ('content_type', 'text'), ('expires_at', 'timestamp with time zone'))
+             as columns (wanted, type)
+             join pg_attribute on attname = wanted and attrelid = c.oid
+           where format_type(atttypid, null::integer) <> type
+         ) as odd_columns,
+         case when ${isForeignToSuperuser('relowner')} then pg_get_userbyid(relowner)::text end as foreign_owner,
+         exists (
+           select from pg_index
+           where indrelid = c.oid and indisunique and indisvalid and indimmediate and indpred is null
+             and indexprs is null and indnkeyatts = 1::smallint
+             and indkey[0] = (select attnum from pg_attribute where attrelid = c.oid and attname = 'key')
+         ) as has_unique_key,
+         exists (select from pg_inherits where inhrelid = c.oid or inhparent = c.oid) as is_inherited,
+         array(
+           select wanted from pg_catalog.unnest('{${columns.join(',')}}'::text[]) as wanted
+           where not exists (
+             select from pg_attribute where attrelid = c.oid and attname = wanted and not attisdropped
+           )
+         ) as lacks,
+         array(
+           select name from (values ${wantedTriggers}) as wanted (name, enabled)
+           where not exists (
+             select from pg_trigger where tgrelid = c.oid and tgname = name and tgenabled = enabled
+           )
+         ) as missing,
+         (select fn.nspname::text from pg_trigger
+            join pg_proc on pg_proc.oid = tgfoid join pg_namespace as fn on fn.oid = pronamespace
+          where tgrelid = c.oid and tgname = 'cache_entries_2_stamp') as functions_schema,
+         exists (
+           select from pg_proc where proname = 'cache_epoch_of' and pronamespace = n.oid
+         ) as has_identity,
+         ${fingerprintOf('c.oid::regclass')} as fingerprint
+  from pg_class as c join pg_namespace as n on n.oid = relnamespace
+  where c.oid = to_regclass('${name.replaceAll("'", "''")}')::oid`
+
+async function reasonNotFound(query: Query, name: string): Promise<string> {
+  if (name.includes('.')) return `there is no table ${name}: ${migrateFirst}`
+  const [row] = await query<{ schema: string | null; path: string }>(
+    "select current_schema()::text as schema, current_setting('search_path') as path",
+  )
+  if (row && row.schema === null)
+    return `the search_path (${row.path}) names no schema that exists and that this role may use`
+  return `there is no table cache_entries in the search_path (${row?.path}): ${migrateFirst}`
+}
+
+function faultOf(row: TableRow): string | undefined {
+  const { missing } = row
+  const fault = shapeFault(row)
+  if (fault !== undefined) return `${row.schema}.cache_entries ${fault}`
+  return missing.length > 0 ? triggerFault(missing) : undefined
+}
+
+function shapeFault(row: TableRow): string | undefined {
+  const { kind, lacks, missing } = row
+  if (row.foreign_owner !== null)
+    return `belongs to role "${row.foreign_owner}", which is no superuser as this one is: connect as another role`
+  if (kind !== 'r')
+    return `is ${kinds[kind] ?? 'no table'}, which cannot be cached: it must be an ordinary table`
+  if (row.is_inherited) return 'has parents or children by inheritance, whose changes would not be announced'
+  if (lacks.length === columns.length - 3 || missing.length === Object.keys(triggers).length)
+    return `is not set up: ${migrateFirst}`
+  if (lacks.length > 0) return `lacks the column ${lacks.join(', ')}: restore it, with all triggers of sql/`
+  if (row.key_type !== 'text') return `has a key of type ${row.key_type}: it must be text`
+  if (row.key_is_exact === false)
+    return 'has a key whose collation takes different texts for equal: it must be deterministic'
+  if (!row.has_unique_key)
+    return 'has no unique index on key: "alter table cache_entries add primary key (key)"'
+  if (row.value_type !== 'text') return `has a value of type ${row.value_type}: it must be text`
+  if (row.odd_columns.length > 0)
+    return `has columns of another type than in sql/: ${row.odd_columns.join(', ')}`
+  if (row.functions_schema !== null && row.functions_schema !== row.schema)
+    return `was moved away from its functions, which are in ${row.functions_schema}: ${migrateFirst}`
+  if (!row.has_identity) return `is not up to date: ${migrateFirst}`
+  return undefined
+}
+
+function triggerFault(missing: readonly string[]): string {
+  const cure = missing.map(
+    (name) => `enable ${triggers[name] === 'R' ? 'replica' : 'always'} trigger ${name}`,
+  )
+  return (
+    `changes are not announced: trigger ${missing.join(', ')} is missing or not enabled always; ` +
+    `what is there is enabled by "alter table cache_entries ${cure.join(', ')}"`
+  )
+}
+
+/** The epoch, as SQL. */
+export function epochIn(schema: string): string {
+  return `${quoteIdentifier(schema)}.cache_epoch_of(${relationsIn(schema)})`
+}
+
+/** True if the table has our triggers and no other, so that rows are stored as they are sent; as SQL. */
+export function isPlainIn(schema: string): string {
+  return `(select pg_catalog.count(*) = ${Object.keys(triggers).length}::bigint from pg_trigger
+    where tgrelid = ${entriesIn(schema)}::oid and not tgisinternal)`
+}
+
+/** The table of entries, as SQL of type regclass. */
+export function entriesIn(schema: string): string {
+  return relationIn(schema, 'cache_entries')
+}
+
+/** The epoch that a primary with this timeline tells, eight hexadecimal digits, as SQL. */
+export function historyIn(schema: string, timeline: string): string {
+  return `${quoteIdentifier(schema)}.cache_history(${timeline}, ${relationsIn(schema)})`
+}
+
+function relationsIn(schema: string): string {
+  return `${entriesIn(schema)}, ${relationIn(schema, 'cache_version')}`
+}
+
+function relationIn(schema: string, relation: string): string {
+  return `'${`${quoteIdentifier(schema)}.${relation}`.replaceAll("'", "''")}'::regclass`
+}
+
+/** What is another one as soon as a trigger or rule was made, dropped or switched, or the table's file was replaced. */
+const fingerprintOf = (table: string) => `
+  (select md5(pg_catalog.concat_ws(' ', pg_relation_filenode(${table}),
+     (select pg_catalog.string_agg(ev_enabled::text || oid::text, ',' order by oid) from pg_rewrite where ev_class = ${table}::oid),
+     pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin, tgenabled), ',' order by oid)))
+   from pg_trigger
+   where tgrelid = ${table}::oid and not tgisinternal)`
+
+export interface ProofRow {
+  readonly epoch: Epoch
+  readonly latest: string
+  readonly fingerprint: string
+  readonly database_ms: number
+}
+
+/**
+ * What a session asks again and again, as SQL that answers with one row: where the database stands, and whether the table is
+ * still the one that it was. Fails once the table was renamed, moved or dropped.
+ */
+export function proofIn(schema: string): string {
+  return `select ${epochIn(schema)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
+    ${fingerprintOf(entriesIn(schema))} as fingerprint,
+    (extract(epoch from clock_timestamp()) * 1000.0)::float8 as database_ms
+    from ${quoteIdentifier(schema)}.cache_version`
+}
+
+export function proofOf({ epoch, latest, fingerprint, database_ms }: ProofRow): Proof {
+  return { epoch, latest: BigInt(latest), fingerprint, databaseMs: Number(database_ms) }
+}
