@@ -7,7 +7,7 @@ const expected = new Set([
   ...['README.md', 'CHANGELOG.md', 'ROADMAP.md', 'ROADMAP.en.md', 'SECURITY.md', 'LICENSE'],
   ...['src', 'sql', 'test', 'bench', 'scripts', 'docs', 'k8s'],
   ...['package.json', 'package-lock.json', 'tsconfig.json', 'biome.json'],
-  ...['Dockerfile', '.dockerignore', 'docker-compose.yml', '.ci', '.gitignore'],
+  ...['Dockerfile', '.dockerignore', 'docker-compose.yml', '.ci', '.gitignore', '.gitattributes'],
 ])
 const { status, stdout } = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
 const skip = status === 0 ? false : 'not a clone'

@@ -6,8 +6,8 @@ const places = 16_384
  * Versions that the store has told this sidecar of, by acknowledging a write or by answering a fill that was put. Nothing
  * older than these is served here any more (P11). A version that is not among them may be one all the same.
  *
- * Versions are unique and come from one sequence (P1), so each has a place, which the next one with the same place takes,
- * 16,384 versions later.
+ * Each version has a place, by its number in the sequence that versions come from (P1). The version that is drawn 16,384
+ * versions later takes the same place.
  */
 export class ConfirmedVersions {
   readonly #versions: (Version | undefined)[] = new Array(places).fill(undefined)
@@ -27,8 +27,12 @@ export class ConfirmedVersions {
   }
 }
 
-/** None for 0: every row that is older than versions has it. */
+const randomBits = 2 ** 24
+
+/** Returns undefined for version 0, which every row has that was written before there were versions. */
 function placeOf(version: Version): number | undefined {
   const number = Math.abs(Number(version))
-  return number === 0 ? undefined : number % places
+  if (number === 0) return undefined
+  // Versions of 0.1 are the number in the sequence itself.
+  return (number < randomBits ? number : Math.floor(number / randomBits)) % places
 }

@@ -8,14 +8,14 @@ export interface MigrationFile {
 }
 
 /** The same depth below `src/` and `dist/`. */
-const folder = new URL('../../sql/', import.meta.url)
+const sqlFolder = new URL('../../sql/', import.meta.url)
 
-/** Reads the migrations in `sql/`, in the order in which they are applied. */
-export async function migrationFiles(): Promise<MigrationFile[]> {
+/** Reads the migrations, in the order in which they are applied. */
+export async function migrationFiles(folder = sqlFolder): Promise<MigrationFile[]> {
   const names = (await readdir(folder)).filter((name) => /^\d{4}_.*\.sql$/.test(name)).sort()
   return Promise.all(
     names.map(async (name) => {
-      // Git may have checked it out with the line ends of Windows. It is the same file.
+      // Git on Windows may check files out with CRLF. The checksum must be the same on every system.
       const sql = (await readFile(new URL(name, folder), 'utf8')).replaceAll('\r\n', '\n')
       return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
     }),

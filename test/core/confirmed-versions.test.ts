@@ -9,6 +9,18 @@ t.test('a version is known until one comes with the same place', async (t) => {
   t.equal(confirmed.has('16385'), true)
 })
 
+t.test('versions with random low bits: the last 16,384 are known', async (t) => {
+  const confirmed = new ConfirmedVersions()
+  const versions = Array.from({ length: 16_384 }, (_, sequence) =>
+    String((BigInt(sequence + 2 ** 29) << 24n) | BigInt((sequence * 7_919_777) % 2 ** 24)),
+  )
+  for (const version of versions) confirmed.add(version)
+  t.same(
+    versions.filter((version) => !confirmed.has(version)),
+    [],
+  )
+})
+
 t.test('a row that is gone is another version than the row that was there', async (t) => {
   const confirmed = new ConfirmedVersions()
   confirmed.add('7')

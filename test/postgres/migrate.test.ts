@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { pathToFileURL } from 'node:url'
 import pg from 'pg'
 import t from 'tap'
 import { migrate, migrationStatus } from '../../src/postgres/migrate.js'
+import { migrationFiles } from '../../src/postgres/migration-files.js'
 import { CliProcess } from '../support/child-process.js'
 import { freshDatabase, ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
@@ -123,6 +125,14 @@ t.test('a file that was altered after it was applied, and one from a newer relea
   await query("update cache_migrations set checksum = 'another' where name = $1", [files[0]])
   t.match((await migrationStatus(url))[0], { name: files[0], state: 'altered' })
   await t.rejects(migrate(url), { message: `sql/${files[0]} is not what was applied to this database` })
+})
+
+t.test('files with CRLF are the same migrations', async (t) => {
+  const files = await migrationFiles()
+  const folder = t.testdir(
+    Object.fromEntries(files.map(({ name, sql }) => [name, sql.replaceAll('\n', '\r\n')])),
+  )
+  t.strictSame(await migrationFiles(pathToFileURL(`${folder}/`)), files)
 })
 
 t.test('a migration that fails leaves nothing behind', async (t) => {
