@@ -1035,7 +1035,7 @@ t.test('what is stored otherwise than it was sent is not put', async (t) => {
 t.test('what a trigger leaves out is refused, and nothing is put', async (t) => {
   const { store, cache, held } = await warmSidecar()
   store.alterWith(() => undefined)
-  await t.rejects(cache.set('k', recent), { code: 'refused' })
+  await t.rejects(cache.set('k', recent), { code: 'not-stored' })
   t.equal(held(), undefined, 'nobody knows what the row is now')
   t.equal((await cache.get('k')).value, old)
 })
