@@ -204,6 +204,7 @@ export class Sidecar {
       refusedConnections: () => this.#server.refusedConnections,
       pool: () => this.#database.use(),
       attempts: () => this.#attempts.status(),
+      errorCounts: () => this.#database.errorCounts,
       queueUsage: () => this.#queueUsage,
       eventLoopDelay: this.#eventLoopDelay.seconds,
     })

@@ -2,7 +2,7 @@ import type { Command } from './command.js'
 import { DataListener, refusal } from './data-listener.js'
 import { theKey } from './the-key.js'
 
-/** Deletes one entry. That there was none is no failure. */
+/** Deletes one entry. It is not a failure if there was none. */
 export const del: Command = {
   options: { url: { type: 'string' } },
   settings: true,
@@ -12,7 +12,8 @@ export const del: Command = {
     const listener = await DataListener.of({ environment, values })
     const answer = await listener.ask(`/cache/delete?key=${encodeURIComponent(key)}`, { method: 'DELETE' })
     if (answer.status !== 200) throw refusal(answer)
-    if (answer.body.db_removed === false) note('there was no such entry in the database')
+    if (answer.body.pending === true) note('pending: the sidecar deletes it when the database is available')
+    else if (answer.body.db_removed === false) note('there was no such entry in the database')
     return 0
   },
 }

@@ -17,7 +17,8 @@ export const set: Command = {
     const listener = await DataListener.of({ environment, values })
     const answer = await listener.ask('/cache/set', { method: 'POST', body: { key, value } })
     if (answer.status !== 200) throw refusal(answer)
-    if (answer.body.db_written === false) note('kept by the sidecar: the database is away')
+    if (answer.body.db_written === false)
+      note('pending: the sidecar writes it when the database is available')
     return 0
   },
 }

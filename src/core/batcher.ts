@@ -1,6 +1,6 @@
-import { CacheError } from './errors.js'
+import { CacheError, hasCode } from './errors.js'
 import type { Histogram } from './histogram.js'
-import type { Clock } from './ports.js'
+import type { Clock, StatementOptions } from './ports.js'
 import type { Slots } from './slots.js'
 import { runSplitting } from './split.js'
 import type { BatchOperation } from './stats.js'
@@ -9,9 +9,11 @@ import type { BatchTracer } from './tracer.js'
 export interface BatcherOptions<I, O> {
   readonly clock: Clock
   /** One statement for many keys, each named once. Answers by key. */
-  readonly run: (items: readonly I[]) => Promise<ReadonlyMap<string, O>>
+  readonly run: (items: readonly I[], options: StatementOptions) => Promise<ReadonlyMap<string, O>>
   /** Shared with others; a batch is put together when it has one. */
   readonly slots: Slots
+  /** Shared with others; fewer than `slots`, so that items which wait for a lock never take all of those. */
+  readonly lockSlots: Slots
   readonly maxItems: number
   readonly maxBytes: number
   readonly bytesOf: (item: I) => number
@@ -41,6 +43,13 @@ interface Waiting<I, O> {
   item: I
   readonly sinceMs: number
   readonly callers: Caller<I, O>[]
+}
+
+type Result<O> = PromiseSettledResult<O | undefined>
+
+interface Pair<I, O> {
+  readonly waiting: Waiting<I, O>
+  readonly result: Result<O>
 }
 
 interface Caller<I, O> {
@@ -125,36 +134,69 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   async #send(): Promise<void> {
-    const { slots, keepsOrder } = this.#options
+    const { slots, clock, maxWaitMs } = this.#options
     this.#isQueued = false
     const batch = this.#take()
     this.#begin()
-    const results = batch.length > 0 ? await this.#run(batch) : []
+    const lateMs = clock.now() + maxWaitMs
+    const results = batch.length > 0 ? await this.#run(batch, lateMs, { isPatient: false }) : []
     slots.release()
-    if (keepsOrder) this.#landed(batch)
-    this.#begin()
-    batch.forEach(({ item, callers }, index) => {
-      const result = results[index] as PromiseSettledResult<O | undefined>
-      for (const caller of callers) {
-        if (result.status === 'fulfilled') caller.resolve({ sent: item, answer: result.value })
-        else caller.reject(result.reason)
-      }
-    })
+    const pairs = batch.map((waiting, index) => ({ waiting, result: results[index] as Result<O> }))
+    const locks = pairs.map(({ result }) => lockOf(result))
+    this.#end(pairs.filter((_pair, index) => locks[index] === undefined))
+    for (const lock of new Set(locks)) {
+      const group = pairs.filter((_pair, index) => locks[index] === lock)
+      if (lock !== undefined) this.#waitForLock(group, lateMs)
+    }
   }
 
-  #run(batch: readonly Waiting<I, O>[]): Promise<PromiseSettledResult<O | undefined>[]> {
-    const { clock, run, maxWaitMs, sizes, operation, tracer } = this.#options
+  /**
+   * Sends the items again that found a row locked, each by itself, or those that found the whole table locked, together. The
+   * others of their batch have been answered: they must not wait for somebody else's transaction.
+   */
+  #waitForLock(group: readonly Pair<I, O>[], lateMs: number): void {
+    const { clock, slots, lockSlots } = this.#options
+    const again = async () => {
+      const isLate = clock.now() >= lateMs
+      const batch = group.map(({ waiting }) => waiting)
+      const results = isLate ? undefined : await this.#run(batch, lateMs, { isPatient: true })
+      slots.release()
+      lockSlots.release()
+      this.#end(group.map(({ waiting, result }, index) => ({ waiting, result: results?.[index] ?? result })))
+    }
+    lockSlots.acquire(() => slots.acquire(() => void again()))
+  }
+
+  #end(pairs: readonly Pair<I, O>[]): void {
+    if (this.#options.keepsOrder) this.#landed(pairs)
+    this.#begin()
+    for (const { waiting, result } of pairs) {
+      for (const caller of waiting.callers) {
+        if (result.status === 'fulfilled') caller.resolve({ sent: waiting.item, answer: result.value })
+        else caller.reject(result.reason)
+      }
+    }
+  }
+
+  #run(batch: readonly Waiting<I, O>[], lateMs: number, options: StatementOptions): Promise<Result<O>[]> {
+    const { clock, run, sizes, operation, tracer } = this.#options
     const items = batch.map(({ item }) => item)
-    const lateMs = clock.now() + maxWaitMs
-    const send = () => runSplitting(items, run, () => clock.now() >= lateMs)
+    const send = () =>
+      runSplitting(
+        items,
+        (part) => run(part, options),
+        () => clock.now() >= lateMs,
+      )
     sizes.observe(items.length)
     if (tracer === undefined) return send()
     const origins = batch.flatMap(({ callers }) => callers.map(({ origin }) => origin))
     return tracer.batch({ operation, keys: items.length, origins }, send)
   }
 
-  #landed(batch: readonly Waiting<I, O>[]): void {
-    for (const { item } of batch) {
+  #landed(pairs: readonly Pair<I, O>[]): void {
+    for (const {
+      waiting: { item },
+    } of pairs) {
       this.#underWay.delete(item.key)
       const next = this.#behind.get(item.key)
       if (next === undefined) continue
@@ -162,4 +204,11 @@ export class Batcher<I extends { readonly key: string }, O> {
       this.#waiting.set(item.key, next)
     }
   }
+}
+
+/** Returns what all items have in common that waited for one lock; undefined for an item that did not wait for a lock. */
+function lockOf(result: PromiseSettledResult<unknown>): unknown {
+  if (result.status === 'fulfilled' || !hasCode(result.reason, 'row-locked')) return undefined
+  const { isOfWholeStatement } = result.reason as CacheError
+  return isOfWholeStatement ? result.reason : result
 }

@@ -1,5 +1,5 @@
 import type { Base, Change, Entry, Value, Written } from './entry.js'
-import { CacheError, hasCode } from './errors.js'
+import { CacheError, type CacheErrorCode, hasCode } from './errors.js'
 import { FeedLog } from './feed-log.js'
 import { Fills } from './fills.js'
 import type { Token } from './flights.js'
@@ -58,6 +58,8 @@ export interface CacheStatus {
   readonly size: number
   readonly bytes: number
   readonly keptWrites: number
+  /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
+  readonly keptWritesObstacle: CacheErrorCode | undefined
   readonly feed: FeedState
   /** Why the feed is not live; undefined when it is. */
   readonly feedReason: string | undefined
@@ -66,6 +68,16 @@ export interface CacheStatus {
   /** May a replica be asked? Undefined where there is none. */
   readonly replicaUsable: boolean | undefined
 }
+
+/** Errors of the store after which a default read is answered from memory, marked stale, if it can be. */
+const answersFromMemory: readonly CacheErrorCode[] = [
+  'store-unavailable',
+  'store-suspended',
+  'store-not-ready',
+  'store-busy',
+  'store-failed',
+  'row-locked',
+]
 
 /** A write that is kept counts as a conflict if its row was changed since the last mark. */
 const markIntervalMs = 10_000
@@ -158,6 +170,7 @@ export class Cache implements ChangeFeedHandler {
       size: local.size,
       bytes: local.bytes,
       keptWrites: this.#kept.size,
+      keptWritesObstacle: this.#kept.obstacle,
       feed: lease.state,
       feedReason: lease.state === 'live' ? undefined : this.#feedReason,
       leaseAgeMs: lease.ageMs(this.#clock.now()),
@@ -194,7 +207,7 @@ export class Cache implements ChangeFeedHandler {
     const forwarded = this.#miss(requested, entry, usable)
     const reading = this.#fills.read({ id, key, entry, forwarded })
     return this.#remembered(reading, wish.token, id).catch((error: unknown) => {
-      if (requested || !hasCode(error, 'store-unavailable', 'store-busy')) throw error
+      if (requested || !hasCode(error, ...answersFromMemory)) throw error
       // A write kept meanwhile is the latest we know; an entry dropped meanwhile is known to be wrong.
       const kept = this.#kept.get(id)
       if (kept) return this.#fromKept(kept.value)
@@ -421,7 +434,8 @@ export class Cache implements ChangeFeedHandler {
       this.#memory.apply(id, undefined)
       this.#kept.doubt(id)
     }
-    if (!hasCode(error, 'store-unavailable') || this.#options.onWriteOutage === 'reject') throw error
+    const willPass = hasCode(error, 'store-unavailable', 'store-suspended', 'store-not-ready')
+    if (!willPass || this.#options.onWriteOutage === 'reject') throw error
     const { epoch } = this.#memory.position
     const base = this.#baseOf(id)
     if (!this.#kept.keep(id, { key, value, base, epoch, mayHaveHappened: false })) {
@@ -441,7 +455,7 @@ export class Cache implements ChangeFeedHandler {
   #inContact(): void {
     if (this.#kept.size === 0) return
     this.#kept
-      .send()
+      .sendIfDue()
       .catch((error: unknown) => this.#log.warn({ err: error }, 'kept writes could not be sent yet'))
   }
 }

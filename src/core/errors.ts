@@ -1,34 +1,74 @@
 /**
  * What can go wrong with the store, as far as a caller can act on it.
  *
- * - `store-unavailable`: not reached, or it cannot serve; a write has certainly not happened.
+ * - `store-unavailable`: not reached; a write has certainly not happened.
+ * - `store-suspended`: reached, but read-only or out of resources for now; a write has certainly not happened.
+ * - `store-not-ready`: reached, but the table is not there yet; a write has certainly not happened.
  * - `store-busy`: reached, but not done within the time bound; a write has certainly not happened.
- * - `row-locked`: as `store-busy`, because another transaction holds a row that the statement needs.
+ * - `store-failed`: an operator must repair the database or its schema; a write has certainly not happened.
+ * - `row-locked`: as `store-busy`, because another transaction holds a lock that the statement needs.
  * - `queue-full`: the database cannot announce changes, so no write can commit; a write has certainly not happened.
  * - `outcome-unknown`: the connection was lost around a commit; the write may or may not have happened (P3).
+ * - `forbidden`: the database role lacks a right; a write has certainly not happened.
  * - `refused`: the store does not take this data; the same write would fail again.
  * - `not-stored`: the store took the write and has no entry under its key: a trigger or rule renamed it or left it out.
  */
 export type CacheErrorCode =
   | 'store-unavailable'
+  | 'store-suspended'
+  | 'store-not-ready'
   | 'store-busy'
+  | 'store-failed'
   | 'row-locked'
   | 'queue-full'
   | 'outcome-unknown'
+  | 'forbidden'
   | 'refused'
   | 'not-stored'
 
+/** Says in words what each code means. Names no object, role or host, because clients and the pod network read it. */
+export const explanations: Readonly<Record<CacheErrorCode, string>> = {
+  'store-unavailable': 'The database cannot be reached',
+  'store-suspended':
+    'The database takes no statements for now: it is read-only, or out of disk space, memory or connections',
+  'store-not-ready': 'The database has no table for the cache yet: run "caching-layer migrate"',
+  'store-busy': 'The database did not answer in time',
+  'store-failed':
+    'The database reports an error that an operator must fix: see the log, and run "caching-layer doctor"',
+  'row-locked': 'The entry is locked in the database',
+  'queue-full': 'The database cannot announce changes: its notification queue is full',
+  'outcome-unknown':
+    'The outcome of the write is unknown: the connection was lost before the database confirmed it',
+  forbidden: 'The database role does not have the right to do this: see sql/least-privilege.sql',
+  refused: 'The database refused the value',
+  'not-stored':
+    'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
+}
+
+export interface CacheErrorOptions {
+  readonly cause?: unknown
+  /** True if the statement would fail for any of its rows alike. */
+  readonly isOfWholeStatement?: boolean
+}
+
 export class CacheError extends Error {
   readonly code: CacheErrorCode
+  readonly isOfWholeStatement: boolean
 
-  constructor(code: CacheErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options)
+  constructor(
+    code: CacheErrorCode,
+    message: string,
+    { cause, isOfWholeStatement = false }: CacheErrorOptions = {},
+  ) {
+    super(message, cause === undefined ? undefined : { cause })
     this.name = 'CacheError'
     this.code = code
+    this.isOfWholeStatement = isOfWholeStatement
   }
 }
 
-export function hasCode(error: unknown, ...codes: readonly CacheErrorCode[]): boolean {
+/** Returns true if `error` is a CacheError with one of the codes. */
+export function hasCode(error: unknown, ...codes: readonly CacheErrorCode[]): error is CacheError {
   return error instanceof CacheError && codes.includes(error.code)
 }
 

@@ -1,5 +1,5 @@
 import type { Base, KeptWrite, Written } from './entry.js'
-import { hasCode } from './errors.js'
+import { CacheError, type CacheErrorCode, hasCode } from './errors.js'
 import { keyHash } from './key-hash.js'
 import type { Clock, Log, Settlement, Store } from './ports.js'
 import { runSplitting } from './split.js'
@@ -15,6 +15,10 @@ export interface KeptWritesParts {
 }
 
 const writesPerStatement = 500
+/** Pauses after the database has answered with an error: from the first to the longest, doubling. */
+const firstPauseMs = 1_000
+const longestPauseMs = 30_000
+const reportIntervalMs = 60_000
 /** Where rows are locked, how long to look for those that are not. The others are tried again at the next contact. */
 const maxSplittingMs = 2_000
 
@@ -27,6 +31,11 @@ export class KeptWrites {
   /** The ids of those on their way, and of those that wait for a later write of their key, with how many. */
   readonly #onTheirWay = new Set<string>()
   readonly #heldBack = new Map<string, number>()
+  /** Why the last attempt left some of them here; undefined if it did not. */
+  #obstacle: CacheErrorCode | undefined
+  #failures = 0
+  #dueMs = Number.NEGATIVE_INFINITY
+  #reportedMs = Number.NEGATIVE_INFINITY
 
   constructor(capacity: number, parts: KeptWritesParts) {
     this.#capacity = capacity
@@ -35,6 +44,11 @@ export class KeptWrites {
 
   get size(): number {
     return this.#writes.size
+  }
+
+  /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
+  get obstacle(): CacheErrorCode | undefined {
+    return this.#writes.size > 0 ? this.#obstacle : undefined
   }
 
   get(id: string): KeptWrite | undefined {
@@ -81,6 +95,11 @@ export class KeptWrites {
     this.#writes.delete(id)
   }
 
+  /** Sends all, unless the database has answered with an error a moment ago. As `send` otherwise. */
+  sendIfDue(): Promise<void> {
+    return this.#parts.clock.now() < this.#dueMs ? Promise.resolve() : this.send()
+  }
+
   /**
    * Sends all. What the store cannot take now stays kept; rejects when it cannot be asked.
    * Calls made while one is under way share it.
@@ -101,6 +120,7 @@ export class KeptWrites {
     for (const [id, write] of this.#writes)
       if (!this.#heldBack.has(id)) batch.push({ id, key: write.key, write })
     for (const { id } of batch) this.#onTheirWay.add(id)
+    let failure: unknown
     for (let start = 0; start < batch.length; start += writesPerStatement) {
       const chunk = batch.slice(start, start + writesPerStatement)
       const results = await runSplitting(
@@ -111,15 +131,34 @@ export class KeptWrites {
       results.forEach((result, index) => {
         const { id, write } = chunk[index] as (typeof chunk)[number]
         if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
-        else if (hasCode(result.reason, 'refused')) this.#settled(id, write, { kind: 'conflict' })
-        else if (hasCode(result.reason, 'outcome-unknown')) this.doubt(id)
-        // After any failure but a refusal it is sent again.
+        else if (hasCode(result.reason, 'refused')) this.#refused(id, write, result.reason)
+        else {
+          // It is sent again.
+          failure = result.reason
+          if (hasCode(failure, 'outcome-unknown')) this.doubt(id)
+        }
       })
-      const away = results.find(
-        (result) => result.status === 'rejected' && hasCode(result.reason, 'store-unavailable'),
-      )
-      if (away?.status === 'rejected') throw away.reason
+      if (hasCode(failure, 'store-unavailable')) break
     }
+    this.#ended(failure)
+    if (hasCode(failure, 'store-unavailable')) throw failure
+  }
+
+  /** Says once a minute what is in the way, so that nobody waits for these writes without knowing why. */
+  #ended(failure: unknown): void {
+    const { clock, log } = this.#parts
+    const nowMs = clock.now()
+    if (!(failure instanceof CacheError) || failure.code === 'store-unavailable') {
+      this.#obstacle = undefined
+      this.#failures = 0
+      this.#dueMs = Number.NEGATIVE_INFINITY
+      return
+    }
+    this.#obstacle = failure.code
+    this.#dueMs = nowMs + Math.min(firstPauseMs * 2 ** this.#failures++, longestPauseMs)
+    if (nowMs - this.#reportedMs < reportIntervalMs) return
+    this.#reportedMs = nowMs
+    log.warn({ kept: this.#writes.size, reason: failure.message }, 'kept writes cannot be delivered')
   }
 
   /**
@@ -132,14 +171,19 @@ export class KeptWrites {
     if (current) this.#writes.set(id, { ...current, mayHaveHappened: true })
   }
 
-  #settled(id: string, write: KeptWrite, settlement: Settlement): void {
+  /** The same write would be refused for ever. */
+  #refused(id: string, write: KeptWrite, error: CacheError): void {
+    this.#settled(id, write, { kind: 'conflict' }, error.message)
+  }
+
+  #settled(id: string, write: KeptWrite, settlement: Settlement, reason = 'the row has changed'): void {
     const { stats, log, onSettled } = this.#parts
     const written = settlement.kind === 'written' ? settlement.written : undefined
     if (settlement.kind === 'written') stats.keptSettled++
     else {
       stats.keptConflicts++
-      const fields = { keyHash: keyHash(write.key) }
-      log.warn(fields, 'a write kept during the outage was given up: the row has changed')
+      const fields = { keyHash: keyHash(write.key), reason }
+      log.warn(fields, 'a write kept during the outage was given up')
     }
     const current = this.#writes.get(id)
     if (current === write) this.#writes.delete(id)

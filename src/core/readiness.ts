@@ -1,4 +1,5 @@
 import type { CacheStatus } from './cache.js'
+import { explanations } from './errors.js'
 
 export interface ReadinessRules {
   /** L: how long entries are served as fresh after the last proof. */
@@ -28,7 +29,7 @@ export interface Readiness {
 export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRules): Readiness {
   if (phase === 'starting') return unready('the data listener is not open yet')
   if (phase === 'stopping') return unready('told to stop')
-  const { feed, feedReason, leaseAgeMs, keptWrites } = status
+  const { feed, feedReason, leaseAgeMs, keptWrites, keptWritesObstacle } = status
   const { maxStalenessMs, graceMs, onFeedLoss } = rules
   if (leaseAgeMs === Number.POSITIVE_INFINITY) {
     return unready(`has not caught up with the database yet: ${feedReason}`)
@@ -45,7 +46,10 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
     const instead = onFeedLoss === 'stale' ? 'entries are marked stale' : 'reads go to the database'
     reasons.push(`${proven}, so ${instead}: ${feedReason ?? feed}`)
   } else if (feed !== 'live') reasons.push(`the change feed is ${feed}, so nothing is put: ${feedReason}`)
-  if (keptWrites > 0) reasons.push(`${keptWrites} kept writes are not in the database yet`)
+  if (keptWrites > 0) {
+    const obstacle = keptWritesObstacle && `: ${explanations[keptWritesObstacle]}`
+    reasons.push(`${keptWrites} kept writes are not in the database yet${obstacle ?? ''}`)
+  }
   return { status: reasons.length > 0 ? 'degraded' : 'ready', reasons }
 }
 

@@ -1,6 +1,6 @@
 import { type Batched, Batcher } from './batcher.js'
 import type { Entry, StoredEntry, Unchanged, Written } from './entry.js'
-import type { Clock, Store, Write, WriteAnswer } from './ports.js'
+import type { Clock, StatementOptions, Store, Write, WriteAnswer } from './ports.js'
 import { Slots } from './slots.js'
 import type { Stats } from './stats.js'
 import type { BatchTracer } from './tracer.js'
@@ -38,14 +38,14 @@ export class Statements {
 
   constructor({ store, stats, ...options }: StatementsOptions) {
     const bounds = batchBounds(options)
-    this.read = readBatcher(bounds, stats, (wanted) => store.read(wanted))
+    this.read = readBatcher(bounds, stats, (wanted, options) => store.read(wanted, options))
     this.write = new Batcher({
       ...bounds,
       keepsOrder: true,
       operation: 'write',
       sizes: stats.batchKeys.write,
       bytesOf: ({ key, value }) => key.length + value.length,
-      run: (writes) => store.write(writes),
+      run: (writes, options) => store.write(writes, options),
     })
     this.remove = new Batcher({
       ...bounds,
@@ -53,20 +53,32 @@ export class Statements {
       operation: 'remove',
       sizes: stats.batchKeys.remove,
       bytesOf: ({ key }) => key.length,
-      run: (items) => store.remove(items.map(({ key }) => key)),
+      run: (items, options) =>
+        store.remove(
+          items.map(({ key }) => key),
+          options,
+        ),
     })
   }
 }
 
 /** For batches that share their connections. */
 export function batchBounds({ clock, maxStatements, maxWaitMs, tracer }: BatchingOptions) {
-  return { clock, slots: new Slots(maxStatements), maxItems, maxBytes, maxWaitMs, tracer }
+  return {
+    clock,
+    slots: new Slots(maxStatements),
+    lockSlots: new Slots(Math.max(1, maxStatements >> 1)),
+    maxItems,
+    maxBytes,
+    maxWaitMs,
+    tracer,
+  }
 }
 
 export function readBatcher<O>(
   bounds: ReturnType<typeof batchBounds>,
   stats: Stats,
-  run: (wanted: readonly WantedEntry[]) => Promise<ReadonlyMap<string, O>>,
+  run: (wanted: readonly WantedEntry[], options: StatementOptions) => Promise<ReadonlyMap<string, O>>,
 ): Batcher<WantedEntry, O> {
   return new Batcher({
     ...bounds,

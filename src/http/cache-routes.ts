@@ -38,7 +38,11 @@ export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Route
     const { key } = parseQuery(ctx.querystring, ['key'])
     const { held, stored, token } = await cache.delete(checkKey(key))
     ctx.state.source = token === undefined ? 'kept' : 'db'
-    ctx.body = { cache_removed: held, db_removed: stored, ...(token && giveToken(ctx, token)) }
+    ctx.body = {
+      cache_removed: held,
+      db_removed: stored,
+      ...(token ? giveToken(ctx, token) : { pending: true }),
+    }
   })
 
   return router

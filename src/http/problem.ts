@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Context, Middleware } from 'koa'
-import { CacheError, type CacheErrorCode } from '../core/errors.js'
+import { CacheError, type CacheErrorCode, explanations } from '../core/errors.js'
 import { type Answer, sendByKoa } from './answer.js'
 
 /** What a client got wrong: its `message` is for the client. */
@@ -24,34 +24,26 @@ export interface Problem {
   readonly retryAfterSeconds?: number
 }
 
-/** What the client is told; what the database said stays in the log. */
-const byCode: Readonly<Record<CacheErrorCode, Problem>> = {
-  'store-unavailable': { status: 503, detail: 'The database cannot be reached', retryAfterSeconds: 1 },
-  'store-busy': { status: 503, detail: 'The database did not answer in time', retryAfterSeconds: 1 },
-  'row-locked': { status: 503, detail: 'The entry is locked in the database', retryAfterSeconds: 1 },
-  'queue-full': {
-    status: 503,
-    detail: 'The database cannot announce changes: its notification queue is full',
-    retryAfterSeconds: 5,
-  },
-  'outcome-unknown': {
-    status: 503,
-    detail: 'The outcome of the write is unknown: the connection was lost before the database confirmed it',
-    retryAfterSeconds: 1,
-  },
-  refused: { status: 422, detail: 'The database refused the value' },
-  'not-stored': {
-    status: 422,
-    detail:
-      'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
-  },
+/** How each error of the cache is answered. What the database said stays in the log. */
+const byCode: Readonly<Record<CacheErrorCode, Omit<Problem, 'detail'>>> = {
+  'store-unavailable': { status: 503, retryAfterSeconds: 1 },
+  'store-suspended': { status: 503, retryAfterSeconds: 1 },
+  'store-not-ready': { status: 503, retryAfterSeconds: 1 },
+  'store-busy': { status: 503, retryAfterSeconds: 1 },
+  'store-failed': { status: 503, retryAfterSeconds: 5 },
+  'row-locked': { status: 503, retryAfterSeconds: 1 },
+  'queue-full': { status: 503, retryAfterSeconds: 5 },
+  'outcome-unknown': { status: 503, retryAfterSeconds: 1 },
+  forbidden: { status: 403 },
+  refused: { status: 422 },
+  'not-stored': { status: 422 },
 }
 
 /** What the client is told of an error, and what the log is told. */
 export function problemIn(error: unknown, path: string, log: ProblemLog): Problem {
   if (error instanceof RequestError) return { status: error.status, detail: error.message }
   if (error instanceof CacheError) {
-    const problem = byCode[error.code]
+    const problem = { ...byCode[error.code], detail: explanations[error.code] }
     // During an outage every request fails alike; what matters of that is logged once, by the feed.
     log.debug({ reason: error.message, path }, problem.detail)
     return problem

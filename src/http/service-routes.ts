@@ -1,6 +1,7 @@
 import Router from '@koa/router'
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
+import { explanations } from '../core/errors.js'
 
 interface CacheLimits {
   readonly capacity: number
@@ -22,8 +23,18 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
   const router = new Router({ strict: true })
 
   router.get('/health', (ctx) => {
-    const { feed, feedReason } = cache.status()
-    ctx.body = { status: 'ok', feed, ...(feedReason && { reason: feedReason }) }
+    const { feed, feedReason, keptWrites, keptWritesObstacle } = cache.status()
+    ctx.body = {
+      status: 'ok',
+      feed,
+      ...(feedReason && { reason: feedReason }),
+      ...(keptWrites > 0 && {
+        kept_writes: {
+          count: keptWrites,
+          ...(keptWritesObstacle && { reason: explanations[keptWritesObstacle] }),
+        },
+      }),
+    }
   })
 
   router.get('/', (ctx) => {
@@ -42,7 +53,8 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
   })
 
   router.get('/cache/stats', (ctx) => {
-    const { stats, size, bytes, keptWrites, feed, leaseAgeMs, replicaUsable } = cache.status()
+    const status = cache.status()
+    const { stats, size, bytes, keptWrites, keptWritesObstacle, feed, leaseAgeMs, replicaUsable } = status
     ctx.body = {
       size,
       bytes,
@@ -72,6 +84,7 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
       },
       writes: {
         kept: keptWrites,
+        kept_obstacle: keptWritesObstacle ?? null,
         kept_settled: stats.keptSettled,
         kept_conflicts: stats.keptConflicts,
         unknown: stats.writesUnknown,

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type AttemptsStatus, Breaker } from '../core/breaker.js'
 import { CacheError } from '../core/errors.js'
 import type { Clock, Log } from '../core/ports.js'
-import { isUnreachable, mayBeTriedAgain, messageOf } from './errors.js'
+import { lockTimeoutMs } from './database.js'
+import { isLockTimeout, isUnreachable, mayBeTriedAgain, messageOf } from './errors.js'
 
 export interface AttemptsParts {
   readonly clock: Clock
@@ -35,11 +36,13 @@ export class Attempts {
 
   /**
    * `attempt` rejects with a CacheError. The last one begins within half of the time that a request has for that: it
-   * may itself wait for its connection.
+   * may itself wait for its connection. With `isPatient`, a lock is waited for all of the time.
    */
-  async run<T>(attempt: () => Promise<T>): Promise<T> {
+  async run<T>(attempt: () => Promise<T>, { isPatient } = { isPatient: false }): Promise<T> {
     const { clock, timeoutMs } = this.#parts
-    const lastAtMs = clock.now() + timeoutMs / 2
+    const startedMs = clock.now()
+    const lastAtMs = startedMs + timeoutMs / 2
+    const lastLockAtMs = startedMs + timeoutMs - lockTimeoutMs(timeoutMs)
     for (let count = 0; ; count++) {
       if (!this.#breaker.lets(clock.now()))
         throw new CacheError('store-unavailable', 'the database could not be reached a moment ago')
@@ -50,7 +53,8 @@ export class Attempts {
       } catch (error) {
         this.#note(error)
         const pauseMs = Math.min(firstPauseMs * 2 ** count, longestPauseMs) * (0.5 + Math.random() / 2)
-        if (!mayBeTriedAgain(error) || clock.now() + pauseMs > lastAtMs) throw error
+        const isWaiting = isPatient && isLockTimeout(error) && clock.now() + pauseMs <= lastLockAtMs
+        if (!isWaiting && (!mayBeTriedAgain(error) || clock.now() + pauseMs > lastAtMs)) throw error
         this.#retries++
         await sleep(pauseMs)
       }

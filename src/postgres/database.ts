@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import pg from 'pg'
+import type { CacheErrorCode } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
 import {
   connectFailed,
@@ -11,6 +12,7 @@ import {
   statementFailed,
   wasNotPrepared,
 } from './errors.js'
+import { StatementErrors } from './statement-errors.js'
 
 export interface DatabaseOptions {
   readonly url: string
@@ -40,9 +42,15 @@ export interface PoolUse {
 /** How much longer the client waits than the server: the server's own timeout says what happened. */
 const clientGraceMs = 500
 
+/** To find one locked row among 500 takes nine of these; that should not take all the time there is. */
+export function lockTimeoutMs(timeoutMs: number): number {
+  return Math.ceil(timeoutMs / 10)
+}
+
 /** The connection pool. Every wait has a bound, and every failure is a CacheError. */
 export class Database {
   readonly #options: DatabaseOptions
+  readonly #errors: StatementErrors
   #pool: pg.Pool
   /** Without settings for the session, because a pooler refuses them. */
   #bare = false
@@ -54,6 +62,7 @@ export class Database {
 
   constructor(options: DatabaseOptions) {
     this.#options = options
+    this.#errors = new StatementErrors(options.log)
     this.#pool = this.#newPool()
   }
 
@@ -65,6 +74,11 @@ export class Database {
   /** For a single statement that commits by itself. Rejects with `outcome-unknown` as P3 says. */
   write<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
     return this.#traced('write', text, values)
+  }
+
+  /** How many statements the database has answered with an error, by its kind. */
+  get errorCounts(): ReadonlyMap<CacheErrorCode, number> {
+    return this.#errors.counts
   }
 
   use(): PoolUse {
@@ -120,6 +134,7 @@ export class Database {
       // A connection that was lost while idle is noticed here, too.
       if (mayRepeat && mayBeRepeated(error, kind)) return this.#run(kind, text, values, false)
       const failure = statementFailed(error, kind)
+      this.#errors.add(failure)
       if (failure.code === 'queue-full') this.#advanceQueue()
       throw failure
     }
@@ -167,8 +182,7 @@ export class Database {
       idleTimeoutMillis: 10_000,
       ...(!this.#bare && {
         statement_timeout: timeoutMs,
-        // To find one locked row among 500 takes nine of these; that should not take all the time there is.
-        lock_timeout: Math.ceil(timeoutMs / 10),
+        lock_timeout: lockTimeoutMs(timeoutMs),
       }),
       query_timeout: timeoutMs + clientGraceMs,
     })

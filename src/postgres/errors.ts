@@ -1,52 +1,37 @@
 import pg from 'pg'
-import { CacheError, type CacheErrorCode, hasCode } from '../core/errors.js'
+import { CacheError, hasCode } from '../core/errors.js'
+import { hasMessageWithoutData, isOfWholeStatement, meaningOf } from './sql-states.js'
 
-/** SQLSTATEs of statements that certainly had no effect; https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const bySqlState: Readonly<Record<string, CacheErrorCode>> = {
-  '40001': 'row-locked', // serialization_failure
-  '40P01': 'row-locked', // deadlock_detected
-  '55P03': 'row-locked', // lock_not_available: lock_timeout
-  '57014': 'store-busy', // query_canceled: statement_timeout
-  '54000': 'queue-full', // program_limit_exceeded: too many notifications
-}
-
-/** Classes of errors that are about the data: invalid values, violated constraints, a trigger's objection. */
-const dataClasses: ReadonlySet<string> = new Set(['22', '23', '44', 'P0'])
-
-/** Classes of errors that are about the statement, the role or the server. */
-const classesOfTheServer: ReadonlySet<string> = new Set(
-  '08 0A 25 26 28 34 3D 3F 40 42 53 54 55 57 58 F0 XX'.split(' '),
-)
-
-/** The server answered, the statement was rolled back and the connection is still good. */
+/** Returns true if the server answered, rolled the statement back, and the connection can be used again. */
 export function isStatementError(error: unknown): error is pg.DatabaseError {
-  return error instanceof pg.DatabaseError && error.severity === 'ERROR'
+  return error instanceof pg.DatabaseError && meaningOf(error) !== 'lost'
 }
 
 /**
- * What a failed statement means. Without an answer (connection lost, client-side timeout, or a FATAL that
- * may have come after the commit) a read has failed and a write's outcome is unknown.
+ * Returns what a failed statement means. Without an answer (the connection was lost, or our own timeout passed), or with one
+ * that ends the session and may have come after the commit, a read has failed and the outcome of a write is unknown.
  */
 export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheError {
-  const cause = { cause: error }
-  if (!isStatementError(error)) {
-    return kind === 'write'
-      ? new CacheError(
-          'outcome-unknown',
-          'the connection was lost before the database confirmed the write',
-          cause,
-        )
-      : new CacheError('store-unavailable', 'the connection to the database was lost', cause)
-  }
-  const sqlState = error.code ?? ''
-  const code =
-    bySqlState[sqlState] ?? (dataClasses.has(sqlState.slice(0, 2)) ? 'refused' : 'store-unavailable')
-  return new CacheError(code, `${messageWithoutData(error)} (SQLSTATE ${sqlState})`, cause)
+  const meaning = error instanceof pg.DatabaseError ? meaningOf(error) : 'lost'
+  if (meaning === 'lost') return connectionLost(error, kind)
+  const { code: state, message } = error as pg.DatabaseError
+  const shown = hasMessageWithoutData(error as pg.DatabaseError) ? message : 'the statement failed'
+  return new CacheError(meaning, `${shown} (SQLSTATE ${state})`, {
+    cause: error,
+    isOfWholeStatement: isOfWholeStatement(error as pg.DatabaseError),
+  })
 }
 
-/** This is logged. What is said of data, or by a trigger under a state of its own, may repeat the data. */
-function messageWithoutData({ code: state = '', message }: pg.DatabaseError): string {
-  return classesOfTheServer.has(state.slice(0, 2)) ? message : 'the statement failed'
+function connectionLost(cause: unknown, kind: 'read' | 'write'): CacheError {
+  const state = cause instanceof pg.DatabaseError ? ` (SQLSTATE ${cause.code})` : ''
+  // The server closed the session before the statement came.
+  if (kind === 'read' || (cause instanceof pg.DatabaseError && cause.code === idleSessionTimeout))
+    return new CacheError('store-unavailable', `the connection to the database was lost${state}`, { cause })
+  return new CacheError(
+    'outcome-unknown',
+    `the connection was lost before the database confirmed the write${state}`,
+    { cause },
+  )
 }
 
 /**
@@ -98,6 +83,10 @@ export function isUnreachable(error: unknown): boolean {
 export function mayBeTriedAgain(error: unknown): boolean {
   const isUndone = ['40001', '40P01'].includes(sqlState(error) ?? '')
   return isUndone || (hasCode(error, 'store-unavailable') && isUnreachable(error))
+}
+
+export function isLockTimeout(error: unknown): boolean {
+  return sqlState(error) === '55P03'
 }
 
 /** The SQLSTATE behind a CacheError, where the server gave one. */

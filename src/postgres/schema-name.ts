@@ -1,6 +1,8 @@
 import { CacheError } from '../core/errors.js'
 import type { Database } from './database.js'
+import { sqlState } from './errors.js'
 import { isForeignToSuperuser } from './schema-owner.js'
+import { mayBeMissingMigrations } from './sql-states.js'
 
 /**
  * The name of the schema that statements of the pool put before every table and function. The listening session finds it, on
@@ -12,6 +14,18 @@ export class SchemaName {
 
   constructor(database: Pick<Database, 'read'>) {
     this.#database = database
+  }
+
+  /**
+   * Throws the error of a statement again. Until a session has found the table, one that is missing may still come: a sidecar
+   * may start before the migrations.
+   */
+  readonly explain = (error: unknown): never => {
+    if (this.#found === undefined && mayBeMissingMigrations(sqlState(error)))
+      throw new CacheError('store-not-ready', 'the tables and functions of the cache are not there yet', {
+        cause: error,
+      })
+    throw error
   }
 
   found(schema: string): void {
@@ -34,11 +48,11 @@ export class SchemaName {
     )
     if (row?.is_foreign)
       throw new CacheError(
-        'store-unavailable',
+        'store-failed',
         `${row.schema}.cache_entries belongs to a role that is no superuser`,
       )
     if (row?.schema == null)
-      throw new CacheError('store-unavailable', 'the search_path names no schema that exists and may be used')
+      throw new CacheError('store-not-ready', 'the search_path names no schema that exists and may be used')
     return row.schema
   }
 }

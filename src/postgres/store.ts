@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import type { Epoch, KeptWrite, Mark, StoredEntry, Unchanged, Version, Written } from '../core/entry.js'
-import type { MarkAnswer, Position, Settlement, Store, Wanted, Write, WriteAnswer } from '../core/ports.js'
+import type {
+  MarkAnswer,
+  Position,
+  Settlement,
+  StatementOptions,
+  Store,
+  Wanted,
+  Write,
+  WriteAnswer,
+} from '../core/ports.js'
 import type { Attempts } from './attempts.js'
 import type { Database } from './database.js'
 import { type EntryRow, entryOf, heldColumns, wantedColumns } from './entry-row.js'
@@ -60,10 +69,13 @@ export class PostgresStore implements Store {
     this.#schema = schema
   }
 
-  async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
+  async read(
+    wanted: readonly Wanted[],
+    options?: StatementOptions,
+  ): Promise<Map<string, StoredEntry | Unchanged>> {
     const rows = wanted.some(({ held }) => held !== undefined)
-      ? await this.#read<EntryRow | NothingRow>('readWhatIsNotHeld', wantedColumns(wanted))
-      : await this.#read<EntryRow | NothingRow>('readAll', [wanted.map(({ key }) => key)])
+      ? await this.#read<EntryRow | NothingRow>('readWhatIsNotHeld', wantedColumns(wanted), options)
+      : await this.#read<EntryRow | NothingRow>('readAll', [wanted.map(({ key }) => key)], options)
     const entries = new Map<string, StoredEntry | Unchanged>()
     for (const row of rows) if (row.key !== null) entries.set(row.key, entryOf(row))
     return entries
@@ -76,7 +88,7 @@ export class PostgresStore implements Store {
     return new Map(rows.map(({ key, version }) => [key, version]))
   }
 
-  async write(writes: readonly Write[]): Promise<Map<string, WriteAnswer>> {
+  async write(writes: readonly Write[], options?: StatementOptions): Promise<Map<string, WriteAnswer>> {
     const keys = writes.map(({ key }) => key)
     const columns = writes.map(({ value }) => toColumns(value))
     const texts = columns.map(({ text }) => text)
@@ -84,16 +96,16 @@ export class PostgresStore implements Store {
     // A lone write is what a quiet sidecar sends; arrays would cost it 15 µs (bench/README.md).
     const rows =
       writes.length === 1
-        ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]])
-        : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes])
+        ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]], options)
+        : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes], options)
     const written = new Map<string, WriteAnswer>()
     for (const { key, version, epoch, remaining_ms, is_as_sent: isAsSent } of rows)
       written.set(key, { version, epoch, remainingMs: remaining_ms ?? undefined, isAsSent })
     return written
   }
 
-  async remove(keys: readonly string[]): Promise<Map<string, Written>> {
-    const rows = await this.#write<WrittenRow>('remove', [keys])
+  async remove(keys: readonly string[], options?: StatementOptions): Promise<Map<string, Written>> {
+    const rows = await this.#write<WrittenRow>('remove', [keys], options)
     return new Map(rows.map(({ key, version, epoch }) => [key, { version, epoch }]))
   }
 
@@ -150,11 +162,21 @@ export class PostgresStore implements Store {
     return this.#statements.texts
   }
 
-  #read<Row extends pg.QueryResultRow>(name: keyof EntryStatements, values: unknown[]): Promise<Row[]> {
-    return this.#attempts.run(async () => this.#database.read<Row>((await this.#texts())[name], values))
+  #read<Row extends pg.QueryResultRow>(
+    name: keyof EntryStatements,
+    values: unknown[],
+    options?: StatementOptions,
+  ): Promise<Row[]> {
+    const attempt = async () => this.#database.read<Row>((await this.#texts())[name], values)
+    return this.#attempts.run(attempt, options).catch(this.#schema.explain)
   }
 
-  #write<Row extends pg.QueryResultRow>(name: keyof EntryStatements, values: unknown[]): Promise<Row[]> {
-    return this.#attempts.run(async () => this.#database.write<Row>((await this.#texts())[name], values))
+  #write<Row extends pg.QueryResultRow>(
+    name: keyof EntryStatements,
+    values: unknown[],
+    options?: StatementOptions,
+  ): Promise<Row[]> {
+    const attempt = async () => this.#database.write<Row>((await this.#texts())[name], values)
+    return this.#attempts.run(attempt, options).catch(this.#schema.explain)
   }
 }

@@ -6,6 +6,7 @@ export interface DatabaseSources {
   readonly status: () => CacheStatus
   readonly pool: () => PoolUse
   readonly attempts: () => AttemptsStatus
+  readonly errorCounts: () => ReadonlyMap<string, number>
   /** From 0 to 1; undefined while it is not known. */
   readonly queueUsage: () => number | undefined
 }
@@ -19,7 +20,13 @@ interface PoolUse {
   readonly size: number
 }
 
-export function databaseMetrics({ status, pool, attempts, queueUsage }: DatabaseSources): readonly Metric[] {
+export function databaseMetrics({
+  status,
+  pool,
+  attempts,
+  errorCounts,
+  queueUsage,
+}: DatabaseSources): readonly Metric[] {
   const ifReplicas = (read: (status: CacheStatus) => readonly Sample<number>[]) => {
     const now = status()
     return now.replicaUsable === undefined ? [] : read(now)
@@ -56,6 +63,13 @@ export function databaseMetrics({ status, pool, attempts, queueUsage }: Database
       help: 'Statements that wait for a connection.',
       type: 'gauge',
       read: () => single(pool().waiting),
+    },
+    {
+      name: 'caching_layer_database_errors_total',
+      help: 'Statements that the database answered with an error, by its kind.',
+      type: 'counter',
+      labels: ['kind'],
+      read: () => byLabel('kind', Object.fromEntries(errorCounts())),
     },
     {
       name: 'caching_layer_database_retries_total',

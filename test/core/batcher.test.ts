@@ -1,10 +1,11 @@
 import t from 'tap'
 import { Batcher, type BatcherOptions } from '../../src/core/batcher.js'
-import { CacheError } from '../../src/core/errors.js'
+import { CacheError, type CacheErrorCode } from '../../src/core/errors.js'
 import { Histogram } from '../../src/core/histogram.js'
 import { Slots } from '../../src/core/slots.js'
 import type { BatchTracer, TracedBatch } from '../../src/core/tracer.js'
 import { DrivenClock } from '../support/driven-clock.js'
+import { Gate } from '../support/gate.js'
 import { turn } from '../support/turn.js'
 
 interface Item {
@@ -27,6 +28,7 @@ function batcher(options: Partial<BatcherOptions<Item, string>> = {}) {
   const batcher = new Batcher<Item, string>({
     clock,
     slots: new Slots(1),
+    lockSlots: new Slots(1),
     keepsOrder: false,
     operation: 'read',
     maxItems: 100,
@@ -361,7 +363,7 @@ t.test('an error is for all callers of that statement, and for nobody after them
   t.match(await after, { answer: 'value 4' })
 })
 
-for (const code of ['refused', 'row-locked'] as const) {
+for (const code of ['refused', 'forbidden', 'store-failed', 'row-locked'] as const) {
   t.test(`one item that is ${code} fails alone`, async (t) => {
     const statements: string[][] = []
     const { batcher: it } = batcher({
@@ -386,9 +388,98 @@ for (const code of ['refused', 'row-locked'] as const) {
       ['d', 'bad'],
       ['d'],
       ['bad'],
+      // For a lock it waits by itself, once the others have been answered.
+      ...(code === 'row-locked' ? [['bad']] : []),
     ])
   })
 }
+
+t.test('an error that is not of one item is everybody’s, and the statement is sent once', async (t) => {
+  const whole = (code: CacheErrorCode) => new CacheError(code, 'no', { isOfWholeStatement: true })
+  const unsplit = ['store-unavailable', 'store-not-ready', 'store-busy', 'queue-full'] as const
+  const reasons = [
+    ...unsplit.map((code) => new CacheError(code, 'no')),
+    ...(['forbidden', 'store-failed'] as const).map(whole),
+  ]
+  for (const reason of reasons) {
+    const { batcher: it, sent } = batcher()
+    const asked = ['a', 'b'].map((key) => it.add({ key, value: 1 }))
+    await turn()
+    sent[0]?.fail(reason)
+    for (const caller of asked) await t.rejects(caller, { code: reason.code })
+    t.equal(sent.length, 1, reason.code)
+  }
+})
+
+t.test('others of the batch do not wait for a row that is locked, nor does the next batch', async (t) => {
+  const waits: boolean[] = []
+  const lock = new Gate()
+  const { batcher: it } = batcher({
+    slots: new Slots(2),
+    keepsOrder: true,
+    run: async (items, { isPatient }) => {
+      if (items.some(({ key }) => key === 'locked')) {
+        if (!isPatient) throw new CacheError('row-locked', 'for a short time')
+        waits.push(isPatient)
+        await lock.pass()
+      }
+      return new Map(items.map(({ key, value }) => [key, `value ${value}`]))
+    },
+  })
+  const locked = it.add({ key: 'locked', value: 1 })
+  t.match(await it.add({ key: 'a', value: 2 }), { answer: 'value 2' })
+  const later = it.add({ key: 'locked', value: 3 })
+  t.match(await it.add({ key: 'b', value: 4 }), { answer: 'value 4' })
+  t.same(waits, [true])
+  lock.open()
+  t.match(await locked, { answer: 'value 1' })
+  t.match(await later, { answer: 'value 3' }, 'the order of one key is kept')
+})
+
+t.test('items that wait for locks leave room for others', async (t) => {
+  let patient = 0
+  const lock = new Gate()
+  const { batcher: it } = batcher({
+    slots: new Slots(2),
+    lockSlots: new Slots(1),
+    run: async (items, { isPatient }) => {
+      if (items.some(({ key }) => key.startsWith('locked'))) {
+        if (!isPatient) throw new CacheError('row-locked', 'for a short time')
+        patient++
+        await lock.pass()
+      }
+      return new Map(items.map(({ key, value }) => [key, `value ${value}`]))
+    },
+  })
+  const locked = [1, 2, 3].map((value) => it.add({ key: `locked ${value}`, value }))
+  t.match(await it.add({ key: 'a', value: 0 }), { answer: 'value 0' })
+  t.match(await it.add({ key: 'b', value: 0 }), { answer: 'value 0' })
+  t.equal(patient, 1)
+  lock.open()
+  await Promise.all(locked)
+  t.equal(patient, 3)
+})
+
+t.test('a lock of the whole table: the batch is sent again as it was, and too late not at all', async (t) => {
+  const reason = new CacheError('row-locked', 'the table', { isOfWholeStatement: true })
+  const { batcher: it, sent, keys, clock } = batcher()
+  const asked = ['a', 'b'].map((key) => it.add({ key, value: 1 }))
+  await turn()
+  sent[0]?.fail(reason)
+  await turn()
+  t.same(keys(), [
+    ['a', 'b'],
+    ['a', 'b'],
+  ])
+  sent[1]?.answer()
+  t.match(await Promise.all(asked), [{ answer: 'value 1' }, { answer: 'value 1' }])
+  const late = it.add({ key: 'c', value: 1 })
+  await turn()
+  clock.advance(1_000)
+  sent[2]?.fail(reason)
+  await t.rejects(late, { code: 'row-locked' })
+  t.equal(sent.length, 3)
+})
 
 t.test('the size of every batch that is sent is observed', async (t) => {
   const sizes = new Histogram([1, 2])

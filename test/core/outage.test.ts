@@ -189,14 +189,34 @@ t.test('P9: with `reject`, nothing is kept', async (t) => {
   t.equal(store.valueOf('k'), old)
 })
 
-for (const code of ['store-busy', 'row-locked', 'refused'] satisfies CacheErrorCode[]) {
+const answered = [
+  'store-busy',
+  'store-failed',
+  'row-locked',
+  'queue-full',
+  'forbidden',
+  'refused',
+] satisfies CacheErrorCode[]
+for (const code of answered) {
   t.test(`P9: a database that answers ${code} is not away: nothing is kept`, async (t) => {
     const { store, cache } = await liveSidecar()
     store.fail('write', code)
+    // A lock is waited for once more.
+    store.fail('write', code)
     await t.rejects(cache.set('k', ours), { code })
+    store.fail('remove', code)
+    store.fail('remove', code)
+    await t.rejects(cache.delete('k'), { code })
     t.equal(cache.status().keptWrites, 0)
   })
 }
+
+t.test('P9: before the table is there, a write is kept', async (t) => {
+  const { store, cache } = await liveSidecar()
+  store.fail('write', 'store-not-ready')
+  t.match(await cache.set('k', ours), { written: false })
+  t.equal(cache.status().keptWrites, 1)
+})
 
 t.test('P9: no more is kept than the cache may hold, and who cannot be kept is told', async (t) => {
   const { store, cache, recover } = await sidecarInOutage({ capacity: 2 })

@@ -92,7 +92,14 @@ t.test('wait', async (t) => {
   const waiting = new CliProcess(t, ['wait', '--timeout=30', `--url=${late.ops.base}`], {})
   await eventually(() => /waiting: .*not caught up/.test(waiting.stderr))
   t.notOk(waiting.hasExited)
-  t.match(await run(t, 'set', 'kept', 'x'), { code: 0, said: 'kept by the sidecar: the database is away\n' })
+  t.match(await run(t, 'set', 'kept', 'x'), {
+    code: 0,
+    said: 'pending: the sidecar writes it when the database is available\n',
+  })
+  t.match(await run(t, 'del', 'kept'), {
+    code: 0,
+    said: 'pending: the sidecar deletes it when the database is available\n',
+  })
   await guest.letIn()
   t.equal((await waiting.exited).code, 0)
 })

@@ -60,7 +60,7 @@ t.test('what would fail again, or may have happened, is not', async (t) => {
     ['23505', 'refused'],
     ['55P03', 'row-locked'],
     ['57014', 'store-busy'],
-    ['42501', 'store-unavailable'],
+    ['42501', 'forbidden'],
   ] as const) {
     const { attempts, write } = attemptsOn(t, fresh.url)
     await t.rejects(write(`insert into numbers select fails(1000, '${state}')`), { code })

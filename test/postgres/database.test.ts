@@ -105,7 +105,7 @@ t.test('what a failed statement means', async (t) => {
   t.equal(await codeOf(insert(null)), 'refused', 'not null')
   t.equal(await codeOf(insert('abc')), 'refused', 'no number')
   t.equal(await codeOf(database.write('select $1', ['\0'])), 'refused', 'no text')
-  t.equal(await codeOf(database.read('select from nowhere')), 'store-unavailable', 'no table')
+  t.equal(await codeOf(database.read('select from nowhere')), 'store-failed', 'no table')
   t.equal(await codeOf(database.read("do $$ begin raise 'no'; end $$")), 'refused', "a trigger's objection")
   t.equal(await codeOf(database.read('select pg_sleep(20)')), 'store-busy', 'the statement timeout')
   t.strictSame(await database.read('select 1 as one'), [{ one: 1 }], 'and the connections are good')
@@ -130,8 +130,8 @@ t.test('errors that the server gives rarely', async (t) => {
     'row-locked',
     'a deadlock',
   )
-  const full = `do $$ begin raise 'too many notifications in the NOTIFY queue' using errcode = '54000'; end $$`
-  t.equal(await codeOf(database.write(full, [])), 'queue-full', 'a full notification queue')
+  const tooLarge = `do $$ begin raise 'index row size exceeds a maximum' using errcode = '54000'; end $$`
+  t.equal(await codeOf(database.write(tooLarge, [])), 'refused', 'not a full notification queue')
 })
 
 /** Does it again and again, until the work has ended. */

@@ -19,6 +19,7 @@ const metrics = metricsOf({
     size: 0,
     bytes: 0,
     keptWrites: 0,
+    keptWritesObstacle: undefined,
     feed: 'live',
     feedReason: undefined,
     replicaUsable: undefined,
@@ -30,6 +31,7 @@ const metrics = metricsOf({
   refusedConnections: () => 2,
   pool: () => ({ busy: 0, idle: 0, waiting: 0, size: 2 }),
   attempts: () => ({ breaker: 'closed', retries: 0, opened: 0, refused: 0 }),
+  errorCounts: () => new Map(),
   queueUsage: () => 0,
   eventLoopDelay: new Histogram([1]),
 })

@@ -1,0 +1,282 @@
+/** Every kind of error that PostgreSQL answers with, and what clients, neighbours in the batch, and the operator see of it. */
+import t from 'tap'
+import { migrate } from '../../src/postgres/migrate.js'
+import { freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { guestOf } from '../support/guest.js'
+import type { JsonClient } from '../support/json-client.js'
+import { startLiveSidecar } from '../support/sidecar.js'
+
+interface Expected {
+  readonly status: 200 | 403 | 422 | 503
+  readonly detail?: RegExp
+  /** The write is kept until it can be delivered. */
+  readonly isKept?: true
+  /** The statement may be sent again within the request. */
+  readonly isRetried?: true
+  /** The whole batch shares the outcome, because nobody knows what was committed. */
+  readonly isShared?: true
+}
+
+const refused: Expected = { status: 422, detail: /refused the value/ }
+const failed: Expected = { status: 503, detail: /an operator must fix/ }
+const kept: Expected = { status: 200, isKept: true }
+const locked: Expected = { status: 503, detail: /locked/, isRetried: true }
+const unknown: Expected = { status: 503, detail: /outcome of the write is unknown/, isShared: true }
+
+/** By SQLSTATE, as a trigger raises it for one row. */
+const states: Readonly<Record<string, Expected>> = {
+  '08000': unknown,
+  '08006': unknown,
+  '09000': refused,
+  '0A000': failed,
+  '21000': refused,
+  '22001': refused,
+  '22003': refused,
+  '22P02': refused,
+  '2200H': failed,
+  '23502': refused,
+  '23503': refused,
+  '23505': refused,
+  '23514': refused,
+  '23P01': refused,
+  '25006': kept,
+  '25P02': failed,
+  '25P04': unknown,
+  '27000': refused,
+  '28000': failed,
+  '2D000': failed,
+  '2F005': refused,
+  '38000': refused,
+  '39000': refused,
+  '3D000': failed,
+  '3F000': failed,
+  '40001': locked,
+  '40003': unknown,
+  '40P01': locked,
+  '42501': { status: 403, detail: /does not have the right/ },
+  '42601': failed,
+  '42703': failed,
+  '42883': failed,
+  '42P01': failed,
+  '42P10': failed,
+  '44000': refused,
+  '53100': kept,
+  '53200': kept,
+  '54000': refused,
+  '54001': failed,
+  '55000': failed,
+  '55P03': locked,
+  '57014': { status: 503, detail: /did not answer in time/, isShared: true },
+  '57P01': unknown,
+  '58030': unknown,
+  '99999': refused,
+  AP001: refused,
+  P0001: refused,
+  XX000: unknown,
+}
+
+const neighbours = ['a', 'b', 'c', 'd', 'e', 'f']
+
+/** What the trigger does; to make or drop a trigger would make the sidecar forget what it holds. */
+const body = (
+  statement: string,
+) => `create or replace function raising() returns trigger language plpgsql as $$
+  declare row cache_entries := coalesce(new, old);
+  begin ${statement} return row; end $$`
+const raises =
+  "if row.key ~ '^bad ' then raise exception 'said of %', row.value using errcode = right(row.key, 5); end if;"
+
+t.test('what a trigger raises for one row', async (t) => {
+  const database = await freshDatabase(t)
+  await migrate(database.url)
+  await database.query(body(''))
+  await database.query(
+    'create trigger a_raising before insert or update or delete on cache_entries for each row execute function raising()',
+  )
+  const { client, log } = await startLiveSidecar(t, { databaseUrl: database.url, databaseTimeoutMs: 1_000 })
+  for (const operation of Object.keys(operations)) {
+    for (const state of Object.keys(states)) {
+      await client.set(`bad ${operation} ${state}`, 'there')
+      await client.held(`bad ${operation} ${state}`)
+    }
+  }
+  await database.query(body(raises))
+
+  for (const [state, expected] of Object.entries(states)) {
+    await t.test(state, async (t) => {
+      for (const [operation, act] of Object.entries(operations)) {
+        const before = await client.stats()
+        const [bad, ...others] = await Promise.all(
+          [`bad ${operation} ${state}`, ...neighbours].map((key) => act(client, key)),
+        )
+        t.equal(bad?.status, expected.status, `${operation}: ${bad?.text}`)
+        if (expected.detail) t.match(bad?.body.detail, expected.detail, operation)
+        for (const { status, text } of others)
+          t.ok(status === 200 || (expected.isShared && status === 503), `${operation}, a neighbour: ${text}`)
+        const after = await client.stats()
+        t.equal(after.writes.kept > before.writes.kept, expected.isKept === true, `${operation}: kept`)
+        const isRetried = after.database.retries > before.database.retries
+        if (!expected.isRetried) t.notOk(isRetried, `${operation}: not sent again`)
+        if (expected.isKept)
+          t.match(bad?.body, operation === 'set' ? { db_written: false } : { pending: true })
+      }
+      const told = log.filter((line) => line.includes(`"sqlState":"${state}"`))
+      t.equal(told.length, 1, 'it is logged once')
+      t.notMatch(told[0], 'there', 'without the data')
+    })
+  }
+  const { rows } = await database.query("select count(*)::int from cache_entries where value = 'there'")
+  t.equal(rows[0]?.count, 2 * Object.keys(states).length, 'none of those rows was changed')
+
+  const { writes } = await client.stats()
+  t.ok(writes.kept > 0)
+  await database.query(body(''))
+  await eventually(async () => (await client.stats()).writes.kept === 0)
+  t.match((await client.stats()).writes, { kept_settled: writes.kept, kept_conflicts: 0 })
+})
+
+const operations = {
+  set: (client: JsonClient, key: string) => client.set(key, 'here'),
+  delete: (client: JsonClient, key: string) => client.delete(key),
+}
+
+/** Faults of the whole database, and how reads, sets and deletes of a sidecar that was live before are answered. */
+const faults: Readonly<
+  Record<
+    string,
+    {
+      readonly fault: string
+      readonly cure: string
+      readonly get: number
+      readonly set: number | 'kept'
+      readonly delete: number | 'kept'
+      readonly sqlState: RegExp
+    }
+  >
+> = {
+  'no right to insert': {
+    fault: 'revoke insert on cache_entries from ROLE',
+    cure: 'grant insert on cache_entries to ROLE',
+    get: 404,
+    set: 403,
+    delete: 200,
+    sqlState: /42501/,
+  },
+  'no right to select': {
+    fault: 'revoke select on cache_entries from ROLE',
+    cure: 'grant select on cache_entries to ROLE',
+    get: 403,
+    set: 403,
+    delete: 403,
+    sqlState: /42501/,
+  },
+  'row-level security without a policy': {
+    fault: 'alter table cache_entries enable row level security',
+    cure: 'alter table cache_entries disable row level security',
+    get: 404,
+    set: 403,
+    delete: 200,
+    sqlState: /42501/,
+  },
+  'no unique key': {
+    fault: 'alter table cache_entries drop constraint cache_entries_pkey',
+    cure: 'alter table cache_entries add constraint cache_entries_pkey primary key (key)',
+    get: 404,
+    set: 503,
+    delete: 200,
+    sqlState: /42P10/,
+  },
+  'a column was renamed': {
+    fault: 'alter table cache_entries rename content_type to type_of_content',
+    cure: 'alter table cache_entries rename type_of_content to content_type',
+    get: 503,
+    set: 503,
+    delete: 200,
+    sqlState: /42703/,
+  },
+  'the table is gone': {
+    fault: 'alter table cache_entries rename to other',
+    cure: 'alter table other rename to cache_entries',
+    get: 503,
+    set: 503,
+    delete: 503,
+    sqlState: /42P01/,
+  },
+  'the schema is gone': {
+    fault: 'alter schema public rename to other',
+    cure: 'alter schema other rename to public',
+    get: 503,
+    set: 503,
+    delete: 503,
+    sqlState: /3F000|42P01/,
+  },
+  'the sequence is exhausted': {
+    fault: "alter sequence cache_version no cycle maxvalue 100000; select setval('cache_version', 100000)",
+    cure: 'alter sequence cache_version cycle maxvalue 549755813887',
+    get: 404,
+    set: 503,
+    delete: 200,
+    sqlState: /2200H/,
+  },
+  'the database is read-only': {
+    fault: 'alter role ROLE set default_transaction_read_only = on',
+    cure: 'alter role ROLE reset default_transaction_read_only',
+    get: 404,
+    set: 'kept',
+    delete: 'kept',
+    sqlState: /25006/,
+  },
+}
+
+for (const [what, { fault, cure, sqlState, ...expected }] of Object.entries(faults)) {
+  t.test(what, async (t) => {
+    const database = await freshDatabase(t)
+    const { client: first } = await startLiveSidecar(t, { databaseUrl: database.url })
+    await first.set('a', 1)
+    const guest = await guestOf(t, database)
+    await database.query(`grant select, insert, update, delete on cache_entries to ${guest.name}`)
+    await database.query(`grant select, insert, delete on cache_marks to ${guest.name}`)
+    await database.query(`grant usage on schema public to ${guest.name}`)
+    const { client, ops, log } = await startLiveSidecar(t, {
+      databaseUrl: guest.url,
+      databaseTimeoutMs: 1_000,
+      migrate: false,
+    })
+    await client.set('b', 1)
+    await database.query(fault.replaceAll('ROLE', guest.name))
+    await database.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [
+      guest.name,
+    ])
+    const isWrong = async () => {
+      const answers = [await client.get('absent'), await client.set('a', 2), await client.delete('b')]
+      const [get, set, remove] = answers.map(({ status }) => status)
+      t.comment(answers.map(({ text }) => text).join('\n'))
+      return (
+        get === expected.get &&
+        set === (expected.set === 'kept' ? 200 : expected.set) &&
+        (answers[1]?.body.db_written === false) === (expected.set === 'kept') &&
+        remove === (expected.delete === 'kept' ? 200 : expected.delete) &&
+        (answers[2]?.body.pending === true) === (expected.delete === 'kept')
+      )
+    }
+    await eventually(isWrong)
+    t.ok(
+      log.some((line) => sqlState.test(line)),
+      log.filter((line) => line.includes('sqlState')).join(''),
+    )
+    if (expected.set !== 'kept') t.equal((await client.stats()).writes.kept, 0, 'nothing is kept')
+    else {
+      await eventually(async () => {
+        const { text } = await ops.request('GET', '/readyz?verbose')
+        return /kept writes/.test(text) && !text.includes(guest.name)
+      })
+    }
+    await database.query(cure.replaceAll('ROLE', guest.name))
+    await database.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [
+      guest.name,
+    ])
+    await eventually(async () => (await client.set('a', 3)).body.db_written === true)
+    await eventually(async () => (await client.stats()).writes.kept === 0)
+  })
+}
