@@ -18,8 +18,9 @@ begin
   if tg_op = 'UPDATE' and new.version is not null and new.value is distinct from old.value then
     new.content_type := null;
   end if;
+  -- A session that has called setseed() draws the same random numbers again, though hardly in the same microsecond.
   new.version := (nextval((quote_ident(tg_table_schema) || '.cache_version')::regclass) << 24)
-    | (random() * 16777215)::bigint;
+    | (((random() * 16777215)::bigint # date_part('microseconds', clock_timestamp())::bigint) & 16777215);
   return new;
 end
 $$;
@@ -100,6 +101,12 @@ begin
 end
 $$;
 
+-- Within one lineage transaction numbers can be compared, across failovers too: the cluster, the database and the table. A dump
+-- brings marks into another cluster, where they say nothing.
+create function cache_lineage(entries regclass) returns text
+  language sql volatile
+  return cache_system_identifier() || ('-' || cache_database_oid()::text || '-' || entries::oid::text);
+
 -- The highest version that may have been handed out. For sidecars of 0.1.
 create or replace function cache_position(out epoch text, out latest bigint)
   language sql stable
@@ -117,8 +124,7 @@ create table cache_marks (
   mark bigint not null,
   oldest_xid bigint not null,
   latest bigint not null,
-  -- The oid of cache_entries: a mark says nothing of a table that was made in its place.
-  entries oid not null,
+  lineage text not null,
   written_at timestamptz not null default clock_timestamp()
 );
 
@@ -127,7 +133,7 @@ select cache_copy_grants('insert, delete on cache_marks', array['insert', 'updat
 -- Everybody may execute functions unless that was revoked from everybody.
 select cache_copy_grants(
   'execute on function cache_system_identifier(), cache_database_oid(), cache_knows_timeline(), '
-    'cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass)',
+    'cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass), cache_lineage(regclass)',
   array['select', 'insert', 'update', 'delete']
 );
 

@@ -39,5 +39,5 @@ grant usage, select on cache_version to :"role";
 
 -- Everybody may call these unless somebody has revoked that: the channel of the changes, and where the database stands.
 grant execute on function cache_channel(text, text), cache_epoch(), cache_position(), cache_system_identifier(),
-  cache_database_oid(), cache_knows_timeline(), cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass)
-  to :"role";
+  cache_database_oid(), cache_knows_timeline(), cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass),
+  cache_lineage(regclass) to :"role";

@@ -263,7 +263,8 @@ export class Cache implements ChangeFeedHandler {
         )
       }
       this.#acknowledged(token, written)
-      if (written.isAsSent) this.#memory.put(token, { key, value: sent.value, ...written })
+      if (written.isAsSent)
+        this.#memory.put(token, { key, value: sent.value, isComparable: true, ...written })
       return { written: true, token: formatToken(id, written) }
     } catch (error) {
       this.#keepOrThrow(id, key, value, error)
@@ -280,7 +281,9 @@ export class Cache implements ChangeFeedHandler {
     const token = this.#memory.open(id)
     const item = { key }
     try {
-      const { sent, answer: written } = await this.#kept.inOrder(id, () => this.#statements.remove.add(item))
+      const { sent, answer } = await this.#kept.inOrder(id, () => this.#statements.remove.add(item))
+      const written = answer?.version === undefined ? undefined : answer
+      if (answer) this.#memory.observe(answer.epoch, token)
       this.#acknowledged(token, written)
       return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
     } catch (error) {
@@ -348,7 +351,7 @@ export class Cache implements ChangeFeedHandler {
     this.#markedMs = this.#clock.now()
     this.#store.mark().then(
       ({ mark, latest }) => {
-        if (position.epoch === epoch) position.marked(mark, latest)
+        if (position.epoch === epoch) this.#memory.marked(mark, latest)
       },
       () => undefined,
     )
@@ -447,8 +450,7 @@ export class Cache implements ChangeFeedHandler {
   }
 
   #baseOf(id: string): Base {
-    const entry = this.#memory.local.get(id)
-    return entry ? { kind: 'held', version: entry.version, value: entry.value } : this.#memory.position.unseen
+    return this.#memory.baseOf(id)
   }
 
   /** The store has answered: a good moment to send what is kept. */

@@ -19,12 +19,23 @@ export interface Written {
   readonly epoch: Epoch
 }
 
+/** There is no entry under the key, in this history. */
+export interface Absent {
+  readonly version: undefined
+  readonly epoch: Epoch
+}
+
 /** What the store holds under a key. */
 export interface StoredEntry extends Written {
   readonly key: string
   readonly value: Value
   /** Time to live left by the database's own clock, in ms; undefined when the entry does not expire (P12). */
   readonly remainingMs: number | undefined
+  /**
+   * True if the store has the value in the form in which a sidecar writes it, so that it can be compared with the row. Plain SQL
+   * can store the same value in another form.
+   */
+  readonly isComparable: boolean
 }
 
 /** The same, where the value is the one that the reader already holds (P10). */
@@ -37,6 +48,8 @@ export interface Entry {
   readonly key: string
   readonly value: Value
   readonly version: Version
+  /** See `StoredEntry`. */
+  readonly isComparable: boolean
   /** When the store was asked, by the sidecar's monotonic clock, in ms. */
   readonly asOfMs: number
   /** By the same clock; `Infinity` when nothing expires it. It moves: a hit or another setting may change it. */

@@ -54,7 +54,7 @@ export class Fills {
     }
     const token = memory.open(id)
     const { epoch } = position
-    const item = { key, held: entry && epoch !== undefined ? { ...entry, epoch } : undefined }
+    const item = { key, held: entry?.isComparable && epoch !== undefined ? { ...entry, epoch } : undefined }
     const fromReplica = this.#readReplica(token, item, forwarded)
     const answered: Promise<Answered> = fromReplica ?? statements.read.add(item)
     const end = () => {
@@ -98,7 +98,8 @@ export class Fills {
     if (asOfMs === undefined) onContact()
     replicaReads?.shown(token.id)
     const ageMs = asOfMs === undefined ? 0 : clock.now() - asOfMs
-    if (answer === undefined) {
+    if (answer?.version === undefined) {
+      if (answer) memory.observe(answer.epoch, token)
       // Known to be gone, whatever changes have told.
       if (asOfMs === undefined) memory.local.drop(token.id)
       return { value: undefined, forwarded, ageMs }

@@ -1,6 +1,7 @@
+import { LRUCache } from 'lru-cache'
 import { ConfirmedVersions } from './confirmed-versions.js'
 import { DatabasePosition } from './database-position.js'
-import type { Entry, Epoch, StoredEntry, Version, Written } from './entry.js'
+import type { Base, Entry, Epoch, Mark, StoredEntry, Version, Written } from './entry.js'
 import { type FeedNow, Flights, type Token } from './flights.js'
 import { keyId } from './key-id.js'
 import { Lease } from './lease.js'
@@ -41,6 +42,8 @@ export class Memory {
   #bounds: MemoryBounds
   #ttl: TtlPolicy
   #fingerprint: string | undefined
+  /** Own writes that the last mark does not cover. Their entry may not have been put, or may have been evicted since. */
+  readonly #writtenSinceMark = new LRUCache<string, Written>({ max: 10_000 })
   /** Wall clock of the database minus clock of the sidecar, at most, in ms. */
   #clockAheadMs: number | undefined
 
@@ -128,7 +131,11 @@ export class Memory {
   }
 
   /** Whether it was put. `asOfMs`: only for what a replica said. */
-  put(token: Token, { key, value, version, epoch, remainingMs }: StoredEntry, asOfMs?: number): boolean {
+  put(
+    token: Token,
+    { key, value, version, epoch, remainingMs, isComparable }: StoredEntry,
+    asOfMs?: number,
+  ): boolean {
     if (!this.#isOurs(epoch, token.openedAtMs)) return false
     // What is kept is read before what the store has.
     if (this.#parts.isKept(token.id) || !this.flights.mayPut(token, version, this.#feedNow())) return false
@@ -138,6 +145,7 @@ export class Memory {
       key,
       value,
       version,
+      isComparable,
       asOfMs: asOfMs ?? token.openedAtMs,
       expiresAtMs: Math.min(this.#parts.clock.now() + this.#ttl.drawMs(key), rowExpiresAtMs),
       rowExpiresAtMs,
@@ -154,6 +162,7 @@ export class Memory {
    */
   acknowledged(token: Token, written: Written | undefined): void {
     const { id, changes } = token
+    if (written) this.#writtenSinceMark.set(id, written)
     if (written && this.flights.unbroken(token, this.#feedNow()) && !changes.includes(written.version)) {
       this.unheard.acknowledged(id, written.version, this.#parts.clock.now())
     }
@@ -186,6 +195,27 @@ export class Memory {
     if (entry === undefined || entry.version === version) return
     this.local.drop(id)
     this.#parts.stats.invalidations++
+  }
+
+  /** The store has answered a flight from this history. */
+  observe(epoch: Epoch, { openedAtMs }: Token): void {
+    this.#isOurs(epoch, openedAtMs)
+  }
+
+  /** What the row of a write that is kept now must still be (P9). */
+  baseOf(id: string): Base {
+    const entry = this.local.get(id)
+    if (entry)
+      return { kind: 'held', version: entry.version, value: entry.isComparable ? entry.value : undefined }
+    const written = this.#writtenSinceMark.get(id)
+    if (written?.epoch === this.position.epoch && written !== undefined && !written.version.startsWith('-'))
+      return { kind: 'held', version: written.version, value: undefined }
+    return this.position.unseen
+  }
+
+  marked(mark: Mark, latest: bigint): void {
+    this.position.marked(mark, latest)
+    this.#writtenSinceMark.clear()
   }
 
   #isOurs(epoch: Epoch, askedMs: number): boolean {

@@ -1,4 +1,5 @@
 import type {
+  Absent,
   Change,
   Epoch,
   KeptWrite,
@@ -73,19 +74,19 @@ export interface StatementOptions {
  */
 export interface Store {
   /**
-   * The entries there are; a key without one is missing from the answer. Where the reader holds the very
-   * version and value that the store has, in the same epoch, the value does not travel.
+   * Answers for every key. Where the reader holds the very version and value that the store has, in the same epoch, the value
+   * does not travel.
    */
   read(
     wanted: readonly Wanted[],
     options?: StatementOptions,
-  ): Promise<ReadonlyMap<string, StoredEntry | Unchanged>>
+  ): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Absent>>
   /** The versions there are in this epoch, straight from the primary; none when the primary's is another. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
   /** Inserts or replaces. A key is missing from the answer if the database has left the entry out or renamed it. */
   write(writes: readonly Write[], options?: StatementOptions): Promise<ReadonlyMap<string, WriteAnswer>>
-  /** Deletes; the answer has the keys that were there, with the version of their absence. */
-  remove(keys: readonly string[], options?: StatementOptions): Promise<ReadonlyMap<string, Written>>
+  /** Deletes; the answer has the version of the absence of the keys that were there. */
+  remove(keys: readonly string[], options?: StatementOptions): Promise<ReadonlyMap<string, Written | Absent>>
   /** `hasMark` is true if the database has this mark, or none was asked for. */
   position(mark?: Mark): Promise<Position & { readonly hasMark: boolean }>
   /** Leaves a mark, unless there is one that will do: nothing has been written since, or it is a few seconds old. */

@@ -1,5 +1,5 @@
 import { type Batched, Batcher } from './batcher.js'
-import type { Entry, StoredEntry, Unchanged, Written } from './entry.js'
+import type { Absent, Entry, StoredEntry, Unchanged, Written } from './entry.js'
 import type { Clock, StatementOptions, Store, Write, WriteAnswer } from './ports.js'
 import { Slots } from './slots.js'
 import type { Stats } from './stats.js'
@@ -25,16 +25,16 @@ export interface WantedEntry {
   readonly held: (Entry & Pick<Written, 'epoch'>) | undefined
 }
 
-export type BatchedRead = Batched<WantedEntry, StoredEntry | Unchanged>
+export type BatchedRead = Batched<WantedEntry, StoredEntry | Unchanged | Absent>
 
 const maxItems = 500
 const maxBytes = 8 * 1024 * 1024
 
 /** Reads, writes and deletes, each batched with its like, all within the store's connections. */
 export class Statements {
-  readonly read: Batcher<WantedEntry, StoredEntry | Unchanged>
+  readonly read: Batcher<WantedEntry, StoredEntry | Unchanged | Absent>
   readonly write: Batcher<Write, WriteAnswer>
-  readonly remove: Batcher<{ readonly key: string }, Written>
+  readonly remove: Batcher<{ readonly key: string }, Written | Absent>
 
   constructor({ store, stats, ...options }: StatementsOptions) {
     const bounds = batchBounds(options)

@@ -34,6 +34,8 @@ export function heldColumns(values: readonly (Value | undefined)[]): (string | n
 
 export function entryOf(row: EntryRow): StoredEntry | Unchanged {
   const { key, version, epoch, value: text, content_type: contentType, remaining_ms } = row
-  const value = text === null ? undefined : fromColumns({ text, contentType })
-  return { key, version, epoch, value, remainingMs: remaining_ms ?? undefined } as StoredEntry | Unchanged
+  const stored = { key, version, epoch, remainingMs: remaining_ms ?? undefined }
+  if (text === null) return { ...stored, value: undefined, isComparable: true }
+  const value = fromColumns({ text, contentType })
+  return { ...stored, value, isComparable: value.startsWith('"') === (contentType === null) }
 }

@@ -1,5 +1,5 @@
 import { quoteIdentifier } from './schema-owner.js'
-import { entriesIn, epochIn, isPlainIn } from './table.js'
+import { epochIn, isPlainIn, lineageIn } from './table.js'
 
 /*
  * The statements of the store. They name the schema of every table and function of ours.
@@ -40,7 +40,7 @@ export function entryStatements(schemaName: string): EntryStatements {
   const schema = quoteIdentifier(schemaName)
   const entries = `${schema}.cache_entries`
   const epoch = `(select ${epochIn(schemaName)})`
-  const table = `${entriesIn(schemaName)}::oid`
+  const lineage = lineageIn(schemaName)
   const remaining = `case when isfinite(expires_at)
     then (extract(epoch from expires_at - clock_timestamp()) * 1000.0)::float8 end as remaining_ms`
 
@@ -82,21 +82,24 @@ export function entryStatements(schemaName: string): EntryStatements {
       `select * from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
        order by key collate "C"`,
     ),
-    remove: `delete from ${entries}
-      where key in (select key from ${entries} where key = any($1) order by key collate "C" for update)
-      returning key, '-' || version::text as version, ${epoch} as epoch`,
+    remove: `with removed as (
+        delete from ${entries}
+        where key in (select key from ${entries} where key = any($1) order by key collate "C" for update)
+        returning key, '-' || version::text as version
+      )
+      select key, version, epoch from ${epochIn(schemaName)} as epoch left join removed on true`,
     position: position('true'),
     positionAndMark: position(
-      `exists (select from ${schema}.cache_marks where mark = $1::bigint and entries = ${table})`,
+      `exists (select from ${schema}.cache_marks where mark = $1::bigint and lineage = ${lineage})`,
     ),
     mark: `with now as (
         select (last_value << 24) | 16777215::bigint as latest from ${schema}.cache_version
       ), last as (
         select number, mark, latest, written_at from ${schema}.cache_marks
-        where entries = ${table} order by number desc limit 1
+        where lineage = ${lineage} order by number desc limit 1
       ), fresh as (
-        insert into ${schema}.cache_marks (mark, oldest_xid, latest, entries)
-        select $1::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, now.latest, ${table}
+        insert into ${schema}.cache_marks (mark, oldest_xid, latest, lineage)
+        select $1::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, now.latest, ${lineage}
         from now left join last on true
         where last.mark is null
           or last.latest <> now.latest
@@ -136,7 +139,7 @@ function settle(
   const schema = quoteIdentifier(schemaName)
   const entries = `${schema}.cache_entries`
   const epoch = epochIn(schemaName)
-  const marks = `(select mark, oldest_xid from ${schema}.cache_marks where entries = ${entriesIn(schemaName)}::oid) as marks`
+  const marks = `(select mark, oldest_xid from ${schema}.cache_marks where lineage = ${lineageIn(schemaName)}) as marks`
   return `
   with kept as (
     select kept.*, oldest_xid, epoch

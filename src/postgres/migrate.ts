@@ -18,7 +18,7 @@ import {
   requireNoImpostors,
   requireTrustedOwners,
 } from './schema-owner.js'
-import { inspectTable } from './table.js'
+import { inspectTable, movedFault, movedFrom } from './table.js'
 import { inTransaction } from './transaction.js'
 
 /**
@@ -85,6 +85,7 @@ async function openOwnSchema(
   files: readonly MigrationFile[],
 ): Promise<CacheSchema> {
   const schema = await openSchema(client, { isOwnerRequired: owner === undefined })
+  if (schema.entries === undefined) await requireNotMoved(client, schema.name)
   if (owner === undefined) await requireTrustedOwners(client, schema)
   const created = createdBy(files)
   if (owner !== undefined) {
@@ -112,6 +113,12 @@ async function openOwnSchema(
   return lookAtSchema(client, schema.name)
 }
 
+/** Throws if the table of this schema is in another one by now: to make a second one here would lose its entries. */
+async function requireNotMoved(client: pg.Client, schema: string): Promise<void> {
+  const { rows } = await client.query<{ moved: string }>(movedFrom('$1::text'), [schema])
+  if (rows[0]) throw new Error(movedFault(schema, rows[0].moved))
+}
+
 /** The first file that is not applied, or not whole, and all after it: later ones replace functions of earlier ones. */
 function toApply(migrations: readonly Migration[], files: readonly MigrationFile[]): MigrationFile[] {
   const altered = migrations.find(({ state }) => state === 'altered')
@@ -130,11 +137,11 @@ async function status(
   )
   const missing = await missingOf(client, schema, createdBy(files.filter(({ name }) => applied.has(name))))
   const known = files.map((file): Migration => {
-    const { name, checksum } = file
+    const { name, checksum, crlfChecksum } = file
     const before = applied.get(name)
     applied.delete(name)
     if (before === undefined) return { name, state: 'pending' }
-    if (before !== checksum) return { name, state: 'altered' }
+    if (before !== checksum && before !== crlfChecksum) return { name, state: 'altered' }
     const { functions, relations, triggers, columns } = createdBy([file])
     const isWhole = ![...functions, ...relations, ...triggers, ...columns].some((made) => missing.has(made))
     return { name, state: isWhole ? 'applied' : 'incomplete' }

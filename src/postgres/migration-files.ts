@@ -5,6 +5,8 @@ export interface MigrationFile {
   readonly name: string
   readonly sql: string
   readonly checksum: string
+  /** Checksum that releases before 0.2 recorded for a file with CRLF. */
+  readonly crlfChecksum: string
 }
 
 /** The same depth below `src/` and `dist/`. */
@@ -17,9 +19,13 @@ export async function migrationFiles(folder = sqlFolder): Promise<MigrationFile[
     names.map(async (name) => {
       // Git on Windows may check files out with CRLF. The checksum must be the same on every system.
       const sql = (await readFile(new URL(name, folder), 'utf8')).replaceAll('\r\n', '\n')
-      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+      return { name, sql, checksum: checksumOf(sql), crlfChecksum: checksumOf(sql.replaceAll('\n', '\r\n')) }
     }),
   )
+}
+
+function checksumOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 /** The names of what the files create. */

@@ -39,10 +39,18 @@ export class SchemaName {
 
   async #ask(): Promise<string> {
     const [row] = await this.#database.read<{ schema: string | null; is_foreign: boolean | null }>(
-      `select coalesce(found.schema, current_schema())::text as schema, found.is_foreign
-       from (values (to_regclass('cache_entries')::oid)) as wanted (id)
+      // As the session began, whatever another client of the pooler has set since; until the statement ends.
+      `with path as materialized (
+         select set_config('search_path', reset_val, true) as set from pg_settings where name = 'search_path'
+       ), wanted as materialized (
+         select to_regclass(case when set is not null then 'cache_entries' end)::oid as id,
+                case when set is not null then current_schema() end as schema
+         from path
+       )
+       select coalesce(found.schema, wanted.schema::text) as schema, found.is_foreign
+       from wanted
          left join (
-           select pg_class.oid, nspname as schema, ${isForeignToSuperuser('relowner')} as is_foreign
+           select pg_class.oid, nspname::text as schema, ${isForeignToSuperuser('relowner')} as is_foreign
            from pg_class join pg_namespace on pg_namespace.oid = relnamespace
          ) as found on found.oid = wanted.id`,
     )

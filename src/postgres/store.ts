@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import type { Epoch, KeptWrite, Mark, StoredEntry, Unchanged, Version, Written } from '../core/entry.js'
+import type {
+  Absent,
+  Epoch,
+  KeptWrite,
+  Mark,
+  StoredEntry,
+  Unchanged,
+  Version,
+  Written,
+} from '../core/entry.js'
 import type {
   MarkAnswer,
   Position,
@@ -42,8 +51,10 @@ interface SettledRow {
   readonly epoch: Epoch
 }
 
+/** None of the keys has a row. */
 interface NothingRow {
   readonly key: null
+  readonly epoch: Epoch
 }
 
 export interface PostgresStoreParts {
@@ -72,13 +83,15 @@ export class PostgresStore implements Store {
   async read(
     wanted: readonly Wanted[],
     options?: StatementOptions,
-  ): Promise<Map<string, StoredEntry | Unchanged>> {
+  ): Promise<Map<string, StoredEntry | Unchanged | Absent>> {
     const rows = wanted.some(({ held }) => held !== undefined)
       ? await this.#read<EntryRow | NothingRow>('readWhatIsNotHeld', wantedColumns(wanted), options)
       : await this.#read<EntryRow | NothingRow>('readAll', [wanted.map(({ key }) => key)], options)
-    const entries = new Map<string, StoredEntry | Unchanged>()
-    for (const row of rows) if (row.key !== null) entries.set(row.key, entryOf(row))
-    return entries
+    const { epoch } = rows[0] as NothingRow | EntryRow
+    const answers = new Map<string, StoredEntry | Unchanged | Absent>()
+    for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
+    for (const row of rows) if (row.key !== null) answers.set(row.key, entryOf(row))
+    return answers
   }
 
   async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
@@ -104,9 +117,13 @@ export class PostgresStore implements Store {
     return written
   }
 
-  async remove(keys: readonly string[], options?: StatementOptions): Promise<Map<string, Written>> {
-    const rows = await this.#write<WrittenRow>('remove', [keys], options)
-    return new Map(rows.map(({ key, version, epoch }) => [key, { version, epoch }]))
+  async remove(keys: readonly string[], options?: StatementOptions): Promise<Map<string, Written | Absent>> {
+    const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys], options)
+    const { epoch } = rows[0] as NothingRow | WrittenRow
+    const answers = new Map<string, Written | Absent>()
+    for (const key of keys) answers.set(key, { version: undefined, epoch })
+    for (const row of rows) if (row.key !== null) answers.set(row.key, { version: row.version, epoch })
+    return answers
   }
 
   /** On a standby this fails, as it should: there is no feed on a standby either. */

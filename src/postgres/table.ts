@@ -46,7 +46,11 @@ interface TableRow {
   readonly foreign_owner: string | null
   readonly is_inherited: boolean
   readonly lacks: readonly string[]
+  readonly has_nullable_value: boolean
+  readonly rules: readonly string[]
+  /** Triggers of ours that are not there, and those that are there and not enabled as they must be. */
   readonly missing: readonly string[]
+  readonly disabled: readonly string[]
   readonly functions_schema: string | null
   readonly has_identity: boolean
   readonly fingerprint: string
@@ -96,6 +100,7 @@ const inspection = (name: string) => `
            where indrelid = c.oid and indisunique and indisvalid and indimmediate and indpred is null
              and indexprs is null and indnkeyatts = 1::smallint
              and indkey[0] = (select attnum from pg_attribute where attrelid = c.oid and attname = 'key')
+             and (select collisdeterministic from pg_collation where pg_collation.oid = indcollation[0])
          ) as has_unique_key,
          exists (select from pg_inherits where inhrelid = c.oid or inhparent = c.oid) as is_inherited,
          array(
@@ -106,10 +111,20 @@ const inspection = (name: string) => `
          ) as lacks,
          array(
            select name from (values ${wantedTriggers}) as wanted (name, enabled)
-           where not exists (
-             select from pg_trigger where tgrelid = c.oid and tgname = name and tgenabled = enabled
-           )
+           where not exists (select from pg_trigger where tgrelid = c.oid and tgname = name)
          ) as missing,
+         array(
+           select name from (values ${wantedTriggers}) as wanted (name, enabled)
+             join pg_trigger on tgrelid = c.oid and tgname = name
+           where tgenabled <> enabled
+         ) as disabled,
+         array(
+           select rulename::text from pg_rewrite
+           where ev_class = c.oid and (ev_type in ('2', '3') or ev_type = '4' and is_instead)
+         ) as rules,
+         exists (
+           select from pg_attribute where attrelid = c.oid and attname = 'value' and not attnotnull
+         ) as has_nullable_value,
          (select fn.nspname::text from pg_trigger
             join pg_proc on pg_proc.oid = tgfoid join pg_namespace as fn on fn.oid = pronamespace
           where tgrelid = c.oid and tgname = 'cache_entries_2_stamp') as functions_schema,
@@ -122,19 +137,41 @@ const inspection = (name: string) => `
 
 async function reasonNotFound(query: Query, name: string): Promise<string> {
   if (name.includes('.')) return `there is no table ${name}: ${migrateFirst}`
-  const [row] = await query<{ schema: string | null; path: string }>(
-    "select current_schema()::text as schema, current_setting('search_path') as path",
+  const [row] = await query<{ schema: string | null; path: string; moved: string | null }>(
+    `select current_schema()::text as schema, current_setting('search_path') as path,
+            (${movedFrom('current_schema()')}) as moved`,
   )
+  if (row?.schema != null && row.moved !== null) return movedFault(row.schema, row.moved)
   if (row && row.schema === null)
     return `the search_path (${row.path}) names no schema that exists and that this role may use`
   return `there is no table cache_entries in the search_path (${row?.path}): ${migrateFirst}`
 }
 
+/** Finds the schema in which a table `cache_entries` runs the trigger functions of `schema`, if it is another one; as SQL. */
+export function movedFrom(schema: string): string {
+  return `select tables.nspname::text as moved
+    from pg_trigger join pg_class on pg_class.oid = tgrelid join pg_namespace as tables on tables.oid = relnamespace
+      join pg_proc on pg_proc.oid = tgfoid join pg_namespace as functions on functions.oid = pronamespace
+    where tgname = 'cache_entries_2_stamp' and relname = 'cache_entries'
+      and functions.nspname = ${schema} and tables.oid <> functions.oid
+    limit 1`
+}
+
+export function movedFault(schema: string, moved: string): string {
+  const [from, to] = [quoteIdentifier(moved), quoteIdentifier(schema)]
+  return (
+    `${schema}.cache_entries was moved to the schema ${moved}: name that schema in the search_path, and ${migrateFirst}; ` +
+    `or move it back by "alter table ${from}.cache_entries set schema ${to}"`
+  )
+}
+
 function faultOf(row: TableRow): string | undefined {
-  const { missing } = row
   const fault = shapeFault(row)
   if (fault !== undefined) return `${row.schema}.cache_entries ${fault}`
-  return missing.length > 0 ? triggerFault(missing) : undefined
+  const { missing, disabled } = row
+  if (missing.length > 0)
+    return `changes are not announced: trigger ${missing.join(', ')} is missing: ${migrateFirst}`
+  return disabled.length > 0 ? disabledFault(disabled) : undefined
 }
 
 function shapeFault(row: TableRow): string | undefined {
@@ -147,12 +184,17 @@ function shapeFault(row: TableRow): string | undefined {
   if (lacks.length === columns.length - 3 || missing.length === Object.keys(triggers).length)
     return `is not set up: ${migrateFirst}`
   if (lacks.length > 0) return `lacks the column ${lacks.join(', ')}: restore it, with all triggers of sql/`
-  if (row.key_type !== 'text') return `has a key of type ${row.key_type}: it must be text`
+  if (!/^(text|character varying(\(\d+\))?)$/.test(row.key_type ?? ''))
+    return `has a key of type ${row.key_type}: it must be text`
   if (row.key_is_exact === false)
     return 'has a key whose collation takes different texts for equal: it must be deterministic'
   if (!row.has_unique_key)
-    return 'has no unique index on key: "alter table cache_entries add primary key (key)"'
+    return 'has no unique index on key, or one whose collation takes different texts for equal: "alter table cache_entries add primary key (key)"'
+  if (row.rules.length > 0)
+    return `has the rule ${row.rules.join(', ')}, with which it cannot be written: drop it, or make it a trigger`
   if (row.value_type !== 'text') return `has a value of type ${row.value_type}: it must be text`
+  if (row.has_nullable_value)
+    return 'has values that may be null: "alter table cache_entries alter column value set not null"'
   if (row.odd_columns.length > 0)
     return `has columns of another type than in sql/: ${row.odd_columns.join(', ')}`
   if (row.functions_schema !== null && row.functions_schema !== row.schema)
@@ -161,13 +203,13 @@ function shapeFault(row: TableRow): string | undefined {
   return undefined
 }
 
-function triggerFault(missing: readonly string[]): string {
-  const cure = missing.map(
+function disabledFault(disabled: readonly string[]): string {
+  const cure = disabled.map(
     (name) => `enable ${triggers[name] === 'R' ? 'replica' : 'always'} trigger ${name}`,
   )
   return (
-    `changes are not announced: trigger ${missing.join(', ')} is missing or not enabled always; ` +
-    `what is there is enabled by "alter table cache_entries ${cure.join(', ')}"`
+    `changes are not announced: trigger ${disabled.join(', ')} is not enabled always: ` +
+    `"alter table cache_entries ${cure.join(', ')}"`
   )
 }
 
@@ -182,8 +224,13 @@ export function isPlainIn(schema: string): string {
     where tgrelid = ${entriesIn(schema)}::oid and not tgisinternal)`
 }
 
+/** Where marks of this table come from, as SQL. */
+export function lineageIn(schema: string): string {
+  return `${quoteIdentifier(schema)}.cache_lineage(${entriesIn(schema)})`
+}
+
 /** The table of entries, as SQL of type regclass. */
-export function entriesIn(schema: string): string {
+function entriesIn(schema: string): string {
   return relationIn(schema, 'cache_entries')
 }
 
@@ -200,10 +247,12 @@ function relationIn(schema: string, relation: string): string {
   return `'${`${quoteIdentifier(schema)}.${relation}`.replaceAll("'", "''")}'::regclass`
 }
 
-/** What is another one as soon as a trigger or rule was made, dropped or switched, or the table's file was replaced. */
+/** Differs once a trigger, a rule or a column was made, dropped, renamed or switched, or the table's file was replaced. */
 const fingerprintOf = (table: string) => `
   (select md5(pg_catalog.concat_ws(' ', pg_relation_filenode(${table}),
      (select pg_catalog.string_agg(ev_enabled::text || oid::text, ',' order by oid) from pg_rewrite where ev_class = ${table}::oid),
+     (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', attnum, attname, atttypid), ',' order by attnum)
+      from pg_attribute where attrelid = ${table}::oid and attnum > 0::smallint),
      pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin, tgenabled), ',' order by oid)))
    from pg_trigger
    where tgrelid = ${table}::oid and not tgisinternal)`

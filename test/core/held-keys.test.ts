@@ -6,7 +6,16 @@ import { LocalCache } from '../../src/core/local-cache.js'
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `k${index}`)
 
 function entry(key: string): Entry {
-  return { key, value: '1', version: '1', asOfMs: 0, expiresAtMs: 1, rowExpiresAtMs: 1, bytes: 1 }
+  return {
+    key,
+    value: '1',
+    version: '1',
+    isComparable: true,
+    asOfMs: 0,
+    expiresAtMs: 1,
+    rowExpiresAtMs: 1,
+    bytes: 1,
+  }
 }
 
 /** Holds k0, k1, ..., the first used last. Between two turns of the walk `meanwhile` happens. */

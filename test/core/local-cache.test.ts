@@ -5,7 +5,16 @@ import { LocalCache, type LocalCacheOptions } from '../../src/core/local-cache.j
 const never = Number.POSITIVE_INFINITY
 
 function entry(key: string, bytes = 10, version = '1'): Entry {
-  return { key, value: '1', version, asOfMs: 0, expiresAtMs: never, rowExpiresAtMs: never, bytes }
+  return {
+    key,
+    value: '1',
+    version,
+    isComparable: true,
+    asOfMs: 0,
+    expiresAtMs: never,
+    rowExpiresAtMs: never,
+    bytes,
+  }
 }
 
 function localCache(options: Partial<LocalCacheOptions> = {}) {

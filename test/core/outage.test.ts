@@ -211,6 +211,33 @@ for (const code of answered) {
   })
 }
 
+t.test('P9: a kept write that the database answers with an error does not keep the feed down', async (t) => {
+  const { store, cache, feed, recover } = await sidecarInOutage()
+  await cache.delete('k')
+  for (let attempt = 0; attempt < 10; attempt++) store.fail('settle', 'forbidden')
+  await recover()
+  t.equal(cache.status().feed, 'live')
+  t.match(cache.status(), { keptWrites: 1, keptWritesObstacle: 'forbidden' })
+  store.clearObstacles()
+  feed.lose()
+  await feed.connect()
+  t.match(cache.status(), { keptWrites: 0, keptWritesObstacle: undefined })
+})
+
+t.test('P9: a write of its own that was not put is known to be its own', async (t) => {
+  const sidecar = await liveSidecar()
+  const { store, cache, feed } = sidecar
+  store.alterWith((value) => value)
+  await cache.set('k', theirs)
+  feed.deliver()
+  t.equal(cache.hit('k'), undefined)
+  outage(sidecar)
+  t.match(await cache.set('k', ours), { written: false })
+  await recovery(sidecar)
+  t.equal(store.valueOf('k'), ours)
+  t.match(cache.status().stats, { keptSettled: 1, keptConflicts: 0 })
+})
+
 t.test('P9: before the table is there, a write is kept', async (t) => {
   const { store, cache } = await liveSidecar()
   store.fail('write', 'store-not-ready')

@@ -31,6 +31,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
       key,
       value: '1',
       version,
+      isComparable: true,
       asOfMs: 0,
       expiresAtMs: Number.POSITIVE_INFINITY,
       rowExpiresAtMs: Number.POSITIVE_INFINITY,

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { StoredEntry } from '../../src/core/entry.js'
 import { TtlPolicy } from '../../src/core/ttl-policy.js'
 import { liveSidecar, ttlMs } from '../support/model-sidecar.js'
 
@@ -116,7 +117,7 @@ async function withExpired() {
   const read = store.read.bind(store)
   store.read = async (wanted) => {
     const answers = await read(wanted)
-    travelled.push(...[...answers.values()].map(({ value }) => value))
+    travelled.push(...[...answers.values()].map((answer) => (answer as StoredEntry).value))
     return answers
   }
   return { ...sidecar, travelled }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { DeleteResult, WriteResult } from '../../src/core/cache.js'
+import type { StoredEntry } from '../../src/core/entry.js'
 import { parseToken } from '../../src/core/session-token.js'
 import { liveSidecar, maxStalenessMs } from '../support/model-sidecar.js'
 import { turn } from '../support/turn.js'
@@ -59,7 +60,7 @@ t.test('P10: what is held and confirmed is answered without its value travelling
   const read = store.read.bind(store)
   store.read = async (wanted) => {
     const answer = await read(wanted)
-    answers.push(answer.get('k')?.value)
+    answers.push((answer.get('k') as StoredEntry).value)
     return answer
   }
   t.equal((await cache.get('k', { strong: true })).value, '"large"')

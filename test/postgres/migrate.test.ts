@@ -133,6 +133,13 @@ t.test('files with CRLF are the same migrations', async (t) => {
     Object.fromEntries(files.map(({ name, sql }) => [name, sql.replaceAll('\n', '\r\n')])),
   )
   t.strictSame(await migrationFiles(pathToFileURL(`${folder}/`)), files)
+
+  // Before 0.2 their checksums were others.
+  const { url, query } = await freshDatabase(t)
+  await migrate(url)
+  for (const { name, crlfChecksum } of files)
+    await query('update cache_migrations set checksum = $2 where name = $1', [name, crlfChecksum])
+  t.same(await migrate(url), [])
 })
 
 t.test('a migration that fails leaves nothing behind', async (t) => {

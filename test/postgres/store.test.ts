@@ -1,8 +1,8 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import type { Base, KeptWrite, Written } from '../../src/core/entry.js'
+import type { Base, KeptWrite, StoredEntry, Unchanged, Written } from '../../src/core/entry.js'
 import { CacheError } from '../../src/core/errors.js'
-import type { Held, WriteAnswer } from '../../src/core/ports.js'
+import type { Held, Wanted, WriteAnswer } from '../../src/core/ports.js'
 import { Attempts } from '../../src/postgres/attempts.js'
 import { Database } from '../../src/postgres/database.js'
 import { migrate } from '../../src/postgres/migrate.js'
@@ -27,6 +27,17 @@ function storeOf(database: Database): PostgresStore {
     attempts: new Attempts({ clock, log, timeoutMs: 10_000 }),
     schema: new SchemaName(database),
   })
+}
+
+/** The entries there are. */
+async function entriesOf(
+  wanted: readonly Wanted[],
+  from = store,
+): Promise<Map<string, StoredEntry | Unchanged>> {
+  const answers = await from.read(wanted)
+  const entries = new Map<string, StoredEntry | Unchanged>()
+  for (const [key, answer] of answers) if (answer.version !== undefined) entries.set(key, answer)
+  return entries
 }
 
 t.beforeEach(async () => {
@@ -79,11 +90,11 @@ t.test('writes, reads and removes any number of keys', async (t) => {
   t.strictSame([...written.keys()].sort(), ['json', 'text'])
   t.equal(written.get('text')?.version, await versionOf('text'))
   t.strictSame(await values(), { json: '{"a":[1,null]}', text: 'a string' })
-  const read = await store.read(wanted('text', 'json', 'none'))
+  const read = await entriesOf(wanted('text', 'json', 'none'))
   const entry = (key: string, value: string) => {
     const { isAsSent, ...stored } = written.get(key) as WriteAnswer
     t.equal(isAsSent, true)
-    return { key, value, ...stored }
+    return { key, value, isComparable: true, ...stored }
   }
   t.strictSame(
     [...read.values()].sort((a, b) => (a.key < b.key ? -1 : 1)),
@@ -102,13 +113,16 @@ t.test('writes, reads and removes any number of keys', async (t) => {
   )
   const again = await store.write([{ key: 'json', value: '"text now"' }])
   t.not(again.get('json'), written.get('json'))
-  t.match((await store.read(wanted('json'))).get('json'), {
+  t.match((await entriesOf(wanted('json'))).get('json'), {
     value: '"text now"',
     version: again.get('json')?.version,
   })
   t.strictSame(
     await store.remove(['text', 'none']),
-    new Map([['text', { version: `-${written.get('text')?.version}`, epoch }]]),
+    new Map([
+      ['text', { version: `-${written.get('text')?.version}`, epoch }],
+      ['none', { version: undefined, epoch }],
+    ]),
   )
   t.strictSame(await values(), { json: 'text now' })
 })
@@ -119,7 +133,7 @@ t.test('what others wrote', async (t) => {
        ('text', '{"looks":"like JSON"}', null), ('json', ' [1, 2] ', 'application/json'),
        ('broken', '{', 'application/json'), ('null', 'null', 'application/json'), ('other', 'x', 'text/plain')`,
   )
-  const read = await store.read(wanted('text', 'json', 'broken', 'null', 'other'))
+  const read = await entriesOf(wanted('text', 'json', 'broken', 'null', 'other'))
   const parsed = Object.fromEntries([...read].map(([key, { value }]) => [key, JSON.parse(value ?? '')]))
   t.strictSame(parsed, {
     text: '{"looks":"like JSON"}',
@@ -135,14 +149,14 @@ t.test('P12: an entry expires by the clock of the database', async (t) => {
     `insert into cache_entries (key, value, expires_at) values
        ('later', '', now() + interval '1 hour'), ('past', '', now() - interval '1 second'), ('never', '', null)`,
   )
-  const read = await store.read(wanted('later', 'past', 'never'))
+  const read = await entriesOf(wanted('later', 'past', 'never'))
   t.strictSame([...read.keys()].sort(), ['later', 'never'])
   const remainingMs = read.get('later')?.remainingMs ?? 0
   t.ok(remainingMs > 3_500_000 && remainingMs <= 3_600_000)
   t.equal(read.get('never')?.remainingMs, undefined)
   await store.write([{ key: 'past', value: '1' }])
   t.equal(
-    (await store.read(wanted('past'))).get('past')?.remainingMs,
+    (await entriesOf(wanted('past'))).get('past')?.remainingMs,
     undefined,
     'a new value does not expire',
   )
@@ -166,14 +180,14 @@ t.test('P10: of a batch, only the values that nobody holds come', async (t) => {
        ('later', 'x', now() + interval '1 hour'), ('past', 'x', now() - interval '1 second')`,
   )
   const keys = ['same', 'changed', 'restored', 'new', 'later', 'past', 'absent']
-  const before = await store.read(wanted(...keys))
+  const before = await entriesOf(wanted(...keys))
   await query("update cache_entries set value = 'y' where key = 'changed'")
   const held = new Map<string, Held>()
   for (const [key, entry] of before) held.set(key, { ...entry, value: '"x"' })
   held.delete('new')
   for (const key of ['past', 'absent']) held.set(key, { ...(before.get('same') as Written), value: '"x"' })
   held.set('restored', { ...(held.get('restored') as Held), epoch: 'another history' })
-  const read = await store.read(keys.map((key) => ({ key, held: held.get(key) })))
+  const read = await entriesOf(keys.map((key) => ({ key, held: held.get(key) })))
   t.strictSame(Object.fromEntries([...read].map(([key, { value }]) => [key, value])), {
     changed: '"y"',
     later: undefined,
@@ -369,14 +383,14 @@ t.test('P9: a string stays a string and JSON stays JSON', async (t) => {
     { ...kept('text', undefined, base), value: '"42"' },
     { ...kept('json', undefined, base), value: '42' },
   ])
-  const read = await store.read(wanted('text', 'json'))
+  const read = await entriesOf(wanted('text', 'json'))
   t.strictSame([read.get('text')?.value, read.get('json')?.value], ['"42"', '42'])
   const older = await unseen()
   await store.settle([
     { ...kept('text', undefined, older), value: '43' },
     { ...kept('json', undefined, older), value: '"43"' },
   ])
-  const again = await store.read(wanted('text', 'json'))
+  const again = await entriesOf(wanted('text', 'json'))
   t.strictSame([again.get('text')?.value, again.get('json')?.value], ['43', '"43"'])
 })
 
@@ -413,6 +427,38 @@ t.test('P9: in another history nothing is written or deleted', async (t) => {
   t.equal((await store.settle(writes)).size, 3, 'while in this one')
 })
 
+t.test('P9: a mark that a dump has brought from another cluster proves nothing here', async (t) => {
+  await query("insert into cache_entries (key, value) values ('k', 'before')")
+  const older = await unseen()
+  await query("update cache_marks set lineage = 'another cluster'")
+  t.equal((await store.settle([kept('k', 'kept', older), kept('absent', 'kept', older)])).size, 0)
+  t.match(await store.position(older.kind === 'unseen' ? older.mark : undefined), { hasMark: false })
+})
+
+t.test('a value that plain SQL has stored in another form than a sidecar is not compared', async (t) => {
+  await query(
+    `insert into cache_entries (key, value, content_type)
+     values ('string', '"text"', 'application/json'), ('broken', '{', 'application/json'), ('usual', 'text', null)`,
+  )
+  const entries = await entriesOf(wanted('string', 'broken', 'usual'))
+  t.same([...entries].map(([key, { value, isComparable }]) => [key, value, isComparable]).sort(), [
+    ['broken', '"{"', false],
+    ['string', '"text"', false],
+    ['usual', '"text"', true],
+  ])
+})
+
+t.test('the schema is found by the search path that the session began with', async (t) => {
+  const single = new Database({ url, poolSize: 1, timeoutMs: 10_000, log })
+  t.teardown(() => single.close())
+  await single.read('create schema if not exists tenant')
+  await single.read('create table tenant.cache_entries ()')
+  t.teardown(() => query('drop schema tenant cascade'))
+  await single.read("select set_config('search_path', 'tenant', false)")
+  t.equal(await new SchemaName(single).get(), 'public')
+  t.same(await single.read("select current_setting('search_path') as path"), [{ path: 'tenant' }])
+})
+
 t.test('P9: what was stamped before the mark and committed after it was changed after it', async (t) => {
   await query("insert into cache_entries (key, value) values ('k', 'before'), ('other', 'before')")
   const writer = await another(t)
@@ -446,8 +492,8 @@ t.test('a mark', async (t) => {
 t.test('old marks are removed', async (t) => {
   const { mark } = await store.mark()
   await query(
-    `insert into cache_marks (mark, oldest_xid, latest, entries, written_at)
-     select n, 0, 0, 'cache_entries'::regclass::oid, now() - interval '1 hour' from generate_series(1, 10000) as n`,
+    `insert into cache_marks (mark, oldest_xid, latest, lineage, written_at)
+     select n, 0, 0, cache_lineage('cache_entries'), now() - interval '1 hour' from generate_series(1, 10000) as n`,
   )
   await store.write([{ key: 'k', value: '1' }])
   await store.mark()

@@ -146,6 +146,38 @@ t.test('standard_conforming_strings = off in the session of a writer', async (t)
   t.ok((await query('select')).rows)
 })
 
+for (const [what, sql] of Object.entries({
+  'columns are swapped': `alter table cache_entries add column value2 text not null default 'new';
+    alter table cache_entries rename column value to value1;
+    alter table cache_entries rename column value2 to value;
+    alter table cache_entries alter column value1 drop not null`,
+  'a column is dropped and made again':
+    "alter table cache_entries drop column value, add column value text not null default 'new'",
+})) {
+  t.test(`${what}: what was held is dropped`, async (t) => {
+    const { url, query } = await migrated(t)
+    await query("insert into cache_entries (key, value) values ('a', 'old')")
+    const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
+    t.equal(await client.held('a'), 'old')
+    await query(sql)
+    await eventually(async () => (await client.get('a')).body.value === 'new')
+  })
+}
+
+t.test('the table is moved to a schema that the search path does not name', async (t) => {
+  const { url, query } = await migrated(t)
+  await query("create schema other; insert into cache_entries (key, value) values ('a', 'kept')")
+  await query('alter table cache_entries set schema other')
+  const moved =
+    /public.cache_entries was moved to the schema other: .*"alter table "other".cache_entries set schema "public""/
+  await t.rejects(migrate(url), { message: moved }, 'no second, empty one is made')
+  const { client } = await startSidecar(t, { databaseUrl: url, migrate: false })
+  t.match(await reasonOf(client), moved)
+  await query('alter table other.cache_entries set schema public')
+  await eventually(async () => (await client.stats()).feed.state === 'live')
+  t.equal(await client.held('a'), 'kept')
+})
+
 // --- After its own set, a sidecar holds what was stored ---
 
 t.test('a default on expires_at: at an insert and at an update', async (t) => {
@@ -250,6 +282,28 @@ const shapes: Readonly<Record<string, readonly [sql: string, reason: RegExp]>> =
     'alter table cache_entries drop column content_type cascade',
     /lacks the column content_type/,
   ],
+  'values that may be null': [
+    'alter table cache_entries alter column value drop not null',
+    /values that may be null: .*alter table cache_entries alter column value set not null/,
+  ],
+  'a unique index whose collation is nondeterministic': [
+    `create collation ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+     alter table cache_entries drop constraint cache_entries_pkey;
+     create unique index on cache_entries (key collate ignoring_case)`,
+    /no unique index on key/,
+  ],
+  'a rule on insert': [
+    'create rule odd as on insert to cache_entries do also notify other',
+    /has the rule odd, with which it cannot be written/,
+  ],
+  'a rule in place of a delete': [
+    'create rule odd as on delete to cache_entries do instead nothing',
+    /has the rule odd/,
+  ],
+  'all triggers disabled': [
+    'alter table cache_entries disable trigger user',
+    /cache_entries_2_stamp.* is not enabled always: .*alter table cache_entries enable always trigger/,
+  ],
   'a child by inheritance': ['create table child () inherits (cache_entries)', /by inheritance/],
 }
 for (const [what, [sql, reason]] of Object.entries(shapes)) {
@@ -278,6 +332,18 @@ for (const [what, sql] of Object.entries({
     t.match(await reasonOf(client), new RegExp(`is ${what}`))
   })
 }
+
+t.test('a key of type varchar is as good as text', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  await query(
+    'create table cache_entries (key varchar(20) primary key, value text not null, updated_at timestamp not null default now())',
+  )
+  const { client } = await startLiveSidecar(t, { databaseUrl: url })
+  t.equal((await client.set('a', 1)).body.db_written, true)
+  t.equal(await client.held('a'), 1)
+  t.equal((await client.set('more than twenty characters', 1)).status, 422)
+  t.equal((await client.delete('a')).body.db_removed, true)
+})
 
 // --- Smaller ones ---
 

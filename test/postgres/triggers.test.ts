@@ -35,6 +35,23 @@ async function empty(): Promise<void> {
   await announced.payloads()
 }
 
+t.test('a session that has called setseed() does not repeat versions', async (t) => {
+  const session = new pg.Client({ connectionString: url })
+  await session.connect()
+  t.teardown(() => session.end())
+  const drawn: bigint[] = []
+  for (let count = 0; count < 3; count++) {
+    await session.query('select setseed(0.5)')
+    const { rows } = await session.query<{ version: string }>(
+      `insert into cache_entries (key, value) values ('seeded', 'x')
+       on conflict (key) do update set value = excluded.value returning version`,
+    )
+    drawn.push(BigInt(rows[0]?.version ?? 0) & 0xffffffn)
+  }
+  t.ok(new Set(drawn).size > 1, drawn.join())
+  await empty()
+})
+
 t.test('INSERT, of one row and of many', async (t) => {
   await query("insert into cache_entries (key, value) values ('a', '1')")
   await announces(t, ['a'])

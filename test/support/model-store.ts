@@ -1,4 +1,5 @@
 import type {
+  Absent,
   Change,
   Epoch,
   KeptWrite,
@@ -114,8 +115,13 @@ export class ModelStore implements Store {
 
   // --- Store ---
 
-  read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged>> {
-    return this.#statement('read', keysOf(wanted), () => this.#entries(this.#rows, wanted))
+  read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged | Absent>> {
+    return this.#statement('read', keysOf(wanted), () => {
+      const answer = new Map<string, StoredEntry | Unchanged | Absent>()
+      for (const { key } of wanted) answer.set(key, { version: undefined, epoch: this.#epoch })
+      for (const [key, entry] of this.#entries(this.#rows, wanted)) answer.set(key, entry)
+      return answer
+    })
   }
 
   versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
@@ -145,14 +151,12 @@ export class ModelStore implements Store {
     })
   }
 
-  remove(keys: readonly string[]): Promise<Map<string, Written>> {
+  remove(keys: readonly string[]): Promise<Map<string, Written | Absent>> {
     return this.#statement('remove', keys, () => {
       this.#acceptable(keys)
-      const answer = new Map<string, Written>()
-      for (const key of keys) {
-        const version = this.deleteBySql(key)
-        if (version !== undefined) answer.set(key, { version, epoch: this.#epoch })
-      }
+      const answer = new Map<string, Written | Absent>()
+      for (const key of keys)
+        answer.set(key, { version: this.deleteBySql(key), epoch: this.#epoch } as Written | Absent)
       return answer
     })
   }
@@ -449,7 +453,7 @@ export class ModelStore implements Store {
       const { version } = row
       const remainingMs = Number.isFinite(row.expiresAtMs) ? row.expiresAtMs - nowMs : undefined
       const isHeld = held?.version === version && held.epoch === epoch && held.value === row.value
-      const stored = { key, version, epoch, remainingMs }
+      const stored = { key, version, epoch, remainingMs, isComparable: true }
       answer.set(key, isHeld ? { ...stored, value: undefined } : { ...stored, value: row.value })
     }
     return answer

@@ -120,7 +120,9 @@ export class SimulatedDatabase {
       const version = String(row.version)
       const unchanged = held?.version === version && held.epoch === epoch && held.value === row.value
       const value = unchanged ? undefined : row.value
-      found.set(key, { key, version, epoch, remainingMs: undefined, value } as StoredEntry | Unchanged)
+      found.set(key, { key, version, epoch, remainingMs: undefined, isComparable: true, value } as
+        | StoredEntry
+        | Unchanged)
     }
     return found
   }
