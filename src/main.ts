@@ -8,6 +8,9 @@ import { ConfigError } from './config/config-error.js'
 
 /** The process: arguments, environment, signals, exit codes. 0 is clean, 1 a failure, 2 wrong use. */
 
+/** A command may have another code for a failure. */
+let failureCode = 1
+
 const usage = `usage: caching-layer COMMAND [OPTION...]
 
 ${Object.entries(commands)
@@ -26,6 +29,7 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
   const listed = new Map<string, ListedCommand>(Object.entries(commands)).get(name)
   if (listed === undefined) throw new UsageError(`there is no command "${name}"; see caching-layer --help`)
   const command = await listed.load()
+  failureCode = command.failureCode ?? failureCode
   const given = parseArguments(name, command, rest)
   const messages = new ProgressLine(process.stderr)
   try {
@@ -57,7 +61,7 @@ function untilToldToStop(): AbortSignal {
   const stop = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(1)
+      if (stop.signal.aborted) process.exit(failureCode)
       stop.abort()
     })
   }
@@ -77,7 +81,7 @@ try {
   const expected = error instanceof UsageError || error instanceof ConfigError
   const lines = error instanceof ConfigError ? error.faults : [error instanceof Error ? error.message : error]
   for (const line of lines) process.stderr.write(`caching-layer: ${line}\n`)
-  process.exitCode = expected ? 2 : 1
+  process.exitCode = expected ? 2 : failureCode
 }
 // What a command has cut off must not keep the process; what is written goes out first.
 setTimeout(() => process.stdout.write('', () => process.exit()), 100).unref()

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Audit } from '../audit/audit.js'
 import { progressText, reportJson, reportText, violationText } from '../audit/report.js'
+import type { Report } from '../audit/tally.js'
 import { loadConfig } from '../config/load.js'
 import { readApiToken } from '../config/read-api-token.js'
 import type { Command } from './command.js'
@@ -10,8 +11,15 @@ const progressIntervalMs = 1_000
 const defaultSampleRate = 0.1
 const maxMinutes = 1_000_000
 
-/** Asks the sidecars of a live fleet, beside their clients, whether they keep what is promised. */
+/** A script must be able to tell a broken promise (1) from an audit that shows nothing. */
+const notCarriedOut = 3
+
+/**
+ * Checks the sidecars of a live fleet, beside their clients. Exits with 1 after a violation only; with 3 if the audit could not be
+ * carried out: changes cannot be heard, or no sidecar has answered.
+ */
 export const audit: Command = {
+  failureCode: notCarriedOut,
   options: { sample: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean' } },
   settings: true,
   positionals: true,
@@ -42,8 +50,17 @@ export const audit: Command = {
     }
     const report = audit.report()
     out(flags.has('json') ? reportJson(report) : reportText(report))
-    return report.violations === 0 ? 0 : 1
+    if (report.violations > 0) return 1
+    if (!isSilent(report)) return 0
+    note('the audit shows nothing: no sidecar has given an answer that counts')
+    return notCarriedOut
   },
+}
+
+/** True if sidecars were asked, and none ever answered. */
+function isSilent({ sidecars }: Report): boolean {
+  const answered = sidecars.some(({ fresh, nothing, stale }) => fresh + nothing + stale > 0)
+  return !answered && sidecars.some(({ unanswered }) => unanswered > 0)
 }
 
 /** Without a `/` at its end. */

@@ -34,6 +34,8 @@ export interface Command {
   readonly settings?: boolean
   /** Whether it takes anything beside its options; refused otherwise. */
   readonly positionals?: boolean
+  /** The exit code after an error, or a second signal; 1 by default. */
+  readonly failureCode?: number
   /** Resolves to the exit code. */
   readonly run: (input: CommandInput) => Promise<number>
 }

@@ -1,10 +1,10 @@
 import { loadConfig } from '../config/load.js'
 import { examine } from '../doctor/doctor.js'
-import type { Finding } from '../doctor/finding.js'
+import type { Finding, Level } from '../doctor/finding.js'
 import type { Command } from './command.js'
 import { UsageError } from './usage-error.js'
 
-/** Is everything as a sidecar needs it? One line each, with the cure. */
+/** Checks everything that a sidecar needs of its database: a line for each finding, with the cure. */
 export const doctor: Command = {
   options: { sidecars: { type: 'string' }, json: { type: 'boolean' } },
   settings: true,
@@ -22,8 +22,10 @@ export const doctor: Command = {
   },
 }
 
-function lineOf({ check, ok, says, cure }: Finding): string {
-  return `${ok ? '✔' : '✘'} ${check}: ${says}${cure === undefined ? '' : ` → ${cure}`}`
+const marks: Readonly<Record<Level, string>> = { ok: '✔', warning: '⚠', bad: '✘', skipped: '–' }
+
+function lineOf({ check, level, says, cure }: Finding): string {
+  return `${marks[level]} ${check}: ${says}${cure === undefined ? '' : ` → ${cure}`}`
 }
 
 function countOf(text: string | undefined): number | undefined {

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import { ConfirmedVersions } from './confirmed-versions.js'
 import { DatabasePosition } from './database-position.js'
 import type { Base, Entry, Epoch, Mark, StoredEntry, Version, Written } from './entry.js'
@@ -17,6 +16,7 @@ export type MemoryBounds = LocalCacheBounds & TtlOptions
 
 /** A clock that is corrected by less than this is not put forward. */
 const clockToleranceMs = 1_000
+const maxWrittenSinceMark = 10_000
 
 export interface MemoryParts {
   readonly maxStalenessMs: number
@@ -43,7 +43,7 @@ export class Memory {
   #ttl: TtlPolicy
   #fingerprint: string | undefined
   /** Own writes that the last mark does not cover. Their entry may not have been put, or may have been evicted since. */
-  readonly #writtenSinceMark = new LRUCache<string, Written>({ max: 10_000 })
+  readonly #writtenSinceMark = new Map<string, Written>()
   /** Wall clock of the database minus clock of the sidecar, at most, in ms. */
   #clockAheadMs: number | undefined
 
@@ -162,7 +162,11 @@ export class Memory {
    */
   acknowledged(token: Token, written: Written | undefined): void {
     const { id, changes } = token
-    if (written) this.#writtenSinceMark.set(id, written)
+    if (written) {
+      // Full, it forgets: then a write that is kept may be a conflict though nothing has changed.
+      if (this.#writtenSinceMark.size >= maxWrittenSinceMark) this.#writtenSinceMark.clear()
+      this.#writtenSinceMark.set(id, written)
+    }
     if (written && this.flights.unbroken(token, this.#feedNow()) && !changes.includes(written.version)) {
       this.unheard.acknowledged(id, written.version, this.#parts.clock.now())
     }

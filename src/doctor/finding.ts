@@ -1,17 +1,42 @@
-/** What one look at the database came to. */
+/**
+ * `warning`: a sidecar works, and something that it could do is missing, or may be intended. `skipped`: not looked at, because
+ * something before it has to be right first.
+ */
+export type Level = 'ok' | 'warning' | 'bad' | 'skipped'
+
+/** The result of one check of the database. */
 export interface Finding {
-  /** What was looked at, in a word or two. */
+  /** The thing that was checked, in a word or two. */
   readonly check: string
+  /** True if nothing has to be done: at the levels `ok` and `warning`. */
   readonly ok: boolean
+  readonly level: Level
   readonly says: string
-  /** What to do about it; only where it is not ok. */
+  /** What to do about it; at the levels `warning` and `bad`. */
   readonly cure?: string
 }
 
 export function ok(check: string, says: string): Finding {
-  return { check, ok: true, says }
+  return { check, ok: true, level: 'ok', says }
+}
+
+export function warning(check: string, says: string, cure: string): Finding {
+  return { check, ok: true, level: 'warning', says, cure }
 }
 
 export function bad(check: string, says: string, cure: string): Finding {
-  return { check, ok: false, says, cure }
+  return { check, ok: false, level: 'bad', says, cure }
+}
+
+export function skipped(check: string, cause: string): Finding {
+  return { check, ok: false, level: 'skipped', says: `not checked until "${cause}" is fixed` }
+}
+
+/** A cure that ends in SQL, and says who runs it. */
+export function runAs(who: string, ...statements: readonly string[]): string {
+  return `run as ${who}: ${statements.join('; ')}`
+}
+
+export function migrateAs(owner: string | undefined): string {
+  return `run "caching-layer migrate" as ${owner === undefined ? 'the owner' : `the owner, "${owner}"`}`
 }

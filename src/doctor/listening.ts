@@ -3,12 +3,14 @@ import type { Database } from '../postgres/database.js'
 import { echo } from '../postgres/echo.js'
 import { messageOf } from '../postgres/errors.js'
 import { ListenSession } from '../postgres/listen-session.js'
+import { inspectTable, proofIn } from '../postgres/table.js'
 import { within } from '../postgres/within.js'
-import { bad, type Finding, ok } from './finding.js'
+import { databaseError, failure } from './failure.js'
+import { bad, type Finding, ok, warning } from './finding.js'
 
 const timeoutMs = 3_000
 
-/** Does a notification sent the one way come back the other, and how long does it take? */
+/** Checks that a notification sent through the pool arrives, and that the listening session can be probed, as the feed does. */
 export async function lookAtRoundTrip(database: Database, listenUrl: string): Promise<Finding> {
   const session = new ListenSession({
     url: listenUrl,
@@ -18,12 +20,19 @@ export async function lookAtRoundTrip(database: Database, listenUrl: string): Pr
   session.lost.catch(() => undefined)
   try {
     await within(timeoutMs, session.open(), 'the connection was not answered')
+    const { schema } = await within(
+      timeoutMs,
+      inspectTable(session.query.bind(session)),
+      'the table could not be inspected in time',
+    )
     await within(timeoutMs, session.listen('caching_layer_doctor'), 'LISTEN was not answered')
+    await within(timeoutMs, session.query(proofIn(schema)), 'a probe was not answered')
     const sentMs = performance.now()
     await echo(database, session, timeoutMs)
     return ok('LISTEN', `a notification takes ${(performance.now() - sentMs).toFixed(1)} ms there and back`)
   } catch (error) {
-    const [says = '', cure = 'look at DATABASE_LISTEN_URL'] = messageOf(error).split(': ')
+    if (databaseError(error) !== undefined) return failure('LISTEN', 'DATABASE_LISTEN_URL', error)
+    const [says = '', cure = 'check DATABASE_LISTEN_URL'] = messageOf(error).split(': ')
     return bad('LISTEN', says, cure)
   } finally {
     session.destroy()
@@ -42,20 +51,41 @@ export async function lookForPooler(variable: string, client: pg.Client, mayBe: 
   return bad(
     `way of ${variable}`,
     'through a pooler',
-    'DATABASE_LISTEN_URL must lead directly to the server: LISTEN needs a session of its own',
+    'set DATABASE_LISTEN_URL to an address of the server itself: LISTEN needs a session of its own',
   )
 }
 
-/** A session that only listens is idle for the server. Ours ask not to be ended for that. */
-export async function lookAtIdleTimeout(client: pg.Client): Promise<Finding> {
-  const { rows } = await client.query<{ timeout: string }>(
-    "select current_setting('idle_session_timeout') as timeout",
+/**
+ * Checks the settings that the feed gives to its session. `client` has begun as that one does, and a URL with options of its
+ * own replaces them.
+ */
+export async function lookAtListenSettings(
+  client: pg.Client,
+  variable: string,
+  { unreadTimeoutMs }: { readonly unreadTimeoutMs: number },
+): Promise<readonly Finding[]> {
+  const { rows } = await client.query<{ idle: string; unread: string; is_tcp: boolean }>(
+    `select pg_catalog.current_setting('idle_session_timeout') as idle, pg_catalog.current_setting('tcp_user_timeout') as unread,
+            pg_catalog.inet_client_addr() is not null as is_tcp`,
   )
-  const timeout = rows[0]?.timeout ?? '0'
-  if (timeout === '0') return ok('idle_session_timeout', 'listening sessions are not ended')
-  return bad(
-    'idle_session_timeout',
-    `${timeout} for listening sessions, too`,
-    'DATABASE_LISTEN_URL has options of its own, which take the place of ours: add "-c idle_session_timeout=0" to them',
-  )
+  const { idle = '0', unread = '0', is_tcp: isTcp = false } = rows[0] ?? {}
+  const findings = [
+    idle === '0'
+      ? ok('idle_session_timeout', 'listening sessions are not ended')
+      : bad(
+          'idle_session_timeout',
+          `${idle} for listening sessions, too`,
+          `add "-c idle_session_timeout=0" to the options of ${variable}, which replace those of the sidecar`,
+        ),
+  ]
+  // On a Unix socket there is no such timeout, and no machine that could be gone.
+  if (isTcp && unread === '0')
+    findings.push(
+      warning(
+        'tcp_user_timeout',
+        'not set: a sidecar that is frozen or gone can keep the notification queue from being emptied, for hours',
+        `add "-c tcp_user_timeout=${unreadTimeoutMs}" to the options of ${variable}, which replace those of the sidecar`,
+      ),
+    )
+  return findings
 }

@@ -1,44 +1,56 @@
 import pg from 'pg'
-import { messageOf } from '../postgres/errors.js'
-import { bad, type Finding } from './finding.js'
+import { refusesSettings } from '../postgres/errors.js'
+import { failure } from './failure.js'
+import type { Finding } from './finding.js'
 
 const timeoutMs = 5_000
+const lockTimeoutMs = 2_000
 
-/** A session, and what there is to say when it cannot be had. */
+/** A session, or the finding that there is none. */
 export type Reached = { readonly client: pg.Client } | { readonly finding: Finding }
 
-/** `variable` is the setting that the URL came from. Whoever gets a client ends it. */
+/**
+ * Connects as the pool of a sidecar does, with timeouts of its own for statements and locks, so that those of the role do not
+ * end a check. `variable` is the setting that has the URL. The caller ends the client.
+ */
 export async function reach(variable: string, url: string): Promise<Reached> {
+  try {
+    return {
+      client: await connect({
+        connectionString: url,
+        statement_timeout: timeoutMs,
+        lock_timeout: lockTimeoutMs,
+      }),
+    }
+  } catch (error) {
+    if (!refusesSettings(error)) return { finding: failure(variable, variable, error, roleOf(url)) }
+  }
+  // A pooler.
+  try {
+    return { client: await connect({ connectionString: url }) }
+  } catch (error) {
+    return { finding: failure(variable, variable, error, roleOf(url)) }
+  }
+}
+
+export async function connect(config: pg.ClientConfig): Promise<pg.Client> {
   const client = new pg.Client({
-    connectionString: url,
     application_name: 'caching-layer doctor',
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
+    ...config,
   })
   client.on('error', () => undefined)
   try {
     await client.connect()
-    return { client }
+    return client
   } catch (error) {
-    await client.end().catch(() => undefined)
-    return { finding: bad(variable, messageOf(error), cureOf(variable, error)) }
+    // Not waited for: a connection that was refused within TLS never says that it has ended.
+    client.end().catch(() => undefined)
+    throw error
   }
 }
 
-function cureOf(variable: string, error: unknown): string {
-  const { code = '' } = error as { code?: string }
-  const message = messageOf(error)
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `no such host: look at ${variable}`
-  if (code === 'ECONNREFUSED' || /ECONNREFUSED/.test(message))
-    return `nobody listens there: is PostgreSQL running, and are host and port of ${variable} right?`
-  if (code === '28P01' || code === '28000')
-    return `user or password of ${variable}, or pg_hba.conf, which has to let this role in from here`
-  if (code === '3D000') return `create the database, or name another one in ${variable}`
-  if (code === '53300')
-    return 'raise max_connections, or the connection limit of the role or the database, or end what is idle'
-  if (/self.signed|certificate|unable to verify|altname|Hostname\/IP/i.test(message))
-    return `the certificate: sslrootcert of ${variable} must name the authority that signed it, and the host must be in it`
-  if (/does not support SSL/i.test(message))
-    return `ssl = on in the server's settings, or no sslmode in ${variable}`
-  return `look at ${variable}, and at the server's log`
+function roleOf(url: string): string {
+  return decodeURIComponent(new URL(url).username)
 }

@@ -7,7 +7,7 @@ import { reach } from './reach.js'
 
 const timeoutMs = 5_000
 
-/** May fills be read from it? */
+/** Checks that fills can be read from the standby at `url`. */
 export async function lookAtReplica(
   check: string,
   url: string,

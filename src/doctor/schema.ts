@@ -1,15 +1,32 @@
 import type pg from 'pg'
 import type { Database } from '../postgres/database.js'
-import { messageOf } from '../postgres/errors.js'
 import { migrationStatus } from '../postgres/migrate.js'
 import { openSchema, quoteIdentifier } from '../postgres/schema-owner.js'
-import { inspectTable } from '../postgres/table.js'
+import { inspectTable, TableFault } from '../postgres/table.js'
 import { inTransaction } from '../postgres/transaction.js'
-import { bad, type Finding, ok } from './finding.js'
+import { stateOf } from './failure.js'
+import { bad, type Finding, migrateAs, ok, runAs, warning } from './finding.js'
 
-/** Are all migrations there, unaltered, and none that this version does not know? */
-export async function lookAtMigrations(listenUrl: string): Promise<Finding> {
-  const all = await migrationStatus(listenUrl)
+/** Checks that all migrations are applied and whole, unaltered, and none of a later version. */
+export async function lookAtMigrations(client: pg.Client, listenUrl: string): Promise<Finding> {
+  const { name, owner } = await inTransaction(client, async () => {
+    const { name, entries, migrations } = await openSchema(client)
+    return { name, owner: (migrations ?? entries)?.owner }
+  })
+  const all = await migrationStatus(listenUrl).catch((error: unknown) => {
+    if (stateOf(error) !== '42501') throw error
+    return undefined
+  })
+  const role = decodeURIComponent(new URL(listenUrl).username)
+  if (all === undefined)
+    return warning(
+      'migrations',
+      'this role may not read cache_migrations: which are applied is not known, and only "serve --no-migrate" works',
+      runAs(
+        owner === undefined ? 'the owner' : `the owner, "${owner}"`,
+        `grant select on ${quoteIdentifier(name)}.cache_migrations to ${quoteIdentifier(role)}`,
+      ),
+    )
   const named = (state: string) => all.filter((one) => one.state === state).map(({ name }) => name)
   const [pending, altered, unknown] = [named('pending'), named('altered'), named('unknown')]
   const incomplete = named('incomplete')
@@ -29,77 +46,44 @@ export async function lookAtMigrations(listenUrl: string): Promise<Finding> {
     return bad(
       'migrations',
       `something that ${incomplete.join(', ')} made is gone, as after a restore or a "drop table"`,
-      'run "caching-layer migrate" as the owner',
+      migrateAs(owner),
     )
-  if (pending.length > 0)
-    return bad(
-      'migrations',
-      `${pending.join(', ')} not applied yet`,
-      'run "caching-layer migrate" as the owner',
-    )
+  if (pending.length > 0) return bad('migrations', `${pending.join(', ')} not applied yet`, migrateAs(owner))
   return ok('migrations', `all ${all.length} applied`)
 }
 
-/** May this role do what a sidecar does? */
-export async function lookAtRights(client: pg.Client): Promise<Finding> {
-  const row = await inTransaction(client, async () => {
-    const { name, entries } = await openSchema(client)
-    if (entries === undefined) return undefined
-    const { rows } = await client.query<{ missing: readonly string[]; role: string }>(
-      `select current_user as role,
-              array(
-                select privilege from unnest(array['select', 'insert', 'update', 'delete']) as privilege
-                where not has_table_privilege($1, privilege)
-              ) as missing`,
-      [`${quoteIdentifier(name)}.cache_entries`],
-    )
-    return rows[0]
-  })
-  if (row === undefined)
-    return bad(
-      'rights',
-      'there is no table cache_entries in the search path',
-      'run "caching-layer migrate" as the owner',
-    )
-  const { missing } = row
-  if (missing.length === 0) return ok('rights', `${row.role} may read and write the table`)
-  const list = missing.join(', ')
-  return bad(
-    'rights',
-    `${row.role} has no right to ${list}`,
-    `as the owner: grant ${list} on cache_entries to ${row.role}`,
-  )
-}
-
-/** Can another role put its functions beside ours? */
+/** Checks that no other role can put its functions beside those of the cache. */
 export async function lookAtSchema(client: pg.Client): Promise<Finding> {
-  const { name, owner, isOpen } = await inTransaction(client, async () => {
+  const { name, owner, schemaOwner, isOpen } = await inTransaction(client, async () => {
     const { name, entries } = await openSchema(client)
-    const { rows } = await client.query<{ open: boolean }>(
-      `select exists (
-         select from pg_namespace, aclexplode(nspacl)
-         where pg_namespace.oid = $1::text::regnamespace and grantee = 0::oid and privilege_type = 'CREATE'
-       ) as open`,
+    const { rows } = await client.query<{ open: boolean; owner: string }>(
+      `select pg_get_userbyid(nspowner)::text as owner, exists (
+         select from aclexplode(nspacl) where grantee = 0::oid and privilege_type = 'CREATE'
+       ) as open
+       from pg_namespace where oid = $1::text::regnamespace`,
       [quoteIdentifier(name)],
     )
-    return { name, owner: entries?.owner, isOpen: rows[0]?.open === true }
+    return { name, owner: entries?.owner, schemaOwner: rows[0]?.owner, isOpen: rows[0]?.open === true }
   })
   const whose = owner === undefined ? '' : `, cache_entries belongs to ${owner}`
   if (!isOpen) return ok('schema', `${name}${whose}`)
   return bad(
     'schema',
     `${name}${whose}; every role may create objects in it, and what one creates may be taken for the cache's own`,
-    `as its owner: revoke create on schema ${quoteIdentifier(name)} from public`,
+    runAs(
+      `the owner of the schema, "${schemaOwner}"`,
+      `revoke create on schema ${quoteIdentifier(name)} from public`,
+    ),
   )
 }
 
-/** Is every change announced? */
+/** Checks that the table has the shape that the cache needs, and that every change is announced. */
 export async function lookAtTriggers(database: Database): Promise<Finding> {
   try {
     await inspectTable((sql) => database.read(sql) as Promise<never>)
     return ok('triggers', 'in place, and enabled always')
   } catch (error) {
-    const [says = '', ...cures] = messageOf(error).split('; ')
-    return bad('triggers', says, cures.join('; ') || 'run "caching-layer migrate" as the owner')
+    if (!(error instanceof TableFault)) throw error
+    return bad(error.says.includes('trigger') ? 'triggers' : 'table', error.says, error.cure)
   }
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import { bad, type Finding, ok } from './finding.js'
+import { quoteIdentifier } from '../postgres/schema-owner.js'
+import { bad, type Finding, ok, runAs } from './finding.js'
 
 const oldestVersion = 140_000
 const fullQueue = 0.5
@@ -15,7 +16,7 @@ interface ServerRow {
   readonly now_ms: number
 }
 
-/** What kind of server it is. */
+/** Checks version, encoding, role, notification queue and clock of the server. */
 export async function lookAtServer(client: pg.Client, now: () => number): Promise<readonly Finding[]> {
   const askedMs = now()
   const { rows } = await client.query<ServerRow>(
@@ -65,10 +66,15 @@ function clockFinding(differenceMs: number): Finding {
 
 interface BudgetRow {
   readonly most: number
+  /** Sessions of others: on the server, of this role, in this database. */
   readonly others: number
+  readonly role_others: number
+  readonly database_others: number
   readonly feeds: number
   readonly role_limit: number
   readonly database_limit: number
+  readonly role: string
+  readonly database: string
 }
 
 export interface BudgetOptions {
@@ -78,7 +84,7 @@ export interface BudgetOptions {
   readonly connectionsEach: number
 }
 
-/** Are there connections for the whole fleet? */
+/** Checks that there are connections for the whole fleet. Of sessions of other roles only database and role may be shown. */
 export async function lookAtBudget(
   client: pg.Client,
   { sidecars, connectionsEach }: BudgetOptions,
@@ -87,31 +93,49 @@ export async function lookAtBudget(
     `select current_setting('max_connections')::int
               - current_setting('superuser_reserved_connections')::int
               - coalesce(current_setting('reserved_connections', true)::int, 0) as most,
-            (select pg_catalog.count(*)::int from pg_stat_activity
-             where backend_type = 'client backend' and application_name not like 'caching-layer%') as others,
+            others.*,
             (select pg_catalog.count(*)::int from pg_stat_activity where application_name = 'caching-layer feed') as feeds,
             (select rolconnlimit from pg_roles where rolname = current_user) as role_limit,
-            (select datconnlimit from pg_database where datname = current_database()) as database_limit`,
+            (select datconnlimit from pg_database where datname = current_database()) as database_limit,
+            current_user::text as role, current_database()::text as database
+     from (
+       select pg_catalog.count(*)::int as others,
+              pg_catalog.count(*) filter (where usename = current_user)::int as role_others,
+              pg_catalog.count(*) filter (where datname = current_database())::int as database_others
+       from pg_stat_activity
+       where coalesce(backend_type = 'client backend', datid is not null)
+         and coalesce(application_name, '') not like 'caching-layer%'
+     ) as others`,
   )
   const row = rows[0] as BudgetRow
   const count = sidecars ?? Math.max(row.feeds, 1)
   const wanted = count * connectionsEach
-  const limits: readonly (readonly [limit: number, name: string])[] = [
-    [row.most - row.others, `max_connections leaves ${row.most - row.others} beside the others`],
-    [row.role_limit < 0 ? Number.POSITIVE_INFINITY : row.role_limit, `the role's limit is ${row.role_limit}`],
+  const spare = 'lower DATABASE_POOL_SIZE, or lead DATABASE_URL through PgBouncer'
+  const raise = (what: string, name: string, others: number) =>
+    `${spare}, or ${runAs('a superuser', `alter ${what} ${quoteIdentifier(name)} connection limit ${wanted + others}`)}`
+  const limited = (limit: number, others: number) => (limit < 0 ? Number.POSITIVE_INFINITY : limit - others)
+  const taken = (others: number) => (others === 0 ? '' : `, and others have ${others} of it`)
+  const limits: readonly (readonly [limit: number, says: string, cure: string])[] = [
     [
-      row.database_limit < 0 ? Number.POSITIVE_INFINITY : row.database_limit,
-      `the database's limit is ${row.database_limit}`,
+      row.most - row.others,
+      `max_connections leaves ${row.most - row.others} beside the others`,
+      `${spare}, or raise max_connections and restart the server`,
+    ],
+    [
+      limited(row.role_limit, row.role_others),
+      `the role's limit is ${row.role_limit}${taken(row.role_others)}`,
+      raise('role', row.role, row.role_others),
+    ],
+    [
+      limited(row.database_limit, row.database_others),
+      `the database's limit is ${row.database_limit}${taken(row.database_others)}`,
+      raise('database', row.database, row.database_others),
     ],
   ]
   const text = `${count} × ${connectionsEach} connections`
   const short = limits.find(([limit]) => limit < wanted)
   if (short === undefined) return ok('connections', `${text}: ${limits[0]?.[1]}`)
-  return bad(
-    'connections',
-    `${text}: ${short[1]}`,
-    'raise that, lower DATABASE_POOL_SIZE, or lead DATABASE_URL through PgBouncer',
-  )
+  return bad('connections', `${text}: ${short[1]}`, short[2])
 }
 
 function percent(share: number): string {

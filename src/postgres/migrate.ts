@@ -116,7 +116,7 @@ async function openOwnSchema(
 /** Throws if the table of this schema is in another one by now: to make a second one here would lose its entries. */
 async function requireNotMoved(client: pg.Client, schema: string): Promise<void> {
   const { rows } = await client.query<{ moved: string }>(movedFrom('$1::text'), [schema])
-  if (rows[0]) throw new Error(movedFault(schema, rows[0].moved))
+  if (rows[0]) throw movedFault(schema, rows[0].moved)
 }
 
 /** The first file that is not applied, or not whole, and all after it: later ones replace functions of earlier ones. */

@@ -44,7 +44,8 @@ interface TableRow {
   readonly odd_columns: readonly string[]
   /** The table's owner, if this is a superuser and that is none. */
   readonly foreign_owner: string | null
-  readonly is_inherited: boolean
+  /** Statements that end what ties the table to others by inheritance or partitioning. */
+  readonly untying: readonly string[]
   readonly lacks: readonly string[]
   readonly has_nullable_value: boolean
   readonly rules: readonly string[]
@@ -67,16 +68,29 @@ const columns = ['key', 'value', 'updated_at', 'version', 'content_type', 'expir
 
 const migrateFirst = 'run "caching-layer migrate"'
 
+/** One line that says what is wrong with the table, and what to do about it; and both on their own. */
+export class TableFault extends Error {
+  override readonly name = 'TableFault'
+  readonly says: string
+  readonly cure: string
+
+  constructor(says: string, cure: string) {
+    super(`${says}: ${cure}`)
+    this.says = says
+    this.cure = cure
+  }
+}
+
 /**
  * Looks for the table by the session's search path, or under `name`, and at everything that a cache needs of it. Rejects with
- * an Error of one line that says what is wrong, and what to do about it.
+ * a TableFault if something is wrong.
  */
 export async function inspectTable(query: Query, name = 'cache_entries'): Promise<CacheTable> {
   const [row] = await query<TableRow>(inspection(name))
-  if (row === undefined) throw new Error(await reasonNotFound(query, name))
+  if (row === undefined) throw await notFound(query, name)
   const { schema, channel, queue_usage: queueUsage, fingerprint } = row
   const fault = faultOf(row)
-  if (fault !== undefined) throw new Error(fault)
+  if (fault !== undefined) throw fault
   return { schema, channel, queueUsage, fingerprint }
 }
 
@@ -102,7 +116,14 @@ const inspection = (name: string) => `
              and indkey[0] = (select attnum from pg_attribute where attrelid = c.oid and attname = 'key')
              and (select collisdeterministic from pg_collation where pg_collation.oid = indcollation[0])
          ) as has_unique_key,
-         exists (select from pg_inherits where inhrelid = c.oid or inhparent = c.oid) as is_inherited,
+         array(
+           select case when child.relispartition
+             then pg_catalog.format('alter table %s detach partition %s', inhparent::regclass, inhrelid::regclass)
+             else pg_catalog.format('alter table %s no inherit %s', inhrelid::regclass, inhparent::regclass)
+           end
+           from pg_inherits join pg_class as child on child.oid = inhrelid
+           where inhrelid = c.oid or inhparent = c.oid
+         ) as untying,
          array(
            select wanted from pg_catalog.unnest('{${columns.join(',')}}'::text[]) as wanted
            where not exists (
@@ -135,16 +156,19 @@ const inspection = (name: string) => `
   from pg_class as c join pg_namespace as n on n.oid = relnamespace
   where c.oid = to_regclass('${name.replaceAll("'", "''")}')::oid`
 
-async function reasonNotFound(query: Query, name: string): Promise<string> {
-  if (name.includes('.')) return `there is no table ${name}: ${migrateFirst}`
+async function notFound(query: Query, name: string): Promise<TableFault> {
+  if (name.includes('.')) return new TableFault(`there is no table ${name}`, migrateFirst)
   const [row] = await query<{ schema: string | null; path: string; moved: string | null }>(
     `select current_schema()::text as schema, current_setting('search_path') as path,
             (${movedFrom('current_schema()')}) as moved`,
   )
   if (row?.schema != null && row.moved !== null) return movedFault(row.schema, row.moved)
   if (row && row.schema === null)
-    return `the search_path (${row.path}) names no schema that exists and that this role may use`
-  return `there is no table cache_entries in the search_path (${row?.path}): ${migrateFirst}`
+    return new TableFault(
+      `the search_path (${row.path}) names no schema that exists and that this role may use`,
+      'grant usage on the schema, or set search_path for this role',
+    )
+  return new TableFault(`there is no table cache_entries in the search_path (${row?.path})`, migrateFirst)
 }
 
 /** Finds the schema in which a table `cache_entries` runs the trigger functions of `schema`, if it is another one; as SQL. */
@@ -157,59 +181,102 @@ export function movedFrom(schema: string): string {
     limit 1`
 }
 
-export function movedFault(schema: string, moved: string): string {
+export function movedFault(schema: string, moved: string): TableFault {
   const [from, to] = [quoteIdentifier(moved), quoteIdentifier(schema)]
-  return (
-    `${schema}.cache_entries was moved to the schema ${moved}: name that schema in the search_path, and ${migrateFirst}; ` +
-    `or move it back by "alter table ${from}.cache_entries set schema ${to}"`
+  return new TableFault(
+    `${schema}.cache_entries was moved to the schema ${moved}`,
+    `run as the owner: alter table ${from}.cache_entries set schema ${to}`,
   )
 }
 
-function faultOf(row: TableRow): string | undefined {
-  const fault = shapeFault(row)
-  if (fault !== undefined) return `${row.schema}.cache_entries ${fault}`
+function faultOf(row: TableRow): TableFault | undefined {
+  const shape = shapeFault(row)
+  if (shape !== undefined) return new TableFault(`${row.schema}.cache_entries ${shape[0]}`, shape[1])
   const { missing, disabled } = row
   if (missing.length > 0)
-    return `changes are not announced: trigger ${missing.join(', ')} is missing: ${migrateFirst}`
-  return disabled.length > 0 ? disabledFault(disabled) : undefined
+    return new TableFault(`changes are not announced: trigger ${missing.join(', ')} is missing`, migrateFirst)
+  return disabled.length > 0 ? disabledFault(row) : undefined
 }
 
-function shapeFault(row: TableRow): string | undefined {
+/** What is to be said of the table, and the cure. */
+function shapeFault(row: TableRow): readonly [says: string, cure: string] | undefined {
   const { kind, lacks, missing } = row
+  const alter = `run as the owner: alter table ${quoteIdentifier(row.schema)}.cache_entries`
   if (row.foreign_owner !== null)
-    return `belongs to role "${row.foreign_owner}", which is no superuser as this one is: connect as another role`
+    return [
+      `belongs to role "${row.foreign_owner}", which is no superuser as this one is`,
+      'connect as another role',
+    ]
   if (kind !== 'r')
-    return `is ${kinds[kind] ?? 'no table'}, which cannot be cached: it must be an ordinary table`
-  if (row.is_inherited) return 'has parents or children by inheritance, whose changes would not be announced'
+    return [`is ${kinds[kind] ?? 'no table'}, which cannot be cached`, 'it must be an ordinary table']
+  if (row.untying.length > 0)
+    return [
+      'has parents or children by inheritance, whose changes would not be announced',
+      `run as the owner: ${row.untying.join('; ')}`,
+    ]
   if (lacks.length === columns.length - 3 || missing.length === Object.keys(triggers).length)
-    return `is not set up: ${migrateFirst}`
-  if (lacks.length > 0) return `lacks the column ${lacks.join(', ')}: restore it, with all triggers of sql/`
+    return ['is not set up', migrateFirst]
+  if (lacks.length > 0) return [`lacks the column ${lacks.join(', ')}`, cureOfColumns(row)]
   if (!/^(text|character varying(\(\d+\))?)$/.test(row.key_type ?? ''))
-    return `has a key of type ${row.key_type}: it must be text`
+    return [`has a key of type ${row.key_type}`, `${alter} alter column key type text`]
   if (row.key_is_exact === false)
-    return 'has a key whose collation takes different texts for equal: it must be deterministic'
-  if (!row.has_unique_key)
-    return 'has no unique index on key, or one whose collation takes different texts for equal: "alter table cache_entries add primary key (key)"'
+    return [
+      'has a key whose collation takes different texts for equal',
+      `${alter} alter column key type text collate "default"`,
+    ]
+  if (!row.has_unique_key) return ['has no unique index on key', `${alter} add primary key (key)`]
   if (row.rules.length > 0)
-    return `has the rule ${row.rules.join(', ')}, with which it cannot be written: drop it, or make it a trigger`
-  if (row.value_type !== 'text') return `has a value of type ${row.value_type}: it must be text`
+    return [
+      `has the rule ${row.rules.join(', ')}, with which it cannot be written`,
+      `run as the owner: ${row.rules.map((rule) => `drop rule ${quoteIdentifier(rule)} on ${quoteIdentifier(row.schema)}.cache_entries`).join('; ')}`,
+    ]
+  if (row.value_type !== 'text')
+    return [`has a value of type ${row.value_type}`, `${alter} alter column value type text`]
   if (row.has_nullable_value)
-    return 'has values that may be null: "alter table cache_entries alter column value set not null"'
+    return ['has values that may be null', `${alter} alter column value set not null`]
   if (row.odd_columns.length > 0)
-    return `has columns of another type than in sql/: ${row.odd_columns.join(', ')}`
+    return [
+      `has columns of another type than in sql/: ${row.odd_columns.join(', ')}`,
+      `${alter} ${row.odd_columns.map(cureOfType).join(', ')}`,
+    ]
   if (row.functions_schema !== null && row.functions_schema !== row.schema)
-    return `was moved away from its functions, which are in ${row.functions_schema}: ${migrateFirst}`
-  if (!row.has_identity) return `is not up to date: ${migrateFirst}`
+    return [`was moved away from its functions, which are in ${row.functions_schema}`, migrateFirst]
+  if (!row.has_identity) return ['is not up to date', migrateFirst]
   return undefined
 }
 
-function disabledFault(disabled: readonly string[]): string {
-  const cure = disabled.map(
+/** What the original service made is in no migration, and without keys or values the rows are of no use. */
+function cureOfColumns({ schema, lacks }: TableRow): string {
+  const definitions: Readonly<Record<string, string>> = {
+    key: 'text primary key',
+    value: 'text not null',
+    updated_at: 'timestamp not null default now()',
+  }
+  if (!lacks.every((name) => name in definitions)) return migrateFirst
+  const table = `${quoteIdentifier(schema)}.cache_entries`
+  const isLost = lacks.some((name) => name !== 'updated_at')
+  return (
+    `${isLost ? 'restore the table from a backup, or begin with an empty one: ' : ''}run as the owner: ` +
+    `${isLost ? `truncate ${table}; ` : ''}` +
+    `alter table ${table} ${lacks.map((name) => `add column ${name} ${definitions[name]}`).join(', ')}`
+  )
+}
+
+/** `odd` is a name and a type. A default of the old type need not fit the new one. */
+function cureOfType(odd: string): string {
+  const [name = ''] = odd.split(' ')
+  const type = { version: 'bigint', content_type: 'text', expires_at: 'timestamptz' }[name]
+  const fallback = name === 'version' ? `, alter column version set default 0` : ''
+  return `alter column ${name} drop default, alter column ${name} type ${type} using ${name}::${type}${fallback}`
+}
+
+function disabledFault({ schema, disabled }: TableRow): TableFault {
+  const enabled = disabled.map(
     (name) => `enable ${triggers[name] === 'R' ? 'replica' : 'always'} trigger ${name}`,
   )
-  return (
-    `changes are not announced: trigger ${disabled.join(', ')} is not enabled always: ` +
-    `"alter table cache_entries ${cure.join(', ')}"`
+  return new TableFault(
+    `changes are not announced: trigger ${disabled.join(', ')} is not enabled always`,
+    `run as the owner: alter table ${quoteIdentifier(schema)}.cache_entries ${enabled.join(', ')}`,
   )
 }
 

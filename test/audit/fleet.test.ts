@@ -150,6 +150,17 @@ t.test('stopped before anything happened, without any sidecar there', async (t) 
   t.match(JSON.parse(out[0] ?? ''), { sampled: 0, within: [{ writes: 0, error_rate_at_most: null }, {}] })
 })
 
+t.test('an audit to which no sidecar has answered shows nothing: exit code 3', async (t) => {
+  const { database } = await fleet(t)
+  const { exit, stop, notes, progress } = command(database, ['http://127.0.0.1:1'], [['sample', '1']])
+  await eventually(() => progress.length > 0)
+  await database.query("insert into cache_entries (key, value) values ('k', '1')")
+  await eventually(() => notes.some((note) => note.includes('gives no answer that counts')))
+  stop.abort()
+  t.equal(await exit, 3)
+  t.match(notes.at(-1), /^the audit shows nothing/)
+})
+
 t.test('a feed that is lost, and found again', async (t) => {
   const { database, clients } = await fleet(t)
   const notes: string[] = []

@@ -17,6 +17,8 @@ async function findings(url: string, options: Partial<DoctorOptions> = {}): Prom
     databaseListenUrl: url,
     databaseReadUrls: [],
     databasePoolSize: 2,
+    databaseTimeoutMs: 2_000,
+    maxStalenessMs: 3_000,
     sidecars: undefined,
     now: Date.now,
     ...options,
@@ -33,7 +35,7 @@ async function migrated(t: Test): Promise<FreshDatabase> {
 
 /** Exactly these are wrong. */
 function wrong(t: Test, all: readonly Finding[], wanted: Readonly<Record<string, RegExp>>): void {
-  const bad = all.filter(({ ok }) => !ok)
+  const bad = all.filter(({ level }) => level === 'bad')
   t.same(
     bad.map(({ check }) => check),
     Object.keys(wanted),
@@ -54,19 +56,25 @@ t.test('nothing is wrong', async (t) => {
   t.same(
     all.map(({ check }) => check),
     [
+      'parameters of DATABASE_URL',
       'version',
       'encoding',
       'primary',
       'notification queue',
       'clock',
-      'migrations',
-      'schema',
-      'rights',
-      'triggers',
+      'connections',
+      'synchronous_commit',
+      'fsync',
       'way of DATABASE_URL',
       'idle_session_timeout',
+      'table',
+      'migrations',
+      'schema',
+      'triggers',
+      'rights',
+      'history',
+      'probe row',
       'LISTEN',
-      'connections',
     ],
   )
   t.match(all.find(({ check }) => check === 'LISTEN')?.says, /^a notification takes [\d.]+ ms/)
@@ -77,7 +85,7 @@ t.test('not reached', async (t) => {
   const cases: readonly (readonly [name: string, url: string, wanted: RegExp])[] = [
     ['nobody listens', 'postgresql://user@127.0.0.1:1/database', /nobody listens there/],
     ['no such host', 'postgresql://user@host.invalid/database', /no such host/],
-    ['no such role', moved(url, { username: 'nobody_of_that_name' }), /user or password/],
+    ['no such role', moved(url, { username: 'nobody_of_that_name' }), /user and password/],
     ['no such database', moved(url, { pathname: '/there_is_none' }), /create the database/],
     ['no TLS there', `${url}?sslmode=verify-full`, /ssl = on/],
     ['silent', (await silentServer(t)).url, /timeout.*server's log/],
@@ -101,23 +109,7 @@ t.test('migrations', async (t) => {
   await query("insert into cache_migrations (name, checksum) values ('9999_later.sql', 'x')")
   wrong(t, await findings(url), { migrations: /9999_later.sql come from a later version/ })
   const empty = await freshDatabase(t)
-  wrong(t, await findings(empty.url), {
-    migrations: /not applied yet → run "caching-layer migrate"/,
-    rights: /no table/,
-    triggers: /there is no table cache_entries in the search_path/,
-  })
-})
-
-t.test('rights', async (t) => {
-  const { url, query } = await migrated(t)
-  await query('create role few_rights login')
-  t.teardown(() => query('drop owned by few_rights; drop role few_rights'))
-  await query(
-    'grant select, insert on cache_entries to few_rights; grant select on cache_migrations to few_rights',
-  )
-  wrong(t, await findings(moved(url, { username: 'few_rights' })), {
-    rights: /few_rights has no right to update, delete → as the owner: grant update, delete on cache_entries/,
-  })
+  wrong(t, await findings(empty.url), { migrations: /not applied yet → run "caching-layer migrate"/ })
 })
 
 t.test('triggers', async (t) => {
@@ -128,7 +120,9 @@ t.test('triggers', async (t) => {
   })
   await query('alter table cache_entries enable always trigger cache_entries_3_updated')
   await query('drop trigger cache_entries_3_deleted on cache_entries')
-  wrong(t, await findings(url), { triggers: /cache_entries_3_deleted is missing/ })
+  wrong(t, await findings(url), {
+    migrations: /something that 0002.* made is gone.* → run "caching-layer migrate"/,
+  })
 })
 
 t.test('an encoding that does not hold every text', async (t) => {
@@ -147,9 +141,7 @@ t.test('a way to listen that leads elsewhere', async (t) => {
     LISTEN: /notifications do not arrive → DATABASE_LISTEN_URL must lead directly to the same server/,
   })
   wrong(t, await findings(here.url, { databaseListenUrl: 'postgresql://user@127.0.0.1:1/database' }), {
-    migrations: /ECONNREFUSED/,
     DATABASE_LISTEN_URL: /nobody listens there/,
-    LISTEN: /./,
   })
 })
 
@@ -158,11 +150,13 @@ t.test('a pooler in transaction mode', { skip: withoutPgBouncer }, async (t) => 
   const pooled = await startPgBouncer(t, { databaseUrl: url, mode: 'transaction' })
   wrong(t, await findings(pooled), {
     'way of DATABASE_URL': /LISTEN needs a session/,
-    LISTEN: /do not arrive/,
   })
   const all = await findings(pooled, { databaseListenUrl: url })
   wrong(t, all, {})
-  t.equal(all[0]?.says, 'through a pooler', 'which is welcome there')
+  t.ok(
+    all.some(({ says }) => says === 'through a pooler'),
+    'which is welcome there',
+  )
 })
 
 t.test('a listening session that the server would end', async (t) => {
@@ -222,15 +216,16 @@ t.test('the command', async (t) => {
   const { url, query } = await migrated(t)
   const good = new CliProcess(t, ['doctor', '--sidecars=3'], { DATABASE_URL: url })
   t.same(await good.exited, { code: 0, signal: null })
-  t.match(good.stdout, /^✔ version: PostgreSQL [\s\S]*✔ connections: 3 × 3 connections/)
+  t.match(good.stdout, /^✔ parameters [\s\S]*✔ connections: 3 × 3 connections/)
   t.equal(good.stderr, '')
   await query('alter table cache_entries disable trigger cache_entries_3_inserted')
   const bad = new CliProcess(t, ['doctor'], { DATABASE_URL: url })
   t.equal((await bad.exited).code, 1)
   t.match(bad.stdout, /^✘ triggers: .* → .*enable always trigger cache_entries_3_inserted/m)
+  t.match(bad.stdout, /^– probe row: not checked until "triggers" is fixed$/m)
   const json = new CliProcess(t, ['doctor', '--json'], { DATABASE_URL: url })
   t.equal((await json.exited).code, 1)
-  t.match(JSON.parse(json.stdout), [{ check: 'version', ok: true }])
+  t.match(JSON.parse(json.stdout), [{ check: 'parameters of DATABASE_URL', ok: true, level: 'ok' }])
   const misused = new CliProcess(t, ['doctor', '--sidecars=none'], { DATABASE_URL: url })
   t.equal((await misused.exited).code, 2)
   t.match(misused.stderr, /^caching-layer: doctor: --sidecars must be/)

@@ -204,7 +204,9 @@ t.test('migrate waits for a database that refuses connections', async (t) => {
   await server.start()
   t.match(await command.exited, { code: 0 })
   t.strictSame(command.stdout.trim().split('\n'), files)
-  t.equal(command.stderr.split('\n').filter((line) => line.startsWith('waiting')).length, 1, 'said once')
+  const waits = command.stderr.split('\n').filter((line) => line.startsWith('waiting'))
+  t.ok(waits.length > 0)
+  t.equal(new Set(waits).size, waits.length, 'each reason is said once')
 
   await server.stop()
   for (const args of [

@@ -245,6 +245,8 @@ t.test('doctor says of each whether it can be used, and why not', async (t) => {
     databaseUrl: url,
     databaseListenUrl: url,
     databasePoolSize: 2,
+    databaseTimeoutMs: 2_000,
+    maxStalenessMs: 3_000,
     sidecars: 1,
     now: Date.now,
   }

@@ -169,7 +169,7 @@ t.test('the table is moved to a schema that the search path does not name', asyn
   await query("create schema other; insert into cache_entries (key, value) values ('a', 'kept')")
   await query('alter table cache_entries set schema other')
   const moved =
-    /public.cache_entries was moved to the schema other: .*"alter table "other".cache_entries set schema "public""/
+    /public.cache_entries was moved to the schema other: .*alter table "other".cache_entries set schema "public"/
   await t.rejects(migrate(url), { message: moved }, 'no second, empty one is made')
   const { client } = await startSidecar(t, { databaseUrl: url, migrate: false })
   t.match(await reasonOf(client), moved)
@@ -272,7 +272,7 @@ const shapes: Readonly<Record<string, readonly [sql: string, reason: RegExp]>> =
   ],
   'a value that is not text': [
     'alter table cache_entries alter column value type jsonb using to_jsonb(value)',
-    /value of type jsonb: it must be text/,
+    /value of type jsonb: .*alter column value type text/,
   ],
   'a version of another type': [
     'alter table cache_entries alter column version type numeric',
@@ -284,7 +284,7 @@ const shapes: Readonly<Record<string, readonly [sql: string, reason: RegExp]>> =
   ],
   'values that may be null': [
     'alter table cache_entries alter column value drop not null',
-    /values that may be null: .*alter table cache_entries alter column value set not null/,
+    /values that may be null: .*alter column value set not null/,
   ],
   'a unique index whose collation is nondeterministic': [
     `create collation ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
@@ -302,7 +302,7 @@ const shapes: Readonly<Record<string, readonly [sql: string, reason: RegExp]>> =
   ],
   'all triggers disabled': [
     'alter table cache_entries disable trigger user',
-    /cache_entries_2_stamp.* is not enabled always: .*alter table cache_entries enable always trigger/,
+    /cache_entries_2_stamp.* is not enabled always: .*enable always trigger/,
   ],
   'a child by inheritance': ['create table child () inherits (cache_entries)', /by inheritance/],
 }
