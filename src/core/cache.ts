@@ -434,14 +434,14 @@ export class Cache implements ChangeFeedHandler {
   #keepOrThrow(id: string, key: string, value: Value | undefined, error: unknown): void {
     if (hasCode(error, 'outcome-unknown')) {
       this.#stats.writesUnknown++
-      this.#memory.apply(id, undefined)
-      this.#kept.doubt(id)
+      this.#kept.sentInVain(id, value, this.#memory.baseOf(id), this.#memory.position.epoch)
+      this.#memory.doubtWrite(id)
     }
     const willPass = hasCode(error, 'store-unavailable', 'store-suspended', 'store-not-ready')
     if (!willPass || this.#options.onWriteOutage === 'reject') throw error
     const { epoch } = this.#memory.position
     const base = this.#baseOf(id)
-    if (!this.#kept.keep(id, { key, value, base, epoch, mayHaveHappened: false })) {
+    if (!this.#kept.keep(id, { key, value, base, epoch, mayHaveHappened: false, outcomes: [] })) {
       throw new CacheError('store-unavailable', 'the database is away and no further write can be kept', {
         cause: error,
       })

@@ -88,4 +88,15 @@ export interface KeptWrite {
   readonly epoch: Epoch | undefined
   /** It was sent and the outcome is unknown: no row may mean that it was written and then deleted. */
   readonly mayHaveHappened: boolean
+  /**
+   * What writes of the same key with an unknown outcome would have left, which came before it in this sidecar: values, or
+   * undefined for a delete. The row may be that as well as the base.
+   */
+  readonly outcomes: readonly (Value | undefined)[]
+}
+
+/** A transaction of the store, by which to ask later what became of it. */
+export interface Transaction {
+  readonly id: string
+  readonly epoch: Epoch
 }

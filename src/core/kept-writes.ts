@@ -1,4 +1,4 @@
-import type { Base, KeptWrite, Written } from './entry.js'
+import type { Base, Epoch, KeptWrite, Transaction, Value, Written } from './entry.js'
 import { CacheError, type CacheErrorCode, hasCode } from './errors.js'
 import { keyHash } from './key-hash.js'
 import type { Clock, Log, Settlement, Store } from './ports.js'
@@ -22,6 +22,26 @@ const reportIntervalMs = 60_000
 /** Where rows are locked, how long to look for those that are not. The others are tried again at the next contact. */
 const maxSplittingMs = 2_000
 
+/** As many keys with writes of unknown outcome are remembered, and as many outcomes of each. */
+const maxUnknown = 1_000
+const maxOutcomes = 4
+
+const stillInDoubt = new CacheError(
+  'outcome-unknown',
+  'the database does not tell yet whether they were committed before the connection was lost',
+)
+
+interface Sent {
+  readonly id: string
+  readonly key: string
+  readonly write: KeptWrite
+}
+
+interface InDoubt {
+  readonly transaction: Transaction
+  readonly write: KeptWrite
+}
+
 /** The writes to be sent when the database is back, by key id; at most `capacity` of them. */
 export class KeptWrites {
   #capacity: number
@@ -31,6 +51,10 @@ export class KeptWrites {
   /** The ids of those on their way, and of those that wait for a later write of their key, with how many. */
   readonly #onTheirWay = new Set<string>()
   readonly #heldBack = new Map<string, number>()
+  /** Those whose transaction may have been committed, by the id of their key. */
+  readonly #inDoubt = new Map<string, InDoubt>()
+  /** Writes that went the usual way, by the id of their key; see `sentInVain`. */
+  readonly #unknown = new Map<string, Pick<KeptWrite, 'base' | 'epoch' | 'outcomes'>>()
   /** Why the last attempt left some of them here; undefined if it did not. */
   #obstacle: CacheErrorCode | undefined
   #failures = 0
@@ -64,7 +88,18 @@ export class KeptWrites {
   keep(id: string, write: KeptWrite): boolean {
     const earlier = this.#writes.get(id)
     if (!earlier && this.#writes.size >= this.#capacity) return false
-    this.#writes.set(id, earlier ? { ...earlier, value: write.value } : write)
+    // An entry that was put since tells more than what was known before.
+    const unknown = write.base.kind === 'held' && !earlier ? undefined : this.#unknown.get(id)
+    this.#unknown.delete(id)
+    if (earlier) {
+      const outcomes = [...earlier.outcomes, ...(unknown?.outcomes ?? [])].slice(-maxOutcomes)
+      this.#writes.set(id, { ...earlier, value: write.value, outcomes })
+    }
+    // A set that may have happened, and may then have been deleted by somebody.
+    else if (unknown) {
+      const mayHaveHappened = unknown.outcomes.some((value) => value !== undefined)
+      this.#writes.set(id, { ...write, ...unknown, mayHaveHappened })
+    } else this.#writes.set(id, write)
     return true
   }
 
@@ -93,6 +128,27 @@ export class KeptWrites {
   /** A write of this key has gone through the usual way. */
   drop(id: string): void {
     this.#writes.delete(id)
+    this.#inDoubt.delete(id)
+    this.#unknown.delete(id)
+  }
+
+  /**
+   * A write of this key went the usual way, and its outcome is unknown. `base` is what the row was before. A write that is
+   * kept later finds the row as it was, or as this one has left it.
+   */
+  sentInVain(id: string, value: Value | undefined, base: Base, epoch: Epoch | undefined): void {
+    // One that is kept already is older, and must not replace what this one has left.
+    this.doubt(id)
+    const { outcomes, ...before } = this.#unknown.get(id) ?? { base, epoch, outcomes: [] }
+    if (this.#unknown.size >= maxUnknown) this.#unknown.clear()
+    this.#unknown.set(id, { ...before, outcomes: [...outcomes.slice(1 - maxOutcomes), value] })
+  }
+
+  /** The database has another history, in which the numbers of transactions mean others. */
+  historyChanged(): void {
+    for (const id of this.#inDoubt.keys()) this.doubt(id)
+    this.#inDoubt.clear()
+    this.#unknown.clear()
   }
 
   /** Sends all, unless the database has answered with an error a moment ago. As `send` otherwise. */
@@ -114,18 +170,19 @@ export class KeptWrites {
   }
 
   async #send(): Promise<void> {
-    const { store, clock } = this.#parts
+    const { clock } = this.#parts
     const lateMs = clock.now() + maxSplittingMs
-    const batch: { readonly id: string; readonly key: string; readonly write: KeptWrite }[] = []
+    await this.#resolveDoubts()
+    const batch: Sent[] = []
     for (const [id, write] of this.#writes)
-      if (!this.#heldBack.has(id)) batch.push({ id, key: write.key, write })
+      if (!this.#heldBack.has(id) && !this.#inDoubt.has(id)) batch.push({ id, key: write.key, write })
     for (const { id } of batch) this.#onTheirWay.add(id)
-    let failure: unknown
+    let failure: unknown = this.#inDoubt.size > 0 ? stillInDoubt : undefined
     for (let start = 0; start < batch.length; start += writesPerStatement) {
       const chunk = batch.slice(start, start + writesPerStatement)
       const results = await runSplitting(
         chunk,
-        (part) => store.settle(part.map(({ write }) => write)),
+        (part) => this.#settle(part),
         () => clock.now() >= lateMs,
       )
       results.forEach((result, index) => {
@@ -135,13 +192,52 @@ export class KeptWrites {
         else {
           // It is sent again.
           failure = result.reason
-          if (hasCode(failure, 'outcome-unknown')) this.doubt(id)
         }
       })
       if (hasCode(failure, 'store-unavailable')) break
     }
     this.#ended(failure)
     if (hasCode(failure, 'store-unavailable')) throw failure
+  }
+
+  async #settle(part: readonly Sent[]): Promise<ReadonlyMap<string, Settlement>> {
+    let transaction: Transaction | undefined
+    const writes = part.map(({ write }) => write)
+    try {
+      return await this.#parts.store.settle(writes, (begun) => {
+        transaction = begun
+      })
+    } catch (error) {
+      if (hasCode(error, 'outcome-unknown')) {
+        for (const { id, write } of part) {
+          if (transaction) this.#inDoubt.set(id, { transaction, write })
+          else this.doubt(id)
+        }
+      }
+      throw error
+    }
+  }
+
+  /**
+   * Asks what became of transactions that were committing when their connection was lost. Without that, the row itself would
+   * have to tell, and it cannot:
+   *   1. kept writes are sent; the link breaks       3. sent again: the rows are not what they were before 1.
+   *   2. they were committed, or were not               because of 1., or because of others?
+   */
+  async #resolveDoubts(): Promise<void> {
+    const inDoubt = [...this.#inDoubt]
+    for (const transaction of new Set(inDoubt.map(([, one]) => one.transaction))) {
+      const members = inDoubt.filter(([, one]) => one.transaction === transaction)
+      const writes = members.map(([, { write }]) => write)
+      const outcome = await this.#parts.store.outcomeOf(transaction, writes)
+      if (outcome === 'in-progress') continue
+      for (const [id, { write }] of members) {
+        this.#inDoubt.delete(id)
+        if (typeof outcome === 'object')
+          this.#settled(id, write, outcome.settlements.get(write.key) ?? { kind: 'conflict' })
+        else if (outcome === 'unknown') this.doubt(id)
+      }
+    }
   }
 
   /** Says once a minute what is in the way, so that nobody waits for these writes without knowing why. */
@@ -193,7 +289,7 @@ export class KeptWrites {
         ? { kind: 'held', version: written.version, value: undefined }
         : { kind: 'unseen', mark: undefined }
       const epoch = written?.epoch ?? current.epoch
-      this.#writes.set(id, { ...current, base, epoch, mayHaveHappened: false })
+      this.#writes.set(id, { ...current, base, epoch, mayHaveHappened: false, outcomes: [] })
     }
     onSettled(id, written)
   }

@@ -217,6 +217,12 @@ export class Memory {
     return this.position.unseen
   }
 
+  /** A write of ours may have happened: nothing that was known of the row holds. */
+  doubtWrite(id: string): void {
+    this.#writtenSinceMark.delete(id)
+    this.apply(id, undefined)
+  }
+
   marked(mark: Mark, latest: bigint): void {
     this.position.marked(mark, latest)
     this.#writtenSinceMark.clear()

@@ -5,6 +5,7 @@ import type {
   KeptWrite,
   Mark,
   StoredEntry,
+  Transaction,
   Unchanged,
   Value,
   Version,
@@ -56,6 +57,13 @@ export type Settlement =
   | { readonly kind: 'written'; readonly written: Written | undefined }
   | { readonly kind: 'conflict' }
 
+/** `unknown`: the database does not know the transaction, or has another history. */
+export type TransactionOutcome =
+  | 'in-progress'
+  | 'aborted'
+  | 'unknown'
+  | { readonly settlements: ReadonlyMap<string, Settlement> }
+
 /** A mark that the database has now, and the highest version that it had handed out before. */
 export interface MarkAnswer {
   readonly mark: Mark
@@ -91,8 +99,16 @@ export interface Store {
   position(mark?: Mark): Promise<Position & { readonly hasMark: boolean }>
   /** Leaves a mark, unless there is one that will do: nothing has been written since, or it is a few seconds old. */
   mark(): Promise<MarkAnswer>
-  /** Sends kept writes, each only where the row has not changed since its base (P9). */
-  settle(writes: readonly KeptWrite[]): Promise<ReadonlyMap<string, Settlement>>
+  /**
+   * Sends kept writes, each only where the row has not changed since its base (P9). Calls `onBegun` before anything is written.
+   * Rejects with `outcome-unknown` only if the connection is lost while the transaction commits; then `outcomeOf` tells.
+   */
+  settle(
+    writes: readonly KeptWrite[],
+    onBegun: (transaction: Transaction) => void,
+  ): Promise<ReadonlyMap<string, Settlement>>
+  /** Tells what became of the transaction of a `settle`, and if it was committed, of each of its writes. */
+  outcomeOf(transaction: Transaction, writes: readonly KeptWrite[]): Promise<TransactionOutcome>
 }
 
 /** A place in the primary's log, which grows. */

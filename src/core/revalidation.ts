@@ -64,6 +64,7 @@ export class Revalidation {
     let comparison = lease.comparing()
     if (await this.#isAnotherHistory(comparison)) {
       memory.forget()
+      this.#parts.kept.historyChanged()
       // What is in flight belongs to the other history: it must not be put.
       lease.doubt()
       comparison = lease.comparing()

@@ -24,6 +24,13 @@ export interface DatabaseOptions {
   readonly tracer?: StatementTracer | undefined
 }
 
+export interface TransactionTexts {
+  /** Several statements, of which the last answers with the id and the epoch of the transaction. */
+  readonly begin: string
+  readonly statement: string
+  readonly onId: (id: string, epoch: string) => void
+}
+
 /** Sees each statement that is sent, where somebody wants to. */
 export interface StatementTracer {
   statement<T>(text: string, run: () => Promise<T>): Promise<T>
@@ -74,6 +81,38 @@ export class Database {
   /** For a single statement that commits by itself. Rejects with `outcome-unknown` as P3 says. */
   write<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
     return this.#traced('write', text, values)
+  }
+
+  /**
+   * Runs a statement in a transaction of its own, and calls `onId` before it. Rejects with `outcome-unknown` only if the
+   * connection is lost while the transaction commits: before that, nothing has happened.
+   */
+  async transaction<Row extends pg.QueryResultRow>(
+    { begin, statement, onId }: TransactionTexts,
+    values: unknown[],
+  ): Promise<Row[]> {
+    const client = await this.#connect()
+    let isCommitting = false
+    try {
+      const results = (await client.query(begin)) as unknown as pg.QueryResult<{
+        id: string
+        epoch: string
+      }>[]
+      const begun = results.at(-1)?.rows[0]
+      if (begun) onId(begun.id, begun.epoch)
+      const { rows } = await client.query<Row>(statement, values)
+      isCommitting = true
+      await client.query('commit')
+      client.release()
+      return rows
+    } catch (error) {
+      const isUsable = isStatementError(error) && !isCommitting && (await rolledBack(client))
+      client.release(!isUsable)
+      const failure = statementFailed(error, isCommitting ? 'write' : 'read')
+      this.#errors.add(failure)
+      if (failure.code === 'queue-full') this.#advanceQueue()
+      throw failure
+    }
   }
 
   /** How many statements the database has answered with an error, by its kind. */
@@ -193,5 +232,14 @@ export class Database {
       log.info({ reason: messageOf(error) }, 'an idle database connection was lost'),
     )
     return pool
+  }
+}
+
+async function rolledBack(client: pg.PoolClient): Promise<boolean> {
+  try {
+    await client.query('rollback')
+    return true
+  } catch {
+    return false
   }
 }

@@ -32,6 +32,14 @@ export function heldColumns(values: readonly (Value | undefined)[]): (string | n
   ]
 }
 
+/** A hash of what a write leaves in the row. */
+export function outcomeOf(value: Value): string {
+  const { text, contentType } = toColumns(value)
+  return createHash('sha256')
+    .update(`${contentType ?? ''}:${text}`)
+    .digest('hex')
+}
+
 export function entryOf(row: EntryRow): StoredEntry | Unchanged {
   const { key, version, epoch, value: text, content_type: contentType, remaining_ms } = row
   const stored = { key, version, epoch, remainingMs: remaining_ms ?? undefined }

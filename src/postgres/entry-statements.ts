@@ -25,6 +25,12 @@ export interface EntryStatements {
   /** $1 is the new mark, if one is needed. */
   readonly mark: string
   /** Without marks and deletes, with the ones or the others, or with both: a role need not have rights that it does not use. */
+  /** Begins a transaction; answers with its id and the epoch. */
+  readonly begin: string
+  /** What became of the transaction $2 of the epoch $1. */
+  readonly transactionStatus: string
+  /** Of the keys $1, which of them the transaction $2 has written. */
+  readonly writtenBy: string
   readonly settle: string
   readonly settleMarked: string
   readonly settleDeletes: string
@@ -35,6 +41,8 @@ export interface EntryStatements {
 const markAgeSeconds = 5
 /** Older ones are removed: 14 hours of continuous writing. */
 const marksKept = 10_000
+/** A transaction whose client is gone must not hold its locks until the server notices. */
+const maxIdleSeconds = 5
 
 export function entryStatements(schemaName: string): EntryStatements {
   const schema = quoteIdentifier(schemaName)
@@ -112,6 +120,13 @@ export function entryStatements(schemaName: string): EntryStatements {
       select mark::text, latest::text from fresh
       union all
       select mark::text, latest::text from last where not exists (select from fresh)`,
+    begin: `begin; set local idle_in_transaction_session_timeout = '${maxIdleSeconds}s';
+      select pg_current_xact_id()::text as id, ${epochIn(schemaName)} as epoch`,
+    transactionStatus: `select case when epoch = $1 then pg_xact_status($2::text::xid8) end as status
+      from ${epochIn(schemaName)} as epoch`,
+    writtenBy: `select key, version, ${epoch} as epoch,
+        xmin::text = ($2::bigint & 4294967295::bigint)::text as is_written
+      from ${entries} where key = any($1)`,
     settle: settle(schemaName, { withMarks: false, withDeletes: false }),
     settleMarked: settle(schemaName, { withMarks: true, withDeletes: false }),
     settleDeletes: settle(schemaName, { withMarks: false, withDeletes: true }),
@@ -123,6 +138,10 @@ export function entryStatements(schemaName: string): EntryStatements {
 export const isHeld = (entry: string) =>
   `${entry}.content_type is not distinct from held_type
    and encode(sha256(convert_to(${entry}.value, 'UTF8'::name)), 'hex') = held_digest`
+
+/** What a write leaves, as SQL: a hash of the content type and the value. See `outcomeOf` in entry-row.ts. */
+const outcomeOf = (entry: string) =>
+  `encode(sha256(convert_to(coalesce(${entry}.content_type, '') || (':' || ${entry}.value), 'UTF8'::name)), 'hex')`
 
 /**
  * Kept writes (P9). The rows are locked first, so that what was compared is what is written. A row that appears in between is
@@ -142,21 +161,24 @@ function settle(
   const marks = `(select mark, oldest_xid from ${schema}.cache_marks where lineage = ${lineageIn(schemaName)}) as marks`
   return `
   with kept as (
-    select kept.*, oldest_xid, epoch
+    select kept.*, outcomes, may_be_gone, oldest_xid, epoch
     from ${epoch} as epoch,
       unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::boolean[])
         as kept (key, value, content_type, held, held_epoch, held_type, held_digest, seen, may_have_happened)
+      left join unnest($10::text[], $11::text[], $12::boolean[]) as unknown (unknown_key, outcomes, may_be_gone)
+        on unknown_key = key
       left join ${withMarks ? marks : '(select null::bigint as mark, null::bigint as oldest_xid) as marks'} on mark = seen
   ), present as (
     select key, entry.version, entry.xmin::text::bigint as xid,
-           held_digest is null or ${isHeld('entry')} as is_held
+           held_digest is null or ${isHeld('entry')} as is_held,
+           outcomes is not null and ${outcomeOf('entry')} = any(string_to_array(outcomes, ',')) as is_outcome
     from ${entries} as entry join kept using (key)
     order by key collate "C"
     for update of entry
   ), unchanged as (
     select kept.*
     from kept join present using (key), (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next) as xids
-    where case
+    where is_outcome or case
       -- A version from before 0.1.1 has no random bits, and stands for one value within its epoch only.
       when held is not null then version = held and is_held and (held > 16777215::bigint or held_epoch = epoch)
       else (next & ~4294967295::bigint) + xid
@@ -173,7 +195,8 @@ function settle(
   ), inserted as (
     insert into ${entries} (key, value, content_type)
     select key, value, content_type from absent
-    where value is not null and held is null and not may_have_happened and (seen is null or oldest_xid is not null)
+    where value is not null and not may_have_happened
+      and (may_be_gone or held is null and (seen is null or oldest_xid is not null))
     order by key collate "C"
     on conflict (key) do nothing
     returning key, version

@@ -6,7 +6,9 @@ import type {
   KeptWrite,
   Mark,
   StoredEntry,
+  Transaction,
   Unchanged,
+  Value,
   Version,
   Written,
 } from '../core/entry.js'
@@ -16,14 +18,16 @@ import type {
   Settlement,
   StatementOptions,
   Store,
+  TransactionOutcome,
   Wanted,
   Write,
   WriteAnswer,
 } from '../core/ports.js'
 import type { Attempts } from './attempts.js'
 import type { Database } from './database.js'
-import { type EntryRow, entryOf, heldColumns, wantedColumns } from './entry-row.js'
+import { type EntryRow, entryOf, heldColumns, outcomeOf, wantedColumns } from './entry-row.js'
 import { type EntryStatements, entryStatements } from './entry-statements.js'
+import { sqlState } from './errors.js'
 import type { SchemaName } from './schema-name.js'
 import { toColumns } from './value.js'
 
@@ -50,6 +54,8 @@ interface SettledRow {
   readonly version: Version | null
   readonly epoch: Epoch
 }
+
+const invalidParameterValue = '22023'
 
 /** None of the keys has a row. */
 interface NothingRow {
@@ -146,7 +152,10 @@ export class PostgresStore implements Store {
     return { mark: row.mark, latest: BigInt(row.latest) }
   }
 
-  async settle(writes: readonly KeptWrite[]): Promise<Map<string, Settlement>> {
+  async settle(
+    writes: readonly KeptWrite[],
+    onBegun: (transaction: Transaction) => void,
+  ): Promise<Map<string, Settlement>> {
     const columns = writes.map(({ value }) => (value === undefined ? undefined : toColumns(value)))
     const marks = writes.map(({ base }) => (base.kind === 'unseen' ? (base.mark ?? null) : null))
     const texts = await this.#texts()
@@ -154,7 +163,11 @@ export class PostgresStore implements Store {
     const [plain, withDeletes] = isMarked
       ? [texts.settleMarked, texts.settleMarkedDeletes]
       : [texts.settle, texts.settleDeletes]
-    const rows = await this.#database.write<SettledRow>(columns.includes(undefined) ? withDeletes : plain, [
+    const unknown = writes.filter(({ outcomes }) => outcomes.length > 0)
+    const statement = columns.includes(undefined) ? withDeletes : plain
+    const onId = (id: string, epoch: Epoch) => onBegun({ id, epoch })
+    const begin = texts.begin
+    const rows = await this.#database.transaction<SettledRow>({ begin, statement, onId }, [
       writes.map(({ key }) => key),
       columns.map((column) => column?.text ?? null),
       columns.map((column) => column?.contentType ?? null),
@@ -163,6 +176,11 @@ export class PostgresStore implements Store {
       ...heldColumns(writes.map(({ base }) => (base.kind === 'held' ? base.value : undefined))),
       marks,
       writes.map(({ mayHaveHappened }) => mayHaveHappened),
+      unknown.map(({ key }) => key),
+      unknown.map(({ outcomes }) =>
+        outcomes.flatMap((value) => (value === undefined ? [] : outcomeOf(value))).join(),
+      ),
+      unknown.map(({ outcomes }) => outcomes.includes(undefined)),
     ])
     this.#attempts.reached()
     return new Map(
@@ -171,6 +189,31 @@ export class PostgresStore implements Store {
         { kind: 'written', written: version === null ? undefined : { version, epoch } },
       ]),
     )
+  }
+
+  async outcomeOf(transaction: Transaction, writes: readonly KeptWrite[]): Promise<TransactionOutcome> {
+    const { transactionStatus, writtenBy } = await this.#texts()
+    const asking = this.#database.read<{ status: string | null }>(transactionStatus, [
+      transaction.epoch,
+      transaction.id,
+    ])
+    const [row] = await asking.catch((error: unknown) => {
+      // A transaction in the future: the history is another one after all.
+      if (sqlState(error) === invalidParameterValue) return []
+      throw error
+    })
+    this.#attempts.reached()
+    if (row?.status === 'in progress') return 'in-progress'
+    if (row?.status === 'aborted') return 'aborted'
+    if (row?.status !== 'committed') return 'unknown'
+    const rows = await this.#database.read<WrittenRow & { readonly is_written: boolean }>(writtenBy, [
+      writes.map(({ key }) => key),
+      transaction.id,
+    ])
+    const found = new Map(rows.map((written) => [written.key, written]))
+    return {
+      settlements: new Map(writes.map(({ key, value }) => [key, settlementOf(value, found.get(key))])),
+    }
   }
 
   async #texts(): Promise<EntryStatements> {
@@ -196,4 +239,15 @@ export class PostgresStore implements Store {
     const attempt = async () => this.#database.write<Row>((await this.#texts())[name], values)
     return this.#attempts.run(attempt, options).catch(this.#schema.explain)
   }
+}
+
+/** A committed write, or delete, whose row somebody else has written since is one whose row has changed. */
+function settlementOf(
+  value: Value | undefined,
+  row: (Written & { readonly is_written: boolean }) | undefined,
+): Settlement {
+  if (value === undefined)
+    return row === undefined ? { kind: 'written', written: undefined } : { kind: 'conflict' }
+  if (!row?.is_written) return { kind: 'conflict' }
+  return { kind: 'written', written: { version: row.version, epoch: row.epoch } }
 }

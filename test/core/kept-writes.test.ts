@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Base, KeptWrite, Written } from '../../src/core/entry.js'
+import { CacheError } from '../../src/core/errors.js'
 import { KeptWrites } from '../../src/core/kept-writes.js'
 import { keyHash } from '../../src/core/key-hash.js'
 import { Stats } from '../../src/core/stats.js'
@@ -24,7 +25,7 @@ function keptWrites(capacity = 10) {
     onSettled: (id, written) => settled.push([id, written]),
   })
   const keep = (key: string, value: string | undefined, more: Partial<KeptWrite> = {}) =>
-    kept.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, ...more })
+    kept.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, outcomes: [], ...more })
   return { store, stats, logged, settled, kept, keep }
 }
 
@@ -111,6 +112,7 @@ t.test('a later write takes the value: base and history stay those of the first'
     base: { kind: 'held', version: '7', value: undefined },
     epoch,
     mayHaveHappened: false,
+    outcomes: [],
   })
 })
 
@@ -258,19 +260,19 @@ t.test('an unknown outcome is asked again: nothing happens twice', async (t) => 
     } else {
       t.equal(store.valueOf('k'), row ? '1' : undefined, 'without a row nobody knows')
     }
-    t.match(stats, { keptSettled: moment === 'before' && row ? 1 : 0 })
+    t.match(stats, { keptSettled: moment === 'after' || row ? 1 : 0 })
   }
 })
 
 t.test('an unknown outcome, and the row deleted meanwhile: the delete is not undone', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, kept, keep } = keptWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
   await kept.send()
   store.deleteBySql('k')
   await kept.send()
   t.equal(store.valueOf('k'), undefined)
-  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 0, keptConflicts: 1 } })
+  t.equal(kept.size, 0)
 })
 
 t.test('an unknown outcome, and written again meanwhile: the doubt is about both', async (t) => {
@@ -316,4 +318,154 @@ t.test('many go in several statements', async (t) => {
   )
   t.equal(kept.size, 0)
   t.equal(store.valueOf('k1199'), '1199')
+})
+
+// --- The link breaks while they are sent ---
+
+t.test('lost while committing, and committed: settled once the database tells', async (t) => {
+  const { store, stats, settled, kept, keep } = keptWrites()
+  const version = store.setBySql('gone', '0')
+  keep('k', '1')
+  keep('gone', undefined, { base: { kind: 'held', version, value: undefined } })
+  store.fail('settle', 'outcome-unknown', 'after')
+  await kept.send()
+  t.match(
+    { size: kept.size, obstacle: kept.obstacle, settled },
+    { size: 2, obstacle: 'outcome-unknown', settled: [] },
+  )
+  await kept.send()
+  t.same(settled, [
+    ['k', { version: store.versionOf('k'), epoch }],
+    ['gone', undefined],
+  ])
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+})
+
+t.test('lost while committing, and not committed: sent again, new keys too', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  keep('k', '1')
+  const settle = store.settle.bind(store)
+  store.settle = async (_writes, onBegun) => {
+    store.settle = settle
+    onBegun?.({ id: 'one that was rolled back', epoch })
+    throw new CacheError('outcome-unknown', 'lost')
+  }
+  await kept.send()
+  t.equal(store.valueOf('k'), undefined)
+  await kept.send()
+  t.equal(store.valueOf('k'), '1')
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 1, keptConflicts: 0 } })
+})
+
+t.test('while the transaction is in progress, its writes wait and others are sent', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.fail('settle', 'outcome-unknown', 'after')
+  await kept.send()
+  const { outcomeOf } = store
+  store.outcomeOf = async () => 'in-progress'
+  keep('other', '2')
+  await kept.send()
+  t.match(
+    { size: kept.size, obstacle: kept.obstacle, other: store.valueOf('other') },
+    { size: 1, obstacle: 'outcome-unknown', other: '2' },
+  )
+  store.outcomeOf = outcomeOf
+  await kept.send()
+  t.equal(kept.size, 0)
+})
+
+t.test('in another history the transaction means nothing: no row may be one that was deleted', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  keep('k', '1')
+  const settle = store.settle.bind(store)
+  store.settle = async (_writes, onBegun) => {
+    store.settle = settle
+    onBegun?.({ id: '1', epoch: 'another' })
+    throw new CacheError('outcome-unknown', 'lost')
+  }
+  await kept.send()
+  await kept.send()
+  t.equal(store.valueOf('k'), undefined)
+  t.match(stats, { keptSettled: 0, keptConflicts: 1 })
+})
+
+t.test('a later write of the same key builds on the one whose outcome was not known', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.fail('settle', 'outcome-unknown', 'after')
+  await kept.send()
+  keep('k', '2')
+  await kept.send()
+  await kept.send()
+  t.equal(store.valueOf('k'), '2')
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+})
+
+// --- A write that went the usual way, with an unknown outcome, and then one that is kept ---
+
+for (const [what, happens] of [
+  ['happened', true],
+  ['did not happen', false],
+] as const) {
+  t.test(`after a set that ${what}, a kept one is sent`, async (t) => {
+    const { store, stats, kept, keep } = keptWrites()
+    const version = store.setBySql('k', '0')
+    kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
+    if (happens) store.setBySql('k', '1')
+    keep('k', '2')
+    await kept.send()
+    t.equal(store.valueOf('k'), '2')
+    t.match(stats, { keptSettled: 1, keptConflicts: 0 })
+  })
+
+  t.test(`after a delete that ${what}, a kept set is sent`, async (t) => {
+    const { store, stats, kept, keep } = keptWrites()
+    const version = store.setBySql('k', '0')
+    kept.sentInVain('k', undefined, { kind: 'held', version, value: '0' }, epoch)
+    if (happens) store.deleteBySql('k')
+    keep('k', '2')
+    await kept.send()
+    t.equal(store.valueOf('k'), '2')
+    t.match(stats, { keptSettled: 1, keptConflicts: 0 })
+  })
+}
+
+t.test('after a set whose outcome is not known, what somebody else wrote stays', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  const version = store.setBySql('k', '0')
+  kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
+  store.setBySql('k', 'theirs')
+  keep('k', '2')
+  await kept.send()
+  t.equal(store.valueOf('k'), 'theirs')
+  t.match(stats, { keptSettled: 0, keptConflicts: 1 })
+})
+
+t.test('what a later write has left is not taken for the row of an earlier one that is kept', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  const version = store.setBySql('k', '0')
+  keep('k', '1', { base: { kind: 'held', version, value: '0' } })
+  kept.sentInVain('k', '2', unseen, epoch)
+  store.setBySql('k', '2')
+  await kept.send()
+  t.equal(store.valueOf('k'), '2')
+  t.match(stats, { keptSettled: 0, keptConflicts: 1 })
+})
+
+t.test('an entry that was put since tells more', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  kept.sentInVain('k', '1', unseen, epoch)
+  const version = store.setBySql('k', 'theirs')
+  keep('k', '2', { base: { kind: 'held', version, value: 'theirs' } })
+  await kept.send()
+  t.equal(store.valueOf('k'), '2')
+})
+
+t.test('after a set of a new key that may have been deleted since, nothing is added', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  kept.sentInVain('k', '1', unseen, epoch)
+  keep('k', '2')
+  await kept.send()
+  t.equal(store.valueOf('k'), undefined)
 })

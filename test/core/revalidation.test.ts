@@ -209,7 +209,7 @@ t.test('another history: everything goes before anything is compared, once', asy
 t.test('kept writes go first, so that what they change is compared after them', async (t) => {
   const { revalidation: it, store, kept, held } = revalidation(['a', 'b'])
   const base: Base = { kind: 'held', version: '1', value: undefined }
-  kept.keep('id of a', { key: 'a', value: '2', base, epoch, mayHaveHappened: false })
+  kept.keep('id of a', { key: 'a', value: '2', base, epoch, mayHaveHappened: false, outcomes: [] })
   await it.run()
   t.equal(store.valueOf('a'), '2')
   t.same(held(), ['b'])

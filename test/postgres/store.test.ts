@@ -29,6 +29,8 @@ function storeOf(database: Database): PostgresStore {
   })
 }
 
+const settle = (writes: readonly KeptWrite[]) => store.settle(writes, () => undefined)
+
 /** The entries there are. */
 async function entriesOf(
   wanted: readonly Wanted[],
@@ -227,7 +229,7 @@ t.test('writers of the same keys in another order do not deadlock', async (t) =>
   const base: Base = { kind: 'unseen', mark: undefined }
   const settling = keys.map((key) => kept(key, 'kept', base))
   for (const round of rounds) {
-    await Promise.all([store.settle(settling), store.settle(settling.toReversed())])
+    await Promise.all([settle(settling), settle(settling.toReversed())])
     await query('truncate cache_entries')
     if (round === rounds.length - 1) t.pass('kept writes too')
   }
@@ -265,7 +267,7 @@ function wanted(...keys: string[]) {
 
 function kept(key: string, text: string | undefined, base: Base, mayHaveHappened = false): KeptWrite {
   const value = text === undefined ? undefined : JSON.stringify(text)
-  return { key, value, base, epoch: undefined, mayHaveHappened }
+  return { key, value, base, epoch: undefined, mayHaveHappened, outcomes: [] }
 }
 
 const held = (version: string | undefined, value?: string): Base => ({
@@ -319,7 +321,7 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
     "insert into cache_entries (key, value) values ('unseen newer', 'by SQL'), ('delete newer', 'by SQL')",
   )
 
-  const settled = await store.settle([
+  const settled = await settle([
     kept('held same', 'kept', held(before.get('held same'))),
     kept('held other', 'kept', held(before.get('held other'))),
     kept('held, changed silently', 'kept', held(before.get('held, changed silently'), '"before"')),
@@ -379,14 +381,14 @@ t.test('P9: kept writes are sent only where the row has not changed', async (t) 
 
 t.test('P9: a string stays a string and JSON stays JSON', async (t) => {
   const base: Base = { kind: 'unseen', mark: undefined }
-  await store.settle([
+  await settle([
     { ...kept('text', undefined, base), value: '"42"' },
     { ...kept('json', undefined, base), value: '42' },
   ])
   const read = await entriesOf(wanted('text', 'json'))
   t.strictSame([read.get('text')?.value, read.get('json')?.value], ['"42"', '42'])
   const older = await unseen()
-  await store.settle([
+  await settle([
     { ...kept('text', undefined, older), value: '43' },
     { ...kept('json', undefined, older), value: '"43"' },
   ])
@@ -402,7 +404,7 @@ t.test('P9: the first row ever is newer than a mark before it', async (t) => {
   const store = storeOf(database)
   const { mark } = await store.mark()
   await query("insert into cache_entries (key, value) values ('k', 'by SQL')")
-  t.equal((await store.settle([kept('k', 'kept', { kind: 'unseen', mark })])).size, 0)
+  t.equal((await settle([kept('k', 'kept', { kind: 'unseen', mark })])).size, 0)
 })
 
 t.test('P9: in another history nothing is written or deleted', async (t) => {
@@ -420,18 +422,18 @@ t.test('P9: in another history nothing is written or deleted', async (t) => {
   await query('update cache_marks set mark = mark + 1')
   await silently("update cache_entries set version = version + 1 where key = 'k'")
   const elsewhere = writes.map((write) => ({ ...write, epoch: `${epoch.slice(0, -8)}FFFFFFFF` }))
-  t.equal((await store.settle(elsewhere)).size, 0)
+  t.equal((await settle(elsewhere)).size, 0)
   t.strictSame(await values(), { k: 'before', old: 'before' })
   await query('update cache_marks set mark = mark - 1')
   await silently("update cache_entries set version = version - 1 where key = 'k'")
-  t.equal((await store.settle(writes)).size, 3, 'while in this one')
+  t.equal((await settle(writes)).size, 3, 'while in this one')
 })
 
 t.test('P9: a mark that a dump has brought from another cluster proves nothing here', async (t) => {
   await query("insert into cache_entries (key, value) values ('k', 'before')")
   const older = await unseen()
   await query("update cache_marks set lineage = 'another cluster'")
-  t.equal((await store.settle([kept('k', 'kept', older), kept('absent', 'kept', older)])).size, 0)
+  t.equal((await settle([kept('k', 'kept', older), kept('absent', 'kept', older)])).size, 0)
   t.match(await store.position(older.kind === 'unseen' ? older.mark : undefined), { hasMark: false })
 })
 
@@ -469,7 +471,7 @@ t.test('P9: what was stamped before the mark and committed after it was changed 
   const older = await marked()
   await writer.query('commit')
   await nested.query('commit')
-  t.equal((await store.settle([kept('k', 'kept', older), kept('other', 'kept', older)])).size, 0)
+  t.equal((await settle([kept('k', 'kept', older), kept('other', 'kept', older)])).size, 0)
   t.strictSame(await values(), { k: 'slow', other: 'nested' })
 })
 
@@ -518,7 +520,7 @@ t.test('P9: a row that is changed, inserted or deleted at the same moment', asyn
      update cache_entries set value = 'by SQL' where key = 'dropping';
      insert into cache_entries (key, value) values ('coming', 'by SQL')`,
   )
-  const settling = store.settle([
+  const settling = settle([
     kept('changing', 'kept', held(before.get('changing'))),
     kept('going', 'kept', held(before.get('going'))),
     kept('dropping', undefined, held(before.get('dropping'))),

@@ -5,6 +5,7 @@ import type {
   KeptWrite,
   Mark,
   StoredEntry,
+  Transaction,
   Unchanged,
   Value,
   Version,
@@ -21,6 +22,7 @@ import type {
   ReplicaAnswer,
   Settlement,
   Store,
+  TransactionOutcome,
   Wanted,
   Write,
   WriteAnswer,
@@ -35,6 +37,7 @@ export type Operation =
   | 'position'
   | 'mark'
   | 'settle'
+  | 'outcome'
   | 'replica position'
   | 'replica read'
 
@@ -99,6 +102,8 @@ export class ModelStore implements Store {
   readonly #listeners = new Set<(change: Change) => void>()
   readonly #witnesses = new Set<(key: string, value: Value | undefined) => void>()
   readonly #obstacles: Obstacle[] = []
+  #transactions = 0
+  readonly #committed = new Map<string, ReadonlyMap<string, Settlement>>()
   readonly #refused = new Set<string>()
   readonly #locked = new Set<string>()
   #commits = 0
@@ -180,11 +185,17 @@ export class ModelStore implements Store {
     })
   }
 
-  settle(writes: readonly KeptWrite[]): Promise<Map<string, Settlement>> {
+  settle(
+    writes: readonly KeptWrite[],
+    onBegun: (transaction: Transaction) => void = () => undefined,
+  ): Promise<Map<string, Settlement>> {
     const keys = keysOf(writes)
+    const transaction = { id: String(++this.#transactions), epoch: this.#epoch }
     return this.#statement('settle', keys, () => {
+      onBegun(transaction)
       this.#acceptable(keys)
       const answer = new Map<string, Settlement>()
+      this.#committed.set(transaction.id, answer)
       for (const write of writes) {
         if (!this.#isUnchanged(write)) continue
         const { key, value } = write
@@ -197,9 +208,18 @@ export class ModelStore implements Store {
     })
   }
 
+  outcomeOf({ id, epoch }: Transaction): Promise<TransactionOutcome> {
+    return this.#statement('outcome', [], () => {
+      if (epoch !== this.#epoch) return 'unknown'
+      const settlements = this.#committed.get(id)
+      return settlements ? { settlements } : 'aborted'
+    })
+  }
+
   /** As the statement in postgres/entry-statements.ts. */
-  #isUnchanged({ key, value, base, epoch, mayHaveHappened }: KeptWrite): boolean {
+  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: KeptWrite): boolean {
     const row = this.#rows.get(key)
+    if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
     if (base.kind === 'held') {
       if (row === undefined) return value === undefined
       if (base.value !== undefined && base.value !== row.value) return false

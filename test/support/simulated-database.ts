@@ -4,6 +4,7 @@ import type {
   KeptWrite,
   Mark,
   StoredEntry,
+  Transaction,
   Unchanged,
   Value,
   Version,
@@ -15,6 +16,7 @@ import type {
   Position,
   Proof,
   Settlement,
+  TransactionOutcome,
   Wanted,
   Write,
   WriteAnswer,
@@ -65,6 +67,9 @@ export class SimulatedDatabase {
   #markCount = 0
   #fingerprint = 0
   #altersRows = false
+  #histories = 0
+  #transactions = 0
+  readonly #committed = new Map<string, ReadonlyMap<string, Settlement>>()
   /** By value, how many commits there were when a sidecar had kept it. */
   readonly #keptAfter = new Map<Value, number>()
   /** Kept writes that have overwritten what was acknowledged after they were kept. */
@@ -193,8 +198,20 @@ export class SimulatedDatabase {
     return new Map(there.map((key) => [key, { version: this.#commit(key, undefined), epoch: this.epoch }]))
   }
 
-  settle(writes: readonly KeptWrite[]): Map<string, Settlement> {
+  /** Transactions are numbered anew in every history. */
+  begin(): Transaction {
+    return { id: `${this.#histories}.${++this.#transactions}`, epoch: this.epoch }
+  }
+
+  outcomeOf({ id, epoch }: Transaction): TransactionOutcome {
+    if (epoch !== this.epoch || !id.startsWith(`${this.#histories}.`)) return 'unknown'
+    const settlements = this.#committed.get(id)
+    return settlements ? { settlements } : 'aborted'
+  }
+
+  settle(writes: readonly KeptWrite[], { id }: Transaction): Map<string, Settlement> {
     const settled = new Map<string, Settlement>()
+    this.#committed.set(id, settled)
     for (const write of writes) {
       if (!this.#isUnchanged(write)) continue
       const { key, value } = write
@@ -211,8 +228,9 @@ export class SimulatedDatabase {
   }
 
   /** As the statement in postgres/entry-statements.ts. */
-  #isUnchanged({ key, value, base, epoch, mayHaveHappened }: KeptWrite): boolean {
+  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: KeptWrite): boolean {
     const row = this.#rows.get(key)
+    if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
     if (base.kind === 'held') {
       if (row === undefined) return value === undefined
       if (base.value !== undefined && base.value !== row.value) return false
@@ -246,6 +264,7 @@ export class SimulatedDatabase {
 
   /** A snapshot is put back that lacks the last commits. Nothing but the data says so. */
   rewind(lostCommits: number): string[] {
+    this.#histories++
     const kept = this.#states.slice(0, Math.max(1, this.#states.length - lostCommits))
     const lost = this.#states.slice(kept.length).map(({ key }) => key)
     const { rows, sequence, marks } = kept.at(-1) as State

@@ -52,7 +52,12 @@ export class SimulatedSidecar {
       mark: () => ask(true, () => database.mark(), true),
       write: (writes) => ask(true, () => database.write(writes)),
       remove: (keys) => ask(true, () => database.remove(keys)),
-      settle: (writes) => ask(true, () => database.settle(writes), true),
+      settle: (writes, onBegun) => {
+        const transaction = database.begin()
+        onBegun(transaction)
+        return ask(true, () => database.settle(writes, transaction), true)
+      },
+      outcomeOf: (transaction) => ask(false, () => database.outcomeOf(transaction), true),
     }
     this.#replicas = [new SimulatedReplica(database), new SimulatedReplica(database)]
     let statements = 0
