@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
-import type { Environment } from '../config/load.js'
+import type { Environment } from '../config/environment.js'
 
 export interface CommandInput {
   /** The names of the boolean options given. */

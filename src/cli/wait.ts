@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../config/config-error.js'
-import { type Environment, loadConfig } from '../config/load.js'
+import type { Environment } from '../config/environment.js'
+import { loadConfig } from '../config/load.js'
 import type { Command } from './command.js'
 import { DataListener } from './data-listener.js'
 import { reachable } from './reachable.js'

@@ -3,7 +3,9 @@ import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { readConfigFile } from './config-file.js'
 import { contradictions } from './contradictions.js'
+import type { Environment } from './environment.js'
 import { flagName } from './flag-name.js'
+import { withoutServiceLinks } from './service-links.js'
 import { type Setting, settingType } from './setting.js'
 import { settings } from './settings.js'
 
@@ -17,8 +19,6 @@ export interface LoadedConfig {
   readonly warnings: readonly string[]
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>
-
 export interface LoadOptions {
   /** What the command line said, by name without `--`; what is no setting's flag is somebody else's. */
   readonly flags?: ReadonlyMap<string, string>
@@ -30,7 +30,8 @@ export interface LoadOptions {
  * Every setting from the first that has it: its flag, the environment, the file that CACHE_CONFIG_FILE names, its
  * default. An empty text counts as unset. Throws one ConfigError for all that is wrong.
  */
-export function loadConfig(environment: Environment, options: LoadOptions = {}): LoadedConfig {
+export function loadConfig(variables: Environment, options: LoadOptions = {}): LoadedConfig {
+  const environment = withoutServiceLinks(variables)
   const { flags = new Map<string, string>(), defaults = {} } = options
   const faults: string[] = []
   const attempt = <T>(name: string, read: () => T): T | undefined => {

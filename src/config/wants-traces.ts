@@ -1,5 +1,5 @@
 import { ConfigError } from './config-error.js'
-import type { Environment } from './load.js'
+import type { Environment } from './environment.js'
 
 /**
  * Whether traces are asked for, by OpenTelemetry's own variables; what else those say is read by its SDK. Throws

@@ -2,7 +2,8 @@ import t from 'tap'
 import type { Config } from '../../src/config/config.js'
 import { ConfigError } from '../../src/config/config-error.js'
 import { ConfigReload } from '../../src/config/config-reload.js'
-import { type Environment, loadConfig } from '../../src/config/load.js'
+import type { Environment } from '../../src/config/environment.js'
+import { loadConfig } from '../../src/config/load.js'
 
 /** A reload over an environment that the test changes, with all that it did. */
 function reloading() {
