@@ -4,6 +4,11 @@ export function anyText(text: string): string {
   return text
 }
 
+/** A host name or an IP address; one of IPv6 may stand in brackets. */
+export function address(text: string): string {
+  return /^\[.*\]$/.test(text) ? text.slice(1, -1) : text
+}
+
 export function integer(least: number, most: number): (text: string) => number {
   return (text) => {
     const number = /^-?\d+$/.test(text) ? Number(text) : Number.NaN

@@ -1,4 +1,5 @@
 import {
+  address,
   anyText,
   bearerToken,
   fraction,
@@ -33,9 +34,9 @@ export const settings = {
   }),
   host: setting({
     variable: 'HOST',
-    fallback: '127.0.0.1',
-    parse: anyText,
-    about: 'where the data listener is',
+    fallback: 'localhost',
+    parse: address,
+    about: 'where the data listener is: an address, or `localhost` for 127.0.0.1 and ::1',
   }),
   port: setting({
     variable: 'PORT',
@@ -77,9 +78,9 @@ export const settings = {
   }),
   opsHost: setting({
     variable: 'OPS_HOST',
-    fallback: '0.0.0.0',
-    parse: anyText,
-    about: 'where the operations listener is',
+    fallback: '::',
+    parse: address,
+    about: 'where the operations listener is; `::`: every address, of IPv4 and IPv6',
   }),
   opsPort: setting({
     variable: 'OPS_PORT',

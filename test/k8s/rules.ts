@@ -144,7 +144,7 @@ function sidecarProblems(pod: IPodSpec): string[] {
   found.push(...warnings)
   for (const name of ['HOST', 'PORT', 'OPS_HOST', 'OPS_PORT'])
     if (settings[name] === undefined) found.push(`${name} is left to whatever else sets it`)
-  if (config.host !== '127.0.0.1') found.push('the data port is open to other pods')
+  if (config.host !== 'localhost') found.push('the data port is open to other pods')
   if (sidecar.ports?.some(({ containerPort }) => containerPort === config.port)) {
     found.push('the data port is shown to other pods')
   }
