@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import type { Config } from '../config/config.js'
 import { ConfigReload } from '../config/config-reload.js'
 import { FileWatch } from '../config/file-watch.js'
+import { openHostWarning, refuseInheritedHost } from '../config/host-intent.js'
 import { loadConfig } from '../config/load.js'
+import { redactUrl } from '../config/redact-url.js'
 import { wantsTraces } from '../config/wants-traces.js'
 import { createLog } from '../log.js'
 import type { Tracing } from '../opentelemetry/tracing.js'
@@ -15,9 +17,15 @@ export const serve: Command = {
   settings: true,
   async run({ flags, values, environment, onHangup, stop }) {
     const load = () => loadConfig(environment, { flags: values })
-    const { config, warnings } = load()
+    const loaded = load()
+    const { config, sources, warnings } = loaded
+    refuseInheritedHost(loaded)
     const log = createLog(config.logLevel)
     for (const warning of warnings) log.warn(warning)
+    const openHost = openHostWarning(config)
+    if (openHost !== undefined) log.warn(openHost)
+    if (sources.databaseUrl === 'default')
+      log.warn({ databaseUrl: redactUrl(config.databaseUrl) }, 'DATABASE_URL is not set: using the default')
     const shutdown = new AbortController()
     const sidecar = new Sidecar({
       config,
@@ -36,9 +44,9 @@ export const serve: Command = {
     const end = AbortSignal.any([stop, shutdown.signal])
     const stopped = end.aborted ? Promise.resolve() : once(end, 'abort')
     try {
-      await Promise.race([sidecar.start(), stopped])
+      if (!end.aborted) await Promise.race([sidecar.start(), stopped])
       const { host, socket } = config
-      log.info(socket === undefined ? { host, port: sidecar.port } : { socket }, 'serving')
+      if (!end.aborted) log.info(socket === undefined ? { host, port: sidecar.port } : { socket }, 'serving')
       await stopped
       log.info({ told: stop.aborted ? 'by a signal' : 'by a request' }, 'stopping')
     } finally {
