@@ -13,7 +13,7 @@ import type {
 /** What `core/` needs from outside. */
 
 export interface Clock {
-  /** Monotonic, in ms, unaffected by changes of the wall clock. */
+  /** Monotonic, in ms. Counts the time that the machine was suspended, too: a lease must not outlive it. */
   now(): number
   /** Runs `task` once, after the events that are ready now have been handled. */
   defer(task: () => void): void
