@@ -4,8 +4,10 @@ import { ConfigReload } from '../config/config-reload.js'
 import { FileWatch } from '../config/file-watch.js'
 import { openHostWarning, refuseInheritedHost } from '../config/host-intent.js'
 import { loadConfig } from '../config/load.js'
-import { redactUrl } from '../config/redact-url.js'
 import { wantsTraces } from '../config/wants-traces.js'
+import { currentUrl } from '../connection-url/connection-source.js'
+import { parseConnectionUrl } from '../connection-url/connection-url.js'
+import { redactUrl } from '../connection-url/redact-url.js'
 import { createLog } from '../log.js'
 import type { Tracing } from '../opentelemetry/tracing.js'
 import { Sidecar } from '../sidecar.js'
@@ -59,5 +61,5 @@ export const serve: Command = {
 
 async function tracingOf({ databaseUrl }: Config, log: ReturnType<typeof createLog>): Promise<Tracing> {
   const { startTracing } = await import('../opentelemetry/tracing.js')
-  return startTracing({ databaseUrl, log })
+  return startTracing({ server: parseConnectionUrl(currentUrl(databaseUrl)), log })
 }

@@ -3,6 +3,7 @@ import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { readConfigFile } from './config-file.js'
 import { contradictions } from './contradictions.js'
+import { databaseSources, unencryptedWarning } from './database-sources.js'
 import type { Environment } from './environment.js'
 import { flagName } from './flag-name.js'
 import { withoutServiceLinks } from './service-links.js'
@@ -66,20 +67,30 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
         const text = read()
         if (text === undefined || text === '') return false
         values[name] = one.parse(text)
+        if (source === 'flag' && one.isSecret?.(text)) throw new Error(secretInFlag(variable))
         sources[name] = source
         return true
       })
       if (isSet) break
     }
   }
+  const isGiven = (name: keyof Config) => sources[name] !== 'default'
+  const onFault = (fault: string) => faults.push(fault)
+  if (faults.length === 0)
+    Object.assign(values, databaseSources({ config: values as Config, isGiven, onFault }))
   const config = Object.freeze(values) as Config
   faults.push(...contradictions(config))
   if (faults.length > 0) throw new ConfigError(...faults)
   const warnings = [
     ...unknownSettings(Object.keys(environment).filter((name) => name.startsWith('CACHE_'))),
     ...unknownSettings([...file.keys()], ` in ${path}`),
+    ...[unencryptedWarning(config, environment) ?? []].flat(),
   ]
   return { config, sources: sources as LoadedConfig['sources'], warnings }
+}
+
+function secretInFlag(variable: string): string {
+  return `holds a secret, and every user of the machine sees the arguments of a process: set ${variable} or ${variable}_FILE`
 }
 
 /** The text that would stand in the environment. */

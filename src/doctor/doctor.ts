@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { newClient } from '../postgres/connection.js'
 import { Database } from '../postgres/database.js'
 import { messageOf } from '../postgres/errors.js'
 import { bad, type Finding } from './finding.js'
@@ -68,8 +68,7 @@ async function looking(
 
 /** A session as the feed begins it. */
 async function lookAtListener(variable: string, url: string): Promise<readonly Finding[]> {
-  const client = new pg.Client({
-    connectionString: url,
+  const client = newClient(url, {
     application_name: 'caching-layer doctor',
     connectionTimeoutMillis: 5_000,
     query_timeout: 5_000,

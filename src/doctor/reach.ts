@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { newClient } from '../postgres/connection.js'
 import { messageOf } from '../postgres/errors.js'
 import { bad, type Finding } from './finding.js'
 
@@ -9,8 +10,7 @@ export type Reached = { readonly client: pg.Client } | { readonly finding: Findi
 
 /** `variable` is the setting that the URL came from. Whoever gets a client ends it. */
 export async function reach(variable: string, url: string): Promise<Reached> {
-  const client = new pg.Client({
-    connectionString: url,
+  const client = newClient(url, {
     application_name: 'caching-layer doctor',
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import pg from 'pg'
 import type { Log } from '../core/ports.js'
+import { clientClass } from './connection.js'
 import {
   connectFailed,
   isStatementError,
@@ -159,7 +160,7 @@ export class Database {
   #newPool(): pg.Pool {
     const { url, poolSize, timeoutMs, log } = this.#options
     const pool = new pg.Pool({
-      connectionString: url,
+      Client: clientClass(url),
       application_name: 'caching-layer',
       max: poolSize,
       keepAlive: true,

@@ -121,7 +121,7 @@ t.test('what is secret is in no message, and in nothing that is shown', async (t
     }
   }
   const loaded = loadConfig({
-    CACHE_CONFIG_FILE: file(t, 'DATABASE_URL: postgres://u:hunter2@h/d?x=hunter2'),
+    CACHE_CONFIG_FILE: file(t, 'DATABASE_URL: postgres://u:hunter2@h/d?application_name=hunter2'),
   })
   t.match(loaded.config.databaseListenUrl, 'hunter2')
   t.notMatch(JSON.stringify(shownSettings(loaded)), 'hunter2')
