@@ -37,6 +37,7 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
         messages.end()
         process.stdout.write(`${line}\n`)
       },
+      isTerminal: process.stdout.isTTY === true,
       note: (line) => messages.note(line),
       progress: (line) => messages.progress(line),
       stdin: () => process.stdin,

@@ -147,7 +147,8 @@ export interface ChangeFeedHandler {
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined
   /** As for `listening` where it returns a promise. */
   changed(change: Change): Promise<void> | undefined
-  lost(reason: string): void
+  /** `shownReason` is for whoever may ask: without roles, hosts and paths. */
+  lost(reason: string, shownReason?: string): void
 }
 
 export interface ChangeFeed {
