@@ -4,7 +4,7 @@ import { ConfigReload } from '../config/config-reload.js'
 import { FileWatch } from '../config/file-watch.js'
 import { openHostWarning, refuseInheritedHost } from '../config/host-intent.js'
 import { loadConfig } from '../config/load.js'
-import { wantsTraces } from '../config/wants-traces.js'
+import { otlpWarnings, wantsTraces } from '../config/wants-traces.js'
 import { currentUrl } from '../connection-url/connection-source.js'
 import { parseConnectionUrl } from '../connection-url/connection-url.js'
 import { redactUrl } from '../connection-url/redact-url.js'
@@ -12,6 +12,7 @@ import { createLog } from '../log/log.js'
 import type { Tracing } from '../opentelemetry/tracing.js'
 import { Sidecar } from '../sidecar.js'
 import type { Command } from './command.js'
+import { startReport } from './start-report.js'
 
 /** One sidecar, until told to stop. */
 export const serve: Command = {
@@ -23,7 +24,8 @@ export const serve: Command = {
     const { config, sources, warnings } = loaded
     refuseInheritedHost(loaded)
     const log = createLog(config.logLevel)
-    for (const warning of warnings) log.warn(warning)
+    log.info(startReport(loaded), 'starting')
+    for (const warning of [...warnings, ...otlpWarnings(environment)]) log.warn(warning)
     const openHost = openHostWarning(config)
     if (openHost !== undefined) log.warn(openHost)
     if (sources.databaseUrl === 'default')
