@@ -38,7 +38,12 @@ export const serve: Command = {
       ...(config.shutdownEndpoint && { onShutdown: () => shutdown.abort() }),
       ...(wantsTraces(environment) && { tracing: await tracingOf(config, log) }),
     })
-    const reload = new ConfigReload(config, { load, log, apply: (changed) => sidecar.reconfigure(changed) })
+    const reload = new ConfigReload(config, {
+      load,
+      log,
+      warned: warnings,
+      apply: (changed) => sidecar.reconfigure(changed),
+    })
     onHangup?.(() => reload.asked())
     const watch =
       config.configFile === undefined
