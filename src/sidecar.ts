@@ -25,6 +25,7 @@ import { dataServer } from './sidecar/data-server.js'
 import { expositionOf } from './sidecar/exposition-of.js'
 import { inOrder } from './sidecar/in-order.js'
 import { readReplicasOf } from './sidecar/read-replicas-of.js'
+import { SuspendClock } from './sidecar/suspend-clock.js'
 import { warmUpOf } from './sidecar/warm-up-of.js'
 import type { WarmUp } from './warm-up/warm-up.js'
 
@@ -44,7 +45,8 @@ const requestsShare = 0.75
 /** A collector that does not answer must not use up the time to shut down. */
 const longestTraceFlushMs = 2_000
 
-const clock: Clock = { now: () => performance.now(), defer: setImmediate }
+/** Stands still while the machine is suspended. */
+const monotonicClock: Pick<Clock, 'now'> = { now: () => performance.now() }
 
 /** All parts of one sidecar, put together. The tests start the same thing. */
 export class Sidecar {
@@ -62,7 +64,7 @@ export class Sidecar {
   readonly #log: Logger
   readonly #tracing: Tracing | undefined
   readonly #requests = new RequestStats()
-  readonly #eventLoopDelay = new EventLoopDelay(clock)
+  readonly #eventLoopDelay = new EventLoopDelay(monotonicClock)
   #phase: Phase = 'starting'
   /** Undefined while it is not known. */
   #queueUsage: number | undefined
@@ -73,6 +75,12 @@ export class Sidecar {
     this.#config = config
     this.#log = log
     this.#tracing = tracing
+    const clock = new SuspendClock({
+      monotonicMs: monotonicClock.now,
+      wallMs: () => Date.now(),
+      onJump: (forMs) =>
+        log.warn({ forMs: Math.round(forMs) }, 'the machine was suspended, or its clock was set forward'),
+    })
     this.#database = new Database({
       url: config.databaseUrl,
       poolSize: config.databasePoolSize,

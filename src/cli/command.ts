@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
-import type { Environment } from '../config/load.js'
+import type { Environment } from '../config/environment.js'
 
 export interface CommandInput {
   /** The names of the boolean options given. */
@@ -16,6 +16,8 @@ export interface CommandInput {
   /** One line of data on stdout, one line for people on stderr. */
   readonly out: (line: string) => void
   readonly note: (line: string) => void
+  /** True if `out` writes to a terminal. */
+  readonly isTerminal?: boolean
   /** How far things are, on stderr: a line that takes the place of the one before, or one every 10 s. */
   readonly progress: (line: string) => void
   /** For data that are not lines. */

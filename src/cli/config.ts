@@ -1,3 +1,4 @@
+import { openHostWarning, refuseInheritedHost } from '../config/host-intent.js'
 import { loadConfig } from '../config/load.js'
 import { shownSettings, shownText } from '../config/shown-settings.js'
 import type { Command } from './command.js'
@@ -11,6 +12,9 @@ export const config: Command = {
     if (flags.size > 1) throw new UsageError('config: --json and --check exclude each other')
     const loaded = loadConfig(environment, { flags: values })
     for (const warning of loaded.warnings) note(warning)
+    refuseInheritedHost(loaded)
+    const openHost = openHostWarning(loaded.config)
+    if (openHost !== undefined) note(openHost)
     if (flags.has('check')) {
       note('the settings make sense')
       return 0

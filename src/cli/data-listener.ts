@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { loadConfig } from '../config/load.js'
 import { readApiToken } from '../config/read-api-token.js'
 import type { CommandInput } from './command.js'
-import { reachable } from './reachable.js'
+import { reachableUrl } from './reachable.js'
 import { UsageError } from './usage-error.js'
 
 export interface Answer {
@@ -38,7 +38,7 @@ export class DataListener {
   }: Pick<CommandInput, 'environment' | 'values'>): Promise<DataListener> {
     const { config } = loadConfig(environment, { flags: values })
     const url = values.get('url')
-    const base = baseUrl(url ?? `http://${reachable(config.host)}:${config.port}`)
+    const base = baseUrl(url ?? reachableUrl(config.host, config.port))
     return new DataListener(base, url === undefined ? config.socket : undefined, await readApiToken(config))
   }
 

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import pg from 'pg'
 import { ConfigError } from '../config/config-error.js'
+import { openHostWarning, refuseInheritedHost } from '../config/host-intent.js'
 import { loadConfig } from '../config/load.js'
-import { createLog } from '../log.js'
+import { createLog } from '../log/log.js'
 import { Sidecar } from '../sidecar.js'
 import type { Command } from './command.js'
 import { LocalPostgres } from './local-postgres.js'
@@ -18,11 +19,13 @@ export const dev: Command = {
   options: {},
   settings: true,
   async run({ values, environment, stop, out, note }) {
-    const { config: first, warnings } = loadConfig(environment, {
+    const loaded = loadConfig(environment, {
       flags: values,
       defaults: { LOG_LEVEL: 'warn', OPS_HOST: '127.0.0.1' },
     })
-    for (const warning of warnings) note(warning)
+    const { config: first, warnings } = loaded
+    refuseInheritedHost(loaded)
+    for (const warning of [...warnings, openHostWarning(first) ?? []].flat()) note(warning)
     if (first.port + sidecars > 65_535) throw new ConfigError('PORT: leaves no room for the ports after it')
     if (first.opsPort + sidecars > 65_536)
       throw new ConfigError('OPS_PORT: leaves no room for the port after it')

@@ -7,7 +7,7 @@ export const get: Command = {
   options: { url: { type: 'string' }, strong: { type: 'boolean' }, json: { type: 'boolean' } },
   settings: true,
   positionals: true,
-  async run({ flags, values, positionals, environment, out, note }) {
+  async run({ flags, values, positionals, environment, out, note, isTerminal }) {
     const key = theKey('get', positionals)
     const headers: Record<string, string> = flags.has('strong') ? { 'Cache-Control': 'no-cache' } : {}
     const listener = await DataListener.of({ environment, values })
@@ -20,7 +20,19 @@ export const get: Command = {
     const { value, stale } = answer.body
     if (stale === true) note('stale: the database could not be asked')
     if (flags.has('json')) out(JSON.stringify(answer.body))
-    else out(typeof value === 'string' ? value : JSON.stringify(value))
+    else {
+      const text = typeof value === 'string' ? value : JSON.stringify(value)
+      out(isTerminal ? withoutControls(text) : text)
+    }
     return 0
   },
+}
+
+/** A value must not move the cursor, set the title or answer in place of the user: control characters but tab and line feed. */
+function withoutControls(text: string): string {
+  return text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
 }

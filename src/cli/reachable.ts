@@ -1,5 +1,10 @@
-/** Where all addresses are listened on, the one of this machine. */
+/** Returns an address at which a listener of this machine answers: of several, the one of IPv4. */
 export function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1'
-  return host === '::' ? '::1' : host
+  return ['localhost', '0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host
+}
+
+/** Returns the base URL of such a listener, with an IPv6 address in brackets. */
+export function reachableUrl(host: string, port: number): string {
+  const address = reachable(host)
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`
 }

@@ -2,12 +2,17 @@ import { once } from 'node:events'
 import type { Config } from '../config/config.js'
 import { ConfigReload } from '../config/config-reload.js'
 import { FileWatch } from '../config/file-watch.js'
+import { openHostWarning, refuseInheritedHost } from '../config/host-intent.js'
 import { loadConfig } from '../config/load.js'
-import { wantsTraces } from '../config/wants-traces.js'
-import { createLog } from '../log.js'
+import { otlpWarnings, wantsTraces } from '../config/wants-traces.js'
+import { currentUrl } from '../connection-url/connection-source.js'
+import { parseConnectionUrl } from '../connection-url/connection-url.js'
+import { redactUrl } from '../connection-url/redact-url.js'
+import { createLog } from '../log/log.js'
 import type { Tracing } from '../opentelemetry/tracing.js'
 import { Sidecar } from '../sidecar.js'
 import type { Command } from './command.js'
+import { startReport } from './start-report.js'
 
 /** One sidecar, until told to stop. */
 export const serve: Command = {
@@ -15,9 +20,16 @@ export const serve: Command = {
   settings: true,
   async run({ flags, values, environment, onHangup, stop }) {
     const load = () => loadConfig(environment, { flags: values })
-    const { config, warnings } = load()
+    const loaded = load()
+    const { config, sources, warnings } = loaded
+    refuseInheritedHost(loaded)
     const log = createLog(config.logLevel)
-    for (const warning of warnings) log.warn(warning)
+    log.info(startReport(loaded), 'starting')
+    for (const warning of [...warnings, ...otlpWarnings(environment)]) log.warn(warning)
+    const openHost = openHostWarning(config)
+    if (openHost !== undefined) log.warn(openHost)
+    if (sources.databaseUrl === 'default')
+      log.warn({ databaseUrl: redactUrl(config.databaseUrl) }, 'DATABASE_URL is not set: using the default')
     const shutdown = new AbortController()
     const sidecar = new Sidecar({
       config,
@@ -26,7 +38,12 @@ export const serve: Command = {
       ...(config.shutdownEndpoint && { onShutdown: () => shutdown.abort() }),
       ...(wantsTraces(environment) && { tracing: await tracingOf(config, log) }),
     })
-    const reload = new ConfigReload(config, { load, log, apply: (changed) => sidecar.reconfigure(changed) })
+    const reload = new ConfigReload(config, {
+      load,
+      log,
+      warned: warnings,
+      apply: (changed) => sidecar.reconfigure(changed),
+    })
     onHangup?.(() => reload.asked())
     const watch =
       config.configFile === undefined
@@ -36,9 +53,9 @@ export const serve: Command = {
     const end = AbortSignal.any([stop, shutdown.signal])
     const stopped = end.aborted ? Promise.resolve() : once(end, 'abort')
     try {
-      await Promise.race([sidecar.start(), stopped])
+      if (!end.aborted) await Promise.race([sidecar.start(), stopped])
       const { host, socket } = config
-      log.info(socket === undefined ? { host, port: sidecar.port } : { socket }, 'serving')
+      if (!end.aborted) log.info(socket === undefined ? { host, port: sidecar.port } : { socket }, 'serving')
       await stopped
       log.info({ told: stop.aborted ? 'by a signal' : 'by a request' }, 'stopping')
     } finally {
@@ -51,5 +68,5 @@ export const serve: Command = {
 
 async function tracingOf({ databaseUrl }: Config, log: ReturnType<typeof createLog>): Promise<Tracing> {
   const { startTracing } = await import('../opentelemetry/tracing.js')
-  return startTracing({ databaseUrl, log })
+  return startTracing({ server: parseConnectionUrl(currentUrl(databaseUrl)), log })
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../config/config-error.js'
-import { type Environment, loadConfig } from '../config/load.js'
+import type { Environment } from '../config/environment.js'
+import { loadConfig } from '../config/load.js'
 import type { Command } from './command.js'
 import { DataListener } from './data-listener.js'
-import { reachable } from './reachable.js'
+import { reachableUrl } from './reachable.js'
 import { UsageError } from './usage-error.js'
 
 const pauseMs = 200
@@ -34,7 +35,7 @@ export const wait: Command = {
 function opsUrl(environment: Environment, flags: ReadonlyMap<string, string>): string {
   const { opsHost, opsPort } = loadConfig(environment, { flags }).config
   if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
-  return `http://${reachable(opsHost)}:${opsPort}`
+  return reachableUrl(opsHost, opsPort)
 }
 
 async function reasonNotReady(listener: DataListener): Promise<string | undefined> {

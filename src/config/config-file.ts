@@ -36,7 +36,7 @@ function fromJson(text: string): unknown {
 function fromYaml(text: string): unknown {
   const { LineCounter, parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
   const lineCounter = new LineCounter()
-  const document = parseDocument(text, { lineCounter, prettyErrors: false })
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error' })
   const [error] = document.errors
   if (error === undefined) return document.toJS()
   const reason = error.code.toLowerCase().replaceAll('_', ' ')

@@ -11,6 +11,8 @@ export interface ConfigReloadParts {
   readonly load: () => LoadedConfig
   /** Puts into force what can change while the sidecar runs. */
   readonly apply: (config: Config) => void
+  /** Warnings that have been logged already. */
+  readonly warned: readonly string[]
   readonly log: ReloadLog
 }
 
@@ -26,9 +28,12 @@ export class ConfigReload {
   #inForce: Config
   /** What was found the last time: settings or faults. */
   #found: unknown
+  /** What has been warned about, and still holds. */
+  #warned: ReadonlySet<string>
 
   constructor(inForce: Config, parts: ConfigReloadParts) {
     this.#parts = parts
+    this.#warned = new Set(parts.warned)
     this.#inForce = inForce
     this.#found = inForce
   }
@@ -62,7 +67,8 @@ export class ConfigReload {
       log.error({ faults: found }, 'the settings make no sense: those in force stay')
       return
     }
-    for (const warning of warnings) log.warn({}, warning)
+    for (const warning of warnings) if (!this.#warned.has(warning)) log.warn({}, warning)
+    this.#warned = new Set(warnings)
     this.#take(found)
   }
 

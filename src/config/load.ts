@@ -3,7 +3,10 @@ import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { readConfigFile } from './config-file.js'
 import { contradictions } from './contradictions.js'
+import { databaseSources, unencryptedWarning } from './database-sources.js'
+import type { Environment } from './environment.js'
 import { flagName } from './flag-name.js'
+import { withoutServiceLinks } from './service-links.js'
 import { type Setting, settingType } from './setting.js'
 import { settings } from './settings.js'
 
@@ -17,8 +20,6 @@ export interface LoadedConfig {
   readonly warnings: readonly string[]
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>
-
 export interface LoadOptions {
   /** What the command line said, by name without `--`; what is no setting's flag is somebody else's. */
   readonly flags?: ReadonlyMap<string, string>
@@ -30,7 +31,8 @@ export interface LoadOptions {
  * Every setting from the first that has it: its flag, the environment, the file that CACHE_CONFIG_FILE names, its
  * default. An empty text counts as unset. Throws one ConfigError for all that is wrong.
  */
-export function loadConfig(environment: Environment, options: LoadOptions = {}): LoadedConfig {
+export function loadConfig(variables: Environment, options: LoadOptions = {}): LoadedConfig {
+  const environment = withoutServiceLinks(variables)
   const { flags = new Map<string, string>(), defaults = {} } = options
   const faults: string[] = []
   const attempt = <T>(name: string, read: () => T): T | undefined => {
@@ -65,20 +67,30 @@ export function loadConfig(environment: Environment, options: LoadOptions = {}):
         const text = read()
         if (text === undefined || text === '') return false
         values[name] = one.parse(text)
+        if (source === 'flag' && one.isSecret?.(text)) throw new Error(secretInFlag(variable))
         sources[name] = source
         return true
       })
       if (isSet) break
     }
   }
+  const isGiven = (name: keyof Config) => sources[name] !== 'default'
+  const onFault = (fault: string) => faults.push(fault)
+  if (faults.length === 0)
+    Object.assign(values, databaseSources({ config: values as Config, isGiven, onFault }))
   const config = Object.freeze(values) as Config
   faults.push(...contradictions(config))
   if (faults.length > 0) throw new ConfigError(...faults)
   const warnings = [
     ...unknownSettings(Object.keys(environment).filter((name) => name.startsWith('CACHE_'))),
     ...unknownSettings([...file.keys()], ` in ${path}`),
+    ...[unencryptedWarning(config, environment) ?? []].flat(),
   ]
   return { config, sources: sources as LoadedConfig['sources'], warnings }
+}
+
+function secretInFlag(variable: string): string {
+  return `holds a secret, and every user of the machine sees the arguments of a process: set ${variable} or ${variable}_FILE`
 }
 
 /** The text that would stand in the environment. */

@@ -1,7 +1,15 @@
+import { parseConnectionUrl } from '../connection-url/connection-url.js'
+import { separateUrls } from '../connection-url/separate-urls.js'
+
 /** What a setting's text may be. Each throws an Error that says so; the setting's name is put before it. */
 
 export function anyText(text: string): string {
   return text
+}
+
+/** A host name or an IP address; one of IPv6 may stand in brackets. */
+export function address(text: string): string {
+  return /^\[.*\]$/.test(text) ? text.slice(1, -1) : text
 }
 
 export function integer(least: number, most: number): (text: string) => number {
@@ -77,25 +85,13 @@ export function warmSource(text: string): WarmSource {
 
 /** The text is not repeated in the error: it may hold a password. */
 export function postgresUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url?.protocol !== 'postgresql:' && url?.protocol !== 'postgres:') {
-    throw new Error('must be a URL like postgresql://user:password@host:5432/database')
-  }
-  try {
-    decodeURIComponent(`${url.username}${url.password}${url.pathname}`)
-  } catch {
-    throw new Error('is not percent-encoded UTF-8: what is special in a password must be encoded')
-  }
+  parseConnectionUrl(text)
   return text
 }
 
 /** One or several, separated by spaces or commas; a comma within a URL is no separator. */
 export function postgresUrls(text: string): readonly string[] {
-  return separate(text).map(postgresUrl)
-}
-
-export function separate(text: string): readonly string[] {
-  return text.trim().split(/\s+|,\s*(?=postgres(?:ql)?:)/)
+  return separateUrls(text).map(postgresUrl)
 }
 
 /** An Authorization header carries it. The text is not repeated in the error. */

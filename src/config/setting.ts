@@ -14,6 +14,8 @@ export interface Setting<T> {
   show?(value: T): string
   /** What of its text may be shown, when it holds what nobody may see. */
   readonly redact?: (text: string) => string
+  /** True if the text, which `parse` takes, holds a secret: a flag must not. */
+  readonly isSecret?: (text: string) => boolean
   /** It takes effect while the sidecar runs, when the settings are read again. */
   readonly reloads?: boolean
 }

@@ -1,4 +1,8 @@
+import { parseConnectionUrl } from '../connection-url/connection-url.js'
+import { redactUrl } from '../connection-url/redact-url.js'
+import { separateUrls } from '../connection-url/separate-urls.js'
 import {
+  address,
   anyText,
   bearerToken,
   fraction,
@@ -11,13 +15,13 @@ import {
   postgresUrls,
   seconds,
   secondsByPrefix,
-  separate,
   socketPath,
   type WarmSource,
   warmSource,
 } from './parse.js'
-import { redactUrl } from './redact-url.js'
 import { setting } from './setting.js'
+
+const hasPassword = (url: string) => parseConnectionUrl(url).password !== ''
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -33,9 +37,9 @@ export const settings = {
   }),
   host: setting({
     variable: 'HOST',
-    fallback: '127.0.0.1',
-    parse: anyText,
-    about: 'where the data listener is',
+    fallback: 'localhost',
+    parse: address,
+    about: 'where the data listener is: an address, or `localhost` for 127.0.0.1 and ::1',
   }),
   port: setting({
     variable: 'PORT',
@@ -60,6 +64,7 @@ export const settings = {
     fallback: undefined,
     parse: bearerToken,
     redact: () => '(a token)',
+    isSecret: () => true,
     about: 'what `Authorization: Bearer` has to carry on the data listener, but for `/health`',
   }),
   apiTokenFile: setting<string | undefined>({
@@ -77,9 +82,9 @@ export const settings = {
   }),
   opsHost: setting({
     variable: 'OPS_HOST',
-    fallback: '0.0.0.0',
-    parse: anyText,
-    about: 'where the operations listener is',
+    fallback: '::',
+    parse: address,
+    about: 'where the operations listener is; `::`: every address, of IPv4 and IPv6',
   }),
   opsPort: setting({
     variable: 'OPS_PORT',
@@ -92,6 +97,7 @@ export const settings = {
     fallback: 'postgresql://cache_user:cache_pass@127.0.0.1:5432/cache_db',
     parse: postgresUrl,
     redact: redactUrl,
+    isSecret: hasPassword,
     about: 'PostgreSQL 14 or later, UTF-8',
   }),
   databaseListenUrl: setting({
@@ -100,14 +106,40 @@ export const settings = {
     like: 'databaseUrl',
     parse: postgresUrl,
     redact: redactUrl,
+    isSecret: hasPassword,
     about: 'direct connection for LISTEN and migrations, when the first goes through a pooler',
   }),
   databaseReadUrls: setting<readonly string[]>({
     variable: 'DATABASE_READ_URL',
     fallback: [],
     parse: postgresUrls,
-    redact: (text) => separate(text).map(redactUrl).join(' '),
+    isSecret: (text) => separateUrls(text).some(hasPassword),
+    redact: (text) => separateUrls(text).map(redactUrl).join(' '),
     about: 'streaming standbys that fills may be read from, separated by spaces or commas',
+  }),
+  databaseUrlFile: setting<string | undefined>({
+    variable: 'DATABASE_URL_FILE',
+    fallback: undefined,
+    parse: anyText,
+    about: 'a file with that URL, read again for each new connection',
+  }),
+  databaseListenUrlFile: setting<string | undefined>({
+    variable: 'DATABASE_LISTEN_URL_FILE',
+    fallback: undefined,
+    parse: anyText,
+    about: 'the same for `DATABASE_LISTEN_URL`',
+  }),
+  databaseReadUrlFile: setting<string | undefined>({
+    variable: 'DATABASE_READ_URL_FILE',
+    fallback: undefined,
+    parse: anyText,
+    about: 'the same for `DATABASE_READ_URL`',
+  }),
+  databasePasswordFile: setting<string | undefined>({
+    variable: 'DATABASE_PASSWORD_FILE',
+    fallback: undefined,
+    parse: anyText,
+    about: 'a file with the password of those URLs that have none, read again for each new connection',
   }),
   databasePoolSize: setting({
     variable: 'DATABASE_POOL_SIZE',

@@ -1,5 +1,5 @@
 import { ConfigError } from './config-error.js'
-import type { Environment } from './load.js'
+import type { Environment } from './environment.js'
 
 /**
  * Whether traces are asked for, by OpenTelemetry's own variables; what else those say is read by its SDK. Throws
@@ -20,4 +20,15 @@ const endpoints = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_END
 
 function isHttpUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+}
+
+/** Returns one line for each OTLP protocol that is asked for and not spoken: traces are sent all the same, as JSON over HTTP. */
+export function otlpWarnings(environment: Environment): readonly string[] {
+  if (!wantsTraces(environment)) return []
+  return ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']
+    .filter((name) => !['', 'http/json'].includes(environment[name] ?? ''))
+    .map(
+      (name) =>
+        `${name}=${environment[name]}: not supported; traces are sent as http/json, usually to port 4318`,
+    )
 }

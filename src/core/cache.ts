@@ -378,12 +378,12 @@ export class Cache implements ChangeFeedHandler {
   }
 
   /** Entries stay; they are served while the lease lasts, and are unproven after that (P5). */
-  lost(reason: string): void {
+  lost(reason: string, shownReason = reason): void {
     if (this.#memory.lease.state !== 'down') {
       this.#stats.feedLosses++
       this.#feedLog.lost(reason)
     }
-    this.#feedReason = reason
+    this.#feedReason = shownReason
     this.#session = undefined
     this.#memory.lease.lost()
     this.#memory.doubt()

@@ -15,7 +15,7 @@ import type {
 /** What `core/` needs from outside. */
 
 export interface Clock {
-  /** Monotonic, in ms, unaffected by changes of the wall clock. */
+  /** Monotonic, in ms. Counts the time that the machine was suspended, too: a lease must not outlive it. */
   now(): number
   /** Runs `task` once, after the events that are ready now have been handled. */
   defer(task: () => void): void
@@ -172,7 +172,8 @@ export interface ChangeFeedHandler {
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined
   /** As for `listening` where it returns a promise. */
   changed(change: Change): Promise<void> | undefined
-  lost(reason: string): void
+  /** `shownReason` is for whoever may ask: without roles, hosts and paths. */
+  lost(reason: string, shownReason?: string): void
 }
 
 export interface ChangeFeed {

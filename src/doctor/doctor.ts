@@ -170,7 +170,7 @@ async function lookForConnections(
 ): Promise<readonly Finding[]> {
   try {
     await database.read('select 1')
-    const third = await connect({ connectionString: url })
+    const third = await connect(url)
     await third.end()
     return []
   } catch (error) {
@@ -192,8 +192,7 @@ async function lookAtListener(
   const unreadTimeoutMs = maxStalenessMs * 4
   let client: pg.Client
   try {
-    client = await connect({
-      connectionString: url,
+    client = await connect(url, {
       options: `-c idle_session_timeout=0 -c tcp_user_timeout=${unreadTimeoutMs}`,
     })
   } catch {

@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { newClient } from '../postgres/connection.js'
 import { refusesSettings } from '../postgres/errors.js'
 import { failure } from './failure.js'
 import type { Finding } from './finding.js'
@@ -16,8 +17,7 @@ export type Reached = { readonly client: pg.Client } | { readonly finding: Findi
 export async function reach(variable: string, url: string): Promise<Reached> {
   try {
     return {
-      client: await connect({
-        connectionString: url,
+      client: await connect(url, {
         statement_timeout: timeoutMs,
         lock_timeout: lockTimeoutMs,
       }),
@@ -27,14 +27,14 @@ export async function reach(variable: string, url: string): Promise<Reached> {
   }
   // A pooler.
   try {
-    return { client: await connect({ connectionString: url }) }
+    return { client: await connect(url) }
   } catch (error) {
     return { finding: failure(variable, variable, error, roleOf(url)) }
   }
 }
 
-export async function connect(config: pg.ClientConfig): Promise<pg.Client> {
-  const client = new pg.Client({
+export async function connect(url: string, config: pg.ClientConfig = {}): Promise<pg.Client> {
+  const client = newClient(url, {
     application_name: 'caching-layer doctor',
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,

@@ -1,9 +1,9 @@
-import { once } from 'node:events'
 import { createServer, type RequestListener, Server, type ServerOptions } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sendDirectly } from './answer.js'
 import { type ConnectionLimits, maxHeaderBytes, maxHeaders, maxUrlLength } from './connection-limits.js'
+import { connectionsOf, type LoopbackListener, listenOn } from './loopback-listener.js'
 import { problemAnswer } from './problem.js'
 import { SlowReaders } from './slow-readers.js'
 import { listenOnSocket } from './unix-socket.js'
@@ -29,6 +29,8 @@ export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #server: Server
   readonly #slowReaders: SlowReaders
+  /** On ::1, where the address is `localhost`. */
+  #second: LoopbackListener | undefined
   #refusedConnections = 0
   #closing: Promise<number> | undefined
 
@@ -63,9 +65,7 @@ export class HttpServer {
   async listen(): Promise<void> {
     const { address } = this.#options
     if ('socketPath' in address) return listenOnSocket(this.#server, address.socketPath)
-    const listening = once(this.#server, 'listening')
-    this.#server.listen(address.port, address.host)
-    await listening
+    this.#second = await listenOn(this.#server, address)
   }
 
   /**
@@ -81,20 +81,21 @@ export class HttpServer {
     const deadlineMs = performance.now() + timeoutMs
     let cut = 0
     let open = true
-    const closed = new Promise<void>((resolve) => {
-      // Not http.Server's own close: it cuts idle connections at once, and with them the request that a
-      // client is sending at that moment.
-      NetServer.prototype.close.call(this.#server, () => {
-        open = false
-        resolve()
-      })
+    // Not http.Server's own close: it cuts idle connections at once, and with them the request that a
+    // client is sending at that moment.
+    const closing = [
+      new Promise<unknown>((resolve) => NetServer.prototype.close.call(this.#server, resolve)),
+      new Promise<void>((resolve) => (this.#second ? this.#second.close(resolve) : resolve())),
+    ]
+    const closed = Promise.all(closing).then(() => {
+      open = false
     })
     await Promise.race([closed, sleep(Math.min(this.#options.idleGraceMs, timeoutMs))])
     while (open) {
       this.#server.closeIdleConnections()
       const leftMs = deadlineMs - performance.now()
       if (leftMs <= 0) {
-        cut += await this.#connections()
+        cut += (await connectionsOf(this.#server)) + ((await this.#second?.connections()) ?? 0)
         this.#server.closeAllConnections()
       }
       await Promise.race([closed, sleep(Math.min(idleCheckMs, Math.max(leftMs, 1)))])
@@ -102,12 +103,6 @@ export class HttpServer {
     this.#slowReaders.close()
     Server.prototype.close.call(this.#server)
     return cut
-  }
-
-  #connections(): Promise<number> {
-    return new Promise((resolve) => {
-      this.#server.getConnections((_error, count) => resolve(count ?? 0))
-    })
   }
 }
 

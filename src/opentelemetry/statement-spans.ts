@@ -12,21 +12,27 @@ const table = 'cache_entries'
 export interface StatementSpansOptions {
   readonly tracer: Tracer
   readonly batches: SpanScope
-  readonly databaseUrl: string
+  readonly server: DatabaseServer
+}
+
+/** Where statements are sent. */
+export interface DatabaseServer {
+  /** A name, an address, or the folder of a Unix socket. */
+  readonly host: string
+  readonly port: string
+  readonly database: string
 }
 
 /**
  * A span for every statement of a batch, after OpenTelemetry's conventions for database clients. What the change feed
  * asks, and kept writes, are nobody's request. No values: they are parameters, and parameters are not shown.
  */
-export function statementSpans({ tracer, batches, databaseUrl }: StatementSpansOptions): StatementSpans {
-  const { hostname, port, pathname, searchParams } = new URL(databaseUrl)
+export function statementSpans({ tracer, batches, server }: StatementSpansOptions): StatementSpans {
   const common: Attributes = {
     'db.system.name': 'postgresql',
-    'db.namespace': decodeURIComponent(pathname.slice(1)),
-    // A socket's folder stands in the query; an IPv6 address in brackets.
-    'server.address': searchParams.get('host') ?? hostname.replaceAll(/[[\]]/g, ''),
-    'server.port': Number(port || 5432),
+    'db.namespace': server.database,
+    'server.address': server.host,
+    'server.port': Number(server.port || 5432),
   }
   return {
     async statement(text, run) {

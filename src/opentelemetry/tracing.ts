@@ -16,11 +16,11 @@ import type { BatchTracer } from '../core/tracer.js'
 import { batchSpans } from './batch-spans.js'
 import { requestSpans } from './request-spans.js'
 import { SpanScope } from './span-scope.js'
-import { type StatementSpans, statementSpans } from './statement-spans.js'
+import { type DatabaseServer, type StatementSpans, statementSpans } from './statement-spans.js'
 import { TracedCache } from './traced-cache.js'
 
 export interface TracingOptions {
-  readonly databaseUrl: string
+  readonly server: DatabaseServer
   readonly log: Log
 }
 
@@ -39,7 +39,7 @@ const name = 'caching-layer'
 const complaintIntervalMs = 60_000
 
 /** Exports by OTLP over HTTP, as the `OTEL_*` variables of this process say. */
-export function startTracing({ databaseUrl, log }: TracingOptions): Tracing {
+export function startTracing({ server, log }: TracingOptions): Tracing {
   complainTo(log)
   const provider = new BasicTracerProvider({
     resource: defaultResource()
@@ -52,7 +52,7 @@ export function startTracing({ databaseUrl, log }: TracingOptions): Tracing {
   const batches = new SpanScope()
   return {
     batches: batchSpans({ tracer, requests, batches }),
-    statements: statementSpans({ tracer, batches, databaseUrl }),
+    statements: statementSpans({ tracer, batches, server }),
     newCache: (options, parts) => new TracedCache(tracer, requests, options, parts),
     requests: (listener) => requestSpans({ tracer, requests, listener }),
     close: async (timeoutMs) => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import pg from 'pg'
 import type { CacheErrorCode } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
+import { clientClass } from './connection.js'
 import {
   connectFailed,
   isStatementError,
@@ -213,7 +214,7 @@ export class Database {
   #newPool(): pg.Pool {
     const { url, poolSize, timeoutMs, log } = this.#options
     const pool = new pg.Pool({
-      connectionString: url,
+      Client: clientClass(url),
       application_name: 'caching-layer',
       max: poolSize,
       keepAlive: true,

@@ -6,6 +6,7 @@ import { deaf, echo } from './echo.js'
 import { messageOf, wasNotPrepared } from './errors.js'
 import { Hearing } from './hearing.js'
 import { ListenSession } from './listen-session.js'
+import { publicReason } from './public-reason.js'
 import { type CacheTable, inspectTable, type ProofRow, proofIn, proofOf } from './table.js'
 import { within } from './within.js'
 
@@ -66,13 +67,14 @@ export class PostgresChangeFeed implements ChangeFeed {
     let failures = 0
     let lastReason = ''
     while (!this.#closing.signal.aborted) {
-      const reason = await this.#session(handler, () => {
+      const ending = await this.#session(handler, () => {
         failures = 0
         lastReason = ''
         onFirstAttempt()
       })
       if (this.#closing.signal.aborted) break
-      handler.lost(reason)
+      const reason = messageOf(ending)
+      handler.lost(reason, publicReason(ending))
       if (reason !== lastReason) log.warn({ reason }, 'no change feed; trying again')
       lastReason = reason
       database.renew()
@@ -85,8 +87,8 @@ export class PostgresChangeFeed implements ChangeFeed {
     onFirstAttempt()
   }
 
-  /** One session, to its end. Resolves to the reason why it ended. */
-  async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<string> {
+  /** One session, to its end. Resolves to the error that ended it. */
+  async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<unknown> {
     const { prepare, clock, database, onTable } = this.#parts
     const over = new AbortController()
     const end = (reason: unknown) => over.abort(reason)
@@ -121,9 +123,9 @@ export class PostgresChangeFeed implements ChangeFeed {
         })
         .then(onLive)
       await Promise.race([Promise.all([caughtUp, this.#prove(session, table, handler, over)]), ended])
-      return 'closed'
+      return new Error('closed')
     } catch (error) {
-      return messageOf(error)
+      return error
     } finally {
       onTable(undefined)
       close()

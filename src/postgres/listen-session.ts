@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
 import pgListen from 'pg-listen'
+import { type ConnectionSettings, connectionSettings } from './connection.js'
 import { refusesSettings } from './errors.js'
 
 export interface ListenSessionOptions {
@@ -105,11 +106,12 @@ export class ListenSession {
 
   /** `settings.options`: what the session begins with. A URL with options of its own keeps those instead. */
   #newSubscriber(settings: { readonly options?: string }): Subscriber {
+    const { config: ofUrl, attach } = connectionSettings(this.#options.url)
     const config = {
-      connectionString: this.#options.url,
       application_name: 'caching-layer feed',
       connectionTimeoutMillis: this.#options.connectTimeoutMs,
       ...settings,
+      ...ofUrl,
       // Held on to, because a socket whose other end is gone must be destroyed; pg would wait for it.
       stream: () => {
         const socket = new Socket()
@@ -118,7 +120,7 @@ export class ListenSession {
       },
     }
     const subscriber = createSubscriber(
-      { ...config, connection: this.#newConnection(config) } as pg.ClientConfig,
+      { ...config, connection: this.#newConnection(config, attach) } as pg.ClientConfig,
       { retryLimit: 1, paranoidChecking: false, parse: (payload) => payload },
     )
     subscriber.events.on('error', () => {
@@ -128,8 +130,9 @@ export class ListenSession {
   }
 
   /** As pg itself makes one for this configuration, TLS and all. */
-  #newConnection(config: pg.ClientConfig): pg.Connection {
+  #newConnection(config: pg.ClientConfig, attach: ConnectionSettings['attach']): pg.Connection {
     const { connection } = new pg.Client(config) as pg.Client & { readonly connection: pg.Connection }
+    attach(connection)
     const send = connection.query.bind(connection)
     connection.query = (text) => send(text === `NOTIFY ${placeholder}` ? this.#statement : text)
     return connection

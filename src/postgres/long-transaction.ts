@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { newClient } from './connection.js'
 import { isStatementError, messageOf } from './errors.js'
 import { openSchema, quoteIdentifier } from './schema-owner.js'
 
@@ -25,13 +26,13 @@ export async function longTransaction<T>(
   { url, name, isolation, stop }: LongTransactionOptions,
   work: (client: pg.Client, entries: string) => Promise<T>,
 ): Promise<T> {
-  const options = { connectionString: url, connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }
-  const client = new pg.Client({ ...options, application_name: name })
+  const options = { connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }
+  const client = newClient(url, { ...options, application_name: name })
   // Lost between two statements: the next one says so.
   client.on('error', () => undefined)
   let session: number | undefined
   const cut = async () => {
-    if (session !== undefined) await cancel(options, session).catch(() => undefined)
+    if (session !== undefined) await cancel(url, options, session).catch(() => undefined)
     await client.end()
   }
   const onStop = () => void cut().catch(() => undefined)
@@ -80,8 +81,8 @@ async function prepare(client: pg.Client): Promise<number | undefined> {
 }
 
 /** The session is ours, so we may. */
-async function cancel(options: pg.ClientConfig, session: number): Promise<void> {
-  const client = new pg.Client(options)
+async function cancel(url: string, options: pg.ClientConfig, session: number): Promise<void> {
+  const client = newClient(url, options)
   client.on('error', () => undefined)
   try {
     await client.connect()

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { newClient } from './connection.js'
 import { messageOf } from './errors.js'
 import {
   type Created,
@@ -289,8 +290,7 @@ async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> 
 }
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({
-    connectionString: url,
+  const client = newClient(url, {
     application_name: 'caching-layer migrate',
     connectionTimeoutMillis: connectTimeoutMs,
     // Long enough for a large table, and an end for a server that has fallen silent.

@@ -9,11 +9,11 @@ const boundsInSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
  * quantiles, which cannot be added up over pods; and they would be those since the last look, whoever looked.
  */
 export class EventLoopDelay {
-  readonly #clock: Clock
+  readonly #clock: Pick<Clock, 'now'>
   readonly seconds = new Histogram(boundsInSeconds)
   #timer: NodeJS.Timeout | undefined
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Clock, 'now'>) {
     this.#clock = clock
   }
 

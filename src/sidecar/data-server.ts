@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.js'
-import { redactUrl } from '../config/redact-url.js'
+import { redactUrl } from '../connection-url/redact-url.js'
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
 import type { Clock } from '../core/ports.js'

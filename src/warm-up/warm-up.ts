@@ -51,7 +51,7 @@ export class WarmUp {
       },
       proven: (asOfMs, proof) => handler.proven(asOfMs, proof),
       changed: (change) => handler.changed(change),
-      lost: (reason) => handler.lost(reason),
+      lost: (...reasons) => handler.lost(...reasons),
     }
   }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -25,6 +25,7 @@ t.test('it has its name once it is complete', async (t) => {
   await file.close()
   t.strictSame(await readdir(folder), ['entries'])
   t.equal(await readFile(path, 'utf8'), 'new!')
+  t.equal((await stat(path)).mode & 0o777, 0o600, 'values may be private')
 })
 
 t.test('what was there is kept', async (t) => {

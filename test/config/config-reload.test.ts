@@ -2,7 +2,8 @@ import t from 'tap'
 import type { Config } from '../../src/config/config.js'
 import { ConfigError } from '../../src/config/config-error.js'
 import { ConfigReload } from '../../src/config/config-reload.js'
-import { type Environment, loadConfig } from '../../src/config/load.js'
+import type { Environment } from '../../src/config/environment.js'
+import { loadConfig } from '../../src/config/load.js'
 
 /** A reload over an environment that the test changes, with all that it did. */
 function reloading() {
@@ -12,6 +13,7 @@ function reloading() {
   const tell = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`)
   const reload = new ConfigReload(loadConfig({}).config, {
     load: () => loadConfig(environment),
+    warned: [],
     apply: (config) => applied.push(config),
     log: { info: tell, warn: tell, error: tell },
   })
@@ -38,7 +40,7 @@ t.test('what reloads is put in force, and told with what it was', async (t) => {
 
 t.test('what needs a restart is named, is not in force, and is named again', async (t) => {
   const { reload, applied, now, told } = reloading()
-  now({ CACHE_CAPACITY: '5', PORT: '1', DATABASE_URL: 'postgres://u:secret@h/d' })
+  now({ CACHE_CAPACITY: '5', PORT: '1', DATABASE_URL: 'postgres://u:secret@h/d?sslmode=disable' })
   reload.fileTouched()
   t.match(applied, [{ capacity: 5, port: 8025, databaseUrl: /127\.0\.0\.1/ }])
   const lines = told()
@@ -75,8 +77,25 @@ t.test('an error that is ours is not taken for one of the file', async (t) => {
       throw new TypeError('ours')
     },
     apply: () => undefined,
+    warned: [],
     log: { info: () => undefined, warn: () => undefined, error: () => undefined },
   })
   t.throws(() => broken.asked(), TypeError)
   t.ok(new ConfigError('a').faults.length === 1)
+})
+
+t.test('a warning is given once, and again when it comes back', async (t) => {
+  const { reload, now, told } = reloading()
+  const unencrypted = { DATABASE_URL: 'postgres://u:secret@h/d' }
+  const warnings = () => told().filter((line) => /not encrypted/.test(line)).length
+  for (const [environment, count] of [
+    [unencrypted, 1],
+    [unencrypted, 0],
+    [{}, 0],
+    [unencrypted, 1],
+  ] as const) {
+    now(environment)
+    reload.asked()
+    t.equal(warnings(), count)
+  }
 })

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ConfigError } from '../../src/config/config-error.js'
-import { type Environment, type LoadOptions, loadConfig } from '../../src/config/load.js'
+import type { Environment } from '../../src/config/environment.js'
+import { type LoadOptions, loadConfig } from '../../src/config/load.js'
 import { shownSettings } from '../../src/config/shown-settings.js'
 
 function file(t: Test, text: string, name = 'settings.yaml'): string {
@@ -120,7 +121,7 @@ t.test('what is secret is in no message, and in nothing that is shown', async (t
     }
   }
   const loaded = loadConfig({
-    CACHE_CONFIG_FILE: file(t, 'DATABASE_URL: postgres://u:hunter2@h/d?x=hunter2'),
+    CACHE_CONFIG_FILE: file(t, 'DATABASE_URL: postgres://u:hunter2@h/d?application_name=hunter2'),
   })
   t.match(loaded.config.databaseListenUrl, 'hunter2')
   t.notMatch(JSON.stringify(shownSettings(loaded)), 'hunter2')

@@ -6,6 +6,7 @@ import { CliProcess, clientOf, serve, untilLive } from '../support/child-process
 import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
+import { shell } from '../support/shell.js'
 
 const database = await freshDatabase(t)
 const guest = await guestOf(t, database)
@@ -126,4 +127,13 @@ t.test('a sidecar that wants a token, on a Unix socket', async (t) => {
   t.same(await asked(token, 'set', 'guarded', 'value'), { code: 0, out: '', said: '' })
   t.same(await asked(token, 'get', 'guarded'), { code: 0, out: 'value\n', said: '' })
   t.match(await asked({}, 'get', 'guarded'), { code: 1, out: '', said: /token/ })
+})
+
+t.test('get on a terminal escapes control characters', async (t) => {
+  const value = 'a\u001b]0;title\u0007\tb\nc\r\u009b31mé'
+  await sidecar.client.set('odd', value)
+  const program = `'${process.execPath}' dist/main.js get odd`
+  const onTerminal = await shell(t, `script -qec "${program}" /dev/null`, { HOST: hostname, PORT: port })
+  t.equal(onTerminal.stdout.replaceAll('\r\n', '\n'), 'a\\x1b]0;title\\x07\tb\nc\\x0d\\x9b31mé\n')
+  t.equal((await run(t, 'get', 'odd')).out, `${value}\n`, 'elsewhere it is as it is')
 })

@@ -18,7 +18,7 @@ async function run(args: readonly string[], environment: Record<string, string> 
 
 t.test('config prints every setting, and where its value comes from', async (t) => {
   const path = join(t.testdir({ 'settings.yaml': 'CACHE_CAPACITY: 7\nCACHE_CAPACTIY: 8\n' }), 'settings.yaml')
-  const environment = { CACHE_CONFIG_FILE: path, DATABASE_URL: 'postgres://u:hunter2@h/d' }
+  const environment = { CACHE_CONFIG_FILE: path, DATABASE_URL: 'postgres://u:hunter2@h/d?sslmode=disable' }
   const args = ['config', '--cache-ttl-seconds=5']
   const text = await run(args, environment)
   t.match(text, { code: 0, err: /^CACHE_CAPACTIY .*did you mean CACHE_CAPACITY\?\n$/ })

@@ -164,7 +164,7 @@ t.test('a token in a file', async (t) => {
     const missing = { DATABASE_URL: databaseUrl, CACHE_API_TOKEN_FILE: join(folder, 'missing') }
     const refused = new CliProcess(t, ['serve'], { ...missing, OPS_PORT: '0', PORT: '0' })
     t.same(await refused.exited, { code: 2, signal: null })
-    t.match(refused.stderr, /^caching-layer: CACHE_API_TOKEN_FILE: [^\n]+\n$/)
+    t.match(refused.stderr, /^\{.*"msg":"starting"\}\ncaching-layer: CACHE_API_TOKEN_FILE: [^\n]+\n$/)
 
     await writeFile(join(folder, 'two lines'), `${token}\n${token}`)
     await writeFile(join(folder, 'empty'), '\n')

@@ -147,13 +147,8 @@ const rows: readonly Row[] = [
     'rules',
   ],
   ['a setting is misspelt', 'Deployment', `${sidecar}.env.CACHE_MAX_BYTES.name`, 'CACHE_MAX_BITES', 'rules'],
-  [
-    'a data port for everybody',
-    'Deployment',
-    `${sidecar}.env.CACHE_CAPACITY`,
-    { name: 'HOST', value: '0.0.0.0' },
-    'rules',
-  ],
+  ['a data port for everybody', 'Deployment', `${sidecar}.env.HOST.value`, '0.0.0.0', 'rules'],
+  ['a port that a Service may set', 'Deployment', `${sidecar}.env.OPS_PORT.name`, 'OTHER_PORT', 'rules'],
   [
     'an operations port that is not the one asked',
     'Deployment',

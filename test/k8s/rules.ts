@@ -142,7 +142,9 @@ function sidecarProblems(pod: IPodSpec): string[] {
   const settings = Object.fromEntries((sidecar.env ?? []).map(({ name, value }) => [name, value]))
   const { config, warnings } = loadConfig(settings)
   found.push(...warnings)
-  if (config.host !== '127.0.0.1') found.push('the data port is open to other pods')
+  for (const name of ['HOST', 'PORT', 'OPS_HOST', 'OPS_PORT'])
+    if (settings[name] === undefined) found.push(`${name} is left to whatever else sets it`)
+  if (config.host !== 'localhost') found.push('the data port is open to other pods')
   if (sidecar.ports?.some(({ containerPort }) => containerPort === config.port)) {
     found.push('the data port is shown to other pods')
   }

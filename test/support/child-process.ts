@@ -12,6 +12,8 @@ export interface CliOptions {
   readonly stdin?: 'ignore' | 'pipe'
   /** The folder of another release. */
   readonly release?: string
+  /** Where its listeners are asked, as in a URL. */
+  readonly host?: string
 }
 
 export interface Exit {
@@ -85,18 +87,18 @@ export async function serve(
   options: CliOptions = {},
 ): Promise<Served> {
   const started = new CliProcess(t, ['serve', ...args], { PORT: '0', OPS_PORT: '0', ...environment }, options)
-  const client = await clientOf(started, 'serving')
-  return Object.assign(started, { client, ops: await clientOf(started, 'answering probes') })
+  const client = await clientOf(started, 'serving', options.host)
+  return Object.assign(started, { client, ops: await clientOf(started, 'answering probes', options.host) })
 }
 
 /** A client of the listener that it reports with these words, as soon as it does. */
-export async function clientOf(started: CliProcess, words: string): Promise<JsonClient> {
+export async function clientOf(started: CliProcess, words: string, host = '127.0.0.1'): Promise<JsonClient> {
   const port = await eventually(() => {
     if (started.hasExited) return 'none'
     return started.log.find(({ msg }) => msg === words)?.port
   })
   if (typeof port !== 'number') throw new Error(`serve ended: ${started.stderr}`)
-  return new JsonClient(`http://127.0.0.1:${port}`)
+  return new JsonClient(`http://${host}:${port}`)
 }
 
 /** Resolves when the sidecar's change feed is live. */

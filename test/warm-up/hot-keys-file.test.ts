@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { chmod, mkdir, readdir } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -89,5 +90,19 @@ t.test('none is nothing unusual; a folder in its place is', async (t) => {
   t.match(logged, [{ level: 'info', message: 'there is no list of hot keys yet' }])
   await mkdir(file.path, { recursive: true })
   t.same(await hotKeys(file, 10, log), [])
-  t.match(logged[1], { level: 'warn', fields: { reason: /EISDIR/ } })
+  t.match(logged[1], { level: 'warn', fields: { reason: 'it is not a regular file' } })
+})
+
+t.test('what is no regular file is refused at once, and replaced', async (t) => {
+  const file = await written(t, ['a'])
+  for (const make of ['mkfifo', 'mkdir']) {
+    await rm(file.path, { force: true, recursive: true })
+    execFileSync(make, [file.path])
+    await t.rejects(file.read(1), /not a regular file/, make)
+  }
+  await rm(file.path, { recursive: true })
+  execFileSync('mkfifo', [file.path])
+  execFileSync('mkfifo', [`${file.path}.unfinished`])
+  await file.write(['b'])
+  t.same(await file.read(1), ['b'])
 })

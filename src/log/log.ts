@@ -1,21 +1,20 @@
 import pino, { type DestinationStream, type Logger } from 'pino'
-import type { LogLevel } from './config/settings.js'
+import type { LogLevel } from '../config/settings.js'
+import { LossyDestination, stderrSink } from './stderr-destination.js'
+import { terminalLine } from './terminal-line.js'
 
 /**
- * JSON lines on stderr; stdout is for data.
+ * JSON lines on stderr, or lines for people where that is a terminal; stdout is for data.
  *
  * What is never in it: passwords, tokens, values. Whoever logs takes care of that; this is for what comes from
  * elsewhere: an error's message may quote a connection URL, its other members may hold anything (`detail` of a
  * database error names the row), and so may those of its cause.
  */
-export function createLog(
-  level: LogLevel,
-  destination: DestinationStream = pino.destination({ dest: 2, sync: true }),
-): Logger {
+export function createLog(level: LogLevel, destination: DestinationStream = stderrDestination()): Logger {
   return pino(
     {
       level,
-      base: { service: 'caching-layer' },
+      base: { service },
       redact: { paths: secretMembers.flatMap((name) => [name, `*.${name}`]), censor: '***' },
       serializers: { err: errorFields },
       formatters: { log: withoutCredentials },
@@ -23,6 +22,20 @@ export function createLog(
     destination,
   )
 }
+
+function stderrDestination(): DestinationStream {
+  const lines = new LossyDestination(
+    stderrSink(),
+    (dropped) =>
+      `${JSON.stringify({ level: 40, time: Date.now(), service, dropped, msg: 'log lines were dropped: nobody took them' })}\n`,
+  )
+  const { isTTY } = process.stderr
+  if (!isTTY) return lines
+  const hasColors = process.stderr.hasColors() && !process.env.NO_COLOR
+  return { write: (line) => lines.write(terminalLine(line, { hasColors })) }
+}
+
+const service = 'caching-layer'
 
 const secretMembers = ['password', 'authorization', 'token', 'value']
 

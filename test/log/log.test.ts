@@ -1,13 +1,13 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { CacheError } from '../src/core/errors.js'
-import { keyHash } from '../src/core/key-hash.js'
-import { createLog } from '../src/log.js'
-import { statementFailed } from '../src/postgres/errors.js'
-import { CliProcess, clientOf, serve, untilLive } from './support/child-process.js'
-import { freshDatabase } from './support/database.js'
-import { eventually } from './support/eventually.js'
-import { guestOf } from './support/guest.js'
+import { CacheError } from '../../src/core/errors.js'
+import { keyHash } from '../../src/core/key-hash.js'
+import { createLog } from '../../src/log/log.js'
+import { statementFailed } from '../../src/postgres/errors.js'
+import { CliProcess, clientOf, serve, untilLive } from '../support/child-process.js'
+import { freshDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { guestOf } from '../support/guest.js'
 
 /** What one call writes. */
 function written(log: (logger: ReturnType<typeof createLog>) => void): string {

@@ -1,0 +1,79 @@
+import './node-navigator.js'
+import { ConfigError } from '../config/config-error.js'
+import { parseArguments } from './arguments.js'
+import { commands, type ListedCommand } from './commands.js'
+import { ProgressLine } from './progress-line.js'
+import { UsageError } from './usage-error.js'
+
+/** Arguments, environment and exit codes: 0 is clean, 1 a failure, 2 wrong use. */
+
+const usage = `usage: caching-layer COMMAND [OPTION...]
+
+${Object.entries(commands)
+  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
+  .join('\n')}
+
+Settings come from flags, the environment and a file: caching-layer config lists them.
+`
+
+async function main([name, ...rest]: readonly string[], stop: AbortSignal): Promise<number> {
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    const stream = name === undefined ? process.stderr : process.stdout
+    stream.write(usage)
+    return name === undefined ? 2 : 0
+  }
+  const listed = new Map<string, ListedCommand>(Object.entries(commands)).get(name)
+  if (listed === undefined) throw new UsageError(`there is no command "${name}"; see caching-layer --help`)
+  const command = await listed.load()
+  // A second signal ends the process with it.
+  process.exitCode = command.failureCode ?? 1
+  const given = parseArguments(name, command, rest)
+  const messages = new ProgressLine(process.stderr)
+  try {
+    return await command.run({
+      ...given,
+      environment: process.env,
+      stop,
+      onHangup: (listener) => process.on('SIGHUP', listener),
+      out: (line) => {
+        messages.end()
+        process.stdout.write(`${line}\n`)
+      },
+      isTerminal: process.stdout.isTTY === true,
+      note: (line) => messages.note(line),
+      progress: (line) => messages.progress(line),
+      stdin: () => process.stdin,
+      stdout: () => {
+        // Half of a backup is not enough.
+        process.stdout.off('error', onLinesRefused)
+        return process.stdout
+      },
+    })
+  } finally {
+    messages.end()
+  }
+}
+
+// Whoever reads what we say, as `head` does, may have read enough.
+const onLinesRefused = (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+}
+
+/** Runs the command that the arguments name, sets the exit code and lets the process end. */
+export async function runProgram(args: readonly string[], stop: AbortSignal): Promise<void> {
+  process.stdout.on('error', onLinesRefused)
+  try {
+    process.exitCode = await main(args, stop)
+  } catch (error) {
+    const expected = error instanceof UsageError || error instanceof ConfigError
+    const lines =
+      error instanceof ConfigError ? error.faults : [error instanceof Error ? error.message : error]
+    for (const line of lines) process.stderr.write(`caching-layer: ${line}\n`)
+    process.exitCode = expected ? 2 : (process.exitCode ?? 1)
+  }
+  // What a command has cut off must not keep the process; what is written goes out first.
+  setTimeout(() => process.stdout.write('', () => process.exit()), 100).unref()
+  // Unless nobody takes it.
+  if (stop.aborted) setTimeout(() => process.exit(), 1_000).unref()
+}

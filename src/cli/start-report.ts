@@ -1,0 +1,35 @@
+import { createRequire } from 'node:module'
+import { isDeepStrictEqual } from 'node:util'
+import type { LoadedConfig } from '../config/load.js'
+import type { Setting } from '../config/setting.js'
+import { settings } from '../config/settings.js'
+import { type ShownValue, shownValue } from '../config/shown-settings.js'
+import { currentUrl } from '../connection-url/connection-source.js'
+import { parseConnectionUrl } from '../connection-url/connection-url.js'
+
+/** Returns the fields of the first line of the log: all that a question about a sidecar begins with, and nothing secret. */
+export function startReport({ config }: LoadedConfig): Readonly<Record<string, unknown>> {
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+  const { host, database } = parseConnectionUrl(currentUrl(config.databaseUrl))
+  const { socket, host: dataHost, port, opsHost, opsPort } = config
+  return {
+    version,
+    node: process.version,
+    database: { host, name: database },
+    data: socket ?? { host: dataHost, port },
+    operations: { host: opsHost, port: opsPort },
+    settings: changedSettings(config),
+  }
+}
+
+/** Settings that differ from their defaults, by variable. */
+function changedSettings(config: LoadedConfig['config']): Readonly<Record<string, ShownValue>> {
+  const changed = Object.entries<Setting<unknown>>(settings).filter(([key, { fallback, like }]) => {
+    const name = key as keyof typeof settings
+    const usual = like === undefined ? fallback : config[like as keyof typeof settings]
+    return !isDeepStrictEqual(config[name], usual)
+  })
+  return Object.fromEntries(
+    changed.map(([key, one]) => [one.variable, shownValue(one, config[key as keyof typeof settings])]),
+  )
+}

@@ -1,0 +1,71 @@
+import { currentUrl, fileSource, readTrimmed, withPasswordFile } from '../connection-url/connection-source.js'
+import { isLocal, parseConnectionUrl, statesEncryption } from '../connection-url/connection-url.js'
+import { separateUrls } from '../connection-url/separate-urls.js'
+import type { Config } from './config.js'
+import type { Environment } from './environment.js'
+
+type Sources = Pick<Config, 'databaseUrl' | 'databaseListenUrl' | 'databaseReadUrls'>
+
+interface Given {
+  readonly config: Config
+  /** Settings that were given a value. */
+  readonly isGiven: (name: keyof Config) => boolean
+  readonly onFault: (fault: string) => void
+}
+
+/** Returns where connections lead, after the files that hold URLs and the password, each of which is read once to see what is wrong. */
+export function databaseSources({ config, isGiven, onFault }: Given): Sources {
+  const attempt = <T>(variable: string, read: () => T, otherwise: T): T => {
+    try {
+      return read()
+    } catch (error) {
+      onFault(`${variable}: ${(error as Error).message}`)
+      return otherwise
+    }
+  }
+  const { databaseUrlFile, databaseListenUrlFile, databaseReadUrlFile, databasePasswordFile } = config
+  const inFile = (variable: string, path: string, isAlsoGiven: boolean): readonly string[] => {
+    if (isAlsoGiven) onFault(`${variable}_FILE: not together with ${variable}`)
+    return attempt(`${variable}_FILE`, () => {
+      const urls = separateUrls(readTrimmed(path))
+      for (const url of urls) parseConnectionUrl(url)
+      return urls.map((_, index) => fileSource(path, index))
+    }, [])
+  }
+  const withPassword = (source: string) =>
+    databasePasswordFile === undefined || source === ''
+      ? source
+      : withPasswordFile(source, databasePasswordFile)
+  if (databasePasswordFile !== undefined)
+    attempt('DATABASE_PASSWORD_FILE', () => readTrimmed(databasePasswordFile), '')
+
+  const [url = config.databaseUrl] =
+    databaseUrlFile === undefined ? [] : inFile('DATABASE_URL', databaseUrlFile, isGiven('databaseUrl'))
+  const databaseUrl = withPassword(url)
+  const [listenUrl] =
+    databaseListenUrlFile === undefined
+      ? isGiven('databaseListenUrl')
+        ? [config.databaseListenUrl]
+        : []
+      : inFile('DATABASE_LISTEN_URL', databaseListenUrlFile, isGiven('databaseListenUrl'))
+  const readUrls =
+    databaseReadUrlFile === undefined
+      ? config.databaseReadUrls
+      : inFile('DATABASE_READ_URL', databaseReadUrlFile, isGiven('databaseReadUrls'))
+  return {
+    databaseUrl,
+    databaseListenUrl: listenUrl === undefined ? databaseUrl : withPassword(listenUrl),
+    databaseReadUrls: readUrls.map(withPassword),
+  }
+}
+
+/** Returns one line for all connections over a network of which nothing says whether they are encrypted. */
+export function unencryptedWarning(sources: Sources, { PGSSLMODE }: Environment): string | undefined {
+  const { databaseUrl, databaseListenUrl, databaseReadUrls } = sources
+  const hosts = [databaseUrl, databaseListenUrl, ...databaseReadUrls]
+    .map((source) => parseConnectionUrl(currentUrl(source)))
+    .filter((url) => !isLocal(url) && !statesEncryption(url))
+    .map(({ host }) => host)
+  if (hosts.length === 0 || PGSSLMODE) return undefined
+  return `the connection to ${[...new Set(hosts)].join(', ')} is not encrypted: its URL has no sslmode; set verify-full, or disable`
+}

@@ -1,0 +1,141 @@
+import { closest, distance } from 'fastest-levenshtein'
+
+/** A connection URL, taken apart and decoded. */
+export interface ConnectionUrl {
+  readonly user: string
+  /** Empty where the URL has none. */
+  readonly password: string
+  /** A name, an address without brackets, or the folder of a Unix socket; empty for the driver's default. */
+  readonly host: string
+  readonly port: string
+  readonly database: string
+  readonly parameters: ReadonlyMap<string, string>
+}
+
+/** What the driver, or this program, does something with. */
+const knownParameters = [
+  'host',
+  'port',
+  'user',
+  'password',
+  'application_name',
+  'options',
+  'client_encoding',
+  'statement_timeout',
+  'lock_timeout',
+  'query_timeout',
+  'idle_in_transaction_session_timeout',
+  'connect_timeout',
+  'channel_binding',
+  'target_session_attrs',
+  'ssl',
+  'sslmode',
+  'sslcert',
+  'sslkey',
+  'sslrootcert',
+  'sslnegotiation',
+  'uselibpqcompat',
+  'password_file',
+]
+
+const searchPath =
+  'set it with options=-c%20search_path%3DNAME, or for the role: alter role ... set search_path = ...'
+
+/** Parameters of other drivers, and what to write in their place. */
+const otherDrivers: Readonly<Record<string, string>> = {
+  schema: searchPath,
+  search_path: searchPath,
+  currentSchema: searchPath,
+  passfile: 'name the file in PGPASSFILE, or a file with the password alone in DATABASE_PASSWORD_FILE',
+  pgbouncer: 'leave it out: a pooler is noticed',
+  connection_limit: 'set DATABASE_POOL_SIZE',
+  pool_timeout: 'set DATABASE_TIMEOUT_MS',
+}
+
+const oneOfThese: Readonly<Record<string, readonly string[]>> = {
+  sslmode: ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'],
+  channel_binding: ['disable', 'prefer', 'require'],
+}
+
+const example = 'must be a URL like postgresql://user:password@host:5432/database'
+const encode =
+  'is not a valid URL, or its password is not encoded: percent-encode @ / # and space (%40 %2F %23 %20), and ? : % as well'
+
+/** Takes a URL apart as the driver does. Throws an Error that repeats nothing of the text but names of parameters. */
+export function parseConnectionUrl(text: string): ConnectionUrl {
+  if (!/^postgres(ql)?:\/\//.test(text)) throw new Error(example)
+  const [beforeQuery = '', query] = splitOnce(text, '?')
+  const [authority = '', path = ''] = splitOnce(beforeQuery.replace(/^\w+:\/\//, ''), '/')
+  const hosts = authority.slice(authority.lastIndexOf('@') + 1)
+  // What is meant as a password would otherwise be taken for a port, a path, a query or a fragment.
+  const isCutShort = !authority.includes('@') && text.includes('@', text.indexOf('://') + 3)
+  if (/[\s#]/.test(text) || path.includes('@') || isCutShort) throw new Error(encode)
+  if (hosts.includes(',') || new URLSearchParams(query).get('host')?.includes(','))
+    throw new Error('names several hosts; name one: a DNS name or a proxy that follows the primary')
+  const parameters = parametersIn(query ?? '')
+  // An empty host with a user is none of a URL's, but the driver's way to a Unix socket.
+  const filled = beforeQuery.replace('@/', '@___/').replace(/@$/, '@___')
+  if (!URL.canParse(filled)) throw new Error(encode)
+  const url = new URL(filled)
+  const decode = (part: string) => {
+    try {
+      return decodeURIComponent(part)
+    } catch {
+      throw new Error('is not percent-encoded UTF-8: what is special in a password must be encoded')
+    }
+  }
+  const hostname = url.hostname === '___' ? '' : url.hostname.replace(/^\[(.+)\]$/, '$1')
+  return {
+    user: parameters.get('user') || decode(url.username),
+    password: parameters.get('password') || decode(url.password),
+    host: parameters.get('host') || decode(hostname),
+    port: parameters.get('port') || url.port,
+    database: decode(url.pathname.slice(1)),
+    parameters,
+  }
+}
+
+/** True where nothing goes over a network: a Unix socket, or this machine. */
+export function isLocal({ host }: Pick<ConnectionUrl, 'host'>): boolean {
+  return (
+    host === '' || host === 'localhost' || host === '::1' || host.startsWith('/') || host.startsWith('127.')
+  )
+}
+
+/** True if the URL says how the connection is to be encrypted, or that it is not. */
+export function statesEncryption({ parameters }: Pick<ConnectionUrl, 'parameters'>): boolean {
+  return ['sslmode', 'ssl', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation'].some((name) =>
+    parameters.has(name),
+  )
+}
+
+function parametersIn(query: string): Map<string, string> {
+  const parameters = new Map(new URLSearchParams(query))
+  for (const [name, value] of parameters) {
+    if (!knownParameters.includes(name)) throw new Error(unknown(name))
+    const wanted = oneOfThese[name]
+    if (wanted && !wanted.includes(value)) throw new Error(`${name}: must be ${wanted.join(', ')}`)
+    if (name === 'target_session_attrs' && value !== 'any')
+      throw new Error('target_session_attrs: there is one host, and the primary is needed: leave it out')
+    if (name === 'client_encoding' && !/^utf-?8$/i.test(value))
+      throw new Error('client_encoding: must be UTF8')
+    if (name === 'connect_timeout' && !/^\d{1,5}$/.test(value))
+      throw new Error('connect_timeout: must be a whole number of seconds')
+  }
+  return parameters
+}
+
+/** A part of a password may stand where a parameter should: only what looks like a name is repeated. */
+function unknown(name: string): string {
+  if (!/^[a-z_]{2,40}$/i.test(name)) return encode
+  const cure = otherDrivers[name]
+  if (cure !== undefined) return `${name} is not a parameter of this driver: ${cure}`
+  const nearest = closest(name, knownParameters)
+  const near = distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ''
+  return `${name} is not a parameter that has an effect${near}`
+}
+
+function splitOnce(text: string, separator: string): [string, string?] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)]
+}

@@ -1,0 +1,122 @@
+import type { EventEmitter } from 'node:events'
+import { Socket } from 'node:net'
+import pg from 'pg'
+import { parse, toClientConfig } from 'pg-connection-string'
+import { currentUrl, readTrimmed } from '../connection-url/connection-source.js'
+import {
+  type ConnectionUrl,
+  isLocal,
+  parseConnectionUrl,
+  statesEncryption,
+} from '../connection-url/connection-url.js'
+
+/** What one connection is made with. */
+export interface ConnectionSettings {
+  readonly config: pg.ClientConfig
+  /** Watches how the server asks for the password. Called with the connection before it connects. */
+  readonly attach: (connection: EventEmitter) => void
+}
+
+/** How the server has asked for the password. */
+interface Asked {
+  isCleartext: boolean
+  isBoundToChannel: boolean
+}
+
+/**
+ * Returns the settings for one connection, with URL and password as their files have them now: a rotated secret needs no
+ * restart. Throws if the URL cannot be had.
+ */
+export function connectionSettings(source: string): ConnectionSettings {
+  const text = currentUrl(source)
+  const url = parseConnectionUrl(text)
+  const { parameters } = url
+  // Certificates and sslmode are the driver's business. It knows neither of these, and takes what is in the URL for more than that.
+  const { password, host, ...fromUrl } = toClientConfig(parse(text))
+  const connectTimeout = parameters.get('connect_timeout')
+  const asked: Asked = { isCleartext: false, isBoundToChannel: false }
+  const isBinding = parameters.get('channel_binding') === 'require'
+  return {
+    config: {
+      ...fromUrl,
+      ...(url.host !== '' && { host: url.host }),
+      ...(url.database !== '' && { database: url.database }),
+      ...(connectTimeout !== undefined && { connectionTimeoutMillis: Number(connectTimeout) * 1_000 }),
+      ...(['prefer', 'require'].includes(parameters.get('channel_binding') ?? '') && {
+        enableChannelBinding: true,
+      }),
+      ...passwordOf(url, asked, isBinding),
+    },
+    attach: (connection) => {
+      connection.prependListener('authenticationCleartextPassword', () => {
+        asked.isCleartext = true
+      })
+      connection.prependListener(
+        'authenticationSASL',
+        ({ mechanisms }: { mechanisms: readonly string[] }) => {
+          asked.isBoundToChannel = mechanisms.includes('SCRAM-SHA-256-PLUS')
+        },
+      )
+      connection.prependListener('authenticationOk', () => {
+        if (isBinding && !asked.isBoundToChannel) connection.emit('error', new Error(unbound))
+      })
+    },
+  }
+}
+
+/** As `new pg.Client`, with what the source says going before the options. */
+export function newClient(source: string, options: pg.ClientConfig): pg.Client {
+  return new (clientClass(source))(options)
+}
+
+/**
+ * Returns a class of clients that read the source anew for each connection. While that fails, they are made with what it said
+ * last, and cannot connect if it never said anything.
+ */
+export function clientClass(source: string): typeof pg.Client {
+  let last: ConnectionSettings | undefined
+  const renewed = (): ConnectionSettings => {
+    try {
+      last = connectionSettings(source)
+      return last
+    } catch (error) {
+      // A secret that is being replaced is missing for a moment. A pool has no way to take an error from a constructor.
+      return last ?? { config: { stream: () => unconnectable(error as Error) }, attach: () => undefined }
+    }
+  }
+  renewed()
+  return class extends pg.Client {
+    constructor(options?: pg.ClientConfig | string) {
+      const { config, attach } = renewed()
+      super({ ...(options as pg.ClientConfig), ...config })
+      attach((this as unknown as { readonly connection: EventEmitter }).connection)
+    }
+  }
+}
+
+/** A socket that fails to connect, with this error. */
+function unconnectable(error: Error): Socket {
+  const socket = new Socket()
+  socket.connect = () => socket.destroy(error)
+  return socket
+}
+
+const cleartext =
+  'the server asks for the password in clear text, and the connection is not encrypted: set sslmode=verify-full, or sslmode=disable to send it'
+const unbound = 'channel_binding=require: the server does not offer SCRAM-SHA-256-PLUS'
+
+/** Without one of its own, the driver takes PGPASSWORD, or looks into PGPASSFILE. */
+function passwordOf(url: ConnectionUrl, asked: Asked, isBinding: boolean): Pick<pg.ClientConfig, 'password'> {
+  const file = url.parameters.get('password_file')
+  const given = url.password !== '' ? url.password : file === undefined ? process.env.PGPASSWORD : undefined
+  if (given === undefined && file === undefined) return {}
+  const mayBeClear = isLocal(url) || statesEncryption(url) || process.env.PGSSLMODE !== undefined
+  return {
+    // Called after the server has asked.
+    password: async () => {
+      if (asked.isCleartext && !mayBeClear) throw new Error(cleartext)
+      if (isBinding && !asked.isBoundToChannel) throw new Error(unbound)
+      return given ?? readTrimmed(file as string)
+    },
+  }
+}
