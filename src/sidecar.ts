@@ -90,7 +90,12 @@ export class Sidecar {
     })
     const schema = new SchemaName(this.#database)
     this.#replicas = readReplicasOf(config, { primary: this.#database, schema, clock, log }, tracing)
-    this.#attempts = new Attempts({ clock, log, timeoutMs: config.databaseTimeoutMs })
+    this.#attempts = new Attempts({
+      clock,
+      log,
+      timeoutMs: config.databaseTimeoutMs,
+      ping: () => this.#database.ping(),
+    })
     const options = cacheOptions(config)
     const parts: CacheParts = {
       store: new PostgresStore({ database: this.#database, attempts: this.#attempts, schema }),

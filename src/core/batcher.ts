@@ -4,6 +4,7 @@ import type { Clock, StatementOptions } from './ports.js'
 import type { Slots } from './slots.js'
 import { runSplitting } from './split.js'
 import type { BatchOperation } from './stats.js'
+import type { StoreHealth } from './store-health.js'
 import type { BatchTracer } from './tracer.js'
 
 export interface BatcherOptions<I, O> {
@@ -27,6 +28,8 @@ export interface BatcherOptions<I, O> {
   /** Observes how many items each batch has. */
   readonly sizes: Histogram
   readonly operation: BatchOperation
+  /** Told how each batch has fared. */
+  readonly health?: StoreHealth | undefined
   readonly tracer?: BatchTracer | undefined
 }
 
@@ -168,6 +171,13 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   #end(pairs: readonly Pair<I, O>[]): void {
+    const { health, operation, clock } = this.#options
+    if (health && pairs.length > 0)
+      health.observe(
+        operation,
+        pairs.map(({ result }) => result),
+        clock.now(),
+      )
     if (this.#options.keepsOrder) this.#landed(pairs)
     this.#begin()
     for (const { waiting, result } of pairs) {

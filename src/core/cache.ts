@@ -15,6 +15,7 @@ import { Revalidation } from './revalidation.js'
 import { formatToken, type SessionToken } from './session-token.js'
 import { Statements } from './statements.js'
 import { Stats } from './stats.js'
+import type { StoreFault } from './store-health.js'
 import type { BatchTracer } from './tracer.js'
 
 /** What may become another while entries are held. */
@@ -60,6 +61,8 @@ export interface CacheStatus {
   readonly keptWrites: number
   /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
   readonly keptWritesObstacle: CacheErrorCode | undefined
+  /** Kinds of statements that fail again and again, whatever the feed's state is. */
+  readonly faults: readonly StoreFault[]
   readonly feed: FeedState
   /** Why the feed is not live; undefined when it is. */
   readonly feedReason: string | undefined
@@ -69,15 +72,16 @@ export interface CacheStatus {
   readonly replicaUsable: boolean | undefined
 }
 
-/** Errors of the store after which a default read is answered from memory, marked stale, if it can be. */
-const answersFromMemory: readonly CacheErrorCode[] = [
+/** Errors that will pass without a change of the write: it is kept (P9). */
+const passing: readonly CacheErrorCode[] = [
   'store-unavailable',
+  'login-refused',
   'store-suspended',
   'store-not-ready',
-  'store-busy',
-  'store-failed',
-  'row-locked',
 ]
+
+/** Errors of the store after which a default read is answered from memory, marked stale, if it can be. */
+const answersFromMemory: readonly CacheErrorCode[] = [...passing, 'store-busy', 'store-failed', 'row-locked']
 
 /** A write that is kept counts as a conflict if its row was changed since the last mark. */
 const markIntervalMs = 10_000
@@ -171,6 +175,7 @@ export class Cache implements ChangeFeedHandler {
       bytes: local.bytes,
       keptWrites: this.#kept.size,
       keptWritesObstacle: this.#kept.obstacle,
+      faults: this.#statements.health.faults(this.#clock.now()),
       feed: lease.state,
       feedReason: lease.state === 'live' ? undefined : this.#feedReason,
       leaseAgeMs: lease.ageMs(this.#clock.now()),
@@ -437,7 +442,7 @@ export class Cache implements ChangeFeedHandler {
       this.#kept.sentInVain(id, value, this.#memory.baseOf(id), this.#memory.position.epoch)
       this.#memory.doubtWrite(id)
     }
-    const willPass = hasCode(error, 'store-unavailable', 'store-suspended', 'store-not-ready')
+    const willPass = hasCode(error, ...passing)
     if (!willPass || this.#options.onWriteOutage === 'reject') throw error
     const { epoch } = this.#memory.position
     const base = this.#baseOf(id)

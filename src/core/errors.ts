@@ -2,6 +2,7 @@
  * What can go wrong with the store, as far as a caller can act on it.
  *
  * - `store-unavailable`: not reached; a write has certainly not happened.
+ * - `login-refused`: reached, but it lets nobody in with these credentials; a write has certainly not happened.
  * - `store-suspended`: reached, but read-only or out of resources for now; a write has certainly not happened.
  * - `store-not-ready`: reached, but the table is not there yet; a write has certainly not happened.
  * - `store-busy`: reached, but not done within the time bound; a write has certainly not happened.
@@ -15,6 +16,7 @@
  */
 export type CacheErrorCode =
   | 'store-unavailable'
+  | 'login-refused'
   | 'store-suspended'
   | 'store-not-ready'
   | 'store-busy'
@@ -29,6 +31,8 @@ export type CacheErrorCode =
 /** Says in words what each code means. Names no object, role or host, because clients and the pod network read it. */
 export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'store-unavailable': 'The database cannot be reached',
+  'login-refused':
+    'The database refuses the login: wrong password, or a role or database that does not allow connections',
   'store-suspended':
     'The database takes no statements for now: it is read-only, or out of disk space, memory or connections',
   'store-not-ready': 'The database has no table for the cache yet: run "caching-layer migrate"',

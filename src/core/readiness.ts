@@ -1,5 +1,6 @@
 import type { CacheStatus } from './cache.js'
 import { explanations } from './errors.js'
+import type { BatchOperation } from './stats.js'
 
 export interface ReadinessRules {
   /** L: how long entries are served as fresh after the last proof. */
@@ -29,7 +30,7 @@ export interface Readiness {
 export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRules): Readiness {
   if (phase === 'starting') return unready('the data listener is not open yet')
   if (phase === 'stopping') return unready('told to stop')
-  const { feed, feedReason, leaseAgeMs, keptWrites, keptWritesObstacle } = status
+  const { feed, feedReason, leaseAgeMs, keptWrites, keptWritesObstacle, faults } = status
   const { maxStalenessMs, graceMs, onFeedLoss } = rules
   if (leaseAgeMs === Number.POSITIVE_INFINITY) {
     return unready(`has not caught up with the database yet: ${feedReason}`)
@@ -46,11 +47,18 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
     const instead = onFeedLoss === 'stale' ? 'entries are marked stale' : 'reads go to the database'
     reasons.push(`${proven}, so ${instead}: ${feedReason ?? feed}`)
   } else if (feed !== 'live') reasons.push(`the change feed is ${feed}, so nothing is put: ${feedReason}`)
+  for (const { operation, code } of faults) reasons.push(`${inWords[operation]} fail: ${explanations[code]}`)
   if (keptWrites > 0) {
     const obstacle = keptWritesObstacle && `: ${explanations[keptWritesObstacle]}`
     reasons.push(`${keptWrites} kept writes are not in the database yet${obstacle ?? ''}`)
   }
   return { status: reasons.length > 0 ? 'degraded' : 'ready', reasons }
+}
+
+const inWords: Readonly<Record<BatchOperation, string>> = {
+  read: 'reads',
+  write: 'writes',
+  remove: 'deletes',
 }
 
 function unready(reason: string): Readiness {

@@ -3,6 +3,7 @@ import type { Absent, Entry, StoredEntry, Unchanged, Written } from './entry.js'
 import type { Clock, StatementOptions, Store, Write, WriteAnswer } from './ports.js'
 import { Slots } from './slots.js'
 import type { Stats } from './stats.js'
+import { StoreHealth } from './store-health.js'
 import type { BatchTracer } from './tracer.js'
 
 export interface BatchingOptions {
@@ -32,12 +33,14 @@ const maxBytes = 8 * 1024 * 1024
 
 /** Reads, writes and deletes, each batched with its like, all within the store's connections. */
 export class Statements {
+  readonly health = new StoreHealth()
   readonly read: Batcher<WantedEntry, StoredEntry | Unchanged | Absent>
   readonly write: Batcher<Write, WriteAnswer>
   readonly remove: Batcher<{ readonly key: string }, Written | Absent>
 
   constructor({ store, stats, ...options }: StatementsOptions) {
-    const bounds = batchBounds(options)
+    const { health } = this
+    const bounds = { ...batchBounds(options), health }
     this.read = readBatcher(bounds, stats, (wanted, options) => store.read(wanted, options))
     this.write = new Batcher({
       ...bounds,
@@ -76,7 +79,7 @@ export function batchBounds({ clock, maxStatements, maxWaitMs, tracer }: Batchin
 }
 
 export function readBatcher<O>(
-  bounds: ReturnType<typeof batchBounds>,
+  bounds: ReturnType<typeof batchBounds> & { readonly health?: StoreHealth },
   stats: Stats,
   run: (wanted: readonly WantedEntry[], options: StatementOptions) => Promise<ReadonlyMap<string, O>>,
 ): Batcher<WantedEntry, O> {

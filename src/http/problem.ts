@@ -27,6 +27,7 @@ export interface Problem {
 /** How each error of the cache is answered. What the database said stays in the log. */
 const byCode: Readonly<Record<CacheErrorCode, Omit<Problem, 'detail'>>> = {
   'store-unavailable': { status: 503, retryAfterSeconds: 1 },
+  'login-refused': { status: 503, retryAfterSeconds: 5 },
   'store-suspended': { status: 503, retryAfterSeconds: 1 },
   'store-not-ready': { status: 503, retryAfterSeconds: 1 },
   'store-busy': { status: 503, retryAfterSeconds: 1 },

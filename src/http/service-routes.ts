@@ -23,11 +23,14 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
   const router = new Router({ strict: true })
 
   router.get('/health', (ctx) => {
-    const { feed, feedReason, keptWrites, keptWritesObstacle } = cache.status()
+    const { feed, feedReason, keptWrites, keptWritesObstacle, faults } = cache.status()
     ctx.body = {
       status: 'ok',
       feed,
       ...(feedReason && { reason: feedReason }),
+      ...(faults.length > 0 && {
+        failing: Object.fromEntries(faults.map(({ operation, code }) => [operation, explanations[code]])),
+      }),
       ...(keptWrites > 0 && {
         kept_writes: {
           count: keptWrites,

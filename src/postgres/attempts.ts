@@ -3,13 +3,15 @@ import { type AttemptsStatus, Breaker } from '../core/breaker.js'
 import { CacheError } from '../core/errors.js'
 import type { Clock, Log } from '../core/ports.js'
 import { lockTimeoutMs } from './database.js'
-import { isLockTimeout, isUnreachable, mayBeTriedAgain, messageOf } from './errors.js'
+import { isLockTimeout, isReadTimeout, isUnreachable, mayBeTriedAgain, messageOf } from './errors.js'
 
 export interface AttemptsParts {
   readonly clock: Clock
   readonly log: Log
   /** How long a request waits for its statement to begin. */
   readonly timeoutMs: number
+  /** Resolves if the server answers. Without it, every timeout counts as a server that does not. */
+  readonly ping?: () => Promise<void>
 }
 
 const breakerOptions = { failures: 5, pauseMs: 1_000 }
@@ -24,6 +26,7 @@ export class Attempts {
   readonly #parts: AttemptsParts
   readonly #breaker = new Breaker(breakerOptions)
   #retries = 0
+  #asking: Promise<void> | undefined
 
   constructor(parts: AttemptsParts) {
     this.#parts = parts
@@ -69,10 +72,24 @@ export class Attempts {
   }
 
   #note(error: unknown): void {
-    if (!isUnreachable(error)) {
-      this.reached()
-      return
-    }
+    if (!isUnreachable(error)) this.reached()
+    else if (isReadTimeout(error) && this.#parts.ping) this.#ask(this.#parts.ping, error)
+    else this.#failed(error)
+  }
+
+  /** A slow statement is not a dead server: a row that is too large to transfer in time, for example. Asks before it is believed. */
+  #ask(ping: () => Promise<void>, error: unknown): void {
+    this.#asking ??= ping()
+      .then(
+        () => this.reached(),
+        () => this.#failed(error),
+      )
+      .finally(() => {
+        this.#asking = undefined
+      })
+  }
+
+  #failed(error: unknown): void {
     const was = this.#breaker.state
     this.#breaker.failed(this.#parts.clock.now())
     if (was === 'closed' && this.#breaker.state === 'open')

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import pg from 'pg'
 import type { CacheErrorCode } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
-import { clientClass } from './connection.js'
+import { clientClass, newClient } from './connection.js'
 import {
   connectFailed,
   isStatementError,
@@ -82,6 +82,24 @@ export class Database {
   /** For a single statement that commits by itself. Rejects with `outcome-unknown` as P3 says. */
   write<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
     return this.#traced('write', text, values)
+  }
+
+  /** Resolves if the server answers on a new connection. */
+  async ping(): Promise<void> {
+    const { url, timeoutMs } = this.#options
+    const client = newClient(url, {
+      application_name: 'caching-layer ping',
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+    })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      await client.query('select')
+    } finally {
+      // Not waited for: a server that is not there does not answer.
+      client.end().catch(() => undefined)
+    }
   }
 
   /**
@@ -195,7 +213,11 @@ export class Database {
     try {
       return await this.#pool.connect()
     } catch (error) {
-      if (!refusesSettings(error) || this.#bare) throw connectFailed(error)
+      if (!refusesSettings(error) || this.#bare) {
+        const failure = connectFailed(error)
+        this.#errors.add(failure)
+        throw failure
+      }
       this.#options.log.warn(
         { reason: messageOf(error) },
         'the pooler in front of the database takes no statement_timeout and lock_timeout: only our own timeouts hold',

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { CacheError, hasCode } from '../core/errors.js'
+import { CacheError, type CacheErrorCode, hasCode } from '../core/errors.js'
 import { hasMessageWithoutData, isOfWholeStatement, meaningOf } from './sql-states.js'
 
 /** Returns true if the server answered, rolled the statement back, and the connection can be used again. */
@@ -42,10 +42,12 @@ function connectionLost(cause: unknown, kind: 'read' | 'write'): CacheError {
 export function mayBeRepeated(error: unknown, kind: 'read' | 'write'): boolean {
   if (planIsOutdated(error)) return true
   if (error instanceof pg.DatabaseError && error.code === idleSessionTimeout) return true
-  return kind === 'read' && !isStatementError(error) && messageOf(error) !== 'Query read timeout'
+  return kind === 'read' && !isStatementError(error) && messageOf(error) !== readTimeout
 }
 
 const idleSessionTimeout = '57P05'
+/** What pg says. */
+const readTimeout = 'Query read timeout'
 
 /** The server connection behind a pooler is not the one that prepared the statement, or has it prepared already. */
 export function wasNotPrepared(error: unknown): boolean {
@@ -64,9 +66,23 @@ export function refusesSettings(error: unknown): boolean {
 
 /** No connection could be had: nothing was sent. */
 export function connectFailed(error: unknown): CacheError {
-  return new CacheError('store-unavailable', `no connection to the database: ${messageOf(error)}`, {
-    cause: error,
-  })
+  const state = error instanceof pg.DatabaseError ? (error.code ?? '') : ''
+  return new CacheError(
+    refusals[state.slice(0, 2)] ?? 'store-unavailable',
+    `no connection to the database: ${messageOf(error)}`,
+    {
+      cause: error,
+      isOfWholeStatement: true,
+    },
+  )
+}
+
+/** By the class of the SQLSTATE: what a server means that lets nobody in. 28 authorization, 3D no such database, 53 limits. */
+const refusals: Readonly<Record<string, CacheErrorCode>> = {
+  '28': 'login-refused',
+  '3D': 'login-refused',
+  '42': 'login-refused', // no right to connect
+  '53': 'store-suspended',
 }
 
 /**
@@ -74,7 +90,7 @@ export function connectFailed(error: unknown): CacheError {
  * 57P03 shutting down, crashed, starting up. What failed for another reason was an answer.
  */
 export function isUnreachable(error: unknown): boolean {
-  if (!hasCode(error, 'store-unavailable', 'outcome-unknown')) return false
+  if (!hasCode(error, 'store-unavailable', 'store-suspended', 'outcome-unknown')) return false
   const state = sqlState(error)
   return state === undefined || /^(08...|53300|57P0[123])$/.test(state)
 }
@@ -82,7 +98,12 @@ export function isUnreachable(error: unknown): boolean {
 /** It has certainly done nothing, and may do better in a moment: 40001 serialization failure, 40P01 deadlock. */
 export function mayBeTriedAgain(error: unknown): boolean {
   const isUndone = ['40001', '40P01'].includes(sqlState(error) ?? '')
-  return isUndone || (hasCode(error, 'store-unavailable') && isUnreachable(error))
+  return isUndone || (hasCode(error, 'store-unavailable', 'store-suspended') && isUnreachable(error))
+}
+
+/** Our own timeout, on a connection that there is: the statement may only have been slow. */
+export function isReadTimeout(error: unknown): boolean {
+  return error instanceof CacheError && messageOf(error.cause) === readTimeout
 }
 
 export function isLockTimeout(error: unknown): boolean {

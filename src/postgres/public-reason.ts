@@ -3,11 +3,13 @@ import { messageOf } from './errors.js'
 
 /** What a server says in an error names roles, hosts and databases. These are the SQLSTATEs that keep a sidecar from its feed. */
 const bySqlState: Readonly<Record<string, string>> = {
+  '25006': 'the server is read-only',
   '28000': 'the role is not permitted to log in from here',
   '28P01': 'password authentication failed',
   '3D000': 'there is no such database',
   '42501': 'a right is missing',
   '53300': 'too many connections',
+  '55000': 'the server cannot do this in its present state, such as a standby in recovery',
   '57P01': 'the server was shut down',
   '57P02': 'the server has crashed',
   '57P03': 'the server is starting up or shutting down',

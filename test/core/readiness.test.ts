@@ -11,6 +11,7 @@ const live: CacheStatus = {
   bytes: 0,
   keptWrites: 0,
   keptWritesObstacle: undefined,
+  faults: [],
   feed: 'live',
   feedReason: undefined,
   replicaUsable: undefined,

@@ -51,7 +51,7 @@ t.test('a standby that lacks the tail is promoted', async (t) => {
 
   await standby.start()
   for (const client of clients) {
-    await eventually(async () => /recovery/.test((await client.request('GET', '/health')).text))
+    await eventually(async () => /recovery|read-only/.test((await client.request('GET', '/health')).text))
     t.match((await client.set('written to a standby', 1)).body, { db_written: false })
   }
 

@@ -20,6 +20,7 @@ const metrics = metricsOf({
     bytes: 0,
     keptWrites: 0,
     keptWritesObstacle: undefined,
+    faults: [],
     feed: 'live',
     feedReason: undefined,
     replicaUsable: undefined,
