@@ -25,6 +25,8 @@ interface Row {
   readonly version: bigint
   /** Which commit it was, counted through all histories. */
   readonly commit: number
+  /** `Infinity` for a row that stays. */
+  readonly expiresAtMs: number
 }
 
 interface State {
@@ -35,6 +37,9 @@ interface State {
 }
 
 const saltBits = 24n
+
+/** What a trigger that somebody has made does to each row that is written. */
+export type ForeignTrigger = 'changes the value' | 'leaves the row out' | 'writes the row again'
 
 /** While this was the value (undefined: no entry), by the driven clock. */
 export interface Reign {
@@ -64,7 +69,11 @@ export class SimulatedDatabase {
   #lastMark: MarkAnswer | undefined
   #markCount = 0
   #fingerprint = 0
-  #altersRows = false
+  #trigger: ForeignTrigger | undefined
+  /** The default on the column; undefined where there is none. */
+  #expiresAfterMs: number | undefined
+  /** By value, for those that expire. */
+  readonly #expiriesMs = new Map<Value, number>()
   /** By value, how many commits there were when a sidecar had kept it. */
   readonly #keptAfter = new Map<Value, number>()
   /** Kept writes that have overwritten what was acknowledged after they were kept. */
@@ -83,10 +92,19 @@ export class SimulatedDatabase {
   }
 
   value(key: string): Value | undefined {
-    return this.#rows.get(key)?.value
+    return this.reigns(key).at(-1)?.value
+  }
+
+  hasExpired(value: Value): boolean {
+    return (this.#expiriesMs.get(value) ?? Number.POSITIVE_INFINITY) <= this.#nowMs()
   }
 
   reigns(key: string): readonly Reign[] {
+    this.#expire(key)
+    return this.#reignsSoFar(key)
+  }
+
+  #reignsSoFar(key: string): readonly Reign[] {
     return (
       this.#reigns.get(key) ?? [
         {
@@ -116,11 +134,12 @@ export class SimulatedDatabase {
     const found = new Map<string, StoredEntry | Unchanged>()
     for (const { key, held } of wanted) {
       const row = rows.get(key)
-      if (!row) continue
+      if (!row || row.expiresAtMs <= this.#nowMs()) continue
       const version = String(row.version)
+      const remainingMs = this.#remainingMs(row)
       const unchanged = held?.version === version && held.epoch === epoch && held.value === row.value
       const value = unchanged ? undefined : row.value
-      found.set(key, { key, version, epoch, remainingMs: undefined, value } as StoredEntry | Unchanged)
+      found.set(key, { key, version, epoch, remainingMs, value } as StoredEntry | Unchanged)
     }
     return found
   }
@@ -162,19 +181,45 @@ export class SimulatedDatabase {
   }
 
   write(writes: readonly Write[]): Map<string, WriteAnswer> {
-    const isAsSent = !this.#altersRows
-    return new Map(
-      writes.map(({ key, value }) => {
-        const version = this.#commit(key, isAsSent ? value : `${value}.5`)
-        return [key, { version, epoch: this.epoch, remainingMs: undefined, isAsSent }]
-      }),
-    )
+    const answer = new Map<string, WriteAnswer>()
+    for (const { key, value } of writes) {
+      const version = this.#write(key, value)
+      const row = this.#rows.get(key)
+      if (version === undefined || row === undefined) continue
+      const isAsSent = this.#trigger === undefined
+      answer.set(key, { version, epoch: this.epoch, remainingMs: this.#remainingMs(row), isAsSent })
+    }
+    return answer
   }
 
-  /** Somebody makes a trigger that stores something else than what is sent, or drops it. */
-  toggleTrigger(): void {
-    this.#altersRows = !this.#altersRows
+  /** The version that the statement is told; undefined if the row was left out. */
+  #write(key: string, value: Value): Version | undefined {
+    switch (this.#trigger) {
+      case undefined:
+        return this.#commit(key, value)
+      case 'changes the value':
+        return this.#commit(key, `${value}.5`)
+      case 'leaves the row out':
+        return undefined
+      case 'writes the row again': {
+        // In one transaction: nobody sees the first of the two, and it is announced after the second.
+        const version = String(this.#draw())
+        this.#commit(key, `${value}.5`)
+        this.#announce({ kind: 'key', id: keyId(key), version })
+        return version
+      }
+    }
+  }
+
+  /** Somebody makes a trigger, or drops it. */
+  toggleTrigger(trigger: ForeignTrigger): void {
+    this.#trigger = this.#trigger === undefined ? trigger : undefined
     this.#fingerprint++
+  }
+
+  /** Somebody sets a default on the column that says when a row expires, or drops it. */
+  toggleExpiry(afterMs: number): void {
+    this.#expiresAfterMs = this.#expiresAfterMs === undefined ? afterMs : undefined
   }
 
   /** Triggers off, update, triggers on: the version stays, and nobody is told. */
@@ -182,6 +227,7 @@ export class SimulatedDatabase {
     const row = this.#rows.get(key)
     if (row === undefined) return
     this.#keepState(key, { ...row, value, commit: ++this.#commits })
+    if (Number.isFinite(row.expiresAtMs)) this.#expiriesMs.set(value, row.expiresAtMs)
     this.#fingerprint++
     this.#reign(key, value, undefined)
   }
@@ -200,10 +246,13 @@ export class SimulatedDatabase {
       const keptAfter = value === undefined ? undefined : this.#keptAfter.get(value)
       if (row && keptAfter !== undefined && row.commit > keptAfter)
         this.violations.push(`I4: ${key} = ${row.value} was overwritten by ${value}, which is older`)
-      const version = value === undefined && !row ? undefined : this.#commit(key, value)
-      const written =
-        value === undefined || version === undefined ? undefined : { version, epoch: this.epoch }
-      settled.set(key, { kind: 'written', written })
+      const version = value === undefined ? undefined : this.#write(key, value)
+      if (value === undefined && row) this.#commit(key, undefined)
+      if (value !== undefined && version === undefined) continue
+      settled.set(key, {
+        kind: 'written',
+        written: version === undefined ? undefined : { version, epoch: this.epoch },
+      })
     }
     return settled
   }
@@ -248,6 +297,7 @@ export class SimulatedDatabase {
     const lost = this.#states.slice(kept.length).map(({ key }) => key)
     const { rows, sequence, marks } = kept.at(-1) as State
     for (const key of new Set([...this.#rows.keys(), ...rows.keys()])) {
+      this.#expire(key)
       if (rows.get(key)?.value !== this.#rows.get(key)?.value)
         this.#reign(key, rows.get(key)?.value, undefined)
     }
@@ -269,11 +319,21 @@ export class SimulatedDatabase {
   #store(key: string, value: Value | undefined): Version {
     const before = this.#rows.get(key)
     this.#commits++
-    const row = value === undefined ? undefined : { value, version: this.#draw(), commit: this.#commits }
+    const row = value === undefined ? undefined : this.#newRow(value)
     this.#keepState(key, row)
     const version = row ? String(row.version) : `-${before?.version}`
     this.#reign(key, value, { version, epoch: this.epoch })
     return version
+  }
+
+  #newRow(value: Value): Row {
+    const expiresAtMs = this.#nowMs() + (this.#expiresAfterMs ?? Number.POSITIVE_INFINITY)
+    if (Number.isFinite(expiresAtMs)) this.#expiriesMs.set(value, expiresAtMs)
+    return { value, version: this.#draw(), commit: this.#commits, expiresAtMs }
+  }
+
+  #remainingMs({ expiresAtMs }: Row): number | undefined {
+    return Number.isFinite(expiresAtMs) ? expiresAtMs - this.#nowMs() : undefined
   }
 
   #draw(): bigint {
@@ -282,6 +342,7 @@ export class SimulatedDatabase {
   }
 
   #keepState(key: string, row: Row | undefined): void {
+    this.#expire(key)
     if (row) this.#rows.set(key, row)
     else this.#rows.delete(key)
     this.#states.push({
@@ -293,10 +354,23 @@ export class SimulatedDatabase {
   }
 
   #reign(key: string, value: Value | undefined, written: Written | undefined): void {
-    const reigns = [...this.reigns(key)]
+    this.#reignFrom(this.#nowMs(), key, value, written)
+  }
+
+  /** The row is still there, and nobody may see it any more. */
+  #expire(key: string): void {
+    const row = this.#rows.get(key)
+    if (row === undefined || row.expiresAtMs > this.#nowMs()) return
+    const last = this.#reignsSoFar(key).at(-1) as Reign
+    if (last.value === row.value)
+      this.#reignFrom(Math.max(row.expiresAtMs, last.fromMs), key, undefined, undefined)
+  }
+
+  #reignFrom(fromMs: number, key: string, value: Value | undefined, written: Written | undefined): void {
+    const reigns = [...this.#reignsSoFar(key)]
     const last = reigns.at(-1) as Reign
-    last.untilMs = this.#nowMs()
-    reigns.push({ value, written, fromMs: this.#nowMs(), untilMs: Number.POSITIVE_INFINITY })
+    last.untilMs = fromMs
+    reigns.push({ value, written, fromMs, untilMs: Number.POSITIVE_INFINITY })
     this.#reigns.set(key, reigns)
   }
 
