@@ -34,6 +34,8 @@ interface State {
   readonly rows: Map<string, Row>
   readonly sequence: bigint
   readonly marks: Map<Mark, number>
+  readonly trigger: ForeignTrigger | undefined
+  readonly fingerprint: number
 }
 
 const saltBits = 24n
@@ -69,6 +71,8 @@ export class SimulatedDatabase {
   #lastMark: MarkAnswer | undefined
   #markCount = 0
   #fingerprint = 0
+  /** Never the same twice: in PostgreSQL they come from the numbers of transactions and files. */
+  #fingerprints = 0
   #trigger: ForeignTrigger | undefined
   /** The default on the column; undefined where there is none. */
   #expiresAfterMs: number | undefined
@@ -79,7 +83,9 @@ export class SimulatedDatabase {
   /** Kept writes that have overwritten what was acknowledged after they were kept. */
   readonly violations: string[] = []
   /** The state after each commit, for a failover that loses some. */
-  #states: State[] = [{ key: 'none', rows: new Map(), sequence: 0n, marks: new Map() }]
+  #states: State[] = [
+    { key: 'none', rows: new Map(), sequence: 0n, marks: new Map(), trigger: undefined, fingerprint: 0 },
+  ]
 
   /** With `salted`, as in PostgreSQL, no version is drawn twice; without, another history draws the same ones. */
   constructor(nowMs: () => number, { salted = false } = {}) {
@@ -214,7 +220,7 @@ export class SimulatedDatabase {
   /** Somebody makes a trigger, or drops it. */
   toggleTrigger(trigger: ForeignTrigger): void {
     this.#trigger = this.#trigger === undefined ? trigger : undefined
-    this.#fingerprint++
+    this.#fingerprint = ++this.#fingerprints
   }
 
   /** Somebody sets a default on the column that says when a row expires, or drops it. */
@@ -226,9 +232,9 @@ export class SimulatedDatabase {
   setSilently(key: string, value: Value): void {
     const row = this.#rows.get(key)
     if (row === undefined) return
+    this.#fingerprint = ++this.#fingerprints
     this.#keepState(key, { ...row, value, commit: ++this.#commits })
     if (Number.isFinite(row.expiresAtMs)) this.#expiriesMs.set(value, row.expiresAtMs)
-    this.#fingerprint++
     this.#reign(key, value, undefined)
   }
 
@@ -295,7 +301,7 @@ export class SimulatedDatabase {
   rewind(lostCommits: number): string[] {
     const kept = this.#states.slice(0, Math.max(1, this.#states.length - lostCommits))
     const lost = this.#states.slice(kept.length).map(({ key }) => key)
-    const { rows, sequence, marks } = kept.at(-1) as State
+    const { rows, sequence, marks, trigger, fingerprint } = kept.at(-1) as State
     for (const key of new Set([...this.#rows.keys(), ...rows.keys()])) {
       this.#expire(key)
       if (rows.get(key)?.value !== this.#rows.get(key)?.value)
@@ -305,6 +311,8 @@ export class SimulatedDatabase {
     this.#rows = new Map(rows)
     this.#sequence = sequence
     this.#marks = new Map(marks)
+    this.#trigger = trigger
+    this.#fingerprint = fingerprint
     this.#lastMark = undefined
     this.listeners.clear()
     return lost
@@ -350,6 +358,8 @@ export class SimulatedDatabase {
       rows: new Map(this.#rows),
       sequence: this.#sequence,
       marks: new Map(this.#marks),
+      trigger: this.#trigger,
+      fingerprint: this.#fingerprint,
     })
   }
 
