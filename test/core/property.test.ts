@@ -55,6 +55,10 @@ const usual = [
   },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('everything arrives' as const) }) },
 ]
+const silently = [
+  { weight: 10, arbitrary: fc.record({ do: fc.constant('set silently' as const), key }) },
+  { weight: 10, arbitrary: fc.record({ do: fc.constant('read strongly' as const), sidecar, key }) },
+]
 /** Each schedule has its own choice: with every trouble at once little is ever held, and that hides every mistake. */
 const troubles = [
   [
@@ -83,10 +87,7 @@ const troubles = [
       arbitrary: fc.record({ do: fc.constant('fail over' as const), lost: fc.nat(3), again: fc.boolean() }),
     },
   ],
-  [
-    { weight: 10, arbitrary: fc.record({ do: fc.constant('set silently' as const), key }) },
-    { weight: 10, arbitrary: fc.record({ do: fc.constant('read strongly' as const), sidecar, key }) },
-  ],
+  silently,
   [
     {
       weight: 2,
@@ -110,7 +111,12 @@ const troubles = [
     },
   ],
 ]
-/** Nothing but unrepeatable versions, the position and marks tell of it. */
+/**
+ * Nothing but unrepeatable versions, the position and marks tell of it. Not together with silent changes, for a limit is known:
+ *   1. a value is changed without a version    3. a snapshot from before 1. is put back: the version stands for the old value,
+ *   2. a sidecar reads it before its next         and the fingerprint is the one that the sidecar saw last
+ *      probe has seen another fingerprint      4. all versions are compared, and are the same
+ */
 const rewinding = [
   {
     weight: 8,
@@ -120,11 +126,14 @@ const rewinding = [
 const schedules = fc.tuple(fc.subarray(troubles), fc.boolean()).chain(([some, salted]) =>
   fc.record({
     salted: fc.constant(salted),
-    steps: fc.array(fc.oneof(...usual, ...some.flat(), ...(salted ? rewinding : [])), {
-      minLength: 100,
-      maxLength: 250,
-      size: 'max',
-    }),
+    steps: fc.array(
+      fc.oneof(...usual, ...some.flat(), ...(salted && !some.includes(silently) ? rewinding : [])),
+      {
+        minLength: 100,
+        maxLength: 250,
+        size: 'max',
+      },
+    ),
   }),
 )
 type Step = typeof schedules extends fc.Arbitrary<{ steps: (infer T)[] }> ? T : never
