@@ -5,6 +5,7 @@ import { KeptWrites } from '../../src/core/kept-writes.js'
 import { keyHash } from '../../src/core/key-hash.js'
 import { Stats } from '../../src/core/stats.js'
 import { DrivenClock } from '../support/driven-clock.js'
+import { Gate } from '../support/gate.js'
 import { ModelStore } from '../support/model-store.js'
 import { recordingLog } from '../support/recording-log.js'
 
@@ -191,6 +192,22 @@ t.test('dropped while it is sent: nothing is left to send', async (t) => {
   kept.drop('k')
   answer.open()
   await sending
+  t.equal(kept.size, 0)
+})
+
+t.test('with several writes of its key under way, a kept one waits for all of them', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  const gates = [new Gate(), new Gate()]
+  const writes = gates.map((gate) => kept.inOrder('k', () => gate.pass()))
+  for (const [index, gate] of gates.entries()) {
+    await kept.send()
+    t.same(store.statements, [], `${index} of two have ended`)
+    gate.open()
+    await writes[index]
+  }
+  await kept.send()
+  t.equal(store.valueOf('k'), '1')
   t.equal(kept.size, 0)
 })
 

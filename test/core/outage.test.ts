@@ -450,6 +450,35 @@ for (const caughtUp of [false, true]) {
   )
 }
 
+t.test('P9: an answer about a mark that comes after another history has begun is not taken', async (t) => {
+  const sidecar = await liveSidecar()
+  const { clock, store, feed, cache } = sidecar
+  store.setBySql('k', old)
+  clock.advance(10_000)
+  const { rows, drawn } = store.backup()
+  const answer = store.hold('mark', 'after')
+  feed.probe()()
+  await answer.reached
+  store.failOver('1-00000002', { rows, drawn })
+  await feed.connect()
+  await turn()
+  answer.open()
+  await turn()
+  outage(sidecar)
+  await cache.set('k', ours)
+  await recovery(sidecar)
+  t.equal(store.valueOf('k'), ours, 'the mark of this history shows that the row is older')
+})
+
+t.test('P9: a held entry whose value was changed without a version stays', async (t) => {
+  const { store, cache, recover } = await sidecarInOutage()
+  await cache.set('k', ours)
+  store.setSilently('k', theirs)
+  await recover()
+  t.equal(store.valueOf('k'), theirs)
+  t.match(cache.status(), { keptWrites: 0, stats: { keptConflicts: 1 } })
+})
+
 t.test('P9: a held entry names exactly one version, however new the rest of what was heard', async (t) => {
   const { store, feed, cache, ...sidecar } = await liveSidecar()
   const slow = store.stamp()

@@ -12,7 +12,8 @@ import { turn } from '../support/turn.js'
  * Random schedules of reads, writes, changes by SQL, forged notifications, losses, silences and failovers over three sidecars, one database
  * and replicas of it that are behind, in which every message and every statement takes its steps one by one, at any time. Checked after
  * every step: I1, no fresh hit is older than the bound, and no read older than what it asked for; I3, with a token
- * nobody sees their own past. Whenever everything has arrived: I2, what would be served is what the database has.
+ * nobody sees their own past; I4, no kept write overwrites what was acknowledged after it; I5, no fresh hit has expired. Whenever
+ * everything has arrived: I2, what would be served is what the database has.
  */
 
 const keys = ['a', 'b'] as const
@@ -54,6 +55,10 @@ const usual = [
   },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('everything arrives' as const) }) },
 ]
+const silently = [
+  { weight: 10, arbitrary: fc.record({ do: fc.constant('set silently' as const), key }) },
+  { weight: 10, arbitrary: fc.record({ do: fc.constant('read strongly' as const), sidecar, key }) },
+]
 /** Each schedule has its own choice: with every trouble at once little is ever held, and that hides every mistake. */
 const troubles = [
   [
@@ -82,12 +87,36 @@ const troubles = [
       arbitrary: fc.record({ do: fc.constant('fail over' as const), lost: fc.nat(3), again: fc.boolean() }),
     },
   ],
+  silently,
   [
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('set silently' as const), key }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('toggle trigger' as const) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant('toggle trigger' as const),
+        trigger: fc.constantFrom(
+          'changes the value' as const,
+          'leaves the row out' as const,
+          'writes the row again' as const,
+        ),
+      }),
+    },
+  ],
+  [
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('toggle expiry' as const),
+        afterMs: fc.constantFrom(1_000, 4_000),
+      }),
+    },
   ],
 ]
-/** Nothing but unrepeatable versions, the position and marks tell of it. */
+/**
+ * Nothing but unrepeatable versions, the position and marks tell of it. Not together with silent changes, for a limit is known:
+ *   1. a value is changed without a version    3. a snapshot from before 1. is put back: the version stands for the old value,
+ *   2. a sidecar reads it before its next         and the fingerprint is the one that the sidecar saw last
+ *      probe has seen another fingerprint      4. all versions are compared, and are the same
+ */
 const rewinding = [
   {
     weight: 8,
@@ -97,11 +126,14 @@ const rewinding = [
 const schedules = fc.tuple(fc.subarray(troubles), fc.boolean()).chain(([some, salted]) =>
   fc.record({
     salted: fc.constant(salted),
-    steps: fc.array(fc.oneof(...usual, ...some.flat(), ...(salted ? rewinding : [])), {
-      minLength: 100,
-      maxLength: 250,
-      size: 'max',
-    }),
+    steps: fc.array(
+      fc.oneof(...usual, ...some.flat(), ...(salted && !some.includes(silently) ? rewinding : [])),
+      {
+        minLength: 100,
+        maxLength: 250,
+        size: 'max',
+      },
+    ),
   }),
 )
 type Step = typeof schedules extends fc.Arbitrary<{ steps: (infer T)[] }> ? T : never
@@ -151,6 +183,8 @@ class Schedule {
       if (hit && !this.#wasCurrent(name, hit.value, this.#nowMs - maxStalenessMs)) {
         this.violations.push(`I1: ${name} is served as ${hit.value} at ${this.#nowMs}`)
       }
+      if (hit && this.#database.hasExpired(hit.value))
+        this.violations.push(`I5: ${name} is served as ${hit.value}, which has expired, at ${this.#nowMs}`)
     }
   }
 
@@ -198,7 +232,10 @@ class Schedule {
         this.#database.setSilently(one.key, this.#unique())
         return
       case 'toggle trigger':
-        this.#database.toggleTrigger()
+        this.#database.toggleTrigger(one.trigger)
+        return
+      case 'toggle expiry':
+        this.#database.toggleExpiry(one.afterMs)
         return
       case 'forge':
         this.#database.forge(one.kind, one.key)
@@ -316,7 +353,7 @@ class Schedule {
 }
 
 t.test(
-  `I1 staleness, I2 convergence, I3 sessions, I4 kept writes hold in ${runs} random schedules`,
+  `I1 staleness, I2 convergence, I3 sessions, I4 kept writes, I5 expiry hold in ${runs} random schedules`,
   async (t) => {
     const outcome = await fc.check(
       fc.asyncProperty(schedules, async ({ salted, steps }) => {

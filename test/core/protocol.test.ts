@@ -686,6 +686,22 @@ t.test('P6: notifications that name no change, without end: entries are served a
   }
 })
 
+t.test('P6: notifications that name no change cost one comparison in a while, and one a probe', async (t) => {
+  const { clock, feed, cache } = await warmSidecar()
+  const { stats } = cache.status()
+  const before = stats.revalidations
+  for (let time = 1; time < 100; time++) {
+    clock.advance(10)
+    cache.changed({ kind: 'everything' })
+    await turn()
+  }
+  t.equal(stats.revalidations - before, 0, 'the last one began less than a second ago')
+  feed.probe()()
+  await turn()
+  t.equal(stats.revalidations - before, 1)
+  t.equal(cache.status().feed, 'live')
+})
+
 t.test('P6: the feed is told when the comparison fails, so that it starts again', async (t) => {
   const { store, feed, cache } = await warmSidecar()
   feed.lose()
@@ -866,6 +882,19 @@ t.test('P12: an entry that the database lets expire sooner expires sooner', asyn
   t.equal((await cache.get('k')).value, undefined, 'as in the database')
 })
 
+t.test('P12: a write that expires by default is served until then', async (t) => {
+  const { clock, store, feed, cache } = await liveSidecar()
+  store.expireByDefault(1_000)
+  await cache.set('k', recent)
+  t.equal(cache.hit('k')?.value, recent)
+  clock.advance(999)
+  feed.probe()()
+  t.equal(cache.hit('k')?.value, recent)
+  clock.advance(1)
+  feed.probe()()
+  t.equal(cache.hit('k'), undefined)
+})
+
 t.test(
   'P12: what remains is counted from the question, so that a slow answer does not add to it',
   async (t) => {
@@ -986,6 +1015,27 @@ for (const how of ['rewound', 'rewound, and caught up', 'setval'] as const) {
   })
 }
 
+t.test('a comparison finds that the position has gone back: what is in flight is not put', async (t) => {
+  const { clock, store, feed, cache } = await liveSidecar()
+  const snapshot = store.backup()
+  store.setBySql('k', old)
+  feed.probe()()
+  clock.advance(1_000)
+  const asking = store.hold('position')
+  cache.changed({ kind: 'everything' })
+  await asking.reached
+  const answer = store.hold('read', 'after')
+  const reading = cache.get('k')
+  await answer.reached
+  store.rewind(snapshot)
+  asking.open()
+  await turn()
+  t.match(cache.status(), { feed: 'live', stats: { flushes: 1 } })
+  answer.open()
+  t.match(await reading, { stored: false })
+  t.equal(cache.hit('k'), undefined)
+})
+
 t.test('the position goes back while the feed listens: the session ends', async (t) => {
   const { store, feed, cache } = await warmSidecar()
   feed.probe()()
@@ -996,6 +1046,34 @@ t.test('the position goes back while the feed listens: the session ends', async 
   await feed.connect()
   t.match(cache.status(), { feed: 'live', size: 0, stats: { flushes: 1 } })
 })
+
+t.test('a version that a notification names says nothing about where the database stands', async (t) => {
+  const { feed, cache, held } = await warmSidecar()
+  // Any role of the database may send this. Believed, it would look as if the position went back after it.
+  cache.changed({ kind: 'key', id: 'another', version: '9000000000000000000' })
+  for (let probes = 0; probes < 3; probes++) feed.probe()()
+  t.match(cache.status(), { feed: 'live', stats: { feedLosses: 0, flushes: 0 } })
+  t.equal(held(), old)
+})
+
+t.test(
+  'a late answer to a write in another history says nothing about where the database stands',
+  async (t) => {
+    const { clock, store, feed, cache } = await liveSidecar()
+    const backup = store.backup()
+    for (const key of ['x', 'y', 'z']) store.setBySql(key, old)
+    const answer = store.hold('write', 'after')
+    const writing = cache.set('k', old)
+    await answer.reached
+    clock.advance(1)
+    store.failOver('1-00000002', backup)
+    await feed.connect()
+    answer.open()
+    await writing
+    for (let probes = 0; probes < 3; probes++) feed.probe()()
+    t.match(cache.status(), { feed: 'live', stats: { feedLosses: 0, flushes: 1 } })
+  },
+)
 
 t.test('a position that was overtaken by an answer is not taken for one that went back', async (t) => {
   const { store, feed, cache, held } = await warmSidecar()

@@ -1,174 +1,251 @@
 /**
- * Puts each mutant of mutants.mjs, one at a time, into a copy of the sources and requires that the core suite
- * fails. A mutant that survives is a hole in the suite. The mistakes of the design are caught twice: by the property
- * test alone, and by the others without it.
+ * Puts each mutant of mutants.mjs, one at a time, into a copy of the project and requires that a test fails. A mutant that
+ * survives is a hole in the suite, and so is one that does not compile: it would fail whatever the tests say. The mistakes of
+ * the design are caught twice: by the property test alone, and by the others without it.
  *
- * The suite is transpiled once and its files run as what they are: plain programs that exit 1 on failure.
+ * Sources and tests are transpiled once, and the files of tests run as what they are: plain programs that exit 1 on failure.
+ * Those that need a database share one server.
  *
  *   node test/mutants/run.mjs            all of them
  *   node test/mutants/run.mjs token      those with `token` in their name
  */
 import { spawn } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { mutants } from './mutants.mjs'
+import { typeErrors } from './type-check.mjs'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
-const folders = ['src/core', 'test/core', 'test/support']
-const jobs = 2
-/** As for tap itself, in package.json. */
+const folders = ['src', 'test']
+const statementsCheck = 'test/mutants/statements-check.js'
+/** Tests beside the core's that need no database. */
+const serverless = new Set(['test/http/bearer-token.test.js'])
+const jobs = Math.max(2, availableParallelism())
 const fileTimeoutSeconds = 120
 
 const chosen = mutants.filter(({ name }) => name.includes(process.argv[2] ?? ''))
 const work = await mkdtemp(join(tmpdir(), 'mutants-'))
+let server
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.once(signal, () => end().then(() => process.exit(1)))
 try {
   process.exitCode = (await main()) ? 0 : 1
 } finally {
+  await end()
+}
+
+async function end() {
+  await server?.end()
   await rm(work, { recursive: true, force: true })
 }
 
 async function main() {
-  const applied = await Promise.all(chosen.map(async (mutant) => ({ mutant, source: await mutated(mutant) })))
-  const stale = applied.filter(({ source }) => source === undefined)
-  if (stale.length > 0) {
-    for (const { mutant } of stale) {
-      console.error(`${mutant.name}: ${mutant.file} no longer has exactly once:\n${mutant.find}\n`)
-    }
+  const applied = await Promise.all(chosen.map(async (mutant) => ({ mutant, text: await mutated(mutant) })))
+  const useless = uselessOf(applied)
+  if (useless.length > 0) {
+    for (const line of useless) console.error(`${line}\n`)
     return false
   }
 
-  const { transpiled, tests } = await transpileAll()
-  const { failure } = await runTests(transpiled, tests, jobs)
-  if (failure) {
-    console.error(
-      `without a mutant the suite fails already: ${failure.file}: ${failure.test}\n${failure.output}`,
-    )
-    return false
-  }
-
-  const trials = applied.flatMap(({ mutant, source }) =>
-    trialsOf(mutant, tests).map((files) => ({ mutant, source, files })),
+  const { transpiled, coreTests } = await transpileAll()
+  const trials = applied.flatMap(({ mutant, text }) =>
+    trialsOf(mutant, coreTests).map((runs) => ({ mutant, text, runs })),
   )
-  const queue = [...trials]
-  const worker = async (_, index) => {
-    const copy = join(work, `copy ${index}`)
-    await cp(transpiled, copy, { recursive: true })
-    for (let trial = queue.shift(); trial; trial = queue.shift()) {
-      const target = compiledName(trial.mutant.file)
-      await writeFile(join(copy, target), transpile(trial.source, trial.mutant.file))
-      trial.failure = (await runTests(copy, trial.files, 1)).failure
-      await cp(join(transpiled, target), join(copy, target))
-    }
+  if (trials.some(({ runs }) => runs.some(needsServer))) await startServer(transpiled)
+
+  const failure = await baselineFailure(transpiled, trials)
+  if (failure) {
+    console.error(`without a mutant it fails already: ${failure.file}: ${failure.test}\n${failure.output}`)
+    return false
   }
-  await Promise.all(Array.from({ length: jobs }, worker))
+
+  const queue = [...trials].sort((a, b) => b.runs.some(needsServer) - a.runs.some(needsServer))
+  await Promise.all(
+    Array.from({ length: jobs }, async (_, index) => {
+      const copy = join(work, `copy ${index}`)
+      await cp(transpiled, copy, { recursive: true })
+      for (let trial = queue.shift(); trial; trial = queue.shift()) {
+        const startedMs = performance.now()
+        trial.failure = await tryIn(copy, trial)
+        await cp(
+          join(transpiled, compiledName(trial.mutant.file)),
+          join(copy, compiledName(trial.mutant.file)),
+        )
+        trial.tookMs = performance.now() - startedMs
+      }
+    }),
+  )
 
   const width = Math.max(...chosen.map(({ name }) => name.length))
-  for (const { mutant, files, failure } of trials) {
-    const verdict = failure
+  for (const { mutant, runs, failure, tookMs } of trials) {
+    const verdict = failure?.test
       ? `${nameOf(failure.file)}: ${failure.test}`
-      : `SURVIVED ${files.map(nameOf).join(', ')}`
-    console.log(`${mutant.name.padEnd(width)}  ${verdict}`)
+      : `SURVIVED ${failure ? failure.output : runs.map(({ file }) => nameOf(file)).join(', ')}`
+    console.log(`${mutant.name.padEnd(width)}  ${(tookMs / 1_000).toFixed(1).padStart(5)} s  ${verdict}`)
   }
-  const survivors = trials.filter(({ failure }) => !failure)
+  const survivors = trials.filter(({ failure }) => !failure?.test)
   console.log(
     `\n${chosen.length} mutants, caught ${trials.length - survivors.length} of ${trials.length} times`,
   )
   return survivors.length === 0 && trials.length > 0
 }
 
-/** The lists of files, in the order to be tried, of which each must catch the mutant. */
-function trialsOf({ caughtBy, alsoCaughtBy }, tests) {
-  const others = tests.filter((file) => nameOf(file) !== alsoCaughtBy)
-  const inOrder = others.sort((a, b) => (nameOf(b) === caughtBy) - (nameOf(a) === caughtBy))
-  const alone = tests.filter((file) => nameOf(file) === alsoCaughtBy)
-  return alsoCaughtBy ? [inOrder, alone] : [inOrder]
+/** Why mutants would show nothing, a line each: their text is not there exactly once, or what comes out does not compile. */
+function uselessOf(applied) {
+  const stale = applied.filter(({ text }) => text === undefined)
+  if (stale.length > 0)
+    return stale.map(
+      ({ mutant: { name, file, find } }) => `${name}: ${file} no longer has exactly once:\n${find}`,
+    )
+  const sources = applied.filter(({ mutant }) => mutant.file.endsWith('.ts'))
+  const errors = typeErrors(
+    project,
+    sources.map(({ mutant: { file }, text }) => ({ file, text })),
+  )
+  return sources.flatMap(({ mutant: { name, file } }, index) =>
+    errors[index] === undefined ? [] : [`${name}: ${file} does not compile: ${errors[index]}`],
+  )
+}
+
+/** The lists of runs, in the order to be tried, of which each must catch the mutant. A run is a file, or some tests of one. */
+function trialsOf({ file, caughtBy, tests, alsoCaughtBy }, coreTests) {
+  const named = { file: `test/${caughtBy.includes('/') ? caughtBy : `core/${caughtBy}`}.test.js`, tests }
+  const alone = alsoCaughtBy ? [[{ file: `test/core/${alsoCaughtBy}.test.js` }]] : []
+  if (!file.startsWith('src/core/') || !named.file.startsWith('test/core/')) return [[named], ...alone]
+  // The property test comes last: it takes the longest.
+  const others = coreTests
+    .filter((one) => one !== named.file && nameOf(one) !== alsoCaughtBy)
+    .sort((a, b) => (nameOf(a) === 'property') - (nameOf(b) === 'property'))
+  return [[named, ...others.map((one) => ({ file: one }))], ...alone]
+}
+
+/** All but the core's tests, and those that say so. */
+function needsServer({ file }) {
+  return !file.startsWith('test/core/') && !serverless.has(file)
+}
+
+async function startServer(transpiled) {
+  const { temporaryServer } = await import(join(transpiled, 'test/support/shared-server.js'))
+  server = await temporaryServer()
+}
+
+/** Of everything that is run later, without a mutant. */
+async function baselineFailure(transpiled, trials) {
+  const runs = new Map(trials.flatMap((trial) => trial.runs).map((run) => [`${run.file} ${run.tests}`, run]))
+  if (trials.some(({ mutant }) => isStatement(mutant))) runs.set('statements', { file: statementsCheck })
+  const queue = [...runs.values()].sort((a, b) => nameOf(b.file).localeCompare(nameOf(a.file)))
+  let failure
+  await Promise.all(
+    Array.from({ length: jobs }, async () => {
+      for (let run = queue.shift(); run && !failure; run = queue.shift()) {
+        const found = await failureOf(transpiled, run, { isMutant: false })
+        failure ??= found
+      }
+    }),
+  )
+  return failure
+}
+
+/** The first failure, in a copy that has the mutant. */
+async function tryIn(copy, { mutant, text, runs }) {
+  await writeFile(join(copy, compiledName(mutant.file)), compiled(text, mutant.file))
+  const noStatement = isStatement(mutant) && (await failureOf(copy, { file: statementsCheck }))
+  if (noStatement) return { ...noStatement, test: undefined }
+  for (const run of runs) {
+    const failure = await failureOf(copy, run)
+    if (failure) return failure
+  }
+  return undefined
+}
+
+function isStatement({ file }) {
+  return file.startsWith('sql/') || file.startsWith('src/postgres/')
 }
 
 function nameOf(file) {
-  return basename(file, '.test.js')
+  return basename(file).replace(/(\.test)?\.js$/, '')
 }
 
-/** The source with the mutant in it; undefined if its text is not there exactly once. */
+/** The file with the mutant in it; undefined if its text is not there exactly once. */
 async function mutated({ file, find, replace }) {
-  const source = await readFile(join(project, file), 'utf8')
-  const parts = source.split(find)
+  const parts = (await readFile(join(project, file), 'utf8')).split(find)
   return parts.length === 2 ? parts.join(replace) : undefined
 }
 
-/** A folder that looks like the project as far as Node is concerned, and the paths of its tests. */
+/** A folder that looks like the project as far as Node is concerned, and the paths of the core's tests. */
 async function transpileAll() {
   const transpiled = join(work, 'unchanged')
-  const tests = []
+  const coreTests = []
   for (const folder of folders) {
     for (const entry of await readdir(join(project, folder), { recursive: true })) {
-      if (!entry.endsWith('.ts')) continue
+      if (!entry.endsWith('.ts') || entry.endsWith('.d.ts')) continue
       const file = join(folder, entry)
       const target = join(transpiled, compiledName(file))
       await mkdir(dirname(target), { recursive: true })
-      await writeFile(target, transpile(await readFile(join(project, file), 'utf8'), file))
-      if (file.endsWith('.test.ts')) tests.push(compiledName(file))
+      await writeFile(target, compiled(await readFile(join(project, file), 'utf8'), file))
+      if (/^test.core.*\.test\.ts$/.test(file)) coreTests.push(compiledName(file))
     }
   }
-  await writeFile(join(work, 'package.json'), '{"type":"module"}')
+  await cp(join(project, 'sql'), join(transpiled, 'sql'), { recursive: true })
+  await cp(join(project, 'package.json'), join(transpiled, 'package.json'))
   await symlink(join(project, 'node_modules'), join(work, 'node_modules'), 'dir')
-  return { transpiled, tests }
+  return { transpiled, coreTests }
 }
 
 function compiledName(file) {
   return file.replace(/\.ts$/, '.js')
 }
 
-function transpile(source, fileName) {
-  const { outputText, diagnostics } = ts.transpileModule(source, {
+function compiled(text, fileName) {
+  if (!fileName.endsWith('.ts')) return text
+  return ts.transpileModule(text, {
     fileName,
-    reportDiagnostics: true,
     compilerOptions: {
       target: ts.ScriptTarget.ES2023,
       module: ts.ModuleKind.ESNext,
       verbatimModuleSyntax: true,
     },
-  })
-  if (diagnostics?.length) {
-    throw new Error(`${fileName}: ${ts.flattenDiagnosticMessageText(diagnostics[0].messageText, '\n')}`)
-  }
-  return outputText
+  }).outputText
 }
 
-/** Runs the files, so many at a time, until one fails. */
-async function runTests(folder, files, atOnce) {
-  const queue = [...files]
-  let failure
-  const worker = async () => {
-    for (let file = queue.shift(); file && !failure; file = queue.shift()) {
-      const { code, output } = await runFile(folder, file)
-      if (code !== 0) failure ??= { file, output, test: firstFailure(output) }
-    }
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
-  return { failure }
-}
-
-function runFile(folder, file) {
+/** What the run says if it fails; undefined if it passes. `test` is the first one that failed, if it came to that. */
+function failureOf(folder, { file, tests }, { isMutant } = { isMutant: true }) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [file], {
       cwd: folder,
-      env: { ...process.env, TAP_BAIL: '0', TAP_DIAG: '0', TAP_TIMEOUT: String(fileTimeoutSeconds) },
+      env: {
+        ...process.env,
+        TAP_BAIL: '0',
+        TAP_DIAG: '0',
+        // Whoever does not come to an end has not caught anything.
+        TAP_TIMEOUT: '0',
+        ...(isMutant && { PROPERTY_RUNS: '10000' }),
+        ...(tests && { TAP_GREP: tests }),
+        ...(server && { TEST_DATABASE_URL: server.server.url() }),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: fileTimeoutSeconds * 1_000,
     })
     let output = ''
-    child.stdout.on('data', (chunk) => (output += chunk))
-    child.stderr.on('data', (chunk) => (output += chunk))
+    const onOutput = (chunk) => {
+      output += chunk
+      // The core's tests leave nothing behind: the first that fails is enough.
+      if (!needsServer({ file }) && firstFailure(output)) child.kill()
+    }
+    child.stdout.on('data', onOutput)
+    child.stderr.on('data', onOutput)
     child.on('error', reject)
-    child.on('close', (code) => resolve({ code, output }))
+    child.on('close', (code) =>
+      resolve(code === 0 ? undefined : { file, output, test: firstFailure(output) }),
+    )
   })
 }
 
 /** Of a TAP report: the name of the first top-level test that failed. */
 function firstFailure(output) {
-  const name = output.match(/^not ok \d+ - (.*)$/m)?.[1]?.replace(/ # time=.*$/, '')
-  return name?.replaceAll('\\', '') ?? 'did not come to an end'
+  const name = output.match(/^not ok \d+ - (.*)\n/m)?.[1]?.replace(/ # time=.*$/, '')
+  return name?.replaceAll('\\', '')
 }

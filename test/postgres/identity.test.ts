@@ -278,20 +278,43 @@ t.test('the pool is on a new primary, and the listening session on the old one',
 })
 
 t.test('the epoch names history, database, table and sequence', async (t) => {
-  const [one, two] = [await freshDatabase(t), await freshDatabase(t)]
+  const [one, two, model] = [await freshDatabase(t), await freshDatabase(t), await freshDatabase(t)]
   const epoch = async ({ query }: FreshDatabase) =>
     (await query('select cache_epoch() as epoch')).rows[0]?.epoch
-  for (const { url } of [one, two]) await migrate(url)
+  for (const { url } of [one, two, model]) await migrate(url)
+  const copied = await freshDatabase(t, { template: model.name })
+  t.not(await epoch(copied), await epoch(model), 'another database, with the same oids in it')
   const first = await epoch(one)
   t.match(first, /^\d{1,20}-[0-9A-F]{8}$/, 'as sidecars of 0.1 take it in tokens')
-  t.not(await epoch(two), first, 'another database')
+  const second = await epoch(two)
+  t.not(second, first, 'another database')
   t.equal(await epoch(one), first)
+  const { rows } = await one.query('select system_identifier::text as cluster from pg_control_system()')
+  t.equal(first.split('-')[0], rows[0]?.cluster)
   await one.query(
     'alter table cache_entries rename to another; create table cache_entries (like another including all)',
   )
   t.not(await epoch(one), first, 'another table')
   await two.query('alter sequence cache_version rename to another; create sequence cache_version')
-  t.not(await epoch(two), first, 'another sequence')
+  t.not(await epoch(two), second, 'another sequence')
+})
+
+t.test('a number that the sequence draws again makes another version', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  await migrate(url)
+  const insert = async () => {
+    await query("select setval('cache_version', 1, false)")
+    await query('delete from cache_entries')
+    const { rows } = await query<{ version: string }>(
+      "insert into cache_entries (key, value) select n::text, '' from generate_series(1, 10) as n returning version",
+    )
+    return rows.map(({ version }) => BigInt(version))
+  }
+  const [first, again] = [await insert(), await insert()]
+  const numbers = (versions: readonly bigint[]) => versions.map((version) => Number(version >> 24n))
+  t.same(numbers(first), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 'in the high bits, so that later ones are higher')
+  t.same(numbers(again), numbers(first))
+  t.equal(new Set([...first, ...again]).size, 20)
 })
 
 t.test('what a provider refuses', async (t) => {

@@ -409,7 +409,7 @@ t.test('P9: the first row ever is newer than a mark before it', async (t) => {
 
 t.test('P9: in another history nothing is written or deleted', async (t) => {
   const { k } = Object.fromEntries(await store.write([{ key: 'k', value: '"before"' }]))
-  await query("insert into cache_entries (key, value) values ('old', 'before')")
+  await query("insert into cache_entries (key, value) values ('old', 'before'), ('present', 'before')")
   await silently("update cache_entries set version = 7 where key = 'old'")
   const older = await unseen()
   const { epoch } = await store.position()
@@ -418,15 +418,16 @@ t.test('P9: in another history nothing is written or deleted', async (t) => {
     // From before versions had random bits.
     { ...kept('old', 'kept', held('7')), epoch },
     kept('absent', 'kept', older),
+    kept('present', 'kept', older),
   ]
   await query('update cache_marks set mark = mark + 1')
   await silently("update cache_entries set version = version + 1 where key = 'k'")
   const elsewhere = writes.map((write) => ({ ...write, epoch: `${epoch.slice(0, -8)}FFFFFFFF` }))
   t.equal((await settle(elsewhere)).size, 0)
-  t.strictSame(await values(), { k: 'before', old: 'before' })
+  t.strictSame(await values(), { k: 'before', old: 'before', present: 'before' })
   await query('update cache_marks set mark = mark - 1')
   await silently("update cache_entries set version = version - 1 where key = 'k'")
-  t.equal((await settle(writes)).size, 3, 'while in this one')
+  t.equal((await settle(writes)).size, 4, 'while in this one')
 })
 
 t.test('P9: a mark that a dump has brought from another cluster proves nothing here', async (t) => {
@@ -468,6 +469,7 @@ t.test('P9: what was stamped before the mark and committed after it was changed 
   const nested = await another(t)
   await nested.query('begin; select pg_current_xact_id(); savepoint one')
   await nested.query(`update cache_entries set value = 'nested' where key = 'other'`)
+  await query('select pg_current_xact_id()') // a later one that has ended
   const older = await marked()
   await writer.query('commit')
   await nested.query('commit')
@@ -489,6 +491,35 @@ t.test('a mark', async (t) => {
   t.ok((second?.latest ?? 0n) > first.latest)
   t.ok(others.length === 2)
   t.match(await store.position(first.mark), { hasMark: true }, 'the earlier one stays')
+})
+
+t.test('P9: the mark of a table that was there before proves nothing of this one', async (t) => {
+  await query("insert into cache_entries (key, value) values ('present', 'before')")
+  const older = await unseen()
+  const { mark } = await store.mark()
+  t.match(await store.position(mark), { hasMark: true })
+  await query('update cache_marks set entries = 1')
+  t.match(await store.position(mark), { hasMark: false })
+  t.equal((await settle([kept('present', 'kept', older), kept('absent', 'kept', older)])).size, 0)
+  t.strictSame(await values(), { present: 'before' })
+  t.not((await store.mark()).mark, mark, 'nor will it do for others')
+})
+
+t.test('P9: a kept write expires as any other that the table lets expire', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  await migrate(url)
+  const database = new Database({ url, poolSize: 1, timeoutMs: 10_000, log })
+  t.teardown(() => database.close())
+  const store = storeOf(database)
+  await query("insert into cache_entries (key, value) values ('present', 'before')")
+  const version = (await store.versions(['present'], (await store.position()).epoch)).get('present')
+  await query("alter table cache_entries alter column expires_at set default now() + interval '1 hour'")
+  await settle([
+    kept('present', 'kept', held(version)),
+    kept('absent', 'kept', { kind: 'unseen', mark: undefined }),
+  ])
+  const { rows } = await query('select key from cache_entries where expires_at > now() order by key')
+  t.same(rows, [{ key: 'absent' }, { key: 'present' }])
 })
 
 t.test('old marks are removed', async (t) => {

@@ -97,6 +97,8 @@ export class ModelStore implements Store {
   #fingerprint = 0
   /** What a trigger of somebody else makes of a value; undefined where there is none. */
   #altered: ((value: Value) => Value | undefined) | undefined
+  /** The default on the column that says when a row expires; undefined where there is none. */
+  #defaultRemainingMs: number | undefined
   #epoch: Epoch = '1-00000001'
   #down = false
   readonly #listeners = new Set<(change: Change) => void>()
@@ -150,7 +152,7 @@ export class ModelStore implements Store {
         if (stored === undefined) continue
         const version = this.setBySql(key, stored)
         const isAsSent = this.#altered === undefined
-        answer.set(key, { version, epoch: this.#epoch, remainingMs: undefined, isAsSent })
+        answer.set(key, { version, epoch: this.#epoch, remainingMs: this.#defaultRemainingMs, isAsSent })
       }
       return answer
     })
@@ -279,7 +281,7 @@ export class ModelStore implements Store {
   setBySql(
     key: string,
     value: Value,
-    { version = this.stamp(), remainingMs = Number.POSITIVE_INFINITY } = {},
+    { version = this.stamp(), remainingMs = this.#defaultRemainingMs ?? Number.POSITIVE_INFINITY } = {},
   ): Version {
     const commit = this.#commits + 1
     this.#commit(key, {
@@ -329,6 +331,11 @@ export class ModelStore implements Store {
   alterWith(altered: ((value: Value) => Value | undefined) | undefined): void {
     this.#altered = altered
     this.#fingerprint++
+  }
+
+  /** Somebody sets a default on the column that says when a row expires. */
+  expireByDefault(remainingMs: number): void {
+    this.#defaultRemainingMs = remainingMs
   }
 
   /** The database's clock is put forward. */

@@ -27,6 +27,8 @@ interface Row {
   readonly version: bigint
   /** Which commit it was, counted through all histories. */
   readonly commit: number
+  /** `Infinity` for a row that stays. */
+  readonly expiresAtMs: number
 }
 
 interface State {
@@ -34,9 +36,14 @@ interface State {
   readonly rows: Map<string, Row>
   readonly sequence: bigint
   readonly marks: Map<Mark, number>
+  readonly trigger: ForeignTrigger | undefined
+  readonly fingerprint: number
 }
 
 const saltBits = 24n
+
+/** What a trigger that somebody has made does to each row that is written. */
+export type ForeignTrigger = 'changes the value' | 'leaves the row out' | 'writes the row again'
 
 /** While this was the value (undefined: no entry), by the driven clock. */
 export interface Reign {
@@ -66,16 +73,24 @@ export class SimulatedDatabase {
   #lastMark: MarkAnswer | undefined
   #markCount = 0
   #fingerprint = 0
-  #altersRows = false
   #histories = 0
   #transactions = 0
   readonly #committed = new Map<string, ReadonlyMap<string, Settlement>>()
+  /** Never the same twice: in PostgreSQL they come from the numbers of transactions and files. */
+  #fingerprints = 0
+  #trigger: ForeignTrigger | undefined
+  /** The default on the column; undefined where there is none. */
+  #expiresAfterMs: number | undefined
+  /** By value, for those that expire. */
+  readonly #expiriesMs = new Map<Value, number>()
   /** By value, how many commits there were when a sidecar had kept it. */
   readonly #keptAfter = new Map<Value, number>()
   /** Kept writes that have overwritten what was acknowledged after they were kept. */
   readonly violations: string[] = []
   /** The state after each commit, for a failover that loses some. */
-  #states: State[] = [{ key: 'none', rows: new Map(), sequence: 0n, marks: new Map() }]
+  #states: State[] = [
+    { key: 'none', rows: new Map(), sequence: 0n, marks: new Map(), trigger: undefined, fingerprint: 0 },
+  ]
 
   /** With `salted`, as in PostgreSQL, no version is drawn twice; without, another history draws the same ones. */
   constructor(nowMs: () => number, { salted = false } = {}) {
@@ -88,10 +103,19 @@ export class SimulatedDatabase {
   }
 
   value(key: string): Value | undefined {
-    return this.#rows.get(key)?.value
+    return this.reigns(key).at(-1)?.value
+  }
+
+  hasExpired(value: Value): boolean {
+    return (this.#expiriesMs.get(value) ?? Number.POSITIVE_INFINITY) <= this.#nowMs()
   }
 
   reigns(key: string): readonly Reign[] {
+    this.#expire(key)
+    return this.#reignsSoFar(key)
+  }
+
+  #reignsSoFar(key: string): readonly Reign[] {
     return (
       this.#reigns.get(key) ?? [
         {
@@ -121,11 +145,12 @@ export class SimulatedDatabase {
     const found = new Map<string, StoredEntry | Unchanged>()
     for (const { key, held } of wanted) {
       const row = rows.get(key)
-      if (!row) continue
+      if (!row || row.expiresAtMs <= this.#nowMs()) continue
       const version = String(row.version)
+      const remainingMs = this.#remainingMs(row)
       const unchanged = held?.version === version && held.epoch === epoch && held.value === row.value
       const value = unchanged ? undefined : row.value
-      found.set(key, { key, version, epoch, remainingMs: undefined, isComparable: true, value } as
+      found.set(key, { key, version, epoch, remainingMs, isComparable: true, value } as
         | StoredEntry
         | Unchanged)
     }
@@ -169,27 +194,54 @@ export class SimulatedDatabase {
   }
 
   write(writes: readonly Write[]): Map<string, WriteAnswer> {
-    const isAsSent = !this.#altersRows
-    return new Map(
-      writes.map(({ key, value }) => {
-        const version = this.#commit(key, isAsSent ? value : `${value}.5`)
-        return [key, { version, epoch: this.epoch, remainingMs: undefined, isAsSent }]
-      }),
-    )
+    const answer = new Map<string, WriteAnswer>()
+    for (const { key, value } of writes) {
+      const version = this.#write(key, value)
+      const row = this.#rows.get(key)
+      if (version === undefined || row === undefined) continue
+      const isAsSent = this.#trigger === undefined
+      answer.set(key, { version, epoch: this.epoch, remainingMs: this.#remainingMs(row), isAsSent })
+    }
+    return answer
   }
 
-  /** Somebody makes a trigger that stores something else than what is sent, or drops it. */
-  toggleTrigger(): void {
-    this.#altersRows = !this.#altersRows
-    this.#fingerprint++
+  /** The version that the statement is told; undefined if the row was left out. */
+  #write(key: string, value: Value): Version | undefined {
+    switch (this.#trigger) {
+      case undefined:
+        return this.#commit(key, value)
+      case 'changes the value':
+        return this.#commit(key, `${value}.5`)
+      case 'leaves the row out':
+        return undefined
+      case 'writes the row again': {
+        // In one transaction: nobody sees the first of the two, and it is announced after the second.
+        const version = String(this.#draw())
+        this.#commit(key, `${value}.5`)
+        this.#announce({ kind: 'key', id: keyId(key), version })
+        return version
+      }
+    }
+  }
+
+  /** Somebody makes a trigger, or drops it. */
+  toggleTrigger(trigger: ForeignTrigger): void {
+    this.#trigger = this.#trigger === undefined ? trigger : undefined
+    this.#fingerprint = ++this.#fingerprints
+  }
+
+  /** Somebody sets a default on the column that says when a row expires, or drops it. */
+  toggleExpiry(afterMs: number): void {
+    this.#expiresAfterMs = this.#expiresAfterMs === undefined ? afterMs : undefined
   }
 
   /** Triggers off, update, triggers on: the version stays, and nobody is told. */
   setSilently(key: string, value: Value): void {
     const row = this.#rows.get(key)
     if (row === undefined) return
+    this.#fingerprint = ++this.#fingerprints
     this.#keepState(key, { ...row, value, commit: ++this.#commits })
-    this.#fingerprint++
+    if (Number.isFinite(row.expiresAtMs)) this.#expiriesMs.set(value, row.expiresAtMs)
     this.#reign(key, value, undefined)
   }
 
@@ -219,10 +271,13 @@ export class SimulatedDatabase {
       const keptAfter = value === undefined ? undefined : this.#keptAfter.get(value)
       if (row && keptAfter !== undefined && row.commit > keptAfter)
         this.violations.push(`I4: ${key} = ${row.value} was overwritten by ${value}, which is older`)
-      const version = value === undefined && !row ? undefined : this.#commit(key, value)
-      const written =
-        value === undefined || version === undefined ? undefined : { version, epoch: this.epoch }
-      settled.set(key, { kind: 'written', written })
+      const version = value === undefined ? undefined : this.#write(key, value)
+      if (value === undefined && row) this.#commit(key, undefined)
+      if (value !== undefined && version === undefined) continue
+      settled.set(key, {
+        kind: 'written',
+        written: version === undefined ? undefined : { version, epoch: this.epoch },
+      })
     }
     return settled
   }
@@ -267,8 +322,9 @@ export class SimulatedDatabase {
     this.#histories++
     const kept = this.#states.slice(0, Math.max(1, this.#states.length - lostCommits))
     const lost = this.#states.slice(kept.length).map(({ key }) => key)
-    const { rows, sequence, marks } = kept.at(-1) as State
+    const { rows, sequence, marks, trigger, fingerprint } = kept.at(-1) as State
     for (const key of new Set([...this.#rows.keys(), ...rows.keys()])) {
+      this.#expire(key)
       if (rows.get(key)?.value !== this.#rows.get(key)?.value)
         this.#reign(key, rows.get(key)?.value, undefined)
     }
@@ -276,6 +332,8 @@ export class SimulatedDatabase {
     this.#rows = new Map(rows)
     this.#sequence = sequence
     this.#marks = new Map(marks)
+    this.#trigger = trigger
+    this.#fingerprint = fingerprint
     this.#lastMark = undefined
     this.listeners.clear()
     return lost
@@ -290,11 +348,21 @@ export class SimulatedDatabase {
   #store(key: string, value: Value | undefined): Version {
     const before = this.#rows.get(key)
     this.#commits++
-    const row = value === undefined ? undefined : { value, version: this.#draw(), commit: this.#commits }
+    const row = value === undefined ? undefined : this.#newRow(value)
     this.#keepState(key, row)
     const version = row ? String(row.version) : `-${before?.version}`
     this.#reign(key, value, { version, epoch: this.epoch })
     return version
+  }
+
+  #newRow(value: Value): Row {
+    const expiresAtMs = this.#nowMs() + (this.#expiresAfterMs ?? Number.POSITIVE_INFINITY)
+    if (Number.isFinite(expiresAtMs)) this.#expiriesMs.set(value, expiresAtMs)
+    return { value, version: this.#draw(), commit: this.#commits, expiresAtMs }
+  }
+
+  #remainingMs({ expiresAtMs }: Row): number | undefined {
+    return Number.isFinite(expiresAtMs) ? expiresAtMs - this.#nowMs() : undefined
   }
 
   #draw(): bigint {
@@ -303,6 +371,7 @@ export class SimulatedDatabase {
   }
 
   #keepState(key: string, row: Row | undefined): void {
+    this.#expire(key)
     if (row) this.#rows.set(key, row)
     else this.#rows.delete(key)
     this.#states.push({
@@ -310,14 +379,29 @@ export class SimulatedDatabase {
       rows: new Map(this.#rows),
       sequence: this.#sequence,
       marks: new Map(this.#marks),
+      trigger: this.#trigger,
+      fingerprint: this.#fingerprint,
     })
   }
 
   #reign(key: string, value: Value | undefined, written: Written | undefined): void {
-    const reigns = [...this.reigns(key)]
+    this.#reignFrom(this.#nowMs(), key, value, written)
+  }
+
+  /** The row is still there, and nobody may see it any more. */
+  #expire(key: string): void {
+    const row = this.#rows.get(key)
+    if (row === undefined || row.expiresAtMs > this.#nowMs()) return
+    const last = this.#reignsSoFar(key).at(-1) as Reign
+    if (last.value === row.value)
+      this.#reignFrom(Math.max(row.expiresAtMs, last.fromMs), key, undefined, undefined)
+  }
+
+  #reignFrom(fromMs: number, key: string, value: Value | undefined, written: Written | undefined): void {
+    const reigns = [...this.#reignsSoFar(key)]
     const last = reigns.at(-1) as Reign
-    last.untilMs = this.#nowMs()
-    reigns.push({ value, written, fromMs: this.#nowMs(), untilMs: Number.POSITIVE_INFINITY })
+    last.untilMs = fromMs
+    reigns.push({ value, written, fromMs, untilMs: Number.POSITIVE_INFINITY })
     this.#reigns.set(key, reigns)
   }
 

@@ -29,6 +29,8 @@ export class SimulatedReplica {
 
   read(wanted: readonly Wanted[]): Map<string, ReplicaAnswer> {
     const found = this.#database.read(wanted, this.#rows, this.#epoch)
-    return new Map(wanted.map(({ key }) => [key, { entry: found.get(key) }]))
+    // Rows that expire are left to the primary.
+    const expires = ({ key }: Wanted) => Number.isFinite(this.#rows.get(key)?.expiresAtMs)
+    return new Map(wanted.filter((one) => !expires(one)).map(({ key }) => [key, { entry: found.get(key) }]))
   }
 }
