@@ -427,6 +427,21 @@ t.test('P9: what was stamped before the mark and committed after it was changed 
   t.strictSame(await values(), { k: 'slow', other: 'nested' })
 })
 
+t.test('P9: a row that is changed while the statement waits for another row', async (t) => {
+  await query("insert into cache_entries (key, value) values ('a', 'before'), ('b', 'before')")
+  const nothing = await unseen()
+  const holder = await another(t)
+  await holder.query("begin; select from cache_entries where key = 'a' for update")
+  // Its snapshot is taken, and it waits for the first row.
+  const settling = store.settle(['a', 'b'].map((key) => kept(key, 'kept', nothing)))
+  await somebodyWaits()
+  // In a transaction that begins after that snapshot.
+  await query("update cache_entries set value = 'after' where key = 'b'")
+  await holder.query('rollback')
+  t.same([...(await settling).keys()], ['a'])
+  t.same(await values(), { a: 'kept', b: 'after' })
+})
+
 t.test('a mark', async (t) => {
   const first = await store.mark()
   t.same(await store.mark(), first, 'nothing was written: it will do')
