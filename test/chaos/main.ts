@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { allKinds, type FaultKind } from './faults/schedule.js'
 import { tableOf } from './report.js'
 import { run } from './run.js'
-import { allKinds, type FaultKind } from './schedule.js'
 
 /** `npm run chaos`: breaks everything around real sidecars and checks that they keep what they promise. */
 

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { OnceWritten } from './durability.js'
 import { uniqueValue } from './entry-value.js'
-import type { Fleet, Member } from './fleet.js'
-import type { WriteRecord, WrittenValue } from './history.js'
+import type { Fleet, Member } from './fleet/fleet.js'
+import type { SidecarClient, WriteAnswer } from './fleet/sidecar-client.js'
+import type { SqlClient, SqlOutcome } from './fleet/sql-client.js'
+import type { OnceWritten } from './oracle/durability.js'
+import type { WriteRecord, WrittenValue } from './oracle/history.js'
+import type { Recorder, WriteHandle } from './oracle/recorder.js'
 import { Random } from './random.js'
-import type { Recorder, WriteHandle } from './recorder.js'
-import type { SidecarClient, WriteAnswer } from './sidecar-client.js'
-import type { SqlClient, SqlOutcome } from './sql-client.js'
 
 export interface WorkloadParts {
   readonly fleet: Fleet

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { alter, asSent, isAltered } from '../entry-value.js'
 import { Alterations } from './alterations.js'
-import { alter, asSent, isAltered } from './entry-value.js'
 import { History, type Outcome } from './history.js'
 import { Spell } from './spell.js'
 

@@ -1,5 +1,5 @@
+import { Random } from '../random.js'
 import type { Timing } from './fault-timing.js'
-import { Random } from './random.js'
 
 /** Faults of the network and of processes, one at a time. */
 const breakdowns = [

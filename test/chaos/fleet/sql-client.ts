@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { isObject } from './entry-value.js'
-import type { Outcome } from './history.js'
+import { isObject } from '../entry-value.js'
+import type { Outcome } from '../oracle/history.js'
 
 export type SqlOutcome = Exclude<Outcome, 'kept'>
 

@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
-import { LocalPostgres } from '../../src/cli/local-postgres.js'
-import { FAST_SETTINGS } from '../support/shared-server.js'
+import { LocalPostgres } from '../../../src/cli/local-postgres.js'
+import { FAST_SETTINGS } from '../../support/shared-server.js'
+import { type Fleet, serverSettings } from '../fleet/fleet.js'
 import { ClusterCopy } from './cluster-copy.js'
 import type { Pause, Timing } from './fault-timing.js'
-import { type Fleet, serverSettings } from './fleet.js'
 
 /**
  * Two servers live side by side. A standby that lacks nothing was promoted, and the name leads to it for new connections. The

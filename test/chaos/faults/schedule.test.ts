@@ -16,7 +16,7 @@ t.test('faults end within the run, at every sidecar, and all kinds come up in th
 })
 
 t.test('the run that belongs to the tests has every way to replace the data', async (t) => {
-  const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  const { scripts } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'))
   const [, seed, minutes] = /--seed (\d+) --minutes (\d+)/.exec(scripts['test:chaos']) ?? []
   const plan = faultsOf('replacements', planFaults(Number(seed), Number(minutes) * 60_000, 3))
   t.same(new Set(plan.map(({ kind }) => kind)), new Set(tracks.replacements))

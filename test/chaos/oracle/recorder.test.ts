@@ -1,8 +1,8 @@
 import t from 'tap'
-import { eventually } from '../support/eventually.js'
-import { alter } from './entry-value.js'
+import { eventually } from '../../support/eventually.js'
+import { alter } from '../entry-value.js'
+import type { ReadAnswer } from '../fleet/sidecar-client.js'
 import { Recorder } from './recorder.js'
-import type { ReadAnswer } from './sidecar-client.js'
 import { Spell } from './spell.js'
 import { Violations } from './violations.js'
 

@@ -1,11 +1,11 @@
+import type { Fleet } from '../fleet/fleet.js'
+import { SqlClient } from '../fleet/sql-client.js'
+import type { LostTail } from '../oracle/durability.js'
+import type { Recorder } from '../oracle/recorder.js'
+import type { Workload } from '../workload.js'
 import { ClusterCopy } from './cluster-copy.js'
-import type { LostTail } from './durability.js'
 import type { Pause, Timing } from './fault-timing.js'
-import type { Fleet } from './fleet.js'
-import type { Recorder } from './recorder.js'
 import type { FaultKind, PlannedFault } from './schedule.js'
-import { SqlClient } from './sql-client.js'
-import type { Workload } from './workload.js'
 
 export interface HistoryFaultParts {
   readonly fleet: Fleet

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { Random } from '../random.js'
 import { LinearizabilityChecker, type RegisterValue } from './linearizability.js'
-import { Random } from './random.js'
 
 /**
  * `w` and `r`: known outcome; `?`: a write of unknown outcome; `e`: the expiry of what was written before. Then the value, the

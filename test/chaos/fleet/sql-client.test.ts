@@ -1,6 +1,6 @@
 import t from 'tap'
-import { migrate } from '../../src/postgres/migrate.js'
-import { freshDatabase } from '../support/database.js'
+import { migrate } from '../../../src/postgres/migrate.js'
+import { freshDatabase } from '../../support/database.js'
 import { SqlClient } from './sql-client.js'
 
 const database = await freshDatabase(t)

@@ -1,4 +1,4 @@
-import { isAltered } from './entry-value.js'
+import { isAltered } from '../entry-value.js'
 import type { WriteRecord } from './history.js'
 import type { Spell } from './spell.js'
 

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Fleet } from '../fleet/fleet.js'
+import type { SqlClient } from '../fleet/sql-client.js'
+import type { LostTail } from '../oracle/durability.js'
+import type { Recorder } from '../oracle/recorder.js'
+import type { Workload } from '../workload.js'
 import { ClusterCopy } from './cluster-copy.js'
-import type { LostTail } from './durability.js'
 import type { Pause } from './fault-timing.js'
-import type { Fleet } from './fleet.js'
 import { FullQueue } from './full-queue.js'
-import type { Recorder } from './recorder.js'
 import { type RecoveryWatch, recoveryLimitMs } from './recovery.js'
-import type { SqlClient } from './sql-client.js'
-import type { Workload } from './workload.js'
 
 interface FailoverParts {
   readonly fleet: Fleet

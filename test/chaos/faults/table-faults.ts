@@ -1,11 +1,11 @@
 import pg from 'pg'
-import { alterInSql } from './entry-value.js'
+import { alterInSql } from '../entry-value.js'
+import type { Fleet } from '../fleet/fleet.js'
+import type { Recorder } from '../oracle/recorder.js'
+import { Spell } from '../oracle/spell.js'
+import type { Workload } from '../workload.js'
 import type { Pause, Timing } from './fault-timing.js'
-import type { Fleet } from './fleet.js'
-import type { Recorder } from './recorder.js'
 import type { FaultKind, PlannedFault } from './schedule.js'
-import { Spell } from './spell.js'
-import type { Workload } from './workload.js'
 
 export interface TableFaultParts {
   readonly fleet: Fleet

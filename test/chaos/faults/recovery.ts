@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Member } from '../fleet/fleet.js'
+import { type SidecarStats, statsOf } from '../fleet/observer.js'
 import { Calm } from './calm.js'
-import type { Member } from './fleet.js'
-import { type SidecarStats, statsOf } from './observer.js'
 import type { FaultKind } from './schedule.js'
 
 export interface Recovered {
