@@ -128,12 +128,13 @@ export function planFaults(
     }
   }
   const plan: PlannedFault[] = []
-  const lay = (track: Track, quietMs: readonly [number, number]) => {
+  const lay = (track: Track, firstQuietMs: readonly [number, number], laterQuietMs = firstQuietMs) => {
     const kinds = tracks[track].filter((kind) => only.includes(kind))
     if (kinds.length === 0) return
     const next = inTurn(kinds)
     let atMs = warmUpMs + random.between(0, 2_000)
-    for (;;) {
+    for (let laid = 0; ; laid++) {
+      const quietMs = laid < kinds.length ? firstQuietMs : laterQuietMs
       const kind = next()
       const durationMs = random.between(...(durations[kind] ?? ([500, 8_000] as const)))
       if (atMs + durationMs > runMs) return
@@ -144,7 +145,8 @@ export function planFaults(
   }
   lay('breakdowns', [700, 4_000])
   lay('disturbances', [3_000, 12_000])
-  lay('replacements', [3_000, 7_000])
+  // Each once in a short run; in a long one they must not keep the others from being measured.
+  lay('replacements', [3_000, 7_000], [10_000, 25_000])
   return plan.sort((one, other) => one.atMs - other.atMs)
 }
 
