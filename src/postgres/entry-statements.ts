@@ -43,6 +43,8 @@ const markAgeSeconds = 5
 const marksKept = 10_000
 /** A transaction whose client is gone must not hold its locks until the server notices. */
 const maxIdleSeconds = 5
+/** More transactions than can begin while one statement runs. Rows that are older than 2^32 less this count as changed. */
+const transactionsPerStatement = 2 ** 24
 
 export function entryStatements(schemaName: string): EntryStatements {
   const schema = quoteIdentifier(schemaName)
@@ -149,7 +151,10 @@ const outcomeOf = (entry: string) =>
  * to.
  *
  * A row of which nothing was held has not changed since the mark if its transaction is older than every one that was running
- * then. Row versions carry 32 bits of the transaction's number; the rest is that of the latest one before now.
+ * then. Row versions carry 32 bits of the transaction's number; the rest is that of the latest one below a number that is beyond
+ * every transaction, and not merely beyond the snapshot, because the row that is locked can be newer:
+ *   1. the snapshot is taken, and the statement      2. another client changes b, in the transaction that is next
+ *      waits for the lock of row a                   3. row a comes free, and b is locked as it is now
  */
 function settle(
   schemaName: string,
@@ -177,12 +182,14 @@ function settle(
     for update of entry
   ), unchanged as (
     select kept.*
-    from kept join present using (key), (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next) as xids
+    from kept join present using (key), (
+      select pg_snapshot_xmax(pg_current_snapshot())::text::bigint + ${transactionsPerStatement}::bigint as beyond
+    ) as xids
     where is_outcome or case
       -- A version from before 0.1.1 has no random bits, and stands for one value within its epoch only.
       when held is not null then version = held and is_held and (held > 16777215::bigint or held_epoch = epoch)
-      else (next & ~4294967295::bigint) + xid
-        - case when (next & ~4294967295::bigint) + xid >= next then 4294967296::bigint else 0::bigint end < oldest_xid
+      else (beyond & ~4294967295::bigint) + xid
+        - case when (beyond & ~4294967295::bigint) + xid >= beyond then 4294967296::bigint else 0::bigint end < oldest_xid
     end
   ), absent as (
     select * from kept where not exists (select from present where present.key = kept.key)

@@ -24,6 +24,28 @@ export function fromJson(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
+/** The same, as SQL that takes the column `value`, which is not altered twice; see `alter`. */
+export const alterInSql = `case
+  when value like 'altered %' or value like '{"altered":true,%' then value
+  when value like '{%' then '{"altered":true,' || substr(value, 2)
+  else 'altered ' || value
+end`
+
+/** What a user's own trigger on the table makes of a value. */
+export function alter(text: string): string {
+  return isObject(text) ? `{"altered":true,${text.slice(1)}` : `altered ${text}`
+}
+
+export function isAltered(text: string): boolean {
+  return text.startsWith('altered ') || text.startsWith('{"altered":true,')
+}
+
+/** The value as it was sent, whether or not a trigger has altered it. */
+export function asSent(text: string): string {
+  if (!isAltered(text)) return text
+  return text.startsWith('{') ? `{${text.slice('{"altered":true,'.length)}` : text.slice('altered '.length)
+}
+
 /** For people. */
 export function shortValue(text: string | null): string {
   if (text === null) return 'absent'

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkConvergence, type FinalRead } from './convergence.js'
-import { checkDurability, type DurabilityResult } from './durability.js'
-import type { Faults } from './faults.js'
-import type { Fleet } from './fleet.js'
-import type { Observer } from './observer.js'
-import type { Recorder } from './recorder.js'
-import { recoveryLimitMs } from './recovery.js'
-import type { SqlClient } from './sql-client.js'
-import type { Violations } from './violations.js'
+import { asSent } from './entry-value.js'
+import type { Faults } from './faults/faults.js'
+import { recoveryLimitMs } from './faults/recovery.js'
+import type { Fleet } from './fleet/fleet.js'
+import type { Observer } from './fleet/observer.js'
+import type { SqlClient } from './fleet/sql-client.js'
+import { checkConvergence, type FinalRead } from './oracle/convergence.js'
+import { checkDurability, type DurabilityResult } from './oracle/durability.js'
+import type { Recorder } from './oracle/recorder.js'
+import type { Violations } from './oracle/violations.js'
 import type { Workload } from './workload.js'
 
 export interface FinalChecksParts {
@@ -36,7 +37,9 @@ export async function finalChecks(
 
   const { history } = recorder
   const once = workload.once.map(({ key }) => key)
-  const stored = await sql.readAll([...history.keys, ...once])
+  const rows = await sql.readAll([...history.keys, ...once])
+  const stored = new Map<string, string>()
+  for (const [key, { value, isExpired }] of rows) if (!isExpired) stored.set(key, value)
   // As if it had been read strongly: the last word on every order that was thought possible.
   for (const key of history.keys) {
     const read = recorder.beginRead({ kind: 'sql', key, by: 'end', via: 'sql' })
@@ -55,7 +58,17 @@ export async function finalChecks(
   const durability = checkDurability({
     history,
     once: workload.once,
-    stored,
+    // A row that was written once and has expired is not lost.
+    stored: new Map([
+      ...once.flatMap((key): [string, string][] => {
+        const row = rows.get(key)
+        return row ? [[key, row.value]] : []
+      }),
+      ...history.keys.flatMap((key): [string, string][] => {
+        const value = stored.get(key)
+        return value === undefined ? [] : [[key, asSent(value)]]
+      }),
+    ]),
     keepers: observer.keepers,
     truncatedByMs: faults.truncatedByMs,
     lostTails: faults.lostTails,

@@ -1,16 +1,19 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { allKinds, type FaultKind } from './faults/schedule.js'
 import { tableOf } from './report.js'
 import { run } from './run.js'
 
 /** `npm run chaos`: breaks everything around real sidecars and checks that they keep what they promise. */
 
-const usage = `usage: npm run chaos -- [--seed N] [--minutes N] [--sidecars N] [--staleness MS] [--json] [--program FILE]
+const usage = `usage: npm run chaos -- [--seed N] [--minutes N] [--sidecars N] [--staleness MS] [--fault KIND]...
+                        [--json] [--program FILE]
 
   --seed       the schedule of faults; another one every time by default
   --minutes    how long (2)
   --sidecars   how many (3)
   --staleness  CACHE_MAX_STALENESS_MS (3000)
+  --fault      only this one, and others that are named so; the table of a run has their names
   --json       the result as JSON on stdout
   --program    the command to test (dist/main.js)
 `
@@ -22,6 +25,7 @@ interface Arguments {
   readonly minutes: number
   readonly sidecars: number
   readonly maxStalenessMs: number
+  readonly faults: readonly FaultKind[]
   readonly program: string
   readonly json: boolean
 }
@@ -37,6 +41,7 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
         sidecars: { type: 'string', default: '3' },
         staleness: { type: 'string', default: '3000' },
         program: { type: 'string', default: defaultProgram },
+        fault: { type: 'string', multiple: true, default: [...allKinds] },
         json: { type: 'boolean', default: false },
       },
     })
@@ -47,6 +52,7 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
       Number(values.sidecars),
       Number(values.staleness),
     ]
+    const faults = allKinds.filter((kind) => values.fault.includes(kind))
     const isSensible =
       Number.isInteger(seed) &&
       minutes > 0 &&
@@ -54,8 +60,9 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
       Number.isInteger(sidecars) &&
       sidecars >= 1 &&
       sidecars <= 20 &&
-      maxStalenessMs >= 100
-    return isSensible ? { seed, minutes, sidecars, maxStalenessMs, program, json } : undefined
+      maxStalenessMs >= 100 &&
+      faults.length === new Set(values.fault).size
+    return isSensible ? { seed, minutes, sidecars, maxStalenessMs, faults, program, json } : undefined
   } catch {
     return undefined
   }
@@ -81,7 +88,9 @@ async function main(args: readonly string[]): Promise<number> {
     mishap ??= error
     stop.abort()
   })
-  const replay = `npm run chaos -- --seed ${seed} --minutes ${minutes} --sidecars ${sidecars} --staleness ${maxStalenessMs}`
+  const some =
+    asked.faults.length === allKinds.length ? '' : asked.faults.map((kind) => ` --fault '${kind}'`).join('')
+  const replay = `npm run chaos -- --seed ${seed} --minutes ${minutes} --sidecars ${sidecars} --staleness ${maxStalenessMs}${some}`
   process.stderr.write(`${replay}\n`)
   const result = await run({ ...asked, replay, stop: stop.signal })
   if (mishap !== undefined) throw mishap

@@ -1,9 +1,9 @@
 import type { ProxyCounts } from '../support/fault-proxy.js'
-import type { DurabilityResult } from './durability.js'
-import type { Counts } from './recorder.js'
-import type { Recovered } from './recovery.js'
-import type { FaultKind } from './schedule.js'
-import { type Promised, promises, type Violation } from './violations.js'
+import type { Recovered } from './faults/recovery.js'
+import type { FaultKind } from './faults/schedule.js'
+import type { DurabilityResult } from './oracle/durability.js'
+import type { Counts } from './oracle/recorder.js'
+import { type Promised, promises, type Violation } from './oracle/violations.js'
 
 export interface Result {
   readonly seed: number

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Faults } from './faults.js'
+import { Faults } from './faults/faults.js'
+import { RecoveryWatch } from './faults/recovery.js'
+import { allKinds, type FaultKind, faultsOf, planFaults } from './faults/schedule.js'
 import { finalChecks, untilSettled } from './final-checks.js'
-import { Fleet } from './fleet.js'
-import { Observer } from './observer.js'
+import { Fleet } from './fleet/fleet.js'
+import { Observer } from './fleet/observer.js'
+import { SqlClient } from './fleet/sql-client.js'
+import { Recorder } from './oracle/recorder.js'
+import { promises, Violations } from './oracle/violations.js'
 import { Progress } from './progress.js'
-import { Recorder } from './recorder.js'
-import { RecoveryWatch } from './recovery.js'
 import type { Result } from './report.js'
-import { isBreakdown, planFaults } from './schedule.js'
-import { SqlClient } from './sql-client.js'
-import { promises, Violations } from './violations.js'
 import { keys, Workload } from './workload.js'
 
 export interface RunOptions {
@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly minutes: number
   readonly sidecars: number
   readonly maxStalenessMs: number
+  readonly faults: readonly FaultKind[]
   /** The built command. */
   readonly program: string
   /** The line that runs the same again. */
@@ -32,7 +33,9 @@ const forgetEveryMs = 10_000
 /** One run: everything is started, broken, healed, checked and ended. */
 export async function run(options: RunOptions): Promise<Result> {
   const { sidecars, maxStalenessMs, program, stop } = options
-  const violations = new Violations()
+  const violations = new Violations(({ promise, text }) =>
+    process.stderr.write(`\nVIOLATION  ${promise}: ${text}\n`),
+  )
   const fleet = await Fleet.create({
     sidecars,
     maxStalenessMs,
@@ -100,11 +103,12 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     observer.start()
     workload.start()
     progress.start()
-    const plan = planFaults(seed, runMs, sidecars)
-    const [network, other] = [plan.filter(isBreakdown), plan.filter((fault) => !isBreakdown(fault))]
+    const plan = planFaults(seed, runMs, sidecars, options.faults)
+    const endMs = startMs + runMs
     await Promise.all([
-      faults.run(network, startMs),
-      faults.run(other, startMs),
+      faults.run(faultsOf('breakdowns', plan), startMs, endMs),
+      faults.run(faultsOf('disturbances', plan), startMs, endMs),
+      faults.run(faultsOf('replacements', plan), startMs, endMs),
       sleep(runMs, undefined, { signal: stop }).catch(() => undefined),
     ])
     const { durability, converged } = await finalChecks({
@@ -118,7 +122,8 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       maxStalenessMs,
     })
     await recovery.settled()
-    if (minutes >= longEnoughMinutes && !stop.aborted && recorder.keysNotLinearizable === 0) {
+    const isUsual = options.faults.length === allKinds.length && minutes >= longEnoughMinutes
+    if (isUsual && !stop.aborted && recorder.keysNotLinearizable === 0) {
       const text = 'default reads passed as strong ones through all these faults: the checker does not bite'
       violations.add({ promise: 'strong reads linearizable', text, around: [] })
     }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { OnceWritten } from './durability.js'
 import { uniqueValue } from './entry-value.js'
-import type { Fleet, Member } from './fleet.js'
-import type { WriteRecord, WrittenValue } from './history.js'
+import type { Fleet, Member } from './fleet/fleet.js'
+import type { SidecarClient, WriteAnswer } from './fleet/sidecar-client.js'
+import type { SqlClient, SqlOutcome } from './fleet/sql-client.js'
+import type { OnceWritten } from './oracle/durability.js'
+import type { WriteRecord, WrittenValue } from './oracle/history.js'
+import type { Recorder, WriteHandle } from './oracle/recorder.js'
 import { Random } from './random.js'
-import type { Recorder, WriteHandle } from './recorder.js'
-import type { SidecarClient, WriteAnswer } from './sidecar-client.js'
-import type { SqlClient, SqlOutcome } from './sql-client.js'
 
 export interface WorkloadParts {
   readonly fleet: Fleet
@@ -94,11 +94,47 @@ export class Workload {
   }
 
   /** All rows in one statement. */
-  async updateAll(): Promise<void> {
+  updateAll(): Promise<void> {
+    const { sql } = this.#parts
     const value = `bulk-${this.#names++}`
-    const handles = keys.map((key) => this.#begin(key, value, 'bulk', 'sql'))
-    const outcome = await this.#parts.sql.updateAll(keys, value)
+    return this.#writeAll('bulk', value, () => sql.updateAll(keys, value)).then(() => undefined)
+  }
+
+  /** Fills the table, as the script does that is run on a new database. False if that has failed. */
+  fill(sql: SqlClient): Promise<boolean> {
+    const value = `fill-${this.#names++}`
+    return this.#writeAll('fill', value, async () => {
+      const outcome = await sql.upsertAll(keys, value)
+      return () => outcome
+    })
+  }
+
+  /** Rewrites all rows under numbers that have been handed out before. False if that has failed. */
+  handOutAgain(isCaughtUp: boolean): Promise<boolean> {
+    const { sql } = this.#parts
+    const value = `hand-out-${this.#names++}`
+    return this.#writeAll('hand-out', value, () => sql.handOutAgain(keys, value, isCaughtUp))
+  }
+
+  /** Changes all rows and tells nobody. False if that has failed. */
+  changeSilently(how: 'triggers off' | 'rewrite'): Promise<boolean> {
+    const { sql } = this.#parts
+    // Text that may stand in a row that is marked as JSON.
+    const value = JSON.stringify({ name: `silent-${this.#names++}` })
+    const write = how === 'rewrite' ? sql.rewrite : sql.updateWithoutTriggers
+    return this.#writeAll(how, value, () => write.call(sql, keys, value))
+  }
+
+  /** True unless the statement has failed. */
+  async #writeAll(
+    by: string,
+    value: string,
+    write: () => Promise<(key: string) => SqlOutcome>,
+  ): Promise<boolean> {
+    const handles = keys.map((key) => this.#begin(key, value, by, 'sql'))
+    const outcome = await write()
     for (const handle of handles) this.#parts.recorder.endWrite(handle, outcome(handle.record.key))
+    return keys.some((key) => outcome(key) !== 'failed')
   }
 
   async truncate(): Promise<void> {

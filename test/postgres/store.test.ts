@@ -430,14 +430,6 @@ t.test('P9: in another history nothing is written or deleted', async (t) => {
   t.equal((await settle(writes)).size, 4, 'while in this one')
 })
 
-t.test('P9: a mark that a dump has brought from another cluster proves nothing here', async (t) => {
-  await query("insert into cache_entries (key, value) values ('k', 'before')")
-  const older = await unseen()
-  await query("update cache_marks set lineage = 'another cluster'")
-  t.equal((await settle([kept('k', 'kept', older), kept('absent', 'kept', older)])).size, 0)
-  t.match(await store.position(older.kind === 'unseen' ? older.mark : undefined), { hasMark: false })
-})
-
 t.test('a value that plain SQL has stored in another form than a sidecar is not compared', async (t) => {
   await query(
     `insert into cache_entries (key, value, content_type)
@@ -477,6 +469,21 @@ t.test('P9: what was stamped before the mark and committed after it was changed 
   t.strictSame(await values(), { k: 'slow', other: 'nested' })
 })
 
+t.test('P9: a row that is changed while the statement waits for another row', async (t) => {
+  await query("insert into cache_entries (key, value) values ('a', 'before'), ('b', 'before')")
+  const nothing = await unseen()
+  const holder = await another(t)
+  await holder.query("begin; select from cache_entries where key = 'a' for update")
+  // Its snapshot is taken, and it waits for the first row.
+  const settling = settle(['a', 'b'].map((key) => kept(key, 'kept', nothing)))
+  await somebodyWaits()
+  // In a transaction that begins after that snapshot.
+  await query("update cache_entries set value = 'after' where key = 'b'")
+  await holder.query('rollback')
+  t.same([...(await settling).keys()], ['a'])
+  t.same(await values(), { a: 'kept', b: 'after' })
+})
+
 t.test('a mark', async (t) => {
   const first = await store.mark()
   t.same(await store.mark(), first, 'nothing was written: it will do')
@@ -493,12 +500,12 @@ t.test('a mark', async (t) => {
   t.match(await store.position(first.mark), { hasMark: true }, 'the earlier one stays')
 })
 
-t.test('P9: the mark of a table that was there before proves nothing of this one', async (t) => {
+t.test('P9: the mark of another table, or of another cluster that a dump comes from, proves nothing here', async (t) => {
   await query("insert into cache_entries (key, value) values ('present', 'before')")
   const older = await unseen()
   const { mark } = await store.mark()
   t.match(await store.position(mark), { hasMark: true })
-  await query('update cache_marks set entries = 1')
+  await query('update cache_marks set lineage = 'another'')
   t.match(await store.position(mark), { hasMark: false })
   t.equal((await settle([kept('present', 'kept', older), kept('absent', 'kept', older)])).size, 0)
   t.strictSame(await values(), { present: 'before' })
@@ -514,10 +521,13 @@ t.test('P9: a kept write expires as any other that the table lets expire', async
   await query("insert into cache_entries (key, value) values ('present', 'before')")
   const version = (await store.versions(['present'], (await store.position()).epoch)).get('present')
   await query("alter table cache_entries alter column expires_at set default now() + interval '1 hour'")
-  await settle([
-    kept('present', 'kept', held(version)),
-    kept('absent', 'kept', { kind: 'unseen', mark: undefined }),
-  ])
+  await store.settle(
+    [
+      kept('present', 'kept', held(version)),
+      kept('absent', 'kept', { kind: 'unseen', mark: undefined }),
+    ],
+    () => undefined,
+  )
   const { rows } = await query('select key from cache_entries where expires_at > now() order by key')
   t.same(rows, [{ key: 'absent' }, { key: 'present' }])
 })

@@ -59,11 +59,12 @@ export class FaultProxy {
     bytesToClient: 0,
     bytesDropped: 0,
   }
-  readonly #targetPort: number
   readonly #server: Server
   readonly #links = new Set<Link>()
   readonly #ignored = new Set<Socket>()
+  #targetPort: number
   #fault: Fault = {}
+  #isBarred = false
 
   constructor(targetPort: number) {
     this.#targetPort = targetPort
@@ -116,6 +117,21 @@ export class FaultProxy {
     this.#ignored.clear()
   }
 
+  /** Connections accepted from now on lead to the server at this port. */
+  lead(targetPort: number): void {
+    this.#targetPort = targetPort
+  }
+
+  /** Resets the connections in this scope and refuses new ones until `unbar`, whatever fault is set or healed meanwhile. */
+  bar(scope: Scope = 'all'): void {
+    this.#isBarred = true
+    this.reset(scope)
+  }
+
+  unbar(): void {
+    this.#isBarred = false
+  }
+
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     for (const link of this.#links) link.reset()
@@ -125,7 +141,7 @@ export class FaultProxy {
 
   #admit(client: Socket): void {
     client.on('error', () => undefined)
-    const { admission = 'accept' } = this.#fault
+    const { admission = 'accept' } = this.#isBarred ? { admission: 'refuse' as const } : this.#fault
     if (admission === 'refuse') {
       this.counts.refused++
       client.resetAndDestroy()

@@ -1,14 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Fault, FaultProxy } from '../support/fault-proxy.js'
-import type { LostTail } from './durability.js'
-import type { Fleet, Member } from './fleet.js'
-import type { Observer } from './observer.js'
-import type { Recorder } from './recorder.js'
+import type { Fault, FaultProxy } from '../../support/fault-proxy.js'
+import type { Fleet, Member } from '../fleet/fleet.js'
+import type { Observer } from '../fleet/observer.js'
+import type { SqlClient } from '../fleet/sql-client.js'
+import type { LostTail } from '../oracle/durability.js'
+import type { Recorder } from '../oracle/recorder.js'
+import type { Workload } from '../workload.js'
+import type { Pause } from './fault-timing.js'
+import { handOutAgain, putSnapshotBack, recreate } from './history-faults.js'
 import type { RecoveryWatch } from './recovery.js'
-import type { FaultKind, PlannedFault } from './schedule.js'
+import { type FaultKind, type PlannedFault, tracks } from './schedule.js'
 import { endIdleSessions, failover, fullQueue } from './server-faults.js'
-import type { SqlClient } from './sql-client.js'
-import type { Workload } from './workload.js'
+import { splitServers } from './split-servers.js'
+import { changeSilently, ownDefault, ownRule, ownTrigger } from './table-faults.js'
 
 export interface FaultsParts {
   readonly fleet: Fleet
@@ -61,10 +65,54 @@ const faultsOfServer: ReadonlySet<FaultKind> = new Set([
   'full queue',
   'listeners terminated',
   'all terminated',
+  'snapshot put back',
+  'database re-created',
+  'schema re-created',
+  'table re-created',
+  'versions handed out again',
+  'two live servers',
+])
+
+/** The data, or what is done with them, become others: of everybody. */
+const faultsOfData: Partial<
+  Record<FaultKind, (parts: FaultsParts, fault: PlannedFault, pause: Pause) => Promise<LostTail | undefined>>
+> = {
+  'snapshot put back': putSnapshotBack,
+  'database re-created': recreate,
+  'schema re-created': recreate,
+  'table re-created': recreate,
+  'versions handed out again': handOutAgain,
+  'two live servers': splitServers,
+  'silent changes': changeSilently,
+  'own default': ownDefault,
+  'own BEFORE trigger': ownTrigger,
+  'own AFTER trigger': ownTrigger,
+  'own rule': ownRule,
+}
+
+/** They stop the server, replace its data or need it as it is, so that each has it to itself. */
+const exclusive: ReadonlySet<FaultKind> = new Set([
+  ...tracks.replacements,
+  'server crash',
+  'server restart',
+  'failover',
+  'idle sessions ended',
+  'full queue',
+  'row locked',
 ])
 
 /** Of everybody, and nobody should lose the feed by them. */
-const harmless: ReadonlySet<FaultKind> = new Set(['row locked', 'bulk update', 'truncate', 'garbage'])
+const harmless: ReadonlySet<FaultKind> = new Set([
+  'row locked',
+  'bulk update',
+  'truncate',
+  'garbage',
+  'silent changes',
+  'own default',
+  'own BEFORE trigger',
+  'own AFTER trigger',
+  'own rule',
+])
 
 /** Carries the planned faults out, and heals what it did. */
 export class Faults {
@@ -74,6 +122,7 @@ export class Faults {
   readonly #lostTails: LostTail[] = []
   #truncatedByMs = Number.NEGATIVE_INFINITY
   #channel = ''
+  #lastExclusive: Promise<unknown> = Promise.resolve()
 
   constructor(parts: FaultsParts) {
     this.#parts = parts
@@ -101,13 +150,22 @@ export class Faults {
     return this.#underWay.size === 0 ? 'no fault under way' : `under way: ${[...this.#underWay].join(', ')}`
   }
 
-  /** One after another, each at its time or as soon after it as the one before has ended. */
-  async run(plan: readonly PlannedFault[], startMs: number): Promise<void> {
+  /** One after another, each at its time or as soon after it as the one before has ended; none after `endMs`. */
+  async run(plan: readonly PlannedFault[], startMs: number, endMs: number): Promise<void> {
     for (const fault of plan) {
       await this.#pause(startMs + fault.atMs - performance.now())
-      if (this.#parts.stop.aborted) return
-      await this.#inject(fault)
+      await this.#inTurn(fault, () =>
+        this.#parts.stop.aborted || performance.now() > endMs ? Promise.resolve() : this.#inject(fault),
+      )
     }
+  }
+
+  /** Two faults that need the server are not under way at once. */
+  async #inTurn({ kind }: PlannedFault, inject: () => Promise<void>): Promise<void> {
+    if (!exclusive.has(kind)) return inject()
+    const turn = this.#lastExclusive.then(inject)
+    this.#lastExclusive = turn.catch(() => undefined)
+    await turn
   }
 
   async #inject(fault: PlannedFault): Promise<void> {
@@ -134,11 +192,8 @@ export class Faults {
   }
 
   /** `healed` may be called before the last thing is done; else the end is the end. */
-  async #carryOut(
-    { kind, durationMs, choice }: PlannedFault,
-    member: Member,
-    healed: () => void,
-  ): Promise<void> {
+  async #carryOut(fault: PlannedFault, member: Member, healed: () => void): Promise<void> {
+    const { kind, durationMs, choice } = fault
     const { fleet, workload, observer } = this.#parts
     const { sidecar, proxy } = member
     const pause = (ms: number) => this.#pause(ms)
@@ -148,6 +203,12 @@ export class Faults {
       if (kind === 'never answered' || kind === 'refused') proxy.reset()
       await this.#pause(durationMs)
       return proxy.heal({ reset: choice < 0.5 })
+    }
+    const ofData = faultsOfData[kind]
+    if (ofData) {
+      const lost = await ofData(this.#parts, fault, pause)
+      if (lost) this.#lostTails.push(lost)
+      return
     }
     const lasting = lastingFaults[kind]
     if (lasting) return proxy.set(lasting)

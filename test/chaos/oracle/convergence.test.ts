@@ -1,6 +1,6 @@
 import t from 'tap'
+import type { ReadAnswer } from '../fleet/sidecar-client.js'
 import { checkConvergence } from './convergence.js'
-import type { ReadAnswer } from './sidecar-client.js'
 
 const stored = new Map([['k', 'current']])
 

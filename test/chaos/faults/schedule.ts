@@ -1,4 +1,5 @@
-import { Random } from './random.js'
+import { Random } from '../random.js'
+import type { Timing } from './fault-timing.js'
 
 /** Faults of the network and of processes, one at a time. */
 const breakdowns = [
@@ -41,17 +42,38 @@ const disturbances = [
   'garbage',
 ] as const
 
-export type FaultKind = (typeof breakdowns)[number] | (typeof disturbances)[number]
+/** The data behind a version become others, or something else is stored than was sent. */
+const replacements = [
+  'snapshot put back',
+  'database re-created',
+  'schema re-created',
+  'table re-created',
+  'versions handed out again',
+  'two live servers',
+  'silent changes',
+  'own default',
+  'own BEFORE trigger',
+  'own AFTER trigger',
+  'own rule',
+] as const
 
-export interface PlannedFault {
+/** Each goes on beside the others. */
+export const tracks = { breakdowns, disturbances, replacements } as const
+export type Track = keyof typeof tracks
+
+export type FaultKind =
+  | (typeof breakdowns)[number]
+  | (typeof disturbances)[number]
+  | (typeof replacements)[number]
+
+export interface PlannedFault extends Timing {
   readonly atMs: number
   readonly kind: FaultKind
   /** Index of the sidecar, where it is one sidecar's fault. */
   readonly target: number
-  readonly durationMs: number
-  /** From 0 to 1, for whatever else the fault has to choose. */
-  readonly choice: number
 }
+
+export const allKinds: readonly FaultKind[] = [...new Set(Object.values(tracks).flat())]
 
 /** How long a fault lasts, in ms; the others, 0.5 to 8 s: on both sides of the staleness bound. */
 const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>> = {
@@ -75,12 +97,28 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
   'full queue': [500, 4_000],
   failover: [2_000, 6_000],
   'row locked': [500, 5_000],
+  'snapshot put back': [1_000, 3_000],
+  'database re-created': [1_000, 3_000],
+  'schema re-created': [1_000, 3_000],
+  'table re-created': [1_000, 3_000],
+  'versions handed out again': [0, 0],
+  'two live servers': [3_000, 6_000],
+  'silent changes': [0, 3_000],
+  'own default': [1_000, 3_000],
+  'own BEFORE trigger': [1_000, 3_000],
+  'own AFTER trigger': [1_000, 3_000],
+  'own rule': [1_000, 2_000],
 }
 
 const warmUpMs = 3_000
 
-/** The faults of a run, by time. Every kind comes up once before any comes up again; quiet spells are left between. */
-export function planFaults(seed: number, runMs: number, sidecars: number): readonly PlannedFault[] {
+/** The faults of a run, by time. Every kind comes up once before any comes up again; quiet spells are left between. `only`: these kinds. */
+export function planFaults(
+  seed: number,
+  runMs: number,
+  sidecars: number,
+  only: readonly FaultKind[] = allKinds,
+): readonly PlannedFault[] {
   const random = new Random(seed)
   const inTurn = <T>(kinds: readonly T[]) => {
     let deck: T[] = []
@@ -90,10 +128,13 @@ export function planFaults(seed: number, runMs: number, sidecars: number): reado
     }
   }
   const plan: PlannedFault[] = []
-  const lay = (kinds: readonly FaultKind[], quietMs: readonly [number, number]) => {
+  const lay = (track: Track, firstQuietMs: readonly [number, number], laterQuietMs = firstQuietMs) => {
+    const kinds = tracks[track].filter((kind) => only.includes(kind))
+    if (kinds.length === 0) return
     const next = inTurn(kinds)
     let atMs = warmUpMs + random.between(0, 2_000)
-    for (;;) {
+    for (let laid = 0; ; laid++) {
+      const quietMs = laid < kinds.length ? firstQuietMs : laterQuietMs
       const kind = next()
       const durationMs = random.between(...(durations[kind] ?? ([500, 8_000] as const)))
       if (atMs + durationMs > runMs) return
@@ -102,11 +143,14 @@ export function planFaults(seed: number, runMs: number, sidecars: number): reado
       atMs += durationMs + random.between(...quietMs) + (random.chance(0.15) ? 4_000 : 0)
     }
   }
-  lay(breakdowns, [700, 4_000])
-  lay(disturbances, [3_000, 12_000])
+  lay('breakdowns', [700, 4_000])
+  lay('disturbances', [3_000, 12_000])
+  // Each once in a short run; in a long one they must not keep the others from being measured.
+  lay('replacements', [3_000, 7_000], [10_000, 25_000])
   return plan.sort((one, other) => one.atMs - other.atMs)
 }
 
-export function isBreakdown({ kind }: PlannedFault): boolean {
-  return (breakdowns as readonly FaultKind[]).includes(kind)
+/** Those of one track. */
+export function faultsOf(track: Track, plan: readonly PlannedFault[]): readonly PlannedFault[] {
+  return plan.filter(({ kind }) => (tracks[track] as readonly FaultKind[]).includes(kind))
 }

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import pg from 'pg'
-import type { LocalPostgres } from '../../src/cli/local-postgres.js'
-import { FaultProxy, type ProxyCounts } from '../support/fault-proxy.js'
-import { temporaryServer } from '../support/shared-server.js'
+import type { LocalPostgres } from '../../../src/cli/local-postgres.js'
+import { FaultProxy, type ProxyCounts } from '../../support/fault-proxy.js'
+import { temporaryServer } from '../../support/shared-server.js'
 import { SidecarClient } from './sidecar-client.js'
 import { SidecarProcess } from './sidecar-process.js'
 
@@ -22,23 +24,40 @@ export interface FleetOptions {
   readonly onUnexpectedEnd: (why: string) => void
 }
 
+interface FleetParts {
+  readonly postgres: LocalPostgres
+  readonly sqlProxy: FaultProxy
+  readonly sqlPort: number
+  readonly endServer: () => Promise<void>
+  readonly members: readonly Member[]
+  readonly program: string
+}
+
 const user = 'cache_user'
 const password = 'cache_pass'
 const database = 'cache_db'
 /** The least there can be: it has to be filled now and then. */
-const settings = { max_notify_queue_pages: '64' }
+export const serverSettings = { max_notify_queue_pages: '64' }
 const attempts = 5
+const createIt = `create database ${database} owner ${user}`
 
 /** Real sidecars, each behind a proxy of ours, in front of one real PostgreSQL server. */
 export class Fleet {
   readonly members: readonly Member[]
   readonly postgres: LocalPostgres
+  /** The link of those who use the table and know of no sidecar. */
+  readonly sqlProxy: FaultProxy
+  readonly #sqlPort: number
+  readonly #program: string
   readonly #endServer: () => Promise<void>
   /** Direct, and as the superuser. */
   readonly #admin: pg.Pool
 
-  private constructor(postgres: LocalPostgres, endServer: () => Promise<void>, members: readonly Member[]) {
+  private constructor({ postgres, sqlProxy, sqlPort, endServer, members, program }: FleetParts) {
     this.postgres = postgres
+    this.sqlProxy = sqlProxy
+    this.#sqlPort = sqlPort
+    this.#program = program
     this.#endServer = endServer
     this.members = members
     this.#admin = new pg.Pool({
@@ -52,7 +71,7 @@ export class Fleet {
 
   /** The database is there and empty; the sidecars are not started yet. */
   static async create({ sidecars, maxStalenessMs, program, onUnexpectedEnd }: FleetOptions): Promise<Fleet> {
-    const { server, end } = await temporaryServer(settings)
+    const { server, end } = await temporaryServer(serverSettings)
     try {
       await createDatabase(server.url())
       const members: Member[] = []
@@ -73,16 +92,23 @@ export class Fleet {
         const port = () => sidecar.port
         members.push({ sidecar, proxy, client: new SidecarClient(port), observer: new SidecarClient(port) })
       }
-      return new Fleet(server, end, members)
+      const sqlProxy = new FaultProxy(server.port)
+      const sqlPort = await sqlProxy.listen()
+      return new Fleet({ postgres: server, sqlProxy, sqlPort, endServer: end, members, program })
     } catch (error) {
       await end()
       throw error
     }
   }
 
-  /** Leads directly to the server. */
+  /** Of those who use the table and know of no sidecar. */
   get databaseUrl(): string {
-    return `postgresql://${user}:${password}@127.0.0.1:${this.postgres.port}/${database}`
+    return this.#urlAt(this.#sqlPort)
+  }
+
+  /** Leads directly to the server, as the owner of the table. */
+  get directUrl(): string {
+    return this.#urlAt(this.postgres.port)
   }
 
   /** The superuser's. */
@@ -119,6 +145,70 @@ export class Fleet {
     }
   }
 
+  /** What the table holds. */
+  async stored(): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.administer<{ key: string; value: string }>(
+      'select key, value from cache_entries where expires_at is null or expires_at > clock_timestamp()',
+    )
+    return new Map(rows.map(({ key, value }) => [key, value]))
+  }
+
+  /**
+   * Calls `work` while nobody reaches the server but by `directUrl` and `administer`. What was on its way by then is cut off.
+   * `but` listeners: these keep the connections that they have.
+   */
+  async alone<T>(work: () => Promise<T>, { but }: { readonly but?: 'listeners' } = {}): Promise<T> {
+    const proxies = [...this.members.map(({ proxy }) => proxy), this.sqlProxy]
+    for (const proxy of proxies) proxy.bar(but === 'listeners' ? 'pool' : 'all')
+    try {
+      return await work()
+    } finally {
+      for (const proxy of proxies) proxy.unbar()
+    }
+  }
+
+  /** Makes the tables, as the program under test does it. */
+  async migrate(): Promise<void> {
+    const { PATH, HOME, TMPDIR, SystemRoot } = process.env
+    const env = { PATH, HOME, TMPDIR, SystemRoot, DATABASE_URL: this.directUrl }
+    await promisify(execFile)(process.execPath, [this.#program, 'migrate'], { env })
+  }
+
+  /** Removes the database with all connections to it, and makes an empty one. `onDropped` is called in between. */
+  async recreateDatabase(onDropped: () => void): Promise<void> {
+    const client = new pg.Client({ connectionString: this.postgres.url() })
+    await client.connect()
+    try {
+      await client.query(`drop database ${database} with (force)`)
+      onDropped()
+      await client.query(createIt)
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** From now on new connections lead to the server at this port. */
+  lead(port: number): void {
+    for (const { proxy } of this.members) proxy.lead(port)
+    this.sqlProxy.lead(port)
+  }
+
+  /** Runs statements one after the other, on a connection of the owner's own. */
+  async asOwner(work: (client: pg.Client) => Promise<void>): Promise<void> {
+    const client = new pg.Client({ connectionString: this.directUrl, application_name: 'chaos faults' })
+    client.on('error', () => undefined)
+    await client.connect()
+    try {
+      await work(client)
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+
+  #urlAt(port: number): string {
+    return `postgresql://${user}:${password}@127.0.0.1:${port}/${database}`
+  }
+
   /** Ends what this process started, and removes its files. */
   async close(): Promise<void> {
     await Promise.all(this.members.map(({ sidecar }) => sidecar.kill()))
@@ -127,6 +217,7 @@ export class Fleet {
       observer.close()
       await proxy.close()
     }
+    await this.sqlProxy.close()
     await this.#admin.end().catch(() => undefined)
     await this.#endServer()
   }
@@ -137,7 +228,7 @@ async function createDatabase(serverUrl: string): Promise<void> {
   await client.connect()
   try {
     await client.query(`create role ${user} login password '${password}'`)
-    await client.query(`create database ${database} owner ${user}`)
+    await client.query(createIt)
   } finally {
     await client.end()
   }

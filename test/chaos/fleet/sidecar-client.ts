@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http'
-import { fromJson, toJson } from './entry-value.js'
-import type { Outcome } from './history.js'
+import { fromJson, toJson } from '../entry-value.js'
+import type { Outcome } from '../oracle/history.js'
 
 /** What a read was told. `value` is null where there is no entry. */
 export type ReadAnswer =

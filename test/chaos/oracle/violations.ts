@@ -25,11 +25,19 @@ const shown = 5
 export class Violations {
   readonly #counts = new Map<Promised, number>(promises.map((promise) => [promise, 0]))
   readonly #kept: Violation[] = []
+  readonly #onKept: (violation: Violation) => void
+
+  /** `onKept` is called with each of the first few. */
+  constructor(onKept: (violation: Violation) => void = () => undefined) {
+    this.#onKept = onKept
+  }
 
   add(violation: Violation): void {
     const count = this.count(violation.promise)
     this.#counts.set(violation.promise, count + 1)
-    if (count < shown) this.#kept.push(violation)
+    if (count >= shown) return
+    this.#kept.push(violation)
+    this.#onKept(violation)
   }
 
   count(promise: Promised): number {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import type { Member } from './fleet.js'
+import type { Member } from '../fleet/fleet.js'
 import { RecoveryWatch } from './recovery.js'
 
 const maxStalenessMs = 500

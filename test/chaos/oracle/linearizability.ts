@@ -17,6 +17,7 @@
  * - A write of unknown outcome takes effect only where a pending read has seen its value. Elsewhere it can as
  *   well come later, or never. There is no end to how much later.
  * - Unknown deletes are all alike: they are counted.
+ * - A value that has been overwritten never comes back, so its expiry takes effect at once, and changes nothing.
  *
  * The number of configurations has a bound. Past it the key is `undecided` until nothing is pending.
  */
@@ -24,7 +25,8 @@
 export type RegisterValue = string | null
 
 export interface Operation {
-  readonly kind: 'read' | 'write'
+  /** `expire`: the value is removed, if it is still there. */
+  readonly kind: 'read' | 'write' | 'expire'
   readonly invokeMs: number
   /** For people. */
   readonly by: string
@@ -75,10 +77,12 @@ export class LinearizabilityChecker {
     this.#configurations = [{ value: options.initial, done: 0, used: [], deletes: 0 }]
   }
 
-  /** To be called in the order of time. */
+  /** To be called in the order of time, unless an operation that has not ended was called before. */
   begin(operation: Pick<Operation, 'kind' | 'invokeMs' | 'by' | 'value'>): Operation {
     const begun: Operation = { ...operation, returnMs: Number.POSITIVE_INFINITY, fate: 'pending' }
-    this.#queue.push(begun)
+    let place = this.#queue.length
+    while (place > 0 && (this.#queue[place - 1] as Operation).invokeMs > begun.invokeMs) place--
+    this.#queue.splice(place, 0, begun)
     return begun
   }
 
@@ -98,11 +102,11 @@ export class LinearizabilityChecker {
 
   /**
    * Another history begins, with this value. A write that is pending may have taken effect in the one before, or
-   * does in this one; what a pending read is about to see may be of either.
+   * does in this one; what a pending read is about to see may be of either. Expiries have to be begun again.
    */
   beginAnew(value: RegisterValue, nowMs: number): void {
     for (const operation of [...this.#queue]) {
-      this.end(operation, operation.kind === 'read' ? 'void' : 'unknown', nowMs)
+      this.end(operation, operation.kind === 'write' ? 'unknown' : 'void', nowMs)
     }
     this.#isLost = false
     this.#configurations = [{ value, done: 0, used: [], deletes: 0 }]
@@ -143,7 +147,8 @@ export class LinearizabilityChecker {
       slot = this.#pending.length
     }
     this.#pending[slot] = operation
-    if (operation.kind === 'read') this.#configurations = this.#configurations.map((one) => this.#absorb(one))
+    if (operation.kind !== 'write')
+      this.#configurations = this.#configurations.map((one) => this.#absorb(one))
   }
 
   #return(operation: Operation): void {
@@ -202,8 +207,12 @@ export class LinearizabilityChecker {
 
   *#successors(one: Configuration, wanted: ReadonlySet<RegisterValue>): Generator<Configuration> {
     for (const [slot, operation] of this.#pending.entries()) {
-      if (operation?.kind === 'write' && (one.done & (1 << slot)) === 0)
-        yield { ...one, value: operation.value, done: one.done | (1 << slot) }
+      if (operation === undefined || (one.done & (1 << slot)) !== 0) continue
+      const done = one.done | (1 << slot)
+      if (operation.kind === 'write') yield { ...one, value: operation.value, done }
+      else if (operation.kind === 'expire' && one.value === any) yield { ...one, done }
+      else if (operation.kind === 'expire' && one.value === operation.value)
+        yield { ...one, value: null, done }
     }
     for (const value of wanted) {
       if (one.value === any) yield { ...one, value }
@@ -216,13 +225,22 @@ export class LinearizabilityChecker {
     }
   }
 
-  /** Lets the pending reads of the present value take effect. */
+  /** Lets the pending reads of the present value take effect, and the expiries of those that are in the past. */
   #absorb(one: Configuration): Configuration {
     let { done } = one
     for (const [slot, operation] of this.#pending.entries()) {
       if (operation?.kind === 'read' && operation.value === one.value) done |= 1 << slot
+      if (operation?.kind === 'expire' && this.#isPast(operation.value, one)) done |= 1 << slot
     }
     return done === one.done ? one : { ...one, done }
+  }
+
+  #isPast(value: RegisterValue, one: Configuration): boolean {
+    if (one.value === any || one.value === value) return false
+    return !this.#pending.some(
+      (operation, slot) =>
+        operation?.kind === 'write' && operation.value === value && (one.done & (1 << slot)) === 0,
+    )
   }
 
   #nameOf({ value, done, used, deletes }: Configuration, isThere: boolean): string {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { KeeperEnd } from './durability.js'
+import type { KeeperEnd } from '../oracle/durability.js'
+import { type History, unknownHorizonMs } from '../oracle/history.js'
 import type { Member } from './fleet.js'
-import { type History, unknownHorizonMs } from './history.js'
 
 /** What the run looks at of `GET /cache/stats`. */
 export interface SidecarStats {

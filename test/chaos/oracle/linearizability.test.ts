@@ -1,9 +1,14 @@
 import t from 'tap'
+import { Random } from '../random.js'
 import { LinearizabilityChecker, type RegisterValue } from './linearizability.js'
-import { Random } from './random.js'
 
-/** `w` and `r`: known outcome; `?`: a write of unknown outcome. Then the value, the call and the return. */
-type Step = readonly ['w' | 'r' | '?', RegisterValue, number, number]
+/**
+ * `w` and `r`: known outcome; `?`: a write of unknown outcome; `e`: the expiry of what was written before. Then the value, the
+ * call and the return.
+ */
+type Step = readonly ['w' | 'r' | '?' | 'e', RegisterValue, number, number]
+
+const kinds = { r: 'read', w: 'write', '?': 'write', e: 'expire' } as const
 
 function violationsOf(
   steps: readonly Step[],
@@ -25,7 +30,7 @@ function violationsOf(
   const operations = new Map<object, ReturnType<typeof checker.begin>>()
   for (const { step, atMs, isCall } of events) {
     if (isCall) {
-      const kind = step.kind === 'r' ? 'read' : 'write'
+      const kind = kinds[step.kind]
       operations.set(step, checker.begin({ kind, value: step.value, invokeMs: atMs, by: 'a client' }))
     } else {
       const operation = operations.get(step)
@@ -36,6 +41,28 @@ function violationsOf(
 }
 
 const accepted: Readonly<Record<string, readonly Step[]>> = {
+  'a value is there until it expires, at some moment': [
+    ['w', 'a', 0, 1],
+    ['r', 'a', 2, 3],
+    ['e', 'a', 10, 20],
+    ['r', 'a', 11, 12],
+    ['r', null, 13, 14],
+    ['r', null, 21, 22],
+  ],
+  'the expiry of what was overwritten changes nothing': [
+    ['w', 'a', 0, 1],
+    ['w', 'b', 2, 3],
+    ['e', 'a', 10, 20],
+    ['r', 'b', 11, 12],
+    ['r', 'b', 21, 22],
+  ],
+  'it expires, or is overwritten before': [
+    ['w', 'a', 0, 1],
+    ['e', 'a', 10, 20],
+    ['w', 'b', 10, 30],
+    ['r', null, 15, 16],
+    ['r', 'b', 31, 32],
+  ],
   'one after another': [
     ['r', null, 0, 1],
     ['w', 'a', 2, 3],
@@ -91,6 +118,28 @@ const accepted: Readonly<Record<string, readonly Step[]>> = {
 }
 
 const refused: Readonly<Record<string, readonly Step[]>> = {
+  'a value that has expired': [
+    ['w', 'a', 0, 1],
+    ['e', 'a', 10, 20],
+    ['r', 'a', 21, 22],
+  ],
+  'a value that comes back after it has expired': [
+    ['w', 'a', 0, 1],
+    ['e', 'a', 10, 20],
+    ['r', null, 11, 12],
+    ['r', 'a', 13, 14],
+  ],
+  'an absence before the expiry': [
+    ['w', 'a', 0, 1],
+    ['r', null, 2, 3],
+    ['e', 'a', 10, 20],
+  ],
+  'an absence though what has expired was overwritten': [
+    ['w', 'a', 0, 1],
+    ['w', 'b', 2, 3],
+    ['e', 'a', 10, 20],
+    ['r', null, 21, 22],
+  ],
   'a stale read': [
     ['w', 'a', 0, 1],
     ['w', 'b', 2, 3],
@@ -182,9 +231,10 @@ function hasOrder(steps: readonly Step[], current: RegisterValue = null): boolea
   return steps.some((step) => {
     const [kind, value, invokeMs] = step
     if (invokeMs > firstReturnMs || (kind === 'r' && value !== current)) return false
+    const expired = value === current ? null : current
     return hasOrder(
       steps.filter((other) => other !== step),
-      kind === 'r' ? current : value,
+      kind === 'r' ? current : kind === 'e' ? expired : value,
     )
   })
 }
@@ -208,6 +258,12 @@ t.test('it agrees with a plain search on 5,000 small histories, right and wrong 
       const value = kind === 'r' ? random.pick(values) : random.chance(0.2) ? null : `v${index}`
       return [kind, value, invokeMs, invokeMs + random.integer(1, 15)]
     })
+    // Some of what is written expires some time after it was acknowledged.
+    for (const [kind, value, , returnMs] of [...steps]) {
+      const fromMs = returnMs + random.integer(1, 10)
+      if (kind === 'w' && value !== null && random.chance(0.5))
+        steps.push(['e', value, fromMs, fromMs + random.integer(1, 10)])
+    }
     const expected = hasOrder(steps)
     if (!expected) wrong++
     if ((violationsOf(steps).violations === 0) !== expected)

@@ -1,5 +1,5 @@
-import { shortKey, shortValue } from './entry-value.js'
-import type { ReadAnswer } from './sidecar-client.js'
+import { shortKey, shortValue } from '../entry-value.js'
+import type { ReadAnswer } from '../fleet/sidecar-client.js'
 
 export interface FinalRead {
   readonly key: string

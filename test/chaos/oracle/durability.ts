@@ -1,4 +1,4 @@
-import { shortKey, shortValue } from './entry-value.js'
+import { shortKey, shortValue } from '../entry-value.js'
 import type { History, Outcome } from './history.js'
 
 /** What each process that may keep writes came to. */

@@ -23,7 +23,11 @@
  * An absence has no unique value: any of the deletes may be the one that a reader saw, and it is given the
  * benefit of the most recent of them.
  *
- * When a standby takes over that has lost the tail, another history begins, from what is in its table.
+ * A row that expires is a delete that happens by itself, at a time of which we know the bounds. A value that has expired is not
+ * served any more, however short that was ago.
+ *
+ * When a standby takes over that has lost the tail, or the data are replaced in another way, another history begins, from what
+ * is in the table then. What was acknowledged before and is not there is legitimately lost.
  */
 
 /** `nothing`: acknowledged, but there was no row to change: the key was absent at that moment. */
@@ -46,6 +50,8 @@ export interface WriteRecord {
   /** Infinity while the value may be the current one. */
   overwrittenMs: number
   overwrittenBy: WriteRecord | undefined
+  /** When the row has certainly expired; Infinity if it does not, or may not. */
+  expiredMs: number
 }
 
 export const unknownHorizonMs = 60_000
@@ -78,6 +84,7 @@ class KeyHistory {
       effectByMs: momentMs,
       overwrittenMs: Number.POSITIVE_INFINITY,
       overwrittenBy: undefined,
+      expiredMs: Number.POSITIVE_INFINITY,
     }
     this.open.add(start)
     this.absences.push(start)
@@ -139,6 +146,7 @@ export class History {
       effectByMs: Number.POSITIVE_INFINITY,
       overwrittenMs: Number.POSITIVE_INFINITY,
       overwrittenBy: undefined,
+      expiredMs: Number.POSITIVE_INFINITY,
     }
     const history = this.#of(write.key)
     history.open.add(record)
@@ -172,6 +180,34 @@ export class History {
         other.overwrittenBy = record
       }
     }
+  }
+
+  /** The row that this write made expires between these moments, unless it is overwritten; `isCertain`: it has one that does. */
+  expires(record: WriteRecord, fromMs: number, toMs: number, isCertain: boolean): void {
+    if (isCertain) record.expiredMs = toMs
+    const history = this.#of(record.key)
+    const expiry: WriteRecord = {
+      ...record,
+      value: null,
+      by: `the expiry of ${record.by}`,
+      via: '',
+      invokeMs: fromMs,
+      returnMs: toMs,
+      outcome: 'unknown',
+      effectByMs: toMs,
+      overwrittenMs: Number.POSITIVE_INFINITY,
+      overwrittenBy: undefined,
+      expiredMs: Number.POSITIVE_INFINITY,
+    }
+    history.absences.push(expiry)
+    history.open.add(expiry)
+  }
+
+  /** Writes that may still take effect, or may have done so without our knowing. */
+  unsettled(nowMs: number): readonly WriteRecord[] {
+    return [...this.#keys.values()].flatMap(({ open }) =>
+      [...open].filter((one) => one.value !== null && one.effectByMs > nowMs),
+    )
   }
 
   /** A reader was shown this value, and not as stale: it has taken effect. */

@@ -1,4 +1,4 @@
-import { shortValue } from './entry-value.js'
+import { shortValue } from '../entry-value.js'
 import type { History, WriteRecord } from './history.js'
 
 export interface TokenRead {

@@ -1,15 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { LostTail } from './durability.js'
-import type { Fleet } from './fleet.js'
+import type { Fleet } from '../fleet/fleet.js'
+import type { SqlClient } from '../fleet/sql-client.js'
+import type { LostTail } from '../oracle/durability.js'
+import type { Recorder } from '../oracle/recorder.js'
+import type { Workload } from '../workload.js'
+import { ClusterCopy } from './cluster-copy.js'
+import type { Pause } from './fault-timing.js'
 import { FullQueue } from './full-queue.js'
-import type { Recorder } from './recorder.js'
 import { type RecoveryWatch, recoveryLimitMs } from './recovery.js'
-import type { SqlClient } from './sql-client.js'
-import { Standby } from './standby.js'
-import type { Workload } from './workload.js'
-
-/** Ends early when the run does. */
-type Pause = (ms: number) => Promise<void>
 
 interface FailoverParts {
   readonly fleet: Fleet
@@ -24,14 +22,13 @@ export async function failover(
   pause: Pause,
 ): Promise<LostTail> {
   const fromMs = performance.now()
-  const standby = await Standby.of(fleet.postgres)
+  const standby = await ClusterCopy.ofStopped(fleet.postgres)
   await pause(lagMs)
   // Who reads by SQL would be shown the new history before we know where it begins.
   sql.leave()
   await fleet.postgres.stop('immediate')
-  await standby.takePlace()
-  const rows = await fleet.administer<{ key: string; value: string }>('select key, value from cache_entries')
-  recorder.beginAnew(new Map(rows.map(({ key, value }) => [key, value])))
+  await standby.takePlace(fleet.postgres, 'standby')
+  recorder.beginAnew(await fleet.stored())
   const toMs = performance.now()
   await pause(standbyMs)
   await fleet.administer('select pg_promote()')

@@ -1,8 +1,12 @@
-import { shortKey, shortValue } from './entry-value.js'
-import { History, type Outcome, type WriteRecord, type WrittenValue } from './history.js'
+import { asSent, shortKey, shortValue } from '../entry-value.js'
+import type { ReadAnswer } from '../fleet/sidecar-client.js'
+import { Alterations } from './alterations.js'
+import { Expiries } from './expiries.js'
+import { History, type Outcome, unknownHorizonMs, type WriteRecord, type WrittenValue } from './history.js'
+import { checkKeptOverwrites } from './kept-overwrites.js'
 import { LinearizabilityChecker, type Operation } from './linearizability.js'
 import { checkSession } from './sessions.js'
-import type { ReadAnswer } from './sidecar-client.js'
+import type { Spell } from './spell.js'
 import { StalenessCheck } from './staleness.js'
 import type { Promised, Violations } from './violations.js'
 
@@ -54,6 +58,8 @@ export interface Counts {
 /** A request that takes longer has hung; every wait of a sidecar has a bound below this. */
 const hungMs = 7_000
 const linesPerKey = 40
+/** By how much the database's clock may run away from ours while a row waits for its expiry. */
+const clockToleranceMs = 100
 
 /** Takes down every operation, and holds each against the promises as soon as it has ended. */
 export class Recorder {
@@ -78,6 +84,9 @@ export class Recorder {
   readonly #asIfStrong = new Map<string, LinearizabilityChecker>()
   readonly #notLinearizable = new Set<string>()
   readonly #lines = new Map<string, string[]>()
+  readonly #expiries = new Expiries([this.#strong, this.#asIfStrong])
+  readonly #alterations = new Alterations()
+  #lifetime: { readonly spell: Spell; readonly ms: number } | undefined
 
   constructor(options: RecorderOptions) {
     this.#options = options
@@ -118,9 +127,11 @@ export class Recorder {
     return [...this.#strong.values()].reduce((sum, { undecided }) => sum + undecided, 0)
   }
 
-  /** A standby that has lost the tail takes over, with these values. Nobody has asked it anything yet. */
-  beginAnew(stored: ReadonlyMap<string, string>): void {
+  /** Other data take the place of what there was, with these values. Nobody has asked for them yet. */
+  beginAnew(rows: ReadonlyMap<string, string>): void {
     const nowMs = performance.now()
+    const stored = new Map([...rows].map(([key, value]) => [key, asSent(value)]))
+    this.#expiries.beginAnew()
     this.history.beginAnew(stored, nowMs)
     for (const checkers of [this.#strong, this.#asIfStrong]) {
       for (const [key, checker] of checkers) checker.beginAnew(stored.get(key) ?? null, nowMs)
@@ -130,6 +141,18 @@ export class Recorder {
         key,
         `${this.clock(nowMs)}  another history begins with ${shortValue(stored.get(key) ?? null)}`,
       )
+  }
+
+  /** In this time a trigger alters the values of all that is written. */
+  alters(spell: Spell): void {
+    this.#alterations.add(spell)
+  }
+
+  /** In this time all that is written expires after so long. What may be written at any time may expire from now on. */
+  expires(spell: Spell, lifetimeMs: number): void {
+    const nowMs = performance.now()
+    this.#lifetime = { spell, ms: lifetimeMs }
+    for (const record of this.history.unsettled(nowMs)) this.#mayExpire(record, nowMs)
   }
 
   /** Seconds since the run began, for people. */
@@ -152,7 +175,9 @@ export class Recorder {
     const { key, via, by, invokeMs, value } = record
     this.counts.writes[outcome]++
     this.#time(key, { by, via, invokeMs, returnMs })
+    this.#expiries.advance(key, returnMs)
     this.history.end(record, outcome, returnMs)
+    if (value !== null) this.#expiryOf(record, value)
     for (const [checkers, operation] of [
       [this.#strong, strong],
       [this.#asIfStrong, asIfStrong],
@@ -165,6 +190,33 @@ export class Recorder {
       key,
       `${this.clock(invokeMs)} .. ${this.clock(returnMs)}  ${by} via ${via}: write ${shortValue(value)}: ${outcome}`,
     )
+  }
+
+  /** Before the write has ended for the checkers: somebody may have seen its expiry already. */
+  #expiryOf(record: WriteRecord, value: string): void {
+    const { key, outcome, invokeMs, returnMs } = record
+    if (this.#lifetime === undefined || outcome === 'failed' || outcome === 'nothing') return
+    const { spell, ms } = this.#lifetime
+    const isOver = outcome === 'ok'
+    const covered = spell.covers(invokeMs, isOver ? returnMs : returnMs + unknownHorizonMs)
+    if (covered === 'no') return
+    const [fromMs, toMs] = [invokeMs + ms - clockToleranceMs, returnMs + ms + clockToleranceMs]
+    if (covered === 'maybe' || !isOver || fromMs <= returnMs) {
+      this.#mayExpire(record, returnMs)
+    } else {
+      this.#expiries.add(key, value, fromMs, toMs)
+      this.history.expires(record, fromMs, toMs, true)
+    }
+  }
+
+  /** The key may be absent for that reason, once, and until nothing of it can take effect any more. */
+  #mayExpire(record: WriteRecord, nowMs: number): void {
+    const { key, invokeMs } = record
+    const deleted = { kind: 'write', invokeMs, value: null, by: `the expiry of ${record.by}` } as const
+    for (const checkers of [this.#strong, this.#asIfStrong])
+      checkers.get(key)?.end(this.#begin(checkers, key, deleted), 'unknown', nowMs)
+    const untilMs = nowMs + unknownHorizonMs + (this.#lifetime?.ms ?? 0)
+    this.history.expires(record, invokeMs, untilMs, false)
   }
 
   /** What a sidecar said with a write that it refused. */
@@ -196,13 +248,15 @@ export class Recorder {
     const returnMs = performance.now()
     const { kind, key, by, via, invokeMs } = read
     this.#time(key, { by, via, invokeMs, returnMs })
+    this.#expiries.advance(key, returnMs)
     const isFresh = answer.kind === 'entry' && !answer.stale
+    const shown = isFresh && answer.value !== null ? asSent(answer.value) : null
     for (const [checkers, operation] of [
       [this.#strong, read.strong],
       [this.#asIfStrong, read.asIfStrong],
     ] as const) {
       if (operation === undefined) continue
-      checkers.get(key)?.end(operation, isFresh ? 'known' : 'void', returnMs, isFresh ? answer.value : null)
+      checkers.get(key)?.end(operation, isFresh ? 'known' : 'void', returnMs, shown)
     }
     if (answer.kind === 'refused') this.counts.refused++
     if (answer.kind === 'lost') this.counts.lost++
@@ -226,11 +280,13 @@ export class Recorder {
   }
 
   #check(
-    { kind, key, by, invokeMs, since }: ReadRecord,
-    { value, stale, source }: { value: string | null; stale: boolean; source: 'cache' | 'db' },
+    read: ReadRecord,
+    { value: text, stale, source }: { value: string | null; stale: boolean; source: 'cache' | 'db' },
     returnMs: number,
     line: string,
   ): void {
+    const { kind, key, by, invokeMs, since } = read
+    const value = text === null ? null : asSent(text)
     if (value !== null) {
       const written = this.history.find(key, value)
       const why =
@@ -240,18 +296,38 @@ export class Recorder {
             ? `whose write was answered as ${written.outcome}`
             : undefined
       if (why) this.#violated('answers', key, { text: `${by} was shown ${shortValue(value)}, ${why}` }, line)
+      if (written && text !== null && !stale) this.#checkStored(read, { text, written }, returnMs, line)
     }
     if (since && (kind === 'session' || !stale)) {
       const how = kind === 'session' ? 'with the token of' : 'at the sidecar that had acknowledged'
-      const text = checkSession(this.history, { key, value, stale, returnMs, since, how })
-      if (text) this.#violated('sessions read their writes', key, { text: `${by}: ${text}` }, line)
+      const wrong = checkSession(this.history, { key, value, stale, returnMs, since, how })
+      if (wrong) this.#violated('sessions read their writes', key, { text: `${by}: ${wrong}` }, line)
     }
     if (stale) return
     if (kind === 'strong' && source === 'cache')
       this.#violated('answers', key, { text: `${by}: a strong read was answered from memory` }, line)
-    const text = this.staleness.check({ key, value, invokeMs, returnMs }, source === 'cache')
-    if (text) this.#violated('bounded staleness', key, { text: `${by}: ${text}` }, line)
+    const late = this.staleness.check({ key, value, invokeMs, returnMs }, source === 'cache')
+    if (late) this.#violated('bounded staleness', key, { text: `${by}: ${late}` }, line)
     if (value !== null) this.history.seen(key, value, returnMs)
+  }
+
+  /** What is shown as fresh is what the table holds: as a trigger has left it, not expired, and no kept write in a later one's place. */
+  #checkStored(
+    { kind, key, by, invokeMs }: ReadRecord,
+    { text, written }: { text: string; written: WriteRecord },
+    returnMs: number,
+    line: string,
+  ): void {
+    const other = this.#alterations.faultIn(written, text, returnMs)
+    if (other) this.#violated('answers', key, { text: `${by} was shown ${shortValue(text)}, ${other}` }, line)
+    const overMs = Math.round(invokeMs - written.expiredMs)
+    if (overMs > 0) {
+      const late = `${shortValue(text)} served as fresh, expired at least ${overMs} ms before the read was sent`
+      this.#violated('bounded staleness', key, { text: `${by}: ${late}` }, line)
+    }
+    if (kind !== 'strong' && kind !== 'sql') return
+    const kept = checkKeptOverwrites(this.history, { key, value: asSent(text), invokeMs })
+    if (kept) this.#violated('nothing lost', key, { text: `${by}: ${kept}` }, line)
   }
 
   #begin(
@@ -259,6 +335,7 @@ export class Recorder {
     key: string,
     operation: Pick<Operation, 'kind' | 'invokeMs' | 'by' | 'value'>,
   ): Operation {
+    this.#expiries.advance(key, operation.invokeMs)
     return checkers.get(key)?.begin(operation) ?? { ...operation, returnMs: 0, fate: 'void' }
   }
 

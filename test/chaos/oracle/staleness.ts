@@ -1,4 +1,4 @@
-import { shortValue } from './entry-value.js'
+import { shortValue } from '../entry-value.js'
 import type { History } from './history.js'
 
 export interface FreshRead {

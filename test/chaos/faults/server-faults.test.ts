@@ -1,17 +1,19 @@
 import { once } from 'node:events'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { Attempts } from '../../src/postgres/attempts.js'
-import { Database } from '../../src/postgres/database.js'
-import { migrate } from '../../src/postgres/migrate.js'
-import { SchemaName } from '../../src/postgres/schema-name.js'
-import { PostgresStore } from '../../src/postgres/store.js'
-import { ownServer } from '../support/database.js'
-import { eventually } from '../support/eventually.js'
-import { FaultProxy } from '../support/fault-proxy.js'
-import { recordingLog } from '../support/recording-log.js'
+import { Attempts } from '../../../src/postgres/attempts.js'
+import { Database } from '../../../src/postgres/database.js'
+import { migrate } from '../../../src/postgres/migrate.js'
+import { SchemaName } from '../../../src/postgres/schema-name.js'
+import { PostgresStore } from '../../../src/postgres/store.js'
+import { ownServer } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
+import { FaultProxy } from '../../support/fault-proxy.js'
+import { recordingLog } from '../../support/recording-log.js'
+import type { Fleet } from '../fleet/fleet.js'
+import { ClusterCopy } from './cluster-copy.js'
 import { FullQueue } from './full-queue.js'
-import { Standby } from './standby.js'
+import { splitServers } from './split-servers.js'
 
 async function clientOf(t: Test, connectionString: string, application_name = 'test') {
   const client = new pg.Client({ connectionString, application_name })
@@ -72,12 +74,12 @@ t.test(
     const timeline = () => run('select left(pg_walfile_name(pg_current_wal_lsn()), 8)')
     await run('create table entries (value text)')
     await run(`insert into entries values ('first')`)
-    const standby = await Standby.of(server)
+    const standby = await ClusterCopy.ofStopped(server)
     await run(`insert into entries values ('lost')`)
     t.same(await timeline(), ['00000001'])
 
     await server.stop('immediate')
-    await standby.takePlace()
+    await standby.takePlace(server, 'standby')
     t.same(await run('select value from entries'), ['first'])
     await t.rejects(run(`insert into entries values ('early')`), /read-only transaction/)
     t.same(await run('select pg_promote()'), [true])
@@ -86,6 +88,54 @@ t.test(
     t.same(await timeline(), ['00000002'])
   },
 )
+
+t.test('a snapshot is put back, and the history goes on from there in the same timeline', async (t) => {
+  const server = await ownServer(t)
+  await migrate(server.url())
+  const run = async (sql: string) => {
+    const client = await clientOf(t, server.url())
+    return (await client.query({ text: sql, rowMode: 'array' })).rows.flat()
+  }
+  const epoch = () => run('select cache_epoch()')
+  await run(`insert into cache_entries (key, value) values ('first', '')`)
+  const copy = await ClusterCopy.ofStopped(server)
+  const before = await epoch()
+  const number = 'insert into cache_entries (key, value) values ($$k$$, $$$$) returning version >> 24'
+  const lost = await run(number)
+  await server.stop('immediate')
+  await copy.takePlace(server, 'primary')
+  t.same(await run('select key from cache_entries'), ['first'])
+  t.same(await epoch(), before)
+  t.same(await run(number), lost, 'the same number is handed out again')
+})
+
+t.test('two servers live side by side, and the new one lacks nothing', async (t) => {
+  const server = await ownServer(t)
+  await migrate(server.url())
+  const run = async (port: number, sql: string) => {
+    const url = Object.assign(new URL(server.url()), { port: String(port) }).href
+    const client = await clientOf(t, url)
+    return (await client.query({ text: sql, rowMode: 'array' })).rows.flat()
+  }
+  await run(server.port, `insert into cache_entries (key, value) values ('k', 'before')`)
+  const epoch = await run(server.port, 'select cache_epoch()')
+  const led: number[] = []
+  const fleet = {
+    postgres: server,
+    alone: (work: () => Promise<void>) => work(),
+    lead: (port: number) => led.push(port),
+    administer: (sql: string) => run(server.port, sql),
+  }
+  await splitServers({ fleet: fleet as unknown as Fleet }, { durationMs: 0, choice: 0 }, async () => {
+    const port = led[0] as number
+    t.same(await run(port, 'select value from cache_entries'), ['before'])
+    t.notSame(await run(port, 'select cache_epoch()'), epoch)
+    t.same(await run(server.port, 'select cache_epoch()'), epoch, 'the old one is still there')
+    await run(port, `update cache_entries set value = 'after'`)
+  })
+  t.equal(led[1], server.port)
+  t.same(await run(server.port, 'select value from cache_entries'), ['after'])
+})
 
 t.test('a standby answers no read of a sidecar, not even of a key that it does not have', async (t) => {
   const server = await ownServer(t)
@@ -102,8 +152,8 @@ t.test('a standby answers no read of a sidecar, not even of a key that it does n
   })
   const key = 'key'
   t.same(await store.read([{ key }]), new Map())
-  const standby = await Standby.of(server)
+  const standby = await ClusterCopy.ofStopped(server)
   await server.stop('immediate')
-  await standby.takePlace()
+  await standby.takePlace(server, 'standby')
   await t.rejects(store.read([{ key }]), { code: 'store-unavailable', message: /recovery/ })
 })

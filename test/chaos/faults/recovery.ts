@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Member } from './fleet.js'
-import { type SidecarStats, statsOf } from './observer.js'
+import type { Member } from '../fleet/fleet.js'
+import { type SidecarStats, statsOf } from '../fleet/observer.js'
+import { Calm } from './calm.js'
 import type { FaultKind } from './schedule.js'
 
 export interface Recovered {
@@ -24,6 +25,8 @@ export const recoveryLimitMs = 30_000
 const backWithinMs = 3_000
 /** A machine that is busy with other things may take so much longer: it is counted as late, and is no violation. */
 const allowanceMs = 3_000
+/** Who is disturbed again and again may need longer than the limit, but not once it has been left alone for so long. */
+const calmMs = 10_000
 /** Nobody says a word: the sidecar has to notice by itself, within L. */
 const silent: ReadonlySet<FaultKind> = new Set(['half-open', 'half-open listener'])
 
@@ -46,6 +49,7 @@ export class RecoveryWatch {
   readonly #options: RecoveryWatchOptions
   readonly #watched = new Set<Watched>()
   readonly #watching = new Set<Promise<void>>()
+  readonly #calm = new Calm<Member>()
 
   constructor(options: RecoveryWatchOptions) {
     this.#options = options
@@ -66,6 +70,7 @@ export class RecoveryWatch {
     const isDisturbed = others.length > 0
     const watched: Watched = { kind, member, beganMs: performance.now(), healedMs: undefined, isDisturbed }
     this.#watched.add(watched)
+    this.#calm.disturb(member)
     const lossesBefore = isReplaced ? -1 : (await statsOf(member))?.feed.losses
     if (lossesBefore === undefined) watched.isDisturbed = true
     const watching = this.#watch(watched, lossesBefore ?? -1).finally(() => {
@@ -74,7 +79,9 @@ export class RecoveryWatch {
     })
     this.#watching.add(watching)
     return () => {
-      watched.healedMs ??= performance.now()
+      if (watched.healedMs !== undefined) return
+      watched.healedMs = performance.now()
+      this.#calm.leave(member, watched.healedMs)
     }
   }
 
@@ -111,7 +118,7 @@ export class RecoveryWatch {
           this.#take(watched, isLost ? { healedMs, noticedAtMs, liveAtMs: nowMs } : undefined)
           return
         }
-        if (nowMs - healedMs > recoveryLimitMs) {
+        if (nowMs - healedMs > recoveryLimitMs && this.#calm.ms(member, nowMs) > calmMs) {
           this.tooLate(kind, member)
           return
         }

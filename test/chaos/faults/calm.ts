@@ -1,0 +1,36 @@
+interface Spells {
+  underWay: number
+  endedMs: number
+}
+
+/** For how long nothing has been done to something. */
+export class Calm<Target extends object> {
+  readonly #spells = new WeakMap<Target, Spells>()
+
+  /** A fault begins. */
+  disturb(target: Target): void {
+    this.#of(target).underWay++
+  }
+
+  /** One has ended. */
+  leave(target: Target, nowMs: number): void {
+    const spells = this.#of(target)
+    spells.underWay--
+    spells.endedMs = nowMs
+  }
+
+  /** 0 while a fault is under way, Infinity before the first. */
+  ms(target: Target, nowMs: number): number {
+    const { underWay, endedMs } = this.#of(target)
+    return underWay > 0 ? 0 : nowMs - endedMs
+  }
+
+  #of(target: Target): Spells {
+    let spells = this.#spells.get(target)
+    if (spells === undefined) {
+      spells = { underWay: 0, endedMs: Number.NEGATIVE_INFINITY }
+      this.#spells.set(target, spells)
+    }
+    return spells
+  }
+}

@@ -1,0 +1,22 @@
+import { isAltered } from '../entry-value.js'
+import type { WriteRecord } from './history.js'
+import type { Spell } from './spell.js'
+
+/** The times in which a user's own trigger altered the values of all that was written, and what that says of a value shown. */
+export class Alterations {
+  readonly #spells: Spell[] = []
+
+  add(spell: Spell): void {
+    this.#spells.push(spell)
+  }
+
+  /** What is wrong with the form in which a value was shown, not as stale; undefined if that is how it may stand in the table. */
+  faultIn({ outcome, ...written }: WriteRecord, text: string, shownMs: number): string | undefined {
+    const lastMs = Math.min(written.effectByMs, outcome === 'ok' ? written.returnMs : shownMs)
+    const covered = this.#spells.map((spell) =>
+      spell.covers(written.invokeMs, Math.max(written.invokeMs, lastMs)),
+    )
+    if (isAltered(text)) return covered.every((one) => one === 'no') ? 'which nothing has altered' : undefined
+    return covered.includes('yes') ? 'as it was sent, though a trigger has altered it' : undefined
+  }
+}
