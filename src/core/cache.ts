@@ -1,4 +1,4 @@
-import type { Base, Change, Entry, Value, Written } from './entry.js'
+import type { Change, Entry, Value, Written } from './entry.js'
 import { CacheError, type CacheErrorCode, hasCode } from './errors.js'
 import { FeedLog } from './feed-log.js'
 import { Fills } from './fills.js'
@@ -445,17 +445,13 @@ export class Cache implements ChangeFeedHandler {
     const willPass = hasCode(error, ...passing)
     if (!willPass || this.#options.onWriteOutage === 'reject') throw error
     const { epoch } = this.#memory.position
-    const base = this.#baseOf(id)
+    const base = this.#memory.baseOf(id)
     if (!this.#kept.keep(id, { key, value, base, epoch, mayHaveHappened: false, outcomes: [] })) {
       throw new CacheError('store-unavailable', 'the database is away and no further write can be kept', {
         cause: error,
       })
     }
     this.#memory.apply(id, undefined)
-  }
-
-  #baseOf(id: string): Base {
-    return this.#memory.baseOf(id)
   }
 
   /** The store has answered: a good moment to send what is kept. */

@@ -25,9 +25,12 @@ export interface DatabaseOptions {
   readonly tracer?: StatementTracer | undefined
 }
 
+/** A transaction whose client is gone must not hold its locks until the server notices that. */
+const begin = "begin; set local idle_in_transaction_session_timeout = '5s'; "
+
 export interface TransactionTexts {
-  /** Several statements, of which the last answers with the id and the epoch of the transaction. */
-  readonly begin: string
+  /** Answers with the id of the transaction, and the epoch. */
+  readonly transactionId: string
   readonly statement: string
   readonly onId: (id: string, epoch: string) => void
 }
@@ -107,13 +110,13 @@ export class Database {
    * connection is lost while the transaction commits: before that, nothing has happened.
    */
   async transaction<Row extends pg.QueryResultRow>(
-    { begin, statement, onId }: TransactionTexts,
+    { transactionId, statement, onId }: TransactionTexts,
     values: unknown[],
   ): Promise<Row[]> {
     const client = await this.#connect()
     let isCommitting = false
     try {
-      const results = (await client.query(begin)) as unknown as pg.QueryResult<{
+      const results = (await client.query(begin + transactionId)) as unknown as pg.QueryResult<{
         id: string
         epoch: string
       }>[]

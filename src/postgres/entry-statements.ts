@@ -25,8 +25,8 @@ export interface EntryStatements {
   /** $1 is the new mark, if one is needed. */
   readonly mark: string
   /** Without marks and deletes, with the ones or the others, or with both: a role need not have rights that it does not use. */
-  /** Begins a transaction; answers with its id and the epoch. */
-  readonly begin: string
+  /** Answers with the id of the session's transaction, and the epoch. */
+  readonly transactionId: string
   /** What became of the transaction $2 of the epoch $1. */
   readonly transactionStatus: string
   /** Of the keys $1, which of them the transaction $2 has written. */
@@ -41,8 +41,6 @@ export interface EntryStatements {
 const markAgeSeconds = 5
 /** Older ones are removed: 14 hours of continuous writing. */
 const marksKept = 10_000
-/** A transaction whose client is gone must not hold its locks until the server notices. */
-const maxIdleSeconds = 5
 /** More transactions than can begin while one statement runs. Rows that are older than 2^32 less this count as changed. */
 const transactionsPerStatement = 2 ** 24
 
@@ -122,8 +120,7 @@ export function entryStatements(schemaName: string): EntryStatements {
       select mark::text, latest::text from fresh
       union all
       select mark::text, latest::text from last where not exists (select from fresh)`,
-    begin: `begin; set local idle_in_transaction_session_timeout = '${maxIdleSeconds}s';
-      select pg_current_xact_id()::text as id, ${epochIn(schemaName)} as epoch`,
+    transactionId: `select pg_current_xact_id()::text as id, ${epochIn(schemaName)} as epoch`,
     transactionStatus: `select case when epoch = $1 then pg_xact_status($2::text::xid8) end as status
       from ${epochIn(schemaName)} as epoch`,
     writtenBy: `select key, version, ${epoch} as epoch,

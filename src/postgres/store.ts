@@ -166,8 +166,8 @@ export class PostgresStore implements Store {
     const unknown = writes.filter(({ outcomes }) => outcomes.length > 0)
     const statement = columns.includes(undefined) ? withDeletes : plain
     const onId = (id: string, epoch: Epoch) => onBegun({ id, epoch })
-    const begin = texts.begin
-    const rows = await this.#database.transaction<SettledRow>({ begin, statement, onId }, [
+    const { transactionId } = texts
+    const rows = await this.#database.transaction<SettledRow>({ transactionId, statement, onId }, [
       writes.map(({ key }) => key),
       columns.map((column) => column?.text ?? null),
       columns.map((column) => column?.contentType ?? null),

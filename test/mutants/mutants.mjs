@@ -77,22 +77,23 @@ const mistakes = [
     name: 'an unconditional put after a write',
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
-    find: `if (written.isAsSent) this.#memory.put(token, { key, value: sent.value, ...written })`,
-    replace: `this.#memory.local.put(id, { key, value: sent.value, version: written.version, asOfMs: 0, expiresAtMs: this.#clock.now() + this.#options.ttlMs, rowExpiresAtMs: Infinity, bytes: 1 })`,
+    find: `if (written.isAsSent)
+        this.#memory.put(token, { key, value: sent.value, isComparable: true, ...written })`,
+    replace: `this.#memory.local.put(id, { key, value: sent.value, version: written.version, isComparable: true, asOfMs: 0, expiresAtMs: this.#clock.now() + this.#options.ttlMs, rowExpiresAtMs: Infinity, bytes: 1 })`,
   },
   {
     name: 'put as sent',
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
-    find: 'if (written.isAsSent) this.#memory.put(',
+    find: 'if (written.isAsSent)\n        this.#memory.put(',
     replace: 'this.#memory.put(',
   },
   {
     name: 'what remains is ignored after a write',
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
-    find: '{ key, value: sent.value, ...written }',
-    replace: '{ key, value: sent.value, ...written, remainingMs: undefined }',
+    find: 'isComparable: true, ...written }',
+    replace: 'isComparable: true, ...written, remainingMs: undefined }',
   },
   {
     name: 'another fingerprint in a probe is ignored',
@@ -123,8 +124,8 @@ const omissions = [
     name: 'a write token taken when the answer is there',
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
-    find: `if (written.isAsSent) this.#memory.put(token, {`,
-    replace: `if (written.isAsSent) this.#memory.put(this.#memory.open(id), {`,
+    find: `this.#memory.put(token, { key, value: sent.value`,
+    replace: `this.#memory.put(this.#memory.open(id), { key, value: sent.value`,
   },
   {
     name: 'a fill begun before the feed had caught up puts',
@@ -158,15 +159,15 @@ const omissions = [
     name: 'an unknown outcome leaves the entry',
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
-    find: 'this.#stats.writesUnknown++\n      this.#memory.apply(id, undefined)',
-    replace: 'this.#stats.writesUnknown++',
+    find: 'this.#memory.doubtWrite(id)',
+    replace: '',
   },
   {
     name: 'an unknown outcome is kept as if it had not happened',
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
-    find: "if (!hasCode(error, 'store-unavailable') ||",
-    replace: "if (!hasCode(error, 'store-unavailable', 'outcome-unknown') ||",
+    find: 'const willPass = hasCode(error, ...passing)',
+    replace: "const willPass = hasCode(error, ...passing, 'outcome-unknown')",
   },
   {
     name: 'a fill is joined after a change',
@@ -290,31 +291,35 @@ const omissions = [
   {
     name: 'a kept write forgets what it replaces',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
-    find: `const entry = this.#memory.local.get(id)
-    return entry ? { kind: 'held', version: entry.version, value: entry.value } : this.#memory.position.unseen`,
-    replace: `return id === undefined ? { kind: 'held', version: '', value: '' } : this.#memory.position.unseen`,
+    file: 'src/core/memory.ts',
+    find: `if (entry)
+      return { kind: 'held', version: entry.version, value:`,
+    replace: `if (entry && nowhere)
+      return { kind: 'held', version: entry.version, value:`.replace(
+      'nowhere',
+      'id === undefined as unknown',
+    ),
   },
   {
     name: 'a later kept write takes a new base',
     caughtBy: 'outage',
     file: 'src/core/kept-writes.ts',
-    find: 'earlier ? { ...earlier, value: write.value } : write',
-    replace: 'write',
+    find: '{ ...earlier, value: write.value, outcomes }',
+    replace: '{ ...write, outcomes }',
   },
   {
     name: 'a kept write that may have happened is sent as if it had not',
     caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
-    find: "hasCode(result.reason, 'outcome-unknown')",
-    replace: 'false',
+    find: 'else this.doubt(id)',
+    replace: '',
   },
   {
     name: 'a later kept write inherits the doubt about one that has settled',
     caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
-    find: '{ ...current, base, epoch, mayHaveHappened: false }',
-    replace: '{ ...current, base, epoch }',
+    find: '{ ...current, base, epoch, mayHaveHappened: false, outcomes: [] }',
+    replace: '{ ...current, base, epoch, outcomes: [] }',
   },
   {
     name: 'a kept write answers the token of a later one',
@@ -386,8 +391,8 @@ const omissions = [
     name: 'a kept write is sent beside a later write of its key',
     caughtBy: 'outage',
     file: 'src/core/kept-writes.ts',
-    find: `if (!this.#heldBack.has(id)) batch.push`,
-    replace: `batch.push`,
+    find: `if (!this.#heldBack.has(id) && !this.#inDoubt.has(id)) batch.push`,
+    replace: `if (!this.#inDoubt.has(id)) batch.push`,
   },
   {
     name: 'a token is satisfied by any entry',
@@ -502,9 +507,10 @@ const omissions = [
   {
     name: 'a later write of unknown outcome leaves no doubt about a kept one',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
-    find: 'this.#kept.doubt(id)',
-    replace: '',
+    file: 'src/core/kept-writes.ts',
+    find: `must not replace what this one has left.
+    this.doubt(id)`,
+    replace: `must not replace what this one has left.`,
   },
   {
     name: "a replica's position taken for later than what came while it was asked for",
@@ -608,8 +614,8 @@ const omissions = [
     name: 'a mark that was asked for in another history is taken',
     caughtBy: 'outage',
     file: 'src/core/cache.ts',
-    find: 'if (position.epoch === epoch) position.marked(mark, latest)',
-    replace: 'position.marked(mark, latest)',
+    find: 'if (position.epoch === epoch) this.#memory.marked(mark, latest)',
+    replace: 'this.#memory.marked(mark, latest)',
   },
   {
     name: 'no mark is left after the first',
@@ -691,9 +697,9 @@ const omissions = [
   {
     name: 'a kept write does not name the value it replaces',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
-    find: 'version: entry.version, value: entry.value }',
-    replace: 'version: entry.version, value: undefined }',
+    file: 'src/core/memory.ts',
+    find: 'value: entry.isComparable ? entry.value : undefined }',
+    replace: 'value: undefined }',
   },
   {
     name: 'the first of two writes that hold a kept one back lets it go',
@@ -713,8 +719,8 @@ const omissions = [
     name: 'of the versions that were told only the last is known',
     caughtBy: 'confirmed-versions',
     file: 'src/core/confirmed-versions.ts',
-    find: 'number % places',
-    replace: 'number % 1',
+    find: 'Math.floor(number / randomBits)) % places',
+    replace: 'Math.floor(number / randomBits)) % 1',
   },
   {
     name: 'of a token only its first byte is compared',
@@ -769,4 +775,42 @@ export const mutants = [
   ...omissions,
   ...models,
   ...statementMutants,
+  {
+    name: 'a later write is taken for the row of an earlier one that is kept',
+    caughtBy: 'kept-writes',
+    file: 'src/core/kept-writes.ts',
+        find: `must not replace what this one has left.
+    this.doubt(id)`,
+    replace: `must not replace what this one has left.
+    const kept = this.#writes.get(id)
+    if (kept) this.#writes.set(id, { ...kept, mayHaveHappened: true, outcomes: [value] })`,
+  },
+  {
+    name: 'a write that will never pass is kept',
+    caughtBy: 'outage',
+    file: 'src/core/cache.ts',
+    find: 'const willPass = hasCode(error, ...passing)',
+    replace: "const willPass = hasCode(error, ...passing, 'forbidden')",
+  },
+  {
+    name: 'what one row is refused for fails its whole batch',
+    caughtBy: 'batcher',
+    file: 'src/core/split.ts',
+    find: "  'forbidden',\n",
+    replace: '',
+  },
+  {
+    name: 'others of the batch wait for a locked row',
+    caughtBy: 'batcher',
+    file: 'src/core/batcher.ts',
+    find: 'this.#end(pairs.filter((_pair, index) => locks[index] === undefined))',
+    replace: 'if (locks.every((lock) => lock === undefined)) this.#end(pairs)',
+  },
+  {
+    name: 'an answer that finds nothing tells no history',
+    caughtBy: 'protocol',
+    file: 'src/core/fills.ts',
+    find: 'if (answer) memory.observe(answer.epoch, token)',
+    replace: '',
+  },
 ]

@@ -6,7 +6,7 @@ const table = 'src/postgres/table.ts'
 const epochTest = { caughtBy: 'postgres/identity', tests: 'the epoch names' }
 const anotherHistory = { caughtBy: 'postgres/store', tests: 'in another history nothing' }
 const onlyUnchanged = { caughtBy: 'postgres/store', tests: 'only where the row has not changed' }
-const anotherTable = { caughtBy: 'postgres/store', tests: 'the mark of a table that was there before' }
+const anotherTable = { caughtBy: 'postgres/store', tests: 'the mark of another table' }
 
 export const statementMutants = [
   {
@@ -14,7 +14,8 @@ export const statementMutants = [
     caughtBy: 'postgres/identity',
     tests: 'draws again',
     file: identity,
-    find: '\n    | (random() * 16777215)::bigint;',
+    find: `
+    | (((random() * 16777215)::bigint # date_part('microseconds', clock_timestamp())::bigint) & 16777215);`,
     replace: ';',
   },
   {
@@ -100,21 +101,21 @@ export const statementMutants = [
     name: 'a mark of another table is accepted for kept writes',
     ...anotherTable,
     file: statements,
-    find: `.cache_marks where entries = \${entriesIn(schemaName)}::oid) as marks`,
+    find: `.cache_marks where lineage = \${lineageIn(schemaName)}) as marks`,
     replace: '.cache_marks) as marks',
   },
   {
     name: 'a mark of another table shows the same history',
     ...anotherTable,
     file: statements,
-    find: `where mark = $1::bigint and entries = \${table}`,
+    find: `where mark = $1::bigint and lineage = \${lineage}`,
     replace: 'where mark = $1::bigint',
   },
   {
     name: 'a mark of another table will do for others',
     ...anotherTable,
     file: statements,
-    find: `where entries = \${table} order by number desc limit 1`,
+    find: `where lineage = \${lineage} order by number desc limit 1`,
     replace: 'order by number desc limit 1',
   },
   {
@@ -143,8 +144,8 @@ export const statementMutants = [
     name: 'a kept write inserts what was held and is gone',
     ...onlyUnchanged,
     file: statements,
-    find: 'where value is not null and held is null and not',
-    replace: 'where value is not null and not',
+    find: '(may_be_gone or held is null and (seen',
+    replace: '(may_be_gone or (seen',
   },
   {
     name: 'a kept write does not expire by default',
@@ -224,5 +225,21 @@ export const statementMutants = [
     file: 'src/postgres/migrate.ts',
     find: 'where newest > (select last_value from cache_version)',
     replace: 'where newest < (select last_value from cache_version)',
+  },
+  {
+    name: 'a transaction of another history is taken for one of this',
+    caughtBy: 'postgres/settling',
+    tests: 'in another history nobody knows',
+    file: statements,
+    find: 'case when epoch = $1 then pg_xact_status($2::text::xid8) end',
+    replace: 'case when $1::text is not null then pg_xact_status($2::text::xid8) end',
+  },
+  {
+    name: 'any row is taken for one that the lost transaction has written',
+    caughtBy: 'postgres/settling',
+    tests: 'written by somebody else since',
+    file: statements,
+    find: `xmin::text = ($2::bigint & 4294967295::bigint)::text as is_written`,
+    replace: 'true as is_written',
   },
 ]

@@ -500,17 +500,20 @@ t.test('a mark', async (t) => {
   t.match(await store.position(first.mark), { hasMark: true }, 'the earlier one stays')
 })
 
-t.test('P9: the mark of another table, or of another cluster that a dump comes from, proves nothing here', async (t) => {
-  await query("insert into cache_entries (key, value) values ('present', 'before')")
-  const older = await unseen()
-  const { mark } = await store.mark()
-  t.match(await store.position(mark), { hasMark: true })
-  await query('update cache_marks set lineage = 'another'')
-  t.match(await store.position(mark), { hasMark: false })
-  t.equal((await settle([kept('present', 'kept', older), kept('absent', 'kept', older)])).size, 0)
-  t.strictSame(await values(), { present: 'before' })
-  t.not((await store.mark()).mark, mark, 'nor will it do for others')
-})
+t.test(
+  'P9: the mark of another table, or of another cluster that a dump comes from, proves nothing here',
+  async (t) => {
+    await query("insert into cache_entries (key, value) values ('present', 'before')")
+    const older = await unseen()
+    const { mark } = await store.mark()
+    t.match(await store.position(mark), { hasMark: true })
+    await query("update cache_marks set lineage = 'another'")
+    t.match(await store.position(mark), { hasMark: false })
+    t.equal((await settle([kept('present', 'kept', older), kept('absent', 'kept', older)])).size, 0)
+    t.strictSame(await values(), { present: 'before' })
+    t.not((await store.mark()).mark, mark, 'nor will it do for others')
+  },
+)
 
 t.test('P9: a kept write expires as any other that the table lets expire', async (t) => {
   const { url, query } = await freshDatabase(t)
@@ -522,10 +525,7 @@ t.test('P9: a kept write expires as any other that the table lets expire', async
   const version = (await store.versions(['present'], (await store.position()).epoch)).get('present')
   await query("alter table cache_entries alter column expires_at set default now() + interval '1 hour'")
   await store.settle(
-    [
-      kept('present', 'kept', held(version)),
-      kept('absent', 'kept', { kind: 'unseen', mark: undefined }),
-    ],
+    [kept('present', 'kept', held(version)), kept('absent', 'kept', { kind: 'unseen', mark: undefined })],
     () => undefined,
   )
   const { rows } = await query('select key from cache_entries where expires_at > now() order by key')
