@@ -12,6 +12,9 @@ export async function jsonObject(ctx: Context, maxBytes: number): Promise<Readon
   if (isUntyped ? comesFromWebPage(ctx) : ctx.is('json', '+json') === false) {
     throw new RequestError(415, 'Content-Type must be application/json')
   }
+  // What it decompresses to has no bound, and an app beside us gains nothing by compressing.
+  if (!/^(identity)?$/i.test(ctx.get('Content-Encoding')))
+    throw new RequestError(415, 'Content-Encoding: must be identity')
   const bytes = await getRawBody(ctx.req, {
     limit: maxBytes,
     length: ctx.get('Content-Length') || null,

@@ -57,7 +57,8 @@ function isPlain(rawHeaders: readonly string[], maxBytes: number): boolean {
       isJson = true
     } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
       fits = Number(rawHeaders[index + 1]) <= maxBytes
-    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return false
+    } else if (name.length === 16 && name.toLowerCase() === 'content-encoding') return false
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return false
   }
   return isJson && fits
 }

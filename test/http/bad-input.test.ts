@@ -162,8 +162,12 @@ t.test('bodies', async (t) => {
   ]
   for (const raw of bodies) isProblem(t, await send('POST', '/cache/set', { raw }), 422, /^body: /)
   isProblem(t, await send('POST', '/cache/set'), 422, /^body: /)
-  const compressed = { body: { key: 'foo', value: 1 }, headers: { 'Content-Encoding': 'gzip' } }
-  t.match(await send('POST', '/cache/set', compressed), { status: /^(200|415|422)$/ })
+  for (const coding of ['gzip', 'br', 'identity, gzip', 'gzip'.padEnd(10_000)]) {
+    const compressed = { body: { key: 'foo', value: 1 }, headers: { 'Content-Encoding': coding } }
+    isProblem(t, await send('POST', '/cache/set', compressed), 415, /^Content-Encoding: /)
+  }
+  const plain = { body: { key: 'plain', value: 1 }, headers: { 'Content-Encoding': 'Identity' } }
+  t.equal((await send('POST', '/cache/set', plain)).status, 200)
 })
 
 t.test('100,000 brackets', async (t) => {
@@ -241,20 +245,18 @@ async function raw(bytes: string, { halfClose = false } = {}): Promise<string> {
 
 t.test('what is hardly HTTP', async (t) => {
   t.match(await raw('nonsense\r\n\r\n'), /^HTTP\/1.1 400 /)
-  t.match(await raw(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`), /^HTTP\/1.1 431 /)
+  t.match(await raw(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`), /^HTTP\/1.1 431 /)
   t.match(await raw('GET /health HTTP/1.1\r\n\r\n'), /^HTTP\/1.1 400 /)
-  const head = 'POST /cache/set HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n'
+  const head = 'POST /cache/set HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
   t.notMatch(await raw(`${head}Content-Length: 100\r\n\r\n{"key":`, { halfClose: true }), /^HTTP\/1.1 (2|5)/)
   t.notMatch(await raw(`${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n`), /^HTTP\/1.1 (2|5)/)
-  const absolute = await raw('GET http://elsewhere/health HTTP/1.1\r\nHost: a\r\n\r\n')
-  t.notMatch(absolute, /^HTTP\/1.1 5/)
 })
 
 t.test('a client that leaves in the middle', async (t) => {
   const socket = connect(Number(new URL(client.base).port), '127.0.0.1')
   await once(socket, 'connect')
   socket.write(
-    'POST /cache/set HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
+    'POST /cache/set HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
   )
   await client.request('GET', '/health')
   socket.resetAndDestroy()
