@@ -8,7 +8,8 @@ export interface AbsoluteTarget {
 
 /** Returns undefined for what is no URL of HTTP. */
 export function absoluteTarget(target: string): AbsoluteTarget | undefined {
-  const [, host, rest = ''] = /^https?:\/\/([^/?#]+)(.*)$/i.exec(target) ?? []
-  if (host === undefined || !URL.canParse(target)) return undefined
+  const [start, host] = /^https?:\/\/([^/?#]+)/i.exec(target) ?? []
+  if (start === undefined || host === undefined || !URL.canParse(target)) return undefined
+  const rest = target.slice(start.length)
   return { host, originForm: rest.startsWith('/') ? rest : `/${rest}` }
 }
