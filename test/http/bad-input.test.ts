@@ -72,7 +72,7 @@ t.test('keys in a query', async (t) => {
     ['', /^key: missing/],
     ['?', /^key: missing/],
     ['?other=1', /^key: missing/],
-    ['?Key=1', /^key: missing/],
+    ['?Key=1', /^Key: unknown parameter; did you mean key\?/],
     ['?key', /^key: must not be empty/],
     ['?key=', /^key: must not be empty/],
     ['?key=a&key=b', /^key: given more than once/],
@@ -113,7 +113,7 @@ t.test('keys in a body', async (t) => {
   }
   isProblem(t, await send('POST', '/cache/set', { body: { value: 1 } }), 422, /^key: missing/)
   const inherited = { raw: '{"__proto__":{"key":"foo"},"value":1}' }
-  isProblem(t, await send('POST', '/cache/set', inherited), 422, /^key: missing/)
+  isProblem(t, await send('POST', '/cache/set', inherited), 422, /^__proto__: unknown member/)
   t.equal((await send('POST', '/cache/set', { body: { key: 'k'.repeat(1_024), value: 1 } })).status, 200)
   t.equal((await send('POST', '/cache/set', { body: { key: '😀'.repeat(256), value: 1 } })).status, 200)
 })
@@ -139,6 +139,47 @@ t.test('values', async (t) => {
   }
   isProblem(t, await send('POST', '/cache/set', { body: { key: 'foo' } }), 422, /^value: missing/)
   isProblem(t, await send('GET', '/cache/get?key=foo'), 404, /^Key not found$/)
+})
+
+t.test('members and parameters that mean nothing', async (t) => {
+  for (const [member, detail] of [
+    ['"ttl":30', /^ttl: unknown member; a set has key and value$/],
+    ['"if_absent":true', /^if_absent: unknown member/],
+    ['"Key":"b"', /^Key: unknown member; did you mean key\?$/],
+    ['"valeu":1', /^valeu: unknown member; did you mean value\?$/],
+    ['"":1', /^: unknown member/],
+    ['"\\ud800":1', /unknown member/],
+    [`"${'x'.repeat(10_000)}":1`, /^x{64}\.\.\.: unknown member/],
+  ] as const) {
+    for (const type of ['application/json', 'application/json; charset=utf-8'])
+      isProblem(
+        t,
+        await send('POST', '/cache/set', {
+          raw: `{"key":"foo","value":1,${member}}`,
+          headers: { 'Content-Type': type },
+        }),
+        422,
+        detail,
+      )
+  }
+  for (const [parameter, detail] of [
+    ['consistancy=strong', /^consistancy: unknown parameter; did you mean consistency\?$/],
+    ['Consistency=strong', /did you mean consistency/],
+    ['consistency%20=strong', /did you mean consistency/],
+    ['tokn=a', /did you mean token/],
+    ['keys=a', /did you mean key/],
+  ] as const)
+    isProblem(t, await send('GET', `/cache/get?key=foo&${parameter}`), 422, detail)
+  isProblem(t, await send('DELETE', '/cache/delete?ke=foo'), 422, /did you mean key/)
+  for (const parameter of [
+    'utm_source=a',
+    '_=1',
+    'v=1',
+    `${'k'.repeat(2_000)}=1`,
+    'cache_buster=token',
+    'open=1',
+  ])
+    isProblem(t, await send('GET', `/cache/get?key=foo&${parameter}`), 404, /^Key not found$/)
 })
 
 t.test('bodies', async (t) => {
