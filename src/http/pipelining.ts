@@ -1,6 +1,13 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
+/** What Node's sockets know of their requests, and no documentation mentions. */
+interface SocketInternals {
+  /** The response that is being answered. */
+  readonly _httpMessage?: ServerResponse | null
+  readonly parser?: { readonly incoming?: IncomingMessage | null } | null
+}
+
 /**
  * Begins the requests of a connection one after another, each when the one before has been answered, as nginx and Go do.
  * Node begins all that it has received, and sorts the responses:
@@ -61,11 +68,14 @@ export class Pipelining {
       socket.destroySoon()
     }
     this.#broken.set(socket, refuse)
-    const current = (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+    const { _httpMessage: current, parser } = socket as SocketInternals
     const last = this.#waiting.get(socket)?.last ?? current
     // Complete: the next request is the one that cannot be parsed. Otherwise it is this one, in the middle of its body.
-    if (last?.req.complete) last.once('finish', refuse)
+    // Before Node's own listener, which ends the connection if the client has sent its FIN meanwhile.
+    if (last?.req.complete) last.prependOnceListener('finish', () => last.shouldKeepAlive && refuse())
     else if (last?.headersSent) socket.destroy()
+    // It was refused before its body had come: a second response would be taken for that to another request.
+    else if (last == null && parser?.incoming?.complete === false) socket.destroySoon()
     else if (last === current) refuse()
   }
 }
