@@ -13,10 +13,18 @@ create or replace function cache_stamp() returns trigger
   language plpgsql security invoker set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- A writer that does not know of content types (the original service, plain SQL) writes a string. When its statement
-  -- did name the column, cache_note_content_type has left the mark.
-  if tg_op = 'UPDATE' and new.version is not null and new.value is distinct from old.value then
-    new.content_type := null;
+  -- A statement that does not name content_type (plain SQL, the original service) leaves JSON to be JSON, as long as its text
+  -- is JSON; otherwise it writes a string. When it did name the column, cache_note_content_type has left the mark.
+  if tg_op = 'UPDATE' and new.version is not null and new.content_type is not null
+    and new.value is distinct from old.value
+  then
+    begin
+      if new.content_type <> 'application/json' or json_typeof(new.value::json) = 'null' then
+        new.content_type := null;
+      end if;
+    exception when others then
+      new.content_type := null;
+    end;
   end if;
   -- A session that has called setseed() draws the same random numbers again, though hardly in the same microsecond.
   new.version := (nextval((quote_ident(tg_table_schema) || '.cache_version')::regclass) << 24)

@@ -6,9 +6,9 @@ import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'
 import type { BearerToken } from './http/bearer-token.js'
 import { opsLimits } from './http/connection-limits.js'
-import { opsListener } from './http/ops-listener.js'
+import { connectionShares, openFilesLimit } from './http/open-files-limit.js'
 import { RequestStats } from './http/request-stats.js'
-import { HttpServer } from './http/server.js'
+import type { HttpServer } from './http/server.js'
 import type { Tracing } from './opentelemetry/tracing.js'
 import { Attempts } from './postgres/attempts.js'
 import { Database } from './postgres/database.js'
@@ -24,6 +24,7 @@ import { cacheOptions, reconfigurable } from './sidecar/cache-options.js'
 import { dataServer } from './sidecar/data-server.js'
 import { expositionOf } from './sidecar/exposition-of.js'
 import { inOrder } from './sidecar/in-order.js'
+import { opsServer } from './sidecar/ops-server.js'
 import { readReplicasOf } from './sidecar/read-replicas-of.js'
 import { SuspendClock } from './sidecar/suspend-clock.js'
 import { warmUpOf } from './sidecar/warm-up-of.js'
@@ -141,8 +142,18 @@ export class Sidecar {
       log,
     })
     this.#token = bearerTokenOf(config, log)
+    const connections = connectionShares(
+      { data: config.maxConnections, ops: opsLimits.maxConnections },
+      openFilesLimit() - config.databasePoolSize,
+    )
+    if (connections.data < config.maxConnections)
+      log.warn(
+        { maxConnections: connections.data, wanted: config.maxConnections },
+        'the limit on open files allows fewer connections than CACHE_MAX_CONNECTIONS',
+      )
     this.#server = dataServer({
       config,
+      maxConnections: connections.data,
       limits: () => this.#config,
       cache: this.#cache,
       attempts: () => this.#attempts.status(),
@@ -153,18 +164,15 @@ export class Sidecar {
       clock,
       log,
     })
-    this.#ops = new HttpServer({
-      address: { host: config.opsHost, port: config.opsPort },
-      limits: opsLimits,
-      // A probe or a scrape can be asked again.
-      idleGraceMs: 0,
-      listener: opsListener({
-        status: () => this.#cache.status(),
-        readiness: () => this.#readiness(),
-        metrics: () => this.#metrics(),
-        isStarted: () => this.#phase !== 'starting',
-        log,
-      }),
+    this.#ops = opsServer({
+      config,
+      maxConnections: connections.ops,
+      status: () => this.#cache.status(),
+      readiness: () => this.#readiness(),
+      metrics: () => this.#metrics(),
+      isStarted: () => this.#phase !== 'starting',
+      clock,
+      log,
     })
   }
 
@@ -214,7 +222,7 @@ export class Sidecar {
       readiness: () => this.#readiness(),
       limits: () => this.#config,
       requests: this.#requests,
-      refusedConnections: () => this.#server.refusedConnections,
+      closedConnections: () => this.#server.closedConnections,
       pool: () => this.#database.use(),
       attempts: () => this.#attempts.status(),
       errorCounts: () => this.#database.errorCounts,

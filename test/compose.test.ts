@@ -35,6 +35,11 @@ t.test('docker-compose.yml is a valid compose file that starts what the README s
     ],
   )
   for (const sidecar of Object.values<typeof migrate>(sidecars)) {
+    t.same(
+      sidecar.environment.CACHE_ALLOWED_HOSTS.split(','),
+      Object.keys(sidecars),
+      'by the names that Compose gives',
+    )
     t.equal(sidecar.depends_on.migrate.condition, 'service_completed_successfully')
     t.equal(sidecar.read_only, true)
     t.notOk('healthcheck' in sidecar, "the image's own HEALTHCHECK is in force")

@@ -70,12 +70,14 @@ function sidecarUrl(text: string): string {
     throw new UsageError(`audit: "${text}" is not a URL like http://127.0.0.1:8025`)
   if (url.username !== '' || url.password !== '')
     throw new UsageError('audit: a URL with a user or password would be shown; leave them out')
-  return url.href.replace(/\/+$/, '')
+  let end = url.href.length
+  while (url.href[end - 1] === '/') end--
+  return url.href.slice(0, end)
 }
 
 function number(option: string, text: string | undefined, most: number): number | undefined {
   if (text === undefined) return undefined
-  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN
+  const value = /^(\d+(\.\d+)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN
   if (value > 0 && value <= most) return value
   throw new UsageError(`audit: --${option} must be a number above 0 and up to ${most}, not "${text}"`)
 }

@@ -35,7 +35,7 @@ export function seconds(text: string): number {
 }
 
 export function fraction(text: string): number {
-  const number = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN
+  const number = /^(\d+(\.\d+)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN
   if (!(number <= 1)) throw new Error(`must be a number from 0 to 1, not "${text}"`)
   return number
 }
@@ -49,9 +49,10 @@ export interface PrefixSeconds {
 export function secondsByPrefix(text: string): readonly PrefixSeconds[] {
   const rules = new Map<string, number>()
   for (const rule of text.split(',')) {
-    const [, prefix, after] = /^\s*(.+)=(.*?)\s*$/.exec(rule) ?? []
-    if (prefix === undefined || after === undefined)
-      throw new Error(`must be rules like user:=30,static:=0, not "${rule}"`)
+    const equals = rule.lastIndexOf('=')
+    const prefix = rule.slice(0, Math.max(0, equals)).trimStart()
+    const after = rule.slice(equals + 1).trim()
+    if (prefix === '') throw new Error(`must be rules like user:=30,static:=0, not "${rule}"`)
     if (rules.has(prefix)) throw new Error(`has two rules for "${prefix}"`)
     rules.set(prefix, seconds(after))
   }

@@ -57,7 +57,8 @@ export const settings = {
     variable: 'CACHE_ALLOWED_HOSTS',
     fallback: [],
     parse: hostNames,
-    about: 'names that requests may come by, beside `localhost`, `HOST` and every IP address; `*`: any',
+    about:
+      'names that requests may come by, such as the name of a Compose service or a pod, beside `localhost`, `HOST`, `OPS_HOST` and every IP address; `*`: any',
   }),
   apiToken: setting<string | undefined>({
     variable: 'CACHE_API_TOKEN',
@@ -78,7 +79,8 @@ export const settings = {
     fallback: 10_000,
     parse: integer(1, 1_000_000),
     unit: 'connections',
-    about: 'most connections open on the data listener; more are closed at once, and counted',
+    about:
+      'most connections open on the data listener; beyond that, the one that has been idle longest is closed',
   }),
   opsHost: setting({
     variable: 'OPS_HOST',

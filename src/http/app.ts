@@ -1,5 +1,6 @@
 import Koa from 'koa'
 import type { Clock } from '../core/ports.js'
+import { noSniff } from './answer.js'
 import { type CacheRoutesOptions, cacheRoutes } from './cache-routes.js'
 import { measured } from './measured.js'
 import { type ProblemLog, problems } from './problem.js'
@@ -19,6 +20,10 @@ export interface AppOptions extends CacheRoutesOptions, ServiceRoutesOptions {
 export function createApp(options: AppOptions): Koa {
   const app = new Koa()
   app.on('error', (error: unknown) => options.log.debug({ err: error }, 'a response could not be sent'))
+  app.use((ctx, next) => {
+    ctx.set(...noSniff)
+    return next()
+  })
   app.use(measured(options.requests, options.clock))
   app.use(problems(options.log))
   const routers = [cacheRoutes(options), serviceRoutes(options)]

@@ -2,14 +2,14 @@ import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Cache } from '../core/cache.js'
 import { sendByKoa } from './answer.js'
-import { jsonObject } from './body.js'
+import { jsonBytes } from './body.js'
 import { checkKey } from './key.js'
 import { sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
 import { readAnswer } from './read-answer.js'
 import { readRequest } from './read-request.js'
 import { setAnswer } from './set-answer.js'
-import { checkValue } from './value.js'
+import { setRequest } from './set-request.js'
 
 export interface CacheRoutesOptions {
   readonly cache: Cache
@@ -30,8 +30,8 @@ export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Route
   })
 
   router.post('/set', async (ctx) => {
-    const body = await jsonObject(ctx, maxValueBytes)
-    sendByKoa(ctx, setAnswer(await cache.set(checkKey(body.key), checkValue(body.value))))
+    const { key, value } = setRequest(await jsonBytes(ctx, maxValueBytes))
+    sendByKoa(ctx, setAnswer(await cache.set(key, value)))
   })
 
   router.delete('/delete', async (ctx) => {

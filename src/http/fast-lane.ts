@@ -13,7 +13,9 @@ export function fastLane(options: FastLaneOptions): RequestListener {
   const takesRead = plainReads(options)
   const takesSet = plainSets(options)
   return (request, response) => {
-    if (takesRead(request, response) || takesSet(request, response)) return
+    // A request that waited for its turn has a body already, or none; the lanes take bodies from Node's parser.
+    const hasWaited = request.complete || request.readableLength > 0
+    if (!hasWaited && (takesRead(request, response) || takesSet(request, response))) return
     otherwise(request, response)
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server } from 'node:net'
 
 /** Codes of the system for an address of a family that it does not have. */
 const noSuchFamily: ReadonlySet<string | undefined> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL'])
@@ -44,25 +44,17 @@ async function listenOnLoopbacks(server: Server, wanted: number): Promise<Loopba
   }
 }
 
-/** Listens on ::1 for a server that listens on 127.0.0.1. The two share the server's `maxConnections`. */
+/** Listens on ::1 for a server that listens on 127.0.0.1. */
 export class LoopbackListener {
-  readonly #server: Server
   readonly #listener: Server
 
   constructor(server: Server) {
-    this.#server = server
     const settings = { allowHalfOpen: true, noDelay: true }
     this.#listener = createServer(settings, (socket) => server.emit('connection', socket))
-    this.#listener.on('drop', (dropped) => server.emit('drop', dropped))
   }
 
   async listen(port: number): Promise<void> {
     await bind(this.#listener, port, '::1')
-    const { maxConnections } = this.#server
-    if (maxConnections === undefined) return
-    this.#listener.maxConnections = maxConnections
-    this.#shareLimit(maxConnections, this.#server, this.#listener)
-    this.#shareLimit(maxConnections, this.#listener, this.#server)
   }
 
   /** Calls back when all its connections are closed. */
@@ -72,22 +64,6 @@ export class LoopbackListener {
 
   connections(): Promise<number> {
     return connectionsOf(this.#listener)
-  }
-
-  /** Each connection of one is one that the other may not have. */
-  #shareLimit(maxConnections: number, from: Server, to: Server): void {
-    let open = 0
-    const count = (change: 1 | -1) => {
-      open += change
-      // Node 20 takes 0 for no limit.
-      to.maxConnections = maxConnections - open || -1
-    }
-    from.on('connection', (socket: Socket) => {
-      // The second listener's connections are handed over to the first, which does not count them.
-      if (from === this.#server && socket.localAddress === '::1') return
-      count(1)
-      socket.once('close', () => count(-1))
-    })
   }
 }
 

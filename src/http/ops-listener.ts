@@ -1,8 +1,10 @@
 import type { RequestListener } from 'node:http'
 import type { CacheStatus } from '../core/cache.js'
+import type { Clock } from '../core/ports.js'
 import type { Readiness } from '../core/readiness.js'
 import { type Answer, sendDirectly } from './answer.js'
 import { type ProblemLog, problemAnswer, problemIn } from './problem.js'
+import { Scrapes } from './scrapes.js'
 
 export interface OpsListenerOptions {
   readonly status: () => CacheStatus
@@ -10,6 +12,7 @@ export interface OpsListenerOptions {
   /** Whether the data listener has been opened. */
   readonly isStarted: () => boolean
   readonly metrics: () => Promise<Exposition>
+  readonly clock: Clock
   readonly log: ProblemLog
 }
 
@@ -25,6 +28,7 @@ type Route = (query: string) => Answer | Promise<Answer>
  * and nothing here waits for the database, so that a database that hangs does not look like a process that does.
  */
 export function opsListener(options: OpsListenerOptions): RequestListener {
+  const scrapes = new Scrapes(options.clock, () => exposed(options))
   const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
     ['/livez', () => json(200, { status: 'alive' })],
     [
@@ -32,7 +36,7 @@ export function opsListener(options: OpsListenerOptions): RequestListener {
       () => (options.isStarted() ? json(200, { status: 'started' }) : json(503, { status: 'starting' })),
     ],
     ['/readyz', (query) => ready(options, new URLSearchParams(query).has('verbose'))],
-    ['/metrics', () => exposed(options)],
+    ['/metrics', () => scrapes.answer()],
   ])
   return async ({ method, url = '' }, response) => {
     const [path = '', query = ''] = url.split('?', 2)

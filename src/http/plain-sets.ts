@@ -1,15 +1,13 @@
 import type { Cache } from '../core/cache.js'
 import type { Clock } from '../core/ports.js'
 import type { Answer } from './answer.js'
-import { parseObject } from './body.js'
-import { checkKey } from './key.js'
 import type { Lane } from './lane.js'
 import { type ProblemLog, problemAnswer, problemIn } from './problem.js'
 import { receiveBody } from './request-body.js'
 import type { RequestStats } from './request-stats.js'
 import { sendAtOnce } from './send-at-once.js'
 import { setAnswer } from './set-answer.js'
-import { checkValue } from './value.js'
+import { setRequest } from './set-request.js'
 
 export interface PlainSetsOptions {
   readonly cache: Cache
@@ -35,8 +33,8 @@ export function plainSets({ cache, clock, requests, log, maxValueBytes }: PlainS
     const failed = (error: unknown) => answered(problemAnswer(problemIn(error, path, log)))
     receiveBody(request, (bytes) => {
       try {
-        const { key, value } = parseObject(bytes)
-        cache.set(checkKey(key), checkValue(value)).then((result) => answered(setAnswer(result)), failed)
+        const { key, value } = setRequest(bytes)
+        cache.set(key, value).then((result) => answered(setAnswer(result)), failed)
       } catch (error) {
         failed(error)
       }
@@ -57,7 +55,8 @@ function isPlain(rawHeaders: readonly string[], maxBytes: number): boolean {
       isJson = true
     } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
       fits = Number(rawHeaders[index + 1]) <= maxBytes
-    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return false
+    } else if (name.length === 16 && name.toLowerCase() === 'content-encoding') return false
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return false
   }
   return isJson && fits
 }

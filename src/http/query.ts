@@ -1,6 +1,10 @@
+import { nearestName } from './nearest-name.js'
 import { RequestError } from './problem.js'
 
-/** The parameters of a query string that have these names; any other is ignored. Throws 422 for one given twice. */
+/**
+ * Returns the parameters of a query string that have these names. Others are ignored, because proxies and libraries add some
+ * of their own; but throws 422 for one that nearly has such a name, and for one that is given twice.
+ */
 export function parseQuery<Name extends string>(
   querystring: string,
   names: readonly Name[],
@@ -10,7 +14,12 @@ export function parseQuery<Name extends string>(
     const equals = part.indexOf('=')
     const given = decode(equals < 0 ? part : part.slice(0, equals))
     const name = names.find((one) => one === given)
-    if (name === undefined) continue
+    if (name === undefined) {
+      // Not more, so that a parameter of somebody else is not taken for a mistake: `open` is two letters from `token`.
+      const near = nearestName(given ?? '', names, 3)
+      if (near === undefined) continue
+      throw new RequestError(422, `${given}: unknown parameter; did you mean ${near}?`)
+    }
     if (found[name] !== undefined) throw new RequestError(422, `${name}: given more than once`)
     const value = decode(equals < 0 ? '' : part.slice(equals + 1))
     if (value === undefined) throw new RequestError(422, `${name}: not valid percent-encoded UTF-8`)

@@ -21,7 +21,8 @@ export function readRequest(ctx: Context): ReadRequest {
   const directives = ctx
     .get('Cache-Control')
     .toLowerCase()
-    .split(/\s*,\s*/)
+    .split(',')
+    .map((directive) => directive.trim())
   return {
     key: checkKey(key),
     wish: {

@@ -19,7 +19,7 @@ export function sendAtOnce(response: ServerResponse, answer: Answer): void {
   // Not sent by this; for whoever looks at the response.
   response.statusCode = status
   const bytes = Buffer.byteLength(body)
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nX-Content-Type-Options: nosniff\r\n`
   for (let index = 0; index < headers.length; index += 2)
     head += `${headers[index]}: ${headers[index + 1]}\r\n`
   head += `Content-Length: ${bytes}\r\nDate: ${date()}\r\nConnection: keep-alive\r\n\r\n`
@@ -38,7 +38,7 @@ export function sendHit(response: ServerResponse, key: string, entry: Entry, now
     sendAtOnce(response, readAnswer(key, { value, ageMs, ttlMs }))
     return
   }
-  const text = `HTTP/1.1 200 OK\r\nCache-Status: caching-layer; hit; ttl=${Math.floor(ttlMs / 1_000)}\r\nAge: ${Math.floor(ageMs / 1_000)}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${entry.bytes + bytesAround}\r\nDate: ${date()}\r\nConnection: keep-alive\r\n\r\n{"key":${quoted},"value":${value},"source":"cache"}`
+  const text = `HTTP/1.1 200 OK\r\nX-Content-Type-Options: nosniff\r\nCache-Status: caching-layer; hit; ttl=${Math.floor(ttlMs / 1_000)}\r\nAge: ${Math.floor(ageMs / 1_000)}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${entry.bytes + bytesAround}\r\nDate: ${date()}\r\nConnection: keep-alive\r\n\r\n{"key":${quoted},"value":${value},"source":"cache"}`
   write(response, socket, text, entry.bytes === key.length + value.length)
 }
 

@@ -1,11 +1,19 @@
 import { createServer, type RequestListener, Server, type ServerOptions } from 'node:http'
-import { Server as NetServer } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sendDirectly } from './answer.js'
-import { type ConnectionLimits, maxHeaderBytes, maxHeaders, maxUrlLength } from './connection-limits.js'
+import {
+  type ConnectionLimits,
+  maxHeaderBytes,
+  maxHeaders,
+  maxUrlLength,
+  tcpKeepAliveMs,
+} from './connection-limits.js'
 import { connectionsOf, type LoopbackListener, listenOn } from './loopback-listener.js'
+import { type ClosedConnections, OpenConnections } from './open-connections.js'
+import { parserProblem } from './parser-problem.js'
+import { Pipelining } from './pipelining.js'
 import { problemAnswer } from './problem.js'
-import { SlowReaders } from './slow-readers.js'
 import { listenOnSocket } from './unix-socket.js'
 
 /** A Unix socket is made with mode 0660, and removed when the server closes. */
@@ -17,37 +25,48 @@ export interface HttpServerOptions {
   readonly limits: ConnectionLimits
   /** How long an idle connection stays open while closing, for the request that may be on its way. */
   readonly idleGraceMs: number
+  /** Called for each new connection that finds as many open as may be, and for each that cannot be accepted. */
+  readonly onFull?: () => void
 }
 
 const idleCheckMs = 50
 
 const tooManyHeaders = problemAnswer({ status: 431, detail: `headers: more than ${maxHeaders}` })
+const unknownExpectation = problemAnswer({ status: 417, detail: 'Expect: must be 100-continue' })
 const tooLongUrl = problemAnswer({ status: 414, detail: `URL: longer than ${maxUrlLength} characters` })
 
 /** A listener that cuts off who is too slow, and can be closed without failing a request that it has accepted. */
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #server: Server
-  readonly #slowReaders: SlowReaders
+  readonly #connections: OpenConnections
   /** On ::1, where the address is `localhost`. */
   #second: LoopbackListener | undefined
-  #refusedConnections = 0
   #closing: Promise<number> | undefined
 
   constructor(options: HttpServerOptions) {
     this.#options = options
-    const { listener, limits } = options
-    this.#server = createServer(serverOptions(limits), (request, response) => {
+    const { listener, limits, onFull = () => undefined } = options
+    const pipelining = new Pipelining((request, response) => {
       // The client is told not to send another request on this connection.
       if (this.#closing) response.shouldKeepAlive = false
       if (request.rawHeaders.length > 2 * maxHeaders) return sendDirectly(response, tooManyHeaders)
       if ((request.url as string).length > maxUrlLength) return sendDirectly(response, tooLongUrl)
       listener(request, response)
     })
-    this.#server.maxConnections = limits.maxConnections
-    this.#slowReaders = new SlowReaders(limits)
-    this.#server.on('connection', (socket) => this.#slowReaders.add(socket))
-    this.#server.on('drop', () => this.#refusedConnections++)
+    this.#connections = new OpenConnections(limits, onFull)
+    this.#server = createServer(serverOptions(limits), (request, response) =>
+      pipelining.begin(request, response),
+    )
+    // A client that has sent its FIN may wait for its response.
+    Object.assign(this.#server, { httpAllowHalfOpen: true })
+    this.#server.on('connection', (socket) => this.#connections.add(socket))
+    this.#server.on('checkExpectation', (_request, response) => sendDirectly(response, unknownExpectation))
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
+      pipelining.refuse(socket as Socket, parserProblem(error)),
+    )
+    // Without a listener an error of accept() would end the process.
+    this.#server.on('error', onFull)
   }
 
   /** The port in use, which differs from the one asked for when that was 0; 0 on a Unix socket. */
@@ -57,9 +76,9 @@ export class HttpServer {
     return 'port' in this.#options.address ? this.#options.address.port : 0
   }
 
-  /** How many were closed at once, because there were as many as there may be. */
-  get refusedConnections(): number {
-    return this.#refusedConnections
+  /** Connections that this listener closed, by reason. */
+  get closedConnections(): ClosedConnections {
+    return this.#connections.closed
   }
 
   async listen(): Promise<void> {
@@ -100,7 +119,7 @@ export class HttpServer {
       }
       await Promise.race([closed, sleep(Math.min(idleCheckMs, Math.max(leftMs, 1)))])
     }
-    this.#slowReaders.close()
+    this.#connections.close()
     Server.prototype.close.call(this.#server)
     return cut
   }
@@ -114,6 +133,11 @@ function serverOptions(limits: ConnectionLimits): ServerOptions & { readonly opt
     requestTimeout: limits.requestTimeoutMs,
     connectionsCheckingInterval: limits.checkIntervalMs,
     keepAliveTimeout: limits.idleTimeoutMs,
+    // A client whose machine or network is gone never closes its connection.
+    keepAlive: true,
+    keepAliveInitialDelay: tcpKeepAliveMs,
+    // It is refused by us, with a problem as body.
+    requireHostHeader: false,
     optimizeEmptyRequests: true,
   }
 }

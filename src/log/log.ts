@@ -69,7 +69,7 @@ function withoutCredentials(fields: Record<string, unknown>): Record<string, unk
 /** A URL keeps its user and loses what comes after the colon, and its query, which may hold a password as well. */
 function scrubbed(text: string): string {
   return text.replace(
-    /(\b[a-z][a-z0-9+.-]*:\/\/)(?:([^\s:/?#@]*)(?::[^\s/?#]*)?@)?([^\s?#"']*)(\?[^\s"']*)?/gi,
+    /((?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/)(?:([^\s:/?#@]*)(?::[^\s/?#]*)?@)?([^\s?#"']*)(\?[^\s"']*)?/gi,
     (_all, scheme: string, user: string | undefined, rest: string, query: string | undefined) =>
       `${scheme}${user === undefined ? '' : `${user}@`}${rest}${query === undefined ? '' : '?***'}`,
   )

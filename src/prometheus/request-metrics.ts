@@ -1,11 +1,18 @@
 import type { Histogram } from '../core/histogram.js'
 import type { Readiness } from '../core/readiness.js'
-import { type Metric, oneOf, single } from './metric.js'
+import { byLabel, type Metric, oneOf, single } from './metric.js'
 
 export interface RequestSources {
   readonly requests: Requests
-  readonly refusedConnections: () => number
+  readonly closedConnections: () => ClosedConnections
   readonly readiness: () => Readiness
+}
+
+interface ClosedConnections {
+  readonly full: number
+  readonly evicted: number
+  readonly turned_away: number
+  readonly unread: number
 }
 
 interface Requests {
@@ -20,7 +27,7 @@ interface RequestLabels {
 
 export function requestMetrics({
   requests,
-  refusedConnections,
+  closedConnections,
   readiness,
 }: RequestSources): readonly Metric[] {
   return [
@@ -48,9 +55,19 @@ export function requestMetrics({
     },
     {
       name: 'caching_layer_connections_refused_total',
-      help: 'Connections to the data listener closed at once, because there were as many as there may be.',
+      help: 'Connections to the data listener closed at once: as many were open as may be, and none was idle.',
       type: 'counter',
-      read: () => single(refusedConnections()),
+      read: () => single(closedConnections().full),
+    },
+    {
+      name: 'caching_layer_connections_closed_total',
+      help: 'Connections closed by the data listener: evicted to make room for a new one, turned away with 401 or 421, or because the client did not read its response.',
+      type: 'counter',
+      labels: ['reason'],
+      read: () => {
+        const { evicted, turned_away, unread } = closedConnections()
+        return byLabel('reason', { evicted, turned_away, unread })
+      },
     },
     {
       name: 'caching_layer_readiness',

@@ -9,12 +9,15 @@ import type { BearerToken } from '../http/bearer-token.js'
 import { dataLimits } from '../http/connection-limits.js'
 import { doorkeeper } from '../http/doorkeeper.js'
 import { fastLane } from '../http/fast-lane.js'
+import type { WarningLog } from '../http/rare-warning.js'
 import type { RequestStats } from '../http/request-stats.js'
 import { HttpServer } from '../http/server.js'
 import type { Tracing } from '../opentelemetry/tracing.js'
+import { connectionWarnings } from './connection-warnings.js'
 
 export interface DataServerOptions {
   readonly config: Config
+  readonly maxConnections: number
   /** Those in force at this moment. */
   readonly limits: () => Pick<Config, 'capacity' | 'ttlSeconds'>
   readonly cache: Cache
@@ -24,7 +27,7 @@ export interface DataServerOptions {
   readonly onShutdown: (() => void) | undefined
   readonly tracing: Tracing | undefined
   readonly clock: Clock
-  readonly log: AppOptions['log']
+  readonly log: AppOptions['log'] & WarningLog
 }
 
 /** How long an idle connection of an app stays open while closing. */
@@ -33,7 +36,9 @@ const idleGraceMs = 500
 /** Everything that stands before the cache, from the socket inwards: who may ask, the trace, the fast lane, Koa. */
 export function dataServer(options: DataServerOptions): HttpServer {
   const { config, limits, cache, attempts, token, requests, onShutdown, tracing, clock, log } = options
-  const { host, port, socket: socketPath, maxConnections, maxValueBytes } = config
+  const { maxConnections } = options
+  const { host, port, socket: socketPath, maxValueBytes } = config
+  const warnings = connectionWarnings('data', maxConnections, { clock, log })
   const app = createApp({
     cache,
     limits,
@@ -46,15 +51,21 @@ export function dataServer(options: DataServerOptions): HttpServer {
     log,
   })
   const listener = fastLane({ cache, clock, requests, maxValueBytes, log, otherwise: app.callback() })
-  return new HttpServer({
+  const server: HttpServer = new HttpServer({
     address: socketPath === undefined ? { host, port } : { socketPath },
     limits: { ...dataLimits, maxConnections },
     idleGraceMs,
+    onFull: warnings.onFull,
     listener: doorkeeper({
-      isMeantForUs: allowedHosts(['localhost', host, ...config.allowedHosts]),
+      hostCheck: allowedHosts(['localhost', host, ...config.allowedHosts]),
       token,
       requests,
+      onTurnedAway: (status) => {
+        server.closedConnections.turned_away++
+        warnings.onTurnedAway(status)
+      },
       listener: tracing ? tracing.requests(listener) : listener,
     }),
   })
+  return server
 }

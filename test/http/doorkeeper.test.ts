@@ -58,6 +58,8 @@ t.test('requests by a name that is not ours', async (t) => {
     '127.0.0.1.evil.example',
     '0x7f.1',
     'a b',
+    'localhost..',
+    '.localhost',
     'localhost:8025:1',
     'evil.example#localhost',
   ]) {
@@ -75,6 +77,9 @@ t.test('requests by a name that is not ours', async (t) => {
     '[::1]:8025',
     '10.1.2.3:8025',
     '[fe80::1]',
+    'localhost.',
+    'localhost.:8025',
+    'cache.example.',
     'cache.example',
     'CACHE.example:80',
     'other.example',

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { type ConnectionLimits, dataLimits, opsLimits } from '../../src/http/connection-limits.js'
@@ -146,32 +147,109 @@ t.test('slow and not too slow', async (t) => {
   t.ok(bytes > largeBytes, 'an answer that is read slowly is read to its end')
 })
 
-t.test('connections', async (t) => {
-  const { server } = await startServer(t, {
-    ...short,
-    headersTimeoutMs: 60_000,
-    requestTimeoutMs: 60_000,
-    maxConnections: 3,
+const patient: ConnectionLimits = { ...short, headersTimeoutMs: 60_000, requestTimeoutMs: 60_000 }
+const health = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+/** Its headers are complete, its body is not. */
+const unfinished = (header = '') =>
+  `POST / HTTP/1.1\r\nHost: localhost\r\n${header}Content-Length: 4\r\n\r\nf`
+
+/** Sends a request and waits for the beginning of its response. */
+async function answered(socket: Socket, text: string): Promise<string> {
+  socket.write(text)
+  return String((await once(socket, 'data'))[0])
+}
+
+t.test('as many connections as may be: the one that was idle longest makes room', async (t) => {
+  // No look meanwhile: the order is that of connecting.
+  const { server, port } = await startServer(t, { ...patient, checkIntervalMs: 60_000, maxConnections: 3 })
+  const [oldest, busy, idle] = [await open(t, port), await open(t, port), await open(t, port)] as const
+  t.match(await answered(oldest, health), /^HTTP\/1.1 200 /)
+  t.match(await answered(idle, health), /^HTTP\/1.1 200 /)
+  // The headers have arrived when the server asks for the body.
+  t.match(await answered(busy, unfinished('Expect: 100-continue\r\n')), /^HTTP\/1.1 100 /)
+  for (const closed of [oldest, idle]) {
+    const ended = once(closed.resume(), 'close')
+    await open(t, port)
+    await ended
+  }
+  t.match(await answered(busy, 'our'), /^HTTP\/1.1 200 /, 'one that is busy stays')
+  t.same([server.closedConnections.evicted, server.closedConnections.full], [2, 0])
+})
+
+t.test('idle longest is by the last request, and not by the connection', async (t) => {
+  // What is idle for less than the interval is as good as idle for no time.
+  await eventually(async () => {
+    const { port } = await startServer(t, { ...patient, maxConnections: 2 })
+    const [first, second] = [await open(t, port), await open(t, port)] as const
+    for (const socket of [second, first]) {
+      await answered(socket, health)
+      await new Promise((resolve) => setTimeout(resolve, 2 * short.checkIntervalMs))
+    }
+    const closed = [first, second].map(async (socket) => {
+      await once(socket.resume(), 'close')
+      return socket
+    })
+    await open(t, port)
+    return (await Promise.race(closed)) === second
   })
-  const kept = [await open(t, server.port), await open(t, server.port), await open(t, server.port)]
-  const refused = await open(t, server.port)
-  refused.resume()
-  await once(refused, 'close')
-  t.equal(server.refusedConnections, 1)
-  const [first] = kept as [Socket]
-  first.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  t.match(String((await once(first, 'data'))[0]), /^HTTP\/1.1 200 /, 'the others are served')
-  first.destroy()
-  await eventually(
-    async () =>
-      (await new JsonClient(`http://127.0.0.1:${server.port}`).request('GET', '/').catch(() => undefined))
-        ?.status === 200,
-  )
+})
+
+t.test('as many connections as may be, and none is idle', async (t) => {
+  const { server, port } = await startServer(t, { ...patient, maxConnections: 2 })
+  const busy = [await open(t, port), await open(t, port)] as const
+  for (const socket of busy) await answered(socket, unfinished('Expect: 100-continue\r\n'))
+  await once((await open(t, port)).resume(), 'close')
+  t.same([server.closedConnections.evicted, server.closedConnections.full], [0, 1])
+  for (const socket of busy) t.match(await answered(socket, 'our'), /^HTTP\/1.1 200 /)
+})
+
+t.test('connections to the operations listener: a probe always gets one', async (t) => {
+  const { server, port } = await startServer(t, {
+    ...opsLimits,
+    ...patient,
+    evicts: 'any',
+    maxConnections: 20,
+  })
+  const client = new JsonClient(`http://127.0.0.1:${port}`)
+  for (const text of ['', health, 'GET / HT', unfinished()]) {
+    const held = await Promise.all(Array.from({ length: 20 }, () => open(t, port)))
+    for (const socket of held) socket.resume().write(text)
+    for (let probe = 0; probe < 5; probe++) t.equal((await client.request('GET', '/')).status, 200)
+    for (const socket of held) socket.destroy()
+  }
+  t.ok(server.closedConnections.evicted >= 4)
+})
+
+t.test('idle connections to the operations listener are closed', async (t) => {
+  t.ok(opsLimits.idleTimeoutMs <= 10_000, 'a probe, and a scrape a minute, need no connection that is open')
+  const { port } = await startServer(t, { ...opsLimits, ...short, idleTimeoutMs: 200 })
+  const socket = await open(t, port)
+  await answered(socket, health)
+  await once(socket, 'close')
+})
+
+t.test('a client that does not read is cut off in time', async (t) => {
+  const { server, closed } = await startServer(t, { ...short, readTimeoutMs: 2_000, checkIntervalMs: 100 })
+  const socket = await open(t, server.port)
+  socket.pause()
+  socket.write('GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  // Node's own timer takes two such times.
+  await eventually(() => closed() > 0, { withinMs: 3_500 })
+  t.equal(server.closedConnections.unread, 1)
+})
+
+t.test('a client whose machine is gone', { skip: process.platform !== 'linux' }, async (t) => {
+  const { port } = await startServer(t, short)
+  const socket = await open(t, port)
+  // The kernel's list of connections: local address, remote address, state, queues, and the timer that runs; 2 is keep-alive.
+  const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0')
+  const row = new RegExp(`: 0100007F:${hex(port)} 0100007F:${hex(socket.localPort as number)} 01 \\S+ 02:`)
+  await eventually(async () => row.test(await readFile('/proc/net/tcp', 'utf8')))
 })
 
 t.test('of a sidecar', async (t) => {
   const { url: databaseUrl } = await freshDatabase(t)
-  const { sidecar, ops, client } = await startLiveSidecar(t, { databaseUrl, maxConnections: 5 })
+  const { sidecar, ops, client, log } = await startLiveSidecar(t, { databaseUrl, maxConnections: 5 })
   const request = (line: string, headers: string) =>
     exchange(sidecar.port, `${line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${headers}\r\n`)
 
@@ -184,11 +262,16 @@ t.test('of a sidecar', async (t) => {
   const longest = '%f0%9f%98%80'.repeat(256)
   t.match(await request(`GET /cache/get?key=${longest}`, ''), /^HTTP\/1.1 404 /, 'the longest key fits')
 
-  const sockets = await Promise.all(Array.from({ length: 5 }, () => open(t, sidecar.port)))
-  const refused = await open(t, sidecar.port)
-  refused.resume()
-  await once(refused, 'close')
-  t.match((await ops.request('GET', '/metrics')).text, /^caching_layer_connections_refused_total 1$/m)
+  const sockets = await Promise.all(Array.from({ length: 6 }, () => open(t, sidecar.port)))
+  await eventually(async () =>
+    /^caching_layer_connections_closed_total\{reason="evicted"\} [1-9]/m.test(
+      (await ops.request('GET', '/metrics')).text,
+    ),
+  )
+  t.match(
+    log.join(''),
+    /"listener":"data","maxConnections":5,"count":1,"msg":"as many connections are open as may be"/,
+  )
   for (const socket of sockets) socket.destroy()
   await eventually(() => client.stats().catch(() => undefined))
 })

@@ -57,6 +57,57 @@ t.test('every value comes back as it was', async (t) => {
   })
 })
 
+t.test('anything but a string comes back in the spelling in which it was sent', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const a = (await startLiveSidecar(t, { databaseUrl: url })).client
+  const b = (await startLiveSidecar(t, { databaseUrl: url })).client
+  for (const text of [
+    '12345678901234567890',
+    '-9007199254740993',
+    '1.10',
+    '1E2',
+    '-0',
+    '0.1000000000000000055511151231257827',
+    '{"b":1,"10":2,"2":{"z":1.0,"a":12345678901234567890}}',
+    '{"a":1,"a":2}',
+    '[ 1.10,\n\t"\\u00e9" ]',
+    '{"\\u0061":"\\/"}',
+  ]) {
+    const key = `spelt ${text}`
+    for (const [raw, type] of [
+      [`{"value":0,"key":${JSON.stringify(key)},"value": ${text} }`, 'application/json'],
+      [`{"value":${text},"key":${JSON.stringify(key)}}`, 'application/json; charset=utf-8'],
+    ] as const) {
+      t.equal((await a.request('POST', '/cache/set', { raw, headers: { 'Content-Type': type } })).status, 200)
+      const wanted = (source: string) => `{"key":${JSON.stringify(key)},"value":${text},"source":"${source}"}`
+      await eventually(async () => (await a.get(key)).text === wanted('cache'))
+      await eventually(async () => (await b.get(key)).text === wanted('cache'))
+      t.equal(
+        (await b.request('GET', `/cache/get?key=${encodeURIComponent(key)}&consistency=strong`)).text,
+        wanted('db'),
+      )
+    }
+    const { rows } = await query('select value, content_type from cache_entries where key = $1', [key])
+    t.same(rows, [{ value: text, content_type: 'application/json' }])
+  }
+})
+
+t.test('an entry that is JSON stays JSON when plain SQL writes JSON', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const { client } = await startLiveSidecar(t, { databaseUrl: url })
+  await query(
+    `insert into cache_entries (key, value, content_type) values ('flags', '{"beta":true}', 'application/json')`,
+  )
+  t.same(await client.value('flags'), { beta: true })
+  await query(`update cache_entries set value = '{"beta":false}' where key = 'flags'`)
+  await eventually(async () => JSON.stringify(await client.value('flags')) === '{"beta":false}')
+  await query(`update cache_entries set value = 'off' where key = 'flags'`)
+  await eventually(async () => (await client.value('flags')) === 'off')
+  await client.set('text', '{"a":1}')
+  await query(`update cache_entries set value = '{"a":2}' where key = 'text'`)
+  await eventually(async () => (await client.value('text')) === '{"a":2}')
+})
+
 t.test('nasty keys', async (t) => {
   const { url } = await freshDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client

@@ -779,7 +779,7 @@ export const mutants = [
     name: 'a later write is taken for the row of an earlier one that is kept',
     caughtBy: 'kept-writes',
     file: 'src/core/kept-writes.ts',
-        find: `must not replace what this one has left.
+    find: `must not replace what this one has left.
     this.doubt(id)`,
     replace: `must not replace what this one has left.
     const kept = this.#writes.get(id)

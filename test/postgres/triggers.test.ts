@@ -303,8 +303,20 @@ t.test('content types', async (t) => {
   t.strictSame(await type(), json, 'kept by who names it')
   await query("update cache_entries set value = '[1]', content_type = content_type where key = 'a'")
   t.strictSame(await type(), json, 'kept by who names it')
-  await query("update cache_entries set value = 'text' where key = 'a'")
-  t.strictSame(await type(), text, 'reset by who changes the value and does not know of it')
+  for (const value of ['{"beta":false}', '42', ' [1.10] ', '"quoted"', 'true']) {
+    await query("update cache_entries set value = $1 where key = 'a'", [value])
+    t.strictSame(await type(), json, `kept by who writes JSON and does not know of it: ${value}`)
+  }
+  for (const value of ['text', '', 'null', '{"beta":', `${'['.repeat(100_000)}`]) {
+    await query("update cache_entries set value = '{}', content_type = 'application/json' where key = 'a'")
+    await query("update cache_entries set value = $1 where key = 'a'", [value])
+    t.strictSame(await type(), text, `reset by who writes anything else: ${value.slice(0, 20)}`)
+    await query("update cache_entries set value = '{}' where key = 'a'")
+    t.strictSame(await type(), text, 'a string stays one')
+  }
+  await query("update cache_entries set content_type = 'text/html' where key = 'a'")
+  await query("update cache_entries set value = '1' where key = 'a'")
+  t.strictSame(await type(), text, 'a type that is not ours says nothing of another value')
   await query("update cache_entries set content_type = 'application/json' where key = 'a'")
   t.strictSame(await type(), json)
   await query(

@@ -29,7 +29,7 @@ const metrics = metricsOf({
   readiness: () => ({ status: 'ready', reasons: [] }),
   limits: () => ({ capacity: 10, maxBytes: 1_000, maxStalenessMs: 3_000 }),
   requests: { tallies: () => [], durations: () => [] },
-  refusedConnections: () => 2,
+  closedConnections: () => ({ full: 2, evicted: 1, turned_away: 0, unread: 0 }),
   pool: () => ({ busy: 0, idle: 0, waiting: 0, size: 2 }),
   attempts: () => ({ breaker: 'closed', retries: 0, opened: 0, refused: 0 }),
   errorCounts: () => new Map(),

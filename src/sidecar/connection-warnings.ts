@@ -1,0 +1,21 @@
+import type { Clock } from '../core/ports.js'
+import { RareWarning, type WarningLog } from '../http/rare-warning.js'
+
+export interface ConnectionWarnings {
+  readonly onFull: () => void
+  readonly onTurnedAway: (status: number) => void
+}
+
+/** Logs, at most once a minute each, what keeps clients from having a connection to a listener. */
+export function connectionWarnings(
+  listener: 'data' | 'operations',
+  maxConnections: number,
+  { clock, log }: { clock: Clock; log: WarningLog },
+): ConnectionWarnings {
+  const full = new RareWarning({ clock, log, message: 'as many connections are open as may be' })
+  const turnedAway = new RareWarning({ clock, log, message: 'connections were closed: requests not allowed' })
+  return {
+    onFull: () => full.add({ listener, maxConnections }),
+    onTurnedAway: (status) => turnedAway.add({ listener, status }),
+  }
+}

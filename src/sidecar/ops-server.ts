@@ -1,0 +1,35 @@
+import type { Config } from '../config/config.js'
+import { allowedHosts } from '../http/allowed-hosts.js'
+import { opsLimits } from '../http/connection-limits.js'
+import { doorkeeper } from '../http/doorkeeper.js'
+import { type OpsListenerOptions, opsListener } from '../http/ops-listener.js'
+import type { WarningLog } from '../http/rare-warning.js'
+import { HttpServer } from '../http/server.js'
+import { connectionWarnings } from './connection-warnings.js'
+
+export interface OpsServerOptions extends Omit<OpsListenerOptions, 'log'> {
+  readonly config: Pick<Config, 'opsHost' | 'opsPort' | 'allowedHosts'>
+  readonly maxConnections: number
+  readonly log: OpsListenerOptions['log'] & WarningLog
+}
+
+/** The operations listener, behind the same check of names as the data listener. */
+export function opsServer(options: OpsServerOptions): HttpServer {
+  const { config, maxConnections, clock, log } = options
+  const { opsHost: host, opsPort: port } = config
+  const { onFull, onTurnedAway } = connectionWarnings('operations', maxConnections, { clock, log })
+  return new HttpServer({
+    address: { host, port },
+    limits: { ...opsLimits, maxConnections },
+    // A probe or a scrape can be asked again.
+    idleGraceMs: 0,
+    onFull,
+    listener: doorkeeper({
+      hostCheck: allowedHosts(['localhost', host, ...config.allowedHosts]),
+      token: undefined,
+      requests: undefined,
+      onTurnedAway,
+      listener: opsListener(options),
+    }),
+  })
+}
