@@ -3,7 +3,6 @@ import { connect, Server as NetServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { dataLimits } from '../../src/http/connection-limits.js'
 import { HttpServer } from '../../src/http/server.js'
-import { eventually } from '../support/eventually.js'
 import { JsonClient } from '../support/json-client.js'
 
 const loopbacks = ['127.0.0.1', '[::1]'] as const
