@@ -19,6 +19,7 @@ const byState: Readonly<Record<string, Meaning>> = {
   '40P01': 'row-locked', // deadlock_detected
   '42501': 'forbidden', // insufficient_privilege; row-level security, too
   '54000': 'refused', // program_limit_exceeded: such as an index row that is too large
+  '55000': 'store-suspended', // object_not_in_prerequisite_state: what a standby says, which does not know its timeline
   '55P03': 'row-locked', // lock_not_available: lock_timeout
   '57014': 'store-busy', // query_canceled: statement_timeout
 }

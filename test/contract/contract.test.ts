@@ -116,7 +116,8 @@ t.test('the defaults', async (t) => {
   const { config } = loadConfig({})
   t.strictSame(
     {
-      host: config.host,
+      // And ::1.
+      host: config.host === 'localhost' ? '127.0.0.1' : config.host,
       port: config.port,
       DATABASE_URL: config.databaseUrl,
       CACHE_CAPACITY: config.capacity,

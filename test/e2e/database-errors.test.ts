@@ -65,7 +65,7 @@ const states: Readonly<Record<string, Expected>> = {
   '53200': kept,
   '54000': refused,
   '54001': failed,
-  '55000': failed,
+  '55000': kept,
   '55P03': locked,
   '57014': { status: 503, detail: /did not answer in time/, isShared: true },
   '57P01': unknown,
