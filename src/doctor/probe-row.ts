@@ -111,6 +111,9 @@ function stepsOf(texts: EntryStatements, schema: string, key: string): readonly 
     [null],
     [marked],
     [false],
+    [],
+    [],
+    [],
   ]
   return [
     { name: 'the position', statement: proofIn(schema) },

@@ -43,7 +43,6 @@ const needs: readonly Need[] = [
     relation: 'cache_entries',
     columns: ['value', 'content_type', 'updated_at', 'expires_at'],
     without: 'no entry can be set, because a set updates the row that may be there, and none can be deleted',
-    isOptional: true,
   },
   {
     privilege: 'delete',
@@ -69,6 +68,7 @@ const functions = [
   'cache_knows_timeline',
   'cache_history',
   'cache_epoch_of',
+  'cache_lineage',
 ]
 
 /** What the role lacks, and what there is to say of that. */

@@ -1,37 +1,9 @@
 import { bad, type Finding, ok, warning } from './finding.js'
 
-/** Parameters that pg takes from a URL, besides those below. It ignores others, without a word. */
-const known: ReadonlySet<string> = new Set([
-  'user',
-  'password',
-  'host',
-  'port',
-  'ssl',
-  'sslcert',
-  'sslkey',
-  'sslmode',
-  'sslnegotiation',
-  'sslrootcert',
-  'uselibpqcompat',
-  'client_encoding',
-  'fallback_application_name',
-  'options',
-])
-
 /** Parameters that take the place of a timeout that a sidecar sets itself. */
 const timeouts: ReadonlySet<string> = new Set(['statement_timeout', 'lock_timeout', 'query_timeout'])
 
-/** What another driver's parameter means here. */
-const replacements: Readonly<Record<string, string>> = {
-  schema: 'use options=-c%20search_path%3DSCHEMA',
-  currentSchema: 'use options=-c%20search_path%3DSCHEMA',
-  connect_timeout: 'set DATABASE_TIMEOUT_MS',
-  connection_limit: 'set DATABASE_POOL_SIZE',
-  pool_timeout: 'set DATABASE_TIMEOUT_MS',
-  target_session_attrs: 'name the primary, or an address that follows it',
-}
-
-/** Checks the parameters of the URL in `variable`. Connects to nothing, and shows no value but those of timeouts. */
+/** Checks the parameters of the URL in `variable`, of which the configuration has refused those without an effect. Connects to nothing, and shows no value but those of timeouts. */
 export function lookAtUrl(
   variable: string,
   url: string,
@@ -59,8 +31,6 @@ export function lookAtUrl(
           remove,
         ),
       ]
-    if (name === 'replication')
-      return [bad(check, 'replication makes a session that runs no statements', remove)]
     if (name === 'sslmode' && value === 'no-verify')
       return [
         warning(
@@ -69,15 +39,7 @@ export function lookAtUrl(
           `use sslmode=verify-full and sslrootcert in ${variable}`,
         ),
       ]
-    if (known.has(name)) return []
-    const replacement = replacements[name]
-    return [
-      warning(
-        check,
-        `${name} is ignored: the driver has no such parameter`,
-        replacement === undefined ? remove : `${remove}; ${replacement}`,
-      ),
-    ]
+    return []
   })
   return findings.length > 0 ? findings : [ok(check, 'as a sidecar needs them')]
 }
@@ -90,5 +52,4 @@ export function withoutTimeouts(url: string): string {
   return parsed.href
 }
 
-const isDisturbing = (name: string) =>
-  timeouts.has(name) || name === 'replication' || name === 'application_name'
+const isDisturbing = (name: string) => timeouts.has(name) || name === 'application_name'

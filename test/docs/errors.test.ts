@@ -10,7 +10,7 @@ t.test('docs/errors.md says of every kind what it is answered with', async (t) =
   const text = await readFile(new URL('../../docs/errors.md', import.meta.url), 'utf8')
   const rows = [...text.matchAll(/^\| `([a-z-]+)` +\| (\d+) +\| (yes|no) +\| (.*?) +\|$/gm)]
   t.same(rows.map(([, kind]) => kind).sort(), Object.keys(explanations).sort())
-  for (const [, kind, status, isKept, detail] of rows) {
+  for (const [, kind = '', status, isKept, detail] of rows) {
     const code = kind as CacheErrorCode
     const problem = problemIn(new CacheError(code, 'as the database said it'), '/cache/set', log)
     t.match({ ...problem }, { status: Number(status), detail }, kind)

@@ -17,10 +17,9 @@ const faults: Readonly<Record<string, Fault>> = {
   },
   'no right to update': {
     sql: 'revoke update on cache_entries from $role',
-    level: 'warning',
     check: 'rights',
     says: /no right to update on cache_entries: no entry can be set/,
-    cure: /^if that is not intended, .*grant update on/,
+    cure: /grant update on/,
   },
   'no right to delete': {
     sql: 'revoke delete on cache_entries from $role',
@@ -38,7 +37,6 @@ const faults: Readonly<Record<string, Fault>> = {
   'no right to update a column': {
     sql: `revoke update on cache_entries from $role;
           grant update (key, value, content_type, expires_at) on cache_entries to $role`,
-    level: 'warning',
     check: 'rights',
     says: /no right to update on updated_at of cache_entries/,
     cure: /grant update \(updated_at\) on/,

@@ -116,27 +116,12 @@ const faults: Readonly<Record<string, Fault>> = {
     cure: /remove statement_timeout from DATABASE_URL/,
     apply: asRole,
   },
-  "another driver's parameter": {
-    environment: ({ url }) => ({ DATABASE_URL: withParameter(url, 'schema=cache') }),
-    level: 'warning',
-    check: 'parameters of DATABASE_URL',
-    says: /schema is ignored/,
-    cure: /remove schema from DATABASE_URL; use options=-c%20search_path/,
-    apply: asRole,
-  },
   "a name that is not a sidecar's": {
     environment: ({ url }) => ({ DATABASE_URL: withParameter(url, 'application_name=app') }),
     level: 'warning',
     check: 'parameters of DATABASE_URL',
     says: /application_name replaces the names/,
     cure: /remove application_name/,
-    apply: asRole,
-  },
-  'a session for replication': {
-    environment: ({ url }) => ({ DATABASE_URL: withParameter(url, 'replication=database') }),
-    check: 'parameters of DATABASE_URL',
-    says: /runs no statements/,
-    cure: /remove replication/,
     apply: asRole,
   },
   'options that replace those of the feed': {
