@@ -24,6 +24,7 @@ export const serve: Command = {
     const { config, sources, warnings } = loaded
     refuseInheritedHost(loaded)
     const log = createLog(config.logLevel)
+    const tracing = wantsTraces(environment) ? await tracingOf(config, log) : undefined
     log.info(startReport(loaded), 'starting')
     for (const warning of [...warnings, ...otlpWarnings(environment)]) log.warn(warning)
     const openHost = openHostWarning(config)
@@ -36,7 +37,7 @@ export const serve: Command = {
       log,
       migrate: !flags.has('no-migrate'),
       ...(config.shutdownEndpoint && { onShutdown: () => shutdown.abort() }),
-      ...(wantsTraces(environment) && { tracing: await tracingOf(config, log) }),
+      ...(tracing && { tracing }),
     })
     const reload = new ConfigReload(config, {
       load,

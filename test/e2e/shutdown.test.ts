@@ -92,7 +92,7 @@ t.test('a second signal ends it at once', async (t) => {
   const socket = connect(Number(new URL(sidecar.client.base).port), '127.0.0.1')
   socket.on('error', () => {})
   await once(socket, 'connect')
-  socket.write('POST /cache/set HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{')
+  socket.write('POST /cache/set HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{')
   await sidecar.client.request('GET', '/health')
   sidecar.kill('SIGTERM')
   await eventually(() => sidecar.log.some(({ msg }) => msg === 'stopping'))

@@ -215,7 +215,7 @@ t.test('a database that is away', async (t) => {
   t.ok(
     of.some(
       ({ name, isError, attributes }) =>
-        name === 'cache get' && isError && attributes['error.type'] === 'store-unavailable',
+        name === 'cache get' && isError && attributes['error.type'] === 'login-refused',
     ),
   )
   await eventually(async () => (await client.set('secret-kept', 'secret-value')).body.db_written === false)

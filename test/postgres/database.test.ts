@@ -209,7 +209,7 @@ t.test('no connection at all', async (t) => {
   )
 
   const nowhere = Object.assign(new URL(fresh.url), { pathname: '/there_is_no_such_database' }).href
-  t.equal(await codeOf(databaseOn(t, nowhere).write('select 1', [])), 'store-unavailable')
+  t.equal(await codeOf(databaseOn(t, nowhere).write('select 1', [])), 'login-refused')
 })
 
 t.test('more statements than connections', async (t) => {
