@@ -73,6 +73,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'EXECUTE cache_epoch_of',
         'EXECUTE cache_history',
         'EXECUTE cache_knows_timeline',
+        'EXECUTE cache_lineage',
         'DELETE cache_marks',
         'INSERT cache_marks',
         'SELECT cache_marks',
@@ -172,7 +173,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         log.filter(({ msg }) => String(msg).startsWith('no change feed')),
         [{ reason: told }],
       )
-      t.equal(log.length, 3)
+      t.equal(log.length, 4)
       await query('revoke select on cache_migrations from public')
       await query(`revoke select on cache_migrations from ${role}`)
       const command = new CliProcess(t, ['migrate'], { DATABASE_URL: url })
@@ -249,5 +250,5 @@ t.test('by psql, as it is documented', { skip: !psql && 'psql is not installed' 
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 18)
+  t.equal((await rights(byPsql)).length, 19)
 })
