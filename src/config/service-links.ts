@@ -6,7 +6,7 @@ const urlValue = /^(tcp|udp|sctp):\/\/\S+:\d+$/
 /** `OPS_PORT_9025_TCP_ADDR`. */
 const detailName = /_PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)$/
 /** `OPS_SERVICE_HOST`, `OPS_SERVICE_PORT` and `OPS_SERVICE_PORT_HTTP`. */
-const serviceName = /^(.+)_SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)$/
+const serviceSuffix = /_SERVICE_(HOST|PORT)(?![A-Z0-9])/
 
 /**
  * Returns the environment without what Kubernetes adds for every Service of the namespace: a Service named `ops` sets
@@ -20,7 +20,8 @@ export function withoutServiceLinks(environment: Environment): Environment {
 
 function isServiceLink(name: string, value: string, environment: Environment): boolean {
   if (detailName.test(name) || (urlName.test(name) && urlValue.test(value))) return true
-  const service = serviceName.exec(name)?.[1]
+  const suffix = serviceSuffix.exec(name)
+  const service = suffix ? name.slice(0, suffix.index) : undefined
   return (
     service !== undefined &&
     `${service}_SERVICE_HOST` in environment &&

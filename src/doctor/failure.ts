@@ -54,7 +54,7 @@ export function cureOf(subject: string, error: unknown, role?: string): string {
   if (code === 'ECONNREFUSED' || /ECONNREFUSED/.test(message))
     return `nobody listens there: start PostgreSQL, or correct host and port in ${subject}`
   const denied = /permission denied for database "(.*)"/.exec(message)
-  const [, locked] = /role "(.*)" is not permitted to log in/.exec(message) ?? []
+  const [, locked] = /role "([^"]*)" is not permitted to log in/.exec(message) ?? []
   if (locked !== undefined) return runAs('a superuser', `alter role ${quoteIdentifier(locked)} login`)
   if (denied !== null && role !== undefined)
     return runAs(

@@ -100,7 +100,7 @@ export async function lookAtTimeouts(
 
 /** `1min`, `1500ms`. */
 function millisecondsOf(setting: string): number {
-  const [, number = '0', unit = 'ms'] = /^(\d+)(\w*)$/.exec(setting) ?? []
+  const [, number = '0', unit = 'ms'] = /^(\d+)([a-z]*)$/.exec(setting) ?? []
   const units: Readonly<Record<string, number>> = {
     '': 1,
     ms: 1,

@@ -26,7 +26,8 @@ t.teardown(() => pool.end())
 
 const put = (key: string, value: number) =>
   pool.query(
-    `insert into cache_entries (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value`,
+    `insert into cache_entries (key, value) values ($1, $2) on conflict (key) do update
+       set value = excluded.value, content_type = null`,
     [key, value],
   )
 
