@@ -81,7 +81,7 @@ export const statementMutants = [
     ...anotherHistory,
     file: statements,
     find: 'else 0::bigint end < oldest_xid',
-    replace: 'else 0::bigint end < coalesce(oldest_xid, next)',
+    replace: 'else 0::bigint end < coalesce(oldest_xid, beyond)',
   },
   {
     name: 'kept writes of versions without random bits cross histories',
