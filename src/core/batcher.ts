@@ -1,6 +1,6 @@
 import { CacheError, hasCode } from './errors.js'
 import type { Histogram } from './histogram.js'
-import type { Clock, StatementOptions } from './ports.js'
+import type { Clock } from './ports.js'
 import type { Slots } from './slots.js'
 import { runSplitting } from './split.js'
 import type { BatchOperation } from './stats.js'
@@ -10,7 +10,9 @@ import type { BatchTracer } from './tracer.js'
 export interface BatcherOptions<I, O> {
   readonly clock: Clock
   /** One statement for many keys, each named once. Answers by key. */
-  readonly run: (items: readonly I[], options: StatementOptions) => Promise<ReadonlyMap<string, O>>
+  readonly run: (items: readonly I[]) => Promise<ReadonlyMap<string, O>>
+  /** Tells which of these keys are locked, so that the others need not be found by halving. */
+  readonly lockedOf?: (keys: readonly string[]) => Promise<ReadonlySet<string>>
   /** Shared with others; a batch is put together when it has one. */
   readonly slots: Slots
   /** Shared with others; fewer than `slots`, so that items which wait for a lock never take all of those. */
@@ -142,7 +144,7 @@ export class Batcher<I extends { readonly key: string }, O> {
     const batch = this.#take()
     this.#begin()
     const lateMs = clock.now() + maxWaitMs
-    const results = batch.length > 0 ? await this.#run(batch, lateMs, { isPatient: false }) : []
+    const results = batch.length > 0 ? await this.#run(batch, lateMs) : []
     slots.release()
     const pairs = batch.map((waiting, index) => ({ waiting, result: results[index] as Result<O> }))
     const locks = pairs.map(({ result }) => lockOf(result))
@@ -162,10 +164,17 @@ export class Batcher<I extends { readonly key: string }, O> {
     const again = async () => {
       const isLate = clock.now() >= lateMs
       const batch = group.map(({ waiting }) => waiting)
-      const results = isLate ? undefined : await this.#run(batch, lateMs, { isPatient: true })
+      const results = isLate ? undefined : await this.#run(batch, lateMs)
       slots.release()
       lockSlots.release()
-      this.#end(group.map(({ waiting, result }, index) => ({ waiting, result: results?.[index] ?? result })))
+      const pairs = group.map(({ waiting, result }, index) => ({
+        waiting,
+        result: results?.[index] ?? result,
+      }))
+      // Others that wait for locks take turns with it.
+      const isLocked = !isLate && pairs.every(({ result }) => lockOf(result) !== undefined)
+      if (isLocked) this.#waitForLock(pairs, lateMs)
+      else this.#end(pairs)
     }
     lockSlots.acquire(() => slots.acquire(() => void again()))
   }
@@ -188,15 +197,10 @@ export class Batcher<I extends { readonly key: string }, O> {
     }
   }
 
-  #run(batch: readonly Waiting<I, O>[], lateMs: number, options: StatementOptions): Promise<Result<O>[]> {
-    const { clock, run, sizes, operation, tracer } = this.#options
+  #run(batch: readonly Waiting<I, O>[], lateMs: number): Promise<Result<O>[]> {
+    const { clock, run, lockedOf, sizes, operation, tracer } = this.#options
     const items = batch.map(({ item }) => item)
-    const send = () =>
-      runSplitting(
-        items,
-        (part) => run(part, options),
-        () => clock.now() >= lateMs,
-      )
+    const send = () => runSplitting(items, { run, lockedOf, isLate: () => clock.now() >= lateMs })
     sizes.observe(items.length)
     if (tracer === undefined) return send()
     const origins = batch.flatMap(({ callers }) => callers.map(({ origin }) => origin))
@@ -218,7 +222,7 @@ export class Batcher<I extends { readonly key: string }, O> {
 
 /** Returns what all items have in common that waited for one lock; undefined for an item that did not wait for a lock. */
 function lockOf(result: PromiseSettledResult<unknown>): unknown {
-  if (result.status === 'fulfilled' || !hasCode(result.reason, 'row-locked')) return undefined
+  if (result.status === 'fulfilled' || !hasCode(result.reason, 'row-locked', 'store-locked')) return undefined
   const { isOfWholeStatement } = result.reason as CacheError
   return isOfWholeStatement ? result.reason : result
 }

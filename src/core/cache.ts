@@ -81,7 +81,13 @@ const passing: readonly CacheErrorCode[] = [
 ]
 
 /** Errors of the store after which a default read is answered from memory, marked stale, if it can be. */
-const answersFromMemory: readonly CacheErrorCode[] = [...passing, 'store-busy', 'store-failed', 'row-locked']
+const answersFromMemory: readonly CacheErrorCode[] = [
+  ...passing,
+  'store-busy',
+  'store-failed',
+  'row-locked',
+  'store-locked',
+]
 
 /** A write that is kept counts as a conflict if its row was changed since the last mark. */
 const markIntervalMs = 10_000
@@ -137,7 +143,10 @@ export class Cache implements ChangeFeedHandler {
       clock,
       log,
       stats,
-      onSettled: (id, written) => this.#memory.written(id, written),
+      onSettled: (id, written) => {
+        if (written) this.#statements.health.succeeded('write')
+        this.#memory.written(id, written)
+      },
     })
     this.#revalidation = new Revalidation({
       store,

@@ -8,6 +8,7 @@
  * - `store-busy`: reached, but not done within the time bound; a write has certainly not happened.
  * - `store-failed`: an operator must repair the database or its schema; a write has certainly not happened.
  * - `row-locked`: as `store-busy`, because another transaction holds a lock that the statement needs.
+ * - `store-locked`: as `row-locked`, of the whole table, or of a commit that waits for another one.
  * - `queue-full`: the database cannot announce changes, so no write can commit; a write has certainly not happened.
  * - `outcome-unknown`: the connection was lost around a commit; the write may or may not have happened (P3).
  * - `forbidden`: the database role lacks a right; a write has certainly not happened.
@@ -22,6 +23,7 @@ export type CacheErrorCode =
   | 'store-busy'
   | 'store-failed'
   | 'row-locked'
+  | 'store-locked'
   | 'queue-full'
   | 'outcome-unknown'
   | 'forbidden'
@@ -40,6 +42,8 @@ export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'store-failed':
     'The database reports an error that an operator must fix: see the log, and run "caching-layer doctor"',
   'row-locked': 'The entry is locked in the database',
+  'store-locked':
+    'The database makes the statement wait: another transaction holds the table, or a commit waits for a standby',
   'queue-full': 'The database cannot announce changes: its notification queue is full',
   'outcome-unknown':
     'The outcome of the write is unknown: the connection was lost before the database confirmed it',

@@ -14,7 +14,7 @@ export interface KeptWritesParts {
   readonly onSettled: (id: string, written: Written | undefined) => void
 }
 
-const writesPerStatement = 500
+const mostWritesPerStatement = 500
 /** Pauses after the database has answered with an error: from the first to the longest, doubling. */
 const firstPauseMs = 1_000
 const longestPauseMs = 30_000
@@ -57,6 +57,7 @@ export class KeptWrites {
   readonly #unknown = new Map<string, Pick<KeptWrite, 'base' | 'epoch' | 'outcomes'>>()
   /** Why the last attempt left some of them here; undefined if it did not. */
   #obstacle: CacheErrorCode | undefined
+  #writesPerStatement = mostWritesPerStatement
   #failures = 0
   #dueMs = Number.NEGATIVE_INFINITY
   #reportedMs = Number.NEGATIVE_INFINITY
@@ -93,13 +94,9 @@ export class KeptWrites {
     this.#unknown.delete(id)
     if (earlier) {
       const outcomes = [...earlier.outcomes, ...(unknown?.outcomes ?? [])].slice(-maxOutcomes)
-      this.#writes.set(id, { ...earlier, value: write.value, outcomes })
-    }
-    // A set that may have happened, and may then have been deleted by somebody.
-    else if (unknown) {
-      const mayHaveHappened = unknown.outcomes.some((value) => value !== undefined)
-      this.#writes.set(id, { ...write, ...unknown, mayHaveHappened })
-    } else this.#writes.set(id, write)
+      // It comes after every write of unknown outcome: where there is no row, it may be the first.
+      this.#writes.set(id, { ...earlier, value: write.value, outcomes, mayHaveHappened: false })
+    } else this.#writes.set(id, { ...write, ...unknown })
     return true
   }
 
@@ -178,13 +175,14 @@ export class KeptWrites {
       if (!this.#heldBack.has(id) && !this.#inDoubt.has(id)) batch.push({ id, key: write.key, write })
     for (const { id } of batch) this.#onTheirWay.add(id)
     let failure: unknown = this.#inDoubt.size > 0 ? stillInDoubt : undefined
-    for (let start = 0; start < batch.length; start += writesPerStatement) {
-      const chunk = batch.slice(start, start + writesPerStatement)
-      const results = await runSplitting(
-        chunk,
-        (part) => this.#settle(part),
-        () => clock.now() >= lateMs,
-      )
+    const size = this.#writesPerStatement
+    for (let start = 0; start < batch.length; start += size) {
+      const chunk = batch.slice(start, start + size)
+      const results = await runSplitting(chunk, {
+        run: (part) => this.#settle(part),
+        lockedOf: (keys) => this.#parts.store.lockedOf(keys),
+        isLate: () => clock.now() >= lateMs,
+      })
       results.forEach((result, index) => {
         const { id, write } = chunk[index] as (typeof chunk)[number]
         if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
@@ -196,6 +194,9 @@ export class KeptWrites {
       })
       if (hasCode(failure, 'store-unavailable')) break
     }
+    // One slow row must not hold up all others: after a timeout they go in smaller statements, in the end one by one.
+    if (hasCode(failure, 'store-busy')) this.#writesPerStatement = Math.max(1, size >> 2)
+    else this.#writesPerStatement = mostWritesPerStatement
     this.#ended(failure)
     if (hasCode(failure, 'store-unavailable')) throw failure
   }

@@ -162,11 +162,6 @@ export class Memory {
    */
   acknowledged(token: Token, written: Written | undefined): void {
     const { id, changes } = token
-    if (written) {
-      // Full, it forgets: then a write that is kept may be a conflict though nothing has changed.
-      if (this.#writtenSinceMark.size >= maxWrittenSinceMark) this.#writtenSinceMark.clear()
-      this.#writtenSinceMark.set(id, written)
-    }
     if (written && this.flights.unbroken(token, this.#feedNow()) && !changes.includes(written.version)) {
       this.unheard.acknowledged(id, written.version, this.#parts.clock.now())
     }
@@ -181,7 +176,10 @@ export class Memory {
    */
   written(id: string, written: Written | undefined, askedMs = Number.NEGATIVE_INFINITY): void {
     const version = written && this.#isOurs(written.epoch, askedMs) ? written.version : undefined
-    if (version !== undefined) {
+    if (written !== undefined && version !== undefined) {
+      // Full, it forgets: then a write that is kept may be a conflict though nothing has changed.
+      if (this.#writtenSinceMark.size >= maxWrittenSinceMark) this.#writtenSinceMark.clear()
+      this.#writtenSinceMark.set(id, written)
       this.position.version(version)
       this.confirmed.add(version)
     }

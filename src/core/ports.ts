@@ -70,11 +70,6 @@ export interface MarkAnswer {
   readonly latest: bigint
 }
 
-export interface StatementOptions {
-  /** True to wait for locks for as long as a request has; otherwise for a tenth of that, because others wait behind it. */
-  readonly isPatient: boolean
-}
-
 /**
  * The system of record. Every method answers for a set of keys, each named once, and rejects with a
  * CacheError within the store's time bound. One call is one statement: it happens for all its keys or for
@@ -85,16 +80,15 @@ export interface Store {
    * Answers for every key. Where the reader holds the very version and value that the store has, in the same epoch, the value
    * does not travel.
    */
-  read(
-    wanted: readonly Wanted[],
-    options?: StatementOptions,
-  ): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Absent>>
+  read(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Absent>>
   /** The versions there are in this epoch, straight from the primary; none when the primary's is another. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
   /** Inserts or replaces. A key is missing from the answer if the database has left the entry out or renamed it. */
-  write(writes: readonly Write[], options?: StatementOptions): Promise<ReadonlyMap<string, WriteAnswer>>
+  write(writes: readonly Write[]): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes; the answer has the version of the absence of the keys that were there. */
-  remove(keys: readonly string[], options?: StatementOptions): Promise<ReadonlyMap<string, Written | Absent>>
+  remove(keys: readonly string[]): Promise<ReadonlyMap<string, Written | Absent>>
+  /** Which of these keys have a row that another transaction has locked. */
+  lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>>
   /** `hasMark` is true if the database has this mark, or none was asked for. */
   position(mark?: Mark): Promise<Position & { readonly hasMark: boolean }>
   /** Leaves a mark, unless there is one that will do: nothing has been written since, or it is a few seconds old. */

@@ -1,6 +1,6 @@
 import { type Batched, Batcher } from './batcher.js'
 import type { Absent, Entry, StoredEntry, Unchanged, Written } from './entry.js'
-import type { Clock, StatementOptions, Store, Write, WriteAnswer } from './ports.js'
+import type { Clock, Store, Write, WriteAnswer } from './ports.js'
 import { Slots } from './slots.js'
 import type { Stats } from './stats.js'
 import { StoreHealth } from './store-health.js'
@@ -41,14 +41,15 @@ export class Statements {
   constructor({ store, stats, ...options }: StatementsOptions) {
     const { health } = this
     const bounds = { ...batchBounds(options), health }
-    this.read = readBatcher(bounds, stats, (wanted, options) => store.read(wanted, options))
+    this.read = readBatcher(bounds, stats, (wanted) => store.read(wanted))
     this.write = new Batcher({
       ...bounds,
       keepsOrder: true,
       operation: 'write',
       sizes: stats.batchKeys.write,
       bytesOf: ({ key, value }) => key.length + value.length,
-      run: (writes, options) => store.write(writes, options),
+      run: (writes) => store.write(writes),
+      lockedOf: (keys) => store.lockedOf(keys),
     })
     this.remove = new Batcher({
       ...bounds,
@@ -56,11 +57,8 @@ export class Statements {
       operation: 'remove',
       sizes: stats.batchKeys.remove,
       bytesOf: ({ key }) => key.length,
-      run: (items, options) =>
-        store.remove(
-          items.map(({ key }) => key),
-          options,
-        ),
+      run: (items) => store.remove(items.map(({ key }) => key)),
+      lockedOf: (keys) => store.lockedOf(keys),
     })
   }
 }
@@ -81,7 +79,7 @@ export function batchBounds({ clock, maxStatements, maxWaitMs, tracer }: Batchin
 export function readBatcher<O>(
   bounds: ReturnType<typeof batchBounds> & { readonly health?: StoreHealth },
   stats: Stats,
-  run: (wanted: readonly WantedEntry[], options: StatementOptions) => Promise<ReadonlyMap<string, O>>,
+  run: (wanted: readonly WantedEntry[]) => Promise<ReadonlyMap<string, O>>,
 ): Batcher<WantedEntry, O> {
   return new Batcher({
     ...bounds,

@@ -16,7 +16,7 @@ interface Streak {
 /** So many failures in a row are a fault; one alone may be a restart, or a row. */
 const failuresInARow = 3
 /** Without further requests nobody knows. */
-const rememberedMs = 60_000
+const rememberedMs = 15_000
 
 /** Errors that say something about the store, and not about one row. */
 const ofTheStore: ReadonlySet<CacheErrorCode> = new Set([
@@ -26,6 +26,7 @@ const ofTheStore: ReadonlySet<CacheErrorCode> = new Set([
   'store-not-ready',
   'store-busy',
   'store-failed',
+  'store-locked',
   'queue-full',
   'outcome-unknown',
   'forbidden',
@@ -48,6 +49,11 @@ export class StoreHealth {
     }
     const failures = (this.#streaks.get(operation)?.failures ?? 0) + 1
     this.#streaks.set(operation, { failures, code, lastMs: nowMs })
+  }
+
+  /** Statements of this kind go through, if not those of requests. */
+  succeeded(operation: BatchOperation): void {
+    this.#streaks.delete(operation)
   }
 
   faults(nowMs: number): readonly StoreFault[] {

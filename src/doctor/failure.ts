@@ -53,13 +53,17 @@ export function cureOf(subject: string, error: unknown, role?: string): string {
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `no such host: correct the host in ${subject}`
   if (code === 'ECONNREFUSED' || /ECONNREFUSED/.test(message))
     return `nobody listens there: start PostgreSQL, or correct host and port in ${subject}`
-  const denied = /permission denied for database "(.*)"/.exec(message)
-  const [, locked] = /role "([^"]*)" is not permitted to log in/.exec(message) ?? []
-  if (locked !== undefined) return runAs('a superuser', `alter role ${quoteIdentifier(locked)} login`)
-  if (denied !== null && role !== undefined)
+  // The message is translated, and its quotes with it; the routine of PostgreSQL's source is not.
+  const { routine } = found as { routine?: string }
+  const named = /["«„“‚']([^"«»„“”’']+)["»“”’']/.exec(message)?.[1]
+  // The routine reports a role that does not exist in the same way. Where that cannot be read, the cure fails, and says so.
+  const isNoRole = /does not exist/.test(message)
+  if (code === '28000' && routine === 'InitializeSessionUserId' && named !== undefined && !isNoRole)
+    return runAs('a superuser', `alter role ${quoteIdentifier(named)} login`)
+  if (code === '42501' && routine === 'CheckMyDatabase' && named !== undefined && role !== undefined)
     return runAs(
       'the owner of the database',
-      `grant connect on database ${quoteIdentifier(denied[1] ?? '')} to ${quoteIdentifier(role)}`,
+      `grant connect on database ${quoteIdentifier(named)} to ${quoteIdentifier(role)}`,
     )
   if (code === '28P01' || code === '28000')
     return `correct user and password in ${subject}, or let this role in from here in pg_hba.conf`

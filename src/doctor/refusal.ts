@@ -37,10 +37,11 @@ export interface Refusal {
 
 /** Returns what to do about a statement of the probe that failed. */
 export async function cureOfRefusal(client: pg.Client, { error, schema, others }: Refusal): Promise<string> {
-  const { code = '', message = '', constraint, column, where = '' } = databaseError(error) ?? {}
+  const { code = '', message = '', constraint, column, where = '', file } = databaseError(error) ?? {}
   const table = `${quoteIdentifier(schema)}.${/"?(cache_marks)"?/.exec(message)?.[1] ?? 'cache_entries'}`
   const owner = 'the owner of the table'
-  if (code === '42501' && /row-level security/.test(message))
+  // The message is translated. Missing privileges are reported by aclchk.c.
+  if (code === '42501' && (file === 'execMain.c' || file === 'rls.c'))
     return looking(client, async () => {
       const { rows } = await client.query<{ role: string; setting: string }>(
         "select current_user::text as role, current_setting('row_security') as setting",

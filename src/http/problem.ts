@@ -33,6 +33,7 @@ const byCode: Readonly<Record<CacheErrorCode, Omit<Problem, 'detail'>>> = {
   'store-busy': { status: 503, retryAfterSeconds: 1 },
   'store-failed': { status: 503, retryAfterSeconds: 5 },
   'row-locked': { status: 503, retryAfterSeconds: 1 },
+  'store-locked': { status: 503, retryAfterSeconds: 1 },
   'queue-full': { status: 503, retryAfterSeconds: 5 },
   'outcome-unknown': { status: 503, retryAfterSeconds: 1 },
   forbidden: { status: 403 },

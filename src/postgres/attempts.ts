@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AttemptsStatus, Breaker } from '../core/breaker.js'
-import { CacheError } from '../core/errors.js'
+import { CacheError, type CacheErrorCode, hasCode } from '../core/errors.js'
 import type { Clock, Log } from '../core/ports.js'
-import { lockTimeoutMs } from './database.js'
-import { isLockTimeout, isReadTimeout, isUnreachable, mayBeTriedAgain, messageOf } from './errors.js'
+import { isReadTimeout, isUnreachable, mayBeTriedAgain, messageOf, sqlState } from './errors.js'
 
 export interface AttemptsParts {
   readonly clock: Clock
@@ -27,6 +26,8 @@ export class Attempts {
   readonly #breaker = new Breaker(breakerOptions)
   #retries = 0
   #asking: Promise<void> | undefined
+  /** With which the breaker was opened. */
+  #lastCode: CacheErrorCode = 'store-unavailable'
 
   constructor(parts: AttemptsParts) {
     this.#parts = parts
@@ -39,25 +40,26 @@ export class Attempts {
 
   /**
    * `attempt` rejects with a CacheError. The last one begins within half of the time that a request has for that: it
-   * may itself wait for its connection. With `isPatient`, a lock is waited for all of the time.
+   * may itself wait for its connection.
    */
-  async run<T>(attempt: () => Promise<T>, { isPatient } = { isPatient: false }): Promise<T> {
+  async run<T>(attempt: () => Promise<T>): Promise<T> {
     const { clock, timeoutMs } = this.#parts
-    const startedMs = clock.now()
-    const lastAtMs = startedMs + timeoutMs / 2
-    const lastLockAtMs = startedMs + timeoutMs - lockTimeoutMs(timeoutMs)
+    const lastAtMs = clock.now() + timeoutMs / 2
     for (let count = 0; ; count++) {
       if (!this.#breaker.lets(clock.now()))
-        throw new CacheError('store-unavailable', 'the database could not be reached a moment ago')
+        throw new CacheError(this.#lastCode, 'the database could not be reached a moment ago', {
+          isOfWholeStatement: true,
+        })
       try {
         const answer = await attempt()
         this.reached()
         return answer
       } catch (error) {
         this.#note(error)
+        // Raised by a trigger, and not after a lock timeout: whoever sends it again must not do so without end.
+        if (sqlState(error) === '55P03') await sleep(firstPauseMs)
         const pauseMs = Math.min(firstPauseMs * 2 ** count, longestPauseMs) * (0.5 + Math.random() / 2)
-        const isWaiting = isPatient && isLockTimeout(error) && clock.now() + pauseMs <= lastLockAtMs
-        if (!isWaiting && (!mayBeTriedAgain(error) || clock.now() + pauseMs > lastAtMs)) throw error
+        if (!mayBeTriedAgain(error) || clock.now() + pauseMs > lastAtMs) throw error
         this.#retries++
         await sleep(pauseMs)
       }
@@ -72,9 +74,10 @@ export class Attempts {
   }
 
   #note(error: unknown): void {
-    if (!isUnreachable(error)) this.reached()
-    else if (isReadTimeout(error) && this.#parts.ping) this.#ask(this.#parts.ping, error)
-    else this.#failed(error)
+    const { ping } = this.#parts
+    if (isReadTimeout(error) && ping) this.#ask(ping, error)
+    else if (isUnreachable(error) || isReadTimeout(error)) this.#failed(error)
+    else this.reached()
   }
 
   /** A slow statement is not a dead server: a row that is too large to transfer in time, for example. Asks before it is believed. */
@@ -90,6 +93,7 @@ export class Attempts {
   }
 
   #failed(error: unknown): void {
+    this.#lastCode = hasCode(error, 'store-suspended') ? 'store-suspended' : 'store-unavailable'
     const was = this.#breaker.state
     this.#breaker.failed(this.#parts.clock.now())
     if (was === 'closed' && this.#breaker.state === 'open')

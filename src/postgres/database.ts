@@ -128,9 +128,9 @@ export class Database {
       client.release()
       return rows
     } catch (error) {
-      const isUsable = isStatementError(error) && !isCommitting && (await rolledBack(client))
+      const isUsable = !isCommitting && (await rolledBack(client))
       client.release(!isUsable)
-      const failure = statementFailed(error, isCommitting ? 'write' : 'read')
+      const failure = statementFailed(error, isCommitting ? 'write' : 'read', isUsable)
       this.#errors.add(failure)
       if (failure.code === 'queue-full') this.#advanceQueue()
       throw failure

@@ -14,6 +14,8 @@ export interface EntryStatements {
   readonly readAll: string
   /** Of the keys $1; the values of those do not travel that the reader holds: versions, epochs, content types, SHA-256. */
   readonly readWhatIsNotHeld: string
+  /** Of the keys $1, those whose row another transaction has locked. */
+  readonly locked: string
   /** Of the keys $1, in the epoch $2. */
   readonly versions: string
   readonly writeOne: string
@@ -85,6 +87,8 @@ export function entryStatements(schemaName: string): EntryStatements {
          as wanted (key, held_version, held_epoch, held_type, held_digest) join ${entries} using (key)) on true`,
     ),
     versions: `select key, version from ${entries} where key = any($1) and ${epoch} = $2`,
+    locked: `select key from ${entries} where key = any($1)
+      except select key from (select key from ${entries} where key = any($1) for update skip locked) as free`,
     writeOne: upsert('values ($1, $2, $3)'),
     writeMany: upsert(
       `select * from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)

@@ -10,20 +10,28 @@ export function isStatementError(error: unknown): error is pg.DatabaseError {
 /**
  * Returns what a failed statement means. Without an answer (the connection was lost, or our own timeout passed), or with one
  * that ends the session and may have come after the commit, a read has failed and the outcome of a write is unknown.
+ * `isUsable`: nothing was committed, and the connection goes on.
  */
-export function statementFailed(error: unknown, kind: 'read' | 'write'): CacheError {
-  const meaning = error instanceof pg.DatabaseError ? meaningOf(error) : 'lost'
+export function statementFailed(error: unknown, kind: 'read' | 'write', isUsable = false): CacheError {
+  const lost = error instanceof pg.DatabaseError ? meaningOf(error) : 'lost'
+  // An internal error is one of a row, such as a damaged one, as long as there is nothing that may have been committed.
+  const isOfRow = kind === 'read' && (isUsable || /^(XX|58)/.test((error as pg.DatabaseError).code ?? ''))
+  const meaning = lost === 'lost' && isOfRow && error instanceof pg.DatabaseError ? 'store-failed' : lost
   if (meaning === 'lost') return connectionLost(error, kind)
   const { code: state, message } = error as pg.DatabaseError
+  const isWhole = isOfWholeStatement(error as pg.DatabaseError)
   const shown = hasMessageWithoutData(error as pg.DatabaseError) ? message : 'the statement failed'
-  return new CacheError(meaning, `${shown} (SQLSTATE ${state})`, {
-    cause: error,
-    isOfWholeStatement: isOfWholeStatement(error as pg.DatabaseError),
-  })
+  return new CacheError(
+    meaning === 'row-locked' && isWhole ? 'store-locked' : meaning,
+    `${shown} (SQLSTATE ${state})`,
+    { cause: error, isOfWholeStatement: isWhole },
+  )
 }
 
 function connectionLost(cause: unknown, kind: 'read' | 'write'): CacheError {
   const state = cause instanceof pg.DatabaseError ? ` (SQLSTATE ${cause.code})` : ''
+  if (kind === 'read' && messageOf(cause) === readTimeout)
+    return new CacheError('store-busy', 'the database did not answer in time', { cause })
   // The server closed the session before the statement came.
   if (kind === 'read' || (cause instanceof pg.DatabaseError && cause.code === idleSessionTimeout))
     return new CacheError('store-unavailable', `the connection to the database was lost${state}`, { cause })
@@ -82,6 +90,7 @@ const refusals: Readonly<Record<string, CacheErrorCode>> = {
   '28': 'login-refused',
   '3D': 'login-refused',
   '42': 'login-refused', // no right to connect
+  '55': 'login-refused', // the database allows no connections
   '53': 'store-suspended',
 }
 
@@ -104,10 +113,6 @@ export function mayBeTriedAgain(error: unknown): boolean {
 /** Our own timeout, on a connection that there is: the statement may only have been slow. */
 export function isReadTimeout(error: unknown): boolean {
   return error instanceof CacheError && messageOf(error.cause) === readTimeout
-}
-
-export function isLockTimeout(error: unknown): boolean {
-  return sqlState(error) === '55P03'
 }
 
 /** The SQLSTATE behind a CacheError, where the server gave one. */

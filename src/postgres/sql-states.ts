@@ -7,7 +7,9 @@ import type { CacheErrorCode } from '../core/errors.js'
  *
  * `lost`: the session has ended, or the server is in trouble. A write may have been committed.
  */
-export type Meaning = Exclude<CacheErrorCode, 'not-stored' | 'outcome-unknown' | 'login-refused'> | 'lost'
+export type Meaning =
+  | Exclude<CacheErrorCode, 'not-stored' | 'outcome-unknown' | 'login-refused' | 'store-locked'>
+  | 'lost'
 
 const byState: Readonly<Record<string, Meaning>> = {
   '2200H': 'store-failed', // sequence_generator_limit_exceeded: an operator's matter, and not the data's

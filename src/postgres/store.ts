@@ -16,7 +16,6 @@ import type {
   MarkAnswer,
   Position,
   Settlement,
-  StatementOptions,
   Store,
   TransactionOutcome,
   Wanted,
@@ -86,13 +85,10 @@ export class PostgresStore implements Store {
     this.#schema = schema
   }
 
-  async read(
-    wanted: readonly Wanted[],
-    options?: StatementOptions,
-  ): Promise<Map<string, StoredEntry | Unchanged | Absent>> {
+  async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged | Absent>> {
     const rows = wanted.some(({ held }) => held !== undefined)
-      ? await this.#read<EntryRow | NothingRow>('readWhatIsNotHeld', wantedColumns(wanted), options)
-      : await this.#read<EntryRow | NothingRow>('readAll', [wanted.map(({ key }) => key)], options)
+      ? await this.#read<EntryRow | NothingRow>('readWhatIsNotHeld', wantedColumns(wanted))
+      : await this.#read<EntryRow | NothingRow>('readAll', [wanted.map(({ key }) => key)])
     const { epoch } = rows[0] as NothingRow | EntryRow
     const answers = new Map<string, StoredEntry | Unchanged | Absent>()
     for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
@@ -107,7 +103,7 @@ export class PostgresStore implements Store {
     return new Map(rows.map(({ key, version }) => [key, version]))
   }
 
-  async write(writes: readonly Write[], options?: StatementOptions): Promise<Map<string, WriteAnswer>> {
+  async write(writes: readonly Write[]): Promise<Map<string, WriteAnswer>> {
     const keys = writes.map(({ key }) => key)
     const columns = writes.map(({ value }) => toColumns(value))
     const texts = columns.map(({ text }) => text)
@@ -115,21 +111,27 @@ export class PostgresStore implements Store {
     // A lone write is what a quiet sidecar sends; arrays would cost it 15 µs (bench/README.md).
     const rows =
       writes.length === 1
-        ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]], options)
-        : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes], options)
+        ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]])
+        : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes])
     const written = new Map<string, WriteAnswer>()
     for (const { key, version, epoch, remaining_ms, is_as_sent: isAsSent } of rows)
       written.set(key, { version, epoch, remainingMs: remaining_ms ?? undefined, isAsSent })
     return written
   }
 
-  async remove(keys: readonly string[], options?: StatementOptions): Promise<Map<string, Written | Absent>> {
-    const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys], options)
+  async remove(keys: readonly string[]): Promise<Map<string, Written | Absent>> {
+    const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys])
     const { epoch } = rows[0] as NothingRow | WrittenRow
     const answers = new Map<string, Written | Absent>()
     for (const key of keys) answers.set(key, { version: undefined, epoch })
     for (const row of rows) if (row.key !== null) answers.set(row.key, { version: row.version, epoch })
     return answers
+  }
+
+  async lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>> {
+    const { locked } = await this.#texts()
+    const rows = await this.#database.write<{ key: string }>(locked, [keys])
+    return new Set(rows.map(({ key }) => key))
   }
 
   /** On a standby this fails, as it should: there is no feed on a standby either. */
@@ -222,22 +224,14 @@ export class PostgresStore implements Store {
     return this.#statements.texts
   }
 
-  #read<Row extends pg.QueryResultRow>(
-    name: keyof EntryStatements,
-    values: unknown[],
-    options?: StatementOptions,
-  ): Promise<Row[]> {
+  #read<Row extends pg.QueryResultRow>(name: keyof EntryStatements, values: unknown[]): Promise<Row[]> {
     const attempt = async () => this.#database.read<Row>((await this.#texts())[name], values)
-    return this.#attempts.run(attempt, options).catch(this.#schema.explain)
+    return this.#attempts.run(attempt).catch(this.#schema.explain)
   }
 
-  #write<Row extends pg.QueryResultRow>(
-    name: keyof EntryStatements,
-    values: unknown[],
-    options?: StatementOptions,
-  ): Promise<Row[]> {
+  #write<Row extends pg.QueryResultRow>(name: keyof EntryStatements, values: unknown[]): Promise<Row[]> {
     const attempt = async () => this.#database.write<Row>((await this.#texts())[name], values)
-    return this.#attempts.run(attempt, options).catch(this.#schema.explain)
+    return this.#attempts.run(attempt).catch(this.#schema.explain)
   }
 }
 

@@ -366,9 +366,12 @@ t.test('an error is for all callers of that statement, and for nobody after them
 for (const code of ['refused', 'forbidden', 'store-failed', 'row-locked'] as const) {
   t.test(`one item that is ${code} fails alone`, async (t) => {
     const statements: string[][] = []
+    const clock = new DrivenClock()
     const { batcher: it } = batcher({
+      clock,
       run: async (items) => {
         statements.push(items.map(({ key }) => key))
+        clock.advance(100)
         if (items.some(({ key }) => key === 'bad')) throw new CacheError(code, 'not this one')
         return new Map(items.map(({ key, value }) => [key, `value ${value}`]))
       },
@@ -388,8 +391,8 @@ for (const code of ['refused', 'forbidden', 'store-failed', 'row-locked'] as con
       ['d', 'bad'],
       ['d'],
       ['bad'],
-      // For a lock it waits by itself, once the others have been answered.
-      ...(code === 'row-locked' ? [['bad']] : []),
+      // For a lock it waits by itself, once the others have been answered, for as long as the request has.
+      ...(code === 'row-locked' ? [['bad'], ['bad'], ['bad']] : []),
     ])
   })
 }
@@ -417,10 +420,11 @@ t.test('others of the batch do not wait for a row that is locked, nor does the n
   const { batcher: it } = batcher({
     slots: new Slots(2),
     keepsOrder: true,
-    run: async (items, { isPatient }) => {
+    lockedOf: async () => new Set(['locked']),
+    run: async (items) => {
       if (items.some(({ key }) => key === 'locked')) {
-        if (!isPatient) throw new CacheError('row-locked', 'for a short time')
-        waits.push(isPatient)
+        waits.push(items.length === 1)
+        if (waits.length === 1) throw new CacheError('row-locked', 'for a short time')
         await lock.pass()
       }
       return new Map(items.map(({ key, value }) => [key, `value ${value}`]))
@@ -430,7 +434,7 @@ t.test('others of the batch do not wait for a row that is locked, nor does the n
   t.match(await it.add({ key: 'a', value: 2 }), { answer: 'value 2' })
   const later = it.add({ key: 'locked', value: 3 })
   t.match(await it.add({ key: 'b', value: 4 }), { answer: 'value 4' })
-  t.same(waits, [true])
+  t.same(waits, [false, true], 'it is sent by itself')
   lock.open()
   t.match(await locked, { answer: 'value 1' })
   t.match(await later, { answer: 'value 3' }, 'the order of one key is kept')
@@ -442,9 +446,10 @@ t.test('items that wait for locks leave room for others', async (t) => {
   const { batcher: it } = batcher({
     slots: new Slots(2),
     lockSlots: new Slots(1),
-    run: async (items, { isPatient }) => {
+    lockedOf: async (keys) => new Set(keys.filter((key) => key.startsWith('locked'))),
+    run: async (items) => {
       if (items.some(({ key }) => key.startsWith('locked'))) {
-        if (!isPatient) throw new CacheError('row-locked', 'for a short time')
+        if (items.length > 1) throw new CacheError('row-locked', 'for a short time')
         patient++
         await lock.pass()
       }
@@ -458,6 +463,31 @@ t.test('items that wait for locks leave room for others', async (t) => {
   lock.open()
   await Promise.all(locked)
   t.equal(patient, 3)
+})
+
+t.test('items that wait for locks take turns', async (t) => {
+  const sent: string[] = []
+  const { batcher: it } = batcher({
+    slots: new Slots(2),
+    lockSlots: new Slots(1),
+    lockedOf: async () => new Set(['long', 'short']),
+    run: async (items) => {
+      const keys = items.map(({ key }) => key)
+      sent.push(keys.join())
+      const isFree = sent.filter((one) => one === 'short').length > 1 || !keys.includes('short')
+      if (keys.includes('long') && sent.length < 12) throw new CacheError('row-locked', 'for long')
+      if (!isFree) throw new CacheError('row-locked', 'for a short time')
+      return new Map(items.map(({ key, value }) => [key, `value ${value}`]))
+    },
+  })
+  const long = it.add({ key: 'long', value: 1 })
+  const short = it.add({ key: 'short', value: 2 })
+  const free = it.add({ key: 'free', value: 3 })
+  t.match(await free, { answer: 'value 3' })
+  t.same(sent.slice(0, 2), ['long,short,free', 'free'], 'who is locked is asked, and not found by halving')
+  t.match(await short, { answer: 'value 2' })
+  t.ok(sent.length < 10, 'it has not waited for the other')
+  t.match(await long, { answer: 'value 1' })
 })
 
 t.test('a lock of the whole table: the batch is sent again as it was, and too late not at all', async (t) => {

@@ -6,9 +6,11 @@ const items = (...keys: string[]) => keys.map((key) => ({ key }))
 
 t.test('one statement when nothing goes wrong, and a result for every item, in order', async (t) => {
   let statements = 0
-  const results = await runSplitting(items('a', 'b'), async () => {
-    statements++
-    return new Map([['b', 2]])
+  const results = await runSplitting(items('a', 'b'), {
+    run: async () => {
+      statements++
+      return new Map([['b', 2]])
+    },
   })
   t.equal(statements, 1)
   t.same(results, [
@@ -20,9 +22,11 @@ t.test('one statement when nothing goes wrong, and a result for every item, in o
 t.test('the guilty fail alone, wherever they stand', async (t) => {
   const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
   for (const guilty of [['a'], ['g'], ['c', 'd'], ['a', 'g'], keys]) {
-    const results = await runSplitting(items(...keys), async (part) => {
-      if (part.some(({ key }) => guilty.includes(key))) throw new CacheError('refused', 'no')
-      return new Map(part.map(({ key }) => [key, key.toUpperCase()]))
+    const results = await runSplitting(items(...keys), {
+      run: async (part) => {
+        if (part.some(({ key }) => guilty.includes(key))) throw new CacheError('refused', 'no')
+        return new Map(part.map(({ key }) => [key, key.toUpperCase()]))
+      },
     })
     t.same(
       results.map((result) => (result.status === 'fulfilled' ? result.value : 'refused')),
@@ -39,9 +43,11 @@ t.test('any other error is everybody’s, at once: a half may have happened', as
     new Error('a bug'),
   ]) {
     let statements = 0
-    const results = await runSplitting(items('a', 'b'), async () => {
-      statements++
-      throw reason
+    const results = await runSplitting(items('a', 'b'), {
+      run: async () => {
+        statements++
+        throw reason
+      },
     })
     t.equal(statements, 1)
     t.same(
@@ -53,10 +59,12 @@ t.test('any other error is everybody’s, at once: a half may have happened', as
 
 t.test('when the store goes away half way, what was done is done and the rest is told', async (t) => {
   let statements = 0
-  const results = await runSplitting(items('bad', 'b', 'c', 'd'), async (part) => {
-    if (++statements > 4) throw new CacheError('store-unavailable', 'away')
-    if (part.some(({ key }) => key === 'bad')) throw new CacheError('refused', 'no')
-    return new Map(part.map(({ key }) => [key, true]))
+  const results = await runSplitting(items('bad', 'b', 'c', 'd'), {
+    run: async (part) => {
+      if (++statements > 4) throw new CacheError('store-unavailable', 'away')
+      if (part.some(({ key }) => key === 'bad')) throw new CacheError('refused', 'no')
+      return new Map(part.map(({ key }) => [key, true]))
+    },
   })
   t.same(
     results.map((result) => (result.status === 'fulfilled' ? 'done' : result.reason.code)),
@@ -66,14 +74,31 @@ t.test('when the store goes away half way, what was done is done and the rest is
 
 t.test('once it is late, no half is tried any more', async (t) => {
   let statements = 0
-  const results = await runSplitting(
-    items('a', 'b', 'c', 'd'),
-    async () => {
+  const results = await runSplitting(items('a', 'b', 'c', 'd'), {
+    run: async () => {
       statements++
       throw new CacheError('row-locked', 'locked')
     },
-    () => statements >= 2,
-  )
+    isLate: () => statements >= 2,
+  })
   t.ok(results.every(({ status }) => status === 'rejected'))
   t.equal(statements, 2)
+})
+
+t.test('locked items are asked for, and the others sent together', async (t) => {
+  const sent: string[] = []
+  const locked = new Set(['b', 'd'])
+  const results = await runSplitting(items('a', 'b', 'c', 'd'), {
+    run: async (part) => {
+      sent.push(part.map(({ key }) => key).join(''))
+      if (part.some(({ key }) => locked.has(key))) throw new CacheError('row-locked', 'locked')
+      return new Map(part.map(({ key }) => [key, key]))
+    },
+    lockedOf: async () => locked,
+  })
+  t.same(sent, ['abcd', 'ac'])
+  t.same(
+    results.map((result) => (result.status === 'fulfilled' ? result.value : result.reason.code)),
+    ['a', 'row-locked', 'c', 'row-locked'],
+  )
 })

@@ -152,3 +152,14 @@ t.test('lost before it commits: nothing has happened, and it is said so', async 
   })
   t.same((await query('select key from cache_entries')).rows, [{ key: 'locked' }])
 })
+
+t.test('an internal error of one row, as of a damaged one, is not a lost connection', async (t) => {
+  await query(`create function damaged() returns trigger language plpgsql as $$ begin
+    if new.key = 'damaged' then raise exception 'no' using errcode = 'XX001'; end if; return new; end $$`)
+  await query('create trigger damaged before insert on cache_entries for each row execute function damaged()')
+  t.teardown(() => query('drop trigger damaged on cache_entries'))
+  const writes = [kept('damaged', '"ours"'), kept('good', '"ours"')]
+  const error = await store.settle(writes, () => undefined).catch((reason: unknown) => reason)
+  t.match(error, { code: 'store-failed', isOfWholeStatement: false })
+  t.equal((await store.settle(writes.slice(1), () => undefined)).size, 1)
+})

@@ -168,6 +168,10 @@ export class ModelStore implements Store {
     })
   }
 
+  async lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set(keys.filter((key) => this.#locked.has(key)))
+  }
+
   position(mark?: Mark): Promise<Position & { readonly hasMark: boolean }> {
     return this.#statement('position', [], () => ({
       ...this.now(),

@@ -49,6 +49,7 @@ export class SimulatedSidecar {
       read: (wanted) => ask(false, () => database.read(wanted)),
       versions: (keys, epoch) => ask(false, () => database.versions(keys, epoch), true),
       position: (mark) => ask(false, () => database.position(mark), true),
+      lockedOf: async () => new Set(),
       mark: () => ask(true, () => database.mark(), true),
       write: (writes) => ask(true, () => database.write(writes)),
       remove: (keys) => ask(true, () => database.remove(keys)),
