@@ -27,9 +27,10 @@ export async function startRecordedFeed(
     proven: () => undefined,
     changed: () => undefined,
     lost: (reason) => told.push(reason),
+    rest: () => undefined,
   }
   const feed = new PostgresChangeFeed(
-    { url: listenUrl, maxStalenessMs: 1_000 },
+    { url: listenUrl, maxStalenessMs: 1_000, whenIdle: 'listen' },
     {
       database,
       clock: { now: () => performance.now() + aheadMs, defer: setImmediate },
