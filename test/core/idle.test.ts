@@ -158,15 +158,16 @@ t.test('a fill that was sent before LISTEN is not put after it', async (t) => {
   const { clock, store, feed, cache } = await idleSidecar()
   feed.cut()
   clock.advance(3_600_000)
-  store.deleteBySql('k')
+  store.setBySql('cold', old)
   const answer = store.hold('read', 'after')
-  const reading = cache.get('new')
-  await answer.reached // it has read that there is nothing
-  store.setBySql('new', recent)
+  const reading = cache.get('cold')
+  await answer.reached // it has read what is there
+  store.setBySql('cold', recent)
   await feed.connect()
   answer.open()
-  t.equal((await reading).value, undefined)
-  t.equal((await cache.get('new')).value, recent)
+  t.equal((await reading).value, old)
+  t.equal(cache.hit('cold'), undefined)
+  t.equal((await cache.get('cold')).value, recent)
 })
 
 t.test('a use while it wakes counts, and it rests again after the same time', async (t) => {
