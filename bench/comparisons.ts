@@ -10,6 +10,7 @@ import { latency } from './comparisons/latency.js'
 import { manyKeys } from './comparisons/many-keys.js'
 import { miss } from './comparisons/miss.js'
 import { reset } from './comparisons/reset.js'
+import { rest } from './comparisons/rest.js'
 import { restart } from './comparisons/restart.js'
 import { scaling } from './comparisons/scaling.js'
 import { set } from './comparisons/set.js'
@@ -34,6 +35,7 @@ export const comparisons: readonly Comparison[] = [
   backup,
   warmUp,
   scaling,
+  rest,
   restart,
   frozen,
 ]

@@ -44,6 +44,8 @@ export async function startListeners(
       on: 'server',
       ipc: true,
       environment: {
+        // They have no requests, and are to be proven all the same.
+        CACHE_IDLE_AFTER_MS: '0',
         ...environment,
         DATABASE_URL: url,
         CHANNEL: channel,

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Figures } from './comparison.js'
+import { restingSidecars, restNames } from './comparisons/rest.js'
 import { clientsOf, rates, sidecarsOf, sizes } from './comparisons/scaling.js'
 import { type Cells, markdownTable, written } from './markdown.js'
 import type { Section } from './results.js'
@@ -36,6 +37,22 @@ const tables: Readonly<Record<string, (section: Section) => Cells>> = {
         index === 0 ? shown(ours.serverAtRest) : '',
         index === 0 ? shown(ours.poolMeanEach) : '',
       ])
+    }),
+  ],
+  rest: (section) => [
+    [
+      `${restingSidecars} sidecars`,
+      'transaction ids per minute',
+      'PostgreSQL, % of a core',
+      'WAL, KiB per minute',
+      'connections',
+    ],
+    ...restNames.map((name) => {
+      const { xidsPerMinute, serverShare, walKiBPerMinute, connections } = figuresOf(section, name)
+      return [
+        name,
+        ...[xidsPerMinute, serverShare, walKiBPerMinute, connections].map((figure) => shown(figure)),
+      ]
     }),
   ],
   restart: (section) => [

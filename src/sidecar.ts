@@ -108,7 +108,11 @@ export class Sidecar {
     this.#cache = tracing ? tracing.newCache(options, parts) : new Cache(options, parts)
     let migrated = !migrateFirst
     this.#feed = new PostgresChangeFeed(
-      { url: config.databaseListenUrl, maxStalenessMs: config.maxStalenessMs },
+      {
+        url: config.databaseListenUrl,
+        maxStalenessMs: config.maxStalenessMs,
+        whenIdle: config.whenIdle,
+      },
       {
         database: this.#database,
         clock,

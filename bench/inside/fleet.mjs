@@ -1,6 +1,6 @@
 import { loadConfig } from '../../dist/config/load.js'
 import { Cache } from '../../dist/core/cache.js'
-import { createLog } from '../../dist/log.js'
+import { createLog } from '../../dist/log/log.js'
 import { Sidecar } from '../../dist/sidecar.js'
 import { HeardChanges } from './heard-changes.mjs'
 import { monotonicMs } from './monotonic.mjs'

@@ -48,6 +48,7 @@ async function sidecar() {
     onWriteOutage: 'local',
     maxStatements: 2,
     maxWaitMs: 3_600_000,
+    idleAfterMs: 0,
   }
   const clock = { now: () => performance.now(), defer: setImmediate }
   const log = { info() {}, warn() {} }

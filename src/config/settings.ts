@@ -223,6 +223,20 @@ export const settings = {
     parse: oneOf('bypass', 'stale'),
     about: 'when the lease has run out: `bypass` reads the database, `stale` serves and marks',
   }),
+  idleAfterMs: setting({
+    variable: 'CACHE_IDLE_AFTER_MS',
+    fallback: 300_000,
+    parse: integer(0, Number.MAX_SAFE_INTEGER),
+    unit: 'ms',
+    about: 'how long without a request until it stops probing the database; the next one wakes it; 0: never',
+  }),
+  whenIdle: setting({
+    variable: 'CACHE_WHEN_IDLE',
+    fallback: 'listen',
+    parse: oneOf('listen', 'disconnect'),
+    about:
+      '`listen`: an idle sidecar keeps the connection that listens; `disconnect`: it has none, so that a serverless database can sleep',
+  }),
   onWriteOutage: setting({
     variable: 'CACHE_ON_WRITE_OUTAGE',
     fallback: 'local',

@@ -4,6 +4,7 @@ import { FeedLog } from './feed-log.js'
 import { Fills } from './fills.js'
 import type { Token } from './flights.js'
 import { heldKeys } from './held-keys.js'
+import { Idleness } from './idleness.js'
 import { KeptWrites } from './kept-writes.js'
 import { keyId } from './key-id.js'
 import type { FeedState } from './lease.js'
@@ -30,6 +31,8 @@ export interface CacheOptions extends Reconfigurable {
   readonly maxStatements: number
   /** How long a request may wait for its statement to begin. */
   readonly maxWaitMs: number
+  /** How long without a request until the feed rests; 0: it never does. */
+  readonly idleAfterMs: number
 }
 
 export interface CacheParts {
@@ -68,6 +71,8 @@ export interface CacheStatus {
   readonly feedReason: string | undefined
   /** `Infinity` before the feed was live for the first time. */
   readonly leaseAgeMs: number
+  /** How long the feed has been needed without a pause; `Infinity` if it has never been idle. */
+  readonly neededForMs: number
   /** May a replica be asked? Undefined where there is none. */
   readonly replicaUsable: boolean | undefined
 }
@@ -109,6 +114,7 @@ export class Cache implements ChangeFeedHandler {
   readonly #fills: Fills
   readonly #revalidation: Revalidation
   readonly #feedLog: FeedLog
+  readonly #idleness: Idleness
   #feedReason = 'starting'
   #session: FeedSession | undefined
   #listeningMs = Number.POSITIVE_INFINITY
@@ -124,6 +130,7 @@ export class Cache implements ChangeFeedHandler {
     const stats = this.#stats
     const { maxStalenessMs } = options
     this.#feedLog = new FeedLog(clock, log)
+    this.#idleness = new Idleness(options.idleAfterMs, clock.now())
     this.#statements = new Statements({ store, clock, stats, tracer, ...options })
     this.#replicaReads = replica && new ReplicaReads({ replica, clock, stats, tracer, ...options })
     this.#memory = new Memory(options, {
@@ -178,34 +185,41 @@ export class Cache implements ChangeFeedHandler {
 
   status(): CacheStatus {
     const { local, lease } = this.#memory
+    const nowMs = this.#clock.now()
     return {
       stats: this.#stats,
       size: local.size,
       bytes: local.bytes,
       keptWrites: this.#kept.size,
       keptWritesObstacle: this.#kept.obstacle,
-      faults: this.#statements.health.faults(this.#clock.now()),
+      faults: this.#statements.health.faults(nowMs),
       feed: lease.state,
       feedReason: lease.state === 'live' ? undefined : this.#feedReason,
-      leaseAgeMs: lease.ageMs(this.#clock.now()),
+      leaseAgeMs: lease.ageMs(nowMs),
+      neededForMs: this.#idleness.neededForMs(nowMs),
       replicaUsable: this.#replicaReads?.isUsable,
     }
   }
 
   /** The hit path: an entry held here, within its time to live and within the lease. `nowMs` is the clock's. */
   hit(key: string, nowMs = this.#clock.now()): Entry | undefined {
+    this.#idleness.used(nowMs)
     return this.#memory.hit(keyId(key), nowMs)
   }
 
   /** What memory alone can answer; undefined when the store would have to be asked. */
   recall(key: string, wish: ReadWish = {}): Read | undefined {
     const id = keyId(key)
+    const nowMs = this.#clock.now()
+    this.#idleness.used(nowMs)
     if (wish.strong || !this.#memory.satisfies(wish.token, id)) return undefined
-    const hit = this.#memory.hit(id, this.#clock.now())
+    const hit = this.#memory.hit(id, nowMs)
     if (hit) return this.#fromMemory(hit)
     const kept = this.#kept.get(id)
     if (kept) return this.#fromKept(kept.value)
-    const usable = this.#options.onFeedLoss === 'stale' ? this.#memory.usable(id) : undefined
+    // After a rest nothing is known to be wrong with the database: it is asked.
+    const mayBeStale = this.#options.onFeedLoss === 'stale' && !this.#idleness.isUnproven
+    const usable = mayBeStale ? this.#memory.usable(id) : undefined
     return usable && this.#fromMemory(usable, 'unproven')
   }
 
@@ -241,6 +255,7 @@ export class Cache implements ChangeFeedHandler {
 
   /** A fill that no reader has asked for, by the rules of every other (P3). Whether it has put. Rejects as `get` does. */
   async warm(key: string): Promise<boolean> {
+    this.#idleness.used(this.#clock.now())
     const id = keyId(key)
     const { flights, local } = this.#memory
     const isRead = flights.joinable(id, Number.NEGATIVE_INFINITY) !== undefined
@@ -263,6 +278,7 @@ export class Cache implements ChangeFeedHandler {
 
   /** Writes through: the store first, then memory. */
   async set(key: string, value: Value): Promise<WriteResult> {
+    this.#idleness.used(this.#clock.now())
     const id = keyId(key)
     const token = this.#memory.open(id)
     try {
@@ -289,6 +305,7 @@ export class Cache implements ChangeFeedHandler {
   }
 
   async delete(key: string): Promise<DeleteResult> {
+    this.#idleness.used(this.#clock.now())
     const id = keyId(key)
     const kept = this.#kept.get(id)
     const held = kept ? kept.value !== undefined : this.#memory.usable(id) !== undefined
@@ -327,6 +344,7 @@ export class Cache implements ChangeFeedHandler {
     if (this.#memory.tableSeen(session.fingerprint))
       this.#flush('the table was rewritten, or its triggers were changed')
     await this.#revalidation.run()
+    if (this.#session === session) this.#idleness.settled()
     if (this.#session === session && position.isPastMark) this.#leaveMark()
   }
 
@@ -399,8 +417,32 @@ export class Cache implements ChangeFeedHandler {
     }
     this.#feedReason = shownReason
     this.#session = undefined
+    this.#idleness.settled()
     this.#memory.lease.lost()
     this.#memory.doubt()
+  }
+
+  /**
+   * Nothing is proven while nobody asks, and waking is a beginning (P6), whatever the connection has heard meanwhile:
+   *   1. the lease is at 10.0 s; at 10.5 s the feed rests. A hit is served until 13.0 s, as after any loss
+   *   2. another sidecar's write of `k` is acknowledged, and its change is not heard here
+   *   3. a read of `j` comes an hour later. It wakes the feed and is sent to the primary; nothing is put, because the
+   *      feed has not caught up
+   *   4. LISTEN is in force, and an echo has come back
+   *   5. a read of `k`, old here, is sent to the primary as well: `asOf` is still 10.0 s
+   *   6. the comparison drops `k`, and `asOf` becomes the moment before 4.
+   * A probe in place of 4 to 6 would prove `k`.
+   */
+  rest(): Promise<void> | undefined {
+    const { lease } = this.#memory
+    if (lease.state !== 'live' || this.#kept.size > 0 || !this.#idleness.isDue(this.#clock.now()))
+      return undefined
+    this.#feedLog.idle()
+    this.#feedReason = 'idle until the next request'
+    this.#session = undefined
+    lease.rest()
+    this.#memory.doubt()
+    return this.#idleness.rest()
   }
 
   /** Sends what is kept, if the database answers. */

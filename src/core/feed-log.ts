@@ -22,6 +22,10 @@ export class FeedLog {
     this.#log.info({ reason, ...this.#turnTo('catching-up') }, 'change feed catching up')
   }
 
+  idle(): void {
+    this.#log.info({ reason: 'nobody has used the cache', ...this.#turnTo('idle') }, 'change feed idle')
+  }
+
   live(fields: object): void {
     const reason = 'all that is held has been compared'
     this.#log.info({ reason, ...this.#turnTo('live'), ...fields }, 'change feed live')

@@ -8,13 +8,16 @@
  *       +----------------------|----+------------------------|-+
  *                              +-----------------------------+
  *
- * `down`: changes may pass us by. `catching-up`: changes arrive, but what happened before has not been
+ *      live --- unused for a while ---> idle --- listening ---> catching-up
+ *                                        +------- lost -------> down
+ *
+ * `down`: changes may pass us by. `idle`: they may, because nobody has needed the cache for a while. `catching-up`: changes arrive, but what happened before has not been
  * compared yet. `live`: nothing is missing.
  *
  * Whether a hit may be served does not depend on the state but on `asOf` alone: everything acknowledged
  * before that moment has been applied here, and that stays true when the feed is lost (P7).
  */
-export type FeedState = 'down' | 'catching-up' | 'live'
+export type FeedState = 'down' | 'idle' | 'catching-up' | 'live'
 
 /** A comparison of everything held with the store, and what will be proven when it has ended. */
 export interface Comparison {
@@ -49,7 +52,7 @@ export class Lease {
 
   /** True if a fill that begins now may put: the feed listens, and has caught up once in this session. */
   get mayPut(): boolean {
-    return this.#state !== 'down' && this.#hasCaughtUp
+    return this.#hasCaughtUp
   }
 
   /**
@@ -78,10 +81,19 @@ export class Lease {
   }
 
   lost(): void {
+    this.#end('down')
+  }
+
+  /** The feed stops proving anything, as if it were lost. The lease runs out by itself. */
+  rest(): void {
+    this.#end('idle')
+  }
+
+  #end(state: 'down' | 'idle'): void {
     this.#generation++
     this.#coveredGeneration = this.#generation
     this.#session++
-    this.#state = 'down'
+    this.#state = state
     this.#hasCaughtUp = false
   }
 
@@ -115,7 +127,7 @@ export class Lease {
 
   /** True while the comparison proves something: the feed has not been lost since it began. */
   isCurrent({ session }: Comparison): boolean {
-    return this.#state !== 'down' && this.#session === session
+    return (this.#state === 'catching-up' || this.#state === 'live') && this.#session === session
   }
 
   /**

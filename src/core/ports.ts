@@ -151,7 +151,7 @@ export interface FeedSession {
 
 /**
  * What a change feed calls, in this order: `listening`, then `proven` and `changed` any number of times,
- * then `lost`, and from the start again. Changes come in commit order.
+ * then `lost` or `rest`, and from the start again. Changes come in commit order.
  */
 export interface ChangeFeedHandler {
   /**
@@ -168,6 +168,11 @@ export interface ChangeFeedHandler {
   changed(change: Change): Promise<void> | undefined
   /** `shownReason` is for whoever may ask: without roles, hosts and paths. */
   lost(reason: string, shownReason?: string): void
+  /**
+   * Asked while the feed is live, between two probes. Undefined if the feed is needed. Otherwise nothing is proven from now
+   * on, changes may be missed, and the promise resolves when the feed is needed again: then `listening` or `lost` is next.
+   */
+  rest(): Promise<void> | undefined
 }
 
 export interface ChangeFeed {

@@ -20,9 +20,12 @@ export interface ReadinessRules {
 export type Phase = 'starting' | 'warming' | 'serving' | 'stopping'
 
 export interface Readiness {
-  /** `degraded` is ready: requests are answered, though not as well as they should be. */
-  readonly status: 'ready' | 'degraded' | 'unready'
-  /** In words; none when it is ready. */
+  /**
+   * `idle` is ready: the next request is answered by the database, and wakes the feed. `degraded` is ready, too: requests are
+   * answered, though not as well as they should be.
+   */
+  readonly status: 'ready' | 'idle' | 'degraded' | 'unready'
+  /** In words; none when it is ready or idle. */
   readonly reasons: readonly string[]
 }
 
@@ -30,20 +33,24 @@ export interface Readiness {
 export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRules): Readiness {
   if (phase === 'starting') return unready('the data listener is not open yet')
   if (phase === 'stopping') return unready('told to stop')
-  const { feed, feedReason, leaseAgeMs, keptWrites, keptWritesObstacle, faults } = status
+  const { feed, feedReason, leaseAgeMs, neededForMs, keptWrites, keptWritesObstacle, faults } = status
   const { maxStalenessMs, graceMs, onFeedLoss } = rules
   if (leaseAgeMs === Number.POSITIVE_INFINITY) {
     return unready(`has not caught up with the database yet: ${feedReason}`)
   }
   if (phase === 'warming') return unready('memory is being warmed')
   const proven = `the last proof that entries are fresh is ${Math.round(leaseAgeMs)} ms old`
-  if (leaseAgeMs > maxStalenessMs + graceMs) {
+  const isIdle = feed === 'idle'
+  // The grace of a sidecar that was idle counts from the request that woke it.
+  if (!isIdle && Math.min(leaseAgeMs, neededForMs) > maxStalenessMs + graceMs) {
     return unready(
       `${proven}, more than ${maxStalenessMs} ms and a grace of ${graceMs} ms: ${feedReason ?? feed}`,
     )
   }
   const reasons: string[] = []
-  if (leaseAgeMs > maxStalenessMs) {
+  if (isIdle) {
+    // The lease runs out, as it should.
+  } else if (leaseAgeMs > maxStalenessMs) {
     const instead = onFeedLoss === 'stale' ? 'entries are marked stale' : 'reads go to the database'
     reasons.push(`${proven}, so ${instead}: ${feedReason ?? feed}`)
   } else if (feed !== 'live') reasons.push(`the change feed is ${feed}, so nothing is put: ${feedReason}`)
@@ -52,7 +59,8 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
     const obstacle = keptWritesObstacle && `: ${explanations[keptWritesObstacle]}`
     reasons.push(`${keptWrites} kept writes are not in the database yet${obstacle ?? ''}`)
   }
-  return { status: reasons.length > 0 ? 'degraded' : 'ready', reasons }
+  if (reasons.length > 0) return { status: 'degraded', reasons }
+  return { status: isIdle ? 'idle' : 'ready', reasons }
 }
 
 const inWords: Readonly<Record<BatchOperation, string>> = {

@@ -14,6 +14,8 @@ export interface PostgresChangeFeedOptions {
   /** Direct: LISTEN does not work through a pooler in transaction mode. */
   readonly url: string
   readonly maxStalenessMs: number
+  /** Set to `disconnect` to hold no connection while the handler rests. */
+  readonly whenIdle: 'listen' | 'disconnect'
 }
 
 export interface PostgresChangeFeedParts {
@@ -28,6 +30,11 @@ export interface PostgresChangeFeedParts {
 
 const inspectionIntervalMs = 60_000
 const connectTimeoutMs = 3_000
+/** How a session ended: with an error, or while the handler rested, which lasts until it is needed. */
+type Ending =
+  | { readonly kind: 'failed'; readonly reason: unknown }
+  | { readonly kind: 'resting'; readonly needed: Promise<void> }
+
 /** Pauses between attempts: from the first to the second of these, doubling, and up to half of it at random. */
 const firstPauseMs = 100
 const longestPauseMs = 2_000
@@ -39,6 +46,13 @@ const longestPauseMs = 2_000
  *     -> probe, probe, ... -> lost -> pause
  *
  * Whatever goes wrong in between ends the session, and the next one starts from nothing.
+ *
+ * While the handler rests there are no probes and no echoes. A session that stays goes on with an echo, and a handler that
+ * starts from nothing, because much can have happened to either connection:
+ *   1. the handler rests; the session stays     3. a write is acknowledged there, a minute later
+ *   2. the server fails over: the pool leads    4. the handler is needed: a probe would be answered by the old server,
+ *      to the new one, the old one lives on        which knows of no change
+ * An echo is sent through the pool, to the new server, and does not arrive: the session ends.
  */
 export class PostgresChangeFeed implements ChangeFeed {
   readonly #options: PostgresChangeFeedOptions
@@ -73,8 +87,12 @@ export class PostgresChangeFeed implements ChangeFeed {
         onFirstAttempt()
       })
       if (this.#closing.signal.aborted) break
-      const reason = messageOf(ending)
-      handler.lost(reason, publicReason(ending))
+      if (ending.kind === 'resting') {
+        await this.#untilClosing(ending.needed)
+        continue
+      }
+      const reason = messageOf(ending.reason)
+      handler.lost(reason, publicReason(ending.reason))
       if (reason !== lastReason) log.warn({ reason }, 'no change feed; trying again')
       lastReason = reason
       database.renew()
@@ -87,8 +105,19 @@ export class PostgresChangeFeed implements ChangeFeed {
     onFirstAttempt()
   }
 
-  /** One session, to its end. Resolves to the error that ended it. */
-  async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<unknown> {
+  async #untilClosing(needed: Promise<void>): Promise<void> {
+    const { signal } = this.#closing
+    let onAbort: () => void = () => undefined
+    const closing = new Promise<void>((resolve) => {
+      onAbort = resolve
+    })
+    signal.addEventListener('abort', onAbort)
+    await Promise.race([needed, closing])
+    signal.removeEventListener('abort', onAbort)
+  }
+
+  /** One session, to its end. */
+  async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<Ending> {
     const { prepare, clock, database, onTable } = this.#parts
     const over = new AbortController()
     const end = (reason: unknown) => over.abort(reason)
@@ -100,32 +129,44 @@ export class PostgresChangeFeed implements ChangeFeed {
     this.#closing.signal.addEventListener('abort', close)
 
     let session: ListenSession | undefined
+    let needed: Promise<void> | undefined
     try {
       await Promise.race([prepare(), ended])
-      session = new ListenSession({
+      const listening = new ListenSession({
         url: this.#options.url,
         connectTimeoutMs,
         unreadTimeoutMs: this.#unreadTimeoutMs,
         onNotification: (payload) => deliver(payload, handler, end),
       })
+      session = listening
       session.lost.catch(end)
-      const table = await Promise.race([
+      let table = await Promise.race([
         within(connectTimeoutMs, listen(session), 'LISTEN was not answered'),
         ended,
       ])
-      const listeningSinceMs = clock.now()
-      onTable(table)
-      await Promise.race([echo(database, session, this.#probeTimeoutMs), ended])
-      const caughtUp = handler
-        .listening(listeningSinceMs, {
-          fingerprint: table.fingerprint,
-          end: (reason) => end(new Error(reason)),
-        })
-        .then(onLive)
-      await Promise.race([Promise.all([caughtUp, this.#prove(session, table, handler, over)]), ended])
-      return new Error('closed')
-    } catch (error) {
-      return error
+      for (;;) {
+        // LISTEN is in force: it was acknowledged, or an echo will show it.
+        const listeningSinceMs = clock.now()
+        onTable(table)
+        await Promise.race([echo(database, session, this.#probeTimeoutMs), ended])
+        const caughtUp = handler
+          .listening(listeningSinceMs, {
+            fingerprint: table.fingerprint,
+            end: (reason) => end(new Error(reason)),
+          })
+          .then(onLive)
+        const proving = this.#prove(session, table, handler, over)
+        const [resting] = await Promise.race([Promise.all([proving, caughtUp]), ended])
+        needed = resting.needed
+        onTable(undefined)
+        if (this.#options.whenIdle === 'disconnect') break
+        await Promise.race([needed, ended])
+        needed = undefined
+        table = await Promise.race([this.#inspectAgain(session), ended])
+      }
+      return { kind: 'resting', needed }
+    } catch (reason) {
+      return needed ? { kind: 'resting', needed } : { kind: 'failed', reason }
     } finally {
       onTable(undefined)
       close()
@@ -134,13 +175,20 @@ export class PostgresChangeFeed implements ChangeFeed {
     }
   }
 
-  /** Renews the lease until the session is over. */
+  /** The table may be another one than it was before the rest. */
+  async #inspectAgain(session: ListenSession): Promise<CacheTable> {
+    const table = await within(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer)
+    if (table.channel !== session.channel) throw new Error('the table was moved to another schema')
+    return table
+  }
+
+  /** Renews the lease until the handler rests, or the session is over. */
   async #prove(
     session: ListenSession,
     { fingerprint: first }: CacheTable,
     handler: ChangeFeedHandler,
     over: AbortController,
-  ): Promise<never> {
+  ): Promise<{ readonly needed: Promise<void> }> {
     const { clock, database, onTable } = this.#parts
     let sentMs = clock.now()
     let inspectedMs = sentMs
@@ -152,6 +200,8 @@ export class PostgresChangeFeed implements ChangeFeed {
     for (;;) {
       const dueMs = sentMs + this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
       await sleep(Math.max(0, dueMs - clock.now()), undefined, { signal })
+      const needed = handler.rest()
+      if (needed) return { needed }
       sentMs = clock.now()
       const asking = session.query<ProofRow>(probe).catch((error: unknown) => {
         // DISCARD ALL has forgotten the statement, and what is listened to.

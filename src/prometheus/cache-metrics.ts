@@ -88,7 +88,7 @@ export function cacheMetrics({ status, limits }: CacheSources): readonly Metric[
       help: '1 for the state that the change feed is in, 0 for the others.',
       type: 'gauge',
       labels: ['state'],
-      read: () => oneOf('state', ['down', 'catching-up', 'live'], status().feed),
+      read: () => oneOf('state', ['down', 'idle', 'catching-up', 'live'], status().feed),
     },
     gauge(
       'caching_layer_lease_age_seconds',

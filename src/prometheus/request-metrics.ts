@@ -74,7 +74,7 @@ export function requestMetrics({
       help: '1 for what /readyz says, 0 for the others.',
       type: 'gauge',
       labels: ['status'],
-      read: () => oneOf('status', ['ready', 'degraded', 'unready'], readiness().status),
+      read: () => oneOf('status', ['ready', 'idle', 'degraded', 'unready'], readiness().status),
     },
   ]
 }

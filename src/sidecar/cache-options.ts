@@ -10,6 +10,7 @@ export function cacheOptions(config: Config): CacheOptions {
     onWriteOutage: config.onWriteOutage,
     maxStatements: config.databasePoolSize,
     maxWaitMs: config.databaseTimeoutMs,
+    idleAfterMs: config.idleAfterMs,
   }
 }
 

@@ -52,6 +52,7 @@ export class WarmUp {
       proven: (asOfMs, proof) => handler.proven(asOfMs, proof),
       changed: (change) => handler.changed(change),
       lost: (...reasons) => handler.lost(...reasons),
+      rest: () => handler.rest(),
     }
   }
 

@@ -13,6 +13,11 @@ const reach: Readonly<Record<FeedState, () => Lease>> = {
     lease.lost()
     return lease
   },
+  idle: () => {
+    const lease = reach.live()
+    lease.rest()
+    return lease
+  },
   'catching-up': () => {
     const lease = reach.live()
     lease.doubt()
@@ -29,6 +34,7 @@ const reach: Readonly<Record<FeedState, () => Lease>> = {
 
 const events = {
   lost: (lease: Lease) => lease.lost(),
+  rest: (lease: Lease) => lease.rest(),
   listening: (lease: Lease) => lease.listening(eventMs),
   doubt: (lease: Lease) => lease.doubt(),
   compared: (lease: Lease) => lease.compared(lease.comparing()),
@@ -49,6 +55,7 @@ interface After {
 const table: Readonly<Record<FeedState, Readonly<Record<keyof typeof events, After>>>> = {
   down: {
     lost: { state: 'down', generations: 1, asOfMs: provenMs },
+    rest: { state: 'idle', generations: 1, asOfMs: provenMs },
     listening: { state: 'catching-up', generations: 0, asOfMs: provenMs },
     doubt: { state: 'down', generations: 1, asOfMs: provenMs },
     compared: { state: 'down', generations: 0, asOfMs: provenMs },
@@ -56,8 +63,19 @@ const table: Readonly<Record<FeedState, Readonly<Record<keyof typeof events, Aft
     'compared, for an earlier session': { state: 'down', generations: 0, asOfMs: provenMs },
     proven: { state: 'down', generations: 0, asOfMs: provenMs },
   },
+  idle: {
+    lost: { state: 'down', generations: 1, asOfMs: provenMs },
+    rest: { state: 'idle', generations: 1, asOfMs: provenMs },
+    listening: { state: 'catching-up', generations: 0, asOfMs: provenMs },
+    doubt: { state: 'idle', generations: 1, asOfMs: provenMs },
+    compared: { state: 'idle', generations: 0, asOfMs: provenMs },
+    'compared, but not what is in doubt since': { state: 'idle', generations: 0, asOfMs: provenMs },
+    'compared, for an earlier session': { state: 'idle', generations: 0, asOfMs: provenMs },
+    proven: { state: 'idle', generations: 0, asOfMs: provenMs },
+  },
   'catching-up': {
     lost: { state: 'down', generations: 1, asOfMs: provenMs },
+    rest: { state: 'idle', generations: 1, asOfMs: provenMs },
     listening: { state: 'catching-up', generations: 0, asOfMs: provenMs },
     doubt: { state: 'catching-up', generations: 1, asOfMs: provenMs },
     compared: { state: 'live', generations: 0, asOfMs: provenMs },
@@ -67,6 +85,7 @@ const table: Readonly<Record<FeedState, Readonly<Record<keyof typeof events, Aft
   },
   live: {
     lost: { state: 'down', generations: 1, asOfMs: provenMs },
+    rest: { state: 'idle', generations: 1, asOfMs: provenMs },
     listening: { state: 'catching-up', generations: 0, asOfMs: provenMs },
     doubt: { state: 'catching-up', generations: 1, asOfMs: provenMs },
     compared: { state: 'live', generations: 0, asOfMs: provenMs },

@@ -16,6 +16,7 @@ const live: CacheStatus = {
   feedReason: undefined,
   replicaUsable: undefined,
   leaseAgeMs: 10,
+  neededForMs: Number.POSITIVE_INFINITY,
 }
 
 const down = { feed: 'down', feedReason: 'connection refused' } as const
@@ -46,6 +47,21 @@ t.test('degraded when the feed is lost, until the grace after the lease is over'
   match(t, verdict({ ...down, leaseAgeMs: 63_000 }), 'degraded', /connection refused/)
   match(t, verdict({ ...down, leaseAgeMs: 63_001 }), 'unready', /a grace of 60000 ms: connection refused/)
   match(t, verdict({ ...down, leaseAgeMs: 3_001 }, { graceMs: 0 }), 'unready', /a grace of 0 ms/)
+})
+
+const idle = { feed: 'idle', feedReason: 'idle until the next request' } as const
+
+t.test('idle is ready, however long ago anything was proven', async (t) => {
+  match(t, verdict({ ...idle, leaseAgeMs: 10 }), 'idle')
+  match(t, verdict({ ...idle, leaseAgeMs: 1e9 }, { graceMs: 0 }), 'idle')
+  match(t, verdict({ ...idle, leaseAgeMs: 1e9, keptWrites: 1 }), 'degraded', /1 kept writes/)
+})
+
+t.test('after idleness the grace begins with the request that woke it', async (t) => {
+  const woken = { leaseAgeMs: 1e9, neededForMs: 20 }
+  match(t, verdict({ ...woken, feed: 'catching-up' }), 'degraded', /reads go to the database/)
+  match(t, verdict({ ...woken, ...down }, { graceMs: 0 }), 'degraded', /connection refused/)
+  match(t, verdict({ ...woken, ...down, neededForMs: 63_001 }), 'unready', /connection refused/)
 })
 
 t.test('a lease that ran out with the feed live counts the same', async (t) => {

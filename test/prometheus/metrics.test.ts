@@ -25,6 +25,7 @@ const metrics = metricsOf({
     feedReason: undefined,
     replicaUsable: undefined,
     leaseAgeMs: 10,
+    neededForMs: Number.POSITIVE_INFINITY,
   }),
   readiness: () => ({ status: 'ready', reasons: [] }),
   limits: () => ({ capacity: 10, maxBytes: 1_000, maxStalenessMs: 3_000 }),

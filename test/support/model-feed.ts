@@ -59,6 +59,11 @@ export class ModelFeed {
     this.#cut = undefined
   }
 
+  /** Between two probes. The session stays, unless the test cuts it. Undefined if the cache is in use. */
+  rest(): Promise<void> | undefined {
+    return this.#parts.handler.rest()
+  }
+
   lose(reason = 'the test says so'): void {
     this.cut()
     this.#onItsWay = []

@@ -37,6 +37,7 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
       onWriteOutage: 'local',
       maxStatements: 2,
       maxWaitMs: 1_000,
+      idleAfterMs: 0,
       ...options,
     },
     {

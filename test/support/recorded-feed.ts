@@ -14,7 +14,11 @@ export interface RecordedFeed {
 /** The real feed on its own, with a clock that can be put forward. It ends with its test. */
 export async function startRecordedFeed(
   t: Owner,
-  { url, listenUrl = url }: { readonly url: string; readonly listenUrl?: string },
+  {
+    url,
+    listenUrl = url,
+    rest = () => undefined,
+  }: { readonly url: string; readonly listenUrl?: string; readonly rest?: ChangeFeedHandler['rest'] },
 ): Promise<RecordedFeed> {
   const { log } = recordingLog()
   const database = new Database({ url, poolSize: 2, timeoutMs: 2_000, log })
@@ -27,9 +31,10 @@ export async function startRecordedFeed(
     proven: () => undefined,
     changed: () => undefined,
     lost: (reason) => told.push(reason),
+    rest,
   }
   const feed = new PostgresChangeFeed(
-    { url: listenUrl, maxStalenessMs: 1_000 },
+    { url: listenUrl, maxStalenessMs: 1_000, whenIdle: 'listen' },
     {
       database,
       clock: { now: () => performance.now() + aheadMs, defer: setImmediate },

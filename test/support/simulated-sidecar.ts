@@ -89,6 +89,7 @@ export class SimulatedSidecar {
         onWriteOutage: 'local',
         maxStatements: 2,
         maxWaitMs: 1_000_000,
+        idleAfterMs: 0,
         ...options,
       },
       { store, replica, clock, log: { info: () => undefined, warn: () => undefined } },

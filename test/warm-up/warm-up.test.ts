@@ -92,6 +92,10 @@ t.test('everything of the feed gets to the cache', async (t) => {
       return pending
     },
     lost: (reason) => void calls.push(['lost', reason]),
+    rest: () => {
+      calls.push(['rest'])
+      return pending
+    },
   }
   const followed = warmUp.follow(handler)
   const session: FeedSession = { fingerprint: 'x', end: () => undefined }
@@ -99,11 +103,13 @@ t.test('everything of the feed gets to the cache', async (t) => {
   await followed.listening(1, session)
   followed.proven(2, proof)
   t.equal(followed.changed({ kind: 'everything' }), pending)
+  t.equal(followed.rest(), pending)
   followed.lost('why')
   t.same(calls, [
     ['listening', 1, session],
     ['proven', 2, proof],
     ['changed', { kind: 'everything' }],
+    ['rest'],
     ['lost', 'why'],
   ])
   await t.rejects(
