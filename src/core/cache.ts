@@ -26,6 +26,8 @@ export interface CacheOptions extends Reconfigurable {
   readonly maxStalenessMs: number
   readonly onFeedLoss: 'bypass' | 'stale'
   readonly onWriteOutage: 'local' | 'reject'
+  /** Most bytes of writes kept until the database is back. */
+  readonly maxKeptBytes: number
   /** How many statements may be under way at once. */
   readonly maxStatements: number
   /** How long a request may wait for its statement to begin. */
@@ -59,6 +61,7 @@ export interface CacheStatus {
   readonly size: number
   readonly bytes: number
   readonly keptWrites: number
+  readonly keptBytes: number
   /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
   readonly keptWritesObstacle: CacheErrorCode | undefined
   /** Kinds of statements that fail again and again, whatever the feed's state is. */
@@ -132,13 +135,16 @@ export class Cache implements ChangeFeedHandler {
         if (askedMs > this.#listeningMs) this.#session?.end('the database answers from another history')
       },
     })
-    this.#kept = new KeptWrites(options.capacity, {
-      store,
-      clock,
-      log,
-      stats,
-      onSettled: (id, written) => this.#memory.written(id, written),
-    })
+    this.#kept = new KeptWrites(
+      { capacity: options.capacity, maxBytes: options.maxKeptBytes },
+      {
+        store,
+        clock,
+        log,
+        stats,
+        onSettled: (id, written) => this.#memory.written(id, written),
+      },
+    )
     this.#revalidation = new Revalidation({
       store,
       log,
@@ -174,6 +180,7 @@ export class Cache implements ChangeFeedHandler {
       size: local.size,
       bytes: local.bytes,
       keptWrites: this.#kept.size,
+      keptBytes: this.#kept.bytes,
       keptWritesObstacle: this.#kept.obstacle,
       faults: this.#statements.health.faults(this.#clock.now()),
       feed: lease.state,

@@ -35,6 +35,7 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
       maxStalenessMs,
       onFeedLoss: 'bypass',
       onWriteOutage: 'local',
+      maxKeptBytes: 1_000_000,
       maxStatements: 2,
       maxWaitMs: 1_000,
       ...options,

@@ -86,6 +86,7 @@ export class SimulatedSidecar {
         maxStalenessMs,
         onFeedLoss: 'bypass',
         onWriteOutage: 'local',
+        maxKeptBytes: 1_000_000,
         maxStatements: 2,
         maxWaitMs: 1_000_000,
         ...options,
