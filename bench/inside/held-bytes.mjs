@@ -48,6 +48,7 @@ async function sidecar() {
     onWriteOutage: 'local',
     maxKeptBytes: 1_000_000,
     maxStatements: 2,
+    maxReads: 9,
     maxWaitMs: 3_600_000,
   }
   const clock = { now: () => performance.now(), defer: setImmediate }

@@ -13,6 +13,7 @@ import type { Forwarded, Read, ReadWish } from './read.js'
 import { ReplicaReads } from './replica-reads.js'
 import { Revalidation } from './revalidation.js'
 import { formatToken, type SessionToken } from './session-token.js'
+import { Slots } from './slots.js'
 import { Statements } from './statements.js'
 import { Stats } from './stats.js'
 import type { StoreFault } from './store-health.js'
@@ -30,6 +31,8 @@ export interface CacheOptions extends Reconfigurable {
   readonly maxKeptBytes: number
   /** How many statements may be under way at once. */
   readonly maxStatements: number
+  /** The same for statements that read values. */
+  readonly maxReads: number
   /** How long a request may wait for its statement to begin. */
   readonly maxWaitMs: number
 }
@@ -120,9 +123,11 @@ export class Cache implements ChangeFeedHandler {
     this.#log = log
     const stats = this.#stats
     const { maxStalenessMs } = options
+    const valueSlots = new Slots(options.maxReads)
     this.#feedLog = new FeedLog(clock, log)
-    this.#statements = new Statements({ store, clock, stats, tracer, ...options })
-    this.#replicaReads = replica && new ReplicaReads({ replica, clock, stats, tracer, ...options })
+    this.#statements = new Statements({ store, clock, stats, tracer, valueSlots, ...options })
+    this.#replicaReads =
+      replica && new ReplicaReads({ replica, clock, stats, tracer, valueSlots, ...options })
     this.#memory = new Memory(options, {
       maxStalenessMs,
       clock,

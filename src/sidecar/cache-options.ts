@@ -17,6 +17,7 @@ export function cacheOptions(config: Config): CacheOptions {
     // As much again is for the values of writes whose outcome is unknown.
     maxKeptBytes: Math.floor(budgetOf(config).keptWrites / 2),
     maxStatements: config.databasePoolSize,
+    maxReads: Math.max(1, Math.floor(budgetOf(config).transfers / (copiesOfValue * maxReadBytes(config)))),
     maxWaitMs: config.databaseTimeoutMs,
   }
 }
@@ -24,6 +25,19 @@ export function cacheOptions(config: Config): CacheOptions {
 /** How the memory is divided. */
 export function budgetOf({ memoryBytes = defaultMemoryBytes() }: Pick<Config, 'memoryBytes'>): MemoryBudget {
   return memoryBudget(memoryBytes)
+}
+
+/** Copies of a value on its way: what is received, its text, the response and what of that waits to be sent. */
+const copiesOfValue = 4
+/** Longer ones take the driver too long. */
+const largestReadBytes = 64 * 1024 * 1024
+
+/** Most bytes of values that one statement may bring: what every connection may bring at once, but any value that a set takes. */
+export function maxReadBytes(config: Config): number {
+  const { databasePoolSize, databaseReadUrls, maxValueBytes } = config
+  const statements = databasePoolSize * (databaseReadUrls.length > 0 ? 2 : 1)
+  const each = Math.floor(budgetOf(config).transfers / (copiesOfValue * statements))
+  return Math.max(maxValueBytes, Math.min(largestReadBytes, each))
 }
 
 /** Most bytes of keys and values held: what is left when each entry has its bookkeeping, if no less was asked for. */

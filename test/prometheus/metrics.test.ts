@@ -19,7 +19,7 @@ const metrics = metricsOf({
     size: 0,
     bytes: 0,
     keptWrites: 0,
-  keptBytes: 0,
+    keptBytes: 0,
     keptWritesObstacle: undefined,
     faults: [],
     feed: 'live',

@@ -37,6 +37,7 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
       onWriteOutage: 'local',
       maxKeptBytes: 1_000_000,
       maxStatements: 2,
+      maxReads: 9,
       maxWaitMs: 1_000,
       ...options,
     },

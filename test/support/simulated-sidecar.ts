@@ -88,6 +88,7 @@ export class SimulatedSidecar {
         onWriteOutage: 'local',
         maxKeptBytes: 1_000_000,
         maxStatements: 2,
+        maxReads: 9,
         maxWaitMs: 1_000_000,
         ...options,
       },
