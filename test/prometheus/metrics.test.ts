@@ -143,6 +143,7 @@ t.test('the feed and what is kept', async (t) => {
   t.match(state(during), [{ labels: { state: 'down' } }])
   t.equal(during.value('caching_layer_readiness', { status: 'degraded' }), 1)
   t.equal(during.value('caching_layer_kept_writes'), 1)
+  t.ok((during.value('caching_layer_kept_bytes') ?? 0) > 256)
   t.equal(during.value('caching_layer_feed_losses_total'), 1)
   t.ok((during.value('caching_layer_stale_served_total') ?? 0) >= 1)
   t.ok((during.value('caching_layer_requests_total', { route: '/cache/set', source: 'kept' }) ?? 0) >= 1)
