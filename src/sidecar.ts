@@ -20,7 +20,7 @@ import { PostgresStore } from './postgres/store.js'
 import { EventLoopDelay } from './prometheus/event-loop-delay.js'
 import type { Exposition } from './prometheus/exposition.js'
 import { bearerTokenOf } from './sidecar/bearer-token-of.js'
-import { cacheOptions, reconfigurable } from './sidecar/cache-options.js'
+import { cacheOptions, maxReadBytes, reconfigurable } from './sidecar/cache-options.js'
 import { dataServer } from './sidecar/data-server.js'
 import { expositionOf } from './sidecar/exposition-of.js'
 import { inOrder } from './sidecar/in-order.js'
@@ -90,7 +90,9 @@ export class Sidecar {
       tracer: tracing?.statements,
     })
     const schema = new SchemaName(this.#database)
-    this.#replicas = readReplicasOf(config, { primary: this.#database, schema, clock, log }, tracing)
+    const readBytes = maxReadBytes(config)
+    const replicaParts = { primary: this.#database, schema, clock, log, maxReadBytes: readBytes }
+    this.#replicas = readReplicasOf(config, replicaParts, tracing)
     this.#attempts = new Attempts({
       clock,
       log,
@@ -99,7 +101,12 @@ export class Sidecar {
     })
     const options = cacheOptions(config)
     const parts: CacheParts = {
-      store: new PostgresStore({ database: this.#database, attempts: this.#attempts, schema }),
+      store: new PostgresStore({
+        database: this.#database,
+        attempts: this.#attempts,
+        schema,
+        maxReadBytes: readBytes,
+      }),
       replica: this.#replicas,
       clock,
       log,

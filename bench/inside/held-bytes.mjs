@@ -46,7 +46,9 @@ async function sidecar() {
     maxStalenessMs: 3_600_000,
     onFeedLoss: 'bypass',
     onWriteOutage: 'local',
+    maxKeptBytes: 1_000_000,
     maxStatements: 2,
+    maxReads: 9,
     maxWaitMs: 3_600_000,
     idleAfterMs: 0,
   }

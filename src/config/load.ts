@@ -6,6 +6,7 @@ import { contradictions } from './contradictions.js'
 import { databaseSources, unencryptedWarning } from './database-sources.js'
 import type { Environment } from './environment.js'
 import { flagName } from './flag-name.js'
+import { defaultMemoryBytes } from './memory-budget.js'
 import { withoutServiceLinks } from './service-links.js'
 import { type Setting, settingType } from './setting.js'
 import { settings } from './settings.js'
@@ -78,6 +79,7 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
   const onFault = (fault: string) => faults.push(fault)
   if (faults.length === 0)
     Object.assign(values, databaseSources({ config: values as Config, isGiven, onFault }))
+  values.memoryBytes ??= defaultMemoryBytes()
   const config = Object.freeze(values) as Config
   faults.push(...contradictions(config))
   if (faults.length > 0) throw new ConfigError(...faults)

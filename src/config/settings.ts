@@ -157,6 +157,14 @@ export const settings = {
     unit: 'ms',
     about: 'how long a request waits for its statement to begin, and again for its end',
   }),
+  memoryBytes: setting<number | undefined>({
+    variable: 'CACHE_MEMORY_BYTES',
+    fallback: undefined,
+    parse: integer(16 * 1024 * 1024, Number.MAX_SAFE_INTEGER),
+    unit: 'bytes',
+    about:
+      'memory for entries (half of it), values read, responses, bodies and kept writes; if unset, what the limits of container and heap leave',
+  }),
   capacity: setting({
     variable: 'CACHE_CAPACITY',
     fallback: 1_000,

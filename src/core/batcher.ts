@@ -15,6 +15,8 @@ export interface BatcherOptions<I, O> {
   readonly lockedOf?: (keys: readonly string[]) => Promise<ReadonlySet<string>>
   /** Shared with others; a batch is put together when it has one. */
   readonly slots: Slots
+  /** Shared with others; taken before one of `slots`. */
+  readonly valueSlots?: Slots
   /** Shared with others; fewer than `slots`, so that items which wait for a lock never take all of those. */
   readonly lockSlots: Slots
   readonly maxItems: number
@@ -27,6 +29,8 @@ export interface BatcherOptions<I, O> {
   readonly keepsOrder: boolean
   /** An item that has waited longer for its statement to begin is refused as busy; nor is a batch split for longer. */
   readonly maxWaitMs: number
+  /** True if the answer says that the item has to be sent again, by itself or with fewer others. */
+  readonly isPostponed?: (answer: O) => boolean
   /** Observes how many items each batch has. */
   readonly sizes: Histogram
   readonly operation: BatchOperation
@@ -70,7 +74,7 @@ interface Caller<I, O> {
  */
 export class Batcher<I extends { readonly key: string }, O> {
   readonly #options: BatcherOptions<I, O>
-  readonly #waiting = new Map<string, Waiting<I, O>>()
+  #waiting = new Map<string, Waiting<I, O>>()
   /** The keys in flight, and those that wait for one of them; where the order is kept. */
   readonly #underWay = new Set<string>()
   readonly #behind = new Map<string, Waiting<I, O>>()
@@ -114,7 +118,20 @@ export class Batcher<I extends { readonly key: string }, O> {
     const { size } = this.#waiting
     const moreMayCome = size > sizeBefore && clock.now() < untilMs
     if (moreMayCome && !slots.isIdle) clock.defer(() => this.#gather(size, untilMs))
-    else slots.acquire(() => void this.#send())
+    else this.#acquire(() => void this.#send())
+  }
+
+  /** Nobody who has one of `slots` waits for one of `valueSlots`. */
+  #acquire(start: () => void): void {
+    const { slots, valueSlots } = this.#options
+    if (valueSlots) valueSlots.acquire(() => slots.acquire(start))
+    else slots.acquire(start)
+  }
+
+  #release(): void {
+    const { slots, valueSlots } = this.#options
+    slots.release()
+    valueSlots?.release()
   }
 
   /** The next batch, oldest items first, within the bounds. What has waited too long is refused instead. */
@@ -139,14 +156,17 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   async #send(): Promise<void> {
-    const { slots, clock, maxWaitMs } = this.#options
+    const { clock, maxWaitMs } = this.#options
     this.#isQueued = false
     const batch = this.#take()
     this.#begin()
     const lateMs = clock.now() + maxWaitMs
     const results = batch.length > 0 ? await this.#run(batch, lateMs) : []
-    slots.release()
-    const pairs = batch.map((waiting, index) => ({ waiting, result: results[index] as Result<O> }))
+    // Before the next batch is put together.
+    const pairs = this.#postpone(
+      batch.map((waiting, index) => ({ waiting, result: results[index] as Result<O> })),
+    )
+    this.#release()
     const locks = pairs.map(({ result }) => lockOf(result))
     this.#end(pairs.filter((_pair, index) => locks[index] === undefined))
     for (const lock of new Set(locks)) {
@@ -160,23 +180,23 @@ export class Batcher<I extends { readonly key: string }, O> {
    * others of their batch have been answered: they must not wait for somebody else's transaction.
    */
   #waitForLock(group: readonly Pair<I, O>[], lateMs: number): void {
-    const { clock, slots, lockSlots } = this.#options
+    const { clock, lockSlots } = this.#options
     const again = async () => {
       const isLate = clock.now() >= lateMs
       const batch = group.map(({ waiting }) => waiting)
       const results = isLate ? undefined : await this.#run(batch, lateMs)
-      slots.release()
+      const pairs = this.#postpone(
+        group.map(({ waiting, result }, index) => ({ waiting, result: results?.[index] ?? result })),
+      )
+      this.#release()
       lockSlots.release()
-      const pairs = group.map(({ waiting, result }, index) => ({
-        waiting,
-        result: results?.[index] ?? result,
-      }))
       // Others that wait for locks take turns with it.
-      const isLocked = !isLate && pairs.every(({ result }) => lockOf(result) !== undefined)
+      const isLocked =
+        !isLate && pairs.length > 0 && pairs.every(({ result }) => lockOf(result) !== undefined)
       if (isLocked) this.#waitForLock(pairs, lateMs)
       else this.#end(pairs)
     }
-    lockSlots.acquire(() => slots.acquire(() => void again()))
+    lockSlots.acquire(() => this.#acquire(() => void again()))
   }
 
   #end(pairs: readonly Pair<I, O>[]): void {
@@ -195,6 +215,26 @@ export class Batcher<I extends { readonly key: string }, O> {
         else caller.reject(result.reason)
       }
     }
+  }
+
+  /** Puts what has to be sent again before everything that waits. Returns the others. */
+  #postpone(pairs: readonly Pair<I, O>[]): readonly Pair<I, O>[] {
+    const { isPostponed } = this.#options
+    if (isPostponed === undefined) return pairs
+    const isAgain = ({ result }: Pair<I, O>) =>
+      result.status === 'fulfilled' && result.value !== undefined && isPostponed(result.value)
+    const again = pairs.filter(isAgain)
+    if (again.length === 0) return pairs
+    const waiting = new Map<string, Waiting<I, O>>()
+    for (const { waiting: earlier } of again) {
+      const { key } = earlier.item
+      const later = this.#waiting.get(key)
+      const callers = later ? [...earlier.callers, ...later.callers] : earlier.callers
+      waiting.set(key, { item: later?.item ?? earlier.item, sinceMs: earlier.sinceMs, callers })
+    }
+    for (const [key, later] of this.#waiting) if (!waiting.has(key)) waiting.set(key, later)
+    this.#waiting = waiting
+    return pairs.filter((pair) => !isAgain(pair))
   }
 
   #run(batch: readonly Waiting<I, O>[], lateMs: number): Promise<Result<O>[]> {

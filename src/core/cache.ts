@@ -14,6 +14,7 @@ import type { Forwarded, Read, ReadWish } from './read.js'
 import { ReplicaReads } from './replica-reads.js'
 import { Revalidation } from './revalidation.js'
 import { formatToken, type SessionToken } from './session-token.js'
+import { Slots } from './slots.js'
 import { Statements } from './statements.js'
 import { Stats } from './stats.js'
 import type { StoreFault } from './store-health.js'
@@ -27,8 +28,12 @@ export interface CacheOptions extends Reconfigurable {
   readonly maxStalenessMs: number
   readonly onFeedLoss: 'bypass' | 'stale'
   readonly onWriteOutage: 'local' | 'reject'
+  /** Most bytes of writes kept until the database is back. */
+  readonly maxKeptBytes: number
   /** How many statements may be under way at once. */
   readonly maxStatements: number
+  /** The same for statements that read values. */
+  readonly maxReads: number
   /** How long a request may wait for its statement to begin. */
   readonly maxWaitMs: number
   /** How long without a request until the feed rests; 0: it never does. */
@@ -62,6 +67,7 @@ export interface CacheStatus {
   readonly size: number
   readonly bytes: number
   readonly keptWrites: number
+  readonly keptBytes: number
   /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
   readonly keptWritesObstacle: CacheErrorCode | undefined
   /** Kinds of statements that fail again and again, whatever the feed's state is. */
@@ -129,10 +135,12 @@ export class Cache implements ChangeFeedHandler {
     this.#log = log
     const stats = this.#stats
     const { maxStalenessMs } = options
+    const valueSlots = new Slots(options.maxReads)
     this.#feedLog = new FeedLog(clock, log)
     this.#idleness = new Idleness(options.idleAfterMs, clock.now())
-    this.#statements = new Statements({ store, clock, stats, tracer, ...options })
-    this.#replicaReads = replica && new ReplicaReads({ replica, clock, stats, tracer, ...options })
+    this.#statements = new Statements({ store, clock, stats, tracer, valueSlots, ...options })
+    this.#replicaReads =
+      replica && new ReplicaReads({ replica, clock, stats, tracer, valueSlots, ...options })
     this.#memory = new Memory(options, {
       maxStalenessMs,
       clock,
@@ -145,16 +153,19 @@ export class Cache implements ChangeFeedHandler {
         if (askedMs > this.#listeningMs) this.#session?.end('the database answers from another history')
       },
     })
-    this.#kept = new KeptWrites(options.capacity, {
-      store,
-      clock,
-      log,
-      stats,
-      onSettled: (id, written) => {
-        if (written) this.#statements.health.succeeded('write')
-        this.#memory.written(id, written)
+    this.#kept = new KeptWrites(
+      { capacity: options.capacity, maxBytes: options.maxKeptBytes },
+      {
+        store,
+        clock,
+        log,
+        stats,
+        onSettled: (id, written) => {
+          if (written) this.#statements.health.succeeded('write')
+          this.#memory.written(id, written)
+        },
       },
-    })
+    )
     this.#revalidation = new Revalidation({
       store,
       log,
@@ -191,6 +202,7 @@ export class Cache implements ChangeFeedHandler {
       size: local.size,
       bytes: local.bytes,
       keptWrites: this.#kept.size,
+      keptBytes: this.#kept.bytes,
       keptWritesObstacle: this.#kept.obstacle,
       faults: this.#statements.health.faults(nowMs),
       feed: lease.state,

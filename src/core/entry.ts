@@ -43,6 +43,17 @@ export interface Unchanged extends Omit<StoredEntry, 'value'> {
   readonly value: undefined
 }
 
+/** The store has the entry, and did not send its value. */
+export interface Withheld extends Written {
+  readonly key: string
+  readonly value: undefined
+  /**
+   * `too-large`: the value alone takes more bytes than one statement may bring. `postponed`: the value does together with others of
+   * the same statement, so that another one has to be sent.
+   */
+  readonly withheld: 'too-large' | 'postponed'
+}
+
 /** What this sidecar holds in memory. */
 export interface Entry {
   readonly key: string

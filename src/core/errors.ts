@@ -13,6 +13,7 @@
  * - `outcome-unknown`: the connection was lost around a commit; the write may or may not have happened (P3).
  * - `forbidden`: the database role lacks a right; a write has certainly not happened.
  * - `refused`: the store does not take this data; the same write would fail again.
+ * - `too-large`: the store has a value that takes more memory than there is for one; the next read would fail again.
  * - `not-stored`: the store took the write and has no entry under its key: a trigger or rule renamed it or left it out.
  */
 export type CacheErrorCode =
@@ -28,6 +29,7 @@ export type CacheErrorCode =
   | 'outcome-unknown'
   | 'forbidden'
   | 'refused'
+  | 'too-large'
   | 'not-stored'
 
 /** Says in words what each code means. Names no object, role or host, because clients and the pod network read it. */
@@ -49,6 +51,8 @@ export const explanations: Readonly<Record<CacheErrorCode, string>> = {
     'The outcome of the write is unknown: the connection was lost before the database confirmed it',
   forbidden: 'The database role does not have the right to do this: see sql/least-privilege.sql',
   refused: 'The database refused the value',
+  'too-large':
+    'The value in the database takes more memory than a sidecar has for one: see CACHE_MEMORY_BYTES',
   'not-stored':
     'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
 }

@@ -1,4 +1,5 @@
 import type { Entry } from './entry.js'
+import { CacheError } from './errors.js'
 import type { Token } from './flights.js'
 import type { Memory } from './memory.js'
 import type { Clock } from './ports.js'
@@ -103,6 +104,10 @@ export class Fills {
       // Known to be gone, whatever changes have told.
       if (asOfMs === undefined) memory.local.drop(token.id)
       return { value: undefined, forwarded, ageMs }
+    }
+    if ('withheld' in answer) {
+      memory.observe(answer.epoch, token)
+      throw new CacheError('too-large', 'the value takes more memory than there is for one')
     }
     const value = answer.value ?? sent.held?.value
     if (value === undefined) throw new Error('the store left out a value that nobody holds')

@@ -1,7 +1,9 @@
 import type { Base, Epoch, KeptWrite, Transaction, Value, Written } from './entry.js'
 import { CacheError, type CacheErrorCode, hasCode } from './errors.js'
+import { heldBytes } from './held-bytes.js'
 import { keyHash } from './key-hash.js'
 import type { Clock, Log, Settlement, Store } from './ports.js'
+import { SizedMap } from './sized-map.js'
 import { runSplitting } from './split.js'
 import type { Stats } from './stats.js'
 
@@ -14,7 +16,17 @@ export interface KeptWritesParts {
   readonly onSettled: (id: string, written: Written | undefined) => void
 }
 
+export interface KeptWritesBounds {
+  /** Most writes kept. */
+  readonly capacity: number
+  /** Most bytes that they take. */
+  readonly maxBytes: number
+}
+
 const mostWritesPerStatement = 500
+const bytesPerStatement = 8 * 1024 * 1024
+/** Bytes that a kept write takes beside its texts. */
+const bookkeepingBytes = 256
 /** Pauses after the database has answered with an error: from the first to the longest, doubling. */
 const firstPauseMs = 1_000
 const longestPauseMs = 30_000
@@ -42,11 +54,13 @@ interface InDoubt {
   readonly write: KeptWrite
 }
 
-/** The writes to be sent when the database is back, by key id; at most `capacity` of them. */
+type Unknown = Pick<KeptWrite, 'base' | 'epoch' | 'outcomes'>
+
+/** The writes to be sent when the database is back, by key id. Their number and their bytes have bounds. */
 export class KeptWrites {
-  #capacity: number
+  #bounds: KeptWritesBounds
   readonly #parts: KeptWritesParts
-  readonly #writes = new Map<string, KeptWrite>()
+  readonly #writes = new SizedMap<KeptWrite>(bytesOf)
   #sending: Promise<void> | undefined
   /** The ids of those on their way, and of those that wait for a later write of their key, with how many. */
   readonly #onTheirWay = new Set<string>()
@@ -54,7 +68,7 @@ export class KeptWrites {
   /** Those whose transaction may have been committed, by the id of their key. */
   readonly #inDoubt = new Map<string, InDoubt>()
   /** Writes that went the usual way, by the id of their key; see `sentInVain`. */
-  readonly #unknown = new Map<string, Pick<KeptWrite, 'base' | 'epoch' | 'outcomes'>>()
+  readonly #unknown = new SizedMap<Unknown>(unknownBytes)
   /** Why the last attempt left some of them here; undefined if it did not. */
   #obstacle: CacheErrorCode | undefined
   #writesPerStatement = mostWritesPerStatement
@@ -62,13 +76,18 @@ export class KeptWrites {
   #dueMs = Number.NEGATIVE_INFINITY
   #reportedMs = Number.NEGATIVE_INFINITY
 
-  constructor(capacity: number, parts: KeptWritesParts) {
-    this.#capacity = capacity
+  constructor(bounds: KeptWritesBounds, parts: KeptWritesParts) {
+    this.#bounds = bounds
     this.#parts = parts
   }
 
   get size(): number {
     return this.#writes.size
+  }
+
+  /** Bytes that they take. */
+  get bytes(): number {
+    return this.#writes.bytes
   }
 
   /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
@@ -82,22 +101,30 @@ export class KeptWrites {
 
   /** What is kept already stays. */
   resize(capacity: number): void {
-    this.#capacity = capacity
+    this.#bounds = { ...this.#bounds, capacity }
   }
 
-  /** A later write of a key takes the place of an earlier one, on the same base. False when there is no room. */
+  /** A later write of a key takes the place of an earlier one, on the same base. Returns false if there is no room. */
   keep(id: string, write: KeptWrite): boolean {
+    const { capacity, maxBytes } = this.#bounds
     const earlier = this.#writes.get(id)
-    if (!earlier && this.#writes.size >= this.#capacity) return false
+    if (!earlier && this.#writes.size >= capacity) return false
+    const kept = this.#merged(id, write, earlier)
+    if (this.#writes.bytesWith(id, kept) > maxBytes) return false
+    this.#unknown.delete(id)
+    this.#writes.set(id, kept)
+    return true
+  }
+
+  #merged(id: string, write: KeptWrite, earlier: KeptWrite | undefined): KeptWrite {
     // An entry that was put since tells more than what was known before.
     const unknown = write.base.kind === 'held' && !earlier ? undefined : this.#unknown.get(id)
-    this.#unknown.delete(id)
     if (earlier) {
       const outcomes = [...earlier.outcomes, ...(unknown?.outcomes ?? [])].slice(-maxOutcomes)
       // It comes after every write of unknown outcome: where there is no row, it may be the first.
-      this.#writes.set(id, { ...earlier, value: write.value, outcomes, mayHaveHappened: false })
-    } else this.#writes.set(id, { ...write, ...unknown })
-    return true
+      return { ...earlier, value: write.value, outcomes, mayHaveHappened: false }
+    }
+    return { ...write, ...unknown }
   }
 
   /**
@@ -137,8 +164,11 @@ export class KeptWrites {
     // One that is kept already is older, and must not replace what this one has left.
     this.doubt(id)
     const { outcomes, ...before } = this.#unknown.get(id) ?? { base, epoch, outcomes: [] }
-    if (this.#unknown.size >= maxUnknown) this.#unknown.clear()
-    this.#unknown.set(id, { ...before, outcomes: [...outcomes.slice(1 - maxOutcomes), value] })
+    const next = { ...before, outcomes: [...outcomes.slice(1 - maxOutcomes), value] }
+    const isFull =
+      this.#unknown.size >= maxUnknown || this.#unknown.bytesWith(id, next) > this.#bounds.maxBytes
+    if (isFull) this.#unknown.clear()
+    this.#unknown.set(id, next)
   }
 
   /** The database has another history, in which the numbers of transactions mean others. */
@@ -176,8 +206,7 @@ export class KeptWrites {
     for (const { id } of batch) this.#onTheirWay.add(id)
     let failure: unknown = this.#inDoubt.size > 0 ? stillInDoubt : undefined
     const size = this.#writesPerStatement
-    for (let start = 0; start < batch.length; start += size) {
-      const chunk = batch.slice(start, start + size)
+    for (const chunk of chunksOf(batch, size)) {
       const results = await runSplitting(chunk, {
         run: (part) => this.#settle(part),
         lockedOf: (keys) => this.#parts.store.lockedOf(keys),
@@ -294,4 +323,33 @@ export class KeptWrites {
     }
     onSettled(id, written)
   }
+}
+
+function bytesOf(write: KeptWrite): number {
+  return bookkeepingBytes + heldBytes(write.key) + valueBytes(write.value) + unknownBytes(write)
+}
+
+function unknownBytes({ base, outcomes }: Unknown): number {
+  let bytes = base.kind === 'held' ? valueBytes(base.value) : 0
+  for (const value of outcomes) bytes += valueBytes(value)
+  return bytes
+}
+
+function valueBytes(value: Value | undefined): number {
+  return value === undefined ? 0 : heldBytes(value)
+}
+
+/** Returns the writes in statements of bounded size; one write is never split. */
+function chunksOf(batch: readonly Sent[], mostWrites: number): Sent[][] {
+  const chunks: Sent[][] = []
+  let bytes = 0
+  for (const sent of batch) {
+    const chunk = chunks.at(-1)
+    bytes += bytesOf(sent.write)
+    if (chunk === undefined || chunk.length >= mostWrites || bytes > bytesPerStatement) {
+      chunks.push([sent])
+      bytes = bytesOf(sent.write)
+    } else chunk.push(sent)
+  }
+  return chunks
 }

@@ -9,6 +9,7 @@ import type {
   Unchanged,
   Value,
   Version,
+  Withheld,
   Written,
 } from './entry.js'
 
@@ -78,9 +79,10 @@ export interface MarkAnswer {
 export interface Store {
   /**
    * Answers for every key. Where the reader holds the very version and value that the store has, in the same epoch, the value
-   * does not travel.
+   * does not travel. Nor does a value that takes too much memory, alone or together with those before it. At least one value
+   * travels unless all are too large.
    */
-  read(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Absent>>
+  read(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Withheld | Absent>>
   /** The versions there are in this epoch, straight from the primary; none when the primary's is another. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
   /** Inserts or replaces. A key is missing from the answer if the database has left the entry out or renamed it. */
@@ -113,7 +115,7 @@ export interface LogPosition {
 
 /** What a replica has under a key: maybe nothing. */
 export interface ReplicaAnswer {
-  readonly entry: StoredEntry | Unchanged | undefined
+  readonly entry: StoredEntry | Unchanged | Withheld | undefined
 }
 
 /** A copy of the store that may be behind (P13). */

@@ -5,6 +5,7 @@ import {
   type BatchedRead,
   type BatchingOptions,
   batchBounds,
+  isPostponed,
   readBatcher,
   type WantedEntry,
 } from './statements.js'
@@ -39,7 +40,12 @@ export class ReplicaReads {
 
   constructor(options: ReplicaReadsOptions) {
     this.#options = options
-    this.#batcher = readBatcher(batchBounds(options), options.stats, (wanted) => this.#run(wanted))
+    this.#batcher = readBatcher(
+      { ...batchBounds(options), valueSlots: options.valueSlots },
+      options.stats,
+      (wanted) => this.#run(wanted),
+      ({ entry }) => isPostponed(entry),
+    )
   }
 
   get isUsable(): boolean {

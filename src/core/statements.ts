@@ -1,5 +1,5 @@
 import { type Batched, Batcher } from './batcher.js'
-import type { Absent, Entry, StoredEntry, Unchanged, Written } from './entry.js'
+import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from './entry.js'
 import type { Clock, Store, Write, WriteAnswer } from './ports.js'
 import { Slots } from './slots.js'
 import type { Stats } from './stats.js'
@@ -13,6 +13,8 @@ export interface BatchingOptions {
   /** How long a request may wait for its statement to begin. */
   readonly maxWaitMs: number
   readonly tracer: BatchTracer | undefined
+  /** How many statements may be under way at once that bring values: what each may bring has a place in memory. */
+  readonly valueSlots: Slots
 }
 
 export interface StatementsOptions extends BatchingOptions {
@@ -26,7 +28,9 @@ export interface WantedEntry {
   readonly held: (Entry & Pick<Written, 'epoch'>) | undefined
 }
 
-export type BatchedRead = Batched<WantedEntry, StoredEntry | Unchanged | Absent>
+export type ReadAnswer = StoredEntry | Unchanged | Withheld | Absent
+
+export type BatchedRead = Batched<WantedEntry, ReadAnswer>
 
 const maxItems = 500
 const maxBytes = 8 * 1024 * 1024
@@ -34,14 +38,19 @@ const maxBytes = 8 * 1024 * 1024
 /** Reads, writes and deletes, each batched with its like, all within the store's connections. */
 export class Statements {
   readonly health = new StoreHealth()
-  readonly read: Batcher<WantedEntry, StoredEntry | Unchanged | Absent>
+  readonly read: Batcher<WantedEntry, ReadAnswer>
   readonly write: Batcher<Write, WriteAnswer>
   readonly remove: Batcher<{ readonly key: string }, Written | Absent>
 
   constructor({ store, stats, ...options }: StatementsOptions) {
     const { health } = this
     const bounds = { ...batchBounds(options), health }
-    this.read = readBatcher(bounds, stats, (wanted) => store.read(wanted))
+    this.read = readBatcher(
+      { ...bounds, valueSlots: options.valueSlots },
+      stats,
+      (wanted) => store.read(wanted),
+      isPostponed,
+    )
     this.write = new Batcher({
       ...bounds,
       keepsOrder: true,
@@ -76,10 +85,15 @@ export function batchBounds({ clock, maxStatements, maxWaitMs, tracer }: Batchin
   }
 }
 
+export function isPostponed(answer: ReadAnswer | undefined): boolean {
+  return answer !== undefined && 'withheld' in answer && answer.withheld === 'postponed'
+}
+
 export function readBatcher<O>(
-  bounds: ReturnType<typeof batchBounds> & { readonly health?: StoreHealth },
+  bounds: ReturnType<typeof batchBounds> & { readonly health?: StoreHealth; readonly valueSlots: Slots },
   stats: Stats,
   run: (wanted: readonly WantedEntry[]) => Promise<ReadonlyMap<string, O>>,
+  isPostponed: (answer: O) => boolean,
 ): Batcher<WantedEntry, O> {
   return new Batcher({
     ...bounds,
@@ -88,5 +102,6 @@ export function readBatcher<O>(
     sizes: stats.batchKeys.read,
     bytesOf: ({ key }) => key.length,
     run,
+    isPostponed,
   })
 }

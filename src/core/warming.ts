@@ -81,7 +81,7 @@ function fill(keys: readonly string[], cache: WarmingParts['cache']): Promise<(b
         return keyFault(key) === undefined && (await cache.warm(key))
       } catch (error) {
         // What is wrong with this key alone does not concern the next.
-        return hasCode(error, 'refused') ? false : (error as Error)
+        return hasCode(error, 'refused', 'too-large') ? false : (error as Error)
       }
     }),
   )

@@ -23,6 +23,7 @@ export async function lookAtReplica(
     replicas: [new Database({ url, poolSize: 1, timeoutMs, log })],
     clock: { now: () => performance.now() },
     log,
+    maxReadBytes: 0,
   })
   try {
     const askedMs = performance.now()

@@ -7,6 +7,7 @@ import { type ProblemLog, problems } from './problem.js'
 import type { RequestStats } from './request-stats.js'
 import { type ServiceRoutesOptions, serviceRoutes } from './service-routes.js'
 import { shutdownRoute } from './shutdown-route.js'
+import type { UnreadResponses } from './unread-responses.js'
 
 export interface AppOptions extends CacheRoutesOptions, ServiceRoutesOptions {
   /** Tells the process to stop; undefined where clients may not. */
@@ -14,6 +15,7 @@ export interface AppOptions extends CacheRoutesOptions, ServiceRoutesOptions {
   readonly requests: RequestStats
   readonly clock: Clock
   readonly log: ProblemLog
+  readonly responses: UnreadResponses
 }
 
 /** The documented service, as a Koa application. */
@@ -25,6 +27,7 @@ export function createApp(options: AppOptions): Koa {
     return next()
   })
   app.use(measured(options.requests, options.clock))
+  app.use(options.responses.middleware())
   app.use(problems(options.log))
   const routers = [cacheRoutes(options), serviceRoutes(options)]
   if (options.onShutdown) routers.push(shutdownRoute(options.onShutdown))

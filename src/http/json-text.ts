@@ -20,11 +20,21 @@ export function memberText(text: string, name: string): string | undefined {
     const isNamed = JSON.parse(text.slice(index, nameEnd)) === name
     const start = skipSpace(text, skipSpace(text, nameEnd) + 1)
     const end = valueEnd(text, start)
-    if (isNamed) found = text.slice(start, end)
+    if (isNamed) found = ownText(text, start, end)
     index = skipSpace(text, end)
     if (text.charCodeAt(index) === comma) index = skipSpace(text, index + 1)
   }
   return found
+}
+
+/**
+ * V8's slices keep the text that they are from: a short value would hold a body of a megabyte of spaces. One that is most of the
+ * body need not be copied.
+ */
+function ownText(text: string, start: number, end: number): string {
+  const slice = text.slice(start, end)
+  const isMost = text.length - slice.length <= slice.length >> 2
+  return isMost ? slice : Buffer.from(slice).toString()
 }
 
 /** Throws 422 for a value that other readers, or PostgreSQL, cannot take. `text` is valid JSON. */

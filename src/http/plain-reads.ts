@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Cache } from '../core/cache.js'
 import type { Clock } from '../core/ports.js'
 import type { Answer } from './answer.js'
@@ -10,20 +10,28 @@ import { readAnswer } from './read-answer.js'
 import { ignoreBody } from './request-body.js'
 import type { RequestStats } from './request-stats.js'
 import { sendAtOnce, sendHit } from './send-at-once.js'
+import { noRoomForResponse, type UnreadResponses } from './unread-responses.js'
 
 export interface PlainReadsOptions {
   readonly cache: Cache
   readonly clock: Clock
   readonly requests: RequestStats
   readonly log: ProblemLog
+  readonly responses: UnreadResponses
 }
 
 const path = '/cache/get'
 const prefix = `${path}?key=`
 
 /** A GET of one key that asks for nothing else, held or not. */
-export function plainReads({ cache, clock, requests, log }: PlainReadsOptions): Lane {
+export function plainReads({ cache, clock, requests, log, responses }: PlainReadsOptions): Lane {
   const hits = requests.tally(path, 200, 'cache')
+  const send = (response: ServerResponse, answer: Answer, sinceMs: number) => {
+    const { socket } = response
+    sendAtOnce(response, answer)
+    if (socket) responses.written(socket)
+    requests.tally(path, answer.status, answer.source).add(clock.now() - sinceMs)
+  }
   return (request, response) => {
     const key = plainKey(request)
     if (key === undefined) return false
@@ -31,19 +39,23 @@ export function plainReads({ cache, clock, requests, log }: PlainReadsOptions): 
     const entry = cache.hit(key, nowMs)
     if (entry) {
       ignoreBody(request)
+      if (!responses.hasRoomFor(entry.bytes)) {
+        send(response, noRoomForResponse, nowMs)
+        return true
+      }
       sendHit(response, key, entry, nowMs)
+      responses.written(request.socket)
       hits.add(clock.now() - nowMs)
       return true
     }
     if (!isKey(key)) return false
     ignoreBody(request)
-    const answered = (answer: Answer) => {
-      sendAtOnce(response, answer)
-      requests.tally(path, answer.status, answer.source).add(clock.now() - nowMs)
-    }
     cache.get(key).then(
-      (read) => answered(readAnswer(key, read)),
-      (error: unknown) => answered(problemAnswer(problemIn(error, path, log))),
+      (read) => {
+        const hasRoom = responses.hasRoomFor(read.value?.length ?? 0)
+        send(response, hasRoom ? readAnswer(key, read) : noRoomForResponse, nowMs)
+      },
+      (error: unknown) => send(response, problemAnswer(problemIn(error, path, log)), nowMs),
     )
     return true
   }

@@ -38,6 +38,7 @@ const byCode: Readonly<Record<CacheErrorCode, Omit<Problem, 'detail'>>> = {
   'outcome-unknown': { status: 503, retryAfterSeconds: 1 },
   forbidden: { status: 403 },
   refused: { status: 422 },
+  'too-large': { status: 413 },
   'not-stored': { status: 422 },
 }
 

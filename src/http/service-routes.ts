@@ -57,7 +57,8 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
 
   router.get('/cache/stats', (ctx) => {
     const status = cache.status()
-    const { stats, size, bytes, keptWrites, keptWritesObstacle, feed, leaseAgeMs, replicaUsable } = status
+    const { stats, size, bytes, keptWrites, keptBytes, keptWritesObstacle, feed, leaseAgeMs, replicaUsable } =
+      status
     ctx.body = {
       size,
       bytes,
@@ -87,6 +88,7 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
       },
       writes: {
         kept: keptWrites,
+        kept_bytes: keptBytes,
         kept_obstacle: keptWritesObstacle ?? null,
         kept_settled: stats.keptSettled,
         kept_conflicts: stats.keptConflicts,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Epoch, StoredEntry, Unchanged, Value, Version } from '../core/entry.js'
+import type { Epoch, StoredEntry, Unchanged, Value, Version, Withheld } from '../core/entry.js'
 import type { Wanted } from '../core/ports.js'
 import { fromColumns, toColumns } from './value.js'
 
@@ -7,8 +7,9 @@ export interface EntryRow {
   readonly key: string
   readonly version: Version
   readonly epoch: Epoch
-  /** Null when it is the one that the reader holds. */
+  /** Null when it is the one that the reader holds, or is withheld. */
   readonly value: string | null
+  readonly withheld: Withheld['withheld'] | null
   readonly content_type: string | null
   readonly remaining_ms: number | null
 }
@@ -40,8 +41,9 @@ export function outcomeOf(value: Value): string {
     .digest('hex')
 }
 
-export function entryOf(row: EntryRow): StoredEntry | Unchanged {
-  const { key, version, epoch, value: text, content_type: contentType, remaining_ms } = row
+export function entryOf(row: EntryRow): StoredEntry | Unchanged | Withheld {
+  const { key, version, epoch, value: text, content_type: contentType, remaining_ms, withheld } = row
+  if (withheld !== null) return { key, version, epoch, value: undefined, withheld }
   const stored = { key, version, epoch, remainingMs: remaining_ms ?? undefined }
   if (text === null) return { ...stored, value: undefined, isComparable: true }
   const value = fromColumns({ text, contentType })

@@ -10,6 +10,8 @@ import { epochIn, isPlainIn, lineageIn } from './table.js'
  */
 
 export interface EntryStatements {
+  /** Of the only key in $1. */
+  readonly readOne: string
   /** Of the keys $1. */
   readonly readAll: string
   /** Of the keys $1; the values of those do not travel that the reader holds: versions, epochs, content types, SHA-256. */
@@ -46,7 +48,10 @@ const marksKept = 10_000
 /** More transactions than can begin while one statement runs. Rows that are older than 2^32 less this count as changed. */
 const transactionsPerStatement = 2 ** 24
 
-export function entryStatements(schemaName: string): EntryStatements {
+/** Bytes of values that one statement may bring, where nobody says how many. */
+const defaultReadBytes = 64 * 1024 * 1024
+
+export function entryStatements(schemaName: string, maxReadBytes = defaultReadBytes): EntryStatements {
   const schema = quoteIdentifier(schemaName)
   const entries = `${schema}.cache_entries`
   const epoch = `(select ${epochIn(schemaName)})`
@@ -69,10 +74,15 @@ export function entryStatements(schemaName: string): EntryStatements {
    * The epoch comes first, so that it is asked for where nothing is found, too: on a standby it cannot be told, and
    * what is absent there may be in the primary. One row says only that: it has no key.
    */
-  const select = (value: string, wanted: string) =>
-    `select key, version, epoch, content_type, ${value} as value, ${remaining}
-     from ${epochIn(schemaName)} as epoch
-       left join ${wanted} and (expires_at is null or expires_at > clock_timestamp())`
+  const select = (isHeld: string, wanted: string, isOfOne = false) =>
+    withinBytes(
+      `select key, version, epoch, content_type, value, ${isHeld} as is_unsent, ${remaining}
+       from ${epochIn(schemaName)} as epoch
+         left join ${wanted} and (expires_at is null or expires_at > clock_timestamp())`,
+      'key, version, epoch, remaining_ms',
+      maxReadBytes,
+      isOfOne,
+    )
 
   const position = (hasMark: string) =>
     `select ${epochIn(schemaName)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
@@ -80,9 +90,10 @@ export function entryStatements(schemaName: string): EntryStatements {
      from ${schema}.cache_version`
 
   return {
-    readAll: select('value', `${entries} on key = any($1)`),
+    readOne: select('false', `${entries} on key = any($1)`, true),
+    readAll: select('false', `${entries} on key = any($1)`),
     readWhatIsNotHeld: select(
-      `case when version = held_version and epoch = held_epoch and ${isHeld('cache_entries')} then null else value end`,
+      `version = held_version and epoch = held_epoch and ${isHeld('cache_entries')}`,
       `(unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
          as wanted (key, held_version, held_epoch, held_type, held_digest) join ${entries} using (key)) on true`,
     ),
@@ -135,6 +146,26 @@ export function entryStatements(schemaName: string): EntryStatements {
     settleDeletes: settle(schemaName, { withMarks: false, withDeletes: true }),
     settleMarkedDeletes: settle(schemaName, { withMarks: true, withDeletes: true }),
   }
+}
+
+/** The trigger sets a short one; with triggers off, somebody may store any. */
+const maxContentTypeCharacters = 255
+
+/**
+ * Reads values without more bytes than the reader has room for. `rows` is a query with columns `value`, `content_type` and
+ * `is_unsent` (the value need not be sent), among others. The length of a value is known without reading the value. Adding lengths up
+ * would make the read of a single key slower.
+ */
+export function withinBytes(rows: string, columns: string, maxBytes: number, isOfOne = false): string {
+  const isTooLarge = `octet_length(value)::bigint > ${maxBytes}::bigint`
+  const sent = `case when is_unsent or ${isTooLarge} then 0 else octet_length(value) end`
+  const isPostponed = isOfOne ? 'false' : `sum(${sent}) over (rows unbounded preceding) > ${maxBytes}::bigint`
+  return `select ${columns}, left(content_type, ${maxContentTypeCharacters}) as content_type,
+       case when is_unsent or withheld is not null then null else value end as value, withheld
+     from (
+       select *, case when is_unsent then null when ${isTooLarge} then 'too-large' when ${isPostponed} then 'postponed' end as withheld
+       from (${rows}) as found
+     ) as sized`
 }
 
 /** Equal versions stand for equal values, unless somebody has seen to it that they do not: triggers off, update, triggers on. */

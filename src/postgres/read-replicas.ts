@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Epoch, Version } from '../core/entry.js'
+import type { Epoch, Version, Withheld } from '../core/entry.js'
 import type { Clock, Log, LogPosition, Replica, ReplicaAnswer, Wanted } from '../core/ports.js'
 import type { Database } from './database.js'
 import { type EntryRow, entryOf, wantedColumns } from './entry-row.js'
-import { isHeld } from './entry-statements.js'
+import { isHeld, withinBytes } from './entry-statements.js'
 import { messageOf } from './errors.js'
 import type { SchemaName } from './schema-name.js'
 import { quoteIdentifier } from './schema-owner.js'
@@ -16,6 +16,8 @@ export interface ReadReplicasParts {
   readonly schema: Pick<SchemaName, 'get'>
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
+  /** Most bytes of values that one statement may bring. */
+  readonly maxReadBytes: number
 }
 
 /** A server and how much of the primary's log it has replayed. */
@@ -31,6 +33,7 @@ type WantedRow = StandbyRow & {
   readonly version: Version | null
   readonly content_type: string | null
   readonly value: string | null
+  readonly withheld: Withheld['withheld'] | null
   readonly expires: boolean | null
 }
 
@@ -96,12 +99,17 @@ export class ReadReplicas implements Replica {
     const replayedBefore = new Map(this.#replayed)
     const schema = await this.#parts.schema.get()
     const rows = await this.#database.read<WantedRow>(
-      `select server, epoch, replayed, key, version, content_type, expires_at is not null as expires,
-              case when version = held_version and epoch = held_epoch and ${isHeld('cache_entries')} then null else value end as value
+      withinBytes(
+        `select server, epoch, replayed, key, version, content_type, value, expires_at is not null as expires,
+              expires_at is not null
+                or version = held_version and epoch = held_epoch and ${isHeld('cache_entries')} as is_unsent
        from ${standby(schema)},
          unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
            as wanted (key, held_version, held_epoch, held_type, held_digest)
          left join ${quoteIdentifier(schema)}.cache_entries using (key)`,
+        'server, epoch, replayed, key, version, expires',
+        this.#parts.maxReadBytes,
+      ),
       wantedColumns(wanted),
     )
     const answers = new Map<string, ReplicaAnswer>()

@@ -10,6 +10,7 @@ import type {
   Unchanged,
   Value,
   Version,
+  Withheld,
   Written,
 } from '../core/entry.js'
 import type {
@@ -66,6 +67,8 @@ export interface PostgresStoreParts {
   readonly database: Database
   readonly attempts: Attempts
   readonly schema: SchemaName
+  /** Most bytes of values that one statement may bring. */
+  readonly maxReadBytes?: number | undefined
 }
 
 /**
@@ -77,20 +80,24 @@ export class PostgresStore implements Store {
   readonly #database: Database
   readonly #attempts: Attempts
   readonly #schema: SchemaName
+  readonly #maxReadBytes: number | undefined
   #statements: { readonly schema: string; readonly texts: EntryStatements } | undefined
 
-  constructor({ database, attempts, schema }: PostgresStoreParts) {
+  constructor({ database, attempts, schema, maxReadBytes }: PostgresStoreParts) {
     this.#database = database
     this.#attempts = attempts
     this.#schema = schema
+    this.#maxReadBytes = maxReadBytes
   }
 
-  async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged | Absent>> {
+  async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged | Withheld | Absent>> {
     const rows = wanted.some(({ held }) => held !== undefined)
       ? await this.#read<EntryRow | NothingRow>('readWhatIsNotHeld', wantedColumns(wanted))
-      : await this.#read<EntryRow | NothingRow>('readAll', [wanted.map(({ key }) => key)])
+      : await this.#read<EntryRow | NothingRow>(wanted.length === 1 ? 'readOne' : 'readAll', [
+          wanted.map(({ key }) => key),
+        ])
     const { epoch } = rows[0] as NothingRow | EntryRow
-    const answers = new Map<string, StoredEntry | Unchanged | Absent>()
+    const answers = new Map<string, StoredEntry | Unchanged | Withheld | Absent>()
     for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
     for (const row of rows) if (row.key !== null) answers.set(row.key, entryOf(row))
     return answers
@@ -220,7 +227,8 @@ export class PostgresStore implements Store {
 
   async #texts(): Promise<EntryStatements> {
     const schema = await this.#schema.get()
-    if (this.#statements?.schema !== schema) this.#statements = { schema, texts: entryStatements(schema) }
+    if (this.#statements?.schema !== schema)
+      this.#statements = { schema, texts: entryStatements(schema, this.#maxReadBytes) }
     return this.#statements.texts
   }
 

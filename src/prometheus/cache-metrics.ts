@@ -130,6 +130,7 @@ export function cacheMetrics({ status, limits }: CacheSources): readonly Metric[
       'Writes kept here until the database is back.',
       ({ keptWrites }) => keptWrites,
     ),
+    gauge('caching_layer_kept_bytes', 'Bytes that these writes take.', ({ keptBytes }) => keptBytes),
     counter(
       'caching_layer_kept_writes_settled_total',
       'Kept writes that reached the database.',

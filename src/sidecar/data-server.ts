@@ -12,7 +12,9 @@ import { fastLane } from '../http/fast-lane.js'
 import type { WarningLog } from '../http/rare-warning.js'
 import type { RequestStats } from '../http/request-stats.js'
 import { HttpServer } from '../http/server.js'
+import { UnreadResponses } from '../http/unread-responses.js'
 import type { Tracing } from '../opentelemetry/tracing.js'
+import { budgetOf } from './cache-options.js'
 import { connectionWarnings } from './connection-warnings.js'
 
 export interface DataServerOptions {
@@ -39,7 +41,9 @@ export function dataServer(options: DataServerOptions): HttpServer {
   const { maxConnections } = options
   const { host, port, socket: socketPath, maxValueBytes } = config
   const warnings = connectionWarnings('data', maxConnections, { clock, log })
+  const responses = new UnreadResponses(budgetOf(config).responses)
   const app = createApp({
+    responses,
     cache,
     limits,
     maxValueBytes,
@@ -50,7 +54,15 @@ export function dataServer(options: DataServerOptions): HttpServer {
     clock,
     log,
   })
-  const listener = fastLane({ cache, clock, requests, maxValueBytes, log, otherwise: app.callback() })
+  const listener = fastLane({
+    responses,
+    cache,
+    clock,
+    requests,
+    maxValueBytes,
+    log,
+    otherwise: app.callback(),
+  })
   const server: HttpServer = new HttpServer({
     address: socketPath === undefined ? { host, port } : { socketPath },
     limits: { ...dataLimits, maxConnections },

@@ -9,7 +9,7 @@ const replicaShare = 0.25
 /** As DATABASE_READ_URL says; undefined where there is none. */
 export function readReplicasOf(
   { databaseReadUrls, databasePoolSize: poolSize, databaseTimeoutMs }: Config,
-  parts: Pick<ReadReplicasParts, 'primary' | 'schema' | 'clock' | 'log'>,
+  parts: Omit<ReadReplicasParts, 'replicas'>,
   tracing: Tracing | undefined,
 ): ReadReplicas | undefined {
   if (databaseReadUrls.length === 0) return undefined

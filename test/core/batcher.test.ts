@@ -547,3 +547,63 @@ t.test('a tracer is told on whose behalf each caller asked, and runs the stateme
   await Promise.all(asked)
   t.same(told, [{ operation: 'read', keys: 2, origins: ['one', 'three', 'two'] }])
 })
+
+t.test('what the store postpones is sent again, before what has come meanwhile', async (t) => {
+  const answers = new Map<string, string>()
+  const gates: Gate[] = []
+  const keys: string[][] = []
+  const { batcher: it } = batcher({
+    isPostponed: (answer) => answer === 'later',
+    run: async (items) => {
+      const gate = new Gate()
+      gates.push(gate)
+      keys.push(items.map(({ key }) => key))
+      await gate.pass()
+      return new Map(items.map(({ key }, index) => [key, index === 0 ? `value of ${key}` : 'later']))
+    },
+  })
+  const ask = (key: string) =>
+    it.add({ key, value: 1 }).then(({ answer }) => answers.set(key, answer as string))
+  const asked = ['a', 'b', 'c'].map(ask)
+  await turn()
+  asked.push(ask('d'), ask('c'))
+  gates[0]?.open()
+  while (gates.length < 2) await turn()
+  t.same([...answers], [['a', 'value of a']], 'who has an answer does not wait for the others')
+  t.same(keys, [
+    ['a', 'b', 'c'],
+    ['b', 'c', 'd'],
+  ])
+  for (let count = 1; answers.size < 4; await turn()) if (gates.length > count) gates[count++]?.open()
+  await Promise.all(asked)
+  t.same(keys.slice(2), [['c', 'd'], ['d']])
+  t.equal(answers.get('d'), 'value of d')
+})
+
+t.test('what is postponed for too long is refused as busy', async (t) => {
+  const { batcher: it, clock, sent } = batcher({ isPostponed: (answer) => answer === 'value 2' })
+  const [first, second] = [it.add({ key: 'a', value: 1 }), it.add({ key: 'b', value: 2 })]
+  await turn()
+  clock.advance(1_001)
+  sent[0]?.answer()
+  t.equal((await first).answer, 'value 1')
+  await t.rejects(second, { code: 'store-busy' })
+})
+
+t.test('statements that bring values have slots of their own, beside those of all', async (t) => {
+  const slots = new Slots(2)
+  const reads = batcher({ slots, valueSlots: new Slots(1), maxItems: 1 })
+  const asked = ['a', 'b'].map((key) => reads.batcher.add({ key, value: 1 }))
+  await turn()
+  await turn()
+  t.same(reads.keys(), [['a']], 'the other slot stays free')
+  const other = batcher({ slots })
+  const write = other.batcher.add({ key: 'w', value: 1 })
+  while (other.sent.length === 0) await turn()
+  other.sent[0]?.answer()
+  await write
+  reads.sent[0]?.answer()
+  while (reads.sent.length < 2) await turn()
+  reads.sent[1]?.answer()
+  await Promise.all(asked)
+})

@@ -12,19 +12,22 @@ import { recordingLog } from '../support/recording-log.js'
 const unseen: Base = { kind: 'unseen', mark: undefined }
 const epoch = '1-00000001'
 
-function keptWrites(capacity = 10) {
+function keptWrites(capacity = 10, maxBytes = 1_000_000) {
   const clock = new DrivenClock()
   const store = new ModelStore(clock)
   const stats = new Stats()
   const { log, logged } = recordingLog()
   const settled: [id: string, written: Written | undefined][] = []
-  const kept = new KeptWrites(capacity, {
-    clock,
-    store,
-    log,
-    stats,
-    onSettled: (id, written) => settled.push([id, written]),
-  })
+  const kept = new KeptWrites(
+    { capacity, maxBytes },
+    {
+      clock,
+      store,
+      log,
+      stats,
+      onSettled: (id, written) => settled.push([id, written]),
+    },
+  )
   const keep = (key: string, value: string | undefined, more: Partial<KeptWrite> = {}) =>
     kept.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, outcomes: [], ...more })
   return { store, stats, logged, settled, kept, keep }
@@ -486,3 +489,53 @@ t.test('after a set of a new key, there is no row, as before it', async (t) => {
   await kept.send()
   t.equal(store.valueOf('k'), '2')
 })
+
+t.test('writes are kept within a number of bytes, whatever their number', async (t) => {
+  const { store, kept, keep } = keptWrites(1_000, 10_500)
+  store.stop()
+  const large = 'x'.repeat(3_000)
+  t.same(
+    ['a', 'b', 'c', 'd'].map((key) => keep(key, large)),
+    [true, true, true, false],
+  )
+  t.equal(kept.size, 3)
+  t.ok(kept.bytes <= 10_500)
+  t.equal(keep('a', large.repeat(2)), false, 'nor does a later write of the same key take more')
+  t.equal(kept.get('a')?.value, large)
+  t.equal(keep('a', 'x'), true, 'one that takes less is kept')
+  t.equal(keep('d', large), true)
+  kept.drop('b')
+  t.equal(keep('e', 'é'.repeat(1_500)), true, 'what is not ASCII takes two bytes a character')
+  t.equal(keep('f', 'é'.repeat(1_500)), false)
+  t.equal(keep('g', '1', { base: { kind: 'held', version: '1', value: large } }), false, 'its base counts')
+  store.restart()
+  await kept.send()
+  t.match(kept, { size: 0, bytes: 0 })
+})
+
+t.test('kept writes are sent in statements of at most 8 MiB', async (t) => {
+  const { store, kept, keep } = keptWrites(100, 100_000_000)
+  for (let n = 0; n < 20; n++) keep(`k${n}`, 'x'.repeat(1_000_000))
+  await kept.send()
+  t.same(
+    store.statements.filter(({ operation }) => operation === 'settle').map(({ keys }) => keys.length),
+    [8, 8, 4],
+  )
+})
+
+t.test(
+  'values of writes with an unknown outcome are remembered within the same number of bytes',
+  async (t) => {
+    const { store, kept, keep } = keptWrites(10, 10_000)
+    const version = store.setBySql('a', '0')
+    const held: Base = { kind: 'held', version, value: '0' }
+    const large = 'x'.repeat(6_000)
+    kept.sentInVain('a', '1', held, epoch)
+    kept.sentInVain('b', large, unseen, epoch)
+    kept.sentInVain('c', large, unseen, epoch)
+    keep('a', '2')
+    t.same(kept.get('a')?.outcomes, [], 'forgotten')
+    keep('c', '2')
+    t.same(kept.get('c')?.outcomes, [large])
+  },
+)

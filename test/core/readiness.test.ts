@@ -10,6 +10,7 @@ const live: CacheStatus = {
   size: 0,
   bytes: 0,
   keptWrites: 0,
+  keptBytes: 0,
   keptWritesObstacle: undefined,
   faults: [],
   feed: 'live',

@@ -24,7 +24,10 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   const position = new DatabasePosition()
   const local = new LocalCache({ capacity: 30_000, maxBytes: undefined, onEvict: () => t.fail() })
   const parts = { store, clock, stats, log: log ?? recording.log }
-  const kept = new KeptWrites(10, { ...parts, onSettled: (id) => local.drop(id) })
+  const kept = new KeptWrites(
+    { capacity: 10, maxBytes: 1_000_000 },
+    { ...parts, onSettled: (id) => local.drop(id) },
+  )
   for (const key of keys) {
     const version = store.setBySql(key, '1')
     local.put(`id of ${key}`, {

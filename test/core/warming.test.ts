@@ -69,6 +69,8 @@ t.test('what is not stored, what is no key and what the store refuses leaves not
   )
   sidecar.store.fail('read', 'refused')
   t.same(await sidecar.warm(['bad']), { put: 0, asked: 1, ended: undefined })
+  sidecar.store.fail('read', 'too-large')
+  t.same(await sidecar.warm(['large']), { put: 0, asked: 1, ended: undefined })
   const before = reads(sidecar).length
   await sidecar.cache.get('absent')
   t.equal(reads(sidecar).length, before + 1, 'the next reader of what is absent asks')

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import type { Cache } from '../../src/core/cache.js'
 import { fastLane } from '../../src/http/fast-lane.js'
 import { RequestStats } from '../../src/http/request-stats.js'
+import { UnreadResponses } from '../../src/http/unread-responses.js'
 import { freshDatabase } from '../support/database.js'
 import { exchange } from '../support/raw-http.js'
 import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
@@ -382,6 +383,7 @@ t.test('plain reads and sets do not get as far as Koa, and everything else does'
     clock: { now: () => 1_500, defer: setImmediate },
     requests: new RequestStats(),
     maxValueBytes: 100,
+    responses: new UnreadResponses(1_000_000),
     log: { debug: () => undefined, error: (_fields, message) => logged.push(message) },
     otherwise: (request, response) => {
       if (request.url !== '/health') asked.push(request.url)

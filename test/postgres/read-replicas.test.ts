@@ -210,6 +210,7 @@ t.test('it is read only from a server that was seen to have replayed the positio
     schema: new SchemaName(database),
     clock,
     log,
+    maxReadBytes: 1_000_000,
   })
   t.teardown(() => Promise.all([database.close(), replicas.close()]))
   const wanted = [{ key: 'k' }]
@@ -221,6 +222,11 @@ t.test('it is read only from a server that was seen to have replayed the positio
   t.match((await replicas.read(wanted, position)).get('k'), { entry: { value: '"7"' } })
   await isRefused({ ...position, bytes: position.bytes + 1_000_000n })
   await isRefused({ ...position, epoch: '1-00000001' })
+
+  await pool.query("insert into cache_entries (key, value) values ('large', repeat('x', 1000001))")
+  const read = await replicas.read([{ key: 'large' }, { key: 'none' }], await replicas.catchUp())
+  t.match(read.get('large'), { entry: { withheld: 'too-large', value: undefined } })
+  t.same(read.get('none'), { entry: undefined })
 
   await standby.server.stop('fast')
   await standby.server.start()

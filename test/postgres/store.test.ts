@@ -21,11 +21,12 @@ const database = new Database({ url, poolSize: 4, timeoutMs: 10_000, log })
 t.teardown(() => database.close())
 const store = storeOf(database)
 
-function storeOf(database: Database): PostgresStore {
+function storeOf(database: Database, maxReadBytes?: number): PostgresStore {
   return new PostgresStore({
     database,
     attempts: new Attempts({ clock, log, timeoutMs: 10_000 }),
     schema: new SchemaName(database),
+    maxReadBytes,
   })
 }
 
@@ -38,7 +39,8 @@ async function entriesOf(
 ): Promise<Map<string, StoredEntry | Unchanged>> {
   const answers = await from.read(wanted)
   const entries = new Map<string, StoredEntry | Unchanged>()
-  for (const [key, answer] of answers) if (answer.version !== undefined) entries.set(key, answer)
+  for (const [key, answer] of answers)
+    if (answer.version !== undefined && !('withheld' in answer)) entries.set(key, answer)
   return entries
 }
 
@@ -576,4 +578,63 @@ t.test('P9: a row that is changed, inserted or deleted at the same moment', asyn
     [...settled].filter(([, { kind }]) => kind === 'written').map(([key]) => key),
     ['quiet'],
   )
+})
+
+t.test(
+  'a value larger than one statement may bring is not transferred, nor are too many together',
+  async (t) => {
+    const small = storeOf(database, 1_000)
+    await query(`insert into cache_entries (key, value) values
+    ('fits', repeat('x', 1000)), ('large', repeat('x', 1001)), ('wide', repeat('é', 501)), ('half', repeat('x', 500))`)
+    const told = async (keys: readonly string[]) => {
+      const answers = await small.read(wanted(...keys))
+      return keys.map((key) => {
+        const answer = answers.get(key)
+        if (answer && 'withheld' in answer) return answer.withheld
+        return answer?.version === undefined ? 'absent' : JSON.parse(answer.value as string).length
+      })
+    }
+    for (const [key, answer] of Object.entries({
+      fits: 1_000,
+      large: 'too-large',
+      wide: 'too-large',
+      none: 'absent',
+    }))
+      t.same(await told([key]), [answer], key)
+    t.same(await told(['large', 'half', 'wide', 'none']), ['too-large', 500, 'too-large', 'absent'])
+    const both = await told(['fits', 'half'])
+    t.same(both.filter((answer) => answer === 'postponed').length, 1)
+    const version = await versionOf('large')
+    const { epoch } = await store.position()
+    t.match((await small.read(wanted('large'))).get('large'), { key: 'large', version, epoch })
+
+    const held: Held = {
+      value: JSON.stringify('x'.repeat(1_000)),
+      version: (await versionOf('fits')) as string,
+      epoch,
+    }
+    const answers = await small.read([{ key: 'fits', held }, { key: 'half' }, { key: 'large', held }])
+    t.notOk('withheld' in (answers.get('fits') as Unchanged), 'a value that is held takes no room')
+    t.match(answers.get('half'), { value: JSON.stringify('x'.repeat(500)) })
+    t.match(answers.get('large'), { withheld: 'too-large' })
+  },
+)
+
+t.test('a content type of any length is not transferred', async (t) => {
+  await silently(
+    "insert into cache_entries (key, value, content_type) values ('k', 'v', repeat('x', 2000000))",
+  )
+  t.match((await entriesOf(wanted('k'))).get('k'), { value: '"v"' })
+})
+
+t.test('a row of 90 MB is refused by a sidecar, and can be replaced', async (t) => {
+  const { client } = await startLiveSidecar(t, { databaseUrl: url })
+  await query("insert into cache_entries (key, value) values ('huge', repeat('x', 90000000))")
+  const refused = await client.get('huge')
+  t.match(refused, {
+    status: 413,
+    body: { status: 413, detail: /takes more memory than a sidecar has for one/ },
+  })
+  t.match(await client.set('huge', 1), { status: 200 })
+  t.match(await client.get('huge'), { status: 200, body: { value: 1 } })
 })

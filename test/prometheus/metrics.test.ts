@@ -19,6 +19,7 @@ const metrics = metricsOf({
     size: 0,
     bytes: 0,
     keptWrites: 0,
+    keptBytes: 0,
     keptWritesObstacle: undefined,
     faults: [],
     feed: 'live',
@@ -143,6 +144,7 @@ t.test('the feed and what is kept', async (t) => {
   t.match(state(during), [{ labels: { state: 'down' } }])
   t.equal(during.value('caching_layer_readiness', { status: 'degraded' }), 1)
   t.equal(during.value('caching_layer_kept_writes'), 1)
+  t.ok((during.value('caching_layer_kept_bytes') ?? 0) > 256)
   t.equal(during.value('caching_layer_feed_losses_total'), 1)
   t.ok((during.value('caching_layer_stale_served_total') ?? 0) >= 1)
   t.ok((during.value('caching_layer_requests_total', { route: '/cache/set', source: 'kept' }) ?? 0) >= 1)
