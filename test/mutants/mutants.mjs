@@ -304,8 +304,8 @@ const omissions = [
     name: 'a later kept write takes a new base',
     caughtBy: 'outage',
     file: 'src/core/kept-writes.ts',
-    find: '{ ...earlier, value: write.value, outcomes }',
-    replace: '{ ...write, outcomes }',
+    find: '{ ...earlier, value: write.value, outcomes, mayHaveHappened: false }',
+    replace: '{ ...write, outcomes, mayHaveHappened: false }',
   },
   {
     name: 'a kept write that may have happened is sent as if it had not',
