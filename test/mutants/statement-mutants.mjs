@@ -168,7 +168,7 @@ export const statementMutants = [
     caughtBy: 'postgres/table',
     tests: 'triggers off, update, triggers on',
     file: statements,
-    find: "`version = held_version and epoch = held_epoch and ${isHeld('cache_entries')}`",
+    find: `\`version = held_version and epoch = held_epoch and \${isHeld('cache_entries')}\``,
     replace: "'version = held_version and epoch = held_epoch'",
   },
   {
