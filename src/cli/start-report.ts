@@ -8,7 +8,7 @@ import { currentUrl } from '../connection-url/connection-source.js'
 import { parseConnectionUrl } from '../connection-url/connection-url.js'
 
 /** Returns the fields of the first line of the log: all that a question about a sidecar begins with, and nothing secret. */
-export function startReport({ config }: LoadedConfig): Readonly<Record<string, unknown>> {
+export function startReport({ config, sources }: LoadedConfig): Readonly<Record<string, unknown>> {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
   const { host, database } = parseConnectionUrl(currentUrl(config.databaseUrl))
   const { socket, host: dataHost, port, opsHost, opsPort } = config
@@ -18,16 +18,20 @@ export function startReport({ config }: LoadedConfig): Readonly<Record<string, u
     database: { host, name: database },
     data: socket ?? { host: dataHost, port },
     operations: { host: opsHost, port: opsPort },
-    settings: changedSettings(config),
+    settings: changedSettings({ config, sources }),
   }
 }
 
 /** Settings that differ from their defaults, by variable. */
-function changedSettings(config: LoadedConfig['config']): Readonly<Record<string, ShownValue>> {
+function changedSettings({
+  config,
+  sources,
+}: Pick<LoadedConfig, 'config' | 'sources'>): Readonly<Record<string, ShownValue>> {
   const changed = Object.entries<Setting<unknown>>(settings).filter(([key, { fallback, like }]) => {
     const name = key as keyof typeof settings
     const usual = like === undefined ? fallback : config[like as keyof typeof settings]
-    return !isDeepStrictEqual(config[name], usual)
+    // Some defaults depend on the machine.
+    return sources[name] !== 'default' && !isDeepStrictEqual(config[name], usual)
   })
   return Object.fromEntries(
     changed.map(([key, one]) => [one.variable, shownValue(one, config[key as keyof typeof settings])]),

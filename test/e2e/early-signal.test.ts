@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { CliProcess } from '../support/child-process.js'
 import { eventually } from '../support/eventually.js'
+import { silentServer } from '../support/silent-server.js'
 
 /** Loaded by Node in front of the program: every file but main.js and what it imports statically waits until `gate` is there. */
 const hooks = `
@@ -42,11 +43,12 @@ t.test('SIGTERM and SIGINT while the program is still being read end it cleanly'
 })
 
 t.test('a start that is stopped does not say that it serves', async (t) => {
-  // Documentation addresses lead nowhere: the first attempt to connect goes on until it is given up.
+  // The first attempt to connect goes on until it is given up.
+  const { url } = await silentServer(t)
   const process = new CliProcess(t, ['serve'], {
     PORT: '0',
     OPS_PORT: '0',
-    DATABASE_URL: 'postgresql://nobody@198.51.100.1/nothing',
+    DATABASE_URL: url,
   })
   await eventually(() => process.log.some(({ msg }) => msg === 'answering probes'))
   process.kill('SIGTERM')

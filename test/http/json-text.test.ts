@@ -134,6 +134,8 @@ t.test('a value is refused for what it holds, wherever that is', async (t) => {
   holds(
     t,
     fc.property(valueText, bad, fc.nat(3), fc.boolean(), (other, text, wraps, isName) => {
+      // A bad text in a member that a later one hides is refused as well; see below.
+      fc.pre(!/\\u(0000|d[89a-f])/i.test(other))
       const inner = isName && text.startsWith('"') ? `{${text}:${other}}` : text
       const value = `${'[1.5, '.repeat(wraps)}${inner}${']'.repeat(wraps)}`
       let isRefused = false
