@@ -55,7 +55,7 @@ export function cureOf(subject: string, error: unknown, role?: string): string {
     return `nobody listens there: start PostgreSQL, or correct host and port in ${subject}`
   // The message is translated, and its quotes with it; the routine of PostgreSQL's source is not.
   const { routine } = found as { routine?: string }
-  const named = /["«„“‚']([^"«»„“”’']+)["»“”’']/.exec(message)?.[1]
+  const [, named] = message.split(/["«»„“”‚‘’']/)
   // The routine reports a role that does not exist in the same way. Where that cannot be read, the cure fails, and says so.
   const isNoRole = /does not exist/.test(message)
   if (code === '28000' && routine === 'InitializeSessionUserId' && named !== undefined && !isNoRole)
