@@ -319,7 +319,7 @@ export class KeptWrites {
         ? { kind: 'held', version: written.version, value: undefined }
         : { kind: 'unseen', mark: undefined }
       const epoch = written?.epoch ?? current.epoch
-      this.#writes.set(id, { ...current, base, epoch, mayHaveHappened: false, outcomes: [] })
+      this.#writes.set(id, { ...current, base, epoch })
     }
     onSettled(id, written)
   }

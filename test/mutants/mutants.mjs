@@ -315,13 +315,6 @@ const omissions = [
     replace: '',
   },
   {
-    name: 'a later kept write inherits the doubt about one that has settled',
-    caughtBy: 'kept-writes',
-    file: 'src/core/kept-writes.ts',
-    find: '{ ...current, base, epoch, mayHaveHappened: false, outcomes: [] }',
-    replace: '{ ...current, base, epoch, outcomes: [] }',
-  },
-  {
     name: 'a kept write answers the token of a later one',
     caughtBy: 'wishes',
     file: 'src/core/cache.ts',
