@@ -10,7 +10,10 @@ import { epochIn, isPlainIn, lineageIn } from './table.js'
  */
 
 export interface EntryStatements {
-  /** Of the only key in $1. */
+  /**
+   * Reads the key $1. Not an array of one: PostgreSQL takes `any($1)` for ten keys when it plans for all arguments alike, and so
+   * plans a single one anew each time, for longer than it runs.
+   */
   readonly readOne: string
   /** Of the keys $1. */
   readonly readAll: string
@@ -90,7 +93,7 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
      from ${schema}.cache_version`
 
   return {
-    readOne: select('false', `${entries} on key = any($1)`, true),
+    readOne: select('false', `${entries} on key = $1`, true),
     readAll: select('false', `${entries} on key = any($1)`),
     readWhatIsNotHeld: select(
       `version = held_version and epoch = held_epoch and ${isHeld('cache_entries')}`,

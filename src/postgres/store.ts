@@ -93,9 +93,9 @@ export class PostgresStore implements Store {
   async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged | Withheld | Absent>> {
     const rows = wanted.some(({ held }) => held !== undefined)
       ? await this.#read<EntryRow | NothingRow>('readWhatIsNotHeld', wantedColumns(wanted))
-      : await this.#read<EntryRow | NothingRow>(wanted.length === 1 ? 'readOne' : 'readAll', [
-          wanted.map(({ key }) => key),
-        ])
+      : await (wanted.length === 1
+          ? this.#read<EntryRow | NothingRow>('readOne', [wanted[0]?.key])
+          : this.#read<EntryRow | NothingRow>('readAll', [wanted.map(({ key }) => key)]))
     const { epoch } = rows[0] as NothingRow | EntryRow
     const answers = new Map<string, StoredEntry | Unchanged | Withheld | Absent>()
     for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
