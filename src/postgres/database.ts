@@ -54,7 +54,7 @@ export interface PoolUse {
 const clientGraceMs = 500
 
 /** To find one locked row among 500 takes nine of these; that should not take all the time there is. */
-export function lockTimeoutMs(timeoutMs: number): number {
+function lockTimeoutMs(timeoutMs: number): number {
   return Math.ceil(timeoutMs / 10)
 }
 
@@ -128,7 +128,9 @@ export class Database {
       client.release()
       return rows
     } catch (error) {
-      const isUsable = !isCommitting && (await rolledBack(client))
+      // After our own timeout the connection is still busy: a rollback would wait for as long again.
+      const isAnswered = error instanceof pg.DatabaseError
+      const isUsable = isAnswered && !isCommitting && (await rolledBack(client))
       client.release(!isUsable)
       const failure = statementFailed(error, isCommitting ? 'write' : 'read', isUsable)
       this.#errors.add(failure)
