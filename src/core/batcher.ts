@@ -167,11 +167,11 @@ export class Batcher<I extends { readonly key: string }, O> {
       batch.map((waiting, index) => ({ waiting, result: results[index] as Result<O> })),
     )
     this.#release()
-    const locks = pairs.map(({ result }) => lockOf(result))
-    this.#end(pairs.filter((_pair, index) => locks[index] === undefined))
-    for (const lock of new Set(locks)) {
-      const group = pairs.filter((_pair, index) => locks[index] === lock)
-      if (lock !== undefined) this.#waitForLock(group, lateMs)
+    const locked = pairs.filter(({ result }) => lockOf(result) !== undefined)
+    this.#end(locked.length === 0 ? pairs : pairs.filter((pair) => !locked.includes(pair)))
+    for (const lock of new Set(locked.map(({ result }) => lockOf(result)))) {
+      const group = locked.filter(({ result }) => lockOf(result) === lock)
+      this.#waitForLock(group, lateMs)
     }
   }
 

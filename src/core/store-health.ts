@@ -41,9 +41,9 @@ export class StoreHealth {
 
   /** Takes the results of one batch. A single success ends the streak. */
   observe(operation: BatchOperation, results: readonly PromiseSettledResult<unknown>[], nowMs: number): void {
-    const codes = results.map(faultIn)
-    const [code] = codes
-    if (code === undefined || codes.includes(undefined)) {
+    const isFault = results.length > 0 && results.every((result) => faultIn(result) !== undefined)
+    const code = isFault ? faultIn(results[0] as PromiseSettledResult<unknown>) : undefined
+    if (code === undefined) {
       this.#streaks.delete(operation)
       return
     }

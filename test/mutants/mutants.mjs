@@ -825,8 +825,8 @@ export const mutants = [
     name: 'others of the batch wait for a locked row',
     caughtBy: 'batcher',
     file: 'src/core/batcher.ts',
-    find: 'this.#end(pairs.filter((_pair, index) => locks[index] === undefined))',
-    replace: 'if (locks.every((lock) => lock === undefined)) this.#end(pairs)',
+    find: 'this.#end(locked.length === 0 ? pairs : pairs.filter((pair) => !locked.includes(pair)))',
+    replace: 'if (locked.length === 0) this.#end(pairs)',
   },
   {
     name: 'an answer that finds nothing tells no history',

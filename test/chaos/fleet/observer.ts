@@ -1,28 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Stats } from '../../support/json-client.js'
 import type { KeeperEnd } from '../oracle/durability.js'
 import { type History, unknownHorizonMs } from '../oracle/history.js'
 import type { Member } from './fleet.js'
 
 /** What the run looks at of `GET /cache/stats`. */
-export interface SidecarStats {
-  readonly size: number
-  readonly hits: number
-  readonly invalidations: number
-  readonly feed: {
-    readonly state: string
-    readonly lease_age_ms: number | null
-    readonly losses: number
-    readonly revalidations: number
-    readonly revalidation_drops: number
-    readonly flushes: number
-  }
-  readonly writes: {
-    readonly kept: number
-    readonly kept_settled: number
-    readonly kept_conflicts: number
-    readonly unknown: number
-  }
-}
+export type SidecarStats = Pick<Stats, 'size' | 'hits' | 'invalidations' | 'feed' | 'writes'>
 
 export async function statsOf({ observer }: Member): Promise<SidecarStats | undefined> {
   return (await observer.look('/cache/stats')) as SidecarStats | undefined
