@@ -220,9 +220,8 @@ export class Cache implements ChangeFeedHandler {
   }
 
   /** What memory alone can answer; undefined when the store would have to be asked. */
-  recall(key: string, wish: ReadWish = {}): Read | undefined {
+  recall(key: string, wish: ReadWish = {}, nowMs = this.#clock.now()): Read | undefined {
     const id = keyId(key)
-    const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
     if (wish.strong || !this.#memory.satisfies(wish.token, id)) return undefined
     const hit = this.#memory.hit(id, nowMs)
@@ -231,27 +230,28 @@ export class Cache implements ChangeFeedHandler {
     if (kept) return this.#fromKept(kept.value)
     // After a rest nothing is known to be wrong with the database: it is asked.
     const mayBeStale = this.#options.onFeedLoss === 'stale' && !this.#idleness.isUnproven
-    const usable = mayBeStale ? this.#memory.usable(id) : undefined
+    const usable = mayBeStale ? this.#memory.usable(id, nowMs) : undefined
     return usable && this.#fromMemory(usable, 'unproven')
   }
 
   /** Rejects with a CacheError when the store has to be asked and cannot be. */
-  get(key: string, wish: ReadWish = {}): Promise<Read> {
-    const recalled = this.recall(key, wish)
+  get(key: string, wish: ReadWish = {}, nowMs = this.#clock.now()): Promise<Read> {
+    const recalled = this.recall(key, wish, nowMs)
     if (recalled) return Promise.resolve(recalled)
 
     const id = keyId(key)
     const entry = this.#memory.local.get(id)
-    const usable = this.#memory.usable(id)
+    const usable = this.#memory.usable(id, nowMs)
     const requested = wish.strong || !this.#memory.satisfies(wish.token, id)
     const forwarded = this.#miss(requested, entry, usable)
-    const reading = this.#fills.read({ id, key, entry, forwarded })
+    const reading = this.#fills.read({ id, key, entry, forwarded }, nowMs)
     return this.#remembered(reading, wish.token, id).catch((error: unknown) => {
       if (requested || !hasCode(error, ...answersFromMemory)) throw error
       // A write kept meanwhile is the latest we know; an entry dropped meanwhile is known to be wrong.
       const kept = this.#kept.get(id)
       if (kept) return this.#fromKept(kept.value)
-      if (usable && this.#memory.usable(id) === usable) return this.#fromMemory(usable, 'unproven')
+      if (usable && this.#memory.usable(id, this.#clock.now()) === usable)
+        return this.#fromMemory(usable, 'unproven')
       throw error
     })
   }
@@ -267,12 +267,14 @@ export class Cache implements ChangeFeedHandler {
 
   /** A fill that no reader has asked for, by the rules of every other (P3). Whether it has put. Rejects as `get` does. */
   async warm(key: string): Promise<boolean> {
-    this.#idleness.used(this.#clock.now())
+    const nowMs = this.#clock.now()
+    this.#idleness.used(nowMs)
     const id = keyId(key)
     const { flights, local } = this.#memory
     const isRead = flights.joinable(id, Number.NEGATIVE_INFINITY) !== undefined
-    if (isRead || this.#memory.usable(id)) return false
-    const { stored } = await this.#fills.read({ id, key, entry: local.get(id), forwarded: 'miss' })
+    if (isRead || this.#memory.usable(id, nowMs)) return false
+    const miss = { id, key, entry: local.get(id), forwarded: 'miss' } as const
+    const { stored } = await this.#fills.read(miss, nowMs)
     if (!stored) return false
     this.#stats.warmed++
     return true
@@ -290,9 +292,10 @@ export class Cache implements ChangeFeedHandler {
 
   /** Writes through: the store first, then memory. */
   async set(key: string, value: Value): Promise<WriteResult> {
-    this.#idleness.used(this.#clock.now())
+    const nowMs = this.#clock.now()
+    this.#idleness.used(nowMs)
     const id = keyId(key)
-    const token = this.#memory.open(id)
+    const token = this.#memory.open(id, nowMs)
     try {
       const { sent, answer: written } = await this.#kept.inOrder(id, () =>
         this.#statements.write.add({ key, value }),
@@ -317,11 +320,12 @@ export class Cache implements ChangeFeedHandler {
   }
 
   async delete(key: string): Promise<DeleteResult> {
-    this.#idleness.used(this.#clock.now())
+    const nowMs = this.#clock.now()
+    this.#idleness.used(nowMs)
     const id = keyId(key)
     const kept = this.#kept.get(id)
-    const held = kept ? kept.value !== undefined : this.#memory.usable(id) !== undefined
-    const token = this.#memory.open(id)
+    const held = kept ? kept.value !== undefined : this.#memory.usable(id, nowMs) !== undefined
+    const token = this.#memory.open(id, nowMs)
     const item = { key }
     try {
       const { sent, answer } = await this.#kept.inOrder(id, () => this.#statements.remove.add(item))

@@ -44,16 +44,15 @@ export class Fills {
    * What the reader wished for is read by a statement that is sent after the read arrived; those that wait at one
    * moment share it (P10). Any other read may join a fill in flight (P4).
    */
-  read({ id, key, entry, forwarded }: Miss): Promise<Read> {
-    const { memory, statements, clock, stats, maxStalenessMs } = this.#parts
+  read({ id, key, entry, forwarded }: Miss, nowMs: number): Promise<Read> {
+    const { memory, statements, stats, maxStalenessMs } = this.#parts
     const { flights, position, lease } = memory
-    const nowMs = clock.now()
     const joinable = forwarded === 'request' ? undefined : flights.joinable(id, nowMs - maxStalenessMs)
     if (joinable) {
       stats.coalesced++
       return joinable.then((read) => ({ ...read, forwarded, collapsed: true }))
     }
-    const token = memory.open(id)
+    const token = memory.open(id, nowMs)
     const { epoch } = position
     const item = { key, held: entry?.isComparable && epoch !== undefined ? { ...entry, epoch } : undefined }
     const fromReplica = this.#readReplica(token, item, forwarded)

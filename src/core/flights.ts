@@ -41,9 +41,14 @@ export class Flights {
 
   close(token: Token): void {
     const { id } = token
-    const others = this.#tokens.get(id)?.filter((other) => other !== token)
-    if (others === undefined || others.length === 0) this.#tokens.delete(id)
-    else this.#tokens.set(id, others)
+    const tokens = this.#tokens.get(id)
+    if (tokens === undefined) return
+    if (tokens.length > 1)
+      this.#tokens.set(
+        id,
+        tokens.filter((other) => other !== token),
+      )
+    else if (tokens[0] === token) this.#tokens.delete(id)
   }
 
   /** The fill that reads of this key may join from now on. */

@@ -91,9 +91,9 @@ export class Memory {
   }
 
   /** Held, and within its time to live. */
-  usable(id: string): Entry | undefined {
+  usable(id: string, nowMs: number): Entry | undefined {
     const entry = this.local.get(id)
-    return entry !== undefined && entry.expiresAtMs > this.#parts.clock.now() ? entry : undefined
+    return entry !== undefined && entry.expiresAtMs > nowMs ? entry : undefined
   }
 
   /**
@@ -121,8 +121,8 @@ export class Memory {
   }
 
   /** A flight begins: before its statement is sent. */
-  open(id: string): Token {
-    return this.flights.open(id, this.#feedNow(), this.#parts.clock.now())
+  open(id: string, nowMs: number): Token {
+    return this.flights.open(id, this.#feedNow(), nowMs)
   }
 
   #feedNow(): FeedNow {

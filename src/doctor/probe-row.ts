@@ -127,13 +127,13 @@ function stepsOf(texts: EntryStatements, schema: string, key: string): readonly 
     },
     {
       name: 'a get',
-      statement: texts.readAll,
-      values: [[key]],
+      statement: texts.readMany,
+      values: [[key], 1_000],
       uses: [update],
       fault: has('doctor'),
       isMild: true,
     },
-    { name: 'a get', statement: texts.readAll, values: [[key]] },
+    { name: 'a get', statement: texts.readLarge, values: [[key], 1_000] },
     {
       name: 'a get',
       statement: texts.readWhatIsNotHeld,
@@ -149,8 +149,8 @@ function stepsOf(texts: EntryStatements, schema: string, key: string): readonly 
     },
     {
       name: 'a get',
-      statement: texts.readAll,
-      values: [[key]],
+      statement: texts.readMany,
+      values: [[key], 1_000],
       uses: [update],
       fault: has('{"doctor":2}'),
       isMild: true,

@@ -50,7 +50,7 @@ export function plainReads({ cache, clock, requests, log, responses }: PlainRead
     }
     if (!isKey(key)) return false
     ignoreBody(request)
-    cache.get(key).then(
+    cache.get(key, {}, nowMs).then(
       (read) => {
         const hasRoom = responses.hasRoomFor(read.value?.length ?? 0)
         send(response, hasRoom ? readAnswer(key, read) : noRoomForResponse, nowMs)

@@ -44,8 +44,9 @@ export function outcomeOf(value: Value): string {
 export function entryOf(row: EntryRow): StoredEntry | Unchanged | Withheld {
   const { key, version, epoch, value: text, content_type: contentType, remaining_ms, withheld } = row
   if (withheld !== null) return { key, version, epoch, value: undefined, withheld }
-  const stored = { key, version, epoch, remainingMs: remaining_ms ?? undefined }
-  if (text === null) return { ...stored, value: undefined, isComparable: true }
+  const remainingMs = remaining_ms ?? undefined
+  if (text === null) return { key, version, epoch, remainingMs, value: undefined, isComparable: true }
   const value = fromColumns({ text, contentType })
-  return { ...stored, value, isComparable: value.startsWith('"') === (contentType === null) }
+  const isComparable = value.startsWith('"') === (contentType === null)
+  return { key, version, epoch, remainingMs, value, isComparable }
 }

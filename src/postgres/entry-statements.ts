@@ -15,8 +15,10 @@ export interface EntryStatements {
    * plans a single one anew each time, for longer than it runs.
    */
   readonly readOne: string
-  /** Of the keys $1. */
-  readonly readAll: string
+  /** Reads the keys $1. A value of more than $2 bytes does not travel: that is left to `readLarge`. */
+  readonly readMany: string
+  /** Reads the keys $1. The values that travel have no more than $2 bytes together. */
+  readonly readLarge: string
   /** Of the keys $1; the values of those do not travel that the reader holds: versions, epochs, content types, SHA-256. */
   readonly readWhatIsNotHeld: string
   /** Of the keys $1, those whose row another transaction has locked. */
@@ -52,7 +54,7 @@ const marksKept = 10_000
 const transactionsPerStatement = 2 ** 24
 
 /** Bytes of values that one statement may bring, where nobody says how many. */
-const defaultReadBytes = 64 * 1024 * 1024
+export const defaultReadBytes = 64 * 1024 * 1024
 
 export function entryStatements(schemaName: string, maxReadBytes = defaultReadBytes): EntryStatements {
   const schema = quoteIdentifier(schemaName)
@@ -77,14 +79,18 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
    * The epoch comes first, so that it is asked for where nothing is found, too: on a standby it cannot be told, and
    * what is absent there may be in the primary. One row says only that: it has no key.
    */
-  const select = (isHeld: string, wanted: string, isOfOne = false) =>
+  const found = (columns: string, wanted: string) =>
+    `select key, version, epoch, ${columns}, ${remaining}
+     from ${epochIn(schemaName)} as epoch
+       left join ${wanted} and (expires_at is null or expires_at > clock_timestamp())`
+  const isShort = 'octet_length(value) <= $2::int'
+
+  const select = (isHeld: string, wanted: string, isPostponed?: string) =>
     withinBytes(
-      `select key, version, epoch, content_type, value, ${isHeld} as is_unsent, ${remaining}
-       from ${epochIn(schemaName)} as epoch
-         left join ${wanted} and (expires_at is null or expires_at > clock_timestamp())`,
+      found(`content_type, value, ${isHeld} as is_unsent`, wanted),
       'key, version, epoch, remaining_ms',
       maxReadBytes,
-      isOfOne,
+      isPostponed,
     )
 
   const position = (hasMark: string) =>
@@ -93,8 +99,12 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
      from ${schema}.cache_version`
 
   return {
-    readOne: select('false', `${entries} on key = $1`, true),
-    readAll: select('false', `${entries} on key = any($1)`),
+    readOne: select('false', `${entries} on key = $1`, 'false'),
+    readMany: found(
+      `${contentType}, case when ${isShort} then value end as value, case when not ${isShort} then 'postponed' end as withheld`,
+      `${entries} on key = any($1)`,
+    ),
+    readLarge: select('false', `${entries} on key = any($1)`, isBeyond(maxReadBytes, '$2')),
     readWhatIsNotHeld: select(
       `version = held_version and epoch = held_epoch and ${isHeld('cache_entries')}`,
       `(unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
@@ -152,21 +162,32 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
 }
 
 /** The trigger sets a short one; with triggers off, somebody may store any. */
-const maxContentTypeCharacters = 255
+const contentType = 'left(content_type, 255) as content_type'
+
+/** PostgreSQL knows the length of a value without reading the value. */
+const isTooLarge = (maxBytes: number) => `octet_length(value)::bigint > ${maxBytes}::bigint`
+
+/** True of a row if the values up to it that fit have more than `bytes` together. */
+const isBeyond = (maxBytes: number, bytes = String(maxBytes)) =>
+  `sum(case when is_unsent or ${isTooLarge(maxBytes)} then 0 else octet_length(value) end)
+     over (rows unbounded preceding) > ${bytes}::bigint`
 
 /**
  * Reads values without more bytes than the reader has room for. `rows` is a query with columns `value`, `content_type` and
- * `is_unsent` (the value need not be sent), among others. The length of a value is known without reading the value. Adding lengths up
- * would make the read of a single key slower.
+ * `is_unsent` (the value need not be sent), among others. `isPostponed` says of a row that its value has to wait: by default,
+ * when the values before it leave it no room.
  */
-export function withinBytes(rows: string, columns: string, maxBytes: number, isOfOne = false): string {
-  const isTooLarge = `octet_length(value)::bigint > ${maxBytes}::bigint`
-  const sent = `case when is_unsent or ${isTooLarge} then 0 else octet_length(value) end`
-  const isPostponed = isOfOne ? 'false' : `sum(${sent}) over (rows unbounded preceding) > ${maxBytes}::bigint`
-  return `select ${columns}, left(content_type, ${maxContentTypeCharacters}) as content_type,
+export function withinBytes(
+  rows: string,
+  columns: string,
+  maxBytes: number,
+  isPostponed = isBeyond(maxBytes),
+): string {
+  return `select ${columns}, ${contentType},
        case when is_unsent or withheld is not null then null else value end as value, withheld
      from (
-       select *, case when is_unsent then null when ${isTooLarge} then 'too-large' when ${isPostponed} then 'postponed' end as withheld
+       select *, case when is_unsent then null when ${isTooLarge(maxBytes)} then 'too-large'
+         when ${isPostponed} then 'postponed' end as withheld
        from (${rows}) as found
      ) as sized`
 }

@@ -38,9 +38,12 @@ export class SuspendClock implements Clock {
   }
 
   now(): number {
-    const changeMs = this.#readLeadMs() - this.#leadMs
-    if (changeMs > toleranceMs || changeMs < -toleranceMs) this.#compare()
-    return this.#options.monotonicMs() + this.#suspendedMs
+    const { monotonicMs, wallMs } = this.#options
+    const nowMs = monotonicMs()
+    const changeMs = wallMs() - nowMs - this.#leadMs
+    if (changeMs <= toleranceMs && changeMs >= -toleranceMs) return nowMs + this.#suspendedMs
+    this.#compare()
+    return monotonicMs() + this.#suspendedMs
   }
 
   defer(task: () => void): void {
