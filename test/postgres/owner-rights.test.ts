@@ -102,6 +102,8 @@ t.test('no function of ours finds names in a schema that others may create in', 
     // Functions of ours with exactly these argument types cannot be there twice; only migrations call cache_copy_grants.
     const callsNothing = !/\w\s*\(/.test(
       source
+        .replaceAll(/--.*/g, '')
+        .replaceAll(/\b(and|from|in|over)\s+\(|\bas \w+ \(/g, '')
         .replaceAll(/pg_catalog\.\w+\s*\(/g, '')
         .replaceAll(/operator\(pg_catalog\.\S+\)/g, '')
         .replaceAll(/\bcache_epoch(_of)?\(/g, ''),

@@ -6,7 +6,7 @@ const types =
     ' ',
   )
 const longer = ['text,text,text', 'text,text,boolean', 'text[],bigint[],text[]', 'text,bigint,text']
-const operators = '|| = <> < <= > >= + - * / ~'.split(' ')
+const operators = '|| = <> < <= > >= + - * / ~ & | # <<'.split(' ')
 
 /** The words that stand before a parenthesis in our SQL and TypeScript. */
 async function calledNames(): Promise<string[]> {
