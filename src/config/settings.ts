@@ -33,7 +33,7 @@ export const settings = {
     variable: 'CACHE_CONFIG_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'JSON or YAML file with settings, under the names of this table.',
+    about: 'JSON or YAML file with settings, by these names.',
   }),
   host: setting({
     variable: 'HOST',
@@ -74,7 +74,7 @@ export const settings = {
     variable: 'CACHE_API_TOKEN_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'File that contains that token. It is read at the start and every 10 s.',
+    about: 'File that contains the token of `CACHE_API_TOKEN`. It is read at the start and every 10 s.',
   }),
   maxConnections: setting({
     variable: 'CACHE_MAX_CONNECTIONS',
@@ -132,20 +132,20 @@ export const settings = {
     variable: 'DATABASE_LISTEN_URL_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'File that contains `DATABASE_LISTEN_URL`, read in the same way.',
+    about: 'File that contains `DATABASE_LISTEN_URL`. It is read again for each new connection.',
   }),
   databaseReadUrlFile: setting<string | undefined>({
     variable: 'DATABASE_READ_URL_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'File that contains `DATABASE_READ_URL`, read in the same way.',
+    about: 'File that contains `DATABASE_READ_URL`. It is read again for each new connection.',
   }),
   databasePasswordFile: setting<string | undefined>({
     variable: 'DATABASE_PASSWORD_FILE',
     fallback: undefined,
     parse: anyText,
     about:
-      'File that contains the password for those of these URLs that have none. It is read again for each new connection.',
+      'File that contains the password for the database URLs that have none. It is read again for each new connection.',
   }),
   databasePoolSize: setting({
     variable: 'DATABASE_POOL_SIZE',
