@@ -7,7 +7,7 @@ import { type Cells, markdownTable, written } from './markdown.js'
 import type { Section } from './results.js'
 import { numberOf } from './table.js'
 
-const page = fileURLToPath(new URL('../docs/scaling.md', import.meta.url))
+const page = fileURLToPath(new URL('../docs/explanation/scaling.md', import.meta.url))
 
 const tables: Readonly<Record<string, (section: Section) => Cells>> = {
   scaling: (section) => [
@@ -85,7 +85,7 @@ const tables: Readonly<Record<string, (section: Section) => Cells>> = {
   ],
 }
 
-/** Writes what was measured into docs/scaling.md. */
+/** Writes what was measured into docs/explanation/scaling.md. */
 export async function writeScalingPage(sections: readonly Section[]): Promise<void> {
   await writeFile(page, withScalingTables(await readFile(page, 'utf8'), sections))
 }

@@ -4,11 +4,11 @@ import { markdownTable, written } from './markdown.js'
 import type { Section } from './results.js'
 import { comparedText, numberOf, targetText } from './table.js'
 
-const page = fileURLToPath(new URL('../README.md', import.meta.url))
+const page = fileURLToPath(new URL('../docs/explanation/performance.md', import.meta.url))
 /** Those that a newcomer asks for. */
 const shown = ['hit', 'latency', 'set', 'miss', 'commit-to-gone', 'fleet', 'cold-start']
 
-/** Writes every target into the README, and what came of it. */
+/** Writes every target, and what came of it, into docs/explanation/performance.md. */
 export async function writeTargetsPage(sections: readonly Section[]): Promise<void> {
   await writeFile(page, withTargets(await readFile(page, 'utf8'), sections))
 }

@@ -25,7 +25,7 @@ end
 $$;
 
 -- Rows, and neither TRUNCATE nor TRIGGER nor REFERENCES. A role that may delete rows may also lock the table: PostgreSQL
--- does not give the one without the other. docs/security.md says what to do where that matters.
+-- does not give the one without the other. docs/how-to/secure.md says what to do where that matters.
 grant select, insert, update, delete on cache_entries to :"role";
 
 -- What is applied, so that "doctor" and "serve" without --no-migrate can tell.

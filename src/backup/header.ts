@@ -17,7 +17,7 @@ const formatVersion = 1
 const opening = `{"format":"${format}"`
 const isNone = 'this is no backup of caching-layer'
 
-/** The first line of a backup: docs/backup.md. */
+/** The first line of a backup: docs/reference/backup-format.md. */
 export function headerLine({ takenAt, columns }: Header): string {
   return `${JSON.stringify({ format, format_version: formatVersion, taken_at: takenAt, columns })}\n`
 }

@@ -4,7 +4,7 @@ import { Seal, type Tally } from './seal.js'
 /** The line that stands after the last entry, as in PostgreSQL's own dumps: no entry can look like it. */
 export const endOfEntries = '\\.\n'
 
-/** A backup, piece by piece; docs/backup.md describes it. `entries` is what COPY writes in its text format. */
+/** A backup, piece by piece; docs/reference/backup-format.md describes it. `entries` is what COPY writes in its text format. */
 export async function* writeBackup(
   header: Header,
   entries: AsyncIterable<Buffer>,

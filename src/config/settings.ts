@@ -33,32 +33,33 @@ export const settings = {
     variable: 'CACHE_CONFIG_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'a JSON or YAML file of settings, by these names',
+    about: 'JSON or YAML file with settings, by these names.',
   }),
   host: setting({
     variable: 'HOST',
     fallback: 'localhost',
     parse: address,
-    about: 'where the data listener is: an address, or `localhost` for 127.0.0.1 and ::1',
+    about: 'Address of the data listener; `localhost` means 127.0.0.1 and ::1.',
   }),
   port: setting({
     variable: 'PORT',
     fallback: 8025,
     parse: integer(0, 65_535),
-    about: 'its port; 0: any that is free',
+    about: 'Port of the data listener. Set 0 to use any free port.',
   }),
   socket: setting<string | undefined>({
     variable: 'CACHE_SOCKET',
     fallback: undefined,
     parse: socketPath,
-    about: 'the data listener is this Unix socket, mode 0660, in place of `HOST` and `PORT`',
+    about:
+      'Path of a Unix socket (mode 0660) on which the data listener listens instead of `HOST` and `PORT`.',
   }),
   allowedHosts: setting<readonly string[]>({
     variable: 'CACHE_ALLOWED_HOSTS',
     fallback: [],
     parse: hostNames,
     about:
-      'names that requests may come by, such as the name of a Compose service or a pod, beside `localhost`, `HOST`, `OPS_HOST` and every IP address; `*`: any',
+      'Host names that requests may use, such as the name of a Compose service or a pod. `localhost`, `HOST`, `OPS_HOST` and every IP address are always allowed. Set `*` to allow any name.',
   }),
   apiToken: setting<string | undefined>({
     variable: 'CACHE_API_TOKEN',
@@ -66,13 +67,14 @@ export const settings = {
     parse: bearerToken,
     redact: () => '(a token)',
     isSecret: () => true,
-    about: 'what `Authorization: Bearer` has to carry on the data listener, but for `/health`',
+    about:
+      'Token that every request to the data listener must carry as `Authorization: Bearer`. `/health` needs none.',
   }),
   apiTokenFile: setting<string | undefined>({
     variable: 'CACHE_API_TOKEN_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'a file with that token, read at the start and every 10 s',
+    about: 'File that contains the token of `CACHE_API_TOKEN`. It is read at the start and every 10 s.',
   }),
   maxConnections: setting({
     variable: 'CACHE_MAX_CONNECTIONS',
@@ -80,19 +82,19 @@ export const settings = {
     parse: integer(1, 1_000_000),
     unit: 'connections',
     about:
-      'most connections open on the data listener; beyond that, the one that has been idle longest is closed',
+      'Maximum number of open connections on the data listener. Beyond it, the connection that has been idle longest is closed.',
   }),
   opsHost: setting({
     variable: 'OPS_HOST',
     fallback: '::',
     parse: address,
-    about: 'where the operations listener is; `::`: every address, of IPv4 and IPv6',
+    about: 'Address of the operations listener; `::` means every IPv4 and IPv6 address.',
   }),
   opsPort: setting({
     variable: 'OPS_PORT',
     fallback: 9025,
     parse: integer(0, 65_535),
-    about: 'its port; 0: any that is free',
+    about: 'Port of the operations listener. Set 0 to use any free port.',
   }),
   databaseUrl: setting({
     variable: 'DATABASE_URL',
@@ -100,7 +102,7 @@ export const settings = {
     parse: postgresUrl,
     redact: redactUrl,
     isSecret: hasPassword,
-    about: 'PostgreSQL 14 or later, UTF-8',
+    about: 'Connection URL of the database: PostgreSQL 14 or later, encoding UTF-8.',
   }),
   databaseListenUrl: setting({
     variable: 'DATABASE_LISTEN_URL',
@@ -109,7 +111,8 @@ export const settings = {
     parse: postgresUrl,
     redact: redactUrl,
     isSecret: hasPassword,
-    about: 'direct connection for LISTEN and migrations, when the first goes through a pooler',
+    about:
+      'URL of a direct connection for LISTEN and migrations. Set it when `DATABASE_URL` leads through a pooler.',
   }),
   databaseReadUrls: setting<readonly string[]>({
     variable: 'DATABASE_READ_URL',
@@ -117,45 +120,46 @@ export const settings = {
     parse: postgresUrls,
     isSecret: (text) => separateUrls(text).some(hasPassword),
     redact: (text) => separateUrls(text).map(redactUrl).join(' '),
-    about: 'streaming standbys that fills may be read from, separated by spaces or commas',
+    about: 'URLs of streaming standbys that fills may read from, separated by spaces or commas.',
   }),
   databaseUrlFile: setting<string | undefined>({
     variable: 'DATABASE_URL_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'a file with that URL, read again for each new connection',
+    about: 'File that contains `DATABASE_URL`. It is read again for each new connection.',
   }),
   databaseListenUrlFile: setting<string | undefined>({
     variable: 'DATABASE_LISTEN_URL_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'the same for `DATABASE_LISTEN_URL`',
+    about: 'File that contains `DATABASE_LISTEN_URL`. It is read again for each new connection.',
   }),
   databaseReadUrlFile: setting<string | undefined>({
     variable: 'DATABASE_READ_URL_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'the same for `DATABASE_READ_URL`',
+    about: 'File that contains `DATABASE_READ_URL`. It is read again for each new connection.',
   }),
   databasePasswordFile: setting<string | undefined>({
     variable: 'DATABASE_PASSWORD_FILE',
     fallback: undefined,
     parse: anyText,
-    about: 'a file with the password of those URLs that have none, read again for each new connection',
+    about:
+      'File that contains the password for the database URLs that have none. It is read again for each new connection.',
   }),
   databasePoolSize: setting({
     variable: 'DATABASE_POOL_SIZE',
     fallback: 2,
     parse: integer(1, 100),
     unit: 'connections',
-    about: 'connections for statements; one more listens',
+    about: 'Maximum number of connections for statements. The listening connection comes on top.',
   }),
   databaseTimeoutMs: setting({
     variable: 'DATABASE_TIMEOUT_MS',
     fallback: 2_000,
     parse: integer(100, 600_000),
     unit: 'ms',
-    about: 'how long a request waits for its statement to begin, and again for its end',
+    about: 'Maximum time that a request waits for its statement to start, and again for it to finish.',
   }),
   memoryBytes: setting<number | undefined>({
     variable: 'CACHE_MEMORY_BYTES',
@@ -163,14 +167,14 @@ export const settings = {
     parse: integer(16 * 1024 * 1024, Number.MAX_SAFE_INTEGER),
     unit: 'bytes',
     about:
-      'memory for entries (half of it), values read, responses, bodies and kept writes; if unset, what the limits of container and heap leave',
+      'Memory for entries (half of it), values being read, responses, request bodies and kept writes. By default it follows from the limits of the container and the heap.',
   }),
   capacity: setting({
     variable: 'CACHE_CAPACITY',
     fallback: 1_000,
     parse: integer(1, 100_000_000),
     unit: 'entries',
-    about: 'most entries held',
+    about: 'Maximum number of entries in memory.',
     reloads: true,
   }),
   maxBytes: setting<number | undefined>({
@@ -178,7 +182,7 @@ export const settings = {
     fallback: undefined,
     parse: integer(1, Number.MAX_SAFE_INTEGER),
     unit: 'bytes',
-    about: 'most bytes of keys and values held',
+    about: 'Maximum size of all keys and values in memory.',
     reloads: true,
   }),
   maxValueBytes: setting({
@@ -186,14 +190,14 @@ export const settings = {
     fallback: 1024 * 1024,
     parse: integer(1, 256 * 1024 * 1024),
     unit: 'bytes',
-    about: 'largest body of a set',
+    about: 'Maximum size of the request body of a set.',
   }),
   ttlSeconds: setting({
     variable: 'CACHE_TTL_SECONDS',
     fallback: 60,
     parse: seconds,
     unit: 's',
-    about: 'how long an entry is served; 0: no local expiry',
+    about: 'Time to live of an entry in memory. Set 0 to keep entries until they change.',
     reloads: true,
   }),
   ttlRules: setting<readonly PrefixSeconds[]>({
@@ -201,21 +205,22 @@ export const settings = {
     fallback: [],
     parse: secondsByPrefix,
     show: (rules) => rules.map(({ prefix, seconds }) => `${prefix}=${seconds}`).join(),
-    about: 'other times by the beginning of the key, the longest counts: `user:=30,static:=0`',
+    about: 'Times to live by key prefix, such as `user:=30,static:=0`. The longest matching prefix wins.',
     reloads: true,
   }),
   ttlJitter: setting({
     variable: 'CACHE_TTL_JITTER',
     fallback: 0.1,
     parse: fraction,
-    about: 'the part of its time by which an entry may expire sooner, by chance',
+    about: 'Fraction of its time to live by which an entry may expire earlier, at random.',
     reloads: true,
   }),
   ttlMode: setting({
     variable: 'CACHE_TTL_MODE',
     fallback: 'fixed',
     parse: oneOf('fixed', 'sliding'),
-    about: '`fixed`: counted from the fill; `sliding`: from the last hit',
+    about:
+      '`fixed`: the time to live starts when the entry is filled. `sliding`: it starts again with every hit.',
     reloads: true,
   }),
   maxStalenessMs: setting({
@@ -223,40 +228,43 @@ export const settings = {
     fallback: 3_000,
     parse: integer(100, 3_600_000),
     unit: 'ms',
-    about: 'L: no fresh hit is older',
+    about: 'The staleness bound L: no value served as fresh is older.',
   }),
   onFeedLoss: setting({
     variable: 'CACHE_ON_FEED_LOSS',
     fallback: 'bypass',
     parse: oneOf('bypass', 'stale'),
-    about: 'when the lease has run out: `bypass` reads the database, `stale` serves and marks',
+    about:
+      'Behaviour after the lease has run out. `bypass`: reads go to the database. `stale`: entries are served and marked stale.',
   }),
   idleAfterMs: setting({
     variable: 'CACHE_IDLE_AFTER_MS',
     fallback: 300_000,
     parse: integer(0, Number.MAX_SAFE_INTEGER),
     unit: 'ms',
-    about: 'how long without a request until it stops probing the database; the next one wakes it; 0: never',
+    about:
+      'Time without requests after which the sidecar becomes idle and stops probing the database. The next request wakes it. Set 0 to disable.',
   }),
   whenIdle: setting({
     variable: 'CACHE_WHEN_IDLE',
     fallback: 'listen',
     parse: oneOf('listen', 'disconnect'),
     about:
-      '`listen`: an idle sidecar keeps the connection that listens; `disconnect`: it has none, so that a serverless database can sleep',
+      '`listen`: an idle sidecar keeps its listening connection. `disconnect`: it closes all connections, so that a serverless database can sleep.',
   }),
   onWriteOutage: setting({
     variable: 'CACHE_ON_WRITE_OUTAGE',
     fallback: 'local',
     parse: oneOf('local', 'reject'),
-    about: 'when the database is away: `local` keeps writes, `reject` answers 503',
+    about:
+      'Behaviour while the database is unavailable. `local`: writes are kept in memory and sent later. `reject`: writes are answered with 503.',
   }),
   readyGraceMs: setting({
     variable: 'CACHE_READY_GRACE_MS',
     fallback: 300_000,
     parse: integer(0, Number.MAX_SAFE_INTEGER),
     unit: 'ms',
-    about: 'how long `/readyz` stays at 200 after the lease has run out',
+    about: 'Time after the lease has run out during which `/readyz` still answers 200.',
   }),
   warm: setting<WarmSource>({
     variable: 'CACHE_WARM',
@@ -268,46 +276,49 @@ export const settings = {
         : source.kind === 'file'
           ? `file:${source.path}`
           : source.kind,
-    about: 'what is in memory before `/readyz` is at 200: `off`, `recent:N`, `hot` or `file:PATH`',
+    about: 'Entries to read before `/readyz` answers 200: `off`, `recent:N`, `hot` or `file:PATH`.',
   }),
   warmTimeoutMs: setting({
     variable: 'CACHE_WARM_TIMEOUT_MS',
     fallback: 10_000,
     parse: integer(100, 3_600_000),
     unit: 'ms',
-    about: 'how long `/readyz` waits for that; what is not read by then is read when it is asked for',
+    about:
+      'Maximum time that `/readyz` waits for the warm-up. Entries that are not read by then are read on request.',
   }),
   stateDir: setting<string | undefined>({
     variable: 'CACHE_STATE_DIR',
     fallback: undefined,
     parse: anyText,
-    about: 'a folder of its own, for what outlives a restart: the list of keys that `hot` needs',
+    about:
+      'Folder for state that outlives a restart: the list of keys that `CACHE_WARM=hot` needs. Each sidecar needs its own.',
   }),
   shutdownDelayMs: setting({
     variable: 'CACHE_SHUTDOWN_DELAY_MS',
     fallback: 0,
     parse: integer(0, 3_600_000),
     unit: 'ms',
-    about: 'how long it goes on serving, unready, after it was told to stop',
+    about: 'Time that the sidecar goes on serving, not ready, after it has been told to stop.',
   }),
   shutdownTimeoutMs: setting({
     variable: 'CACHE_SHUTDOWN_TIMEOUT_MS',
     fallback: 10_000,
     parse: integer(100, 3_600_000),
     unit: 'ms',
-    about: 'how long it then has to finish; what is unfinished is cut off and logged',
+    about: 'Maximum time for the shutdown after that delay. Unfinished requests are then cut off and logged.',
   }),
   shutdownEndpoint: setting({
     variable: 'CACHE_SHUTDOWN_ENDPOINT',
     fallback: false,
     parse: onOrOff,
-    about: '`on`: `POST /v1/shutdown` on the data listener stops it, for Jobs',
+    about: '`on`: `POST /v1/shutdown` on the data listener stops the sidecar. Meant for Jobs.',
   }),
   logLevel: setting<LogLevel>({
     variable: 'LOG_LEVEL',
     fallback: 'info',
     parse: oneOf(...logLevels),
-    about: '`fatal` to `trace`, or `silent`; JSON lines on stderr',
+    about:
+      'Lowest level that is logged: `fatal`, `error`, `warn`, `info`, `debug`, `trace`, or `silent` for none.',
     reloads: true,
   }),
 } as const

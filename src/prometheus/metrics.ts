@@ -7,7 +7,7 @@ import { type RequestSources, requestMetrics } from './request-metrics.js'
 /** Where the numbers are: all of it is looked at for every scrape, and for nothing else. */
 export interface MetricSources extends RequestSources, CacheSources, DatabaseSources, ProcessSources {}
 
-/** Everything that `GET /metrics` shows; docs/metrics.md is this list. */
+/** Everything that `GET /metrics` shows; docs/reference/metrics.md is this list. */
 export function metricsOf(sources: MetricSources): readonly Metric[] {
   return [
     ...requestMetrics(sources),

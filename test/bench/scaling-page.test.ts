@@ -3,10 +3,10 @@ import t from 'tap'
 import type { Section } from '../../bench/results.js'
 import { withScalingTables } from '../../bench/scaling-page.js'
 
-const page = await readFile('docs/scaling.md', 'utf8')
+const page = await readFile('docs/explanation/scaling.md', 'utf8')
 const sections = JSON.parse(await readFile('bench/results.json', 'utf8')) as Section[]
 
-t.test('the tables in docs/scaling.md are those of bench/results.json', async (t) => {
+t.test('the tables in docs/explanation/scaling.md are those of bench/results.json', async (t) => {
   t.equal(withScalingTables(page, sections), page)
 })
 

@@ -6,8 +6,8 @@ import { liveSidecar } from '../support/model-sidecar.js'
 
 const log = { debug: () => undefined, error: () => undefined }
 
-t.test('docs/errors.md says of every kind what it is answered with', async (t) => {
-  const text = await readFile(new URL('../../docs/errors.md', import.meta.url), 'utf8')
+t.test('docs/reference/errors.md says of every kind what it is answered with', async (t) => {
+  const text = await readFile(new URL('../../docs/reference/errors.md', import.meta.url), 'utf8')
   const rows = [...text.matchAll(/^\| `([a-z-]+)` +\| (\d+) +\| (yes|no) +\| (.*?) +\|$/gm)]
   t.same(rows.map(([, kind]) => kind).sort(), Object.keys(explanations).sort())
   for (const [, kind = '', status, isKept, detail] of rows) {

@@ -1,6 +1,6 @@
-/** `npm run docs:settings`: writes the table of settings into README.md. */
+/** `npm run docs:settings`: writes the table of settings into the configuration reference. */
 import { readFile, writeFile } from 'node:fs/promises'
-import { settingsTable, withSettingsTable } from './settings-table.js'
+import { settingsPage, settingsTable, withSettingsTable } from './settings-table.js'
 
-const readme = await readFile('README.md', 'utf8')
-await writeFile('README.md', withSettingsTable(readme, settingsTable()))
+const page = await readFile(settingsPage, 'utf8')
+await writeFile(settingsPage, withSettingsTable(page, settingsTable()))

@@ -187,8 +187,8 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
     },
   )
 
-  await t.test('less than that, as docs/security.md says', async (t) => {
-    const documented = await readFile(new URL('../../docs/security.md', import.meta.url), 'utf8')
+  await t.test('less than that, as docs/how-to/secure.md says', async (t) => {
+    const documented = await readFile(new URL('../../docs/how-to/secure.md', import.meta.url), 'utf8')
     const sql = [...documented.matchAll(/```sql\n(.*?)```/gs)].map(([, text = '']) =>
       text.replaceAll('cache_db', database.name).replaceAll('sidecar', role),
     )

@@ -235,7 +235,7 @@ t.test('promtool finds nothing to say', { skip: withoutPromtool }, async (t) => 
   t.match(promtool(['check', 'metrics'], await new Exposition([wrong]).text()), { code: 3, said: /_total/ })
 })
 
-t.test('docs/metrics.md lists them all', async (t) => {
+t.test('docs/reference/metrics.md lists them all', async (t) => {
   const rows = metrics.map(({ name, type, labels = [], help }) => [
     `\`${name}\``,
     type,
@@ -243,7 +243,7 @@ t.test('docs/metrics.md lists them all', async (t) => {
     help,
   ])
   const wanted = [['metric', 'type', 'labels', 'meaning'], ['---', '---', '---', '---'], ...rows]
-  const found = (await readFile('docs/metrics.md', 'utf8'))
+  const found = (await readFile('docs/reference/metrics.md', 'utf8'))
     .split('\n')
     .filter((line) => line.startsWith('|'))
     .map((line) =>

@@ -33,9 +33,9 @@ const dashboard = JSON.parse(await readFile(`${folder}/dashboard.json`, 'utf8'))
   readonly templating: { readonly list: readonly { readonly name: string; readonly query: unknown }[] }
 }
 
-/** What may be selected: docs/metrics.md has exactly what is exposed, which metrics.test.ts makes sure of. */
+/** What may be selected: docs/reference/metrics.md has exactly what is exposed, which metrics.test.ts makes sure of. */
 const selectable = new Set(rules.flatMap(({ record }) => record ?? []))
-for (const [, name, type] of (await readFile('docs/metrics.md', 'utf8')).matchAll(
+for (const [, name, type] of (await readFile('docs/reference/metrics.md', 'utf8')).matchAll(
   /^\| `(\w+)` *\| (\w+)/gm,
 )) {
   for (const part of type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''])
