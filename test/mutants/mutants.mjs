@@ -13,7 +13,7 @@ const mistakes = [
     caughtBy: 'protocol',
     file: 'src/core/fills.ts',
     find: 'memory.put(token, { ...answer',
-    replace: 'memory.put(memory.open(token.id), { ...answer',
+    replace: 'memory.put(memory.open(token.id, token.openedAtMs), { ...answer',
   },
   {
     name: 'a token that outlives a reconnect',
@@ -363,8 +363,8 @@ const omissions = [
     name: 'an entry dropped meanwhile is served in an outage',
     caughtBy: 'outage',
     file: 'src/core/cache.ts',
-    find: 'if (usable && this.#memory.usable(id) === usable) return',
-    replace: 'if (usable) return',
+    find: 'if (usable && this.#memory.usable(id, this.#clock.now()) === usable)',
+    replace: 'if (usable)',
   },
   {
     name: 'a key that is not here is absent in an outage',

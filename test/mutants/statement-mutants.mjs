@@ -10,21 +10,36 @@ const anotherTable = { caughtBy: 'postgres/store', tests: 'the mark of another t
 
 export const statementMutants = [
   {
+    name: 'a batch of large values beyond its bound',
+    caughtBy: 'postgres/store',
+    tests: 'larger than one statement',
+    file: 'src/postgres/store.ts',
+    find: 'this.#maxReadBytes - bytes',
+    replace: 'this.#maxReadBytes',
+  },
+  {
+    name: 'large values are left out',
+    caughtBy: 'postgres/store',
+    tests: 'larger than one statement',
+    file: 'src/postgres/store.ts',
+    find: 'return [...found, ...rest]',
+    replace: 'return [...found, ...(rest.length < 0 ? rest : [])]',
+  },
+  {
     name: 'versions without random bits',
     caughtBy: 'postgres/identity',
     tests: 'draws again',
     file: identity,
-    find: `
-    | (((random() * 16777215)::bigint # date_part('microseconds', clock_timestamp())::bigint) & 16777215);`,
-    replace: ';',
+    find: ' & 16777215::bigint',
+    replace: ' & 0::bigint',
   },
   {
     name: 'versions without the order of the sequence',
     caughtBy: 'postgres/identity',
     tests: 'draws again',
     file: identity,
-    find: "'.cache_version')::regclass) << 24)",
-    replace: "'.cache_version')::regclass) << 23)",
+    find: "'.cache_version')::pg_catalog.regclass) << 24)",
+    replace: "'.cache_version')::pg_catalog.regclass) << 23)",
   },
   {
     name: 'an epoch without the cluster',
