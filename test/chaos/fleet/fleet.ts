@@ -129,6 +129,7 @@ export class Fleet {
       bytesToServer: sum(({ bytesToServer }) => bytesToServer),
       bytesToClient: sum(({ bytesToClient }) => bytesToClient),
       bytesDropped: sum(({ bytesDropped }) => bytesDropped),
+      commitsCut: sum(({ commitsCut }) => commitsCut),
     }
   }
 
