@@ -108,15 +108,18 @@ t.test(
     t.ok((recovery.recovered[0]?.recoveredMs ?? 0) >= 200)
     t.same(tooLate, [])
 
-    await recovery.untilBack('full disk', member().member, backIn(200), 100)
+    await recovery.untilBack('full disk', member().member, backIn(200), { limitMs: 100 })
     t.match(tooLate, [/was itself again only \d+ ms after "full disk"/])
 
     const disturbed = member()
     const healed = await recovery.begin('reset', disturbed.member)
-    await recovery.untilBack('full disk', disturbed.member, backIn(200), 100)
-    healed()
+    await recovery.untilBack('full disk', disturbed.member, backIn(200), { limitMs: 100 })
     t.equal(tooLate.length, 1)
     t.match(recovery.recovered.at(-1), { kind: 'full disk', isDisturbed: true })
+    const within = { limitMs: 100, isWithinFault: true }
+    await recovery.untilBack('reset', disturbed.member, backIn(200), within)
+    t.equal(tooLate.length, 2, 'the fault is no excuse for what is promised while it is under way')
+    healed()
     await recovery.settled()
   },
 )

@@ -87,24 +87,25 @@ export class RecoveryWatch {
 
   /**
    * Waits for something other than the feed, now that the fault has ended. `limitMs`: after so long it is a violation, unless
-   * another fault was under way.
+   * another fault was under way. `isWithinFault`: the fault itself still is.
    */
   async untilBack(
     kind: FaultKind,
     member: Member,
     isBack: () => Promise<boolean>,
-    limitMs = backWithinMs + allowanceMs,
+    { limitMs = backWithinMs + allowanceMs, isWithinFault = false }: UntilBackOptions = {},
   ): Promise<void> {
+    const own = isWithinFault ? 1 : 0
     const healedMs = performance.now()
     while (!(await isBack())) {
       const nowMs = performance.now()
-      if (nowMs - healedMs > recoveryLimitMs && this.#calm.ms(member, nowMs) > calmMs)
+      if (nowMs - healedMs > recoveryLimitMs && this.#calm.ms(member, nowMs, own) > calmMs)
         return this.#tooLate(kind, member)
       await sleep(everyMs)
     }
     const nowMs = performance.now()
     const recoveredMs = nowMs - healedMs
-    if (this.#calm.ms(member, nowMs) < recoveredMs) {
+    if (this.#calm.ms(member, nowMs, own) < recoveredMs) {
       const nothing = { noticedMs: undefined, recoveredMs: undefined }
       this.recovered.push({ kind, ...nothing, isLate: false, isDisturbed: true })
       return
@@ -175,6 +176,11 @@ export class RecoveryWatch {
     const { maxStalenessMs } = this.#options
     return feed.state === 'live' && feed.lease_age_ms !== null && feed.lease_age_ms <= maxStalenessMs
   }
+}
+
+export interface UntilBackOptions {
+  readonly limitMs?: number
+  readonly isWithinFault?: boolean
 }
 
 interface Times {

@@ -100,7 +100,10 @@ export async function rowRefused(parts: RefusalParts): Promise<void> {
     make: `alter table cache_entries add constraint chaos_refused check (key <> ${pg.escapeLiteral(key)}) not valid`,
     remove: 'alter table cache_entries drop constraint chaos_refused',
     during: async () => {
-      await recovery.untilBack(kind, member, () => isRefusedAlone(parts, key), recoveryLimitMs)
+      await recovery.untilBack(kind, member, () => isRefusedAlone(parts, key), {
+        limitMs: recoveryLimitMs,
+        isWithinFault: true,
+      })
       member.proxy.bar()
       await Promise.all([workload.writeKey(kind, member, key), workload.writeOnce(kind, member)])
       await pause(durationMs)
@@ -122,7 +125,7 @@ async function isRefusedAlone({ workload, member, fault }: RefusalParts, key: st
 /** Pauses between two attempts to deliver grow, and other clients lock rows: there is no promise how long it takes. */
 export async function untilNothingKept({ recovery, observer, fault, member }: RefusalParts): Promise<void> {
   const isBack = async () => (await observer.look(member))?.writes.kept === 0
-  await recovery.untilBack(fault.kind, member, isBack, recoveryLimitMs)
+  await recovery.untilBack(fault.kind, member, isBack, { limitMs: recoveryLimitMs })
 }
 
 function isOf({ sidecar }: Member, via: string): boolean {
