@@ -25,8 +25,11 @@ export interface DatabaseOptions {
   readonly tracer?: StatementTracer | undefined
 }
 
-/** A transaction whose client is gone must not hold its locks until the server notices that. */
-const begin = "begin; set local idle_in_transaction_session_timeout = '5s'; "
+/**
+ * A transaction whose client is gone must not hold its locks until the server notices that. And nulls in arrays are nulls,
+ * whatever another client of a pooler has set.
+ */
+const begin = "begin; set local idle_in_transaction_session_timeout = '5s'; set local array_nulls = on; "
 
 export interface TransactionTexts {
   /** Answers with the id of the transaction, and the epoch. */

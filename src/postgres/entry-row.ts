@@ -14,11 +14,14 @@ export interface EntryRow {
   readonly remaining_ms: number | null
 }
 
-/** Keys, and the versions, epochs, content types and SHA-256 of what is held of them; null where nothing is. */
+/** No row has it. Where nothing is held it stands for null, which a session with `array_nulls = off` cannot read in an array. */
+const noVersion = '0'
+
+/** Keys, and the versions, epochs, content types and SHA-256 of what is held of them; null but for the version where nothing is. */
 export function wantedColumns(wanted: readonly Wanted[]): unknown[][] {
   return [
     wanted.map(({ key }) => key),
-    wanted.map(({ held }) => held?.version ?? null),
+    wanted.map(({ held }) => held?.version ?? noVersion),
     wanted.map(({ held }) => held?.epoch ?? null),
     ...heldColumns(wanted.map(({ held }) => held?.value)),
   ]

@@ -114,8 +114,10 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
     locked: `select key from ${entries} where key = any($1)
       except select key from (select key from ${entries} where key = any($1) for update skip locked) as free`,
     writeOne: upsert('values ($1, $2, $3)'),
+    // What another client of a pooler has left in the session may be array_nulls = off: then a null reads 'NULL'.
     writeMany: upsert(
-      `select * from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
+      `select key, value, nullif(content_type, 'NULL'::text)
+       from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
        order by key collate "C"`,
     ),
     remove: `with removed as (

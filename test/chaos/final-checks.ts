@@ -9,7 +9,7 @@ import { checkConvergence, type FinalRead } from './oracle/convergence.js'
 import { checkDurability, type DurabilityResult } from './oracle/durability.js'
 import type { Recorder } from './oracle/recorder.js'
 import type { Violations } from './oracle/violations.js'
-import type { Workload } from './workload.js'
+import { longestLifetimeMs, type Workload } from './workload.js'
 
 export interface FinalChecksParts {
   readonly fleet: Fleet
@@ -32,8 +32,8 @@ export async function finalChecks(
   const late = await untilSettled(fleet, observer)
   if (late) violations.add({ promise: 'recovery', text: `at the end ${late}`, around: [] })
   await workload.stop()
-  // What changed last may be served for as long as the promise says.
-  await sleep(maxStalenessMs + 200)
+  // What changed last may be served for as long as the promise says, and what expires has expired by then.
+  await sleep(Math.max(maxStalenessMs, longestLifetimeMs) + 200)
 
   const { history } = recorder
   const once = workload.once.map(({ key }) => key)

@@ -30,6 +30,12 @@ export interface Result {
     readonly flushes: number
     readonly entriesFlushed: number
   }
+  /** Entries that made room for others, fills from a standby, and rows written with a time of their own. */
+  readonly exercised: {
+    readonly evictions: number
+    readonly replicaFills: number
+    readonly expiring: number
+  }
   /** Of this process, which must not grow with the length of the run. */
   readonly residentBytes: { readonly atStart: number; readonly atEnd: number }
   readonly network: ProxyCounts
@@ -48,8 +54,8 @@ const wrong: readonly Promised[] = [
 
 /** The result for people, with the seed. */
 export function tableOf(result: Result): string {
-  const { counts, stalenessMs, durability, recovered, violationCounts, repaired, network, residentBytes } =
-    result
+  const { counts, stalenessMs, durability, recovered, violationCounts, repaired, exercised } = result
+  const { network, residentBytes } = result
   const share = (part: number, whole: number) =>
     whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)} %`
   const { reads, writes } = counts
@@ -99,9 +105,12 @@ export function tableOf(result: Result): string {
     `reads      ${reads.default + reads.strong + reads.session + reads.sql} answered, ${Math.round(result.readsChecked / (60 * result.minutes))} checked a second; hit rate ${share(counts.hits, counts.defaultReads)}, during faults ${share(counts.hitsDuringFaults, counts.defaultReadsDuringFaults)}; ${counts.staleMarked} marked stale, ${counts.refused} refused, ${counts.lost} lost`,
     `writes     ${Object.entries(writes)
       .map(([outcome, count]) => `${count} ${outcome}`)
-      .join(', ')}; ${counts.queueFull} of them refused for a full notification queue`,
-    `network    ${network.accepted} connections, ${network.reset} reset, ${network.refused} refused, ${network.ignored} never answered; ${network.bytesToServer + network.bytesToClient} bytes, ${network.bytesDropped} vanished`,
+      .join(
+        ', ',
+      )}; ${counts.queueFull} of them refused for a full notification queue; ${counts.denied} requests denied for good`,
+    `network    ${network.accepted} connections, ${network.reset} reset, ${network.refused} refused, ${network.ignored} never answered; ${network.bytesToServer + network.bytesToClient} bytes, ${network.bytesDropped} vanished; ${network.commitsCut} commits of kept writes cut`,
     `repaired   ${repaired.drops} entries dropped by ${repaired.revalidations} revalidations; ${repaired.entriesFlushed} by ${repaired.flushes} flushes`,
+    `entries    ${exercised.evictions} evicted, ${exercised.replicaFills} filled from a standby; ${exercised.expiring} rows written with an end of their own`,
     `memory     ${megabytes(residentBytes.atStart)} MB resident at the start, ${megabytes(residentBytes.atEnd)} MB at the end`,
     `default reads: ${result.defaultReadsNotLinearizable > 0 ? 'not linearizable, as expected' : 'linearizable'} (${result.defaultReadsNotLinearizable} of ${result.keys} keys)`,
     ...result.violations.flatMap(({ promise, text, around }) => [

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Faults } from './faults/faults.js'
 import { RecoveryWatch } from './faults/recovery.js'
-import { allKinds, type FaultKind, faultsOf, planFaults } from './faults/schedule.js'
+import { allKinds, type FaultKind, faultsOf, planFaults, type Track, tracks } from './faults/schedule.js'
 import { finalChecks, untilSettled } from './final-checks.js'
 import { Fleet } from './fleet/fleet.js'
 import { Observer } from './fleet/observer.js'
@@ -29,6 +29,8 @@ export interface RunOptions {
 /** In a run of at least this length default reads have to fail as strong ones, or the checker does not bite. */
 const longEnoughMinutes = 0.9
 const forgetEveryMs = 10_000
+/** So many sidecars have all ways to be set up between them. */
+const kindsOfSidecars = 3
 
 /** One run: everything is started, broken, healed, checked and ended. */
 export async function run(options: RunOptions): Promise<Result> {
@@ -65,7 +67,10 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       return member?.sidecar.frozenMs(fromMs, toMs) ?? 0
     },
   })
-  const observer = new Observer(fleet.members, recorder.history)
+  const observer = new Observer(fleet.members, recorder.history, ({ sidecar, capacity }, size) => {
+    const text = `${recorder.clock()}: ${sidecar.via} holds ${size} entries, and may hold ${capacity}`
+    violations.add({ promise: 'answers', text, around: [] })
+  })
   const recovery = new RecoveryWatch({
     maxStalenessMs,
     onTooLate: ({ sidecar }, what) => {
@@ -106,9 +111,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     const plan = planFaults(seed, runMs, sidecars, options.faults)
     const endMs = startMs + runMs
     await Promise.all([
-      faults.run(faultsOf('breakdowns', plan), startMs, endMs),
-      faults.run(faultsOf('disturbances', plan), startMs, endMs),
-      faults.run(faultsOf('replacements', plan), startMs, endMs),
+      ...(Object.keys(tracks) as Track[]).map((track) => faults.run(faultsOf(track, plan), startMs, endMs)),
       sleep(runMs, undefined, { signal: stop }).catch(() => undefined),
     ])
     const { durability, converged } = await finalChecks({
@@ -126,6 +129,16 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     if (isUsual && !stop.aborted && recorder.keysNotLinearizable === 0) {
       const text = 'default reads passed as strong ones through all these faults: the checker does not bite'
       violations.add({ promise: 'strong reads linearizable', text, around: [] })
+    }
+    const exercised = {
+      evictions: observer.sum(({ evictions }) => evictions),
+      replicaFills: observer.sum(({ replica }) => replica?.fills ?? 0),
+      expiring: recorder.counts.expiring,
+    }
+    if (isUsual && !stop.aborted && sidecars >= kindsOfSidecars) {
+      for (const [what, count] of Object.entries(exercised))
+        if (count === 0)
+          violations.add({ promise: 'answers', text: `nothing was checked of this: ${what}`, around: [] })
     }
     const { staleness, counts, undecided, keysNotLinearizable, longestMs } = recorder
     return {
@@ -156,6 +169,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
         entriesFlushed: observer.entriesFlushed,
       },
       residentBytes: { atStart: residentAtStart, atEnd: process.memoryUsage.rss() },
+      exercised,
       network: fleet.network,
       violations: violations.kept,
       violationCounts: Object.fromEntries(

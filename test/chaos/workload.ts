@@ -3,6 +3,7 @@ import { uniqueValue } from './entry-value.js'
 import type { Fleet, Member } from './fleet/fleet.js'
 import type { SidecarClient, WriteAnswer } from './fleet/sidecar-client.js'
 import type { SqlClient, SqlOutcome } from './fleet/sql-client.js'
+import type { Denial } from './oracle/denials.js'
 import type { OnceWritten } from './oracle/durability.js'
 import type { WriteRecord, WrittenValue } from './oracle/history.js'
 import type { Recorder, WriteHandle } from './oracle/recorder.js'
@@ -28,6 +29,11 @@ const pauses = {
   once: [100, 400],
 } as const
 
+/** Rows that are written with a time of their own expire after so long. */
+const lifetimesMs = [300, 2_500] as const
+/** Nothing expires any more so long after the last write. */
+export const longestLifetimeMs = lifetimesMs[1]
+
 const clients = { reader: 18, strongReader: 8, writer: 4, sqlWriter: 3, sqlReader: 1, session: 6, once: 2 }
 
 /**
@@ -38,6 +44,9 @@ export const keys: readonly string[] = Array.from({ length: 60 }, (_none, index)
   const name = `k${String(index).padStart(2, '0')}`
   return index % 30 === 29 ? `${name}${'.'.repeat(600)}` : name
 })
+
+/** Those that are written several times a second. */
+export const hotKeys = keys.slice(0, keys.length / 3)
 
 /** Clients that read, write and delete through every sidecar and by SQL; each does one thing at a time. */
 export class Workload {
@@ -184,9 +193,11 @@ export class Workload {
       return
     }
     const value = choice < 0.1 ? null : this.#value(by)
-    const handle = this.#begin(key, value, by, 'sql')
+    const lifetimeMs = choice > 0.7 ? Math.round(this.#random.between(...lifetimesMs)) : undefined
+    const handle = recorder.beginWrite({ key, value, by, via: 'sql', lifetimeMs })
     let outcome: SqlOutcome
     if (value === null) outcome = await sql.delete(key)
+    else if (lifetimeMs !== undefined) outcome = await sql.upsertExpiring(key, value, lifetimeMs)
     else if (choice < 0.5) outcome = await sql.update(key, value)
     else outcome = await sql.upsert(key, value)
     recorder.endWrite(handle, outcome)
@@ -229,6 +240,15 @@ export class Workload {
     }
   }
 
+  /** Writes a key through a sidecar, and tells how that ended. */
+  async writeKey(
+    by: string,
+    member: Member,
+    key: string,
+  ): Promise<{ readonly kind: WriteAnswer['kind']; readonly denial: Denial | undefined }> {
+    return this.#writeThrough(member, { key, by, value: this.#value(by) })
+  }
+
   /** A key of its own, never touched again. */
   async writeOnce(by: string, { client, sidecar }: Member): Promise<WriteAnswer['kind']> {
     const key = `${by}-${this.#names++}`
@@ -238,6 +258,7 @@ export class Workload {
     const answer = await client.set(key, value)
     if (answer.kind === 'wrong') return 'wrong'
     if (answer.why) this.#parts.recorder.refusedWrite(answer.why)
+    if (answer.denial) this.#parts.recorder.denied(answer.denial, { key, by, via, invokeMs })
     this.once.push({ key, value, via, invokeMs, returnMs: performance.now(), outcome: answer.kind })
     return answer.kind
   }
@@ -245,17 +266,23 @@ export class Workload {
   async #writeThrough(
     { client, sidecar }: Member,
     { key, by, value }: { readonly key: string; readonly by: string; readonly value: WrittenValue },
-  ): Promise<{ record: WriteRecord; kind: WriteAnswer['kind']; token: string | undefined }> {
+  ): Promise<{
+    record: WriteRecord
+    kind: WriteAnswer['kind']
+    token: string | undefined
+    denial: Denial | undefined
+  }> {
     const handle = this.#begin(key, value, by, sidecar.via)
     const answer = await this.#send(client, key, value)
     if (answer.kind === 'wrong') {
       this.#parts.recorder.endWrite(handle, 'unknown')
       this.#parts.recorder.wrongAnswer(handle.record, answer.why)
-      return { record: handle.record, kind: 'wrong', token: undefined }
+      return { record: handle.record, kind: 'wrong', token: undefined, denial: undefined }
     }
-    this.#parts.recorder.endWrite(handle, answer.kind)
-    if (answer.why) this.#parts.recorder.refusedWrite(answer.why)
-    return { record: handle.record, kind: answer.kind, token: answer.token }
+    const { kind, why, token, denial } = answer
+    this.#parts.recorder.endWrite(handle, kind, denial)
+    if (why) this.#parts.recorder.refusedWrite(why)
+    return { record: handle.record, kind, token, denial }
   }
 
   #send(client: SidecarClient, key: string, value: WrittenValue): Promise<WriteAnswer> {

@@ -35,3 +35,40 @@ export function queryMessage(sql: string): Buffer {
   header.writeUInt32BE(4 + text.length, 1)
   return Buffer.concat([header, text])
 }
+
+/** The command that a message says to be complete, such as `COMMIT`; undefined for other messages. */
+export function commandOf(message: Buffer): string | undefined {
+  return typeOf(message) === 'C' ? message.toString('latin1', headerBytes, message.length - 1) : undefined
+}
+
+/** As a server with `lc_messages = 'ru_RU.UTF-8'` says it. */
+const severities: Readonly<Record<string, string>> = {
+  ERROR: 'ОШИБКА',
+  FATAL: 'ВАЖНО',
+  PANIC: 'ПАНИКА',
+  WARNING: 'ПРЕДУПРЕЖДЕНИЕ',
+  NOTICE: 'ЗАМЕЧАНИЕ',
+}
+const text = 'сообщение на другом языке'
+
+/**
+ * Translates an error or a notice: its severity (S), and its text (M). V, which has the severity in English, is kept or left
+ * out. Returns any other message as it is.
+ */
+export function translated(message: Buffer, { keepsV }: { readonly keepsV: boolean }): Buffer {
+  if (!'EN'.includes(typeOf(message))) return message
+  const fields = message
+    .toString('utf8', headerBytes)
+    .split('\0')
+    .filter((field) => field !== '')
+  const parts = fields
+    .filter((field) => keepsV || field[0] !== 'V')
+    .map((field) => {
+      if (field[0] === 'S') return `S${severities[field.slice(1)] ?? field.slice(1)}`
+      return field[0] === 'M' ? `M${text}` : field
+    })
+  const body = Buffer.from([...parts, '', ''].join('\0'))
+  const header = Buffer.from(`${typeOf(message)}\0\0\0\0`, 'latin1')
+  header.writeUInt32BE(4 + body.length, 1)
+  return Buffer.concat([header, body])
+}

@@ -1,5 +1,5 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { BackendMessages, queryMessage, typeOf } from './backend-messages.js'
+import { BackendMessages, commandOf, queryMessage, translated, typeOf } from './backend-messages.js'
 
 /** `to-server`: what the client sends; `to-client`: what the server answers. */
 export type Direction = 'to-server' | 'to-client'
@@ -34,6 +34,12 @@ export interface Fault {
   readonly existingOnly?: boolean
 }
 
+/** How errors and notices are translated: `V` has the severity in English, and poolers from before PostgreSQL 9.6 lack it. */
+export type Translation = 'V kept' | 'V left out'
+
+/** When a link breaks: before the commit of kept writes gets to the server, or after the server has answered it. */
+export type CommitCut = 'before' | 'after'
+
 export interface ProxyCounts {
   accepted: number
   refused: number
@@ -42,9 +48,12 @@ export interface ProxyCounts {
   bytesToServer: number
   bytesToClient: number
   bytesDropped: number
+  /** Connections broken around a commit of kept writes. */
+  commitsCut: number
 }
 
 const pass: Flow = { kind: 'pass' }
+const nothing = Buffer.alloc(0)
 /** How long the server is left with a connection whose client has gone unnoticed. */
 const orphanMs = 20_000
 
@@ -58,11 +67,18 @@ export class FaultProxy {
     bytesToServer: 0,
     bytesToClient: 0,
     bytesDropped: 0,
+    commitsCut: 0,
   }
   readonly #server: Server
   readonly #links = new Set<Link>()
   readonly #ignored = new Set<Socket>()
   #targetPort: number
+  readonly #speech: Speech = {
+    translation: undefined,
+    leak: undefined,
+    commitCut: undefined,
+    commitsToCut: 0,
+  }
   #fault: Fault = {}
   #isBarred = false
 
@@ -132,6 +148,30 @@ export class FaultProxy {
     this.#isBarred = false
   }
 
+  /** From now on errors and notices come in another language. Call it without an argument to end that. */
+  translate(translation?: Translation): void {
+    this.#speech.translation = translation
+  }
+
+  /**
+   * From now on every new session begins with this statement, of which its client learns nothing, as behind a pooler that
+   * passes sessions on with what another client has set. Call it without an argument to end that, for new sessions.
+   */
+  leak(sql?: string): void {
+    this.#speech.leak = sql
+  }
+
+  /** Breaks connections around the next `times` commits of kept writes. 0 ends that. */
+  cutCommits(commitCut: CommitCut, times: number): void {
+    this.#speech.commitCut = commitCut
+    this.#speech.commitsToCut = times
+  }
+
+  /** How many commits are still to be cut. */
+  get commitsToCut(): number {
+    return this.#speech.commitsToCut
+  }
+
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     for (const link of this.#links) link.reset()
@@ -151,16 +191,45 @@ export class FaultProxy {
       client.resume().once('close', () => this.#ignored.delete(client))
     } else {
       this.counts.accepted++
-      const link = new Link(client, this.#targetPort, this.counts, () => this.#links.delete(link))
+      const link = new Link({
+        client,
+        targetPort: this.#targetPort,
+        counts: this.counts,
+        speech: this.#speech,
+        onClosed: () => this.#links.delete(link),
+      })
       link.flow(this.#fault)
       this.#links.add(link)
     }
   }
 }
 
+/** What the proxy does to messages, of all its connections. */
+interface Speech {
+  translation: Translation | undefined
+  leak: string | undefined
+  commitCut: CommitCut | undefined
+  commitsToCut: number
+}
+
+interface LinkParts {
+  readonly client: Socket
+  readonly targetPort: number
+  readonly counts: ProxyCounts
+  readonly speech: Speech
+  readonly onClosed: () => void
+}
+
+/** How a sidecar begins the transaction of its kept writes, and how it ends it. */
+const settlingBegins = Buffer.from('begin; set local idle_in_transaction_session_timeout')
+const commit = queryMessage('commit')
+/** 3.0, as in the startup packet. */
+const protocolVersion = 196_608
+
 /** One connection through the proxy. */
 class Link {
   hasLostBytes = false
+  readonly #speech: Speech
   readonly #client: Socket
   readonly #server: Socket
   readonly #counts: ProxyCounts
@@ -169,14 +238,23 @@ class Link {
   readonly #said = new BackendMessages()
   #fault: Fault = {}
   #isListener: boolean | undefined
+  /** It speaks PostgreSQL's protocol, unencrypted from the beginning: what the server says is cut into messages. */
+  #isPostgres = false
   /** The server has answered everything. */
   #isAtRest = false
   /** What the server says next answers us, and not the client. */
   #isOurs = false
+  /** And it is about a setting that the session begins with. */
+  #isLeak = false
+  /** The server has been ready for a query of the client's at some time. */
+  #hasBegun = false
+  /** A transaction of kept writes is under way. */
+  #isSettling = false
   #isOver = false
 
-  constructor(client: Socket, targetPort: number, counts: ProxyCounts, onClosed: () => void) {
+  constructor({ client, targetPort, counts, speech, onClosed }: LinkParts) {
     this.#client = client
+    this.#speech = speech
     this.#counts = counts
     this.#onClosed = onClosed
     this.#server = connect({ host: '127.0.0.1', port: targetPort, allowHalfOpen: true })
@@ -186,7 +264,7 @@ class Link {
           counts.bytesToServer += chunk.length
           this.#recognise(chunk)
           this.#isAtRest = false
-          return chunk
+          return this.#isCutBefore(chunk) ? nothing : chunk
         },
         onLost: (bytes) => this.#lose(bytes),
         onCut: () => this.reset(),
@@ -194,7 +272,7 @@ class Link {
       'to-client': new Pipe(this.#server, client, {
         onChunk: (chunk) => {
           counts.bytesToClient += chunk.length
-          return this.#isListener ? this.#heard(chunk) : chunk
+          return this.#isPostgres ? this.#heard(chunk) : chunk
         },
         onLost: (bytes) => this.#lose(bytes),
         onCut: () => this.reset(),
@@ -244,25 +322,72 @@ class Link {
     this.#pipes['to-client'].flow = (concerned && this.#fault.toClient) || pass
   }
 
-  /** What of it is for the client: of the answers to us, only notifications that were on their way. */
+  /**
+   * What of it is for the client, message by message: of the answers to us, only notifications that were on their way. What is
+   * incomplete waits for its end.
+   */
   #heard(chunk: Buffer): Buffer {
-    const messages = this.#said.take(chunk)
-    const wasOurs = this.#isOurs
-    const passed = messages.filter((message) => {
-      const isReady = typeOf(message) === 'Z'
-      const isForClient = !this.#isOurs || typeOf(message) === 'A'
-      if (isReady && !this.#isOurs) this.#isAtRest = true
-      if (isReady) this.#isOurs = false
-      return isForClient
-    })
-    if (!wasOurs) return chunk
-    return Buffer.concat(this.#isOurs ? passed : [...passed, this.#said.rest])
+    const passed: Buffer[] = []
+    for (const message of this.#said.take(chunk)) {
+      if (this.#isCutAfter(message)) break
+      if (!this.#isForClient(message)) continue
+      const { translation } = this.#speech
+      passed.push(translation ? translated(message, { keepsV: translation === 'V kept' }) : message)
+    }
+    return Buffer.concat(passed)
+  }
+
+  #isForClient(message: Buffer): boolean {
+    const isReady = typeOf(message) === 'Z'
+    const { leak } = this.#speech
+    if (isReady && !this.#hasBegun) {
+      this.#hasBegun = true
+      if (leak !== undefined) {
+        this.#isOurs = true
+        this.#isLeak = true
+        this.#server.write(queryMessage(leak))
+        return false
+      }
+    }
+    if (!this.#isOurs) {
+      if (isReady) this.#isAtRest = true
+      return true
+    }
+    if (isReady) this.#isOurs = false
+    // The client still waits for the server to be ready for its first query.
+    const isAwaited = isReady && this.#isLeak
+    if (isAwaited) this.#isLeak = false
+    return isAwaited || typeOf(message) === 'A'
+  }
+
+  #isCutBefore(chunk: Buffer): boolean {
+    if (chunk.includes(settlingBegins)) this.#isSettling = true
+    const isCommit = this.#isSettling && chunk.includes(commit)
+    return isCommit && this.#isCut('before')
+  }
+
+  #isCutAfter(message: Buffer): boolean {
+    const isCommitted = this.#isSettling && commandOf(message) === 'COMMIT'
+    if (!isCommitted) return false
+    const isCut = this.#isCut('after')
+    this.#isSettling = false
+    return isCut
+  }
+
+  #isCut(when: CommitCut): boolean {
+    const isDue = this.#speech.commitCut === when && this.#speech.commitsToCut > 0
+    if (!isDue || this.#isOver) return false
+    this.#speech.commitsToCut--
+    this.#counts.commitsCut++
+    this.reset()
+    return true
   }
 
   /** The startup packet names the application; until it has come the connection may be any. */
   #recognise(chunk: Buffer): void {
     if (this.#isListener !== undefined) return
     this.#isListener = chunk.includes('caching-layer feed')
+    this.#isPostgres = chunk.length >= 8 && chunk.readUInt32BE(4) === protocolVersion
     this.#apply()
   }
 

@@ -106,6 +106,7 @@ export interface Stats {
   readonly warmed: number
   readonly changes_applied: number
   readonly invalidations: number
+  readonly evictions: number
   readonly feed: {
     readonly state: string
     readonly lease_age_ms: number | null

@@ -19,10 +19,10 @@ export class Calm<Target extends object> {
     spells.endedMs = nowMs
   }
 
-  /** 0 while a fault is under way, Infinity before the first. */
-  ms(target: Target, nowMs: number): number {
+  /** 0 while a fault is under way, Infinity before the first. `own`: so many faults under way do not count. */
+  ms(target: Target, nowMs: number, own = 0): number {
     const { underWay, endedMs } = this.#of(target)
-    return underWay > 0 ? 0 : nowMs - endedMs
+    return underWay > own ? 0 : nowMs - endedMs
   }
 
   #of(target: Target): Spells {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fault, FaultProxy } from '../../support/fault-proxy.js'
-import type { Fleet, Member } from '../fleet/fleet.js'
+import { type Fleet, guest, type Member } from '../fleet/fleet.js'
 import type { Observer } from '../fleet/observer.js'
 import type { SqlClient } from '../fleet/sql-client.js'
 import type { LostTail } from '../oracle/durability.js'
@@ -8,9 +8,11 @@ import type { Recorder } from '../oracle/recorder.js'
 import type { Workload } from '../workload.js'
 import type { Pause } from './fault-timing.js'
 import { handOutAgain, putSnapshotBack, recreate } from './history-faults.js'
+import { cutSettling, leakedSettings, translatedMessages } from './link-faults.js'
 import type { RecoveryWatch } from './recovery.js'
+import { fullDisk, type RefusalParts, readOnlyServer, rightsRevoked, rowRefused } from './refusal-faults.js'
 import { type FaultKind, type PlannedFault, tracks } from './schedule.js'
-import { endIdleSessions, failover, fullQueue } from './server-faults.js'
+import { endIdleSessions, failover, fullQueue, standbyBehind } from './server-faults.js'
 import { splitServers } from './split-servers.js'
 import { changeSilently, ownDefault, ownRule, ownTrigger } from './table-faults.js'
 
@@ -71,7 +73,21 @@ const faultsOfServer: ReadonlySet<FaultKind> = new Set([
   'table re-created',
   'versions handed out again',
   'two live servers',
+  'translated messages',
 ])
+
+/** Statements are refused. */
+const refusals: Partial<Record<FaultKind, (parts: RefusalParts) => Promise<void>>> = {
+  'translated messages': translatedMessages,
+  'read-only server': readOnlyServer,
+  'full disk': fullDisk,
+  'rights revoked': rightsRevoked,
+  'row refused': rowRefused,
+  'cut before a settling commit': cutSettling,
+  'cut after a settling commit': cutSettling,
+  'leaked settings': leakedSettings,
+  'standby behind': ({ fleet, fault, pause }) => standbyBehind({ fleet }, fault, pause),
+}
 
 /** The data, or what is done with them, become others: of everybody. */
 const faultsOfData: Partial<
@@ -93,6 +109,7 @@ const faultsOfData: Partial<
 /** They stop the server, replace its data or need it as it is, so that each has it to itself. */
 const exclusive: ReadonlySet<FaultKind> = new Set([
   ...tracks.replacements,
+  ...tracks.refusals.filter((kind) => kind !== 'leaked settings'),
   'server crash',
   'server restart',
   'failover',
@@ -112,7 +129,17 @@ const harmless: ReadonlySet<FaultKind> = new Set([
   'own BEFORE trigger',
   'own AFTER trigger',
   'own rule',
+  'read-only server',
+  'full disk',
+  'standby behind',
 ])
+
+/** Whose fault it can be: only a role that does not own the table can lose rights, and some sidecars keep no writes. */
+const isPossible: Partial<Record<FaultKind, (member: Member) => boolean>> = {
+  'rights revoked': ({ role }) => role === guest,
+  'cut before a settling commit': ({ keepsWrites }) => keepsWrites,
+  'cut after a settling commit': ({ keepsWrites }) => keepsWrites,
+}
 
 /** Carries the planned faults out, and heals what it did. */
 export class Faults {
@@ -170,7 +197,9 @@ export class Faults {
 
   async #inject(fault: PlannedFault): Promise<void> {
     const { kind, target } = fault
-    const member = this.#parts.fleet.members[target] as Member
+    const possible = this.#parts.fleet.members.filter(isPossible[kind] ?? (() => true))
+    const member = possible[target % possible.length]
+    if (member === undefined) return
     const isEverybodys = faultsOfServer.has(kind) || harmless.has(kind)
     const name = isEverybodys ? kind : `${kind} (${member.sidecar.name})`
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1)
@@ -210,6 +239,8 @@ export class Faults {
       if (lost) this.#lostTails.push(lost)
       return
     }
+    const refusal = refusals[kind]
+    if (refusal) return refusal({ ...this.#parts, fault, member, healed, pause })
     const lasting = lastingFaults[kind]
     if (lasting) return proxy.set(lasting)
     switch (kind) {

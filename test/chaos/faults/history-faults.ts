@@ -29,7 +29,9 @@ export async function putSnapshotBack(
     return made
   })
   await pause(durationMs)
-  return fleet.alone(async () => {
+  // In the history that is put back it would be ahead, and nobody could tell.
+  await fleet.standby.stop()
+  const lostTail = await fleet.alone(async () => {
     await fleet.postgres.stop('immediate')
     await copy.takePlace(fleet.postgres, 'primary')
     recorder.beginAnew(await fleet.stored())
@@ -42,6 +44,8 @@ export async function putSnapshotBack(
     await pause(500 * choice)
     return { fromMs, toMs }
   })
+  await fleet.standby.rebuild()
+  return lostTail
 }
 
 /** What is removed, and how an empty one of it is made. */

@@ -94,3 +94,32 @@ t.test('late by a little is counted, by much it is a violation', async (t) => {
     /had a live feed only \d+ ms after the end of "reset"/,
   )
 })
+
+t.test(
+  'something other than the feed is waited for, and what another fault delays is not measured',
+  async (t) => {
+    const { recovery, tooLate } = watch()
+    const backIn = (ms: number) => {
+      const untilMs = performance.now() + ms
+      return async () => performance.now() > untilMs
+    }
+    await recovery.untilBack('full disk', member().member, backIn(200))
+    t.match(recovery.recovered, [{ kind: 'full disk', isLate: false, isDisturbed: false }])
+    t.ok((recovery.recovered[0]?.recoveredMs ?? 0) >= 200)
+    t.same(tooLate, [])
+
+    await recovery.untilBack('full disk', member().member, backIn(200), { limitMs: 100 })
+    t.match(tooLate, [/was itself again only \d+ ms after "full disk"/])
+
+    const disturbed = member()
+    const healed = await recovery.begin('reset', disturbed.member)
+    await recovery.untilBack('full disk', disturbed.member, backIn(200), { limitMs: 100 })
+    t.equal(tooLate.length, 1)
+    t.match(recovery.recovered.at(-1), { kind: 'full disk', isDisturbed: true })
+    const within = { limitMs: 100, isWithinFault: true }
+    await recovery.untilBack('reset', disturbed.member, backIn(200), within)
+    t.equal(tooLate.length, 2, 'the fault is no excuse for what is promised while it is under way')
+    healed()
+    await recovery.settled()
+  },
+)

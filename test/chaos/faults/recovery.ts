@@ -85,16 +85,38 @@ export class RecoveryWatch {
     }
   }
 
-  /** Something other than the feed was back so long after the end of the fault. */
-  measured(kind: FaultKind, member: Member, recoveredMs: number): void {
-    const isLate = recoveredMs > backWithinMs
-    if (recoveredMs > backWithinMs + allowanceMs) {
-      this.#options.onTooLate(member, `was itself again only ${Math.round(recoveredMs)} ms after "${kind}"`)
+  /**
+   * Waits for something other than the feed, now that the fault has ended. `limitMs`: after so long it is a violation, unless
+   * another fault was under way. `isWithinFault`: the fault itself still is.
+   */
+  async untilBack(
+    kind: FaultKind,
+    member: Member,
+    isBack: () => Promise<boolean>,
+    { limitMs = backWithinMs + allowanceMs, isWithinFault = false }: UntilBackOptions = {},
+  ): Promise<void> {
+    const own = isWithinFault ? 1 : 0
+    const healedMs = performance.now()
+    while (!(await isBack())) {
+      const nowMs = performance.now()
+      if (nowMs - healedMs > recoveryLimitMs && this.#calm.ms(member, nowMs, own) > calmMs)
+        return this.#tooLate(kind, member)
+      await sleep(everyMs)
     }
+    const nowMs = performance.now()
+    const recoveredMs = nowMs - healedMs
+    if (this.#calm.ms(member, nowMs, own) < recoveredMs) {
+      const nothing = { noticedMs: undefined, recoveredMs: undefined }
+      this.recovered.push({ kind, ...nothing, isLate: false, isDisturbed: true })
+      return
+    }
+    const isLate = recoveredMs > Math.max(backWithinMs, limitMs - allowanceMs)
+    if (recoveredMs > limitMs)
+      this.#options.onTooLate(member, `was itself again only ${Math.round(recoveredMs)} ms after "${kind}"`)
     this.recovered.push({ kind, noticedMs: undefined, recoveredMs, isLate, isDisturbed: false })
   }
 
-  tooLate(kind: FaultKind, member: Member): void {
+  #tooLate(kind: FaultKind, member: Member): void {
     this.#options.onTooLate(member, `is not itself again ${recoveryLimitMs} ms after "${kind}"`)
   }
 
@@ -119,7 +141,7 @@ export class RecoveryWatch {
           return
         }
         if (nowMs - healedMs > recoveryLimitMs && this.#calm.ms(member, nowMs) > calmMs) {
-          this.tooLate(kind, member)
+          this.#tooLate(kind, member)
           return
         }
       }
@@ -154,6 +176,11 @@ export class RecoveryWatch {
     const { maxStalenessMs } = this.#options
     return feed.state === 'live' && feed.lease_age_ms !== null && feed.lease_age_ms <= maxStalenessMs
   }
+}
+
+export interface UntilBackOptions {
+  readonly limitMs?: number
+  readonly isWithinFault?: boolean
 }
 
 interface Times {

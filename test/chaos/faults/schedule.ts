@@ -57,14 +57,25 @@ const replacements = [
   'own rule',
 ] as const
 
+/** Statements are refused, and the server or what stands before it says so in its own way. */
+const refusals = [
+  'translated messages',
+  'read-only server',
+  'full disk',
+  'rights revoked',
+  'row refused',
+  'cut before a settling commit',
+  'cut after a settling commit',
+  'leaked settings',
+  'leaked settings',
+  'standby behind',
+] as const
+
 /** Each goes on beside the others. */
-export const tracks = { breakdowns, disturbances, replacements } as const
+export const tracks = { breakdowns, disturbances, replacements, refusals } as const
 export type Track = keyof typeof tracks
 
-export type FaultKind =
-  | (typeof breakdowns)[number]
-  | (typeof disturbances)[number]
-  | (typeof replacements)[number]
+export type FaultKind = (typeof tracks)[Track][number]
 
 export interface PlannedFault extends Timing {
   readonly atMs: number
@@ -108,6 +119,15 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
   'own BEFORE trigger': [1_000, 3_000],
   'own AFTER trigger': [1_000, 3_000],
   'own rule': [1_000, 2_000],
+  'translated messages': [500, 2_000],
+  'read-only server': [500, 3_000],
+  'full disk': [500, 3_000],
+  'rights revoked': [1_000, 4_000],
+  'row refused': [500, 2_000],
+  'cut before a settling commit': [800, 2_000],
+  'cut after a settling commit': [800, 2_000],
+  'leaked settings': [1_000, 5_000],
+  'standby behind': [1_000, 8_000],
 }
 
 const warmUpMs = 3_000
@@ -147,6 +167,7 @@ export function planFaults(
   lay('disturbances', [3_000, 12_000])
   // Each once in a short run; in a long one they must not keep the others from being measured.
   lay('replacements', [3_000, 7_000], [10_000, 25_000])
+  lay('refusals', [4_000, 9_000], [8_000, 18_000])
   return plan.sort((one, other) => one.atMs - other.atMs)
 }
 

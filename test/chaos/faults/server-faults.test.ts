@@ -11,8 +11,10 @@ import { eventually } from '../../support/eventually.js'
 import { FaultProxy } from '../../support/fault-proxy.js'
 import { recordingLog } from '../../support/recording-log.js'
 import type { Fleet } from '../fleet/fleet.js'
+import { ReadStandby } from '../fleet/read-standby.js'
 import { ClusterCopy } from './cluster-copy.js'
 import { FullQueue } from './full-queue.js'
+import { standbyBehind } from './server-faults.js'
 import { splitServers } from './split-servers.js'
 
 async function clientOf(t: Test, connectionString: string, application_name = 'test') {
@@ -122,6 +124,7 @@ t.test('two servers live side by side, and the new one lacks nothing', async (t)
   const led: number[] = []
   const fleet = {
     postgres: server,
+    standby: { stop: async () => undefined, rebuild: async () => undefined },
     alone: (work: () => Promise<void>) => work(),
     lead: (port: number) => led.push(port),
     administer: (sql: string) => run(server.port, sql),
@@ -157,3 +160,53 @@ t.test('a standby answers no read of a sidecar, not even of a key that it does n
   await standby.takePlace(server, 'standby')
   await t.rejects(store.read([{ key }]), { code: 'store-suspended', message: /recovery/ })
 })
+
+t.test(
+  'a standby to read from follows, falls behind, and is made anew after a snapshot was put back',
+  async (t) => {
+    const server = await ownServer(t)
+    const standby = await ReadStandby.create(server, {})
+    t.teardown(() => standby.close())
+    const run = async (port: number, sql: string) => {
+      const url = Object.assign(new URL(server.url()), { port: String(port) }).href
+      const client = await clientOf(t, url)
+      return (await client.query({ text: sql, rowMode: 'array' })).rows.flat()
+    }
+    const shown = () => run(standby.port, 'select value from entries').catch(() => [])
+    const shows = (values: readonly string[]) =>
+      eventually(async () => JSON.stringify(await shown()) === JSON.stringify(values))
+    await run(server.port, 'create table entries (value text)')
+    await run(server.port, `insert into entries values ('first')`)
+    await shows(['first'])
+
+    const fleet = { standby } as unknown as Fleet
+    await standbyBehind({ fleet }, { durationMs: 0, choice: 0 }, async () => {
+      await run(server.port, `insert into entries values ('second')`)
+      const [receivedAll] = await run(
+        server.port,
+        `select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::text`,
+      )
+      await eventually(async () => {
+        const [received] = await run(
+          standby.port,
+          `select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::text`,
+        )
+        return BigInt(received) >= BigInt(receivedAll)
+      })
+      t.same(await shown(), ['first'])
+    })
+    await shows(['first', 'second'])
+
+    const copy = await ClusterCopy.ofStopped(server)
+    await run(server.port, `insert into entries values ('lost')`)
+    await shows(['first', 'second', 'lost'])
+    await standby.stop()
+    await t.rejects(run(standby.port, 'select'), 'nobody reads from it')
+    await server.stop('immediate')
+    await copy.takePlace(server, 'primary')
+    await standby.rebuild()
+    await shows(['first', 'second'])
+    await run(server.port, `insert into entries values ('next')`)
+    await shows(['first', 'second', 'next'])
+  },
+)

@@ -1,13 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fleet } from '../fleet/fleet.js'
 import type { SqlClient } from '../fleet/sql-client.js'
 import type { LostTail } from '../oracle/durability.js'
 import type { Recorder } from '../oracle/recorder.js'
 import type { Workload } from '../workload.js'
 import { ClusterCopy } from './cluster-copy.js'
-import type { Pause } from './fault-timing.js'
+import type { Pause, Timing } from './fault-timing.js'
 import { FullQueue } from './full-queue.js'
-import { type RecoveryWatch, recoveryLimitMs } from './recovery.js'
+import type { RecoveryWatch } from './recovery.js'
+import type { FaultKind } from './schedule.js'
 
 interface FailoverParts {
   readonly fleet: Fleet
@@ -33,6 +33,7 @@ export async function failover(
   await pause(standbyMs)
   await fleet.administer('select pg_promote()')
   sql.comeBack()
+  await fleet.standby.rebuild()
   return { fromMs, toMs }
 }
 
@@ -47,6 +48,29 @@ export async function endIdleSessions(
   await pause(durationMs)
   await fleet.administer('alter system reset idle_session_timeout')
   await fleet.administer('select pg_reload_conf()')
+}
+
+/** A standby that sidecars read from receives the log, and shows nothing of it for a while. */
+export async function standbyBehind(
+  { fleet }: { readonly fleet: Fleet },
+  { durationMs }: Timing,
+  pause: Pause,
+): Promise<void> {
+  await fleet.standby.pause()
+  await pause(durationMs)
+  await fleet.standby.resume()
+}
+
+/** Resolves when every sidecar has a write acknowledged again, and measures how long that takes. */
+export async function untilWritable(
+  kind: FaultKind,
+  { fleet, workload, recovery }: FullQueueParts,
+): Promise<void> {
+  await Promise.all(
+    fleet.members.map((member) =>
+      recovery.untilBack(kind, member, async () => (await workload.writeOnce(kind, member)) === 'ok'),
+    ),
+  )
 }
 
 interface FullQueueParts {
@@ -67,14 +91,5 @@ export async function fullQueue(
   await pause(durationMs)
   await queue.release()
   healed()
-  const releasedMs = performance.now()
-  await Promise.all(
-    fleet.members.map(async (member) => {
-      while ((await workload.writeOnce(by, member)) !== 'ok') {
-        if (performance.now() - releasedMs > recoveryLimitMs) return recovery.tooLate(by, member)
-        await sleep(25)
-      }
-      recovery.measured(by, member, performance.now() - releasedMs)
-    }),
-  )
+  await untilWritable(by, { fleet, workload, recovery })
 }

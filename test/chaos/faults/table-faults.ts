@@ -99,13 +99,14 @@ export async function changeSilently(
   } while (performance.now() < untilMs)
 }
 
+/** DDL that is in force for a while. */
 interface Change {
   readonly make: string
   readonly remove: string
   readonly during: () => Promise<void>
 }
 
-async function inForce(fleet: Fleet, spell: Spell, { make, remove, during }: Change): Promise<void> {
+export async function inForce(fleet: Fleet, spell: Spell, { make, remove, during }: Change): Promise<void> {
   await define(fleet, make)
   spell.inForce(performance.now())
   await during()

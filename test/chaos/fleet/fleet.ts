@@ -5,6 +5,7 @@ import pg from 'pg'
 import type { LocalPostgres } from '../../../src/cli/local-postgres.js'
 import { FaultProxy, type ProxyCounts } from '../../support/fault-proxy.js'
 import { temporaryServer } from '../../support/shared-server.js'
+import { ReadStandby } from './read-standby.js'
 import { SidecarClient } from './sidecar-client.js'
 import { SidecarProcess } from './sidecar-process.js'
 
@@ -15,6 +16,11 @@ export interface Member {
   readonly client: SidecarClient
   /** For questions about it, on connections of its own. */
   readonly observer: SidecarClient
+  /** Its role in the database, which need not own the table. */
+  readonly role: string
+  /** Most entries that it holds. */
+  readonly capacity: number
+  readonly keepsWrites: boolean
 }
 
 export interface FleetOptions {
@@ -26,6 +32,7 @@ export interface FleetOptions {
 
 interface FleetParts {
   readonly postgres: LocalPostgres
+  readonly standby: ReadStandby
   readonly sqlProxy: FaultProxy
   readonly sqlPort: number
   readonly endServer: () => Promise<void>
@@ -34,17 +41,24 @@ interface FleetParts {
 }
 
 const user = 'cache_user'
+/** It may read and write entries, and owns nothing. */
+export const guest = 'cache_guest'
 const password = 'cache_pass'
 const database = 'cache_db'
 /** The least there can be: it has to be filled now and then. */
 export const serverSettings = { max_notify_queue_pages: '64' }
 const attempts = 5
+/** Less than there are keys, so that entries are evicted all the time. */
+const smallCapacity = 20
+const usualCapacity = 1_000
 const createIt = `create database ${database} owner ${user}`
 
 /** Real sidecars, each behind a proxy of ours, in front of one real PostgreSQL server. */
 export class Fleet {
   readonly members: readonly Member[]
   readonly postgres: LocalPostgres
+  /** Some sidecars read from it. */
+  readonly standby: ReadStandby
   /** The link of those who use the table and know of no sidecar. */
   readonly sqlProxy: FaultProxy
   readonly #sqlPort: number
@@ -53,8 +67,9 @@ export class Fleet {
   /** Direct, and as the superuser. */
   readonly #admin: pg.Pool
 
-  private constructor({ postgres, sqlProxy, sqlPort, endServer, members, program }: FleetParts) {
+  private constructor({ postgres, standby, sqlProxy, sqlPort, endServer, members, program }: FleetParts) {
     this.postgres = postgres
+    this.standby = standby
     this.sqlProxy = sqlProxy
     this.#sqlPort = sqlPort
     this.#program = program
@@ -72,31 +87,55 @@ export class Fleet {
   /** The database is there and empty; the sidecars are not started yet. */
   static async create({ sidecars, maxStalenessMs, program, onUnexpectedEnd }: FleetOptions): Promise<Fleet> {
     const { server, end } = await temporaryServer(serverSettings)
+    let standby: ReadStandby | undefined
+    const endServers = async () => {
+      await standby?.close()
+      await end()
+    }
     try {
       await createDatabase(server.url())
+      standby = await ReadStandby.create(server, serverSettings)
       const members: Member[] = []
       for (let index = 0; index < sidecars; index++) {
+        const isGuest = index % 3 === 1
+        const isSmall = index % 3 === 2
+        const role = isGuest ? guest : user
+        const capacity = isSmall ? smallCapacity : usualCapacity
         const proxy = new FaultProxy(server.port)
         const sidecar = new SidecarProcess({
           name: `sidecar-${index}`,
           program,
           onUnexpectedEnd,
+          flags: isGuest ? ['--no-migrate'] : [],
           environment: {
-            DATABASE_URL: `postgresql://${user}:${password}@127.0.0.1:${await proxy.listen()}/${database}`,
+            DATABASE_URL: `postgresql://${role}:${password}@127.0.0.1:${await proxy.listen()}/${database}`,
             CACHE_MAX_STALENESS_MS: String(maxStalenessMs),
+            CACHE_CAPACITY: String(capacity),
             // The other ways there are to live through an outage.
-            ...(index % 3 === 1 && { CACHE_ON_FEED_LOSS: 'stale' }),
-            ...(index % 3 === 2 && { CACHE_ON_WRITE_OUTAGE: 'reject' }),
+            ...(isGuest && { CACHE_ON_FEED_LOSS: 'stale' }),
+            ...(isSmall && {
+              CACHE_ON_WRITE_OUTAGE: 'reject',
+              DATABASE_READ_URL: `postgresql://${role}:${password}@127.0.0.1:${standby.port}/${database}`,
+            }),
           },
         })
         const port = () => sidecar.port
-        members.push({ sidecar, proxy, client: new SidecarClient(port), observer: new SidecarClient(port) })
+        const [client, observer] = [new SidecarClient(port), new SidecarClient(port)]
+        members.push({ sidecar, proxy, client, observer, role, capacity, keepsWrites: !isSmall })
       }
       const sqlProxy = new FaultProxy(server.port)
       const sqlPort = await sqlProxy.listen()
-      return new Fleet({ postgres: server, sqlProxy, sqlPort, endServer: end, members, program })
+      return new Fleet({
+        postgres: server,
+        standby,
+        sqlProxy,
+        sqlPort,
+        endServer: endServers,
+        members,
+        program,
+      })
     } catch (error) {
-      await end()
+      await endServers()
       throw error
     }
   }
@@ -129,6 +168,7 @@ export class Fleet {
       bytesToServer: sum(({ bytesToServer }) => bytesToServer),
       bytesToClient: sum(({ bytesToClient }) => bytesToClient),
       bytesDropped: sum(({ bytesDropped }) => bytesDropped),
+      commitsCut: sum(({ commitsCut }) => commitsCut),
     }
   }
 
@@ -223,13 +263,27 @@ export class Fleet {
   }
 }
 
+/** Rights of the guest on everything that the owner makes, in every database that is made from the template. */
+const rightsOfGuest = `
+  alter default privileges for role ${user} grant select, insert, update, delete on tables to ${guest};
+  alter default privileges for role ${user} grant usage, select on sequences to ${guest};
+  alter default privileges for role ${user} grant usage on schemas to ${guest}`
+
 async function createDatabase(serverUrl: string): Promise<void> {
-  const client = new pg.Client({ connectionString: serverUrl })
-  await client.connect()
-  try {
-    await client.query(`create role ${user} login password '${password}'`)
-    await client.query(createIt)
-  } finally {
-    await client.end()
+  const run = async (url: string, ...statements: string[]) => {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    try {
+      for (const sql of statements) await client.query(sql)
+    } finally {
+      await client.end()
+    }
   }
+  await run(
+    serverUrl,
+    `create role ${user} login password '${password}'`,
+    `create role ${guest} login password '${password}'`,
+  )
+  await run(Object.assign(new URL(serverUrl), { pathname: '/template1' }).href, rightsOfGuest)
+  await run(serverUrl, createIt)
 }

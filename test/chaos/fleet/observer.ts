@@ -5,7 +5,10 @@ import { type History, unknownHorizonMs } from '../oracle/history.js'
 import type { Member } from './fleet.js'
 
 /** What the run looks at of `GET /cache/stats`. */
-export type SidecarStats = Pick<Stats, 'size' | 'hits' | 'invalidations' | 'feed' | 'writes'>
+export type SidecarStats = Pick<
+  Stats,
+  'size' | 'hits' | 'invalidations' | 'evictions' | 'feed' | 'writes' | 'replica'
+>
 
 export async function statsOf({ observer }: Member): Promise<SidecarStats | undefined> {
   return (await observer.look('/cache/stats')) as SidecarStats | undefined
@@ -15,6 +18,8 @@ const everyMs = 500
 
 /** Asks every sidecar for its counters, twice a second, so that those of a killed one are not lost. */
 export class Observer {
+  /** Called with what a sidecar holds that holds too much. */
+  readonly #onOverfull: (member: Member, size: number) => void
   readonly #members: readonly Member[]
   readonly #history: History
   /** By incarnation. */
@@ -24,7 +29,12 @@ export class Observer {
   readonly #stopping = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
 
-  constructor(members: readonly Member[], history: History) {
+  constructor(
+    members: readonly Member[],
+    history: History,
+    onOverfull: (member: Member, size: number) => void,
+  ) {
+    this.#onOverfull = onOverfull
     this.#members = members
     this.#history = history
   }
@@ -45,6 +55,7 @@ export class Observer {
     const stats = await statsOf(member)
     // Started again meanwhile: whose answer that was is not known.
     if (stats === undefined || via !== member.sidecar.via) return undefined
+    if (stats.size > member.capacity) this.#onOverfull(member, stats.size)
     const before = this.#latest.get(via)
     if (before && stats.feed.flushes > before.feed.flushes) this.#entriesFlushed += before.size
     this.#latest.set(via, stats)

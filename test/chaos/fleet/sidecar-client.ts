@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http'
 import { fromJson, toJson } from '../entry-value.js'
+import type { Denial } from '../oracle/denials.js'
 import type { Outcome } from '../oracle/history.js'
 
 /** What a read was told. `value` is null where there is no entry. */
@@ -12,15 +13,21 @@ export type ReadAnswer =
       /** The Cache-Status header. */
       readonly status: string
     }
-  /** The database cannot be asked, and the answer says so. */
-  | { readonly kind: 'refused' }
+  /** The database cannot be asked, and the answer says so; `denial`: it was asked, and said no for good. */
+  | { readonly kind: 'refused'; readonly denial?: Denial }
   /** The connection, or the sidecar, went away. */
   | { readonly kind: 'lost' }
   /** Anything that the documentation does not say. */
   | { readonly kind: 'wrong'; readonly why: string }
 
 export type WriteAnswer =
-  | { readonly kind: Exclude<Outcome, 'nothing'>; readonly token?: string | undefined; readonly why?: string }
+  | {
+      readonly kind: Exclude<Outcome, 'nothing'>
+      readonly token?: string | undefined
+      readonly why?: string
+      /** With `failed`: the database said no for good. */
+      readonly denial?: Denial | undefined
+    }
   | { readonly kind: 'wrong'; readonly why: string }
 
 export interface Asked {
@@ -121,6 +128,8 @@ export class SidecarClient {
 function readAnswer(key: string, { status, cacheStatus, text }: HttpAnswer): ReadAnswer {
   const body = members(text)
   if (status === 503) return { kind: 'refused' }
+  const denial = denialOf(status, body)
+  if (denial === 'forbidden') return { kind: 'refused', denial }
   if (status === 404 && body.detail === 'Key not found') {
     const source = cacheStatus.includes('; hit') ? 'cache' : 'db'
     return { kind: 'entry', value: null, source, stale: cacheStatus.includes('detail='), status: cacheStatus }
@@ -141,6 +150,8 @@ function writeAnswer(answer: HttpAnswer | 'unsent' | 'lost'): WriteAnswer {
     const why = String(body.detail)
     return { kind: why.includes('outcome') ? 'unknown' : 'failed', why }
   }
+  const denial = denialOf(status, body)
+  if (denial) return { kind: 'failed', denial }
   if (status !== 200) return { kind: 'wrong', why: `${status} ${text.slice(0, 200)}` }
   // A delete that is kept says so by giving no token.
   const isKept = 'db_removed' in body ? token === undefined : body.db_written === false
@@ -148,6 +159,13 @@ function writeAnswer(answer: HttpAnswer | 'unsent' | 'lost'): WriteAnswer {
   return token === undefined
     ? { kind: 'wrong', why: `no token: ${text.slice(0, 200)}` }
     : { kind: 'ok', token }
+}
+
+/** Told by what docs/errors.md says; a client that asks wrongly is told something else with the same status. */
+function denialOf(status: number, { detail }: Readonly<Record<string, unknown>>): Denial | undefined {
+  const says = String(detail)
+  if (status === 403 && says.startsWith('The database role does not have the right')) return 'forbidden'
+  return status === 422 && says === 'The database refused the value' ? 'refused' : undefined
 }
 
 function members(text: string): Readonly<Record<string, unknown>> {

@@ -5,6 +5,8 @@ export interface SidecarProcessOptions {
   readonly name: string
   /** The built `caching-layer` command. */
   readonly program: string
+  /** Of its command. */
+  readonly flags?: readonly string[]
   readonly environment: Readonly<Record<string, string>>
   /** It has ended, and not because it was told to. */
   readonly onUnexpectedEnd: (why: string) => void
@@ -49,10 +51,10 @@ export class SidecarProcess {
 
   /** Resolves when it serves. */
   async start(): Promise<void> {
-    const { program, environment, onUnexpectedEnd } = this.#options
+    const { program, flags = [], environment, onUnexpectedEnd } = this.#options
     const { PATH, HOME, TMPDIR, SystemRoot } = process.env
     this.#incarnation++
-    const child = spawn(process.execPath, [program, 'serve'], {
+    const child = spawn(process.execPath, [program, 'serve', ...flags], {
       env: { PATH, HOME, TMPDIR, SystemRoot, HOST: '127.0.0.1', PORT: '0', OPS_PORT: '0', ...environment },
       stdio: ['ignore', 'ignore', 'pipe'],
       // A process group of its own: a Ctrl-C in the terminal is for us, and we end it in our time.

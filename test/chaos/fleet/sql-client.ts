@@ -59,6 +59,17 @@ export class SqlClient {
     )
   }
 
+  /** The row expires after so long. */
+  upsertExpiring(key: string, value: string, lifetimeMs: number): Promise<SqlOutcome> {
+    return this.#write(
+      `insert into cache_entries (key, value, content_type, expires_at)
+       values ($1, $2, $3, clock_timestamp() + $4 * interval '1 ms')
+       on conflict (key) do update
+         set value = excluded.value, content_type = excluded.content_type, expires_at = excluded.expires_at`,
+      [key, value, isObject(value) ? 'application/json' : null, lifetimeMs],
+    )
+  }
+
   /** `nothing` when there is no such row. */
   update(key: string, value: string): Promise<SqlOutcome> {
     return this.#write(update, [key, value, isObject(value) ? 'application/json' : null])
@@ -151,14 +162,15 @@ export class SqlClient {
     return (key) => (outcome === 'ok' && !changed.has(key) ? 'nothing' : outcome)
   }
 
-  /** Gives every row among these keys the value, JSON as text, by writing the table anew. Outcomes by key. */
+  /** Gives every row among these keys the value, JSON as text, for ever, by writing the table anew. Outcomes by key. */
   async rewrite(keys: readonly string[], value: string): Promise<(key: string) => SqlOutcome> {
     let changed: ReadonlySet<string> = new Set()
     const outcome = await this.#transaction(async (client) => {
       const among = `array[${keys.map((key) => pg.escapeLiteral(key)).join(', ')}]`
       await client.query(
         `alter table cache_entries alter column value type text
-         using case when key = any(${among}) then ${pg.escapeLiteral(value)} else value end`,
+         using case when key = any(${among}) then ${pg.escapeLiteral(value)} else value end,
+         alter column expires_at type timestamptz using case when key = any(${among}) then null else expires_at end`,
       )
       const { rows } = await client.query<{ key: string }>(
         `select key from cache_entries where value = $1 and ${isThere}`,

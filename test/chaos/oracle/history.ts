@@ -52,6 +52,8 @@ export interface WriteRecord {
   overwrittenBy: WriteRecord | undefined
   /** When the row has certainly expired; Infinity if it does not, or may not. */
   expiredMs: number
+  /** After so long the row expires, because it was written with a time of its own in `expires_at`. */
+  readonly lifetimeMs?: number | undefined
 }
 
 export const unknownHorizonMs = 60_000
@@ -138,7 +140,7 @@ export class History {
     }
   }
 
-  begin(write: Pick<WriteRecord, 'key' | 'value' | 'by' | 'via' | 'invokeMs'>): WriteRecord {
+  begin(write: Pick<WriteRecord, 'key' | 'value' | 'by' | 'via' | 'invokeMs' | 'lifetimeMs'>): WriteRecord {
     const record: WriteRecord = {
       ...write,
       returnMs: Number.POSITIVE_INFINITY,

@@ -120,6 +120,45 @@ t.test('a row that expires is served until then, and is absent from then on', as
   t.equal(violations.count('strong reads linearizable'), 1, 'the next one has not expired yet')
 })
 
+t.test('a row that was written with a time of its own expires then, and no other one', async (t) => {
+  const { recorder, violations, write, read, entry } = recorded()
+  const lifetimeMs = 300
+  const handle = recorder.beginWrite({ key: 'k', value: 'value', by: 'me', via: 'sql', lifetimeMs })
+  recorder.endWrite(handle, 'ok')
+  const writtenMs = performance.now()
+  read('strong', entry('value'))
+  await eventually(() => performance.now() > writtenMs + lifetimeMs)
+  read('strong', entry(null))
+  await eventually(() => performance.now() > writtenMs + lifetimeMs + 150)
+  t.equal(violations.total, 0)
+  read('default', entry('value', 'cache'))
+  t.match(violations.kept.at(-1)?.text, /value served as fresh, expired at least \d+ ms before/)
+  write('for ever')
+  read('strong', entry('for ever'))
+  read('strong', entry(null))
+  t.equal(violations.count('strong reads linearizable'), 1)
+  t.equal(recorder.counts.expiring, 1)
+})
+
+t.test('whoever is denied for good without a reason', async (t) => {
+  const { recorder, violations, read } = recorded()
+  recorder.denies('refused', present(), ({ key }) => key === 'k')
+  const denied = (key: string) => {
+    const handle = recorder.beginWrite({ key, value: `of ${key}`, by: 'me', via: 'sidecar-0.1' })
+    recorder.endWrite(handle, 'failed', 'refused')
+  }
+  denied('k')
+  t.equal(violations.total, 0)
+  denied('other')
+  t.match(violations.kept, [
+    { promise: 'answers', text: /key other: me via sidecar-0.1 was told .* refuses the row/ },
+  ])
+  read('default', { kind: 'refused', denial: 'forbidden' })
+  t.equal(violations.count('answers'), 2)
+  read('default', { kind: 'refused' })
+  t.equal(violations.total, 2)
+})
+
 t.test('what may expire is explained, present or absent', async (t) => {
   const { recorder, violations, write, read, entry } = recorded()
   write('kept', 'kept')

@@ -1,6 +1,7 @@
 import { asSent, shortKey, shortValue } from '../entry-value.js'
 import type { ReadAnswer } from '../fleet/sidecar-client.js'
 import { Alterations } from './alterations.js'
+import { type Denial, Denials } from './denials.js'
 import { Expiries } from './expiries.js'
 import { History, type Outcome, unknownHorizonMs, type WriteRecord, type WrittenValue } from './history.js'
 import { checkKeptOverwrites } from './kept-overwrites.js'
@@ -51,6 +52,10 @@ export interface Counts {
   staleMarked: number
   refused: number
   lost: number
+  /** Requests to which the database said no for good. */
+  denied: number
+  /** Rows that were written with a time of their own, and when they would expire is known. */
+  expiring: number
   /** Writes that a sidecar refused because the notification queue was full, and said so. */
   queueFull: number
 }
@@ -75,6 +80,8 @@ export class Recorder {
     staleMarked: 0,
     refused: 0,
     lost: 0,
+    denied: 0,
+    expiring: 0,
     queueFull: 0,
   }
   longestMs = 0
@@ -86,6 +93,7 @@ export class Recorder {
   readonly #lines = new Map<string, string[]>()
   readonly #expiries = new Expiries([this.#strong, this.#asIfStrong])
   readonly #alterations = new Alterations()
+  readonly #denials = new Denials()
   #lifetime: { readonly spell: Spell; readonly ms: number } | undefined
 
   constructor(options: RecorderOptions) {
@@ -148,11 +156,24 @@ export class Recorder {
     this.#alterations.add(spell)
   }
 
+  /** In this time the database says no for good to the requests that this concerns, and to no others. */
+  denies(denial: Denial, spell: Spell, concerns: (request: { key: string; via: string }) => boolean): void {
+    this.#denials.add(denial, spell, concerns)
+  }
+
+  /** A request was told so. */
+  denied(denial: Denial, request: { key: string; by: string; via: string; invokeMs: number }): void {
+    this.counts.denied++
+    const fault = this.#denials.faultIn(denial, { ...request, returnMs: performance.now() })
+    const { key, by, via } = request
+    if (fault) this.#violated('answers', key, { text: `${by} via ${via} ${fault}` })
+  }
+
   /** In this time all that is written expires after so long. What may be written at any time may expire from now on. */
   expires(spell: Spell, lifetimeMs: number): void {
     const nowMs = performance.now()
     this.#lifetime = { spell, ms: lifetimeMs }
-    for (const record of this.history.unsettled(nowMs)) this.#mayExpire(record, nowMs)
+    for (const record of this.history.unsettled(nowMs)) this.#mayExpire(record, lifetimeMs, nowMs)
   }
 
   /** Seconds since the run began, for people. */
@@ -160,7 +181,13 @@ export class Recorder {
     return `${((moment - this.#startMs) / 1_000).toFixed(3)} s`
   }
 
-  beginWrite(write: { key: string; value: WrittenValue; by: string; via: string }): WriteHandle {
+  beginWrite(write: {
+    key: string
+    value: WrittenValue
+    by: string
+    via: string
+    lifetimeMs?: number | undefined
+  }): WriteHandle {
     const { key, value, by, via } = write
     const invokeMs = performance.now()
     const record = this.history.begin({ ...write, invokeMs })
@@ -170,7 +197,8 @@ export class Recorder {
     return { record, strong, asIfStrong }
   }
 
-  endWrite({ record, strong, asIfStrong }: WriteHandle, outcome: Outcome): void {
+  endWrite({ record, strong, asIfStrong }: WriteHandle, outcome: Outcome, denial?: Denial): void {
+    if (denial) this.denied(denial, record)
     const returnMs = performance.now()
     const { key, via, by, invokeMs, value } = record
     this.counts.writes[outcome]++
@@ -194,29 +222,31 @@ export class Recorder {
 
   /** Before the write has ended for the checkers: somebody may have seen its expiry already. */
   #expiryOf(record: WriteRecord, value: string): void {
-    const { key, outcome, invokeMs, returnMs } = record
-    if (this.#lifetime === undefined || outcome === 'failed' || outcome === 'nothing') return
-    const { spell, ms } = this.#lifetime
+    const { key, outcome, invokeMs, returnMs, lifetimeMs } = record
+    if (outcome === 'failed' || outcome === 'nothing') return
     const isOver = outcome === 'ok'
-    const covered = spell.covers(invokeMs, isOver ? returnMs : returnMs + unknownHorizonMs)
+    const ms = lifetimeMs ?? this.#lifetime?.ms
+    if (ms === undefined) return
+    const untilMs = isOver ? returnMs : returnMs + unknownHorizonMs
+    const covered = lifetimeMs === undefined ? this.#lifetime?.spell.covers(invokeMs, untilMs) : 'yes'
     if (covered === 'no') return
     const [fromMs, toMs] = [invokeMs + ms - clockToleranceMs, returnMs + ms + clockToleranceMs]
     if (covered === 'maybe' || !isOver || fromMs <= returnMs) {
-      this.#mayExpire(record, returnMs)
+      this.#mayExpire(record, ms, returnMs)
     } else {
+      if (lifetimeMs !== undefined) this.counts.expiring++
       this.#expiries.add(key, value, fromMs, toMs)
       this.history.expires(record, fromMs, toMs, true)
     }
   }
 
   /** The key may be absent for that reason, once, and until nothing of it can take effect any more. */
-  #mayExpire(record: WriteRecord, nowMs: number): void {
+  #mayExpire(record: WriteRecord, lifetimeMs: number, nowMs: number): void {
     const { key, invokeMs } = record
     const deleted = { kind: 'write', invokeMs, value: null, by: `the expiry of ${record.by}` } as const
     for (const checkers of [this.#strong, this.#asIfStrong])
       checkers.get(key)?.end(this.#begin(checkers, key, deleted), 'unknown', nowMs)
-    const untilMs = nowMs + unknownHorizonMs + (this.#lifetime?.ms ?? 0)
-    this.history.expires(record, invokeMs, untilMs, false)
+    this.history.expires(record, invokeMs, nowMs + unknownHorizonMs + lifetimeMs, false)
   }
 
   /** What a sidecar said with a write that it refused. */
@@ -259,6 +289,7 @@ export class Recorder {
       checkers.get(key)?.end(operation, isFresh ? 'known' : 'void', returnMs, shown)
     }
     if (answer.kind === 'refused') this.counts.refused++
+    if (answer.kind === 'refused' && answer.denial) this.denied(answer.denial, read)
     if (answer.kind === 'lost') this.counts.lost++
     if (answer.kind === 'wrong') this.#violated('answers', key, { text: `${by} via ${via}: ${answer.why}` })
     if (answer.kind !== 'entry') return
