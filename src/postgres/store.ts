@@ -14,6 +14,7 @@ import type {
   Written,
 } from '../core/entry.js'
 import type {
+  BatchPart,
   MarkAnswer,
   Position,
   Settlement,
@@ -90,12 +91,15 @@ export class PostgresStore implements Store {
     this.#maxReadBytes = maxReadBytes
   }
 
-  async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged | Withheld | Absent>> {
+  async read(
+    wanted: readonly Wanted[],
+    part?: BatchPart,
+  ): Promise<Map<string, StoredEntry | Unchanged | Withheld | Absent>> {
     const rows = wanted.some(({ held }) => held !== undefined)
-      ? await this.#read<EntryRow | NothingRow>('readWhatIsNotHeld', wantedColumns(wanted))
+      ? await this.#read<EntryRow | NothingRow>('readWhatIsNotHeld', wantedColumns(wanted), part)
       : await (wanted.length === 1
-          ? this.#read<EntryRow | NothingRow>('readOne', [wanted[0]?.key])
-          : this.#read<EntryRow | NothingRow>('readAll', [wanted.map(({ key }) => key)]))
+          ? this.#read<EntryRow | NothingRow>('readOne', [wanted[0]?.key], part)
+          : this.#read<EntryRow | NothingRow>('readAll', [wanted.map(({ key }) => key)], part))
     const { epoch } = rows[0] as NothingRow | EntryRow
     const answers = new Map<string, StoredEntry | Unchanged | Withheld | Absent>()
     for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
@@ -110,7 +114,7 @@ export class PostgresStore implements Store {
     return new Map(rows.map(({ key, version }) => [key, version]))
   }
 
-  async write(writes: readonly Write[]): Promise<Map<string, WriteAnswer>> {
+  async write(writes: readonly Write[], part?: BatchPart): Promise<Map<string, WriteAnswer>> {
     const keys = writes.map(({ key }) => key)
     const columns = writes.map(({ value }) => toColumns(value))
     const texts = columns.map(({ text }) => text)
@@ -118,16 +122,16 @@ export class PostgresStore implements Store {
     // A lone write is what a quiet sidecar sends; arrays would cost it 15 µs (bench/README.md).
     const rows =
       writes.length === 1
-        ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]])
-        : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes])
+        ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]], 1, part)
+        : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes], writes.length, part)
     const written = new Map<string, WriteAnswer>()
     for (const { key, version, epoch, remaining_ms, is_as_sent: isAsSent } of rows)
       written.set(key, { version, epoch, remainingMs: remaining_ms ?? undefined, isAsSent })
     return written
   }
 
-  async remove(keys: readonly string[]): Promise<Map<string, Written | Absent>> {
-    const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys])
+  async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, Written | Absent>> {
+    const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys], keys.length, part)
     const { epoch } = rows[0] as NothingRow | WrittenRow
     const answers = new Map<string, Written | Absent>()
     for (const key of keys) answers.set(key, { version: undefined, epoch })
@@ -232,15 +236,33 @@ export class PostgresStore implements Store {
     return this.#statements.texts
   }
 
-  #read<Row extends pg.QueryResultRow>(name: keyof EntryStatements, values: unknown[]): Promise<Row[]> {
-    const attempt = async () => this.#database.read<Row>((await this.#texts())[name], values)
+  #read<Row extends pg.QueryResultRow>(
+    name: keyof EntryStatements,
+    values: unknown[],
+    part?: BatchPart,
+  ): Promise<Row[]> {
+    const attempt = async () => this.#database.read<Row>((await this.#texts())[name], values, part?.withinMs)
     return this.#attempts.run(attempt).catch(this.#schema.explain)
   }
 
-  #write<Row extends pg.QueryResultRow>(name: keyof EntryStatements, values: unknown[]): Promise<Row[]> {
-    const attempt = async () => this.#database.write<Row>((await this.#texts())[name], values)
-    return this.#attempts.run(attempt).catch(this.#schema.explain)
+  #write<Row extends pg.QueryResultRow>(
+    name: keyof EntryStatements,
+    values: unknown[],
+    rows: number,
+    part?: BatchPart,
+  ): Promise<Row[]> {
+    const attempt = async () => this.#database.write<Row>((await this.#texts())[name], values, part?.withinMs)
+    return this.#attempts.run(attempt, maxConflicts(rows, part)).catch(this.#schema.explain)
   }
+}
+
+/**
+ * Returns how often a statement is sent again after it was rolled back because of other transactions. With many rows, one of them
+ * may be the reason each time: then they are sent in parts, and that one by itself in the end.
+ */
+function maxConflicts(rows: number, part: BatchPart | undefined): number {
+  if (part !== undefined) return 0
+  return rows === 1 ? Number.POSITIVE_INFINITY : 2
 }
 
 /** A committed write, or delete, whose row somebody else has written since is one whose row has changed. */
