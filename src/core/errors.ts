@@ -79,6 +79,20 @@ export class CacheError extends Error {
   }
 }
 
+/**
+ * An error whose reason may be shown to anybody in the pod network: it names no role, host, path or object of the database. The
+ * message is for the log.
+ */
+export class PublicError extends Error {
+  override readonly name: string = 'PublicError'
+  readonly publicReason: string
+
+  constructor(message: string, publicReason = message) {
+    super(message)
+    this.publicReason = publicReason
+  }
+}
+
 /** Returns true if `error` is a CacheError with one of the codes. */
 export function hasCode(error: unknown, ...codes: readonly CacheErrorCode[]): error is CacheError {
   return error instanceof CacheError && codes.includes(error.code)

@@ -180,7 +180,7 @@ export interface ChangeFeedHandler {
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined
   /** As for `listening` where it returns a promise. */
   changed(change: Change): Promise<void> | undefined
-  /** `shownReason` is for whoever may ask: without roles, hosts and paths. */
+  /** `shownReason` is for whoever may ask: without roles, hosts, paths and objects of the database. */
   lost(reason: string, shownReason?: string): void
   /**
    * Asked while the feed is live, between two probes. Undefined if the feed is needed. Otherwise nothing is proven from now

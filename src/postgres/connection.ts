@@ -9,6 +9,7 @@ import {
   parseConnectionUrl,
   statesEncryption,
 } from '../connection-url/connection-url.js'
+import { PublicError } from '../core/errors.js'
 
 /** What one connection is made with. */
 export interface ConnectionSettings {
@@ -58,7 +59,7 @@ export function connectionSettings(source: string): ConnectionSettings {
         },
       )
       connection.prependListener('authenticationOk', () => {
-        if (isBinding && !asked.isBoundToChannel) connection.emit('error', new Error(unbound))
+        if (isBinding && !asked.isBoundToChannel) connection.emit('error', new PublicError(unbound))
       })
     },
   }
@@ -114,8 +115,8 @@ function passwordOf(url: ConnectionUrl, asked: Asked, isBinding: boolean): Pick<
   return {
     // Called after the server has asked.
     password: async () => {
-      if (asked.isCleartext && !mayBeClear) throw new Error(cleartext)
-      if (isBinding && !asked.isBoundToChannel) throw new Error(unbound)
+      if (asked.isCleartext && !mayBeClear) throw new PublicError(cleartext)
+      if (isBinding && !asked.isBoundToChannel) throw new PublicError(unbound)
       return given ?? readTrimmed(file as string)
     },
   }
