@@ -24,7 +24,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'warm-up', 'core', 'config', 'connection-url'],
   audit: ['postgres', 'core', 'json'],
-  doctor: ['postgres'],
+  doctor: ['postgres', 'core'],
   backup: ['files'],
   load: [],
   http: ['core', 'json'],
@@ -43,6 +43,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */
 const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^pg$/, /^(postgres|cli|doctor)\//],
+  [/^pgpass$/, /^postgres\/connection\.ts$/],
   [/^pg-connection-string$/, /^postgres\/connection\.ts$/],
   [/^pg-copy-streams$/, /^postgres\//],
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],

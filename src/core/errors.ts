@@ -36,7 +36,7 @@ export type CacheErrorCode =
 export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'store-unavailable': 'The database cannot be reached',
   'login-refused':
-    'The database refuses the login: wrong password, or a role or database that does not allow connections',
+    'The database refuses the login: no password or a wrong one, or a role or database that does not allow connections',
   'store-suspended':
     'The database takes no statements for now: it is read-only, or out of disk space, memory or connections',
   'store-not-ready': 'The database has no table for the cache yet: run "caching-layer migrate"',

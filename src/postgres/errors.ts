@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { CacheError, type CacheErrorCode, hasCode } from '../core/errors.js'
+import { CacheError, type CacheErrorCode, hasCode, PublicError } from '../core/errors.js'
 import { hasMessageWithoutData, isOfWholeStatement, meaningOf } from './sql-states.js'
 
 /** Returns true if the server answered, rolled the statement back, and the connection can be used again. */
@@ -90,11 +90,11 @@ export function refusesSettings(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /unsupported startup parameter/.test(error.message)
 }
 
-/** No connection could be had: nothing was sent. */
+/** No connection could be had: nothing was sent. A PublicError is one of logging in, such as a missing password. */
 export function connectFailed(error: unknown): CacheError {
   const state = error instanceof pg.DatabaseError ? (error.code ?? '') : ''
   return new CacheError(
-    refusals[state.slice(0, 2)] ?? 'store-unavailable',
+    refusals[state.slice(0, 2)] ?? (error instanceof PublicError ? 'login-refused' : 'store-unavailable'),
     `no connection to the database: ${messageOf(error)}`,
     {
       cause: error,
