@@ -19,14 +19,15 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'opentelemetry',
     'config',
     'connection-url',
+    'json',
     'log',
   ],
   sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'warm-up', 'core', 'config', 'connection-url'],
-  audit: ['postgres', 'core'],
-  doctor: ['postgres'],
+  audit: ['postgres', 'core', 'json'],
+  doctor: ['postgres', 'core'],
   backup: ['files'],
   load: [],
-  http: ['core'],
+  http: ['core', 'json'],
   postgres: ['core', 'connection-url'],
   prometheus: ['core'],
   opentelemetry: ['core'],
@@ -36,11 +37,13 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   config: ['connection-url'],
   'connection-url': [],
   files: [],
+  json: [],
 }
 
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */
 const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^pg$/, /^(postgres|cli|doctor)\//],
+  [/^pgpass$/, /^postgres\/connection\.ts$/],
   [/^pg-connection-string$/, /^postgres\/connection\.ts$/],
   [/^pg-copy-streams$/, /^postgres\//],
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],

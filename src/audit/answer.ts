@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { compactText } from '../json/json-source.js'
 
 /** What one sidecar says it would serve. */
 export type Answer =
@@ -23,7 +24,7 @@ export interface Asked {
 /** Stands for a value in comparisons; values themselves may be large, and nobody else's business. */
 export type Digest = string
 
-/** Of a value as parsed from JSON, so that how the text was written makes no difference. */
-export function digestOf(value: unknown): Digest {
-  return createHash('sha256').update(JSON.stringify(value)).digest('base64')
+/** Returns the digest of the JSON text of a value. Space makes no difference; each digit of a number does. */
+export function digestOf(text: string): Digest {
+  return createHash('sha256').update(compactText(text)).digest('base64')
 }

@@ -1,5 +1,6 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
+import { memberText } from '../json/json-source.js'
 import { type Answer, type Asked, digestOf } from './answer.js'
 
 export interface SidecarClientOptions {
@@ -87,9 +88,9 @@ function answerOf(key: string, { status, cacheStatus, body }: Response): Answer 
     return isMarked ? { kind: 'stale' } : { kind: 'absent' }
   if (status !== 200) return { kind: 'none', reason: `status ${status}` }
   const entry = JSON.parse(body) as Partial<Record<'key' | 'value' | 'stale', unknown>> | null
-  if (entry?.key !== key || entry.value === undefined)
-    return { kind: 'none', reason: "not a sidecar's answer" }
-  return entry.stale || isMarked ? { kind: 'stale' } : { kind: 'value', digest: digestOf(entry.value) }
+  const value = entry?.key === key ? memberText(body, 'value') : undefined
+  if (entry === null || value === undefined) return { kind: 'none', reason: "not a sidecar's answer" }
+  return entry.stale || isMarked ? { kind: 'stale' } : { kind: 'value', digest: digestOf(value) }
 }
 
 /** Node's AggregateError (several addresses refused) has an empty message of its own. */

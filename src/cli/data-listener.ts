@@ -8,13 +8,15 @@ import { UsageError } from './usage-error.js'
 export interface Answer {
   readonly status: number
   readonly body: Readonly<Record<string, unknown>>
+  /** The body as it was received, with all digits of its numbers. */
+  readonly text: string
 }
 
 export interface Asking {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Sent as JSON. */
-  readonly body?: unknown
+  /** JSON text. */
+  readonly body?: string
 }
 
 const timeoutMs = 10_000
@@ -68,17 +70,16 @@ export class DataListener {
   }
 
   /** Rejects with an Error in words when nobody answers. */
-  async ask(path: string, { method = 'GET', headers = {}, body }: Asking = {}): Promise<Answer> {
-    const text = body === undefined ? '' : JSON.stringify(body)
+  async ask(path: string, { method = 'GET', headers = {}, body = '' }: Asking = {}): Promise<Answer> {
     try {
-      return await this.#send(path, text, {
+      return await this.#send(path, body, {
         method,
         headers: {
           ...(this.#token !== undefined && { Authorization: `Bearer ${this.#token}` }),
           ...headers,
-          ...(body !== undefined && {
+          ...(body !== '' && {
             'Content-Type': 'application/json',
-            'Content-Length': `${Buffer.byteLength(text)}`,
+            'Content-Length': `${Buffer.byteLength(body)}`,
           }),
         },
       })
@@ -109,7 +110,8 @@ export class DataListener {
         response.on('error', reject)
         response.on('end', () => {
           try {
-            resolve({ status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(chunks).toString()) })
+            const text = Buffer.concat(chunks).toString()
+            resolve({ status: response.statusCode ?? 0, body: JSON.parse(text), text })
           } catch {
             reject(new Error('this is no sidecar: its answer is not JSON'))
           }

@@ -1,3 +1,4 @@
+import { memberText } from '../json/json-source.js'
 import type { Command } from './command.js'
 import { DataListener, refusal } from './data-listener.js'
 import { theKey } from './the-key.js'
@@ -19,11 +20,9 @@ export const get: Command = {
     if (answer.status !== 200) throw refusal(answer)
     const { value, stale } = answer.body
     if (stale === true) note('stale: the database could not be asked')
-    if (flags.has('json')) out(JSON.stringify(answer.body))
-    else {
-      const text = typeof value === 'string' ? value : JSON.stringify(value)
-      out(isTerminal ? withoutControls(text) : text)
-    }
+    const ofValue = typeof value === 'string' ? value : memberText(answer.text, 'value')
+    const text = flags.has('json') || ofValue === undefined ? answer.text : ofValue
+    out(isTerminal ? withoutControls(text) : text)
     return 0
   },
 }

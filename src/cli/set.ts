@@ -13,9 +13,12 @@ export const set: Command = {
     if (key === undefined || given === undefined || more.length > 0)
       throw new UsageError('set: name a key and a value, or - for one on stdin')
     const text = given === '-' ? await textOf(process.stdin) : given
-    const value = flags.has('json') ? parsed(text) : text
+    const value = flags.has('json') ? checked(text) : JSON.stringify(text)
     const listener = await DataListener.of({ environment, values })
-    const answer = await listener.ask('/cache/set', { method: 'POST', body: { key, value } })
+    const answer = await listener.ask('/cache/set', {
+      method: 'POST',
+      body: `{"key":${JSON.stringify(key)},"value":${value}}`,
+    })
     if (answer.status !== 200) throw refusal(answer)
     if (answer.body.db_written === false)
       note('pending: the sidecar writes it when the database is available')
@@ -23,9 +26,11 @@ export const set: Command = {
   },
 }
 
-function parsed(text: string): unknown {
+/** Returns the text as it is: what JSON.parse makes of it has other numbers. */
+function checked(text: string): string {
   try {
-    return JSON.parse(text)
+    JSON.parse(text)
+    return text
   } catch {
     throw new UsageError('set: with --json the value must be JSON')
   }

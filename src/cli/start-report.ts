@@ -8,7 +8,7 @@ import { currentUrl } from '../connection-url/connection-source.js'
 import { parseConnectionUrl } from '../connection-url/connection-url.js'
 
 /** Returns the fields of the first line of the log: all that a question about a sidecar begins with, and nothing secret. */
-export function startReport({ config, sources }: LoadedConfig): Readonly<Record<string, unknown>> {
+export function startReport({ config, sources }: LoadedConfig) {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
   const { host, database } = parseConnectionUrl(currentUrl(config.databaseUrl))
   const { socket, host: dataHost, port, opsHost, opsPort } = config

@@ -1,6 +1,6 @@
 import { CacheError, hasCode } from './errors.js'
 import type { Histogram } from './histogram.js'
-import type { Clock } from './ports.js'
+import type { BatchPart, Clock } from './ports.js'
 import type { Slots } from './slots.js'
 import { runSplitting } from './split.js'
 import type { BatchOperation } from './stats.js'
@@ -9,8 +9,8 @@ import type { BatchTracer } from './tracer.js'
 
 export interface BatcherOptions<I, O> {
   readonly clock: Clock
-  /** One statement for many keys, each named once. Answers by key. */
-  readonly run: (items: readonly I[]) => Promise<ReadonlyMap<string, O>>
+  /** One statement for many keys, each named once. Answers by key. Gets a part where the statement of a batch has failed. */
+  readonly run: (items: readonly I[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>
   /** Tells which of these keys are locked, so that the others need not be found by halving. */
   readonly lockedOf?: (keys: readonly string[]) => Promise<ReadonlySet<string>>
   /** Shared with others; a batch is put together when it has one. */
@@ -27,7 +27,10 @@ export interface BatcherOptions<I, O> {
    * two statements, and the later one may be the first to commit.
    */
   readonly keepsOrder: boolean
-  /** An item that has waited longer for its statement to begin is refused as busy; nor is a batch split for longer. */
+  /**
+   * An item that has waited longer for its statement to begin is refused as busy. Nor is a batch split for longer; for an item
+   * that takes too long, until as much time has passed once more.
+   */
   readonly maxWaitMs: number
   /** True if the answer says that the item has to be sent again, by itself or with fewer others. */
   readonly isPostponed?: (answer: O) => boolean
@@ -238,9 +241,12 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   #run(batch: readonly Waiting<I, O>[], lateMs: number): Promise<Result<O>[]> {
-    const { clock, run, lockedOf, sizes, operation, tracer } = this.#options
+    const { clock, run, lockedOf, maxWaitMs, sizes, operation, tracer } = this.#options
     const items = batch.map(({ item }) => item)
-    const send = () => runSplitting(items, { run, lockedOf, isLate: () => clock.now() >= lateMs })
+    // Each has been promised as much for its statement to begin, and again for its end.
+    const timeLeftMs = () => Math.min(...batch.map(({ sinceMs }) => sinceMs)) + 2 * maxWaitMs - clock.now()
+    const isLate = () => clock.now() >= lateMs
+    const send = () => runSplitting(items, { run, lockedOf, isLate, timeLeftMs })
     sizes.observe(items.length)
     if (tracer === undefined) return send()
     const origins = batch.flatMap(({ callers }) => callers.map(({ origin }) => origin))

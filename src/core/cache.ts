@@ -1,5 +1,5 @@
 import type { Change, Entry, Value, Written } from './entry.js'
-import { CacheError, type CacheErrorCode, hasCode } from './errors.js'
+import { CacheError, type CacheErrorCode, hasCode, PublicError } from './errors.js'
 import { FeedLog } from './feed-log.js'
 import { Fills } from './fills.js'
 import type { Token } from './flights.js'
@@ -367,11 +367,12 @@ export class Cache implements ChangeFeedHandler {
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined {
     const { unheard, lease, position } = this.#memory
     const nowMs = this.#clock.now()
-    if (unheard.anyBefore(asOfMs)) throw new Error('a write of our own was not announced')
-    if (this.#session === undefined) throw new Error('there is no session that could prove anything')
+    if (unheard.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')
+    if (this.#session === undefined) throw new PublicError('there is no session that could prove anything')
     if (position.epoch !== undefined) {
       // A new session asks for everything anew, and forgets what is held.
-      if (!position.isOnward(proof, this.#probeFloor)) throw new Error('the database has another history')
+      if (!position.isOnward(proof, this.#probeFloor))
+        throw new PublicError('the database has another history')
       position.observe(proof, this.#probeFloor)
       this.#probeFloor = position.latest
     }

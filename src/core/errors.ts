@@ -36,7 +36,7 @@ export type CacheErrorCode =
 export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'store-unavailable': 'The database cannot be reached',
   'login-refused':
-    'The database refuses the login: wrong password, or a role or database that does not allow connections',
+    'The database refuses the login: no password or a wrong one, or a role or database that does not allow connections',
   'store-suspended':
     'The database takes no statements for now: it is read-only, or out of disk space, memory or connections',
   'store-not-ready': 'The database has no table for the cache yet: run "caching-layer migrate"',
@@ -76,6 +76,20 @@ export class CacheError extends Error {
     this.name = 'CacheError'
     this.code = code
     this.isOfWholeStatement = isOfWholeStatement
+  }
+}
+
+/**
+ * An error whose reason may be shown to anybody in the pod network: it names no role, host, path or object of the database. The
+ * message is for the log.
+ */
+export class PublicError extends Error {
+  override readonly name: string = 'PublicError'
+  readonly publicReason: string
+
+  constructor(message: string, publicReason = message) {
+    super(message)
+    this.publicReason = publicReason
   }
 }
 

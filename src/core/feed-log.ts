@@ -1,3 +1,4 @@
+import type { Epoch } from './entry.js'
 import type { FeedState } from './lease.js'
 import type { Clock, Log } from './ports.js'
 
@@ -26,7 +27,7 @@ export class FeedLog {
     this.#log.info({ reason: 'nobody has used the cache', ...this.#turnTo('idle') }, 'change feed idle')
   }
 
-  live(fields: object): void {
+  live(fields: { readonly epoch: Epoch | undefined; readonly entries: number }): void {
     const reason = 'all that is held has been compared'
     this.#log.info({ reason, ...this.#turnTo('live'), ...fields }, 'change feed live')
   }

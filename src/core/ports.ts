@@ -72,6 +72,15 @@ export interface MarkAnswer {
 }
 
 /**
+ * A part of a batch whose statement has failed. It is sent once: where that fails, its halves are the next attempt, or its one
+ * item by itself.
+ */
+export interface BatchPart {
+  /** Longest time that the server may take for it; if missing, as long as for every statement. */
+  readonly withinMs?: number
+}
+
+/**
  * The system of record. Every method answers for a set of keys, each named once, and rejects with a
  * CacheError within the store's time bound. One call is one statement: it happens for all its keys or for
  * none of them.
@@ -82,13 +91,16 @@ export interface Store {
    * does not travel. Nor does a value that takes too much memory, alone or together with those before it. At least one value
    * travels unless all are too large.
    */
-  read(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Withheld | Absent>>
+  read(
+    wanted: readonly Wanted[],
+    part?: BatchPart,
+  ): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Withheld | Absent>>
   /** The versions there are in this epoch, straight from the primary; none when the primary's is another. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
   /** Inserts or replaces. A key is missing from the answer if the database has left the entry out or renamed it. */
-  write(writes: readonly Write[]): Promise<ReadonlyMap<string, WriteAnswer>>
+  write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes; the answer has the version of the absence of the keys that were there. */
-  remove(keys: readonly string[]): Promise<ReadonlyMap<string, Written | Absent>>
+  remove(keys: readonly string[], part?: BatchPart): Promise<ReadonlyMap<string, Written | Absent>>
   /** Which of these keys have a row that another transaction has locked. */
   lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>>
   /** `hasMark` is true if the database has this mark, or none was asked for. */
@@ -168,7 +180,7 @@ export interface ChangeFeedHandler {
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined
   /** As for `listening` where it returns a promise. */
   changed(change: Change): Promise<void> | undefined
-  /** `shownReason` is for whoever may ask: without roles, hosts and paths. */
+  /** `shownReason` is for whoever may ask: without roles, hosts, paths and objects of the database. */
   lost(reason: string, shownReason?: string): void
   /**
    * Asked while the feed is live, between two probes. Undefined if the feed is needed. Otherwise nothing is proven from now

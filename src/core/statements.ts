@@ -1,6 +1,6 @@
 import { type Batched, Batcher } from './batcher.js'
 import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from './entry.js'
-import type { Clock, Store, Write, WriteAnswer } from './ports.js'
+import type { BatchPart, Clock, Store, Write, WriteAnswer } from './ports.js'
 import { Slots } from './slots.js'
 import type { Stats } from './stats.js'
 import { StoreHealth } from './store-health.js'
@@ -48,7 +48,7 @@ export class Statements {
     this.read = readBatcher(
       { ...bounds, valueSlots: options.valueSlots },
       stats,
-      (wanted) => store.read(wanted),
+      (wanted, part) => store.read(wanted, part),
       isPostponed,
     )
     this.write = new Batcher({
@@ -57,7 +57,7 @@ export class Statements {
       operation: 'write',
       sizes: stats.batchKeys.write,
       bytesOf: ({ key, value }) => key.length + value.length,
-      run: (writes) => store.write(writes),
+      run: (writes, part) => store.write(writes, part),
       lockedOf: (keys) => store.lockedOf(keys),
     })
     this.remove = new Batcher({
@@ -66,7 +66,11 @@ export class Statements {
       operation: 'remove',
       sizes: stats.batchKeys.remove,
       bytesOf: ({ key }) => key.length,
-      run: (items) => store.remove(items.map(({ key }) => key)),
+      run: (items, part) =>
+        store.remove(
+          items.map(({ key }) => key),
+          part,
+        ),
       lockedOf: (keys) => store.lockedOf(keys),
     })
   }
@@ -92,7 +96,7 @@ export function isPostponed(answer: ReadAnswer | undefined): boolean {
 export function readBatcher<O>(
   bounds: ReturnType<typeof batchBounds> & { readonly health?: StoreHealth; readonly valueSlots: Slots },
   stats: Stats,
-  run: (wanted: readonly WantedEntry[]) => Promise<ReadonlyMap<string, O>>,
+  run: (wanted: readonly WantedEntry[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>,
   isPostponed: (answer: O) => boolean,
 ): Batcher<WantedEntry, O> {
   return new Batcher({

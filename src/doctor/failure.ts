@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { PublicError } from '../core/errors.js'
 import { messageOf } from '../postgres/errors.js'
 import { quoteIdentifier } from '../postgres/schema-owner.js'
 import { bad, type Finding, runAs } from './finding.js'
@@ -67,6 +68,7 @@ export function cureOf(subject: string, error: unknown, role?: string): string {
     )
   if (code === '28P01' || code === '28000')
     return `correct user and password in ${subject}, or let this role in from here in pg_hba.conf`
+  if (found instanceof PublicError) return `follow what it says, for ${subject}`
   if (code === '3D000') return `create the database, or name another one in ${subject}`
   if (/self.signed|certificate|unable to verify|altname|Hostname\/IP/i.test(message))
     return `name the authority that signed the certificate as sslrootcert in ${subject}, and a host that is in the certificate`

@@ -1,5 +1,5 @@
 import type { Value } from '../core/entry.js'
-import { memberText } from './json-text.js'
+import { memberText } from '../json/json-source.js'
 import { checkKey } from './key.js'
 import { nearestName } from './nearest-name.js'
 import { RequestError } from './problem.js'

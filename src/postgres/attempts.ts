@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type AttemptsStatus, Breaker } from '../core/breaker.js'
 import { CacheError, type CacheErrorCode, hasCode } from '../core/errors.js'
 import type { Clock, Log } from '../core/ports.js'
-import { isReadTimeout, isUnreachable, mayBeTriedAgain, messageOf, sqlState } from './errors.js'
+import { isReadTimeout, isUndone, isUnreachable, mayBeTriedAgain, messageOf, sqlState } from './errors.js'
 
 export interface AttemptsParts {
   readonly clock: Clock
@@ -40,11 +40,12 @@ export class Attempts {
 
   /**
    * `attempt` rejects with a CacheError. The last one begins within half of the time that a request has for that: it
-   * may itself wait for its connection.
+   * may itself wait for its connection. After `maxConflicts` with other transactions it is not sent again.
    */
-  async run<T>(attempt: () => Promise<T>): Promise<T> {
+  async run<T>(attempt: () => Promise<T>, maxConflicts = Number.POSITIVE_INFINITY): Promise<T> {
     const { clock, timeoutMs } = this.#parts
     const lastAtMs = clock.now() + timeoutMs / 2
+    let conflicts = 0
     for (let count = 0; ; count++) {
       if (!this.#breaker.lets(clock.now()))
         throw new CacheError(this.#lastCode, 'the database could not be reached a moment ago', {
@@ -59,7 +60,8 @@ export class Attempts {
         // Raised by a trigger, and not after a lock timeout: whoever sends it again must not do so without end.
         if (sqlState(error) === '55P03') await sleep(firstPauseMs)
         const pauseMs = Math.min(firstPauseMs * 2 ** count, longestPauseMs) * (0.5 + Math.random() / 2)
-        if (!mayBeTriedAgain(error) || clock.now() + pauseMs > lastAtMs) throw error
+        const isOneTooMany = isUndone(error) && conflicts++ >= maxConflicts
+        if (isOneTooMany || !mayBeTriedAgain(error) || clock.now() + pauseMs > lastAtMs) throw error
         this.#retries++
         await sleep(pauseMs)
       }

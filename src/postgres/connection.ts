@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import { Socket } from 'node:net'
 import pg from 'pg'
 import { parse, toClientConfig } from 'pg-connection-string'
+import pgPass from 'pgpass'
 import { currentUrl, readTrimmed } from '../connection-url/connection-source.js'
 import {
   type ConnectionUrl,
@@ -9,6 +10,7 @@ import {
   parseConnectionUrl,
   statesEncryption,
 } from '../connection-url/connection-url.js'
+import { PublicError } from '../core/errors.js'
 
 /** What one connection is made with. */
 export interface ConnectionSettings {
@@ -58,7 +60,7 @@ export function connectionSettings(source: string): ConnectionSettings {
         },
       )
       connection.prependListener('authenticationOk', () => {
-        if (isBinding && !asked.isBoundToChannel) connection.emit('error', new Error(unbound))
+        if (isBinding && !asked.isBoundToChannel) connection.emit('error', new PublicError(unbound))
       })
     },
   }
@@ -105,18 +107,28 @@ const cleartext =
   'the server asks for the password in clear text, and the connection is not encrypted: set sslmode=verify-full, or sslmode=disable to send it'
 const unbound = 'channel_binding=require: the server does not offer SCRAM-SHA-256-PLUS'
 
-/** Without one of its own, the driver takes PGPASSWORD, or looks into PGPASSFILE. */
+// It would warn at every attempt, in the midst of the JSON lines of the log. `noPassword` names the mode that it asks for.
+pgPass.warnTo(undefined)
+
+const noPassword =
+  'the server asks for a password, and none was given: set it in DATABASE_URL, DATABASE_PASSWORD_FILE or PGPASSWORD, or in ' +
+  'PGPASSFILE (mode 0600, with a line for this host, port, database and user)'
+
+/** As every client: the password of the URL, the one in its file, PGPASSWORD, or PGPASSFILE, which is read for each connection. */
 function passwordOf(url: ConnectionUrl, asked: Asked, isBinding: boolean): Pick<pg.ClientConfig, 'password'> {
   const file = url.parameters.get('password_file')
   const given = url.password !== '' ? url.password : file === undefined ? process.env.PGPASSWORD : undefined
-  if (given === undefined && file === undefined) return {}
   const mayBeClear = isLocal(url) || statesEncryption(url) || process.env.PGSSLMODE !== undefined
   return {
-    // Called after the server has asked.
-    password: async () => {
-      if (asked.isCleartext && !mayBeClear) throw new Error(cleartext)
-      if (isBinding && !asked.isBoundToChannel) throw new Error(unbound)
-      return given ?? readTrimmed(file as string)
+    // Called after the server has asked, with what it connects with.
+    password: async (parameters?: Parameters<typeof pgPass>[0]) => {
+      if (asked.isCleartext && !mayBeClear) throw new PublicError(cleartext)
+      if (isBinding && !asked.isBoundToChannel) throw new PublicError(unbound)
+      if (given !== undefined) return given
+      if (file !== undefined) return readTrimmed(file)
+      const found = parameters && (await new Promise<string | undefined>((done) => pgPass(parameters, done)))
+      if (found === undefined) throw new PublicError(noPassword)
+      return found
     },
   }
 }

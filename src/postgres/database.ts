@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
 import pg from 'pg'
-import type { CacheErrorCode } from '../core/errors.js'
+import type { CacheError, CacheErrorCode } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
 import { clientClass, newClient } from './connection.js'
 import {
   connectFailed,
+  connectionLost,
+  isOfServer,
   isStatementError,
   mayBeRepeated,
   messageOf,
+  needsSession,
   planIsOutdated,
   refusesSettings,
   statementFailed,
@@ -80,14 +83,18 @@ export class Database {
     this.#pool = this.#newPool()
   }
 
-  /** For statements that change nothing. */
-  read<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return this.#traced('read', text, values)
+  /** For statements that change nothing. The server ends one that takes longer than `withinMs`, or the usual timeout. */
+  read<Row extends pg.QueryResultRow>(
+    text: string,
+    values: unknown[] = [],
+    withinMs?: number,
+  ): Promise<Row[]> {
+    return this.#traced('read', text, values, withinMs)
   }
 
-  /** For a single statement that commits by itself. Rejects with `outcome-unknown` as P3 says. */
-  write<Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row[]> {
-    return this.#traced('write', text, values)
+  /** As `read`, for a single statement that commits by itself. Rejects with `outcome-unknown` as P3 says. */
+  write<Row extends pg.QueryResultRow>(text: string, values: unknown[], withinMs?: number): Promise<Row[]> {
+    return this.#traced('write', text, values, withinMs)
   }
 
   /** Resolves if the server answers on a new connection. */
@@ -112,30 +119,37 @@ export class Database {
    * Runs a statement in a transaction of its own, and calls `onId` before it. Rejects with `outcome-unknown` only if the
    * connection is lost while the transaction commits: before that, nothing has happened.
    */
-  async transaction<Row extends pg.QueryResultRow>(
+  transaction<Row extends pg.QueryResultRow>(
     { transactionId, statement, onId }: TransactionTexts,
     values: unknown[],
+  ): Promise<Row[]> {
+    return this.#inTransaction<Row>(transactionId, statement, values, (begun) => {
+      if (begun) onId(String(begun.id), String(begun.epoch))
+    })
+  }
+
+  /** `first` begins the transaction; `onBegun` gets the first row that it answers with. */
+  async #inTransaction<Row extends pg.QueryResultRow>(
+    first: string,
+    statement: string,
+    values: unknown[],
+    onBegun: (row: pg.QueryResultRow | undefined) => void = () => undefined,
   ): Promise<Row[]> {
     const client = await this.#connect()
     let isCommitting = false
     try {
-      const results = (await client.query(begin + transactionId)) as unknown as pg.QueryResult<{
-        id: string
-        epoch: string
-      }>[]
-      const begun = results.at(-1)?.rows[0]
-      if (begun) onId(begun.id, begun.epoch)
+      const results = (await client.query(begin + first)) as unknown as pg.QueryResult[]
+      onBegun(results.at(-1)?.rows[0])
       const { rows } = await client.query<Row>(statement, values)
       isCommitting = true
       await client.query('commit')
       client.release()
       return rows
     } catch (error) {
-      // After our own timeout the connection is still busy: a rollback would wait for as long again.
-      const isAnswered = error instanceof pg.DatabaseError
-      const isUsable = isAnswered && !isCommitting && (await rolledBack(client))
+      const { failure, isUsable } = await (isCommitting
+        ? committingFailed(error, client)
+        : uncommittedFailed(error, client))
       client.release(!isUsable)
-      const failure = statementFailed(error, isCommitting ? 'write' : 'read', isUsable)
       this.#errors.add(failure)
       if (failure.code === 'queue-full') this.#advanceQueue()
       throw failure
@@ -173,8 +187,12 @@ export class Database {
     kind: 'read' | 'write',
     text: string,
     values: unknown[],
+    withinMs: number | undefined,
   ): Promise<Row[]> {
-    const run = () => this.#run<Row>(kind, text, values)
+    const run = () =>
+      withinMs === undefined
+        ? this.#run<Row>(kind, text, values)
+        : this.#inTransaction<Row>(`set local statement_timeout = ${withinMs}`, text, values)
     return this.#options.tracer ? this.#options.tracer.statement(text, run) : run()
   }
 
@@ -191,15 +209,17 @@ export class Database {
       client.release()
       return rows
     } catch (error) {
+      const { failure, isUsable } = await (kind === 'write'
+        ? committingFailed(error, client)
+        : { failure: statementFailed(error, kind), isUsable: isStatementError(error) })
       // After anything but an error of the statement itself, what the connection sends next is anyone's guess.
-      client.release(!isStatementError(error) || planIsOutdated(error))
+      client.release(!isUsable || planIsOutdated(error))
       if (name && wasNotPrepared(error)) {
         this.#names = undefined
         return this.#run(kind, text, values, mayRepeat)
       }
       // A connection that was lost while idle is noticed here, too.
       if (mayRepeat && mayBeRepeated(error, kind)) return this.#run(kind, text, values, false)
-      const failure = statementFailed(error, kind)
       this.#errors.add(failure)
       if (failure.code === 'queue-full') this.#advanceQueue()
       throw failure
@@ -266,9 +286,34 @@ export class Database {
   }
 }
 
-async function rolledBack(client: pg.PoolClient): Promise<boolean> {
+interface Failed {
+  readonly failure: CacheError
+  /** True if the connection can be used again. */
+  readonly isUsable: boolean
+}
+
+/** Of a statement in a transaction that has not been told to commit. */
+async function uncommittedFailed(error: unknown, client: pg.PoolClient): Promise<Failed> {
+  // After our own timeout the connection is still busy: a rollback would wait for as long again.
+  const isUsable = error instanceof pg.DatabaseError && (await succeeds(client, 'rollback'))
+  return { failure: statementFailed(error, 'read', isUsable), isUsable }
+}
+
+/** Of a statement that commits. A session that has outlived the error shows that it was one of the statement. */
+async function committingFailed(error: unknown, client: pg.PoolClient): Promise<Failed> {
+  if (!needsSession(error))
+    return { failure: statementFailed(error, 'write'), isUsable: isStatementError(error) }
+  if (!(await succeeds(client, ''))) return { failure: connectionLost(error, 'write'), isUsable: false }
+  const isCertain = isOfServer(error)
+  return {
+    failure: statementFailed(error, 'write', isCertain),
+    isUsable: isCertain || isStatementError(error),
+  }
+}
+
+async function succeeds(client: pg.PoolClient, statement: string): Promise<boolean> {
   try {
-    await client.query('rollback')
+    await client.query(statement)
     return true
   } catch {
     return false

@@ -1,10 +1,23 @@
 import pg from 'pg'
-import { CacheError, type CacheErrorCode, hasCode } from '../core/errors.js'
+import { CacheError, type CacheErrorCode, hasCode, PublicError } from '../core/errors.js'
 import { hasMessageWithoutData, isOfWholeStatement, meaningOf } from './sql-states.js'
 
 /** Returns true if the server answered, rolled the statement back, and the connection can be used again. */
 export function isStatementError(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && meaningOf(error) !== 'lost'
+}
+
+/**
+ * Returns true if the session has to tell whether the statement was rolled back. Classes 53 (resources), 58 (system) and XX
+ * (internal) are errors of a statement, or of the server, which then ends (PANIC), maybe in a commit that it has recorded.
+ */
+export function needsSession(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && /^(53|58|XX)/.test(error.code ?? '')
+}
+
+/** Returns true for an error of PostgreSQL itself, and false for one that a pooler has made: it names no source file. */
+export function isOfServer({ file, routine }: pg.DatabaseError): boolean {
+  return file !== undefined && routine !== undefined
 }
 
 /**
@@ -15,7 +28,8 @@ export function isStatementError(error: unknown): error is pg.DatabaseError {
 export function statementFailed(error: unknown, kind: 'read' | 'write', isUsable = false): CacheError {
   const lost = error instanceof pg.DatabaseError ? meaningOf(error) : 'lost'
   // An internal error is one of a row, such as a damaged one, as long as there is nothing that may have been committed.
-  const isOfRow = kind === 'read' && (isUsable || /^(XX|58)/.test((error as pg.DatabaseError).code ?? ''))
+  const isOfRow =
+    isUsable || (kind === 'read' && /^(XX|58)/.test((error as pg.DatabaseError | undefined)?.code ?? ''))
   const meaning = lost === 'lost' && isOfRow && error instanceof pg.DatabaseError ? 'store-failed' : lost
   if (meaning === 'lost') return connectionLost(error, kind)
   const { code: state, message } = error as pg.DatabaseError
@@ -28,10 +42,14 @@ export function statementFailed(error: unknown, kind: 'read' | 'write', isUsable
   )
 }
 
-function connectionLost(cause: unknown, kind: 'read' | 'write'): CacheError {
+/** Returns what it means that nobody knows how a statement ended. */
+export function connectionLost(cause: unknown, kind: 'read' | 'write'): CacheError {
   const state = cause instanceof pg.DatabaseError ? ` (SQLSTATE ${cause.code})` : ''
   if (kind === 'read' && messageOf(cause) === readTimeout)
-    return new CacheError('store-busy', 'the database did not answer in time', { cause })
+    return new CacheError('store-busy', 'the database did not answer in time', {
+      cause,
+      isOfWholeStatement: true,
+    })
   // The server closed the session before the statement came.
   if (kind === 'read' || (cause instanceof pg.DatabaseError && cause.code === idleSessionTimeout))
     return new CacheError('store-unavailable', `the connection to the database was lost${state}`, { cause })
@@ -72,11 +90,11 @@ export function refusesSettings(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /unsupported startup parameter/.test(error.message)
 }
 
-/** No connection could be had: nothing was sent. */
+/** No connection could be had: nothing was sent. A PublicError is one of logging in, such as a missing password. */
 export function connectFailed(error: unknown): CacheError {
   const state = error instanceof pg.DatabaseError ? (error.code ?? '') : ''
   return new CacheError(
-    refusals[state.slice(0, 2)] ?? 'store-unavailable',
+    refusals[state.slice(0, 2)] ?? (error instanceof PublicError ? 'login-refused' : 'store-unavailable'),
     `no connection to the database: ${messageOf(error)}`,
     {
       cause: error,
@@ -104,10 +122,14 @@ export function isUnreachable(error: unknown): boolean {
   return state === undefined || /^(08...|53300|57P0[123])$/.test(state)
 }
 
-/** It has certainly done nothing, and may do better in a moment: 40001 serialization failure, 40P01 deadlock. */
+/** Rolled back because of another transaction: 40001 serialization failure, 40P01 deadlock. */
+export function isUndone(error: unknown): boolean {
+  return ['40001', '40P01'].includes(sqlState(error) ?? '')
+}
+
+/** It has certainly done nothing, and may do better in a moment. */
 export function mayBeTriedAgain(error: unknown): boolean {
-  const isUndone = ['40001', '40P01'].includes(sqlState(error) ?? '')
-  return isUndone || (hasCode(error, 'store-unavailable', 'store-suspended') && isUnreachable(error))
+  return isUndone(error) || (hasCode(error, 'store-unavailable', 'store-suspended') && isUnreachable(error))
 }
 
 /** Our own timeout, on a connection that there is: the statement may only have been slow. */

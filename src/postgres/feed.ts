@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { PublicError } from '../core/errors.js'
 import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../core/ports.js'
 import { decodeChanges } from './change.js'
 import type { Database } from './database.js'
@@ -125,7 +126,7 @@ export class PostgresChangeFeed implements ChangeFeed {
       over.signal.addEventListener('abort', () => reject(over.signal.reason))
     })
     ended.catch(() => undefined)
-    const close = () => end(new Error('closed'))
+    const close = () => end(new PublicError('closed'))
     this.#closing.signal.addEventListener('abort', close)
 
     let session: ListenSession | undefined
@@ -152,7 +153,7 @@ export class PostgresChangeFeed implements ChangeFeed {
         const caughtUp = handler
           .listening(listeningSinceMs, {
             fingerprint: table.fingerprint,
-            end: (reason) => end(new Error(reason)),
+            end: (reason) => end(new PublicError(reason)),
           })
           .then(onLive)
         const proving = this.#prove(session, table, handler, over)
@@ -178,7 +179,7 @@ export class PostgresChangeFeed implements ChangeFeed {
   /** The table may be another one than it was before the rest. */
   async #inspectAgain(session: ListenSession): Promise<CacheTable> {
     const table = await within(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer)
-    if (table.channel !== session.channel) throw new Error('the table was moved to another schema')
+    if (table.channel !== session.channel) throw new PublicError('the table was moved to another schema')
     return table
   }
 
@@ -205,10 +206,10 @@ export class PostgresChangeFeed implements ChangeFeed {
       sentMs = clock.now()
       const asking = session.query<ProofRow>(probe).catch((error: unknown) => {
         // DISCARD ALL has forgotten the statement, and what is listened to.
-        throw wasNotPrepared(error) ? new Error(deaf) : error
+        throw wasNotPrepared(error) ? new PublicError(deaf) : error
       })
       const [proof] = await within(this.#probeTimeoutMs, asking, noAnswer)
-      if (proof === undefined) throw new Error('the probe was answered without a row')
+      if (proof === undefined) throw new PublicError('the probe was answered without a row')
       if (proof.fingerprint !== fingerprint || sentMs - inspectedMs >= inspectionIntervalMs) {
         onTable(await within(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer))
         fingerprint = proof.fingerprint

@@ -1,4 +1,4 @@
-import { CacheError } from '../core/errors.js'
+import { CacheError, PublicError } from '../core/errors.js'
 import type { Database } from './database.js'
 import { deaf, echo } from './echo.js'
 import type { ListenSession } from './listen-session.js'
@@ -58,7 +58,7 @@ export class Hearing {
     })
     if ((await session.hears(quietMs)) || !isSent) return
     // It would be delivered before this is answered.
-    const answered = session.query('select').then(() => Promise.reject(new Error(deaf)))
+    const answered = session.query('select').then(() => Promise.reject(new PublicError(deaf)))
     await Promise.race([echoed, answered])
   }
 

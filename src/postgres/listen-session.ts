@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
 import pgListen from 'pg-listen'
+import { PublicError } from '../core/errors.js'
 import { type ConnectionSettings, connectionSettings } from './connection.js'
 import { refusesSettings } from './errors.js'
 
@@ -42,7 +43,7 @@ export class ListenSession {
     this.#options = options
     this.lost = new Promise((_resolve, reject) => {
       // pg-listen's own error says only that it does not reconnect.
-      this.#onLost = () => reject(new Error('the listening connection was lost'))
+      this.#onLost = () => reject(new PublicError('the listening connection was lost'))
     })
     this.lost.catch(() => undefined)
     // The server's idle_session_timeout may be shorter than the pause between two probes. A listener that does not read

@@ -14,6 +14,7 @@ import type {
   Written,
 } from '../core/entry.js'
 import type {
+  BatchPart,
   MarkAnswer,
   Position,
   Settlement,
@@ -90,8 +91,11 @@ export class PostgresStore implements Store {
     this.#maxReadBytes = maxReadBytes
   }
 
-  async read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged | Withheld | Absent>> {
-    const rows = await this.#rowsOf(wanted)
+  async read(
+    wanted: readonly Wanted[],
+    part?: BatchPart,
+  ): Promise<Map<string, StoredEntry | Unchanged | Withheld | Absent>> {
+    const rows = await this.#rowsOf(wanted, part)
     const { epoch } = rows[0] as NothingRow | EntryRow
     const answers = new Map<string, StoredEntry | Unchanged | Withheld | Absent>()
     for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
@@ -99,20 +103,23 @@ export class PostgresStore implements Store {
     return answers
   }
 
-  #rowsOf(wanted: readonly Wanted[]): Promise<(EntryRow | NothingRow)[]> {
+  #rowsOf(wanted: readonly Wanted[], part: BatchPart | undefined): Promise<(EntryRow | NothingRow)[]> {
     if (wanted.some(({ held }) => held !== undefined))
-      return this.#read('readWhatIsNotHeld', wantedColumns(wanted))
-    if (wanted.length === 1) return this.#read('readOne', [wanted[0]?.key])
-    return this.#readMany(wanted.map(({ key }) => key))
+      return this.#read('readWhatIsNotHeld', wantedColumns(wanted), part)
+    if (wanted.length === 1) return this.#read('readOne', [wanted[0]?.key], part)
+    return this.#readMany(
+      wanted.map(({ key }) => key),
+      part,
+    )
   }
 
   /**
    * Values are small nearly always, and to add their lengths up takes a sixth of the statement's time. So the first statement
    * compares each with an equal share of the room. One that brought nothing leaves the second all of it: at least one value comes.
    */
-  async #readMany(keys: readonly string[]): Promise<(EntryRow | NothingRow)[]> {
+  async #readMany(keys: readonly string[], part: BatchPart | undefined): Promise<(EntryRow | NothingRow)[]> {
     const share = Math.floor(this.#maxReadBytes / keys.length)
-    const rows = await this.#read<EntryRow | NothingRow>('readMany', [keys, share])
+    const rows = await this.#read<EntryRow | NothingRow>('readMany', [keys, share], part)
     const large = new Set<string>()
     for (const row of rows) if (row.key !== null && row.withheld === 'postponed') large.add(row.key)
     if (large.size === 0) return rows
@@ -121,10 +128,11 @@ export class PostgresStore implements Store {
       (sum, row) => sum + (row.key === null ? 0 : Buffer.byteLength(row.value ?? '')),
       0,
     )
-    const rest = await this.#read<EntryRow | NothingRow>('readLarge', [
-      [...large],
-      this.#maxReadBytes - bytes,
-    ])
+    const rest = await this.#read<EntryRow | NothingRow>(
+      'readLarge',
+      [[...large], this.#maxReadBytes - bytes],
+      part,
+    )
     return [...found, ...rest]
   }
 
@@ -135,7 +143,7 @@ export class PostgresStore implements Store {
     return new Map(rows.map(({ key, version }) => [key, version]))
   }
 
-  async write(writes: readonly Write[]): Promise<Map<string, WriteAnswer>> {
+  async write(writes: readonly Write[], part?: BatchPart): Promise<Map<string, WriteAnswer>> {
     const keys = writes.map(({ key }) => key)
     const columns = writes.map(({ value }) => toColumns(value))
     const texts = columns.map(({ text }) => text)
@@ -143,16 +151,16 @@ export class PostgresStore implements Store {
     // A lone write is what a quiet sidecar sends; arrays would cost it 15 µs (bench/README.md).
     const rows =
       writes.length === 1
-        ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]])
-        : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes])
+        ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]], 1, part)
+        : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes], writes.length, part)
     const written = new Map<string, WriteAnswer>()
     for (const { key, version, epoch, remaining_ms, is_as_sent: isAsSent } of rows)
       written.set(key, { version, epoch, remainingMs: remaining_ms ?? undefined, isAsSent })
     return written
   }
 
-  async remove(keys: readonly string[]): Promise<Map<string, Written | Absent>> {
-    const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys])
+  async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, Written | Absent>> {
+    const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys], keys.length, part)
     const { epoch } = rows[0] as NothingRow | WrittenRow
     const answers = new Map<string, Written | Absent>()
     for (const key of keys) answers.set(key, { version: undefined, epoch })
@@ -257,15 +265,33 @@ export class PostgresStore implements Store {
     return this.#statements.texts
   }
 
-  #read<Row extends pg.QueryResultRow>(name: keyof EntryStatements, values: unknown[]): Promise<Row[]> {
-    const attempt = async () => this.#database.read<Row>((await this.#texts())[name], values)
+  #read<Row extends pg.QueryResultRow>(
+    name: keyof EntryStatements,
+    values: unknown[],
+    part?: BatchPart,
+  ): Promise<Row[]> {
+    const attempt = async () => this.#database.read<Row>((await this.#texts())[name], values, part?.withinMs)
     return this.#attempts.run(attempt).catch(this.#schema.explain)
   }
 
-  #write<Row extends pg.QueryResultRow>(name: keyof EntryStatements, values: unknown[]): Promise<Row[]> {
-    const attempt = async () => this.#database.write<Row>((await this.#texts())[name], values)
-    return this.#attempts.run(attempt).catch(this.#schema.explain)
+  #write<Row extends pg.QueryResultRow>(
+    name: keyof EntryStatements,
+    values: unknown[],
+    rows: number,
+    part?: BatchPart,
+  ): Promise<Row[]> {
+    const attempt = async () => this.#database.write<Row>((await this.#texts())[name], values, part?.withinMs)
+    return this.#attempts.run(attempt, maxConflicts(rows, part)).catch(this.#schema.explain)
   }
+}
+
+/**
+ * Returns how often a statement is sent again after it was rolled back because of other transactions. With many rows, one of them
+ * may be the reason each time: then they are sent in parts, and that one by itself in the end.
+ */
+function maxConflicts(rows: number, part: BatchPart | undefined): number {
+  if (part !== undefined) return 0
+  return rows === 1 ? Number.POSITIVE_INFINITY : 2
 }
 
 /** A committed write, or delete, whose row somebody else has written since is one whose row has changed. */

@@ -1,4 +1,5 @@
 import type { Epoch } from '../core/entry.js'
+import { PublicError } from '../core/errors.js'
 import type { Proof } from '../core/ports.js'
 import { isForeignToSuperuser, quoteIdentifier } from './schema-owner.js'
 
@@ -68,14 +69,26 @@ const columns = ['key', 'value', 'updated_at', 'version', 'content_type', 'expir
 
 const migrateFirst = 'run "caching-layer migrate"'
 
+const unannounced = 'changes are not announced: a trigger is missing or not enabled'
+
+function kindOf(cure: string): string {
+  return cure === migrateFirst
+    ? 'the table of entries is missing or not up to date'
+    : 'the table of entries cannot be cached as it is'
+}
+
 /** One line that says what is wrong with the table, and what to do about it; and both on their own. */
-export class TableFault extends Error {
+export class TableFault extends PublicError {
   override readonly name = 'TableFault'
   readonly says: string
   readonly cure: string
 
-  constructor(says: string, cure: string) {
-    super(`${says}: ${cure}`)
+  /** `kind` is what may be shown of `says`. */
+  constructor(says: string, cure: string, kind: string = kindOf(cure)) {
+    super(
+      `${says}: ${cure}`,
+      `${kind}: ${cure === migrateFirst ? cure : 'see the log, and run "caching-layer doctor"'}`,
+    )
     this.says = says
     this.cure = cure
   }
@@ -167,6 +180,7 @@ async function notFound(query: Query, name: string): Promise<TableFault> {
     return new TableFault(
       `the search_path (${row.path}) names no schema that exists and that this role may use`,
       'grant usage on the schema, or set search_path for this role',
+      'there is no schema that exists and that this role may use',
     )
   return new TableFault(`there is no table cache_entries in the search_path (${row?.path})`, migrateFirst)
 }
@@ -186,6 +200,7 @@ export function movedFault(schema: string, moved: string): TableFault {
   return new TableFault(
     `${schema}.cache_entries was moved to the schema ${moved}`,
     `run as the owner: alter table ${from}.cache_entries set schema ${to}`,
+    'the table of entries was moved to another schema',
   )
 }
 
@@ -194,7 +209,11 @@ function faultOf(row: TableRow): TableFault | undefined {
   if (shape !== undefined) return new TableFault(`${row.schema}.cache_entries ${shape[0]}`, shape[1])
   const { missing, disabled } = row
   if (missing.length > 0)
-    return new TableFault(`changes are not announced: trigger ${missing.join(', ')} is missing`, migrateFirst)
+    return new TableFault(
+      `changes are not announced: trigger ${missing.join(', ')} is missing`,
+      migrateFirst,
+      unannounced,
+    )
   return disabled.length > 0 ? disabledFault(row) : undefined
 }
 
@@ -277,6 +296,7 @@ function disabledFault({ schema, disabled }: TableRow): TableFault {
   return new TableFault(
     `changes are not announced: trigger ${disabled.join(', ')} is not enabled always`,
     `run as the owner: alter table ${quoteIdentifier(schema)}.cache_entries ${enabled.join(', ')}`,
+    unannounced,
   )
 }
 

@@ -13,7 +13,7 @@ import { DrivenTime, turn } from './driven-time.js'
 
 const sidecar = 'http://a'
 const maxStalenessMs = 3_000
-const fresh = (value: unknown): Answer => ({ kind: 'value', digest: digestOf(value) })
+const fresh = (value: unknown): Answer => ({ kind: 'value', digest: digestOf(JSON.stringify(value)) })
 const change = (id: string, version: string): Change => ({ kind: 'key', id, version })
 
 /** A fleet of one sidecar that answers what the test says; the primary likewise. */
@@ -84,7 +84,7 @@ t.test('asks 100 ms, 1 s and a little more than L after the announcement', async
 t.test('planted: an entry that is never dropped is inconsistent, and beyond L a violation', async (t) => {
   const { time, world, sampler, verdicts, violations } = fleet()
   world.answer = fresh('old')
-  world.row = { version: '7', digest: digestOf('new'), expired: false }
+  world.row = { version: '7', digest: digestOf('"new"'), expired: false }
   sampler.changed(change('k', '7'))
   await time.advance(2_999)
   t.strictSame(verdicts, [
@@ -99,7 +99,7 @@ t.test('planted: an entry that is never dropped is inconsistent, and beyond L a 
 t.test('planted: an entry dropped late, but within L', async (t) => {
   const { time, world, sampler, tally, violations } = fleet()
   world.answer = fresh('old')
-  world.row = { version: '7', digest: digestOf('new'), expired: false }
+  world.row = { version: '7', digest: digestOf('"new"'), expired: false }
   sampler.changed(change('k', '7'))
   await time.advance(500)
   world.answer = fresh('new')
@@ -115,7 +115,7 @@ t.test('innocent: a newer change ends the sample, also while it is judged', asyn
   const { time, world, sampler, tally, verdicts, asked } = fleet()
   const gate = new Gate()
   world.answer = fresh('eight')
-  world.row = { version: '7', digest: digestOf('seven'), expired: false }
+  world.row = { version: '7', digest: digestOf('"seven"'), expired: false }
   world.beforeRead = () => gate.pass()
   sampler.changed(change('k', '7'))
   await time.advance(100)
@@ -178,7 +178,7 @@ t.test('an audit that was frozen says nothing of the moments it missed', async (
     [0, 0, 0],
   )
   world.answer = fresh('old')
-  world.row = { version: '8', digest: digestOf('new'), expired: false }
+  world.row = { version: '8', digest: digestOf('"new"'), expired: false }
   sampler.changed(change('k', '8'))
   await time.freeze(10_000)
   t.ok(violations.includes('8'), 'but what is wrong then is wrong')
@@ -203,7 +203,7 @@ t.test('close asks no more and waits for what is judged', async (t) => {
   const { time, world, sampler, asked, violations } = fleet()
   const gate = new Gate()
   world.answer = fresh('old')
-  world.row = { version: '7', digest: digestOf('new'), expired: false }
+  world.row = { version: '7', digest: digestOf('"new"'), expired: false }
   sampler.changed(change('k', '7'))
   await time.advance(3_000)
   world.beforeRead = () => gate.pass()

@@ -77,3 +77,12 @@ t.test('what is shown of a file is its name', async (t) => {
   t.match(shown(both), `["DATABASE_URL","file://${folder}/url"]`)
   t.notMatch(shown(both), 's3cret')
 })
+
+t.test('several hosts are refused in each URL, in a file, too', async (t) => {
+  const url = 'postgresql://app:pw@a:5432,b:5432/db?target_session_attrs=read-write'
+  const file = join(t.testdir({ url }), 'url')
+  for (const variable of ['DATABASE_URL', 'DATABASE_LISTEN_URL', 'DATABASE_READ_URL']) {
+    t.match(faultsOf({ [variable]: url }), [new RegExp(`^${variable}: names several hosts; name one`)])
+    t.match(faultsOf({ [`${variable}_FILE`]: file }), [new RegExp(`^${variable}_FILE: names several hosts`)])
+  }
+})

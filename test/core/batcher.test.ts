@@ -399,10 +399,10 @@ for (const code of ['refused', 'forbidden', 'store-failed', 'row-locked'] as con
 
 t.test('an error that is not of one item is everybody’s, and the statement is sent once', async (t) => {
   const whole = (code: CacheErrorCode) => new CacheError(code, 'no', { isOfWholeStatement: true })
-  const unsplit = ['store-unavailable', 'store-not-ready', 'store-busy', 'queue-full'] as const
+  const unsplit = ['store-unavailable', 'store-not-ready', 'queue-full'] as const
   const reasons = [
     ...unsplit.map((code) => new CacheError(code, 'no')),
-    ...(['forbidden', 'store-failed'] as const).map(whole),
+    ...(['forbidden', 'store-failed', 'store-busy'] as const).map(whole),
   ]
   for (const reason of reasons) {
     const { batcher: it, sent } = batcher()
@@ -413,6 +413,37 @@ t.test('an error that is not of one item is everybody’s, and the statement is 
     t.equal(sent.length, 1, reason.code)
   }
 })
+
+t.test(
+  'a row that takes too long is looked for within the time that the requests were promised',
+  async (t) => {
+    for (const [beganAfterMs, tookMs, isSplit] of [
+      [0, 1_000, true],
+      [900, 1_000, true],
+      [0, 2_000, false],
+      [1_000, 1_000, false],
+    ] as const) {
+      const slots = new Slots(1)
+      if (beganAfterMs > 0) slots.acquire(() => undefined)
+      const { batcher: it, sent, keys, clock } = batcher({ slots, maxWaitMs: 1_000 })
+      const asked = Promise.allSettled(['a', 'b'].map((key) => it.add({ key, value: 1 })))
+      await turn()
+      clock.advance(beganAfterMs)
+      if (beganAfterMs > 0) slots.release()
+      clock.advance(tookMs)
+      sent[0]?.fail(new CacheError('store-busy', 'slow'))
+      await turn()
+      t.same(keys(), isSplit ? [['a', 'b'], ['a']] : [['a', 'b']], `${beganAfterMs} + ${tookMs}`)
+      if (isSplit) {
+        sent[1]?.fail(new CacheError('store-busy', 'slow'))
+        await turn()
+        sent[2]?.answer()
+      }
+      const busy = { reason: { code: 'store-busy' } }
+      t.match(await asked, [busy, isSplit ? { value: { answer: 'value 1' } } : busy])
+    }
+  },
+)
 
 t.test('others of the batch do not wait for a row that is locked, nor does the next batch', async (t) => {
   const waits: boolean[] = []

@@ -10,7 +10,7 @@ t.test('each state is logged with why it came, and how long the one before it la
   clock.advance(250)
   feed.catchingUp('it listens')
   clock.advance(12.4)
-  feed.live({ entries: 3 })
+  feed.live({ epoch: '1-00000000', entries: 3 })
   clock.advance(60_000)
   feed.lost('cable cut')
   const reason = 'all that is held has been compared'
@@ -22,7 +22,7 @@ t.test('each state is logged with why it came, and how long the one before it la
     },
     {
       level: 'info',
-      fields: { reason, was: 'catching-up', forMs: 12, entries: 3 },
+      fields: { reason, was: 'catching-up', forMs: 12, epoch: '1-00000000', entries: 3 },
       message: 'change feed live',
     },
     {

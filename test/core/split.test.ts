@@ -1,5 +1,6 @@
 import t from 'tap'
 import { CacheError } from '../../src/core/errors.js'
+import type { BatchPart } from '../../src/core/ports.js'
 import { runSplitting } from '../../src/core/split.js'
 
 const items = (...keys: string[]) => keys.map((key) => ({ key }))
@@ -101,4 +102,63 @@ t.test('locked items are asked for, and the others sent together', async (t) => 
     results.map((result) => (result.status === 'fulfilled' ? result.value : result.reason.code)),
     ['a', 'row-locked', 'c', 'row-locked'],
   )
+})
+
+/** Runs in which each slow key makes its statement take too long. */
+function slowRun(slow: readonly string[]) {
+  const sent: string[] = []
+  const parts: (BatchPart | undefined)[] = []
+  const run = async (items: readonly { readonly key: string }[], part?: BatchPart) => {
+    sent.push(items.map(({ key }) => key).join(''))
+    parts.push(part)
+    if (items.some(({ key }) => slow.includes(key))) throw new CacheError('store-busy', 'slow')
+    return new Map(items.map(({ key }) => [key, key]))
+  }
+  return { sent, parts, run }
+}
+
+t.test('one item that takes too long fails alone, and parts get less time than the batch had', async (t) => {
+  const { sent, parts, run } = slowRun(['f'])
+  const results = await runSplitting(items(...'abcdefgh'), { run, timeLeftMs: () => 1_000 })
+  t.same(sent, ['abcdefgh', 'abcd', 'efgh', 'ef', 'gh', 'e', 'f'])
+  t.same(parts, [undefined, ...Array(6).fill({ withinMs: 200 })], 'three levels, and both halves of one')
+  t.same(
+    results.map((result) => (result.status === 'fulfilled' ? result.value : result.reason.code)),
+    [...'abcde', 'store-busy', 'g', 'h'],
+  )
+})
+
+t.test('when both halves take too long, so does the store', async (t) => {
+  const { sent, run } = slowRun([...'abcdefgh'])
+  const results = await runSplitting(items(...'abcdefgh'), { run, timeLeftMs: () => 1_000 })
+  t.same(sent, ['abcdefgh', 'abcd', 'efgh'])
+  t.ok(results.every((result) => result.status === 'rejected' && result.reason.code === 'store-busy'))
+})
+
+t.test('no item is looked for without the time for it', async (t) => {
+  for (const options of [{}, { timeLeftMs: () => 0 }, { timeLeftMs: () => 50 }]) {
+    const { sent, run } = slowRun(['a'])
+    await runSplitting(items('a', 'b'), { run, ...options })
+    t.same(sent, ['ab'])
+  }
+  let leftMs = 1_500
+  const { sent, run } = slowRun(['a'])
+  const timeLeftMs = () => {
+    leftMs -= 500
+    return leftMs
+  }
+  await runSplitting(items(...'abcdefgh'), { run, timeLeftMs })
+  t.same(sent, ['abcdefgh', 'abcd', 'efgh', 'ab', 'cd'], 'or once it is over')
+})
+
+t.test('a half is a part, which is sent once; the whole is not', async (t) => {
+  const parts: (BatchPart | undefined)[] = []
+  await runSplitting(items('a', 'b'), {
+    run: async (part, options) => {
+      parts.push(options)
+      if (part.some(({ key }) => key === 'a')) throw new CacheError('row-locked', 'a conflict')
+      return new Map()
+    },
+  })
+  t.same(parts, [undefined, {}, {}])
 })

@@ -38,6 +38,15 @@ t.test('set, get and del', async (t) => {
   t.equal((await run(t, 'get', 'greeting', `--url=${base}`)).out, 'hello\nworld\n')
 })
 
+t.test('numbers keep all their digits, and members their order', async (t) => {
+  for (const value of ['12345678901234567890', '1.10', '{"z":1.0,"1":-0}', '[ 1e2 ]']) {
+    t.same(await run(t, 'set', '--json', 'exact', value), { code: 0, out: '', said: '' })
+    t.equal((await run(t, 'get', 'exact')).out, `${value}\n`)
+    t.ok((await run(t, 'get', 'exact', '--json')).out.includes(`"value":${value},`))
+    t.equal((await run(t, 'get', 'exact', '--strong')).out, `${value}\n`)
+  }
+})
+
 t.test('a value from stdin', async (t) => {
   const set = new CliProcess(t, ['set', 'piped', '-'], { PORT: port }, { stdin: 'pipe' })
   set.child.stdin?.end('from a pipe')

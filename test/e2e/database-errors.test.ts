@@ -67,13 +67,13 @@ const states: Readonly<Record<string, Expected>> = {
   '54001': failed,
   '55000': kept,
   '55P03': locked,
-  '57014': { status: 503, detail: /did not answer in time/, isShared: true },
+  '57014': { status: 503, detail: /did not answer in time/ },
   '57P01': unknown,
-  '58030': unknown,
+  '58030': failed,
   '99999': refused,
   AP001: refused,
   P0001: refused,
-  XX000: unknown,
+  XX000: failed,
 }
 
 const neighbours = ['a', 'b', 'c', 'd', 'e', 'f']

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { checkJsonText, memberText } from '../../src/http/json-text.js'
+import { checkJsonText } from '../../src/http/json-text.js'
+import { compactText, memberText } from '../../src/json/json-source.js'
 
 const holds = (t: Test, property: fc.IRawProperty<unknown>) => {
   const outcome = fc.check(property as fc.IProperty<unknown>, { numRuns: 2_000 })
@@ -152,4 +153,17 @@ t.test('a value is refused for what it holds, wherever that is', async (t) => {
     /U\+0000/,
     'also where a later member hides it from JSON.parse',
   )
+})
+
+t.test('without the space between tokens, the text has all its digits and members', async (t) => {
+  for (const [text, compact] of [
+    [
+      ' { "a b" : [ 1.10 , 12345678901234567890 , -1e2 ] , "c" : { } } ',
+      '{"a b":[1.10,12345678901234567890,-1e2],"c":{}}',
+    ],
+    ['"\\u0062 \\/"', '"b /"'],
+    ['\ttrue\n', 'true'],
+    ['{"z":null,"1":false,"z":[]}', '{"z":null,"1":false,"z":[]}'],
+  ] as const)
+    t.equal(compactText(text), compact)
 })

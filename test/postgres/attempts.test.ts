@@ -39,6 +39,7 @@ function attemptsOn(t: Test, url: string, timeoutMs = 5_000) {
   const attempts = new Attempts({ clock, log, timeoutMs })
   return {
     attempts,
+    database,
     logged,
     read: (sql: string) => attempts.run(() => database.read(sql)),
     write: (sql: string) => attempts.run(() => database.write(sql, [])),
@@ -80,6 +81,38 @@ t.test('a statement that fails on and on is given up in time', async (t) => {
   await t.rejects(write("insert into numbers select fails(1000000, '40001')"), { code: 'row-locked' })
   t.ok(attempts.status().retries > 0)
   t.ok(attempts.status().retries < 20, 'with pauses')
+})
+
+t.test('conflicts have a bound of their own', async (t) => {
+  for (const maxConflicts of [0, 2]) {
+    await fresh.query('alter sequence attempt restart')
+    const { attempts, database } = attemptsOn(t, fresh.url)
+    const attempt = () => database.write("insert into numbers select fails(1000000, '40001')", [])
+    await t.rejects(attempts.run(attempt, maxConflicts), { code: 'row-locked' })
+    t.match(attempts.status(), { retries: maxConflicts })
+  }
+})
+
+t.test('of many rows or a part, a write with conflicts is not sent again and again', async (t) => {
+  const { attempts, database } = attemptsOn(t, fresh.url)
+  await fresh.query(`create function conflict() returns trigger language plpgsql as $$ begin
+    raise exception using errcode = '40001'; end $$`)
+  await fresh.query(
+    'create trigger a_conflict before insert on cache_entries for each row execute function conflict()',
+  )
+  t.teardown(() => fresh.query('drop trigger a_conflict on cache_entries'))
+  const store = new PostgresStore({ database, attempts, schema: new SchemaName(database) })
+  const [one, two] = ['a', 'b'].map((key) => ({ key, value: '"v"' }))
+  if (!one || !two) return t.fail()
+  const retriesOf = async (...write: Parameters<typeof store.write>) => {
+    const { retries } = attempts.status()
+    await t.rejects(store.write(...write), { code: 'row-locked' })
+    return attempts.status().retries - retries
+  }
+  t.equal(await retriesOf([one, two]), 2)
+  t.equal(await retriesOf([one, two], {}), 0)
+  t.equal(await retriesOf([one], {}), 0)
+  t.ok((await retriesOf([one])) > 2)
 })
 
 t.test('too many connections: tried again until there is one', async (t) => {

@@ -7,6 +7,7 @@ import { CliProcess } from '../support/child-process.js'
 import { type FreshDatabase, freshDatabase } from '../support/database.js'
 import { earlierRelease } from '../support/earlier-release.js'
 import { eventually } from '../support/eventually.js'
+import { blamed } from '../support/feed-reason.js'
 import { guestOf } from '../support/guest.js'
 import { plantImpostors } from '../support/impostors.js'
 import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
@@ -349,9 +350,9 @@ t.test("a superuser uses no ordinary role's table", async (t) => {
   const doctor = new CliProcess(t, ['doctor'], environment)
   t.equal((await doctor.exited).code, 1)
   t.match(doctor.stdout, refused)
-  const { client } = await startSidecar(t, { databaseUrl: database.url, migrate: false })
-  t.match((await client.request('GET', '/health')).body, { feed: 'down' })
-  t.match((await client.request('GET', '/health')).text, refused)
+  const sidecar = await startSidecar(t, { databaseUrl: database.url, migrate: false })
+  const { client } = sidecar
+  await blamed(t, sidecar, refused)
   const { status, body } = await client.set('k', 1)
   t.not(body.db_written, true, `${status}`)
   t.same((await database.query('select from cache_entries')).rows, [])

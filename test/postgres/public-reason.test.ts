@@ -1,6 +1,12 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
+import { loadConfig } from '../../src/config/load.js'
+import { migrate } from '../../src/postgres/migrate.js'
 import { freshDatabase } from '../support/database.js'
-import { startSidecar } from '../support/sidecar.js'
+import { blamed } from '../support/feed-reason.js'
+import { guestOf } from '../support/guest.js'
+import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
 
 t.test('/health and /readyz?verbose show no role, host or path', async (t) => {
   const { url } = await freshDatabase(t)
@@ -24,4 +30,34 @@ t.test('/health and /readyz?verbose show no role, host or path', async (t) => {
       'the log has it',
     )
   }
+})
+
+t.test('a migration that the role may not apply, or that is not what was applied', async (t) => {
+  const database = await freshDatabase(t)
+  const guest = await guestOf(t, database)
+  await database.query('create schema authorization current_user')
+  await database.query('revoke all on schema public from public')
+  await database.query(`alter database ${database.name} owner to current_user`)
+  const denied = await startSidecar(t, { databaseUrl: guest.url })
+  await blamed(t, denied, /may not|schema/)
+  await migrate(database.url)
+  await database.query("update cache_migrations set checksum = 'another' where name like '0001%'")
+  await blamed(
+    t,
+    await startSidecar(t, { databaseUrl: database.url }),
+    /0001_\w+.sql is not what was applied/,
+  )
+})
+
+t.test('a file with the URL that has become empty', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const file = join(t.testdir({ url }), 'url')
+  const { config } = loadConfig({ DATABASE_URL_FILE: file })
+  await migrate(url)
+  const sidecar = await startLiveSidecar(t, { ...config, port: 0, opsPort: 0, opsHost: '127.0.0.1' })
+  await writeFile(file, '')
+  await query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'caching-layer feed' and datname = current_database()",
+  )
+  await blamed(t, sidecar, /url: is empty/)
 })

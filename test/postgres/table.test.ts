@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { migrate } from '../../src/postgres/migrate.js'
 import { type FreshDatabase, freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
+import { blamed } from '../support/feed-reason.js'
 import { injectingProxyTo } from '../support/injecting-proxy.js'
 import type { JsonClient } from '../support/json-client.js'
 import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
@@ -14,7 +15,6 @@ async function migrated(t: Test): Promise<FreshDatabase> {
   return database
 }
 
-const reasonOf = async (client: JsonClient) => String((await client.request('GET', '/health')).body.reason)
 const strong = async (client: JsonClient, key: string) =>
   (await client.request('GET', `/cache/get?key=${key}&consistency=strong`)).body
 
@@ -57,16 +57,20 @@ t.test(
     const { url, query } = await migrated(t)
     await query('create schema app')
     const withPath = Object.assign(new URL(url), { search: '?options=-csearch_path%3Dpublic,app' }).href
-    const { client } = await startLiveSidecar(t, {
+    const sidecar = await startLiveSidecar(t, {
       databaseUrl: withPath,
       migrate: false,
       maxStalenessMs: 1_000,
     })
+    const { client } = sidecar
     await client.set('a', 'before')
     t.equal(await client.held('a'), 'before')
     await query('alter table cache_entries set schema app')
-    await eventually(async () =>
-      /was moved away from its functions.*caching-layer migrate/.test(await reasonOf(client)),
+    await blamed(
+      t,
+      sidecar,
+      /was moved away from its functions.*caching-layer migrate/,
+      /caching-layer migrate/,
     )
     await query("update app.cache_entries set value = 'after'")
     t.equal((await migrate(withPath)).length, 6, 'applied anew, beside the table')
@@ -100,8 +104,8 @@ t.test('a search_path that names no schema', async (t) => {
   const { url } = await freshDatabase(t)
   const nowhere = Object.assign(new URL(url), { search: '?options=-csearch_path%3Dnowhere' }).href
   await t.rejects(migrate(nowhere), { message: /search_path names no schema that exists/ })
-  const { client } = await startSidecar(t, { databaseUrl: nowhere, migrate: false })
-  t.match(await reasonOf(client), /^the search_path \(nowhere\) names no schema/)
+  const sidecar = await startSidecar(t, { databaseUrl: nowhere, migrate: false })
+  await blamed(t, sidecar, /^the search_path \(nowhere\) names no schema/)
 })
 
 t.test("somebody's SET search_path that a pooler has left leads to no other table", async (t) => {
@@ -171,8 +175,9 @@ t.test('the table is moved to a schema that the search path does not name', asyn
   const moved =
     /public.cache_entries was moved to the schema other: .*alter table "other".cache_entries set schema "public"/
   await t.rejects(migrate(url), { message: moved }, 'no second, empty one is made')
-  const { client } = await startSidecar(t, { databaseUrl: url, migrate: false })
-  t.match(await reasonOf(client), moved)
+  const sidecar = await startSidecar(t, { databaseUrl: url, migrate: false })
+  const { client } = sidecar
+  await blamed(t, sidecar, moved)
   await query('alter table other.cache_entries set schema public')
   await eventually(async () => (await client.stats()).feed.state === 'live')
   t.equal(await client.held('a'), 'kept')
@@ -310,10 +315,7 @@ for (const [what, [sql, reason]] of Object.entries(shapes)) {
   t.test(`refused in one line: ${what}`, async (t) => {
     const { url, query } = await migrated(t)
     await query(sql)
-    const { client, log } = await startSidecar(t, { databaseUrl: url, migrate: false })
-    t.match(await reasonOf(client), reason)
-    t.notMatch(await reasonOf(client), /\n/)
-    t.ok(log.some((line) => reason.test(line)))
+    await blamed(t, await startSidecar(t, { databaseUrl: url, migrate: false }), reason)
   })
 }
 
@@ -328,8 +330,7 @@ for (const [what, sql] of Object.entries({
     const { url, query } = await freshDatabase(t)
     await query(sql)
     await t.rejects(migrate(url), { message: new RegExp(`^public.cache_entries is ${what} of role`) })
-    const { client } = await startSidecar(t, { databaseUrl: url, migrate: false })
-    t.match(await reasonOf(client), new RegExp(`is ${what}`))
+    await blamed(t, await startSidecar(t, { databaseUrl: url, migrate: false }), new RegExp(`is ${what}`))
   })
 }
 
