@@ -146,3 +146,15 @@ t.test('connect_timeout', async (t) => {
   })
   await t.rejects(client.connect(), /timeout expired/)
 })
+
+t.test('nor one from PGPASSFILE', async (t) => {
+  const { port, passwords } = await passwordServer(t)
+  const file = join(t.testdir(), 'pgpass')
+  writeFileSync(file, '*:*:*:app:s3cret\n', { mode: 0o600 })
+  process.env.PGPASSFILE = file
+  t.teardown(() => delete process.env.PGPASSFILE)
+  t.match(await connecting(`postgresql://app@0.0.0.0:${port}/db`), /in clear text.*sslmode/)
+  t.same(passwords, [])
+  t.match(await connecting(`postgresql://app@127.0.0.1:${port}/db`), /authentication failed/)
+  t.same(passwords, ['s3cret'])
+})
