@@ -161,7 +161,7 @@ function writeAnswer(answer: HttpAnswer | 'unsent' | 'lost'): WriteAnswer {
     : { kind: 'ok', token }
 }
 
-/** Told by what docs/errors.md says; a client that asks wrongly is told something else with the same status. */
+/** Told by what docs/reference/errors.md says; a client that asks wrongly is told something else with the same status. */
 function denialOf(status: number, { detail }: Readonly<Record<string, unknown>>): Denial | undefined {
   const says = String(detail)
   if (status === 403 && says.startsWith('The database role does not have the right')) return 'forbidden'
