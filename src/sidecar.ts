@@ -2,13 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
 import { Cache, type CacheParts } from './core/cache.js'
+import type { MemoryUse } from './core/memory-use.js'
 import type { Clock } from './core/ports.js'
 import { type Phase, type Readiness, readiness } from './core/readiness.js'
 import type { BearerToken } from './http/bearer-token.js'
 import { opsLimits } from './http/connection-limits.js'
 import { connectionShares, openFilesLimit } from './http/open-files-limit.js'
+import { RequestBodies } from './http/request-bodies.js'
 import { RequestStats } from './http/request-stats.js'
 import type { HttpServer } from './http/server.js'
+import { UnreadResponses } from './http/unread-responses.js'
 import type { Tracing } from './opentelemetry/tracing.js'
 import { Attempts } from './postgres/attempts.js'
 import { Database } from './postgres/database.js'
@@ -20,10 +23,17 @@ import { PostgresStore } from './postgres/store.js'
 import { EventLoopDelay } from './prometheus/event-loop-delay.js'
 import type { Exposition } from './prometheus/exposition.js'
 import { bearerTokenOf } from './sidecar/bearer-token-of.js'
-import { cacheOptions, maxReadBytes, reconfigurable } from './sidecar/cache-options.js'
+import {
+  budgetOf,
+  cacheOptions,
+  maxBodyBytes,
+  maxReadBytes,
+  reconfigurable,
+} from './sidecar/cache-options.js'
 import { dataServer } from './sidecar/data-server.js'
 import { expositionOf } from './sidecar/exposition-of.js'
 import { inOrder } from './sidecar/in-order.js'
+import { memoryUse } from './sidecar/memory-use.js'
 import { opsServer } from './sidecar/ops-server.js'
 import { readReplicasOf } from './sidecar/read-replicas-of.js'
 import { SuspendClock } from './sidecar/suspend-clock.js'
@@ -65,6 +75,8 @@ export class Sidecar {
   readonly #log: Logger
   readonly #tracing: Tracing | undefined
   readonly #requests = new RequestStats()
+  readonly #responses: UnreadResponses
+  readonly #bodies: RequestBodies
   readonly #eventLoopDelay = new EventLoopDelay(monotonicClock)
   #phase: Phase = 'starting'
   /** Undefined while it is not known. */
@@ -153,6 +165,8 @@ export class Sidecar {
       log,
     })
     this.#token = bearerTokenOf(config, log)
+    this.#responses = new UnreadResponses(budgetOf(config).responses)
+    this.#bodies = new RequestBodies(maxBodyBytes(config))
     const connections = connectionShares(
       { data: config.maxConnections, ops: opsLimits.maxConnections },
       openFilesLimit() - config.databasePoolSize,
@@ -170,6 +184,9 @@ export class Sidecar {
       attempts: () => this.#attempts.status(),
       token: this.#token,
       requests: this.#requests,
+      responses: this.#responses,
+      bodies: this.#bodies,
+      memory: () => this.#memoryUse(),
       onShutdown,
       tracing,
       clock,
@@ -227,11 +244,21 @@ export class Sidecar {
     return readiness(phase, this.#cache.status(), { maxStalenessMs, onFeedLoss, graceMs })
   }
 
+  #memoryUse(): MemoryUse {
+    return memoryUse({
+      config: this.#config,
+      status: this.#cache.status(),
+      responses: this.#responses,
+      bodies: this.#bodies,
+    })
+  }
+
   #metrics(): Promise<Exposition> {
     this.#exposition ??= expositionOf({
       status: () => this.#cache.status(),
       readiness: () => this.#readiness(),
       limits: () => this.#config,
+      memory: () => this.#memoryUse(),
       requests: this.#requests,
       closedConnections: () => this.#server.closedConnections,
       pool: () => this.#database.use(),

@@ -47,7 +47,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^pg-connection-string$/, /^postgres\/connection\.ts$/],
   [/^pg-copy-streams$/, /^postgres\//],
   [/^pg-listen$/, /^postgres\/listen-session\.ts$/],
-  [/^(koa|@koa\/router|raw-body)$/, /^http\//],
+  [/^(koa|@koa\/router)$/, /^http\//],
   [/^@opentelemetry\//, /^opentelemetry\//],
   [/^prom-client(\/|$)/, /^prometheus\/(exposition|prom-client-registry\.d)\.ts$/],
   [/^yaml$/, /^config\/config-file\.ts$/],

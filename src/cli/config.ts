@@ -24,12 +24,15 @@ export const config: Command = {
       out(JSON.stringify(shown, undefined, 2))
       return 0
     }
-    const rows = shown.map((one) => [
-      one.variable,
-      shownText(one.value),
-      shownText(one.default),
-      one.unit ?? '',
-      one.source,
+    const rows = shown.flatMap((one) => [
+      [one.variable, shownText(one.value), shownText(one.default), one.unit ?? '', one.source],
+      ...Object.entries(one.parts ?? {}).map(([part, bytes]) => [
+        `  ${part}`,
+        String(bytes),
+        '',
+        'bytes',
+        '',
+      ]),
     ])
     for (const line of columns([['setting', 'value', 'default', 'unit', 'source'], ...rows])) out(line)
     return 0

@@ -1,5 +1,6 @@
 import { flagName } from './flag-name.js'
 import type { LoadedConfig, Source } from './load.js'
+import { memoryBudget } from './memory-budget.js'
 import type { Setting, Unit } from './setting.js'
 import { settings } from './settings.js'
 
@@ -14,6 +15,8 @@ export interface ShownSetting {
   readonly source: Source
   readonly reloads: boolean
   readonly about: string
+  /** Bytes of each part, where the value is divided. */
+  readonly parts?: Readonly<Record<string, number>>
 }
 
 /** As it may stand in a file; null where nothing is set. */
@@ -32,8 +35,22 @@ export function shownSettings({ config, sources }: LoadedConfig): readonly Shown
       source: sources[name],
       reloads,
       about,
+      ...(name === 'memoryBytes' &&
+        config.memoryBytes !== undefined && { parts: partsOf(config.memoryBytes) }),
     }
   })
+}
+
+/** By the names that stats and metrics have for them. */
+function partsOf(memoryBytes: number): Readonly<Record<string, number>> {
+  const { entries, transfers, responses, bodies, keptWrites } = memoryBudget(memoryBytes)
+  return {
+    entries,
+    values_in_flight: transfers,
+    responses,
+    request_bodies: bodies,
+    kept_writes: keptWrites,
+  }
 }
 
 export function shownValue({ show, redact }: Setting<unknown>, value: unknown): ShownValue {

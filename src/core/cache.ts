@@ -68,6 +68,10 @@ export interface CacheStatus {
   readonly bytes: number
   readonly keptWrites: number
   readonly keptBytes: number
+  /** Bytes of the values of writes whose outcome is unknown. */
+  readonly unknownBytes: number
+  /** Statements under way that bring values. */
+  readonly valueReads: number
   /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
   readonly keptWritesObstacle: CacheErrorCode | undefined
   /** Kinds of statements that fail again and again, whatever the feed's state is. */
@@ -116,6 +120,7 @@ export class Cache implements ChangeFeedHandler {
   readonly #memory: Memory
   readonly #kept: KeptWrites
   readonly #statements: Statements
+  readonly #valueSlots: Slots
   readonly #replicaReads: ReplicaReads | undefined
   readonly #fills: Fills
   readonly #revalidation: Revalidation
@@ -135,7 +140,8 @@ export class Cache implements ChangeFeedHandler {
     this.#log = log
     const stats = this.#stats
     const { maxStalenessMs } = options
-    const valueSlots = new Slots(options.maxReads)
+    this.#valueSlots = new Slots(options.maxReads)
+    const valueSlots = this.#valueSlots
     this.#feedLog = new FeedLog(clock, log)
     this.#idleness = new Idleness(options.idleAfterMs, clock.now())
     this.#statements = new Statements({ store, clock, stats, tracer, valueSlots, ...options })
@@ -203,6 +209,8 @@ export class Cache implements ChangeFeedHandler {
       bytes: local.bytes,
       keptWrites: this.#kept.size,
       keptBytes: this.#kept.bytes,
+      unknownBytes: this.#kept.unknownBytes,
+      valueReads: this.#valueSlots.taken,
       keptWritesObstacle: this.#kept.obstacle,
       faults: this.#statements.health.faults(nowMs),
       feed: lease.state,

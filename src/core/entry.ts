@@ -67,7 +67,7 @@ export interface Entry {
   expiresAtMs: number
   /** When the row itself expires, which no time to live of ours goes beyond; `Infinity` when it does not. */
   readonly rowExpiresAtMs: number
-  /** Key and value in UTF-8. */
+  /** Bytes of key and value in UTF-8, as they are sent. */
   readonly bytes: number
 }
 

@@ -24,7 +24,9 @@ export interface KeptWritesBounds {
 }
 
 const mostWritesPerStatement = 500
-const bytesPerStatement = 8 * 1024 * 1024
+const mostBytesPerStatement = 8 * 1024 * 1024
+/** Copies of a write while its statement is sent: the columns, the arrays made of them, and what is sent. */
+const copiesInStatement = 4
 /** Bytes that a kept write takes beside its texts. */
 const bookkeepingBytes = 256
 /** Pauses after the database has answered with an error: from the first to the longest, doubling. */
@@ -88,6 +90,11 @@ export class KeptWrites {
   /** Bytes that they take. */
   get bytes(): number {
     return this.#writes.bytes
+  }
+
+  /** Bytes of the values of writes whose outcome is unknown. */
+  get unknownBytes(): number {
+    return this.#unknown.bytes
   }
 
   /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
@@ -206,7 +213,8 @@ export class KeptWrites {
     for (const { id } of batch) this.#onTheirWay.add(id)
     let failure: unknown = this.#inDoubt.size > 0 ? stillInDoubt : undefined
     const size = this.#writesPerStatement
-    for (const chunk of chunksOf(batch, size)) {
+    const bytes = Math.min(mostBytesPerStatement, this.#bounds.maxBytes / copiesInStatement)
+    for (const chunk of chunksOf(batch, size, bytes)) {
       const results = await runSplitting(chunk, {
         run: (part) => this.#settle(part),
         lockedOf: (keys) => this.#parts.store.lockedOf(keys),
@@ -340,13 +348,13 @@ function valueBytes(value: Value | undefined): number {
 }
 
 /** Returns the writes in statements of bounded size; one write is never split. */
-function chunksOf(batch: readonly Sent[], mostWrites: number): Sent[][] {
+function chunksOf(batch: readonly Sent[], mostWrites: number, mostBytes: number): Sent[][] {
   const chunks: Sent[][] = []
   let bytes = 0
   for (const sent of batch) {
     const chunk = chunks.at(-1)
     bytes += bytesOf(sent.write)
-    if (chunk === undefined || chunk.length >= mostWrites || bytes > bytesPerStatement) {
+    if (chunk === undefined || chunk.length >= mostWrites || bytes > mostBytes) {
       chunks.push([sent])
       bytes = bytesOf(sent.write)
     } else chunk.push(sent)

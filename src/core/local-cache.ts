@@ -30,7 +30,7 @@ export class LocalCache {
     return new LRUCache<string, Entry>({
       max: capacity,
       maxSize: maxBytes ?? Number.MAX_SAFE_INTEGER,
-      sizeCalculation: (entry) => entry.bytes,
+      sizeCalculation: heldBytesOf,
       disposeAfter: (_entry, _id, reason) => {
         if (reason === 'evict') this.#onEvict()
       },
@@ -41,7 +41,7 @@ export class LocalCache {
     return this.#entries.size
   }
 
-  /** Keys and values held, in UTF-8. */
+  /** Bytes that the keys and values take in memory. */
   get bytes(): number {
     return this.#entries.calculatedSize
   }
@@ -96,4 +96,10 @@ export class LocalCache {
   peek(id: string): Entry | undefined {
     return this.#entries.peek(id)
   }
+}
+
+/** As `heldBytes` of both texts, without looking at them: as many bytes as UTF-16 units means that all of it is ASCII. */
+function heldBytesOf({ key, value, bytes }: Entry): number {
+  const units = key.length + value.length
+  return bytes === units ? units : 2 * units
 }

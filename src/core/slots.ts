@@ -9,6 +9,11 @@ export class Slots {
     this.#free = count
   }
 
+  /** How many are taken. */
+  get taken(): number {
+    return this.#count - this.#free
+  }
+
   /** No statement is under way. */
   get isIdle(): boolean {
     return this.#free === this.#count

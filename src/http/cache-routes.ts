@@ -2,12 +2,13 @@ import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Cache } from '../core/cache.js'
 import { sendByKoa } from './answer.js'
-import { jsonBytes } from './body.js'
+import { withJsonBody } from './body.js'
 import { checkKey } from './key.js'
 import { sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
 import { readAnswer } from './read-answer.js'
 import { readRequest } from './read-request.js'
+import type { RequestBodies } from './request-bodies.js'
 import { setAnswer } from './set-answer.js'
 import { setRequest } from './set-request.js'
 
@@ -15,10 +16,11 @@ export interface CacheRoutesOptions {
   readonly cache: Cache
   /** Largest body of a set. */
   readonly maxValueBytes: number
+  readonly bodies: RequestBodies
 }
 
 /** Read, write and delete one entry. */
-export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Router {
+export function cacheRoutes({ cache, maxValueBytes, bodies }: CacheRoutesOptions): Router {
   const router = new Router({ prefix: '/cache', strict: true })
 
   router.get('/get', async (ctx) => {
@@ -30,8 +32,11 @@ export function cacheRoutes({ cache, maxValueBytes }: CacheRoutesOptions): Route
   })
 
   router.post('/set', async (ctx) => {
-    const { key, value } = setRequest(await jsonBytes(ctx, maxValueBytes))
-    sendByKoa(ctx, setAnswer(await cache.set(key, value)))
+    const result = await withJsonBody(ctx, { maxBytes: maxValueBytes, bodies }, (bytes) => {
+      const { key, value } = setRequest(bytes)
+      return cache.set(key, value)
+    })
+    sendByKoa(ctx, setAnswer(result))
   })
 
   router.delete('/delete', async (ctx) => {

@@ -3,11 +3,11 @@ import type { Context, Middleware } from 'koa'
 import { CacheError, type CacheErrorCode, explanations } from '../core/errors.js'
 import { type Answer, sendByKoa } from './answer.js'
 
-/** What a client got wrong: its `message` is for the client. */
+/** What a client got wrong, or asks for when there is no room: its `message` is for the client. */
 export class RequestError extends Error {
-  readonly status: 413 | 415 | 422
+  readonly status: 413 | 415 | 422 | 503
 
-  constructor(status: 413 | 415 | 422, message: string) {
+  constructor(status: 413 | 415 | 422 | 503, message: string) {
     super(message)
     this.status = status
   }
@@ -44,7 +44,10 @@ const byCode: Readonly<Record<CacheErrorCode, Omit<Problem, 'detail'>>> = {
 
 /** What the client is told of an error, and what the log is told. */
 export function problemIn(error: unknown, path: string, log: ProblemLog): Problem {
-  if (error instanceof RequestError) return { status: error.status, detail: error.message }
+  if (error instanceof RequestError) {
+    const { status, message: detail } = error
+    return status === 503 ? { status, detail, retryAfterSeconds: 1 } : { status, detail }
+  }
   if (error instanceof CacheError) {
     const problem = { ...byCode[error.code], detail: explanations[error.code] }
     // During an outage every request fails alike; what matters of that is logged once, by the feed.

@@ -2,6 +2,7 @@ import Router from '@koa/router'
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
 import { explanations } from '../core/errors.js'
+import type { MemoryUse } from '../core/memory-use.js'
 
 interface CacheLimits {
   readonly capacity: number
@@ -15,11 +16,12 @@ export interface ServiceRoutesOptions {
   /** Without its password. */
   readonly databaseUrl: string
   readonly attempts: () => AttemptsStatus
+  readonly memory: () => MemoryUse
 }
 
 /** What the service says of itself. */
 export function serviceRoutes(options: ServiceRoutesOptions): Router {
-  const { cache, limits, databaseUrl, attempts } = options
+  const { cache, limits, databaseUrl, attempts, memory } = options
   const router = new Router({ strict: true })
 
   router.get('/health', (ctx) => {
@@ -95,6 +97,7 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
         unknown: stats.writesUnknown,
       },
       database: attempts(),
+      memory: shownMemory(memory()),
       ...(replicaUsable !== undefined && {
         replica: {
           usable: replicaUsable,
@@ -110,6 +113,14 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
   })
 
   return router
+}
+
+function shownMemory(use: MemoryUse) {
+  const parts = Object.entries(use).map(([part, { bytes, limitBytes }]) => [
+    part,
+    { bytes, limit_bytes: limitBytes },
+  ])
+  return { resident_bytes: process.memoryUsage.rss(), ...Object.fromEntries(parts) }
 }
 
 function shown({ capacity, ttlSeconds }: CacheLimits): { capacity: number; ttl_seconds: number } {

@@ -20,12 +20,12 @@ const largeBytes = 16 * 1024
  * socket's high-water mark: a response that is sent at once costs a comparison.
  */
 export class UnreadResponses {
-  readonly #maxBytes: number
+  readonly maxBytes: number
   readonly #bytesOf = new WeakMap<Socket, number>()
   #bytes = 0
 
   constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
+    this.maxBytes = maxBytes
   }
 
   get bytes(): number {
@@ -34,7 +34,7 @@ export class UnreadResponses {
 
   /** Returns false if a response of this size must not be made. */
   hasRoomFor(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#maxBytes * (bytes >= largeBytes ? shareOfLarge : 1)
+    return this.#bytes + bytes <= this.maxBytes * (bytes >= largeBytes ? shareOfLarge : 1)
   }
 
   /** Counts what has been written to the socket and not been sent. To be called after each response. */

@@ -1,9 +1,11 @@
 import type { CacheStatus } from '../core/cache.js'
+import type { MemoryUse, PartUse } from '../core/memory-use.js'
 import type { Stats } from '../core/stats.js'
-import { byLabel, type Metric, oneOf, single } from './metric.js'
+import { byLabel, type Metric, oneOf, type Sample, single } from './metric.js'
 
 export interface CacheSources {
   readonly status: () => CacheStatus
+  readonly memory: () => MemoryUse
   /** Those in force at this moment. */
   readonly limits: () => CacheLimits
 }
@@ -14,7 +16,7 @@ interface CacheLimits {
   readonly maxStalenessMs: number
 }
 
-export function cacheMetrics({ status, limits }: CacheSources): readonly Metric[] {
+export function cacheMetrics({ status, memory, limits }: CacheSources): readonly Metric[] {
   const counter = (name: string, help: string, read: (stats: Stats) => number): Metric => ({
     name,
     help,
@@ -72,6 +74,20 @@ export function cacheMetrics({ status, limits }: CacheSources): readonly Metric[
       'Most bytes that may be held; missing without a bound.',
       () => limits().maxBytes,
     ),
+    {
+      name: 'caching_layer_memory_bytes',
+      help: 'Bytes in use of each part of CACHE_MEMORY_BYTES.',
+      type: 'gauge',
+      labels: ['part'],
+      read: () => ofParts(memory(), ({ bytes }) => bytes),
+    },
+    {
+      name: 'caching_layer_memory_limit_bytes',
+      help: 'Most bytes that each of these parts may take.',
+      type: 'gauge',
+      labels: ['part'],
+      read: () => ofParts(memory(), ({ limitBytes }) => limitBytes),
+    },
     counter('caching_layer_evictions_total', 'Entries removed to make room.', ({ evictions }) => evictions),
     counter(
       'caching_layer_changes_applied_total',
@@ -147,4 +163,8 @@ export function cacheMetrics({ status, limits }: CacheSources): readonly Metric[
       ({ writesUnknown }) => writesUnknown,
     ),
   ]
+}
+
+function ofParts(use: MemoryUse, read: (part: PartUse) => number): readonly Sample<number>[] {
+  return Object.entries(use).map(([part, one]) => ({ labels: { part }, value: read(one) }))
 }

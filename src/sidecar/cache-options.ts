@@ -6,6 +6,7 @@ import {
   memoryBudget,
 } from '../config/memory-budget.js'
 import type { CacheOptions, Reconfigurable } from '../core/cache.js'
+import { bytesForOneBody } from '../http/request-bodies.js'
 
 /** What the cache has to know of the settings. */
 export function cacheOptions(config: Config): CacheOptions {
@@ -17,7 +18,7 @@ export function cacheOptions(config: Config): CacheOptions {
     // As much again is for the values of writes whose outcome is unknown.
     maxKeptBytes: Math.floor(budgetOf(config).keptWrites / 2),
     maxStatements: config.databasePoolSize,
-    maxReads: Math.max(1, Math.floor(budgetOf(config).transfers / (copiesOfValue * maxReadBytes(config)))),
+    maxReads: Math.max(1, Math.floor(budgetOf(config).transfers / readBytesInMemory(config))),
     maxWaitMs: config.databaseTimeoutMs,
     idleAfterMs: config.idleAfterMs,
   }
@@ -33,12 +34,22 @@ const copiesOfValue = 4
 /** Longer ones take the driver too long. */
 const largestReadBytes = 64 * 1024 * 1024
 
+/** Bytes that are set aside for a statement that reads values. */
+export function readBytesInMemory(config: Config): number {
+  return copiesOfValue * maxReadBytes(config)
+}
+
 /** Most bytes of values that one statement may bring: what every connection may bring at once, but any value that a set takes. */
 export function maxReadBytes(config: Config): number {
   const { databasePoolSize, databaseReadUrls, maxValueBytes } = config
   const statements = databasePoolSize * (databaseReadUrls.length > 0 ? 2 : 1)
   const each = Math.floor(budgetOf(config).transfers / (copiesOfValue * statements))
   return Math.max(maxValueBytes, Math.min(largestReadBytes, each))
+}
+
+/** Most bytes that bodies of requests may take: no less than one set of the largest size needs. */
+export function maxBodyBytes(config: Config): number {
+  return Math.max(budgetOf(config).bodies, bytesForOneBody(config.maxValueBytes))
 }
 
 /** Most bytes of keys and values held: what is left when each entry has its bookkeeping, if no less was asked for. */

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.js'
 import { redactUrl } from '../connection-url/redact-url.js'
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
+import type { MemoryUse } from '../core/memory-use.js'
 import type { Clock } from '../core/ports.js'
 import { allowedHosts } from '../http/allowed-hosts.js'
 import { type AppOptions, createApp } from '../http/app.js'
@@ -10,11 +11,11 @@ import { dataLimits } from '../http/connection-limits.js'
 import { doorkeeper } from '../http/doorkeeper.js'
 import { fastLane } from '../http/fast-lane.js'
 import type { WarningLog } from '../http/rare-warning.js'
+import type { RequestBodies } from '../http/request-bodies.js'
 import type { RequestStats } from '../http/request-stats.js'
 import { HttpServer } from '../http/server.js'
-import { UnreadResponses } from '../http/unread-responses.js'
+import type { UnreadResponses } from '../http/unread-responses.js'
 import type { Tracing } from '../opentelemetry/tracing.js'
-import { budgetOf } from './cache-options.js'
 import { connectionWarnings } from './connection-warnings.js'
 
 export interface DataServerOptions {
@@ -26,6 +27,9 @@ export interface DataServerOptions {
   readonly attempts: () => AttemptsStatus
   readonly token: BearerToken | undefined
   readonly requests: RequestStats
+  readonly responses: UnreadResponses
+  readonly bodies: RequestBodies
+  readonly memory: () => MemoryUse
   readonly onShutdown: (() => void) | undefined
   readonly tracing: Tracing | undefined
   readonly clock: Clock
@@ -38,12 +42,13 @@ const idleGraceMs = 500
 /** Everything that stands before the cache, from the socket inwards: who may ask, the trace, the fast lane, Koa. */
 export function dataServer(options: DataServerOptions): HttpServer {
   const { config, limits, cache, attempts, token, requests, onShutdown, tracing, clock, log } = options
-  const { maxConnections } = options
+  const { maxConnections, responses, bodies, memory } = options
   const { host, port, socket: socketPath, maxValueBytes } = config
   const warnings = connectionWarnings('data', maxConnections, { clock, log })
-  const responses = new UnreadResponses(budgetOf(config).responses)
   const app = createApp({
     responses,
+    bodies,
+    memory,
     cache,
     limits,
     maxValueBytes,
@@ -56,6 +61,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
   })
   const listener = fastLane({
     responses,
+    bodies,
     cache,
     clock,
     requests,

@@ -7,7 +7,7 @@ const never = Number.POSITIVE_INFINITY
 function entry(key: string, bytes = 10, version = '1'): Entry {
   return {
     key,
-    value: '1',
+    value: '1'.padEnd(bytes - key.length),
     version,
     isComparable: true,
     asOfMs: 0,

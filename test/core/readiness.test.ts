@@ -11,6 +11,8 @@ const live: CacheStatus = {
   bytes: 0,
   keptWrites: 0,
   keptBytes: 0,
+  unknownBytes: 0,
+  valueReads: 0,
   keptWritesObstacle: undefined,
   faults: [],
   feed: 'live',

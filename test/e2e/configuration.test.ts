@@ -35,7 +35,11 @@ t.test('config prints every setting, and where its value comes from', async (t) 
     { flag: '--cache-capacity', value: 7, default: 1_000, unit: 'entries', source: 'file', reloads: true },
   )
   t.notMatch(text.out + json.out, 'hunter2')
-  t.equal(shown.length, text.out.trim().split('\n').length - 1)
+  const memory = shown.find(({ variable }) => variable === 'CACHE_MEMORY_BYTES')
+  const parts = Object.entries(memory?.parts as Record<string, number>)
+  t.equal(parts.length, 5)
+  for (const [part, bytes] of parts) t.match(text.out, new RegExp(`^  ${part} +${bytes} +bytes$`, 'm'))
+  t.equal(shown.length + parts.length, text.out.trim().split('\n').length - 1)
 })
 
 t.test('config --check', async (t) => {

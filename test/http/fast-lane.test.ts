@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import type { Cache } from '../../src/core/cache.js'
 import { fastLane } from '../../src/http/fast-lane.js'
+import { RequestBodies } from '../../src/http/request-bodies.js'
 import { RequestStats } from '../../src/http/request-stats.js'
 import { UnreadResponses } from '../../src/http/unread-responses.js'
 import { freshDatabase } from '../support/database.js'
@@ -384,6 +385,7 @@ t.test('plain reads and sets do not get as far as Koa, and everything else does'
     requests: new RequestStats(),
     maxValueBytes: 100,
     responses: new UnreadResponses(1_000_000),
+    bodies: new RequestBodies(1_000_000),
     log: { debug: () => undefined, error: (_fields, message) => logged.push(message) },
     otherwise: (request, response) => {
       if (request.url !== '/health') asked.push(request.url)

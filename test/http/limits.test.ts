@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { type ConnectionLimits, dataLimits, opsLimits } from '../../src/http/connection-limits.js'
+import { RequestBodies } from '../../src/http/request-bodies.js'
 import { receiveBody } from '../../src/http/request-body.js'
 import { HttpServer } from '../../src/http/server.js'
 import { freshDatabase } from '../support/database.js'
@@ -37,7 +38,12 @@ async function startServer(t: Test, limits: ConnectionLimits) {
         return response.end(large)
       }
       if (request.url === '/received') {
-        return receiveBody(request, ({ length }) => response.end(String(length)))
+        return receiveBody(
+          request,
+          Number(request.headers['content-length']),
+          new RequestBodies(10_000_000),
+          (bytes) => response.end(String(bytes?.length)),
+        )
       }
       // From Node 24 on a request without a body has no end.
       if (request.method === 'GET') return response.end('0')

@@ -1,4 +1,5 @@
 import { type Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http'
+import type { MemoryPart } from '../../src/core/memory-use.js'
 
 export interface Answer {
   readonly status: number
@@ -126,6 +127,9 @@ export interface Stats {
     readonly retries: number
     readonly opened: number
     readonly refused: number
+  }
+  readonly memory: {
+    readonly [Part in MemoryPart]: { readonly bytes: number; readonly limit_bytes: number }
   }
   /** Only with DATABASE_READ_URL. */
   readonly replica?: {

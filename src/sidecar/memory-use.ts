@@ -1,0 +1,31 @@
+import type { Config } from '../config/config.js'
+import { entryBookkeepingBytes } from '../config/memory-budget.js'
+import type { CacheStatus } from '../core/cache.js'
+import type { MemoryUse } from '../core/memory-use.js'
+import type { RequestBodies } from '../http/request-bodies.js'
+import type { UnreadResponses } from '../http/unread-responses.js'
+import { cacheOptions, readBytesInMemory } from './cache-options.js'
+
+export interface MemorySources {
+  /** Settings in force. */
+  readonly config: Config
+  readonly status: CacheStatus
+  readonly responses: UnreadResponses
+  readonly bodies: RequestBodies
+}
+
+/** Returns how much of each part of the memory is in use. */
+export function memoryUse({ config, status, responses, bodies }: MemorySources): MemoryUse {
+  const { capacity, maxBytes = 0, maxReads, maxKeptBytes } = cacheOptions(config)
+  const bytesPerRead = readBytesInMemory(config)
+  return {
+    entries: {
+      bytes: status.bytes + status.size * entryBookkeepingBytes,
+      limitBytes: maxBytes + capacity * entryBookkeepingBytes,
+    },
+    values_in_flight: { bytes: status.valueReads * bytesPerRead, limitBytes: maxReads * bytesPerRead },
+    responses: { bytes: responses.bytes, limitBytes: responses.maxBytes },
+    request_bodies: { bytes: bodies.bytes, limitBytes: bodies.maxBytes },
+    kept_writes: { bytes: status.keptBytes + status.unknownBytes, limitBytes: 2 * maxKeptBytes },
+  }
+}
