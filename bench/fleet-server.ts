@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { lookAtBudget } from '../src/doctor/server.js'
+import { lookAtBudget } from '../src/tools/doctor/server.js'
 import type { Bench } from './bench.js'
 import type { Lifetime } from './lifetime.js'
 import type { BenchDatabase, BenchPostgres } from './postgres.js'

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { toldToStop } from './cli/told-to-stop.js'
+import { toldToStop } from './cli/stop-signal.js'
 
 /** The process. Static imports are read before anything runs, so everything but the signals is imported afterwards. */
 const { runProgram } = await import('./cli/program.js')

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { HttpConnection } from '../../src/load/http-connection.js'
+import { HttpConnection } from '../../src/tools/load/http-connection.js'
 import type { Comparison, Contender } from '../comparison.js'
 import { freePort } from '../free-port.js'
 import { Lifetime } from '../lifetime.js'

@@ -10,7 +10,7 @@ const valueBytes = 100
 /** What the original Python service did, as was recorded. */
 const originalRate = 272
 
-/** The statement of src/postgres/store.ts, for one row. */
+/** The statement of src/postgres/store/store.ts, for one row. */
 const upsert = (key: string, value: string) => `
 insert into cache_entries (key, value, content_type) values (${key}, ${value}, null)
 on conflict (key) do update

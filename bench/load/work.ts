@@ -1,4 +1,4 @@
-import { drawKeys } from '../../src/load/key-choice.js'
+import { drawKeys } from '../../src/tools/load/key-choice.js'
 
 /** What a load sends; `keys` counts `key:1`, `key:2`, ... */
 export type Work =

@@ -7,66 +7,66 @@ export interface ListedCommand {
 }
 
 export const commands = {
-  serve: { summary: 'run a sidecar [--no-migrate]', load: async () => (await import('./serve.js')).serve },
+  serve: { summary: 'run a sidecar [--no-migrate]', load: async () => (await import('./commands/serve.js')).serve },
   dev: {
     summary: 'run a PostgreSQL server and two sidecars, to try it out',
-    load: async () => (await import('./dev.js')).dev,
+    load: async () => (await import('./commands/dev.js')).dev,
   },
   migrate: {
     summary: 'apply pending migrations [--status | --dry-run] [--owner=ROLE] [--wait=60]',
-    load: async () => (await import('./migrate.js')).migrate,
+    load: async () => (await import('./commands/migrate.js')).migrate,
   },
   backup: {
     summary: 'write all entries to stdout or --file=PATH [--force] [--compress=gzip|zstd|none] [--json]',
-    load: async () => (await import('./backup.js')).backup,
+    load: async () => (await import('./commands/backup.js')).backup,
   },
   restore: {
     summary: 'read them from stdin or --file=PATH [--mode=merge|missing|replace] [--json]',
-    load: async () => (await import('./restore.js')).restore,
+    load: async () => (await import('./commands/restore.js')).restore,
   },
   healthcheck: {
     summary: 'ask the sidecar of this container whether it is alive',
-    load: async () => (await import('./healthcheck.js')).healthcheck,
+    load: async () => (await import('./commands/healthcheck.js')).healthcheck,
   },
   wait: {
     summary: 'wait until the sidecar is ready [--timeout=30] [--url=URL]',
-    load: async () => (await import('./wait.js')).wait,
+    load: async () => (await import('./commands/wait.js')).wait,
   },
   get: {
     summary: 'read a value from a running sidecar: get KEY [--strong] [--json] [--url=URL]',
-    load: async () => (await import('./get.js')).get,
+    load: async () => (await import('./commands/get.js')).get,
   },
   set: {
     summary: 'write one: set KEY VALUE|- [--json] [--url=URL]',
-    load: async () => (await import('./set.js')).set,
+    load: async () => (await import('./commands/set.js')).set,
   },
   del: {
     summary: 'delete one: del KEY [--url=URL]',
-    load: async () => (await import('./del.js')).del,
+    load: async () => (await import('./commands/del.js')).del,
   },
   stats: {
     summary: 'what a running sidecar has counted [--json] [--url=URL]',
-    load: async () => (await import('./stats.js')).stats,
+    load: async () => (await import('./commands/stats.js')).stats,
   },
   watch: {
     summary: 'what it does, a line every second [--seconds=1] [--url=URL]',
-    load: async () => (await import('./watch.js')).watch,
+    load: async () => (await import('./commands/watch.js')).watch,
   },
   bench: {
     summary:
       'put a load on a running sidecar [--rate=1000] [--duration=10] [--mix=get=90,set=10] [--keys=zipf:10000] [--json] ...',
-    load: async () => (await import('./bench.js')).bench,
+    load: async () => (await import('./commands/bench.js')).bench,
   },
   doctor: {
     summary: 'look at everything that a sidecar needs of its database [--sidecars=N] [--json]',
-    load: async () => (await import('./doctor.js')).doctor,
+    load: async () => (await import('./commands/doctor.js')).doctor,
   },
   config: {
     summary: 'print every setting and where its value comes from [--json | --check]',
-    load: async () => (await import('./config.js')).config,
+    load: async () => (await import('./commands/config.js')).config,
   },
   audit: {
     summary: 'check live sidecars: audit URL... [--sample=0.1] [--minutes=5] [--json]',
-    load: async () => (await import('./audit.js')).audit,
+    load: async () => (await import('./commands/audit.js')).audit,
   },
 } satisfies Readonly<Record<string, ListedCommand>>

@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { loadConfig } from '../config/load.js'
 import { readApiToken } from '../config/read-api-token.js'
 import type { CommandInput } from './command.js'
-import { reachableUrl } from './reachable.js'
+import { reachableUrl } from './connect-host.js'
 import { UsageError } from './usage-error.js'
 
 export interface Answer {

@@ -6,7 +6,7 @@ import {
   memoryBudget,
 } from '../config/memory-budget.js'
 import type { CacheOptions, Reconfigurable } from '../core/cache.js'
-import { bytesForOneBody } from '../http/request-bodies.js'
+import { bytesForOneBody } from '../http/server/request-bodies.js'
 
 /** What the cache has to know of the settings. */
 export function cacheOptions(config: Config): CacheOptions {

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/ports.js'
-import { RareWarning, type WarningLog } from '../http/rare-warning.js'
+import { RareWarning, type WarningLog } from '../http/access/rare-warning.js'
 
 export interface ConnectionWarnings {
   readonly onFull: () => void

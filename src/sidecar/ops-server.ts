@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.js'
-import { allowedHosts } from '../http/allowed-hosts.js'
-import { opsLimits } from '../http/connection-limits.js'
-import { doorkeeper } from '../http/doorkeeper.js'
-import { type OpsListenerOptions, opsListener } from '../http/ops-listener.js'
-import type { WarningLog } from '../http/rare-warning.js'
-import { HttpServer } from '../http/server.js'
+import { allowedHosts } from '../http/access/allowed-hosts.js'
+import { opsLimits } from '../http/server/connection-limits.js'
+import { doorkeeper } from '../http/access/access-guard.js'
+import { type OpsListenerOptions, opsListener } from '../http/ops/ops-listener.js'
+import type { WarningLog } from '../http/access/rare-warning.js'
+import { HttpServer } from '../http/server/server.js'
 import { connectionWarnings } from './connection-warnings.js'
 
 export interface OpsServerOptions extends Omit<OpsListenerOptions, 'log'> {

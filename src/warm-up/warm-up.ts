@@ -1,7 +1,7 @@
 import type { Cache } from '../core/cache.js'
 import { reasonIn } from '../core/errors.js'
 import type { ChangeFeedHandler, Clock, Log } from '../core/ports.js'
-import { type Ended, warm } from '../core/warming.js'
+import { type Ended, warm } from '../core/reads/warming.js'
 import type { HotKeysKeeper } from './hot-keys-keeper.js'
 
 export interface WarmUpParts {

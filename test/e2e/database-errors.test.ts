@@ -1,6 +1,6 @@
 /** Every kind of error that PostgreSQL answers with, and what clients, neighbours in the batch, and the operator see of it. */
 import t from 'tap'
-import { migrate } from '../../src/postgres/migrate.js'
+import { migrate } from '../../src/postgres/schema/migrate.js'
 import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'

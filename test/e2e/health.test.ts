@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import { migrate } from '../../src/postgres/migrate.js'
+import { migrate } from '../../src/postgres/schema/migrate.js'
 import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'

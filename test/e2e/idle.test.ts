@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { migrate } from '../../src/postgres/migrate.js'
+import { migrate } from '../../src/postgres/schema/migrate.js'
 import { serve, untilLive } from '../support/child-process.js'
 import { type FreshDatabase, freshDatabase, ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'

@@ -22,7 +22,7 @@ const project = fileURLToPath(new URL('../..', import.meta.url))
 const folders = ['src', 'test']
 const statementsCheck = 'test/mutants/statements-check.js'
 /** Tests beside the core's that need no database. */
-const serverless = new Set(['test/http/bearer-token.test.js'])
+const serverless = new Set(['test/unit/http/bearer-token.test.js'])
 const jobs = Math.max(2, availableParallelism())
 const fileTimeoutSeconds = 120
 

@@ -1,8 +1,8 @@
 /** Mistakes in what PostgreSQL is told, in sql/ and in statements. As in mutants.mjs. */
 
 const identity = 'sql/0006_identity.sql'
-const statements = 'src/postgres/entry-statements.ts'
-const table = 'src/postgres/table.ts'
+const statements = 'src/postgres/store/entry-statements.ts'
+const table = 'src/postgres/schema/table.ts'
 const epochTest = { caughtBy: 'postgres/identity', tests: 'the epoch names' }
 const anotherHistory = { caughtBy: 'postgres/store', tests: 'in another history nothing' }
 const onlyUnchanged = { caughtBy: 'postgres/store', tests: 'only where the row has not changed' }
@@ -13,7 +13,7 @@ export const statementMutants = [
     name: 'a batch of large values beyond its bound',
     caughtBy: 'postgres/store',
     tests: 'larger than one statement',
-    file: 'src/postgres/store.ts',
+    file: 'src/postgres/store/store.ts',
     find: 'this.#maxReadBytes - bytes',
     replace: 'this.#maxReadBytes',
   },
@@ -21,7 +21,7 @@ export const statementMutants = [
     name: 'large values are left out',
     caughtBy: 'postgres/store',
     tests: 'larger than one statement',
-    file: 'src/postgres/store.ts',
+    file: 'src/postgres/store/store.ts',
     find: 'return [...found, ...rest]',
     replace: 'return [...found, ...(rest.length < 0 ? rest : [])]',
   },
@@ -229,7 +229,7 @@ export const statementMutants = [
     name: 'a migration that is not whole is taken for applied',
     caughtBy: 'postgres/identity',
     tests: '^the table is dropped and made again$',
-    file: 'src/postgres/migrate.ts',
+    file: 'src/postgres/schema/migrate.ts',
     find: "state === 'pending' || state === 'incomplete'",
     replace: "state === 'pending'",
   },
@@ -237,7 +237,7 @@ export const statementMutants = [
     name: 'the sequence of a restored table begins anew',
     caughtBy: 'postgres/table',
     tests: 'pg_dump -t',
-    file: 'src/postgres/migrate.ts',
+    file: 'src/postgres/schema/migrate.ts',
     find: 'where newest > (select last_value from cache_version)',
     replace: 'where newest < (select last_value from cache_version)',
   },

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import type { Change } from '../../src/core/entry.js'
-import { decodeChanges } from '../../src/postgres/change.js'
+import { decodeChanges } from '../../src/postgres/feed/change.js'
 import type { FreshDatabase, Owner } from './database.js'
 import { eventually } from './eventually.js'
 

@@ -1,6 +1,6 @@
-import { headerLine } from '../../src/backup/header.js'
-import { Seal } from '../../src/backup/seal.js'
-import { endOfEntries } from '../../src/backup/write-backup.js'
+import { headerLine } from '../../src/tools/backup/header.js'
+import { Seal } from '../../src/tools/backup/trailer.js'
+import { endOfEntries } from '../../src/tools/backup/write-backup.js'
 
 export const backupHeader = {
   takenAt: new Date('2026-01-02T03:04:05.678Z'),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import type { LocalPostgres } from '../../src/cli/local-postgres.js'
+import type { LocalPostgres } from '../../src/dev/local-postgres.js'
 import { sharedServerUrl, temporaryServer } from './shared-server.js'
 
 /** The part of tap's `t` that a thing needs which ends with its test. */

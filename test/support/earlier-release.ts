@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-const releases = new URL('../releases/', import.meta.url)
+const releases = new URL('./releases/', import.meta.url)
 /** Within the project, so that the release finds its packages. */
 const cache = fileURLToPath(new URL('../../node_modules/.cache/caching-layer-releases/', import.meta.url))
 

@@ -1,5 +1,5 @@
 import { type Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http'
-import type { MemoryPart } from '../../src/core/memory-use.js'
+import type { MemoryPart } from '../../src/core/state/memory-use.js'
 
 export interface Answer {
   readonly status: number

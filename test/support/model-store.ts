@@ -12,7 +12,7 @@ import type {
   Written,
 } from '../../src/core/entry.js'
 import { CacheError, type CacheErrorCode } from '../../src/core/errors.js'
-import { keyId } from '../../src/core/key-id.js'
+import { keyId } from '../../src/core/state/key-id.js'
 import type {
   Clock,
   LogPosition,

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { postgresAccount } from '../../src/cli/postgres-account.js'
+import { postgresAccount } from '../../src/dev/postgres-account.js'
 import type { Owner } from './database.js'
 import { eventually } from './eventually.js'
 

@@ -1,4 +1,4 @@
-import type { Read } from '../../src/core/read.js'
+import type { Read } from '../../src/core/reads/read-result.js'
 
 /** What most tests want to know of a read. */
 export function plain({ value, forwarded, stale }: Read) {

@@ -1,11 +1,11 @@
-import { copyOut } from '../../src/postgres/copy-out.js'
-import type { EntryColumn } from '../../src/postgres/entry-columns.js'
+import { copyOut } from '../../src/postgres/bulk/copy-out.js'
+import type { EntryColumn } from '../../src/postgres/bulk/entry-columns.js'
 import {
   type Restored,
   type RestoreMode,
   type RestoreOptions,
   restoreEntries,
-} from '../../src/postgres/restore-entries.js'
+} from '../../src/postgres/bulk/restore-entries.js'
 import type { Announcements } from './announcements.js'
 import type { FreshDatabase } from './database.js'
 import { joined, pieces } from './pieces.js'

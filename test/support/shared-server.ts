@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { LocalPostgres } from '../../src/cli/local-postgres.js'
+import { LocalPostgres } from '../../src/dev/local-postgres.js'
 
 interface SharedServer {
   readonly url: string

@@ -10,7 +10,7 @@ import type {
   Version,
   Written,
 } from '../../src/core/entry.js'
-import { keyId } from '../../src/core/key-id.js'
+import { keyId } from '../../src/core/state/key-id.js'
 import type {
   MarkAnswer,
   Position,

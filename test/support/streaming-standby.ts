@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { LocalPostgres } from '../../src/cli/local-postgres.js'
+import { LocalPostgres } from '../../src/dev/local-postgres.js'
 import type { Owner } from './database.js'
 import { FAST_SETTINGS } from './shared-server.js'
 

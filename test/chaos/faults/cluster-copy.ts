@@ -3,7 +3,7 @@ import { chown, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import type { LocalPostgres } from '../../../src/cli/local-postgres.js'
+import type { LocalPostgres } from '../../../src/dev/local-postgres.js'
 
 const run = promisify(execFile)
 

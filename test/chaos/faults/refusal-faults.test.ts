@@ -1,6 +1,6 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { migrate } from '../../../src/postgres/migrate.js'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { ownServer } from '../../support/database.js'
 import { type Fleet, guest, type Member } from '../fleet/fleet.js'
 import type { Spell } from '../oracle/spell.js'

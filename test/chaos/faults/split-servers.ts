@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
-import { LocalPostgres } from '../../../src/cli/local-postgres.js'
+import { LocalPostgres } from '../../../src/dev/local-postgres.js'
 import { FAST_SETTINGS } from '../../support/shared-server.js'
 import { type Fleet, serverSettings } from '../fleet/fleet.js'
 import { ClusterCopy } from './cluster-copy.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { migrate } from '../../../src/postgres/migrate.js'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { freshDatabase } from '../../support/database.js'
 import { SqlClient } from './sql-client.js'
 

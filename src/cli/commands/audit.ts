@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Audit } from '../../tools/audit/audit.js'
+import { progressText, reportJson, reportText, violationText } from '../../tools/audit/report.js'
+import type { Report } from '../../tools/audit/tally.js'
+import { loadConfig } from '../../config/load.js'
+import { readApiToken } from '../../config/read-api-token.js'
+import type { Command } from '../command.js'
+import { UsageError } from '../usage-error.js'
+
+const progressIntervalMs = 1_000
+const defaultSampleRate = 0.1
+const maxMinutes = 1_000_000
+
+/** A script must be able to tell a broken promise (1) from an audit that shows nothing. */
+const notCarriedOut = 3
+
+/**
+ * Checks the sidecars of a live fleet, beside their clients. Exits with 1 after a violation only; with 3 if the audit could not be
+ * carried out: changes cannot be heard, or no sidecar has answered.
+ */
+export const audit: Command = {
+  failureCode: notCarriedOut,
+  options: { sample: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
+  positionals: true,
+  async run({ flags, values, positionals, environment, stop, out, note, progress }) {
+    if (positionals.length === 0)
+      throw new UsageError('audit: name the sidecars, as in http://127.0.0.1:8025')
+    const urls = [...new Set(positionals.map(sidecarUrl))]
+    const sampleRate = number('sample', values.get('sample'), 1) ?? defaultSampleRate
+    const minutes = number('minutes', values.get('minutes'), maxMinutes)
+    const { config, warnings } = loadConfig(environment, { flags: values })
+    for (const warning of warnings) note(warning)
+
+    const audit = new Audit(
+      { urls, sampleRate, ...config, apiToken: await readApiToken(config) },
+      { onViolation: (violation) => note(`VIOLATION ${violationText(violation)}`), onNote: note },
+    )
+    try {
+      await audit.start()
+      const endMs = minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + minutes * 60_000
+      for (;;) {
+        const leftMs = endMs - performance.now()
+        if (leftMs <= 0 || stop.aborted) break
+        progress(progressText(audit.report(), audit.underWay))
+        await sleep(Math.min(progressIntervalMs, leftMs), undefined, { signal: stop }).catch(() => undefined)
+      }
+    } finally {
+      await audit.close()
+    }
+    const report = audit.report()
+    out(flags.has('json') ? reportJson(report) : reportText(report))
+    if (report.violations > 0) return 1
+    if (!isSilent(report)) return 0
+    note('the audit shows nothing: no sidecar has given an answer that counts')
+    return notCarriedOut
+  },
+}
+
+/** True if sidecars were asked, and none ever answered. */
+function isSilent({ sidecars }: Report): boolean {
+  const answered = sidecars.some(({ fresh, nothing, stale }) => fresh + nothing + stale > 0)
+  return !answered && sidecars.some(({ unanswered }) => unanswered > 0)
+}
+
+/** Without a `/` at its end. */
+function sidecarUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '')
+    throw new UsageError(`audit: "${text}" is not a URL like http://127.0.0.1:8025`)
+  if (url.username !== '' || url.password !== '')
+    throw new UsageError('audit: a URL with a user or password would be shown; leave them out')
+  let end = url.href.length
+  while (url.href[end - 1] === '/') end--
+  return url.href.slice(0, end)
+}
+
+function number(option: string, text: string | undefined, most: number): number | undefined {
+  if (text === undefined) return undefined
+  const value = /^(\d+(\.\d+)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN
+  if (value > 0 && value <= most) return value
+  throw new UsageError(`audit: --${option} must be a number above 0 and up to ${most}, not "${text}"`)
+}

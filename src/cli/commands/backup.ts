@@ -1,0 +1,66 @@
+import { pipeline } from 'node:stream/promises'
+import { BackupFile } from '../../tools/backup/backup-file.js'
+import { type Compression, compressionOf, compressions, compressor } from '../../tools/backup/compression.js'
+import type { Tally } from '../../tools/backup/trailer.js'
+import { writeBackup } from '../../tools/backup/write-backup.js'
+import { loadConfig } from '../../config/load.js'
+import { oneOf } from '../../config/parse.js'
+import { copyOut } from '../../postgres/bulk/copy-out.js'
+import type { Command } from '../command.js'
+import { parseOption } from '../parse-option.js'
+import { unended } from '../non-closing-writable.js'
+import { UsageError } from '../usage-error.js'
+
+/** All entries as they are at one moment, to a file or to stdout. */
+export const backup: Command = {
+  options: {
+    file: { type: 'string' },
+    force: { type: 'boolean' },
+    compress: { type: 'string' },
+    json: { type: 'boolean' },
+  },
+  settings: true,
+  async run({ flags, values, environment, stop, out, note, progress, stdout }) {
+    const path = values.get('file')
+    if (path === '') throw new UsageError('backup: --file needs a name')
+    const compress = compressor(compressionFrom(values.get('compress'), path))
+    const { config } = loadConfig(environment, { flags: values })
+    const startMs = performance.now()
+    const file = path === undefined ? undefined : await BackupFile.create(path, { force: flags.has('force') })
+    let tally: Tally = { entries: 0, bytes: 0 }
+    try {
+      const takenAt = await copyOut({ url: config.databaseListenUrl, stop }, async (snapshot) => {
+        const pieces = writeBackup(snapshot, snapshot.entries, (soFar) => {
+          tally = soFar
+          progress(`${soFar.entries.toLocaleString('en-US')} entries`)
+        })
+        const destination = file?.writable() ?? unended(stdout())
+        await pipeline(pieces, compress, destination, { signal: stop })
+        return snapshot.takenAt
+      }).catch(explain)
+      await file?.finish()
+      const seconds = (performance.now() - startMs) / 1_000
+      if (flags.has('json')) {
+        // stdout has the backup itself, unless that is in a file.
+        const tell = file ? out : note
+        tell(
+          JSON.stringify({ entries: tally.entries, taken_at: takenAt, seconds: Number(seconds.toFixed(3)) }),
+        )
+      } else note(`${tally.entries.toLocaleString('en-US')} entries in ${seconds.toFixed(1)} s`)
+      return 0
+    } finally {
+      await file?.close()
+    }
+  },
+}
+
+function compressionFrom(text: string | undefined, path = ''): Compression {
+  if (text === undefined) return compressionOf(path)
+  return parseOption('backup', 'compress', text, oneOf(...compressions))
+}
+
+function explain(error: unknown): never {
+  if ((error as NodeJS.ErrnoException).code === 'EPIPE')
+    throw new Error('stdout was closed before the backup was complete', { cause: error })
+  throw error
+}

@@ -1,0 +1,155 @@
+import { readFile } from 'node:fs/promises'
+import { integer } from '../../config/parse.js'
+import { differences, parseEarlierReport } from '../../tools/load/baseline.js'
+import { everyKey } from '../../tools/load/preload.js'
+import { type KeyChoice, parseKeyChoice } from '../../tools/load/key-choice.js'
+import { measure } from '../../tools/load/measure.js'
+import { type Operation, parseMix } from '../../tools/load/mix.js'
+import { ownLimit } from '../../tools/load/calibration.js'
+import { type LoadReport, linesOf } from '../../tools/load/report.js'
+import { keyPrefix, Requests } from '../../tools/load/requests.js'
+import type { Command, CommandInput } from '../command.js'
+import { DataListener, refusal } from '../data-listener.js'
+import { parseOption } from '../parse-option.js'
+
+const ownLimitMs = 500
+
+/** A load on a sidecar of one's own, at a rate. */
+export const bench: Command = {
+  options: {
+    url: { type: 'string' },
+    mix: { type: 'string' },
+    keys: { type: 'string' },
+    rate: { type: 'string' },
+    duration: { type: 'string' },
+    connections: { type: 'string' },
+    'value-bytes': { type: 'string' },
+    'no-fill': { type: 'boolean' },
+    keep: { type: 'boolean' },
+    compare: { type: 'string' },
+    json: { type: 'boolean' },
+  },
+  settings: true,
+  async run(input) {
+    const { flags, values, stop, out, note, progress } = input
+    const options = optionsFrom(values)
+    const { mix, keys, connections } = options
+    const compare = values.get('compare')
+    const before = compare === undefined ? undefined : await earlier(compare)
+    for (const difference of before ? differences(options.conditions, before) : [])
+      note(`these runs are not comparable: ${difference}`)
+    const listener = await DataListener.of(input)
+    // Whoever does not answer, or not to us, is found out first.
+    await readsOf(listener)
+    const { address, host, token } = listener.address()
+    const requests = new Requests({ valueBytes: options.conditions.valueBytes, host, token })
+    const ownLimitPerSecond = await ownLimit(connections, ownLimitMs)
+    note(`this load can do ${Math.round(ownLimitPerSecond)} requests/s itself`)
+
+    let written = 0
+    try {
+      if (!flags.has('no-fill')) {
+        written = keys.count
+        note(`writing its ${keys.count} entries, ${keyPrefix}1 and so on; --no-fill leaves that out`)
+        const onProgress = (done: number) => progress(`writing its entries: ${done} of ${keys.count}`)
+        const make = (number: number) => requests.make('set', number)
+        written = await everyKey({ address, connections, count: keys.count, make, onProgress, stop })
+      }
+      if (stop.aborted) throw new Error('stopped before anything was measured')
+      if (mix.has('set')) written = keys.count
+      const readsBefore = await readsOf(listener)
+      const startedAt = new Date().toISOString()
+      const result = await measure({ ...options, address, requests, stop, progress })
+      const reads = await readsOf(listener).catch(() => undefined)
+      const report: LoadReport = {
+        report: 'caching-layer bench',
+        url: listener.name,
+        ...options.conditions,
+        startedAt,
+        ownLimitPerSecond: Math.round(ownLimitPerSecond),
+        ...result,
+        ...(reads && hitRatio(readsBefore, reads)),
+      }
+      if (flags.has('json')) out(JSON.stringify(report))
+      for (const line of linesOf(report, before)) (flags.has('json') ? note : out)(line)
+      if (report.lost !== undefined) throw new Error(`${listener.name}: ${report.lost}`)
+      return report.answered > report.failed ? 0 : 1
+    } finally {
+      if (written > 0) await cleanUp(written)
+    }
+
+    async function cleanUp(count: number): Promise<void> {
+      const bySql = `delete from cache_entries where key like '${keyPrefix}%'`
+      if (flags.has('keep')) {
+        note(`its entries are kept; to remove them: ${bySql}`)
+        return
+      }
+      note(`removing its ${count} entries; where that is cut short: ${bySql}`)
+      const onProgress = (done: number) => progress(`removing its entries: ${done} of ${count}`)
+      const make = (number: number) => requests.make('del', number)
+      await everyKey({ address, connections, count, make, onProgress }).catch((error: Error) =>
+        note(`they could not be removed: ${error.message}`),
+      )
+    }
+  },
+}
+
+interface Options {
+  readonly mix: ReadonlyMap<Operation, number>
+  readonly keys: KeyChoice
+  readonly rate: number
+  readonly durationMs: number
+  readonly connections: number
+  /** As the report has them. */
+  readonly conditions: Pick<LoadReport, 'mix' | 'keys' | 'rate' | 'connections' | 'valueBytes'>
+}
+
+function optionsFrom(values: CommandInput['values']): Options {
+  const mix = values.get('mix') ?? 'get=90,set=10'
+  const keys = values.get('keys') ?? 'zipf:10000'
+  const rate = number(values, 'rate', 1_000, 1_000_000)
+  const connections = number(values, 'connections', 32, 10_000)
+  const valueBytes = number(values, 'value-bytes', 100, 1_000_000)
+  return {
+    mix: parseOption('bench', 'mix', mix, parseMix),
+    keys: parseOption('bench', 'keys', keys, parseKeyChoice),
+    rate,
+    durationMs: number(values, 'duration', 10, 86_400) * 1_000,
+    connections,
+    conditions: { mix, keys, rate, connections, valueBytes },
+  }
+}
+
+function number(values: CommandInput['values'], option: string, fallback: number, most: number): number {
+  const text = values.get(option)
+  return text === undefined ? fallback : parseOption('bench', option, text, integer(1, most))
+}
+
+async function earlier(path: string): Promise<LoadReport> {
+  try {
+    return parseEarlierReport(await readFile(path, 'utf8'))
+  } catch (error) {
+    throw new Error(`--compare ${path}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+interface Reads {
+  readonly hits: number
+  readonly misses: number
+}
+
+async function readsOf(listener: DataListener): Promise<Reads> {
+  const answer = await listener.ask('/cache/stats')
+  if (answer.status !== 200) throw refusal(answer)
+  const { hits, misses } = answer.body
+  if (typeof hits !== 'number' || typeof misses !== 'number')
+    throw new Error(`${listener.name}: this is no sidecar: it counts no hits`)
+  return { hits, misses }
+}
+
+/** Reads of others are among them. */
+function hitRatio(before: Reads, now: Reads): { readonly hitRatio?: number } {
+  const hits = now.hits - before.hits
+  const all = hits + now.misses - before.misses
+  return all > 0 ? { hitRatio: hits / all } : {}
+}

@@ -1,0 +1,50 @@
+import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
+import { loadConfig } from '../../config/load.js'
+import { shownSettings, shownText } from '../../config/describe-settings.js'
+import type { Command } from '../command.js'
+import { UsageError } from '../usage-error.js'
+
+/** What is set, and where it comes from; or only whether it makes sense. */
+export const config: Command = {
+  options: { json: { type: 'boolean' }, check: { type: 'boolean' } },
+  settings: true,
+  async run({ flags, values, environment, out, note }) {
+    if (flags.size > 1) throw new UsageError('config: --json and --check exclude each other')
+    const loaded = loadConfig(environment, { flags: values })
+    for (const warning of loaded.warnings) note(warning)
+    refuseInheritedHost(loaded)
+    const openHost = openHostWarning(loaded.config)
+    if (openHost !== undefined) note(openHost)
+    if (flags.has('check')) {
+      note('the settings make sense')
+      return 0
+    }
+    const shown = shownSettings(loaded)
+    if (flags.has('json')) {
+      out(JSON.stringify(shown, undefined, 2))
+      return 0
+    }
+    const rows = shown.flatMap((one) => [
+      [one.variable, shownText(one.value), shownText(one.default), one.unit ?? '', one.source],
+      ...Object.entries(one.parts ?? {}).map(([part, bytes]) => [
+        `  ${part}`,
+        String(bytes),
+        '',
+        'bytes',
+        '',
+      ]),
+    ])
+    for (const line of columns([['setting', 'value', 'default', 'unit', 'source'], ...rows])) out(line)
+    return 0
+  },
+}
+
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+}

@@ -1,0 +1,19 @@
+import type { Command } from '../command.js'
+import { DataListener, refusal } from '../data-listener.js'
+import { theKey } from '../key-argument.js'
+
+/** Deletes one entry. It is not a failure if there was none. */
+export const del: Command = {
+  options: { url: { type: 'string' } },
+  settings: true,
+  positionals: true,
+  async run({ values, positionals, environment, note }) {
+    const key = theKey('del', positionals)
+    const listener = await DataListener.of({ environment, values })
+    const answer = await listener.ask(`/cache/delete?key=${encodeURIComponent(key)}`, { method: 'DELETE' })
+    if (answer.status !== 200) throw refusal(answer)
+    if (answer.body.pending === true) note('pending: the sidecar deletes it when the database is available')
+    else if (answer.body.db_removed === false) note('there was no such entry in the database')
+    return 0
+  },
+}

@@ -1,0 +1,35 @@
+import { loadConfig } from '../../config/load.js'
+import { examine } from '../../tools/doctor/doctor.js'
+import type { Finding, Level } from '../../tools/doctor/finding.js'
+import type { Command } from '../command.js'
+import { UsageError } from '../usage-error.js'
+
+/** Checks everything that a sidecar needs of its database: a line for each finding, with the cure. */
+export const doctor: Command = {
+  options: { sidecars: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
+  async run({ flags, values, environment, out, note }) {
+    const sidecars = countOf(values.get('sidecars'))
+    const { config, warnings } = loadConfig(environment, { flags: values })
+    for (const warning of warnings) note(warning)
+    const findings: Finding[] = []
+    for await (const finding of examine({ ...config, sidecars, now: Date.now })) {
+      findings.push(finding)
+      if (!flags.has('json')) out(lineOf(finding))
+    }
+    if (flags.has('json')) out(JSON.stringify(findings))
+    return findings.every(({ ok }) => ok) ? 0 : 1
+  },
+}
+
+const marks: Readonly<Record<Level, string>> = { ok: '✔', warning: '⚠', bad: '✘', skipped: '–' }
+
+function lineOf({ check, level, says, cure }: Finding): string {
+  return `${marks[level]} ${check}: ${says}${cure === undefined ? '' : ` → ${cure}`}`
+}
+
+function countOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError('doctor: --sidecars must be a whole number above 0')
+  return Number(text)
+}

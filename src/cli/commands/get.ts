@@ -1,0 +1,37 @@
+import { memberText } from '../../json/json-source.js'
+import type { Command } from '../command.js'
+import { DataListener, refusal } from '../data-listener.js'
+import { theKey } from '../key-argument.js'
+
+/** One value on stdout: a string as it is, anything else as JSON. Exit code 1 where there is none. */
+export const get: Command = {
+  options: { url: { type: 'string' }, strong: { type: 'boolean' }, json: { type: 'boolean' } },
+  settings: true,
+  positionals: true,
+  async run({ flags, values, positionals, environment, out, note, isTerminal }) {
+    const key = theKey('get', positionals)
+    const headers: Record<string, string> = flags.has('strong') ? { 'Cache-Control': 'no-cache' } : {}
+    const listener = await DataListener.of({ environment, values })
+    const answer = await listener.ask(`/cache/get?key=${encodeURIComponent(key)}`, { headers })
+    if (answer.status === 404) {
+      note('there is no such entry')
+      return 1
+    }
+    if (answer.status !== 200) throw refusal(answer)
+    const { value, stale } = answer.body
+    if (stale === true) note('stale: the database could not be asked')
+    const ofValue = typeof value === 'string' ? value : memberText(answer.text, 'value')
+    const text = flags.has('json') || ofValue === undefined ? answer.text : ofValue
+    out(isTerminal ? withoutControls(text) : text)
+    return 0
+  },
+}
+
+/** A value must not move the cursor, set the title or answer in place of the user: control characters but tab and line feed. */
+function withoutControls(text: string): string {
+  return text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+}

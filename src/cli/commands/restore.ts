@@ -1,0 +1,64 @@
+import { open } from 'node:fs/promises'
+import { addAbortSignal } from 'node:stream'
+import { decompressed } from '../../tools/backup/compression.js'
+import { readBackup } from '../../tools/backup/read-backup.js'
+import { loadConfig } from '../../config/load.js'
+import { oneOf } from '../../config/parse.js'
+import { stoppedInTime } from '../../postgres/feed/long-transaction.js'
+import { type Restored, restoreEntries, restoreModes } from '../../postgres/bulk/restore-entries.js'
+import type { Command } from '../command.js'
+import { parseOption } from '../parse-option.js'
+import { UsageError } from '../usage-error.js'
+
+/** Entries from a backup, all in one transaction, while sidecars and their clients go on. */
+export const restore: Command = {
+  options: { file: { type: 'string' }, mode: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
+  async run({ flags, values, environment, stop, out, note, progress, stdin }) {
+    const path = values.get('file')
+    const mode = parseOption('restore', 'mode', values.get('mode') ?? 'merge', oneOf(...restoreModes))
+    const { config } = loadConfig(environment, { flags: values })
+    const startMs = performance.now()
+    const source = path === undefined ? stdin() : (await open(path)).createReadStream()
+    if ('isTTY' in source && source.isTTY)
+      throw new UsageError('restore: name the backup by --file, or send it to stdin')
+    try {
+      // Whoever waits for the source is told by its end.
+      addAbortSignal(stop, source)
+      const { header, entries } = await readBackup(decompressed(source))
+      const restored = await restoreEntries({
+        url: config.databaseListenUrl,
+        stop,
+        mode,
+        columns: header.columns,
+        entries: entries((soFar) => progress(`${soFar.entries.toLocaleString('en-US')} entries read`)),
+        onStaged: () => progress('the backup is whole; writing to the table'),
+      })
+      const seconds = (performance.now() - startMs) / 1_000
+      if (flags.has('json'))
+        out(
+          JSON.stringify({
+            mode,
+            ...restored,
+            taken_at: header.takenAt,
+            seconds: Number(seconds.toFixed(3)),
+          }),
+        )
+      else note(`${textOf(restored)} in ${seconds.toFixed(1)} s`)
+      return 0
+    } catch (error) {
+      // By the end of the source, before there was a transaction.
+      if (stop.aborted && error instanceof Error && error.name === 'AbortError')
+        throw new Error(stoppedInTime, { cause: error })
+      throw error
+    } finally {
+      source.destroy()
+    }
+  },
+}
+
+function textOf(restored: Restored): string {
+  return Object.entries(restored)
+    .map(([name, count]) => `${count.toLocaleString('en-US')} ${name}`)
+    .join(', ')
+}

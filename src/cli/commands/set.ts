@@ -1,0 +1,37 @@
+import { text as textOf } from 'node:stream/consumers'
+import type { Command } from '../command.js'
+import { DataListener, refusal } from '../data-listener.js'
+import { UsageError } from '../usage-error.js'
+
+/** Writes one entry: the text given, or with `--json` the value that it stands for; `-` reads it from stdin. */
+export const set: Command = {
+  options: { url: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
+  positionals: true,
+  async run({ flags, values, positionals, environment, note }) {
+    const [key, given, ...more] = positionals
+    if (key === undefined || given === undefined || more.length > 0)
+      throw new UsageError('set: name a key and a value, or - for one on stdin')
+    const text = given === '-' ? await textOf(process.stdin) : given
+    const value = flags.has('json') ? checked(text) : JSON.stringify(text)
+    const listener = await DataListener.of({ environment, values })
+    const answer = await listener.ask('/cache/set', {
+      method: 'POST',
+      body: `{"key":${JSON.stringify(key)},"value":${value}}`,
+    })
+    if (answer.status !== 200) throw refusal(answer)
+    if (answer.body.db_written === false)
+      note('pending: the sidecar writes it when the database is available')
+    return 0
+  },
+}
+
+/** Returns the text as it is: what JSON.parse makes of it has other numbers. */
+function checked(text: string): string {
+  try {
+    JSON.parse(text)
+    return text
+  } catch {
+    throw new UsageError('set: with --json the value must be JSON')
+  }
+}

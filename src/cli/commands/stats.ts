@@ -1,0 +1,25 @@
+import type { Command } from '../command.js'
+import { DataListener, refusal } from '../data-listener.js'
+
+/** What the sidecar counts, a line each. */
+export const stats: Command = {
+  options: { url: { type: 'string' }, json: { type: 'boolean' } },
+  settings: true,
+  async run({ flags, values, environment, out }) {
+    const listener = await DataListener.of({ environment, values })
+    const answer = await listener.ask('/cache/stats')
+    if (answer.status !== 200) throw refusal(answer)
+    if (flags.has('json')) out(JSON.stringify(answer.body))
+    else for (const line of linesOf(answer.body)) out(line)
+    return 0
+  },
+}
+
+/** `feed.state live` for `{"feed":{"state":"live"}}`. */
+function linesOf(body: Readonly<Record<string, unknown>>, prefix = ''): string[] {
+  return Object.entries(body).flatMap(([name, member]) =>
+    typeof member === 'object' && member !== null
+      ? linesOf(member as Record<string, unknown>, `${prefix}${name}.`)
+      : [`${prefix}${name} ${member}`],
+  )
+}

@@ -1,0 +1,111 @@
+import { type Batched, Batcher } from './batcher.js'
+import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from '../entry.js'
+import type { BatchPart, Clock, Store, Write, WriteAnswer } from '../ports.js'
+import { Slots } from './semaphore.js'
+import type { Stats } from '../stats.js'
+import { StoreHealth } from './store-health.js'
+import type { BatchTracer } from '../tracer.js'
+
+export interface BatchingOptions {
+  readonly clock: Clock
+  /** How many statements may be under way at once. */
+  readonly maxStatements: number
+  /** How long a request may wait for its statement to begin. */
+  readonly maxWaitMs: number
+  readonly tracer: BatchTracer | undefined
+  /** How many statements may be under way at once that bring values: what each may bring has a place in memory. */
+  readonly valueSlots: Slots
+}
+
+export interface StatementsOptions extends BatchingOptions {
+  readonly store: Store
+  readonly stats: Stats
+}
+
+/** A key to be read; the entry held, if any, saves the value's way. */
+export interface WantedEntry {
+  readonly key: string
+  readonly held: (Entry & Pick<Written, 'epoch'>) | undefined
+}
+
+export type ReadAnswer = StoredEntry | Unchanged | Withheld | Absent
+
+export type BatchedRead = Batched<WantedEntry, ReadAnswer>
+
+const maxItems = 500
+const maxBytes = 8 * 1024 * 1024
+
+/** Reads, writes and deletes, each batched with its like, all within the store's connections. */
+export class Statements {
+  readonly health = new StoreHealth()
+  readonly read: Batcher<WantedEntry, ReadAnswer>
+  readonly write: Batcher<Write, WriteAnswer>
+  readonly remove: Batcher<{ readonly key: string }, Written | Absent>
+
+  constructor({ store, stats, ...options }: StatementsOptions) {
+    const { health } = this
+    const bounds = { ...batchBounds(options), health }
+    this.read = readBatcher(
+      { ...bounds, valueSlots: options.valueSlots },
+      stats,
+      (wanted, part) => store.read(wanted, part),
+      isPostponed,
+    )
+    this.write = new Batcher({
+      ...bounds,
+      keepsOrder: true,
+      operation: 'write',
+      sizes: stats.batchKeys.write,
+      bytesOf: ({ key, value }) => key.length + value.length,
+      run: (writes, part) => store.write(writes, part),
+      lockedOf: (keys) => store.lockedOf(keys),
+    })
+    this.remove = new Batcher({
+      ...bounds,
+      keepsOrder: true,
+      operation: 'remove',
+      sizes: stats.batchKeys.remove,
+      bytesOf: ({ key }) => key.length,
+      run: (items, part) =>
+        store.remove(
+          items.map(({ key }) => key),
+          part,
+        ),
+      lockedOf: (keys) => store.lockedOf(keys),
+    })
+  }
+}
+
+/** For batches that share their connections. */
+export function batchBounds({ clock, maxStatements, maxWaitMs, tracer }: BatchingOptions) {
+  return {
+    clock,
+    slots: new Slots(maxStatements),
+    lockSlots: new Slots(Math.max(1, maxStatements >> 1)),
+    maxItems,
+    maxBytes,
+    maxWaitMs,
+    tracer,
+  }
+}
+
+export function isPostponed(answer: ReadAnswer | undefined): boolean {
+  return answer !== undefined && 'withheld' in answer && answer.withheld === 'postponed'
+}
+
+export function readBatcher<O>(
+  bounds: ReturnType<typeof batchBounds> & { readonly health?: StoreHealth; readonly valueSlots: Slots },
+  stats: Stats,
+  run: (wanted: readonly WantedEntry[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>,
+  isPostponed: (answer: O) => boolean,
+): Batcher<WantedEntry, O> {
+  return new Batcher({
+    ...bounds,
+    keepsOrder: false,
+    operation: 'read',
+    sizes: stats.batchKeys.read,
+    bytesOf: ({ key }) => key.length,
+    run,
+    isPostponed,
+  })
+}

@@ -1,0 +1,137 @@
+import { CacheError, type CacheErrorCode, hasCode } from '../errors.js'
+import type { BatchPart } from '../ports.js'
+
+const tooLate = new CacheError('store-busy', 'no time was left to find the item at fault')
+
+/** A part with less time than this says nothing about its rows. */
+const shortestPartMs = 20
+
+/** Errors that one item can cause, and that the others of its statement then suffer. */
+const ofOneItem: readonly CacheErrorCode[] = [
+  'refused',
+  'forbidden',
+  'row-locked',
+  'store-failed',
+  'store-suspended',
+]
+
+export interface SplittingOptions<I, O> {
+  /** Gets a part where the statement for all items has failed. */
+  readonly run: (items: readonly I[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>
+  /** Tells which of these keys are locked. Each of them costs a lock timeout where they have to be found by halving. */
+  readonly lockedOf?: ((keys: readonly string[]) => Promise<ReadonlySet<string>>) | undefined
+  readonly isLate?: () => boolean
+  /** Time left to find one item whose row takes too long. Without it, a timeout is everybody's. */
+  readonly timeLeftMs?: () => number
+}
+
+type Results<O> = PromiseSettledResult<O | undefined>[]
+
+type Attempt<O> = { readonly answers: ReadonlyMap<string, O> } | { readonly reason: unknown }
+
+/**
+ * Runs one statement for many items. If it fails because of one of its rows, runs it again for each half, so that only the
+ * guilty item fails. Any other error is everybody's.
+ *
+ * The answer has one result per item, in their order; `run` answers by key. Once it `isLate`, what has not been
+ * tried is refused as busy: with every row locked, each half would take its time.
+ */
+export async function runSplitting<I extends { readonly key: string }, O>(
+  items: readonly I[],
+  options: SplittingOptions<I, O>,
+): Promise<Results<O>> {
+  return resultsOf(items, await attempt(items, options), options)
+}
+
+async function attempt<I, O>(
+  items: readonly I[],
+  { run }: SplittingOptions<I, O>,
+  part?: BatchPart,
+): Promise<Attempt<O>> {
+  try {
+    return { answers: await run(items, part) }
+  } catch (reason) {
+    return { reason }
+  }
+}
+
+async function resultsOf<I extends { readonly key: string }, O>(
+  items: readonly I[],
+  made: Attempt<O>,
+  options: SplittingOptions<I, O>,
+  part?: BatchPart,
+): Promise<Results<O>> {
+  if ('answers' in made)
+    return items.map(({ key }) => ({ status: 'fulfilled', value: made.answers.get(key) }))
+  const { reason } = made
+  if (items.length === 1) return refused(items, reason)
+  if (isOfSlowItem(made)) return withoutSlow(items, reason, options, part)
+  if (!mayBeOfOneItem(reason)) return refused(items, reason)
+  const locked = hasCode(reason, 'row-locked') ? await lockedOf(items, options) : undefined
+  if (locked !== undefined) {
+    const free = items.filter(({ key }) => !locked.has(key))
+    const results = await resultsOf(free, await attempt<I, O>(free, options, part), options, part)
+    const byKey = new Map(results.map((result, index) => [free[index]?.key, result]))
+    return items.map(({ key }) => byKey.get(key) ?? { status: 'rejected', reason })
+  }
+  const { isLate = () => false } = options
+  const results: Results<O> = []
+  // Sent once: its halves are the next attempt.
+  const ofPart = part ?? {}
+  for (const half of halvesOf(items)) {
+    if (isLate()) results.push(...refused<O>(half, tooLate))
+    else results.push(...(await resultsOf(half, await attempt<I, O>(half, options, ofPart), options, ofPart)))
+  }
+  return results
+}
+
+/**
+ * Looks for the one item whose row takes too long, in the time left. Parts have less time than their batch had, so that there is
+ * enough for every level. If both halves are too slow, the store is, and not one row: then nobody is looked for.
+ */
+async function withoutSlow<I extends { readonly key: string }, O>(
+  items: readonly I[],
+  reason: unknown,
+  options: SplittingOptions<I, O>,
+  part: BatchPart | undefined,
+): Promise<Results<O>> {
+  const { timeLeftMs = () => 0 } = options
+  const leftMs = timeLeftMs()
+  const withinMs = part?.withinMs ?? Math.floor(leftMs / (Math.ceil(Math.log2(items.length)) + 2))
+  if (leftMs <= 0 || withinMs < shortestPartMs) return refused(items, reason)
+  const halves = halvesOf(items)
+  const made: Attempt<O>[] = []
+  for (const half of halves) made.push(await attempt<I, O>(half, options, { withinMs }))
+  if (made.every(isOfSlowItem)) return refused(items, reason)
+  const results: Results<O> = []
+  for (const [index, half] of halves.entries())
+    results.push(...(await resultsOf(half, made[index] as Attempt<O>, options, { withinMs })))
+  return results
+}
+
+function halvesOf<I>(items: readonly I[]): (readonly I[])[] {
+  const middle = items.length >> 1
+  return [items.slice(0, middle), items.slice(middle)]
+}
+
+function refused<O>(items: readonly unknown[], reason: unknown): Results<O> {
+  return items.map(() => ({ status: 'rejected', reason }))
+}
+
+/** Undefined where that does not tell who is guilty: all are locked, or none is any more. */
+async function lockedOf<I extends { readonly key: string }>(
+  items: readonly I[],
+  { lockedOf }: Pick<SplittingOptions<I, unknown>, 'lockedOf'>,
+): Promise<ReadonlySet<string> | undefined> {
+  const locked = await lockedOf?.(items.map(({ key }) => key)).catch(() => undefined)
+  return locked !== undefined && locked.size > 0 && locked.size < items.length ? locked : undefined
+}
+
+function mayBeOfOneItem(reason: unknown): boolean {
+  return hasCode(reason, ...ofOneItem) && !(reason as CacheError).isOfWholeStatement
+}
+
+/** True if the statement took too long for the server, which has rolled it back. */
+function isOfSlowItem<O>(made: Attempt<O>): boolean {
+  return 'reason' in made && hasCode(made.reason, 'store-busy') && !made.reason.isOfWholeStatement
+}

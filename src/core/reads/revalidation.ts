@@ -1,0 +1,126 @@
+import type { Epoch } from '../entry.js'
+import type { FeedLog } from '../state/feed-log.js'
+import type { KeptWrites } from '../writes/pending-writes.js'
+import type { Comparison } from '../state/lease.js'
+import type { Memory } from '../state/cache-state.js'
+import type { Clock, Log, Store } from '../ports.js'
+import type { Stats } from '../stats.js'
+
+export interface RevalidationParts {
+  readonly store: Store
+  readonly memory: Pick<Memory, 'lease' | 'local' | 'position' | 'forget'>
+  readonly kept: KeptWrites
+  readonly stats: Stats
+  readonly log: Log
+  readonly feedLog: FeedLog
+  readonly clock: Clock
+  /** The least time from one comparison to the next, unless a probe comes in between. */
+  readonly pauseMs: number
+}
+
+/** So many that a hit meanwhile waits for a few milliseconds at most. */
+const keysPerStatement = 1_000
+
+/** Brings the cache from `catching-up` to `live`: asks whether every version held still holds (P6). */
+export class Revalidation {
+  readonly #parts: RevalidationParts
+  #running: Promise<boolean> | undefined
+  #startedMs = Number.NEGATIVE_INFINITY
+
+  constructor(parts: RevalidationParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Compares everything held, once. Rejects if the store cannot be asked. Calls made while a comparison is under way share
+   * it, unless the feed has been lost since it began; doubts that come up meanwhile are left to the next call.
+   */
+  async run(): Promise<void> {
+    this.#running ??= this.#compareOnce().finally(() => {
+      this.#running = undefined
+    })
+    const isCurrent = await this.#running
+    // It belonged to an earlier session of the feed.
+    if (!isCurrent && this.#parts.memory.lease.state === 'catching-up') await this.run()
+  }
+
+  /** Starts the next comparison if one is needed and none is under way. */
+  runIfNeeded(): Promise<void> | undefined {
+    const isNeeded = this.#running === undefined && this.#parts.memory.lease.state === 'catching-up'
+    return isNeeded ? this.run() : undefined
+  }
+
+  /** The same, unless the last one began a moment ago: then the next probe starts it. */
+  runIfDue(): Promise<void> | undefined {
+    const { clock, pauseMs } = this.#parts
+    return clock.now() - this.#startedMs >= pauseMs ? this.runIfNeeded() : undefined
+  }
+
+  /** Resolves to false if the feed was lost meanwhile. */
+  async #compareOnce(): Promise<boolean> {
+    const { memory, feedLog } = this.#parts
+    const { lease, position, local } = memory
+    this.#startedMs = this.#parts.clock.now()
+    let comparison = lease.comparing()
+    if (await this.#isAnotherHistory(comparison)) {
+      memory.forget()
+      this.#parts.kept.historyChanged()
+      // What is in flight belongs to the other history: it must not be put.
+      lease.doubt()
+      comparison = lease.comparing()
+    }
+    if (lease.isCurrent(comparison)) await this.#compare(comparison)
+    if (!lease.compared(comparison)) return false
+    if (lease.state === 'live') feedLog.live({ epoch: position.epoch, entries: local.size })
+    return true
+  }
+
+  /**
+   * Asks where the database stands. True if what is held does not belong to that history: another epoch, a position that was
+   * rewound, or a mark that is gone, because a snapshot from before it was put back.
+   */
+  async #isAnotherHistory(comparison: Comparison): Promise<boolean> {
+    const { store, memory, stats, log } = this.#parts
+    const { lease, position } = memory
+    const [before, floor, mark] = [position.epoch, position.latest, position.mark]
+    const answer = await store.position(mark)
+    if (!lease.isCurrent(comparison)) return false
+    const progress = position.observe(answer, floor)
+    const reason = progress === 'onward' && !answer.hasMark ? 'rewound' : progress
+    if (reason === 'onward' || reason === 'first') return false
+    if (reason === 'rewound') position.rewound()
+    stats.flushes++
+    log.warn({ reason, before, now: answer.epoch }, 'the database has another history: cache flushed')
+    return true
+  }
+
+  /**
+   * Drops every entry whose version is not the primary's. The feed is listening already; comparing before
+   * that would lose changes:
+   *   1. compare: version 7 still holds       3. LISTEN
+   *   2. another client writes version 8      4. version 7 is trusted, and no change will ever tell
+   */
+  async #compare(comparison: Comparison): Promise<void> {
+    const { store, memory, kept, stats } = this.#parts
+    const { lease, local, position } = memory
+    const { epoch } = position
+    await kept.send()
+
+    stats.revalidations++
+    const ids = local.ids()
+    for (let start = 0; start < ids.length; start += keysPerStatement) {
+      const chunk = ids.slice(start, start + keysPerStatement).flatMap((id) => {
+        const entry = local.peek(id)
+        return entry ? [{ id, key: entry.key, version: entry.version }] : []
+      })
+      const versions = await store.versions(
+        chunk.map(({ key }) => key),
+        epoch as Epoch,
+      )
+      if (!lease.isCurrent(comparison)) return
+      for (const { id, key, version } of chunk) {
+        if (versions.get(key) !== version && local.drop(id)) stats.revalidationDrops++
+      }
+    }
+  }
+}

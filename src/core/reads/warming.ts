@@ -1,0 +1,88 @@
+import type { Cache } from '../cache.js'
+import { hasCode } from '../errors.js'
+import { keyFault } from '../state/validate-key.js'
+import type { Clock } from '../ports.js'
+
+export interface WarmingParts {
+  readonly cache: Pick<Cache, 'warm' | 'touch' | 'status'>
+  readonly clock: Clock
+  /** Most entries that may be held, at this moment. */
+  readonly capacity: () => number
+  /** Ends it, within a turn of the event loop; what is in flight then ends by itself. */
+  readonly stop: AbortSignal
+}
+
+export interface Warmed {
+  /** Entries put, of how many keys that were looked at. */
+  readonly put: number
+  readonly asked: number
+  /** Why not all of the keys were looked at; undefined when they were. */
+  readonly ended: Ended | undefined
+}
+
+export type Ended =
+  | { readonly kind: 'full' }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+const firstKeys = 32
+/** Fewer than a statement takes: readers who come meanwhile share it. */
+const mostKeys = 250
+/** How long a statement should take: as long as a reader behind it may have to wait. */
+const statementMs = 25
+const touchedAtOnce = 1_000
+
+/**
+ * Fills the keys, the most wanted first, with one statement under way at a time: all others are left to whoever reads
+ * meanwhile, and their misses share this one. It takes as many keys as the store answers in 25 ms, so that
+ * large values and slow servers get few. It evicts nothing. In the end the most wanted are the last to be evicted.
+ */
+export async function warm(
+  keys: readonly string[],
+  { cache, clock, capacity, stop }: WarmingParts,
+): Promise<Warmed> {
+  const stopped = new Promise<undefined>((resolve) => {
+    stop.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+  const evictionsBefore = cache.status().stats.evictions
+  let [asked, put, atOnce] = [0, 0, firstKeys]
+  let ended: Ended | undefined
+  while (asked < keys.length && ended === undefined) {
+    const { size, feed, stats } = cache.status()
+    const room = stats.evictions > evictionsBefore ? 0 : capacity() - size
+    if (stop.aborted) ended = { kind: 'stopped' }
+    else if (room <= 0) ended = { kind: 'full' }
+    else if (feed === 'down') ended = { kind: 'failed', reason: 'the change feed was lost' }
+    else {
+      const chunk = keys.slice(asked, asked + Math.min(atOnce, room))
+      const sentMs = clock.now()
+      const results = await Promise.race([stopped, fill(chunk, cache)])
+      if (results === undefined) continue
+      asked += chunk.length
+      put += results.filter((result) => result === true).length
+      const failure = results.find((result) => result instanceof Error)
+      if (failure) ended = { kind: 'failed', reason: failure.message }
+      const tookMs = Math.max(1, clock.now() - sentMs)
+      atOnce = Math.min(mostKeys, atOnce * 2, Math.ceil((chunk.length * statementMs) / tookMs))
+    }
+  }
+  for (let end = asked; end > 0; end -= touchedAtOnce) {
+    cache.touch(keys.slice(Math.max(0, end - touchedAtOnce), end).reverse())
+    await new Promise<void>((resolve) => clock.defer(resolve))
+  }
+  return { put, asked, ended }
+}
+
+/** For each key whether it was put, or why the store could not be asked. */
+function fill(keys: readonly string[], cache: WarmingParts['cache']): Promise<(boolean | Error)[]> {
+  return Promise.all(
+    keys.map(async (key) => {
+      try {
+        return keyFault(key) === undefined && (await cache.warm(key))
+      } catch (error) {
+        // What is wrong with this key alone does not concern the next.
+        return hasCode(error, 'refused', 'too-large') ? false : (error as Error)
+      }
+    }),
+  )
+}

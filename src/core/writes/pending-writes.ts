@@ -1,0 +1,363 @@
+import type { Base, Epoch, KeptWrite, Transaction, Value, Written } from '../entry.js'
+import { CacheError, type CacheErrorCode, hasCode } from '../errors.js'
+import { heldBytes } from '../state/held-bytes.js'
+import { keyHash } from '../state/key-hash.js'
+import type { Clock, Log, Settlement, Store } from '../ports.js'
+import { SizedMap } from '../state/sized-map.js'
+import { runSplitting } from '../batching/bisect.js'
+import type { Stats } from '../stats.js'
+
+export interface KeptWritesParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly stats: Stats
+  /** Called when a kept write has ended: what was written, undefined for a delete or a conflict. */
+  readonly onSettled: (id: string, written: Written | undefined) => void
+}
+
+export interface KeptWritesBounds {
+  /** Most writes kept. */
+  readonly capacity: number
+  /** Most bytes that they take. */
+  readonly maxBytes: number
+}
+
+const mostWritesPerStatement = 500
+const mostBytesPerStatement = 8 * 1024 * 1024
+/** Copies of a write while its statement is sent: the columns, the arrays made of them, and what is sent. */
+const copiesInStatement = 4
+/** Bytes that a kept write takes beside its texts. */
+const bookkeepingBytes = 256
+/** Pauses after the database has answered with an error: from the first to the longest, doubling. */
+const firstPauseMs = 1_000
+const longestPauseMs = 30_000
+const reportIntervalMs = 60_000
+/** Where rows are locked, how long to look for those that are not. The others are tried again at the next contact. */
+const maxSplittingMs = 2_000
+
+/** As many keys with writes of unknown outcome are remembered, and as many outcomes of each. */
+const maxUnknown = 1_000
+const maxOutcomes = 4
+
+const stillInDoubt = new CacheError(
+  'outcome-unknown',
+  'the database does not tell yet whether they were committed before the connection was lost',
+)
+
+interface Sent {
+  readonly id: string
+  readonly key: string
+  readonly write: KeptWrite
+}
+
+interface InDoubt {
+  readonly transaction: Transaction
+  readonly write: KeptWrite
+}
+
+type Unknown = Pick<KeptWrite, 'base' | 'epoch' | 'outcomes'>
+
+/** The writes to be sent when the database is back, by key id. Their number and their bytes have bounds. */
+export class KeptWrites {
+  #bounds: KeptWritesBounds
+  readonly #parts: KeptWritesParts
+  readonly #writes = new SizedMap<KeptWrite>(bytesOf)
+  #sending: Promise<void> | undefined
+  /** The ids of those on their way, and of those that wait for a later write of their key, with how many. */
+  readonly #onTheirWay = new Set<string>()
+  readonly #heldBack = new Map<string, number>()
+  /** Those whose transaction may have been committed, by the id of their key. */
+  readonly #inDoubt = new Map<string, InDoubt>()
+  /** Writes that went the usual way, by the id of their key; see `sentInVain`. */
+  readonly #unknown = new SizedMap<Unknown>(unknownBytes)
+  /** Why the last attempt left some of them here; undefined if it did not. */
+  #obstacle: CacheErrorCode | undefined
+  #writesPerStatement = mostWritesPerStatement
+  #failures = 0
+  #dueMs = Number.NEGATIVE_INFINITY
+  #reportedMs = Number.NEGATIVE_INFINITY
+
+  constructor(bounds: KeptWritesBounds, parts: KeptWritesParts) {
+    this.#bounds = bounds
+    this.#parts = parts
+  }
+
+  get size(): number {
+    return this.#writes.size
+  }
+
+  /** Bytes that they take. */
+  get bytes(): number {
+    return this.#writes.bytes
+  }
+
+  /** Bytes of the values of writes whose outcome is unknown. */
+  get unknownBytes(): number {
+    return this.#unknown.bytes
+  }
+
+  /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
+  get obstacle(): CacheErrorCode | undefined {
+    return this.#writes.size > 0 ? this.#obstacle : undefined
+  }
+
+  get(id: string): KeptWrite | undefined {
+    return this.#writes.get(id)
+  }
+
+  /** What is kept already stays. */
+  resize(capacity: number): void {
+    this.#bounds = { ...this.#bounds, capacity }
+  }
+
+  /** A later write of a key takes the place of an earlier one, on the same base. Returns false if there is no room. */
+  keep(id: string, write: KeptWrite): boolean {
+    const { capacity, maxBytes } = this.#bounds
+    const earlier = this.#writes.get(id)
+    if (!earlier && this.#writes.size >= capacity) return false
+    const kept = this.#merged(id, write, earlier)
+    if (this.#writes.bytesWith(id, kept) > maxBytes) return false
+    this.#unknown.delete(id)
+    this.#writes.set(id, kept)
+    return true
+  }
+
+  #merged(id: string, write: KeptWrite, earlier: KeptWrite | undefined): KeptWrite {
+    // An entry that was put since tells more than what was known before.
+    const unknown = write.base.kind === 'held' && !earlier ? undefined : this.#unknown.get(id)
+    if (earlier) {
+      const outcomes = [...earlier.outcomes, ...(unknown?.outcomes ?? [])].slice(-maxOutcomes)
+      // It comes after every write of unknown outcome: where there is no row, it may be the first.
+      return { ...earlier, value: write.value, outcomes, mayHaveHappened: false }
+    }
+    return { ...write, ...unknown }
+  }
+
+  /**
+   * Runs a write of a key that goes the usual way, so that none kept before it comes after it. One without a
+   * base does not see that its row was deleted:
+   *   1. a kept write is on its way          3. the kept write finds no row, and inserts
+   *   2. a delete is sent, and acknowledged
+   */
+  inOrder<T>(id: string, write: () => Promise<T>): Promise<T> {
+    return this.#writes.has(id) ? this.#afterKept(id, write) : write()
+  }
+
+  async #afterKept<T>(id: string, write: () => Promise<T>): Promise<T> {
+    while (this.#onTheirWay.has(id)) await this.#sending?.catch(() => undefined)
+    this.#heldBack.set(id, (this.#heldBack.get(id) ?? 0) + 1)
+    try {
+      return await write()
+    } finally {
+      const others = (this.#heldBack.get(id) ?? 0) - 1
+      if (others > 0) this.#heldBack.set(id, others)
+      else this.#heldBack.delete(id)
+    }
+  }
+
+  /** A write of this key has gone through the usual way. */
+  drop(id: string): void {
+    this.#writes.delete(id)
+    this.#inDoubt.delete(id)
+    this.#unknown.delete(id)
+  }
+
+  /**
+   * A write of this key went the usual way, and its outcome is unknown. `base` is what the row was before. A write that is
+   * kept later finds the row as it was, or as this one has left it.
+   */
+  sentInVain(id: string, value: Value | undefined, base: Base, epoch: Epoch | undefined): void {
+    // One that is kept already is older, and must not replace what this one has left.
+    this.doubt(id)
+    const { outcomes, ...before } = this.#unknown.get(id) ?? { base, epoch, outcomes: [] }
+    const next = { ...before, outcomes: [...outcomes.slice(1 - maxOutcomes), value] }
+    const isFull =
+      this.#unknown.size >= maxUnknown || this.#unknown.bytesWith(id, next) > this.#bounds.maxBytes
+    if (isFull) this.#unknown.clear()
+    this.#unknown.set(id, next)
+  }
+
+  /** The database has another history, in which the numbers of transactions mean others. */
+  historyChanged(): void {
+    for (const id of this.#inDoubt.keys()) this.doubt(id)
+    this.#inDoubt.clear()
+    this.#unknown.clear()
+  }
+
+  /** Sends all, unless the database has answered with an error a moment ago. As `send` otherwise. */
+  sendIfDue(): Promise<void> {
+    return this.#parts.clock.now() < this.#dueMs ? Promise.resolve() : this.send()
+  }
+
+  /**
+   * Sends all. What the store cannot take now stays kept; rejects when it cannot be asked.
+   * Calls made while one is under way share it.
+   */
+  send(): Promise<void> {
+    if (this.#writes.size === 0) return Promise.resolve()
+    this.#sending ??= this.#send().finally(() => {
+      this.#onTheirWay.clear()
+      this.#sending = undefined
+    })
+    return this.#sending
+  }
+
+  async #send(): Promise<void> {
+    const { clock } = this.#parts
+    const lateMs = clock.now() + maxSplittingMs
+    await this.#resolveDoubts()
+    const batch: Sent[] = []
+    for (const [id, write] of this.#writes)
+      if (!this.#heldBack.has(id) && !this.#inDoubt.has(id)) batch.push({ id, key: write.key, write })
+    for (const { id } of batch) this.#onTheirWay.add(id)
+    let failure: unknown = this.#inDoubt.size > 0 ? stillInDoubt : undefined
+    const size = this.#writesPerStatement
+    const bytes = Math.min(mostBytesPerStatement, this.#bounds.maxBytes / copiesInStatement)
+    for (const chunk of chunksOf(batch, size, bytes)) {
+      const results = await runSplitting(chunk, {
+        run: (part) => this.#settle(part),
+        lockedOf: (keys) => this.#parts.store.lockedOf(keys),
+        isLate: () => clock.now() >= lateMs,
+      })
+      results.forEach((result, index) => {
+        const { id, write } = chunk[index] as (typeof chunk)[number]
+        if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
+        else if (hasCode(result.reason, 'refused')) this.#refused(id, write, result.reason)
+        else {
+          // It is sent again.
+          failure = result.reason
+        }
+      })
+      if (hasCode(failure, 'store-unavailable')) break
+    }
+    // One slow row must not hold up all others: after a timeout they go in smaller statements, in the end one by one.
+    if (hasCode(failure, 'store-busy')) this.#writesPerStatement = Math.max(1, size >> 2)
+    else this.#writesPerStatement = mostWritesPerStatement
+    this.#ended(failure)
+    if (hasCode(failure, 'store-unavailable')) throw failure
+  }
+
+  async #settle(part: readonly Sent[]): Promise<ReadonlyMap<string, Settlement>> {
+    let transaction: Transaction | undefined
+    const writes = part.map(({ write }) => write)
+    try {
+      return await this.#parts.store.settle(writes, (begun) => {
+        transaction = begun
+      })
+    } catch (error) {
+      if (hasCode(error, 'outcome-unknown')) {
+        for (const { id, write } of part) {
+          if (transaction) this.#inDoubt.set(id, { transaction, write })
+          else this.doubt(id)
+        }
+      }
+      throw error
+    }
+  }
+
+  /**
+   * Asks what became of transactions that were committing when their connection was lost. Without that, the row itself would
+   * have to tell, and it cannot:
+   *   1. kept writes are sent; the link breaks       3. sent again: the rows are not what they were before 1.
+   *   2. they were committed, or were not               because of 1., or because of others?
+   */
+  async #resolveDoubts(): Promise<void> {
+    const inDoubt = [...this.#inDoubt]
+    for (const transaction of new Set(inDoubt.map(([, one]) => one.transaction))) {
+      const members = inDoubt.filter(([, one]) => one.transaction === transaction)
+      const writes = members.map(([, { write }]) => write)
+      const outcome = await this.#parts.store.outcomeOf(transaction, writes)
+      if (outcome === 'in-progress') continue
+      for (const [id, { write }] of members) {
+        this.#inDoubt.delete(id)
+        if (typeof outcome === 'object')
+          this.#settled(id, write, outcome.settlements.get(write.key) ?? { kind: 'conflict' })
+        else if (outcome === 'unknown') this.doubt(id)
+      }
+    }
+  }
+
+  /** Says once a minute what is in the way, so that nobody waits for these writes without knowing why. */
+  #ended(failure: unknown): void {
+    const { clock, log } = this.#parts
+    const nowMs = clock.now()
+    if (!(failure instanceof CacheError) || failure.code === 'store-unavailable') {
+      this.#obstacle = undefined
+      this.#failures = 0
+      this.#dueMs = Number.NEGATIVE_INFINITY
+      return
+    }
+    this.#obstacle = failure.code
+    this.#dueMs = nowMs + Math.min(firstPauseMs * 2 ** this.#failures++, longestPauseMs)
+    if (nowMs - this.#reportedMs < reportIntervalMs) return
+    this.#reportedMs = nowMs
+    log.warn({ kept: this.#writes.size, reason: failure.message }, 'kept writes cannot be delivered')
+  }
+
+  /**
+   * It, or a later write of its key, may have happened. Its base tells, the next time, except where there is no row:
+   *   1. sent, and written; the answer is lost     3. sent again: there is no row, as before 1.
+   *   2. another client deletes the row            4. written once more, and the delete is undone
+   */
+  doubt(id: string): void {
+    const current = this.#writes.get(id)
+    if (current) this.#writes.set(id, { ...current, mayHaveHappened: true })
+  }
+
+  /** The same write would be refused for ever. */
+  #refused(id: string, write: KeptWrite, error: CacheError): void {
+    this.#settled(id, write, { kind: 'conflict' }, error.message)
+  }
+
+  #settled(id: string, write: KeptWrite, settlement: Settlement, reason = 'the row has changed'): void {
+    const { stats, log, onSettled } = this.#parts
+    const written = settlement.kind === 'written' ? settlement.written : undefined
+    if (settlement.kind === 'written') stats.keptSettled++
+    else {
+      stats.keptConflicts++
+      const fields = { keyHash: keyHash(write.key), reason }
+      log.warn(fields, 'a write kept during the outage was given up')
+    }
+    const current = this.#writes.get(id)
+    if (current === write) this.#writes.delete(id)
+    else if (current && settlement.kind === 'written') {
+      // Written again while this one was on its way: the later one now builds on it.
+      const base: Base = written
+        ? { kind: 'held', version: written.version, value: undefined }
+        : { kind: 'unseen', mark: undefined }
+      const epoch = written?.epoch ?? current.epoch
+      this.#writes.set(id, { ...current, base, epoch })
+    }
+    onSettled(id, written)
+  }
+}
+
+function bytesOf(write: KeptWrite): number {
+  return bookkeepingBytes + heldBytes(write.key) + valueBytes(write.value) + unknownBytes(write)
+}
+
+function unknownBytes({ base, outcomes }: Unknown): number {
+  let bytes = base.kind === 'held' ? valueBytes(base.value) : 0
+  for (const value of outcomes) bytes += valueBytes(value)
+  return bytes
+}
+
+function valueBytes(value: Value | undefined): number {
+  return value === undefined ? 0 : heldBytes(value)
+}
+
+/** Returns the writes in statements of bounded size; one write is never split. */
+function chunksOf(batch: readonly Sent[], mostWrites: number, mostBytes: number): Sent[][] {
+  const chunks: Sent[][] = []
+  let bytes = 0
+  for (const sent of batch) {
+    const chunk = chunks.at(-1)
+    bytes += bytesOf(sent.write)
+    if (chunk === undefined || chunk.length >= mostWrites || bytes > mostBytes) {
+      chunks.push([sent])
+      bytes = bytesOf(sent.write)
+    } else chunk.push(sent)
+  }
+  return chunks
+}

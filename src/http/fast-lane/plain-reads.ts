@@ -1,0 +1,93 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Cache } from '../../core/cache.js'
+import type { Clock } from '../../core/ports.js'
+import type { Answer } from '../routes/response.js'
+import { isKey } from '../routes/key.js'
+import type { Lane } from './lane.js'
+import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
+import { decode } from '../routes/query.js'
+import { readAnswer } from '../routes/read-response.js'
+import { ignoreBody } from './request-body.js'
+import type { RequestStats } from '../../telemetry/request-stats.js'
+import { sendAtOnce, sendHit } from './raw-response.js'
+import { noRoomForResponse, type UnreadResponses } from '../server/unread-responses.js'
+
+export interface PlainReadsOptions {
+  readonly cache: Cache
+  readonly clock: Clock
+  readonly requests: RequestStats
+  readonly log: ProblemLog
+  readonly responses: UnreadResponses
+}
+
+const path = '/cache/get'
+const prefix = `${path}?key=`
+
+/** A GET of one key that asks for nothing else, held or not. */
+export function plainReads({ cache, clock, requests, log, responses }: PlainReadsOptions): Lane {
+  const hits = requests.tally(path, 200, 'cache')
+  const send = (response: ServerResponse, answer: Answer, sinceMs: number) => {
+    const { socket } = response
+    sendAtOnce(response, answer)
+    if (socket) responses.written(socket)
+    requests.tally(path, answer.status, answer.source).add(clock.now() - sinceMs)
+  }
+  return (request, response) => {
+    const key = plainKey(request)
+    if (key === undefined) return false
+    const nowMs = clock.now()
+    const entry = cache.hit(key, nowMs)
+    if (entry) {
+      ignoreBody(request)
+      if (!responses.hasRoomFor(entry.bytes)) {
+        send(response, noRoomForResponse, nowMs)
+        return true
+      }
+      sendHit(response, key, entry, nowMs)
+      responses.written(request.socket)
+      hits.add(clock.now() - nowMs)
+      return true
+    }
+    if (!isKey(key)) return false
+    ignoreBody(request)
+    cache.get(key, {}, nowMs).then(
+      (read) => {
+        const hasRoom = responses.hasRoomFor(read.value?.length ?? 0)
+        send(response, hasRoom ? readAnswer(key, read) : noRoomForResponse, nowMs)
+      },
+      (error: unknown) => send(response, problemAnswer(problemIn(error, path, log)), nowMs),
+    )
+    return true
+  }
+}
+
+/** The key of a GET that asks for nothing else; undefined where more has to be looked at. */
+function plainKey({ method, url = '', rawHeaders }: IncomingMessage): string | undefined {
+  if (method !== 'GET' || !url.startsWith(prefix) || asksForMore(rawHeaders)) return undefined
+  let isEncoded = false
+  for (let index = prefix.length; index < url.length; index++) {
+    const unit = url.charCodeAt(index)
+    if (unit === ampersand || unit === hash) return undefined
+    if (unit === percent || unit === plus) isEncoded = true
+  }
+  const text = url.slice(prefix.length)
+  return isEncoded ? decodedKey(text) : text
+}
+
+/** A key with U+0000 is refused, and must not be looked up: the ids of long keys begin with it. */
+function decodedKey(text: string): string | undefined {
+  const key = decode(text)
+  return key?.includes('\0') ? undefined : key
+}
+
+const [percent, plus, ampersand, hash] = [37, 43, 38, 35]
+
+function asksForMore(rawHeaders: readonly string[]): boolean {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string
+    // Most names are told apart by their length.
+    if (name.length === 11 && name.toLowerCase() === 'cache-token') return true
+    if (name.length === 13 && name.toLowerCase() === 'cache-control') return true
+  }
+  return false
+}

@@ -1,0 +1,71 @@
+import type { Cache } from '../../core/cache.js'
+import type { Clock } from '../../core/ports.js'
+import { type Answer, sendDirectly } from '../routes/response.js'
+import type { Lane } from './lane.js'
+import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
+import { noRoomForBody, type RequestBodies } from '../server/request-bodies.js'
+import { receiveBody } from './request-body.js'
+import type { RequestStats } from '../../telemetry/request-stats.js'
+import { sendAtOnce } from './raw-response.js'
+import { setAnswer } from '../routes/set-response.js'
+import { setRequest } from '../routes/set-request.js'
+
+export interface PlainSetsOptions {
+  readonly cache: Cache
+  readonly clock: Clock
+  readonly requests: RequestStats
+  readonly log: ProblemLog
+  /** Largest body of a set. */
+  readonly maxValueBytes: number
+  readonly bodies: RequestBodies
+}
+
+const path = '/cache/set'
+
+/** A POST of JSON that says how long it is. Koa takes a third of what such a request costs (bench/README.md). */
+export function plainSets({ cache, clock, requests, log, maxValueBytes, bodies }: PlainSetsOptions): Lane {
+  return (request, response) => {
+    if (request.method !== 'POST' || request.url !== path) return false
+    const length = plainLength(request.rawHeaders)
+    if (length === undefined || length > maxValueBytes || !bodies.hasRoomFor(length)) return false
+    const startedMs = clock.now()
+    const answered = (answer: Answer) => {
+      bodies.release(length)
+      sendAtOnce(response, answer)
+      requests.tally(path, answer.status, answer.source).add(clock.now() - startedMs)
+    }
+    const failed = (error: unknown) => answered(problemAnswer(problemIn(error, path, log)))
+    receiveBody(request, length, bodies, (bytes) => {
+      if (bytes === undefined) {
+        sendDirectly(response, noRoomForBody)
+        requests.tally(path, noRoomForBody.status).add(clock.now() - startedMs)
+        return
+      }
+      try {
+        const { key, value } = setRequest(bytes)
+        cache.set(key, value).then((result) => answered(setAnswer(result)), failed)
+      } catch (error) {
+        failed(error)
+      }
+    })
+    return true
+  }
+}
+
+/** Returns the length of a body of JSON that is told beforehand; undefined for any other body. Node holds the client to it. */
+function plainLength(rawHeaders: readonly string[]): number | undefined {
+  let isJson = false
+  let length: number | undefined
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string
+    // Most names are told apart by their length.
+    if (name.length === 12 && name.toLowerCase() === 'content-type') {
+      if (isJson || rawHeaders[index + 1] !== 'application/json') return undefined
+      isJson = true
+    } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
+      length = Number(rawHeaders[index + 1])
+    } else if (name.length === 16 && name.toLowerCase() === 'content-encoding') return undefined
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return undefined
+  }
+  return isJson ? length : undefined
+}

@@ -1,0 +1,85 @@
+import type { RequestListener } from 'node:http'
+import type { CacheStatus } from '../../core/cache.js'
+import type { Clock } from '../../core/ports.js'
+import type { Readiness } from '../../core/state/readiness.js'
+import { type Answer, sendDirectly } from '../routes/response.js'
+import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
+import { Scrapes } from './scrapes.js'
+
+export interface OpsListenerOptions {
+  readonly status: () => CacheStatus
+  readonly readiness: () => Readiness
+  /** Whether the data listener has been opened. */
+  readonly isStarted: () => boolean
+  readonly metrics: () => Promise<Exposition>
+  readonly clock: Clock
+  readonly log: ProblemLog
+}
+
+export interface Exposition {
+  readonly contentType: string
+  text(): Promise<string>
+}
+
+type Route = (query: string) => Answer | Promise<Answer>
+
+/**
+ * What Kubernetes and Prometheus ask. It is open to the whole pod network, so nothing here reads or writes an entry;
+ * and nothing here waits for the database, so that a database that hangs does not look like a process that does.
+ */
+export function opsListener(options: OpsListenerOptions): RequestListener {
+  const scrapes = new Scrapes(options.clock, () => exposed(options))
+  const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
+    ['/livez', () => json(200, { status: 'alive' })],
+    [
+      '/startupz',
+      () => (options.isStarted() ? json(200, { status: 'started' }) : json(503, { status: 'starting' })),
+    ],
+    ['/readyz', (query) => ready(options, new URLSearchParams(query).has('verbose'))],
+    ['/metrics', () => scrapes.answer()],
+  ])
+  return async ({ method, url = '' }, response) => {
+    const [path = '', query = ''] = url.split('?', 2)
+    const route = routes.get(path)
+    if (route === undefined)
+      return sendDirectly(response, problemAnswer({ status: 404, detail: 'Not Found' }))
+    if (method !== 'GET' && method !== 'HEAD') {
+      return sendDirectly(
+        response,
+        problemAnswer({ status: 405, detail: 'Method Not Allowed' }, ['Allow', 'GET, HEAD']),
+      )
+    }
+    try {
+      sendDirectly(response, await route(query))
+    } catch (error) {
+      sendDirectly(response, problemAnswer(problemIn(error, path, options.log)))
+    }
+  }
+}
+
+function ready({ status, readiness }: OpsListenerOptions, isVerbose: boolean): Answer {
+  const { status: verdict, reasons } = readiness()
+  const { feed, leaseAgeMs, keptWrites } = status()
+  return json(verdict === 'unready' ? 503 : 200, {
+    status: verdict,
+    ...(isVerbose && {
+      reasons,
+      feed,
+      lease_age_ms: Number.isFinite(leaseAgeMs) ? Math.round(leaseAgeMs) : null,
+      kept_writes: keptWrites,
+    }),
+  })
+}
+
+async function exposed({ metrics }: OpsListenerOptions): Promise<Answer> {
+  const exposition = await metrics()
+  return answer(200, exposition.contentType, await exposition.text())
+}
+
+function json(status: number, body: object): Answer {
+  return answer(status, 'application/json; charset=utf-8', JSON.stringify(body))
+}
+
+function answer(status: number, contentType: string, body: string): Answer {
+  return { status, headers: ['Content-Type', contentType, 'Cache-Control', 'no-store'], body }
+}

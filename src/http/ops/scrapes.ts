@@ -1,0 +1,36 @@
+import type { Clock } from '../../core/ports.js'
+import type { Answer } from '../routes/response.js'
+
+/** A scrape takes a few milliseconds, and anybody on the pod network may ask for it: at most 2 % of the time goes into it. */
+const burst = 10
+const refillMs = 200
+
+/** Answers scrapes: the first ten at once, then five a second; those in between get the last answer again. */
+export class Scrapes {
+  readonly #clock: Clock
+  readonly #compute: () => Promise<Answer>
+  #allowance = burst
+  #refilledMs: number
+  #last: Promise<Answer> | undefined
+
+  constructor(clock: Clock, compute: () => Promise<Answer>) {
+    this.#clock = clock
+    this.#compute = compute
+    this.#refilledMs = clock.now()
+  }
+
+  answer(): Promise<Answer> {
+    const nowMs = this.#clock.now()
+    this.#allowance = Math.min(burst, this.#allowance + (nowMs - this.#refilledMs) / refillMs)
+    this.#refilledMs = nowMs
+    if (this.#last !== undefined && this.#allowance < 1) return this.#last
+    this.#allowance--
+    const last = this.#compute()
+    this.#last = last
+    // An error is answered once, and not kept.
+    last.catch(() => {
+      if (this.#last === last) this.#last = undefined
+    })
+    return last
+  }
+}

@@ -1,0 +1,41 @@
+import type { Context } from 'koa'
+import type { ReadWish } from '../../core/reads/read-result.js'
+import { parseToken, type SessionToken } from '../../core/state/session-token.js'
+import { checkKey } from './key.js'
+import { RequestError } from './problem.js'
+import { parseQuery } from './query.js'
+
+export interface ReadRequest {
+  readonly key: string
+  readonly wish: ReadWish
+  /** Do not ask the store. */
+  readonly onlyIfCached: boolean
+}
+
+/** What a GET asks for, in its query and in HTTP's own words. Throws 422. */
+export function readRequest(ctx: Context): ReadRequest {
+  const { key, consistency, token } = parseQuery(ctx.querystring, ['key', 'consistency', 'token'])
+  if (consistency !== undefined && consistency !== 'strong' && consistency !== 'bounded') {
+    throw new RequestError(422, 'consistency: must be strong or bounded')
+  }
+  const directives = ctx
+    .get('Cache-Control')
+    .toLowerCase()
+    .split(',')
+    .map((directive) => directive.trim())
+  return {
+    key: checkKey(key),
+    wish: {
+      strong: consistency === 'strong' || directives.includes('no-cache'),
+      token: sessionToken(token ?? ctx.get('Cache-Token')),
+    },
+    onlyIfCached: directives.includes('only-if-cached'),
+  }
+}
+
+function sessionToken(text: string): SessionToken | undefined {
+  if (text === '') return undefined
+  const token = parseToken(text)
+  if (token === undefined) throw new RequestError(422, 'token: not one that this service gave out')
+  return token
+}

@@ -1,0 +1,17 @@
+import type { WriteResult } from '../../core/cache.js'
+import type { Answer } from './response.js'
+
+const json = ['Content-Type', 'application/json; charset=utf-8']
+
+/** The answer to a set. A token needs no escaping, in a header or in JSON. */
+export function setAnswer(result: WriteResult): Answer {
+  if (!result.written)
+    return { status: 200, headers: json, body: '{"ok":true,"db_written":false}', source: 'kept' }
+  const { token } = result
+  return {
+    status: 200,
+    headers: ['Cache-Token', token, ...json],
+    body: `{"ok":true,"db_written":true,"token":"${token}"}`,
+    source: 'db',
+  }
+}

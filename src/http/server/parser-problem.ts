@@ -1,0 +1,24 @@
+import { STATUS_CODES } from 'node:http'
+import { maxHeaderBytes } from './connection-limits.js'
+import { type Problem, problemAnswer } from '../routes/problem.js'
+
+/** By the code of the error that Node's parser reports. */
+const byCode: ReadonlyMap<string | undefined, Problem> = new Map([
+  [
+    'HPE_HEADER_OVERFLOW',
+    { status: 431, detail: `request line and headers: more than ${maxHeaderBytes} bytes` },
+  ],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', { status: 413, detail: 'body: chunk extensions too large' }],
+  ['ERR_HTTP_REQUEST_TIMEOUT', { status: 408, detail: 'The request was not received completely in time' }],
+])
+
+/** The whole response, as it goes over the wire, to what Node's parser refused. */
+export function parserProblem(error: NodeJS.ErrnoException): string {
+  const problem = byCode.get(error.code) ?? { status: 400, detail: 'The request is not valid HTTP/1.1' }
+  const { status, headers, body } = problemAnswer(problem)
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, 'X-Content-Type-Options: nosniff']
+  for (let index = 0; index < headers.length; index += 2)
+    lines.push(`${headers[index]}: ${headers[index + 1]}`)
+  lines.push(`Content-Length: ${body.length}`, `Date: ${new Date().toUTCString()}`, 'Connection: close')
+  return `${lines.join('\r\n')}\r\n\r\n${body}`
+}

@@ -1,0 +1,51 @@
+import { problemAnswer } from '../routes/problem.js'
+
+/** Bytes counted for each byte of a body: those received, and the text that is made of them. */
+const copiesOfBody = 2
+/** Small sets are still accepted when large ones are refused. */
+const shareOfLarge = 0.8
+const largeBytes = 16 * 1024
+
+/** Returns the least that `RequestBodies` needs to receive a body of this length. */
+export function bytesForOneBody(length: number): number {
+  return Math.ceil((copiesOfBody * length) / shareOfLarge)
+}
+
+export const roomless = 'No memory is left for the body: others are being received or wait for the database'
+
+export const noRoomForBody = problemAnswer({ status: 503, detail: roomless, retryAfterSeconds: 1 })
+
+/**
+ * Bodies of requests that have been admitted, from their first byte to the response. Nothing is allocated for a body that finds
+ * no room, and nothing for one whose client is not authorized.
+ */
+export class RequestBodies {
+  readonly maxBytes: number
+  #bytes = 0
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes
+  }
+
+  /** Bytes counted now. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Returns false if a body of this length must not be received. */
+  hasRoomFor(length: number): boolean {
+    const limit = length >= largeBytes ? this.maxBytes * shareOfLarge : this.maxBytes
+    return this.#bytes + copiesOfBody * length <= limit
+  }
+
+  /** Counts a body, or a part of one. Returns false if there is no room for it. */
+  acquire(length: number): boolean {
+    if (!this.hasRoomFor(length)) return false
+    this.#bytes += copiesOfBody * length
+    return true
+  }
+
+  release(length: number): void {
+    this.#bytes -= copiesOfBody * length
+  }
+}

@@ -1,0 +1,143 @@
+import { createServer, type RequestListener, Server, type ServerOptions } from 'node:http'
+import { Server as NetServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sendDirectly } from '../routes/response.js'
+import {
+  type ConnectionLimits,
+  maxHeaderBytes,
+  maxHeaders,
+  maxUrlLength,
+  tcpKeepAliveMs,
+} from './connection-limits.js'
+import { connectionsOf, type LoopbackListener, listenOn } from './loopback-listener.js'
+import { type ClosedConnections, OpenConnections } from './open-connections.js'
+import { parserProblem } from './parser-problem.js'
+import { Pipelining } from './pipelining.js'
+import { problemAnswer } from '../routes/problem.js'
+import { listenOnSocket } from './unix-socket.js'
+
+/** A Unix socket is made with mode 0660, and removed when the server closes. */
+export type Address = { readonly host: string; readonly port: number } | { readonly socketPath: string }
+
+export interface HttpServerOptions {
+  readonly address: Address
+  readonly listener: RequestListener
+  readonly limits: ConnectionLimits
+  /** How long an idle connection stays open while closing, for the request that may be on its way. */
+  readonly idleGraceMs: number
+  /** Called for each new connection that finds as many open as may be, and for each that cannot be accepted. */
+  readonly onFull?: () => void
+}
+
+const idleCheckMs = 50
+
+const tooManyHeaders = problemAnswer({ status: 431, detail: `headers: more than ${maxHeaders}` })
+const unknownExpectation = problemAnswer({ status: 417, detail: 'Expect: must be 100-continue' })
+const tooLongUrl = problemAnswer({ status: 414, detail: `URL: longer than ${maxUrlLength} characters` })
+
+/** A listener that cuts off who is too slow, and can be closed without failing a request that it has accepted. */
+export class HttpServer {
+  readonly #options: HttpServerOptions
+  readonly #server: Server
+  readonly #connections: OpenConnections
+  /** On ::1, where the address is `localhost`. */
+  #second: LoopbackListener | undefined
+  #closing: Promise<number> | undefined
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options
+    const { listener, limits, onFull = () => undefined } = options
+    const pipelining = new Pipelining((request, response) => {
+      // The client is told not to send another request on this connection.
+      if (this.#closing) response.shouldKeepAlive = false
+      if (request.rawHeaders.length > 2 * maxHeaders) return sendDirectly(response, tooManyHeaders)
+      if ((request.url as string).length > maxUrlLength) return sendDirectly(response, tooLongUrl)
+      listener(request, response)
+    })
+    this.#connections = new OpenConnections(limits, onFull)
+    this.#server = createServer(serverOptions(limits), (request, response) =>
+      pipelining.begin(request, response),
+    )
+    // A client that has sent its FIN may wait for its response.
+    Object.assign(this.#server, { httpAllowHalfOpen: true })
+    this.#server.on('connection', (socket) => this.#connections.add(socket))
+    this.#server.on('checkExpectation', (_request, response) => sendDirectly(response, unknownExpectation))
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
+      pipelining.refuse(socket as Socket, parserProblem(error)),
+    )
+    // Without a listener an error of accept() would end the process.
+    this.#server.on('error', onFull)
+  }
+
+  /** The port in use, which differs from the one asked for when that was 0; 0 on a Unix socket. */
+  get port(): number {
+    const listening = this.#server.address()
+    if (typeof listening === 'object' && listening !== null) return listening.port
+    return 'port' in this.#options.address ? this.#options.address.port : 0
+  }
+
+  /** Connections that this listener closed, by reason. */
+  get closedConnections(): ClosedConnections {
+    return this.#connections.closed
+  }
+
+  async listen(): Promise<void> {
+    const { address } = this.#options
+    if ('socketPath' in address) return listenOnSocket(this.#server, address.socketPath)
+    this.#second = await listenOn(this.#server, address)
+  }
+
+  /**
+   * Takes no new connections, answers what comes on those there are, and resolves when all are closed: to how many
+   * had to be cut off, because their request or its answer was not complete after `timeoutMs`. Idempotent.
+   */
+  close(timeoutMs: number): Promise<number> {
+    this.#closing ??= this.#close(timeoutMs)
+    return this.#closing
+  }
+
+  async #close(timeoutMs: number): Promise<number> {
+    const deadlineMs = performance.now() + timeoutMs
+    let cut = 0
+    let open = true
+    // Not http.Server's own close: it cuts idle connections at once, and with them the request that a
+    // client is sending at that moment.
+    const closing = [
+      new Promise<unknown>((resolve) => NetServer.prototype.close.call(this.#server, resolve)),
+      new Promise<void>((resolve) => (this.#second ? this.#second.close(resolve) : resolve())),
+    ]
+    const closed = Promise.all(closing).then(() => {
+      open = false
+    })
+    await Promise.race([closed, sleep(Math.min(this.#options.idleGraceMs, timeoutMs))])
+    while (open) {
+      this.#server.closeIdleConnections()
+      const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0) {
+        cut += (await connectionsOf(this.#server)) + ((await this.#second?.connections()) ?? 0)
+        this.#server.closeAllConnections()
+      }
+      await Promise.race([closed, sleep(Math.min(idleCheckMs, Math.max(leftMs, 1)))])
+    }
+    this.#connections.close()
+    Server.prototype.close.call(this.#server)
+    return cut
+  }
+}
+
+/** Where Node knows `optimizeEmptyRequests` (24 and later), a request without a body costs no stream. */
+function serverOptions(limits: ConnectionLimits): ServerOptions & { readonly optimizeEmptyRequests: true } {
+  return {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: limits.checkIntervalMs,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    // A client whose machine or network is gone never closes its connection.
+    keepAlive: true,
+    keepAliveInitialDelay: tcpKeepAliveMs,
+    // It is refused by us, with a problem as body.
+    requireHostHeader: false,
+    optimizeEmptyRequests: true,
+  }
+}

@@ -1,0 +1,81 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Middleware } from 'koa'
+import { problemAnswer, sendProblem } from '../routes/problem.js'
+
+const noRoom = {
+  status: 503,
+  detail: 'No memory is left for the response: other clients do not read theirs',
+  retryAfterSeconds: 1,
+}
+
+export const noRoomForResponse = problemAnswer(noRoom)
+
+/** Small responses are still sent when large ones are refused. */
+const shareOfLarge = 0.8
+const largeBytes = 16 * 1024
+
+/**
+ * Responses that have been written and wait for their clients to read. What the kernel takes is not counted, nor is less than a
+ * socket's high-water mark: a response that is sent at once costs a comparison.
+ */
+export class UnreadResponses {
+  readonly maxBytes: number
+  readonly #bytesOf = new WeakMap<Socket, number>()
+  #bytes = 0
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Returns false if a response of this size must not be made. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#bytes + bytes <= this.maxBytes * (bytes >= largeBytes ? shareOfLarge : 1)
+  }
+
+  /** Counts what has been written to the socket and not been sent. To be called after each response. */
+  written(socket: Socket): void {
+    const bytes = socket.writableLength
+    // Less than that is not followed by 'drain'.
+    if (bytes < socket.writableHighWaterMark || socket.destroyed) return
+    const before = this.#bytesOf.get(socket)
+    this.#bytesOf.set(socket, bytes)
+    this.#bytes += bytes - (before ?? 0)
+    if (before !== undefined) return
+    const gone = () => {
+      socket.off('drain', gone)
+      socket.off('close', gone)
+      this.#bytes -= this.#bytesOf.get(socket) ?? 0
+      this.#bytesOf.delete(socket)
+    }
+    socket.on('drain', gone)
+    socket.on('close', gone)
+  }
+
+  /** Does both for the responses of Koa. */
+  middleware(): Middleware {
+    return async (ctx, next) => {
+      await next()
+      if (typeof ctx.body !== 'string') return
+      if (this.hasRoomFor(ctx.body.length)) this.#reserve(ctx.res, ctx.body.length)
+      else sendProblem(ctx, noRoom)
+      ctx.res.once('prefinish', () => this.written(ctx.req.socket))
+    }
+  }
+
+  /** Koa sends the response later: others would take the same room meanwhile. */
+  #reserve(response: ServerResponse, bytes: number): void {
+    this.#bytes += bytes
+    const release = () => {
+      response.off('prefinish', release)
+      response.off('close', release)
+      this.#bytes -= bytes
+    }
+    response.on('prefinish', release)
+    response.on('close', release)
+  }
+}

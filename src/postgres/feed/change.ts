@@ -1,0 +1,35 @@
+import type { Change } from '../../core/entry.js'
+import { isEcho } from './echo.js'
+
+const everything: readonly Change[] = [{ kind: 'everything' }]
+const nothing: readonly Change[] = []
+
+/**
+ * Decodes a notification's payload; its form is described in sql/0002_change_feed.sql. What cannot be
+ * decoded may have meant anything: everything is in doubt.
+ */
+export function decodeChanges(payload: string | undefined): readonly Change[] {
+  if (payload !== undefined && isEcho(payload)) return nothing
+  const parts = parse(payload)
+  if (parts === undefined) return everything
+  const changes: Change[] = []
+  for (let index = 0; index < parts.length; index += 2) {
+    changes.push({ kind: 'key', id: parts[index] as string, version: parts[index + 1] as string })
+  }
+  return changes
+}
+
+/** Ids and versions in turn, or undefined. */
+function parse(payload: string | undefined): readonly string[] | undefined {
+  if (payload === undefined) return undefined
+  try {
+    const parts: unknown = JSON.parse(payload)
+    if (!Array.isArray(parts) || parts.length === 0 || parts.length % 2 !== 0) return undefined
+    const wellFormed = parts.every(
+      (part: unknown, index) => typeof part === 'string' && (index % 2 === 0 || /^-?\d{1,19}$/.test(part)),
+    )
+    return wellFormed ? parts : undefined
+  } catch {
+    return undefined
+  }
+}

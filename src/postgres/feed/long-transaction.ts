@@ -1,0 +1,93 @@
+import type pg from 'pg'
+import { newClient } from '../pool/connection.js'
+import { isStatementError, messageOf } from '../pool/errors.js'
+import { openSchema, quoteIdentifier } from '../schema/schema-owner.js'
+
+export interface LongTransactionOptions {
+  readonly url: string
+  /** What the server calls the session. */
+  readonly name: string
+  readonly isolation: 'read committed' | 'repeatable read, read only'
+  /** Ends it, also in the middle of a statement. */
+  readonly stop: AbortSignal
+}
+
+const connectTimeoutMs = 3_000
+export const stoppedInTime = 'stopped; nothing was changed'
+
+/** Whoever waits for a lock of the table makes those wait who come after. */
+const lockTimeout = '10s'
+
+/**
+ * Does `work`, with the qualified name of the table of entries, in one transaction on a connection of its own, without a bound on its time. Rejects with one line; nothing
+ * has changed then, except where the line says that this is not known.
+ */
+export async function longTransaction<T>(
+  { url, name, isolation, stop }: LongTransactionOptions,
+  work: (client: pg.Client, entries: string) => Promise<T>,
+): Promise<T> {
+  const options = { connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }
+  const client = newClient(url, { ...options, application_name: name })
+  // Lost between two statements: the next one says so.
+  client.on('error', () => undefined)
+  let session: number | undefined
+  const cut = async () => {
+    if (session !== undefined) await cancel(url, options, session).catch(() => undefined)
+    await client.end()
+  }
+  const onStop = () => void cut().catch(() => undefined)
+  stop.addEventListener('abort', onStop)
+  let isCommitting = false
+  try {
+    stop.throwIfAborted()
+    await client.connect().catch((error: unknown) => {
+      throw new Error(`no connection to the database: ${messageOf(error)}`, { cause: error })
+    })
+    await client.query(`begin isolation level ${isolation}`)
+    const { name: schema } = await openSchema(client)
+    session = await prepare(client)
+    const result = await work(client, `${quoteIdentifier(schema)}.cache_entries`)
+    stop.throwIfAborted()
+    stop.removeEventListener('abort', onStop)
+    isCommitting = true
+    await client.query('commit')
+    return result
+  } catch (error) {
+    if (stop.aborted && !isCommitting) throw new Error(stoppedInTime, { cause: error })
+    if (isCommitting && !isStatementError(error))
+      throw new Error('the connection was lost before the database confirmed the commit: do it again', {
+        cause: error,
+      })
+    throw error
+  } finally {
+    stop.removeEventListener('abort', onStop)
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** Answers with the process that serves the session. */
+async function prepare(client: pg.Client): Promise<number | undefined> {
+  // However the role or the database is set: no bound on the time, one way to write a time, and never a part of the
+  // rows without a word.
+  const { rows } = await client.query<{ pid: number }>(
+    `select pg_backend_pid() as pid, set_config(name, setting, true)
+     from (values ('statement_timeout', '0'), ('idle_in_transaction_session_timeout', '0'),
+                  ('transaction_timeout', '0'), ('lock_timeout', $1), ('row_security', 'off'),
+                  ('datestyle', 'ISO, YMD'), ('timezone', 'UTC')) as wanted (name, setting)
+     where exists (select from pg_settings where lower(pg_settings.name) = wanted.name)`,
+    [lockTimeout],
+  )
+  return rows[0]?.pid
+}
+
+/** The session is ours, so we may. */
+async function cancel(url: string, options: pg.ClientConfig, session: number): Promise<void> {
+  const client = newClient(url, options)
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await client.query('select pg_catalog.pg_cancel_backend($1)', [session])
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}

@@ -1,0 +1,314 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { newClient } from '../pool/connection.js'
+import { messageOf } from '../pool/errors.js'
+import {
+  type Created,
+  calledFunctions,
+  createdBy,
+  type MigrationFile,
+  migrationFiles,
+  repeatable,
+} from './migration-files.js'
+import {
+  actAsOwner,
+  type CacheSchema,
+  lookAtSchema,
+  openSchema,
+  quoteIdentifier,
+  requireNoImpostors,
+  requireTrustedOwners,
+} from './schema-owner.js'
+import { inspectTable, movedFault, movedFrom } from './table.js'
+import { inTransaction } from '../pool/transaction.js'
+
+/**
+ * `altered`: the file is no longer what was applied. `unknown`: applied by a newer release, no file here. `incomplete`: applied,
+ * and something that it made is not there any more.
+ */
+export type MigrationState = 'applied' | 'pending' | 'incomplete' | 'altered' | 'unknown'
+
+export interface Migration {
+  readonly name: string
+  readonly state: MigrationState
+}
+
+export interface MigrateOptions {
+  /** The role that owns everything afterwards. By default what exists keeps its owner, and the rest is the session's. */
+  readonly owner?: string | undefined
+}
+
+const connectTimeoutMs = 3_000
+const lockPollMs = 50
+const lockWaitMs = 60_000
+
+/** What is applied and what is not, in order. Changes nothing. */
+export async function migrationStatus(url: string): Promise<Migration[]> {
+  const files = await migrationFiles()
+  return withClient(url, (client) =>
+    inTransaction(client, async () => status(client, await openSchema(client), files)),
+  )
+}
+
+/** The names of the files that `migrate` would apply. Changes nothing, and rejects as `migrate` does. */
+export async function pendingMigrations(url: string): Promise<string[]> {
+  const files = await migrationFiles()
+  return toApply(await migrationStatus(url), files).map(({ name }) => name)
+}
+
+/**
+ * Applies what is pending, in one transaction, and answers with the files applied now. Where something that an earlier file
+ * made is gone, that file is applied again, and all after it. Any number of processes may call this at once. Rejects with one
+ * line that says what to do.
+ */
+export async function migrate(url: string, { owner }: MigrateOptions = {}): Promise<string[]> {
+  const files = await migrationFiles()
+  return withClient(url, async (client) => {
+    const look = async () => {
+      const schema = await openSchema(client, { isOwnerRequired: owner === undefined })
+      return toApply(await status(client, schema, files), files)
+    }
+    if ((await inTransaction(client, look)).length === 0 && owner === undefined) return []
+    return inTurn(client, async () => {
+      const schema = await openOwnSchema(client, owner, files)
+      // Somebody else may have applied them while we waited for our turn.
+      const pending = toApply(await status(client, schema, files), files)
+      if (pending.length > 0) await apply(client, schema, pending)
+      return pending.map(({ name }) => name)
+    })
+  })
+}
+
+/** The schema, if nothing in it could turn the session's rights against it, with the table of migrations locked. */
+async function openOwnSchema(
+  client: pg.Client,
+  owner: string | undefined,
+  files: readonly MigrationFile[],
+): Promise<CacheSchema> {
+  const schema = await openSchema(client, { isOwnerRequired: owner === undefined })
+  if (schema.entries === undefined) await requireNotMoved(client, schema.name)
+  if (owner === undefined) await requireTrustedOwners(client, schema)
+  const created = createdBy(files)
+  if (owner !== undefined) {
+    await actAsOwner(client, schema, owner, created)
+    await requireTrustedOwners(client, await lookAtSchema(client, schema.name))
+  }
+  await requireNoImpostors(client, schema.name, {
+    functions: calledFunctions(files),
+    relations: created.relations,
+  })
+  const table = `${quoteIdentifier(schema.name)}.cache_migrations`
+  const lock = schema.migrations
+    ? `lock table ${table} in share update exclusive mode`
+    : `create table ${table} (
+         name text primary key, checksum text not null, applied_at timestamptz not null default now())`
+  await client.query(lock).catch((error: unknown) => {
+    if (!isDenied(error)) throw error
+    throw new Error(
+      `the database role may not change the schema ${schema.name} (${messageOf(error)}): ${cureOfDenied}`,
+      {
+        cause: error,
+      },
+    )
+  })
+  return lookAtSchema(client, schema.name)
+}
+
+/** Throws if the table of this schema is in another one by now: to make a second one here would lose its entries. */
+async function requireNotMoved(client: pg.Client, schema: string): Promise<void> {
+  const { rows } = await client.query<{ moved: string }>(movedFrom('$1::text'), [schema])
+  if (rows[0]) throw movedFault(schema, rows[0].moved)
+}
+
+/** The first file that is not applied, or not whole, and all after it: later ones replace functions of earlier ones. */
+function toApply(migrations: readonly Migration[], files: readonly MigrationFile[]): MigrationFile[] {
+  const altered = migrations.find(({ state }) => state === 'altered')
+  if (altered) throw new Error(`sql/${altered.name} is not what was applied to this database`)
+  const first = migrations.find(({ state }) => state === 'pending' || state === 'incomplete')
+  return first ? files.filter(({ name }) => name >= first.name) : []
+}
+
+async function status(
+  client: pg.Client,
+  schema: CacheSchema,
+  files: readonly MigrationFile[],
+): Promise<Migration[]> {
+  const applied = new Map(
+    schema.migrations ? await appliedMigrations(client, schema.name, schema.migrations) : [],
+  )
+  const missing = await missingOf(client, schema, createdBy(files.filter(({ name }) => applied.has(name))))
+  const known = files.map((file): Migration => {
+    const { name, checksum, crlfChecksum } = file
+    const before = applied.get(name)
+    applied.delete(name)
+    if (before === undefined) return { name, state: 'pending' }
+    if (before !== checksum && before !== crlfChecksum) return { name, state: 'altered' }
+    const { functions, relations, triggers, columns } = createdBy([file])
+    const isWhole = ![...functions, ...relations, ...triggers, ...columns].some((made) => missing.has(made))
+    return { name, state: isWhole ? 'applied' : 'incomplete' }
+  })
+  return [...known, ...[...applied.keys()].map((name): Migration => ({ name, state: 'unknown' }))]
+}
+
+/** Which of these are not in the schema: as after a `drop table`, or a restore of the table without its functions. */
+async function missingOf(
+  client: pg.Client,
+  { name: schema }: CacheSchema,
+  { functions, relations, triggers, columns }: Created,
+): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ missing: string }>(
+    `with wanted as (select $1::text::regnamespace::oid as schema), entries as (
+       select pg_class.oid as id from pg_class, wanted where relnamespace = schema and relname = 'cache_entries'
+     )
+     select name as missing from unnest($2::text[]) as name
+     where not exists (select from pg_proc, wanted where proname = name and pronamespace = schema)
+     union all
+     select name from unnest($3::text[]) as name
+     where not exists (select from pg_class, wanted where relname = name and relnamespace = schema)
+     union all
+     select name from unnest($4::text[]) as name
+     where not exists (
+       select from pg_trigger join entries on tgrelid = id join pg_proc on pg_proc.oid = tgfoid, wanted
+       where tgname = name and pronamespace = schema
+     )
+     union all
+     select name from unnest($5::text[]) as name
+     where not exists (select from pg_attribute join entries on attrelid = id where attname = name and not attisdropped)`,
+    [quoteIdentifier(schema), functions, relations, triggers, columns],
+  )
+  return new Set(rows.map(({ missing }) => missing))
+}
+
+/** Names and checksums. */
+async function appliedMigrations(
+  client: pg.Client,
+  schema: string,
+  { owner, isTrusted, hasPolicies }: NonNullable<CacheSchema['migrations']>,
+): Promise<[string, string][]> {
+  if (hasPolicies && !isTrusted)
+    throw new Error(
+      `${schema}.cache_migrations belongs to role "${owner}", and its row-level security would run that role's functions`,
+    )
+  try {
+    const { rows } = await client.query<{ name: string; checksum: string }>(
+      `select name, checksum from ${quoteIdentifier(schema)}.cache_migrations order by name`,
+    )
+    return rows.map(({ name, checksum }) => [name, checksum])
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && error.code === undefinedColumn)
+      throw new Error(
+        `${schema}.cache_migrations is not the table that migrations are recorded in: ${error.message}`,
+        {
+          cause: error,
+        },
+      )
+    if (!isDenied(error)) throw error
+    throw new Error(
+      `the database role may not read ${schema}.cache_migrations, so it is not known what is applied: ${cureOfDenied}`,
+      { cause: error },
+    )
+  }
+}
+
+async function apply(
+  client: pg.Client,
+  { name: schema, entries }: CacheSchema,
+  pending: readonly MigrationFile[],
+): Promise<void> {
+  // The files name neither the schema nor pg_catalog. Nothing may be found in a temporary schema first.
+  await client.query("select set_config('search_path', $1, true)", [`${quoteIdentifier(schema)}, pg_temp`])
+  for (const { name, sql, checksum } of pending) {
+    try {
+      await client.query(repeatable(sql))
+      await client.query(
+        `insert into cache_migrations (name, checksum) values ($1, $2)
+         on conflict (name) do update set checksum = excluded.checksum, applied_at = default`,
+        [name, checksum],
+      )
+    } catch (error) {
+      if (isDenied(error)) {
+        throw new Error(
+          `the database role may not apply sql/${name} (${messageOf(error)}): ${cureOfDenied}`,
+          {
+            cause: error,
+          },
+        )
+      }
+      throw new Error(`sql/${name} could not be applied: ${messageOf(error)}`, { cause: error })
+    }
+  }
+  await inspectTable(
+    async (sql) => (await client.query(sql)).rows,
+    `${quoteIdentifier(schema)}.cache_entries`,
+  )
+  if (entries !== undefined)
+    await client.query(
+      `select setval('cache_version', newest) from (select max(version) >> 24 as newest from cache_entries) as versions
+       where newest > (select last_value from cache_version)`,
+    )
+  // A table that another role made in the meantime would have been taken for ours.
+  await requireTrustedOwners(client, await lookAtSchema(client, schema))
+}
+
+const undefinedColumn = '42703'
+const cureOfDenied = 'run "caching-layer migrate" as the owner, then start with --no-migrate'
+
+function isDenied(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '42501'
+}
+
+/** The states of a process that lost a race for the table of migrations, and may try again. */
+const othersAreMigrating: ReadonlySet<string> = new Set([
+  '55P03', // lock_not_available
+  '23505', // unique_violation: somebody made the table at the same moment
+  '42P07', // duplicate_table
+  '40P01', // deadlock_detected
+])
+
+/**
+ * Runs `work`, which locks the table of migrations, in a transaction; again if somebody else was quicker. Anybody may take an
+ * advisory lock; this one takes rights on the table.
+ */
+async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  const deadlineMs = performance.now() + lockWaitMs
+  for (;;) {
+    try {
+      return await inTransaction(client, work)
+    } catch (error) {
+      const isRace = error instanceof pg.DatabaseError && othersAreMigrating.has(error.code ?? '')
+      if (!isRace) throw error
+      if (performance.now() > deadlineMs)
+        throw new Error(
+          `another process has been migrating, or holds a lock, for too long: ${error.message}`,
+          {
+            cause: error,
+          },
+        )
+      await sleep(lockPollMs)
+    }
+  }
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = newClient(url, {
+    application_name: 'caching-layer migrate',
+    connectionTimeoutMillis: connectTimeoutMs,
+    // Long enough for a large table, and an end for a server that has fallen silent.
+    query_timeout: 600_000,
+  })
+  // Lost while idle: the next query says so.
+  client.on('error', () => undefined)
+  const end = () => client.end().catch(() => undefined)
+  try {
+    await client.connect().catch((error: unknown) => {
+      throw new Error(messageOf(error), { cause: error })
+    })
+    const result = await work(client)
+    await end()
+    return result
+  } catch (error) {
+    // Not waited for: a connection that was refused within TLS never says that it has ended.
+    end()
+    throw error
+  }
+}

@@ -1,0 +1,367 @@
+import type { Epoch } from '../../core/entry.js'
+import { PublicError } from '../../core/errors.js'
+import type { Proof } from '../../core/ports.js'
+import { isForeignToSuperuser, quoteIdentifier } from './schema-owner.js'
+
+/** Sends SQL without parameters, and resolves to the rows. */
+export type Query = <Row>(sql: string) => Promise<readonly Row[]>
+
+/** The table of entries, as a session found it, and what is around it. */
+export interface CacheTable {
+  readonly schema: string
+  /** Where changes of the table are announced. */
+  readonly channel: string
+  /** How full the server's notification queue is, from 0 to 1. When it is full, no write can commit. */
+  readonly queueUsage: number
+  /** See `Proof`. */
+  readonly fingerprint: string
+}
+
+/** By name, how each trigger must be enabled: `A` always, `R` in the replica role; see sql/. */
+const triggers: Readonly<Record<string, 'A' | 'R'>> = {
+  cache_entries_1_content_type: 'A',
+  cache_entries_2_stamp: 'A',
+  cache_entries_3_inserted: 'A',
+  cache_entries_3_updated: 'A',
+  cache_entries_3_deleted: 'A',
+  cache_entries_3_truncated: 'A',
+  cache_entries_4_replicated: 'R',
+}
+
+const wantedTriggers = Object.entries(triggers)
+  .map(([name, enabled]) => `('${name}', '${enabled}'::"char")`)
+  .join(', ')
+
+interface TableRow {
+  readonly schema: string
+  readonly kind: string
+  readonly channel: string
+  readonly queue_usage: number
+  readonly key_type: string | null
+  readonly key_is_exact: boolean | null
+  readonly has_unique_key: boolean
+  readonly value_type: string | null
+  /** Columns of ours with another type than ours, as `name type`. */
+  readonly odd_columns: readonly string[]
+  /** The table's owner, if this is a superuser and that is none. */
+  readonly foreign_owner: string | null
+  /** Statements that end what ties the table to others by inheritance or partitioning. */
+  readonly untying: readonly string[]
+  readonly lacks: readonly string[]
+  readonly has_nullable_value: boolean
+  readonly rules: readonly string[]
+  /** Triggers of ours that are not there, and those that are there and not enabled as they must be. */
+  readonly missing: readonly string[]
+  readonly disabled: readonly string[]
+  readonly functions_schema: string | null
+  readonly has_identity: boolean
+  readonly fingerprint: string
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  p: 'a partitioned table',
+  v: 'a view',
+  m: 'a materialized view',
+  f: 'a foreign table',
+}
+
+const columns = ['key', 'value', 'updated_at', 'version', 'content_type', 'expires_at']
+
+const migrateFirst = 'run "caching-layer migrate"'
+
+const unannounced = 'changes are not announced: a trigger is missing or not enabled'
+
+function kindOf(cure: string): string {
+  return cure === migrateFirst
+    ? 'the table of entries is missing or not up to date'
+    : 'the table of entries cannot be cached as it is'
+}
+
+/** One line that says what is wrong with the table, and what to do about it; and both on their own. */
+export class TableFault extends PublicError {
+  override readonly name = 'TableFault'
+  readonly says: string
+  readonly cure: string
+
+  /** `kind` is what may be shown of `says`. */
+  constructor(says: string, cure: string, kind: string = kindOf(cure)) {
+    super(
+      `${says}: ${cure}`,
+      `${kind}: ${cure === migrateFirst ? cure : 'see the log, and run "caching-layer doctor"'}`,
+    )
+    this.says = says
+    this.cure = cure
+  }
+}
+
+/**
+ * Looks for the table by the session's search path, or under `name`, and at everything that a cache needs of it. Rejects with
+ * a TableFault if something is wrong.
+ */
+export async function inspectTable(query: Query, name = 'cache_entries'): Promise<CacheTable> {
+  const [row] = await query<TableRow>(inspection(name))
+  if (row === undefined) throw await notFound(query, name)
+  const { schema, channel, queue_usage: queueUsage, fingerprint } = row
+  const fault = faultOf(row)
+  if (fault !== undefined) throw fault
+  return { schema, channel, queueUsage, fingerprint }
+}
+
+const inspection = (name: string) => `
+  select nspname::text as schema, relkind as kind, pg_notification_queue_usage() as queue_usage,
+         'caching_layer_' || left(md5(nspname::text || '.' || relname::text), 16) as channel,
+         (select format_type(atttypid, null::integer) from pg_attribute where attrelid = c.oid and attname = 'key') as key_type,
+         (select collisdeterministic from pg_attribute join pg_collation on pg_collation.oid = attcollation
+          where attrelid = c.oid and attname = 'key') as key_is_exact,
+         (select format_type(atttypid, null::integer) from pg_attribute where attrelid = c.oid and attname = 'value') as value_type,
+         array(
+           select wanted || ' ' || format_type(atttypid, null::integer)
+           from (values ('version', 'bigint'), ('content_type', 'text'), ('expires_at', 'timestamp with time zone'))
+             as columns (wanted, type)
+             join pg_attribute on attname = wanted and attrelid = c.oid
+           where format_type(atttypid, null::integer) <> type
+         ) as odd_columns,
+         case when ${isForeignToSuperuser('relowner')} then pg_get_userbyid(relowner)::text end as foreign_owner,
+         exists (
+           select from pg_index
+           where indrelid = c.oid and indisunique and indisvalid and indimmediate and indpred is null
+             and indexprs is null and indnkeyatts = 1::smallint
+             and indkey[0] = (select attnum from pg_attribute where attrelid = c.oid and attname = 'key')
+             and (select collisdeterministic from pg_collation where pg_collation.oid = indcollation[0])
+         ) as has_unique_key,
+         array(
+           select case when child.relispartition
+             then pg_catalog.format('alter table %s detach partition %s', inhparent::regclass, inhrelid::regclass)
+             else pg_catalog.format('alter table %s no inherit %s', inhrelid::regclass, inhparent::regclass)
+           end
+           from pg_inherits join pg_class as child on child.oid = inhrelid
+           where inhrelid = c.oid or inhparent = c.oid
+         ) as untying,
+         array(
+           select wanted from pg_catalog.unnest('{${columns.join(',')}}'::text[]) as wanted
+           where not exists (
+             select from pg_attribute where attrelid = c.oid and attname = wanted and not attisdropped
+           )
+         ) as lacks,
+         array(
+           select name from (values ${wantedTriggers}) as wanted (name, enabled)
+           where not exists (select from pg_trigger where tgrelid = c.oid and tgname = name)
+         ) as missing,
+         array(
+           select name from (values ${wantedTriggers}) as wanted (name, enabled)
+             join pg_trigger on tgrelid = c.oid and tgname = name
+           where tgenabled <> enabled
+         ) as disabled,
+         array(
+           select rulename::text from pg_rewrite
+           where ev_class = c.oid and (ev_type in ('2', '3') or ev_type = '4' and is_instead)
+         ) as rules,
+         exists (
+           select from pg_attribute where attrelid = c.oid and attname = 'value' and not attnotnull
+         ) as has_nullable_value,
+         (select fn.nspname::text from pg_trigger
+            join pg_proc on pg_proc.oid = tgfoid join pg_namespace as fn on fn.oid = pronamespace
+          where tgrelid = c.oid and tgname = 'cache_entries_2_stamp') as functions_schema,
+         exists (
+           select from pg_proc where proname = 'cache_epoch_of' and pronamespace = n.oid
+         ) as has_identity,
+         ${fingerprintOf('c.oid::regclass')} as fingerprint
+  from pg_class as c join pg_namespace as n on n.oid = relnamespace
+  where c.oid = to_regclass('${name.replaceAll("'", "''")}')::oid`
+
+async function notFound(query: Query, name: string): Promise<TableFault> {
+  if (name.includes('.')) return new TableFault(`there is no table ${name}`, migrateFirst)
+  const [row] = await query<{ schema: string | null; path: string; moved: string | null }>(
+    `select current_schema()::text as schema, current_setting('search_path') as path,
+            (${movedFrom('current_schema()')}) as moved`,
+  )
+  if (row?.schema != null && row.moved !== null) return movedFault(row.schema, row.moved)
+  if (row && row.schema === null)
+    return new TableFault(
+      `the search_path (${row.path}) names no schema that exists and that this role may use`,
+      'grant usage on the schema, or set search_path for this role',
+      'there is no schema that exists and that this role may use',
+    )
+  return new TableFault(`there is no table cache_entries in the search_path (${row?.path})`, migrateFirst)
+}
+
+/** Finds the schema in which a table `cache_entries` runs the trigger functions of `schema`, if it is another one; as SQL. */
+export function movedFrom(schema: string): string {
+  return `select tables.nspname::text as moved
+    from pg_trigger join pg_class on pg_class.oid = tgrelid join pg_namespace as tables on tables.oid = relnamespace
+      join pg_proc on pg_proc.oid = tgfoid join pg_namespace as functions on functions.oid = pronamespace
+    where tgname = 'cache_entries_2_stamp' and relname = 'cache_entries'
+      and functions.nspname = ${schema} and tables.oid <> functions.oid
+    limit 1`
+}
+
+export function movedFault(schema: string, moved: string): TableFault {
+  const [from, to] = [quoteIdentifier(moved), quoteIdentifier(schema)]
+  return new TableFault(
+    `${schema}.cache_entries was moved to the schema ${moved}`,
+    `run as the owner: alter table ${from}.cache_entries set schema ${to}`,
+    'the table of entries was moved to another schema',
+  )
+}
+
+function faultOf(row: TableRow): TableFault | undefined {
+  const shape = shapeFault(row)
+  if (shape !== undefined) return new TableFault(`${row.schema}.cache_entries ${shape[0]}`, shape[1])
+  const { missing, disabled } = row
+  if (missing.length > 0)
+    return new TableFault(
+      `changes are not announced: trigger ${missing.join(', ')} is missing`,
+      migrateFirst,
+      unannounced,
+    )
+  return disabled.length > 0 ? disabledFault(row) : undefined
+}
+
+/** What is to be said of the table, and the cure. */
+function shapeFault(row: TableRow): readonly [says: string, cure: string] | undefined {
+  const { kind, lacks, missing } = row
+  const alter = `run as the owner: alter table ${quoteIdentifier(row.schema)}.cache_entries`
+  if (row.foreign_owner !== null)
+    return [
+      `belongs to role "${row.foreign_owner}", which is no superuser as this one is`,
+      'connect as another role',
+    ]
+  if (kind !== 'r')
+    return [`is ${kinds[kind] ?? 'no table'}, which cannot be cached`, 'it must be an ordinary table']
+  if (row.untying.length > 0)
+    return [
+      'has parents or children by inheritance, whose changes would not be announced',
+      `run as the owner: ${row.untying.join('; ')}`,
+    ]
+  if (lacks.length === columns.length - 3 || missing.length === Object.keys(triggers).length)
+    return ['is not set up', migrateFirst]
+  if (lacks.length > 0) return [`lacks the column ${lacks.join(', ')}`, cureOfColumns(row)]
+  if (!/^(text|character varying(\(\d+\))?)$/.test(row.key_type ?? ''))
+    return [`has a key of type ${row.key_type}`, `${alter} alter column key type text`]
+  if (row.key_is_exact === false)
+    return [
+      'has a key whose collation takes different texts for equal',
+      `${alter} alter column key type text collate "default"`,
+    ]
+  if (!row.has_unique_key) return ['has no unique index on key', `${alter} add primary key (key)`]
+  if (row.rules.length > 0)
+    return [
+      `has the rule ${row.rules.join(', ')}, with which it cannot be written`,
+      `run as the owner: ${row.rules.map((rule) => `drop rule ${quoteIdentifier(rule)} on ${quoteIdentifier(row.schema)}.cache_entries`).join('; ')}`,
+    ]
+  if (row.value_type !== 'text')
+    return [`has a value of type ${row.value_type}`, `${alter} alter column value type text`]
+  if (row.has_nullable_value)
+    return ['has values that may be null', `${alter} alter column value set not null`]
+  if (row.odd_columns.length > 0)
+    return [
+      `has columns of another type than in sql/: ${row.odd_columns.join(', ')}`,
+      `${alter} ${row.odd_columns.map(cureOfType).join(', ')}`,
+    ]
+  if (row.functions_schema !== null && row.functions_schema !== row.schema)
+    return [`was moved away from its functions, which are in ${row.functions_schema}`, migrateFirst]
+  if (!row.has_identity) return ['is not up to date', migrateFirst]
+  return undefined
+}
+
+/** What the original service made is in no migration, and without keys or values the rows are of no use. */
+function cureOfColumns({ schema, lacks }: TableRow): string {
+  const definitions: Readonly<Record<string, string>> = {
+    key: 'text primary key',
+    value: 'text not null',
+    updated_at: 'timestamp not null default now()',
+  }
+  if (!lacks.every((name) => name in definitions)) return migrateFirst
+  const table = `${quoteIdentifier(schema)}.cache_entries`
+  const isLost = lacks.some((name) => name !== 'updated_at')
+  return (
+    `${isLost ? 'restore the table from a backup, or begin with an empty one: ' : ''}run as the owner: ` +
+    `${isLost ? `truncate ${table}; ` : ''}` +
+    `alter table ${table} ${lacks.map((name) => `add column ${name} ${definitions[name]}`).join(', ')}`
+  )
+}
+
+/** `odd` is a name and a type. A default of the old type need not fit the new one. */
+function cureOfType(odd: string): string {
+  const [name = ''] = odd.split(' ')
+  const type = { version: 'bigint', content_type: 'text', expires_at: 'timestamptz' }[name]
+  const fallback = name === 'version' ? `, alter column version set default 0` : ''
+  return `alter column ${name} drop default, alter column ${name} type ${type} using ${name}::${type}${fallback}`
+}
+
+function disabledFault({ schema, disabled }: TableRow): TableFault {
+  const enabled = disabled.map(
+    (name) => `enable ${triggers[name] === 'R' ? 'replica' : 'always'} trigger ${name}`,
+  )
+  return new TableFault(
+    `changes are not announced: trigger ${disabled.join(', ')} is not enabled always`,
+    `run as the owner: alter table ${quoteIdentifier(schema)}.cache_entries ${enabled.join(', ')}`,
+    unannounced,
+  )
+}
+
+/** The epoch, as SQL. */
+export function epochIn(schema: string): string {
+  return `${quoteIdentifier(schema)}.cache_epoch_of(${relationsIn(schema)})`
+}
+
+/** True if the table has our triggers and no other, so that rows are stored as they are sent; as SQL. */
+export function isPlainIn(schema: string): string {
+  return `(select pg_catalog.count(*) = ${Object.keys(triggers).length}::bigint from pg_trigger
+    where tgrelid = ${entriesIn(schema)}::oid and not tgisinternal)`
+}
+
+/** Where marks of this table come from, as SQL. */
+export function lineageIn(schema: string): string {
+  return `${quoteIdentifier(schema)}.cache_lineage(${entriesIn(schema)})`
+}
+
+/** The table of entries, as SQL of type regclass. */
+function entriesIn(schema: string): string {
+  return relationIn(schema, 'cache_entries')
+}
+
+/** The epoch that a primary with this timeline tells, eight hexadecimal digits, as SQL. */
+export function historyIn(schema: string, timeline: string): string {
+  return `${quoteIdentifier(schema)}.cache_history(${timeline}, ${relationsIn(schema)})`
+}
+
+function relationsIn(schema: string): string {
+  return `${entriesIn(schema)}, ${relationIn(schema, 'cache_version')}`
+}
+
+function relationIn(schema: string, relation: string): string {
+  return `'${`${quoteIdentifier(schema)}.${relation}`.replaceAll("'", "''")}'::regclass`
+}
+
+/** Differs once a trigger, a rule or a column was made, dropped, renamed or switched, or the table's file was replaced. */
+const fingerprintOf = (table: string) => `
+  (select md5(pg_catalog.concat_ws(' ', pg_relation_filenode(${table}),
+     (select pg_catalog.string_agg(ev_enabled::text || oid::text, ',' order by oid) from pg_rewrite where ev_class = ${table}::oid),
+     (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', attnum, attname, atttypid), ',' order by attnum)
+      from pg_attribute where attrelid = ${table}::oid and attnum > 0::smallint),
+     pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin, tgenabled), ',' order by oid)))
+   from pg_trigger
+   where tgrelid = ${table}::oid and not tgisinternal)`
+
+export interface ProofRow {
+  readonly epoch: Epoch
+  readonly latest: string
+  readonly fingerprint: string
+  readonly database_ms: number
+}
+
+/**
+ * What a session asks again and again, as SQL that answers with one row: where the database stands, and whether the table is
+ * still the one that it was. Fails once the table was renamed, moved or dropped.
+ */
+export function proofIn(schema: string): string {
+  return `select ${epochIn(schema)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
+    ${fingerprintOf(entriesIn(schema))} as fingerprint,
+    (extract(epoch from clock_timestamp()) * 1000.0)::float8 as database_ms
+    from ${quoteIdentifier(schema)}.cache_version`
+}
+
+export function proofOf({ epoch, latest, fingerprint, database_ms }: ProofRow): Proof {
+  return { epoch, latest: BigInt(latest), fingerprint, databaseMs: Number(database_ms) }
+}

@@ -1,0 +1,284 @@
+import { quoteIdentifier } from '../schema/schema-owner.js'
+import { epochIn, isPlainIn, lineageIn } from '../schema/table.js'
+
+/*
+ * The statements of the store. They name the schema of every table and function of ours.
+ *
+ * Where everybody may create functions in `public`, another role's public.concat_ws(text, bigint) is found before PostgreSQL's
+ * own, which takes any type. So functions of that kind are named with their schema, here and in all other statements, and
+ * operators get operands of exactly their types. (An unnest of several arrays is grammar, and always PostgreSQL's own.)
+ */
+
+export interface EntryStatements {
+  /**
+   * Reads the key $1. Not an array of one: PostgreSQL takes `any($1)` for ten keys when it plans for all arguments alike, and so
+   * plans a single one anew each time, for longer than it runs.
+   */
+  readonly readOne: string
+  /** Reads the keys $1. A value of more than $2 bytes does not travel: that is left to `readLarge`. */
+  readonly readMany: string
+  /** Reads the keys $1. The values that travel have no more than $2 bytes together. */
+  readonly readLarge: string
+  /** Of the keys $1; the values of those do not travel that the reader holds: versions, epochs, content types, SHA-256. */
+  readonly readWhatIsNotHeld: string
+  /** Of the keys $1, those whose row another transaction has locked. */
+  readonly locked: string
+  /** Of the keys $1, in the epoch $2. */
+  readonly versions: string
+  readonly writeOne: string
+  readonly writeMany: string
+  readonly remove: string
+  readonly position: string
+  /** Whether there is the mark $1, too. */
+  readonly positionAndMark: string
+  /** $1 is the new mark, if one is needed. */
+  readonly mark: string
+  /** Without marks and deletes, with the ones or the others, or with both: a role need not have rights that it does not use. */
+  /** Answers with the id of the session's transaction, and the epoch. */
+  readonly transactionId: string
+  /** What became of the transaction $2 of the epoch $1. */
+  readonly transactionStatus: string
+  /** Of the keys $1, which of them the transaction $2 has written. */
+  readonly writtenBy: string
+  readonly settle: string
+  readonly settleMarked: string
+  readonly settleDeletes: string
+  readonly settleMarkedDeletes: string
+}
+
+/** Marks of this age are still used by others; a fleet writes no more than one in that time. */
+const markAgeSeconds = 5
+/** Older ones are removed: 14 hours of continuous writing. */
+const marksKept = 10_000
+/** More transactions than can begin while one statement runs. Rows that are older than 2^32 less this count as changed. */
+const transactionsPerStatement = 2 ** 24
+
+/** Bytes of values that one statement may bring, where nobody says how many. */
+export const defaultReadBytes = 64 * 1024 * 1024
+
+export function entryStatements(schemaName: string, maxReadBytes = defaultReadBytes): EntryStatements {
+  const schema = quoteIdentifier(schemaName)
+  const entries = `${schema}.cache_entries`
+  const epoch = `(select ${epochIn(schemaName)})`
+  const lineage = lineageIn(schemaName)
+  const remaining = `case when isfinite(expires_at)
+    then (extract(epoch from expires_at - clock_timestamp()) * 1000.0)::float8 end as remaining_ms`
+
+  /**
+   * `returning` and not `excluded`: the proposed row was stamped before its conflict was found.
+   *   1. our row is stamped 7 and waits for the lock     3. ours goes through, and is stamped again: 9
+   *   2. another session's update, stamped 8, commits    4. `excluded.version` would take the row back to 7
+   */
+  const upsert = (rows: string) =>
+    `insert into ${entries} (key, value, content_type) ${rows}
+     on conflict (key) do update
+       set value = excluded.value, content_type = excluded.content_type, updated_at = now(), expires_at = default
+     returning key, version, ${epoch} as epoch, ${remaining}, ${isPlainIn(schemaName)} as is_as_sent`
+
+  /**
+   * The epoch comes first, so that it is asked for where nothing is found, too: on a standby it cannot be told, and
+   * what is absent there may be in the primary. One row says only that: it has no key.
+   */
+  const found = (columns: string, wanted: string) =>
+    `select key, version, epoch, ${columns}, ${remaining}
+     from ${epochIn(schemaName)} as epoch
+       left join ${wanted} and (expires_at is null or expires_at > clock_timestamp())`
+  const isShort = 'octet_length(value) <= $2::int'
+
+  const select = (isHeld: string, wanted: string, isPostponed?: string) =>
+    withinBytes(
+      found(`content_type, value, ${isHeld} as is_unsent`, wanted),
+      'key, version, epoch, remaining_ms',
+      maxReadBytes,
+      isPostponed,
+    )
+
+  const position = (hasMark: string) =>
+    `select ${epochIn(schemaName)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
+       ${hasMark} as has_mark
+     from ${schema}.cache_version`
+
+  return {
+    readOne: select('false', `${entries} on key = $1`, 'false'),
+    readMany: found(
+      `${contentType}, case when ${isShort} then value end as value, case when not ${isShort} then 'postponed' end as withheld`,
+      `${entries} on key = any($1)`,
+    ),
+    readLarge: select('false', `${entries} on key = any($1)`, isBeyond(maxReadBytes, '$2')),
+    readWhatIsNotHeld: select(
+      `version = held_version and epoch = held_epoch and ${isHeld('cache_entries')}`,
+      `(unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+         as wanted (key, held_version, held_epoch, held_type, held_digest) join ${entries} using (key)) on true`,
+    ),
+    versions: `select key, version from ${entries} where key = any($1) and ${epoch} = $2`,
+    locked: `select key from ${entries} where key = any($1)
+      except select key from (select key from ${entries} where key = any($1) for update skip locked) as free`,
+    writeOne: upsert('values ($1, $2, $3)'),
+    // What another client of a pooler has left in the session may be array_nulls = off: then a null reads 'NULL'.
+    writeMany: upsert(
+      `select key, value, nullif(content_type, 'NULL'::text)
+       from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
+       order by key collate "C"`,
+    ),
+    remove: `with removed as (
+        delete from ${entries}
+        where key in (select key from ${entries} where key = any($1) order by key collate "C" for update)
+        returning key, '-' || version::text as version
+      )
+      select key, version, epoch from ${epochIn(schemaName)} as epoch left join removed on true`,
+    position: position('true'),
+    positionAndMark: position(
+      `exists (select from ${schema}.cache_marks where mark = $1::bigint and lineage = ${lineage})`,
+    ),
+    mark: `with now as (
+        select (last_value << 24) | 16777215::bigint as latest from ${schema}.cache_version
+      ), last as (
+        select number, mark, latest, written_at from ${schema}.cache_marks
+        where lineage = ${lineage} order by number desc limit 1
+      ), fresh as (
+        insert into ${schema}.cache_marks (mark, oldest_xid, latest, lineage)
+        select $1::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, now.latest, ${lineage}
+        from now left join last on true
+        where last.mark is null
+          or last.latest <> now.latest
+            and last.written_at < clock_timestamp() - interval '${markAgeSeconds} seconds'
+        returning mark, latest
+      ), removed as (
+        delete from ${schema}.cache_marks
+        where number <= (select number - ${marksKept}::bigint from last) and exists (select from fresh)
+      )
+      select mark::text, latest::text from fresh
+      union all
+      select mark::text, latest::text from last where not exists (select from fresh)`,
+    transactionId: `select pg_current_xact_id()::text as id, ${epochIn(schemaName)} as epoch`,
+    transactionStatus: `select case when epoch = $1 then pg_xact_status($2::text::xid8) end as status
+      from ${epochIn(schemaName)} as epoch`,
+    writtenBy: `select key, version, ${epoch} as epoch,
+        xmin::text = ($2::bigint & 4294967295::bigint)::text as is_written
+      from ${entries} where key = any($1)`,
+    settle: settle(schemaName, { withMarks: false, withDeletes: false }),
+    settleMarked: settle(schemaName, { withMarks: true, withDeletes: false }),
+    settleDeletes: settle(schemaName, { withMarks: false, withDeletes: true }),
+    settleMarkedDeletes: settle(schemaName, { withMarks: true, withDeletes: true }),
+  }
+}
+
+/** The trigger sets a short one; with triggers off, somebody may store any. */
+const contentType = 'left(content_type, 255) as content_type'
+
+/** PostgreSQL knows the length of a value without reading the value. */
+const isTooLarge = (maxBytes: number) => `octet_length(value)::bigint > ${maxBytes}::bigint`
+
+/** True of a row if the values up to it that fit have more than `bytes` together. */
+const isBeyond = (maxBytes: number, bytes = String(maxBytes)) =>
+  `sum(case when is_unsent or ${isTooLarge(maxBytes)} then 0 else octet_length(value) end)
+     over (rows unbounded preceding) > ${bytes}::bigint`
+
+/**
+ * Reads values without more bytes than the reader has room for. `rows` is a query with columns `value`, `content_type` and
+ * `is_unsent` (the value need not be sent), among others. `isPostponed` says of a row that its value has to wait: by default,
+ * when the values before it leave it no room.
+ */
+export function withinBytes(
+  rows: string,
+  columns: string,
+  maxBytes: number,
+  isPostponed = isBeyond(maxBytes),
+): string {
+  return `select ${columns}, ${contentType},
+       case when is_unsent or withheld is not null then null else value end as value, withheld
+     from (
+       select *, case when is_unsent then null when ${isTooLarge(maxBytes)} then 'too-large'
+         when ${isPostponed} then 'postponed' end as withheld
+       from (${rows}) as found
+     ) as sized`
+}
+
+/** Equal versions stand for equal values, unless somebody has seen to it that they do not: triggers off, update, triggers on. */
+export const isHeld = (entry: string) =>
+  `${entry}.content_type is not distinct from held_type
+   and encode(sha256(convert_to(${entry}.value, 'UTF8'::name)), 'hex') = held_digest`
+
+/** What a write leaves, as SQL: a hash of the content type and the value. See `outcomeOf` in entry-row.ts. */
+const outcomeOf = (entry: string) =>
+  `encode(sha256(convert_to(coalesce(${entry}.content_type, '') || (':' || ${entry}.value), 'UTF8'::name)), 'hex')`
+
+/**
+ * Kept writes (P9). The rows are locked first, so that what was compared is what is written. A row that appears in between is
+ * a change as well: `do nothing`, and its key is missing from the answer. A role that never deletes need not have the right
+ * to.
+ *
+ * A row of which nothing was held has not changed since the mark if its transaction is older than every one that was running
+ * then. Row versions carry 32 bits of the transaction's number; the rest is that of the latest one below a number that is beyond
+ * every transaction, and not merely beyond the snapshot, because the row that is locked can be newer:
+ *   1. the snapshot is taken, and the statement      2. another client changes b, in the transaction that is next
+ *      waits for the lock of row a                   3. row a comes free, and b is locked as it is now
+ */
+function settle(
+  schemaName: string,
+  { withMarks, withDeletes }: { withMarks: boolean; withDeletes: boolean },
+): string {
+  const schema = quoteIdentifier(schemaName)
+  const entries = `${schema}.cache_entries`
+  const epoch = epochIn(schemaName)
+  const marks = `(select mark, oldest_xid from ${schema}.cache_marks where lineage = ${lineageIn(schemaName)}) as marks`
+  return `
+  with kept as (
+    select kept.*, outcomes, may_be_gone, oldest_xid, epoch
+    from ${epoch} as epoch,
+      unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::boolean[])
+        as kept (key, value, content_type, held, held_epoch, held_type, held_digest, seen, may_have_happened)
+      left join unnest($10::text[], $11::text[], $12::boolean[]) as unknown (unknown_key, outcomes, may_be_gone)
+        on unknown_key = key
+      left join ${withMarks ? marks : '(select null::bigint as mark, null::bigint as oldest_xid) as marks'} on mark = seen
+  ), present as (
+    select key, entry.version, entry.xmin::text::bigint as xid,
+           held_digest is null or ${isHeld('entry')} as is_held,
+           outcomes is not null and ${outcomeOf('entry')} = any(string_to_array(outcomes, ',')) as is_outcome
+    from ${entries} as entry join kept using (key)
+    order by key collate "C"
+    for update of entry
+  ), unchanged as (
+    select kept.*
+    from kept join present using (key), (
+      select pg_snapshot_xmax(pg_current_snapshot())::text::bigint + ${transactionsPerStatement}::bigint as beyond
+    ) as xids
+    where is_outcome or case
+      -- A version from before 0.1.1 has no random bits, and stands for one value within its epoch only.
+      when held is not null then version = held and is_held and (held > 16777215::bigint or held_epoch = epoch)
+      else (beyond & ~4294967295::bigint) + xid
+        - case when (beyond & ~4294967295::bigint) + xid >= beyond then 4294967296::bigint else 0::bigint end < oldest_xid
+    end
+  ), absent as (
+    select * from kept where not exists (select from present where present.key = kept.key)
+  ), updated as (
+    update ${entries} as entry
+    set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(), expires_at = default
+    from unchanged
+    where entry.key = unchanged.key and unchanged.value is not null
+    returning entry.key, entry.version
+  ), inserted as (
+    insert into ${entries} (key, value, content_type)
+    select key, value, content_type from absent
+    where value is not null and not may_have_happened
+      and (may_be_gone or held is null and (seen is null or oldest_xid is not null))
+    order by key collate "C"
+    on conflict (key) do nothing
+    returning key, version
+  ), deleted as (
+    ${
+      withDeletes
+        ? `delete from ${entries} as entry
+    using unchanged
+    where entry.key = unchanged.key and unchanged.value is null
+    returning entry.key`
+        : 'select key from unchanged where false'
+    }
+  ), settled as (
+    select key, version from updated
+    union all select key, version from inserted
+    union all select key, null from deleted
+    union all select key, null from absent where value is null
+  )
+  select key, version, epoch from settled, ${epoch} as epoch`
+}

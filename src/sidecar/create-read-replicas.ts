@@ -1,0 +1,21 @@
+import type { Config } from '../config/config.js'
+import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
+import { Database } from '../postgres/pool/database.js'
+import { ReadReplicas, type ReadReplicasParts } from '../postgres/replicas/read-replicas.js'
+
+/** The part of the time for a statement that a replica has: the primary may have to be asked after it. */
+const replicaShare = 0.25
+
+/** As DATABASE_READ_URL says; undefined where there is none. */
+export function readReplicasOf(
+  { databaseReadUrls, databasePoolSize: poolSize, databaseTimeoutMs }: Config,
+  parts: Omit<ReadReplicasParts, 'replicas'>,
+  tracing: Tracing | undefined,
+): ReadReplicas | undefined {
+  if (databaseReadUrls.length === 0) return undefined
+  const timeoutMs = Math.ceil(databaseTimeoutMs * replicaShare)
+  const replicas = databaseReadUrls.map(
+    (url) => new Database({ url, poolSize, timeoutMs, log: parts.log, tracer: tracing?.statements }),
+  )
+  return new ReadReplicas({ ...parts, replicas })
+}

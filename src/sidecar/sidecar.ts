@@ -1,0 +1,314 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { Config } from '../config/config.js'
+import { Cache, type CacheParts } from '../core/cache.js'
+import type { MemoryUse } from '../core/state/memory-use.js'
+import type { Clock } from '../core/ports.js'
+import { type Phase, type Readiness, readiness } from '../core/state/readiness.js'
+import type { BearerToken } from '../http/access/bearer-token.js'
+import { opsLimits } from '../http/server/connection-limits.js'
+import { connectionShares, openFilesLimit } from '../http/server/open-files-limit.js'
+import { RequestBodies } from '../http/server/request-bodies.js'
+import { RequestStats } from '../telemetry/request-stats.js'
+import type { HttpServer } from '../http/server/server.js'
+import { UnreadResponses } from '../http/server/unread-responses.js'
+import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
+import { Attempts } from '../postgres/pool/attempts.js'
+import { Database } from '../postgres/pool/database.js'
+import { PostgresChangeFeed } from '../postgres/feed/feed.js'
+import { migrate } from '../postgres/schema/migrate.js'
+import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
+import { SchemaName } from '../postgres/schema/schema-name.js'
+import { PostgresStore } from '../postgres/store/store.js'
+import { EventLoopDelay } from '../telemetry/prometheus/event-loop-delay.js'
+import type { Exposition } from '../telemetry/prometheus/exposition.js'
+import { bearerTokenOf } from './create-bearer-token.js'
+import {
+  budgetOf,
+  cacheOptions,
+  maxBodyBytes,
+  maxReadBytes,
+  reconfigurable,
+} from './cache-options.js'
+import { dataServer } from './data-server.js'
+import { expositionOf } from './create-exposition.js'
+import { inOrder } from './shutdown-sequence.js'
+import { memoryUse } from './memory-use.js'
+import { opsServer } from './ops-server.js'
+import { readReplicasOf } from './create-read-replicas.js'
+import { SuspendClock } from './suspend-clock.js'
+import { warmUpOf } from './create-warm-up.js'
+import type { WarmUp } from '../warm-up/warm-up.js'
+
+export interface SidecarOptions {
+  readonly config: Config
+  readonly log: Logger
+  /** Apply pending migrations at the first contact with the database. */
+  readonly migrate: boolean
+  /** Called by `POST /v1/shutdown`; without it there is no such endpoint. */
+  readonly onShutdown?: () => void
+  /** Without it there are no traces, and they cost nothing. */
+  readonly tracing?: Tracing
+}
+
+/** The part of the time to shut down that requests have: what is kept has to be sent after them. */
+const requestsShare = 0.75
+/** A collector that does not answer must not use up the time to shut down. */
+const longestTraceFlushMs = 2_000
+
+/** Stands still while the machine is suspended. */
+const monotonicClock: Pick<Clock, 'now'> = { now: () => performance.now() }
+
+/** All parts of one sidecar, put together. The tests start the same thing. */
+export class Sidecar {
+  readonly #database: Database
+  readonly #attempts: Attempts
+  readonly #replicas: ReadReplicas | undefined
+  readonly #feed: PostgresChangeFeed
+  /** Undefined where nothing is to be warmed. */
+  readonly #warmUp: WarmUp | undefined
+  readonly #cache: Cache
+  readonly #server: HttpServer
+  readonly #ops: HttpServer
+  readonly #token: BearerToken | undefined
+  #config: Config
+  readonly #log: Logger
+  readonly #tracing: Tracing | undefined
+  readonly #requests = new RequestStats()
+  readonly #responses: UnreadResponses
+  readonly #bodies: RequestBodies
+  readonly #eventLoopDelay = new EventLoopDelay(monotonicClock)
+  #phase: Phase = 'starting'
+  /** Undefined while it is not known. */
+  #queueUsage: number | undefined
+  #exposition: Promise<Exposition> | undefined
+  #closing: Promise<void> | undefined
+
+  constructor({ config, log, migrate: migrateFirst, onShutdown, tracing }: SidecarOptions) {
+    this.#config = config
+    this.#log = log
+    this.#tracing = tracing
+    const clock = new SuspendClock({
+      monotonicMs: monotonicClock.now,
+      wallMs: () => Date.now(),
+      onJump: (forMs) =>
+        log.warn({ forMs: Math.round(forMs) }, 'the machine was suspended, or its clock was set forward'),
+    })
+    this.#database = new Database({
+      url: config.databaseUrl,
+      poolSize: config.databasePoolSize,
+      timeoutMs: config.databaseTimeoutMs,
+      log,
+      tracer: tracing?.statements,
+    })
+    const schema = new SchemaName(this.#database)
+    const readBytes = maxReadBytes(config)
+    const replicaParts = { primary: this.#database, schema, clock, log, maxReadBytes: readBytes }
+    this.#replicas = readReplicasOf(config, replicaParts, tracing)
+    this.#attempts = new Attempts({
+      clock,
+      log,
+      timeoutMs: config.databaseTimeoutMs,
+      ping: () => this.#database.ping(),
+    })
+    const options = cacheOptions(config)
+    const parts: CacheParts = {
+      store: new PostgresStore({
+        database: this.#database,
+        attempts: this.#attempts,
+        schema,
+        maxReadBytes: readBytes,
+      }),
+      replica: this.#replicas,
+      clock,
+      log,
+      tracer: tracing?.batches,
+    }
+    this.#cache = tracing ? tracing.newCache(options, parts) : new Cache(options, parts)
+    let migrated = !migrateFirst
+    this.#feed = new PostgresChangeFeed(
+      {
+        url: config.databaseListenUrl,
+        maxStalenessMs: config.maxStalenessMs,
+        whenIdle: config.whenIdle,
+      },
+      {
+        database: this.#database,
+        clock,
+        log,
+        prepare: async () => {
+          if (!migrated) {
+            const applied = await migrate(config.databaseListenUrl)
+            if (applied.length > 0) log.info({ applied }, 'migrations applied')
+            migrated = true
+          }
+        },
+        onTable: (table) => {
+          this.#queueUsage = table?.queueUsage
+          if (table === undefined) return
+          schema.found(table.schema)
+          if (table.queueUsage > 0.5)
+            log.warn(
+              { queueUsage: table.queueUsage },
+              'the notification queue is filling up: a listener is stuck',
+            )
+        },
+      },
+    )
+    this.#warmUp = warmUpOf({
+      config,
+      limits: () => this.#config,
+      cache: this.#cache,
+      database: this.#database,
+      schema,
+      clock,
+      log,
+    })
+    this.#token = bearerTokenOf(config, log)
+    this.#responses = new UnreadResponses(budgetOf(config).responses)
+    this.#bodies = new RequestBodies(maxBodyBytes(config))
+    const connections = connectionShares(
+      { data: config.maxConnections, ops: opsLimits.maxConnections },
+      openFilesLimit() - config.databasePoolSize,
+    )
+    if (connections.data < config.maxConnections)
+      log.warn(
+        { maxConnections: connections.data, wanted: config.maxConnections },
+        'the limit on open files allows fewer connections than CACHE_MAX_CONNECTIONS',
+      )
+    this.#server = dataServer({
+      config,
+      maxConnections: connections.data,
+      limits: () => this.#config,
+      cache: this.#cache,
+      attempts: () => this.#attempts.status(),
+      token: this.#token,
+      requests: this.#requests,
+      responses: this.#responses,
+      bodies: this.#bodies,
+      memory: () => this.#memoryUse(),
+      onShutdown,
+      tracing,
+      clock,
+      log,
+    })
+    this.#ops = opsServer({
+      config,
+      maxConnections: connections.ops,
+      status: () => this.#cache.status(),
+      readiness: () => this.#readiness(),
+      metrics: () => this.#metrics(),
+      isStarted: () => this.#phase !== 'starting',
+      clock,
+      log,
+    })
+  }
+
+  /** Of the data listener; 0 when it is a Unix socket. */
+  get port(): number {
+    return this.#server.port
+  }
+
+  get opsPort(): number {
+    return this.#ops.port
+  }
+
+  /**
+   * Resolves when requests are answered: after the first attempt to reach the database, whatever came of
+   * it. Probes are answered before that. Rejects when a port or the API token cannot be had.
+   */
+  async start(): Promise<void> {
+    await this.#token?.start()
+    await this.#ops.listen()
+    this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
+    this.#eventLoopDelay.start()
+    const handler = this.#warmUp?.follow(this.#cache) ?? this.#cache
+    const connected = this.#closing === undefined ? this.#feed.start(handler) : undefined
+    // While the database is waited for: reading that code would otherwise hold up a request.
+    this.#metrics().catch(() => undefined)
+    await connected
+    if (this.#closing === undefined) await this.#server.listen()
+    if (this.#closing === undefined) this.#phase = 'serving'
+  }
+
+  /** Takes what can change while it runs: the settings as they were, but for those that reload. */
+  reconfigure(config: Config): void {
+    this.#config = config
+    this.#log.level = config.logLevel
+    this.#cache.reconfigure(reconfigurable(config))
+  }
+
+  #readiness(): Readiness {
+    const { maxStalenessMs, onFeedLoss, readyGraceMs: graceMs } = this.#config
+    const phase = this.#phase === 'serving' && this.#warmUp?.isOver === false ? 'warming' : this.#phase
+    return readiness(phase, this.#cache.status(), { maxStalenessMs, onFeedLoss, graceMs })
+  }
+
+  #memoryUse(): MemoryUse {
+    return memoryUse({
+      config: this.#config,
+      status: this.#cache.status(),
+      responses: this.#responses,
+      bodies: this.#bodies,
+    })
+  }
+
+  #metrics(): Promise<Exposition> {
+    this.#exposition ??= expositionOf({
+      status: () => this.#cache.status(),
+      readiness: () => this.#readiness(),
+      limits: () => this.#config,
+      memory: () => this.#memoryUse(),
+      requests: this.#requests,
+      closedConnections: () => this.#server.closedConnections,
+      pool: () => this.#database.use(),
+      attempts: () => this.#attempts.status(),
+      errorCounts: () => this.#database.errorCounts,
+      queueUsage: () => this.#queueUsage,
+      eventLoopDelay: this.#eventLoopDelay.seconds,
+    })
+    return this.#exposition
+  }
+
+  /**
+   * Is unready at once, serves on for the delay, then finishes what is in flight, sends what is kept and closes
+   * everything; what is not finished in time is cut off and logged. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { shutdownDelayMs, shutdownTimeoutMs } = this.#config
+    const wasServing = this.#phase === 'serving'
+    this.#phase = 'stopping'
+    this.#warmUp?.stop()
+    if (wasServing) await sleep(shutdownDelayMs)
+    const requests = async () => {
+      const cut = await this.#server.close(shutdownTimeoutMs * requestsShare)
+      if (cut > 0) this.#log.warn({ connections: cut }, 'requests were cut off: not finished in time')
+    }
+    try {
+      await inOrder(
+        {
+          requests,
+          'kept writes': () => this.#cache.close(),
+          'hot keys': () => this.#warmUp?.close(),
+          'change feed': () => this.#feed.close(),
+          'database connections': () => Promise.all([this.#database.close(), this.#replicas?.close()]),
+          traces: () => this.#tracing?.close(longestTraceFlushMs),
+        },
+        shutdownTimeoutMs,
+        (unfinished) => {
+          const { keptWrites } = this.#cache.status()
+          this.#log.warn({ unfinished, keptWrites }, 'not closed within CACHE_SHUTDOWN_TIMEOUT_MS')
+        },
+      )
+    } finally {
+      this.#token?.close()
+      this.#eventLoopDelay.close()
+      await this.#ops.close(0)
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import pino, { type DestinationStream, type Logger } from 'pino'
+import type { LogLevel } from '../../config/settings.js'
+import { LossyDestination, stderrSink } from './stderr-destination.js'
+import { terminalLine } from './terminal-line.js'
+
+/**
+ * JSON lines on stderr, or lines for people where that is a terminal; stdout is for data.
+ *
+ * What is never in it: passwords, tokens, values. Whoever logs takes care of that; this is for what comes from
+ * elsewhere: an error's message may quote a connection URL, its other members may hold anything (`detail` of a
+ * database error names the row), and so may those of its cause.
+ */
+export function createLog(level: LogLevel, destination: DestinationStream = stderrDestination()): Logger {
+  return pino(
+    {
+      level,
+      base: { service },
+      redact: { paths: secretMembers.flatMap((name) => [name, `*.${name}`]), censor: '***' },
+      serializers: { err: errorFields },
+      formatters: { log: withoutCredentials },
+    },
+    destination,
+  )
+}
+
+function stderrDestination(): DestinationStream {
+  const lines = new LossyDestination(
+    stderrSink(),
+    (dropped) =>
+      `${JSON.stringify({ level: 40, time: Date.now(), service, dropped, msg: 'log lines were dropped: nobody took them' })}\n`,
+  )
+  const { isTTY } = process.stderr
+  if (!isTTY) return lines
+  const hasColors = process.stderr.hasColors() && !process.env.NO_COLOR
+  return { write: (line) => lines.write(terminalLine(line, { hasColors })) }
+}
+
+const service = 'caching-layer'
+
+const secretMembers = ['password', 'authorization', 'token', 'value']
+
+interface ErrorFields {
+  readonly type: string
+  readonly message: string
+  readonly code?: string
+  readonly stack: string | undefined
+}
+
+function errorFields(error: unknown): ErrorFields | string {
+  if (!(error instanceof Error)) return scrubbed(String(error))
+  const { code } = error as { code?: unknown }
+  return {
+    type: error.constructor.name,
+    message: scrubbed(error.message),
+    ...(typeof code === 'string' && { code }),
+    stack: error.stack === undefined ? undefined : scrubbed(error.stack),
+  }
+}
+
+function withoutCredentials(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [
+      name,
+      typeof field === 'string' ? scrubbed(field) : field,
+    ]),
+  )
+}
+
+/** A URL keeps its user and loses what comes after the colon, and its query, which may hold a password as well. */
+function scrubbed(text: string): string {
+  return text.replace(
+    /((?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/)(?:([^\s:/?#@]*)(?::[^\s/?#]*)?@)?([^\s?#"']*)(\?[^\s"']*)?/gi,
+    (_all, scheme: string, user: string | undefined, rest: string, query: string | undefined) =>
+      `${scheme}${user === undefined ? '' : `${user}@`}${rest}${query === undefined ? '' : '?***'}`,
+  )
+}

@@ -1,0 +1,88 @@
+import { type Attributes, type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api'
+import {
+  Cache,
+  type CacheOptions,
+  type CacheParts,
+  type DeleteResult,
+  type WriteResult,
+} from '../../core/cache.js'
+import type { Entry, Value } from '../../core/entry.js'
+import { CacheError } from '../../core/errors.js'
+import type { Read, ReadWish } from '../../core/reads/read-result.js'
+import { below, type SpanScope } from './span-scope.js'
+
+/** A cache that says, in a span of the request, how it came to its answer. Never which key it was. */
+export class TracedCache extends Cache {
+  readonly #tracer: Tracer
+  readonly #requests: SpanScope
+
+  constructor(tracer: Tracer, requests: SpanScope, options: CacheOptions, parts: CacheParts) {
+    super(options, parts)
+    this.#tracer = tracer
+    this.#requests = requests
+  }
+
+  override hit(key: string, nowMs?: number): Entry | undefined {
+    const entry = super.hit(key, nowMs)
+    if (entry) this.#start('cache get', { 'caching_layer.source': 'cache' })?.end()
+    return entry
+  }
+
+  override get(key: string, wish?: ReadWish): Promise<Read> {
+    return this.#within(
+      'cache get',
+      () => super.get(key, wish),
+      (read) => ({
+        'caching_layer.source': read.forwarded === undefined ? 'cache' : 'db',
+        'caching_layer.found': read.value !== undefined,
+        ...(read.forwarded && { 'caching_layer.forwarded': read.forwarded }),
+        ...(read.stale && { 'caching_layer.stale': read.stale }),
+        ...(read.stored && { 'caching_layer.stored': true }),
+        ...(read.collapsed && { 'caching_layer.coalesced': true }),
+      }),
+    )
+  }
+
+  override set(key: string, value: Value): Promise<WriteResult> {
+    return this.#within(
+      'cache set',
+      () => super.set(key, value),
+      ({ written }) => ({
+        'caching_layer.written': written,
+      }),
+    )
+  }
+
+  override delete(key: string): Promise<DeleteResult> {
+    return this.#within(
+      'cache delete',
+      () => super.delete(key),
+      ({ held, stored }) => ({
+        'caching_layer.held': held,
+        'caching_layer.stored': stored,
+      }),
+    )
+  }
+
+  /** Undefined for what no request asked for. */
+  #start(name: string, attributes: Attributes = {}): Span | undefined {
+    const parent = this.#requests.span
+    return parent && this.#tracer.startSpan(name, { attributes }, below(parent))
+  }
+
+  async #within<T>(name: string, run: () => Promise<T>, describe: (result: T) => Attributes): Promise<T> {
+    const span = this.#start(name)
+    if (span === undefined) return run()
+    try {
+      const result = await this.#requests.run(span, run)
+      span.setAttributes(describe(result))
+      return result
+    } catch (error) {
+      span.setAttribute('error.type', error instanceof CacheError ? error.code : 'failed')
+      span.setStatus({ code: SpanStatusCode.ERROR })
+      throw error
+    } finally {
+      span.end()
+    }
+  }
+}

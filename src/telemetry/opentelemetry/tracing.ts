@@ -1,0 +1,84 @@
+import type { RequestListener } from 'node:http'
+import { DiagLogLevel, diag } from '@opentelemetry/api'
+import { setGlobalErrorHandler } from '@opentelemetry/core'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+} from '@opentelemetry/resources'
+import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import type { Cache, CacheOptions, CacheParts } from '../../core/cache.js'
+import { reasonIn } from '../../core/errors.js'
+import type { Log } from '../../core/ports.js'
+import type { BatchTracer } from '../../core/tracer.js'
+import { batchSpans } from './batch-spans.js'
+import { requestSpans } from './request-spans.js'
+import { SpanScope } from './span-scope.js'
+import { type DatabaseServer, type StatementSpans, statementSpans } from './statement-spans.js'
+import { TracedCache } from './traced-cache.js'
+
+export interface TracingOptions {
+  readonly server: DatabaseServer
+  readonly log: Log
+}
+
+/** Every way in which a sidecar is traced. */
+export interface Tracing {
+  readonly batches: BatchTracer
+  readonly statements: StatementSpans
+  newCache(options: CacheOptions, parts: CacheParts): Cache
+  requests(listener: RequestListener): RequestListener
+  /** Sends what is left, within this time. */
+  close(timeoutMs: number): Promise<void>
+}
+
+const name = 'caching-layer'
+/** A collector that is away is away for every export; once is enough. */
+const complaintIntervalMs = 60_000
+
+/** Exports by OTLP over HTTP, as the `OTEL_*` variables of this process say. */
+export function startTracing({ server, log }: TracingOptions): Tracing {
+  complainTo(log)
+  const provider = new BasicTracerProvider({
+    resource: defaultResource()
+      .merge(resourceFromAttributes({ 'service.name': name }))
+      .merge(detectResources({ detectors: [envDetector] })),
+    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
+  })
+  const tracer = provider.getTracer(name)
+  const requests = new SpanScope()
+  const batches = new SpanScope()
+  return {
+    batches: batchSpans({ tracer, requests, batches }),
+    statements: statementSpans({ tracer, batches, server }),
+    newCache: (options, parts) => new TracedCache(tracer, requests, options, parts),
+    requests: (listener) => requestSpans({ tracer, requests, listener }),
+    close: async (timeoutMs) => {
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, timeoutMs)
+      })
+      await Promise.race([provider.shutdown().catch(() => undefined), late])
+      clearTimeout(timer)
+    },
+  }
+}
+
+/** What OpenTelemetry has to say of itself. Its messages may name the collector's URL, and nothing of ours. Of an error
+ * only the message: the rest is a stack of its own, and what the collector answered. */
+function complainTo(log: Log): void {
+  let lastMs = Number.NEGATIVE_INFINITY
+  const complain = (reason: string) => {
+    if (performance.now() - lastMs < complaintIntervalMs) return
+    lastMs = performance.now()
+    log.warn({ reason }, 'traces cannot be exported')
+  }
+  const ignore = () => undefined
+  setGlobalErrorHandler((error) => complain(reasonIn(error)))
+  diag.setLogger(
+    { error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore },
+    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+  )
+}

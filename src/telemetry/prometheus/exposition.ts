@@ -1,0 +1,57 @@
+import type { Metric as PromMetric } from 'prom-client'
+// Of the whole package, the registry is two files of eighty.
+import Registry from 'prom-client/lib/registry.js'
+import type { Histogram } from '../../core/histogram.js'
+import type { Labels, Metric } from './metric.js'
+
+interface PromValue {
+  readonly metricName?: string
+  readonly labels: Readonly<Record<string, string | number>>
+  readonly value: number
+}
+
+/** All metrics, in Prometheus' text format. */
+export class Exposition {
+  readonly #registry = new Registry()
+
+  constructor(metrics: readonly Metric[]) {
+    for (const metric of metrics) this.#registry.registerMetric(asRead(metric))
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+}
+
+/** The classes of prom-client count for themselves; this is all that its registry asks of a metric. */
+function asRead(metric: Metric): PromMetric {
+  const { name, help, type } = metric
+  const read = {
+    name,
+    get: async () => ({ name, help, type, aggregator: 'sum', values: valuesOf(metric) }),
+  }
+  return read as unknown as PromMetric
+}
+
+function valuesOf(metric: Metric): readonly PromValue[] {
+  if (metric.type !== 'histogram') return metric.read().map(({ labels = {}, value }) => ({ labels, value }))
+  return metric.read().flatMap(({ labels = {}, value }) => bucketsOf(metric.name, labels, value))
+}
+
+function bucketsOf(name: string, labels: Labels, histogram: Histogram): PromValue[] {
+  const counts = histogram.cumulative()
+  const buckets = counts.map((value, index) => ({
+    metricName: `${name}_bucket`,
+    labels: { ...labels, le: histogram.bounds[index] ?? '+Inf' },
+    value,
+  }))
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels, value: histogram.sum },
+    { metricName: `${name}_count`, labels, value: counts.at(-1) as number },
+  ]
+}

@@ -1,0 +1,45 @@
+import { cpuUsage, memoryUsage } from 'node:process'
+import type { Histogram } from '../../core/histogram.js'
+import { type Metric, single } from './metric.js'
+
+export interface ProcessSources {
+  readonly eventLoopDelay: Histogram
+}
+
+export function processMetrics({ eventLoopDelay }: ProcessSources): readonly Metric[] {
+  return [
+    {
+      name: 'caching_layer_event_loop_delay_seconds',
+      help: 'How late timers were.',
+      type: 'histogram',
+      read: () => [{ value: eventLoopDelay }],
+    },
+    {
+      name: 'process_cpu_seconds_total',
+      help: 'User and system CPU time.',
+      type: 'counter',
+      read: () => {
+        const { user, system } = cpuUsage()
+        return single((user + system) / 1e6)
+      },
+    },
+    {
+      name: 'process_resident_memory_bytes',
+      help: 'Resident memory size.',
+      type: 'gauge',
+      read: () => single(memoryUsage.rss()),
+    },
+    {
+      name: 'process_start_time_seconds',
+      help: 'When the process was started, in seconds since 1970.',
+      type: 'gauge',
+      read: () => single(performance.timeOrigin / 1_000),
+    },
+    {
+      name: 'nodejs_heap_size_used_bytes',
+      help: "Size of what is in the heap of Node's JavaScript engine.",
+      type: 'gauge',
+      read: () => single(memoryUsage().heapUsed),
+    },
+  ]
+}

@@ -1,0 +1,80 @@
+import type { Histogram } from '../../core/histogram.js'
+import type { Readiness } from '../../core/state/readiness.js'
+import { byLabel, type Metric, oneOf, single } from './metric.js'
+
+export interface RequestSources {
+  readonly requests: Requests
+  readonly closedConnections: () => ClosedConnections
+  readonly readiness: () => Readiness
+}
+
+interface ClosedConnections {
+  readonly full: number
+  readonly evicted: number
+  readonly turned_away: number
+  readonly unread: number
+}
+
+interface Requests {
+  tallies(): Iterable<RequestLabels & { readonly outcome: string; readonly count: number }>
+  durations(): Iterable<RequestLabels & { readonly seconds: Histogram }>
+}
+
+interface RequestLabels {
+  readonly route: string
+  readonly source: string
+}
+
+export function requestMetrics({
+  requests,
+  closedConnections,
+  readiness,
+}: RequestSources): readonly Metric[] {
+  return [
+    {
+      name: 'caching_layer_requests_total',
+      help: 'Requests answered on the data listener, by route template, outcome and where the answer came from.',
+      type: 'counter',
+      labels: ['route', 'outcome', 'source'],
+      read: () =>
+        Array.from(requests.tallies(), ({ route, outcome, source, count }) => ({
+          labels: { route, outcome, source },
+          value: count,
+        })),
+    },
+    {
+      name: 'caching_layer_request_duration_seconds',
+      help: 'Time from a request that has been read to its answer.',
+      type: 'histogram',
+      labels: ['route', 'source'],
+      read: () =>
+        Array.from(requests.durations(), ({ route, source, seconds }) => ({
+          labels: { route, source },
+          value: seconds,
+        })),
+    },
+    {
+      name: 'caching_layer_connections_refused_total',
+      help: 'Connections to the data listener closed at once: as many were open as may be, and none was idle.',
+      type: 'counter',
+      read: () => single(closedConnections().full),
+    },
+    {
+      name: 'caching_layer_connections_closed_total',
+      help: 'Connections closed by the data listener: evicted to make room for a new one, turned away with 401 or 421, or because the client did not read its response.',
+      type: 'counter',
+      labels: ['reason'],
+      read: () => {
+        const { evicted, turned_away, unread } = closedConnections()
+        return byLabel('reason', { evicted, turned_away, unread })
+      },
+    },
+    {
+      name: 'caching_layer_readiness',
+      help: '1 for what /readyz says, 0 for the others.',
+      type: 'gauge',
+      labels: ['status'],
+      read: () => oneOf('status', ['ready', 'idle', 'degraded', 'unready'], readiness().status),
+    },
+  ]
+}

@@ -1,0 +1,149 @@
+import { Database } from '../../postgres/pool/database.js'
+import { messageOf } from '../../postgres/pool/errors.js'
+import { SchemaName } from '../../postgres/schema/schema-name.js'
+import { systemClock } from './audit-clock.js'
+import { ChangeFollower } from './change-follower.js'
+import { type Checkpoint, checkpointsUpTo } from './checkpoints.js'
+import { readPrimary } from './primary.js'
+import type { Sample } from './sample.js'
+import { Sampler } from './sampler.js'
+import { SidecarClient } from './sidecar-client.js'
+import { type Report, Tally } from './tally.js'
+import type { Verdict } from './verdict.js'
+import { type Violation, violationsAmong } from './violation.js'
+
+export interface AuditOptions {
+  /** The sidecars, as in `http://127.0.0.1:8025`; each once. */
+  readonly urls: readonly string[]
+  /** Which part of the changes is followed, from 0 to 1. */
+  readonly sampleRate: number
+  readonly databaseUrl: string
+  readonly databaseListenUrl: string
+  readonly databasePoolSize: number
+  readonly databaseTimeoutMs: number
+  /** L, as the sidecars have it. */
+  readonly maxStalenessMs: number
+  /** The sidecars', where they want one. */
+  readonly apiToken?: string | undefined
+}
+
+export interface AuditEvents {
+  readonly onViolation: (violation: Violation) => void
+  /** One line for people. */
+  readonly onNote: (line: string) => void
+}
+
+const maxUnderWay = 100
+const askTimeoutMs = 2_000
+
+/**
+ * Follows some of the changes of a live fleet, and asks every sidecar 100 ms, 1 s and L after each what it would
+ * serve. It writes nothing and makes no sidecar read anything.
+ *
+ *   ChangeFollower -> Sampler -> Sample -> SidecarClient, judge (-> primary, ChangeFollower) -> Tally
+ */
+export class Audit {
+  readonly #options: AuditOptions
+  readonly #events: AuditEvents
+  readonly #tally: Tally
+  readonly #database: Database
+  readonly #clients: readonly SidecarClient[]
+  readonly #sampler: Sampler
+  readonly #follower: ChangeFollower
+  #startedMs = performance.now()
+  #closing: Promise<void> | undefined
+
+  constructor(options: AuditOptions, events: AuditEvents) {
+    this.#options = options
+    this.#events = events
+    const checkpoints = checkpointsUpTo(options.maxStalenessMs)
+    this.#tally = new Tally(options.urls, checkpoints)
+    this.#database = new Database({
+      url: options.databaseUrl,
+      poolSize: options.databasePoolSize,
+      timeoutMs: options.databaseTimeoutMs,
+      log: { info: () => undefined, warn: (_fields, message) => events.onNote(message) },
+    })
+    this.#clients = options.urls.map(
+      (url) =>
+        new SidecarClient({
+          url,
+          timeoutMs: askTimeoutMs,
+          apiToken: options.apiToken,
+          onSilent: (reason) => events.onNote(`${url} gives no answer that counts: ${reason}`),
+        }),
+    )
+    const schema = new SchemaName(this.#database)
+    this.#sampler = new Sampler(
+      { rate: options.sampleRate, maxUnderWay },
+      {
+        clock: systemClock,
+        checkpoints,
+        tally: this.#tally,
+        random: Math.random,
+        ask: (key) => Promise.all(this.#clients.map((client) => client.ask(key))),
+        readPrimary: (key) => {
+          this.#tally.primaryReads++
+          return readPrimary(this.#database, schema, key)
+        },
+        caughtUp: () => this.#follower.caughtUp(),
+        onAnswers: (answers) => this.#tally.answered(answers),
+        onVerdict: (sample, checkpoint, verdict) => this.#judged(sample, checkpoint, verdict),
+      },
+    )
+    this.#follower = new ChangeFollower(
+      { listenUrl: options.databaseListenUrl },
+      {
+        database: this.#database,
+        onChange: (change) => this.#sampler.changed(change),
+        onLost: (reason) => {
+          this.#tally.feedLosses++
+          this.#sampler.lost()
+          events.onNote(`the change feed was lost, trying again: ${reason}`)
+        },
+        onBack: () => events.onNote('the change feed is back'),
+      },
+    )
+  }
+
+  /** Rejects with an Error of one line when changes cannot be heard. */
+  async start(): Promise<void> {
+    try {
+      await this.#follower.start()
+    } catch (error) {
+      throw new Error(`changes cannot be heard: ${messageOf(error)}`, { cause: error })
+    }
+    this.#startedMs = performance.now()
+  }
+
+  get underWay(): number {
+    return this.#sampler.underWay
+  }
+
+  /** So far. */
+  report(): Report {
+    return this.#tally.report(performance.now() - this.#startedMs)
+  }
+
+  /** Judges what has been asked, asks no more. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#sampler.close()
+    await this.#follower.close()
+    for (const client of this.#clients) client.close()
+    await this.#database.close()
+  }
+
+  #judged(sample: Sample, checkpoint: Checkpoint, verdict: Verdict): void {
+    this.#tally.judged(checkpoint, verdict)
+    if (verdict.kind !== 'inconsistent') return
+    for (const violation of violationsAmong(verdict.suspects, sample, this.#options.maxStalenessMs)) {
+      this.#tally.violated(violation)
+      this.#events.onViolation(violation)
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Change } from '../../core/entry.js'
+import { decodeChanges } from '../../postgres/feed/change.js'
+import type { Database } from '../../postgres/pool/database.js'
+import { echo } from '../../postgres/feed/echo.js'
+import { messageOf } from '../../postgres/pool/errors.js'
+import { ListenSession } from '../../postgres/feed/listen-session.js'
+import { inspectTable } from '../../postgres/schema/table.js'
+import { within } from '../../postgres/pool/with-timeout.js'
+
+export interface ChangeFollowerOptions {
+  /** Direct: LISTEN does not work through a pooler in transaction mode. */
+  readonly listenUrl: string
+}
+
+export interface ChangeFollowerParts {
+  readonly database: Database
+  readonly onChange: (change: Change) => void
+  /** From now on changes may pass by unheard. */
+  readonly onLost: (reason: string) => void
+  /** Changes are heard again. */
+  readonly onBack: () => void
+}
+
+const timeoutMs = 3_000
+const checkIntervalMs = 10_000
+const pauseMs = 1_000
+
+/** Hears every change from start() to close(), in commit order, and says so when it may have missed some. */
+export class ChangeFollower {
+  readonly #options: ChangeFollowerOptions
+  readonly #parts: ChangeFollowerParts
+  readonly #closing = new AbortController()
+  #session: ListenSession | undefined
+  #running: Promise<void> | undefined
+
+  constructor(options: ChangeFollowerOptions, parts: ChangeFollowerParts) {
+    this.#options = options
+    this.#parts = parts
+  }
+
+  /** Rejects when changes cannot be heard; later on it goes on trying. */
+  async start(): Promise<void> {
+    this.#session = await this.#open()
+    this.#running = this.#run()
+  }
+
+  /** Nothing is called afterwards. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#running
+  }
+
+  /**
+   * Resolves when every change that was visible in the database at the call has been heard: changes are
+   * announced, and an echo sent now has made the round trip. (A probe in band would prove it only of what had
+   * been acknowledged: a commit is visible a moment before its listeners are woken.) Rejects when that
+   * cannot be shown.
+   */
+  caughtUp(): Promise<void> {
+    return this.#session ? this.#hear(this.#session) : Promise.reject(new Error('no change feed'))
+  }
+
+  async #run(): Promise<void> {
+    const { database, onLost, onBack } = this.#parts
+    while (this.#session) {
+      const reason = await this.#untilLost(this.#session)
+      this.#session.destroy()
+      this.#session = undefined
+      if (this.#closing.signal.aborted) return
+      onLost(reason)
+      this.#session = await this.#reopen(database)
+      if (this.#session) onBack()
+    }
+  }
+
+  /** Undefined when it was closed meanwhile. */
+  async #reopen(database: Database): Promise<ListenSession | undefined> {
+    for (;;) {
+      await sleep(pauseMs, undefined, { signal: this.#closing.signal }).catch(() => undefined)
+      if (this.#closing.signal.aborted) return undefined
+      // The connections there are may lead to a server that is no longer the primary.
+      database.renew()
+      const session = await this.#open().catch(() => undefined)
+      if (session) return session
+    }
+  }
+
+  async #open(): Promise<ListenSession> {
+    const session: ListenSession = new ListenSession({
+      url: this.#options.listenUrl,
+      connectTimeoutMs: timeoutMs,
+      onNotification: (payload) => {
+        // What comes before the session is known to be good is nobody's loss.
+        if (session === this.#session) decodeChanges(payload).forEach(this.#parts.onChange)
+      },
+    })
+    try {
+      await within(timeoutMs, listen(session), 'LISTEN was not answered')
+      await this.#hear(session)
+      return session
+    } catch (error) {
+      session.destroy()
+      throw error
+    }
+  }
+
+  /** Resolves to the reason. */
+  async #untilLost(session: ListenSession): Promise<string> {
+    try {
+      return await Promise.race([session.lost, this.#check(session)])
+    } catch (error) {
+      return messageOf(error)
+    }
+  }
+
+  /** Finds a link that is silent or deaf. Resolves when it is closed. */
+  async #check(session: ListenSession): Promise<string> {
+    const { signal } = this.#closing
+    for (;;) {
+      await sleep(checkIntervalMs, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted || session !== this.#session) return 'closed'
+      await this.#hear(session)
+    }
+  }
+
+  async #hear(session: ListenSession): Promise<void> {
+    await within(timeoutMs, inspectTable(session.query.bind(session)), 'the listening connection is silent')
+    await echo(this.#parts.database, session, timeoutMs)
+  }
+}
+
+async function listen(session: ListenSession): Promise<void> {
+  await session.open()
+  const { channel } = await inspectTable(session.query.bind(session))
+  await session.listen(channel)
+}

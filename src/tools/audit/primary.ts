@@ -1,0 +1,36 @@
+import type { Version } from '../../core/entry.js'
+import type { Database } from '../../postgres/pool/database.js'
+import type { SchemaName } from '../../postgres/schema/schema-name.js'
+import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
+import { fromColumns } from '../../postgres/store/value.js'
+import { type Digest, digestOf } from './answer.js'
+
+export interface Row {
+  readonly version: Version
+  readonly digest: Digest
+  /** Past its time to live: a sidecar may say as well that there is none. */
+  readonly expired: boolean
+}
+
+interface EntryRow {
+  readonly version: Version
+  readonly value: string
+  readonly content_type: string | null
+  readonly expired: boolean
+}
+
+/** What the primary holds under the key now. Rejects with a CacheError when it cannot be asked. */
+export async function readPrimary(
+  database: Database,
+  schema: Pick<SchemaName, 'get'>,
+  key: string,
+): Promise<Row | undefined> {
+  const [row] = await database.read<EntryRow>(
+    `select version, value, content_type, coalesce(expires_at <= clock_timestamp(), false) as expired
+     from ${quoteIdentifier(await schema.get())}.cache_entries where key = $1`,
+    [key],
+  )
+  if (row === undefined) return undefined
+  const value = fromColumns({ text: row.value, contentType: row.content_type })
+  return { version: row.version, digest: digestOf(value), expired: row.expired }
+}

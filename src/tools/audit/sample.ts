@@ -1,0 +1,75 @@
+import type { Version } from '../../core/entry.js'
+import type { Asked } from './answer.js'
+import type { AuditClock } from './audit-clock.js'
+import type { Checkpoint } from './checkpoints.js'
+import { type Announced, type Evidence, judge, type Verdict } from './verdict.js'
+
+export interface SampleParts extends Omit<Evidence, 'isOvertaken'> {
+  readonly clock: AuditClock
+  readonly checkpoints: readonly Checkpoint[]
+  /** Asks every sidecar what it would serve. Never rejects. */
+  readonly ask: (key: string) => Promise<readonly Asked[]>
+  readonly onAnswers: (answers: readonly Asked[]) => void
+  readonly onVerdict: (sample: Sample, checkpoint: Checkpoint, verdict: Verdict) => void
+}
+
+/** Asked later than this after its moment, a consistent answer says nothing about that moment. */
+const lateMs = 250
+
+/** One announced change, followed through all checkpoints, or until a newer change ends it. */
+export class Sample {
+  readonly key: string
+  readonly version: Version
+  /** When the announcement was heard; the commit was before. */
+  readonly heardMs: number
+  readonly #parts: SampleParts
+  readonly #ended = new AbortController()
+  #announced: Announced
+  #overtaken = false
+
+  constructor(key: string, version: Version, parts: SampleParts) {
+    this.key = key
+    this.version = version
+    this.heardMs = parts.clock.now()
+    this.#parts = parts
+    this.#announced = { key, version, row: undefined }
+  }
+
+  /** Resolves when nothing is under way any more. Never rejects. */
+  async run(): Promise<void> {
+    // Each by itself: a sidecar that does not answer must not delay the next checkpoint.
+    await Promise.all(this.#parts.checkpoints.map((checkpoint) => this.#check(checkpoint)))
+  }
+
+  /** A newer change was heard, or may have been missed: nothing can be said from now on. */
+  overtake(): void {
+    this.#overtaken = true
+    this.#ended.abort()
+  }
+
+  /** Asks no more; what has been asked is judged. */
+  stop(): void {
+    this.#ended.abort()
+  }
+
+  async #check(checkpoint: Checkpoint): Promise<void> {
+    const { clock, ask, readPrimary, caughtUp, onAnswers, onVerdict } = this.#parts
+    await clock.sleep(this.heardMs + checkpoint.askAtMs - clock.now(), this.#ended.signal)
+    if (this.#ended.signal.aborted) return
+    const isLate = clock.now() > this.heardMs + checkpoint.askAtMs + lateMs
+    const answers = await ask(this.key)
+    onAnswers(answers)
+    try {
+      const { verdict, announced } = await judge(this.#announced, answers, {
+        readPrimary,
+        caughtUp,
+        isOvertaken: () => this.#overtaken,
+      })
+      this.#announced = announced
+      if (verdict.kind !== 'consistent' || !isLate) onVerdict(this, checkpoint, verdict)
+    } catch {
+      // The primary or the feed is away; the follower says so.
+      onVerdict(this, checkpoint, { kind: 'undecided', why: 'no evidence' })
+    }
+  }
+}

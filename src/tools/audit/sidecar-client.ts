@@ -1,0 +1,101 @@
+import * as http from 'node:http'
+import * as https from 'node:https'
+import { memberText } from '../../json/json-source.js'
+import { type Answer, type Asked, digestOf } from './answer.js'
+
+export interface SidecarClientOptions {
+  /** As in `http://127.0.0.1:8025`, without a `/` at its end. */
+  readonly url: string
+  readonly timeoutMs: number
+  /** What it wants to be shown; undefined: nothing. */
+  readonly apiToken?: string | undefined
+  /** Called when it begins not to answer, with the reason. */
+  readonly onSilent: (reason: string) => void
+}
+
+interface Response {
+  readonly status: number
+  readonly cacheStatus: string
+  readonly body: string
+}
+
+/** Asks one sidecar what it would serve, without making it read anything. */
+export class SidecarClient {
+  readonly #options: SidecarClientOptions
+  readonly #transport: typeof http | typeof https
+  readonly #agent: http.Agent
+  #silent = false
+
+  constructor(options: SidecarClientOptions) {
+    this.#options = options
+    this.#transport = options.url.startsWith('https:') ? https : http
+    this.#agent = new this.#transport.Agent({ keepAlive: true })
+  }
+
+  /** Never rejects. */
+  async ask(key: string): Promise<Asked> {
+    const sentMs = performance.now()
+    const answer = await this.#get(key)
+      .then((response) => answerOf(key, response))
+      .catch((error: unknown): Answer => ({ kind: 'none', reason: reasonOf(error) }))
+    if (answer.kind === 'none' && !this.#silent) this.#options.onSilent(answer.reason)
+    this.#silent = answer.kind === 'none'
+    return { sidecar: this.#options.url, sentMs, answer }
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  #get(key: string): Promise<Response> {
+    const { url, timeoutMs, apiToken } = this.#options
+    return new Promise((resolve, reject) => {
+      const options = {
+        agent: this.#agent,
+        headers: {
+          'Cache-Control': 'only-if-cached',
+          ...(apiToken !== undefined && { Authorization: `Bearer ${apiToken}` }),
+        },
+        signal: AbortSignal.timeout(timeoutMs),
+      }
+      const request = this.#transport.get(`${url}/cache/get?key=${encodeURIComponent(key)}`, options)
+      request.on('response', (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            cacheStatus: [response.headers['cache-status'] ?? ''].flat().join(', '),
+            body: Buffer.concat(chunks).toString(),
+          }),
+        )
+      })
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // An idle connection that the other side has just closed says nothing about the other side.
+        if (request.reusedSocket && error.code === 'ECONNRESET') resolve(this.#get(key))
+        else reject(error)
+      })
+    })
+  }
+}
+
+/** Only what a sidecar certainly claims counts as a claim: anybody's web server answers 404. */
+function answerOf(key: string, { status, cacheStatus, body }: Response): Answer {
+  if (status === 504) return { kind: 'nothing' }
+  const isMarked = /^caching-layer\b.*; *detail=/.test(cacheStatus)
+  if (status === 404 && cacheStatus.startsWith('caching-layer'))
+    return isMarked ? { kind: 'stale' } : { kind: 'absent' }
+  if (status !== 200) return { kind: 'none', reason: `status ${status}` }
+  const entry = JSON.parse(body) as Partial<Record<'key' | 'value' | 'stale', unknown>> | null
+  const value = entry?.key === key ? memberText(body, 'value') : undefined
+  if (entry === null || value === undefined) return { kind: 'none', reason: "not a sidecar's answer" }
+  return entry.stale || isMarked ? { kind: 'stale' } : { kind: 'value', digest: digestOf(value) }
+}
+
+/** Node's AggregateError (several addresses refused) has an empty message of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  if (!(error instanceof Error)) return String(error)
+  return error.name === 'AbortError' || error.name === 'TimeoutError' ? 'no answer in time' : error.message
+}

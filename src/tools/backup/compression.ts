@@ -1,0 +1,108 @@
+import { PassThrough, pipeline, Readable, type Transform } from 'node:stream'
+import zlib from 'node:zlib'
+import { Pulled } from './chunk-reader.js'
+
+export const compressions = ['none', 'gzip', 'zstd'] as const
+export type Compression = (typeof compressions)[number]
+
+/** Node has these from 22.15 on; our types are those of 20. */
+interface Zstd {
+  readonly createZstdCompress?: (options: { params: Record<number, number> }) => Transform
+  readonly createZstdDecompress?: () => Decoder
+  readonly constants: { readonly ZSTD_c_checksumFlag?: number }
+}
+const zstd: Zstd = zlib as Zstd & typeof zlib
+
+/** Which one the end of a file's name speaks of. */
+export function compressionOf(file: string): Compression {
+  if (file.endsWith('.gz')) return 'gzip'
+  return file.endsWith('.zst') ? 'zstd' : 'none'
+}
+
+/** Throws an Error where this Node does not have it. */
+export function compressor(compression: Compression): Transform {
+  if (compression === 'none') return new PassThrough()
+  if (compression === 'gzip') return zlib.createGzip()
+  const { createZstdCompress, constants } = zstd
+  if (createZstdCompress && constants.ZSTD_c_checksumFlag)
+    return createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } })
+  throw new Error(`${withoutZstd}; gzip works, and so does "caching-layer backup | zstd"`)
+}
+
+/** Tells by the first bytes how it is compressed. Throws an Error when it is damaged, or more than it says. */
+export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+  const input = new Pulled(source)
+  const makeDecoder = decoderFor(await input.peek(longestMark))
+  // Both kinds may be several in a row, each complete: Node's own zstd ends with an empty one.
+  if (makeDecoder) {
+    do yield* decoded(input, makeDecoder())
+    while (decoderFor(await input.peek(longestMark)) === makeDecoder)
+    if ((await input.peek(1)).length > 0)
+      throw new Error('something follows after the end of the compressed data')
+    return
+  }
+  for (let chunk = await input.next(); chunk; chunk = await input.next()) yield chunk
+}
+
+/** Up to where the decoder says that it ends; what comes after is put back. */
+async function* decoded(input: Pulled, decoder: Decoder): AsyncGenerator<Buffer, void> {
+  // Given to the decoder, which may not have come to them.
+  const given: Buffer[] = []
+  let givenBytes = 0
+  let keptBytes = 0
+  const chunks = Readable.from(
+    (async function* () {
+      for (let chunk = await input.next(); chunk; chunk = await input.next()) {
+        for (
+          let [first] = given;
+          first && givenBytes - keptBytes + first.length <= decoder.bytesWritten;
+          [first] = given
+        ) {
+          given.shift()
+          keptBytes -= first.length
+        }
+        given.push(chunk)
+        givenBytes += chunk.length
+        keptBytes += chunk.length
+        yield chunk
+      }
+    })(),
+    { objectMode: false },
+  )
+  const closed = new Promise<void>((resolve) => {
+    // What goes wrong in the source comes out of the decoder.
+    pipeline(chunks, decoder, () => resolve())
+  })
+  try {
+    yield* decoder
+  } catch (error) {
+    throw isDamage(error) ? new Error(`the compressed data are damaged: ${error.message}`) : error
+  }
+  // Node's decoders stop without a word at what is not theirs.
+  await closed
+  const leftBytes = givenBytes - decoder.bytesWritten
+  if (leftBytes > 0) input.putBack(Buffer.concat(given).subarray(-leftBytes))
+}
+
+type Decoder = Transform & { readonly bytesWritten: number }
+
+const withoutZstd = `Node ${process.version} has no zstd, which Node 22.15 and later have`
+const gzipMark = Buffer.of(0x1f, 0x8b)
+const zstdMark = Buffer.of(0x28, 0xb5, 0x2f, 0xfd)
+const longestMark = zstdMark.length
+
+function decoderFor(first: Buffer): (() => Decoder) | undefined {
+  const isMarked = (mark: Buffer) => first.subarray(0, mark.length).equals(mark)
+  if (isMarked(gzipMark)) return zlib.createGunzip
+  return isMarked(zstdMark) ? zstdDecoder : undefined
+}
+
+function zstdDecoder(): Decoder {
+  if (zstd.createZstdDecompress) return zstd.createZstdDecompress()
+  throw new Error(`${withoutZstd}: "zstd -dc FILE | caching-layer restore" reads the backup`)
+}
+
+/** An error of the decoder, and not of where the data come from. */
+function isDamage(error: unknown): error is Error {
+  return /^(Z_|ZSTD_)/.test(String((error as { readonly code?: unknown }).code))
+}

@@ -1,0 +1,229 @@
+import type pg from 'pg'
+import { Database } from '../../postgres/pool/database.js'
+import { openSchema } from '../../postgres/schema/schema-owner.js'
+import { inTransaction } from '../../postgres/pool/transaction.js'
+import { failure, stateOf } from './failure.js'
+import { bad, type Finding, skipped } from './finding.js'
+import { lookAtHistory, lookAtPolicies } from './history.js'
+import { lookAtListenSettings, lookAtRoundTrip, lookForPooler } from './listening.js'
+import { lookAtProbeRow } from './probe-row.js'
+import { connect, reach } from './reach.js'
+import { lookAtReplica } from './replica.js'
+import { lookAtRights } from './rights.js'
+import { lookAtMigrations, lookAtSchema, lookAtTriggers } from './schema.js'
+import { lookAtBudget, lookAtServer } from './server.js'
+import { lookAtSettings, lookAtTimeouts } from './session-settings.js'
+import { lookAtTable } from './table.js'
+import { lookAtUrl, withoutTimeouts } from './url-parameters.js'
+
+export interface DoctorOptions {
+  readonly databaseUrl: string
+  readonly databaseListenUrl: string
+  readonly databaseReadUrls: readonly string[]
+  readonly databasePoolSize: number
+  readonly databaseTimeoutMs: number
+  readonly maxStalenessMs: number
+  /** How many sidecars there will be; undefined for those there are. */
+  readonly sidecars: number | undefined
+  /** The wall clock, in ms since 1970. */
+  readonly now: () => number
+}
+
+/** One check, or several that belong together. */
+interface Look {
+  readonly check: string
+  /** Checks that must not have failed. If one has, this look is skipped. */
+  readonly needs?: readonly string[]
+  /** The setting to correct, where the look fails as a whole. */
+  readonly subject?: string
+  readonly look: () => Promise<Finding | readonly Finding[]>
+}
+
+const moreConnections = 'more connections'
+
+/** Checks everything that a sidecar needs of its database, and leaves it as it is. Never throws. */
+export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> {
+  const isOneUrl = options.databaseListenUrl === options.databaseUrl
+  yield* lookAtUrl('DATABASE_URL', options.databaseUrl, options)
+  if (!isOneUrl) yield* lookAtUrl('DATABASE_LISTEN_URL', options.databaseListenUrl, options)
+  const databaseUrl = withoutTimeouts(options.databaseUrl)
+  const reached = await reach('DATABASE_URL', databaseUrl)
+  if ('finding' in reached) {
+    yield reached.finding
+    return
+  }
+  const { client } = reached
+  const database = new Database({ url: databaseUrl, poolSize: 1, timeoutMs: 5_000, log: silent })
+  const failed = new Set<string>()
+  try {
+    for (const { check, needs = [], subject = 'DATABASE_URL', look } of looks(client, database, options)) {
+      const cause = needs.find((need) => failed.has(need))
+      const findings = cause === undefined ? await looking(check, subject, look) : [skipped(check, cause)]
+      for (const finding of findings) {
+        if (!finding.ok) failed.add(check).add(finding.check)
+        yield finding
+      }
+    }
+  } finally {
+    await client.end().catch(() => undefined)
+    await database.close().catch(() => undefined)
+  }
+}
+
+/** In the order in which they depend on each other. */
+function looks(client: pg.Client, database: Database, options: DoctorOptions): readonly Look[] {
+  const { databaseReadUrls, databasePoolSize, sidecars, now } = options
+  const isOneUrl = options.databaseListenUrl === options.databaseUrl
+  const listenVariable = isOneUrl ? 'DATABASE_URL' : 'DATABASE_LISTEN_URL'
+  const databaseUrl = withoutTimeouts(options.databaseUrl)
+  const listenUrl = withoutTimeouts(options.databaseListenUrl)
+  const budget = { sidecars, connectionsEach: databasePoolSize + 1 }
+  const missing = new Set<string>()
+  let isWithinBudget = false
+  const whole = ['table', 'migrations']
+  return [
+    ...(isOneUrl
+      ? []
+      : [{ check: 'way of DATABASE_URL', look: () => lookForPooler('DATABASE_URL', client, true) }]),
+    { check: 'server', look: () => lookAtServer(client, now) },
+    {
+      check: 'connections',
+      look: async () => {
+        const finding = await lookAtBudget(client, budget)
+        isWithinBudget = finding.ok
+        return finding
+      },
+    },
+    { check: moreConnections, look: () => lookForConnections(database, databaseUrl, isWithinBudget) },
+    { check: 'settings', look: () => lookAtSettings(client, 'DATABASE_URL') },
+    {
+      check: listenVariable,
+      needs: [moreConnections],
+      subject: listenVariable,
+      look: () => lookAtListener(listenVariable, listenUrl, options),
+    },
+    { check: 'table', look: () => lookAtTable(client) },
+    {
+      check: 'migrations',
+      needs: [moreConnections, listenVariable, 'table'],
+      subject: listenVariable,
+      look: () => lookAtMigrations(client, listenUrl),
+    },
+    { check: 'schema', needs: ['table'], look: () => lookAtSchema(client) },
+    { check: 'triggers', needs: [moreConnections, ...whole], look: () => lookAtTriggers(database) },
+    {
+      check: 'rights',
+      needs: whole,
+      look: async () => {
+        const rights = await lookAtRights(client)
+        for (const right of rights.missing) missing.add(right)
+        return rights.finding
+      },
+    },
+    { check: 'history', needs: [...whole, 'primary', 'rights'], look: () => lookAtHistory(client) },
+    {
+      check: 'probe row',
+      needs: [...whole, 'primary', 'read-only', 'rights', 'triggers'],
+      look: async () => {
+        const schema = await inTransaction(client, async () => (await openSchema(client)).name)
+        return lookAtProbeRow(client, { schema, missing })
+      },
+    },
+    { check: 'row-level security', needs: [...whole, 'probe row'], look: () => lookAtPolicies(client) },
+    {
+      check: 'LISTEN',
+      needs: [moreConnections, listenVariable, ...whole, 'rights', 'triggers'],
+      subject: listenVariable,
+      look: () => lookAtRoundTrip(database, listenUrl),
+    },
+    ...databaseReadUrls.map((url, index): Look => {
+      const check = `replica ${index + 1}`
+      return {
+        check,
+        needs: [moreConnections, ...whole, 'rights'],
+        subject: 'DATABASE_READ_URL',
+        look: () => lookAtReplica(check, url, database, silent),
+      }
+    }),
+  ]
+}
+
+const silent = { info: () => undefined, warn: () => undefined }
+
+/** Returns a finding for a look that fails, too. */
+async function looking(check: string, subject: string, look: Look['look']): Promise<readonly Finding[]> {
+  try {
+    return [await look()].flat()
+  } catch (error) {
+    return [failure(check, subject, error)]
+  }
+}
+
+/**
+ * Returns a finding only if the server, which has just given one connection, refuses the two more that the other checks need at
+ * a time. Where the budget says so already, it is not said again.
+ */
+async function lookForConnections(
+  database: Database,
+  url: string,
+  isWithinBudget: boolean,
+): Promise<readonly Finding[]> {
+  try {
+    await database.read('select 1')
+    const third = await connect(url)
+    await third.end()
+    return []
+  } catch (error) {
+    if (stateOf(error) !== '53300') throw error
+    return [
+      isWithinBudget
+        ? failure(moreConnections, 'DATABASE_URL', error)
+        : skipped(moreConnections, 'connections'),
+    ]
+  }
+}
+
+/** Checks a session that begins as the feed's does. */
+async function lookAtListener(
+  variable: string,
+  url: string,
+  { maxStalenessMs }: DoctorOptions,
+): Promise<readonly Finding[]> {
+  const unreadTimeoutMs = maxStalenessMs * 4
+  let client: pg.Client
+  try {
+    client = await connect(url, {
+      options: `-c idle_session_timeout=0 -c tcp_user_timeout=${unreadTimeoutMs}`,
+    })
+  } catch {
+    // A pooler may take no options; one without them says what is the matter.
+    const reached = await reach(variable, url)
+    if ('finding' in reached) return [reached.finding]
+    try {
+      return [await lookForPooler(variable, reached.client, false)]
+    } finally {
+      await reached.client.end()
+    }
+  }
+  try {
+    const pooler = await lookForPooler(variable, client, false)
+    // What is set there would be left to somebody else.
+    if (!pooler.ok) return [pooler]
+    return [
+      pooler,
+      ...(await lookAtTimeouts(client, variable, { url, maxStalenessMs })),
+      ...(await lookAtListenSettings(client, variable, { unreadTimeoutMs })),
+    ]
+  } catch (error) {
+    if (stateOf(error) !== '57014') throw error
+    return [
+      bad(
+        'statement_timeout',
+        'so short that the listening session runs no statement to its end',
+        failure(variable, variable, error).cure ?? '',
+      ),
+    ]
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,91 @@
+import type pg from 'pg'
+import type { Database } from '../../postgres/pool/database.js'
+import { echo } from '../../postgres/feed/echo.js'
+import { messageOf } from '../../postgres/pool/errors.js'
+import { ListenSession } from '../../postgres/feed/listen-session.js'
+import { inspectTable, proofIn } from '../../postgres/schema/table.js'
+import { within } from '../../postgres/pool/with-timeout.js'
+import { databaseError, failure } from './failure.js'
+import { bad, type Finding, ok, warning } from './finding.js'
+
+const timeoutMs = 3_000
+
+/** Checks that a notification sent through the pool arrives, and that the listening session can be probed, as the feed does. */
+export async function lookAtRoundTrip(database: Database, listenUrl: string): Promise<Finding> {
+  const session = new ListenSession({
+    url: listenUrl,
+    connectTimeoutMs: timeoutMs,
+    onNotification: () => undefined,
+  })
+  session.lost.catch(() => undefined)
+  try {
+    await within(timeoutMs, session.open(), 'the connection was not answered')
+    const { schema } = await within(
+      timeoutMs,
+      inspectTable(session.query.bind(session)),
+      'the table could not be inspected in time',
+    )
+    await within(timeoutMs, session.listen('caching_layer_doctor'), 'LISTEN was not answered')
+    await within(timeoutMs, session.query(proofIn(schema)), 'a probe was not answered')
+    const sentMs = performance.now()
+    await echo(database, session, timeoutMs)
+    return ok('LISTEN', `a notification takes ${(performance.now() - sentMs).toFixed(1)} ms there and back`)
+  } catch (error) {
+    if (databaseError(error) !== undefined) return failure('LISTEN', 'DATABASE_LISTEN_URL', error)
+    const [says = '', cure = 'check DATABASE_LISTEN_URL'] = messageOf(error).split(': ')
+    return bad('LISTEN', says, cure)
+  } finally {
+    session.destroy()
+  }
+}
+
+/**
+ * A pooler gives its clients process ids of its own. In front of statements it is welcome; a listening session
+ * needs a server process to itself.
+ */
+export async function lookForPooler(variable: string, client: pg.Client, mayBe: boolean): Promise<Finding> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  const isPooler = rows[0]?.pid !== (client as pg.Client & { readonly processID?: number }).processID
+  if (!isPooler) return ok(`way of ${variable}`, 'direct')
+  if (mayBe) return ok(`way of ${variable}`, 'through a pooler')
+  return bad(
+    `way of ${variable}`,
+    'through a pooler',
+    'set DATABASE_LISTEN_URL to an address of the server itself: LISTEN needs a session of its own',
+  )
+}
+
+/**
+ * Checks the settings that the feed gives to its session. `client` has begun as that one does, and a URL with options of its
+ * own replaces them.
+ */
+export async function lookAtListenSettings(
+  client: pg.Client,
+  variable: string,
+  { unreadTimeoutMs }: { readonly unreadTimeoutMs: number },
+): Promise<readonly Finding[]> {
+  const { rows } = await client.query<{ idle: string; unread: string; is_tcp: boolean }>(
+    `select pg_catalog.current_setting('idle_session_timeout') as idle, pg_catalog.current_setting('tcp_user_timeout') as unread,
+            pg_catalog.inet_client_addr() is not null as is_tcp`,
+  )
+  const { idle = '0', unread = '0', is_tcp: isTcp = false } = rows[0] ?? {}
+  const findings = [
+    idle === '0'
+      ? ok('idle_session_timeout', 'listening sessions are not ended')
+      : bad(
+          'idle_session_timeout',
+          `${idle} for listening sessions, too`,
+          `add "-c idle_session_timeout=0" to the options of ${variable}, which replace those of the sidecar`,
+        ),
+  ]
+  // On a Unix socket there is no such timeout, and no machine that could be gone.
+  if (isTcp && unread === '0')
+    findings.push(
+      warning(
+        'tcp_user_timeout',
+        'not set: a sidecar that is frozen or gone can keep the notification queue from being emptied, for hours',
+        `add "-c tcp_user_timeout=${unreadTimeoutMs}" to the options of ${variable}, which replace those of the sidecar`,
+      ),
+    )
+  return findings
+}

@@ -1,0 +1,56 @@
+import type pg from 'pg'
+import { newClient } from '../../postgres/pool/connection.js'
+import { refusesSettings } from '../../postgres/pool/errors.js'
+import { failure } from './failure.js'
+import type { Finding } from './finding.js'
+
+const timeoutMs = 5_000
+const lockTimeoutMs = 2_000
+
+/** A session, or the finding that there is none. */
+export type Reached = { readonly client: pg.Client } | { readonly finding: Finding }
+
+/**
+ * Connects as the pool of a sidecar does, with timeouts of its own for statements and locks, so that those of the role do not
+ * end a check. `variable` is the setting that has the URL. The caller ends the client.
+ */
+export async function reach(variable: string, url: string): Promise<Reached> {
+  try {
+    return {
+      client: await connect(url, {
+        statement_timeout: timeoutMs,
+        lock_timeout: lockTimeoutMs,
+      }),
+    }
+  } catch (error) {
+    if (!refusesSettings(error)) return { finding: failure(variable, variable, error, roleOf(url)) }
+  }
+  // A pooler.
+  try {
+    return { client: await connect(url) }
+  } catch (error) {
+    return { finding: failure(variable, variable, error, roleOf(url)) }
+  }
+}
+
+export async function connect(url: string, config: pg.ClientConfig = {}): Promise<pg.Client> {
+  const client = newClient(url, {
+    application_name: 'caching-layer doctor',
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+    ...config,
+  })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    // Not waited for: a connection that was refused within TLS never says that it has ended.
+    client.end().catch(() => undefined)
+    throw error
+  }
+}
+
+function roleOf(url: string): string {
+  return decodeURIComponent(new URL(url).username)
+}

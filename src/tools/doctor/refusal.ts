@@ -1,0 +1,111 @@
+import type pg from 'pg'
+import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
+import { inTransaction } from '../../postgres/pool/transaction.js'
+import { cureOf, databaseError } from './failure.js'
+import { runAs } from './finding.js'
+import { cureOfSetting } from './session-settings.js'
+
+/** A trigger on the table of entries that no migration has made. */
+export interface ForeignTrigger {
+  readonly name: string
+  readonly function: string
+  /** Of the function. */
+  readonly owner: string
+}
+
+const variable = 'DATABASE_URL'
+
+/** Returns the triggers of others on the table, enabled ones only. */
+export function foreignTriggers(client: pg.Client, schema: string): Promise<readonly ForeignTrigger[]> {
+  return looking(client, async () => {
+    const { rows } = await client.query<ForeignTrigger>(
+      `select tgname::text as name, proname::text as function, pg_get_userbyid(proowner)::text as owner
+       from pg_trigger join pg_proc on pg_proc.oid = tgfoid
+       where tgrelid = to_regclass($1)::oid and not tgisinternal and tgenabled <> 'D' and tgname::text !~ '^cache_entries_[1-4]_'
+       order by 1`,
+      [`${quoteIdentifier(schema)}.cache_entries`],
+    )
+    return rows
+  })
+}
+
+export interface Refusal {
+  readonly error: unknown
+  readonly schema: string
+  readonly others: readonly ForeignTrigger[]
+}
+
+/** Returns what to do about a statement of the probe that failed. */
+export async function cureOfRefusal(client: pg.Client, { error, schema, others }: Refusal): Promise<string> {
+  const { code = '', message = '', constraint, column, where = '', file } = databaseError(error) ?? {}
+  const table = `${quoteIdentifier(schema)}.${/"?(cache_marks)"?/.exec(message)?.[1] ?? 'cache_entries'}`
+  const owner = 'the owner of the table'
+  // The message is translated. Missing privileges are reported by aclchk.c.
+  if (code === '42501' && (file === 'execMain.c' || file === 'rls.c'))
+    return looking(client, async () => {
+      const { rows } = await client.query<{ role: string; setting: string }>(
+        "select current_user::text as role, current_setting('row_security') as setting",
+      )
+      if (rows[0]?.setting === 'off') return cureOfSetting(client, 'row_security', { variable, value: 'on' })
+      return policyFor(owner, table, rows[0]?.role ?? '')
+    })
+  if (code === '23502' && column !== undefined)
+    return runAs(owner, `alter table ${table} alter column ${quoteIdentifier(column)} drop not null`)
+  if (constraint !== undefined)
+    return runAs(owner, `alter table ${table} drop constraint ${quoteIdentifier(constraint)}`)
+  if (code === '2200H')
+    return runAs(owner, `alter sequence ${quoteIdentifier(schema)}.cache_version maxvalue 549755813887 cycle`)
+  if (code === '25006')
+    return looking(client, () =>
+      cureOfSetting(client, 'default_transaction_read_only', { variable, value: 'off' }),
+    )
+  if (code === '55P03') return looking(client, () => cureOfLock(client, table))
+  const rules = await looking(client, () => rulesOn(client, table))
+  if (rules.length > 0)
+    return runAs(owner, ...rules.map((rule) => `drop rule ${quoteIdentifier(rule)} on ${table}`))
+  const named = others.filter((trigger) => where.includes(trigger.function))
+  const guilty = named.length > 0 ? named : others
+  if (guilty.length > 0)
+    return runAs(owner, ...guilty.map(({ name }) => `drop trigger ${quoteIdentifier(name)} on ${table}`))
+  return cureOf(variable, error)
+}
+
+export function policyFor(owner: string, table: string, role: string): string {
+  return runAs(
+    owner,
+    `create policy caching_layer on ${table} to ${quoteIdentifier(role)} using (true) with check (true)`,
+  )
+}
+
+/** Rules that stand in the way of `insert ... on conflict`, or take the place of a statement. */
+async function rulesOn(client: pg.Client, table: string): Promise<readonly string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select rulename::text as name from pg_rewrite where ev_class = to_regclass($1)::oid and ev_enabled <> 'D' order by 1`,
+    [table],
+  )
+  return rows.map(({ name }) => name)
+}
+
+async function cureOfLock(client: pg.Client, table: string): Promise<string> {
+  const { rows } = await client.query<{ pid: number; role: string | null; application: string | null }>(
+    `select pid, usename::text as role, application_name as application
+     from pg_locks left join pg_stat_activity using (pid)
+     where relation = to_regclass($1)::oid and granted and pid <> pg_backend_pid()
+       and mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+     order by pid`,
+    [table],
+  )
+  if (rows.length === 0) return 'check again: the lock is gone'
+  const holders = rows.map(({ role, application }) => `"${role}" (${application || 'no application_name'})`)
+  return `${holders.join(', ')} holds a lock on ${table}: wait until that has ended, or ${runAs(
+    'a superuser',
+    ...rows.map(({ pid }) => `select pg_terminate_backend(${pid})`),
+  )}`
+}
+
+function looking<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  return inTransaction(client, async () => {
+    await client.query("select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)")
+    return work()
+  })
+}

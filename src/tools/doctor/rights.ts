@@ -1,0 +1,151 @@
+import type pg from 'pg'
+import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
+import { inTransaction } from '../../postgres/pool/transaction.js'
+import { bad, type Finding, ok, runAs, warning } from './finding.js'
+
+type Privilege = 'select' | 'insert' | 'update' | 'delete' | 'usage'
+
+interface Need {
+  readonly privilege: Privilege
+  readonly relation: string
+  /** Those that the statements name; undefined where the whole relation is needed. */
+  readonly columns?: readonly string[]
+  /** What does not work without it. */
+  readonly without: string
+  /** True if a role may be meant to do without. */
+  readonly isOptional?: true
+}
+
+const noMarks = 'after an outage, kept writes of keys that were not in memory are given up as conflicts'
+
+/** What the statements of a sidecar use (`postgres/entry-statements.ts`, `postgres/table.ts`), besides functions. */
+const needs: readonly Need[] = [
+  {
+    privilege: 'select',
+    relation: 'cache_entries',
+    columns: ['key', 'value', 'version', 'content_type', 'expires_at'],
+    without: 'no entry can be read',
+  },
+  {
+    privilege: 'insert',
+    relation: 'cache_entries',
+    columns: ['key', 'value', 'content_type'],
+    without: 'no entry can be set',
+  },
+  {
+    privilege: 'select',
+    relation: 'cache_version',
+    without: 'the feed cannot tell where the database stands',
+  },
+  { privilege: 'usage', relation: 'cache_version', without: 'no entry can be set' },
+  {
+    privilege: 'update',
+    relation: 'cache_entries',
+    columns: ['value', 'content_type', 'updated_at', 'expires_at'],
+    without: 'no entry can be set, because a set updates the row that may be there, and none can be deleted',
+  },
+  {
+    privilege: 'delete',
+    relation: 'cache_entries',
+    without: 'no entry can be deleted',
+    isOptional: true,
+  },
+  {
+    privilege: 'select',
+    relation: 'cache_entries',
+    columns: ['xmin'],
+    without: 'kept writes cannot be sent after an outage',
+    isOptional: true,
+  },
+  { privilege: 'select', relation: 'cache_marks', without: noMarks, isOptional: true },
+  { privilege: 'insert', relation: 'cache_marks', without: noMarks, isOptional: true },
+  { privilege: 'delete', relation: 'cache_marks', without: noMarks, isOptional: true },
+]
+
+const functions = [
+  'cache_system_identifier',
+  'cache_database_oid',
+  'cache_knows_timeline',
+  'cache_history',
+  'cache_epoch_of',
+  'cache_lineage',
+]
+
+/** What the role lacks, and what there is to say of that. */
+export interface Rights {
+  readonly finding: Finding
+  /** Such as `delete cache_entries`. */
+  readonly missing: ReadonlySet<string>
+}
+
+/** Checks that the role may do what a sidecar does, for tables by column. */
+export async function lookAtRights(client: pg.Client): Promise<Rights> {
+  return inTransaction(client, async () => {
+    const { name, entries } = await openSchema(client)
+    const schema = quoteIdentifier(name)
+    const wanted = needs.flatMap((need, index) =>
+      (need.columns ?? [null]).map((column) => ({ index, ...need, column })),
+    )
+    const { rows } = await client.query<{ role: string; index: number; column: string | null }>(
+      `select current_user::text as role, index, "column"
+       from unnest($1::int[], $2::text[], $3::text[], $4::text[]) as need (index, relation, privilege, "column")
+       where not case
+         when relation = 'cache_version' then has_sequence_privilege($5 || '.' || relation, privilege)
+         when "column" is not null then has_column_privilege($5 || '.' || relation, "column", privilege)
+         else has_table_privilege($5 || '.' || relation, privilege)
+       end`,
+      [
+        wanted.map(({ index }) => index),
+        wanted.map(({ relation }) => relation),
+        wanted.map(({ privilege }) => privilege),
+        wanted.map(({ column }) => column),
+        schema,
+      ],
+    )
+    const { rows: calls } = await client.query<{ role: string; signature: string }>(
+      `select current_user::text as role, oid::regprocedure::text as signature from pg_proc
+       where pronamespace = $1::text::regnamespace and proname = any($2::text[]) and not has_function_privilege(oid, 'execute')
+       order by 2`,
+      [schema, functions],
+    )
+    const { rows: me } = await client.query<{ role: string }>('select current_user::text as role')
+    const role = me[0]?.role ?? ''
+    const lacking = needs.flatMap((need, index) => {
+      const columns = rows.filter((row) => row.index === index).map(({ column }) => column)
+      return columns.length === 0 ? [] : [{ ...need, lost: columns.filter((column) => column !== null) }]
+    })
+    const missing = new Set(lacking.map(({ privilege, relation }) => `${privilege} ${relation}`))
+    if (lacking.length === 0 && calls.length === 0)
+      return { missing, finding: ok('rights', `"${role}" may do what a sidecar does`) }
+    const grants = [
+      ...lacking.map(({ privilege, relation, columns, lost }) => {
+        const isWhole = columns === undefined || lost.length === columns.length
+        return `grant ${privilege}${isWhole ? '' : ` (${lost.join(', ')})`} on ${schema}.${relation}`
+      }),
+      ...(calls.length > 0
+        ? [`grant execute on function ${calls.map(({ signature }) => signature).join(', ')}`]
+        : []),
+    ].map((grant) => `${grant} to ${quoteIdentifier(role)}`)
+    const consequences = [
+      ...lacking.map(({ without }) => without),
+      ...(calls.length > 0 ? ['the feed cannot tell which history the database has'] : []),
+    ]
+    const lost = [
+      ...lacking.map(({ privilege, relation, columns, lost }) =>
+        columns === undefined || lost.length === columns.length
+          ? `${privilege} on ${relation}`
+          : `${privilege} on ${lost.join(', ')} of ${relation}`,
+      ),
+      ...calls.map(({ signature }) => `execute on ${signature}`),
+    ]
+    const says = `role "${role}" has no right to ${lost.join(', ')}: ${[...new Set(consequences)].join('; ')}`
+    const cure = runAs(`the owner, "${entries?.owner}"`, ...new Set(grants))
+    const isOptional = calls.length === 0 && lacking.every((need) => need.isOptional)
+    return {
+      missing,
+      finding: isOptional
+        ? warning('rights', says, `if that is not intended, ${cure}`)
+        : bad('rights', says, cure),
+    }
+  })
+}

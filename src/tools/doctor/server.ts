@@ -1,0 +1,143 @@
+import type pg from 'pg'
+import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
+import { bad, type Finding, ok, runAs } from './finding.js'
+
+const oldestVersion = 140_000
+const fullQueue = 0.5
+/** Nothing depends on equal clocks; logs that are laid side by side do. */
+const largeClockDifferenceMs = 5_000
+
+interface ServerRow {
+  readonly version: number
+  readonly version_text: string
+  readonly encoding: string
+  readonly is_standby: boolean
+  readonly queue_usage: number
+  readonly now_ms: number
+}
+
+/** Checks version, encoding, role, notification queue and clock of the server. */
+export async function lookAtServer(client: pg.Client, now: () => number): Promise<readonly Finding[]> {
+  const askedMs = now()
+  const { rows } = await client.query<ServerRow>(
+    `select current_setting('server_version_num')::int as version,
+            current_setting('server_version') as version_text,
+            current_setting('server_encoding') as encoding,
+            pg_is_in_recovery() as is_standby,
+            pg_notification_queue_usage() as queue_usage,
+            (extract(epoch from clock_timestamp()) * 1000.0)::float8 as now_ms`,
+  )
+  const clockMs = (askedMs + now()) / 2
+  const row = rows[0] as ServerRow
+  return [
+    row.version >= oldestVersion
+      ? ok('version', `PostgreSQL ${row.version_text}`)
+      : bad('version', `PostgreSQL ${row.version_text}`, 'PostgreSQL 14 or later'),
+    row.encoding === 'UTF8'
+      ? ok('encoding', row.encoding)
+      : bad(
+          'encoding',
+          row.encoding,
+          'keys and values are any Unicode: the database must be made with encoding UTF8',
+        ),
+    row.is_standby
+      ? bad(
+          'primary',
+          'this server is a standby',
+          'DATABASE_URL and DATABASE_LISTEN_URL must lead to the primary',
+        )
+      : ok('primary', 'this server is a primary'),
+    row.queue_usage <= fullQueue
+      ? ok('notification queue', `${percent(row.queue_usage)} full`)
+      : bad(
+          'notification queue',
+          `${percent(row.queue_usage)} full; when it is full, no write can commit`,
+          "a listening session sits in a transaction: end it (pg_stat_activity, state 'idle in transaction', oldest xact_start)",
+        ),
+    clockFinding(row.now_ms - clockMs),
+  ]
+}
+
+function clockFinding(differenceMs: number): Finding {
+  const text = `${Math.abs(differenceMs / 1_000).toFixed(1)} s ${differenceMs < 0 ? 'behind' : 'ahead of'} this machine`
+  if (Math.abs(differenceMs) <= largeClockDifferenceMs) return ok('clock', `the server's is ${text}`)
+  return bad('clock', `the server's is ${text}`, 'run NTP on both; entries do not depend on it, your logs do')
+}
+
+interface BudgetRow {
+  readonly most: number
+  /** Sessions of others: on the server, of this role, in this database. */
+  readonly others: number
+  readonly role_others: number
+  readonly database_others: number
+  readonly feeds: number
+  readonly role_limit: number
+  readonly database_limit: number
+  readonly role: string
+  readonly database: string
+}
+
+export interface BudgetOptions {
+  /** How many sidecars there will be; undefined for those there are. */
+  readonly sidecars: number | undefined
+  /** What each of them takes at most. */
+  readonly connectionsEach: number
+}
+
+/** Checks that there are connections for the whole fleet. Of sessions of other roles only database and role may be shown. */
+export async function lookAtBudget(
+  client: pg.Client,
+  { sidecars, connectionsEach }: BudgetOptions,
+): Promise<Finding> {
+  const { rows } = await client.query<BudgetRow>(
+    `select current_setting('max_connections')::int
+              - current_setting('superuser_reserved_connections')::int
+              - coalesce(current_setting('reserved_connections', true)::int, 0) as most,
+            others.*,
+            (select pg_catalog.count(*)::int from pg_stat_activity where application_name = 'caching-layer feed') as feeds,
+            (select rolconnlimit from pg_roles where rolname = current_user) as role_limit,
+            (select datconnlimit from pg_database where datname = current_database()) as database_limit,
+            current_user::text as role, current_database()::text as database
+     from (
+       select pg_catalog.count(*)::int as others,
+              pg_catalog.count(*) filter (where usename = current_user)::int as role_others,
+              pg_catalog.count(*) filter (where datname = current_database())::int as database_others
+       from pg_stat_activity
+       where coalesce(backend_type = 'client backend', datid is not null)
+         and coalesce(application_name, '') not like 'caching-layer%'
+     ) as others`,
+  )
+  const row = rows[0] as BudgetRow
+  const count = sidecars ?? Math.max(row.feeds, 1)
+  const wanted = count * connectionsEach
+  const spare = 'lower DATABASE_POOL_SIZE, or lead DATABASE_URL through PgBouncer'
+  const raise = (what: string, name: string, others: number) =>
+    `${spare}, or ${runAs('a superuser', `alter ${what} ${quoteIdentifier(name)} connection limit ${wanted + others}`)}`
+  const limited = (limit: number, others: number) => (limit < 0 ? Number.POSITIVE_INFINITY : limit - others)
+  const taken = (others: number) => (others === 0 ? '' : `, and others have ${others} of it`)
+  const limits: readonly (readonly [limit: number, says: string, cure: string])[] = [
+    [
+      row.most - row.others,
+      `max_connections leaves ${row.most - row.others} beside the others`,
+      `${spare}, or raise max_connections and restart the server`,
+    ],
+    [
+      limited(row.role_limit, row.role_others),
+      `the role's limit is ${row.role_limit}${taken(row.role_others)}`,
+      raise('role', row.role, row.role_others),
+    ],
+    [
+      limited(row.database_limit, row.database_others),
+      `the database's limit is ${row.database_limit}${taken(row.database_others)}`,
+      raise('database', row.database, row.database_others),
+    ],
+  ]
+  const text = `${count} × ${connectionsEach} connections`
+  const short = limits.find(([limit]) => limit < wanted)
+  if (short === undefined) return ok('connections', `${text}: ${limits[0]?.[1]}`)
+  return bad('connections', `${text}: ${short[1]}`, short[2])
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
+}

@@ -1,0 +1,160 @@
+import type pg from 'pg'
+import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
+import { inTransaction } from '../../postgres/pool/transaction.js'
+import { bad, type Finding, ok, runAs, warning } from './finding.js'
+
+/** Statements of the feed that look at the whole table definition take up to this long on a busy server. */
+const shortestTimeoutMs = 100
+
+/** Checks the settings that decide whether acknowledged writes stay, and whether there can be any. */
+export async function lookAtSettings(client: pg.Client, variable: string): Promise<readonly Finding[]> {
+  return inTransaction(client, async () => {
+    await client.query("select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)")
+    const { rows } = await client.query<{
+      commit: string
+      fsync: string
+      standbys: string
+      read_only: string
+    }>(
+      `select current_setting('synchronous_commit') as commit, current_setting('fsync') as fsync,
+              current_setting('synchronous_standby_names') as standbys,
+              current_setting('default_transaction_read_only') as read_only`,
+    )
+    const row = rows[0] as (typeof rows)[number]
+    const findings: Finding[] = []
+    if (row.commit === 'off')
+      findings.push(
+        bad(
+          'synchronous_commit',
+          'off: a crash of the server loses writes that were acknowledged',
+          await cureOfSetting(client, 'synchronous_commit', { variable, value: 'on' }),
+        ),
+      )
+    else if (row.commit === 'local' && row.standbys !== '')
+      findings.push(
+        warning(
+          'synchronous_commit',
+          'local: a failover to a synchronous standby can lose writes that were acknowledged',
+          await cureOfSetting(client, 'synchronous_commit', { variable, value: 'on' }),
+        ),
+      )
+    else findings.push(ok('synchronous_commit', row.commit))
+    if (row.fsync === 'off')
+      findings.push(
+        warning(
+          'fsync',
+          'off: a crash of the machine can lose writes that were acknowledged, and damage the database',
+          runAs('a superuser', 'alter system set fsync = on', 'select pg_reload_conf()'),
+        ),
+      )
+    if (row.read_only === 'on')
+      findings.push(
+        bad(
+          'read-only',
+          'default_transaction_read_only is on, so no write is accepted; some providers set it while the disk is full',
+          await cureOfSetting(client, 'default_transaction_read_only', { variable, value: 'off' }),
+        ),
+      )
+    return findings
+  })
+}
+
+/**
+ * Checks the timeouts of a session that has none of the pool's: the listening one. `client` is direct, and keeps a
+ * statement_timeout of 0 afterwards.
+ */
+export async function lookAtTimeouts(
+  client: pg.Client,
+  variable: string,
+  { url, maxStalenessMs }: { readonly url: string; readonly maxStalenessMs: number },
+): Promise<readonly Finding[]> {
+  const options = new URL(url).searchParams.get('options') ?? ''
+  const timeouts: [name: string, ms: number][] = []
+  for (const name of ['statement_timeout', 'transaction_timeout']) {
+    // One short statement each: with a timeout of 1 ms a longer one does not end.
+    const { rows } = await client.query<{ value: string | null }>(
+      `select pg_catalog.current_setting('${name}', true) as value`,
+    )
+    await client.query('set statement_timeout = 0')
+    timeouts.push([name, millisecondsOf(rows[0]?.value ?? '0')])
+  }
+  const findings: Finding[] = []
+  for (const [name, ms] of timeouts) {
+    if (ms === 0 || ms >= maxStalenessMs / 2) continue
+    const finding = ms < shortestTimeoutMs ? bad : warning
+    findings.push(
+      finding(
+        name,
+        `${ms} ms, and the listening session's statements may take ${maxStalenessMs / 2} ms`,
+        options.includes(name)
+          ? `remove ${name} from the options of ${variable}`
+          : await inTransaction(client, async () => {
+              await client.query("select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)")
+              return cureOfSetting(client, name, { variable, value: '0' })
+            }),
+      ),
+    )
+  }
+  return findings
+}
+
+/** `1min`, `1500ms`. */
+function millisecondsOf(setting: string): number {
+  const [, number = '0', unit = 'ms'] = /^(\d+)([a-z]*)$/.exec(setting) ?? []
+  const units: Readonly<Record<string, number>> = {
+    '': 1,
+    ms: 1,
+    s: 1_000,
+    min: 60_000,
+    h: 3_600_000,
+    d: 86_400_000,
+  }
+  return Number(number) * (units[unit] ?? 1)
+}
+
+interface PlaceRow {
+  readonly source: string
+  readonly role: string
+  readonly database: string
+  readonly for_role: boolean | null
+  readonly in_database: boolean | null
+}
+
+/**
+ * Returns the cure for a setting that the session began with: where it was set, and how it is reset there. `value` is what the
+ * server's own default should be. The search path must be `pg_catalog`.
+ */
+export async function cureOfSetting(
+  client: pg.Client,
+  name: string,
+  { variable, value }: { readonly variable: string; readonly value: string },
+): Promise<string> {
+  const { rows } = await client.query<PlaceRow>(
+    `select source, session_user::text as role, current_database()::text as database,
+            place.for_role, place.in_database
+     from pg_settings left join (
+       select setrole <> 0::oid as for_role, setdatabase <> 0::oid as in_database
+       from pg_db_role_setting, unnest(setconfig) as config
+       where split_part(config, '=', 1) = $1
+         and setrole in (0::oid, (select oid from pg_roles where rolname = session_user))
+         and setdatabase in (0::oid, (select oid from pg_database where datname = current_database()))
+       order by 1 desc, 2 desc
+       limit 1
+     ) as place on true
+     where name = $1`,
+    [name],
+  )
+  const row = rows[0]
+  if (row === undefined) return `reset ${name}`
+  const [role, database] = [quoteIdentifier(row.role), quoteIdentifier(row.database)]
+  if (row.source === 'client') return `remove ${name} from the options of ${variable}, or from PGOPTIONS`
+  if (row.source === 'command line') return `start the server without -c ${name}`
+  if (row.for_role === null)
+    return runAs('a superuser', `alter system set ${name} = ${value}`, 'select pg_reload_conf()')
+  if (row.for_role)
+    return runAs(
+      'a superuser',
+      `alter role ${role}${row.in_database ? ` in database ${database}` : ''} reset ${name}`,
+    )
+  return runAs('a superuser', `alter ${row.in_database ? `database ${database}` : 'role all'} reset ${name}`)
+}

@@ -1,0 +1,155 @@
+import type pg from 'pg'
+import { isForeignToSuperuser, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
+import { inTransaction } from '../../postgres/pool/transaction.js'
+import { bad, type Finding, migrateAs, ok, runAs } from './finding.js'
+
+const entriesTable = 'cache_entries'
+const migrationsTable = 'cache_migrations'
+
+/** What a relation is called, and in `alter`. */
+const kinds: Readonly<Record<string, readonly [name: string, keyword: string]>> = {
+  p: ['a partitioned table', 'table'],
+  v: ['a view', 'view'],
+  m: ['a materialized view', 'materialized view'],
+  f: ['a foreign table', 'foreign table'],
+  S: ['a sequence', 'sequence'],
+  c: ['a composite type', 'type'],
+  i: ['an index', 'index'],
+}
+
+interface RelationRow {
+  readonly name: string
+  readonly schema: string
+  readonly kind: string
+  readonly owner: string
+  readonly is_foreign: boolean
+  readonly schema_owner: string
+  readonly may_use_schema: boolean
+  readonly is_in_path: boolean
+}
+
+/** Where the cache is, or is to be made. */
+interface Place {
+  readonly role: string
+  readonly path: string
+  /** By the search path: of the table, or of what is made without a schema. */
+  readonly schema: string | null
+  readonly relations: readonly RelationRow[]
+  /** Schemas of the search path that the role may not use. */
+  readonly closed: readonly { readonly name: string; readonly owner: string }[]
+}
+
+/** Checks that the session finds the table of entries, and that it is a table. One that is not made yet is not a fault here. */
+export async function lookAtTable(client: pg.Client): Promise<Finding> {
+  const place = await inTransaction(client, () => placeOf(client))
+  const { role, schema, path, relations, closed } = place
+  const here = relations.filter((relation) => relation.schema === schema)
+  const entries = here.find(({ name }) => name === entriesTable)
+  if (schema === null || entries === undefined) {
+    const fault = notFound(place)
+    if (fault !== undefined) return fault
+  }
+  for (const { kind, name, owner, is_foreign: isForeign } of here) {
+    const relation = `${schema}.${name}`
+    if (kind !== 'r') {
+      const [what, keyword] = kinds[kind] ?? ['no table', 'table']
+      const rename = `alter ${keyword} ${quoteIdentifier(schema ?? '')}.${name} rename to ${name}_before`
+      return bad(
+        'table',
+        `${relation} is ${what} of role "${owner}", and has to be an ordinary table`,
+        `${runAs(`"${owner}"`, rename)}; then run "caching-layer migrate"`,
+      )
+    }
+    if (isForeign)
+      return bad(
+        'table',
+        `${relation} belongs to role "${owner}", which is no superuser as this one is: it could run code as a superuser`,
+        `connect as "${owner}" or as a role of sql/least-privilege.sql, or run "caching-layer migrate --owner=${owner}"`,
+      )
+  }
+  if (entries !== undefined) return ok('table', `${schema}.${entriesTable}`)
+  if (closed.length > 0 || schema === null)
+    return bad(
+      'table',
+      `the search_path (${path}) of role "${role}" names no schema that exists and that it may use`,
+      runAs('a superuser', `alter role ${quoteIdentifier(role)} set search_path = public`),
+    )
+  return ok('table', `${schema}.${entriesTable} is not there yet`)
+}
+
+/** The table is somewhere else, or where the role may not look. */
+function notFound({ role, path, relations, closed }: Place): Finding | undefined {
+  const elsewhere = relations.filter(({ name, kind }) => name === entriesTable && kind === 'r')
+  const hidden = elsewhere.find(({ is_in_path: isInPath }) => isInPath)
+  const schema = hidden?.schema ?? closed[0]?.name
+  if (schema !== undefined && elsewhere.every(({ may_use_schema: mayUse }) => !mayUse)) {
+    const owner = hidden?.schema_owner ?? closed[0]?.owner
+    return bad(
+      'table',
+      `role "${role}" has no right to use the schema ${schema}${hidden ? `, which has ${entriesTable}` : ''}`,
+      runAs(
+        `the owner of the schema, "${owner}"`,
+        `grant usage on schema ${quoteIdentifier(schema)} to ${quoteIdentifier(role)}`,
+      ),
+    )
+  }
+  const other = elsewhere[0]
+  if (other === undefined) return undefined
+  return bad(
+    'table',
+    `the search_path (${path}) of role "${role}" does not name the schema ${other.schema}, which has ${entriesTable}`,
+    `if that is another cache, ${migrateAs(undefined)} of this one; if not, ${runAs(
+      'a superuser',
+      ...(other.may_use_schema
+        ? []
+        : [`grant usage on schema ${quoteIdentifier(other.schema)} to ${quoteIdentifier(role)}`]),
+      `alter role ${quoteIdentifier(role)} set search_path = ${quoteIdentifier(other.schema)}`,
+    )}`,
+  )
+}
+
+/** No other statement runs before the search path is that of PostgreSQL's own. */
+async function placeOf(client: pg.Client): Promise<Place> {
+  const { rows: found } = await client.query<{ id: number | null; schema: string | null; path: string }>(
+    `select pg_catalog.to_regclass('${entriesTable}')::pg_catalog.oid as id,
+            pg_catalog.current_schema()::pg_catalog.text as schema,
+            pg_catalog.current_setting('search_path') as path`,
+  )
+  await client.query("select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)")
+  const { id = null, schema = null, path = '' } = found[0] ?? {}
+  const { rows: relations } = await client.query<RelationRow & { readonly id: number }>(
+    `select c.oid as id, relname::text as name, nspname::text as schema, relkind::text as kind,
+            pg_get_userbyid(relowner)::text as owner, ${isForeignToSuperuser('relowner')} as is_foreign,
+            pg_get_userbyid(nspowner)::text as schema_owner,
+            has_schema_privilege(n.oid, 'usage') as may_use_schema,
+            nspname::text = any($2::text[]) as is_in_path
+     from pg_class as c join pg_namespace as n on n.oid = relnamespace
+     where relname = any($1::text[]) and nspname::text !~ '^pg_'
+     order by is_in_path desc, may_use_schema desc, 2, 3`,
+    [[entriesTable, migrationsTable], await schemasOf(client, path)],
+  )
+  const { rows: closed } = await client.query<{ name: string; owner: string }>(
+    `select nspname::text as name, pg_get_userbyid(nspowner)::text as owner
+     from unnest($1::text[]) with ordinality as wanted (name, number) join pg_namespace on nspname::text = name
+     where not has_schema_privilege(pg_namespace.oid, 'usage')
+     order by number`,
+    [await schemasOf(client, path)],
+  )
+  const { rows: me } = await client.query<{ role: string }>('select current_user::text as role')
+  return {
+    role: me[0]?.role ?? '',
+    path,
+    schema: relations.find((relation) => relation.id === id)?.schema ?? schema,
+    relations,
+    closed,
+  }
+}
+
+/** The names in a search path, such as `"$user", public`. */
+async function schemasOf(client: pg.Client, path: string): Promise<string[]> {
+  const { rows } = await client.query<{ role: string }>('select current_user::text as role')
+  return [...path.matchAll(/"((?:[^"]|"")*)"|([^",\s]+)/g)].map(([, quoted, plain = '']) => {
+    const name = quoted?.replaceAll('""', '"') ?? plain
+    return name === '$user' ? (rows[0]?.role ?? '') : name
+  })
+}

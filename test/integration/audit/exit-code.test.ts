@@ -1,0 +1,29 @@
+import t from 'tap'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
+import { CliProcess } from '../../support/child-process.js'
+import { freshDatabase } from '../../support/database.js'
+
+const sidecar = 'http://127.0.0.1:1'
+
+t.test('an audit that cannot be carried out exits with 3', async (t) => {
+  const empty = await freshDatabase(t)
+  for (const [name, DATABASE_URL] of [
+    ['no server', 'postgresql://user@127.0.0.1:1/none'],
+    ['no table', empty.url],
+  ] as const) {
+    const process = new CliProcess(t, ['audit', sidecar], { DATABASE_URL })
+    t.same(await process.exited, { code: 3, signal: null }, `${name}: ${process.stderr}`)
+    t.match(process.stderr, /^caching-layer: changes cannot be heard: ./)
+  }
+})
+
+t.test('wrong use exits with 2, and no violation with 0', async (t) => {
+  const { url } = await freshDatabase(t)
+  await migrate(url)
+  for (const args of [['audit'], ['audit', sidecar, '--sample=2']]) {
+    const process = new CliProcess(t, args, { DATABASE_URL: url })
+    t.same(await process.exited, { code: 2, signal: null }, args.join(' '))
+  }
+  const process = new CliProcess(t, ['audit', sidecar, '--minutes=0.001'], { DATABASE_URL: url })
+  t.same(await process.exited, { code: 0, signal: null }, process.stderr)
+})

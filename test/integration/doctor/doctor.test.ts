@@ -1,0 +1,249 @@
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { type DoctorOptions, examine } from '../../../src/tools/doctor/doctor.js'
+import type { Finding } from '../../../src/tools/doctor/finding.js'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
+import { CliProcess, serve, untilLive } from '../../support/child-process.js'
+import { type FreshDatabase, freshDatabase, ownServer } from '../../support/database.js'
+import { guestOf } from '../../support/guest.js'
+import { startPgBouncer, withoutPgBouncer } from '../../support/pgbouncer.js'
+import { silentServer } from '../../support/silent-server.js'
+import { standbyOf } from '../../support/standby.js'
+
+async function findings(url: string, options: Partial<DoctorOptions> = {}): Promise<readonly Finding[]> {
+  const all: Finding[] = []
+  for await (const finding of examine({
+    databaseUrl: url,
+    databaseListenUrl: url,
+    databaseReadUrls: [],
+    databasePoolSize: 2,
+    databaseTimeoutMs: 2_000,
+    maxStalenessMs: 3_000,
+    sidecars: undefined,
+    now: Date.now,
+    ...options,
+  }))
+    all.push(finding)
+  return all
+}
+
+async function migrated(t: Test): Promise<FreshDatabase> {
+  const database = await freshDatabase(t)
+  await migrate(database.url)
+  return database
+}
+
+/** Exactly these are wrong. */
+function wrong(t: Test, all: readonly Finding[], wanted: Readonly<Record<string, RegExp>>): void {
+  const bad = all.filter(({ level }) => level === 'bad')
+  t.same(
+    bad.map(({ check }) => check),
+    Object.keys(wanted),
+    JSON.stringify(bad),
+  )
+  for (const { check, says, cure } of bad) {
+    t.match(`${says} → ${cure}`, wanted[check] as RegExp)
+    t.ok(cure, 'a cure is named')
+  }
+}
+
+const moved = (url: string, parts: object): string => Object.assign(new URL(url), parts).href
+
+t.test('nothing is wrong', async (t) => {
+  const { url } = await migrated(t)
+  const all = await findings(url)
+  wrong(t, all, {})
+  t.same(
+    all.map(({ check }) => check),
+    [
+      'parameters of DATABASE_URL',
+      'version',
+      'encoding',
+      'primary',
+      'notification queue',
+      'clock',
+      'connections',
+      'synchronous_commit',
+      'fsync',
+      'way of DATABASE_URL',
+      'idle_session_timeout',
+      'table',
+      'migrations',
+      'schema',
+      'triggers',
+      'rights',
+      'history',
+      'probe row',
+      'LISTEN',
+    ],
+  )
+  t.match(all.find(({ check }) => check === 'LISTEN')?.says, /^a notification takes [\d.]+ ms/)
+})
+
+t.test('not reached', async (t) => {
+  const { url } = await migrated(t)
+  const cases: readonly (readonly [name: string, url: string, wanted: RegExp])[] = [
+    ['nobody listens', 'postgresql://user@127.0.0.1:1/database', /nobody listens there/],
+    ['no such host', 'postgresql://user@host.invalid/database', /no such host/],
+    ['no such role', moved(url, { username: 'nobody_of_that_name' }), /user and password/],
+    ['no such database', moved(url, { pathname: '/there_is_none' }), /create the database/],
+    ['no TLS there', `${url}?sslmode=verify-full`, /ssl = on/],
+    ['silent', (await silentServer(t)).url, /timeout.*server's log/],
+  ]
+  for (const [name, url, wanted] of cases) {
+    await t.test(name, async (t) => wrong(t, await findings(url), { DATABASE_URL: wanted }))
+  }
+})
+
+t.test('too many connections', async (t) => {
+  const database = await migrated(t)
+  const guest = await guestOf(t, database)
+  await database.query(`alter role ${guest.name} connection limit 0`)
+  wrong(t, await findings(guest.url), { DATABASE_URL: /connection limit/ })
+})
+
+t.test('migrations', async (t) => {
+  const { url, query } = await migrated(t)
+  await query("update cache_migrations set checksum = 'x' where name like '0001%'")
+  wrong(t, await findings(url), { migrations: /0001_cache_entries.sql were applied in another wording/ })
+  await query("insert into cache_migrations (name, checksum) values ('9999_later.sql', 'x')")
+  wrong(t, await findings(url), { migrations: /9999_later.sql come from a later version/ })
+  const empty = await freshDatabase(t)
+  wrong(t, await findings(empty.url), { migrations: /not applied yet → run "caching-layer migrate"/ })
+})
+
+t.test('triggers', async (t) => {
+  const { url, query } = await migrated(t)
+  await query('alter table cache_entries enable trigger cache_entries_3_updated')
+  wrong(t, await findings(url), {
+    triggers: /cache_entries_3_updated.*enable always trigger cache_entries_3_updated/,
+  })
+  await query('alter table cache_entries enable always trigger cache_entries_3_updated')
+  await query('drop trigger cache_entries_3_deleted on cache_entries')
+  wrong(t, await findings(url), {
+    migrations: /something that 0002.* made is gone.* → run "caching-layer migrate"/,
+  })
+})
+
+t.test('an encoding that does not hold every text', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const name = `${new URL(url).pathname.slice(1)}_latin1`
+  await query(`create database ${name} encoding 'LATIN1' locale 'C' template template0`)
+  t.teardown(() => query(`drop database ${name} with (force)`))
+  const latin1 = moved(url, { pathname: `/${name}` })
+  await migrate(latin1)
+  wrong(t, await findings(latin1), { encoding: /LATIN1 → .*UTF8/ })
+})
+
+t.test('a way to listen that leads elsewhere', async (t) => {
+  const [here, elsewhere] = [await migrated(t), await migrated(t)]
+  wrong(t, await findings(here.url, { databaseListenUrl: elsewhere.url }), {
+    LISTEN: /notifications do not arrive → DATABASE_LISTEN_URL must lead directly to the same server/,
+  })
+  wrong(t, await findings(here.url, { databaseListenUrl: 'postgresql://user@127.0.0.1:1/database' }), {
+    DATABASE_LISTEN_URL: /nobody listens there/,
+  })
+})
+
+t.test('a pooler in transaction mode', { skip: withoutPgBouncer }, async (t) => {
+  const { url } = await migrated(t)
+  const pooled = await startPgBouncer(t, { databaseUrl: url, mode: 'transaction' })
+  wrong(t, await findings(pooled), {
+    'way of DATABASE_URL': /LISTEN needs a session/,
+  })
+  const all = await findings(pooled, { databaseListenUrl: url })
+  wrong(t, all, {})
+  t.ok(
+    all.some(({ says }) => says === 'through a pooler'),
+    'which is welcome there',
+  )
+})
+
+t.test('a listening session that the server would end', async (t) => {
+  const { url } = await migrated(t)
+  wrong(t, await findings(`${url}?options=-c%20idle_session_timeout%3D60000`), {
+    idle_session_timeout: /1min.*"-c idle_session_timeout=0"/,
+  })
+})
+
+t.test('not enough connections for the fleet', async (t) => {
+  const database = await migrated(t)
+  wrong(t, await findings(database.url, { sidecars: 10_000 }), {
+    connections: /10000 × 3 connections: max_connections leaves \d+/,
+  })
+  const guest = await guestOf(t, database)
+  await database.query(`alter role ${guest.name} connection limit 20`)
+  await database.query(`grant all on cache_entries, cache_migrations to ${guest.name}`)
+  wrong(t, await findings(guest.url, { sidecars: 7 }), { connections: /the role's limit is 20/ })
+  wrong(t, await findings(guest.url, { sidecars: 6 }), {})
+  await database.query(`alter database ${database.name} connection limit 10`)
+  wrong(t, await findings(guest.url, { sidecars: 6 }), { connections: /the database's limit is 10/ })
+})
+
+t.test('clocks that differ', async (t) => {
+  const { url } = await migrated(t)
+  wrong(t, await findings(url, { now: () => Date.now() + 60_000 }), { clock: /60\.\d s behind this machine/ })
+})
+
+t.test('a notification queue that fills up', async (t) => {
+  const server = await ownServer(t, { max_notify_queue_pages: '64' })
+  await migrate(server.url())
+  const [holder, filler] = [new pg.Client(server.url()), new pg.Client(server.url())]
+  for (const client of [holder, filler]) {
+    await client.connect()
+    t.teardown(() => client.end())
+  }
+  await holder.query('listen something')
+  await holder.query('begin')
+  for (let page = 0; page < 40; page++) await filler.query("select pg_notify('nobody', repeat('x', 7900))")
+  wrong(t, await findings(server.url()), { 'notification queue': /6\d % full.*sits in a transaction/ })
+})
+
+t.test('a standby', async (t) => {
+  const server = await ownServer(t)
+  await migrate(server.url())
+  await server.stop('immediate')
+  const standby = await standbyOf(t, server)
+  await standby.start()
+  const all = await findings(server.url())
+  t.match(
+    all.find(({ ok }) => !ok),
+    { check: 'primary', says: 'this server is a standby' },
+  )
+})
+
+t.test('the command', async (t) => {
+  const { url, query } = await migrated(t)
+  const good = new CliProcess(t, ['doctor', '--sidecars=3'], { DATABASE_URL: url })
+  t.same(await good.exited, { code: 0, signal: null })
+  t.match(good.stdout, /^✔ parameters [\s\S]*✔ connections: 3 × 3 connections/)
+  t.equal(good.stderr, '')
+  await query('alter table cache_entries disable trigger cache_entries_3_inserted')
+  const bad = new CliProcess(t, ['doctor'], { DATABASE_URL: url })
+  t.equal((await bad.exited).code, 1)
+  t.match(bad.stdout, /^✘ triggers: .* → .*enable always trigger cache_entries_3_inserted/m)
+  t.match(bad.stdout, /^– probe row: not checked until "triggers" is fixed$/m)
+  const json = new CliProcess(t, ['doctor', '--json'], { DATABASE_URL: url })
+  t.equal((await json.exited).code, 1)
+  t.match(JSON.parse(json.stdout), [{ check: 'parameters of DATABASE_URL', ok: true, level: 'ok' }])
+  const misused = new CliProcess(t, ['doctor', '--sidecars=none'], { DATABASE_URL: url })
+  t.equal((await misused.exited).code, 2)
+  t.match(misused.stderr, /^caching-layer: doctor: --sidecars must be/)
+  const secret = 'postgresql://user:pa55word@127.0.0.1:1/database'
+  const away = new CliProcess(t, ['doctor'], { DATABASE_URL: secret })
+  await away.exited
+  t.notMatch(away.stdout + away.stderr, 'pa55word')
+})
+
+t.test('it changes nothing that a live sidecar would notice', async (t) => {
+  const { url } = await migrated(t)
+  const sidecar = await serve(t, { DATABASE_URL: url })
+  await untilLive(sidecar)
+  await sidecar.client.set('k', 1)
+  await sidecar.client.held('k')
+  wrong(t, await findings(url), {})
+  t.match(await sidecar.client.stats(), {
+    invalidations: 0,
+    feed: { state: 'live', losses: 0, revalidations: 1 },
+  })
+})

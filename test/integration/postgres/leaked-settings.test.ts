@@ -1,0 +1,79 @@
+/** A session of the pool begins with a setting that another client of a pooler has left there. */
+import t from 'tap'
+import type { KeptWrite } from '../../../src/core/entry.js'
+import { Attempts } from '../../../src/postgres/pool/attempts.js'
+import { Database } from '../../../src/postgres/pool/database.js'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
+import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
+import { PostgresStore } from '../../../src/postgres/store/store.js'
+import { freshDatabase } from '../../support/database.js'
+import { FaultProxy } from '../../support/fault-proxy.js'
+import { recordingLog } from '../../support/recording-log.js'
+
+const { url, query } = await freshDatabase(t)
+await migrate(url)
+const proxy = new FaultProxy(Number(new URL(url).port))
+const proxied = Object.assign(new URL(url), { port: String(await proxy.listen()) }).href
+t.teardown(() => proxy.close())
+
+/** Settings that change what a statement means, or how it answers, if it lets them. */
+const settings = [
+  'set array_nulls = off',
+  'set standard_conforming_strings = off; set bytea_output = escape; set extra_float_digits = -15',
+  `set DateStyle = 'SQL, DMY'; set IntervalStyle = 'sql_standard'; set TimeZone = 'Asia/Kathmandu'`,
+  `set search_path = pg_temp; set quote_all_identifiers = on`,
+  `set default_transaction_isolation = 'serializable'`,
+  'set row_security = off; set transform_null_equals = on',
+]
+
+const kept = (key: string, value: string | undefined): KeptWrite => ({
+  key,
+  value,
+  base: { kind: 'unseen', mark: undefined },
+  epoch: undefined,
+  mayHaveHappened: false,
+  outcomes: [],
+})
+
+for (const leaked of settings) {
+  t.test(leaked, async (t) => {
+    proxy.leak(leaked)
+    const { log } = recordingLog()
+    const clock = { now: () => performance.now(), defer: setImmediate }
+    const database = new Database({ url: proxied, poolSize: 1, timeoutMs: 5_000, log })
+    t.teardown(() => database.close())
+    const schema = new SchemaName(database)
+    schema.found('public')
+    const store = new PostgresStore({
+      database,
+      attempts: new Attempts({ clock, log, timeoutMs: 5_000 }),
+      schema,
+    })
+    await query('delete from cache_entries')
+
+    const written = await store.write([
+      { key: 'string', value: '"text"' },
+      { key: 'json', value: '{"a":1}' },
+    ])
+    const rows = () => query('select key, value, content_type from cache_entries order by key')
+    t.same((await rows()).rows, [
+      { key: 'json', value: '{"a":1}', content_type: 'application/json' },
+      { key: 'string', value: 'text', content_type: null },
+    ])
+
+    const { version, epoch } = written.get('string') as { version: string; epoch: string }
+    const read = await store.read([
+      { key: 'string', held: { version, epoch, value: '"text"' } },
+      { key: 'json' },
+      { key: 'absent' },
+    ])
+    t.match(read.get('string'), { version })
+    t.match(read.get('json'), { value: '{"a":1}' })
+    t.match(read.get('absent'), { version: undefined })
+
+    const settled = await store.settle([kept('new', '"kept"'), kept('gone', undefined)], () => undefined)
+    t.match(settled.get('new'), { kind: 'written' })
+    t.match(settled.get('gone'), { kind: 'written', written: undefined })
+    t.match((await rows()).rows, [{ key: 'json' }, { key: 'new', value: 'kept', content_type: null }, {}])
+  })
+}

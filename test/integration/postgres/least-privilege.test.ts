@@ -1,0 +1,254 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import t from 'tap'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
+import { CliProcess, serve, untilLive } from '../../support/child-process.js'
+import { freshDatabase, type Owner } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
+import { guestOf } from '../../support/guest.js'
+import { startLiveSidecar } from '../../support/sidecar.js'
+
+const script = new URL('../../../sql/least-privilege.sql', import.meta.url)
+const text = await readFile(script, 'utf8')
+
+const database = await freshDatabase(t)
+const { query } = database
+const owner = await guestOf(t, database)
+await migrate(owner.url)
+// A database of somebody careful: what everybody may do by default is no help.
+await query(`revoke all on database ${database.name} from public`)
+await query('revoke all on schema public from public')
+await query('revoke execute on all functions in schema public from public')
+await query('create table others (secret text)')
+await query("insert into others values ('secret')")
+
+/** Who makes it, as psql would put the name in. */
+const asPsql = (name: string) =>
+  text.replaceAll(":'role'", pg.escapeLiteral(name)).replaceAll(':"role"', pg.escapeIdentifier(name))
+
+function newName(t: Owner): string {
+  const name = `Test "${randomUUID()}"`
+  t.teardown(async () => {
+    await query(`drop owned by ${pg.escapeIdentifier(name)}`)
+    await query(`drop role ${pg.escapeIdentifier(name)}`)
+  })
+  return name
+}
+
+const rights = async (name: string) =>
+  (
+    await query(
+      `select relname as name, privilege_type as right from pg_class, aclexplode(relacl) join pg_roles on pg_roles.oid = grantee
+       where rolname = $1 union all
+       select proname, privilege_type from pg_proc, aclexplode(proacl) join pg_roles on pg_roles.oid = grantee
+       where rolname = $1 order by 1, 2`,
+      [name],
+    )
+  ).rows
+
+t.test('a role of sql/least-privilege.sql', async (t) => {
+  const name = newName(t)
+  await query(asPsql(name))
+  await query(asPsql(name)) // again changes nothing
+  const role = pg.escapeIdentifier(name)
+  const password = randomUUID()
+  await query(`alter role ${role} password '${password}'`)
+  const url = Object.assign(new URL(database.url), { username: encodeURIComponent(name), password }).href
+
+  await t.test('has the rights that it says', async (t) => {
+    t.same(
+      (await rights(name)).map(({ name, right }) => `${right} ${name}`),
+      [
+        'EXECUTE cache_channel',
+        'EXECUTE cache_database_oid',
+        'DELETE cache_entries',
+        'INSERT cache_entries',
+        'SELECT cache_entries',
+        'UPDATE cache_entries',
+        'EXECUTE cache_epoch',
+        'EXECUTE cache_epoch_of',
+        'EXECUTE cache_history',
+        'EXECUTE cache_knows_timeline',
+        'EXECUTE cache_lineage',
+        'DELETE cache_marks',
+        'INSERT cache_marks',
+        'SELECT cache_marks',
+        'SELECT cache_migrations',
+        'EXECUTE cache_position',
+        'EXECUTE cache_system_identifier',
+        'SELECT cache_version',
+        'USAGE cache_version',
+      ],
+    )
+  })
+
+  await t.test('suffices for a sidecar', async (t) => {
+    const { client, ops, log } = await startLiveSidecar(t, { databaseUrl: url, migrate: false })
+    await t.test('reads, writes, deletes, and the feed', async (t) => {
+      t.equal((await client.set('foo', { a: 1 })).body.db_written, true)
+      t.same(await client.held('foo'), { a: 1 })
+      await query("update cache_entries set value = 'by SQL' where key = 'foo'")
+      await eventually(async () => (await client.value('foo')) === 'by SQL')
+      t.equal((await client.request('GET', '/cache/get?key=foo&consistency=strong')).body.value, 'by SQL')
+      t.match((await client.delete('foo')).body, { db_removed: true })
+      t.equal((await client.get('foo')).status, 404)
+    })
+
+    await t.test('probes, and the usage of the notification queue', async (t) => {
+      let before = Number.NEGATIVE_INFINITY
+      await eventually(async () => {
+        const ageMs = (await client.stats()).feed.lease_age_ms ?? 0
+        const isRenewed = ageMs < before
+        before = ageMs
+        return isRenewed
+      })
+      t.match((await ops.request('GET', '/metrics')).text, /notification_queue_usage_ratio \d/)
+      t.match((await ops.request('GET', '/readyz?verbose')).body, { status: 'ready' })
+    })
+
+    await t.test('kept writes, and revalidation', async (t) => {
+      await client.set('before', 1)
+      await client.held('before')
+      await query(`alter role ${role} nologin`)
+      await query('select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = $1', [name])
+      await eventually(async () => (await client.set('kept', 2)).body.db_written === false)
+      await client.delete('before')
+      await query(`alter role ${role} login`)
+      await eventually(async () => (await client.stats()).writes.kept_settled >= 2)
+      const { rows } = await query("select key, value from cache_entries where key in ('kept', 'before')")
+      t.same(rows, [{ key: 'kept', value: '2' }])
+      t.ok((await client.stats()).feed.revalidations >= 2)
+    })
+    t.notMatch(log.join(''), /permission denied/)
+  })
+
+  await t.test('and for nothing else', async (t) => {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    t.teardown(() => client.end())
+    for (const sql of [
+      'alter table cache_entries add column more text',
+      'alter table cache_entries disable trigger cache_entries_2_stamp',
+      'alter table cache_entries disable trigger all',
+      'truncate cache_entries',
+      'drop table cache_entries',
+      'drop trigger cache_entries_2_stamp on cache_entries',
+      'create trigger mine after insert on cache_entries for each row execute function cache_stamp()',
+      'create index on cache_entries (value)',
+      'create table mine ()',
+      'create schema mine',
+      'create temporary table mine ()',
+      'create role mine',
+      'select * from others',
+      'delete from cache_migrations',
+      "select setval('cache_version', 1)",
+      "set session_replication_role = 'replica'",
+      "copy cache_entries to program 'true'",
+      `alter role ${role} superuser`,
+    ]) {
+      await t.rejects(client.query(sql), { code: '42501' }, sql)
+    }
+  })
+
+  await t.test('with doctor', async (t) => {
+    const command = new CliProcess(t, ['doctor'], { DATABASE_URL: url })
+    t.equal((await command.exited).code, 0, command.stdout)
+  })
+
+  await t.test(
+    'without --no-migrate: it serves while nothing is pending, and else says so in one line',
+    async (t) => {
+      await untilLive(await serve(t, { DATABASE_URL: url }))
+      const { rows } = await query(
+        'delete from cache_migrations where name = (select max(name) from cache_migrations) returning *',
+      )
+      const told =
+        /^public.cache_entries belongs to role ".*": run "caching-layer migrate" as that role, then start with --no-migrate$/
+      const { log } = await serve(t, { DATABASE_URL: url })
+      t.match(
+        log.filter(({ msg }) => String(msg).startsWith('no change feed')),
+        [{ reason: told }],
+      )
+      t.equal(log.length, 4)
+      await query('revoke select on cache_migrations from public')
+      await query(`revoke select on cache_migrations from ${role}`)
+      const command = new CliProcess(t, ['migrate'], { DATABASE_URL: url })
+      t.equal((await command.exited).code, 1)
+      t.match(
+        command.stderr,
+        /^caching-layer: the database role may not read public.cache_migrations.*--no-migrate\n$/,
+      )
+      await query(`grant select on cache_migrations to ${role}`)
+      await query('insert into cache_migrations values ($1, $2, $3)', Object.values(rows[0] as object))
+    },
+  )
+
+  await t.test('less than that, as docs/how-to/secure.md says', async (t) => {
+    const documented = await readFile(new URL('../../../docs/how-to/secure.md', import.meta.url), 'utf8')
+    const sql = [...documented.matchAll(/```sql\n(.*?)```/gs)].map(([, text = '']) =>
+      text.replaceAll('cache_db', database.name).replaceAll('sidecar', role),
+    )
+    const locks = sql.find((text) => text.includes('revoke update, delete')) ?? t.fail()
+    const objects = sql.find((text) => text.includes('lo_creat')) ?? t.fail()
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => undefined)
+    await client.connect()
+    t.teardown(() => client.end())
+    const allowed = async (statement: string) => {
+      try {
+        await client.query('begin')
+        await client.query(statement)
+        return true
+      } catch (error) {
+        t.match(error, { code: '42501' }, statement)
+        return false
+      } finally {
+        await client.query('rollback')
+      }
+    }
+    const lock = 'lock table cache_entries in access exclusive mode'
+    const large = ['select lo_creat(-1)', 'select lo_create(0)', "select lo_from_bytea(0, 'x')"]
+    t.ok(await allowed(lock), 'what remains')
+    for (const statement of large) t.ok(await allowed(statement), 'what remains')
+    await query(`grant temporary on database ${database.name} to public`)
+    t.ok(await allowed('create temporary table mine ()'), 'what remains')
+
+    await query(String(objects))
+    for (const statement of [...large, 'create temporary table mine ()'])
+      t.notOk(await allowed(statement), statement)
+
+    await query(String(locks))
+    for (const mode of ['access exclusive', 'exclusive', 'share row exclusive', 'share'])
+      t.notOk(await allowed(`lock table cache_entries in ${mode} mode`), mode)
+    const sidecar = await startLiveSidecar(t, { databaseUrl: url, migrate: false })
+    t.equal((await sidecar.client.set('foo', 1)).body.db_written, true)
+    t.equal((await sidecar.client.set('foo', 2)).body.db_written, true)
+    t.equal(await sidecar.client.held('foo'), 2)
+    await query(`alter role ${role} nologin`)
+    await query('select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = $1', [name])
+    await eventually(async () => (await sidecar.client.set('foo', 3)).body.db_written === false)
+    await query(`alter role ${role} login`)
+    await eventually(async () => (await sidecar.client.stats()).writes.kept_settled >= 1)
+    t.same((await query("select value from cache_entries where key = 'foo'")).rows, [{ value: '3' }])
+  })
+})
+
+const psql = spawnSync('psql', ['--version']).error === undefined
+t.test('by psql, as it is documented', { skip: !psql && 'psql is not installed' }, async (t) => {
+  const [byUs, byPsql] = [newName(t), newName(t)]
+  await query(asPsql(byUs))
+  const options = ['--single-transaction', '--set', 'ON_ERROR_STOP=1', '--set', `role=${byPsql}`]
+  await promisify(execFile)('psql', [
+    ...options,
+    '--no-psqlrc',
+    '--file',
+    fileURLToPath(script),
+    database.url,
+  ])
+  t.same(await rights(byPsql), await rights(byUs))
+  t.equal((await rights(byPsql)).length, 19)
+})

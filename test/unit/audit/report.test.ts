@@ -1,0 +1,66 @@
+import t from 'tap'
+import { errorRateAtMost } from '../../../src/tools/audit/error-rate.js'
+import { progressText, reportJson, reportText } from '../../../src/tools/audit/report.js'
+import { Tally } from '../../../src/tools/audit/tally.js'
+
+const checkpoints = [100, 1_000, 3_000].map((ms) => ({ ms, askAtMs: ms }))
+
+t.test('the bound of the error rate', async (t) => {
+  t.equal(errorRateAtMost(0, 0), undefined)
+  t.equal(errorRateAtMost(0, 1), 1)
+  t.equal(errorRateAtMost(0, 1_000), 0.003)
+  for (const [errors, trials, expected] of [
+    [1, 100, 0.0436],
+    [10, 100, 0.1596],
+    [100, 100, 1],
+  ] as const)
+    t.ok(Math.abs((errorRateAtMost(errors, trials) ?? 0) - expected) < 0.001, `${errors} of ${trials}`)
+})
+
+t.test('the result, for people and for programs', async (t) => {
+  const tally = new Tally(['http://a', 'http://b'], checkpoints)
+  Object.assign(tally, { changes: 12_345, sampled: 1_000, unnamed: 2, overtaken: 1, primaryReads: 900 })
+  for (let write = 0; write < 1_000; write++) {
+    for (const checkpoint of checkpoints) tally.judged(checkpoint, { kind: 'consistent', held: write > 0 })
+  }
+  tally.judged({ ms: 100, askAtMs: 100 }, { kind: 'undecided', why: 'overtaken' })
+  tally.judged({ ms: 100, askAtMs: 100 }, { kind: 'inconsistent', suspects: [] })
+  tally.answered([
+    { sidecar: 'http://a', sentMs: 0, answer: { kind: 'value', digest: '' } },
+    { sidecar: 'http://b', sentMs: 0, answer: { kind: 'none', reason: '' } },
+  ])
+  const clean = reportText(tally.report(303_000))
+  t.match(clean, '1,000 of 1,001 sampled writes consistent within 100 ms (error rate at most')
+  t.match(clean, '1,000 of 1,000 sampled writes consistent within 1 s (error rate at most 0.3 %, 95 %)')
+  t.match(clean, '1,000 of 1,000 sampled writes consistent within 3 s, the bound (error rate at most 0.3 %')
+  t.match(clean, '0 violations of the bound')
+  t.match(clean, '1,000 of 12,345 changes sampled in 5 min 3 s')
+  t.match(progressText(tally.report(3_000), 4), /^3 s: 0 violations; .*3 s 1000\/1000; .*4 under way$/)
+
+  for (let violation = 0; violation < 30; violation++)
+    tally.violated({ sidecar: 'http://b', key: 'a "key"', version: '17', ageMs: 3_013.7 })
+  const report = tally.report(303_000)
+  t.match(reportText(report), '30 violations of the bound\n  http://b served as fresh what key "a \\"key\\""')
+  t.equal(reportText(report).match(/http:\/\/b served/g)?.length, 20)
+  t.match(JSON.parse(reportJson(report)), {
+    elapsed_seconds: 303,
+    sampled: 1_000,
+    within: [
+      { ms: 100, writes: 1_001, consistent: 1_000, held: 1_000 },
+      { ms: 1_000, writes: 1_000, consistent: 1_000, held: 999, error_rate_at_most: 0.003 },
+      { ms: 3_000 },
+    ],
+    violations: 30,
+    violation_examples: [{ sidecar: 'http://b', key: 'a "key"', version: '17', age_ms: 3_013 }],
+    sidecars: [
+      { url: 'http://a', fresh: 1, nothing: 0, stale: 0, unanswered: 0 },
+      { url: 'http://b', fresh: 0, unanswered: 1 },
+    ],
+  })
+})
+
+t.test('a result that shows little says so', async (t) => {
+  const tally = new Tally(['http://a'], checkpoints)
+  for (const checkpoint of checkpoints) tally.judged(checkpoint, { kind: 'consistent', held: false })
+  t.match(reportText(tally.report(1_000)), 'this shows little')
+})

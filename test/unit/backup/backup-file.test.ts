@@ -1,0 +1,75 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import t from 'tap'
+import { BackupFile } from '../../../src/tools/backup/backup-file.js'
+
+const folder = await mkdtemp(join(tmpdir(), 'caching-layer-backup-'))
+t.teardown(() => rm(folder, { recursive: true, force: true }))
+t.beforeEach(async () => {
+  for (const name of await readdir(folder)) await rm(join(folder, name))
+})
+const path = join(folder, 'entries')
+
+async function fill(file: BackupFile, text: string): Promise<void> {
+  await pipeline(Readable.from([Buffer.from(text), Buffer.from('!')]), file.writable())
+}
+
+t.test('it has its name once it is complete', async (t) => {
+  const file = await BackupFile.create(path, { force: false })
+  await fill(file, 'new')
+  t.notOk((await readdir(folder)).includes('entries'))
+  await file.finish()
+  await file.close()
+  t.strictSame(await readdir(folder), ['entries'])
+  t.equal(await readFile(path, 'utf8'), 'new!')
+  t.equal((await stat(path)).mode & 0o777, 0o600, 'values may be private')
+})
+
+t.test('what was there is kept', async (t) => {
+  await writeFile(path, 'old')
+  const message = `${path} exists; --force replaces it`
+  await t.rejects(BackupFile.create(path, { force: false }), { message })
+  t.strictSame(await readdir(folder), ['entries'])
+})
+
+t.test('also what came meanwhile', async (t) => {
+  const file = await BackupFile.create(path, { force: false })
+  await fill(file, 'new')
+  await writeFile(path, 'old')
+  await t.rejects(file.finish(), { message: /exists/ })
+  await file.close()
+  t.strictSame(await readdir(folder), ['entries'])
+  t.equal(await readFile(path, 'utf8'), 'old')
+})
+
+t.test('by force it is replaced, at the end and not before', async (t) => {
+  await writeFile(path, 'old')
+  const file = await BackupFile.create(path, { force: true })
+  await fill(file, 'new')
+  t.equal(await readFile(path, 'utf8'), 'old')
+  await file.finish()
+  t.equal(await readFile(path, 'utf8'), 'new!')
+})
+
+t.test('given up, it leaves nothing', async (t) => {
+  await writeFile(path, 'old')
+  const file = await BackupFile.create(path, { force: true })
+  await fill(file, 'new')
+  await file.close()
+  await file.close()
+  t.strictSame(await readdir(folder), ['entries'])
+  t.equal(await readFile(path, 'utf8'), 'old')
+})
+
+t.test('what a killed process with the same id left does not hold it up', async (t) => {
+  const left = `${path}.${process.pid}.unfinished`
+  await writeFile(left, 'half')
+  const file = await BackupFile.create(path, { force: false })
+  await fill(file, 'new')
+  await file.finish()
+  t.equal(await readFile(path, 'utf8'), 'new!')
+  t.equal(await readFile(left, 'utf8'), 'half')
+})

@@ -1,0 +1,86 @@
+import zlib from 'node:zlib'
+import fc from 'fast-check'
+import t from 'tap'
+import { type Compression, compressionOf, compressor, decompressed } from '../../../src/tools/backup/compression.js'
+import { joined, pieces } from '../../support/pieces.js'
+
+const hasZstd = 'createZstdCompress' in zlib
+const withoutZstd = hasZstd ? false : `Node ${process.version} has no zstd`
+
+async function compressed(compression: Compression, whole: Buffer): Promise<Buffer> {
+  const stream = compressor(compression)
+  stream.end(whole)
+  return joined(stream)
+}
+
+const read = (data: Buffer, bytes = 10_000) => joined(decompressed(pieces(data, bytes)))
+
+for (const compression of ['none', 'gzip', 'zstd'] as const) {
+  t.test(compression, { skip: compression === 'zstd' && withoutZstd }, async (t) => {
+    await t.test('is told by its first bytes', async (t) => {
+      const piece = fc.integer({ min: 1, max: 50 })
+      await fc.assert(
+        fc.asyncProperty(fc.uint8Array({ maxLength: 1_000 }), piece, async (bytes, size) => {
+          const whole = Buffer.concat([Buffer.from('{"'), bytes])
+          t.ok(whole.equals(await read(await compressed(compression, whole), size)))
+        }),
+        { numRuns: 50 },
+      )
+    })
+    if (compression === 'none') return
+    const whole = Buffer.from(Array.from({ length: 60 }, (_, index) => `line ${index}\n`).join(''))
+    const data = await compressed(compression, whole)
+
+    await t.test('cut off anywhere, it is refused', async (t) => {
+      const said = new Set<string>()
+      for (let length = 5; length < data.length; length++)
+        said.add(
+          await read(data.subarray(0, length)).then(String, (error: Error) => error.message.slice(0, 31)),
+        )
+      t.strictSame([...said], ['the compressed data are damaged'])
+    })
+    await t.test('damaged, it is refused, or it is the same nevertheless', async (t) => {
+      const different: number[] = []
+      for (let bit = 32; bit < data.length * 8; bit++) {
+        const altered = Buffer.from(data)
+        altered[bit >> 3] = (altered[bit >> 3] as number) ^ (1 << (bit & 7))
+        const came = await read(altered).catch(() => whole)
+        if (!came.equals(whole)) different.push(bit)
+      }
+      t.strictSame(different, [])
+    })
+    await t.test('several in a row are one', async (t) => {
+      const parts = ['first', '', whole.toString()]
+      const packed = await Promise.all(parts.map((part) => compressed(compression, Buffer.from(part))))
+      for (const bytes of [1, 30, 10_000])
+        t.equal((await read(Buffer.concat(packed), bytes)).toString(), parts.join(''))
+    })
+    await t.test('followed by anything else, it is refused', async (t) => {
+      for (const more of ['\0', '\0\0\0\0', 'garbage', '{"'])
+        for (const bytes of [1, data.length, 10_000])
+          await t.rejects(read(Buffer.concat([data, Buffer.from(more)]), bytes), Error, more)
+    })
+  })
+}
+
+t.test('an error of the source is passed on as it is', async (t) => {
+  const data = await compressed('gzip', Buffer.alloc(1_000))
+  const broken = new Error('the disk is on fire')
+  const source = (async function* () {
+    yield data.subarray(0, 15)
+    throw broken
+  })()
+  await t.rejects(joined(decompressed(source)), broken)
+})
+
+t.test('the end of the name tells', async (t) => {
+  t.strictSame(['a.gz', 'a.zst', 'a', 'a.gz.txt'].map(compressionOf), ['gzip', 'zstd', 'none', 'none'])
+})
+
+t.test('zstd where Node does not have it', { skip: hasZstd && 'Node has it' }, async (t) => {
+  t.throws(() => compressor('zstd'), {
+    message: /^Node v.* has no zstd, .*22\.15.*caching-layer backup \| zstd/,
+  })
+  const data = Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0)
+  await t.rejects(read(data), { message: /^Node v.* has no zstd.*zstd -dc FILE \| caching-layer restore/ })
+})

@@ -1,0 +1,110 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { headerLine } from '../../../src/tools/backup/header.js'
+import { type OpenedBackup, readBackup } from '../../../src/tools/backup/read-backup.js'
+import { writeBackup } from '../../../src/tools/backup/write-backup.js'
+import { backupHeader, backupText } from '../../support/backup-text.js'
+import { joined, pieces } from '../../support/pieces.js'
+
+const nothing = () => undefined
+
+/** The entries of a backup that comes in pieces; rejects as a restore would. */
+async function entriesOf(backup: Buffer, bytes = backup.length || 1): Promise<string> {
+  const { entries } = await readBackup(pieces(backup, bytes))
+  return (await joined(entries(nothing))).toString()
+}
+
+const whole = Buffer.from(backupText(['a\t1', '', '\\\\.', 'b\tline\\nbreak', 'ключ\t\\\\', '\\N\t\\.x']))
+
+t.test('what is written comes back, in whatever pieces it travels', async (t) => {
+  // Lines as COPY writes them have no line break and never consist of the mark alone.
+  const line = fc.string({ unit: fc.constantFrom('\\', '.', 'n', '\t', 'é', '😀', ' ') })
+  const lines = fc.array(line.filter((line) => line !== '\\.'))
+  await fc.assert(
+    fc.asyncProperty(lines, fc.integer({ min: 1, max: 40 }), async (lines, bytes) => {
+      const entries = lines.map((line) => `${line}\n`).join('')
+      let told: unknown
+      const written = writeBackup(backupHeader, pieces(Buffer.from(entries), bytes), nothing)
+      const backup = await joined(written)
+      t.equal(backup.toString(), backupText(lines))
+      const opened = await readBackup(pieces(backup, bytes))
+      t.strictSame(opened.header, backupHeader)
+      const read = opened.entries((tally) => {
+        told = tally
+      })
+      t.equal((await joined(read)).toString(), entries)
+      if (lines.length > 0) t.match(told, { entries: lines.length })
+    }),
+  )
+})
+
+t.test('cut off anywhere, it is refused', async (t) => {
+  const said = new Set<string>()
+  for (let length = 1; length < whole.length; length++)
+    for (const bytes of [1, 7, whole.length])
+      said.add(await entriesOf(whole.subarray(0, length), bytes).catch((error: Error) => error.message))
+  t.strictSame([...said], ['the backup is truncated'])
+  await t.rejects(entriesOf(Buffer.alloc(0)), { message: 'the backup is empty' })
+  t.ok(await entriesOf(whole), 'and whole it is not')
+})
+
+t.test('with any bit turned it is refused', async (t) => {
+  const accepted: number[] = []
+  for (let bit = 0; bit < whole.length * 8; bit++) {
+    const altered = Buffer.from(whole)
+    altered[bit >> 3] = (altered[bit >> 3] as number) ^ (1 << (bit & 7))
+    await entriesOf(altered).then(
+      () => accepted.push(bit),
+      () => undefined,
+    )
+  }
+  t.strictSame(accepted, [])
+})
+
+t.test('followed by anything it is refused', async (t) => {
+  for (const more of ['\n', ' ', '\0', 'garbage', whole.toString(), 'x'.repeat(1_000_000)])
+    for (const bytes of [100, 10_000_000])
+      await t.rejects(entriesOf(Buffer.concat([whole, Buffer.from(more)]), bytes), {
+        message: 'something follows after the end of the backup',
+      })
+})
+
+t.test('an entry left out, added, or in another place', async (t) => {
+  const [one, other] = ['a\t1', 'b\t2']
+  const text = backupText([one, other])
+  for (const altered of [`${one}\n`, `${one}\n${other}\n${other}\n`, `${other}\n${one}\n`])
+    await t.rejects(entriesOf(Buffer.from(text.replace(`${one}\n${other}\n`, altered))), {
+      message: 'the backup was altered: its checksum is another',
+    })
+})
+
+t.test('a header that says something else', async (t) => {
+  const header = headerLine(backupHeader)
+  const others: readonly (readonly [line: string, message: string | RegExp])[] = [
+    [header.replace('"format_version":1', '"format_version":2'), /format version 2, .* reads 1$/],
+    ['{"format":"something else"}\n', 'this is no backup of caching-layer'],
+    ['PGDMP\n', 'this is no backup of caching-layer'],
+    ['null\n', 'this is no backup of caching-layer'],
+    [header.replace('"columns":[', '"columns":[null,'), /^the backup was altered: its header/],
+    [header.replace('2026', 'never'), /^the backup was altered: its header/],
+    [header.replace('{', '{ '), /^the backup was altered: its header/],
+  ]
+  for (const [line, message] of others)
+    await t.rejects(entriesOf(Buffer.from(backupText(['a\t1'], line))), { message }, line)
+  await t.rejects(entriesOf(Buffer.from('no line')), { message: 'this is no backup of caching-layer' })
+  const endless = Buffer.alloc(1_000_000, 'x')
+  await t.rejects(entriesOf(endless, 1_000), { message: 'this is no backup of caching-layer' })
+})
+
+t.test('entries are passed on as they come', async (t) => {
+  const arrived: string[] = []
+  const source = (async function* () {
+    const half = whole.indexOf('b\tline')
+    yield whole.subarray(0, half)
+    t.match(arrived.join(''), 'a\t1\n', 'before the rest is asked for')
+    yield whole.subarray(half)
+  })()
+  const { entries }: OpenedBackup = await readBackup(source)
+  for await (const chunk of entries(nothing)) arrived.push(chunk.toString())
+  t.match(arrived.join(''), /\n\\N\t\\\.x\n$/)
+})

@@ -1,0 +1,37 @@
+import { PassThrough } from 'node:stream'
+import t from 'tap'
+import { restore } from '../../../src/cli/commands/restore.js'
+import { eventually } from '../../support/eventually.js'
+
+function run(stdin: PassThrough, stop: AbortSignal): Promise<number> {
+  return restore.run({
+    flags: new Set(),
+    values: new Map(),
+    positionals: [],
+    environment: { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' },
+    stop,
+    out: () => undefined,
+    note: () => undefined,
+    progress: () => undefined,
+    stdin: () => stdin,
+    stdout: () => new PassThrough(),
+  })
+}
+
+t.test('told to stop before the backup has come', async (t) => {
+  for (const begun of [Buffer.from(''), Buffer.from('{"format":'), Buffer.of(0x1f, 0x8b, 8, 0)]) {
+    const [stdin, stop] = [new PassThrough(), new AbortController()]
+    const restoring = run(stdin, stop.signal)
+    if (begun.length > 0) {
+      stdin.write(begun)
+      await eventually(() => stdin.readableLength === 0)
+    }
+    stop.abort()
+    await t.rejects(restoring, { message: 'stopped; nothing was changed' })
+  }
+})
+
+t.test('a terminal is asked for no backup', async (t) => {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true })
+  await t.rejects(run(stdin, new AbortController().signal), { name: 'UsageError', message: /--file/ })
+})

@@ -1,0 +1,101 @@
+import t from 'tap'
+import type { Config } from '../../../src/config/config.js'
+import { ConfigError } from '../../../src/config/config-error.js'
+import { ConfigReload } from '../../../src/config/config-reload.js'
+import type { Environment } from '../../../src/config/environment.js'
+import { loadConfig } from '../../../src/config/load.js'
+
+/** A reload over an environment that the test changes, with all that it did. */
+function reloading() {
+  let environment: Environment = {}
+  const told: string[] = []
+  const applied: Config[] = []
+  const tell = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`)
+  const reload = new ConfigReload(loadConfig({}).config, {
+    load: () => loadConfig(environment),
+    warned: [],
+    apply: (config) => applied.push(config),
+    log: { info: tell, warn: tell, error: tell },
+  })
+  const now = (next: Environment) => {
+    environment = next
+  }
+  return { reload, applied, now, told: () => told.splice(0) }
+}
+
+t.test('what reloads is put in force, and told with what it was', async (t) => {
+  const { reload, applied, now, told } = reloading()
+  now({ CACHE_CAPACITY: '5', LOG_LEVEL: 'warn' })
+  reload.fileTouched()
+  t.match(applied, [{ capacity: 5, logLevel: 'warn', ttlSeconds: 60 }])
+  t.same(told(), [
+    'settings read again {"changed":{"CACHE_CAPACITY":{"from":1000,"to":5},"LOG_LEVEL":{"from":"info","to":"warn"}}}',
+  ])
+  reload.fileTouched()
+  t.same(told(), [], 'nothing is said of nothing')
+  reload.asked()
+  t.same(told(), ['settings read again {"changed":{}}'], 'unless somebody asked')
+  t.equal(applied.length, 1)
+})
+
+t.test('what needs a restart is named, is not in force, and is named again', async (t) => {
+  const { reload, applied, now, told } = reloading()
+  now({ CACHE_CAPACITY: '5', PORT: '1', DATABASE_URL: 'postgres://u:secret@h/d?sslmode=disable' })
+  reload.fileTouched()
+  t.match(applied, [{ capacity: 5, port: 8025, databaseUrl: /127\.0\.0\.1/ }])
+  const lines = told()
+  t.match(lines.slice(1), [
+    /^PORT has changed and needs a restart/,
+    /^DATABASE_URL .* restart/,
+    /^DATABASE_LISTEN_URL .* restart/,
+  ])
+  t.notMatch(lines.join(), 'secret')
+  reload.asked()
+  t.equal(told().length, 4)
+  now({ CACHE_CAPACITY: '5' })
+  reload.fileTouched()
+  t.same(told(), ['settings read again {"changed":{}}'], 'until it is as it was')
+})
+
+t.test('what makes no sense changes nothing, not even the part that does, and is told once', async (t) => {
+  const { reload, applied, now, told } = reloading()
+  now({ CACHE_CAPACITY: '5', CACHE_TTL_SECONDS: 'soon' })
+  reload.fileTouched()
+  reload.fileTouched()
+  t.match(told(), [/make no sense.*CACHE_TTL_SECONDS: must be/])
+  reload.asked()
+  t.equal(told().length, 1, 'and to everybody who asks')
+  t.same(applied, [])
+  now({ CACHE_CAPACITY: '5' })
+  reload.fileTouched()
+  t.match(applied, [{ capacity: 5 }], 'mended')
+})
+
+t.test('an error that is ours is not taken for one of the file', async (t) => {
+  const broken = new ConfigReload(loadConfig({}).config, {
+    load: () => {
+      throw new TypeError('ours')
+    },
+    apply: () => undefined,
+    warned: [],
+    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+  })
+  t.throws(() => broken.asked(), TypeError)
+  t.ok(new ConfigError('a').faults.length === 1)
+})
+
+t.test('a warning is given once, and again when it comes back', async (t) => {
+  const { reload, now, told } = reloading()
+  const unencrypted = { DATABASE_URL: 'postgres://u:secret@h/d' }
+  const warnings = () => told().filter((line) => /not encrypted/.test(line)).length
+  for (const [environment, count] of [
+    [unencrypted, 1],
+    [unencrypted, 0],
+    [{}, 0],
+    [unencrypted, 1],
+  ] as const) {
+    now(environment)
+    reload.asked()
+    t.equal(warnings(), count)
+  }
+})

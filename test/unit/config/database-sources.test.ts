@@ -1,0 +1,88 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { ConfigError } from '../../../src/config/config-error.js'
+import type { Environment } from '../../../src/config/environment.js'
+import { loadConfig } from '../../../src/config/load.js'
+import { shownSettings } from '../../../src/config/describe-settings.js'
+
+function faultsOf(environment: Environment, flags: Record<string, string> = {}): readonly string[] {
+  try {
+    loadConfig(environment, { flags: new Map(Object.entries(flags)) })
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+}
+
+t.test('files that cannot be used', async (t) => {
+  const folder = t.testdir({
+    empty: '',
+    wrong: 'postgres://app:#s3cret@host/db',
+    url: 'postgres://app@host/db',
+  })
+  const at = (name: string) => join(folder, name)
+  for (const variable of ['DATABASE_URL_FILE', 'DATABASE_LISTEN_URL_FILE', 'DATABASE_READ_URL_FILE']) {
+    t.match(faultsOf({ [variable]: at('missing') }), [new RegExp(`^${variable}: .*missing: cannot be read`)])
+    t.match(faultsOf({ [variable]: at('empty') }), [new RegExp(`^${variable}: .*empty: is empty`)])
+    t.match(faultsOf({ [variable]: at('wrong') }), [new RegExp(`^${variable}: .*percent-encode`)])
+    const other = variable.replace('_FILE', '')
+    t.match(faultsOf({ [variable]: at('url'), [other]: 'postgres://host/db' }), [
+      `${variable}: not together with ${other}`,
+    ])
+  }
+  t.match(faultsOf({ DATABASE_PASSWORD_FILE: at('missing') }), [/^DATABASE_PASSWORD_FILE: /])
+})
+
+t.test('a flag that carries a secret is refused, with the reason', async (t) => {
+  const url = 'postgres://app:s3cret@host/db'
+  for (const [flag, text] of Object.entries({
+    'cache-api-token': 's3cret-token',
+    'database-url': url,
+    'database-listen-url': 'postgres://host/db?user=app&password=s3cret',
+    'database-read-url': `postgres://a/db,${url}`,
+  })) {
+    const faults = faultsOf({}, { [flag]: text })
+    t.match(faults, [new RegExp(`^--${flag}: holds a secret, and every user .*_FILE$`)])
+    t.notMatch(faults.join(), 's3cret')
+  }
+  t.same(faultsOf({}, { 'database-url': 'postgres://app@127.0.0.1/db' }), [])
+})
+
+t.test('one warning for connections that nothing says of whether they are encrypted', async (t) => {
+  const warnings = (environment: Environment) => loadConfig(environment).warnings
+  const url = 'postgres://app:pw@db.internal/db'
+  t.match(warnings({ DATABASE_URL: url, DATABASE_LISTEN_URL: url }), [
+    /^the connection to db\.internal is not encrypted/,
+  ])
+  t.match(warnings({ DATABASE_URL: url, DATABASE_READ_URL: 'postgres://replica/db' }), [
+    /db\.internal, replica/,
+  ])
+  for (const quiet of [
+    {},
+    { DATABASE_URL: `${url}?sslmode=disable` },
+    { DATABASE_URL: `${url}?sslmode=verify-full` },
+    { DATABASE_URL: 'postgres://app@[::1]/db' },
+    { DATABASE_URL: 'postgres://app:pw@/db?host=/cloudsql/a' },
+    { DATABASE_URL: url, PGSSLMODE: 'disable' },
+  ])
+    t.same(warnings(quiet), [])
+})
+
+t.test('what is shown of a file is its name', async (t) => {
+  const folder = t.testdir({ url: 'postgres://app:s3cret@127.0.0.1/db', password: 's3cret' })
+  const shown = (environment: Environment) =>
+    JSON.stringify(shownSettings(loadConfig(environment)).map(({ variable, value }) => [variable, value]))
+  const both = { DATABASE_URL_FILE: join(folder, 'url'), DATABASE_PASSWORD_FILE: join(folder, 'password') }
+  t.match(shown(both), `["DATABASE_URL","file://${folder}/url"]`)
+  t.notMatch(shown(both), 's3cret')
+})
+
+t.test('several hosts are refused in each URL, in a file, too', async (t) => {
+  const url = 'postgresql://app:pw@a:5432,b:5432/db?target_session_attrs=read-write'
+  const file = join(t.testdir({ url }), 'url')
+  for (const variable of ['DATABASE_URL', 'DATABASE_LISTEN_URL', 'DATABASE_READ_URL']) {
+    t.match(faultsOf({ [variable]: url }), [new RegExp(`^${variable}: names several hosts; name one`)])
+    t.match(faultsOf({ [`${variable}_FILE`]: file }), [new RegExp(`^${variable}_FILE: names several hosts`)])
+  }
+})

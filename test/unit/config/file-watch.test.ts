@@ -1,0 +1,100 @@
+import { appendFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { FileWatch } from '../../../src/config/file-watch.js'
+import { configMap } from '../../support/config-map.js'
+import { eventually } from '../../support/eventually.js'
+
+/** A watch that keeps what it found in the file each time it was touched. */
+function watched(t: Test, path: string) {
+  const seen: string[] = []
+  let asked = Promise.resolve()
+  const watch = new FileWatch({
+    path,
+    onTouched: () => {
+      asked = asked.then(async () => {
+        seen.push(await readFile(path, 'utf8').catch(() => 'gone'))
+      })
+    },
+  })
+  t.teardown(() => watch.close())
+  watch.start()
+  return {
+    watch,
+    seen,
+    until: async (text: string) => t.ok(await eventually(() => seen.at(-1) === text), text),
+  }
+}
+
+t.test('what was written before the watch began is not missed', async (t) => {
+  const path = join(t.testdir({ file: 'early' }), 'file')
+  await watched(t, path).until('early')
+})
+
+t.test('edited, and replaced', async (t) => {
+  const folder = t.testdir({ file: 'a' })
+  const path = join(folder, 'file')
+  const { until } = watched(t, path)
+  await until('a')
+  await appendFile(path, 'b')
+  await until('ab')
+  await writeFile(join(folder, 'new'), 'c')
+  await rename(join(folder, 'new'), path)
+  await until('c')
+})
+
+t.test("a ConfigMap's symlink swap", async (t) => {
+  const { path, swap } = await configMap(t.testdir(), 'settings.yaml', 'first')
+  const { until } = watched(t, path)
+  await until('first')
+  await swap('second')
+  await until('second')
+  await swap('third')
+  await until('third')
+})
+
+t.test('gone, with its folder, and back; and then it is watched again', async (t) => {
+  const folder = join(t.testdir(), 'folder')
+  const path = join(folder, 'file')
+  const { until } = watched(t, path)
+  await until('gone')
+  for (const text of ['a', 'b']) {
+    await mkdir(folder)
+    await writeFile(path, text)
+    await until(text)
+    await appendFile(path, '!')
+    await until(`${text}!`)
+    await rm(folder, { recursive: true })
+    await until('gone')
+  }
+})
+
+t.test('other files of the folder are not its business', async (t) => {
+  const folder = t.testdir({ file: 'a', other: '1' })
+  const { seen, until } = watched(t, join(folder, 'file'))
+  // Hears of the same events, after the first.
+  const other = watched(t, join(folder, 'other'))
+  await until('a')
+  await other.until('1')
+  await appendFile(join(folder, 'other'), '2')
+  await symlink('other', join(folder, 'another'))
+  await other.until('12')
+  await appendFile(join(folder, 'file'), 'b')
+  await until('ab')
+  t.same(seen, ['a', 'ab'])
+})
+
+t.test('closed, it tells nothing', async (t) => {
+  const path = join(t.testdir({ file: 'a' }), 'file')
+  const { watch, seen, until } = watched(t, path)
+  await until('a')
+  const other = watched(t, path)
+  await other.until('a')
+  await appendFile(path, 'b')
+  watch.close()
+  watch.close()
+  await other.until('ab')
+  await sleep(0)
+  t.same(seen, ['a'])
+})

@@ -1,0 +1,65 @@
+import t from 'tap'
+import { ConfigReload } from '../../../src/config/config-reload.js'
+import { loadConfig } from '../../../src/config/load.js'
+import { defaultMemoryBytes, memoryBudget } from '../../../src/config/memory-budget.js'
+import { cacheOptions } from '../../../src/sidecar/cache-options.js'
+
+const mebibyte = 1024 * 1024
+const memory = { CACHE_MEMORY_BYTES: String(100 * mebibyte) }
+
+t.test('the memory there is follows from the smaller of the two limits', async (t) => {
+  t.equal(defaultMemoryBytes(240 * mebibyte, 0), 192 * mebibyte, 'no container')
+  t.equal(defaultMemoryBytes(240 * mebibyte, 2 ** 64), 192 * mebibyte, 'a container without a limit')
+  t.equal(defaultMemoryBytes(4_000 * mebibyte, 256 * mebibyte), 112 * mebibyte)
+  t.equal(defaultMemoryBytes(240 * mebibyte, 320 * mebibyte), 176 * mebibyte)
+  t.equal(defaultMemoryBytes(4_000 * mebibyte, 64 * mebibyte), 16 * mebibyte, 'hardly any')
+  t.ok(defaultMemoryBytes() > 0)
+  t.equal(loadConfig({}).config.memoryBytes, defaultMemoryBytes())
+})
+
+t.test('the parts are not more than the whole', async (t) => {
+  const parts = Object.values(memoryBudget(1_000_000)).reduce((sum, part) => sum + part, 0)
+  t.ok(parts <= 1_000_000)
+})
+
+t.test('a capacity that does not fit is refused, and says how many entries do', async (t) => {
+  t.throws(() => loadConfig({ ...memory, CACHE_CAPACITY: '10000000' }), {
+    message:
+      'CACHE_CAPACITY: 10000000 entries do not fit into memory, at most 102400 do: CACHE_MEMORY_BYTES is 104857600',
+  })
+  t.equal(loadConfig({ ...memory, CACHE_CAPACITY: '102400' }).config.capacity, 102_400)
+  t.throws(() => loadConfig({ ...memory, CACHE_MAX_VALUE_BYTES: String(30 * mebibyte) }), {
+    message: /^CACHE_MAX_VALUE_BYTES: 31457280 do not fit into memory, at most 26214400 do/,
+  })
+})
+
+t.test('a reload with a capacity that does not fit keeps the current one', async (t) => {
+  const { config, warnings } = loadConfig({ ...memory, CACHE_CAPACITY: '10' })
+  let inForce = config
+  let capacity = '10'
+  const faults: unknown[] = []
+  const reload = new ConfigReload(config, {
+    load: () => loadConfig({ ...memory, CACHE_CAPACITY: capacity }),
+    apply: (next) => {
+      inForce = next
+    },
+    warned: warnings,
+    log: { info: () => undefined, warn: () => undefined, error: (fields) => faults.push(fields) },
+  })
+  capacity = '100000000'
+  reload.asked()
+  t.equal(inForce.capacity, 10)
+  t.match(faults, [{ faults: [/^CACHE_CAPACITY: 100000000 entries do not fit/] }])
+  capacity = '20'
+  reload.asked()
+  t.equal(inForce.capacity, 20)
+})
+
+t.test('entries have a byte bound without CACHE_MAX_BYTES, and no larger one with it', async (t) => {
+  const bytes = (more: Record<string, string>) =>
+    cacheOptions(loadConfig({ ...memory, ...more }).config).maxBytes
+  t.equal(bytes({ CACHE_CAPACITY: '1000' }), 50 * mebibyte - 512_000)
+  t.equal(bytes({ CACHE_MAX_BYTES: '1000000' }), 1_000_000)
+  t.equal(bytes({ CACHE_MAX_BYTES: '1000000000' }), 50 * mebibyte - 512_000)
+  t.equal(bytes({ CACHE_CAPACITY: '102400' }), 1)
+})

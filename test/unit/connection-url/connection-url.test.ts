@@ -1,0 +1,87 @@
+import t from 'tap'
+import { parseConnectionUrl } from '../../../src/connection-url/connection-url.js'
+import { redactUrl } from '../../../src/connection-url/redact-url.js'
+
+const faultOf = (text: string): string => {
+  try {
+    parseConnectionUrl(text)
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+t.test('what the driver takes', async (t) => {
+  const host = '/cloudsql/project:region:instance'
+  t.match(parseConnectionUrl(`postgresql://app:pw@/db?host=${host}`), {
+    user: 'app',
+    password: 'pw',
+    host,
+    database: 'db',
+  })
+  t.match(parseConnectionUrl('postgres:///db?host=/tmp'), { user: '', password: '', host: '/tmp' })
+  t.match(parseConnectionUrl('postgres://app:p%40%2F%23%20@[fd00::1]:6432/d%20b?sslmode=verify-full'), {
+    password: 'p@/# ',
+    host: 'fd00::1',
+    port: '6432',
+    database: 'd b',
+  })
+  t.match(parseConnectionUrl('postgres://app:a@b@host/db'), { password: 'a@b', host: 'host' })
+  t.match(parseConnectionUrl('postgres://app@host/db?password=a@b&application_name=x'), { password: 'a@b' })
+  t.match(parseConnectionUrl('postgres://host'), { host: 'host', database: '' })
+})
+
+t.test('a password that is not encoded is refused, and shown nowhere', async (t) => {
+  for (const password of [
+    '#s3cret',
+    '12/s3cret',
+    's3cret word',
+    '12?s3cret',
+    's3/cr3t',
+    '1#s3cret',
+    's3cret%',
+  ]) {
+    for (const rest of ['host/db', 'host:5432/db?sslmode=require']) {
+      const text = `postgresql://app:${password}@${rest}`
+      t.match(faultOf(text), /percent-encode @ \/ # and space|not percent-encoded/, text)
+      t.notMatch(faultOf(text), /s3c/)
+      t.notMatch(redactUrl(text), /s3c|cr3t|word/, text)
+      t.match(redactUrl(text), /^postgresql:\/\/app@host/)
+    }
+  }
+  t.notMatch(redactUrl('postgres://host/db?password=s3@cret'), /s3|cret/)
+  t.notMatch(redactUrl('postgres://app:x@host/db?password=s3@cret'), /s3|password/)
+  t.equal(redactUrl('postgresql://u:p@h:5432/d?x=y'), 'postgresql://u@h:5432/d')
+})
+
+t.test('several hosts are refused in a line that says so', async (t) => {
+  for (const text of [
+    'postgresql://app:pw@a:5432,b:5432/db?target_session_attrs=read-write',
+    'postgresql://a,b/db',
+    'postgresql:///db?host=a,b',
+  ])
+    t.match(faultOf(text), /^names several hosts/, text)
+})
+
+t.test('parameters without an effect are refused by name', async (t) => {
+  const said: Readonly<Record<string, RegExp>> = {
+    'schema=app': /^schema is not a parameter of this driver: set it with options=/,
+    'search_path=app': /^search_path .* options=/,
+    'target_session_attrs=read-write': /^target_session_attrs: /,
+    'sslmod=verify-full': /^sslmod .*did you mean sslmode\?$/,
+    'sslmode=verify_full': /^sslmode: must be disable, /,
+    'keepalives_idle=5': /^keepalives_idle is not a parameter/,
+    'channel_binding=maybe': /^channel_binding: must be/,
+    'connect_timeout=soon': /^connect_timeout: must be/,
+    'client_encoding=latin1': /^client_encoding: must be UTF8/,
+  }
+  for (const [query, message] of Object.entries(said))
+    t.match(faultOf(`postgresql://app:pw@host/db?${query}`), message, query)
+  for (const query of [
+    'connect_timeout=5',
+    'channel_binding=require',
+    'target_session_attrs=any',
+    'options=-c%20a%3Db',
+  ])
+    t.equal(faultOf(`postgresql://app:pw@host/db?${query}`), '', query)
+})

@@ -1,0 +1,164 @@
+import t from 'tap'
+import { CacheError } from '../../../../src/core/errors.js'
+import type { BatchPart } from '../../../../src/core/ports.js'
+import { runSplitting } from '../../../../src/core/batching/bisect.js'
+
+const items = (...keys: string[]) => keys.map((key) => ({ key }))
+
+t.test('one statement when nothing goes wrong, and a result for every item, in order', async (t) => {
+  let statements = 0
+  const results = await runSplitting(items('a', 'b'), {
+    run: async () => {
+      statements++
+      return new Map([['b', 2]])
+    },
+  })
+  t.equal(statements, 1)
+  t.same(results, [
+    { status: 'fulfilled', value: undefined },
+    { status: 'fulfilled', value: 2 },
+  ])
+})
+
+t.test('the guilty fail alone, wherever they stand', async (t) => {
+  const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+  for (const guilty of [['a'], ['g'], ['c', 'd'], ['a', 'g'], keys]) {
+    const results = await runSplitting(items(...keys), {
+      run: async (part) => {
+        if (part.some(({ key }) => guilty.includes(key))) throw new CacheError('refused', 'no')
+        return new Map(part.map(({ key }) => [key, key.toUpperCase()]))
+      },
+    })
+    t.same(
+      results.map((result) => (result.status === 'fulfilled' ? result.value : 'refused')),
+      keys.map((key) => (guilty.includes(key) ? 'refused' : key.toUpperCase())),
+    )
+  }
+})
+
+t.test('any other error is everybody’s, at once: a half may have happened', async (t) => {
+  for (const reason of [
+    new CacheError('store-unavailable', 'away'),
+    new CacheError('store-busy', 'slow'),
+    new CacheError('outcome-unknown', 'lost'),
+    new Error('a bug'),
+  ]) {
+    let statements = 0
+    const results = await runSplitting(items('a', 'b'), {
+      run: async () => {
+        statements++
+        throw reason
+      },
+    })
+    t.equal(statements, 1)
+    t.same(
+      results.map((result) => result.status === 'rejected' && result.reason === reason),
+      [true, true],
+    )
+  }
+})
+
+t.test('when the store goes away half way, what was done is done and the rest is told', async (t) => {
+  let statements = 0
+  const results = await runSplitting(items('bad', 'b', 'c', 'd'), {
+    run: async (part) => {
+      if (++statements > 4) throw new CacheError('store-unavailable', 'away')
+      if (part.some(({ key }) => key === 'bad')) throw new CacheError('refused', 'no')
+      return new Map(part.map(({ key }) => [key, true]))
+    },
+  })
+  t.same(
+    results.map((result) => (result.status === 'fulfilled' ? 'done' : result.reason.code)),
+    ['refused', 'done', 'store-unavailable', 'store-unavailable'],
+  )
+})
+
+t.test('once it is late, no half is tried any more', async (t) => {
+  let statements = 0
+  const results = await runSplitting(items('a', 'b', 'c', 'd'), {
+    run: async () => {
+      statements++
+      throw new CacheError('row-locked', 'locked')
+    },
+    isLate: () => statements >= 2,
+  })
+  t.ok(results.every(({ status }) => status === 'rejected'))
+  t.equal(statements, 2)
+})
+
+t.test('locked items are asked for, and the others sent together', async (t) => {
+  const sent: string[] = []
+  const locked = new Set(['b', 'd'])
+  const results = await runSplitting(items('a', 'b', 'c', 'd'), {
+    run: async (part) => {
+      sent.push(part.map(({ key }) => key).join(''))
+      if (part.some(({ key }) => locked.has(key))) throw new CacheError('row-locked', 'locked')
+      return new Map(part.map(({ key }) => [key, key]))
+    },
+    lockedOf: async () => locked,
+  })
+  t.same(sent, ['abcd', 'ac'])
+  t.same(
+    results.map((result) => (result.status === 'fulfilled' ? result.value : result.reason.code)),
+    ['a', 'row-locked', 'c', 'row-locked'],
+  )
+})
+
+/** Runs in which each slow key makes its statement take too long. */
+function slowRun(slow: readonly string[]) {
+  const sent: string[] = []
+  const parts: (BatchPart | undefined)[] = []
+  const run = async (items: readonly { readonly key: string }[], part?: BatchPart) => {
+    sent.push(items.map(({ key }) => key).join(''))
+    parts.push(part)
+    if (items.some(({ key }) => slow.includes(key))) throw new CacheError('store-busy', 'slow')
+    return new Map(items.map(({ key }) => [key, key]))
+  }
+  return { sent, parts, run }
+}
+
+t.test('one item that takes too long fails alone, and parts get less time than the batch had', async (t) => {
+  const { sent, parts, run } = slowRun(['f'])
+  const results = await runSplitting(items(...'abcdefgh'), { run, timeLeftMs: () => 1_000 })
+  t.same(sent, ['abcdefgh', 'abcd', 'efgh', 'ef', 'gh', 'e', 'f'])
+  t.same(parts, [undefined, ...Array(6).fill({ withinMs: 200 })], 'three levels, and both halves of one')
+  t.same(
+    results.map((result) => (result.status === 'fulfilled' ? result.value : result.reason.code)),
+    [...'abcde', 'store-busy', 'g', 'h'],
+  )
+})
+
+t.test('when both halves take too long, so does the store', async (t) => {
+  const { sent, run } = slowRun([...'abcdefgh'])
+  const results = await runSplitting(items(...'abcdefgh'), { run, timeLeftMs: () => 1_000 })
+  t.same(sent, ['abcdefgh', 'abcd', 'efgh'])
+  t.ok(results.every((result) => result.status === 'rejected' && result.reason.code === 'store-busy'))
+})
+
+t.test('no item is looked for without the time for it', async (t) => {
+  for (const options of [{}, { timeLeftMs: () => 0 }, { timeLeftMs: () => 50 }]) {
+    const { sent, run } = slowRun(['a'])
+    await runSplitting(items('a', 'b'), { run, ...options })
+    t.same(sent, ['ab'])
+  }
+  let leftMs = 1_500
+  const { sent, run } = slowRun(['a'])
+  const timeLeftMs = () => {
+    leftMs -= 500
+    return leftMs
+  }
+  await runSplitting(items(...'abcdefgh'), { run, timeLeftMs })
+  t.same(sent, ['abcdefgh', 'abcd', 'efgh', 'ab', 'cd'], 'or once it is over')
+})
+
+t.test('a half is a part, which is sent once; the whole is not', async (t) => {
+  const parts: (BatchPart | undefined)[] = []
+  await runSplitting(items('a', 'b'), {
+    run: async (part, options) => {
+      parts.push(options)
+      if (part.some(({ key }) => key === 'a')) throw new CacheError('row-locked', 'a conflict')
+      return new Map()
+    },
+  })
+  t.same(parts, [undefined, {}, {}])
+})

@@ -1,0 +1,19 @@
+import t from 'tap'
+import { Slots } from '../../../../src/core/batching/semaphore.js'
+
+t.test('so many at once, the others in the order in which they came', async (t) => {
+  const slots = new Slots(2)
+  const started: string[] = []
+  for (const name of ['a', 'b', 'c', 'd']) slots.acquire(() => started.push(name))
+  t.same(started, ['a', 'b'])
+  slots.release()
+  t.same(started, ['a', 'b', 'c'])
+  slots.release()
+  t.same(started, ['a', 'b', 'c', 'd'])
+  slots.release()
+  slots.release()
+  slots.acquire(() => started.push('e'))
+  slots.acquire(() => started.push('f'))
+  slots.acquire(() => started.push('g'))
+  t.same(started.slice(4), ['e', 'f'], 'and no more slots than there were')
+})

@@ -1,0 +1,35 @@
+import t from 'tap'
+import { CacheError, type CacheErrorCode } from '../../../../src/core/errors.js'
+import { StoreHealth } from '../../../../src/core/batching/store-health.js'
+
+const failed = (code: CacheErrorCode) => [{ status: 'rejected', reason: new CacheError(code, 'no') }] as const
+const done = [{ status: 'fulfilled', value: undefined }] as const
+
+t.test('three failures of a kind in a row are a fault, until one succeeds', async (t) => {
+  const health = new StoreHealth()
+  health.observe('read', failed('store-unavailable'), 0)
+  health.observe('read', failed('store-unavailable'), 1)
+  t.same(health.faults(1), [])
+  health.observe('read', failed('login-refused'), 2)
+  t.same(health.faults(2), [{ operation: 'read', code: 'login-refused' }])
+  health.observe('write', done, 3)
+  t.same(health.faults(3), [{ operation: 'read', code: 'login-refused' }])
+  health.observe('read', done, 4)
+  t.same(health.faults(4), [])
+})
+
+t.test('what one row of a batch is refused for says nothing about the store', async (t) => {
+  const health = new StoreHealth()
+  for (let count = 0; count < 5; count++) {
+    health.observe('write', failed('refused'), count)
+    health.observe('remove', [...failed('store-failed'), ...done], count)
+  }
+  t.same(health.faults(5), [])
+})
+
+t.test('a fault that nobody has met for a while is no longer told', async (t) => {
+  const health = new StoreHealth()
+  for (let count = 0; count < 3; count++) health.observe('write', failed('outcome-unknown'), 0)
+  t.equal(health.faults(15_000).length, 1)
+  t.equal(health.faults(15_001).length, 0)
+})

@@ -1,0 +1,34 @@
+import t from 'tap'
+import { FeedLog } from '../../../../src/core/state/feed-log.js'
+import { DrivenClock } from '../../../support/driven-clock.js'
+import { recordingLog } from '../../../support/recording-log.js'
+
+t.test('each state is logged with why it came, and how long the one before it lasted', async (t) => {
+  const clock = new DrivenClock()
+  const { log, logged } = recordingLog()
+  const feed = new FeedLog(clock, log)
+  clock.advance(250)
+  feed.catchingUp('it listens')
+  clock.advance(12.4)
+  feed.live({ epoch: '1-00000000', entries: 3 })
+  clock.advance(60_000)
+  feed.lost('cable cut')
+  const reason = 'all that is held has been compared'
+  t.same(logged, [
+    {
+      level: 'info',
+      fields: { reason: 'it listens', was: 'down', forMs: 250 },
+      message: 'change feed catching up',
+    },
+    {
+      level: 'info',
+      fields: { reason, was: 'catching-up', forMs: 12, epoch: '1-00000000', entries: 3 },
+      message: 'change feed live',
+    },
+    {
+      level: 'warn',
+      fields: { reason: 'cable cut', was: 'live', forMs: 60_000 },
+      message: 'change feed lost',
+    },
+  ])
+})

@@ -1,0 +1,87 @@
+import t, { type Test } from 'tap'
+import type { CacheStatus } from '../../../../src/core/cache.js'
+import { type Readiness, type ReadinessRules, readiness } from '../../../../src/core/state/readiness.js'
+import { Stats } from '../../../../src/core/stats.js'
+
+const rules: ReadinessRules = { maxStalenessMs: 3_000, graceMs: 60_000, onFeedLoss: 'bypass' }
+
+const live: CacheStatus = {
+  stats: new Stats(),
+  size: 0,
+  bytes: 0,
+  keptWrites: 0,
+  keptBytes: 0,
+  unknownBytes: 0,
+  valueReads: 0,
+  keptWritesObstacle: undefined,
+  faults: [],
+  feed: 'live',
+  feedReason: undefined,
+  replicaUsable: undefined,
+  leaseAgeMs: 10,
+  neededForMs: Number.POSITIVE_INFINITY,
+}
+
+const down = { feed: 'down', feedReason: 'connection refused' } as const
+
+function verdict(status: Partial<CacheStatus>, more: Partial<ReadinessRules> = {}): Readiness {
+  return readiness('serving', { ...live, ...status }, { ...rules, ...more })
+}
+
+function match(t: Test, found: Readiness, status: string, reason?: RegExp) {
+  t.equal(found.status, status)
+  t.match(found.reasons.join('; '), reason ?? /^$/)
+}
+
+t.test('ready while everything is as it should be', async (t) => {
+  match(t, verdict({}), 'ready')
+  match(t, verdict({ leaseAgeMs: 3_000 }), 'ready')
+})
+
+t.test('unready before the first catch-up, whatever the grace', async (t) => {
+  const waiting = { ...down, leaseAgeMs: Number.POSITIVE_INFINITY }
+  match(t, verdict(waiting, { graceMs: Number.MAX_SAFE_INTEGER }), 'unready', /yet: connection refused/)
+})
+
+t.test('degraded when the feed is lost, until the grace after the lease is over', async (t) => {
+  match(t, verdict({ ...down, leaseAgeMs: 2_000 }), 'degraded', /is down.*connection refused/)
+  match(t, verdict({ ...down, leaseAgeMs: 3_001 }), 'degraded', /3001 ms old, so reads go to the database/)
+  match(t, verdict({ ...down, leaseAgeMs: 3_001 }, { onFeedLoss: 'stale' }), 'degraded', /marked stale/)
+  match(t, verdict({ ...down, leaseAgeMs: 63_000 }), 'degraded', /connection refused/)
+  match(t, verdict({ ...down, leaseAgeMs: 63_001 }), 'unready', /a grace of 60000 ms: connection refused/)
+  match(t, verdict({ ...down, leaseAgeMs: 3_001 }, { graceMs: 0 }), 'unready', /a grace of 0 ms/)
+})
+
+const idle = { feed: 'idle', feedReason: 'idle until the next request' } as const
+
+t.test('idle is ready, however long ago anything was proven', async (t) => {
+  match(t, verdict({ ...idle, leaseAgeMs: 10 }), 'idle')
+  match(t, verdict({ ...idle, leaseAgeMs: 1e9 }, { graceMs: 0 }), 'idle')
+  match(t, verdict({ ...idle, leaseAgeMs: 1e9, keptWrites: 1 }), 'degraded', /1 kept writes/)
+})
+
+t.test('after idleness the grace begins with the request that woke it', async (t) => {
+  const woken = { leaseAgeMs: 1e9, neededForMs: 20 }
+  match(t, verdict({ ...woken, feed: 'catching-up' }), 'degraded', /reads go to the database/)
+  match(t, verdict({ ...woken, ...down }, { graceMs: 0 }), 'degraded', /connection refused/)
+  match(t, verdict({ ...woken, ...down, neededForMs: 63_001 }), 'unready', /connection refused/)
+})
+
+t.test('a lease that ran out with the feed live counts the same', async (t) => {
+  match(t, verdict({ leaseAgeMs: 3_001 }), 'degraded', /3001 ms old.*: live/)
+})
+
+t.test('degraded while writes are kept', async (t) => {
+  match(t, verdict({ keptWrites: 2 }), 'degraded', /2 kept writes/)
+})
+
+t.test('unready while memory is warmed, after the first catch-up', async (t) => {
+  match(t, readiness('warming', live, rules), 'unready', /^memory is being warmed$/)
+  const waiting = { ...live, ...down, leaseAgeMs: Number.POSITIVE_INFINITY }
+  match(t, readiness('warming', waiting, rules), 'unready', /not caught up/)
+})
+
+t.test('unready before it serves and once it was told to stop', async (t) => {
+  match(t, readiness('starting', live, rules), 'unready', /not open yet/)
+  match(t, readiness('stopping', live, rules), 'unready', /told to stop/)
+})

@@ -1,0 +1,541 @@
+import t from 'tap'
+import type { Base, KeptWrite, Written } from '../../../../src/core/entry.js'
+import { CacheError } from '../../../../src/core/errors.js'
+import { KeptWrites } from '../../../../src/core/writes/pending-writes.js'
+import { keyHash } from '../../../../src/core/state/key-hash.js'
+import { Stats } from '../../../../src/core/stats.js'
+import { DrivenClock } from '../../../support/driven-clock.js'
+import { Gate } from '../../../support/gate.js'
+import { ModelStore } from '../../../support/model-store.js'
+import { recordingLog } from '../../../support/recording-log.js'
+
+const unseen: Base = { kind: 'unseen', mark: undefined }
+const epoch = '1-00000001'
+
+function keptWrites(capacity = 10, maxBytes = 1_000_000) {
+  const clock = new DrivenClock()
+  const store = new ModelStore(clock)
+  const stats = new Stats()
+  const { log, logged } = recordingLog()
+  const settled: [id: string, written: Written | undefined][] = []
+  const kept = new KeptWrites(
+    { capacity, maxBytes },
+    {
+      clock,
+      store,
+      log,
+      stats,
+      onSettled: (id, written) => settled.push([id, written]),
+    },
+  )
+  const keep = (key: string, value: string | undefined, more: Partial<KeptWrite> = {}) =>
+    kept.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, outcomes: [], ...more })
+  return { store, stats, logged, settled, kept, keep }
+}
+
+t.test('with nothing kept, nothing is asked', async (t) => {
+  const { store, kept } = keptWrites()
+  await kept.send()
+  t.same(store.statements, [])
+})
+
+t.test('a settled write is reported with the version it got, a settled delete without one', async (t) => {
+  const { store, stats, settled, kept, keep } = keptWrites()
+  const version = store.setBySql('gone', '0')
+  keep('k', '1')
+  keep('gone', undefined, { base: { kind: 'held', version, value: undefined } })
+  await kept.send()
+  t.same(settled, [
+    ['k', { version: store.versionOf('k'), epoch }],
+    ['gone', undefined],
+  ])
+  t.same([store.valueOf('k'), store.valueOf('gone')], ['1', undefined])
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+})
+
+t.test('a conflict is reported without a version, counted and logged', async (t) => {
+  const { store, stats, settled, logged, kept, keep } = keptWrites()
+  store.setBySql('k', '0')
+  keep('k', '1')
+  await kept.send()
+  t.equal(store.valueOf('k'), '0')
+  t.same(settled, [['k', undefined]])
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 0, keptConflicts: 1 } })
+  t.match(logged, [{ level: 'warn', fields: { keyHash: keyHash('k') } }])
+})
+
+t.test('a row that was not held: what is older than the mark is replaced, and nothing else', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  store.setBySql('before', '0')
+  store.setBySql('both', '0')
+  const { mark } = await store.mark()
+  store.setBySql('after', '0')
+  store.setBySql('both', '1')
+  for (const key of ['before', 'both', 'after', 'free']) keep(key, '2', { base: { kind: 'unseen', mark } })
+  await kept.send()
+  t.same(
+    ['before', 'both', 'after', 'free'].map((key) => store.valueOf(key)),
+    ['2', '1', '0', '2'],
+  )
+  t.match(stats, { keptSettled: 2, keptConflicts: 2 })
+})
+
+t.test('a mark that is gone: the history is another one, where nothing is replaced or added', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  const snapshot = store.backup()
+  store.setBySql('k', '0')
+  const { mark } = await store.mark()
+  store.rewind(snapshot)
+  store.setBySql('k', '1')
+  keep('k', '2', { base: { kind: 'unseen', mark } })
+  keep('free', '2', { base: { kind: 'unseen', mark } })
+  await kept.send()
+  t.same([store.valueOf('k'), store.valueOf('free')], ['1', undefined])
+  t.match(stats, { keptSettled: 0, keptConflicts: 2 })
+})
+
+t.test('no more than the capacity is kept; a key that is kept already takes no more room', async (t) => {
+  const { kept, keep } = keptWrites(1)
+  t.equal(keep('a', '1'), true)
+  t.equal(keep('b', '1'), false)
+  t.equal(keep('a', '2'), true)
+  t.equal(kept.size, 1)
+  t.equal(kept.get('a')?.value, '2')
+  t.equal(kept.get('b'), undefined)
+  kept.drop('a')
+  t.equal(keep('b', '1'), true)
+})
+
+t.test('a later write takes the value: base and history stay those of the first', async (t) => {
+  const { kept, keep } = keptWrites()
+  keep('k', '1', { base: { kind: 'held', version: '7', value: undefined } })
+  keep('k', '2', { base: { kind: 'unseen', mark: '9' }, epoch: '1-00000002' })
+  t.same(kept.get('k'), {
+    key: 'k',
+    value: '2',
+    base: { kind: 'held', version: '7', value: undefined },
+    epoch,
+    mayHaveHappened: false,
+    outcomes: [],
+  })
+})
+
+t.test('calls share the sending that is under way', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  const sending = store.hold('settle')
+  const calls = [kept.send(), kept.send()]
+  await sending.reached
+  calls.push(kept.send())
+  sending.open()
+  await Promise.all(calls)
+  t.equal(store.statements.filter(({ operation }) => operation === 'settle').length, 1)
+})
+
+t.test('written again while it is sent: the later write builds on the earlier', async (t) => {
+  for (const first of ['1', undefined]) {
+    const { store, stats, kept, keep } = keptWrites()
+    keep('k', first)
+    const answer = store.hold('settle', 'after')
+    const sending = kept.send()
+    await answer.reached
+    keep('k', '2')
+    answer.open()
+    await sending
+    t.equal(kept.get('k')?.value, '2', 'still to be sent')
+    t.equal(store.valueOf('k'), first)
+    await kept.send()
+    t.equal(store.valueOf('k'), '2')
+    t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+  }
+})
+
+t.test('written again while it is sent, and changed by somebody else in between: that stays', async (t) => {
+  for (const first of ['1', undefined]) {
+    const { store, stats, kept, keep } = keptWrites()
+    keep('k', first)
+    const answer = store.hold('settle', 'after')
+    const sending = kept.send()
+    await answer.reached
+    keep('k', '2')
+    store.setBySql('k', '"theirs"')
+    answer.open()
+    await sending
+    await kept.send()
+    t.equal(store.valueOf('k'), '"theirs"')
+    t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 1, keptConflicts: 1 } })
+  }
+})
+
+t.test(
+  'written again while it is found to be in conflict: the later write is in conflict, too',
+  async (t) => {
+    const { store, kept, keep } = keptWrites()
+    store.setBySql('k', '"theirs"')
+    keep('k', '1')
+    const answer = store.hold('settle', 'after')
+    const sending = kept.send()
+    await answer.reached
+    keep('k', '2')
+    answer.open()
+    await sending
+    t.equal(kept.get('k')?.value, '2')
+    await kept.send()
+    t.equal(kept.size, 0)
+    t.equal(store.valueOf('k'), '"theirs"')
+  },
+)
+
+t.test('dropped while it is sent: nothing is left to send', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  const answer = store.hold('settle', 'after')
+  const sending = kept.send()
+  await answer.reached
+  kept.drop('k')
+  answer.open()
+  await sending
+  t.equal(kept.size, 0)
+})
+
+t.test('with several writes of its key under way, a kept one waits for all of them', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  const gates = [new Gate(), new Gate()]
+  const writes = gates.map((gate) => kept.inOrder('k', () => gate.pass()))
+  for (const [index, gate] of gates.entries()) {
+    await kept.send()
+    t.same(store.statements, [], `${index} of two have ended`)
+    gate.open()
+    await writes[index]
+  }
+  await kept.send()
+  t.equal(store.valueOf('k'), '1')
+  t.equal(kept.size, 0)
+})
+
+t.test('what the store refuses is given up, and holds up nothing else', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  for (const key of ['a', 'bad', 'c']) keep(key, '1')
+  store.refuse('bad')
+  await kept.send()
+  t.same([store.valueOf('a'), store.valueOf('bad'), store.valueOf('c')], ['1', undefined, '1'])
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 1 } })
+})
+
+t.test('a locked row holds up nothing else, and is asked again', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  for (const key of ['a', 'locked', 'c']) keep(key, '1')
+  store.lock('locked')
+  await kept.send()
+  t.same([store.valueOf('a'), store.valueOf('c')], ['1', '1'])
+  t.equal(kept.size, 1)
+  store.unlock('locked')
+  await kept.send()
+  t.equal(store.valueOf('locked'), '1')
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 3, keptConflicts: 0 } })
+})
+
+t.test('when the store cannot be asked, the caller hears it and everything stays kept', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.stop()
+  await t.rejects(kept.send(), { code: 'store-unavailable' })
+  t.equal(kept.size, 1)
+  store.restart()
+  await kept.send()
+  t.equal(store.valueOf('k'), '1')
+})
+
+t.test('when the store goes away while it is asked, everything stays kept', async (t) => {
+  const { store, stats, settled, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.fail('settle', 'store-unavailable')
+  await t.rejects(kept.send(), { code: 'store-unavailable' })
+  t.match(
+    { size: kept.size, stats, settled },
+    { size: 1, stats: { keptSettled: 0, keptConflicts: 0 }, settled: [] },
+  )
+})
+
+t.test('an unknown outcome is asked again: nothing happens twice', async (t) => {
+  for (const [moment, row] of [
+    ['before', true],
+    ['after', true],
+    ['before', false],
+    ['after', false],
+  ] as const) {
+    const { store, stats, kept, keep } = keptWrites()
+    if (row) store.setBySql('k', '0')
+    const { mark } = await store.mark()
+    keep('k', '1', { base: { kind: 'unseen', mark } })
+    store.fail('settle', 'outcome-unknown', moment)
+    await kept.send()
+    t.equal(kept.size, 1)
+    const version = store.versionOf('k')
+    await kept.send()
+    t.equal(kept.size, 0)
+    if (moment === 'after') {
+      t.match([store.valueOf('k'), store.versionOf('k')], ['1', version])
+    } else {
+      t.equal(store.valueOf('k'), row ? '1' : undefined, 'without a row nobody knows')
+    }
+    t.match(stats, { keptSettled: moment === 'after' || row ? 1 : 0 })
+  }
+})
+
+t.test('an unknown outcome, and the row deleted meanwhile: the delete is not undone', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.fail('settle', 'outcome-unknown', 'after')
+  await kept.send()
+  store.deleteBySql('k')
+  await kept.send()
+  t.equal(store.valueOf('k'), undefined)
+  t.equal(kept.size, 0)
+})
+
+t.test('an unknown outcome, and written again meanwhile: the doubt is about both', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  const statement = store.hold('settle')
+  store.fail('settle', 'outcome-unknown', 'after')
+  const sending = kept.send()
+  await statement.reached
+  keep('k', '2')
+  statement.open()
+  await sending
+  store.deleteBySql('k')
+  await kept.send()
+  t.equal(store.valueOf('k'), undefined)
+})
+
+t.test('a doubt ends with the write that it was about', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  store.setBySql('k', '0')
+  const { mark } = await store.mark()
+  keep('k', undefined, { base: { kind: 'unseen', mark } })
+  store.fail('settle', 'outcome-unknown', 'before')
+  await kept.send()
+  const answer = store.hold('settle', 'after')
+  const sending = kept.send()
+  await answer.reached
+  keep('k', '2')
+  answer.open()
+  await sending
+  t.match(kept.get('k'), { value: '2', mayHaveHappened: false })
+  await kept.send()
+  t.equal(store.valueOf('k'), '2', 'inserted after our own delete')
+})
+
+t.test('many go in several statements', async (t) => {
+  const { store, kept, keep } = keptWrites(1_200)
+  for (let n = 0; n < 1_200; n++) keep(`k${n}`, String(n))
+  await kept.send()
+  t.same(
+    store.statements.filter(({ operation }) => operation === 'settle').map(({ keys }) => keys.length),
+    [500, 500, 200],
+  )
+  t.equal(kept.size, 0)
+  t.equal(store.valueOf('k1199'), '1199')
+})
+
+// --- The link breaks while they are sent ---
+
+t.test('lost while committing, and committed: settled once the database tells', async (t) => {
+  const { store, stats, settled, kept, keep } = keptWrites()
+  const version = store.setBySql('gone', '0')
+  keep('k', '1')
+  keep('gone', undefined, { base: { kind: 'held', version, value: undefined } })
+  store.fail('settle', 'outcome-unknown', 'after')
+  await kept.send()
+  t.match(
+    { size: kept.size, obstacle: kept.obstacle, settled },
+    { size: 2, obstacle: 'outcome-unknown', settled: [] },
+  )
+  await kept.send()
+  t.same(settled, [
+    ['k', { version: store.versionOf('k'), epoch }],
+    ['gone', undefined],
+  ])
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+})
+
+t.test('lost while committing, and not committed: sent again, new keys too', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  keep('k', '1')
+  const settle = store.settle.bind(store)
+  store.settle = async (_writes, onBegun) => {
+    store.settle = settle
+    onBegun?.({ id: 'one that was rolled back', epoch })
+    throw new CacheError('outcome-unknown', 'lost')
+  }
+  await kept.send()
+  t.equal(store.valueOf('k'), undefined)
+  await kept.send()
+  t.equal(store.valueOf('k'), '1')
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 1, keptConflicts: 0 } })
+})
+
+t.test('while the transaction is in progress, its writes wait and others are sent', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.fail('settle', 'outcome-unknown', 'after')
+  await kept.send()
+  const { outcomeOf } = store
+  store.outcomeOf = async () => 'in-progress'
+  keep('other', '2')
+  await kept.send()
+  t.match(
+    { size: kept.size, obstacle: kept.obstacle, other: store.valueOf('other') },
+    { size: 1, obstacle: 'outcome-unknown', other: '2' },
+  )
+  store.outcomeOf = outcomeOf
+  await kept.send()
+  t.equal(kept.size, 0)
+})
+
+t.test('in another history the transaction means nothing: no row may be one that was deleted', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  keep('k', '1')
+  const settle = store.settle.bind(store)
+  store.settle = async (_writes, onBegun) => {
+    store.settle = settle
+    onBegun?.({ id: '1', epoch: 'another' })
+    throw new CacheError('outcome-unknown', 'lost')
+  }
+  await kept.send()
+  await kept.send()
+  t.equal(store.valueOf('k'), undefined)
+  t.match(stats, { keptSettled: 0, keptConflicts: 1 })
+})
+
+t.test('a later write of the same key builds on the one whose outcome was not known', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  keep('k', '1')
+  store.fail('settle', 'outcome-unknown', 'after')
+  await kept.send()
+  keep('k', '2')
+  await kept.send()
+  await kept.send()
+  t.equal(store.valueOf('k'), '2')
+  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+})
+
+// --- A write that went the usual way, with an unknown outcome, and then one that is kept ---
+
+for (const [what, happens] of [
+  ['happened', true],
+  ['did not happen', false],
+] as const) {
+  t.test(`after a set that ${what}, a kept one is sent`, async (t) => {
+    const { store, stats, kept, keep } = keptWrites()
+    const version = store.setBySql('k', '0')
+    kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
+    if (happens) store.setBySql('k', '1')
+    keep('k', '2')
+    await kept.send()
+    t.equal(store.valueOf('k'), '2')
+    t.match(stats, { keptSettled: 1, keptConflicts: 0 })
+  })
+
+  t.test(`after a delete that ${what}, a kept set is sent`, async (t) => {
+    const { store, stats, kept, keep } = keptWrites()
+    const version = store.setBySql('k', '0')
+    kept.sentInVain('k', undefined, { kind: 'held', version, value: '0' }, epoch)
+    if (happens) store.deleteBySql('k')
+    keep('k', '2')
+    await kept.send()
+    t.equal(store.valueOf('k'), '2')
+    t.match(stats, { keptSettled: 1, keptConflicts: 0 })
+  })
+}
+
+t.test('after a set whose outcome is not known, what somebody else wrote stays', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  const version = store.setBySql('k', '0')
+  kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
+  store.setBySql('k', 'theirs')
+  keep('k', '2')
+  await kept.send()
+  t.equal(store.valueOf('k'), 'theirs')
+  t.match(stats, { keptSettled: 0, keptConflicts: 1 })
+})
+
+t.test('what a later write has left is not taken for the row of an earlier one that is kept', async (t) => {
+  const { store, stats, kept, keep } = keptWrites()
+  const version = store.setBySql('k', '0')
+  keep('k', '1', { base: { kind: 'held', version, value: '0' } })
+  kept.sentInVain('k', '2', unseen, epoch)
+  store.setBySql('k', '2')
+  await kept.send()
+  t.equal(store.valueOf('k'), '2')
+  t.match(stats, { keptSettled: 0, keptConflicts: 1 })
+})
+
+t.test('an entry that was put since tells more', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  kept.sentInVain('k', '1', unseen, epoch)
+  const version = store.setBySql('k', 'theirs')
+  keep('k', '2', { base: { kind: 'held', version, value: 'theirs' } })
+  await kept.send()
+  t.equal(store.valueOf('k'), '2')
+})
+
+t.test('after a set of a new key, there is no row, as before it', async (t) => {
+  const { store, kept, keep } = keptWrites()
+  kept.sentInVain('k', '1', unseen, epoch)
+  keep('k', '2')
+  await kept.send()
+  t.equal(store.valueOf('k'), '2')
+})
+
+t.test('writes are kept within a number of bytes, whatever their number', async (t) => {
+  const { store, kept, keep } = keptWrites(1_000, 10_500)
+  store.stop()
+  const large = 'x'.repeat(3_000)
+  t.same(
+    ['a', 'b', 'c', 'd'].map((key) => keep(key, large)),
+    [true, true, true, false],
+  )
+  t.equal(kept.size, 3)
+  t.ok(kept.bytes <= 10_500)
+  t.equal(keep('a', large.repeat(2)), false, 'nor does a later write of the same key take more')
+  t.equal(kept.get('a')?.value, large)
+  t.equal(keep('a', 'x'), true, 'one that takes less is kept')
+  t.equal(keep('d', large), true)
+  kept.drop('b')
+  t.equal(keep('e', 'é'.repeat(1_500)), true, 'what is not ASCII takes two bytes a character')
+  t.equal(keep('f', 'é'.repeat(1_500)), false)
+  t.equal(keep('g', '1', { base: { kind: 'held', version: '1', value: large } }), false, 'its base counts')
+  store.restart()
+  await kept.send()
+  t.match(kept, { size: 0, bytes: 0 })
+})
+
+t.test('kept writes are sent in statements of at most 8 MiB', async (t) => {
+  const { store, kept, keep } = keptWrites(100, 100_000_000)
+  for (let n = 0; n < 20; n++) keep(`k${n}`, 'x'.repeat(1_000_000))
+  await kept.send()
+  t.same(
+    store.statements.filter(({ operation }) => operation === 'settle').map(({ keys }) => keys.length),
+    [8, 8, 4],
+  )
+})
+
+t.test(
+  'values of writes with an unknown outcome are remembered within the same number of bytes',
+  async (t) => {
+    const { store, kept, keep } = keptWrites(10, 10_000)
+    const version = store.setBySql('a', '0')
+    const held: Base = { kind: 'held', version, value: '0' }
+    const large = 'x'.repeat(6_000)
+    kept.sentInVain('a', '1', held, epoch)
+    kept.sentInVain('b', large, unseen, epoch)
+    kept.sentInVain('c', large, unseen, epoch)
+    keep('a', '2')
+    t.same(kept.get('a')?.outcomes, [], 'forgotten')
+    keep('c', '2')
+    t.same(kept.get('c')?.outcomes, [large])
+  },
+)

@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { CacheError, type CacheErrorCode, explanations } from '../../../src/core/errors.js'
+import { problemIn } from '../../../src/http/routes/problem.js'
+import { logMessages } from './log-messages.js'
+
+const page = await readFile('docs/how-to/troubleshoot.md', 'utf8')
+const log = { debug: () => undefined, error: () => undefined }
+
+t.test('the page explains every 503 of the database, by the first words of its detail', async (t) => {
+  const [, section = ''] = /^## The response is 503\n(.*?)^## /ms.exec(page) ?? []
+  const beginnings = [...section.matchAll(/^\| (The .*?) +\|/gm)].map(([, words = '']) => words)
+  const details = Object.keys(explanations)
+    .map((code) => problemIn(new CacheError(code as CacheErrorCode, ''), '/cache/get', log))
+    .filter(({ status }) => status === 503)
+    .map(({ detail }) => detail)
+  t.ok(details.length > 5)
+  t.strictSame(
+    details.filter((detail) => !beginnings.some((beginning) => detail.startsWith(beginning))),
+    [],
+  )
+  t.strictSame(
+    beginnings.filter((beginning) => !details.some((detail) => detail.startsWith(beginning))),
+    [],
+  )
+})
+
+t.test('the lines of the log that it names are lines of the log', async (t) => {
+  const messages = logMessages('src').map(({ text }) => text)
+  for (const line of [
+    'no change feed; trying again',
+    'database error',
+    'kept writes cannot be delivered',
+    'kept writes are lost with this process',
+    'a write kept during the outage was given up',
+    'the database has another history: cache flushed',
+    'as many connections are open as may be',
+    'Internal Server Error',
+  ]) {
+    t.ok(page.includes(`\`${line}\``), line)
+    t.ok(messages.includes(line), line)
+  }
+})

@@ -1,0 +1,45 @@
+import t from 'tap'
+import { Scrapes } from '../../../src/http/ops/scrapes.js'
+
+function scrapesAt(nowMs: () => number, compute: () => Promise<number>) {
+  return new Scrapes({ now: nowMs, defer: setImmediate }, async () => ({
+    status: await compute(),
+    headers: [],
+    body: '',
+  }))
+}
+
+t.test('scrapes beyond ten at once and five a second get the last answer again', async (t) => {
+  let nowMs = 0
+  let computed = 0
+  const scrapes = scrapesAt(
+    () => nowMs,
+    async () => ++computed,
+  )
+  const ask = async () => (await scrapes.answer()).status
+  for (let index = 1; index <= 10; index++) t.equal(await ask(), index)
+  for (let index = 0; index < 1_000; index++) t.equal(await ask(), 10)
+  nowMs = 199
+  t.equal(await ask(), 10)
+  nowMs = 201
+  t.equal(await ask(), 11)
+  nowMs = 60_000
+  for (let index = 0; index < 1_000; index++) await ask()
+  t.equal(computed, 21)
+})
+
+t.test('an error is not given again', async (t) => {
+  let nowMs = 0
+  let fails = true
+  const scrapes = scrapesAt(
+    () => nowMs,
+    async () => {
+      if (fails) throw new Error('a bug of ours')
+      return 200
+    },
+  )
+  for (let index = 0; index < 10; index++) await t.rejects(scrapes.answer())
+  fails = false
+  nowMs = 1
+  t.equal((await scrapes.answer()).status, 200)
+})

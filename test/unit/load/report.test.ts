@@ -1,0 +1,108 @@
+import t from 'tap'
+import { differences, parseEarlierReport } from '../../../src/tools/load/baseline.js'
+import { type LoadReport, linesOf } from '../../../src/tools/load/report.js'
+import { Tally } from '../../../src/tools/load/tally.js'
+
+function tallied(...answers: readonly Parameters<Tally['add']>[]): Tally {
+  const tally = new Tally()
+  for (const one of answers) tally.add(...one)
+  return tally
+}
+
+function reportOf(tally: Tally, more: Partial<LoadReport> = {}): LoadReport {
+  const summary = tally.summary()
+  return {
+    report: 'caching-layer bench',
+    url: 'http://127.0.0.1:8025',
+    mix: 'get=90,set=10',
+    keys: 'zipf:10',
+    rate: 100,
+    ratePerSecond: 100,
+    connections: 4,
+    valueBytes: 10,
+    startedAt: '2026-11-25T00:00:00.000Z',
+    seconds: 10,
+    due: summary.answered,
+    sent: summary.answered,
+    ownLimitPerSecond: 10_000,
+    lateness: new Tally().recent(),
+    ...summary,
+    ...more,
+  }
+}
+
+t.test('failures are counted apart, with latencies of their own', async (t) => {
+  const tally = tallied(
+    ['set', 200, 2],
+    ['get', 200, 1],
+    ['get', 404, 1],
+    ['get', 503, 900],
+    ['del', 404, 700],
+  )
+  const { latencies, failedLatencies, ...counted } = tally.summary()
+  t.strictSame(counted, {
+    answered: 5,
+    failed: 2,
+    statuses: { get: { 200: 1, 404: 1, 503: 1 }, set: { 200: 1 }, del: { 404: 1 } },
+  })
+  t.match(latencies, { get: { count: 2, maxMicros: 1_000 }, set: { count: 1 } })
+  t.notOk(latencies.del)
+  t.match(failedLatencies, { count: 2 })
+  t.ok(failedLatencies.p50Micros >= 699_000)
+  const text = linesOf(reportOf(tally)).join('\n')
+  t.match(text, /^get .*\nset .*\nfailed /m, 'in the same order, whatever was answered first')
+  t.match(text, /^failed +\d/m)
+  t.match(text, /2 answers were failures: 1 × get 200, 1 × get 404, 1 × get 503, 1 × set 200, 1 × del 404/)
+})
+
+t.test('percentiles of three digits, up to a day', async (t) => {
+  const tally = new Tally()
+  for (let ms = 1; ms <= 10_000; ms++) tally.add('get', 200, ms)
+  const { get } = tally.summary().latencies
+  const about = { p50Micros: 5e6, p90Micros: 9e6, p99Micros: 9.9e6, p999Micros: 9.99e6, maxMicros: 1e7 }
+  for (const [name, micros] of Object.entries(about)) {
+    const said = get?.[name as keyof typeof about] ?? 0
+    t.ok(Math.abs(said / micros - 1) < 0.001, `${name} ${said}`)
+  }
+  t.ok((tallied(['get', 200, 1e12]).summary().latencies.get?.maxMicros ?? 0) > 8e10)
+})
+
+t.test('what happened since the line before', async (t) => {
+  const tally = tallied(['get', 200, 1], ['get', 503, 1])
+  t.equal(tally.recent().count, 2)
+  t.equal(tally.recent().count, 0)
+  t.equal(tally.summary().answered, 2)
+})
+
+t.test('beside an earlier run each figure has its ratio', async (t) => {
+  const before = reportOf(tallied(['get', 200, 1]), { hitRatio: 0.4 })
+  const now = reportOf(tallied(['get', 200, 2]), { hitRatio: 0.8, ratePerSecond: 50 })
+  const [rate, hits, , get] = linesOf(now, before)
+  t.match(rate, /^50 requests\/s of 100 asked for \(×0\.50\), 1 in 10\.0 s$/)
+  t.match(hits, /^80\.0 % of the reads were hits \(×2\.00\)$/)
+  t.match(get, /^get +2000 \(×2\.00\) +2000 \(×2\.00\)/)
+  t.notMatch(linesOf(now).join('\n'), '×')
+})
+
+t.test('what the figures are worth is said', async (t) => {
+  const lines = linesOf(
+    reportOf(tallied(['get', 200, 1]), { due: 30, sent: 20, rate: 9_000, ratePerSecond: 1 }),
+  ).join('\n')
+  t.match(lines, '10 requests were due and not sent')
+  t.match(lines, '19 requests were sent and not answered')
+  t.match(lines, 'not in the latencies')
+  t.match(lines, 'near what this load can do, 10000 requests/s')
+  t.notMatch(linesOf(reportOf(tallied(['get', 200, 1]))).join('\n'), /not sent|not answered|near/)
+})
+
+t.test('only what --json wrote is an earlier run', async (t) => {
+  const report = reportOf(tallied(['get', 200, 1]))
+  t.same(parseEarlierReport(JSON.stringify(report)), report)
+  for (const text of ['', 'x', 'null', '[]', '1', '{}', '{"report":"another"}', '{"rate":1000}'])
+    t.throws(() => parseEarlierReport(text), { message: 'this is not what bench --json has written' }, text)
+  t.strictSame(differences(report, report), [])
+  t.strictSame(differences({ ...report, rate: 5, keys: 'uniform:1', seconds: 1 } as LoadReport, report), [
+    'keys was zipf:10 and is uniform:1',
+    'rate was 100 and is 5',
+  ])
+})

@@ -1,0 +1,47 @@
+import t from 'tap'
+import { decodeChanges } from '../../../src/postgres/feed/change.js'
+
+t.test('ids and versions in turn', async (t) => {
+  t.strictSame(decodeChanges('["a","1"]'), [{ kind: 'key', id: 'a', version: '1' }])
+  t.strictSame(decodeChanges('["a","1","\\u0000ff","9223372036854775807","","0"]'), [
+    { kind: 'key', id: 'a', version: '1' },
+    { kind: 'key', id: '\0ff', version: '9223372036854775807' },
+    { kind: 'key', id: '', version: '0' },
+  ])
+})
+
+t.test('everything, and all that cannot be decoded', async (t) => {
+  const everything = [{ kind: 'everything' }]
+  const payloads = [
+    '*',
+    undefined,
+    '',
+    'garbage',
+    '[]',
+    '["a"]',
+    '["a","1","b"]',
+    '["a",1]',
+    '[1,"1"]',
+    '["a",null]',
+    '["a","--1"]',
+    '["a","1.5"]',
+    '["a",""]',
+    '["a","12345678901234567890"]',
+    '["a","1\\n"]',
+    '{"0":"a","1":"1","length":2}',
+    '"a"',
+    'null',
+    '[["a","1"]]',
+    '["a","1"',
+    'echo',
+    'echo 0123456789abcdef ',
+    'echo 0123456789ABCDEF',
+    '['.repeat(7_000),
+  ]
+  for (const payload of payloads)
+    t.strictSame(decodeChanges(payload), everything, payload?.slice(0, 30) ?? 'none')
+})
+
+t.test('an echo names no change', async (t) => {
+  t.strictSame(decodeChanges('echo 0123456789abcdef'), [])
+})

@@ -1,0 +1,71 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { HotKeysFile } from '../../../src/warm-up/hot-keys-file.js'
+import { HotKeysKeeper } from '../../../src/warm-up/hot-keys-keeper.js'
+import { eventually } from '../../support/eventually.js'
+import { recordingLog } from '../../support/recording-log.js'
+
+function keeping(t: Test, { folder = t.testdir(), intervalMs = 10 } = {}) {
+  const file = new HotKeysFile(join(folder, 'state', 'hot-keys'))
+  const held = ['a']
+  const { log, logged } = recordingLog()
+  let lists = 0
+  const heldKeys = async () => {
+    lists++
+    return [...held]
+  }
+  const keeper = new HotKeysKeeper({ file, cache: { heldKeys }, log, intervalMs })
+  t.teardown(() => keeper.close())
+  return { file, held, keeper, logged, read: () => file.read(100), lists: () => lists }
+}
+
+t.test('the list follows what is held, and is written once more at the end', async (t) => {
+  const { held, keeper, read } = keeping(t)
+  keeper.start()
+  await eventually(async () => (await read())?.join() === 'a')
+  held.unshift('b')
+  await eventually(async () => (await read())?.join() === 'b,a')
+  held.unshift('c')
+  await keeper.close()
+  t.same(await read(), ['c', 'b', 'a'])
+  held.unshift('d')
+  await keeper.close()
+  t.same(await read(), ['c', 'b', 'a'], 'and not after that')
+})
+
+t.test('one that was not started writes nothing', async (t) => {
+  const { keeper, read } = keeping(t)
+  await keeper.close()
+  t.equal(await read(), undefined)
+})
+
+t.test('where nothing is held the list before stays', async (t) => {
+  const { held, file, keeper, read } = keeping(t)
+  await file.prepare()
+  await file.write(['x'])
+  held.length = 0
+  keeper.start()
+  await keeper.close()
+  t.same(await read(), ['x'])
+})
+
+t.test('a folder that cannot be made is named once, and tried again', async (t) => {
+  const folder = t.testdir()
+  writeFileSync(join(folder, 'state'), 'a file')
+  const { keeper, logged, read, lists } = keeping(t, { folder })
+  keeper.start()
+  await eventually(() => lists() > 3)
+  t.equal(new Set(logged.map(({ fields }) => JSON.stringify(fields))).size, logged.length)
+  rmSync(join(folder, 'state'))
+  await eventually(async () => (await read())?.join() === 'a')
+  t.match(logged[0], { level: 'warn', fields: { reason: /EEXIST/ }, message: /could not be written/ })
+})
+
+t.test('it is named at the start, and not when the first minute is over', async (t) => {
+  const folder = t.testdir({ state: 'a file' })
+  const { keeper, logged, lists } = keeping(t, { folder, intervalMs: 60_000 })
+  keeper.start()
+  await eventually(() => logged.length === 1)
+  t.equal(lists(), 0)
+})
