@@ -12,7 +12,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const commonest = new Set('what whether of as also'.split(' '))
 const clauses = new Set([
   ...commonest,
-  ...'who whoever whatever whichever how where wherever when by with without for beside besides from since'.split(' '),
+  ...'who whoever whatever whichever how where wherever when by with without for beside besides from since'.split(
+    ' ',
+  ),
   ...'if because in on to at'.split(' '),
 ])
 
@@ -20,7 +22,10 @@ const clauses = new Set([
 export function docComments(text) {
   return [...text.matchAll(/\/\*\*([\s\S]*?)\*\//g)].map(({ 0: whole, 1: inside = '', index }) => ({
     line: text.slice(0, index).split('\n').length,
-    words: inside.replaceAll(/^\s*\* ?/gm, ' ').trim().split(/\s+/),
+    words: inside
+      .replaceAll(/^\s*\* ?/gm, ' ')
+      .trim()
+      .split(/\s+/),
     length: whole.length,
   }))
 }

@@ -1,6 +1,6 @@
+import { shownText, shownValue } from '../src/config/describe-settings.js'
 import type { Setting } from '../src/config/setting.js'
 import { settings } from '../src/config/settings.js'
-import { shownText, shownValue } from '../src/config/describe-settings.js'
 
 const begin = '<!-- npm run docs:settings writes this table -->\n\n'
 const end = '\n<!-- end of the table -->'

@@ -7,7 +7,10 @@ export interface ListedCommand {
 }
 
 export const commands = {
-  serve: { summary: 'run a sidecar [--no-migrate]', load: async () => (await import('./commands/serve.js')).serve },
+  serve: {
+    summary: 'run a sidecar [--no-migrate]',
+    load: async () => (await import('./commands/serve.js')).serve,
+  },
   dev: {
     summary: 'run a PostgreSQL server and two sidecars, to try it out',
     load: async () => (await import('./commands/dev.js')).dev,

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
+import { type ShownValue, shownValue } from './describe-settings.js'
 import type { LoadedConfig } from './load.js'
 import type { Setting } from './setting.js'
 import { settings } from './settings.js'
-import { type ShownValue, shownValue } from './describe-settings.js'
 
 export interface ConfigReloadParts {
   /** Throws ConfigError. */

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.js'
-import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
 import { Database } from '../postgres/pool/database.js'
 import { ReadReplicas, type ReadReplicasParts } from '../postgres/replicas/read-replicas.js'
+import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
 
 /** The part of the time for a statement that a replica has: the primary may have to be asked after it. */
 const replicaShare = 0.25

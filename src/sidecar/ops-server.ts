@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.js'
-import { allowedHosts } from '../http/access/allowed-hosts.js'
-import { opsLimits } from '../http/server/connection-limits.js'
 import { doorkeeper } from '../http/access/access-guard.js'
-import { type OpsListenerOptions, opsListener } from '../http/ops/ops-listener.js'
+import { allowedHosts } from '../http/access/allowed-hosts.js'
 import type { WarningLog } from '../http/access/rare-warning.js'
+import { type OpsListenerOptions, opsListener } from '../http/ops/ops-listener.js'
+import { opsLimits } from '../http/server/connection-limits.js'
 import { HttpServer } from '../http/server/server.js'
 import { connectionWarnings } from './connection-warnings.js'
 

@@ -309,7 +309,7 @@ const omissions = [
   },
   {
     name: 'a kept write that may have happened is sent as if it had not',
-    caughtBy: 'kept-writes',
+    caughtBy: 'pending-writes',
     file: 'src/core/writes/pending-writes.ts',
     find: 'else this.doubt(id)',
     replace: '',
@@ -331,7 +331,7 @@ const omissions = [
   },
   {
     name: 'a later kept write is lost with the earlier one',
-    caughtBy: 'kept-writes',
+    caughtBy: 'pending-writes',
     file: 'src/core/writes/pending-writes.ts',
     find: `if (current === write) this.#writes.delete(id)
     else if`,
@@ -347,7 +347,7 @@ const omissions = [
   },
   {
     name: 'a settled write leaves what was read meanwhile',
-    caughtBy: 'kept-writes',
+    caughtBy: 'pending-writes',
     file: 'src/core/writes/pending-writes.ts',
     find: `onSettled(id, written)`,
     replace: `void onSettled`,
@@ -725,14 +725,14 @@ const omissions = [
   },
   {
     name: 'the first of two writes that hold a kept one back lets it go',
-    caughtBy: 'kept-writes',
+    caughtBy: 'pending-writes',
     file: 'src/core/writes/pending-writes.ts',
     find: 'if (others > 0) this.#heldBack.set(id, others)\n      else this.#heldBack.delete(id)',
     replace: 'void others\n      this.#heldBack.delete(id)',
   },
   {
     name: 'a kept write that was held back once is never sent',
-    caughtBy: 'kept-writes',
+    caughtBy: 'pending-writes',
     file: 'src/core/writes/pending-writes.ts',
     find: 'if (others > 0) this.#heldBack.set(id, others)',
     replace: 'if (others >= 0) this.#heldBack.set(id, others)',
@@ -799,7 +799,7 @@ export const mutants = [
   ...statementMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',
-    caughtBy: 'kept-writes',
+    caughtBy: 'pending-writes',
     file: 'src/core/writes/pending-writes.ts',
     find: `must not replace what this one has left.
     this.doubt(id)`,

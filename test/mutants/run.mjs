@@ -21,8 +21,7 @@ import { typeErrors } from './type-check.mjs'
 const project = fileURLToPath(new URL('../..', import.meta.url))
 const folders = ['src', 'test']
 const statementsCheck = 'test/mutants/statements-check.js'
-/** Tests beside the core's that need no database. */
-const serverless = new Set(['test/unit/http/bearer-token.test.js'])
+const coreFolder = 'test/unit/core/'
 const jobs = Math.max(2, availableParallelism())
 const fileTimeoutSeconds = 120
 
@@ -50,9 +49,9 @@ async function main() {
     return false
   }
 
-  const { transpiled, coreTests } = await transpileAll()
+  const { transpiled, tests } = await transpileAll()
   const trials = applied.flatMap(({ mutant, text }) =>
-    trialsOf(mutant, coreTests).map((runs) => ({ mutant, text, runs })),
+    trialsOf(mutant, tests).map((runs) => ({ mutant, text, runs })),
   )
   if (trials.some(({ runs }) => runs.some(needsServer))) await startServer(transpiled)
 
@@ -111,10 +110,11 @@ function uselessOf(applied) {
 }
 
 /** The lists of runs, in the order to be tried, of which each must catch the mutant. A run is a file, or some tests of one. */
-function trialsOf({ file, caughtBy, tests, alsoCaughtBy }, coreTests) {
-  const named = { file: `test/${caughtBy.includes('/') ? caughtBy : `core/${caughtBy}`}.test.js`, tests }
-  const alone = alsoCaughtBy ? [[{ file: `test/core/${alsoCaughtBy}.test.js` }]] : []
-  if (!file.startsWith('src/core/') || !named.file.startsWith('test/core/')) return [[named], ...alone]
+function trialsOf({ file, caughtBy, tests: names, alsoCaughtBy }, tests) {
+  const coreTests = tests.filter((test) => test.startsWith(coreFolder))
+  const named = { file: fileOf(caughtBy, tests), tests: names }
+  const alone = alsoCaughtBy ? [[{ file: fileOf(alsoCaughtBy, tests) }]] : []
+  if (!file.startsWith('src/core/') || !coreTests.includes(named.file)) return [[named], ...alone]
   // The property test comes last: it takes the longest.
   const others = coreTests
     .filter((one) => one !== named.file && nameOf(one) !== alsoCaughtBy)
@@ -122,9 +122,18 @@ function trialsOf({ file, caughtBy, tests, alsoCaughtBy }, coreTests) {
   return [[named, ...others.map((one) => ({ file: one }))], ...alone]
 }
 
-/** All but the core's tests, and those that say so. */
+/** The only test file of this name; without a folder, the only one among the core's. */
+function fileOf(name, tests) {
+  const end = `/${name}.test.js`
+  const found = tests.filter(
+    (test) => test.endsWith(end) && (name.includes('/') || test.startsWith(coreFolder)),
+  )
+  if (found.length !== 1) throw new Error(`${found.length} test files are named ${name}`)
+  return found[0]
+}
+
 function needsServer({ file }) {
-  return !file.startsWith('test/core/') && !serverless.has(file)
+  return !file.startsWith('test/unit/')
 }
 
 async function startServer(transpiled) {
@@ -178,7 +187,7 @@ async function mutated({ file, find, replace }) {
 /** A folder that looks like the project as far as Node is concerned, and the paths of the core's tests. */
 async function transpileAll() {
   const transpiled = join(work, 'unchanged')
-  const coreTests = []
+  const tests = []
   for (const folder of folders) {
     for (const entry of await readdir(join(project, folder), { recursive: true })) {
       if (!entry.endsWith('.ts') || entry.endsWith('.d.ts')) continue
@@ -186,13 +195,13 @@ async function transpileAll() {
       const target = join(transpiled, compiledName(file))
       await mkdir(dirname(target), { recursive: true })
       await writeFile(target, compiled(await readFile(join(project, file), 'utf8'), file))
-      if (/^test.core.*\.test\.ts$/.test(file)) coreTests.push(compiledName(file))
+      if (file.endsWith('.test.ts')) tests.push(compiledName(file).replaceAll('\\', '/'))
     }
   }
   await cp(join(project, 'sql'), join(transpiled, 'sql'), { recursive: true })
   await cp(join(project, 'package.json'), join(transpiled, 'package.json'))
   await symlink(join(project, 'node_modules'), join(work, 'node_modules'), 'dir')
-  return { transpiled, coreTests }
+  return { transpiled, tests }
 }
 
 function compiledName(file) {

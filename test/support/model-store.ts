@@ -12,7 +12,6 @@ import type {
   Written,
 } from '../../src/core/entry.js'
 import { CacheError, type CacheErrorCode } from '../../src/core/errors.js'
-import { keyId } from '../../src/core/state/key-id.js'
 import type {
   Clock,
   LogPosition,
@@ -27,6 +26,7 @@ import type {
   Write,
   WriteAnswer,
 } from '../../src/core/ports.js'
+import { keyId } from '../../src/core/state/key-id.js'
 import { Gate } from './gate.js'
 
 export type Operation =

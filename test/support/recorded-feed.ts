@@ -1,6 +1,6 @@
 import type { ChangeFeedHandler } from '../../src/core/ports.js'
-import { Database } from '../../src/postgres/pool/database.js'
 import { PostgresChangeFeed } from '../../src/postgres/feed/feed.js'
+import { Database } from '../../src/postgres/pool/database.js'
 import type { Owner } from './database.js'
 import { recordingLog } from './recording-log.js'
 

@@ -10,7 +10,6 @@ import type {
   Version,
   Written,
 } from '../../src/core/entry.js'
-import { keyId } from '../../src/core/state/key-id.js'
 import type {
   MarkAnswer,
   Position,
@@ -21,6 +20,7 @@ import type {
   Write,
   WriteAnswer,
 } from '../../src/core/ports.js'
+import { keyId } from '../../src/core/state/key-id.js'
 
 interface Row {
   readonly value: Value

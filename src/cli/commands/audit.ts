@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { loadConfig } from '../../config/load.js'
+import { readApiToken } from '../../config/read-api-token.js'
 import { Audit } from '../../tools/audit/audit.js'
 import { progressText, reportJson, reportText, violationText } from '../../tools/audit/report.js'
 import type { Report } from '../../tools/audit/tally.js'
-import { loadConfig } from '../../config/load.js'
-import { readApiToken } from '../../config/read-api-token.js'
 import type { Command } from '../command.js'
 import { UsageError } from '../usage-error.js'
 

@@ -1,14 +1,14 @@
 import { pipeline } from 'node:stream/promises'
+import { loadConfig } from '../../config/load.js'
+import { oneOf } from '../../config/parse.js'
+import { copyOut } from '../../postgres/bulk/copy-out.js'
 import { BackupFile } from '../../tools/backup/backup-file.js'
 import { type Compression, compressionOf, compressions, compressor } from '../../tools/backup/compression.js'
 import type { Tally } from '../../tools/backup/trailer.js'
 import { writeBackup } from '../../tools/backup/write-backup.js'
-import { loadConfig } from '../../config/load.js'
-import { oneOf } from '../../config/parse.js'
-import { copyOut } from '../../postgres/bulk/copy-out.js'
 import type { Command } from '../command.js'
-import { parseOption } from '../parse-option.js'
 import { unended } from '../non-closing-writable.js'
+import { parseOption } from '../parse-option.js'
 import { UsageError } from '../usage-error.js'
 
 /** All entries as they are at one moment, to a file or to stdout. */

@@ -1,6 +1,6 @@
+import { shownSettings, shownText } from '../../config/describe-settings.js'
 import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
 import { loadConfig } from '../../config/load.js'
-import { shownSettings, shownText } from '../../config/describe-settings.js'
 import type { Command } from '../command.js'
 import { UsageError } from '../usage-error.js'
 

@@ -3,8 +3,8 @@ import { ConfigError } from '../../config/config-error.js'
 import type { Environment } from '../../config/environment.js'
 import { loadConfig } from '../../config/load.js'
 import type { Command } from '../command.js'
-import { DataListener } from '../data-listener.js'
 import { reachableUrl } from '../connect-host.js'
+import { DataListener } from '../data-listener.js'
 import { UsageError } from '../usage-error.js'
 
 const pauseMs = 200

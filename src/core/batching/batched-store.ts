@@ -1,10 +1,10 @@
-import { type Batched, Batcher } from './batcher.js'
 import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from '../entry.js'
 import type { BatchPart, Clock, Store, Write, WriteAnswer } from '../ports.js'
-import { Slots } from './semaphore.js'
 import type { Stats } from '../stats.js'
-import { StoreHealth } from './store-health.js'
 import type { BatchTracer } from '../tracer.js'
+import { type Batched, Batcher } from './batcher.js'
+import { Slots } from './semaphore.js'
+import { StoreHealth } from './store-health.js'
 
 export interface BatchingOptions {
   readonly clock: Clock

@@ -1,11 +1,11 @@
 import { CacheError, hasCode } from '../errors.js'
 import type { Histogram } from '../histogram.js'
 import type { BatchPart, Clock } from '../ports.js'
-import type { Slots } from './semaphore.js'
-import { runSplitting } from './bisect.js'
 import type { BatchOperation } from '../stats.js'
-import type { StoreHealth } from './store-health.js'
 import type { BatchTracer } from '../tracer.js'
+import { runSplitting } from './bisect.js'
+import type { Slots } from './semaphore.js'
+import type { StoreHealth } from './store-health.js'
 
 export interface BatcherOptions<I, O> {
   readonly clock: Clock

@@ -1,12 +1,12 @@
+import type { BatchedRead, Statements, WantedEntry } from '../batching/batched-store.js'
 import type { Entry } from '../entry.js'
 import { CacheError } from '../errors.js'
-import type { Token } from '../state/flights.js'
-import type { Memory } from '../state/cache-state.js'
 import type { Clock } from '../ports.js'
+import type { Memory } from '../state/cache-state.js'
+import type { Token } from '../state/flights.js'
+import type { Stats } from '../stats.js'
 import type { Forwarded, Read } from './read-result.js'
 import type { ReplicaReads } from './replica-reads.js'
-import type { BatchedRead, Statements, WantedEntry } from '../batching/batched-store.js'
-import type { Stats } from '../stats.js'
 
 export interface FillsParts {
   readonly memory: Memory

@@ -1,6 +1,3 @@
-import type { Batcher } from '../batching/batcher.js'
-import type { LogPosition, Replica, ReplicaAnswer } from '../ports.js'
-import { ShownKeys } from './observed-keys.js'
 import {
   type BatchedRead,
   type BatchingOptions,
@@ -9,7 +6,10 @@ import {
   readBatcher,
   type WantedEntry,
 } from '../batching/batched-store.js'
+import type { Batcher } from '../batching/batcher.js'
+import type { LogPosition, Replica, ReplicaAnswer } from '../ports.js'
 import type { Stats } from '../stats.js'
+import { ShownKeys } from './observed-keys.js'
 
 /** A read that waits longer for its statement to begin goes to the primary. */
 export interface ReplicaReadsOptions extends BatchingOptions {

@@ -1,7 +1,7 @@
 import type { Cache } from '../cache.js'
 import { hasCode } from '../errors.js'
-import { keyFault } from '../state/validate-key.js'
 import type { Clock } from '../ports.js'
+import { keyFault } from '../state/validate-key.js'
 
 export interface WarmingParts {
   readonly cache: Pick<Cache, 'warm' | 'touch' | 'status'>

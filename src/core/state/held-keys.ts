@@ -1,6 +1,6 @@
 import type { Entry } from '../entry.js'
-import type { LocalCache } from './local-cache.js'
 import type { Clock } from '../ports.js'
+import type { LocalCache } from './local-cache.js'
 
 /** In one turn of the event loop: a walk over a million entries at once would hold up every request for a second. */
 const atOnce = 1_000

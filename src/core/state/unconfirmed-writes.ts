@@ -1,5 +1,5 @@
-import { changeName } from './change-name.js'
 import type { Version } from '../entry.js'
+import { changeName } from './change-name.js'
 
 /**
  * Own writes that have been acknowledged and whose change has not come back yet. Every write is an echo: a

@@ -1,10 +1,10 @@
+import { runSplitting } from '../batching/bisect.js'
 import type { Base, Epoch, KeptWrite, Transaction, Value, Written } from '../entry.js'
 import { CacheError, type CacheErrorCode, hasCode } from '../errors.js'
+import type { Clock, Log, Settlement, Store } from '../ports.js'
 import { heldBytes } from '../state/held-bytes.js'
 import { keyHash } from '../state/key-hash.js'
-import type { Clock, Log, Settlement, Store } from '../ports.js'
 import { SizedMap } from '../state/sized-map.js'
-import { runSplitting } from '../batching/bisect.js'
 import type { Stats } from '../stats.js'
 
 export interface KeptWritesParts {

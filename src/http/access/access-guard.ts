@@ -1,10 +1,10 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import type { HostCheck } from './allowed-hosts.js'
-import { type Answer, sendDirectly } from '../routes/response.js'
-import type { BearerToken } from './bearer-token.js'
-import { problemAnswer } from '../routes/problem.js'
-import { headerOf } from './raw-headers.js'
 import type { RequestStats } from '../../telemetry/request-stats.js'
+import { problemAnswer } from '../routes/problem.js'
+import { type Answer, sendDirectly } from '../routes/response.js'
+import type { HostCheck } from './allowed-hosts.js'
+import type { BearerToken } from './bearer-token.js'
+import { headerOf } from './raw-headers.js'
 
 export interface DoorkeeperOptions {
   readonly hostCheck: HostCheck

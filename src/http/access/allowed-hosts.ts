@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
-import type { Answer } from '../routes/response.js'
 import { problemAnswer } from '../routes/problem.js'
+import type { Answer } from '../routes/response.js'
 import { absoluteTarget } from './request-target.js'
 
 /** Returns the answer to a request that was not meant for this service; undefined for one that was. */

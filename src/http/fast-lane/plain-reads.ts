@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Cache } from '../../core/cache.js'
 import type { Clock } from '../../core/ports.js'
-import type { Answer } from '../routes/response.js'
+import type { RequestStats } from '../../telemetry/request-stats.js'
 import { isKey } from '../routes/key.js'
-import type { Lane } from './lane.js'
 import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
 import { decode } from '../routes/query.js'
 import { readAnswer } from '../routes/read-response.js'
-import { ignoreBody } from './request-body.js'
-import type { RequestStats } from '../../telemetry/request-stats.js'
-import { sendAtOnce, sendHit } from './raw-response.js'
+import type { Answer } from '../routes/response.js'
 import { noRoomForResponse, type UnreadResponses } from '../server/unread-responses.js'
+import type { Lane } from './lane.js'
+import { sendAtOnce, sendHit } from './raw-response.js'
+import { ignoreBody } from './request-body.js'
 
 export interface PlainReadsOptions {
   readonly cache: Cache

@@ -1,14 +1,14 @@
 import type { Cache } from '../../core/cache.js'
 import type { Clock } from '../../core/ports.js'
-import { type Answer, sendDirectly } from '../routes/response.js'
-import type { Lane } from './lane.js'
-import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
-import { noRoomForBody, type RequestBodies } from '../server/request-bodies.js'
-import { receiveBody } from './request-body.js'
 import type { RequestStats } from '../../telemetry/request-stats.js'
-import { sendAtOnce } from './raw-response.js'
-import { setAnswer } from '../routes/set-response.js'
+import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
+import { type Answer, sendDirectly } from '../routes/response.js'
 import { setRequest } from '../routes/set-request.js'
+import { setAnswer } from '../routes/set-response.js'
+import { noRoomForBody, type RequestBodies } from '../server/request-bodies.js'
+import type { Lane } from './lane.js'
+import { sendAtOnce } from './raw-response.js'
+import { receiveBody } from './request-body.js'
 
 export interface PlainSetsOptions {
   readonly cache: Cache

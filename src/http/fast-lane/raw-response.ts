@@ -1,8 +1,8 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Entry } from '../../core/entry.js'
-import { type Answer, sendDirectly } from '../routes/response.js'
 import { readAnswer } from '../routes/read-response.js'
+import { type Answer, sendDirectly } from '../routes/response.js'
 
 /**
  * Sends the answer to a request that has been received, to the byte as `sendDirectly` does, in one write to the socket. Putting headers

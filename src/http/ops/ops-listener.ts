@@ -2,8 +2,8 @@ import type { RequestListener } from 'node:http'
 import type { CacheStatus } from '../../core/cache.js'
 import type { Clock } from '../../core/ports.js'
 import type { Readiness } from '../../core/state/readiness.js'
-import { type Answer, sendDirectly } from '../routes/response.js'
 import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
+import { type Answer, sendDirectly } from '../routes/response.js'
 import { Scrapes } from './scrapes.js'
 
 export interface OpsListenerOptions {

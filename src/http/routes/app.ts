@@ -1,13 +1,13 @@
 import Koa from 'koa'
 import type { Clock } from '../../core/ports.js'
-import { noSniff } from './response.js'
-import { type CacheRoutesOptions, cacheRoutes } from './cache-routes.js'
-import { measured } from './request-metrics.js'
-import { type ProblemLog, problems } from './problem.js'
 import type { RequestStats } from '../../telemetry/request-stats.js'
+import type { UnreadResponses } from '../server/unread-responses.js'
+import { type CacheRoutesOptions, cacheRoutes } from './cache-routes.js'
+import { type ProblemLog, problems } from './problem.js'
+import { measured } from './request-metrics.js'
+import { noSniff } from './response.js'
 import { type ServiceRoutesOptions, serviceRoutes } from './service-routes.js'
 import { shutdownRoute } from './shutdown-route.js'
-import type { UnreadResponses } from '../server/unread-responses.js'
 
 export interface AppOptions extends CacheRoutesOptions, ServiceRoutesOptions {
   /** Tells the process to stop; undefined where clients may not. */

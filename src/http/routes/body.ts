@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
-import { RequestError } from './problem.js'
 import { type RequestBodies, roomless } from '../server/request-bodies.js'
+import { RequestError } from './problem.js'
 import { comesFromWebPage } from './web-page.js'
 
 export interface BodyOptions {

@@ -1,16 +1,16 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Cache } from '../../core/cache.js'
-import { sendByKoa } from './response.js'
+import type { RequestBodies } from '../server/request-bodies.js'
 import { withJsonBody } from './body.js'
 import { checkKey } from './key.js'
 import { sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
-import { readAnswer } from './read-response.js'
 import { readRequest } from './read-request.js'
-import type { RequestBodies } from '../server/request-bodies.js'
-import { setAnswer } from './set-response.js'
+import { readAnswer } from './read-response.js'
+import { sendByKoa } from './response.js'
 import { setRequest } from './set-request.js'
+import { setAnswer } from './set-response.js'
 
 export interface CacheRoutesOptions {
   readonly cache: Cache

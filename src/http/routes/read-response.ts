@@ -1,7 +1,7 @@
 import type { Read } from '../../core/reads/read-result.js'
-import type { Answer } from './response.js'
 import { cacheStatus } from './cache-status.js'
 import { problemAnswer } from './problem.js'
+import type { Answer } from './response.js'
 
 /** The answer to a GET. The value is JSON text already. `stale` is there only when it is true. */
 export function readAnswer(key: string, read: Read): Answer {

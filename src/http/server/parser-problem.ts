@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import { maxHeaderBytes } from './connection-limits.js'
 import { type Problem, problemAnswer } from '../routes/problem.js'
+import { maxHeaderBytes } from './connection-limits.js'
 
 /** By the code of the error that Node's parser reports. */
 const byCode: ReadonlyMap<string | undefined, Problem> = new Map([

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, Server, type ServerOptions } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { problemAnswer } from '../routes/problem.js'
 import { sendDirectly } from '../routes/response.js'
 import {
   type ConnectionLimits,
@@ -13,7 +14,6 @@ import { connectionsOf, type LoopbackListener, listenOn } from './loopback-liste
 import { type ClosedConnections, OpenConnections } from './open-connections.js'
 import { parserProblem } from './parser-problem.js'
 import { Pipelining } from './pipelining.js'
-import { problemAnswer } from '../routes/problem.js'
 import { listenOnSocket } from './unix-socket.js'
 
 /** A Unix socket is made with mode 0660, and removed when the server closes. */

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import copy from 'pg-copy-streams'
-import { type EntryColumn, entryColumns } from './entry-columns.js'
 import { longTransaction } from '../feed/long-transaction.js'
+import { type EntryColumn, entryColumns } from './entry-columns.js'
 
 export interface Snapshot {
   /** By the database's clock. What has expired by then is left out. */

@@ -1,9 +1,9 @@
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import copy from 'pg-copy-streams'
-import { type EntryColumn, entryColumns } from './entry-columns.js'
 import { longTransaction } from '../feed/long-transaction.js'
 import { inspectTable } from '../schema/table.js'
+import { type EntryColumn, entryColumns } from './entry-columns.js'
 
 export const restoreModes = ['merge', 'missing', 'replace'] as const
 /**

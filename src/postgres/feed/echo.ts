@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Database } from '../pool/database.js'
-import type { ListenSession } from './listen-session.js'
 import { within } from '../pool/with-timeout.js'
+import type { ListenSession } from './listen-session.js'
 
 /** How an echo stands among the announcements: it names no change. */
 export function isEcho(payload: string): boolean {

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PublicError } from '../../core/errors.js'
 import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../../core/ports.js'
-import { decodeChanges } from './change.js'
 import type { Database } from '../pool/database.js'
-import { deaf, echo } from './echo.js'
 import { messageOf, wasNotPrepared } from '../pool/errors.js'
-import { Hearing } from './listener-liveness.js'
-import { ListenSession } from './listen-session.js'
 import { publicReason } from '../pool/public-reason.js'
-import { type CacheTable, inspectTable, type ProofRow, proofIn, proofOf } from '../schema/table.js'
 import { within } from '../pool/with-timeout.js'
+import { type CacheTable, inspectTable, type ProofRow, proofIn, proofOf } from '../schema/table.js'
+import { decodeChanges } from './change.js'
+import { deaf, echo } from './echo.js'
+import { ListenSession } from './listen-session.js'
+import { Hearing } from './listener-liveness.js'
 
 export interface PostgresChangeFeedOptions {
   /** Direct: LISTEN does not work through a pooler in transaction mode. */

@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Epoch, Version, Withheld } from '../../core/entry.js'
 import type { Clock, Log, LogPosition, Replica, ReplicaAnswer, Wanted } from '../../core/ports.js'
 import type { Database } from '../pool/database.js'
-import { type EntryRow, entryOf, wantedColumns } from '../store/entry-row.js'
-import { isHeld, withinBytes } from '../store/entry-statements.js'
 import { messageOf } from '../pool/errors.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, historyIn } from '../schema/table.js'
+import { type EntryRow, entryOf, wantedColumns } from '../store/entry-row.js'
+import { isHeld, withinBytes } from '../store/entry-statements.js'
 
 export interface ReadReplicasParts {
   readonly primary: Database

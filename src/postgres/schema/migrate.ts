@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { newClient } from '../pool/connection.js'
 import { messageOf } from '../pool/errors.js'
+import { inTransaction } from '../pool/transaction.js'
 import {
   type Created,
   calledFunctions,
@@ -20,7 +21,6 @@ import {
   requireTrustedOwners,
 } from './schema-owner.js'
 import { inspectTable, movedFault, movedFrom } from './table.js'
-import { inTransaction } from '../pool/transaction.js'
 
 /**
  * `altered`: the file is no longer what was applied. `unknown`: applied by a newer release, no file here. `incomplete`: applied,

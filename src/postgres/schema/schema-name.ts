@@ -1,8 +1,8 @@
 import { CacheError } from '../../core/errors.js'
 import type { Database } from '../pool/database.js'
 import { sqlState } from '../pool/errors.js'
-import { isForeignToSuperuser } from './schema-owner.js'
 import { mayBeMissingMigrations } from '../pool/sql-states.js'
+import { isForeignToSuperuser } from './schema-owner.js'
 
 /**
  * The name of the schema that statements of the pool put before every table and function. The listening session finds it, on

@@ -26,10 +26,10 @@ import type {
 } from '../../core/ports.js'
 import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
-import { type EntryRow, entryOf, heldColumns, outcomeOf, wantedColumns } from './entry-row.js'
-import { defaultReadBytes, type EntryStatements, entryStatements } from './entry-statements.js'
 import { sqlState } from '../pool/errors.js'
 import type { SchemaName } from '../schema/schema-name.js'
+import { type EntryRow, entryOf, heldColumns, outcomeOf, wantedColumns } from './entry-row.js'
+import { defaultReadBytes, type EntryStatements, entryStatements } from './entry-statements.js'
 import { toColumns } from './value.js'
 
 interface WrittenRow {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Change } from '../../core/entry.js'
 import { decodeChanges } from '../../postgres/feed/change.js'
-import type { Database } from '../../postgres/pool/database.js'
 import { echo } from '../../postgres/feed/echo.js'
-import { messageOf } from '../../postgres/pool/errors.js'
 import { ListenSession } from '../../postgres/feed/listen-session.js'
-import { inspectTable } from '../../postgres/schema/table.js'
+import type { Database } from '../../postgres/pool/database.js'
+import { messageOf } from '../../postgres/pool/errors.js'
 import { within } from '../../postgres/pool/with-timeout.js'
+import { inspectTable } from '../../postgres/schema/table.js'
 
 export interface ChangeFollowerOptions {
   /** Direct: LISTEN does not work through a pooler in transaction mode. */

@@ -1,5 +1,5 @@
-import { type Header, headerCutOff, headerLine, parseHeader } from './header.js'
 import { Pulled } from './chunk-reader.js'
+import { type Header, headerCutOff, headerLine, parseHeader } from './header.js'
 import { Seal, type Tally } from './trailer.js'
 import { endOfEntries } from './write-backup.js'
 

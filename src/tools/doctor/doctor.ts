@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { Database } from '../../postgres/pool/database.js'
-import { openSchema } from '../../postgres/schema/schema-owner.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
+import { openSchema } from '../../postgres/schema/schema-owner.js'
 import { failure, stateOf } from './failure.js'
 import { bad, type Finding, skipped } from './finding.js'
 import { lookAtHistory, lookAtPolicies } from './history.js'

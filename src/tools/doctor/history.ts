@@ -1,6 +1,6 @@
 import type pg from 'pg'
-import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
+import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { type Finding, ok, runAs, warning } from './finding.js'
 import { policyFor } from './refusal.js'
 

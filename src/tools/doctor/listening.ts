@@ -1,10 +1,10 @@
 import type pg from 'pg'
-import type { Database } from '../../postgres/pool/database.js'
 import { echo } from '../../postgres/feed/echo.js'
-import { messageOf } from '../../postgres/pool/errors.js'
 import { ListenSession } from '../../postgres/feed/listen-session.js'
-import { inspectTable, proofIn } from '../../postgres/schema/table.js'
+import type { Database } from '../../postgres/pool/database.js'
+import { messageOf } from '../../postgres/pool/errors.js'
 import { within } from '../../postgres/pool/with-timeout.js'
+import { inspectTable, proofIn } from '../../postgres/schema/table.js'
 import { databaseError, failure } from './failure.js'
 import { bad, type Finding, ok, warning } from './finding.js'
 

@@ -1,6 +1,6 @@
 import type pg from 'pg'
-import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
+import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { cureOf, databaseError } from './failure.js'
 import { runAs } from './finding.js'
 import { cureOfSetting } from './session-settings.js'

@@ -1,9 +1,9 @@
 import type pg from 'pg'
 import type { Database } from '../../postgres/pool/database.js'
+import { inTransaction } from '../../postgres/pool/transaction.js'
 import { migrationStatus } from '../../postgres/schema/migrate.js'
 import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { inspectTable, TableFault } from '../../postgres/schema/table.js'
-import { inTransaction } from '../../postgres/pool/transaction.js'
 import { stateOf } from './failure.js'
 import { bad, type Finding, migrateAs, ok, runAs, warning } from './finding.js'
 

@@ -1,6 +1,6 @@
 import type pg from 'pg'
-import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
+import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { bad, type Finding, ok, runAs, warning } from './finding.js'
 
 /** Statements of the feed that look at the whole table definition take up to this long on a busy server. */

@@ -1,6 +1,6 @@
 import type pg from 'pg'
-import { isForeignToSuperuser, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
+import { isForeignToSuperuser, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { bad, type Finding, migrateAs, ok, runAs } from './finding.js'
 
 const entriesTable = 'cache_entries'

@@ -1,6 +1,6 @@
-import { Alarm } from './precise-timer.js'
 import type { HttpConnection } from './http-connection.js'
 import { Latencies, type LatencySummary } from './latencies.js'
+import { Alarm } from './precise-timer.js'
 
 export interface OpenLoopOptions<Request> {
   readonly connections: readonly HttpConnection[]

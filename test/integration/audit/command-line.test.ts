@@ -1,11 +1,11 @@
 import t from 'tap'
 import { parseArguments } from '../../../src/cli/arguments.js'
-import { audit } from '../../../src/cli/commands/audit.js'
 import type { Command } from '../../../src/cli/command.js'
+import { audit } from '../../../src/cli/commands/audit.js'
 import { dev } from '../../../src/cli/commands/dev.js'
 import { migrate } from '../../../src/cli/commands/migrate.js'
-import { ProgressLine } from '../../../src/cli/progress-line.js'
 import { serve } from '../../../src/cli/commands/serve.js'
+import { ProgressLine } from '../../../src/cli/progress-line.js'
 import { UsageError } from '../../../src/cli/usage-error.js'
 import { ConfigError } from '../../../src/config/config-error.js'
 

@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../../src/config/load.js'
+import { ListenSession } from '../../../src/postgres/feed/listen-session.js'
 import { clientClass, newClient } from '../../../src/postgres/pool/connection.js'
 import { Database } from '../../../src/postgres/pool/database.js'
-import { ListenSession } from '../../../src/postgres/feed/listen-session.js'
 import { scriptedServer } from '../../support/scripted-server.js'
 
 /** A message of the server. */

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Change } from '../../../src/core/entry.js'
 import { type Answer, digestOf } from '../../../src/tools/audit/answer.js'
 import { type Checkpoint, checkpointsUpTo } from '../../../src/tools/audit/checkpoints.js'
 import type { Row } from '../../../src/tools/audit/primary.js'
@@ -7,7 +8,6 @@ import { Sampler, type SamplerOptions } from '../../../src/tools/audit/sampler.j
 import { Tally } from '../../../src/tools/audit/tally.js'
 import type { Verdict } from '../../../src/tools/audit/verdict.js'
 import { violationsAmong } from '../../../src/tools/audit/violation.js'
-import type { Change } from '../../../src/core/entry.js'
 import { Gate } from '../../support/gate.js'
 import { DrivenTime, turn } from './driven-time.js'
 

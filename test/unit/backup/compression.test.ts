@@ -1,7 +1,12 @@
 import zlib from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
-import { type Compression, compressionOf, compressor, decompressed } from '../../../src/tools/backup/compression.js'
+import {
+  type Compression,
+  compressionOf,
+  compressor,
+  decompressed,
+} from '../../../src/tools/backup/compression.js'
 import { joined, pieces } from '../../support/pieces.js'
 
 const hasZstd = 'createZstdCompress' in zlib

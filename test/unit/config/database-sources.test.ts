@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError } from '../../../src/config/config-error.js'
+import { shownSettings } from '../../../src/config/describe-settings.js'
 import type { Environment } from '../../../src/config/environment.js'
 import { loadConfig } from '../../../src/config/load.js'
-import { shownSettings } from '../../../src/config/describe-settings.js'
 
 function faultsOf(environment: Environment, flags: Record<string, string> = {}): readonly string[] {
   try {

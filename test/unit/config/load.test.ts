@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ConfigError } from '../../../src/config/config-error.js'
+import { shownSettings } from '../../../src/config/describe-settings.js'
 import type { Environment } from '../../../src/config/environment.js'
 import { type LoadOptions, loadConfig } from '../../../src/config/load.js'
-import { shownSettings } from '../../../src/config/describe-settings.js'
 
 function file(t: Test, text: string, name = 'settings.yaml'): string {
   const path = join(t.testdir(), name)

@@ -3,8 +3,8 @@ import { Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { RequestBodies } from '../../../src/http/server/request-bodies.js'
 import { receiveBody } from '../../../src/http/fast-lane/request-body.js'
+import { RequestBodies } from '../../../src/http/server/request-bodies.js'
 import { turn } from '../../support/turn.js'
 
 setFlagsFromString('--expose-gc')

@@ -1,7 +1,7 @@
 import t from 'tap'
+import { runSplitting } from '../../../../src/core/batching/bisect.js'
 import { CacheError } from '../../../../src/core/errors.js'
 import type { BatchPart } from '../../../../src/core/ports.js'
-import { runSplitting } from '../../../../src/core/batching/bisect.js'
 
 const items = (...keys: string[]) => keys.map((key) => ({ key }))
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { CacheError, type CacheErrorCode } from '../../../../src/core/errors.js'
 import { StoreHealth } from '../../../../src/core/batching/store-health.js'
+import { CacheError, type CacheErrorCode } from '../../../../src/core/errors.js'
 
 const failed = (code: CacheErrorCode) => [{ status: 'rejected', reason: new CacheError(code, 'no') }] as const
 const done = [{ status: 'fulfilled', value: undefined }] as const
