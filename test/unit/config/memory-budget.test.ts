@@ -8,10 +8,10 @@ const mebibyte = 1024 * 1024
 const memory = { CACHE_MEMORY_BYTES: String(100 * mebibyte) }
 
 t.test('the memory there is follows from the smaller of the two limits', async (t) => {
-  t.equal(defaultMemoryBytes(240 * mebibyte, 0), 192 * mebibyte, 'no container')
-  t.equal(defaultMemoryBytes(240 * mebibyte, 2 ** 64), 192 * mebibyte, 'a container without a limit')
-  t.equal(defaultMemoryBytes(4_000 * mebibyte, 256 * mebibyte), 112 * mebibyte)
-  t.equal(defaultMemoryBytes(240 * mebibyte, 320 * mebibyte), 176 * mebibyte)
+  t.equal(defaultMemoryBytes(200 * mebibyte, 0), 140 * mebibyte, 'no container')
+  t.equal(defaultMemoryBytes(200 * mebibyte, 2 ** 64), 140 * mebibyte, 'a container without a limit')
+  t.equal(defaultMemoryBytes(4_000 * mebibyte, 256 * mebibyte), 80 * mebibyte)
+  t.equal(defaultMemoryBytes(240 * mebibyte, 320 * mebibyte), 144 * mebibyte)
   t.equal(defaultMemoryBytes(4_000 * mebibyte, 64 * mebibyte), 16 * mebibyte, 'hardly any')
   t.ok(defaultMemoryBytes() > 0)
   t.equal(loadConfig({}).config.memoryBytes, defaultMemoryBytes())
