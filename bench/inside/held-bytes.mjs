@@ -46,7 +46,7 @@ async function sidecar() {
     maxStalenessMs: 3_600_000,
     onFeedLoss: 'bypass',
     onWriteOutage: 'local',
-    maxKeptBytes: 1_000_000,
+    maxPendingBytes: 1_000_000,
     maxStatements: 2,
     maxReads: 9,
     maxWaitMs: 3_600_000,

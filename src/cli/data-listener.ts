@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { loadConfig } from '../config/load.js'
 import { readApiToken } from '../config/read-api-token.js'
 import type { CommandInput } from './command.js'
-import { reachableUrl } from './connect-host.js'
+import { connectUrl } from './connect-host.js'
 import { UsageError } from './usage-error.js'
 
 export interface Answer {
@@ -40,7 +40,7 @@ export class DataListener {
   }: Pick<CommandInput, 'environment' | 'values'>): Promise<DataListener> {
     const { config } = loadConfig(environment, { flags: values })
     const url = values.get('url')
-    const base = baseUrl(url ?? reachableUrl(config.host, config.port))
+    const base = baseUrl(url ?? connectUrl(config.host, config.port))
     return new DataListener(base, url === undefined ? config.socket : undefined, await readApiToken(config))
   }
 

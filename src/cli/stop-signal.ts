@@ -6,7 +6,7 @@
 const stop = new AbortController()
 
 /** Aborted by the first signal. A second one ends the process at once. */
-export const toldToStop: AbortSignal = stop.signal
+export const stopSignal: AbortSignal = stop.signal
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {

@@ -2,7 +2,7 @@ import type { Config } from './config.js'
 import { defaultMemoryBytes, entryBookkeepingBytes, memoryBudget } from './memory-budget.js'
 
 /** What makes no sense together, though each setting does alone; one line each. */
-export function contradictions(config: Config): readonly string[] {
+export function crossChecks(config: Config): readonly string[] {
   const { warm, stateDir } = config
   const found = [...withoutRoom(config)]
   if (warm.kind === 'hot' && stateDir === undefined)

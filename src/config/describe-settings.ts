@@ -22,7 +22,7 @@ export interface ShownSetting {
 /** As it may stand in a file; null where nothing is set. */
 export type ShownValue = string | number | boolean | null
 
-export function shownSettings({ config, sources }: LoadedConfig): readonly ShownSetting[] {
+export function describeSettings({ config, sources }: LoadedConfig): readonly ShownSetting[] {
   return Object.entries<Setting<unknown>>(settings).map(([key, one]) => {
     const name = key as keyof typeof settings
     const { variable, unit = null, reloads = false, about } = one
@@ -43,13 +43,13 @@ export function shownSettings({ config, sources }: LoadedConfig): readonly Shown
 
 /** By the names that stats and metrics have for them. */
 function partsOf(memoryBytes: number): Readonly<Record<string, number>> {
-  const { entries, transfers, responses, bodies, keptWrites } = memoryBudget(memoryBytes)
+  const { entries, transfers, responses, bodies, pendingWrites } = memoryBudget(memoryBytes)
   return {
     entries,
     values_in_flight: transfers,
     responses,
     request_bodies: bodies,
-    kept_writes: keptWrites,
+    pending_writes: pendingWrites,
   }
 }
 

@@ -2,7 +2,7 @@ import { closest, distance } from 'fastest-levenshtein'
 import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { readConfigFile } from './config-file.js'
-import { contradictions } from './cross-checks.js'
+import { crossChecks } from './cross-checks.js'
 import { databaseSources, unencryptedWarning } from './database-sources.js'
 import type { Environment } from './environment.js'
 import { flagName } from './flag-name.js'
@@ -81,7 +81,7 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
     Object.assign(values, databaseSources({ config: values as Config, isGiven, onFault }))
   values.memoryBytes ??= defaultMemoryBytes()
   const config = Object.freeze(values) as Config
-  faults.push(...contradictions(config))
+  faults.push(...crossChecks(config))
   if (faults.length > 0) throw new ConfigError(...faults)
   const warnings = [
     ...unknownSettings(Object.keys(environment).filter((name) => name.startsWith('CACHE_'))),

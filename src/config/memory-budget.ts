@@ -11,7 +11,7 @@ export interface MemoryBudget {
   /** Bodies of requests. */
   readonly bodies: number
   /** Writes kept until the database is back, and the values of those whose outcome is unknown: half each. */
-  readonly keptWrites: number
+  readonly pendingWrites: number
 }
 
 const mebibyte = 1024 * 1024
@@ -44,6 +44,6 @@ export function memoryBudget(bytes: number): MemoryBudget {
     transfers: share(0.15),
     responses: share(0.15),
     bodies: share(0.1),
-    keptWrites: share(0.1),
+    pendingWrites: share(0.1),
   }
 }

@@ -167,7 +167,7 @@ export const settings = {
     parse: integer(16 * 1024 * 1024, Number.MAX_SAFE_INTEGER),
     unit: 'bytes',
     about:
-      'Memory for entries (half of it), values being read, responses, request bodies and kept writes. By default it follows from the limits of the container and the heap.',
+      'Memory for entries (half of it), values being read, responses, request bodies and pending writes. By default it follows from the limits of the container and the heap.',
   }),
   capacity: setting({
     variable: 'CACHE_CAPACITY',

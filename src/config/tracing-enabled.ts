@@ -5,7 +5,7 @@ import type { Environment } from './environment.js'
  * Whether traces are asked for, by OpenTelemetry's own variables; what else those say is read by its SDK. Throws
  * ConfigError for an address that it would take no notice of. The text is not repeated: it may hold a password.
  */
-export function wantsTraces(environment: Environment): boolean {
+export function isTracingEnabled(environment: Environment): boolean {
   if (environment.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || environment.OTEL_TRACES_EXPORTER === 'none')
     return false
   const given = endpoints.filter((name) => environment[name])
@@ -24,7 +24,7 @@ function isHttpUrl(text: string): boolean {
 
 /** Returns one line for each OTLP protocol that is asked for and not spoken: traces are sent all the same, as JSON over HTTP. */
 export function otlpWarnings(environment: Environment): readonly string[] {
-  if (!wantsTraces(environment)) return []
+  if (!isTracingEnabled(environment)) return []
   return ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']
     .filter((name) => !['', 'http/json'].includes(environment[name] ?? ''))
     .map(

@@ -1,16 +1,16 @@
-import { Statements } from './batching/batched-store.js'
-import { Slots } from './batching/semaphore.js'
+import { BatchedStore } from './batching/batched-store.js'
+import { Semaphore } from './batching/semaphore.js'
 import type { StoreFault } from './batching/store-health.js'
 import type { Change, Entry, Value, Written } from './entry.js'
 import { CacheError, type CacheErrorCode, hasCode, PublicError } from './errors.js'
 import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Replica, Store } from './ports.js'
 import { Fills } from './reads/fills.js'
-import type { Forwarded, Read, ReadWish } from './reads/read-result.js'
+import type { Forwarded, ReadOptions, ReadResult } from './reads/read-result.js'
 import { ReplicaReads } from './reads/replica-reads.js'
 import { Revalidation } from './reads/revalidation.js'
-import { Memory, type MemoryBounds } from './state/cache-state.js'
+import { CacheState, type CacheStateBounds } from './state/cache-state.js'
 import { FeedLog } from './state/feed-log.js'
-import type { Token } from './state/flights.js'
+import type { Flight } from './state/flights.js'
 import { heldKeys } from './state/held-keys.js'
 import { Idleness } from './state/idleness.js'
 import { keyId } from './state/key-id.js'
@@ -18,10 +18,10 @@ import type { FeedState } from './state/lease.js'
 import { formatToken, type SessionToken } from './state/session-token.js'
 import { Stats } from './stats.js'
 import type { BatchTracer } from './tracer.js'
-import { KeptWrites } from './writes/pending-writes.js'
+import { PendingWrites } from './writes/pending-writes.js'
 
 /** What may become another while entries are held. */
-export type Reconfigurable = MemoryBounds
+export type Reconfigurable = CacheStateBounds
 
 export interface CacheOptions extends Reconfigurable {
   /** L: no fresh hit is older than this (P7). */
@@ -29,7 +29,7 @@ export interface CacheOptions extends Reconfigurable {
   readonly onFeedLoss: 'bypass' | 'stale'
   readonly onWriteOutage: 'local' | 'reject'
   /** Most bytes of writes kept until the database is back. */
-  readonly maxKeptBytes: number
+  readonly maxPendingBytes: number
   /** How many statements may be under way at once. */
   readonly maxStatements: number
   /** The same for statements that read values. */
@@ -66,14 +66,14 @@ export interface CacheStatus {
   readonly stats: Stats
   readonly size: number
   readonly bytes: number
-  readonly keptWrites: number
-  readonly keptBytes: number
+  readonly pendingWrites: number
+  readonly pendingBytes: number
   /** Bytes of the values of writes whose outcome is unknown. */
   readonly unknownBytes: number
   /** Statements under way that bring values. */
   readonly valueReads: number
   /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
-  readonly keptWritesObstacle: CacheErrorCode | undefined
+  readonly pendingWritesObstacle: CacheErrorCode | undefined
   /** Kinds of statements that fail again and again, whatever the feed's state is. */
   readonly faults: readonly StoreFault[]
   readonly feed: FeedState
@@ -117,10 +117,10 @@ export class Cache implements ChangeFeedHandler {
   readonly #store: Store
   readonly #log: Log
   readonly #stats = new Stats()
-  readonly #memory: Memory
-  readonly #kept: KeptWrites
-  readonly #statements: Statements
-  readonly #valueSlots: Slots
+  readonly #memory: CacheState
+  readonly #kept: PendingWrites
+  readonly #statements: BatchedStore
+  readonly #valueSlots: Semaphore
   readonly #replicaReads: ReplicaReads | undefined
   readonly #fills: Fills
   readonly #revalidation: Revalidation
@@ -140,14 +140,14 @@ export class Cache implements ChangeFeedHandler {
     this.#log = log
     const stats = this.#stats
     const { maxStalenessMs } = options
-    this.#valueSlots = new Slots(options.maxReads)
+    this.#valueSlots = new Semaphore(options.maxReads)
     const valueSlots = this.#valueSlots
     this.#feedLog = new FeedLog(clock, log)
     this.#idleness = new Idleness(options.idleAfterMs, clock.now())
-    this.#statements = new Statements({ store, clock, stats, tracer, valueSlots, ...options })
+    this.#statements = new BatchedStore({ store, clock, stats, tracer, valueSlots, ...options })
     this.#replicaReads =
       replica && new ReplicaReads({ replica, clock, stats, tracer, valueSlots, ...options })
-    this.#memory = new Memory(options, {
+    this.#memory = new CacheState(options, {
       maxStalenessMs,
       clock,
       stats,
@@ -159,8 +159,8 @@ export class Cache implements ChangeFeedHandler {
         if (askedMs > this.#listeningMs) this.#session?.end('the database answers from another history')
       },
     })
-    this.#kept = new KeptWrites(
-      { capacity: options.capacity, maxBytes: options.maxKeptBytes },
+    this.#kept = new PendingWrites(
+      { capacity: options.capacity, maxBytes: options.maxPendingBytes },
       {
         store,
         clock,
@@ -207,11 +207,11 @@ export class Cache implements ChangeFeedHandler {
       stats: this.#stats,
       size: local.size,
       bytes: local.bytes,
-      keptWrites: this.#kept.size,
-      keptBytes: this.#kept.bytes,
+      pendingWrites: this.#kept.size,
+      pendingBytes: this.#kept.bytes,
       unknownBytes: this.#kept.unknownBytes,
       valueReads: this.#valueSlots.taken,
-      keptWritesObstacle: this.#kept.obstacle,
+      pendingWritesObstacle: this.#kept.obstacle,
       faults: this.#statements.health.faults(nowMs),
       feed: lease.state,
       feedReason: lease.state === 'live' ? undefined : this.#feedReason,
@@ -228,7 +228,7 @@ export class Cache implements ChangeFeedHandler {
   }
 
   /** What memory alone can answer; undefined when the store would have to be asked. */
-  recall(key: string, wish: ReadWish = {}, nowMs = this.#clock.now()): Read | undefined {
+  recall(key: string, wish: ReadOptions = {}, nowMs = this.#clock.now()): ReadResult | undefined {
     const id = keyId(key)
     this.#idleness.used(nowMs)
     if (wish.strong || !this.#memory.satisfies(wish.token, id)) return undefined
@@ -243,7 +243,7 @@ export class Cache implements ChangeFeedHandler {
   }
 
   /** Rejects with a CacheError when the store has to be asked and cannot be. */
-  get(key: string, wish: ReadWish = {}, nowMs = this.#clock.now()): Promise<Read> {
+  get(key: string, wish: ReadOptions = {}, nowMs = this.#clock.now()): Promise<ReadResult> {
     const recalled = this.recall(key, wish, nowMs)
     if (recalled) return Promise.resolve(recalled)
 
@@ -265,7 +265,11 @@ export class Cache implements ChangeFeedHandler {
   }
 
   /** The read that a token led to the store satisfies it, whatever its version, and so do later ones (P11). */
-  #remembered(reading: Promise<Read>, token: SessionToken | undefined, id: string): Promise<Read> {
+  #remembered(
+    reading: Promise<ReadResult>,
+    token: SessionToken | undefined,
+    id: string,
+  ): Promise<ReadResult> {
     if (token === undefined) return reading
     return reading.then((read) => {
       if (read.forwarded === 'request' && read.stored) this.#memory.remember(token, id)
@@ -349,7 +353,7 @@ export class Cache implements ChangeFeedHandler {
     }
   }
 
-  #acknowledged(token: Token, written: Written | undefined): void {
+  #acknowledged(token: Flight, written: Written | undefined): void {
     this.#memory.acknowledged(token, written)
     this.#kept.drop(token.id)
     this.#inContact()
@@ -373,7 +377,7 @@ export class Cache implements ChangeFeedHandler {
   }
 
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined {
-    const { unheard, lease, position } = this.#memory
+    const { unconfirmed: unheard, lease, position } = this.#memory
     const nowMs = this.#clock.now()
     if (unheard.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')
     if (this.#session === undefined) throw new PublicError('there is no session that could prove anything')
@@ -417,7 +421,7 @@ export class Cache implements ChangeFeedHandler {
   changed(change: Change): Promise<void> | undefined {
     this.#stats.changesApplied++
     if (change.kind === 'key') {
-      this.#memory.unheard.heard(change.id, change.version)
+      this.#memory.unconfirmed.heard(change.id, change.version)
       this.#memory.apply(change.id, change.version)
       return undefined
     }
@@ -474,7 +478,7 @@ export class Cache implements ChangeFeedHandler {
   async close(): Promise<void> {
     await this.#kept.send().catch(() => undefined)
     if (this.#kept.size > 0)
-      this.#log.warn({ kept: this.#kept.size }, 'kept writes are lost with this process')
+      this.#log.warn({ kept: this.#kept.size }, 'pending writes are lost with this process')
   }
 
   // --- Reads ---
@@ -493,7 +497,7 @@ export class Cache implements ChangeFeedHandler {
     return 'stale'
   }
 
-  #fromMemory(entry: Entry, stale?: 'unproven'): Read {
+  #fromMemory(entry: Entry, stale?: 'unproven'): ReadResult {
     const nowMs = this.#clock.now()
     if (stale) this.#stats.staleServed++
     return {
@@ -504,7 +508,7 @@ export class Cache implements ChangeFeedHandler {
     }
   }
 
-  #fromKept(value: Value | undefined): Read {
+  #fromKept(value: Value | undefined): ReadResult {
     this.#stats.staleServed++
     return { value, stale: 'kept', ageMs: 0 }
   }
@@ -535,6 +539,6 @@ export class Cache implements ChangeFeedHandler {
     if (this.#kept.size === 0) return
     this.#kept
       .sendIfDue()
-      .catch((error: unknown) => this.#log.warn({ err: error }, 'kept writes could not be sent yet'))
+      .catch((error: unknown) => this.#log.warn({ err: error }, 'pending writes could not be sent yet'))
   }
 }

@@ -77,7 +77,7 @@ export type Change =
   /** Too many to name, or a payload that says nothing we can read. */
   | { readonly kind: 'everything' }
 
-/** What the row of a kept write must still look like for the write to be sent (P9). */
+/** What the row of a pending write must still look like for the write to be sent (P9). */
 export type Base =
   /**
    * An entry was held: its version, and its value, which somebody may have changed without a version; undefined where it is
@@ -91,7 +91,7 @@ export type Base =
   | { readonly kind: 'unseen'; readonly mark: Mark | undefined }
 
 /** A write (or, without a value, a delete) that the database has not seen yet. */
-export interface KeptWrite {
+export interface PendingWrite {
   readonly key: string
   readonly value: Value | undefined
   readonly base: Base

@@ -2,8 +2,8 @@ import type {
   Absent,
   Change,
   Epoch,
-  KeptWrite,
   Mark,
+  PendingWrite,
   StoredEntry,
   Transaction,
   Unchanged,
@@ -53,7 +53,7 @@ export interface WriteAnswer extends Written {
   readonly isAsSent: boolean
 }
 
-/** How a kept write ended: written (undefined: deleted, or nothing to delete), or the row had changed and stays as it is. */
+/** How a pending write ended: written (undefined: deleted, or nothing to delete), or the row had changed and stays as it is. */
 export type Settlement =
   | { readonly kind: 'written'; readonly written: Written | undefined }
   | { readonly kind: 'conflict' }
@@ -108,15 +108,15 @@ export interface Store {
   /** Leaves a mark, unless there is one that will do: nothing has been written since, or it is a few seconds old. */
   mark(): Promise<MarkAnswer>
   /**
-   * Sends kept writes, each only where the row has not changed since its base (P9). Calls `onBegun` before anything is written.
+   * Sends pending writes, each only where the row has not changed since its base (P9). Calls `onBegun` before anything is written.
    * Rejects with `outcome-unknown` only if the connection is lost while the transaction commits; then `outcomeOf` tells.
    */
   settle(
-    writes: readonly KeptWrite[],
+    writes: readonly PendingWrite[],
     onBegun: (transaction: Transaction) => void,
   ): Promise<ReadonlyMap<string, Settlement>>
   /** Tells what became of the transaction of a `settle`, and if it was committed, of each of its writes. */
-  outcomeOf(transaction: Transaction, writes: readonly KeptWrite[]): Promise<TransactionOutcome>
+  outcomeOf(transaction: Transaction, writes: readonly PendingWrite[]): Promise<TransactionOutcome>
 }
 
 /** A place in the primary's log, which grows. */

@@ -39,9 +39,9 @@ export class Stats {
   feedLosses = 0
   feedSessions = 0
   writesUnknown = 0
-  /** Kept writes that reached the database, and those that found their row changed. */
-  keptSettled = 0
-  keptConflicts = 0
+  /** Pending writes that reached the database, and those that found their row changed. */
+  pendingSettled = 0
+  pendingConflicts = 0
   /** How many keys a statement was sent for. */
   readonly batchKeys: Readonly<Record<BatchOperation, Histogram>> = {
     read: new Histogram(batchBounds),

@@ -16,7 +16,7 @@ export function cacheOptions(config: Config): CacheOptions {
     onFeedLoss: config.onFeedLoss,
     onWriteOutage: config.onWriteOutage,
     // As much again is for the values of writes whose outcome is unknown.
-    maxKeptBytes: Math.floor(budgetOf(config).keptWrites / 2),
+    maxPendingBytes: Math.floor(budgetOf(config).pendingWrites / 2),
     maxStatements: config.databasePoolSize,
     maxReads: Math.max(1, Math.floor(budgetOf(config).transfers / readBytesInMemory(config))),
     maxWaitMs: config.databaseTimeoutMs,

@@ -7,7 +7,7 @@ import { BearerToken } from '../http/access/bearer-token.js'
 const rereadMs = 10_000
 
 /** What requests have to carry; undefined where anybody may ask. */
-export function bearerTokenOf(config: Config, log: Log): BearerToken | undefined {
+export function createBearerToken(config: Config, log: Log): BearerToken | undefined {
   if (config.apiToken === undefined && config.apiTokenFile === undefined) return undefined
   return new BearerToken({
     read: async () => (await readApiToken(config)) as string,

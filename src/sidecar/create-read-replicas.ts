@@ -7,7 +7,7 @@ import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
 const replicaShare = 0.25
 
 /** As DATABASE_READ_URL says; undefined where there is none. */
-export function readReplicasOf(
+export function createReadReplicas(
   { databaseReadUrls, databasePoolSize: poolSize, databaseTimeoutMs }: Config,
   parts: Omit<ReadReplicasParts, 'replicas'>,
   tracing: Tracing | undefined,

@@ -23,7 +23,7 @@ export interface WarmUpOptions {
 }
 
 /** As CACHE_WARM says; undefined where it is off. */
-export function warmUpOf(options: WarmUpOptions): WarmUp | undefined {
+export function createWarmUp(options: WarmUpOptions): WarmUp | undefined {
   const { config, limits, cache, database, schema, clock, log } = options
   const { warm, warmTimeoutMs: timeoutMs, stateDir } = config
   const capacity = () => limits().capacity

@@ -4,7 +4,7 @@ import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
 import type { Clock } from '../core/ports.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
-import { doorkeeper } from '../http/access/access-guard.js'
+import { accessGuard } from '../http/access/access-guard.js'
 import { allowedHosts } from '../http/access/allowed-hosts.js'
 import type { BearerToken } from '../http/access/bearer-token.js'
 import type { WarningLog } from '../http/access/rare-warning.js'
@@ -74,7 +74,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
     limits: { ...dataLimits, maxConnections },
     idleGraceMs,
     onFull: warnings.onFull,
-    listener: doorkeeper({
+    listener: accessGuard({
       hostCheck: allowedHosts(['localhost', host, ...config.allowedHosts]),
       token,
       requests,

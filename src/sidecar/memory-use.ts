@@ -16,7 +16,7 @@ export interface MemorySources {
 
 /** Returns how much of each part of the memory is in use. */
 export function memoryUse({ config, status, responses, bodies }: MemorySources): MemoryUse {
-  const { capacity, maxBytes = 0, maxReads, maxKeptBytes } = cacheOptions(config)
+  const { capacity, maxBytes = 0, maxReads, maxPendingBytes } = cacheOptions(config)
   const bytesPerRead = readBytesInMemory(config)
   return {
     entries: {
@@ -26,6 +26,6 @@ export function memoryUse({ config, status, responses, bodies }: MemorySources):
     values_in_flight: { bytes: status.valueReads * bytesPerRead, limitBytes: maxReads * bytesPerRead },
     responses: { bytes: responses.bytes, limitBytes: responses.maxBytes },
     request_bodies: { bytes: bodies.bytes, limitBytes: bodies.maxBytes },
-    kept_writes: { bytes: status.keptBytes + status.unknownBytes, limitBytes: 2 * maxKeptBytes },
+    pending_writes: { bytes: status.pendingBytes + status.unknownBytes, limitBytes: 2 * maxPendingBytes },
   }
 }

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.js'
-import { doorkeeper } from '../http/access/access-guard.js'
+import { accessGuard } from '../http/access/access-guard.js'
 import { allowedHosts } from '../http/access/allowed-hosts.js'
 import type { WarningLog } from '../http/access/rare-warning.js'
 import { type OpsListenerOptions, opsListener } from '../http/ops/ops-listener.js'
@@ -24,7 +24,7 @@ export function opsServer(options: OpsServerOptions): HttpServer {
     // A probe or a scrape can be asked again.
     idleGraceMs: 0,
     onFull,
-    listener: doorkeeper({
+    listener: accessGuard({
       hostCheck: allowedHosts(['localhost', host, ...config.allowedHosts]),
       token: undefined,
       requests: undefined,

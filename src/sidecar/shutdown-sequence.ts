@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export type Ends = Readonly<Record<string, () => Promise<unknown> | undefined>>
 
 /** Ends one after the other. Past the time it waits no longer, and says which one it was waiting for. */
-export async function inOrder(
+export async function runInOrder(
   ends: Ends,
   timeoutMs: number,
   onLate: (unfinished: string) => void,

@@ -24,14 +24,14 @@ import type { Exposition } from '../telemetry/prometheus/exposition.js'
 import { RequestStats } from '../telemetry/request-stats.js'
 import type { WarmUp } from '../warm-up/warm-up.js'
 import { budgetOf, cacheOptions, maxBodyBytes, maxReadBytes, reconfigurable } from './cache-options.js'
-import { bearerTokenOf } from './create-bearer-token.js'
-import { expositionOf } from './create-exposition.js'
-import { readReplicasOf } from './create-read-replicas.js'
-import { warmUpOf } from './create-warm-up.js'
+import { createBearerToken } from './create-bearer-token.js'
+import { createExposition } from './create-exposition.js'
+import { createReadReplicas } from './create-read-replicas.js'
+import { createWarmUp } from './create-warm-up.js'
 import { dataServer } from './data-server.js'
 import { memoryUse } from './memory-use.js'
 import { opsServer } from './ops-server.js'
-import { inOrder } from './shutdown-sequence.js'
+import { runInOrder } from './shutdown-sequence.js'
 import { SuspendClock } from './suspend-clock.js'
 
 export interface SidecarOptions {
@@ -98,7 +98,7 @@ export class Sidecar {
     const schema = new SchemaName(this.#database)
     const readBytes = maxReadBytes(config)
     const replicaParts = { primary: this.#database, schema, clock, log, maxReadBytes: readBytes }
-    this.#replicas = readReplicasOf(config, replicaParts, tracing)
+    this.#replicas = createReadReplicas(config, replicaParts, tracing)
     this.#attempts = new Attempts({
       clock,
       log,
@@ -149,7 +149,7 @@ export class Sidecar {
         },
       },
     )
-    this.#warmUp = warmUpOf({
+    this.#warmUp = createWarmUp({
       config,
       limits: () => this.#config,
       cache: this.#cache,
@@ -158,7 +158,7 @@ export class Sidecar {
       clock,
       log,
     })
-    this.#token = bearerTokenOf(config, log)
+    this.#token = createBearerToken(config, log)
     this.#responses = new UnreadResponses(budgetOf(config).responses)
     this.#bodies = new RequestBodies(maxBodyBytes(config))
     const connections = connectionShares(
@@ -248,7 +248,7 @@ export class Sidecar {
   }
 
   #metrics(): Promise<Exposition> {
-    this.#exposition ??= expositionOf({
+    this.#exposition ??= createExposition({
       status: () => this.#cache.status(),
       readiness: () => this.#readiness(),
       limits: () => this.#config,
@@ -284,10 +284,10 @@ export class Sidecar {
       if (cut > 0) this.#log.warn({ connections: cut }, 'requests were cut off: not finished in time')
     }
     try {
-      await inOrder(
+      await runInOrder(
         {
           requests,
-          'kept writes': () => this.#cache.close(),
+          'pending writes': () => this.#cache.close(),
           'hot keys': () => this.#warmUp?.close(),
           'change feed': () => this.#feed.close(),
           'database connections': () => Promise.all([this.#database.close(), this.#replicas?.close()]),
@@ -295,8 +295,8 @@ export class Sidecar {
         },
         shutdownTimeoutMs,
         (unfinished) => {
-          const { keptWrites } = this.#cache.status()
-          this.#log.warn({ unfinished, keptWrites }, 'not closed within CACHE_SHUTDOWN_TIMEOUT_MS')
+          const { pendingWrites } = this.#cache.status()
+          this.#log.warn({ unfinished, pendingWrites }, 'not closed within CACHE_SHUTDOWN_TIMEOUT_MS')
         },
       )
     } finally {

@@ -90,7 +90,7 @@ export async function untilSettled(
       const stats = await observer.look(member)
       if (stats?.feed.state !== 'live')
         missing.push(`${name} has no live feed (${stats?.feed.state ?? 'no answer'}; ${log.at(-1)})`)
-      else if (stats.writes.kept > 0) missing.push(`${name} still keeps ${stats.writes.kept} writes`)
+      else if (stats.writes.pending > 0) missing.push(`${name} still keeps ${stats.writes.pending} writes`)
     }
     if (missing.length === 0) return undefined
     if (performance.now() > deadlineMs) return missing.join('; ')

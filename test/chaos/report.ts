@@ -64,7 +64,7 @@ export function tableOf(result: Result): string {
     'strong reads linearizable': `${reads.strong} strong reads, ${reads.sql} SQL reads, ${writes.ok + writes.nothing} writes; undecided ${result.undecided}`,
     'sessions read their writes': `${reads.session} reads with a token`,
     'nothing lost': durability
-      ? `${writes.ok + durability.onceAcknowledged} acknowledged; ${writes.kept + durability.onceKept} kept, ${durability.keptConflicts} conflicts, ${durability.keptLostWithSidecar} ended with their sidecar`
+      ? `${writes.ok + durability.onceAcknowledged} acknowledged; ${writes.kept + durability.onceKept} kept, ${durability.pendingConflicts} conflicts, ${durability.keptLostWithSidecar} ended with their sidecar`
       : 'not checked',
     convergence: `${result.converged} reads after the last fault`,
     answers: `longest request ${Math.round(result.longestRequestMs)} ms; no 500, nothing that nobody wrote`,
@@ -108,7 +108,7 @@ export function tableOf(result: Result): string {
       .join(
         ', ',
       )}; ${counts.queueFull} of them refused for a full notification queue; ${counts.denied} requests denied for good`,
-    `network    ${network.accepted} connections, ${network.reset} reset, ${network.refused} refused, ${network.ignored} never answered; ${network.bytesToServer + network.bytesToClient} bytes, ${network.bytesDropped} vanished; ${network.commitsCut} commits of kept writes cut`,
+    `network    ${network.accepted} connections, ${network.reset} reset, ${network.refused} refused, ${network.ignored} never answered; ${network.bytesToServer + network.bytesToClient} bytes, ${network.bytesDropped} vanished; ${network.commitsCut} commits of pending writes cut`,
     `repaired   ${repaired.drops} entries dropped by ${repaired.revalidations} revalidations; ${repaired.entriesFlushed} by ${repaired.flushes} flushes`,
     `entries    ${exercised.evictions} evicted, ${exercised.replicaFills} filled from a standby; ${exercised.expiring} rows written with an end of their own`,
     `memory     ${megabytes(residentBytes.atStart)} MB resident at the start, ${megabytes(residentBytes.atEnd)} MB at the end`,

@@ -115,7 +115,7 @@ t.test('what a trigger raises for one row', async (t) => {
         for (const { status, text } of others)
           t.ok(status === 200 || (expected.isShared && status === 503), `${operation}, a neighbour: ${text}`)
         const after = await client.stats()
-        t.equal(after.writes.kept > before.writes.kept, expected.isKept === true, `${operation}: kept`)
+        t.equal(after.writes.pending > before.writes.pending, expected.isKept === true, `${operation}: kept`)
         const isRetried = after.database.retries > before.database.retries
         if (!expected.isRetried) t.notOk(isRetried, `${operation}: not sent again`)
         if (expected.isKept)
@@ -130,10 +130,10 @@ t.test('what a trigger raises for one row', async (t) => {
   t.equal(rows[0]?.count, 2 * Object.keys(states).length, 'none of those rows was changed')
 
   const { writes } = await client.stats()
-  t.ok(writes.kept > 0)
+  t.ok(writes.pending > 0)
   await database.query(body(''))
-  await eventually(async () => (await client.stats()).writes.kept === 0)
-  t.match((await client.stats()).writes, { kept_settled: writes.kept, kept_conflicts: 0 })
+  await eventually(async () => (await client.stats()).writes.pending === 0)
+  t.match((await client.stats()).writes, { pending_settled: writes.pending, pending_conflicts: 0 })
 })
 
 const operations = {
@@ -265,11 +265,11 @@ for (const [what, { fault, cure, sqlState, ...expected }] of Object.entries(faul
       log.some((line) => sqlState.test(line)),
       log.filter((line) => line.includes('sqlState')).join(''),
     )
-    if (expected.set !== 'kept') t.equal((await client.stats()).writes.kept, 0, 'nothing is kept')
+    if (expected.set !== 'kept') t.equal((await client.stats()).writes.pending, 0, 'nothing is kept')
     else {
       await eventually(async () => {
         const { text } = await ops.request('GET', '/readyz?verbose')
-        return /kept writes/.test(text) && !text.includes(guest.name)
+        return /pending writes/.test(text) && !text.includes(guest.name)
       })
     }
     await database.query(cure.replaceAll('ROLE', guest.name))
@@ -277,6 +277,6 @@ for (const [what, { fault, cure, sqlState, ...expected }] of Object.entries(faul
       guest.name,
     ])
     await eventually(async () => (await client.set('a', 3)).body.db_written === true)
-    await eventually(async () => (await client.stats()).writes.kept === 0)
+    await eventually(async () => (await client.stats()).writes.pending === 0)
   })
 }

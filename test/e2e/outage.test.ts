@@ -77,7 +77,7 @@ t.test('PostgreSQL crashes under load and comes back', async (t) => {
     return (
       seen.stale > before.stale + 200 &&
       seen.unavailable > before.unavailable + 200 &&
-      stats.every(({ writes, feed }) => writes.kept > 100 && feed.state === 'down')
+      stats.every(({ writes, feed }) => writes.pending > 100 && feed.state === 'down')
     )
   })
   // Longer than the lease and several attempts to reconnect.
@@ -92,7 +92,7 @@ t.test('PostgreSQL crashes under load and comes back', async (t) => {
   t.comment(`slowest answer ${Math.round(slowestMs)} ms`, seen, `${acknowledged.size} writes`)
 
   for (const { client } of sidecars) {
-    await eventually(async () => (await client.stats()).writes.kept === 0)
+    await eventually(async () => (await client.stats()).writes.pending === 0)
   }
   const database = new pg.Client({ connectionString: server.url() })
   await database.connect()
@@ -134,7 +134,7 @@ t.test('it starts without a database, which comes later', async (t) => {
   t.match((await sidecar.client.get('early')).body, { value: 'bird', source: 'cache', stale: true })
   await server.start()
   await untilLive(sidecar)
-  await eventually(async () => (await sidecar.client.stats()).writes.kept === 0)
+  await eventually(async () => (await sidecar.client.stats()).writes.pending === 0)
   const fresh = await serve(t, { DATABASE_URL: server.url() })
   t.strictSame((await fresh.client.get('early')).body, { key: 'early', value: 'bird', source: 'db' })
   t.match((await sidecar.client.set('later', 1)).body, { ok: true, db_written: true })
@@ -173,7 +173,7 @@ t.test('a write that was kept meets a change made by SQL', async (t) => {
     'select key, value from cache_entries order by key collate "C"',
   )
   t.strictSame(Object.fromEntries(rows.map(({ key, value }) => [key, value])), expected)
-  t.match((await client.stats()).writes, { kept: 0, kept_settled: 3, kept_conflicts: 4 })
+  t.match((await client.stats()).writes, { pending: 0, pending_settled: 3, pending_conflicts: 4 })
   t.equal(sidecar.log.filter(({ msg }) => /given up/.test(String(msg))).length, 4, 'each conflict is logged')
   for (const key of ['changed', 'removed', 'same', 'new', 'taken', 'dropped', 'dropped too']) {
     const { body } = await client.get(key)

@@ -174,6 +174,9 @@ t.test('nothing went wrong unnoticed', async (t) => {
       [],
     )
     const stats = await sidecar.client.stats()
-    t.match(stats, { feed: { losses: 0, state: 'live' }, writes: { kept: 0, unknown: 0, kept_conflicts: 0 } })
+    t.match(stats, {
+      feed: { losses: 0, state: 'live' },
+      writes: { pending: 0, unknown: 0, pending_conflicts: 0 },
+    })
   }
 })

@@ -177,7 +177,7 @@ t.test('what is not finished in time is cut off and logged', async (t) => {
     sidecar.log.filter(({ level }) => level === 40),
     [
       { msg: /^requests were cut off/, connections: 1 },
-      { msg: /^not closed within/, unfinished: 'database connections', keptWrites: 0 },
+      { msg: /^not closed within/, unfinished: 'database connections', pendingWrites: 0 },
     ],
   )
 })

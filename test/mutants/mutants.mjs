@@ -282,14 +282,14 @@ const omissions = [
   },
 
   {
-    name: 'a kept write leaves the entry it replaces',
+    name: 'a pending write leaves the entry it replaces',
     caughtBy: 'outage',
     file: 'src/core/cache.ts',
     find: '      })\n    }\n    this.#memory.apply(id, undefined)',
     replace: '      })\n    }',
   },
   {
-    name: 'a kept write forgets what it replaces',
+    name: 'a pending write forgets what it replaces',
     caughtBy: 'outage',
     file: 'src/core/state/cache-state.ts',
     find: `if (entry)
@@ -301,21 +301,21 @@ const omissions = [
     ),
   },
   {
-    name: 'a later kept write takes a new base',
+    name: 'a later pending write takes a new base',
     caughtBy: 'outage',
     file: 'src/core/writes/pending-writes.ts',
     find: '{ ...earlier, value: write.value, outcomes, mayHaveHappened: false }',
     replace: '{ ...write, outcomes, mayHaveHappened: false }',
   },
   {
-    name: 'a kept write that may have happened is sent as if it had not',
+    name: 'a pending write that may have happened is sent as if it had not',
     caughtBy: 'pending-writes',
     file: 'src/core/writes/pending-writes.ts',
     find: 'else this.doubt(id)',
     replace: '',
   },
   {
-    name: 'a kept write answers the token of a later one',
+    name: 'a pending write answers the token of a later one',
     caughtBy: 'wishes',
     file: 'src/core/cache.ts',
     find: 'if (wish.strong || !this.#memory.satisfies(wish.token, id)) return undefined',
@@ -330,7 +330,7 @@ const omissions = [
     replace: '',
   },
   {
-    name: 'a later kept write is lost with the earlier one',
+    name: 'a later pending write is lost with the earlier one',
     caughtBy: 'pending-writes',
     file: 'src/core/writes/pending-writes.ts',
     find: `if (current === write) this.#writes.delete(id)
@@ -339,7 +339,7 @@ const omissions = [
     if`,
   },
   {
-    name: 'a kept write outlives a later write',
+    name: 'a pending write outlives a later write',
     caughtBy: 'outage',
     file: 'src/core/cache.ts',
     find: 'this.#kept.drop(token.id)',
@@ -353,7 +353,7 @@ const omissions = [
     replace: `void onSettled`,
   },
   {
-    name: 'a missing answer to a kept write is not a conflict',
+    name: 'a missing answer to a pending write is not a conflict',
     caughtBy: 'outage',
     file: 'src/core/writes/pending-writes.ts',
     find: `result.value ?? { kind: 'conflict' }`,
@@ -381,7 +381,7 @@ const omissions = [
     replace: 'while (false)',
   },
   {
-    name: 'a kept write is sent beside a later write of its key',
+    name: 'a pending write is sent beside a later write of its key',
     caughtBy: 'outage',
     file: 'src/core/writes/pending-writes.ts',
     find: `if (!this.#heldBack.has(id) && !this.#inDoubt.has(id)) batch.push`,
@@ -432,7 +432,7 @@ const omissions = [
     const version = written?.version`,
   },
   {
-    name: 'a fill hides the kept write of its key',
+    name: 'a fill hides the pending write of its key',
     caughtBy: 'outage',
     file: 'src/core/state/cache-state.ts',
     find: 'this.#parts.isKept(token.id) || !this.flights',
@@ -453,7 +453,7 @@ const omissions = [
     replace: "this.#state = 'idle'",
   },
   {
-    name: 'kept writes do not keep the feed from resting',
+    name: 'pending writes do not keep the feed from resting',
     caughtBy: 'idle',
     file: 'src/core/cache.ts',
     find: "lease.state !== 'live' || this.#kept.size > 0 ||",
@@ -500,16 +500,16 @@ const omissions = [
     name: 'a version that a change names counts as told by the store',
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
-    find: `this.#memory.unheard.heard(change.id, change.version)`,
-    replace: `this.#memory.unheard.heard(change.id, change.version)
+    find: `this.#memory.unconfirmed.heard(change.id, change.version)`,
+    replace: `this.#memory.unconfirmed.heard(change.id, change.version)
       this.#memory.position.version(change.version)`,
   },
   {
     name: 'a change satisfies the token that names its version',
     caughtBy: 'wishes',
     file: 'src/core/cache.ts',
-    find: `this.#memory.unheard.heard(change.id, change.version)`,
-    replace: `this.#memory.unheard.heard(change.id, change.version)
+    find: `this.#memory.unconfirmed.heard(change.id, change.version)`,
+    replace: `this.#memory.unconfirmed.heard(change.id, change.version)
       this.#memory.confirmed.add(change.version)`,
   },
   {
@@ -717,7 +717,7 @@ const omissions = [
     replace: '',
   },
   {
-    name: 'a kept write does not name the value it replaces',
+    name: 'a pending write does not name the value it replaces',
     caughtBy: 'outage',
     file: 'src/core/state/cache-state.ts',
     find: 'value: entry.isComparable ? entry.value : undefined }',
@@ -731,7 +731,7 @@ const omissions = [
     replace: 'void others\n      this.#heldBack.delete(id)',
   },
   {
-    name: 'a kept write that was held back once is never sent',
+    name: 'a pending write that was held back once is never sent',
     caughtBy: 'pending-writes',
     file: 'src/core/writes/pending-writes.ts',
     find: 'if (others > 0) this.#heldBack.set(id, others)',
@@ -763,7 +763,7 @@ const models = [
     replace: 'this.#sequence << saltBits',
   },
   {
-    name: 'model: a kept write without its mark is accepted',
+    name: 'model: a pending write without its mark is accepted',
     caughtBy: 'property',
     file: 'test/support/simulated-database.ts',
     find: 'return before !== undefined && row.commit <= before',

@@ -1,5 +1,5 @@
 import { headerLine } from '../../src/tools/backup/header.js'
-import { Seal } from '../../src/tools/backup/trailer.js'
+import { Trailer } from '../../src/tools/backup/trailer.js'
 import { endOfEntries } from '../../src/tools/backup/write-backup.js'
 
 export const backupHeader = {
@@ -12,7 +12,7 @@ export const backupHeader = {
 
 /** A backup with these lines for entries and a checksum that fits, whether or not COPY would take them. */
 export function backupText(lines: readonly string[], header = headerLine(backupHeader)): string {
-  const seal = new Seal()
+  const seal = new Trailer()
   const entries = lines.map((line) => `${line}\n`).join('')
   seal.frame(header)
   seal.entries(Buffer.from(entries))

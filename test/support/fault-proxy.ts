@@ -37,7 +37,7 @@ export interface Fault {
 /** How errors and notices are translated: `V` has the severity in English, and poolers from before PostgreSQL 9.6 lack it. */
 export type Translation = 'V kept' | 'V left out'
 
-/** When a link breaks: before the commit of kept writes gets to the server, or after the server has answered it. */
+/** When a link breaks: before the commit of pending writes gets to the server, or after the server has answered it. */
 export type CommitCut = 'before' | 'after'
 
 export interface ProxyCounts {
@@ -48,7 +48,7 @@ export interface ProxyCounts {
   bytesToServer: number
   bytesToClient: number
   bytesDropped: number
-  /** Connections broken around a commit of kept writes. */
+  /** Connections broken around a commit of pending writes. */
   commitsCut: number
 }
 
@@ -161,7 +161,7 @@ export class FaultProxy {
     this.#speech.leak = sql
   }
 
-  /** Breaks connections around the next `times` commits of kept writes. 0 ends that. */
+  /** Breaks connections around the next `times` commits of pending writes. 0 ends that. */
   cutCommits(commitCut: CommitCut, times: number): void {
     this.#speech.commitCut = commitCut
     this.#speech.commitsToCut = times
@@ -220,7 +220,7 @@ interface LinkParts {
   readonly onClosed: () => void
 }
 
-/** How a sidecar begins the transaction of its kept writes, and how it ends it. */
+/** How a sidecar begins the transaction of its pending writes, and how it ends it. */
 const settlingBegins = Buffer.from('begin; set local idle_in_transaction_session_timeout')
 const commit = queryMessage('commit')
 /** 3.0, as in the startup packet. */
@@ -248,7 +248,7 @@ class Link {
   #isLeak = false
   /** The server has been ready for a query of the client's at some time. */
   #hasBegun = false
-  /** A transaction of kept writes is under way. */
+  /** A transaction of pending writes is under way. */
   #isSettling = false
   #isOver = false
 

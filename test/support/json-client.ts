@@ -117,9 +117,9 @@ export interface Stats {
     readonly flushes: number
   }
   readonly writes: {
-    readonly kept: number
-    readonly kept_settled: number
-    readonly kept_conflicts: number
+    readonly pending: number
+    readonly pending_settled: number
+    readonly pending_conflicts: number
     readonly unknown: number
   }
   readonly database: {

@@ -35,7 +35,7 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
       maxStalenessMs,
       onFeedLoss: 'bypass',
       onWriteOutage: 'local',
-      maxKeptBytes: 1_000_000,
+      maxPendingBytes: 1_000_000,
       maxStatements: 2,
       maxReads: 9,
       maxWaitMs: 1_000,

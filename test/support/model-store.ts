@@ -2,8 +2,8 @@ import type {
   Absent,
   Change,
   Epoch,
-  KeptWrite,
   Mark,
+  PendingWrite,
   StoredEntry,
   Transaction,
   Unchanged,
@@ -192,7 +192,7 @@ export class ModelStore implements Store {
   }
 
   settle(
-    writes: readonly KeptWrite[],
+    writes: readonly PendingWrite[],
     onBegun: (transaction: Transaction) => void = () => undefined,
   ): Promise<Map<string, Settlement>> {
     const keys = keysOf(writes)
@@ -223,7 +223,7 @@ export class ModelStore implements Store {
   }
 
   /** As the statement in postgres/entry-statements.ts. */
-  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: KeptWrite): boolean {
+  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: PendingWrite): boolean {
     const row = this.#rows.get(key)
     if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
     if (base.kind === 'held') {

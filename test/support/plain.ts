@@ -1,6 +1,6 @@
-import type { Read } from '../../src/core/reads/read-result.js'
+import type { ReadResult } from '../../src/core/reads/read-result.js'
 
 /** What most tests want to know of a read. */
-export function plain({ value, forwarded, stale }: Read) {
+export function plain({ value, forwarded, stale }: ReadResult) {
   return { value, source: forwarded === undefined ? 'cache' : 'db', stale: stale !== undefined }
 }

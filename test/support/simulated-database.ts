@@ -1,8 +1,8 @@
 import type {
   Change,
   Epoch,
-  KeptWrite,
   Mark,
+  PendingWrite,
   StoredEntry,
   Transaction,
   Unchanged,
@@ -85,7 +85,7 @@ export class SimulatedDatabase {
   readonly #expiriesMs = new Map<Value, number>()
   /** By value, how many commits there were when a sidecar had kept it. */
   readonly #keptAfter = new Map<Value, number>()
-  /** Kept writes that have overwritten what was acknowledged after they were kept. */
+  /** Pending writes that have overwritten what was acknowledged after they were kept. */
   readonly violations: string[] = []
   /** The state after each commit, for a failover that loses some. */
   #states: State[] = [
@@ -261,7 +261,7 @@ export class SimulatedDatabase {
     return settlements ? { settlements } : 'aborted'
   }
 
-  settle(writes: readonly KeptWrite[], { id }: Transaction): Map<string, Settlement> {
+  settle(writes: readonly PendingWrite[], { id }: Transaction): Map<string, Settlement> {
     const settled = new Map<string, Settlement>()
     this.#committed.set(id, settled)
     for (const write of writes) {
@@ -283,7 +283,7 @@ export class SimulatedDatabase {
   }
 
   /** As the statement in postgres/entry-statements.ts. */
-  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: KeptWrite): boolean {
+  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: PendingWrite): boolean {
     const row = this.#rows.get(key)
     if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
     if (base.kind === 'held') {

@@ -87,7 +87,7 @@ export class SimulatedSidecar {
         maxStalenessMs,
         onFeedLoss: 'bypass',
         onWriteOutage: 'local',
-        maxKeptBytes: 1_000_000,
+        maxPendingBytes: 1_000_000,
         maxStatements: 2,
         maxReads: 9,
         maxWaitMs: 1_000_000,

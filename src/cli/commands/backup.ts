@@ -4,10 +4,10 @@ import { oneOf } from '../../config/parse.js'
 import { copyOut } from '../../postgres/bulk/copy-out.js'
 import { BackupFile } from '../../tools/backup/backup-file.js'
 import { type Compression, compressionOf, compressions, compressor } from '../../tools/backup/compression.js'
-import type { Tally } from '../../tools/backup/trailer.js'
+import type { TrailerCounts } from '../../tools/backup/trailer.js'
 import { writeBackup } from '../../tools/backup/write-backup.js'
 import type { Command } from '../command.js'
-import { unended } from '../non-closing-writable.js'
+import { nonClosing } from '../non-closing-writable.js'
 import { parseOption } from '../parse-option.js'
 import { UsageError } from '../usage-error.js'
 
@@ -27,14 +27,14 @@ export const backup: Command = {
     const { config } = loadConfig(environment, { flags: values })
     const startMs = performance.now()
     const file = path === undefined ? undefined : await BackupFile.create(path, { force: flags.has('force') })
-    let tally: Tally = { entries: 0, bytes: 0 }
+    let tally: TrailerCounts = { entries: 0, bytes: 0 }
     try {
       const takenAt = await copyOut({ url: config.databaseListenUrl, stop }, async (snapshot) => {
         const pieces = writeBackup(snapshot, snapshot.entries, (soFar) => {
           tally = soFar
           progress(`${soFar.entries.toLocaleString('en-US')} entries`)
         })
-        const destination = file?.writable() ?? unended(stdout())
+        const destination = file?.writable() ?? nonClosing(stdout())
         await pipeline(pieces, compress, destination, { signal: stop })
         return snapshot.takenAt
       }).catch(explain)

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { integer } from '../../config/parse.js'
-import { differences, parseEarlierReport } from '../../tools/load/baseline.js'
-import { ownLimit } from '../../tools/load/calibration.js'
+import { differences, parseBaseline } from '../../tools/load/baseline.js'
+import { calibrate } from '../../tools/load/calibration.js'
 import { type KeyChoice, parseKeyChoice } from '../../tools/load/key-choice.js'
 import { measure } from '../../tools/load/measure.js'
 import { type Operation, parseMix } from '../../tools/load/mix.js'
-import { everyKey } from '../../tools/load/preload.js'
+import { preload } from '../../tools/load/preload.js'
 import { type LoadReport, linesOf } from '../../tools/load/report.js'
 import { keyPrefix, Requests } from '../../tools/load/requests.js'
 import type { Command, CommandInput } from '../command.js'
@@ -43,7 +43,7 @@ export const bench: Command = {
     await readsOf(listener)
     const { address, host, token } = listener.address()
     const requests = new Requests({ valueBytes: options.conditions.valueBytes, host, token })
-    const ownLimitPerSecond = await ownLimit(connections, ownLimitMs)
+    const ownLimitPerSecond = await calibrate(connections, ownLimitMs)
     note(`this load can do ${Math.round(ownLimitPerSecond)} requests/s itself`)
 
     let written = 0
@@ -53,7 +53,7 @@ export const bench: Command = {
         note(`writing its ${keys.count} entries, ${keyPrefix}1 and so on; --no-fill leaves that out`)
         const onProgress = (done: number) => progress(`writing its entries: ${done} of ${keys.count}`)
         const make = (number: number) => requests.make('set', number)
-        written = await everyKey({ address, connections, count: keys.count, make, onProgress, stop })
+        written = await preload({ address, connections, count: keys.count, make, onProgress, stop })
       }
       if (stop.aborted) throw new Error('stopped before anything was measured')
       if (mix.has('set')) written = keys.count
@@ -87,7 +87,7 @@ export const bench: Command = {
       note(`removing its ${count} entries; where that is cut short: ${bySql}`)
       const onProgress = (done: number) => progress(`removing its entries: ${done} of ${count}`)
       const make = (number: number) => requests.make('del', number)
-      await everyKey({ address, connections, count, make, onProgress }).catch((error: Error) =>
+      await preload({ address, connections, count, make, onProgress }).catch((error: Error) =>
         note(`they could not be removed: ${error.message}`),
       )
     }
@@ -127,7 +127,7 @@ function number(values: CommandInput['values'], option: string, fallback: number
 
 async function earlier(path: string): Promise<LoadReport> {
   try {
-    return parseEarlierReport(await readFile(path, 'utf8'))
+    return parseBaseline(await readFile(path, 'utf8'))
   } catch (error) {
     throw new Error(`--compare ${path}: ${(error as Error).message}`, { cause: error })
   }

@@ -1,4 +1,4 @@
-import { shownSettings, shownText } from '../../config/describe-settings.js'
+import { describeSettings, shownText } from '../../config/describe-settings.js'
 import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
 import { loadConfig } from '../../config/load.js'
 import type { Command } from '../command.js'
@@ -19,7 +19,7 @@ export const config: Command = {
       note('the settings make sense')
       return 0
     }
-    const shown = shownSettings(loaded)
+    const shown = describeSettings(loaded)
     if (flags.has('json')) {
       out(JSON.stringify(shown, undefined, 2))
       return 0

@@ -1,6 +1,6 @@
 import type { Command } from '../command.js'
 import { DataListener, refusal } from '../data-listener.js'
-import { theKey } from '../key-argument.js'
+import { keyArgument } from '../key-argument.js'
 
 /** Deletes one entry. It is not a failure if there was none. */
 export const del: Command = {
@@ -8,7 +8,7 @@ export const del: Command = {
   settings: true,
   positionals: true,
   async run({ values, positionals, environment, note }) {
-    const key = theKey('del', positionals)
+    const key = keyArgument('del', positionals)
     const listener = await DataListener.of({ environment, values })
     const answer = await listener.ask(`/cache/delete?key=${encodeURIComponent(key)}`, { method: 'DELETE' })
     if (answer.status !== 200) throw refusal(answer)

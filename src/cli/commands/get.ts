@@ -1,7 +1,7 @@
 import { memberText } from '../../json/json-source.js'
 import type { Command } from '../command.js'
 import { DataListener, refusal } from '../data-listener.js'
-import { theKey } from '../key-argument.js'
+import { keyArgument } from '../key-argument.js'
 
 /** One value on stdout: a string as it is, anything else as JSON. Exit code 1 where there is none. */
 export const get: Command = {
@@ -9,7 +9,7 @@ export const get: Command = {
   settings: true,
   positionals: true,
   async run({ flags, values, positionals, environment, out, note, isTerminal }) {
-    const key = theKey('get', positionals)
+    const key = keyArgument('get', positionals)
     const headers: Record<string, string> = flags.has('strong') ? { 'Cache-Control': 'no-cache' } : {}
     const listener = await DataListener.of({ environment, values })
     const answer = await listener.ask(`/cache/get?key=${encodeURIComponent(key)}`, { headers })

@@ -2,7 +2,7 @@ import { get } from 'node:http'
 import { ConfigError } from '../../config/config-error.js'
 import { loadConfig } from '../../config/load.js'
 import type { Command } from '../command.js'
-import { reachable } from '../connect-host.js'
+import { connectHost } from '../connect-host.js'
 
 const timeoutMs = 2_000
 
@@ -14,7 +14,7 @@ export const healthcheck: Command = {
     const { opsHost, opsPort } = loadConfig(environment, { flags: values }).config
     if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
     try {
-      const status = await statusOf(reachable(opsHost), opsPort)
+      const status = await statusOf(connectHost(opsHost), opsPort)
       if (status === 200) out('alive')
       else note(`/livez answered ${status}`)
       return status === 200 ? 0 : 1

@@ -4,7 +4,7 @@ import { ConfigReload } from '../../config/config-reload.js'
 import { FileWatch } from '../../config/file-watch.js'
 import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
 import { loadConfig } from '../../config/load.js'
-import { otlpWarnings, wantsTraces } from '../../config/tracing-enabled.js'
+import { isTracingEnabled, otlpWarnings } from '../../config/tracing-enabled.js'
 import { currentUrl } from '../../connection-url/connection-source.js'
 import { parseConnectionUrl } from '../../connection-url/connection-url.js'
 import { redactUrl } from '../../connection-url/redact-url.js'
@@ -24,7 +24,7 @@ export const serve: Command = {
     const { config, sources, warnings } = loaded
     refuseInheritedHost(loaded)
     const log = createLog(config.logLevel)
-    const tracing = wantsTraces(environment) ? await tracingOf(config, log) : undefined
+    const tracing = isTracingEnabled(environment) ? await tracingOf(config, log) : undefined
     log.info(startReport(loaded), 'starting')
     for (const warning of [...warnings, ...otlpWarnings(environment)]) log.warn(warning)
     const openHost = openHostWarning(config)

@@ -3,7 +3,7 @@ import { ConfigError } from '../../config/config-error.js'
 import type { Environment } from '../../config/environment.js'
 import { loadConfig } from '../../config/load.js'
 import type { Command } from '../command.js'
-import { reachableUrl } from '../connect-host.js'
+import { connectUrl } from '../connect-host.js'
 import { DataListener } from '../data-listener.js'
 import { UsageError } from '../usage-error.js'
 
@@ -35,7 +35,7 @@ export const wait: Command = {
 function opsUrl(environment: Environment, flags: ReadonlyMap<string, string>): string {
   const { opsHost, opsPort } = loadConfig(environment, { flags }).config
   if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
-  return reachableUrl(opsHost, opsPort)
+  return connectUrl(opsHost, opsPort)
 }
 
 async function reasonNotReady(listener: DataListener): Promise<string | undefined> {

@@ -10,7 +10,7 @@ interface Counted {
   readonly misses: number
   readonly changes_applied: number
   readonly feed: { readonly state: string; readonly lease_age_ms: number | null }
-  readonly writes: { readonly kept: number }
+  readonly writes: { readonly pending: number }
 }
 
 /** What a sidecar does, a line every so often, until stopped: rates since the line before. */
@@ -50,6 +50,6 @@ function lineOf(before: Counted, now: Counted, seconds: number): string {
     `changes ${rate(changes)}`,
     `entries ${now.size}`,
     `feed ${state}, proven ${leaseAgeMs === null ? 'never' : `${leaseAgeMs} ms ago`}`,
-    ...(now.writes.kept > 0 ? [`kept writes ${now.writes.kept}`] : []),
+    ...(now.writes.pending > 0 ? [`pending writes ${now.writes.pending}`] : []),
   ].join('  ')
 }

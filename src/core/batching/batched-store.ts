@@ -3,7 +3,7 @@ import type { BatchPart, Clock, Store, Write, WriteAnswer } from '../ports.js'
 import type { Stats } from '../stats.js'
 import type { BatchTracer } from '../tracer.js'
 import { type Batched, Batcher } from './batcher.js'
-import { Slots } from './semaphore.js'
+import { Semaphore } from './semaphore.js'
 import { StoreHealth } from './store-health.js'
 
 export interface BatchingOptions {
@@ -14,10 +14,10 @@ export interface BatchingOptions {
   readonly maxWaitMs: number
   readonly tracer: BatchTracer | undefined
   /** How many statements may be under way at once that bring values: what each may bring has a place in memory. */
-  readonly valueSlots: Slots
+  readonly valueSlots: Semaphore
 }
 
-export interface StatementsOptions extends BatchingOptions {
+export interface BatchedStoreOptions extends BatchingOptions {
   readonly store: Store
   readonly stats: Stats
 }
@@ -36,13 +36,13 @@ const maxItems = 500
 const maxBytes = 8 * 1024 * 1024
 
 /** Reads, writes and deletes, each batched with its like, all within the store's connections. */
-export class Statements {
+export class BatchedStore {
   readonly health = new StoreHealth()
   readonly read: Batcher<WantedEntry, ReadAnswer>
   readonly write: Batcher<Write, WriteAnswer>
   readonly remove: Batcher<{ readonly key: string }, Written | Absent>
 
-  constructor({ store, stats, ...options }: StatementsOptions) {
+  constructor({ store, stats, ...options }: BatchedStoreOptions) {
     const { health } = this
     const bounds = { ...batchBounds(options), health }
     this.read = readBatcher(
@@ -80,8 +80,8 @@ export class Statements {
 export function batchBounds({ clock, maxStatements, maxWaitMs, tracer }: BatchingOptions) {
   return {
     clock,
-    slots: new Slots(maxStatements),
-    lockSlots: new Slots(Math.max(1, maxStatements >> 1)),
+    slots: new Semaphore(maxStatements),
+    lockSlots: new Semaphore(Math.max(1, maxStatements >> 1)),
     maxItems,
     maxBytes,
     maxWaitMs,
@@ -94,7 +94,7 @@ export function isPostponed(answer: ReadAnswer | undefined): boolean {
 }
 
 export function readBatcher<O>(
-  bounds: ReturnType<typeof batchBounds> & { readonly health?: StoreHealth; readonly valueSlots: Slots },
+  bounds: ReturnType<typeof batchBounds> & { readonly health?: StoreHealth; readonly valueSlots: Semaphore },
   stats: Stats,
   run: (wanted: readonly WantedEntry[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>,
   isPostponed: (answer: O) => boolean,

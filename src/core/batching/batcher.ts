@@ -3,8 +3,8 @@ import type { Histogram } from '../histogram.js'
 import type { BatchPart, Clock } from '../ports.js'
 import type { BatchOperation } from '../stats.js'
 import type { BatchTracer } from '../tracer.js'
-import { runSplitting } from './bisect.js'
-import type { Slots } from './semaphore.js'
+import { runBisecting } from './bisect.js'
+import type { Semaphore } from './semaphore.js'
 import type { StoreHealth } from './store-health.js'
 
 export interface BatcherOptions<I, O> {
@@ -14,11 +14,11 @@ export interface BatcherOptions<I, O> {
   /** Tells which of these keys are locked, so that the others need not be found by halving. */
   readonly lockedOf?: (keys: readonly string[]) => Promise<ReadonlySet<string>>
   /** Shared with others; a batch is put together when it has one. */
-  readonly slots: Slots
+  readonly slots: Semaphore
   /** Shared with others; taken before one of `slots`. */
-  readonly valueSlots?: Slots
+  readonly valueSlots?: Semaphore
   /** Shared with others; fewer than `slots`, so that items which wait for a lock never take all of those. */
-  readonly lockSlots: Slots
+  readonly lockSlots: Semaphore
   readonly maxItems: number
   readonly maxBytes: number
   readonly bytesOf: (item: I) => number
@@ -246,7 +246,7 @@ export class Batcher<I extends { readonly key: string }, O> {
     // Each has been promised as much for its statement to begin, and again for its end.
     const timeLeftMs = () => Math.min(...batch.map(({ sinceMs }) => sinceMs)) + 2 * maxWaitMs - clock.now()
     const isLate = () => clock.now() >= lateMs
-    const send = () => runSplitting(items, { run, lockedOf, isLate, timeLeftMs })
+    const send = () => runBisecting(items, { run, lockedOf, isLate, timeLeftMs })
     sizes.observe(items.length)
     if (tracer === undefined) return send()
     const origins = batch.flatMap(({ callers }) => callers.map(({ origin }) => origin))

@@ -15,7 +15,7 @@ const ofOneItem: readonly CacheErrorCode[] = [
   'store-suspended',
 ]
 
-export interface SplittingOptions<I, O> {
+export interface BisectingOptions<I, O> {
   /** Gets a part where the statement for all items has failed. */
   readonly run: (items: readonly I[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>
   /** Tells which of these keys are locked. Each of them costs a lock timeout where they have to be found by halving. */
@@ -36,16 +36,16 @@ type Attempt<O> = { readonly answers: ReadonlyMap<string, O> } | { readonly reas
  * The answer has one result per item, in their order; `run` answers by key. Once it `isLate`, what has not been
  * tried is refused as busy: with every row locked, each half would take its time.
  */
-export async function runSplitting<I extends { readonly key: string }, O>(
+export async function runBisecting<I extends { readonly key: string }, O>(
   items: readonly I[],
-  options: SplittingOptions<I, O>,
+  options: BisectingOptions<I, O>,
 ): Promise<Results<O>> {
   return resultsOf(items, await attempt(items, options), options)
 }
 
 async function attempt<I, O>(
   items: readonly I[],
-  { run }: SplittingOptions<I, O>,
+  { run }: BisectingOptions<I, O>,
   part?: BatchPart,
 ): Promise<Attempt<O>> {
   try {
@@ -58,7 +58,7 @@ async function attempt<I, O>(
 async function resultsOf<I extends { readonly key: string }, O>(
   items: readonly I[],
   made: Attempt<O>,
-  options: SplittingOptions<I, O>,
+  options: BisectingOptions<I, O>,
   part?: BatchPart,
 ): Promise<Results<O>> {
   if ('answers' in made)
@@ -92,7 +92,7 @@ async function resultsOf<I extends { readonly key: string }, O>(
 async function withoutSlow<I extends { readonly key: string }, O>(
   items: readonly I[],
   reason: unknown,
-  options: SplittingOptions<I, O>,
+  options: BisectingOptions<I, O>,
   part: BatchPart | undefined,
 ): Promise<Results<O>> {
   const { timeLeftMs = () => 0 } = options
@@ -121,7 +121,7 @@ function refused<O>(items: readonly unknown[], reason: unknown): Results<O> {
 /** Undefined where that does not tell who is guilty: all are locked, or none is any more. */
 async function lockedOf<I extends { readonly key: string }>(
   items: readonly I[],
-  { lockedOf }: Pick<SplittingOptions<I, unknown>, 'lockedOf'>,
+  { lockedOf }: Pick<BisectingOptions<I, unknown>, 'lockedOf'>,
 ): Promise<ReadonlySet<string> | undefined> {
   const locked = await lockedOf?.(items.map(({ key }) => key)).catch(() => undefined)
   return locked !== undefined && locked.size > 0 && locked.size < items.length ? locked : undefined

@@ -1,5 +1,5 @@
 /** How many statements may be under way at once, over all batchers. A slot that is freed goes to who waited longest. */
-export class Slots {
+export class Semaphore {
   readonly #count: number
   #free: number
   readonly #waiting: (() => void)[] = []

@@ -1,16 +1,16 @@
-import type { BatchedRead, Statements, WantedEntry } from '../batching/batched-store.js'
+import type { BatchedRead, BatchedStore, WantedEntry } from '../batching/batched-store.js'
 import type { Entry } from '../entry.js'
 import { CacheError } from '../errors.js'
 import type { Clock } from '../ports.js'
-import type { Memory } from '../state/cache-state.js'
-import type { Token } from '../state/flights.js'
+import type { CacheState } from '../state/cache-state.js'
+import type { Flight } from '../state/flights.js'
 import type { Stats } from '../stats.js'
-import type { Forwarded, Read } from './read-result.js'
+import type { Forwarded, ReadResult } from './read-result.js'
 import type { ReplicaReads } from './replica-reads.js'
 
 export interface FillsParts {
-  readonly memory: Memory
-  readonly statements: Statements
+  readonly memory: CacheState
+  readonly statements: BatchedStore
   readonly replicaReads: ReplicaReads | undefined
   readonly maxStalenessMs: number
   readonly clock: Clock
@@ -44,7 +44,7 @@ export class Fills {
    * What the reader wished for is read by a statement that is sent after the read arrived; those that wait at one
    * moment share it (P10). Any other read may join a fill in flight (P4).
    */
-  read({ id, key, entry, forwarded }: Miss, nowMs: number): Promise<Read> {
+  read({ id, key, entry, forwarded }: Miss, nowMs: number): Promise<ReadResult> {
     const { memory, statements, stats, maxStalenessMs } = this.#parts
     const { flights, position, lease } = memory
     const joinable = forwarded === 'request' ? undefined : flights.joinable(id, nowMs - maxStalenessMs)
@@ -61,7 +61,7 @@ export class Fills {
       flights.close(token)
       flights.ended(id, result)
     }
-    const result: Promise<Read> = answered.then(
+    const result: Promise<ReadResult> = answered.then(
       (batched) => {
         try {
           return this.#filled(token, forwarded, batched)
@@ -82,7 +82,7 @@ export class Fills {
    * What a replica says is as old as the lease: what was acknowledged before that, has been shown here, and so the
    * replica has it. It may take no longer than a hit may be old.
    */
-  #readReplica(token: Token, item: WantedEntry, forwarded: Forwarded): Promise<Answered> | undefined {
+  #readReplica(token: Flight, item: WantedEntry, forwarded: Forwarded): Promise<Answered> | undefined {
     const { memory, statements, replicaReads, clock, maxStalenessMs } = this.#parts
     if (forwarded === 'request' || memory.lease.state !== 'live') return undefined
     const { asOfMs } = memory.lease
@@ -93,7 +93,7 @@ export class Fills {
     })
   }
 
-  #filled(token: Token, forwarded: Forwarded, { sent, answer, asOfMs }: Answered): Read {
+  #filled(token: Flight, forwarded: Forwarded, { sent, answer, asOfMs }: Answered): ReadResult {
     const { memory, replicaReads, clock, stats, onContact } = this.#parts
     if (asOfMs === undefined) onContact()
     replicaReads?.shown(token.id)

@@ -1,7 +1,7 @@
 const capacity = 10_000
 
 /** Which keys, by their ids. Past its capacity: all of them. */
-export class ShownKeys {
+export class ObservedKeys {
   readonly #ids = new Set<string>()
   #all = false
 

@@ -2,7 +2,7 @@ import type { Value } from '../entry.js'
 import type { SessionToken } from '../state/session-token.js'
 
 /** What a reader asks for beyond the key. */
-export interface ReadWish {
+export interface ReadOptions {
   /** Ask the primary, after this read arrived (P10). */
   readonly strong?: boolean
   /** Not older than the write that this token came from (P11). */
@@ -15,7 +15,7 @@ export type Forwarded = 'miss' | 'stale' | 'request'
 /** Served from memory without proof: the feed is down, the store is away, or the write is still kept here. */
 export type StaleReason = 'unproven' | 'kept'
 
-export interface Read {
+export interface ReadResult {
   /** Undefined where there is no entry. */
   readonly value: Value | undefined
   /** Undefined for a value from memory. */

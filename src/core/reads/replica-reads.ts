@@ -9,7 +9,7 @@ import {
 import type { Batcher } from '../batching/batcher.js'
 import type { LogPosition, Replica, ReplicaAnswer } from '../ports.js'
 import type { Stats } from '../stats.js'
-import { ShownKeys } from './observed-keys.js'
+import { ObservedKeys } from './observed-keys.js'
 
 /** A read that waits longer for its statement to begin goes to the primary. */
 export interface ReplicaReadsOptions extends BatchingOptions {
@@ -32,9 +32,9 @@ export class ReplicaReads {
   readonly #options: ReplicaReadsOptions
   readonly #batcher: Batcher<WantedEntry, ReplicaAnswer>
   #position: LogPosition | undefined
-  #shownSince = new ShownKeys()
+  #shownSince = new ObservedKeys()
   /** The same for the next position, which the replica is still to replay; undefined when it is worth nothing any more. */
-  #shownSinceNext: ShownKeys | undefined
+  #shownSinceNext: ObservedKeys | undefined
   #isAdvancing = false
   #mayAdvanceAtMs = Number.NEGATIVE_INFINITY
 
@@ -106,7 +106,7 @@ export class ReplicaReads {
     if (this.#isAdvancing || clock.now() < this.#mayAdvanceAtMs) return
     this.#isAdvancing = true
     // Before the primary is asked: what is shown from now on may lie behind its answer.
-    const shownSince = new ShownKeys()
+    const shownSince = new ObservedKeys()
     this.#shownSinceNext = shownSince
     const end = (waitMs: number) => {
       this.#isAdvancing = false

@@ -1,15 +1,15 @@
 import type { Epoch } from '../entry.js'
 import type { Clock, Log, Store } from '../ports.js'
-import type { Memory } from '../state/cache-state.js'
+import type { CacheState } from '../state/cache-state.js'
 import type { FeedLog } from '../state/feed-log.js'
 import type { Comparison } from '../state/lease.js'
 import type { Stats } from '../stats.js'
-import type { KeptWrites } from '../writes/pending-writes.js'
+import type { PendingWrites } from '../writes/pending-writes.js'
 
 export interface RevalidationParts {
   readonly store: Store
-  readonly memory: Pick<Memory, 'lease' | 'local' | 'position' | 'forget'>
-  readonly kept: KeptWrites
+  readonly memory: Pick<CacheState, 'lease' | 'local' | 'position' | 'forget'>
+  readonly kept: PendingWrites
   readonly stats: Stats
   readonly log: Log
   readonly feedLog: FeedLog

@@ -1,7 +1,7 @@
 import type { Cache } from '../cache.js'
 import { hasCode } from '../errors.js'
 import type { Clock } from '../ports.js'
-import { keyFault } from '../state/validate-key.js'
+import { validateKey } from '../state/validate-key.js'
 
 export interface WarmingParts {
   readonly cache: Pick<Cache, 'warm' | 'touch' | 'status'>
@@ -78,7 +78,7 @@ function fill(keys: readonly string[], cache: WarmingParts['cache']): Promise<(b
   return Promise.all(
     keys.map(async (key) => {
       try {
-        return keyFault(key) === undefined && (await cache.warm(key))
+        return validateKey(key) === undefined && (await cache.warm(key))
       } catch (error) {
         // What is wrong with this key alone does not concern the next.
         return hasCode(error, 'refused', 'too-large') ? false : (error as Error)

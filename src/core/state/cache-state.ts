@@ -4,21 +4,21 @@ import type { ReplicaReads } from '../reads/replica-reads.js'
 import type { Stats } from '../stats.js'
 import { ConfirmedVersions } from './confirmed-versions.js'
 import { DatabasePosition } from './database-position.js'
-import { type FeedNow, Flights, type Token } from './flights.js'
+import { type FeedNow, type Flight, Flights } from './flights.js'
 import { keyId } from './key-id.js'
 import { Lease } from './lease.js'
 import { LocalCache, type LocalCacheBounds } from './local-cache.js'
 import { concerns, type SessionToken } from './session-token.js'
 import { type TtlOptions, TtlPolicy } from './ttl-policy.js'
-import { UnheardWrites } from './unconfirmed-writes.js'
+import { UnconfirmedWrites } from './unconfirmed-writes.js'
 
-export type MemoryBounds = LocalCacheBounds & TtlOptions
+export type CacheStateBounds = LocalCacheBounds & TtlOptions
 
 /** A clock that is corrected by less than this is not put forward. */
 const clockToleranceMs = 1_000
 const maxWrittenSinceMark = 10_000
 
-export interface MemoryParts {
+export interface CacheStateParts {
   readonly maxStalenessMs: number
   readonly clock: Clock
   readonly stats: Stats
@@ -31,15 +31,15 @@ export interface MemoryParts {
 }
 
 /** What this sidecar holds and has heard, and the rules for both: P1 to P3, and whom a hit may be served to (P7). */
-export class Memory {
+export class CacheState {
   readonly lease: Lease
   readonly local: LocalCache
   readonly flights = new Flights()
   readonly position = new DatabasePosition()
   readonly confirmed = new ConfirmedVersions()
-  readonly unheard = new UnheardWrites()
-  readonly #parts: MemoryParts
-  #bounds: MemoryBounds
+  readonly unconfirmed = new UnconfirmedWrites()
+  readonly #parts: CacheStateParts
+  #bounds: CacheStateBounds
   #ttl: TtlPolicy
   #fingerprint: string | undefined
   /** Own writes that the last mark does not cover. Their entry may not have been put, or may have been evicted since. */
@@ -47,7 +47,7 @@ export class Memory {
   /** Wall clock of the database minus clock of the sidecar, at most, in ms. */
   #clockAheadMs: number | undefined
 
-  constructor(bounds: MemoryBounds, parts: MemoryParts) {
+  constructor(bounds: CacheStateBounds, parts: CacheStateParts) {
     this.#parts = parts
     this.#bounds = bounds
     this.#ttl = new TtlPolicy(bounds, parts.random)
@@ -63,7 +63,7 @@ export class Memory {
    * Tokens, the lease and flights are not touched. A shorter time to live counts from now for what is held, so that nothing
    * expires at once; a longer one from the next fill.
    */
-  reconfigure(bounds: MemoryBounds): void {
+  reconfigure(bounds: CacheStateBounds): void {
     const { capacity, maxBytes } = this.#bounds
     this.#bounds = bounds
     this.#ttl = new TtlPolicy(bounds, this.#parts.random)
@@ -121,7 +121,7 @@ export class Memory {
   }
 
   /** A flight begins: before its statement is sent. */
-  open(id: string, nowMs: number): Token {
+  open(id: string, nowMs: number): Flight {
     return this.flights.open(id, this.#feedNow(), nowMs)
   }
 
@@ -132,7 +132,7 @@ export class Memory {
 
   /** Whether it was put. `asOfMs`: only for what a replica said. */
   put(
-    token: Token,
+    token: Flight,
     { key, value, version, epoch, remainingMs, isComparable }: StoredEntry,
     asOfMs?: number,
   ): boolean {
@@ -160,10 +160,10 @@ export class Memory {
    * A write of ours has happened: for everybody else here that is a change like any other. Without a version
    * there was nothing to delete, and what is held is wrong all the same.
    */
-  acknowledged(token: Token, written: Written | undefined): void {
+  acknowledged(token: Flight, written: Written | undefined): void {
     const { id, changes } = token
     if (written && this.flights.unbroken(token, this.#feedNow()) && !changes.includes(written.version)) {
-      this.unheard.acknowledged(id, written.version, this.#parts.clock.now())
+      this.unconfirmed.acknowledged(id, written.version, this.#parts.clock.now())
     }
     this.written(id, written, token.openedAtMs)
     // In another history an entry of this very version can be another value.
@@ -200,7 +200,7 @@ export class Memory {
   }
 
   /** The store has answered a flight from this history. */
-  observe(epoch: Epoch, { openedAtMs }: Token): void {
+  observe(epoch: Epoch, { openedAtMs }: Flight): void {
     this.#isOurs(epoch, openedAtMs)
   }
 
@@ -264,7 +264,7 @@ export class Memory {
   /** Changes may have been missed, or came that were not named. */
   doubt(): void {
     this.flights.doubted()
-    this.unheard.clear()
+    this.unconfirmed.clear()
     this.#parts.replicaReads?.doubt()
   }
 }

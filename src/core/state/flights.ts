@@ -1,8 +1,8 @@
 import type { Version } from '../entry.js'
-import type { Read } from '../reads/read-result.js'
+import type { ReadResult } from '../reads/read-result.js'
 
 /** One running fill or write of a key, and what has changed since it began: decides whether it may put (P3). */
-export interface Token {
+export interface Flight {
   readonly id: string
   readonly openedAtMs: number
   readonly generation: number
@@ -20,26 +20,26 @@ export interface FeedNow {
 }
 
 interface Fill {
-  readonly result: Promise<Read>
+  readonly result: Promise<ReadResult>
   readonly startedAtMs: number
 }
 
 /** The reads and writes in flight, by key id. */
 export class Flights {
-  readonly #tokens = new Map<string, Token[]>()
+  readonly #tokens = new Map<string, Flight[]>()
   readonly #fills = new Map<string, Fill>()
 
   /** To be taken *before* the query is sent, and closed when its result has been dealt with. */
-  open(id: string, feed: FeedNow, openedAtMs: number): Token {
+  open(id: string, feed: FeedNow, openedAtMs: number): Flight {
     const { generation, mayPut } = feed
-    const token: Token = { id, openedAtMs, generation, mayPut, changes: [] }
+    const token: Flight = { id, openedAtMs, generation, mayPut, changes: [] }
     const tokens = this.#tokens.get(id)
     if (tokens) tokens.push(token)
     else this.#tokens.set(id, [token])
     return token
   }
 
-  close(token: Token): void {
+  close(token: Flight): void {
     const { id } = token
     const tokens = this.#tokens.get(id)
     if (tokens === undefined) return
@@ -89,12 +89,12 @@ export class Flights {
    *   1. fill A begins, reads 7; its answer is slow     3. a read with the token of 8 begins, reads 8, puts
    *   2. another client writes 8; its change is slow    4. A's answer arrives: 7 would be put over 8
    */
-  told(token: Token, version: Version): void {
+  told(token: Flight, version: Version): void {
     for (const other of this.#tokens.get(token.id) ?? []) if (other !== token) other.changes.push(version)
   }
 
   /** Had the feed caught up when the flight began, does it still listen, and has nothing been missed in between? */
-  unbroken(token: Token, feed: FeedNow): boolean {
+  unbroken(token: Flight, feed: FeedNow): boolean {
     return token.mayPut && feed.mayPut && token.generation >= feed.coveredGeneration
   }
 
@@ -104,7 +104,7 @@ export class Flights {
    *   1. fill begins, reads version 7        3. the change to 8 arrives: nothing to drop yet
    *   2. another client writes version 8     4. the fill puts 7, to be served until its time to live ends
    */
-  mayPut(token: Token, version: Version, feed: FeedNow): boolean {
+  mayPut(token: Flight, version: Version, feed: FeedNow): boolean {
     return this.unbroken(token, feed) && token.changes.every((change) => change === version)
   }
 }

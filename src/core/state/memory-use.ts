@@ -1,5 +1,5 @@
 /** Parts of the memory that requests and entries take, each with a bound of its own. */
-export type MemoryPart = 'entries' | 'values_in_flight' | 'responses' | 'request_bodies' | 'kept_writes'
+export type MemoryPart = 'entries' | 'values_in_flight' | 'responses' | 'request_bodies' | 'pending_writes'
 
 export interface PartUse {
   /** Bytes taken now. */

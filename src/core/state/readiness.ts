@@ -33,7 +33,7 @@ export interface Readiness {
 export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRules): Readiness {
   if (phase === 'starting') return unready('the data listener is not open yet')
   if (phase === 'stopping') return unready('told to stop')
-  const { feed, feedReason, leaseAgeMs, neededForMs, keptWrites, keptWritesObstacle, faults } = status
+  const { feed, feedReason, leaseAgeMs, neededForMs, pendingWrites, pendingWritesObstacle, faults } = status
   const { maxStalenessMs, graceMs, onFeedLoss } = rules
   if (leaseAgeMs === Number.POSITIVE_INFINITY) {
     return unready(`has not caught up with the database yet: ${feedReason}`)
@@ -55,9 +55,9 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
     reasons.push(`${proven}, so ${instead}: ${feedReason ?? feed}`)
   } else if (feed !== 'live') reasons.push(`the change feed is ${feed}, so nothing is put: ${feedReason}`)
   for (const { operation, code } of faults) reasons.push(`${inWords[operation]} fail: ${explanations[code]}`)
-  if (keptWrites > 0) {
-    const obstacle = keptWritesObstacle && `: ${explanations[keptWritesObstacle]}`
-    reasons.push(`${keptWrites} kept writes are not in the database yet${obstacle ?? ''}`)
+  if (pendingWrites > 0) {
+    const obstacle = pendingWritesObstacle && `: ${explanations[pendingWritesObstacle]}`
+    reasons.push(`${pendingWrites} pending writes are not in the database yet${obstacle ?? ''}`)
   }
   if (reasons.length > 0) return { status: 'degraded', reasons }
   return { status: isIdle ? 'idle' : 'ready', reasons }

@@ -6,7 +6,7 @@ import { changeName } from './change-name.js'
  * probe sent after its acknowledgement cannot be answered before its change has been delivered. When it
  * is, the session is deaf or the triggers are gone, and the feed proves nothing.
  */
-export class UnheardWrites {
+export class UnconfirmedWrites {
   /** When each was acknowledged, in ms; oldest first. */
   readonly #acknowledgedMs = new Map<string, number>()
 

@@ -1,5 +1,5 @@
-import { runSplitting } from '../batching/bisect.js'
-import type { Base, Epoch, KeptWrite, Transaction, Value, Written } from '../entry.js'
+import { runBisecting } from '../batching/bisect.js'
+import type { Base, Epoch, PendingWrite, Transaction, Value, Written } from '../entry.js'
 import { CacheError, type CacheErrorCode, hasCode } from '../errors.js'
 import type { Clock, Log, Settlement, Store } from '../ports.js'
 import { heldBytes } from '../state/held-bytes.js'
@@ -7,16 +7,16 @@ import { keyHash } from '../state/key-hash.js'
 import { SizedMap } from '../state/sized-map.js'
 import type { Stats } from '../stats.js'
 
-export interface KeptWritesParts {
+export interface PendingWritesParts {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
   readonly stats: Stats
-  /** Called when a kept write has ended: what was written, undefined for a delete or a conflict. */
+  /** Called when a pending write has ended: what was written, undefined for a delete or a conflict. */
   readonly onSettled: (id: string, written: Written | undefined) => void
 }
 
-export interface KeptWritesBounds {
+export interface PendingWritesBounds {
   /** Most writes kept. */
   readonly capacity: number
   /** Most bytes that they take. */
@@ -27,7 +27,7 @@ const mostWritesPerStatement = 500
 const mostBytesPerStatement = 8 * 1024 * 1024
 /** Copies of a write while its statement is sent: the columns, the arrays made of them, and what is sent. */
 const copiesInStatement = 4
-/** Bytes that a kept write takes beside its texts. */
+/** Bytes that a pending write takes beside its texts. */
 const bookkeepingBytes = 256
 /** Pauses after the database has answered with an error: from the first to the longest, doubling. */
 const firstPauseMs = 1_000
@@ -48,21 +48,21 @@ const stillInDoubt = new CacheError(
 interface Sent {
   readonly id: string
   readonly key: string
-  readonly write: KeptWrite
+  readonly write: PendingWrite
 }
 
 interface InDoubt {
   readonly transaction: Transaction
-  readonly write: KeptWrite
+  readonly write: PendingWrite
 }
 
-type Unknown = Pick<KeptWrite, 'base' | 'epoch' | 'outcomes'>
+type Unknown = Pick<PendingWrite, 'base' | 'epoch' | 'outcomes'>
 
 /** The writes to be sent when the database is back, by key id. Their number and their bytes have bounds. */
-export class KeptWrites {
-  #bounds: KeptWritesBounds
-  readonly #parts: KeptWritesParts
-  readonly #writes = new SizedMap<KeptWrite>(bytesOf)
+export class PendingWrites {
+  #bounds: PendingWritesBounds
+  readonly #parts: PendingWritesParts
+  readonly #writes = new SizedMap<PendingWrite>(bytesOf)
   #sending: Promise<void> | undefined
   /** The ids of those on their way, and of those that wait for a later write of their key, with how many. */
   readonly #onTheirWay = new Set<string>()
@@ -78,7 +78,7 @@ export class KeptWrites {
   #dueMs = Number.NEGATIVE_INFINITY
   #reportedMs = Number.NEGATIVE_INFINITY
 
-  constructor(bounds: KeptWritesBounds, parts: KeptWritesParts) {
+  constructor(bounds: PendingWritesBounds, parts: PendingWritesParts) {
     this.#bounds = bounds
     this.#parts = parts
   }
@@ -102,7 +102,7 @@ export class KeptWrites {
     return this.#writes.size > 0 ? this.#obstacle : undefined
   }
 
-  get(id: string): KeptWrite | undefined {
+  get(id: string): PendingWrite | undefined {
     return this.#writes.get(id)
   }
 
@@ -112,7 +112,7 @@ export class KeptWrites {
   }
 
   /** A later write of a key takes the place of an earlier one, on the same base. Returns false if there is no room. */
-  keep(id: string, write: KeptWrite): boolean {
+  keep(id: string, write: PendingWrite): boolean {
     const { capacity, maxBytes } = this.#bounds
     const earlier = this.#writes.get(id)
     if (!earlier && this.#writes.size >= capacity) return false
@@ -123,7 +123,7 @@ export class KeptWrites {
     return true
   }
 
-  #merged(id: string, write: KeptWrite, earlier: KeptWrite | undefined): KeptWrite {
+  #merged(id: string, write: PendingWrite, earlier: PendingWrite | undefined): PendingWrite {
     // An entry that was put since tells more than what was known before.
     const unknown = write.base.kind === 'held' && !earlier ? undefined : this.#unknown.get(id)
     if (earlier) {
@@ -137,7 +137,7 @@ export class KeptWrites {
   /**
    * Runs a write of a key that goes the usual way, so that none kept before it comes after it. One without a
    * base does not see that its row was deleted:
-   *   1. a kept write is on its way          3. the kept write finds no row, and inserts
+   *   1. a pending write is on its way          3. the pending write finds no row, and inserts
    *   2. a delete is sent, and acknowledged
    */
   inOrder<T>(id: string, write: () => Promise<T>): Promise<T> {
@@ -215,7 +215,7 @@ export class KeptWrites {
     const size = this.#writesPerStatement
     const bytes = Math.min(mostBytesPerStatement, this.#bounds.maxBytes / copiesInStatement)
     for (const chunk of chunksOf(batch, size, bytes)) {
-      const results = await runSplitting(chunk, {
+      const results = await runBisecting(chunk, {
         run: (part) => this.#settle(part),
         lockedOf: (keys) => this.#parts.store.lockedOf(keys),
         isLate: () => clock.now() >= lateMs,
@@ -259,7 +259,7 @@ export class KeptWrites {
   /**
    * Asks what became of transactions that were committing when their connection was lost. Without that, the row itself would
    * have to tell, and it cannot:
-   *   1. kept writes are sent; the link breaks       3. sent again: the rows are not what they were before 1.
+   *   1. pending writes are sent; the link breaks       3. sent again: the rows are not what they were before 1.
    *   2. they were committed, or were not               because of 1., or because of others?
    */
   async #resolveDoubts(): Promise<void> {
@@ -292,7 +292,7 @@ export class KeptWrites {
     this.#dueMs = nowMs + Math.min(firstPauseMs * 2 ** this.#failures++, longestPauseMs)
     if (nowMs - this.#reportedMs < reportIntervalMs) return
     this.#reportedMs = nowMs
-    log.warn({ kept: this.#writes.size, reason: failure.message }, 'kept writes cannot be delivered')
+    log.warn({ kept: this.#writes.size, reason: failure.message }, 'pending writes cannot be delivered')
   }
 
   /**
@@ -306,16 +306,16 @@ export class KeptWrites {
   }
 
   /** The same write would be refused for ever. */
-  #refused(id: string, write: KeptWrite, error: CacheError): void {
+  #refused(id: string, write: PendingWrite, error: CacheError): void {
     this.#settled(id, write, { kind: 'conflict' }, error.message)
   }
 
-  #settled(id: string, write: KeptWrite, settlement: Settlement, reason = 'the row has changed'): void {
+  #settled(id: string, write: PendingWrite, settlement: Settlement, reason = 'the row has changed'): void {
     const { stats, log, onSettled } = this.#parts
     const written = settlement.kind === 'written' ? settlement.written : undefined
-    if (settlement.kind === 'written') stats.keptSettled++
+    if (settlement.kind === 'written') stats.pendingSettled++
     else {
-      stats.keptConflicts++
+      stats.pendingConflicts++
       const fields = { keyHash: keyHash(write.key), reason }
       log.warn(fields, 'a write kept during the outage was given up')
     }
@@ -333,7 +333,7 @@ export class KeptWrites {
   }
 }
 
-function bytesOf(write: KeptWrite): number {
+function bytesOf(write: PendingWrite): number {
   return bookkeepingBytes + heldBytes(write.key) + valueBytes(write.value) + unknownBytes(write)
 }
 

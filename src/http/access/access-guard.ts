@@ -1,12 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { RequestStats } from '../../telemetry/request-stats.js'
-import { problemAnswer } from '../routes/problem.js'
-import { type Answer, sendDirectly } from '../routes/response.js'
+import { problemResponse } from '../routes/problem.js'
+import { type PlainResponse, sendDirectly } from '../routes/response.js'
 import type { HostCheck } from './allowed-hosts.js'
 import type { BearerToken } from './bearer-token.js'
 import { headerOf } from './raw-headers.js'
 
-export interface DoorkeeperOptions {
+export interface AccessGuardOptions {
   readonly hostCheck: HostCheck
   /** Undefined: nobody has to know one. */
   readonly token: BearerToken | undefined
@@ -18,15 +18,15 @@ export interface DoorkeeperOptions {
   readonly listener: RequestListener
 }
 
-const noToken = problemAnswer({ status: 401, detail: 'Authorization: Bearer and the token are needed' }, [
+const noToken = problemResponse({ status: 401, detail: 'Authorization: Bearer and the token are needed' }, [
   'WWW-Authenticate',
   'Bearer',
 ])
 
 /** Turns away who may not ask, in front of the fast lane. What is not asked for costs nothing. */
-export function doorkeeper(options: DoorkeeperOptions): RequestListener {
+export function accessGuard(options: AccessGuardOptions): RequestListener {
   const { hostCheck, token, requests, onTurnedAway, listener } = options
-  const refuse = (request: IncomingMessage, response: ServerResponse, answer: Answer) => {
+  const refuse = (request: IncomingMessage, response: ServerResponse, answer: PlainResponse) => {
     // Who may not ask and keeps the connection takes it from others. A client that was answered before may go on.
     if (answer.status !== 400 && request.socket.bytesWritten === 0) {
       response.shouldKeepAlive = false

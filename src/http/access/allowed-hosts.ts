@@ -1,17 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
-import { problemAnswer } from '../routes/problem.js'
-import type { Answer } from '../routes/response.js'
+import { problemResponse } from '../routes/problem.js'
+import type { PlainResponse } from '../routes/response.js'
 import { absoluteTarget } from './request-target.js'
 
 /** Returns the answer to a request that was not meant for this service; undefined for one that was. */
-export type HostCheck = (request: IncomingMessage) => Answer | undefined
+export type HostCheck = (request: IncomingMessage) => PlainResponse | undefined
 
-const noHost = problemAnswer({ status: 400, detail: 'Host: missing' })
-const twoHosts = problemAnswer({ status: 400, detail: 'Host: given more than once' })
-const noUrl = problemAnswer({ status: 400, detail: 'URL: not a path, nor an absolute HTTP URL' })
+const noHost = problemResponse({ status: 400, detail: 'Host: missing' })
+const twoHosts = problemResponse({ status: 400, detail: 'Host: given more than once' })
+const noUrl = problemResponse({ status: 400, detail: 'URL: not a path, nor an absolute HTTP URL' })
 // 421 and not 403: it is the name that is wrong, whoever asks.
-const foreignHost = problemAnswer({
+const foreignHost = problemResponse({
   status: 421,
   detail: 'Host: no name of this service; ask by address, or add the name to CACHE_ALLOWED_HOSTS',
 })

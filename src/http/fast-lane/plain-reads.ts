@@ -3,13 +3,13 @@ import type { Cache } from '../../core/cache.js'
 import type { Clock } from '../../core/ports.js'
 import type { RequestStats } from '../../telemetry/request-stats.js'
 import { isKey } from '../routes/key.js'
-import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
+import { type ProblemLog, problemIn, problemResponse } from '../routes/problem.js'
 import { decode } from '../routes/query.js'
-import { readAnswer } from '../routes/read-response.js'
-import type { Answer } from '../routes/response.js'
+import { readResponse } from '../routes/read-response.js'
+import type { PlainResponse } from '../routes/response.js'
 import { noRoomForResponse, type UnreadResponses } from '../server/unread-responses.js'
 import type { Lane } from './lane.js'
-import { sendAtOnce, sendHit } from './raw-response.js'
+import { sendHit, sendRaw } from './raw-response.js'
 import { ignoreBody } from './request-body.js'
 
 export interface PlainReadsOptions {
@@ -26,9 +26,9 @@ const prefix = `${path}?key=`
 /** A GET of one key that asks for nothing else, held or not. */
 export function plainReads({ cache, clock, requests, log, responses }: PlainReadsOptions): Lane {
   const hits = requests.tally(path, 200, 'cache')
-  const send = (response: ServerResponse, answer: Answer, sinceMs: number) => {
+  const send = (response: ServerResponse, answer: PlainResponse, sinceMs: number) => {
     const { socket } = response
-    sendAtOnce(response, answer)
+    sendRaw(response, answer)
     if (socket) responses.written(socket)
     requests.tally(path, answer.status, answer.source).add(clock.now() - sinceMs)
   }
@@ -53,9 +53,9 @@ export function plainReads({ cache, clock, requests, log, responses }: PlainRead
     cache.get(key, {}, nowMs).then(
       (read) => {
         const hasRoom = responses.hasRoomFor(read.value?.length ?? 0)
-        send(response, hasRoom ? readAnswer(key, read) : noRoomForResponse, nowMs)
+        send(response, hasRoom ? readResponse(key, read) : noRoomForResponse, nowMs)
       },
-      (error: unknown) => send(response, problemAnswer(problemIn(error, path, log)), nowMs),
+      (error: unknown) => send(response, problemResponse(problemIn(error, path, log)), nowMs),
     )
     return true
   }

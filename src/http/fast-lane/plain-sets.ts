@@ -1,13 +1,13 @@
 import type { Cache } from '../../core/cache.js'
 import type { Clock } from '../../core/ports.js'
 import type { RequestStats } from '../../telemetry/request-stats.js'
-import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
-import { type Answer, sendDirectly } from '../routes/response.js'
+import { type ProblemLog, problemIn, problemResponse } from '../routes/problem.js'
+import { type PlainResponse, sendDirectly } from '../routes/response.js'
 import { setRequest } from '../routes/set-request.js'
-import { setAnswer } from '../routes/set-response.js'
+import { setResponse } from '../routes/set-response.js'
 import { noRoomForBody, type RequestBodies } from '../server/request-bodies.js'
 import type { Lane } from './lane.js'
-import { sendAtOnce } from './raw-response.js'
+import { sendRaw } from './raw-response.js'
 import { receiveBody } from './request-body.js'
 
 export interface PlainSetsOptions {
@@ -29,12 +29,12 @@ export function plainSets({ cache, clock, requests, log, maxValueBytes, bodies }
     const length = plainLength(request.rawHeaders)
     if (length === undefined || length > maxValueBytes || !bodies.hasRoomFor(length)) return false
     const startedMs = clock.now()
-    const answered = (answer: Answer) => {
+    const answered = (answer: PlainResponse) => {
       bodies.release(length)
-      sendAtOnce(response, answer)
+      sendRaw(response, answer)
       requests.tally(path, answer.status, answer.source).add(clock.now() - startedMs)
     }
-    const failed = (error: unknown) => answered(problemAnswer(problemIn(error, path, log)))
+    const failed = (error: unknown) => answered(problemResponse(problemIn(error, path, log)))
     receiveBody(request, length, bodies, (bytes) => {
       if (bytes === undefined) {
         sendDirectly(response, noRoomForBody)
@@ -43,7 +43,7 @@ export function plainSets({ cache, clock, requests, log, maxValueBytes, bodies }
       }
       try {
         const { key, value } = setRequest(bytes)
-        cache.set(key, value).then((result) => answered(setAnswer(result)), failed)
+        cache.set(key, value).then((result) => answered(setResponse(result)), failed)
       } catch (error) {
         failed(error)
       }

@@ -1,15 +1,15 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Entry } from '../../core/entry.js'
-import { readAnswer } from '../routes/read-response.js'
-import { type Answer, sendDirectly } from '../routes/response.js'
+import { readResponse } from '../routes/read-response.js'
+import { type PlainResponse, sendDirectly } from '../routes/response.js'
 
 /**
  * Sends the answer to a request that has been received, to the byte as `sendDirectly` does, in one write to the socket. Putting headers
  * together, checking them and ending a stream is a quarter of what Node needs for a small answer (bench/README.md);
  * and these headers are constants and numbers of ours.
  */
-export function sendAtOnce(response: ServerResponse, answer: Answer): void {
+export function sendRaw(response: ServerResponse, answer: PlainResponse): void {
   const socket = socketFor(response)
   if (socket === undefined) {
     sendDirectly(response, answer)
@@ -35,7 +35,7 @@ export function sendHit(response: ServerResponse, key: string, entry: Entry, now
   const quoted = JSON.stringify(key)
   // What is escaped has not the length that the entry knows; it is as rare as it looks.
   if (socket === undefined || quoted.length !== key.length + 2 || ttlMs === Number.POSITIVE_INFINITY) {
-    sendAtOnce(response, readAnswer(key, { value, ageMs, ttlMs }))
+    sendRaw(response, readResponse(key, { value, ageMs, ttlMs }))
     return
   }
   const text = `HTTP/1.1 200 OK\r\nX-Content-Type-Options: nosniff\r\nCache-Status: caching-layer; hit; ttl=${Math.floor(ttlMs / 1_000)}\r\nAge: ${Math.floor(ageMs / 1_000)}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${entry.bytes + bytesAround}\r\nDate: ${date()}\r\nConnection: keep-alive\r\n\r\n{"key":${quoted},"value":${value},"source":"cache"}`

@@ -2,8 +2,8 @@ import type { RequestListener } from 'node:http'
 import type { CacheStatus } from '../../core/cache.js'
 import type { Clock } from '../../core/ports.js'
 import type { Readiness } from '../../core/state/readiness.js'
-import { type ProblemLog, problemAnswer, problemIn } from '../routes/problem.js'
-import { type Answer, sendDirectly } from '../routes/response.js'
+import { type ProblemLog, problemIn, problemResponse } from '../routes/problem.js'
+import { type PlainResponse, sendDirectly } from '../routes/response.js'
 import { Scrapes } from './scrapes.js'
 
 export interface OpsListenerOptions {
@@ -21,7 +21,7 @@ export interface Exposition {
   text(): Promise<string>
 }
 
-type Route = (query: string) => Answer | Promise<Answer>
+type Route = (query: string) => PlainResponse | Promise<PlainResponse>
 
 /**
  * What Kubernetes and Prometheus ask. It is open to the whole pod network, so nothing here reads or writes an entry;
@@ -42,44 +42,44 @@ export function opsListener(options: OpsListenerOptions): RequestListener {
     const [path = '', query = ''] = url.split('?', 2)
     const route = routes.get(path)
     if (route === undefined)
-      return sendDirectly(response, problemAnswer({ status: 404, detail: 'Not Found' }))
+      return sendDirectly(response, problemResponse({ status: 404, detail: 'Not Found' }))
     if (method !== 'GET' && method !== 'HEAD') {
       return sendDirectly(
         response,
-        problemAnswer({ status: 405, detail: 'Method Not Allowed' }, ['Allow', 'GET, HEAD']),
+        problemResponse({ status: 405, detail: 'Method Not Allowed' }, ['Allow', 'GET, HEAD']),
       )
     }
     try {
       sendDirectly(response, await route(query))
     } catch (error) {
-      sendDirectly(response, problemAnswer(problemIn(error, path, options.log)))
+      sendDirectly(response, problemResponse(problemIn(error, path, options.log)))
     }
   }
 }
 
-function ready({ status, readiness }: OpsListenerOptions, isVerbose: boolean): Answer {
+function ready({ status, readiness }: OpsListenerOptions, isVerbose: boolean): PlainResponse {
   const { status: verdict, reasons } = readiness()
-  const { feed, leaseAgeMs, keptWrites } = status()
+  const { feed, leaseAgeMs, pendingWrites } = status()
   return json(verdict === 'unready' ? 503 : 200, {
     status: verdict,
     ...(isVerbose && {
       reasons,
       feed,
       lease_age_ms: Number.isFinite(leaseAgeMs) ? Math.round(leaseAgeMs) : null,
-      kept_writes: keptWrites,
+      pending_writes: pendingWrites,
     }),
   })
 }
 
-async function exposed({ metrics }: OpsListenerOptions): Promise<Answer> {
+async function exposed({ metrics }: OpsListenerOptions): Promise<PlainResponse> {
   const exposition = await metrics()
   return answer(200, exposition.contentType, await exposition.text())
 }
 
-function json(status: number, body: object): Answer {
+function json(status: number, body: object): PlainResponse {
   return answer(status, 'application/json; charset=utf-8', JSON.stringify(body))
 }
 
-function answer(status: number, contentType: string, body: string): Answer {
+function answer(status: number, contentType: string, body: string): PlainResponse {
   return { status, headers: ['Content-Type', contentType, 'Cache-Control', 'no-store'], body }
 }

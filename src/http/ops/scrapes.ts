@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/ports.js'
-import type { Answer } from '../routes/response.js'
+import type { PlainResponse } from '../routes/response.js'
 
 /** A scrape takes a few milliseconds, and anybody on the pod network may ask for it: at most 2 % of the time goes into it. */
 const burst = 10
@@ -8,18 +8,18 @@ const refillMs = 200
 /** Answers scrapes: the first ten at once, then five a second; those in between get the last answer again. */
 export class Scrapes {
   readonly #clock: Clock
-  readonly #compute: () => Promise<Answer>
+  readonly #compute: () => Promise<PlainResponse>
   #allowance = burst
   #refilledMs: number
-  #last: Promise<Answer> | undefined
+  #last: Promise<PlainResponse> | undefined
 
-  constructor(clock: Clock, compute: () => Promise<Answer>) {
+  constructor(clock: Clock, compute: () => Promise<PlainResponse>) {
     this.#clock = clock
     this.#compute = compute
     this.#refilledMs = clock.now()
   }
 
-  answer(): Promise<Answer> {
+  answer(): Promise<PlainResponse> {
     const nowMs = this.#clock.now()
     this.#allowance = Math.min(burst, this.#allowance + (nowMs - this.#refilledMs) / refillMs)
     this.#refilledMs = nowMs

@@ -4,7 +4,7 @@ import type { RequestStats } from '../../telemetry/request-stats.js'
 import type { UnreadResponses } from '../server/unread-responses.js'
 import { type CacheRoutesOptions, cacheRoutes } from './cache-routes.js'
 import { type ProblemLog, problems } from './problem.js'
-import { measured } from './request-metrics.js'
+import { requestMetrics } from './request-metrics.js'
 import { noSniff } from './response.js'
 import { type ServiceRoutesOptions, serviceRoutes } from './service-routes.js'
 import { shutdownRoute } from './shutdown-route.js'
@@ -26,7 +26,7 @@ export function createApp(options: AppOptions): Koa {
     ctx.set(...noSniff)
     return next()
   })
-  app.use(measured(options.requests, options.clock))
+  app.use(requestMetrics(options.requests, options.clock))
   app.use(options.responses.middleware())
   app.use(problems(options.log))
   const routers = [cacheRoutes(options), serviceRoutes(options)]

@@ -7,10 +7,10 @@ import { checkKey } from './key.js'
 import { sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
 import { readRequest } from './read-request.js'
-import { readAnswer } from './read-response.js'
+import { readResponse } from './read-response.js'
 import { sendByKoa } from './response.js'
 import { setRequest } from './set-request.js'
-import { setAnswer } from './set-response.js'
+import { setResponse } from './set-response.js'
 
 export interface CacheRoutesOptions {
   readonly cache: Cache
@@ -28,7 +28,7 @@ export function cacheRoutes({ cache, maxValueBytes, bodies }: CacheRoutesOptions
     const read = onlyIfCached ? cache.recall(key, wish) : await cache.get(key, wish)
     if (read === undefined)
       return sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
-    sendByKoa(ctx, readAnswer(key, read))
+    sendByKoa(ctx, readResponse(key, read))
   })
 
   router.post('/set', async (ctx) => {
@@ -36,7 +36,7 @@ export function cacheRoutes({ cache, maxValueBytes, bodies }: CacheRoutesOptions
       const { key, value } = setRequest(bytes)
       return cache.set(key, value)
     })
-    sendByKoa(ctx, setAnswer(result))
+    sendByKoa(ctx, setResponse(result))
   })
 
   router.delete('/delete', async (ctx) => {

@@ -1,4 +1,4 @@
-import type { Read } from '../../core/reads/read-result.js'
+import type { ReadResult } from '../../core/reads/read-result.js'
 
 /** How a read was answered, as RFC 9211 says it: `caching-layer; hit; ttl=41`, `caching-layer; fwd=miss; stored`. */
 export function cacheStatus({
@@ -8,7 +8,7 @@ export function cacheStatus({
   stored,
   collapsed,
   ttlMs,
-}: Omit<Read, 'value' | 'ageMs'>): string {
+}: Omit<ReadResult, 'value' | 'ageMs'>): string {
   let status = forwarded === undefined ? 'caching-layer; hit' : `caching-layer; fwd=${forwarded}`
   if (forwarded === undefined && ttlMs !== undefined && Number.isFinite(ttlMs))
     status += `; ttl=${Math.floor(ttlMs / 1_000)}`

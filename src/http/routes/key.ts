@@ -1,15 +1,15 @@
-import { keyFault } from '../../core/state/validate-key.js'
+import { validateKey } from '../../core/state/validate-key.js'
 import { RequestError } from './problem.js'
 
 /** Throws 422 for what no key may be. */
 export function checkKey(key: unknown): string {
   if (key === undefined) throw new RequestError(422, 'key: missing')
   if (typeof key !== 'string') throw new RequestError(422, 'key: must be a string')
-  const fault = keyFault(key)
+  const fault = validateKey(key)
   if (fault) throw new RequestError(422, `key: ${fault}`)
   return key
 }
 
 export function isKey(key: string): boolean {
-  return keyFault(key) === undefined
+  return validateKey(key) === undefined
 }

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import { CacheError, type CacheErrorCode, explanations } from '../../core/errors.js'
-import { type Answer, sendByKoa } from './response.js'
+import { type PlainResponse, sendByKoa } from './response.js'
 
 /** What a client got wrong, or asks for when there is no room: its `message` is for the client. */
 export class RequestError extends Error {
@@ -59,10 +59,10 @@ export function problemIn(error: unknown, path: string, log: ProblemLog): Proble
 }
 
 /** As RFC 9457 has it. `headers` are sent too. */
-export function problemAnswer(
+export function problemResponse(
   { status, detail, retryAfterSeconds }: Problem,
   headers: readonly string[] = [],
-): Answer {
+): PlainResponse {
   const retryAfter = retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)]
   return {
     status,
@@ -72,7 +72,7 @@ export function problemAnswer(
 }
 
 export function sendProblem(ctx: Context, problem: Problem): void {
-  sendByKoa(ctx, problemAnswer(problem))
+  sendByKoa(ctx, problemResponse(problem))
 }
 
 /** Every error as RFC 9457; `detail` is where the original service put its message. */

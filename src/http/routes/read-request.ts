@@ -1,5 +1,5 @@
 import type { Context } from 'koa'
-import type { ReadWish } from '../../core/reads/read-result.js'
+import type { ReadOptions } from '../../core/reads/read-result.js'
 import { parseToken, type SessionToken } from '../../core/state/session-token.js'
 import { checkKey } from './key.js'
 import { RequestError } from './problem.js'
@@ -7,7 +7,7 @@ import { parseQuery } from './query.js'
 
 export interface ReadRequest {
   readonly key: string
-  readonly wish: ReadWish
+  readonly wish: ReadOptions
   /** Do not ask the store. */
   readonly onlyIfCached: boolean
 }

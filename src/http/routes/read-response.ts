@@ -1,15 +1,15 @@
-import type { Read } from '../../core/reads/read-result.js'
+import type { ReadResult } from '../../core/reads/read-result.js'
 import { cacheStatus } from './cache-status.js'
-import { problemAnswer } from './problem.js'
-import type { Answer } from './response.js'
+import { problemResponse } from './problem.js'
+import type { PlainResponse } from './response.js'
 
 /** The answer to a GET. The value is JSON text already. `stale` is there only when it is true. */
-export function readAnswer(key: string, read: Read): Answer {
+export function readResponse(key: string, read: ReadResult): PlainResponse {
   const { value, forwarded, stale, ageMs } = read
   const headers = ['Cache-Status', cacheStatus(read)]
   const from = forwarded === undefined ? (stale ?? 'cache') : 'db'
   if (value === undefined)
-    return { ...problemAnswer({ status: 404, detail: 'Key not found' }, headers), source: from }
+    return { ...problemResponse({ status: 404, detail: 'Key not found' }, headers), source: from }
   headers.push('Age', String(Math.floor(ageMs / 1_000)), 'Content-Type', 'application/json; charset=utf-8')
   const source = forwarded === undefined ? 'cache' : 'db'
   const body = `{"key":${JSON.stringify(key)},"value":${value},"source":"${source}"${stale ? ',"stale":true' : ''}}`

@@ -3,7 +3,7 @@ import type { Clock } from '../../core/ports.js'
 import type { RequestStats } from '../../telemetry/request-stats.js'
 
 /** Counts what Koa answers, from the request to the answer; routes say in `ctx.state.source` where it came from. */
-export function measured(requests: RequestStats, clock: Clock): Middleware {
+export function requestMetrics(requests: RequestStats, clock: Clock): Middleware {
   return async (ctx, next) => {
     const startedMs = clock.now()
     await next()

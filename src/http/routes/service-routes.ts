@@ -25,7 +25,7 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
   const router = new Router({ strict: true })
 
   router.get('/health', (ctx) => {
-    const { feed, feedReason, keptWrites, keptWritesObstacle, faults } = cache.status()
+    const { feed, feedReason, pendingWrites, pendingWritesObstacle, faults } = cache.status()
     ctx.body = {
       status: 'ok',
       feed,
@@ -33,10 +33,10 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
       ...(faults.length > 0 && {
         failing: Object.fromEntries(faults.map(({ operation, code }) => [operation, explanations[code]])),
       }),
-      ...(keptWrites > 0 && {
-        kept_writes: {
-          count: keptWrites,
-          ...(keptWritesObstacle && { reason: explanations[keptWritesObstacle] }),
+      ...(pendingWrites > 0 && {
+        pending_writes: {
+          count: pendingWrites,
+          ...(pendingWritesObstacle && { reason: explanations[pendingWritesObstacle] }),
         },
       }),
     }
@@ -59,8 +59,17 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
 
   router.get('/cache/stats', (ctx) => {
     const status = cache.status()
-    const { stats, size, bytes, keptWrites, keptBytes, keptWritesObstacle, feed, leaseAgeMs, replicaUsable } =
-      status
+    const {
+      stats,
+      size,
+      bytes,
+      pendingWrites,
+      pendingBytes,
+      pendingWritesObstacle,
+      feed,
+      leaseAgeMs,
+      replicaUsable,
+    } = status
     ctx.body = {
       size,
       bytes,
@@ -89,11 +98,11 @@ export function serviceRoutes(options: ServiceRoutesOptions): Router {
         flushes: stats.flushes,
       },
       writes: {
-        kept: keptWrites,
-        kept_bytes: keptBytes,
-        kept_obstacle: keptWritesObstacle ?? null,
-        kept_settled: stats.keptSettled,
-        kept_conflicts: stats.keptConflicts,
+        pending: pendingWrites,
+        pending_bytes: pendingBytes,
+        pending_obstacle: pendingWritesObstacle ?? null,
+        pending_settled: stats.pendingSettled,
+        pending_conflicts: stats.pendingConflicts,
         unknown: stats.writesUnknown,
       },
       database: attempts(),

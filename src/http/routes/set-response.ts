@@ -1,10 +1,10 @@
 import type { WriteResult } from '../../core/cache.js'
-import type { Answer } from './response.js'
+import type { PlainResponse } from './response.js'
 
 const json = ['Content-Type', 'application/json; charset=utf-8']
 
 /** The answer to a set. A token needs no escaping, in a header or in JSON. */
-export function setAnswer(result: WriteResult): Answer {
+export function setResponse(result: WriteResult): PlainResponse {
   if (!result.written)
     return { status: 200, headers: json, body: '{"ok":true,"db_written":false}', source: 'kept' }
   const { token } = result

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { type Problem, problemAnswer } from '../routes/problem.js'
+import { type Problem, problemResponse } from '../routes/problem.js'
 import { maxHeaderBytes } from './connection-limits.js'
 
 /** By the code of the error that Node's parser reports. */
@@ -15,7 +15,7 @@ const byCode: ReadonlyMap<string | undefined, Problem> = new Map([
 /** The whole response, as it goes over the wire, to what Node's parser refused. */
 export function parserProblem(error: NodeJS.ErrnoException): string {
   const problem = byCode.get(error.code) ?? { status: 400, detail: 'The request is not valid HTTP/1.1' }
-  const { status, headers, body } = problemAnswer(problem)
+  const { status, headers, body } = problemResponse(problem)
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, 'X-Content-Type-Options: nosniff']
   for (let index = 0; index < headers.length; index += 2)
     lines.push(`${headers[index]}: ${headers[index + 1]}`)

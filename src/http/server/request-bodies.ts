@@ -1,4 +1,4 @@
-import { problemAnswer } from '../routes/problem.js'
+import { problemResponse } from '../routes/problem.js'
 
 /** Bytes counted for each byte of a body: those received, and the text that is made of them. */
 const copiesOfBody = 2
@@ -13,7 +13,7 @@ export function bytesForOneBody(length: number): number {
 
 export const roomless = 'No memory is left for the body: others are being received or wait for the database'
 
-export const noRoomForBody = problemAnswer({ status: 503, detail: roomless, retryAfterSeconds: 1 })
+export const noRoomForBody = problemResponse({ status: 503, detail: roomless, retryAfterSeconds: 1 })
 
 /**
  * Bodies of requests that have been admitted, from their first byte to the response. Nothing is allocated for a body that finds

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, Server, type ServerOptions } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { problemAnswer } from '../routes/problem.js'
+import { problemResponse } from '../routes/problem.js'
 import { sendDirectly } from '../routes/response.js'
 import {
   type ConnectionLimits,
@@ -31,9 +31,9 @@ export interface HttpServerOptions {
 
 const idleCheckMs = 50
 
-const tooManyHeaders = problemAnswer({ status: 431, detail: `headers: more than ${maxHeaders}` })
-const unknownExpectation = problemAnswer({ status: 417, detail: 'Expect: must be 100-continue' })
-const tooLongUrl = problemAnswer({ status: 414, detail: `URL: longer than ${maxUrlLength} characters` })
+const tooManyHeaders = problemResponse({ status: 431, detail: `headers: more than ${maxHeaders}` })
+const unknownExpectation = problemResponse({ status: 417, detail: 'Expect: must be 100-continue' })
+const tooLongUrl = problemResponse({ status: 414, detail: `URL: longer than ${maxUrlLength} characters` })
 
 /** A listener that cuts off who is too slow, and can be closed without failing a request that it has accepted. */
 export class HttpServer {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Middleware } from 'koa'
-import { problemAnswer, sendProblem } from '../routes/problem.js'
+import { problemResponse, sendProblem } from '../routes/problem.js'
 
 const noRoom = {
   status: 503,
@@ -9,7 +9,7 @@ const noRoom = {
   retryAfterSeconds: 1,
 }
 
-export const noRoomForResponse = problemAnswer(noRoom)
+export const noRoomForResponse = problemResponse(noRoom)
 
 /** Small responses are still sent when large ones are refused. */
 const shareOfLarge = 0.8

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Database } from '../pool/database.js'
-import { within } from '../pool/with-timeout.js'
+import { withTimeout } from '../pool/with-timeout.js'
 import type { ListenSession } from './listen-session.js'
 
 /** How an echo stands among the announcements: it names no change. */
@@ -28,7 +28,7 @@ export async function echo(
   try {
     await database.read('select pg_catalog.pg_notify($1, $2)', [session.channel, payload])
     onSent?.()
-    await within(timeoutMs, heard, deaf)
+    await withTimeout(timeoutMs, heard, deaf)
   } finally {
     session.forget(payload)
   }

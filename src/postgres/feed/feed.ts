@@ -4,12 +4,12 @@ import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../../core/ports
 import type { Database } from '../pool/database.js'
 import { messageOf, wasNotPrepared } from '../pool/errors.js'
 import { publicReason } from '../pool/public-reason.js'
-import { within } from '../pool/with-timeout.js'
+import { withTimeout } from '../pool/with-timeout.js'
 import { type CacheTable, inspectTable, type ProofRow, proofIn, proofOf } from '../schema/table.js'
 import { decodeChanges } from './change.js'
 import { deaf, echo } from './echo.js'
 import { ListenSession } from './listen-session.js'
-import { Hearing } from './listener-liveness.js'
+import { ListenerLiveness } from './listener-liveness.js'
 
 export interface PostgresChangeFeedOptions {
   /** Direct: LISTEN does not work through a pooler in transaction mode. */
@@ -142,7 +142,7 @@ export class PostgresChangeFeed implements ChangeFeed {
       session = listening
       session.lost.catch(end)
       let table = await Promise.race([
-        within(connectTimeoutMs, listen(session), 'LISTEN was not answered'),
+        withTimeout(connectTimeoutMs, listen(session), 'LISTEN was not answered'),
         ended,
       ])
       for (;;) {
@@ -178,7 +178,7 @@ export class PostgresChangeFeed implements ChangeFeed {
 
   /** The table may be another one than it was before the rest. */
   async #inspectAgain(session: ListenSession): Promise<CacheTable> {
-    const table = await within(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer)
+    const table = await withTimeout(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer)
     if (table.channel !== session.channel) throw new PublicError('the table was moved to another schema')
     return table
   }
@@ -197,7 +197,7 @@ export class PostgresChangeFeed implements ChangeFeed {
     const { signal } = over
     const onDeaf = (reason: unknown) => over.abort(reason)
     const options = { quietMs: this.#probeIntervalMs / 2, echoTimeoutMs: this.#probeTimeoutMs }
-    const hearing = new Hearing(options, { database, session, onDeaf }, sentMs)
+    const hearing = new ListenerLiveness(options, { database, session, onDeaf }, sentMs)
     for (;;) {
       const dueMs = sentMs + this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
       await sleep(Math.max(0, dueMs - clock.now()), undefined, { signal })
@@ -208,10 +208,10 @@ export class PostgresChangeFeed implements ChangeFeed {
         // DISCARD ALL has forgotten the statement, and what is listened to.
         throw wasNotPrepared(error) ? new PublicError(deaf) : error
       })
-      const [proof] = await within(this.#probeTimeoutMs, asking, noAnswer)
+      const [proof] = await withTimeout(this.#probeTimeoutMs, asking, noAnswer)
       if (proof === undefined) throw new PublicError('the probe was answered without a row')
       if (proof.fingerprint !== fingerprint || sentMs - inspectedMs >= inspectionIntervalMs) {
-        onTable(await within(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer))
+        onTable(await withTimeout(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer))
         fingerprint = proof.fingerprint
         inspectedMs = sentMs
       }

@@ -3,14 +3,14 @@ import type { Database } from '../pool/database.js'
 import { deaf, echo } from './echo.js'
 import type { ListenSession } from './listen-session.js'
 
-export interface HearingOptions {
+export interface ListenerLivenessOptions {
   /** How long to wait for somebody else's notification before one of our own is sent. */
   readonly quietMs: number
   /** How long an echo may take from the server to here. */
   readonly echoTimeoutMs: number
 }
 
-export interface HearingParts {
+export interface ListenerLivenessParts {
   readonly database: Database
   readonly session: ListenSession
   /** Called when the session is deaf, or the pool leads to another server. */
@@ -28,12 +28,12 @@ const ownEchoIntervalMs = 15_000
  * Any notification will do: a change, or an echo of any sidecar. Who has heard nothing for a while sends an echo,
  * and all hear it, so that a fleet sends about two in a second whatever its size, and none while changes flow.
  */
-export class Hearing {
-  readonly #options: HearingOptions
-  readonly #parts: HearingParts
+export class ListenerLiveness {
+  readonly #options: ListenerLivenessOptions
+  readonly #parts: ListenerLivenessParts
   #echoedMs: number
 
-  constructor(options: HearingOptions, parts: HearingParts, nowMs: number) {
+  constructor(options: ListenerLivenessOptions, parts: ListenerLivenessParts, nowMs: number) {
     this.#options = options
     this.#parts = parts
     // A fleet that started in one moment, or came back in one, does not ask all at once ever after.

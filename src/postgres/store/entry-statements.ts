@@ -204,7 +204,7 @@ const outcomeOf = (entry: string) =>
   `encode(sha256(convert_to(coalesce(${entry}.content_type, '') || (':' || ${entry}.value), 'UTF8'::name)), 'hex')`
 
 /**
- * Kept writes (P9). The rows are locked first, so that what was compared is what is written. A row that appears in between is
+ * Pending writes (P9). The rows are locked first, so that what was compared is what is written. A row that appears in between is
  * a change as well: `do nothing`, and its key is missing from the answer. A role that never deletes need not have the right
  * to.
  *

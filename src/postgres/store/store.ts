@@ -3,8 +3,8 @@ import type pg from 'pg'
 import type {
   Absent,
   Epoch,
-  KeptWrite,
   Mark,
+  PendingWrite,
   StoredEntry,
   Transaction,
   Unchanged,
@@ -195,7 +195,7 @@ export class PostgresStore implements Store {
   }
 
   async settle(
-    writes: readonly KeptWrite[],
+    writes: readonly PendingWrite[],
     onBegun: (transaction: Transaction) => void,
   ): Promise<Map<string, Settlement>> {
     const columns = writes.map(({ value }) => (value === undefined ? undefined : toColumns(value)))
@@ -233,7 +233,7 @@ export class PostgresStore implements Store {
     )
   }
 
-  async outcomeOf(transaction: Transaction, writes: readonly KeptWrite[]): Promise<TransactionOutcome> {
+  async outcomeOf(transaction: Transaction, writes: readonly PendingWrite[]): Promise<TransactionOutcome> {
     const { transactionStatus, writtenBy } = await this.#texts()
     const asking = this.#database.read<{ status: string | null }>(transactionStatus, [
       transaction.epoch,

@@ -25,7 +25,7 @@ export interface DatabaseServer {
 
 /**
  * A span for every statement of a batch, after OpenTelemetry's conventions for database clients. What the change feed
- * asks, and kept writes, are nobody's request. No values: they are parameters, and parameters are not shown.
+ * asks, and pending writes, are nobody's request. No values: they are parameters, and parameters are not shown.
  */
 export function statementSpans({ tracer, batches, server }: StatementSpansOptions): StatementSpans {
   const common: Attributes = {

@@ -8,7 +8,7 @@ import {
 } from '../../core/cache.js'
 import type { Entry, Value } from '../../core/entry.js'
 import { CacheError } from '../../core/errors.js'
-import type { Read, ReadWish } from '../../core/reads/read-result.js'
+import type { ReadOptions, ReadResult } from '../../core/reads/read-result.js'
 import { below, type SpanScope } from './span-scope.js'
 
 /** A cache that says, in a span of the request, how it came to its answer. Never which key it was. */
@@ -28,7 +28,7 @@ export class TracedCache extends Cache {
     return entry
   }
 
-  override get(key: string, wish?: ReadWish): Promise<Read> {
+  override get(key: string, wish?: ReadOptions): Promise<ReadResult> {
     return this.#within(
       'cache get',
       () => super.get(key, wish),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { compactText } from '../../json/json-source.js'
 
 /** What one sidecar says it would serve. */
-export type Answer =
+export type ReadOutcome =
   /** This value, as fresh. */
   | { readonly kind: 'value'; readonly digest: Digest }
   /** That there is no such entry, as fresh. */
@@ -18,7 +18,7 @@ export type Answer =
 export interface Asked {
   readonly sidecar: string
   readonly sentMs: number
-  readonly answer: Answer
+  readonly answer: ReadOutcome
 }
 
 /** Stands for a value in comparisons; values themselves may be large, and nobody else's business. */

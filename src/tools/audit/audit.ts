@@ -8,7 +8,7 @@ import { readPrimary } from './primary.js'
 import type { Sample } from './sample.js'
 import { Sampler } from './sampler.js'
 import { SidecarClient } from './sidecar-client.js'
-import { type Report, Tally } from './tally.js'
+import { AuditTally, type Report } from './tally.js'
 import type { Verdict } from './verdict.js'
 import { type Violation, violationsAmong } from './violation.js'
 
@@ -45,7 +45,7 @@ const askTimeoutMs = 2_000
 export class Audit {
   readonly #options: AuditOptions
   readonly #events: AuditEvents
-  readonly #tally: Tally
+  readonly #tally: AuditTally
   readonly #database: Database
   readonly #clients: readonly SidecarClient[]
   readonly #sampler: Sampler
@@ -57,7 +57,7 @@ export class Audit {
     this.#options = options
     this.#events = events
     const checkpoints = checkpointsUpTo(options.maxStalenessMs)
-    this.#tally = new Tally(options.urls, checkpoints)
+    this.#tally = new AuditTally(options.urls, checkpoints)
     this.#database = new Database({
       url: options.databaseUrl,
       poolSize: options.databasePoolSize,

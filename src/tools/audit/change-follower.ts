@@ -5,7 +5,7 @@ import { echo } from '../../postgres/feed/echo.js'
 import { ListenSession } from '../../postgres/feed/listen-session.js'
 import type { Database } from '../../postgres/pool/database.js'
 import { messageOf } from '../../postgres/pool/errors.js'
-import { within } from '../../postgres/pool/with-timeout.js'
+import { withTimeout } from '../../postgres/pool/with-timeout.js'
 import { inspectTable } from '../../postgres/schema/table.js'
 
 export interface ChangeFollowerOptions {
@@ -96,7 +96,7 @@ export class ChangeFollower {
       },
     })
     try {
-      await within(timeoutMs, listen(session), 'LISTEN was not answered')
+      await withTimeout(timeoutMs, listen(session), 'LISTEN was not answered')
       await this.#hear(session)
       return session
     } catch (error) {
@@ -125,7 +125,11 @@ export class ChangeFollower {
   }
 
   async #hear(session: ListenSession): Promise<void> {
-    await within(timeoutMs, inspectTable(session.query.bind(session)), 'the listening connection is silent')
+    await withTimeout(
+      timeoutMs,
+      inspectTable(session.query.bind(session)),
+      'the listening connection is silent',
+    )
     await echo(this.#parts.database, session, timeoutMs)
   }
 }

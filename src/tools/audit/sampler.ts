@@ -1,6 +1,6 @@
 import type { Change } from '../../core/entry.js'
 import { Sample, type SampleParts } from './sample.js'
-import type { Tally } from './tally.js'
+import type { AuditTally } from './tally.js'
 
 export interface SamplerOptions {
   /** Which part of the changes is followed, from 0 to 1. */
@@ -10,7 +10,7 @@ export interface SamplerOptions {
 }
 
 export interface SamplerParts extends SampleParts {
-  readonly tally: Tally
+  readonly tally: AuditTally
   /** From 0 to 1, exclusive. */
   readonly random: () => number
 }

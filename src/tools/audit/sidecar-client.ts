@@ -1,7 +1,7 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { memberText } from '../../json/json-source.js'
-import { type Answer, type Asked, digestOf } from './answer.js'
+import { type Asked, digestOf, type ReadOutcome } from './answer.js'
 
 export interface SidecarClientOptions {
   /** As in `http://127.0.0.1:8025`, without a `/` at its end. */
@@ -37,7 +37,7 @@ export class SidecarClient {
     const sentMs = performance.now()
     const answer = await this.#get(key)
       .then((response) => answerOf(key, response))
-      .catch((error: unknown): Answer => ({ kind: 'none', reason: reasonOf(error) }))
+      .catch((error: unknown): ReadOutcome => ({ kind: 'none', reason: reasonOf(error) }))
     if (answer.kind === 'none' && !this.#silent) this.#options.onSilent(answer.reason)
     this.#silent = answer.kind === 'none'
     return { sidecar: this.#options.url, sentMs, answer }
@@ -81,7 +81,7 @@ export class SidecarClient {
 }
 
 /** Only what a sidecar certainly claims counts as a claim: anybody's web server answers 404. */
-function answerOf(key: string, { status, cacheStatus, body }: Response): Answer {
+function answerOf(key: string, { status, cacheStatus, body }: Response): ReadOutcome {
   if (status === 504) return { kind: 'nothing' }
   const isMarked = /^caching-layer\b.*; *detail=/.test(cacheStatus)
   if (status === 404 && cacheStatus.startsWith('caching-layer'))

@@ -1,4 +1,4 @@
-import type { Answer, Asked } from './answer.js'
+import type { Asked, ReadOutcome } from './answer.js'
 import type { Checkpoint } from './checkpoints.js'
 import { errorRateAtMost } from './error-rate.js'
 import type { Verdict } from './verdict.js'
@@ -48,10 +48,10 @@ const columns = {
   nothing: 'nothing',
   stale: 'stale',
   none: 'unanswered',
-} as const satisfies Readonly<Record<Answer['kind'], keyof SidecarAnswers>>
+} as const satisfies Readonly<Record<ReadOutcome['kind'], keyof SidecarAnswers>>
 
 /** Counts. */
-export class Tally {
+export class AuditTally {
   changes = 0
   unnamed = 0
   sampled = 0

@@ -1,5 +1,5 @@
 import type { Version } from '../../core/entry.js'
-import type { Answer, Asked } from './answer.js'
+import type { Asked, ReadOutcome } from './answer.js'
 import type { Row } from './primary.js'
 
 /** One announced change, and what is known of it. */
@@ -86,7 +86,7 @@ function suspectsAmong(answers: readonly Asked[], announced: Announced): Asked[]
 }
 
 /** False as well where a value cannot be compared yet, because the row has not been read. */
-function isAsAnnounced(answer: Answer, { version, row }: Announced): boolean {
+function isAsAnnounced(answer: ReadOutcome, { version, row }: Announced): boolean {
   switch (answer.kind) {
     case 'value':
       return row?.digest === answer.digest

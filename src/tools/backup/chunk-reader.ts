@@ -1,5 +1,5 @@
 /** Chunks from a source, one at a time; what was taken too much can be put back. */
-export class Pulled {
+export class ChunkReader {
   readonly #chunks: AsyncIterator<Buffer>
   #back: Buffer = Buffer.alloc(0)
 

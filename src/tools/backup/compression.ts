@@ -1,6 +1,6 @@
 import { PassThrough, pipeline, Readable, type Transform } from 'node:stream'
 import zlib from 'node:zlib'
-import { Pulled } from './chunk-reader.js'
+import { ChunkReader } from './chunk-reader.js'
 
 export const compressions = ['none', 'gzip', 'zstd'] as const
 export type Compression = (typeof compressions)[number]
@@ -31,7 +31,7 @@ export function compressor(compression: Compression): Transform {
 
 /** Tells by the first bytes how it is compressed. Throws an Error when it is damaged, or more than it says. */
 export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-  const input = new Pulled(source)
+  const input = new ChunkReader(source)
   const makeDecoder = decoderFor(await input.peek(longestMark))
   // Both kinds may be several in a row, each complete: Node's own zstd ends with an empty one.
   if (makeDecoder) {
@@ -45,25 +45,25 @@ export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerat
 }
 
 /** Up to where the decoder says that it ends; what comes after is put back. */
-async function* decoded(input: Pulled, decoder: Decoder): AsyncGenerator<Buffer, void> {
+async function* decoded(input: ChunkReader, decoder: Decoder): AsyncGenerator<Buffer, void> {
   // Given to the decoder, which may not have come to them.
   const given: Buffer[] = []
   let givenBytes = 0
-  let keptBytes = 0
+  let pendingBytes = 0
   const chunks = Readable.from(
     (async function* () {
       for (let chunk = await input.next(); chunk; chunk = await input.next()) {
         for (
           let [first] = given;
-          first && givenBytes - keptBytes + first.length <= decoder.bytesWritten;
+          first && givenBytes - pendingBytes + first.length <= decoder.bytesWritten;
           [first] = given
         ) {
           given.shift()
-          keptBytes -= first.length
+          pendingBytes -= first.length
         }
         given.push(chunk)
         givenBytes += chunk.length
-        keptBytes += chunk.length
+        pendingBytes += chunk.length
         yield chunk
       }
     })(),

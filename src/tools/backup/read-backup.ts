@@ -1,6 +1,6 @@
-import { Pulled } from './chunk-reader.js'
+import { ChunkReader } from './chunk-reader.js'
 import { type Header, headerCutOff, headerLine, parseHeader } from './header.js'
-import { Seal, type Tally } from './trailer.js'
+import { Trailer, type TrailerCounts } from './trailer.js'
 import { endOfEntries } from './write-backup.js'
 
 export interface OpenedBackup {
@@ -9,7 +9,7 @@ export interface OpenedBackup {
    * For COPY, once. Throws, at the latest after the last of them, when the backup is not whole or not what was
    * written: until it has ended, nothing of it may be trusted.
    */
-  readonly entries: (onProgress: (tally: Tally) => void) => AsyncGenerator<Buffer, void>
+  readonly entries: (onProgress: (tally: TrailerCounts) => void) => AsyncGenerator<Buffer, void>
 }
 
 const maxHeaderBytes = 65_536
@@ -21,7 +21,7 @@ const truncated = 'the backup is truncated'
 
 /** Reads the header, and takes the rest as it is asked for. Throws an Error that says what is wrong. */
 export async function readBackup(source: AsyncIterable<Buffer>): Promise<OpenedBackup> {
-  const input = new Pulled(source)
+  const input = new ChunkReader(source)
   let begun = Buffer.alloc(0)
   while (!begun.includes(newline) && begun.length <= maxHeaderBytes) {
     const chunk = await input.next()
@@ -38,10 +38,10 @@ export async function readBackup(source: AsyncIterable<Buffer>): Promise<OpenedB
 
 async function* entriesOf(
   header: string,
-  input: Pulled,
-  onProgress: (tally: Tally) => void,
+  input: ChunkReader,
+  onProgress: (tally: TrailerCounts) => void,
 ): AsyncGenerator<Buffer, void> {
-  const seal = new Seal()
+  const seal = new Trailer()
   seal.frame(header)
   // It begins with the byte before the first that is not yet passed on: at first the header's line break. What may
   // turn out to be the beginning of the end waits for the next chunk.
@@ -74,7 +74,7 @@ async function* entriesOf(
 }
 
 /** All that follows, up to more than a last line has. */
-async function lastLine(first: Buffer, input: Pulled): Promise<Buffer> {
+async function lastLine(first: Buffer, input: ChunkReader): Promise<Buffer> {
   let line = first
   while (line.length <= maxSealBytes) {
     const chunk = await input.next()

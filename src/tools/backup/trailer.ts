@@ -3,18 +3,18 @@ import { createHash } from 'node:crypto'
 const newline = 0x0a
 
 /** How much went through it. */
-export interface Tally {
+export interface TrailerCounts {
   readonly entries: number
   readonly bytes: number
 }
 
 /** Counts and digests a backup as it is written or read, up to its last line, which it makes. */
-export class Seal {
+export class Trailer {
   readonly #hash = createHash('sha256')
   #entries = 0
   #bytes = 0
 
-  get tally(): Tally {
+  get tally(): TrailerCounts {
     return { entries: this.#entries, bytes: this.#bytes }
   }
 

@@ -1,5 +1,5 @@
 import { type Header, headerLine } from './header.js'
-import { Seal, type Tally } from './trailer.js'
+import { Trailer, type TrailerCounts } from './trailer.js'
 
 /** The line that stands after the last entry, as in PostgreSQL's own dumps: no entry can look like it. */
 export const endOfEntries = '\\.\n'
@@ -8,9 +8,9 @@ export const endOfEntries = '\\.\n'
 export async function* writeBackup(
   header: Header,
   entries: AsyncIterable<Buffer>,
-  onProgress: (tally: Tally) => void,
+  onProgress: (tally: TrailerCounts) => void,
 ): AsyncGenerator<Buffer, void> {
-  const seal = new Seal()
+  const seal = new Trailer()
   const frame = (text: string): Buffer => {
     seal.frame(text)
     return Buffer.from(text)

@@ -24,7 +24,7 @@ export async function lookAtHistory(client: pg.Client): Promise<readonly Finding
         warning(
           'timeline',
           'this server does not let its log be asked: a failover does not show in the epoch, so that after one sidecars ' +
-            'compare what they hold instead of dropping it, kept writes rely on marks alone, and DATABASE_READ_URL cannot be used',
+            'compare what they hold instead of dropping it, pending writes rely on marks alone, and DATABASE_READ_URL cannot be used',
           `turn logical replication on where the provider asks for that (Amazon Aurora does), or ${runAs(
             'a superuser',
             `grant execute on function ${logFunctions.map((name) => `pg_catalog.${name}`).join(', ')} to ${grantee}`,

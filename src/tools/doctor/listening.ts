@@ -3,7 +3,7 @@ import { echo } from '../../postgres/feed/echo.js'
 import { ListenSession } from '../../postgres/feed/listen-session.js'
 import type { Database } from '../../postgres/pool/database.js'
 import { messageOf } from '../../postgres/pool/errors.js'
-import { within } from '../../postgres/pool/with-timeout.js'
+import { withTimeout } from '../../postgres/pool/with-timeout.js'
 import { inspectTable, proofIn } from '../../postgres/schema/table.js'
 import { databaseError, failure } from './failure.js'
 import { bad, type Finding, ok, warning } from './finding.js'
@@ -19,14 +19,14 @@ export async function lookAtRoundTrip(database: Database, listenUrl: string): Pr
   })
   session.lost.catch(() => undefined)
   try {
-    await within(timeoutMs, session.open(), 'the connection was not answered')
-    const { schema } = await within(
+    await withTimeout(timeoutMs, session.open(), 'the connection was not answered')
+    const { schema } = await withTimeout(
       timeoutMs,
       inspectTable(session.query.bind(session)),
       'the table could not be inspected in time',
     )
-    await within(timeoutMs, session.listen('caching_layer_doctor'), 'LISTEN was not answered')
-    await within(timeoutMs, session.query(proofIn(schema)), 'a probe was not answered')
+    await withTimeout(timeoutMs, session.listen('caching_layer_doctor'), 'LISTEN was not answered')
+    await withTimeout(timeoutMs, session.query(proofIn(schema)), 'a probe was not answered')
     const sentMs = performance.now()
     await echo(database, session, timeoutMs)
     return ok('LISTEN', `a notification takes ${(performance.now() - sentMs).toFixed(1)} ms there and back`)

@@ -158,19 +158,19 @@ function stepsOf(texts: EntryStatements, schema: string, key: string): readonly 
     { name: 'a mark', statement: texts.mark, values: [mark], uses: marks },
     { name: 'a mark', statement: texts.positionAndMark, values: [mark], uses: ['select cache_marks'] },
     {
-      name: 'a kept write',
+      name: 'a pending write',
       statement: texts.settle,
       values: kept(`${key} kept`, 'doctor', null),
       uses: [update, 'select cache_entries'],
     },
     {
-      name: 'a kept write',
+      name: 'a pending write',
       statement: texts.settleMarked,
       values: kept(`${key} kept`, 'doctor', mark),
       uses: [update, 'select cache_entries', 'select cache_marks'],
     },
     {
-      name: 'a kept write',
+      name: 'a pending write',
       statement: texts.settleMarkedDeletes,
       values: kept(`${key} kept`, null, mark),
       uses: [update, remove, 'select cache_entries', 'select cache_marks'],

@@ -16,7 +16,7 @@ interface Need {
   readonly isOptional?: true
 }
 
-const noMarks = 'after an outage, kept writes of keys that were not in memory are given up as conflicts'
+const noMarks = 'after an outage, pending writes of keys that were not in memory are given up as conflicts'
 
 /** What the statements of a sidecar use (`postgres/entry-statements.ts`, `postgres/table.ts`), besides functions. */
 const needs: readonly Need[] = [
@@ -54,7 +54,7 @@ const needs: readonly Need[] = [
     privilege: 'select',
     relation: 'cache_entries',
     columns: ['xmin'],
-    without: 'kept writes cannot be sent after an outage',
+    without: 'pending writes cannot be sent after an outage',
     isOptional: true,
   },
   { privilege: 'select', relation: 'cache_marks', without: noMarks, isOptional: true },

@@ -4,7 +4,7 @@ import type { LoadReport } from './report.js'
 const conditions = ['mix', 'keys', 'rate', 'connections', 'valueBytes'] as const
 
 /** What `--json` wrote. Throws an Error that says that this is something else. */
-export function parseEarlierReport(text: string): LoadReport {
+export function parseBaseline(text: string): LoadReport {
   const parsed = jsonOf(text)
   if (typeof parsed !== 'object' || parsed === null || !('report' in parsed) || parsed.report !== marker)
     throw new Error('this is not what bench --json has written')

@@ -17,7 +17,7 @@ const server = `
 `
 
 /** How many requests per second this load can send at all: what a server that does nothing answers. */
-export async function ownLimit(connections: number, durationMs: number): Promise<number> {
+export async function calibrate(connections: number, durationMs: number): Promise<number> {
   const worker = new Worker(server, { eval: true, execArgv: [] })
   try {
     const [port] = (await once(worker, 'message')) as [number]

@@ -4,7 +4,7 @@ import type { LatencySummary } from './latencies.js'
 import type { Operation } from './mix.js'
 import { OpenLoop } from './open-loop.js'
 import type { Requests } from './requests.js'
-import { Tally, type TallySummary } from './tally.js'
+import { RequestTally, type TallySummary } from './tally.js'
 
 export interface MeasureOptions {
   readonly address: HttpAddress
@@ -35,7 +35,7 @@ const progressMs = 1_000
 export async function measure(options: MeasureOptions): Promise<Measured> {
   const { address, connections, rate, durationMs, mix, keys, requests, stop, progress } = options
   const all = await HttpConnection.openAll(Array.from({ length: connections }, () => address))
-  const tally = new Tally()
+  const tally = new RequestTally()
   const loop = new OpenLoop({
     connections: all,
     rate,

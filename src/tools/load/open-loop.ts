@@ -1,6 +1,6 @@
 import type { HttpConnection } from './http-connection.js'
 import { Latencies, type LatencySummary } from './latencies.js'
-import { Alarm } from './precise-timer.js'
+import { PreciseTimer } from './precise-timer.js'
 
 export interface OpenLoopOptions<Request> {
   readonly connections: readonly HttpConnection[]
@@ -56,7 +56,7 @@ export class OpenLoop<Request extends { readonly bytes: Buffer }> {
   readonly #total: number
   readonly #lateness = new Latencies()
   readonly #idle: Lane<Request>[]
-  #alarm: Alarm | undefined
+  #alarm: PreciseTimer | undefined
   #startMs = 0
   #sent = 0
   #answered = 0
@@ -77,7 +77,7 @@ export class OpenLoop<Request extends { readonly bytes: Buffer }> {
   /** Once. */
   async run(): Promise<OpenLoopResult> {
     const { rate, durationMs, stop, graceMs = defaultGraceMs } = this.#options
-    const alarm = await Alarm.start(this.#turn)
+    const alarm = await PreciseTimer.start(this.#turn)
     this.#alarm = alarm
     const onStop = () => this.#stop()
     this.#startMs = performance.now()

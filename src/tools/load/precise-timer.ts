@@ -19,7 +19,7 @@ const thread = `
  * A timer to about 0.1 ms. Node's own know whole milliseconds, and come up to one later. One time is set at once; the
  * next may be from when it rings.
  */
-export class Alarm {
+export class PreciseTimer {
   readonly #worker: Worker
   readonly #isSet: Int32Array
   /** By the monotonic clock of the machine, which all threads have in common. */
@@ -32,8 +32,8 @@ export class Alarm {
     this.#worker = new Worker(thread, { eval: true, execArgv: [], workerData })
   }
 
-  static async start(onRing: () => void): Promise<Alarm> {
-    const alarm = new Alarm()
+  static async start(onRing: () => void): Promise<PreciseTimer> {
+    const alarm = new PreciseTimer()
     await once(alarm.#worker, 'message')
     alarm.#worker.on('message', onRing)
     return alarm

@@ -2,7 +2,7 @@ import { closedLoop } from './closed-loop.js'
 import { type HttpAddress, HttpConnection } from './http-connection.js'
 import type { LoadRequest } from './requests.js'
 
-export interface EveryKeyOptions {
+export interface PreloadOptions {
   readonly address: HttpAddress
   readonly connections: number
   readonly count: number
@@ -17,7 +17,7 @@ const progressEvery = 1_000
  * One request for each key, from 1 to `count`, as fast as they are answered. Resolves to how many were sent, which are all
  * unless it was stopped. Rejects at the first answer that is not 200.
  */
-export async function everyKey(options: EveryKeyOptions): Promise<number> {
+export async function preload(options: PreloadOptions): Promise<number> {
   const { address, connections, count, make, onProgress, stop } = options
   const all = await HttpConnection.openAll(
     Array.from({ length: Math.min(connections, count) }, () => address),

@@ -14,7 +14,7 @@ export interface TallySummary {
 }
 
 /** What came of a load's requests. */
-export class Tally {
+export class RequestTally {
   readonly #statuses = new Map<Operation, Map<number, number>>()
   readonly #latencies = new Map<Operation, Latencies>()
   readonly #failedLatencies = new Latencies()

@@ -79,7 +79,7 @@ t.test('a session begins with what somebody else has set, and its client is not 
   t.equal(await show(leaky), 'SQL, DMY', 'it stays in the session')
 })
 
-t.test('the link breaks before or after a commit of kept writes, and the database knows', async (t) => {
+t.test('the link breaks before or after a commit of pending writes, and the database knows', async (t) => {
   const { proxy, url, directUrl, query } = await proxied(t)
   await migrate(directUrl)
   const { log } = recordingLog()

@@ -53,7 +53,7 @@ async function carryOut(
       administer: async (sql: string) => (await admin.query(sql)).rows,
       asOwner: async (work: (client: pg.Client) => Promise<void>) => work(admin),
     } as unknown as Fleet,
-    observer: { look: async () => ({ writes: { kept: 0 } }) },
+    observer: { look: async () => ({ writes: { pending: 0 } }) },
     recorder: { denies: (_denial: unknown, spell: Spell) => spells.push(spell) },
     recovery: { untilBack: async () => undefined },
     workload: { writeKey: async () => undefined, writeOnce: async () => undefined },

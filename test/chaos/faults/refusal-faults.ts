@@ -87,7 +87,7 @@ export async function rightsRevoked(parts: RefusalParts): Promise<void> {
 }
 
 /**
- * One row never goes through. A request for it is told so, and its neighbours in the batch are not; a kept write of it is
+ * One row never goes through. A request for it is told so, and its neighbours in the batch are not; a pending write of it is
  * given up while the row is still refused, and so does not hold the others up.
  */
 export async function rowRefused(parts: RefusalParts): Promise<void> {
@@ -124,7 +124,7 @@ async function isRefusedAlone({ workload, member, fault }: RefusalParts, key: st
 
 /** Pauses between two attempts to deliver grow, and other clients lock rows: there is no promise how long it takes. */
 export async function untilNothingKept({ recovery, observer, fault, member }: RefusalParts): Promise<void> {
-  const isBack = async () => (await observer.look(member))?.writes.kept === 0
+  const isBack = async () => (await observer.look(member))?.writes.pending === 0
   await recovery.untilBack(fault.kind, member, isBack, { limitMs: recoveryLimitMs })
 }
 

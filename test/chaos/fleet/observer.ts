@@ -59,14 +59,14 @@ export class Observer {
     const before = this.#latest.get(via)
     if (before && stats.feed.flushes > before.feed.flushes) this.#entriesFlushed += before.size
     this.#latest.set(via, stats)
-    if (stats.writes.kept === 0) this.#history.keptSettled(via, askedMs, performance.now())
+    if (stats.writes.pending === 0) this.#history.pendingSettled(via, askedMs, performance.now())
     return stats
   }
 
   /** It has been ended; what it had kept and not sent is gone. A last statement may still be on its way. */
   ended(via: string): void {
     this.#killed.add(via)
-    this.#history.keptSettled(via, Number.POSITIVE_INFINITY, performance.now() + unknownHorizonMs)
+    this.#history.pendingSettled(via, Number.POSITIVE_INFINITY, performance.now() + unknownHorizonMs)
   }
 
   /** Every incarnation there was. */
@@ -75,7 +75,7 @@ export class Observer {
     return new Map(
       names.map((via) => [
         via,
-        { killed: this.#killed.has(via), conflicts: this.#latest.get(via)?.writes.kept_conflicts ?? 0 },
+        { killed: this.#killed.has(via), conflicts: this.#latest.get(via)?.writes.pending_conflicts ?? 0 },
       ]),
     )
   }

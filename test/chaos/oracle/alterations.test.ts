@@ -35,7 +35,7 @@ t.test('a value is shown as it is stored', async (t) => {
   t.equal(alterations.faultIn(between, alter('v'), 400), undefined)
 })
 
-t.test('a kept write is stored when it is sent', async (t) => {
+t.test('a pending write is stored when it is sent', async (t) => {
   const { alterations, written } = spellWithWrites()
   const kept = written(0, 10, 'kept')
   t.equal(alterations.faultIn(kept, 'v', 400), undefined)

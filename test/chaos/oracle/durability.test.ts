@@ -34,7 +34,7 @@ t.test('an acknowledged write is there or overwritten', async (t) => {
   t.same(check({ history }).violations, [])
 })
 
-t.test('a kept write is there, overwritten, a conflict, or gone with its sidecar', async (t) => {
+t.test('a pending write is there, overwritten, a conflict, or gone with its sidecar', async (t) => {
   const { history, write } = keyWithHistory()
   write('first', 0, 10)
   write('kept', 20, 30, 'kept')
@@ -50,7 +50,7 @@ t.test('a kept write is there, overwritten, a conflict, or gone with its sidecar
   t.same(check({ history, stored: new Map([['k', 'third']]) }).violations, [])
 })
 
-t.test('a kept write may be overwritten by one that had failed to return before', async (t) => {
+t.test('a pending write may be overwritten by one that had failed to return before', async (t) => {
   const { history, write } = keyWithHistory()
   write('late', 0, 10, 'unknown')
   write(null, 20, 30, 'kept')

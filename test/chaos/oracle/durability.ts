@@ -40,13 +40,13 @@ export interface DurabilityResult {
   readonly onceAcknowledged: number
   readonly onceKept: number
   readonly keptLostWithSidecar: number
-  readonly keptConflicts: number
+  readonly pendingConflicts: number
   readonly violations: readonly string[]
 }
 
 /**
  * Nothing lost: every acknowledged write is in the database, or was overwritten by one that took effect
- * later or may have; every kept write too, or it was counted as a conflict by the sidecar that kept it, or that
+ * later or may have; every pending write too, or it was counted as a conflict by the sidecar that kept it, or that
  * sidecar was killed. A write that was said to have failed is not there.
  *
  * Nobody promises anything for what was written while a tail was being lost; nor for what was kept before, which may
@@ -60,7 +60,7 @@ export function checkDurability(input: DurabilityInput): DurabilityResult {
   let onceAcknowledged = 0
   let onceKept = 0
   let lostWithSidecar = 0
-  /** Kept writes that are nowhere, by their sidecar. */
+  /** Pending writes that are nowhere, by their sidecar. */
   const missing = new Map<string, string[]>()
   const miss = (via: string, what: string) => {
     if (keepers.get(via)?.killed) lostWithSidecar++
@@ -112,6 +112,6 @@ export function checkDurability(input: DurabilityInput): DurabilityResult {
       `${what.length} writes kept by ${via} are nowhere, and it counted ${conflicts} conflicts: ${what.slice(0, 5).join(', ')}`,
     )
   }
-  const keptConflicts = [...keepers.values()].reduce((sum, { conflicts }) => sum + conflicts, 0)
-  return { onceAcknowledged, onceKept, keptLostWithSidecar: lostWithSidecar, keptConflicts, violations }
+  const pendingConflicts = [...keepers.values()].reduce((sum, { conflicts }) => sum + conflicts, 0)
+  return { onceAcknowledged, onceKept, keptLostWithSidecar: lostWithSidecar, pendingConflicts, violations }
 }

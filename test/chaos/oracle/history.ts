@@ -8,11 +8,11 @@
  * taken effect, if it ever does:
  *
  * - the return, when the write was acknowledged;
- * - the return of any read that saw its value in the database, or in memory without a stale mark (a kept
+ * - the return of any read that saw its value in the database, or in memory without a stale mark (a pending
  *   write's value is marked stale until it is in the database), whichever is first;
  * - for an unknown outcome, `unknownHorizonMs` after the return: no statement lives that long (the sidecars set
  *   statement_timeout, and no fault holds bytes back for longer);
- * - for a kept write, the moment when its sidecar reports that nothing is kept any more, or has been killed.
+ * - for a pending write, the moment when its sidecar reports that nothing is kept any more, or has been killed.
  *
  * A value is *certainly overwritten* at the return of the first acknowledged write that was called after the
  * value's `effectByMs`: it took effect later, and had by then. Writes that overlap, and those that may not have
@@ -219,7 +219,7 @@ export class History {
   }
 
   /** Nothing that this process had kept before `invokeMs` will still be sent after `returnMs`. */
-  keptSettled(via: string, invokeMs: number, returnMs: number): void {
+  pendingSettled(via: string, invokeMs: number, returnMs: number): void {
     for (const { open } of this.#keys.values()) {
       for (const record of open) {
         if (record.via === via && record.outcome === 'kept' && record.returnMs < invokeMs)

@@ -203,7 +203,7 @@ t.test('what a trigger has altered is one value, in the form that it has in the 
   t.equal(violations.total, 1)
 })
 
-t.test('a kept write in the place of one that was acknowledged after it', async (t) => {
+t.test('a pending write in the place of one that was acknowledged after it', async (t) => {
   const { violations, write, read, entry } = recorded()
   write('kept', 'kept')
   // A later moment.

@@ -4,8 +4,8 @@ import { Alterations } from './alterations.js'
 import { type Denial, Denials } from './denials.js'
 import { Expiries } from './expiries.js'
 import { History, type Outcome, unknownHorizonMs, type WriteRecord, type WrittenValue } from './history.js'
-import { checkKeptOverwrites } from './kept-overwrites.js'
 import { LinearizabilityChecker, type Operation } from './linearizability.js'
+import { checkPendingOverwrites } from './pending-overwrites.js'
 import { checkSession } from './sessions.js'
 import type { Spell } from './spell.js'
 import { StalenessCheck } from './staleness.js'
@@ -342,7 +342,7 @@ export class Recorder {
     if (value !== null) this.history.seen(key, value, returnMs)
   }
 
-  /** What is shown as fresh is what the table holds: as a trigger has left it, not expired, and no kept write in a later one's place. */
+  /** What is shown as fresh is what the table holds: as a trigger has left it, not expired, and no pending write in a later one's place. */
   #checkStored(
     { kind, key, by, invokeMs }: ReadRecord,
     { text, written }: { text: string; written: WriteRecord },
@@ -357,7 +357,7 @@ export class Recorder {
       this.#violated('bounded staleness', key, { text: `${by}: ${late}` }, line)
     }
     if (kind !== 'strong' && kind !== 'sql') return
-    const kept = checkKeptOverwrites(this.history, { key, value: asSent(text), invokeMs })
+    const kept = checkPendingOverwrites(this.history, { key, value: asSent(text), invokeMs })
     if (kept) this.#violated('nothing lost', key, { text: `${by}: ${kept}` }, line)
   }
 

@@ -35,7 +35,7 @@ t.test('with its token a client sees its write, or one that may be later', async
   t.equal(read(null), undefined)
 })
 
-t.test('its own kept write is the past, also where it is still kept', async (t) => {
+t.test('its own pending write is the past, also where it is still kept', async (t) => {
   const { history, write } = keyWithHistory()
   write('kept', 0, 10, 'kept')
   write('of another', 0, 10, 'kept', 'other')

@@ -66,22 +66,22 @@ t.test(
   },
 )
 
-t.test('a kept write overwrites nothing, and comes late until its sidecar keeps nothing', async (t) => {
+t.test('a pending write overwrites nothing, and comes late until its sidecar keeps nothing', async (t) => {
   const key = keyWithHistory()
   key.write('before', 0, 10)
   key.history.end(key.begin('kept', 20, 'sidecar-0.1'), 'kept', 30)
   t.equal(key.read('before', 90_000), undefined)
   key.write('after', 100, 110)
   t.equal(key.read('kept', 90_000), undefined)
-  key.history.keptSettled('sidecar-1.1', 200, 210)
-  key.history.keptSettled('sidecar-0.1', 25, 210)
+  key.history.pendingSettled('sidecar-1.1', 200, 210)
+  key.history.pendingSettled('sidecar-0.1', 25, 210)
   key.write('last', 300, 310)
   t.equal(
     key.read('kept', 90_000),
     undefined,
     'another sidecar, and an answer to an earlier question, say nothing',
   )
-  key.history.keptSettled('sidecar-0.1', 400, 410)
+  key.history.pendingSettled('sidecar-0.1', 400, 410)
   key.write('very last', 500, 510)
   t.match(key.read('kept', 90_000), /overwritten/)
 })

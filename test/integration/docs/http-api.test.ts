@@ -24,7 +24,7 @@ t.test('it lists every member of GET /cache/stats, and no other', async (t) => {
   t.strictSame(documented.filter((name) => !name.startsWith('replica.')).sort(), membersOf(stats).sort())
 })
 
-/** `writes.kept` for `{"writes":{"kept":0}}`. */
+/** `writes.pending` for `{"writes":{"pending":0}}`. */
 function membersOf(value: unknown, path: readonly string[] = []): string[] {
   if (typeof value !== 'object' || value === null) return [path.join('.')]
   return Object.entries(value).flatMap(([name, member]) => membersOf(member, [...path, name]))

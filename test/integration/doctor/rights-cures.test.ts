@@ -41,12 +41,12 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /no right to update on updated_at of cache_entries/,
     cure: /grant update \(updated_at\) on/,
   },
-  'no right to the system column that kept writes compare': {
+  'no right to the system column that pending writes compare': {
     sql: `revoke select on cache_entries from $role;
           grant select (key, value, version, content_type, expires_at) on cache_entries to $role`,
     level: 'warning',
     check: 'rights',
-    says: /kept writes cannot be sent/,
+    says: /pending writes cannot be sent/,
     cure: /grant select on/,
   },
   'no right to leave marks': {

@@ -133,7 +133,7 @@ t.test('a process at its most talkative, through everything that goes wrong', as
   await client.get('s3cret-key')
   await database.query("insert into cache_entries (key, value) values ('s3cret-kept', 's3cret-value')")
   await guest.letIn()
-  await eventually(async () => (await client.stats()).writes.kept_conflicts === 1)
+  await eventually(async () => (await client.stats()).writes.pending_conflicts === 1)
   for (const probe of ['/livez', '/readyz', '/startupz', '/metrics']) await ops.request('GET', probe)
   await client.request('GET', '/health')
   sidecar.kill('SIGTERM')

@@ -110,9 +110,9 @@ t.test('a standby that lacks the tail is promoted', async (t) => {
   }
   // What was held is not what the row has now. What was not held had no row, and the mark of before the tail is there.
   const [first, second] = [(await one.stats()).writes, (await two.stats()).writes]
-  t.match([first.kept, second.kept], [0, 0])
-  t.equal(first.kept_settled + second.kept_settled, 2)
-  t.equal(first.kept_conflicts + second.kept_conflicts, 2)
+  t.match([first.pending, second.pending], [0, 0])
+  t.equal(first.pending_settled + second.pending_settled, 2)
+  t.equal(first.pending_conflicts + second.pending_conflicts, 2)
   const { rows } = await database.query("select key from cache_entries where value = 'kept'")
   t.strictSame(rows, [{ key: 'never heard of' }])
 })

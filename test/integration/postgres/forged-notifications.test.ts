@@ -80,7 +80,7 @@ t.test('a version that is not out yet: a write kept during an outage overwrites 
   await eventually(async () => (await client.set('k', 'kept')).body.db_written === false)
   await database.query("update cache_entries set value = 'acknowledged meanwhile'")
   await guest.letIn()
-  await eventually(async () => (await client.stats()).writes.kept_conflicts === 1, { withinMs: 60_000 })
+  await eventually(async () => (await client.stats()).writes.pending_conflicts === 1, { withinMs: 60_000 })
   const { rows } = await database.query('select value from cache_entries')
   t.same(rows, [{ value: 'acknowledged meanwhile' }])
 })

@@ -132,12 +132,12 @@ for (const [what, replace] of Object.entries(replacements)) {
       await replace(database)
       const sinceMs = performance.now()
       proxy.heal()
-      if (isAway) await eventually(async () => (await client.stats()).writes.kept === 0)
+      if (isAway) await eventually(async () => (await client.stats()).writes.pending === 0)
       await isRight(t, client, 'after', sinceMs)
       if (isAway) {
         const { rows } = await database.query("select key from cache_entries where value = 'kept'")
         t.same(rows, [], 'nothing that was kept for the other data')
-        t.match((await client.stats()).writes, { kept_settled: 0, kept_conflicts: 2 })
+        t.match((await client.stats()).writes, { pending_settled: 0, pending_conflicts: 2 })
       }
     })
   }
@@ -202,7 +202,7 @@ for (const caughtUp of [false, true]) {
       const sinceMs = performance.now()
       proxy.heal()
       await isRight(t, client, 'after', sinceMs)
-      t.match((await client.stats()).writes, { kept: 0, kept_settled: 0, kept_conflicts: 1 })
+      t.match((await client.stats()).writes, { pending: 0, pending_settled: 0, pending_conflicts: 1 })
     },
   )
 }

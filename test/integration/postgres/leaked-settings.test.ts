@@ -1,6 +1,6 @@
 /** A session of the pool begins with a setting that another client of a pooler has left there. */
 import t from 'tap'
-import type { KeptWrite } from '../../../src/core/entry.js'
+import type { PendingWrite } from '../../../src/core/entry.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
@@ -26,7 +26,7 @@ const settings = [
   'set row_security = off; set transform_null_equals = on',
 ]
 
-const kept = (key: string, value: string | undefined): KeptWrite => ({
+const kept = (key: string, value: string | undefined): PendingWrite => ({
   key,
   value,
   base: { kind: 'unseen', mark: undefined },

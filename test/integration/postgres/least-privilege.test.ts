@@ -110,7 +110,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
       t.match((await ops.request('GET', '/readyz?verbose')).body, { status: 'ready' })
     })
 
-    await t.test('kept writes, and revalidation', async (t) => {
+    await t.test('pending writes, and revalidation', async (t) => {
       await client.set('before', 1)
       await client.held('before')
       await query(`alter role ${role} nologin`)
@@ -118,7 +118,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
       await eventually(async () => (await client.set('kept', 2)).body.db_written === false)
       await client.delete('before')
       await query(`alter role ${role} login`)
-      await eventually(async () => (await client.stats()).writes.kept_settled >= 2)
+      await eventually(async () => (await client.stats()).writes.pending_settled >= 2)
       const { rows } = await query("select key, value from cache_entries where key in ('kept', 'before')")
       t.same(rows, [{ key: 'kept', value: '2' }])
       t.ok((await client.stats()).feed.revalidations >= 2)
@@ -232,7 +232,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
     await query('select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = $1', [name])
     await eventually(async () => (await sidecar.client.set('foo', 3)).body.db_written === false)
     await query(`alter role ${role} login`)
-    await eventually(async () => (await sidecar.client.stats()).writes.kept_settled >= 1)
+    await eventually(async () => (await sidecar.client.stats()).writes.pending_settled >= 1)
     t.same((await query("select value from cache_entries where key = 'foo'")).rows, [{ value: '3' }])
   })
 })

@@ -219,12 +219,12 @@ t.test('functions and operators that others have put into public are not run', a
     t.equal((await client.request('GET', '/cache/get?key=alone&consistency=strong')).body.value, 'by SQL')
     t.match((await client.delete('alone')).body, { db_removed: true })
 
-    await t.test('kept writes', async () => {
+    await t.test('pending writes', async () => {
       await owner.shutOut()
       await eventually(async () => (await client.set('kept', 2)).body.db_written === false)
       await client.delete('k1')
       await owner.letIn()
-      await eventually(async () => (await client.stats()).writes.kept_settled >= 2)
+      await eventually(async () => (await client.stats()).writes.pending_settled >= 2)
     })
     t.notMatch(log.join(''), /impostor/)
   })

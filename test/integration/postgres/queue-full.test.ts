@@ -36,7 +36,7 @@ t.test('the notification queue is full', async (t) => {
       t.match(body.detail, /cannot announce changes: its notification queue is full/)
       t.match(headers['retry-after'], /^\d+$/)
     }
-    t.equal((await client.stats()).writes.kept, 0, 'nothing is kept to be sent later')
+    t.equal((await client.stats()).writes.pending, 0, 'nothing is kept to be sent later')
     t.equal(await client.value('a'), 'before')
     t.equal(await client.value('b'), 'before')
     t.equal((await client.get('new')).status, 404)

@@ -1,6 +1,6 @@
-/** The link breaks while kept writes commit. The database tells afterwards what became of them (P9). */
+/** The link breaks while pending writes commit. The database tells afterwards what became of them (P9). */
 import t from 'tap'
-import type { KeptWrite, Transaction } from '../../../src/core/entry.js'
+import type { PendingWrite, Transaction } from '../../../src/core/entry.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
@@ -36,7 +36,7 @@ const store = new PostgresStore({
   schema: new SchemaName(database),
 })
 
-const kept = (key: string, value: string | undefined): KeptWrite => ({
+const kept = (key: string, value: string | undefined): PendingWrite => ({
   key,
   value,
   base: { kind: 'unseen', mark: undefined },
@@ -57,7 +57,7 @@ t.beforeEach(async () => {
 })
 
 /** The link is lost while the transaction commits. The lock is held until `end`. */
-async function lostWhileCommitting(writes: readonly KeptWrite[]) {
+async function lostWhileCommitting(writes: readonly PendingWrite[]) {
   const holder = await freshDatabaseSession()
   await holder.query('select pg_advisory_lock(7)')
   let transaction: Transaction | undefined

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import type { Base, KeptWrite, StoredEntry, Unchanged, Written } from '../../../src/core/entry.js'
+import type { Base, PendingWrite, StoredEntry, Unchanged, Written } from '../../../src/core/entry.js'
 import { CacheError } from '../../../src/core/errors.js'
 import type { Held, Wanted, WriteAnswer } from '../../../src/core/ports.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
@@ -30,7 +30,7 @@ function storeOf(database: Database, maxReadBytes?: number): PostgresStore {
   })
 }
 
-const settle = (writes: readonly KeptWrite[]) => store.settle(writes, () => undefined)
+const settle = (writes: readonly PendingWrite[]) => store.settle(writes, () => undefined)
 
 /** The entries there are. */
 async function entriesOf(
@@ -233,7 +233,7 @@ t.test('writers of the same keys in another order do not deadlock', async (t) =>
   for (const round of rounds) {
     await Promise.all([settle(settling), settle(settling.toReversed())])
     await query('truncate cache_entries')
-    if (round === rounds.length - 1) t.pass('kept writes too')
+    if (round === rounds.length - 1) t.pass('pending writes too')
   }
 })
 
@@ -267,7 +267,7 @@ function wanted(...keys: string[]) {
   return keys.map((key) => ({ key }))
 }
 
-function kept(key: string, text: string | undefined, base: Base, mayHaveHappened = false): KeptWrite {
+function kept(key: string, text: string | undefined, base: Base, mayHaveHappened = false): PendingWrite {
   const value = text === undefined ? undefined : JSON.stringify(text)
   return { key, value, base, epoch: undefined, mayHaveHappened, outcomes: [] }
 }
@@ -293,7 +293,7 @@ async function unseen(): Promise<Base> {
   return marked()
 }
 
-t.test('P9: kept writes are sent only where the row has not changed', async (t) => {
+t.test('P9: pending writes are sent only where the row has not changed', async (t) => {
   await query(
     `insert into cache_entries (key, value)
      select key, 'before' from unnest($1::text[]) as key`,
@@ -517,7 +517,7 @@ t.test(
   },
 )
 
-t.test('P9: a kept write expires as any other that the table lets expire', async (t) => {
+t.test('P9: a pending write expires as any other that the table lets expire', async (t) => {
   const { url, query } = await freshDatabase(t)
   await migrate(url)
   const database = new Database({ url, poolSize: 1, timeoutMs: 10_000, log })

@@ -18,11 +18,11 @@ const metrics = metricsOf({
     stats: new Stats(),
     size: 0,
     bytes: 0,
-    keptWrites: 0,
-    keptBytes: 0,
+    pendingWrites: 0,
+    pendingBytes: 0,
     unknownBytes: 0,
     valueReads: 0,
-    keptWritesObstacle: undefined,
+    pendingWritesObstacle: undefined,
     faults: [],
     feed: 'live',
     feedReason: undefined,
@@ -35,7 +35,7 @@ const metrics = metricsOf({
     values_in_flight: { bytes: 0, limitBytes: 4 },
     responses: { bytes: 0, limitBytes: 3 },
     request_bodies: { bytes: 0, limitBytes: 2 },
-    kept_writes: { bytes: 0, limitBytes: 1 },
+    pending_writes: { bytes: 0, limitBytes: 1 },
   }),
   readiness: () => ({ status: 'ready', reasons: [] }),
   limits: () => ({ capacity: 10, maxBytes: 1_000, maxStalenessMs: 3_000 }),
@@ -152,8 +152,8 @@ t.test('the feed and what is kept', async (t) => {
   const during = await scrapeOnce(ops, ({ value }) => (value('caching_layer_lease_age_seconds') ?? 0) > 0.6)
   t.match(state(during), [{ labels: { state: 'down' } }])
   t.equal(during.value('caching_layer_readiness', { status: 'degraded' }), 1)
-  t.equal(during.value('caching_layer_kept_writes'), 1)
-  t.ok((during.value('caching_layer_kept_bytes') ?? 0) > 256)
+  t.equal(during.value('caching_layer_pending_writes'), 1)
+  t.ok((during.value('caching_layer_pending_bytes') ?? 0) > 256)
   t.equal(during.value('caching_layer_feed_losses_total'), 1)
   t.ok((during.value('caching_layer_stale_served_total') ?? 0) >= 1)
   t.ok((during.value('caching_layer_requests_total', { route: '/cache/set', source: 'kept' }) ?? 0) >= 1)
@@ -165,8 +165,8 @@ t.test('the feed and what is kept', async (t) => {
     ({ value }) => value('caching_layer_readiness', { status: 'ready' }) === 1,
   )
   t.equal(after.value('caching_layer_feed_reconnects_total'), 1)
-  t.equal(after.value('caching_layer_kept_writes'), 0)
-  t.equal(after.value('caching_layer_kept_writes_settled_total'), 1)
+  t.equal(after.value('caching_layer_pending_writes'), 0)
+  t.equal(after.value('caching_layer_pending_writes_settled_total'), 1)
   t.equal(
     after.value('caching_layer_revalidations_total'),
     (before.value('caching_layer_revalidations_total') ?? 0) + 1,

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { errorRateAtMost } from '../../../src/tools/audit/error-rate.js'
 import { progressText, reportJson, reportText } from '../../../src/tools/audit/report.js'
-import { Tally } from '../../../src/tools/audit/tally.js'
+import { AuditTally } from '../../../src/tools/audit/tally.js'
 
 const checkpoints = [100, 1_000, 3_000].map((ms) => ({ ms, askAtMs: ms }))
 
@@ -18,7 +18,7 @@ t.test('the bound of the error rate', async (t) => {
 })
 
 t.test('the result, for people and for programs', async (t) => {
-  const tally = new Tally(['http://a', 'http://b'], checkpoints)
+  const tally = new AuditTally(['http://a', 'http://b'], checkpoints)
   Object.assign(tally, { changes: 12_345, sampled: 1_000, unnamed: 2, overtaken: 1, primaryReads: 900 })
   for (let write = 0; write < 1_000; write++) {
     for (const checkpoint of checkpoints) tally.judged(checkpoint, { kind: 'consistent', held: write > 0 })
@@ -60,7 +60,7 @@ t.test('the result, for people and for programs', async (t) => {
 })
 
 t.test('a result that shows little says so', async (t) => {
-  const tally = new Tally(['http://a'], checkpoints)
+  const tally = new AuditTally(['http://a'], checkpoints)
   for (const checkpoint of checkpoints) tally.judged(checkpoint, { kind: 'consistent', held: false })
   t.match(reportText(tally.report(1_000)), 'this shows little')
 })

@@ -1,11 +1,11 @@
 import t from 'tap'
 import type { Change } from '../../../src/core/entry.js'
-import { type Answer, digestOf } from '../../../src/tools/audit/answer.js'
+import { digestOf, type ReadOutcome } from '../../../src/tools/audit/answer.js'
 import { type Checkpoint, checkpointsUpTo } from '../../../src/tools/audit/checkpoints.js'
 import type { Row } from '../../../src/tools/audit/primary.js'
 import type { Sample } from '../../../src/tools/audit/sample.js'
 import { Sampler, type SamplerOptions } from '../../../src/tools/audit/sampler.js'
-import { Tally } from '../../../src/tools/audit/tally.js'
+import { AuditTally } from '../../../src/tools/audit/tally.js'
 import type { Verdict } from '../../../src/tools/audit/verdict.js'
 import { violationsAmong } from '../../../src/tools/audit/violation.js'
 import { Gate } from '../../support/gate.js'
@@ -13,7 +13,7 @@ import { DrivenTime, turn } from './driven-time.js'
 
 const sidecar = 'http://a'
 const maxStalenessMs = 3_000
-const fresh = (value: unknown): Answer => ({ kind: 'value', digest: digestOf(JSON.stringify(value)) })
+const fresh = (value: unknown): ReadOutcome => ({ kind: 'value', digest: digestOf(JSON.stringify(value)) })
 const change = (id: string, version: string): Change => ({ kind: 'key', id, version })
 
 /** A fleet of one sidecar that answers what the test says; the primary likewise. */
@@ -22,7 +22,7 @@ function fleet(options: Partial<SamplerOptions> = {}) {
   const startMs = time.now()
   const checkpoints = checkpointsUpTo(maxStalenessMs)
   const world = {
-    answer: { kind: 'nothing' } as Answer,
+    answer: { kind: 'nothing' } as ReadOutcome,
     row: undefined as Row | undefined,
     random: 0,
     beforeRead: async () => {},
@@ -30,7 +30,7 @@ function fleet(options: Partial<SamplerOptions> = {}) {
   const asked: { readonly key: string; readonly atMs: number }[] = []
   const verdicts: { readonly ms: number; readonly kind: Verdict['kind'] }[] = []
   const violations: string[] = []
-  const tally = new Tally([sidecar], checkpoints)
+  const tally = new AuditTally([sidecar], checkpoints)
   const sampler = new Sampler(
     { rate: 1, maxUnderWay: 10, ...options },
     {

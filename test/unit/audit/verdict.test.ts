@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type Answer, type Asked, digestOf } from '../../../src/tools/audit/answer.js'
+import { type Asked, digestOf, type ReadOutcome } from '../../../src/tools/audit/answer.js'
 import { boundMs } from '../../../src/tools/audit/checkpoints.js'
 import type { Row } from '../../../src/tools/audit/primary.js'
 import { type Announced, type Evidence, judge } from '../../../src/tools/audit/verdict.js'
@@ -8,18 +8,18 @@ import { violationsAmong } from '../../../src/tools/audit/violation.js'
 const a = 'http://a'
 const b = 'http://b'
 
-const fresh = (value: unknown): Answer => ({ kind: 'value', digest: digestOf(JSON.stringify(value)) })
-const absent: Answer = { kind: 'absent' }
-const nothing: Answer = { kind: 'nothing' }
-const stale: Answer = { kind: 'stale' }
-const none: Answer = { kind: 'none', reason: 'connection refused' }
+const fresh = (value: unknown): ReadOutcome => ({ kind: 'value', digest: digestOf(JSON.stringify(value)) })
+const absent: ReadOutcome = { kind: 'absent' }
+const nothing: ReadOutcome = { kind: 'nothing' }
+const stale: ReadOutcome = { kind: 'stale' }
+const none: ReadOutcome = { kind: 'none', reason: 'connection refused' }
 const row = (version: string, value: unknown, expired = false): Row => ({
   version,
   digest: digestOf(JSON.stringify(value)),
   expired,
 })
 const announced = (version: string, known?: Row): Announced => ({ key: 'k', version, row: known })
-const from = (...answers: Answer[]): Asked[] =>
+const from = (...answers: ReadOutcome[]): Asked[] =>
   answers.map((answer, index) => ({ sidecar: [a, b][index] ?? 'http://c', sentMs: 0, answer }))
 
 /** The primary holds `rows` in turn, the last one for good; what is asked for is written down. */
@@ -46,7 +46,7 @@ function evidence(...rows: (Row | undefined)[]) {
 }
 
 t.test('what needs no look at the primary', async (t) => {
-  const cases: [string, string, Answer[], object][] = [
+  const cases: [string, string, ReadOutcome[], object][] = [
     ['nothing is held', '7', [nothing, nothing], { kind: 'consistent', held: false }],
     ['what is held is marked stale', '7', [stale, nothing], { kind: 'consistent', held: false }],
     ['one sidecar does not answer', '7', [none, nothing], { kind: 'consistent', held: false }],

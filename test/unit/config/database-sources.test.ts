@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError } from '../../../src/config/config-error.js'
-import { shownSettings } from '../../../src/config/describe-settings.js'
+import { describeSettings } from '../../../src/config/describe-settings.js'
 import type { Environment } from '../../../src/config/environment.js'
 import { loadConfig } from '../../../src/config/load.js'
 
@@ -72,7 +72,7 @@ t.test('one warning for connections that nothing says of whether they are encryp
 t.test('what is shown of a file is its name', async (t) => {
   const folder = t.testdir({ url: 'postgres://app:s3cret@127.0.0.1/db', password: 's3cret' })
   const shown = (environment: Environment) =>
-    JSON.stringify(shownSettings(loadConfig(environment)).map(({ variable, value }) => [variable, value]))
+    JSON.stringify(describeSettings(loadConfig(environment)).map(({ variable, value }) => [variable, value]))
   const both = { DATABASE_URL_FILE: join(folder, 'url'), DATABASE_PASSWORD_FILE: join(folder, 'password') }
   t.match(shown(both), `["DATABASE_URL","file://${folder}/url"]`)
   t.notMatch(shown(both), 's3cret')

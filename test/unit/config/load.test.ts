@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ConfigError } from '../../../src/config/config-error.js'
-import { shownSettings } from '../../../src/config/describe-settings.js'
+import { describeSettings } from '../../../src/config/describe-settings.js'
 import type { Environment } from '../../../src/config/environment.js'
 import { type LoadOptions, loadConfig } from '../../../src/config/load.js'
 
@@ -124,7 +124,7 @@ t.test('what is secret is in no message, and in nothing that is shown', async (t
     CACHE_CONFIG_FILE: file(t, 'DATABASE_URL: postgres://u:hunter2@h/d?application_name=hunter2'),
   })
   t.match(loaded.config.databaseListenUrl, 'hunter2')
-  t.notMatch(JSON.stringify(shownSettings(loaded)), 'hunter2')
+  t.notMatch(JSON.stringify(describeSettings(loaded)), 'hunter2')
 })
 
 t.test('a name that is no setting warns, and names the nearest', async (t) => {
@@ -146,7 +146,7 @@ t.test('times to live by prefix', async (t) => {
   ])
   for (const wrong of ['user:', '=30', 'user:=', 'user:=x', 'a=1,,b=2', 'a=1,a=2'])
     t.match(faultsOf({ CACHE_TTL_RULES: wrong }), [/^CACHE_TTL_RULES: /], wrong)
-  const shown = shownSettings(loadConfig({ CACHE_TTL_RULES: 'user:=30, static:=0' }))
+  const shown = describeSettings(loadConfig({ CACHE_TTL_RULES: 'user:=30, static:=0' }))
   t.match(
     shown.filter(({ variable }) => variable === 'CACHE_TTL_RULES'),
     [{ value: 'user:=30,static:=0', default: null }],
@@ -166,7 +166,7 @@ t.test('what is warmed', async (t) => {
     /^CACHE_WARM: .* CACHE_STATE_DIR.* not set$/,
   ])
   for (const text of ['off', 'recent:5', 'file:/keys']) {
-    const shown = shownSettings(loadConfig({ CACHE_WARM: text }))
+    const shown = describeSettings(loadConfig({ CACHE_WARM: text }))
     t.match(
       shown.filter(({ variable }) => variable === 'CACHE_WARM'),
       [{ value: text, default: 'off' }],

@@ -20,6 +20,6 @@ t.test('docs/reference/errors.md says of every kind what it is answered with', a
     store.fail('write', code)
     store.fail('write', code)
     await cache.set('k', '1').catch(() => undefined)
-    t.equal(cache.status().keptWrites === 1, isKept === 'yes', kind)
+    t.equal(cache.status().pendingWrites === 1, isKept === 'yes', kind)
   }
 })

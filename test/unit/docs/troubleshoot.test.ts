@@ -30,8 +30,8 @@ t.test('the lines of the log that it names are lines of the log', async (t) => {
   for (const line of [
     'no change feed; trying again',
     'database error',
-    'kept writes cannot be delivered',
-    'kept writes are lost with this process',
+    'pending writes cannot be delivered',
+    'pending writes are lost with this process',
     'a write kept during the outage was given up',
     'the database has another history: cache flushed',
     'as many connections are open as may be',

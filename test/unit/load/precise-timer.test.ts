@@ -1,9 +1,9 @@
 import t from 'tap'
-import { Alarm } from '../../../src/tools/load/precise-timer.js'
+import { PreciseTimer } from '../../../src/tools/load/precise-timer.js'
 
 t.test('it rings, and never before its time', async (t) => {
   let ring: () => void = () => {}
-  const alarm = await Alarm.start(() => ring())
+  const alarm = await PreciseTimer.start(() => ring())
   for (const ms of [0.05, 0.3, 2, -1, 0, 1]) {
     const startMs = performance.now()
     await new Promise<void>((resolve) => {

@@ -1,15 +1,15 @@
 import t from 'tap'
-import { differences, parseEarlierReport } from '../../../src/tools/load/baseline.js'
+import { differences, parseBaseline } from '../../../src/tools/load/baseline.js'
 import { type LoadReport, linesOf } from '../../../src/tools/load/report.js'
-import { Tally } from '../../../src/tools/load/tally.js'
+import { RequestTally } from '../../../src/tools/load/tally.js'
 
-function tallied(...answers: readonly Parameters<Tally['add']>[]): Tally {
-  const tally = new Tally()
+function tallied(...answers: readonly Parameters<RequestTally['add']>[]): RequestTally {
+  const tally = new RequestTally()
   for (const one of answers) tally.add(...one)
   return tally
 }
 
-function reportOf(tally: Tally, more: Partial<LoadReport> = {}): LoadReport {
+function reportOf(tally: RequestTally, more: Partial<LoadReport> = {}): LoadReport {
   const summary = tally.summary()
   return {
     report: 'caching-layer bench',
@@ -25,7 +25,7 @@ function reportOf(tally: Tally, more: Partial<LoadReport> = {}): LoadReport {
     due: summary.answered,
     sent: summary.answered,
     ownLimitPerSecond: 10_000,
-    lateness: new Tally().recent(),
+    lateness: new RequestTally().recent(),
     ...summary,
     ...more,
   }
@@ -56,7 +56,7 @@ t.test('failures are counted apart, with latencies of their own', async (t) => {
 })
 
 t.test('percentiles of three digits, up to a day', async (t) => {
-  const tally = new Tally()
+  const tally = new RequestTally()
   for (let ms = 1; ms <= 10_000; ms++) tally.add('get', 200, ms)
   const { get } = tally.summary().latencies
   const about = { p50Micros: 5e6, p90Micros: 9e6, p99Micros: 9.9e6, p999Micros: 9.99e6, maxMicros: 1e7 }
@@ -97,9 +97,9 @@ t.test('what the figures are worth is said', async (t) => {
 
 t.test('only what --json wrote is an earlier run', async (t) => {
   const report = reportOf(tallied(['get', 200, 1]))
-  t.same(parseEarlierReport(JSON.stringify(report)), report)
+  t.same(parseBaseline(JSON.stringify(report)), report)
   for (const text of ['', 'x', 'null', '[]', '1', '{}', '{"report":"another"}', '{"rate":1000}'])
-    t.throws(() => parseEarlierReport(text), { message: 'this is not what bench --json has written' }, text)
+    t.throws(() => parseBaseline(text), { message: 'this is not what bench --json has written' }, text)
   t.strictSame(differences(report, report), [])
   t.strictSame(differences({ ...report, rate: 5, keys: 'uniform:1', seconds: 1 } as LoadReport, report), [
     'keys was zipf:10 and is uniform:1',

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Batcher, type BatcherOptions } from '../../../../src/core/batching/batcher.js'
-import { Slots } from '../../../../src/core/batching/semaphore.js'
+import { Semaphore } from '../../../../src/core/batching/semaphore.js'
 import { CacheError, type CacheErrorCode } from '../../../../src/core/errors.js'
 import { Histogram } from '../../../../src/core/histogram.js'
 import type { BatchTracer, TracedBatch } from '../../../../src/core/tracer.js'
@@ -27,8 +27,8 @@ function batcher(options: Partial<BatcherOptions<Item, string>> = {}) {
   const sent: Sent[] = []
   const batcher = new Batcher<Item, string>({
     clock,
-    slots: new Slots(1),
-    lockSlots: new Slots(1),
+    slots: new Semaphore(1),
+    lockSlots: new Semaphore(1),
     keepsOrder: false,
     operation: 'read',
     maxItems: 100,
@@ -105,7 +105,7 @@ t.test('what arrives while a statement is under way shares the next one', async 
 })
 
 t.test('no more statements are under way than allowed', async (t) => {
-  const { batcher: it, sent, keys } = batcher({ slots: new Slots(2) })
+  const { batcher: it, sent, keys } = batcher({ slots: new Semaphore(2) })
   const asked = []
   for (const key of ['a', 'b', 'c', 'd']) {
     asked.push(it.add({ key, value: 1 }))
@@ -139,7 +139,7 @@ function inTurns(options: Partial<BatcherOptions<Item, string>>) {
 }
 
 t.test('beside a statement in flight, the next begins once a turn has brought nothing more', async (t) => {
-  const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Slots(2), keepsOrder: true })
+  const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Semaphore(2), keepsOrder: true })
   const asked = [it.add({ key: 'a', value: 1 })]
   await endTurn()
   t.same(keys(), [['a']], 'with nothing in flight, at once')
@@ -155,7 +155,7 @@ t.test('beside a statement in flight, the next begins once a turn has brought no
 })
 
 t.test('they keep coming: the next begins when the one in flight ends', async (t) => {
-  const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Slots(2) })
+  const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Semaphore(2) })
   const asked = [it.add({ key: 'a', value: 1 })]
   await endTurn()
   for (const key of ['b', 'c']) {
@@ -172,7 +172,7 @@ t.test('they keep coming: the next begins when the one in flight ends', async (t
 })
 
 t.test('they keep coming beside one that hangs: the next begins after 2 ms', async (t) => {
-  const { batcher: it, sent, keys, advance, endTurn } = inTurns({ slots: new Slots(2) })
+  const { batcher: it, sent, keys, advance, endTurn } = inTurns({ slots: new Semaphore(2) })
   const asked = [it.add({ key: 'a', value: 1 })]
   await endTurn()
   for (const key of ['b', 'c', 'd']) {
@@ -187,7 +187,7 @@ t.test('they keep coming beside one that hangs: the next begins after 2 ms', asy
 })
 
 t.test('where the order is kept, no key is in two statements at once', async (t) => {
-  const { batcher: it, sent, keys } = batcher({ slots: new Slots(3), keepsOrder: true })
+  const { batcher: it, sent, keys } = batcher({ slots: new Semaphore(3), keepsOrder: true })
   const asked = [it.add({ key: 'a', value: 1 })]
   await turn()
   for (const [key, value] of [
@@ -214,7 +214,7 @@ t.test('where the order is kept, no key is in two statements at once', async (t)
 })
 
 t.test('after a statement that failed, those behind it are sent', async (t) => {
-  const { batcher: it, sent } = batcher({ slots: new Slots(3), keepsOrder: true })
+  const { batcher: it, sent } = batcher({ slots: new Semaphore(3), keepsOrder: true })
   const first = it.add({ key: 'a', value: 1 })
   await turn()
   const second = it.add({ key: 'a', value: 2 })
@@ -227,7 +227,7 @@ t.test('after a statement that failed, those behind it are sent', async (t) => {
 })
 
 t.test('kinds that share their slots leave each other one', async (t) => {
-  const slots = new Slots(1)
+  const slots = new Semaphore(1)
   const [reads, writes] = [batcher({ slots }), batcher({ slots })]
   const asked = [reads.batcher.add({ key: 'a', value: 1 })]
   await turn()
@@ -247,7 +247,7 @@ t.test('kinds that share their slots leave each other one', async (t) => {
 })
 
 t.test('what comes while a batch waits for its slot goes with it', async (t) => {
-  const slots = new Slots(1)
+  const slots = new Semaphore(1)
   const { batcher: it, sent, keys } = batcher({ slots })
   slots.acquire(() => undefined)
   const asked = [it.add({ key: 'a', value: 1 })]
@@ -262,7 +262,7 @@ t.test('what comes while a batch waits for its slot goes with it', async (t) => 
 })
 
 t.test('a slot comes back whatever became of the statement', async (t) => {
-  const slots = new Slots(1)
+  const slots = new Semaphore(1)
   const { clock, batcher: it, sent, keys } = batcher({ slots })
   const failing = it.add({ key: 'a', value: 1 })
   await turn()
@@ -284,7 +284,7 @@ t.test('a slot comes back whatever became of the statement', async (t) => {
 })
 
 t.test('a batch has no more items than allowed, oldest first', async (t) => {
-  const { batcher: it, sent, keys } = batcher({ maxItems: 2, slots: new Slots(2) })
+  const { batcher: it, sent, keys } = batcher({ maxItems: 2, slots: new Semaphore(2) })
   const asked = ['a', 'b', 'c', 'd', 'e'].map((key, value) => it.add({ key, value }))
   await turn()
   t.same(keys(), [
@@ -304,7 +304,7 @@ t.test('a batch has no more bytes than allowed, but always one item', async (t) 
     batcher: it,
     sent,
     keys,
-  } = batcher({ maxBytes: 10, bytesOf: ({ value }) => value, slots: new Slots(9) })
+  } = batcher({ maxBytes: 10, bytesOf: ({ value }) => value, slots: new Semaphore(9) })
   const asked = Object.entries({ a: 4, b: 6, c: 1, d: 99, e: 5, f: 6 }).map(([key, value]) =>
     it.add({ key, value }),
   )
@@ -423,7 +423,7 @@ t.test(
       [0, 2_000, false],
       [1_000, 1_000, false],
     ] as const) {
-      const slots = new Slots(1)
+      const slots = new Semaphore(1)
       if (beganAfterMs > 0) slots.acquire(() => undefined)
       const { batcher: it, sent, keys, clock } = batcher({ slots, maxWaitMs: 1_000 })
       const asked = Promise.allSettled(['a', 'b'].map((key) => it.add({ key, value: 1 })))
@@ -449,7 +449,7 @@ t.test('others of the batch do not wait for a row that is locked, nor does the n
   const waits: boolean[] = []
   const lock = new Gate()
   const { batcher: it } = batcher({
-    slots: new Slots(2),
+    slots: new Semaphore(2),
     keepsOrder: true,
     lockedOf: async () => new Set(['locked']),
     run: async (items) => {
@@ -475,8 +475,8 @@ t.test('items that wait for locks leave room for others', async (t) => {
   let patient = 0
   const lock = new Gate()
   const { batcher: it } = batcher({
-    slots: new Slots(2),
-    lockSlots: new Slots(1),
+    slots: new Semaphore(2),
+    lockSlots: new Semaphore(1),
     lockedOf: async (keys) => new Set(keys.filter((key) => key.startsWith('locked'))),
     run: async (items) => {
       if (items.some(({ key }) => key.startsWith('locked'))) {
@@ -499,8 +499,8 @@ t.test('items that wait for locks leave room for others', async (t) => {
 t.test('items that wait for locks take turns', async (t) => {
   const sent: string[] = []
   const { batcher: it } = batcher({
-    slots: new Slots(2),
-    lockSlots: new Slots(1),
+    slots: new Semaphore(2),
+    lockSlots: new Semaphore(1),
     lockedOf: async () => new Set(['long', 'short']),
     run: async (items) => {
       const keys = items.map(({ key }) => key)
@@ -622,8 +622,8 @@ t.test('what is postponed for too long is refused as busy', async (t) => {
 })
 
 t.test('statements that bring values have slots of their own, beside those of all', async (t) => {
-  const slots = new Slots(2)
-  const reads = batcher({ slots, valueSlots: new Slots(1), maxItems: 1 })
+  const slots = new Semaphore(2)
+  const reads = batcher({ slots, valueSlots: new Semaphore(1), maxItems: 1 })
   const asked = ['a', 'b'].map((key) => reads.batcher.add({ key, value: 1 }))
   await turn()
   await turn()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { runSplitting } from '../../../../src/core/batching/bisect.js'
+import { runBisecting } from '../../../../src/core/batching/bisect.js'
 import { CacheError } from '../../../../src/core/errors.js'
 import type { BatchPart } from '../../../../src/core/ports.js'
 
@@ -7,7 +7,7 @@ const items = (...keys: string[]) => keys.map((key) => ({ key }))
 
 t.test('one statement when nothing goes wrong, and a result for every item, in order', async (t) => {
   let statements = 0
-  const results = await runSplitting(items('a', 'b'), {
+  const results = await runBisecting(items('a', 'b'), {
     run: async () => {
       statements++
       return new Map([['b', 2]])
@@ -23,7 +23,7 @@ t.test('one statement when nothing goes wrong, and a result for every item, in o
 t.test('the guilty fail alone, wherever they stand', async (t) => {
   const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
   for (const guilty of [['a'], ['g'], ['c', 'd'], ['a', 'g'], keys]) {
-    const results = await runSplitting(items(...keys), {
+    const results = await runBisecting(items(...keys), {
       run: async (part) => {
         if (part.some(({ key }) => guilty.includes(key))) throw new CacheError('refused', 'no')
         return new Map(part.map(({ key }) => [key, key.toUpperCase()]))
@@ -44,7 +44,7 @@ t.test('any other error is everybody’s, at once: a half may have happened', as
     new Error('a bug'),
   ]) {
     let statements = 0
-    const results = await runSplitting(items('a', 'b'), {
+    const results = await runBisecting(items('a', 'b'), {
       run: async () => {
         statements++
         throw reason
@@ -60,7 +60,7 @@ t.test('any other error is everybody’s, at once: a half may have happened', as
 
 t.test('when the store goes away half way, what was done is done and the rest is told', async (t) => {
   let statements = 0
-  const results = await runSplitting(items('bad', 'b', 'c', 'd'), {
+  const results = await runBisecting(items('bad', 'b', 'c', 'd'), {
     run: async (part) => {
       if (++statements > 4) throw new CacheError('store-unavailable', 'away')
       if (part.some(({ key }) => key === 'bad')) throw new CacheError('refused', 'no')
@@ -75,7 +75,7 @@ t.test('when the store goes away half way, what was done is done and the rest is
 
 t.test('once it is late, no half is tried any more', async (t) => {
   let statements = 0
-  const results = await runSplitting(items('a', 'b', 'c', 'd'), {
+  const results = await runBisecting(items('a', 'b', 'c', 'd'), {
     run: async () => {
       statements++
       throw new CacheError('row-locked', 'locked')
@@ -89,7 +89,7 @@ t.test('once it is late, no half is tried any more', async (t) => {
 t.test('locked items are asked for, and the others sent together', async (t) => {
   const sent: string[] = []
   const locked = new Set(['b', 'd'])
-  const results = await runSplitting(items('a', 'b', 'c', 'd'), {
+  const results = await runBisecting(items('a', 'b', 'c', 'd'), {
     run: async (part) => {
       sent.push(part.map(({ key }) => key).join(''))
       if (part.some(({ key }) => locked.has(key))) throw new CacheError('row-locked', 'locked')
@@ -119,7 +119,7 @@ function slowRun(slow: readonly string[]) {
 
 t.test('one item that takes too long fails alone, and parts get less time than the batch had', async (t) => {
   const { sent, parts, run } = slowRun(['f'])
-  const results = await runSplitting(items(...'abcdefgh'), { run, timeLeftMs: () => 1_000 })
+  const results = await runBisecting(items(...'abcdefgh'), { run, timeLeftMs: () => 1_000 })
   t.same(sent, ['abcdefgh', 'abcd', 'efgh', 'ef', 'gh', 'e', 'f'])
   t.same(parts, [undefined, ...Array(6).fill({ withinMs: 200 })], 'three levels, and both halves of one')
   t.same(
@@ -130,7 +130,7 @@ t.test('one item that takes too long fails alone, and parts get less time than t
 
 t.test('when both halves take too long, so does the store', async (t) => {
   const { sent, run } = slowRun([...'abcdefgh'])
-  const results = await runSplitting(items(...'abcdefgh'), { run, timeLeftMs: () => 1_000 })
+  const results = await runBisecting(items(...'abcdefgh'), { run, timeLeftMs: () => 1_000 })
   t.same(sent, ['abcdefgh', 'abcd', 'efgh'])
   t.ok(results.every((result) => result.status === 'rejected' && result.reason.code === 'store-busy'))
 })
@@ -138,7 +138,7 @@ t.test('when both halves take too long, so does the store', async (t) => {
 t.test('no item is looked for without the time for it', async (t) => {
   for (const options of [{}, { timeLeftMs: () => 0 }, { timeLeftMs: () => 50 }]) {
     const { sent, run } = slowRun(['a'])
-    await runSplitting(items('a', 'b'), { run, ...options })
+    await runBisecting(items('a', 'b'), { run, ...options })
     t.same(sent, ['ab'])
   }
   let leftMs = 1_500
@@ -147,13 +147,13 @@ t.test('no item is looked for without the time for it', async (t) => {
     leftMs -= 500
     return leftMs
   }
-  await runSplitting(items(...'abcdefgh'), { run, timeLeftMs })
+  await runBisecting(items(...'abcdefgh'), { run, timeLeftMs })
   t.same(sent, ['abcdefgh', 'abcd', 'efgh', 'ab', 'cd'], 'or once it is over')
 })
 
 t.test('a half is a part, which is sent once; the whole is not', async (t) => {
   const parts: (BatchPart | undefined)[] = []
-  await runSplitting(items('a', 'b'), {
+  await runBisecting(items('a', 'b'), {
     run: async (part, options) => {
       parts.push(options)
       if (part.some(({ key }) => key === 'a')) throw new CacheError('row-locked', 'a conflict')

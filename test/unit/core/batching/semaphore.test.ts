@@ -1,8 +1,8 @@
 import t from 'tap'
-import { Slots } from '../../../../src/core/batching/semaphore.js'
+import { Semaphore } from '../../../../src/core/batching/semaphore.js'
 
 t.test('so many at once, the others in the order in which they came', async (t) => {
-  const slots = new Slots(2)
+  const slots = new Semaphore(2)
   const started: string[] = []
   for (const name of ['a', 'b', 'c', 'd']) slots.acquire(() => started.push(name))
   t.same(started, ['a', 'b'])

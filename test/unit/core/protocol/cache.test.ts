@@ -211,7 +211,7 @@ t.test('every outcome is counted once', async (t) => {
     feedLosses: 1,
     feedSessions: 2,
     writesUnknown: 0,
-    keptSettled: 1,
-    keptConflicts: 0,
+    pendingSettled: 1,
+    pendingConflicts: 0,
   })
 })

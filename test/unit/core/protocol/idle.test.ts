@@ -93,7 +93,7 @@ t.test('what is no request does not wake it', async (t) => {
   t.equal(await needs(), false)
 })
 
-t.test('kept writes are work: the feed does not rest before they are sent', async (t) => {
+t.test('pending writes are work: the feed does not rest before they are sent', async (t) => {
   const { clock, store, feed, cache } = await warmSidecar()
   store.stop()
   await cache.set('k', recent)

@@ -131,10 +131,10 @@ t.test('P9: a write is kept here, and read back, marked stale', async (t) => {
   const { cache } = await sidecarInOutage()
   t.match(await cache.set('k', ours), { written: false })
   t.same(plain(await cache.get('k')), { value: ours, source: 'cache', stale: true })
-  t.equal(cache.status().keptWrites, 1)
+  t.equal(cache.status().pendingWrites, 1)
 })
 
-t.test('P9: within the lease, too, a kept write is what is read', async (t) => {
+t.test('P9: within the lease, too, a pending write is what is read', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   feed.deliver()
@@ -171,7 +171,7 @@ t.test('P9: a fill that was under way when a write was kept caches nothing', asy
   const reading = cache.get('k')
   await answer.reached
   store.fail('write', 'store-unavailable')
-  store.fail('settle', 'store-unavailable') // the kept write cannot be sent yet
+  store.fail('settle', 'store-unavailable') // the pending write cannot be sent yet
   await cache.set('k', ours)
   answer.open()
   await reading
@@ -184,7 +184,7 @@ t.test('P9: with `reject`, nothing is kept', async (t) => {
   await t.rejects(cache.set('k', ours), { code: 'store-unavailable' })
   await t.rejects(cache.delete('k'), { code: 'store-unavailable' })
   t.same(plain(await cache.get('k')), { value: old, source: 'cache', stale: true })
-  t.equal(cache.status().keptWrites, 0)
+  t.equal(cache.status().pendingWrites, 0)
   await recover()
   t.equal(store.valueOf('k'), old)
 })
@@ -203,22 +203,25 @@ for (const code of answered) {
     await t.rejects(cache.set('k', ours), { code })
     store.fail('remove', code)
     await t.rejects(cache.delete('k'), { code })
-    t.equal(cache.status().keptWrites, 0)
+    t.equal(cache.status().pendingWrites, 0)
   })
 }
 
-t.test('P9: a kept write that the database answers with an error does not keep the feed down', async (t) => {
-  const { store, cache, feed, recover } = await sidecarInOutage()
-  await cache.delete('k')
-  for (let attempt = 0; attempt < 10; attempt++) store.fail('settle', 'forbidden')
-  await recover()
-  t.equal(cache.status().feed, 'live')
-  t.match(cache.status(), { keptWrites: 1, keptWritesObstacle: 'forbidden' })
-  store.clearObstacles()
-  feed.lose()
-  await feed.connect()
-  t.match(cache.status(), { keptWrites: 0, keptWritesObstacle: undefined })
-})
+t.test(
+  'P9: a pending write that the database answers with an error does not keep the feed down',
+  async (t) => {
+    const { store, cache, feed, recover } = await sidecarInOutage()
+    await cache.delete('k')
+    for (let attempt = 0; attempt < 10; attempt++) store.fail('settle', 'forbidden')
+    await recover()
+    t.equal(cache.status().feed, 'live')
+    t.match(cache.status(), { pendingWrites: 1, pendingWritesObstacle: 'forbidden' })
+    store.clearObstacles()
+    feed.lose()
+    await feed.connect()
+    t.match(cache.status(), { pendingWrites: 0, pendingWritesObstacle: undefined })
+  },
+)
 
 t.test('P9: a write of its own that was not put is known to be its own', async (t) => {
   const sidecar = await liveSidecar()
@@ -231,14 +234,14 @@ t.test('P9: a write of its own that was not put is known to be its own', async (
   t.match(await cache.set('k', ours), { written: false })
   await recovery(sidecar)
   t.equal(store.valueOf('k'), ours)
-  t.match(cache.status().stats, { keptSettled: 1, keptConflicts: 0 })
+  t.match(cache.status().stats, { pendingSettled: 1, pendingConflicts: 0 })
 })
 
 t.test('P9: before the table is there, a write is kept', async (t) => {
   const { store, cache } = await liveSidecar()
   store.fail('write', 'store-not-ready')
   t.match(await cache.set('k', ours), { written: false })
-  t.equal(cache.status().keptWrites, 1)
+  t.equal(cache.status().pendingWrites, 1)
 })
 
 t.test('P9: no more is kept than the cache may hold, and who cannot be kept is told', async (t) => {
@@ -254,7 +257,7 @@ t.test('P9: no more is kept than the cache may hold, and who cannot be kept is t
 
 // --- When it is back ---
 
-t.test('P9: kept writes and deletes are sent, in one statement, before the feed is live', async (t) => {
+t.test('P9: pending writes and deletes are sent, in one statement, before the feed is live', async (t) => {
   const { store, feed, cache, recover } = await sidecarInOutage()
   await cache.set('k', ours)
   await cache.set('new here', ours)
@@ -262,24 +265,31 @@ t.test('P9: kept writes and deletes are sent, in one statement, before the feed 
   await recover()
   t.same([store.valueOf('k'), store.valueOf('new here')], [ours, ours])
   t.equal(store.statements.filter(({ operation }) => operation === 'settle').length, 1)
-  t.match(cache.status(), { feed: 'live', keptWrites: 0, stats: { keptSettled: 3, keptConflicts: 0 } })
+  t.match(cache.status(), {
+    feed: 'live',
+    pendingWrites: 0,
+    stats: { pendingSettled: 3, pendingConflicts: 0 },
+  })
 
   feed.deliver()
   t.same(plain(await cache.get('k')), { value: ours, source: 'db', stale: false })
   t.equal(cache.hit('k')?.value, ours)
 })
 
-t.test('P9: kept writes are sent with the first statement that succeeds, the feed still down', async (t) => {
-  const { store, cache } = await sidecarInOutage()
-  await cache.set('k', ours)
-  store.restart()
-  await cache.get('another')
-  await turn()
-  t.equal(store.valueOf('k'), ours)
-  t.equal(cache.status().keptWrites, 0)
-})
+t.test(
+  'P9: pending writes are sent with the first statement that succeeds, the feed still down',
+  async (t) => {
+    const { store, cache } = await sidecarInOutage()
+    await cache.set('k', ours)
+    store.restart()
+    await cache.get('another')
+    await turn()
+    t.equal(store.valueOf('k'), ours)
+    t.equal(cache.status().pendingWrites, 0)
+  },
+)
 
-t.test('P9: kept writes are sent soon after a short fault, when nobody asks for anything', async (t) => {
+t.test('P9: pending writes are sent soon after a short fault, when nobody asks for anything', async (t) => {
   const { clock, store, feed, cache } = await liveSidecar()
   store.fail('write', 'store-unavailable')
   await cache.set('k', ours)
@@ -289,7 +299,7 @@ t.test('P9: kept writes are sent soon after a short fault, when nobody asks for 
   t.equal(store.valueOf('k'), ours, 'sent')
 })
 
-t.test('P9: kept writes are sent before the process ends', async (t) => {
+t.test('P9: pending writes are sent before the process ends', async (t) => {
   const { store, cache } = await sidecarInOutage()
   await cache.set('k', ours)
   store.restart()
@@ -301,7 +311,7 @@ t.test('P9: the process ends though they cannot be sent', async (t) => {
   const { cache } = await sidecarInOutage()
   await cache.set('k', ours)
   await cache.close()
-  t.equal(cache.status().keptWrites, 1)
+  t.equal(cache.status().pendingWrites, 1)
 })
 
 t.test("P9: somebody else's write during the outage stays", async (t) => {
@@ -311,7 +321,7 @@ t.test("P9: somebody else's write during the outage stays", async (t) => {
   await recover()
   t.equal(store.valueOf('k'), theirs)
   t.same(plain(await cache.get('k')), { value: theirs, source: 'db', stale: false })
-  t.match(cache.status(), { keptWrites: 0, stats: { keptSettled: 0, keptConflicts: 1 } })
+  t.match(cache.status(), { pendingWrites: 0, stats: { pendingSettled: 0, pendingConflicts: 1 } })
   t.ok(
     logged.some(
       ({ level, fields }) => level === 'warn' && 'keyHash' in fields && fields.keyHash === keyHash('k'),
@@ -325,7 +335,7 @@ t.test("P9: somebody else's delete during the outage stays", async (t) => {
   store.deleteBySql('k')
   await recover()
   t.equal(store.valueOf('k'), undefined)
-  t.equal(cache.status().stats.keptConflicts, 1)
+  t.equal(cache.status().stats.pendingConflicts, 1)
 })
 
 t.test("P9: a kept delete leaves somebody else's write", async (t) => {
@@ -342,7 +352,7 @@ t.test('P9: a kept delete is done where nothing has changed', async (t) => {
   await recover()
   t.equal(store.valueOf('k'), undefined)
   t.same(plain(await cache.get('k')), { value: undefined, source: 'db', stale: false })
-  t.equal(cache.status().stats.keptSettled, 1)
+  t.equal(cache.status().stats.pendingSettled, 1)
 })
 
 t.test('P9: where no entry was held, a row from before the last contact is replaced', async (t) => {
@@ -368,7 +378,7 @@ t.test('P9: what a notification names does not make a row one from before the la
   store.setBySql('k', old)
   feed.probe()()
   await turn()
-  // Any role of the database may send this. Believed, it would let every kept write through.
+  // Any role of the database may send this. Believed, it would let every pending write through.
   cache.changed({ kind: 'key', id: 'another', version: '9000000000000000000' })
   feed.probe()()
   await turn()
@@ -377,7 +387,7 @@ t.test('P9: what a notification names does not make a row one from before the la
   store.setBySql('k', theirs)
   await recovery(sidecar)
   t.equal(store.valueOf('k'), theirs)
-  t.equal(cache.status().stats.keptConflicts, 1)
+  t.equal(cache.status().stats.pendingConflicts, 1)
 })
 
 t.test(
@@ -441,7 +451,7 @@ for (const caughtUp of [false, true]) {
       if (caughtUp) for (let write = 0; write < 5; write++) store.setBySql('another', theirs)
       await recovery(sidecar)
       t.equal(store.valueOf('k'), theirs)
-      t.match(cache.status(), { keptWrites: 0, stats: { keptConflicts: 1 } })
+      t.match(cache.status(), { pendingWrites: 0, stats: { pendingConflicts: 1 } })
     },
   )
 }
@@ -472,7 +482,7 @@ t.test('P9: a held entry whose value was changed without a version stays', async
   store.setSilently('k', theirs)
   await recover()
   t.equal(store.valueOf('k'), theirs)
-  t.match(cache.status(), { keptWrites: 0, stats: { keptConflicts: 1 } })
+  t.match(cache.status(), { pendingWrites: 0, stats: { pendingConflicts: 1 } })
 })
 
 t.test('P9: a held entry names exactly one version, however new the rest of what was heard', async (t) => {
@@ -506,7 +516,7 @@ t.test(
     await cache.set('k', ours)
     await cache.delete('k')
     await cache.set('k', later)
-    t.equal(cache.status().keptWrites, 1)
+    t.equal(cache.status().pendingWrites, 1)
     await recover()
     t.equal(store.valueOf('k'), later)
 
@@ -528,7 +538,7 @@ t.test('P9: in another history nothing proves that the row is unchanged', async 
   await recover()
   t.equal(store.valueOf('k'), theirs)
   t.equal(store.valueOf('unseen'), undefined)
-  t.match(cache.status(), { keptWrites: 0, stats: { keptConflicts: 2, flushes: 1 } })
+  t.match(cache.status(), { pendingWrites: 0, stats: { pendingConflicts: 2, flushes: 1 } })
 })
 
 t.test('P9: a write that goes through the usual way takes the place of the kept one', async (t) => {
@@ -538,10 +548,14 @@ t.test('P9: a write that goes through the usual way takes the place of the kept 
   t.match(await cache.set('k', later), { written: true })
   await turn()
   t.equal(store.valueOf('k'), later)
-  t.match(cache.status(), { keptWrites: 0, stats: { keptSettled: 0, keptConflicts: 0 } }, 'not sent at all')
+  t.match(
+    cache.status(),
+    { pendingWrites: 0, stats: { pendingSettled: 0, pendingConflicts: 0 } },
+    'not sent at all',
+  )
 })
 
-t.test('P9: a kept write on its way does not undo a write that comes after it', async (t) => {
+t.test('P9: a pending write on its way does not undo a write that comes after it', async (t) => {
   for (const held of [true, false]) {
     const { store, cache } = await sidecarInOutage({ held })
     await cache.set('k', ours)
@@ -559,7 +573,7 @@ t.test('P9: a kept write on its way does not undo a write that comes after it', 
   }
 })
 
-t.test('P9: a kept write on its way does not undo a delete that comes after it', async (t) => {
+t.test('P9: a pending write on its way does not undo a delete that comes after it', async (t) => {
   for (const held of [true, false]) {
     const { store, cache } = await sidecarInOutage({ held })
     await cache.set('k', ours)
@@ -576,7 +590,7 @@ t.test('P9: a kept write on its way does not undo a delete that comes after it',
   }
 })
 
-t.test('P9: a kept write is not sent into a delete that is under way', async (t) => {
+t.test('P9: a pending write is not sent into a delete that is under way', async (t) => {
   const { store, cache } = await sidecarInOutage({ held: false })
   await cache.set('k', ours)
   store.restart()
@@ -591,7 +605,7 @@ t.test('P9: a kept write is not sent into a delete that is under way', async (t)
   t.equal(store.valueOf('k'), undefined, 'deleted')
 })
 
-t.test('P9: what is read after a kept write has settled is what the database has', async (t) => {
+t.test('P9: what is read after a pending write has settled is what the database has', async (t) => {
   const { store, feed, cache, recover } = await sidecarInOutage()
   await cache.set('k', ours)
   await recover()
@@ -600,31 +614,34 @@ t.test('P9: what is read after a kept write has settled is what the database has
   t.equal((await cache.get('k')).value, theirs)
 })
 
-t.test('P9: a strong read does not hide the kept write of its key', async (t) => {
+t.test('P9: a strong read does not hide the pending write of its key', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   feed.deliver()
   store.fail('write', 'store-unavailable')
   await cache.set('k', ours)
-  store.fail('settle', 'store-unavailable') // the kept write cannot be sent yet
+  store.fail('settle', 'store-unavailable') // the pending write cannot be sent yet
   t.equal((await cache.get('k', { strong: true })).value, old)
   t.same(plain(await cache.get('k')), { value: ours, source: 'cache', stale: true })
 })
 
-t.test('P9: a kept write does not come after a later one that has happened and is gone again', async (t) => {
-  const { store, cache, recover } = await sidecarInOutage()
-  await cache.set('new', ours)
-  store.restart()
-  store.fail('write', 'outcome-unknown', 'after')
-  await t.rejects(cache.set('new', later), { code: 'outcome-unknown' })
-  t.equal(store.valueOf('new'), later, 'it has happened')
-  store.deleteBySql('new')
-  await recover()
-  t.equal(store.valueOf('new'), undefined)
-  t.match(cache.status(), { keptWrites: 0, stats: { keptConflicts: 1 } })
-})
+t.test(
+  'P9: a pending write does not come after a later one that has happened and is gone again',
+  async (t) => {
+    const { store, cache, recover } = await sidecarInOutage()
+    await cache.set('new', ours)
+    store.restart()
+    store.fail('write', 'outcome-unknown', 'after')
+    await t.rejects(cache.set('new', later), { code: 'outcome-unknown' })
+    t.equal(store.valueOf('new'), later, 'it has happened')
+    store.deleteBySql('new')
+    await recover()
+    t.equal(store.valueOf('new'), undefined)
+    t.match(cache.status(), { pendingWrites: 0, stats: { pendingConflicts: 1 } })
+  },
+)
 
-t.test('P9: another history begins while a kept write is on its way', async (t) => {
+t.test('P9: another history begins while a pending write is on its way', async (t) => {
   const { store, cache, recover, version } = await sidecarInOutage()
   await cache.set('k', ours)
   store.restart()
@@ -636,7 +653,7 @@ t.test('P9: another history begins while a kept write is on its way', async (t) 
   sending.open()
   await recover()
   t.equal(store.valueOf('k'), theirs)
-  t.match(cache.status(), { keptWrites: 0, stats: { keptConflicts: 1 } })
+  t.match(cache.status(), { pendingWrites: 0, stats: { pendingConflicts: 1 } })
 })
 
 t.test('P9: a late answer from another history says nothing about what was last heard', async (t) => {

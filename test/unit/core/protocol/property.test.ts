@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Value } from '../../../../src/core/entry.js'
 import type { Clock } from '../../../../src/core/ports.js'
-import type { ReadWish } from '../../../../src/core/reads/read-result.js'
+import type { ReadOptions } from '../../../../src/core/reads/read-result.js'
 import { parseToken } from '../../../../src/core/state/session-token.js'
 import { SimulatedDatabase } from '../../../support/simulated-database.js'
 import { maxStalenessMs, SimulatedSidecar } from '../../../support/simulated-sidecar.js'
@@ -12,7 +12,7 @@ import { turn } from '../../../support/turn.js'
  * Random schedules of reads, writes, changes by SQL, forged notifications, losses, silences and failovers over three sidecars, one database
  * and replicas of it that are behind, in which every message and every statement takes its steps one by one, at any time. Checked after
  * every step: I1, no fresh hit is older than the bound, and no read older than what it asked for; I3, with a token
- * nobody sees their own past; I4, no kept write overwrites what was acknowledged after it; I5, no fresh hit has expired. Whenever
+ * nobody sees their own past; I4, no pending write overwrites what was acknowledged after it; I5, no fresh hit has expired. Whenever
  * everything has arrived: I2, what would be served is what the database has.
  */
 
@@ -313,7 +313,7 @@ class Schedule {
     }
   }
 
-  #read(target: SimulatedSidecar, name: string, wish: ReadWish): void {
+  #read(target: SimulatedSidecar, name: string, wish: ReadOptions): void {
     const askedMs = this.#nowMs
     const session = wish.token ? this.#sessions.get(name) : undefined
     target.cache.get(name, wish).then(
@@ -353,7 +353,7 @@ class Schedule {
 }
 
 t.test(
-  `I1 staleness, I2 convergence, I3 sessions, I4 kept writes, I5 expiry hold in ${runs} random schedules`,
+  `I1 staleness, I2 convergence, I3 sessions, I4 pending writes, I5 expiry hold in ${runs} random schedules`,
   async (t) => {
     const outcome = await fc.check(
       fc.asyncProperty(schedules, async ({ salted, steps }) => {

@@ -327,8 +327,8 @@ for (const happened of [true, false]) {
     t.ok(hasCode(error, 'outcome-unknown'), 'never failed')
     t.equal(held(), undefined)
     t.equal((await cache.get('k')).value, happened ? recent : old)
-    const { stats, keptWrites } = cache.status()
-    t.match({ unknown: stats.writesUnknown, keptWrites }, { unknown: 1, keptWrites: 0 })
+    const { stats, pendingWrites } = cache.status()
+    t.match({ unknown: stats.writesUnknown, pendingWrites }, { unknown: 1, pendingWrites: 0 })
   })
 
   t.test(`P3: a delete whose outcome is unknown, ${what}, says so and forgets the entry`, async (t) => {

@@ -69,7 +69,7 @@ t.test('P9: what is kept stays kept; the new capacity counts for what comes', as
   store.stop()
   for (const key of ['a', 'b', 'c', 'd']) await cache.set(key, '1')
   cache.reconfigure(narrow)
-  t.equal(cache.status().keptWrites, 4)
+  t.equal(cache.status().pendingWrites, 4)
   await t.rejects(cache.set('e', '1'), { code: 'store-unavailable' })
   t.match(await cache.set('a', '2'), { written: false }, 'in the place of one that is kept')
   cache.reconfigure(wide)

@@ -305,9 +305,9 @@ class Schedule {
     }
     for (const { name, cache, feed } of this.#nodes) {
       feed.deliver()
-      const { feed: state, keptWrites, leaseAgeMs } = cache.status()
+      const { feed: state, pendingWrites, leaseAgeMs } = cache.status()
       if (state !== 'live' || leaseAgeMs !== 0) this.#violation(`${name} is ${state} after all is well`)
-      if (keptWrites !== 0) this.#violation(`${name} still keeps ${keptWrites} writes`)
+      if (pendingWrites !== 0) this.#violation(`${name} still keeps ${pendingWrites} writes`)
       for (const key of keys) {
         for (const when of ['first', 'second']) {
           const { value, stale } = await cache.get(key)

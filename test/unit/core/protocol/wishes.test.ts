@@ -246,7 +246,7 @@ t.test('P11: in an outage, what the token asks for is served if it is here, and 
   await t.rejects(there.cache.get('k', { token }), { code: 'store-unavailable' })
 })
 
-t.test('P11: a kept write does not answer the token of a later write made elsewhere', async (t) => {
+t.test('P11: a pending write does not answer the token of a later write made elsewhere', async (t) => {
   const { here, there, store } = await twoSidecars()
   store.stop()
   await there.cache.set('k', '1')

@@ -7,7 +7,7 @@ import { FeedLog } from '../../../../src/core/state/feed-log.js'
 import { Lease } from '../../../../src/core/state/lease.js'
 import { LocalCache } from '../../../../src/core/state/local-cache.js'
 import { Stats } from '../../../../src/core/stats.js'
-import { KeptWrites } from '../../../../src/core/writes/pending-writes.js'
+import { PendingWrites } from '../../../../src/core/writes/pending-writes.js'
 import { DrivenClock } from '../../../support/driven-clock.js'
 import { ModelStore } from '../../../support/model-store.js'
 import { recordingLog } from '../../../support/recording-log.js'
@@ -24,7 +24,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   const position = new DatabasePosition()
   const local = new LocalCache({ capacity: 30_000, maxBytes: undefined, onEvict: () => t.fail() })
   const parts = { store, clock, stats, log: log ?? recording.log }
-  const kept = new KeptWrites(
+  const kept = new PendingWrites(
     { capacity: 10, maxBytes: 1_000_000 },
     { ...parts, onSettled: (id) => local.drop(id) },
   )
@@ -209,7 +209,7 @@ t.test('another history: everything goes before anything is compared, once', asy
   t.equal(stats.flushes, 1)
 })
 
-t.test('kept writes go first, so that what they change is compared after them', async (t) => {
+t.test('pending writes go first, so that what they change is compared after them', async (t) => {
   const { revalidation: it, store, kept, held } = revalidation(['a', 'b'])
   const base: Base = { kind: 'held', version: '1', value: undefined }
   kept.keep('id of a', { key: 'a', value: '2', base, epoch, mayHaveHappened: false, outcomes: [] })

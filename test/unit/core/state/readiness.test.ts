@@ -9,11 +9,11 @@ const live: CacheStatus = {
   stats: new Stats(),
   size: 0,
   bytes: 0,
-  keptWrites: 0,
-  keptBytes: 0,
+  pendingWrites: 0,
+  pendingBytes: 0,
   unknownBytes: 0,
   valueReads: 0,
-  keptWritesObstacle: undefined,
+  pendingWritesObstacle: undefined,
   faults: [],
   feed: 'live',
   feedReason: undefined,
@@ -57,7 +57,7 @@ const idle = { feed: 'idle', feedReason: 'idle until the next request' } as cons
 t.test('idle is ready, however long ago anything was proven', async (t) => {
   match(t, verdict({ ...idle, leaseAgeMs: 10 }), 'idle')
   match(t, verdict({ ...idle, leaseAgeMs: 1e9 }, { graceMs: 0 }), 'idle')
-  match(t, verdict({ ...idle, leaseAgeMs: 1e9, keptWrites: 1 }), 'degraded', /1 kept writes/)
+  match(t, verdict({ ...idle, leaseAgeMs: 1e9, pendingWrites: 1 }), 'degraded', /1 pending writes/)
 })
 
 t.test('after idleness the grace begins with the request that woke it', async (t) => {
@@ -72,7 +72,7 @@ t.test('a lease that ran out with the feed live counts the same', async (t) => {
 })
 
 t.test('degraded while writes are kept', async (t) => {
-  match(t, verdict({ keptWrites: 2 }), 'degraded', /2 kept writes/)
+  match(t, verdict({ pendingWrites: 2 }), 'degraded', /2 pending writes/)
 })
 
 t.test('unready while memory is warmed, after the first catch-up', async (t) => {

@@ -1,9 +1,9 @@
 import t from 'tap'
-import type { Base, KeptWrite, Written } from '../../../../src/core/entry.js'
+import type { Base, PendingWrite, Written } from '../../../../src/core/entry.js'
 import { CacheError } from '../../../../src/core/errors.js'
 import { keyHash } from '../../../../src/core/state/key-hash.js'
 import { Stats } from '../../../../src/core/stats.js'
-import { KeptWrites } from '../../../../src/core/writes/pending-writes.js'
+import { PendingWrites } from '../../../../src/core/writes/pending-writes.js'
 import { DrivenClock } from '../../../support/driven-clock.js'
 import { Gate } from '../../../support/gate.js'
 import { ModelStore } from '../../../support/model-store.js'
@@ -12,13 +12,13 @@ import { recordingLog } from '../../../support/recording-log.js'
 const unseen: Base = { kind: 'unseen', mark: undefined }
 const epoch = '1-00000001'
 
-function keptWrites(capacity = 10, maxBytes = 1_000_000) {
+function pendingWrites(capacity = 10, maxBytes = 1_000_000) {
   const clock = new DrivenClock()
   const store = new ModelStore(clock)
   const stats = new Stats()
   const { log, logged } = recordingLog()
   const settled: [id: string, written: Written | undefined][] = []
-  const kept = new KeptWrites(
+  const kept = new PendingWrites(
     { capacity, maxBytes },
     {
       clock,
@@ -28,19 +28,19 @@ function keptWrites(capacity = 10, maxBytes = 1_000_000) {
       onSettled: (id, written) => settled.push([id, written]),
     },
   )
-  const keep = (key: string, value: string | undefined, more: Partial<KeptWrite> = {}) =>
+  const keep = (key: string, value: string | undefined, more: Partial<PendingWrite> = {}) =>
     kept.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, outcomes: [], ...more })
   return { store, stats, logged, settled, kept, keep }
 }
 
 t.test('with nothing kept, nothing is asked', async (t) => {
-  const { store, kept } = keptWrites()
+  const { store, kept } = pendingWrites()
   await kept.send()
   t.same(store.statements, [])
 })
 
 t.test('a settled write is reported with the version it got, a settled delete without one', async (t) => {
-  const { store, stats, settled, kept, keep } = keptWrites()
+  const { store, stats, settled, kept, keep } = pendingWrites()
   const version = store.setBySql('gone', '0')
   keep('k', '1')
   keep('gone', undefined, { base: { kind: 'held', version, value: undefined } })
@@ -50,22 +50,22 @@ t.test('a settled write is reported with the version it got, a settled delete wi
     ['gone', undefined],
   ])
   t.same([store.valueOf('k'), store.valueOf('gone')], ['1', undefined])
-  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
 })
 
 t.test('a conflict is reported without a version, counted and logged', async (t) => {
-  const { store, stats, settled, logged, kept, keep } = keptWrites()
+  const { store, stats, settled, logged, kept, keep } = pendingWrites()
   store.setBySql('k', '0')
   keep('k', '1')
   await kept.send()
   t.equal(store.valueOf('k'), '0')
   t.same(settled, [['k', undefined]])
-  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 0, keptConflicts: 1 } })
+  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 0, pendingConflicts: 1 } })
   t.match(logged, [{ level: 'warn', fields: { keyHash: keyHash('k') } }])
 })
 
 t.test('a row that was not held: what is older than the mark is replaced, and nothing else', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, stats, kept, keep } = pendingWrites()
   store.setBySql('before', '0')
   store.setBySql('both', '0')
   const { mark } = await store.mark()
@@ -77,11 +77,11 @@ t.test('a row that was not held: what is older than the mark is replaced, and no
     ['before', 'both', 'after', 'free'].map((key) => store.valueOf(key)),
     ['2', '1', '0', '2'],
   )
-  t.match(stats, { keptSettled: 2, keptConflicts: 2 })
+  t.match(stats, { pendingSettled: 2, pendingConflicts: 2 })
 })
 
 t.test('a mark that is gone: the history is another one, where nothing is replaced or added', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, stats, kept, keep } = pendingWrites()
   const snapshot = store.backup()
   store.setBySql('k', '0')
   const { mark } = await store.mark()
@@ -91,11 +91,11 @@ t.test('a mark that is gone: the history is another one, where nothing is replac
   keep('free', '2', { base: { kind: 'unseen', mark } })
   await kept.send()
   t.same([store.valueOf('k'), store.valueOf('free')], ['1', undefined])
-  t.match(stats, { keptSettled: 0, keptConflicts: 2 })
+  t.match(stats, { pendingSettled: 0, pendingConflicts: 2 })
 })
 
 t.test('no more than the capacity is kept; a key that is kept already takes no more room', async (t) => {
-  const { kept, keep } = keptWrites(1)
+  const { kept, keep } = pendingWrites(1)
   t.equal(keep('a', '1'), true)
   t.equal(keep('b', '1'), false)
   t.equal(keep('a', '2'), true)
@@ -107,7 +107,7 @@ t.test('no more than the capacity is kept; a key that is kept already takes no m
 })
 
 t.test('a later write takes the value: base and history stay those of the first', async (t) => {
-  const { kept, keep } = keptWrites()
+  const { kept, keep } = pendingWrites()
   keep('k', '1', { base: { kind: 'held', version: '7', value: undefined } })
   keep('k', '2', { base: { kind: 'unseen', mark: '9' }, epoch: '1-00000002' })
   t.same(kept.get('k'), {
@@ -121,7 +121,7 @@ t.test('a later write takes the value: base and history stay those of the first'
 })
 
 t.test('calls share the sending that is under way', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   const sending = store.hold('settle')
   const calls = [kept.send(), kept.send()]
@@ -134,7 +134,7 @@ t.test('calls share the sending that is under way', async (t) => {
 
 t.test('written again while it is sent: the later write builds on the earlier', async (t) => {
   for (const first of ['1', undefined]) {
-    const { store, stats, kept, keep } = keptWrites()
+    const { store, stats, kept, keep } = pendingWrites()
     keep('k', first)
     const answer = store.hold('settle', 'after')
     const sending = kept.send()
@@ -146,13 +146,13 @@ t.test('written again while it is sent: the later write builds on the earlier', 
     t.equal(store.valueOf('k'), first)
     await kept.send()
     t.equal(store.valueOf('k'), '2')
-    t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+    t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
   }
 })
 
 t.test('written again while it is sent, and changed by somebody else in between: that stays', async (t) => {
   for (const first of ['1', undefined]) {
-    const { store, stats, kept, keep } = keptWrites()
+    const { store, stats, kept, keep } = pendingWrites()
     keep('k', first)
     const answer = store.hold('settle', 'after')
     const sending = kept.send()
@@ -163,14 +163,14 @@ t.test('written again while it is sent, and changed by somebody else in between:
     await sending
     await kept.send()
     t.equal(store.valueOf('k'), '"theirs"')
-    t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 1, keptConflicts: 1 } })
+    t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 1, pendingConflicts: 1 } })
   }
 })
 
 t.test(
   'written again while it is found to be in conflict: the later write is in conflict, too',
   async (t) => {
-    const { store, kept, keep } = keptWrites()
+    const { store, kept, keep } = pendingWrites()
     store.setBySql('k', '"theirs"')
     keep('k', '1')
     const answer = store.hold('settle', 'after')
@@ -187,7 +187,7 @@ t.test(
 )
 
 t.test('dropped while it is sent: nothing is left to send', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   const answer = store.hold('settle', 'after')
   const sending = kept.send()
@@ -199,7 +199,7 @@ t.test('dropped while it is sent: nothing is left to send', async (t) => {
 })
 
 t.test('with several writes of its key under way, a kept one waits for all of them', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   const gates = [new Gate(), new Gate()]
   const writes = gates.map((gate) => kept.inOrder('k', () => gate.pass()))
@@ -215,16 +215,16 @@ t.test('with several writes of its key under way, a kept one waits for all of th
 })
 
 t.test('what the store refuses is given up, and holds up nothing else', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, stats, kept, keep } = pendingWrites()
   for (const key of ['a', 'bad', 'c']) keep(key, '1')
   store.refuse('bad')
   await kept.send()
   t.same([store.valueOf('a'), store.valueOf('bad'), store.valueOf('c')], ['1', undefined, '1'])
-  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 1 } })
+  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 1 } })
 })
 
 t.test('a locked row holds up nothing else, and is asked again', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, stats, kept, keep } = pendingWrites()
   for (const key of ['a', 'locked', 'c']) keep(key, '1')
   store.lock('locked')
   await kept.send()
@@ -233,11 +233,11 @@ t.test('a locked row holds up nothing else, and is asked again', async (t) => {
   store.unlock('locked')
   await kept.send()
   t.equal(store.valueOf('locked'), '1')
-  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 3, keptConflicts: 0 } })
+  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 3, pendingConflicts: 0 } })
 })
 
 t.test('when the store cannot be asked, the caller hears it and everything stays kept', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   store.stop()
   await t.rejects(kept.send(), { code: 'store-unavailable' })
@@ -248,13 +248,13 @@ t.test('when the store cannot be asked, the caller hears it and everything stays
 })
 
 t.test('when the store goes away while it is asked, everything stays kept', async (t) => {
-  const { store, stats, settled, kept, keep } = keptWrites()
+  const { store, stats, settled, kept, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'store-unavailable')
   await t.rejects(kept.send(), { code: 'store-unavailable' })
   t.match(
     { size: kept.size, stats, settled },
-    { size: 1, stats: { keptSettled: 0, keptConflicts: 0 }, settled: [] },
+    { size: 1, stats: { pendingSettled: 0, pendingConflicts: 0 }, settled: [] },
   )
 })
 
@@ -265,7 +265,7 @@ t.test('an unknown outcome is asked again: nothing happens twice', async (t) => 
     ['before', false],
     ['after', false],
   ] as const) {
-    const { store, stats, kept, keep } = keptWrites()
+    const { store, stats, kept, keep } = pendingWrites()
     if (row) store.setBySql('k', '0')
     const { mark } = await store.mark()
     keep('k', '1', { base: { kind: 'unseen', mark } })
@@ -280,12 +280,12 @@ t.test('an unknown outcome is asked again: nothing happens twice', async (t) => 
     } else {
       t.equal(store.valueOf('k'), row ? '1' : undefined, 'without a row nobody knows')
     }
-    t.match(stats, { keptSettled: moment === 'after' || row ? 1 : 0 })
+    t.match(stats, { pendingSettled: moment === 'after' || row ? 1 : 0 })
   }
 })
 
 t.test('an unknown outcome, and the row deleted meanwhile: the delete is not undone', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
   await kept.send()
@@ -296,7 +296,7 @@ t.test('an unknown outcome, and the row deleted meanwhile: the delete is not und
 })
 
 t.test('an unknown outcome, and written again meanwhile: the doubt is about both', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   const statement = store.hold('settle')
   store.fail('settle', 'outcome-unknown', 'after')
@@ -311,7 +311,7 @@ t.test('an unknown outcome, and written again meanwhile: the doubt is about both
 })
 
 t.test('a doubt ends with the write that it was about', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   store.setBySql('k', '0')
   const { mark } = await store.mark()
   keep('k', undefined, { base: { kind: 'unseen', mark } })
@@ -329,7 +329,7 @@ t.test('a doubt ends with the write that it was about', async (t) => {
 })
 
 t.test('many go in several statements', async (t) => {
-  const { store, kept, keep } = keptWrites(1_200)
+  const { store, kept, keep } = pendingWrites(1_200)
   for (let n = 0; n < 1_200; n++) keep(`k${n}`, String(n))
   await kept.send()
   t.same(
@@ -343,7 +343,7 @@ t.test('many go in several statements', async (t) => {
 // --- The link breaks while they are sent ---
 
 t.test('lost while committing, and committed: settled once the database tells', async (t) => {
-  const { store, stats, settled, kept, keep } = keptWrites()
+  const { store, stats, settled, kept, keep } = pendingWrites()
   const version = store.setBySql('gone', '0')
   keep('k', '1')
   keep('gone', undefined, { base: { kind: 'held', version, value: undefined } })
@@ -358,11 +358,11 @@ t.test('lost while committing, and committed: settled once the database tells', 
     ['k', { version: store.versionOf('k'), epoch }],
     ['gone', undefined],
   ])
-  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
 })
 
 t.test('lost while committing, and not committed: sent again, new keys too', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, stats, kept, keep } = pendingWrites()
   keep('k', '1')
   const settle = store.settle.bind(store)
   store.settle = async (_writes, onBegun) => {
@@ -374,11 +374,11 @@ t.test('lost while committing, and not committed: sent again, new keys too', asy
   t.equal(store.valueOf('k'), undefined)
   await kept.send()
   t.equal(store.valueOf('k'), '1')
-  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 1, keptConflicts: 0 } })
+  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 1, pendingConflicts: 0 } })
 })
 
 t.test('while the transaction is in progress, its writes wait and others are sent', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
   await kept.send()
@@ -396,7 +396,7 @@ t.test('while the transaction is in progress, its writes wait and others are sen
 })
 
 t.test('in another history the transaction means nothing: no row may be one that was deleted', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, stats, kept, keep } = pendingWrites()
   keep('k', '1')
   const settle = store.settle.bind(store)
   store.settle = async (_writes, onBegun) => {
@@ -407,11 +407,11 @@ t.test('in another history the transaction means nothing: no row may be one that
   await kept.send()
   await kept.send()
   t.equal(store.valueOf('k'), undefined)
-  t.match(stats, { keptSettled: 0, keptConflicts: 1 })
+  t.match(stats, { pendingSettled: 0, pendingConflicts: 1 })
 })
 
 t.test('a later write of the same key builds on the one whose outcome was not known', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, stats, kept, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
   await kept.send()
@@ -419,7 +419,7 @@ t.test('a later write of the same key builds on the one whose outcome was not kn
   await kept.send()
   await kept.send()
   t.equal(store.valueOf('k'), '2')
-  t.match({ size: kept.size, stats }, { size: 0, stats: { keptSettled: 2, keptConflicts: 0 } })
+  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
 })
 
 // --- A write that went the usual way, with an unknown outcome, and then one that is kept ---
@@ -429,52 +429,52 @@ for (const [what, happens] of [
   ['did not happen', false],
 ] as const) {
   t.test(`after a set that ${what}, a kept one is sent`, async (t) => {
-    const { store, stats, kept, keep } = keptWrites()
+    const { store, stats, kept, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
     kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
     if (happens) store.setBySql('k', '1')
     keep('k', '2')
     await kept.send()
     t.equal(store.valueOf('k'), '2')
-    t.match(stats, { keptSettled: 1, keptConflicts: 0 })
+    t.match(stats, { pendingSettled: 1, pendingConflicts: 0 })
   })
 
   t.test(`after a delete that ${what}, a kept set is sent`, async (t) => {
-    const { store, stats, kept, keep } = keptWrites()
+    const { store, stats, kept, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
     kept.sentInVain('k', undefined, { kind: 'held', version, value: '0' }, epoch)
     if (happens) store.deleteBySql('k')
     keep('k', '2')
     await kept.send()
     t.equal(store.valueOf('k'), '2')
-    t.match(stats, { keptSettled: 1, keptConflicts: 0 })
+    t.match(stats, { pendingSettled: 1, pendingConflicts: 0 })
   })
 }
 
 t.test('after a set whose outcome is not known, what somebody else wrote stays', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, stats, kept, keep } = pendingWrites()
   const version = store.setBySql('k', '0')
   kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
   store.setBySql('k', 'theirs')
   keep('k', '2')
   await kept.send()
   t.equal(store.valueOf('k'), 'theirs')
-  t.match(stats, { keptSettled: 0, keptConflicts: 1 })
+  t.match(stats, { pendingSettled: 0, pendingConflicts: 1 })
 })
 
 t.test('what a later write has left is not taken for the row of an earlier one that is kept', async (t) => {
-  const { store, stats, kept, keep } = keptWrites()
+  const { store, stats, kept, keep } = pendingWrites()
   const version = store.setBySql('k', '0')
   keep('k', '1', { base: { kind: 'held', version, value: '0' } })
   kept.sentInVain('k', '2', unseen, epoch)
   store.setBySql('k', '2')
   await kept.send()
   t.equal(store.valueOf('k'), '2')
-  t.match(stats, { keptSettled: 0, keptConflicts: 1 })
+  t.match(stats, { pendingSettled: 0, pendingConflicts: 1 })
 })
 
 t.test('an entry that was put since tells more', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   kept.sentInVain('k', '1', unseen, epoch)
   const version = store.setBySql('k', 'theirs')
   keep('k', '2', { base: { kind: 'held', version, value: 'theirs' } })
@@ -483,7 +483,7 @@ t.test('an entry that was put since tells more', async (t) => {
 })
 
 t.test('after a set of a new key, there is no row, as before it', async (t) => {
-  const { store, kept, keep } = keptWrites()
+  const { store, kept, keep } = pendingWrites()
   kept.sentInVain('k', '1', unseen, epoch)
   keep('k', '2')
   await kept.send()
@@ -491,7 +491,7 @@ t.test('after a set of a new key, there is no row, as before it', async (t) => {
 })
 
 t.test('writes are kept within a number of bytes, whatever their number', async (t) => {
-  const { store, kept, keep } = keptWrites(1_000, 10_500)
+  const { store, kept, keep } = pendingWrites(1_000, 10_500)
   store.stop()
   const large = 'x'.repeat(3_000)
   t.same(
@@ -513,8 +513,8 @@ t.test('writes are kept within a number of bytes, whatever their number', async 
   t.match(kept, { size: 0, bytes: 0 })
 })
 
-t.test('kept writes are sent in statements of at most 8 MiB', async (t) => {
-  const { store, kept, keep } = keptWrites(100, 100_000_000)
+t.test('pending writes are sent in statements of at most 8 MiB', async (t) => {
+  const { store, kept, keep } = pendingWrites(100, 100_000_000)
   for (let n = 0; n < 20; n++) keep(`k${n}`, 'x'.repeat(1_000_000))
   await kept.send()
   t.same(
@@ -526,7 +526,7 @@ t.test('kept writes are sent in statements of at most 8 MiB', async (t) => {
 t.test(
   'values of writes with an unknown outcome are remembered within the same number of bytes',
   async (t) => {
-    const { store, kept, keep } = keptWrites(10, 10_000)
+    const { store, kept, keep } = pendingWrites(10, 10_000)
     const version = store.setBySql('a', '0')
     const held: Base = { kind: 'held', version, value: '0' }
     const large = 'x'.repeat(6_000)

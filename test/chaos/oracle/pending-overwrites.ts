@@ -8,12 +8,12 @@ export interface PrimaryRead {
 }
 
 /**
- * A kept write is sent only where the row has not changed since it was kept (P9). So the primary does not hold it after
+ * A pending write is sent only where the row has not changed since it was kept (P9). So the primary does not hold it after
  * another write that was called once it had been kept, and acknowledged: had it been sent before that one, it would have been
  * overwritten, and after that one it must not have been sent. Where the key may have been deleted since, or may have expired,
  * it may have been sent into the gap.
  */
-export function checkKeptOverwrites(
+export function checkPendingOverwrites(
   history: History,
   { key, value, invokeMs }: PrimaryRead,
 ): string | undefined {

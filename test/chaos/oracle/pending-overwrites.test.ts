@@ -1,6 +1,6 @@
 import t from 'tap'
 import { History, type Outcome } from './history.js'
-import { checkKeptOverwrites } from './kept-overwrites.js'
+import { checkPendingOverwrites } from './pending-overwrites.js'
 
 function keyWithHistory() {
   const history = new History(['k'])
@@ -9,11 +9,11 @@ function keyWithHistory() {
     history.end(record, outcome, returnMs)
   }
   const read = (value: string | null, invokeMs = 1_000) =>
-    checkKeptOverwrites(history, { key: 'k', value, invokeMs })
+    checkPendingOverwrites(history, { key: 'k', value, invokeMs })
   return { history, write, read }
 }
 
-t.test('a kept write is not sent where the row has changed since', async (t) => {
+t.test('a pending write is not sent where the row has changed since', async (t) => {
   const { write, read } = keyWithHistory()
   write('beside', 0, 30)
   write('kept', 10, 20, 'kept')
