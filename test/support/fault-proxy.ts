@@ -34,7 +34,7 @@ export interface Fault {
   readonly existingOnly?: boolean
 }
 
-/** How errors and notices are translated: `V` has the severity in English, and poolers from before PostgreSQL 9.6 lack it. */
+/** How errors and notices are translated. V has the severity in English; what is older than PostgreSQL 9.6 does not send it. */
 export type Translation = 'V kept' | 'V left out'
 
 /** When a link breaks: before the commit of pending writes gets to the server, or after the server has answered it. */

@@ -37,7 +37,7 @@ export async function cutSettling(parts: RefusalParts): Promise<void> {
   await untilNothingKept(parts)
 }
 
-/** What another client of a pooler may have left in a session. Who has no right to it, or no use for it, is not the point. */
+/** Settings that another client of a pooler may have left in a session. */
 const leaks = [
   'set default_transaction_read_only = on',
   `set statement_timeout = '1ms'`,

@@ -8,8 +8,8 @@ import { fullDisk, type RefusalParts, readOnlyServer, rightsRevoked, rowRefused 
 import type { FaultKind } from './schedule.js'
 
 /**
- * The fault on a real server. `during` is called whenever the fault pauses, which is when it is in force, with a client of
- * the role that a sidecar has; answers is what it came to, in turn.
+ * Carries the fault out on a real server. Whenever it pauses, the statement is sent as the role of a sidecar. Returns the
+ * SQLSTATEs of these attempts, `done` for success, the same of one more attempt at the end, and how many spells were announced.
  */
 async function carryOut(
   t: Test,

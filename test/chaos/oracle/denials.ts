@@ -1,6 +1,6 @@
 import type { Spell } from './spell.js'
 
-/** How the database says no for good: 403, the role lacks a right; 422, it does not take the row. */
+/** How the database says no for good. `forbidden`: 403, the role lacks a right; `refused`: 422, it does not take the row. */
 export type Denial = 'forbidden' | 'refused'
 
 export interface Denied {
@@ -32,7 +32,7 @@ export class Denials {
     this.#reasons.push({ denial, spell, concerns })
   }
 
-  /** What is wrong with an answer that says no for good; undefined if there was a reason. */
+  /** Returns what is wrong with an answer that says no for good, or undefined if there was a reason. */
   faultIn(denial: Denial, denied: Denied): string | undefined {
     const hasReason = this.#reasons.some(
       (reason) =>

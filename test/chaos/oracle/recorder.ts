@@ -54,7 +54,7 @@ export interface Counts {
   lost: number
   /** Requests to which the database said no for good. */
   denied: number
-  /** Rows that were written with a time of their own, and when they would expire is known. */
+  /** Rows that were written with an end of their own which is known. */
   expiring: number
   /** Writes that a sidecar refused because the notification queue was full, and said so. */
   queueFull: number
@@ -161,7 +161,7 @@ export class Recorder {
     this.#denials.add(denial, spell, concerns)
   }
 
-  /** A request was told so. */
+  /** Checks that there was a reason when a request was told no for good. */
   denied(denial: Denial, request: { key: string; by: string; via: string; invokeMs: number }): void {
     this.counts.denied++
     const fault = this.#denials.faultIn(denial, { ...request, returnMs: performance.now() })
