@@ -166,6 +166,7 @@ export class Cache implements ChangeFeedHandler {
         clock,
         log,
         stats,
+        fingerprint: () => this.#memory.fingerprint,
         onSettled: (id, written) => {
           if (written) this.#statements.health.succeeded('write')
           this.#memory.written(id, written)

@@ -83,7 +83,13 @@ export type Base =
    * An entry was held: its version, and its value, which somebody may have changed without a version; undefined where it is
    * not known. A row that is gone was deleted.
    */
-  | { readonly kind: 'held'; readonly version: Version; readonly value: Value | undefined }
+  | {
+      readonly kind: 'held'
+      readonly version: Version
+      readonly value: Value | undefined
+      /** Fingerprint of the table when it was last seen. Without a value, the version counts only while the table has it. */
+      readonly fingerprint?: string | undefined
+    }
   /**
    * None was held: no row, or one that was committed before the mark, which must still be there. Without a mark (before the
    * first contact): no row.

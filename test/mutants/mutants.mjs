@@ -293,12 +293,18 @@ const omissions = [
     caughtBy: 'outage',
     file: 'src/core/state/cache-state.ts',
     find: `if (entry)
-      return { kind: 'held', version: entry.version, value:`,
-    replace: `if (entry && nowhere)
-      return { kind: 'held', version: entry.version, value:`.replace(
-      'nowhere',
-      'id === undefined as unknown',
-    ),
+      return {
+        kind: 'held',`,
+    replace: `if (entry && id === undefined as unknown)
+      return {
+        kind: 'held',`,
+  },
+  {
+    name: 'own writes outlive a change of the table',
+    caughtBy: 'outage',
+    file: 'src/core/state/cache-state.ts',
+    find: 'if (isChanged) this.#writtenSinceMark.clear()',
+    replace: '',
   },
   {
     name: 'a later pending write takes a new base',

@@ -85,6 +85,14 @@ export const statementMutants = [
     replace: 'exception when others then\n  return true;',
   },
   {
+    name: 'a version without its value counts whatever became of the table',
+    caughtBy: 'postgres/store',
+    tests: 'a version without its value',
+    file: statements,
+    find: 'when held_digest is null then held_fingerprint = ${fingerprintIn(schemaName)}',
+    replace: 'when held_digest is null then ${fingerprintIn(schemaName)} is not null',
+  },
+  {
     name: 'a pending write without its mark is accepted where there is no row',
     ...anotherHistory,
     file: statements,

@@ -288,7 +288,9 @@ export class SimulatedDatabase {
     if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
     if (base.kind === 'held') {
       if (row === undefined) return value === undefined
-      if (base.value !== undefined && base.value !== row.value) return false
+      const isSameValue =
+        base.value === undefined ? base.fingerprint === String(this.#fingerprint) : base.value === row.value
+      if (!isSameValue) return false
       return String(row.version) === base.version && (this.#isSalted || epoch === this.epoch)
     }
     const before = base.mark === undefined ? undefined : this.#marks.get(base.mark)

@@ -208,10 +208,15 @@ export class CacheState {
   baseOf(id: string): Base {
     const entry = this.local.get(id)
     if (entry)
-      return { kind: 'held', version: entry.version, value: entry.isComparable ? entry.value : undefined }
+      return {
+        kind: 'held',
+        version: entry.version,
+        value: entry.isComparable ? entry.value : undefined,
+        fingerprint: this.#fingerprint,
+      }
     const written = this.#writtenSinceMark.get(id)
     if (written?.epoch === this.position.epoch && written !== undefined && !written.version.startsWith('-'))
-      return { kind: 'held', version: written.version, value: undefined }
+      return { kind: 'held', version: written.version, value: undefined, fingerprint: this.#fingerprint }
     return this.position.unseen
   }
 
@@ -236,7 +241,14 @@ export class CacheState {
   tableSeen(fingerprint: string): boolean {
     const before = this.#fingerprint
     this.#fingerprint = fingerprint
-    return before !== undefined && before !== fingerprint
+    const isChanged = before !== undefined && before !== fingerprint
+    if (isChanged) this.#writtenSinceMark.clear()
+    return isChanged
+  }
+
+  /** Fingerprint of the table when it was last seen. */
+  get fingerprint(): string | undefined {
+    return this.#fingerprint
   }
 
   /**

@@ -12,6 +12,8 @@ export interface PendingWritesParts {
   readonly clock: Clock
   readonly log: Log
   readonly stats: Stats
+  /** Returns the fingerprint of the table when it was last seen. */
+  readonly fingerprint: () => string | undefined
   /** Called when a pending write has ended: what was written, undefined for a delete or a conflict. */
   readonly onSettled: (id: string, written: Written | undefined) => void
 }
@@ -311,7 +313,7 @@ export class PendingWrites {
   }
 
   #settled(id: string, write: PendingWrite, settlement: Settlement, reason = 'the row has changed'): void {
-    const { stats, log, onSettled } = this.#parts
+    const { stats, log, fingerprint, onSettled } = this.#parts
     const written = settlement.kind === 'written' ? settlement.written : undefined
     if (settlement.kind === 'written') stats.pendingSettled++
     else {
@@ -324,7 +326,7 @@ export class PendingWrites {
     else if (current && settlement.kind === 'written') {
       // Written again while this one was on its way: the later one now builds on it.
       const base: Base = written
-        ? { kind: 'held', version: written.version, value: undefined }
+        ? { kind: 'held', version: written.version, value: undefined, fingerprint: fingerprint() }
         : { kind: 'unseen', mark: undefined }
       const epoch = written?.epoch ?? current.epoch
       this.#writes.set(id, { ...current, base, epoch })

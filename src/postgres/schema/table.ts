@@ -344,6 +344,11 @@ const fingerprintOf = (table: string) => `
    from pg_trigger
    where tgrelid = ${table}::oid and not tgisinternal)`
 
+/** Fingerprint of the table's file, columns, rules and triggers, as SQL. It changes with anything that could change values unseen. */
+export function fingerprintIn(schema: string): string {
+  return fingerprintOf(entriesIn(schema))
+}
+
 export interface ProofRow {
   readonly epoch: Epoch
   readonly latest: string
@@ -357,7 +362,7 @@ export interface ProofRow {
  */
 export function proofIn(schema: string): string {
   return `select ${epochIn(schema)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
-    ${fingerprintOf(entriesIn(schema))} as fingerprint,
+    ${fingerprintIn(schema)} as fingerprint,
     (extract(epoch from clock_timestamp()) * 1000.0)::float8 as database_ms
     from ${quoteIdentifier(schema)}.cache_version`
 }

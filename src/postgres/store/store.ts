@@ -223,6 +223,7 @@ export class PostgresStore implements Store {
         outcomes.flatMap((value) => (value === undefined ? [] : outcomeOf(value))).join(),
       ),
       unknown.map(({ outcomes }) => outcomes.includes(undefined)),
+      writes.map(({ base }) => (base.kind === 'held' ? (base.fingerprint ?? null) : null)),
     ])
     this.#attempts.reached()
     return new Map(

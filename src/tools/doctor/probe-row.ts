@@ -114,6 +114,7 @@ function stepsOf(texts: EntryStatements, schema: string, key: string): readonly 
     [],
     [],
     [],
+    [null],
   ]
   return [
     { name: 'the position', statement: proofIn(schema) },

@@ -7,6 +7,7 @@ import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
+import { fingerprintIn } from '../../../src/postgres/schema/table.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
 import { freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
@@ -30,7 +31,20 @@ function storeOf(database: Database, maxReadBytes?: number): PostgresStore {
   })
 }
 
-const settle = (writes: readonly PendingWrite[]) => store.settle(writes, () => undefined)
+/** Sends them as they are kept now: with the table's fingerprint, unless they have another. */
+async function settle(writes: readonly PendingWrite[]) {
+  const fingerprint = await fingerprintNow(query)
+  const withFingerprint = (base: Base) => (base.kind === 'held' ? { fingerprint, ...base } : base)
+  return store.settle(
+    writes.map((write) => ({ ...write, base: withFingerprint(write.base) })),
+    () => undefined,
+  )
+}
+
+async function fingerprintNow(queryNow: typeof query): Promise<string> {
+  const { rows } = await queryNow<{ fingerprint: string }>(`select ${fingerprintIn('public')} as fingerprint`)
+  return rows[0]?.fingerprint ?? ''
+}
 
 /** The entries there are. */
 async function entriesOf(
@@ -381,6 +395,27 @@ t.test('P9: pending writes are sent only where the row has not changed', async (
   for (const key of ['held same', 'unseen older']) t.not(await versionOf(key), before.get(key))
 })
 
+t.test('P9: a version without its value counts only while the table is as it was', async (t) => {
+  await query("insert into cache_entries (key, value) values ('k', 'before'), ('unseen', 'before')")
+  const version = await versionOf('k')
+  const fingerprint = await fingerprintNow(query)
+  const changes: Readonly<Record<string, () => Promise<unknown>>> = {
+    'the triggers were off meanwhile': () => silently("update cache_entries set value = 'by SQL'"),
+    'the table was rewritten': () =>
+      query("alter table cache_entries alter column value type text using value || ' rewritten'"),
+  }
+  for (const [what, change] of Object.entries(changes)) {
+    await change()
+    const before = await values()
+    for (const seen of [fingerprint, undefined]) {
+      const base: Base = { kind: 'held', version: version ?? '', value: undefined, fingerprint: seen }
+      t.same([...(await settle([kept('k', 'kept', base)]))], [], what)
+    }
+    t.same(await values(), before, what)
+  }
+  t.equal((await settle([kept('k', 'kept', held(version))])).size, 1)
+})
+
 t.test('P9: a string stays a string and JSON stays JSON', async (t) => {
   const base: Base = { kind: 'unseen', mark: undefined }
   await settle([
@@ -526,8 +561,9 @@ t.test('P9: a pending write expires as any other that the table lets expire', as
   await query("insert into cache_entries (key, value) values ('present', 'before')")
   const version = (await store.versions(['present'], (await store.position()).epoch)).get('present')
   await query("alter table cache_entries alter column expires_at set default now() + interval '1 hour'")
+  const base = { ...held(version), fingerprint: await fingerprintNow(query) }
   await store.settle(
-    [kept('present', 'kept', held(version)), kept('absent', 'kept', { kind: 'unseen', mark: undefined })],
+    [kept('present', 'kept', base), kept('absent', 'kept', { kind: 'unseen', mark: undefined })],
     () => undefined,
   )
   const { rows } = await query('select key from cache_entries where expires_at > now() order by key')

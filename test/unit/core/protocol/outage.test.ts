@@ -227,6 +227,7 @@ t.test('P9: a write of its own that was not put is known to be its own', async (
   const sidecar = await liveSidecar()
   const { store, cache, feed } = sidecar
   store.alterWith((value) => value)
+  feed.probe()()
   await cache.set('k', theirs)
   feed.deliver()
   t.equal(cache.hit('k'), undefined)
@@ -484,6 +485,43 @@ t.test('P9: a held entry whose value was changed without a version stays', async
   t.equal(store.valueOf('k'), theirs)
   t.match(cache.status(), { pendingWrites: 0, stats: { pendingConflicts: 1 } })
 })
+
+t.test(
+  'P9: a write of its own that is no longer held, and was changed without a version, stays',
+  async (t) => {
+    for (const moment of ['before the outage is noticed', 'meanwhile'] as const) {
+      const sidecar = await liveSidecar({ capacity: 1 })
+      const { store, feed, cache } = sidecar
+      await cache.set('k', old)
+      feed.deliver()
+      await cache.set('another', '1')
+      feed.deliver()
+      t.equal(cache.hit('k'), undefined, 'it is evicted')
+      if (moment === 'before the outage is noticed') store.setSilently('k', theirs)
+      outage(sidecar)
+      await cache.set('k', ours)
+      if (moment === 'meanwhile') store.setSilently('k', theirs)
+      await recovery(sidecar)
+      t.equal(store.valueOf('k'), theirs, moment)
+      t.match(cache.status(), { pendingWrites: 0, stats: { pendingConflicts: 1 } }, moment)
+    }
+  },
+)
+
+t.test(
+  'P9: a write of its own that is no longer held is replaced while the table is as it was',
+  async (t) => {
+    const sidecar = await liveSidecar({ capacity: 1 })
+    const { store, feed, cache } = sidecar
+    await cache.set('k', old)
+    await cache.set('another', '1')
+    feed.deliver()
+    outage(sidecar)
+    await cache.set('k', ours)
+    await recovery(sidecar)
+    t.equal(store.valueOf('k'), ours)
+  },
+)
 
 t.test('P9: a held entry names exactly one version, however new the rest of what was heard', async (t) => {
   const { store, feed, cache, ...sidecar } = await liveSidecar()

@@ -26,7 +26,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   const parts = { store, clock, stats, log: log ?? recording.log }
   const kept = new PendingWrites(
     { capacity: 10, maxBytes: 1_000_000 },
-    { ...parts, onSettled: (id) => local.drop(id) },
+    { ...parts, fingerprint: () => store.now().fingerprint, onSettled: (id) => local.drop(id) },
   )
   for (const key of keys) {
     const version = store.setBySql(key, '1')
@@ -211,7 +211,8 @@ t.test('another history: everything goes before anything is compared, once', asy
 
 t.test('pending writes go first, so that what they change is compared after them', async (t) => {
   const { revalidation: it, store, kept, held } = revalidation(['a', 'b'])
-  const base: Base = { kind: 'held', version: '1', value: undefined }
+  const { fingerprint } = store.now()
+  const base: Base = { kind: 'held', version: '1', value: undefined, fingerprint }
   kept.keep('id of a', { key: 'a', value: '2', base, epoch, mayHaveHappened: false, outcomes: [] })
   await it.run()
   t.equal(store.valueOf('a'), '2')

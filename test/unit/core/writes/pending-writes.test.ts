@@ -25,6 +25,7 @@ function pendingWrites(capacity = 10, maxBytes = 1_000_000) {
       store,
       log,
       stats,
+      fingerprint: () => store.now().fingerprint,
       onSettled: (id, written) => settled.push([id, written]),
     },
   )
@@ -43,7 +44,9 @@ t.test('a settled write is reported with the version it got, a settled delete wi
   const { store, stats, settled, kept, keep } = pendingWrites()
   const version = store.setBySql('gone', '0')
   keep('k', '1')
-  keep('gone', undefined, { base: { kind: 'held', version, value: undefined } })
+  keep('gone', undefined, {
+    base: { kind: 'held', version, value: undefined, fingerprint: store.now().fingerprint },
+  })
   await kept.send()
   t.same(settled, [
     ['k', { version: store.versionOf('k'), epoch }],
@@ -346,7 +349,9 @@ t.test('lost while committing, and committed: settled once the database tells', 
   const { store, stats, settled, kept, keep } = pendingWrites()
   const version = store.setBySql('gone', '0')
   keep('k', '1')
-  keep('gone', undefined, { base: { kind: 'held', version, value: undefined } })
+  keep('gone', undefined, {
+    base: { kind: 'held', version, value: undefined, fingerprint: store.now().fingerprint },
+  })
   store.fail('settle', 'outcome-unknown', 'after')
   await kept.send()
   t.match(
