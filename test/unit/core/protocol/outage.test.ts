@@ -489,7 +489,11 @@ t.test('P9: a held entry whose value was changed without a version stays', async
 t.test(
   'P9: a write of its own that is no longer held, and was changed without a version, stays',
   async (t) => {
-    for (const moment of ['before the outage is noticed', 'meanwhile'] as const) {
+    for (const moment of [
+      'noticed before the outage',
+      'not noticed before the outage',
+      'meanwhile',
+    ] as const) {
       const sidecar = await liveSidecar({ capacity: 1 })
       const { store, feed, cache } = sidecar
       await cache.set('k', old)
@@ -497,7 +501,8 @@ t.test(
       await cache.set('another', '1')
       feed.deliver()
       t.equal(cache.hit('k'), undefined, 'it is evicted')
-      if (moment === 'before the outage is noticed') store.setSilently('k', theirs)
+      if (moment !== 'meanwhile') store.setSilently('k', theirs)
+      if (moment === 'noticed before the outage') feed.probe()()
       outage(sidecar)
       await cache.set('k', ours)
       if (moment === 'meanwhile') store.setSilently('k', theirs)
