@@ -313,6 +313,13 @@ export const settings = {
     parse: onOrOff,
     about: '`on`: `POST /v1/shutdown` on the data listener stops the sidecar. Meant for Jobs.',
   }),
+  isFastLaneOn: setting({
+    variable: 'CACHE_FAST_LANE',
+    fallback: true,
+    parse: onOrOff,
+    about:
+      '`off`: every request takes the way through Koa, about three times as slow. For finding out whether the fast lane is at fault.',
+  }),
   logLevel: setting<LogLevel>({
     variable: 'LOG_LEVEL',
     fallback: 'info',

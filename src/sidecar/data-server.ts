@@ -10,6 +10,7 @@ import type { BearerToken } from '../http/access/bearer-token.js'
 import type { WarningLog } from '../http/access/rare-warning.js'
 import { fastLane } from '../http/fast-lane/fast-lane.js'
 import { type AppOptions, createApp } from '../http/routes/app.js'
+import { createEndpoints } from '../http/routes/endpoints.js'
 import { dataLimits } from '../http/server/connection-limits.js'
 import type { RequestBodies } from '../http/server/request-bodies.js'
 import { HttpServer } from '../http/server/server.js'
@@ -39,36 +40,27 @@ export interface DataServerOptions {
 /** How long an idle connection of an app stays open while closing. */
 const idleGraceMs = 500
 
-/** Everything that stands before the cache, from the socket inwards: who may ask, the trace, the fast lane, Koa. */
+/** Returns everything in front of the cache, from the socket inwards: access guard, trace, fast lane, Koa. */
 export function dataServer(options: DataServerOptions): HttpServer {
   const { config, limits, cache, attempts, token, requests, onShutdown, tracing, clock, log } = options
   const { maxConnections, responses, bodies, memory } = options
   const { host, port, socket: socketPath, maxValueBytes } = config
   const warnings = connectionWarnings('data', maxConnections, { clock, log })
-  const app = createApp({
-    responses,
-    bodies,
-    memory,
+  const endpoints = createEndpoints({
     cache,
     limits,
+    attempts,
+    memory,
+    bodies,
     maxValueBytes,
     databaseUrl: redactUrl(config.databaseUrl),
-    attempts,
     onShutdown,
-    requests,
-    clock,
-    log,
   })
-  const listener = fastLane({
-    responses,
-    bodies,
-    cache,
-    clock,
-    requests,
-    maxValueBytes,
-    log,
-    otherwise: app.callback(),
-  })
+  const koa = createApp({ endpoints, requests, responses, clock, log }).callback()
+  const listener = config.isFastLaneOn
+    ? fastLane({ responses, bodies, cache, clock, requests, maxValueBytes, log, otherwise: koa })
+    : koa
+  const paths = endpoints.map(({ path }) => path)
   const server: HttpServer = new HttpServer({
     address: socketPath === undefined ? { host, port } : { socketPath },
     limits: { ...dataLimits, maxConnections },
@@ -82,7 +74,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
         server.closedConnections.turned_away++
         warnings.onTurnedAway(status)
       },
-      listener: tracing ? tracing.requests(listener) : listener,
+      listener: tracing ? tracing.requests(listener, paths) : listener,
     }),
   })
   return server

@@ -30,6 +30,7 @@ export async function startSidecar(t: Owner, options: StartOptions): Promise<Sta
     opsHost: '127.0.0.1',
     opsPort: 0,
     databaseListenUrl: options.databaseUrl,
+    isFastLaneOn: process.env.TEST_FAST_LANE !== 'off',
     ...overrides,
   }
   const log: string[] = []

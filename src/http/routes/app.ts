@@ -1,24 +1,22 @@
+import Router from '@koa/router'
 import Koa from 'koa'
 import type { Clock } from '../../core/ports.js'
 import type { RequestStats } from '../../telemetry/request-stats.js'
 import type { UnreadResponses } from '../server/unread-responses.js'
-import { type CacheRoutesOptions, cacheRoutes } from './cache-routes.js'
+import type { Endpoint } from './endpoint.js'
 import { type ProblemLog, problems } from './problem.js'
 import { requestMetrics } from './request-metrics.js'
 import { noSniff } from './response.js'
-import { type ServiceRoutesOptions, serviceRoutes } from './service-routes.js'
-import { shutdownRoute } from './shutdown-route.js'
 
-export interface AppOptions extends CacheRoutesOptions, ServiceRoutesOptions {
-  /** Tells the process to stop; undefined where clients may not. */
-  readonly onShutdown: (() => void) | undefined
+export interface AppOptions {
+  readonly endpoints: readonly Endpoint[]
   readonly requests: RequestStats
   readonly clock: Clock
   readonly log: ProblemLog
   readonly responses: UnreadResponses
 }
 
-/** The documented service, as a Koa application. */
+/** Returns the documented service as a Koa application. */
 export function createApp(options: AppOptions): Koa {
   const app = new Koa()
   app.on('error', (error: unknown) => options.log.debug({ err: error }, 'a response could not be sent'))
@@ -29,11 +27,9 @@ export function createApp(options: AppOptions): Koa {
   app.use(requestMetrics(options.requests, options.clock))
   app.use(options.responses.middleware())
   app.use(problems(options.log))
-  const routers = [cacheRoutes(options), serviceRoutes(options)]
-  if (options.onShutdown) routers.push(shutdownRoute(options.onShutdown))
-  for (const router of routers) {
-    app.use(router.routes())
-    app.use(router.allowedMethods())
-  }
+  const router = new Router({ strict: true })
+  for (const { method, path, handle } of options.endpoints) router[method](path, handle)
+  app.use(router.routes())
+  app.use(router.allowedMethods())
   return app
 }

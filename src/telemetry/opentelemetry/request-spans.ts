@@ -14,18 +14,9 @@ export interface RequestSpansOptions {
   readonly tracer: Tracer
   readonly requests: SpanScope
   readonly listener: RequestListener
+  /** Paths of endpoints, which name a span. A path that a client makes up does not. */
+  readonly paths: ReadonlySet<string>
 }
-
-/** A path of ours; what a client makes up is no name for a span. */
-const routes: ReadonlySet<string> = new Set([
-  '/',
-  '/health',
-  '/cache/get',
-  '/cache/set',
-  '/cache/delete',
-  '/cache/stats',
-  '/v1/shutdown',
-])
 
 /** Those that the conventions know. */
 const methods: ReadonlySet<string> = new Set([
@@ -47,11 +38,11 @@ const propagator = new W3CTraceContextPropagator()
  * (`traceparent`). The query stays out of it: keys are in there. A request that is not sampled costs little more
  * than to find that out.
  */
-export function requestSpans({ tracer, requests, listener }: RequestSpansOptions): RequestListener {
+export function requestSpans({ tracer, requests, listener, paths }: RequestSpansOptions): RequestListener {
   return (request, response) => {
     const { method = '', url = '', headers } = request
     const path = url.split('?', 1)[0] as string
-    const route = routes.has(path) ? path : undefined
+    const route = paths.has(path) ? path : undefined
     const isKnown = methods.has(method)
     const verb = isKnown ? method : 'HTTP'
     const span = tracer.startSpan(

@@ -29,7 +29,8 @@ export interface Tracing {
   readonly batches: BatchTracer
   readonly statements: StatementSpans
   newCache(options: CacheOptions, parts: CacheParts): Cache
-  requests(listener: RequestListener): RequestListener
+  /** Traces a listener. `paths` are those that name a span; a path that a client makes up does not. */
+  requests(listener: RequestListener, paths: readonly string[]): RequestListener
   /** Sends what is left, within this time. */
   close(timeoutMs: number): Promise<void>
 }
@@ -54,7 +55,7 @@ export function startTracing({ server, log }: TracingOptions): Tracing {
     batches: batchSpans({ tracer, requests, batches }),
     statements: statementSpans({ tracer, batches, server }),
     newCache: (options, parts) => new TracedCache(tracer, requests, options, parts),
-    requests: (listener) => requestSpans({ tracer, requests, listener }),
+    requests: (listener, paths) => requestSpans({ tracer, requests, listener, paths: new Set(paths) }),
     close: async (timeoutMs) => {
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<void>((resolve) => {

@@ -1,0 +1,61 @@
+import type { Context } from 'koa'
+import type { Cache } from '../../core/cache.js'
+import type { RequestBodies } from '../server/request-bodies.js'
+import { withJsonBody } from './body.js'
+import type { Endpoint } from './endpoint.js'
+import { checkKey } from './key.js'
+import { sendProblem } from './problem.js'
+import { parseQuery } from './query.js'
+import { readRequest } from './read-request.js'
+import { readResponse } from './read-response.js'
+import { sendByKoa } from './response.js'
+import { setRequest } from './set-request.js'
+import { setResponse } from './set-response.js'
+
+export interface CacheEndpointsOptions {
+  readonly cache: Cache
+  /** Largest body of a set. */
+  readonly maxValueBytes: number
+  readonly bodies: RequestBodies
+}
+
+/** Returns the endpoints that read, write and delete one entry. */
+export function cacheEndpoints(options: CacheEndpointsOptions): readonly Endpoint[] {
+  const { cache } = options
+  return [
+    { method: 'get', path: '/cache/get', listedQuery: '?key=', handle: (ctx) => get(ctx, cache) },
+    { method: 'post', path: '/cache/set', listedQuery: '', handle: (ctx) => set(ctx, options) },
+    { method: 'delete', path: '/cache/delete', listedQuery: '?key=', handle: (ctx) => remove(ctx, cache) },
+  ]
+}
+
+async function get(ctx: Context, cache: Cache): Promise<void> {
+  const { key, wish, onlyIfCached } = readRequest(ctx)
+  const read = onlyIfCached ? cache.recall(key, wish) : await cache.get(key, wish)
+  if (read === undefined) sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
+  else sendByKoa(ctx, readResponse(key, read))
+}
+
+async function set(ctx: Context, { cache, maxValueBytes, bodies }: CacheEndpointsOptions): Promise<void> {
+  const result = await withJsonBody(ctx, { maxBytes: maxValueBytes, bodies }, (bytes) => {
+    const { key, value } = setRequest(bytes)
+    return cache.set(key, value)
+  })
+  sendByKoa(ctx, setResponse(result))
+}
+
+async function remove(ctx: Context, cache: Cache): Promise<void> {
+  const { key } = parseQuery(ctx.querystring, ['key'])
+  const { held, stored, token } = await cache.delete(checkKey(key))
+  ctx.state.source = token === undefined ? 'kept' : 'db'
+  ctx.body = {
+    cache_removed: held,
+    db_removed: stored,
+    ...(token ? giveToken(ctx, token) : { pending: true }),
+  }
+}
+
+function giveToken(ctx: Context, token: string): { token: string } {
+  ctx.set('Cache-Token', token)
+  return { token }
+}

@@ -1,0 +1,17 @@
+import type { Context } from 'koa'
+
+/** One endpoint of the data listener. The router, the list in `GET /` and the names of spans are made from these. */
+export interface Endpoint {
+  readonly method: 'get' | 'post' | 'delete'
+  readonly path: string
+  /** Query that `GET /` shows after the path; undefined for an endpoint that it does not list. */
+  readonly listedQuery?: string
+  readonly handle: (ctx: Context) => void | Promise<void>
+}
+
+/** Returns the endpoints that `GET /` lists, such as `GET /cache/get?key=`. */
+export function listOf(endpoints: readonly Endpoint[]): string[] {
+  return endpoints.flatMap(({ method, path, listedQuery }) =>
+    listedQuery === undefined ? [] : `${method.toUpperCase()} ${path}${listedQuery}`,
+  )
+}

@@ -1,0 +1,27 @@
+import { type CacheEndpointsOptions, cacheEndpoints } from './cache-endpoints.js'
+import { type Endpoint, listOf } from './endpoint.js'
+import { healthEndpoint } from './health-endpoint.js'
+import { type ServiceEndpointOptions, serviceEndpoint } from './service-endpoint.js'
+import { shutdownEndpoint } from './shutdown-endpoint.js'
+import { type StatisticsEndpointOptions, statisticsEndpoint } from './statistics-endpoint.js'
+
+export interface EndpointsOptions
+  extends CacheEndpointsOptions,
+    Omit<ServiceEndpointOptions, 'endpoints'>,
+    StatisticsEndpointOptions {
+  /** Tells the process to stop; undefined where clients may not. */
+  readonly onShutdown: (() => void) | undefined
+}
+
+/** Returns all endpoints of the data listener, in the order in which `GET /` lists them. */
+export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] {
+  const { cache, onShutdown } = options
+  const endpoints: Endpoint[] = [
+    healthEndpoint(cache),
+    ...cacheEndpoints(options),
+    statisticsEndpoint(options),
+    serviceEndpoint({ ...options, endpoints: () => listOf(endpoints) }),
+    ...(onShutdown ? [shutdownEndpoint(onShutdown)] : []),
+  ]
+  return endpoints
+}

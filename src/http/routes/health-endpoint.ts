@@ -1,0 +1,29 @@
+import type { Cache } from '../../core/cache.js'
+import { explanations } from '../../core/errors.js'
+import type { Endpoint } from './endpoint.js'
+
+/** Returns the endpoint that says that the process runs, the state of its change feed, and what fails. */
+export function healthEndpoint(cache: Cache): Endpoint {
+  return {
+    method: 'get',
+    path: '/health',
+    listedQuery: '',
+    handle: (ctx) => {
+      const { feed, feedReason, pendingWrites, pendingWritesObstacle, faults } = cache.status()
+      ctx.body = {
+        status: 'ok',
+        feed,
+        ...(feedReason && { reason: feedReason }),
+        ...(faults.length > 0 && {
+          failing: Object.fromEntries(faults.map(({ operation, code }) => [operation, explanations[code]])),
+        }),
+        ...(pendingWrites > 0 && {
+          pending_writes: {
+            count: pendingWrites,
+            ...(pendingWritesObstacle && { reason: explanations[pendingWritesObstacle] }),
+          },
+        }),
+      }
+    },
+  }
+}

@@ -1,0 +1,17 @@
+import type { Endpoint } from './endpoint.js'
+import { sendProblem } from './problem.js'
+import { comesFromWebPage } from './web-page.js'
+
+/** Returns the endpoint by which a Job ends its sidecar: its pod ends only when the sidecar does. */
+export function shutdownEndpoint(onShutdown: () => void): Endpoint {
+  return {
+    method: 'post',
+    path: '/v1/shutdown',
+    handle: (ctx) => {
+      if (comesFromWebPage(ctx)) return sendProblem(ctx, { status: 403, detail: 'Origin: not for web pages' })
+      ctx.status = 202
+      ctx.body = { status: 'stopping' }
+      onShutdown()
+    },
+  }
+}

@@ -1,0 +1,97 @@
+import type { AttemptsStatus } from '../../core/breaker.js'
+import type { Cache } from '../../core/cache.js'
+import type { MemoryUse } from '../../core/state/memory-use.js'
+import type { Endpoint } from './endpoint.js'
+import { type CacheLimits, shownLimits } from './limits.js'
+
+export interface StatisticsEndpointOptions {
+  readonly cache: Cache
+  /** Those in force at this moment. */
+  readonly limits: () => CacheLimits
+  readonly attempts: () => AttemptsStatus
+  readonly memory: () => MemoryUse
+}
+
+/** Returns the endpoint that counts what the sidecar has done, and shows what it holds. */
+export function statisticsEndpoint(options: StatisticsEndpointOptions): Endpoint {
+  return {
+    method: 'get',
+    path: '/cache/stats',
+    listedQuery: '',
+    handle: (ctx) => {
+      ctx.body = statistics(options)
+    },
+  }
+}
+
+function statistics({ cache, limits, attempts, memory }: StatisticsEndpointOptions): object {
+  const status = cache.status()
+  const {
+    stats,
+    size,
+    bytes,
+    pendingWrites,
+    pendingBytes,
+    pendingWritesObstacle,
+    feed,
+    leaseAgeMs,
+    replicaUsable,
+  } = status
+  return {
+    size,
+    bytes,
+    ...shownLimits(limits()),
+    hits: stats.hits,
+    misses: stats.missesAbsent + stats.missesExpired + stats.missesUnproven + stats.missesRequested,
+    misses_by_reason: {
+      absent: stats.missesAbsent,
+      expired: stats.missesExpired,
+      unproven: stats.missesUnproven,
+      requested: stats.missesRequested,
+    },
+    coalesced_fills: stats.coalesced,
+    revalidated_fills: stats.revalidatedFills,
+    warmed: stats.warmed,
+    stale_served: stats.staleServed,
+    evictions: stats.evictions,
+    changes_applied: stats.changesApplied,
+    invalidations: stats.invalidations,
+    feed: {
+      state: feed,
+      lease_age_ms: Number.isFinite(leaseAgeMs) ? Math.round(leaseAgeMs) : null,
+      losses: stats.feedLosses,
+      revalidations: stats.revalidations,
+      revalidation_drops: stats.revalidationDrops,
+      flushes: stats.flushes,
+    },
+    writes: {
+      pending: pendingWrites,
+      pending_bytes: pendingBytes,
+      pending_obstacle: pendingWritesObstacle ?? null,
+      pending_settled: stats.pendingSettled,
+      pending_conflicts: stats.pendingConflicts,
+      unknown: stats.writesUnknown,
+    },
+    database: attempts(),
+    memory: shownMemory(memory()),
+    ...(replicaUsable !== undefined && {
+      replica: {
+        usable: replicaUsable,
+        fills: stats.replicaFills,
+        fallbacks: {
+          recent: stats.replicaTooRecent,
+          unavailable: stats.replicaUnavailable,
+          expiring: stats.replicaExpiring,
+        },
+      },
+    }),
+  }
+}
+
+function shownMemory(use: MemoryUse) {
+  const parts = Object.entries(use).map(([part, { bytes, limitBytes }]) => [
+    part,
+    { bytes, limit_bytes: limitBytes },
+  ])
+  return { resident_bytes: process.memoryUsage.rss(), ...Object.fromEntries(parts) }
+}
