@@ -6,16 +6,13 @@ import type { Clock } from '../core/ports.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
 import { type Phase, type Readiness, readiness } from '../core/state/readiness.js'
 import type { BearerToken } from '../http/access/bearer-token.js'
-import { opsLimits } from '../http/server/connection-limits.js'
-import { connectionShares, openFilesLimit } from '../http/server/open-files-limit.js'
 import { RequestBodies } from '../http/server/request-bodies.js'
 import type { HttpServer } from '../http/server/server.js'
 import { UnreadResponses } from '../http/server/unread-responses.js'
-import { PostgresChangeFeed } from '../postgres/feed/feed.js'
+import type { PostgresChangeFeed } from '../postgres/feed/feed.js'
 import { Attempts } from '../postgres/pool/attempts.js'
 import { Database } from '../postgres/pool/database.js'
 import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
-import { migrate } from '../postgres/schema/migrate.js'
 import { SchemaName } from '../postgres/schema/schema-name.js'
 import { PostgresStore } from '../postgres/store/store.js'
 import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
@@ -25,14 +22,16 @@ import { RequestStats } from '../telemetry/request-stats.js'
 import type { WarmUp } from '../warm-up/warm-up.js'
 import { budgetOf, cacheOptions, maxBodyBytes, maxReadBytes, reconfigurable } from './cache-options.js'
 import { createBearerToken } from './create-bearer-token.js'
+import { createChangeFeed } from './create-change-feed.js'
+import { createClock } from './create-clock.js'
 import { createExposition } from './create-exposition.js'
 import { createReadReplicas } from './create-read-replicas.js'
 import { createWarmUp } from './create-warm-up.js'
 import { dataServer } from './data-server.js'
 import { memoryUse } from './memory-use.js'
 import { opsServer } from './ops-server.js'
+import { shareConnections } from './share-connections.js'
 import { runInOrder } from './shutdown-sequence.js'
-import { SuspendClock } from './suspend-clock.js'
 
 export interface SidecarOptions {
   readonly config: Config
@@ -73,21 +72,15 @@ export class Sidecar {
   readonly #bodies: RequestBodies
   readonly #eventLoopDelay = new EventLoopDelay(monotonicClock)
   #phase: Phase = 'starting'
-  /** Undefined while it is not known. */
-  #queueUsage: number | undefined
+  readonly #queueUsage: () => number | undefined
   #exposition: Promise<Exposition> | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ config, log, migrate: migrateFirst, onShutdown, tracing }: SidecarOptions) {
+  constructor({ config, log, migrate: migratesFirst, onShutdown, tracing }: SidecarOptions) {
     this.#config = config
     this.#log = log
     this.#tracing = tracing
-    const clock = new SuspendClock({
-      monotonicMs: monotonicClock.now,
-      wallMs: () => Date.now(),
-      onJump: (forMs) =>
-        log.warn({ forMs: Math.round(forMs) }, 'the machine was suspended, or its clock was set forward'),
-    })
+    const clock = createClock(log)
     this.#database = new Database({
       url: config.databaseUrl,
       poolSize: config.databasePoolSize,
@@ -119,36 +112,16 @@ export class Sidecar {
       tracer: tracing?.batches,
     }
     this.#cache = tracing ? tracing.newCache(options, parts) : new Cache(options, parts)
-    let migrated = !migrateFirst
-    this.#feed = new PostgresChangeFeed(
-      {
-        url: config.databaseListenUrl,
-        maxStalenessMs: config.maxStalenessMs,
-        whenIdle: config.whenIdle,
-      },
-      {
-        database: this.#database,
-        clock,
-        log,
-        prepare: async () => {
-          if (!migrated) {
-            const applied = await migrate(config.databaseListenUrl)
-            if (applied.length > 0) log.info({ applied }, 'migrations applied')
-            migrated = true
-          }
-        },
-        onTable: (table) => {
-          this.#queueUsage = table?.queueUsage
-          if (table === undefined) return
-          schema.found(table.schema)
-          if (table.queueUsage > 0.5)
-            log.warn(
-              { queueUsage: table.queueUsage },
-              'the notification queue is filling up: a listener is stuck',
-            )
-        },
-      },
-    )
+    const { feed, queueUsage } = createChangeFeed({
+      config,
+      migratesFirst,
+      database: this.#database,
+      schema,
+      clock,
+      log,
+    })
+    this.#feed = feed
+    this.#queueUsage = queueUsage
     this.#warmUp = createWarmUp({
       config,
       limits: () => this.#config,
@@ -161,15 +134,7 @@ export class Sidecar {
     this.#token = createBearerToken(config, log)
     this.#responses = new UnreadResponses(budgetOf(config).responses)
     this.#bodies = new RequestBodies(maxBodyBytes(config))
-    const connections = connectionShares(
-      { data: config.maxConnections, ops: opsLimits.maxConnections },
-      openFilesLimit() - config.databasePoolSize,
-    )
-    if (connections.data < config.maxConnections)
-      log.warn(
-        { maxConnections: connections.data, wanted: config.maxConnections },
-        'the limit on open files allows fewer connections than CACHE_MAX_CONNECTIONS',
-      )
+    const connections = shareConnections(config, log)
     this.#server = dataServer({
       config,
       maxConnections: connections.data,
@@ -258,7 +223,7 @@ export class Sidecar {
       pool: () => this.#database.use(),
       attempts: () => this.#attempts.status(),
       errorCounts: () => this.#database.errorCounts,
-      queueUsage: () => this.#queueUsage,
+      queueUsage: this.#queueUsage,
       eventLoopDelay: this.#eventLoopDelay.seconds,
     })
     return this.#exposition
