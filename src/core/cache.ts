@@ -2,17 +2,16 @@ import { BatchedStore } from './batching/batched-store.js'
 import { Semaphore } from './batching/semaphore.js'
 import type { StoreFault } from './batching/store-health.js'
 import type { Change, Entry, Value, Written } from './entry.js'
-import { CacheError, type CacheErrorCode, hasCode, PublicError } from './errors.js'
+import { CacheError, type CacheErrorCode, hasCode } from './errors.js'
+import { FeedFollower } from './feed/feed-follower.js'
+import { Idleness } from './feed/idleness.js'
 import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Replica, Store } from './ports.js'
 import { Fills } from './reads/fills.js'
 import type { Forwarded, ReadOptions, ReadResult } from './reads/read-result.js'
 import { ReplicaReads } from './reads/replica-reads.js'
-import { Revalidation } from './reads/revalidation.js'
 import { CacheState, type CacheStateBounds } from './state/cache-state.js'
-import { FeedLog } from './state/feed-log.js'
 import type { Flight } from './state/flights.js'
 import { heldKeys } from './state/held-keys.js'
-import { Idleness } from './state/idleness.js'
 import { keyId } from './state/key-id.js'
 import type { FeedState } from './state/lease.js'
 import { formatToken, type SessionToken } from './state/session-token.js'
@@ -104,9 +103,6 @@ const answersFromMemory: readonly CacheErrorCode[] = [
   'store-locked',
 ]
 
-/** A write that is kept counts as a conflict if its row was changed since the last mark. */
-const markIntervalMs = 10_000
-
 /**
  * The algorithm: a local cache that is never staler than it says. The rules P1 to P13 that the comments name are in
  * docs/protocol.md. What is held is memory.ts's matter, what is asked of the store fills.ts's; here are the journeys.
@@ -114,7 +110,6 @@ const markIntervalMs = 10_000
 export class Cache implements ChangeFeedHandler {
   #options: CacheOptions
   readonly #clock: Clock
-  readonly #store: Store
   readonly #log: Log
   readonly #stats = new Stats()
   readonly #memory: CacheState
@@ -123,26 +118,17 @@ export class Cache implements ChangeFeedHandler {
   readonly #valueSlots: Semaphore
   readonly #replicaReads: ReplicaReads | undefined
   readonly #fills: Fills
-  readonly #revalidation: Revalidation
-  readonly #feedLog: FeedLog
+  readonly #follower: FeedFollower
   readonly #idleness: Idleness
-  #feedReason = 'starting'
-  #session: FeedSession | undefined
-  #listeningMs = Number.POSITIVE_INFINITY
-  /** The highest version that was told before the next probe is sent. */
-  #probeFloor = -1n
-  #markedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: CacheOptions, { store, replica, clock, log, tracer, random }: CacheParts) {
     this.#options = options
     this.#clock = clock
-    this.#store = store
     this.#log = log
     const stats = this.#stats
     const { maxStalenessMs } = options
     this.#valueSlots = new Semaphore(options.maxReads)
     const valueSlots = this.#valueSlots
-    this.#feedLog = new FeedLog(clock, log)
     this.#idleness = new Idleness(options.idleAfterMs, clock.now())
     this.#statements = new BatchedStore({ store, clock, stats, tracer, valueSlots, ...options })
     this.#replicaReads =
@@ -154,10 +140,7 @@ export class Cache implements ChangeFeedHandler {
       random,
       replicaReads: this.#replicaReads,
       isKept: (id) => this.#kept.get(id) !== undefined,
-      onForeignHistory: (askedMs) => {
-        // A late answer from before this session says nothing about now.
-        if (askedMs > this.#listeningMs) this.#session?.end('the database answers from another history')
-      },
+      onForeignHistory: (askedMs) => this.#follower.foreignHistory(askedMs),
     })
     this.#kept = new PendingWrites(
       { capacity: options.capacity, maxBytes: options.maxPendingBytes },
@@ -173,15 +156,16 @@ export class Cache implements ChangeFeedHandler {
         },
       },
     )
-    this.#revalidation = new Revalidation({
+    this.#follower = new FeedFollower({
       store,
       log,
       stats,
-      feedLog: this.#feedLog,
-      memory: this.#memory,
-      kept: this.#kept,
       clock,
-      pauseMs: maxStalenessMs / 3,
+      state: this.#memory,
+      pending: this.#kept,
+      idleness: this.#idleness,
+      maxStalenessMs,
+      onContact: () => this.#inContact(),
     })
     this.#fills = new Fills({
       memory: this.#memory,
@@ -215,7 +199,7 @@ export class Cache implements ChangeFeedHandler {
       pendingWritesObstacle: this.#kept.obstacle,
       faults: this.#statements.health.faults(nowMs),
       feed: lease.state,
-      feedReason: lease.state === 'live' ? undefined : this.#feedReason,
+      feedReason: lease.state === 'live' ? undefined : this.#follower.reason,
       leaseAgeMs: lease.ageMs(nowMs),
       neededForMs: this.#idleness.neededForMs(nowMs),
       replicaUsable: this.#replicaReads?.isUsable,
@@ -360,119 +344,26 @@ export class Cache implements ChangeFeedHandler {
     this.#inContact()
   }
 
-  // --- The change feed ---
+  // --- The change feed: see feed-follower.ts ---
 
-  async listening(asOfMs: number, session: FeedSession): Promise<void> {
-    const { lease, position } = this.#memory
-    this.#stats.feedSessions++
-    this.#session = session
-    this.#listeningMs = asOfMs
-    this.#probeFloor = -1n
-    lease.listening(asOfMs)
-    this.#catchingUp('it listens')
-    if (this.#memory.tableSeen(session.fingerprint))
-      this.#flush('the table was rewritten, or its triggers were changed')
-    await this.#revalidation.run()
-    if (this.#session === session) this.#idleness.settled()
-    if (this.#session === session && position.isPastMark) this.#leaveMark()
+  listening(asOfMs: number, session: FeedSession): Promise<void> {
+    return this.#follower.listening(asOfMs, session)
   }
 
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined {
-    const { unconfirmed: unheard, lease, position } = this.#memory
-    const nowMs = this.#clock.now()
-    if (unheard.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')
-    if (this.#session === undefined) throw new PublicError('there is no session that could prove anything')
-    if (position.epoch !== undefined) {
-      // A new session asks for everything anew, and forgets what is held.
-      if (!position.isOnward(proof, this.#probeFloor))
-        throw new PublicError('the database has another history')
-      position.observe(proof, this.#probeFloor)
-      this.#probeFloor = position.latest
-    }
-    if (this.#memory.tableSeen(proof.fingerprint))
-      this.#flush('the table was rewritten, or its triggers were changed')
-    this.#memory.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)
-    lease.proven(asOfMs)
-    this.#inContact()
-    if (position.isPastMark && nowMs - this.#markedMs >= markIntervalMs) this.#leaveMark()
-    return this.#revalidation.runIfNeeded()
-  }
-
-  /** What is held may stand for other values. */
-  #flush(reason: string): void {
-    this.#stats.flushes++
-    this.#log.info({ reason }, 'cache flushed')
-    this.#memory.forget()
-    this.#memory.lease.stopFlights()
-  }
-
-  /** The base of writes that have to be kept later (P9). Without one they are sent only where there is no row. */
-  #leaveMark(): void {
-    const { position } = this.#memory
-    const { epoch } = position
-    this.#markedMs = this.#clock.now()
-    this.#store.mark().then(
-      ({ mark, latest }) => {
-        if (position.epoch === epoch) this.#memory.marked(mark, latest)
-      },
-      () => undefined,
-    )
+    return this.#follower.proven(asOfMs, proof)
   }
 
   changed(change: Change): Promise<void> | undefined {
-    this.#stats.changesApplied++
-    if (change.kind === 'key') {
-      this.#memory.unconfirmed.heard(change.id, change.version)
-      this.#memory.apply(change.id, change.version)
-      return undefined
-    }
-    const wasLive = this.#memory.lease.state === 'live'
-    this.#memory.lease.doubt()
-    this.#memory.doubt()
-    if (!wasLive) return undefined
-    this.#catchingUp('more has changed than was named')
-    return this.#revalidation.runIfDue()
+    return this.#follower.changed(change)
   }
 
-  #catchingUp(reason: string): void {
-    this.#feedReason = 'catching up'
-    this.#feedLog.catchingUp(reason)
+  lost(reason: string, shownReason?: string): void {
+    this.#follower.lost(reason, shownReason)
   }
 
-  /** Entries stay; they are served while the lease lasts, and are unproven after that (P5). */
-  lost(reason: string, shownReason = reason): void {
-    if (this.#memory.lease.state !== 'down') {
-      this.#stats.feedLosses++
-      this.#feedLog.lost(reason)
-    }
-    this.#feedReason = shownReason
-    this.#session = undefined
-    this.#idleness.settled()
-    this.#memory.lease.lost()
-    this.#memory.doubt()
-  }
-
-  /**
-   * Nothing is proven while nobody asks, and waking is a beginning (P6), whatever the connection has heard meanwhile:
-   *   1. the lease is at 10.0 s; at 10.5 s the feed rests. A hit is served until 13.0 s, as after any loss
-   *   2. another sidecar's write of `k` is acknowledged, and its change is not heard here
-   *   3. a read of `j` comes an hour later. It wakes the feed and is sent to the primary; nothing is put, because the
-   *      feed has not caught up
-   *   4. LISTEN is in force, and an echo has come back
-   *   5. a read of `k`, old here, is sent to the primary as well: `asOf` is still 10.0 s
-   *   6. the comparison drops `k`, and `asOf` becomes the moment before 4.
-   * A probe in place of 4 to 6 would prove `k`.
-   */
   rest(): Promise<void> | undefined {
-    const { lease } = this.#memory
-    if (lease.state !== 'live' || this.#kept.size > 0 || !this.#idleness.isDue(this.#clock.now()))
-      return undefined
-    this.#feedLog.idle()
-    this.#feedReason = 'idle until the next request'
-    this.#session = undefined
-    lease.rest()
-    this.#memory.doubt()
-    return this.#idleness.rest()
+    return this.#follower.rest()
   }
 
   /** Sends what is kept, if the database answers. */

@@ -25,7 +25,7 @@ const mistakes = [
   {
     name: 'no revalidation',
     caughtBy: 'protocol',
-    file: 'src/core/reads/revalidation.ts',
+    file: 'src/core/feed/revalidation.ts',
     find: `const ids = local.ids()`,
     replace: `const ids = local.ids().slice(0, 0)`,
   },
@@ -48,16 +48,16 @@ const mistakes = [
   {
     name: 'lease by time of receipt',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
+    file: 'src/core/feed/feed-follower.ts',
     find: 'lease.proven(asOfMs)',
-    replace: 'lease.proven(this.#clock.now())',
+    replace: 'lease.proven(this.#parts.clock.now())',
   },
   {
     name: 'any change renews the lease',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: 'this.#stats.changesApplied++',
-    replace: 'this.#stats.changesApplied++; this.#memory.lease.proven(this.#clock.now())',
+    file: 'src/core/feed/feed-follower.ts',
+    find: 'this.#parts.stats.changesApplied++',
+    replace: 'this.#parts.stats.changesApplied++; this.#parts.state.lease.proven(this.#parts.clock.now())',
   },
   {
     name: 'a change ignored because its version is lower',
@@ -69,7 +69,7 @@ const mistakes = [
   {
     name: 'equality without the epoch',
     caughtBy: 'protocol',
-    file: 'src/core/reads/revalidation.ts',
+    file: 'src/core/feed/revalidation.ts',
     find: `if (reason === 'onward' || reason === 'first') return false`,
     replace: `if (reason !== 'rewound') return false`,
   },
@@ -98,16 +98,16 @@ const mistakes = [
   {
     name: 'another fingerprint in a probe is ignored',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: 'if (this.#memory.tableSeen(proof.fingerprint))',
+    file: 'src/core/feed/feed-follower.ts',
+    find: 'if (this.#parts.state.tableSeen(proof.fingerprint))',
     replace: 'if (false)',
   },
   {
     name: 'another fingerprint at the begin of a session is ignored',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: 'if (this.#memory.tableSeen(session.fingerprint))',
-    replace: 'if (this.#memory.tableSeen(session.fingerprint) && false)',
+    file: 'src/core/feed/feed-follower.ts',
+    find: 'if (this.#parts.state.tableSeen(session.fingerprint))',
+    replace: 'if (this.#parts.state.tableSeen(session.fingerprint) && false)',
   },
   {
     name: 'a fill from a lagging replica',
@@ -241,9 +241,9 @@ const omissions = [
   {
     name: 'a loss of the feed drops everything',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: 'this.#memory.lease.lost()',
-    replace: 'this.#memory.lease.lost(); this.#memory.local.clear()',
+    file: 'src/core/feed/feed-follower.ts',
+    find: 'this.#parts.state.lease.lost()',
+    replace: 'this.#parts.state.lease.lost(); this.#parts.state.local.clear()',
   },
   {
     name: 'what remains is counted from the answer',
@@ -410,7 +410,7 @@ const omissions = [
   {
     name: 'a deaf feed renews the lease',
     caughtBy: 'wishes',
-    file: 'src/core/cache.ts',
+    file: 'src/core/feed/feed-follower.ts',
     find: "if (unheard.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')",
     replace: '',
   },
@@ -461,9 +461,9 @@ const omissions = [
   {
     name: 'pending writes do not keep the feed from resting',
     caughtBy: 'idle',
-    file: 'src/core/cache.ts',
-    find: "lease.state !== 'live' || this.#kept.size > 0 ||",
-    replace: "lease.state !== 'live' ||",
+    file: 'src/core/feed/feed-follower.ts',
+    find: "this.#parts.pending.size > 0 ||",
+    replace: "",
   },
   {
     name: 'idleness taken for a lost feed',
@@ -498,25 +498,25 @@ const omissions = [
   {
     name: 'a doubt left over is never compared',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
+    file: 'src/core/feed/feed-follower.ts',
     find: 'return this.#revalidation.runIfDue()',
     replace: 'return undefined',
   },
   {
     name: 'a version that a change names counts as told by the store',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: `this.#memory.unconfirmed.heard(change.id, change.version)`,
-    replace: `this.#memory.unconfirmed.heard(change.id, change.version)
-      this.#memory.position.version(change.version)`,
+    file: 'src/core/feed/feed-follower.ts',
+    find: `this.#parts.state.unconfirmed.heard(change.id, change.version)`,
+    replace: `this.#parts.state.unconfirmed.heard(change.id, change.version)
+      this.#parts.state.position.version(change.version)`,
   },
   {
     name: 'a change satisfies the token that names its version',
     caughtBy: 'wishes',
-    file: 'src/core/cache.ts',
-    find: `this.#memory.unconfirmed.heard(change.id, change.version)`,
-    replace: `this.#memory.unconfirmed.heard(change.id, change.version)
-      this.#memory.confirmed.add(change.version)`,
+    file: 'src/core/feed/feed-follower.ts',
+    find: `this.#parts.state.unconfirmed.heard(change.id, change.version)`,
+    replace: `this.#parts.state.unconfirmed.heard(change.id, change.version)
+      this.#parts.state.confirmed.add(change.version)`,
   },
   {
     name: 'a token that the store never handed out is remembered',
@@ -620,14 +620,14 @@ const omissions = [
   {
     name: 'a position is compared with what was told after it was asked for',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
+    file: 'src/core/feed/feed-follower.ts',
     find: '!position.isOnward(proof, this.#probeFloor)',
     replace: '!position.isOnward(proof, position.latest)',
   },
   {
     name: 'a mark that is gone is ignored',
     caughtBy: 'protocol',
-    file: 'src/core/reads/revalidation.ts',
+    file: 'src/core/feed/revalidation.ts',
     find: "progress === 'onward' && !answer.hasMark ? 'rewound' : progress",
     replace: 'progress',
   },
@@ -641,21 +641,21 @@ const omissions = [
   {
     name: 'a mark that was asked for in another history is taken',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
-    find: 'if (position.epoch === epoch) this.#memory.marked(mark, latest)',
-    replace: 'this.#memory.marked(mark, latest)',
+    file: 'src/core/feed/feed-follower.ts',
+    find: 'if (position.epoch === epoch) this.#parts.state.marked(mark, latest)',
+    replace: 'this.#parts.state.marked(mark, latest)',
   },
   {
     name: 'no mark is left after the first',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
+    file: 'src/core/feed/feed-follower.ts',
     find: 'if (position.isPastMark && nowMs - this.#markedMs >= markIntervalMs)',
     replace: 'if (position.mark === undefined)',
   },
   {
     name: 'a comparison begins with every notification that names no change',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
+    file: 'src/core/feed/feed-follower.ts',
     find: 'return this.#revalidation.runIfDue()',
     replace: 'return this.#revalidation.runIfNeeded()',
   },
@@ -669,16 +669,16 @@ const omissions = [
   {
     name: 'a late answer from the history before ends the session',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
+    file: 'src/core/feed/feed-follower.ts',
     find: 'if (askedMs > this.#listeningMs) this.#session',
     replace: 'this.#session',
   },
   {
     name: 'what is in flight is put after a flush',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: 'this.#memory.forget()\n    this.#memory.lease.stopFlights()',
-    replace: 'this.#memory.forget()',
+    file: 'src/core/feed/feed-follower.ts',
+    find: 'this.#parts.state.forget()\n    this.#parts.state.lease.stopFlights()',
+    replace: 'this.#parts.state.forget()',
   },
   {
     name: 'a flush leaves the versions that were told',
@@ -690,15 +690,15 @@ const omissions = [
   {
     name: 'what is in flight is put though it belongs to another history',
     caughtBy: 'protocol',
-    file: 'src/core/reads/revalidation.ts',
+    file: 'src/core/feed/revalidation.ts',
     find: 'lease.doubt()\n      comparison = lease.comparing()',
     replace: 'comparison = lease.comparing()',
   },
   {
     name: "the database's clock put forward is ignored",
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: 'this.#memory.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)',
+    file: 'src/core/feed/feed-follower.ts',
+    find: 'this.#parts.state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)',
     replace: '',
   },
   {
@@ -726,8 +726,8 @@ const omissions = [
     name: 'a pending write does not name the value it replaces',
     caughtBy: 'outage',
     file: 'src/core/state/cache-state.ts',
-    find: 'value: entry.isComparable ? entry.value : undefined }',
-    replace: 'value: undefined }',
+    find: 'value: entry.isComparable ? entry.value : undefined,',
+    replace: 'value: undefined,',
   },
   {
     name: 'the first of two writes that hold a kept one back lets it go',

@@ -1,10 +1,10 @@
 import type { Epoch } from '../entry.js'
 import type { Clock, Log, Store } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
-import type { FeedLog } from '../state/feed-log.js'
 import type { Comparison } from '../state/lease.js'
 import type { Stats } from '../stats.js'
 import type { PendingWrites } from '../writes/pending-writes.js'
+import type { FeedLog } from './feed-log.js'
 
 export interface RevalidationParts {
   readonly store: Store

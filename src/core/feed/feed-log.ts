@@ -1,6 +1,6 @@
 import type { Epoch } from '../entry.js'
 import type { Clock, Log } from '../ports.js'
-import type { FeedState } from './lease.js'
+import type { FeedState } from '../state/lease.js'
 
 /** Every change of the feed's state: why, and how long the one before it lasted. */
 export class FeedLog {

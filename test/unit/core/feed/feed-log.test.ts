@@ -1,5 +1,5 @@
 import t from 'tap'
-import { FeedLog } from '../../../../src/core/state/feed-log.js'
+import { FeedLog } from '../../../../src/core/feed/feed-log.js'
 import { DrivenClock } from '../../../support/driven-clock.js'
 import { recordingLog } from '../../../support/recording-log.js'
 
