@@ -2,7 +2,7 @@ import type { Epoch } from '../entry.js'
 import type { Clock, Log } from '../ports.js'
 import type { FeedState } from './lease.js'
 
-/** Every change of the feed's state: why, and how long the one before it lasted. */
+/** Logs every change of the feed's state, with the reason and the duration of the state before. */
 export class FeedLog {
   readonly #clock: Clock
   readonly #log: Log
