@@ -1,7 +1,7 @@
 import type { Config } from './config.js'
 import { defaultMemoryBytes, entryBookkeepingBytes, memoryBudget } from './memory-budget.js'
 
-/** What makes no sense together, though each setting does alone; one line each. */
+/** Returns one line for each combination of settings that is invalid, although each setting is valid by itself. */
 export function crossChecks(config: Config): readonly string[] {
   const { warm, stateDir } = config
   const found = [...withoutRoom(config)]
@@ -10,7 +10,10 @@ export function crossChecks(config: Config): readonly string[] {
   return found
 }
 
-/** What does not fit into memory: the arrays for all entries are allocated at the start, and a set has to be read again. */
+/**
+ * Returns a line for each setting that does not fit into memory. The arrays for all entries are allocated at the start,
+ * and every value that can be set must also be readable.
+ */
 function withoutRoom({ capacity, maxValueBytes, memoryBytes = defaultMemoryBytes() }: Config): string[] {
   const found: string[] = []
   const mostEntries = Math.floor(memoryBudget(memoryBytes).entries / entryBookkeepingBytes)

@@ -2,8 +2,9 @@ import { ConfigError } from './config-error.js'
 import type { LoadedConfig } from './load.js'
 
 /**
- * Throws ConfigError if HOST is a name that stands in the environment alone: shells and conda set it to the name of the machine,
- * which would open the data listener to the network. A token, CACHE_ALLOWED_HOSTS, a flag or a file shows that it is meant.
+ * Throws ConfigError if HOST is a name that is set only in the environment. Shells and conda set it to the name of the
+ * machine, which would open the data listener to the network. A token, CACHE_ALLOWED_HOSTS, a flag or a file shows that
+ * the value is intended.
  */
 export function refuseInheritedHost({ config, sources }: LoadedConfig): void {
   const { host, allowedHosts, socket } = config
@@ -15,7 +16,7 @@ export function refuseInheritedHost({ config, sources }: LoadedConfig): void {
   )
 }
 
-/** Returns a warning if the data listener is open to other machines, and nobody needs a token. */
+/** Returns a warning if the data listener is open to other machines and requires no token. */
 export function openHostWarning(config: LoadedConfig['config']): string | undefined {
   const { host, socket } = config
   if (socket !== undefined || isLoopback(host) || hasToken(config)) return undefined

@@ -11,26 +11,26 @@ import { withoutServiceLinks } from './service-links.js'
 import { type Setting, settingType } from './setting.js'
 import { settings } from './settings.js'
 
-/** Where a value came from. */
+/** Source of a value. */
 export type Source = 'default' | 'file' | 'environment' | 'flag'
 
 export interface LoadedConfig {
   readonly config: Config
   readonly sources: Readonly<Record<keyof Config, Source>>
-  /** One line each, about what was found and means nothing to us. */
+  /** One line for each unknown setting, and for each unencrypted connection. */
   readonly warnings: readonly string[]
 }
 
 export interface LoadOptions {
-  /** What the command line said, by name without `--`; what is no setting's flag is somebody else's. */
+  /** Flags of the command line, by name without `--`. Those that are not settings belong to the command. */
   readonly flags?: ReadonlyMap<string, string>
-  /** A command's own defaults. */
+  /** Defaults of the command, which take precedence over those of the settings. */
   readonly defaults?: Environment
 }
 
 /**
- * Every setting from the first that has it: its flag, the environment, the file that CACHE_CONFIG_FILE names, its
- * default. An empty text counts as unset. Throws one ConfigError for all that is wrong.
+ * Returns every setting from the first source that has it: its flag, the environment, the file that CACHE_CONFIG_FILE
+ * names, its default. An empty text counts as unset. Throws one ConfigError for all faults.
  */
 export function loadConfig(variables: Environment, options: LoadOptions = {}): LoadedConfig {
   const environment = withoutServiceLinks(variables)
@@ -95,7 +95,7 @@ function secretInFlag(variable: string): string {
   return `holds a secret, and every user of the machine sees the arguments of a process: set ${variable} or ${variable}_FILE`
 }
 
-/** The text that would stand in the environment. */
+/** Returns the value as it would be written in the environment. */
 function textInFile(one: Setting<unknown>, found: unknown): string | undefined {
   if (found === undefined || found === null || found === '') return undefined
   const wanted = settingType(one)

@@ -3,7 +3,10 @@ import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { bearerToken } from './parse.js'
 
-/** The token that requests must carry, from the setting or its file, as it is now; undefined without either. Rejects with ConfigError. */
+/**
+ * Reads the token that requests must carry, from the setting or from the current content of its file; undefined if
+ * neither is set. Rejects with ConfigError.
+ */
 export async function readApiToken({
   apiToken,
   apiTokenFile,

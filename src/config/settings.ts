@@ -27,7 +27,7 @@ const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
 export type LogLevel = (typeof logLevels)[number]
 
-/** Everything that can be set. Every default is here. */
+/** All settings, with all defaults. */
 export const settings = {
   configFile: setting<string | undefined>({
     variable: 'CACHE_CONFIG_FILE',
