@@ -1,18 +1,18 @@
 import { closest, distance } from 'fastest-levenshtein'
 
-/** A connection URL, taken apart and decoded. */
+/** A connection URL, split into its decoded parts. */
 export interface ConnectionUrl {
   readonly user: string
-  /** Empty where the URL has none. */
+  /** Password; empty if the URL has none. */
   readonly password: string
-  /** A name, an address without brackets, or the folder of a Unix socket; empty for the driver's default. */
+  /** Host name, address without brackets, or folder of a Unix socket; empty for the driver's default. */
   readonly host: string
   readonly port: string
   readonly database: string
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** What the driver, or this program, does something with. */
+/** Parameters that the driver or this program supports. */
 const knownParameters = [
   'host',
   'port',
@@ -41,7 +41,7 @@ const knownParameters = [
 const searchPath =
   'set it with options=-c%20search_path%3DNAME, or for the role: alter role ... set search_path = ...'
 
-/** Parameters of other drivers, and what to write in their place. */
+/** Parameters of other drivers, and what to use instead. */
 const otherDrivers: Readonly<Record<string, string>> = {
   schema: searchPath,
   search_path: searchPath,
@@ -61,19 +61,19 @@ const example = 'must be a URL like postgresql://user:password@host:5432/databas
 const encode =
   'is not a valid URL, or its password is not encoded: percent-encode @ / # and space (%40 %2F %23 %20), and ? : % as well'
 
-/** Takes a URL apart as the driver does. Throws an Error that repeats nothing of the text but names of parameters. */
+/** Parses a URL as the driver does. Throws an Error that repeats nothing of the text except names of parameters. */
 export function parseConnectionUrl(text: string): ConnectionUrl {
   if (!/^postgres(ql)?:\/\//.test(text)) throw new Error(example)
   const [beforeQuery = '', query] = splitOnce(text, '?')
   const [authority = '', path = ''] = splitOnce(beforeQuery.replace(/^\w+:\/\//, ''), '/')
   const hosts = authority.slice(authority.lastIndexOf('@') + 1)
-  // What is meant as a password would otherwise be taken for a port, a path, a query or a fragment.
+  // Part of an unencoded password would otherwise be taken for a port, a path, a query or a fragment.
   const isCutShort = !authority.includes('@') && text.includes('@', text.indexOf('://') + 3)
   if (/[\s#]/.test(text) || path.includes('@') || isCutShort) throw new Error(encode)
   if (hosts.includes(',') || new URLSearchParams(query).get('host')?.includes(','))
     throw new Error('names several hosts; name one: a DNS name or a proxy that follows the primary')
   const parameters = parametersIn(query ?? '')
-  // An empty host with a user is none of a URL's, but the driver's way to a Unix socket.
+  // An empty host after a user is not valid in a URL, but the driver uses it for a Unix socket.
   const filled = beforeQuery.replace('@/', '@___/').replace(/@$/, '@___')
   if (!URL.canParse(filled)) throw new Error(encode)
   const url = new URL(filled)
@@ -95,14 +95,14 @@ export function parseConnectionUrl(text: string): ConnectionUrl {
   }
 }
 
-/** True where nothing goes over a network: a Unix socket, or this machine. */
+/** Returns true if no data leaves this machine: the host is a Unix socket or this machine. */
 export function isLocal({ host }: Pick<ConnectionUrl, 'host'>): boolean {
   return (
     host === '' || host === 'localhost' || host === '::1' || host.startsWith('/') || host.startsWith('127.')
   )
 }
 
-/** True if the URL says how the connection is to be encrypted, or that it is not. */
+/** Returns true if the URL says how the connection is encrypted, or that it is not. */
 export function statesEncryption({ parameters }: Pick<ConnectionUrl, 'parameters'>): boolean {
   return ['sslmode', 'ssl', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation'].some((name) =>
     parameters.has(name),
@@ -125,7 +125,10 @@ function parametersIn(query: string): Map<string, string> {
   return parameters
 }
 
-/** A part of a password may stand where a parameter should: only what looks like a name is repeated. */
+/**
+ * Returns the message for an unknown parameter. It may be part of a password, so only what looks like a name is
+ * repeated.
+ */
 function unknown(name: string): string {
   if (!/^[a-z_]{2,40}$/i.test(name)) return encode
   const cure = otherDrivers[name]
