@@ -6,7 +6,7 @@ import { byLabel, type Metric, oneOf, type Sample, single } from './metric.js'
 export interface CacheSources {
   readonly status: () => CacheStatus
   readonly memory: () => MemoryUse
-  /** Those in force at this moment. */
+  /** Returns the current limits. */
   readonly limits: () => CacheLimits
 }
 

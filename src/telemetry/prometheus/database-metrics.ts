@@ -7,7 +7,7 @@ export interface DatabaseSources {
   readonly pool: () => PoolUse
   readonly attempts: () => AttemptsStatus
   readonly errorCounts: () => ReadonlyMap<string, number>
-  /** From 0 to 1; undefined while it is not known. */
+  /** Returns the usage of the notification queue from 0 to 1; undefined while it is unknown. */
   readonly queueUsage: () => number | undefined
 }
 
@@ -15,7 +15,7 @@ export interface DatabaseSources {
 interface PoolUse {
   readonly busy: number
   readonly idle: number
-  /** Statements that wait for one. */
+  /** Number of statements that wait for a connection. */
   readonly waiting: number
   readonly size: number
 }
