@@ -1,6 +1,6 @@
 import type { Command } from './command.js'
 
-/** A command as the usage names it. Its code is read when it is asked for: `serve` starts without that of `dev`. */
+/** A command as listed in the usage. Its code is loaded on demand: `serve` starts without the code of `dev`. */
 export interface ListedCommand {
   readonly summary: string
   readonly load: () => Promise<Command>

@@ -14,7 +14,7 @@ import { parseOption } from '../parse-option.js'
 
 const ownLimitMs = 500
 
-/** A load on a sidecar of one's own, at a rate. */
+/** Sends requests to a running sidecar at a fixed rate. */
 export const bench: Command = {
   options: {
     url: { type: 'string' },
@@ -39,7 +39,7 @@ export const bench: Command = {
     for (const difference of before ? differences(options.conditions, before) : [])
       note(`these runs are not comparable: ${difference}`)
     const listener = await DataListener.of(input)
-    // Whoever does not answer, or not to us, is found out first.
+    // A sidecar that does not answer, or refuses the requests, is found out first.
     await readsOf(listener)
     const { address, host, token } = listener.address()
     const requests = new Requests({ valueBytes: options.conditions.valueBytes, host, token })
@@ -100,7 +100,7 @@ interface Options {
   readonly rate: number
   readonly durationMs: number
   readonly connections: number
-  /** As the report has them. */
+  /** The conditions as shown in the report. */
   readonly conditions: Pick<LoadReport, 'mix' | 'keys' | 'rate' | 'connections' | 'valueBytes'>
 }
 
@@ -147,7 +147,7 @@ async function readsOf(listener: DataListener): Promise<Reads> {
   return { hits, misses }
 }
 
-/** Reads of others are among them. */
+/** Returns the ratio of hits. It includes the reads of other clients. */
 function hitRatio(before: Reads, now: Reads): { readonly hitRatio?: number } {
   const hits = now.hits - before.hits
   const all = hits + now.misses - before.misses

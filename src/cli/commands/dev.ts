@@ -14,7 +14,7 @@ const password = 'cache_pass'
 const database = 'cache_db'
 const sidecars = 2
 
-/** A PostgreSQL server of its own, two sidecars, and a way to run SQL: everything to try the thing out. */
+/** Runs a local PostgreSQL server, two sidecars, and a way to run SQL: everything to try out the program. */
 export const dev: Command = {
   options: {},
   settings: true,
@@ -42,7 +42,7 @@ export const dev: Command = {
       for (let index = 0; index < sidecars; index++) {
         const config = {
           ...first,
-          // Two cannot be one file.
+          // Two sidecars cannot share one socket.
           socket: undefined,
           port: first.port + index,
           opsPort: first.opsPort === 0 ? 0 : first.opsPort + index,
@@ -67,7 +67,7 @@ export const dev: Command = {
   },
 }
 
-/** What docker-compose.yml sets up, in the local server; nothing where it is there already. */
+/** Creates the role and the database of docker-compose.yml in the local server, unless they exist. */
 async function createDatabase(postgres: LocalPostgres): Promise<string> {
   const client = new pg.Client({ connectionString: postgres.url() })
   await client.connect()

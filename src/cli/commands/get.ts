@@ -3,7 +3,7 @@ import type { Command } from '../command.js'
 import { DataListener, refusal } from '../data-listener.js'
 import { keyArgument } from '../key-argument.js'
 
-/** One value on stdout: a string as it is, anything else as JSON. Exit code 1 where there is none. */
+/** Prints a value: a string as it is, anything else as JSON. The exit code is 1 if there is no entry. */
 export const get: Command = {
   options: { url: { type: 'string' }, strong: { type: 'boolean' }, json: { type: 'boolean' } },
   settings: true,
@@ -27,7 +27,10 @@ export const get: Command = {
   },
 }
 
-/** A value must not move the cursor, set the title or answer in place of the user: control characters but tab and line feed. */
+/**
+ * Returns the text with control characters escaped, except tab and line feed: a value must not move the cursor, set the
+ * title of the terminal, or send input in place of the user.
+ */
 function withoutControls(text: string): string {
   return text.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for

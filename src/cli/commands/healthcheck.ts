@@ -6,7 +6,10 @@ import { connectHost } from '../connect-host.js'
 
 const timeoutMs = 2_000
 
-/** Is the sidecar of this environment alive? Whether the database is, is not asked: no restart would mend that. */
+/**
+ * Checks if the sidecar of this environment is alive. It does not check the database, because no restart of the sidecar
+ * would fix that.
+ */
 export const healthcheck: Command = {
   options: {},
   settings: true,

@@ -9,7 +9,9 @@ import { UsageError } from '../usage-error.js'
 
 const pauseMs = 200
 
-/** Until the sidecar of this environment, or the one whose operations listener `--url` names, says that it is ready. */
+/**
+ * Waits until the sidecar is ready: the one of this environment, or the one whose operations listener `--url` names.
+ */
 export const wait: Command = {
   options: { url: { type: 'string' }, timeout: { type: 'string' } },
   settings: true,
