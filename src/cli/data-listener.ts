@@ -85,7 +85,7 @@ export class DataListener {
       })
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      throw new Error(`${this.name}: ${reason || 'nobody answers'}`, {
+      throw new Error(`${this.name}: ${reason || 'no response'}`, {
         cause: error,
       })
     }
@@ -113,7 +113,7 @@ export class DataListener {
             const text = Buffer.concat(chunks).toString()
             resolve({ status: response.statusCode ?? 0, body: JSON.parse(text), text })
           } catch {
-            reject(new Error('this is no sidecar: its answer is not JSON'))
+            reject(new Error('not a sidecar: the response is not JSON'))
           }
         })
       })

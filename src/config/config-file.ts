@@ -10,7 +10,7 @@ export function readConfigFile(path: string): ReadonlyMap<string, unknown> {
   const content = path.endsWith('.json') ? fromJson(text) : fromYaml(text)
   if (content === null) return new Map()
   if (typeof content !== 'object' || Array.isArray(content))
-    throw new Error('must be one map, of names to values')
+    throw new Error('must be a single map of names to values')
   return new Map(Object.entries(content))
 }
 

@@ -64,7 +64,7 @@ export class ConfigReload {
     this.#found = found
     if (!isNews && !wasAsked) return
     if (!isConfig(found)) {
-      log.error({ faults: found }, 'the settings make no sense: those in force stay')
+      log.error({ faults: found }, 'invalid settings, keeping the current ones')
       return
     }
     for (const warning of warnings) if (!this.#warned.has(warning)) log.warn({}, warning)
@@ -92,9 +92,9 @@ export class ConfigReload {
       this.#inForce = Object.freeze(next) as Config
       apply(this.#inForce)
     }
-    log.info({ changed }, 'settings read again')
+    log.info({ changed }, 'settings reloaded')
     for (const variable of waiting)
-      log.warn({}, `${variable} has changed and needs a restart: the old value stays in force`)
+      log.warn({}, `${variable} has changed and takes effect only after a restart`)
   }
 }
 

@@ -6,7 +6,7 @@ export function crossChecks(config: Config): readonly string[] {
   const { warm, stateDir } = config
   const found = [...withoutRoom(config)]
   if (warm.kind === 'hot' && stateDir === undefined)
-    found.push('CACHE_WARM: hot keeps its list in CACHE_STATE_DIR, which is not set')
+    found.push('CACHE_WARM: hot needs CACHE_STATE_DIR for its list, which is not set')
   return found
 }
 

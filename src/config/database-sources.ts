@@ -28,7 +28,7 @@ export function databaseSources({ config, isGiven, onFault }: Given): Sources {
   }
   const { databaseUrlFile, databaseListenUrlFile, databaseReadUrlFile, databasePasswordFile } = config
   const inFile = (variable: string, path: string, isAlsoGiven: boolean): readonly string[] => {
-    if (isAlsoGiven) onFault(`${variable}_FILE: not together with ${variable}`)
+    if (isAlsoGiven) onFault(`${variable}_FILE: cannot be set together with ${variable}`)
     return attempt(`${variable}_FILE`, () => {
       const urls = separateUrls(readTrimmed(path))
       for (const url of urls) parseConnectionUrl(url)
@@ -70,5 +70,6 @@ export function unencryptedWarning(sources: Sources, { PGSSLMODE }: Environment)
     .filter((url) => !isLocal(url) && !statesEncryption(url))
     .map(({ host }) => host)
   if (hosts.length === 0 || PGSSLMODE) return undefined
-  return `the connection to ${[...new Set(hosts)].join(', ')} is not encrypted: its URL has no sslmode; set verify-full, or disable`
+  const names = [...new Set(hosts)].join(', ')
+  return `the connection to ${names} is not encrypted: its URL has no sslmode; set verify-full, or disable`
 }

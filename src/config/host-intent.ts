@@ -11,8 +11,8 @@ export function refuseInheritedHost({ config, sources }: LoadedConfig): void {
   const isMeant = hasToken(config) || allowedHosts.length > 0 || sources.host !== 'environment'
   if (socket !== undefined || isMeant || host === 'localhost' || isAddress(host)) return
   throw new ConfigError(
-    `HOST=${host} is a name, which shells and conda set to the name of the machine: unset it to listen on localhost, or set ` +
-      'CACHE_ALLOWED_HOSTS or a token if others are to reach the data listener by it',
+    `HOST=${host} is a name, which shells and conda set to the name of the machine: unset it to listen on ` +
+      'localhost, or set CACHE_ALLOWED_HOSTS or a token if others are to reach the data listener by that name',
   )
 }
 
@@ -20,7 +20,10 @@ export function refuseInheritedHost({ config, sources }: LoadedConfig): void {
 export function openHostWarning(config: LoadedConfig['config']): string | undefined {
   const { host, socket } = config
   if (socket !== undefined || isLoopback(host) || hasToken(config)) return undefined
-  return `HOST=${host}: everybody who reaches this address may read and write entries; set CACHE_API_TOKEN, or listen on localhost`
+  return (
+    `HOST=${host}: everybody who reaches this address may read and write entries; ` +
+    'set CACHE_API_TOKEN, or listen on localhost'
+  )
 }
 
 function hasToken({ apiToken, apiTokenFile }: LoadedConfig['config']): boolean {

@@ -49,7 +49,8 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
   const path = flags.get(flagName(pathVariable)) || environment[pathVariable]
   const file: ReadonlyMap<string, unknown> =
     (path && attempt(`${pathVariable} ${path}`, () => readConfigFile(path))) || new Map()
-  if (file.has(pathVariable)) faults.push(`${pathVariable} in ${path}: a file cannot name another`)
+  if (file.has(pathVariable))
+    faults.push(`${pathVariable} in ${path}: a configuration file cannot name another one`)
 
   const values: Record<string, unknown> = {}
   const sources: Record<string, Source> = {}
@@ -92,7 +93,10 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
 }
 
 function secretInFlag(variable: string): string {
-  return `holds a secret, and every user of the machine sees the arguments of a process: set ${variable} or ${variable}_FILE`
+  return (
+    'contains a secret, and every user of the machine can see the arguments of a process: ' +
+    `set ${variable} or ${variable}_FILE`
+  )
 }
 
 /** Returns the value as it would be written in the environment. */
@@ -109,7 +113,7 @@ function textInFile(one: Setting<unknown>, found: unknown): string | undefined {
 const kinds: Readonly<Record<string, string>> = {
   number: 'a number',
   boolean: 'true or false',
-  string: 'a text',
+  string: 'a string',
 }
 
 function unknownSettings(names: readonly string[], where = ''): string[] {

@@ -12,7 +12,8 @@ export async function readApiToken({
   apiTokenFile,
 }: Pick<Config, 'apiToken' | 'apiTokenFile'>): Promise<string | undefined> {
   if (apiTokenFile === undefined) return apiToken
-  if (apiToken !== undefined) throw new ConfigError('CACHE_API_TOKEN_FILE: not together with CACHE_API_TOKEN')
+  if (apiToken !== undefined)
+    throw new ConfigError('CACHE_API_TOKEN_FILE: cannot be set together with CACHE_API_TOKEN')
   try {
     return bearerToken((await readFile(apiTokenFile, 'utf8')).trim())
   } catch (error) {

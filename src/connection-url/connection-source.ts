@@ -26,7 +26,7 @@ export function currentUrl(source: string): string {
   if (!source.startsWith('file:')) return source
   const { pathname, searchParams } = new URL(source)
   const url = separateUrls(readTrimmed(decodeURIComponent(pathname)))[Number(searchParams.get('index'))]
-  if (url === undefined) throw new Error(`${decodeURIComponent(pathname)}: there are fewer URLs than before`)
+  if (url === undefined) throw new Error(`${decodeURIComponent(pathname)}: contains fewer URLs than before`)
   const passwordFile = searchParams.get('password_file')
   return passwordFile === null ? url : withPasswordFile(url, passwordFile)
 }

@@ -47,7 +47,7 @@ const otherDrivers: Readonly<Record<string, string>> = {
   search_path: searchPath,
   currentSchema: searchPath,
   passfile: 'name the file in PGPASSFILE, or a file with the password alone in DATABASE_PASSWORD_FILE',
-  pgbouncer: 'leave it out: a pooler is noticed',
+  pgbouncer: 'remove it: poolers are detected automatically',
   connection_limit: 'set DATABASE_POOL_SIZE',
   pool_timeout: 'set DATABASE_TIMEOUT_MS',
 }
@@ -59,7 +59,8 @@ const oneOfThese: Readonly<Record<string, readonly string[]>> = {
 
 const example = 'must be a URL like postgresql://user:password@host:5432/database'
 const encode =
-  'is not a valid URL, or its password is not encoded: percent-encode @ / # and space (%40 %2F %23 %20), and ? : % as well'
+  'is not a valid URL, or its password is not encoded: percent-encode @ / # and space (%40 %2F %23 %20), ' +
+  'and ? : % as well'
 
 /** Parses a URL as the driver does. Throws an Error that repeats nothing of the text except names of parameters. */
 export function parseConnectionUrl(text: string): ConnectionUrl {
@@ -81,7 +82,9 @@ export function parseConnectionUrl(text: string): ConnectionUrl {
     try {
       return decodeURIComponent(part)
     } catch {
-      throw new Error('is not percent-encoded UTF-8: what is special in a password must be encoded')
+      throw new Error(
+        'is not percent-encoded UTF-8: special characters in a password must be percent-encoded',
+      )
     }
   }
   const hostname = url.hostname === '___' ? '' : url.hostname.replace(/^\[(.+)\]$/, '$1')
@@ -116,7 +119,7 @@ function parametersIn(query: string): Map<string, string> {
     const wanted = oneOfThese[name]
     if (wanted && !wanted.includes(value)) throw new Error(`${name}: must be ${wanted.join(', ')}`)
     if (name === 'target_session_attrs' && value !== 'any')
-      throw new Error('target_session_attrs: there is one host, and the primary is needed: leave it out')
+      throw new Error('target_session_attrs: only "any" is supported: name the primary as the host')
     if (name === 'client_encoding' && !/^utf-?8$/i.test(value))
       throw new Error('client_encoding: must be UTF8')
     if (name === 'connect_timeout' && !/^\d{1,5}$/.test(value))
@@ -132,10 +135,10 @@ function parametersIn(query: string): Map<string, string> {
 function unknown(name: string): string {
   if (!/^[a-z_]{2,40}$/i.test(name)) return encode
   const cure = otherDrivers[name]
-  if (cure !== undefined) return `${name} is not a parameter of this driver: ${cure}`
+  if (cure !== undefined) return `${name} is not supported by this driver: ${cure}`
   const nearest = closest(name, knownParameters)
   const near = distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ''
-  return `${name} is not a parameter that has an effect${near}`
+  return `${name} is not a supported parameter${near}`
 }
 
 function splitOnce(text: string, separator: string): [string, string?] {

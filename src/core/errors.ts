@@ -40,21 +40,20 @@ export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'login-refused':
     'The database refuses the login: no password or a wrong one, or a role or database that does not allow connections',
   'store-suspended':
-    'The database takes no statements for now: it is read-only, or out of disk space, memory or connections',
+    'The database accepts no statements at the moment: it is read-only, or out of disk space, memory or connections',
   'store-not-ready': 'The database has no table for the cache yet: run "caching-layer migrate"',
   'store-busy': 'The database did not answer in time',
   'store-failed':
     'The database reports an error that an operator must fix: see the log, and run "caching-layer doctor"',
   'row-locked': 'The entry is locked in the database',
   'store-locked':
-    'The database makes the statement wait: another transaction holds the table, or a commit waits for a standby',
+    'The statement has to wait: another transaction has locked the table, or a commit waits for a standby',
   'queue-full': 'The database cannot announce changes: its notification queue is full',
   'outcome-unknown':
     'The outcome of the write is unknown: the connection was lost before the database confirmed it',
   forbidden: 'The database role does not have the right to do this: see sql/least-privilege.sql',
   refused: 'The database refused the value',
-  'too-large':
-    'The value in the database takes more memory than a sidecar has for one: see CACHE_MEMORY_BYTES',
+  'too-large': 'The value in the database is too large for the memory of a sidecar: see CACHE_MEMORY_BYTES',
   'not-stored':
     'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
 }

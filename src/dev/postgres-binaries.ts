@@ -34,7 +34,7 @@ export async function postgresBinaries(options: PostgresBinariesOptions = {}): P
     const copy = await copyIn(place, native)
     if (copy && (await linkLibraries(copy)) && !troubleWith(copy, account)) return binariesIn(copy)
   }
-  throw new Error(`PostgreSQL's programs do not run, and no copy of them does: ${trouble}`)
+  throw new Error(`PostgreSQL's programs do not run, not even from a copy: ${trouble}`)
 }
 
 /**

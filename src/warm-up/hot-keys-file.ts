@@ -51,7 +51,7 @@ export class HotKeysFile {
     const seal = rest.pop()
     const hash = createHash('sha256')
     for (const line of [first, ...rest]) hash.update(`${line}\n`)
-    if (seal !== sealOf(rest.length, hash.digest('hex'))) throw new Error('it is not whole')
+    if (seal !== sealOf(rest.length, hash.digest('hex'))) throw new Error('it is incomplete or was changed')
     return rest.slice(0, most).map((line) => JSON.parse(line) as string)
   }
 
@@ -104,5 +104,5 @@ function faultOf(first: string): string {
     if (found?.format === format)
       return `it has format version ${found.format_version}, and this release reads ${formatVersion}`
   } catch {}
-  return 'it is no list of hot keys'
+  return 'it is not a list of hot keys'
 }

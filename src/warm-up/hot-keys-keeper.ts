@@ -56,7 +56,7 @@ export class HotKeysKeeper {
     } catch (error) {
       const reason = reasonIn(error)
       if (reason !== this.#lastReason)
-        log.warn({ path: file.path, reason }, 'the list of hot keys could not be written')
+        log.warn({ path: file.path, reason }, 'cannot write the list of hot keys')
       this.#lastReason = reason
     } finally {
       this.#saving = undefined

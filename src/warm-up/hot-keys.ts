@@ -11,7 +11,7 @@ export async function hotKeys(file: HotKeysFile, most: number, log: Log): Promis
     return keys ?? []
   } catch (error) {
     const reason = reasonIn(error)
-    log.warn({ path, reason }, 'the list of hot keys is ignored')
+    log.warn({ path, reason }, 'ignoring the list of hot keys')
     return []
   }
 }

@@ -81,11 +81,11 @@ export class WarmUp {
       const { asked, put, ended } = await warm(wanted, { cache, clock, capacity, stop })
       const reason = stop.aborted ? this.#whyStopped() : reasonOf(ended)
       const fields = { from, put, asked, keys: wanted.length, forMs: Math.round(clock.now() - startMs) }
-      if (reason === undefined) log.info(fields, 'memory is warm')
-      else log.warn({ ...fields, reason }, 'memory is not as warm as it should be')
+      if (reason === undefined) log.info(fields, 'warm-up completed')
+      else log.warn({ ...fields, reason }, 'warm-up incomplete')
     } catch (error) {
       const reason = reasonIn(error)
-      log.warn({ from, reason }, 'memory could not be warmed')
+      log.warn({ from, reason }, 'warm-up failed')
     } finally {
       clearTimeout(timer)
       this.#isOver = true
@@ -94,7 +94,7 @@ export class WarmUp {
   }
 
   #whyStopped(): string {
-    return this.#isToldToStop ? 'told to stop' : 'CACHE_WARM_TIMEOUT_MS is over'
+    return this.#isToldToStop ? 'the sidecar is shutting down' : 'CACHE_WARM_TIMEOUT_MS has passed'
   }
 }
 

@@ -52,7 +52,7 @@ export const audit: Command = {
     out(flags.has('json') ? reportJson(report) : reportText(report))
     if (report.violations > 0) return 1
     if (!isSilent(report)) return 0
-    note('the audit shows nothing: no sidecar has given an answer that counts')
+    note('the audit is inconclusive: no sidecar has given an answer that counts')
     return notCarriedOut
   },
 }

@@ -44,13 +44,13 @@ export const bench: Command = {
     const { address, host, token } = listener.address()
     const requests = new Requests({ valueBytes: options.conditions.valueBytes, host, token })
     const ownLimitPerSecond = await calibrate(connections, ownLimitMs)
-    note(`this load can do ${Math.round(ownLimitPerSecond)} requests/s itself`)
+    note(`this load generator can send up to ${Math.round(ownLimitPerSecond)} requests/s`)
 
     let written = 0
     try {
       if (!flags.has('no-fill')) {
         written = keys.count
-        note(`writing its ${keys.count} entries, ${keyPrefix}1 and so on; --no-fill leaves that out`)
+        note(`writing its ${keys.count} entries, ${keyPrefix}1 and so on; use --no-fill to skip this`)
         const onProgress = (done: number) => progress(`writing its entries: ${done} of ${keys.count}`)
         const make = (number: number) => requests.make('set', number)
         written = await preload({ address, connections, count: keys.count, make, onProgress, stop })
@@ -84,7 +84,7 @@ export const bench: Command = {
         note(`its entries are kept; to remove them: ${bySql}`)
         return
       }
-      note(`removing its ${count} entries; where that is cut short: ${bySql}`)
+      note(`removing its ${count} entries; if that is interrupted: ${bySql}`)
       const onProgress = (done: number) => progress(`removing its entries: ${done} of ${count}`)
       const make = (number: number) => requests.make('del', number)
       await preload({ address, connections, count, make, onProgress }).catch((error: Error) =>
@@ -143,7 +143,7 @@ async function readsOf(listener: DataListener): Promise<Reads> {
   if (answer.status !== 200) throw refusal(answer)
   const { hits, misses } = answer.body
   if (typeof hits !== 'number' || typeof misses !== 'number')
-    throw new Error(`${listener.name}: this is no sidecar: it counts no hits`)
+    throw new Error(`${listener.name}: not a sidecar: the response has no hit counts`)
   return { hits, misses }
 }
 

@@ -16,7 +16,7 @@ export const config: Command = {
     const openHost = openHostWarning(loaded.config)
     if (openHost !== undefined) note(openHost)
     if (flags.has('check')) {
-      note('the settings make sense')
+      note('the settings are valid')
       return 0
     }
     const shown = describeSettings(loaded)

@@ -13,7 +13,7 @@ export const del: Command = {
     const answer = await listener.ask(`/cache/delete?key=${encodeURIComponent(key)}`, { method: 'DELETE' })
     if (answer.status !== 200) throw refusal(answer)
     if (answer.body.pending === true) note('pending: the sidecar deletes it when the database is available')
-    else if (answer.body.db_removed === false) note('there was no such entry in the database')
+    else if (answer.body.db_removed === false) note('the entry did not exist in the database')
     return 0
   },
 }

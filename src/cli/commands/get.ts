@@ -14,12 +14,12 @@ export const get: Command = {
     const listener = await DataListener.of({ environment, values })
     const answer = await listener.ask(`/cache/get?key=${encodeURIComponent(key)}`, { headers })
     if (answer.status === 404) {
-      note('there is no such entry')
+      note('no such entry')
       return 1
     }
     if (answer.status !== 200) throw refusal(answer)
     const { value, stale } = answer.body
-    if (stale === true) note('stale: the database could not be asked')
+    if (stale === true) note('stale: the value is not proven to be current')
     const ofValue = typeof value === 'string' ? value : memberText(answer.text, 'value')
     const text = flags.has('json') || ofValue === undefined ? answer.text : ofValue
     out(isTerminal ? withoutControls(text) : text)

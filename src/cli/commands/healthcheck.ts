@@ -15,7 +15,7 @@ export const healthcheck: Command = {
   settings: true,
   async run({ values, environment, out, note }) {
     const { opsHost, opsPort } = loadConfig(environment, { flags: values }).config
-    if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
+    if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 the port is not known; set a fixed port')
     try {
       const status = await statusOf(connectHost(opsHost), opsPort)
       if (status === 200) out('alive')

@@ -32,7 +32,7 @@ export const restore: Command = {
         mode,
         columns: header.columns,
         entries: entries((soFar) => progress(`${soFar.entries.toLocaleString('en-US')} entries read`)),
-        onStaged: () => progress('the backup is whole; writing to the table'),
+        onStaged: () => progress('the backup is complete; writing to the table'),
       })
       const seconds = (performance.now() - startMs) / 1_000
       if (flags.has('json'))

@@ -36,7 +36,7 @@ export const wait: Command = {
 
 function opsUrl(environment: Environment, flags: ReadonlyMap<string, string>): string {
   const { opsHost, opsPort } = loadConfig(environment, { flags }).config
-  if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
+  if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 the port is not known; set a fixed port')
   return connectUrl(opsHost, opsPort)
 }
 

@@ -155,7 +155,7 @@ export class Batcher<I extends { readonly key: string }, O> {
     let bytes = 0
     for (const [key, waiting] of this.#waiting) {
       if (waiting.sinceMs < overdueMs) {
-        const reason = new CacheError('store-busy', 'waited too long for a statement to begin')
+        const reason = new CacheError('store-busy', 'the request waited too long for its statement to start')
         for (const caller of waiting.callers) caller.reject(reason)
       } else {
         bytes += bytesOf(waiting.item)

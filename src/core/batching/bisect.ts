@@ -1,7 +1,7 @@
 import { CacheError, type CacheErrorCode, hasCode } from '../errors.js'
 import type { BatchPart } from '../ports.js'
 
-const tooLate = new CacheError('store-busy', 'no time was left to find the item at fault')
+const tooLate = new CacheError('store-busy', 'no time was left to find the item that caused the error')
 
 /** Minimum time for a part. If a part gets less, a timeout says nothing about its rows. */
 const shortestPartMs = 20

@@ -107,10 +107,10 @@ export class Fills {
     }
     if ('withheld' in answer) {
       memory.observe(answer.epoch, token)
-      throw new CacheError('too-large', 'the value takes more memory than there is for one')
+      throw new CacheError('too-large', 'the value is too large for the memory that one value may take')
     }
     const value = answer.value ?? sent.held?.value
-    if (value === undefined) throw new Error('the store left out a value that nobody holds')
+    if (value === undefined) throw new Error('the store omitted a value that is not held')
     const stored = memory.put(token, { ...answer, value }, asOfMs)
     if (answer.value !== undefined) return { value, forwarded, stored, ageMs }
     stats.revalidatedFills++

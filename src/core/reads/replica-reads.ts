@@ -108,7 +108,7 @@ export class ReplicaReads {
 
   async #run(wanted: readonly WantedEntry[]): Promise<ReadonlyMap<string, ReplicaAnswer>> {
     const position = this.#position
-    if (position === undefined) throw new Error('no replica has replayed enough')
+    if (position === undefined) throw new Error('no replica has caught up')
     try {
       return await this.#options.replica.read(wanted, position)
     } catch (error) {

@@ -35,13 +35,13 @@ export interface Readiness {
 /** Returns whether this sidecar, and the pod that contains it, should receive requests. */
 export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRules): Readiness {
   if (phase === 'starting') return unready('the data listener is not open yet')
-  if (phase === 'stopping') return unready('told to stop')
+  if (phase === 'stopping') return unready('the sidecar is shutting down')
   const { feed, feedReason, leaseAgeMs, neededForMs, pendingWrites, pendingWritesObstacle, faults } = status
   const { maxStalenessMs, graceMs, onFeedLoss } = rules
   if (leaseAgeMs === Number.POSITIVE_INFINITY) {
     return unready(`has not caught up with the database yet: ${feedReason}`)
   }
-  if (phase === 'warming') return unready('memory is being warmed')
+  if (phase === 'warming') return unready('the cache is warming up')
   const proven = `the last proof that entries are fresh is ${Math.round(leaseAgeMs)} ms old`
   const isIdle = feed === 'idle'
   // After idleness, the grace counts from the request that woke the sidecar.
@@ -56,7 +56,8 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
   } else if (leaseAgeMs > maxStalenessMs) {
     const instead = onFeedLoss === 'stale' ? 'entries are marked stale' : 'reads go to the database'
     reasons.push(`${proven}, so ${instead}: ${feedReason ?? feed}`)
-  } else if (feed !== 'live') reasons.push(`the change feed is ${feed}, so nothing is put: ${feedReason}`)
+  } else if (feed !== 'live')
+    reasons.push(`the change feed is ${feed}, so fills are not kept in memory: ${feedReason}`)
   for (const { operation, code } of faults) reasons.push(`${inWords[operation]} fail: ${explanations[code]}`)
   if (pendingWrites > 0) {
     const obstacle = pendingWritesObstacle && `: ${explanations[pendingWritesObstacle]}`

@@ -27,7 +27,13 @@ function stderrDestination(): DestinationStream {
   const lines = new LossyDestination(
     stderrSink(),
     (dropped) =>
-      `${JSON.stringify({ level: 40, time: Date.now(), service, dropped, msg: 'log lines were dropped: nobody took them' })}\n`,
+      `${JSON.stringify({
+        level: 40,
+        time: Date.now(),
+        service,
+        dropped,
+        msg: 'log lines were dropped: stderr did not accept them',
+      })}\n`,
   )
   const { isTTY } = process.stderr
   if (!isTTY) return lines
