@@ -15,7 +15,7 @@ export interface Answer {
 export interface Asking {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** JSON text. */
+  /** Body of the request, as JSON text. */
   readonly body?: string
 }
 

@@ -7,7 +7,7 @@ import type { Setting } from './setting.js'
 import { settings } from './settings.js'
 
 export interface ConfigReloadParts {
-  /** Throws ConfigError. */
+  /** Loads the settings. Throws ConfigError. */
   readonly load: () => LoadedConfig
   /** Applies the settings that can change while the sidecar runs. */
   readonly apply: (config: Config) => void

@@ -35,7 +35,7 @@ export class FileWatch {
     this.#watch()
   }
 
-  /** Idempotent. */
+  /** Stops watching. Idempotent. */
   close(): void {
     this.#isClosed = true
     this.#watcher?.close()

@@ -7,11 +7,11 @@ import { getHeapStatistics } from 'node:v8'
 export interface MemoryBudget {
   /** Entries: keys, values, and the bookkeeping for each. */
   readonly entries: number
-  /** Values on their way from the database. */
+  /** Values that are being read from the database. */
   readonly transfers: number
   /** Responses that clients have not read yet. */
   readonly responses: number
-  /** Bodies of requests. */
+  /** Request bodies. */
   readonly bodies: number
   /** Pending writes, and the values of writes whose outcome is unknown: half each. */
   readonly pendingWrites: number

@@ -25,7 +25,7 @@ export interface Clock {
   defer(task: () => void): void
 }
 
-/** An entry in the reader's memory. */
+/** An entry that the reader holds. */
 export interface Held extends Written {
   readonly value: Value
 }
@@ -164,7 +164,7 @@ export interface Proof extends Position {
   readonly databaseMs: number
 }
 
-/** One listening session. */
+/** A session of the change feed, on the listening connection. */
 export interface FeedSession {
   /** Fingerprint of the table when the session began; see `Proof`. */
   readonly fingerprint: string

@@ -13,7 +13,7 @@ export class Stats {
   missesExpired = 0
   missesUnproven = 0
   missesRequested = 0
-  /** Reads that joined a fill already in flight. */
+  /** Reads that joined a fill in flight. */
   coalesced = 0
   /** Entries that the warm-up has put. */
   warmed = 0
@@ -27,7 +27,7 @@ export class Stats {
   replicaTooRecent = 0
   replicaUnavailable = 0
   replicaExpiring = 0
-  /** Reads answered from memory and marked stale, because the store was unavailable. */
+  /** Reads answered from memory without proof and marked stale, including those of pending writes. */
   staleServed = 0
   evictions = 0
   /** Changes that arrived, and entries that they dropped. */
@@ -42,7 +42,10 @@ export class Stats {
   feedLosses = 0
   feedSessions = 0
   writesUnknown = 0
-  /** Pending writes that reached the database, and those whose row had changed. */
+  /**
+   * Pending writes that reached the database, and those given up because their row had changed or the database refused
+   * them.
+   */
   pendingSettled = 0
   pendingConflicts = 0
   /** Number of keys per statement. */

@@ -13,7 +13,7 @@ export interface Account {
 export function postgresAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined
   const account = find() ?? create()
-  canEnter('/', account) // a container that maps no other user fails here, and not in the middle
+  canEnter('/', account) // fails early in a container that maps no other user
   return account
 }
 
@@ -42,7 +42,7 @@ function create(): Account {
   }
   run('groupadd', '--system', '--force', 'postgres')
   run('useradd', '--system', '--gid', 'postgres', '--no-create-home', '--shell', '/bin/false', 'postgres')
-  const account = find() // and not the exit code: somebody else may have made it at the same time
+  const account = find() // the exit code may be wrong: another process may have created it meanwhile
   if (account) return account
   throw new Error(`PostgreSQL refuses to run as root and the user postgres cannot be created: ${trouble}`)
 }

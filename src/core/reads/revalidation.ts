@@ -43,7 +43,7 @@ export class Revalidation {
       this.#running = undefined
     })
     const isCurrent = await this.#running
-    // It belonged to an earlier session of the feed.
+    // The comparison belonged to an earlier session of the feed.
     if (!isCurrent && this.#parts.memory.lease.state === 'catching-up') await this.run()
   }
 
@@ -62,7 +62,7 @@ export class Revalidation {
     return clock.now() - this.#startedMs >= pauseMs ? this.runIfNeeded() : undefined
   }
 
-  /** Resolves to false if the feed was lost meanwhile. */
+  /** Runs one comparison. Resolves to false if the feed was lost meanwhile. */
   async #compareOnce(): Promise<boolean> {
     const { memory, feedLog } = this.#parts
     const { lease, position, local } = memory

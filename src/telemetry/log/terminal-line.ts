@@ -48,6 +48,6 @@ function valueText(value: unknown): string {
  * does the same for fields, except for C1 controls.
  */
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression has to match them
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
 }
