@@ -6,7 +6,7 @@ import { UsageError } from './usage-error.js'
 
 export type Arguments = Pick<CommandInput, 'flags' | 'values' | 'positionals'>
 
-/** Throws UsageError for what the command does not take. */
+/** Parses the arguments of a command. Throws UsageError for arguments that the command does not accept. */
 export function parseArguments(
   name: string,
   command: Pick<Command, 'options' | 'settings' | 'positionals'>,

@@ -2,25 +2,25 @@ import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '../config/environment.js'
 
 export interface CommandInput {
-  /** The names of the boolean options given. */
+  /** Names of the boolean options given. */
   readonly flags: ReadonlySet<string>
-  /** What the string options were given, by name; the last one of several. */
+  /** Values of the string options, by name. If an option is repeated, the last value counts. */
   readonly values: ReadonlyMap<string, string>
-  /** What stands on the command line beside the options. */
+  /** Arguments that are not options. */
   readonly positionals: readonly string[]
   readonly environment: Environment
-  /** Calls `listener` at every SIGHUP, which without one ends the process. */
+  /** Calls `listener` at every SIGHUP. Without a listener, SIGHUP ends the process. */
   readonly onHangup?: (listener: () => void) => void
-  /** Aborted when the process has been told to stop. */
+  /** Signal that is aborted when the process has to stop. */
   readonly stop: AbortSignal
-  /** One line of data on stdout, one line for people on stderr. */
+  /** Writes a line: `out` writes data to stdout, `note` writes a message to stderr. */
   readonly out: (line: string) => void
   readonly note: (line: string) => void
   /** True if `out` writes to a terminal. */
   readonly isTerminal?: boolean
-  /** How far things are, on stderr: a line that takes the place of the one before, or one every 10 s. */
+  /** Shows progress on stderr: a line that replaces the one before or, without a terminal, one line every 10 s. */
   readonly progress: (line: string) => void
-  /** For data that are not lines. */
+  /** Streams for data that does not consist of lines. */
   readonly stdin: () => Readable
   readonly stdout: () => Writable
 }
@@ -30,14 +30,17 @@ export interface CommandOption {
 }
 
 export interface Command {
-  /** By name, without `--`. Any other is refused. */
+  /** Options by name, without `--`. Any other option is refused. */
   readonly options: Readonly<Record<string, CommandOption>>
-  /** Whether it reads the settings: their flags are then among its options, and no other may be named like one. */
+  /**
+   * True if the command reads the settings. Their flags are then among its options, and no other option may have such a
+   * name.
+   */
   readonly settings?: boolean
-  /** Whether it takes anything beside its options; refused otherwise. */
+  /** True if the command accepts arguments that are not options. */
   readonly positionals?: boolean
-  /** The exit code after an error, or a second signal; 1 by default. */
+  /** Exit code after an error or a second signal; 1 by default. */
   readonly failureCode?: number
-  /** Resolves to the exit code. */
+  /** Runs the command. Resolves to the exit code. */
   readonly run: (input: CommandInput) => Promise<number>
 }

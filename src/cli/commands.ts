@@ -1,6 +1,6 @@
 import type { Command } from './command.js'
 
-/** A command as the usage names it. Its code is read when it is asked for: `serve` starts without that of `dev`. */
+/** A command as listed in the usage. Its code is loaded on demand: `serve` starts without the code of `dev`. */
 export interface ListedCommand {
   readonly summary: string
   readonly load: () => Promise<Command>
@@ -24,11 +24,11 @@ export const commands = {
     load: async () => (await import('./commands/backup.js')).backup,
   },
   restore: {
-    summary: 'read them from stdin or --file=PATH [--mode=merge|missing|replace] [--json]',
+    summary: 'read entries from stdin or --file=PATH [--mode=merge|missing|replace] [--json]',
     load: async () => (await import('./commands/restore.js')).restore,
   },
   healthcheck: {
-    summary: 'ask the sidecar of this container whether it is alive',
+    summary: 'check that the sidecar of this container is alive',
     load: async () => (await import('./commands/healthcheck.js')).healthcheck,
   },
   wait: {
@@ -40,28 +40,29 @@ export const commands = {
     load: async () => (await import('./commands/get.js')).get,
   },
   set: {
-    summary: 'write one: set KEY VALUE|- [--json] [--url=URL]',
+    summary: 'write a value: set KEY VALUE|- [--json] [--url=URL]',
     load: async () => (await import('./commands/set.js')).set,
   },
   del: {
-    summary: 'delete one: del KEY [--url=URL]',
+    summary: 'delete an entry: del KEY [--url=URL]',
     load: async () => (await import('./commands/del.js')).del,
   },
   stats: {
-    summary: 'what a running sidecar has counted [--json] [--url=URL]',
+    summary: 'print the counters of a running sidecar [--json] [--url=URL]',
     load: async () => (await import('./commands/stats.js')).stats,
   },
   watch: {
-    summary: 'what it does, a line every second [--seconds=1] [--url=URL]',
+    summary: 'print the rates of a running sidecar, a line every second [--seconds=1] [--url=URL]',
     load: async () => (await import('./commands/watch.js')).watch,
   },
   bench: {
     summary:
-      'put a load on a running sidecar [--rate=1000] [--duration=10] [--mix=get=90,set=10] [--keys=zipf:10000] [--json] ...',
+      'send load to a running sidecar [--rate=1000] [--duration=10] [--mix=get=90,set=10] [--keys=zipf:10000] ' +
+      '[--json] ...',
     load: async () => (await import('./commands/bench.js')).bench,
   },
   doctor: {
-    summary: 'look at everything that a sidecar needs of its database [--sidecars=N] [--json]',
+    summary: 'check everything that a sidecar needs from its database [--sidecars=N] [--json]',
     load: async () => (await import('./commands/doctor.js')).doctor,
   },
   config: {

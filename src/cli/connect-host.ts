@@ -1,4 +1,4 @@
-/** Returns an address at which a listener of this machine answers: of several, the one of IPv4. */
+/** Returns an address at which a listener of this machine can be reached; the IPv4 address if there are several. */
 export function connectHost(host: string): string {
   return ['localhost', '0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host
 }

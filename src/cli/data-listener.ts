@@ -15,13 +15,13 @@ export interface Answer {
 export interface Asking {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** JSON text. */
+  /** Body of the request, as JSON text. */
   readonly body?: string
 }
 
 const timeoutMs = 10_000
 
-/** A running sidecar, as its clients see it. */
+/** Client of the data listener of a running sidecar. */
 export class DataListener {
   readonly #base: URL
   readonly #socketPath: string | undefined
@@ -33,7 +33,7 @@ export class DataListener {
     this.#token = token
   }
 
-  /** The one of these settings, with the token that they name; or the one at `--url`. */
+  /** Returns a client for the listener of these settings, or for the one at `--url`, with the token of the settings. */
   static async of({
     environment,
     values,
@@ -44,20 +44,20 @@ export class DataListener {
     return new DataListener(base, url === undefined ? config.socket : undefined, await readApiToken(config))
   }
 
-  /** One that nobody needs a token for. */
+  /** Returns a client for a listener that needs no token. */
   static at(url: string): DataListener {
     return new DataListener(baseUrl(url), undefined, undefined)
   }
 
-  /** For people. */
+  /** Name for messages. */
   get name(): string {
     return this.#socketPath ?? this.#base.origin
   }
 
-  /** What one needs to ask it on connections of one's own. */
+  /** Returns everything that a caller needs to send requests on connections of its own. */
   address(): {
     readonly address: { readonly path: string } | { readonly host: string; readonly port: number }
-    /** For the Host header. */
+    /** Value of the Host header. */
     readonly host: string
     readonly token: string | undefined
   } {
@@ -69,7 +69,7 @@ export class DataListener {
     return { address, host, token: this.#token }
   }
 
-  /** Rejects with an Error in words when nobody answers. */
+  /** Sends a request. Rejects with an Error that names the sidecar and the reason if there is no response. */
   async ask(path: string, { method = 'GET', headers = {}, body = '' }: Asking = {}): Promise<Answer> {
     try {
       return await this.#send(path, body, {
@@ -85,7 +85,7 @@ export class DataListener {
       })
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      throw new Error(`${this.name}: ${reason || 'nobody answers'}`, {
+      throw new Error(`${this.name}: ${reason || 'no response'}`, {
         cause: error,
       })
     }
@@ -113,7 +113,7 @@ export class DataListener {
             const text = Buffer.concat(chunks).toString()
             resolve({ status: response.statusCode ?? 0, body: JSON.parse(text), text })
           } catch {
-            reject(new Error('this is no sidecar: its answer is not JSON'))
+            reject(new Error('not a sidecar: the response is not JSON'))
           }
         })
       })
@@ -129,7 +129,7 @@ function baseUrl(text: string): URL {
   return url
 }
 
-/** What a refusal says; for people. */
+/** Returns the reason why a request was refused, as an Error for people. */
 export function refusal({ status, body }: Answer): Error {
   return new Error(typeof body.detail === 'string' ? body.detail : `the sidecar answered ${status}`)
 }

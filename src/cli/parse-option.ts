@@ -1,6 +1,6 @@
 import { UsageError } from './usage-error.js'
 
-/** The option's value by a parser that throws an Error saying what the text must be. Throws UsageError. */
+/** Returns the parsed value of an option. The parser throws an Error that says what is expected. Throws UsageError. */
 export function parseOption<T>(command: string, option: string, text: string, parse: (text: string) => T): T {
   try {
     return parse(text)

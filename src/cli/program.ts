@@ -5,7 +5,7 @@ import { commands, type ListedCommand } from './commands.js'
 import { ProgressLine } from './progress-line.js'
 import { UsageError } from './usage-error.js'
 
-/** Arguments, environment and exit codes: 0 is clean, 1 a failure, 2 wrong use. */
+/** Command line of the program. Exit codes: 0 for success, 1 for a failure, 2 for wrong usage. */
 
 const usage = `usage: caching-layer COMMAND [OPTION...]
 
@@ -25,7 +25,7 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
   const listed = new Map<string, ListedCommand>(Object.entries(commands)).get(name)
   if (listed === undefined) throw new UsageError(`there is no command "${name}"; see caching-layer --help`)
   const command = await listed.load()
-  // A second signal ends the process with it.
+  // A second signal ends the process with this code.
   process.exitCode = command.failureCode ?? 1
   const given = parseArguments(name, command, rest)
   const messages = new ProgressLine(process.stderr)
@@ -44,7 +44,7 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
       progress: (line) => messages.progress(line),
       stdin: () => process.stdin,
       stdout: () => {
-        // Half of a backup is not enough.
+        // A backup that was cut off is an error.
         process.stdout.off('error', onLinesRefused)
         return process.stdout
       },
@@ -54,13 +54,13 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
   }
 }
 
-// Whoever reads what we say, as `head` does, may have read enough.
+// A reader of the lines, such as `head`, may have read enough.
 const onLinesRefused = (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   process.exit()
 }
 
-/** Runs the command that the arguments name, sets the exit code and lets the process end. */
+/** Runs the command that the arguments name, sets the exit code, and lets the process end. */
 export async function runProgram(args: readonly string[], stop: AbortSignal): Promise<void> {
   process.stdout.on('error', onLinesRefused)
   try {
@@ -72,8 +72,8 @@ export async function runProgram(args: readonly string[], stop: AbortSignal): Pr
     for (const line of lines) process.stderr.write(`caching-layer: ${line}\n`)
     process.exitCode = expected ? 2 : (process.exitCode ?? 1)
   }
-  // What a command has cut off must not keep the process; what is written goes out first.
+  // Work that a command has cut off must not keep the process alive. Pending output is flushed first.
   setTimeout(() => process.stdout.write('', () => process.exit()), 100).unref()
-  // Unless nobody takes it.
+  // A reader that takes no output must not keep it alive either.
   if (stop.aborted) setTimeout(() => process.exit(), 1_000).unref()
 }

@@ -7,8 +7,8 @@ export interface ProgressStream {
 }
 
 /**
- * Notes, and how far things are, on one stream. On a terminal the progress is its last line, rewritten in
- * place; elsewhere it is one line every 10 s.
+ * Writes notes and progress to one stream. On a terminal the progress is the last line, rewritten in place. Otherwise
+ * it is one line every 10 s.
  */
 export class ProgressLine {
   readonly #stream: ProgressStream
@@ -37,7 +37,7 @@ export class ProgressLine {
     this.#stream.write(this.#shown === '' ? `${line}\n` : `\r\x1b[2K${line}\n${this.#shown}`)
   }
 
-  /** What is written next begins on a line of its own. Idempotent. */
+  /** Ends the progress line, so that the next output begins on a new line. Idempotent. */
   end(): void {
     if (this.#shown !== '') this.#stream.write('\n')
     this.#shown = ''

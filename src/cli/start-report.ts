@@ -7,7 +7,10 @@ import { settings } from '../config/settings.js'
 import { currentUrl } from '../connection-url/connection-source.js'
 import { parseConnectionUrl } from '../connection-url/connection-url.js'
 
-/** Returns the fields of the first line of the log: all that a question about a sidecar begins with, and nothing secret. */
+/**
+ * Returns the fields of the first line of the log: the facts that every question about a sidecar begins with, without
+ * secrets.
+ */
 export function startReport({ config, sources }: LoadedConfig) {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
   const { host, database } = parseConnectionUrl(currentUrl(config.databaseUrl))
@@ -22,7 +25,7 @@ export function startReport({ config, sources }: LoadedConfig) {
   }
 }
 
-/** Settings that differ from their defaults, by variable. */
+/** Returns the settings that differ from their defaults, by variable. */
 function changedSettings({
   config,
   sources,

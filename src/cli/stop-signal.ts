@@ -1,11 +1,12 @@
 /**
- * Handles SIGTERM and SIGINT from the moment that this module is evaluated, and so must import nothing: process 1 of a
- * container ignores signals without a handler, and what comes first is all that such a signal cannot fall into.
+ * Handles SIGTERM and SIGINT from the moment that this module is evaluated. Process 1 of a container ignores signals
+ * without a handler, so a signal that comes before that moment would be lost. To make it early, this module must import
+ * nothing.
  */
 
 const stop = new AbortController()
 
-/** Aborted by the first signal. A second one ends the process at once. */
+/** Signal that is aborted by the first SIGTERM or SIGINT. A second one ends the process at once. */
 export const stopSignal: AbortSignal = stop.signal
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

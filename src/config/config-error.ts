@@ -1,4 +1,4 @@
-/** Settings that make no sense: one line for each, which says which setting, and why. */
+/** Invalid settings: one line for each fault, which names the setting and the reason. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly faults: readonly string[]

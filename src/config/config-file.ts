@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
 /**
- * What a configuration file says, by name: JSON where its name ends in `.json`, YAML otherwise. Throws an Error of
- * one line, which repeats nothing of what stands in it: that may be a password.
+ * Returns the settings in a configuration file, by name. The file is JSON if its name ends in `.json`, and YAML
+ * otherwise. Throws an Error of one line that does not repeat the content, which may be a password.
  */
 export function readConfigFile(path: string): ReadonlyMap<string, unknown> {
   const text = textOf(path)
   const content = path.endsWith('.json') ? fromJson(text) : fromYaml(text)
   if (content === null) return new Map()
   if (typeof content !== 'object' || Array.isArray(content))
-    throw new Error('must be one map, of names to values')
+    throw new Error('must be a single map of names to values')
   return new Map(Object.entries(content))
 }
 
@@ -32,7 +32,7 @@ function fromJson(text: string): unknown {
   }
 }
 
-/** The parser is read when a file asks for it, and not by every start. */
+/** Parses YAML. The parser is loaded only if a file needs it, and not at every start. */
 function fromYaml(text: string): unknown {
   const { LineCounter, parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
   const lineCounter = new LineCounter()

@@ -7,9 +7,9 @@ import type { Setting } from './setting.js'
 import { settings } from './settings.js'
 
 export interface ConfigReloadParts {
-  /** Throws ConfigError. */
+  /** Loads the settings. Throws ConfigError. */
   readonly load: () => LoadedConfig
-  /** Puts into force what can change while the sidecar runs. */
+  /** Applies the settings that can change while the sidecar runs. */
   readonly apply: (config: Config) => void
   /** Warnings that have been logged already. */
   readonly warned: readonly string[]
@@ -22,13 +22,13 @@ interface ReloadLog {
   error(fields: object, message: string): void
 }
 
-/** Reads the settings again while the sidecar runs. What makes no sense changes nothing, and neither does a part of it. */
+/** Reads the settings again while the sidecar runs. If any of them is invalid, nothing changes. */
 export class ConfigReload {
   readonly #parts: ConfigReloadParts
   #inForce: Config
-  /** What was found the last time: settings or faults. */
+  /** Result of the last attempt: settings, or faults. */
   #found: unknown
-  /** What has been warned about, and still holds. */
+  /** Warnings that have been logged and still apply. */
   #warned: ReadonlySet<string>
 
   constructor(inForce: Config, parts: ConfigReloadParts) {
@@ -38,12 +38,12 @@ export class ConfigReload {
     this.#found = inForce
   }
 
-  /** Somebody wants to know: says what came of it, even if that is nothing. */
+  /** Reloads on request, and logs the result even if nothing has changed. */
   asked(): void {
     this.#reload(true)
   }
 
-  /** The file may have changed: silent if it says what it said before. */
+  /** Reloads because the file may have changed. Logs nothing if its content is the same. */
   fileTouched(): void {
     this.#reload(false)
   }
@@ -64,7 +64,7 @@ export class ConfigReload {
     this.#found = found
     if (!isNews && !wasAsked) return
     if (!isConfig(found)) {
-      log.error({ faults: found }, 'the settings make no sense: those in force stay')
+      log.error({ faults: found }, 'invalid settings, keeping the current ones')
       return
     }
     for (const warning of warnings) if (!this.#warned.has(warning)) log.warn({}, warning)
@@ -92,9 +92,9 @@ export class ConfigReload {
       this.#inForce = Object.freeze(next) as Config
       apply(this.#inForce)
     }
-    log.info({ changed }, 'settings read again')
+    log.info({ changed }, 'settings reloaded')
     for (const variable of waiting)
-      log.warn({}, `${variable} has changed and needs a restart: the old value stays in force`)
+      log.warn({}, `${variable} has changed and takes effect only after a restart`)
   }
 }
 

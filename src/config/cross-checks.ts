@@ -1,16 +1,19 @@
 import type { Config } from './config.js'
 import { defaultMemoryBytes, entryBookkeepingBytes, memoryBudget } from './memory-budget.js'
 
-/** What makes no sense together, though each setting does alone; one line each. */
+/** Returns one line for each combination of settings that is invalid, although each setting is valid by itself. */
 export function crossChecks(config: Config): readonly string[] {
   const { warm, stateDir } = config
   const found = [...withoutRoom(config)]
   if (warm.kind === 'hot' && stateDir === undefined)
-    found.push('CACHE_WARM: hot keeps its list in CACHE_STATE_DIR, which is not set')
+    found.push('CACHE_WARM: hot needs CACHE_STATE_DIR for its list, which is not set')
   return found
 }
 
-/** What does not fit into memory: the arrays for all entries are allocated at the start, and a set has to be read again. */
+/**
+ * Returns a line for each setting that does not fit into memory. The arrays for all entries are allocated at the start,
+ * and every value that can be set must also be readable.
+ */
 function withoutRoom({ capacity, maxValueBytes, memoryBytes = defaultMemoryBytes() }: Config): string[] {
   const found: string[] = []
   const mostEntries = Math.floor(memoryBudget(memoryBytes).entries / entryBookkeepingBytes)

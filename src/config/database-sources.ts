@@ -8,12 +8,15 @@ type Sources = Pick<Config, 'databaseUrl' | 'databaseListenUrl' | 'databaseReadU
 
 interface Given {
   readonly config: Config
-  /** Settings that were given a value. */
+  /** Returns true if the setting was given a value. */
   readonly isGiven: (name: keyof Config) => boolean
   readonly onFault: (fault: string) => void
 }
 
-/** Returns where connections lead, after the files that hold URLs and the password, each of which is read once to see what is wrong. */
+/**
+ * Returns the sources of connections, with the files that contain URLs and the password. Each file is read once to
+ * check it.
+ */
 export function databaseSources({ config, isGiven, onFault }: Given): Sources {
   const attempt = <T>(variable: string, read: () => T, otherwise: T): T => {
     try {
@@ -25,7 +28,7 @@ export function databaseSources({ config, isGiven, onFault }: Given): Sources {
   }
   const { databaseUrlFile, databaseListenUrlFile, databaseReadUrlFile, databasePasswordFile } = config
   const inFile = (variable: string, path: string, isAlsoGiven: boolean): readonly string[] => {
-    if (isAlsoGiven) onFault(`${variable}_FILE: not together with ${variable}`)
+    if (isAlsoGiven) onFault(`${variable}_FILE: cannot be set together with ${variable}`)
     return attempt(`${variable}_FILE`, () => {
       const urls = separateUrls(readTrimmed(path))
       for (const url of urls) parseConnectionUrl(url)
@@ -59,7 +62,7 @@ export function databaseSources({ config, isGiven, onFault }: Given): Sources {
   }
 }
 
-/** Returns one line for all connections over a network of which nothing says whether they are encrypted. */
+/** Returns one warning for all connections over a network whose URL does not say whether they are encrypted. */
 export function unencryptedWarning(sources: Sources, { PGSSLMODE }: Environment): string | undefined {
   const { databaseUrl, databaseListenUrl, databaseReadUrls } = sources
   const hosts = [databaseUrl, databaseListenUrl, ...databaseReadUrls]
@@ -67,5 +70,6 @@ export function unencryptedWarning(sources: Sources, { PGSSLMODE }: Environment)
     .filter((url) => !isLocal(url) && !statesEncryption(url))
     .map(({ host }) => host)
   if (hosts.length === 0 || PGSSLMODE) return undefined
-  return `the connection to ${[...new Set(hosts)].join(', ')} is not encrypted: its URL has no sslmode; set verify-full, or disable`
+  const names = [...new Set(hosts)].join(', ')
+  return `the connection to ${names} is not encrypted: its URL has no sslmode; set verify-full, or disable`
 }

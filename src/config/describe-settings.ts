@@ -4,22 +4,22 @@ import { memoryBudget } from './memory-budget.js'
 import type { Setting, Unit } from './setting.js'
 import { settings } from './settings.js'
 
-/** A setting as people and scripts may see it, with nothing secret in it. */
+/** A setting as it may be shown to people and scripts, without secrets. */
 export interface ShownSetting {
   readonly variable: string
   readonly flag: string
   readonly value: ShownValue
-  /** The name of another setting, where that one's value is the default. */
+  /** The default value, or the name of another setting whose value is the default. */
   readonly default: ShownValue
   readonly unit: Unit | null
   readonly source: Source
   readonly reloads: boolean
   readonly about: string
-  /** Bytes of each part, where the value is divided. */
+  /** Bytes of each part, if the value is divided. */
   readonly parts?: Readonly<Record<string, number>>
 }
 
-/** As it may stand in a file; null where nothing is set. */
+/** A value as it can be written in a file; null if none is set. */
 export type ShownValue = string | number | boolean | null
 
 export function describeSettings({ config, sources }: LoadedConfig): readonly ShownSetting[] {
@@ -41,7 +41,7 @@ export function describeSettings({ config, sources }: LoadedConfig): readonly Sh
   })
 }
 
-/** By the names that stats and metrics have for them. */
+/** Returns the parts by the names that statistics and metrics use. */
 function partsOf(memoryBytes: number): Readonly<Record<string, number>> {
   const { entries, transfers, responses, bodies, pendingWrites } = memoryBudget(memoryBytes)
   return {
@@ -60,7 +60,7 @@ export function shownValue({ show, redact }: Setting<unknown>, value: unknown): 
   return text === '' ? null : redact ? redact(text) : text
 }
 
-/** As it may stand in the environment. */
+/** Returns the value as it can be written in the environment. */
 export function shownText(value: ShownValue): string {
   if (value === null) return 'none'
   if (typeof value === 'boolean') return value ? 'on' : 'off'

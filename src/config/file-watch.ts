@@ -6,19 +6,22 @@ export interface FileWatchOptions {
   readonly onTouched: () => void
 }
 
-/** A change is seldom one event: a ConfigMap's is six, an editor's two or three. */
+/** Delay after an event: a change is seldom a single one. A ConfigMap causes six, an editor two or three. */
 const settleMs = 100
 const pollMs = 1_000
 
 /**
- * Tells when a file may have another content: edited, replaced, or reached by another way, as when Kubernetes points
- * a ConfigMap's `..data` symlink to a new folder. So it is the folder that is watched, and the file that is then
- * looked at through all links. Where the folder cannot be watched (no inotify handle is left, or it is gone
- * itself) the file is looked at every second until it can.
+ * Reports when a file may have new content: it was edited or replaced, or its path leads elsewhere, as when Kubernetes
+ * points a ConfigMap's `..data` symlink to a new folder. So it watches the folder, and then looks at the file through
+ * all links. If the folder cannot be watched (no inotify handle is left, or the folder is missing), it looks at the
+ * file every second until it can.
  */
 export class FileWatch {
   readonly #options: FileWatchOptions
-  /** At first something that no file is: what happened between the first reading and the watch is not missed. */
+  /**
+   * Identity of the file when it was last looked at. The initial value matches no file, so changes between the first
+   * reading and the watch are not missed.
+   */
   #identity = ''
   #isClosed = false
   #watcher: FSWatcher | undefined
@@ -32,7 +35,7 @@ export class FileWatch {
     this.#watch()
   }
 
-  /** Idempotent. */
+  /** Stops watching. Idempotent. */
   close(): void {
     this.#isClosed = true
     this.#watcher?.close()
@@ -43,7 +46,7 @@ export class FileWatch {
     try {
       this.#watcher = watch(dirname(this.#options.path), { persistent: false }, () => this.#lookIn(settleMs))
       this.#watcher.on('error', () => this.#poll())
-      // For what happened before the folder was watched.
+      // Changes may have happened before the folder was watched.
       this.#lookIn(settleMs)
     } catch {
       this.#poll()
@@ -56,7 +59,9 @@ export class FileWatch {
     this.#lookIn(pollMs)
   }
 
-  /** Not later for the events that come meanwhile: in a busy folder they may never end. */
+  /**
+   * Schedules a look, unless one is scheduled. Further events do not postpone it: in a busy folder they may never end.
+   */
   #lookIn(delayMs: number): void {
     if (this.#isClosed) return
     this.#timer ??= setTimeout(() => {
@@ -70,7 +75,7 @@ export class FileWatch {
     const identity = identityOf(path)
     const isTouched = identity !== this.#identity
     this.#identity = identity
-    // A folder that is gone is not heard of again when there is a new one.
+    // The watch of a deleted folder does not report a new one, so poll for it.
     if (identity === gone) this.#poll()
     else if (this.#watcher === undefined) this.#watch()
     if (isTouched) onTouched()

@@ -1,4 +1,4 @@
-/** The flag of a setting, without its `--`: CACHE_TTL_SECONDS is cache-ttl-seconds. */
+/** Returns the flag of a setting, without its `--`: CACHE_TTL_SECONDS becomes cache-ttl-seconds. */
 export function flagName(variable: string): string {
   return variable.toLowerCase().replaceAll('_', '-')
 }

@@ -11,26 +11,26 @@ import { withoutServiceLinks } from './service-links.js'
 import { type Setting, settingType } from './setting.js'
 import { settings } from './settings.js'
 
-/** Where a value came from. */
+/** Source of a value. */
 export type Source = 'default' | 'file' | 'environment' | 'flag'
 
 export interface LoadedConfig {
   readonly config: Config
   readonly sources: Readonly<Record<keyof Config, Source>>
-  /** One line each, about what was found and means nothing to us. */
+  /** One line for each unknown setting, and for each unencrypted connection. */
   readonly warnings: readonly string[]
 }
 
 export interface LoadOptions {
-  /** What the command line said, by name without `--`; what is no setting's flag is somebody else's. */
+  /** Flags of the command line, by name without `--`. Those that are not settings belong to the command. */
   readonly flags?: ReadonlyMap<string, string>
-  /** A command's own defaults. */
+  /** Defaults of the command, which take precedence over those of the settings. */
   readonly defaults?: Environment
 }
 
 /**
- * Every setting from the first that has it: its flag, the environment, the file that CACHE_CONFIG_FILE names, its
- * default. An empty text counts as unset. Throws one ConfigError for all that is wrong.
+ * Returns every setting from the first source that has it: its flag, the environment, the file that CACHE_CONFIG_FILE
+ * names, its default. An empty text counts as unset. Throws one ConfigError for all faults.
  */
 export function loadConfig(variables: Environment, options: LoadOptions = {}): LoadedConfig {
   const environment = withoutServiceLinks(variables)
@@ -49,7 +49,8 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
   const path = flags.get(flagName(pathVariable)) || environment[pathVariable]
   const file: ReadonlyMap<string, unknown> =
     (path && attempt(`${pathVariable} ${path}`, () => readConfigFile(path))) || new Map()
-  if (file.has(pathVariable)) faults.push(`${pathVariable} in ${path}: a file cannot name another`)
+  if (file.has(pathVariable))
+    faults.push(`${pathVariable} in ${path}: a configuration file cannot name another one`)
 
   const values: Record<string, unknown> = {}
   const sources: Record<string, Source> = {}
@@ -92,10 +93,13 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
 }
 
 function secretInFlag(variable: string): string {
-  return `holds a secret, and every user of the machine sees the arguments of a process: set ${variable} or ${variable}_FILE`
+  return (
+    'contains a secret, and every user of the machine can see the arguments of a process: ' +
+    `set ${variable} or ${variable}_FILE`
+  )
 }
 
-/** The text that would stand in the environment. */
+/** Returns the value as it would be written in the environment. */
 function textInFile(one: Setting<unknown>, found: unknown): string | undefined {
   if (found === undefined || found === null || found === '') return undefined
   const wanted = settingType(one)
@@ -109,7 +113,7 @@ function textInFile(one: Setting<unknown>, found: unknown): string | undefined {
 const kinds: Readonly<Record<string, string>> = {
   number: 'a number',
   boolean: 'true or false',
-  string: 'a text',
+  string: 'a string',
 }
 
 function unknownSettings(names: readonly string[], where = ''): string[] {

@@ -1,37 +1,45 @@
 import { getHeapStatistics } from 'node:v8'
 
-/** Bytes that each part of the memory may take. Whoever finds its part full is refused before anything is allocated. */
+/**
+ * Bytes that each part of the memory may take. If a part is full, requests for it are refused before anything is
+ * allocated.
+ */
 export interface MemoryBudget {
   /** Entries: keys, values, and the bookkeeping for each. */
   readonly entries: number
-  /** Values on their way from the database. */
+  /** Values that are being read from the database. */
   readonly transfers: number
   /** Responses that clients have not read yet. */
   readonly responses: number
-  /** Bodies of requests. */
+  /** Request bodies. */
   readonly bodies: number
-  /** Writes kept until the database is back, and the values of those whose outcome is unknown: half each. */
+  /** Pending writes, and the values of writes whose outcome is unknown: half each. */
   readonly pendingWrites: number
 }
 
 const mebibyte = 1024 * 1024
-/** Code, stacks, buffers of sockets, and what malloc keeps of memory that was freed: measured by `npm run torture`. */
+/**
+ * Memory outside the heap: code, stacks, socket buffers, and memory that malloc keeps after it was freed. Measured by
+ * `npm run torture`.
+ */
 const outsideHeapBytes = 128 * mebibyte
-/** A process at rest takes this of its heap. */
+/** Heap that an idle process uses. */
 const restingHeapBytes = 48 * mebibyte
-/** The rest of the heap is for what short-lived objects take until they are collected. */
+/** Share of the heap for the budget. The rest is for short-lived objects until they are collected. */
 const shareOfHeap = 0.7
 const leastBytes = 16 * mebibyte
 
-/** An entry takes so much beside the texts of its key and value (bench/inside/held-bytes.mjs). */
+/** Bytes that an entry takes in addition to the texts of its key and value (bench/inside/held-bytes.mjs). */
 export const entryBookkeepingBytes = 512
 
-/** What the process may use for its work: what the container's limit and the heap's leave it. */
+/**
+ * Returns the memory that the process may use for its work, according to the limits of the container and of the heap.
+ */
 export function defaultMemoryBytes(
   heapLimitBytes = getHeapStatistics().heap_size_limit,
   constrainedBytes = process.constrainedMemory(),
 ): number {
-  // Without a limit, Node says 0 or nothing, or a number beyond every machine.
+  // Without a limit, Node returns 0, undefined, or a number larger than the memory of any machine.
   const containerBytes = constrainedBytes || Number.POSITIVE_INFINITY
   const bytes = Math.min(heapLimitBytes * shareOfHeap, containerBytes - outsideHeapBytes - restingHeapBytes)
   return Math.max(leastBytes, Math.floor(bytes))

@@ -1,13 +1,16 @@
 import { parseConnectionUrl } from '../connection-url/connection-url.js'
 import { separateUrls } from '../connection-url/separate-urls.js'
 
-/** What a setting's text may be. Each throws an Error that says so; the setting's name is put before it. */
+/**
+ * Parsers of the settings. Each throws an Error that says what is expected; the caller puts the setting's name before
+ * it.
+ */
 
 export function anyText(text: string): string {
   return text
 }
 
-/** A host name or an IP address; one of IPv6 may stand in brackets. */
+/** Parses a host name or an IP address. An IPv6 address may be in brackets. */
 export function address(text: string): string {
   return /^\[.*\]$/.test(text) ? text.slice(1, -1) : text
 }
@@ -45,7 +48,7 @@ export interface PrefixSeconds {
   readonly seconds: number
 }
 
-/** `user:=30,static:=0`: a prefix may have any character but a comma. */
+/** Parses rules like `user:=30,static:=0`. A prefix may contain any character but a comma. */
 export function secondsByPrefix(text: string): readonly PrefixSeconds[] {
   const rules = new Map<string, number>()
   for (const rule of text.split(',')) {
@@ -67,13 +70,13 @@ export function oneOf<const T extends string>(...choices: readonly T[]): (text: 
   }
 }
 
-/** Which entries are read before anybody asks for them. */
+/** Source of the keys to read before anybody asks for them. */
 export type WarmSource =
   | { readonly kind: 'off' | 'hot' }
   | { readonly kind: 'recent'; readonly count: number }
   | { readonly kind: 'file'; readonly path: string }
 
-/** `off`, `recent:1000`, `hot` or `file:/etc/keys`. */
+/** Parses `off`, `recent:1000`, `hot` or `file:/etc/keys`. */
 export function warmSource(text: string): WarmSource {
   if (text === 'off' || text === 'hot') return { kind: text }
   const [, kind, rest = ''] = /^(recent|file):(.+)$/.exec(text) ?? []
@@ -84,24 +87,24 @@ export function warmSource(text: string): WarmSource {
   return { kind: 'recent', count: Number(rest) }
 }
 
-/** The text is not repeated in the error: it may hold a password. */
+/** Checks a connection URL. Errors do not repeat the text, which may contain a password. */
 export function postgresUrl(text: string): string {
   parseConnectionUrl(text)
   return text
 }
 
-/** One or several, separated by spaces or commas; a comma within a URL is no separator. */
+/** Parses one or more URLs, separated by spaces or commas. A comma within a URL is not a separator. */
 export function postgresUrls(text: string): readonly string[] {
   return separateUrls(text).map(postgresUrl)
 }
 
-/** An Authorization header carries it. The text is not repeated in the error. */
+/** Checks a token, which an Authorization header must be able to carry. Errors do not repeat the text. */
 export function bearerToken(text: string): string {
   if (!/^[\x21-\x7e]+$/.test(text)) throw new Error('must be printable ASCII without spaces')
   return text
 }
 
-/** Names without a port, separated by commas; `*` alone is any. */
+/** Parses host names without a port, separated by commas. A single `*` matches any name. */
 export function hostNames(text: string): readonly string[] {
   const names = text.split(',').map((name) => name.trim())
   for (const name of names) {
@@ -112,7 +115,7 @@ export function hostNames(text: string): readonly string[] {
   return names
 }
 
-/** Of a Unix socket: the system's structure for it holds 108 bytes, with a zero at the end. */
+/** Checks the path of a Unix socket. The system's structure for it holds 108 bytes, including a zero at the end. */
 export function socketPath(text: string): string {
   const bytes = Buffer.byteLength(text)
   if (!text.startsWith('/') || bytes > 107) {

@@ -3,13 +3,17 @@ import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { bearerToken } from './parse.js'
 
-/** The token that requests must carry, from the setting or its file, as it is now; undefined without either. Rejects with ConfigError. */
+/**
+ * Reads the token that requests must carry, from the setting or from the current content of its file; undefined if
+ * neither is set. Rejects with ConfigError.
+ */
 export async function readApiToken({
   apiToken,
   apiTokenFile,
 }: Pick<Config, 'apiToken' | 'apiTokenFile'>): Promise<string | undefined> {
   if (apiTokenFile === undefined) return apiToken
-  if (apiToken !== undefined) throw new ConfigError('CACHE_API_TOKEN_FILE: not together with CACHE_API_TOKEN')
+  if (apiToken !== undefined)
+    throw new ConfigError('CACHE_API_TOKEN_FILE: cannot be set together with CACHE_API_TOKEN')
   try {
     return bearerToken((await readFile(apiTokenFile, 'utf8')).trim())
   } catch (error) {

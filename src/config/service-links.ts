@@ -9,8 +9,9 @@ const detailName = /_PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)$/
 const serviceSuffix = /_SERVICE_(HOST|PORT)(?![A-Z0-9])/
 
 /**
- * Returns the environment without what Kubernetes adds for every Service of the namespace: a Service named `ops` sets
- * `OPS_PORT=tcp://10.0.0.1:9025`, and one named `cache` sets `CACHE_PORT` and seven more. Docker's old links look the same.
+ * Returns the environment without the variables that Kubernetes adds for every Service of the namespace: a Service
+ * named `ops` sets `OPS_PORT=tcp://10.0.0.1:9025`, and one named `cache` sets `CACHE_PORT` and seven more. Docker's old
+ * links look the same.
  */
 export function withoutServiceLinks(environment: Environment): Environment {
   return Object.fromEntries(

@@ -1,31 +1,31 @@
-/** One thing that can be set: what it is called, what it is when nobody says, and how a text becomes its value. */
+/** A setting: its name, its default, and how to parse its text. */
 export interface Setting<T> {
-  /** Its name in the environment and in the file; its flag is made of it. */
+  /** Name in the environment and in the file. The flag is derived from it. */
   readonly variable: string
   readonly fallback: T
-  /** Throws an Error whose message says what the text must be; it does not name the variable. */
+  /** Parses the text. Throws an Error whose message says what is expected, without naming the variable. */
   readonly parse: (text: string) => T
   readonly unit?: Unit
-  /** What it does, in one line for people. */
+  /** Description in one line. */
   readonly about: string
-  /** Without it the fallback is the value of that other setting, which stands before it. */
+  /** Name of another setting, defined before this one, whose value is the default instead of `fallback`. */
   readonly like?: string
-  /** Its value as a text that `parse` takes; needed where String does not make one. */
+  /** Returns the value as a text that `parse` accepts. Needed if String does not do that. */
   show?(value: T): string
-  /** What of its text may be shown, when it holds what nobody may see. */
+  /** Returns the text without its secrets. */
   readonly redact?: (text: string) => string
-  /** True if the text, which `parse` takes, holds a secret: a flag must not. */
+  /** Returns true if the text, which `parse` accepts, contains a secret and so must not be given as a flag. */
   readonly isSecret?: (text: string) => boolean
-  /** It takes effect while the sidecar runs, when the settings are read again. */
+  /** True if a new value takes effect when the settings are reloaded. */
   readonly reloads?: boolean
 }
 
 export type Unit = 'ms' | 's' | 'bytes' | 'entries' | 'connections'
 
-/** What its value is in a file. */
+/** Type of the value in a file. */
 export type SettingType = 'number' | 'boolean' | 'string'
 
-/** Keeps the type of the value; nothing more. */
+/** Returns its argument; only the type of the value is inferred. */
 export function setting<const T>(one: Setting<T>): Setting<T> {
   return one
 }

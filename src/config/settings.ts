@@ -27,7 +27,7 @@ const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
 export type LogLevel = (typeof logLevels)[number]
 
-/** Everything that can be set. Every default is here. */
+/** All settings, with all defaults. */
 export const settings = {
   configFile: setting<string | undefined>({
     variable: 'CACHE_CONFIG_FILE',
@@ -59,7 +59,8 @@ export const settings = {
     fallback: [],
     parse: hostNames,
     about:
-      'Host names that requests may use, such as the name of a Compose service or a pod. `localhost`, `HOST`, `OPS_HOST` and every IP address are always allowed. Set `*` to allow any name.',
+      'Host names that requests may use, such as the name of a Compose service or a pod. `localhost`, `HOST`, ' +
+      '`OPS_HOST` and every IP address are always allowed. Set `*` to allow any name.',
   }),
   apiToken: setting<string | undefined>({
     variable: 'CACHE_API_TOKEN',
@@ -82,7 +83,8 @@ export const settings = {
     parse: integer(1, 1_000_000),
     unit: 'connections',
     about:
-      'Maximum number of open connections on the data listener. Beyond it, the connection that has been idle longest is closed.',
+      'Maximum number of open connections on the data listener. Beyond it, the connection that has been idle ' +
+      'longest is closed.',
   }),
   opsHost: setting({
     variable: 'OPS_HOST',
@@ -167,7 +169,8 @@ export const settings = {
     parse: integer(16 * 1024 * 1024, Number.MAX_SAFE_INTEGER),
     unit: 'bytes',
     about:
-      'Memory for entries (half of it), values being read, responses, request bodies and pending writes. By default it follows from the limits of the container and the heap.',
+      'Memory for entries (half of it), values being read, responses, request bodies and pending writes. By ' +
+      'default it follows from the limits of the container and the heap.',
   }),
   capacity: setting({
     variable: 'CACHE_CAPACITY',
@@ -235,7 +238,8 @@ export const settings = {
     fallback: 'bypass',
     parse: oneOf('bypass', 'stale'),
     about:
-      'Behaviour after the lease has run out. `bypass`: reads go to the database. `stale`: entries are served and marked stale.',
+      'Behaviour after the lease has run out. `bypass`: reads go to the database. `stale`: entries are served ' +
+      'and marked stale.',
   }),
   idleAfterMs: setting({
     variable: 'CACHE_IDLE_AFTER_MS',
@@ -243,21 +247,24 @@ export const settings = {
     parse: integer(0, Number.MAX_SAFE_INTEGER),
     unit: 'ms',
     about:
-      'Time without requests after which the sidecar becomes idle and stops probing the database. The next request wakes it. Set 0 to disable.',
+      'Time without requests after which the sidecar becomes idle and stops probing the database. The next ' +
+      'request wakes it. Set 0 to disable.',
   }),
   whenIdle: setting({
     variable: 'CACHE_WHEN_IDLE',
     fallback: 'listen',
     parse: oneOf('listen', 'disconnect'),
     about:
-      '`listen`: an idle sidecar keeps its listening connection. `disconnect`: it closes all connections, so that a serverless database can sleep.',
+      '`listen`: an idle sidecar keeps its listening connection. `disconnect`: it closes all connections, so ' +
+      'that a serverless database can sleep.',
   }),
   onWriteOutage: setting({
     variable: 'CACHE_ON_WRITE_OUTAGE',
     fallback: 'local',
     parse: oneOf('local', 'reject'),
     about:
-      'Behaviour while the database is unavailable. `local`: writes are kept in memory and sent later. `reject`: writes are answered with 503.',
+      'Behaviour while the database is unavailable. `local`: writes are kept in memory and sent later. ' +
+      '`reject`: writes are answered with 503.',
   }),
   readyGraceMs: setting({
     variable: 'CACHE_READY_GRACE_MS',
@@ -291,14 +298,15 @@ export const settings = {
     fallback: undefined,
     parse: anyText,
     about:
-      'Folder for state that outlives a restart: the list of keys that `CACHE_WARM=hot` needs. Each sidecar needs its own.',
+      'Folder for state that outlives a restart: the list of keys that `CACHE_WARM=hot` needs. Each sidecar ' +
+      'needs its own.',
   }),
   shutdownDelayMs: setting({
     variable: 'CACHE_SHUTDOWN_DELAY_MS',
     fallback: 0,
     parse: integer(0, 3_600_000),
     unit: 'ms',
-    about: 'Time that the sidecar goes on serving, not ready, after it has been told to stop.',
+    about: 'Time that the sidecar continues to serve, not ready, after a stop signal.',
   }),
   shutdownTimeoutMs: setting({
     variable: 'CACHE_SHUTDOWN_TIMEOUT_MS',

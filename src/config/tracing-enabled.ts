@@ -2,8 +2,9 @@ import { ConfigError } from './config-error.js'
 import type { Environment } from './environment.js'
 
 /**
- * Whether traces are asked for, by OpenTelemetry's own variables; what else those say is read by its SDK. Throws
- * ConfigError for an address that it would take no notice of. The text is not repeated: it may hold a password.
+ * Returns true if OpenTelemetry's own variables enable traces. Its SDK reads the rest of these variables. Throws
+ * ConfigError for an endpoint that the SDK would ignore. The error does not repeat the text, which may contain a
+ * password.
  */
 export function isTracingEnabled(environment: Environment): boolean {
   if (environment.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || environment.OTEL_TRACES_EXPORTER === 'none')
@@ -22,7 +23,9 @@ function isHttpUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 }
 
-/** Returns one line for each OTLP protocol that is asked for and not spoken: traces are sent all the same, as JSON over HTTP. */
+/**
+ * Returns a warning for each OTLP protocol that is set but not supported. Traces are sent anyway, as JSON over HTTP.
+ */
 export function otlpWarnings(environment: Environment): readonly string[] {
   if (!isTracingEnabled(environment)) return []
   return ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']

@@ -3,31 +3,35 @@ import { parseConnectionUrl } from './connection-url.js'
 import { separateUrls } from './separate-urls.js'
 
 /**
- * A source is a connection URL, or `file:///run/secrets/url?index=0`, which stands for the URL in that file, of several the one
- * at the index, as it is when a connection is made. `password_file`, in either, names a file with the password.
+ * A source is a connection URL, or `file:///run/secrets/url?index=0`. The latter stands for a URL in that file, chosen
+ * by its index, with the content that the file has when a connection is made. `password_file`, in either form, names a
+ * file with the password.
  */
 
 export function fileSource(path: string, index: number): string {
   return `file://${encodeURI(path).replace(/[?#]/g, encodeURIComponent)}?index=${index}`
 }
 
-/** Returns the source with the file for its password; as it is where its URL has a password. */
+/** Returns the source with a file for its password; unchanged if its URL has a password. */
 export function withPasswordFile(source: string, path: string): string {
   if (parseConnectionUrl(currentUrl(source)).password !== '') return source
   return `${source}${source.includes('?') ? '&' : '?'}password_file=${encodeURIComponent(path)}`
 }
 
-/** Returns the connection URL, from its file if it is in one. Throws an Error that does not repeat what the file has. */
+/**
+ * Returns the connection URL, from its file if there is one. Throws an Error that does not repeat the content of the
+ * file.
+ */
 export function currentUrl(source: string): string {
   if (!source.startsWith('file:')) return source
   const { pathname, searchParams } = new URL(source)
   const url = separateUrls(readTrimmed(decodeURIComponent(pathname)))[Number(searchParams.get('index'))]
-  if (url === undefined) throw new Error(`${decodeURIComponent(pathname)}: there are fewer URLs than before`)
+  if (url === undefined) throw new Error(`${decodeURIComponent(pathname)}: contains fewer URLs than before`)
   const passwordFile = searchParams.get('password_file')
   return passwordFile === null ? url : withPasswordFile(url, passwordFile)
 }
 
-/** Returns the text of a file without the space around it. Throws an Error that names the file. */
+/** Returns the text of a file, trimmed. Throws an Error that names the file. */
 export function readTrimmed(path: string): string {
   let text: string
   try {

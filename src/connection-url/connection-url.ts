@@ -1,18 +1,18 @@
 import { closest, distance } from 'fastest-levenshtein'
 
-/** A connection URL, taken apart and decoded. */
+/** A connection URL, split into its decoded parts. */
 export interface ConnectionUrl {
   readonly user: string
-  /** Empty where the URL has none. */
+  /** Password; empty if the URL has none. */
   readonly password: string
-  /** A name, an address without brackets, or the folder of a Unix socket; empty for the driver's default. */
+  /** Host name, address without brackets, or folder of a Unix socket; empty for the driver's default. */
   readonly host: string
   readonly port: string
   readonly database: string
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** What the driver, or this program, does something with. */
+/** Parameters that the driver or this program supports. */
 const knownParameters = [
   'host',
   'port',
@@ -41,13 +41,13 @@ const knownParameters = [
 const searchPath =
   'set it with options=-c%20search_path%3DNAME, or for the role: alter role ... set search_path = ...'
 
-/** Parameters of other drivers, and what to write in their place. */
+/** Parameters of other drivers, and what to use instead. */
 const otherDrivers: Readonly<Record<string, string>> = {
   schema: searchPath,
   search_path: searchPath,
   currentSchema: searchPath,
   passfile: 'name the file in PGPASSFILE, or a file with the password alone in DATABASE_PASSWORD_FILE',
-  pgbouncer: 'leave it out: a pooler is noticed',
+  pgbouncer: 'remove it: poolers are detected automatically',
   connection_limit: 'set DATABASE_POOL_SIZE',
   pool_timeout: 'set DATABASE_TIMEOUT_MS',
 }
@@ -59,21 +59,22 @@ const oneOfThese: Readonly<Record<string, readonly string[]>> = {
 
 const example = 'must be a URL like postgresql://user:password@host:5432/database'
 const encode =
-  'is not a valid URL, or its password is not encoded: percent-encode @ / # and space (%40 %2F %23 %20), and ? : % as well'
+  'is not a valid URL, or its password is not encoded: percent-encode @ / # and space (%40 %2F %23 %20), ' +
+  'and ? : % as well'
 
-/** Takes a URL apart as the driver does. Throws an Error that repeats nothing of the text but names of parameters. */
+/** Parses a URL as the driver does. Throws an Error that repeats nothing of the text except names of parameters. */
 export function parseConnectionUrl(text: string): ConnectionUrl {
   if (!/^postgres(ql)?:\/\//.test(text)) throw new Error(example)
   const [beforeQuery = '', query] = splitOnce(text, '?')
   const [authority = '', path = ''] = splitOnce(beforeQuery.replace(/^\w+:\/\//, ''), '/')
   const hosts = authority.slice(authority.lastIndexOf('@') + 1)
-  // What is meant as a password would otherwise be taken for a port, a path, a query or a fragment.
+  // Part of an unencoded password would otherwise be taken for a port, a path, a query or a fragment.
   const isCutShort = !authority.includes('@') && text.includes('@', text.indexOf('://') + 3)
   if (/[\s#]/.test(text) || path.includes('@') || isCutShort) throw new Error(encode)
   if (hosts.includes(',') || new URLSearchParams(query).get('host')?.includes(','))
     throw new Error('names several hosts; name one: a DNS name or a proxy that follows the primary')
   const parameters = parametersIn(query ?? '')
-  // An empty host with a user is none of a URL's, but the driver's way to a Unix socket.
+  // An empty host after a user is not valid in a URL, but the driver uses it for a Unix socket.
   const filled = beforeQuery.replace('@/', '@___/').replace(/@$/, '@___')
   if (!URL.canParse(filled)) throw new Error(encode)
   const url = new URL(filled)
@@ -81,7 +82,9 @@ export function parseConnectionUrl(text: string): ConnectionUrl {
     try {
       return decodeURIComponent(part)
     } catch {
-      throw new Error('is not percent-encoded UTF-8: what is special in a password must be encoded')
+      throw new Error(
+        'is not percent-encoded UTF-8: special characters in a password must be percent-encoded',
+      )
     }
   }
   const hostname = url.hostname === '___' ? '' : url.hostname.replace(/^\[(.+)\]$/, '$1')
@@ -95,14 +98,14 @@ export function parseConnectionUrl(text: string): ConnectionUrl {
   }
 }
 
-/** True where nothing goes over a network: a Unix socket, or this machine. */
+/** Returns true if no data leaves this machine: the host is a Unix socket or this machine. */
 export function isLocal({ host }: Pick<ConnectionUrl, 'host'>): boolean {
   return (
     host === '' || host === 'localhost' || host === '::1' || host.startsWith('/') || host.startsWith('127.')
   )
 }
 
-/** True if the URL says how the connection is to be encrypted, or that it is not. */
+/** Returns true if the URL says how the connection is encrypted, or that it is not. */
 export function statesEncryption({ parameters }: Pick<ConnectionUrl, 'parameters'>): boolean {
   return ['sslmode', 'ssl', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation'].some((name) =>
     parameters.has(name),
@@ -116,7 +119,7 @@ function parametersIn(query: string): Map<string, string> {
     const wanted = oneOfThese[name]
     if (wanted && !wanted.includes(value)) throw new Error(`${name}: must be ${wanted.join(', ')}`)
     if (name === 'target_session_attrs' && value !== 'any')
-      throw new Error('target_session_attrs: there is one host, and the primary is needed: leave it out')
+      throw new Error('target_session_attrs: only "any" is supported: name the primary as the host')
     if (name === 'client_encoding' && !/^utf-?8$/i.test(value))
       throw new Error('client_encoding: must be UTF8')
     if (name === 'connect_timeout' && !/^\d{1,5}$/.test(value))
@@ -125,14 +128,17 @@ function parametersIn(query: string): Map<string, string> {
   return parameters
 }
 
-/** A part of a password may stand where a parameter should: only what looks like a name is repeated. */
+/**
+ * Returns the message for an unknown parameter. It may be part of a password, so only what looks like a name is
+ * repeated.
+ */
 function unknown(name: string): string {
   if (!/^[a-z_]{2,40}$/i.test(name)) return encode
   const cure = otherDrivers[name]
-  if (cure !== undefined) return `${name} is not a parameter of this driver: ${cure}`
+  if (cure !== undefined) return `${name} is not supported by this driver: ${cure}`
   const nearest = closest(name, knownParameters)
   const near = distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ''
-  return `${name} is not a parameter that has an effect${near}`
+  return `${name} is not a supported parameter${near}`
 }
 
 function splitOnce(text: string, separator: string): [string, string?] {

@@ -1,4 +1,4 @@
-/** Splits URLs at spaces and commas; a comma within a URL separates nothing. */
+/** Splits a text into URLs at spaces and commas. A comma within a URL is not a separator. */
 export function separateUrls(text: string): readonly string[] {
   return text.trim().split(/\s+|,\s*(?=postgres(?:ql)?:)/)
 }

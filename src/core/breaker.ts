@@ -1,6 +1,6 @@
 /**
- * Is the store worth asking? When it was not reached several times in a row, nobody waits for it any more: one
- * request at a time tries, after a pause.
+ * Circuit breaker for the store. After several failures in a row to reach the store, requests no longer wait for it:
+ * after a pause, one request at a time tries.
  *
  *               failed, several in a row                 after a pause
  *      closed ---------------------------> open ---------------------------> trying
@@ -13,17 +13,17 @@
  */
 export type BreakerState = 'closed' | 'open' | 'trying'
 
-/** How statements of requests have fared. */
+/** Counters of the attempts to send the statements of requests. */
 export interface AttemptsStatus {
   readonly breaker: BreakerState
-  /** Statements sent again, times the breaker was opened, and statements that it turned away. */
+  /** Statements that were retried, times that the breaker opened, and statements that it refused. */
   readonly retries: number
   readonly opened: number
   readonly refused: number
 }
 
 export interface BreakerOptions {
-  /** So many failures in a row open it. */
+  /** Number of failures in a row that opens the breaker. */
   readonly failures: number
   readonly pauseMs: number
 }
@@ -33,7 +33,7 @@ export class Breaker {
   #state: BreakerState = 'closed'
   #failures = 0
   #triesAtMs = 0
-  /** Times it was opened out of the closed state, and requests that were turned away. */
+  /** Times that the breaker opened from the closed state, and requests that it refused. */
   #opened = 0
   #refused = 0
 
@@ -53,7 +53,7 @@ export class Breaker {
     return this.#refused
   }
 
-  /** May the store be asked? Whoever is told yes says `reached` or `failed` afterwards. */
+  /** Returns true if the store may be asked. The caller then reports `reached` or `failed` afterwards. */
   lets(nowMs: number): boolean {
     if (this.#state === 'closed') return true
     if (this.#state === 'open' && nowMs >= this.#triesAtMs) {
@@ -64,7 +64,7 @@ export class Breaker {
     return false
   }
 
-  /** The store has answered, whomever and whatever. */
+  /** Records that the store has answered any caller, with a result or with an error. */
   reached(): void {
     this.#state = 'closed'
     this.#failures = 0

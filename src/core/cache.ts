@@ -19,45 +19,45 @@ import { Stats } from './stats.js'
 import type { BatchTracer } from './tracer.js'
 import { PendingWrites } from './writes/pending-writes.js'
 
-/** What may become another while entries are held. */
+/** Options that can change at run time. */
 export type Reconfigurable = CacheStateBounds
 
 export interface CacheOptions extends Reconfigurable {
-  /** L: no fresh hit is older than this (P7). */
+  /** L: maximum age of a value that is served as fresh (P7). */
   readonly maxStalenessMs: number
   readonly onFeedLoss: 'bypass' | 'stale'
   readonly onWriteOutage: 'local' | 'reject'
-  /** Most bytes of writes kept until the database is back. */
+  /** Maximum size of the pending writes, in bytes. */
   readonly maxPendingBytes: number
-  /** How many statements may be under way at once. */
+  /** Maximum number of concurrent statements. */
   readonly maxStatements: number
-  /** The same for statements that read values. */
+  /** Maximum number of concurrent statements that return values. */
   readonly maxReads: number
-  /** How long a request may wait for its statement to begin. */
+  /** Maximum time that a request waits for its statement to start. */
   readonly maxWaitMs: number
-  /** How long without a request until the feed rests; 0: it never does. */
+  /** Time without a request after which the feed rests; 0 to never rest. */
   readonly idleAfterMs: number
 }
 
 export interface CacheParts {
   readonly store: Store
-  /** Asked in place of the store where that is safe (P13). */
+  /** Replica that is asked instead of the store if that is safe (P13). */
   readonly replica?: Replica | undefined
   readonly clock: Clock
   readonly log: Log
   readonly tracer?: BatchTracer | undefined
-  /** From 0 up to 1, by chance. */
+  /** Returns a random number from 0 up to, but not including, 1. */
   readonly random?: () => number
 }
 
-/** `written` is false for a write that is kept here until the database is back. */
+/** Result of a write. `written` is false for a pending write. */
 export type WriteResult = { readonly written: true; readonly token: string } | { readonly written: false }
 
 export interface DeleteResult {
-  /** Was it held in this sidecar, in the database? */
+  /** True if this sidecar held the entry; `stored` is true if the database had it. */
   readonly held: boolean
   readonly stored: boolean
-  /** Undefined for a delete that is kept here. */
+  /** Token of the delete; undefined if it is a pending write. */
   readonly token: string | undefined
 }
 
@@ -67,26 +67,28 @@ export interface CacheStatus {
   readonly bytes: number
   readonly pendingWrites: number
   readonly pendingBytes: number
-  /** Bytes of the values of writes whose outcome is unknown. */
+  /** Size of the values of writes whose outcome is unknown, in bytes. */
   readonly unknownBytes: number
-  /** Statements under way that bring values. */
+  /** Number of statements in flight that return values. */
   readonly valueReads: number
-  /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
+  /**
+   * Error with which the database answered the pending writes when they were last sent; undefined if there was none.
+   */
   readonly pendingWritesObstacle: CacheErrorCode | undefined
-  /** Kinds of statements that fail again and again, whatever the feed's state is. */
+  /** Kinds of statements that keep failing, whatever the state of the feed is. */
   readonly faults: readonly StoreFault[]
   readonly feed: FeedState
-  /** Why the feed is not live; undefined when it is. */
+  /** Reason why the feed is not live; undefined if it is. */
   readonly feedReason: string | undefined
-  /** `Infinity` before the feed was live for the first time. */
+  /** Age of the lease; `Infinity` before the feed was live for the first time. */
   readonly leaseAgeMs: number
-  /** How long the feed has been needed without a pause; `Infinity` if it has never been idle. */
+  /** Time for which the feed has been needed without a pause; `Infinity` if it has never been idle. */
   readonly neededForMs: number
-  /** May a replica be asked? Undefined where there is none. */
+  /** True if a replica may be asked; undefined if none is configured. */
   readonly replicaUsable: boolean | undefined
 }
 
-/** Errors that will pass without a change of the write: it is kept (P9). */
+/** Errors that can pass without a change of the write, which is therefore kept as a pending write (P9). */
 const passing: readonly CacheErrorCode[] = [
   'store-unavailable',
   'login-refused',
@@ -94,7 +96,7 @@ const passing: readonly CacheErrorCode[] = [
   'store-not-ready',
 ]
 
-/** Errors of the store after which a default read is answered from memory, marked stale, if it can be. */
+/** Errors of the store after which a default read is answered from memory, marked stale, if possible. */
 const answersFromMemory: readonly CacheErrorCode[] = [
   ...passing,
   'store-busy',
@@ -104,8 +106,9 @@ const answersFromMemory: readonly CacheErrorCode[] = [
 ]
 
 /**
- * The algorithm: a local cache that is never staler than it says. The rules P1 to P13 that the comments name are in
- * docs/protocol.md. What is held is memory.ts's matter, what is asked of the store fills.ts's; here are the journeys.
+ * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P13 that the
+ * comments refer to. `CacheState` holds the entries, and `Fills` asks the store. This class has the course of each
+ * request, and `FeedFollower` that of each event of the feed.
  */
 export class Cache implements ChangeFeedHandler {
   #options: CacheOptions
@@ -206,13 +209,16 @@ export class Cache implements ChangeFeedHandler {
     }
   }
 
-  /** The hit path: an entry held here, within its time to live and within the lease. `nowMs` is the clock's. */
+  /**
+   * Returns a fresh entry: one that is held, is within its time to live, and is covered by the lease. This is the hit
+   * path. `nowMs` is the clock's time.
+   */
   hit(key: string, nowMs = this.#clock.now()): Entry | undefined {
     this.#idleness.used(nowMs)
     return this.#memory.hit(keyId(key), nowMs)
   }
 
-  /** What memory alone can answer; undefined when the store would have to be asked. */
+  /** Returns what memory alone can answer; undefined if the store has to be asked. */
   recall(key: string, wish: ReadOptions = {}, nowMs = this.#clock.now()): ReadResult | undefined {
     const id = keyId(key)
     this.#idleness.used(nowMs)
@@ -221,13 +227,13 @@ export class Cache implements ChangeFeedHandler {
     if (hit) return this.#fromMemory(hit)
     const kept = this.#kept.get(id)
     if (kept) return this.#fromKept(kept.value)
-    // After a rest nothing is known to be wrong with the database: it is asked.
+    // After a rest, the database is not known to be unavailable, so it is asked.
     const mayBeStale = this.#options.onFeedLoss === 'stale' && !this.#idleness.isUnproven
     const usable = mayBeStale ? this.#memory.usable(id, nowMs) : undefined
     return usable && this.#fromMemory(usable, 'unproven')
   }
 
-  /** Rejects with a CacheError when the store has to be asked and cannot be. */
+  /** Reads a key. Rejects with a CacheError if the store has to be asked and does not answer. */
   get(key: string, wish: ReadOptions = {}, nowMs = this.#clock.now()): Promise<ReadResult> {
     const recalled = this.recall(key, wish, nowMs)
     if (recalled) return Promise.resolve(recalled)
@@ -240,7 +246,8 @@ export class Cache implements ChangeFeedHandler {
     const reading = this.#fills.read({ id, key, entry, forwarded }, nowMs)
     return this.#remembered(reading, wish.token, id).catch((error: unknown) => {
       if (requested || !hasCode(error, ...answersFromMemory)) throw error
-      // A write kept meanwhile is the latest we know; an entry dropped meanwhile is known to be wrong.
+      // A write that has become pending meanwhile is the latest known; an entry that was dropped meanwhile is known to
+      // be outdated.
       const kept = this.#kept.get(id)
       if (kept) return this.#fromKept(kept.value)
       if (usable && this.#memory.usable(id, this.#clock.now()) === usable)
@@ -249,7 +256,10 @@ export class Cache implements ChangeFeedHandler {
     })
   }
 
-  /** The read that a token led to the store satisfies it, whatever its version, and so do later ones (P11). */
+  /**
+   * Remembers the token of a read that it sent to the store. The answer satisfies the token, whatever its version, and
+   * so do later ones (P11).
+   */
   #remembered(
     reading: Promise<ReadResult>,
     token: SessionToken | undefined,
@@ -262,7 +272,10 @@ export class Cache implements ChangeFeedHandler {
     })
   }
 
-  /** A fill that no reader has asked for, by the rules of every other (P3). Whether it has put. Rejects as `get` does. */
+  /**
+   * Fills a key for the warm-up, under the rules of every fill (P3). Resolves to true if it was put. Rejects like
+   * `get`.
+   */
   async warm(key: string): Promise<boolean> {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
@@ -277,17 +290,17 @@ export class Cache implements ChangeFeedHandler {
     return true
   }
 
-  /** As if they had been read one after the other: what comes last is evicted last. */
+  /** Marks the keys as used, one after the other: the last one is evicted last. */
   touch(keys: Iterable<string>): void {
     for (const key of keys) this.#memory.local.get(keyId(key))
   }
 
-  /** Of the entries held, expired ones too; what was used last comes first. */
+  /** Returns the keys of all entries, including expired ones, most recently used first. */
   heldKeys(): Promise<string[]> {
     return heldKeys(this.#memory.local, this.#clock)
   }
 
-  /** Writes through: the store first, then memory. */
+  /** Writes an entry through: to the store first, then to memory. */
   async set(key: string, value: Value): Promise<WriteResult> {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
@@ -366,7 +379,7 @@ export class Cache implements ChangeFeedHandler {
     return this.#follower.rest()
   }
 
-  /** Sends what is kept, if the database answers. */
+  /** Sends the pending writes, if the database answers. */
   async close(): Promise<void> {
     await this.#kept.send().catch(() => undefined)
     if (this.#kept.size > 0)
@@ -407,7 +420,10 @@ export class Cache implements ChangeFeedHandler {
 
   // --- Database down (P9) ---
 
-  /** A write that has certainly not happened is kept, where that is wanted; any other error is the caller's. */
+  /**
+   * Keeps a write that has certainly not happened, if the options and the error allow it. Throws any other error to the
+   * caller.
+   */
   #keepOrThrow(id: string, key: string, value: Value | undefined, error: unknown): void {
     if (hasCode(error, 'outcome-unknown')) {
       this.#stats.writesUnknown++
@@ -426,7 +442,7 @@ export class Cache implements ChangeFeedHandler {
     this.#memory.apply(id, undefined)
   }
 
-  /** The store has answered: a good moment to send what is kept. */
+  /** Sends the pending writes, because the store has just answered. */
   #inContact(): void {
     if (this.#kept.size === 0) return
     this.#kept

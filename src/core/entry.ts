@@ -2,86 +2,94 @@
 export type Value = string
 
 /**
- * Which write of a key this is. Never handed out twice, and not in commit order across keys: compared for
- * equality, never by order (P1). The version of a key's absence is the last one's with a minus before it.
+ * Identifier of one write of a key. No version is produced twice. Versions are not in commit order across keys, so they
+ * are compared for equality, never by order (P1). The version of a missing key is the version of its deleted row with a
+ * minus sign.
  */
 export type Version = string
 
-/** Which history of which table versions belong to: a hash of the cluster, the timeline, the database and the table. */
+/**
+ * Identifier of the history that versions belong to: a hash of the cluster, the timeline, the database and the table.
+ */
 export type Epoch = string
 
-/** A random number that the database keeps, to tell later whether its history still has that moment (P9). */
+/**
+ * A random number that the database stores, so that a sidecar can later tell whether the database's history still
+ * contains that moment (P9).
+ */
 export type Mark = string
 
-/** A row of the store was written, or is gone. */
+/** A row of the store that was written or deleted. */
 export interface Written {
   readonly version: Version
   readonly epoch: Epoch
 }
 
-/** There is no entry under the key, in this history. */
+/** The absence of an entry for the key in this history. */
 export interface Absent {
   readonly version: undefined
   readonly epoch: Epoch
 }
 
-/** What the store holds under a key. */
+/** The entry that the store has for a key. */
 export interface StoredEntry extends Written {
   readonly key: string
   readonly value: Value
-  /** Time to live left by the database's own clock, in ms; undefined when the entry does not expire (P12). */
+  /** Remaining time to live by the database's own clock, in ms; undefined if the entry does not expire (P12). */
   readonly remainingMs: number | undefined
   /**
-   * True if the store has the value in the form in which a sidecar writes it, so that it can be compared with the row. Plain SQL
-   * can store the same value in another form.
+   * True if the value is stored in the form in which a sidecar writes it, so that it can be compared with the row.
+   * Plain SQL can store the same value in another form.
    */
   readonly isComparable: boolean
 }
 
-/** The same, where the value is the one that the reader already holds (P10). */
+/** A stored entry whose value the reader already holds, so that it is not transferred (P10). */
 export interface Unchanged extends Omit<StoredEntry, 'value'> {
   readonly value: undefined
 }
 
-/** The store has the entry, and did not send its value. */
+/** An entry whose value the store did not send. */
 export interface Withheld extends Written {
   readonly key: string
   readonly value: undefined
   /**
-   * `too-large`: the value alone takes more bytes than one statement may bring. `postponed`: the value does together with others of
-   * the same statement, so that another one has to be sent.
+   * `too-large`: the value alone exceeds the bytes that one statement may return. `postponed`: the value exceeds them
+   * together with others of the same statement, so that another statement has to be sent.
    */
   readonly withheld: 'too-large' | 'postponed'
 }
 
-/** What this sidecar holds in memory. */
+/** An entry that this sidecar holds in memory. */
 export interface Entry {
   readonly key: string
   readonly value: Value
   readonly version: Version
-  /** See `StoredEntry`. */
+  /** True as in `StoredEntry`. */
   readonly isComparable: boolean
-  /** When the store was asked, by the sidecar's monotonic clock, in ms. */
+  /** Time at which the store was asked, by the sidecar's monotonic clock, in ms. */
   readonly asOfMs: number
-  /** By the same clock; `Infinity` when nothing expires it. It moves: a hit or another setting may change it. */
+  /**
+   * Time of expiry by the same clock; `Infinity` if the entry does not expire. A hit or a changed setting may move it.
+   */
   expiresAtMs: number
-  /** When the row itself expires, which no time to live of ours goes beyond; `Infinity` when it does not. */
+  /** Time of expiry of the row itself, which bounds every local time to live; `Infinity` if the row does not expire. */
   readonly rowExpiresAtMs: number
-  /** Bytes of key and value in UTF-8, as they are sent. */
+  /** Size of key and value in UTF-8, as they are sent. */
   readonly bytes: number
 }
 
 /** One decoded event of the change feed. */
 export type Change =
   | { readonly kind: 'key'; readonly id: string; readonly version: Version }
-  /** Too many to name, or a payload that says nothing we can read. */
+  /** Too many changes to name, or a payload that cannot be parsed. */
   | { readonly kind: 'everything' }
 
-/** What the row of a pending write must still look like for the write to be sent (P9). */
+/** Condition on the row of a pending write: it is sent only if the row still looks like this (P9). */
 export type Base =
   /**
-   * An entry was held: its version, and its value, which somebody may have changed without a version; undefined where it is
-   * not known. A row that is gone was deleted.
+   * An entry was held: its version and its value, because somebody may have changed the value without a new version.
+   * The value is undefined if it is not known. If the row is missing, it was deleted.
    */
   | {
       readonly kind: 'held'
@@ -91,8 +99,8 @@ export type Base =
       readonly fingerprint?: string | undefined
     }
   /**
-   * None was held: no row, or one that was committed before the mark, which must still be there. Without a mark (before the
-   * first contact): no row.
+   * No entry was held: there must be no row, or a row that was committed before the mark, and the mark must still be
+   * there. Without a mark (before the first contact), there must be no row.
    */
   | { readonly kind: 'unseen'; readonly mark: Mark | undefined }
 
@@ -103,16 +111,19 @@ export interface PendingWrite {
   readonly base: Base
   /** The history that the base belongs to; undefined before the first contact. */
   readonly epoch: Epoch | undefined
-  /** It was sent and the outcome is unknown: no row may mean that it was written and then deleted. */
+  /**
+   * True if the write was sent and its outcome is unknown: if there is no row, it may have been written and then
+   * deleted.
+   */
   readonly mayHaveHappened: boolean
   /**
-   * What writes of the same key with an unknown outcome would have left, which came before it in this sidecar: values, or
-   * undefined for a delete. The row may be that as well as the base.
+   * Values that earlier writes of the same key with an unknown outcome would have left, undefined for a delete. All of
+   * them were made by this sidecar. The row may have one of these values instead of the base.
    */
   readonly outcomes: readonly (Value | undefined)[]
 }
 
-/** A transaction of the store, by which to ask later what became of it. */
+/** A transaction of the store, kept to ask later whether it was committed. */
 export interface Transaction {
   readonly id: string
   readonly epoch: Epoch

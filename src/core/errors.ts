@@ -1,20 +1,22 @@
 /**
- * What can go wrong with the store, as far as a caller can act on it.
+ * Errors of the store, as far as a caller can act on them.
  *
- * - `store-unavailable`: not reached; a write has certainly not happened.
- * - `login-refused`: reached, but it lets nobody in with these credentials; a write has certainly not happened.
- * - `store-suspended`: reached, but read-only or out of resources for now; a write has certainly not happened.
- * - `store-not-ready`: reached, but the table is not there yet; a write has certainly not happened.
- * - `store-busy`: reached, but not done within the time bound; a write has certainly not happened.
+ * - `store-unavailable`: cannot be reached; a write has certainly not happened.
+ * - `login-refused`: reached, but refuses the credentials; a write has certainly not happened.
+ * - `store-suspended`: reached, but read-only or out of resources at the moment; a write has certainly not happened.
+ * - `store-not-ready`: reached, but the table does not exist yet; a write has certainly not happened.
+ * - `store-busy`: reached, but did not finish within the time limit; a write has certainly not happened.
  * - `store-failed`: an operator must repair the database or its schema; a write has certainly not happened.
- * - `row-locked`: as `store-busy`, because another transaction holds a lock that the statement needs.
- * - `store-locked`: as `row-locked`, of the whole table, or of a commit that waits for another one.
+ * - `row-locked`: like `store-busy`, because another transaction holds a lock that the statement needs.
+ * - `store-locked`: like `row-locked`, but the whole table is locked, or a commit waits for another server or
+ *   transaction.
  * - `queue-full`: the database cannot announce changes, so no write can commit; a write has certainly not happened.
  * - `outcome-unknown`: the connection was lost around a commit; the write may or may not have happened (P3).
  * - `forbidden`: the database role lacks a right; a write has certainly not happened.
- * - `refused`: the store does not take this data; the same write would fail again.
- * - `too-large`: the store has a value that takes more memory than there is for one; the next read would fail again.
- * - `not-stored`: the store took the write and has no entry under its key: a trigger or rule renamed it or left it out.
+ * - `refused`: the store does not accept this data; the same write would fail again.
+ * - `too-large`: the value in the store exceeds the memory for one value; the next read would fail again.
+ * - `not-stored`: the store accepted the write, but has no entry under its key: a trigger or rule renamed it or left it
+ *   out.
  */
 export type CacheErrorCode =
   | 'store-unavailable'
@@ -32,34 +34,33 @@ export type CacheErrorCode =
   | 'too-large'
   | 'not-stored'
 
-/** Says in words what each code means. Names no object, role or host, because clients and the pod network read it. */
+/** Explanation of each code in words. Names no object, role or host, because clients and the pod network read it. */
 export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'store-unavailable': 'The database cannot be reached',
   'login-refused':
     'The database refuses the login: no password or a wrong one, or a role or database that does not allow connections',
   'store-suspended':
-    'The database takes no statements for now: it is read-only, or out of disk space, memory or connections',
+    'The database accepts no statements at the moment: it is read-only, or out of disk space, memory or connections',
   'store-not-ready': 'The database has no table for the cache yet: run "caching-layer migrate"',
   'store-busy': 'The database did not answer in time',
   'store-failed':
     'The database reports an error that an operator must fix: see the log, and run "caching-layer doctor"',
   'row-locked': 'The entry is locked in the database',
   'store-locked':
-    'The database makes the statement wait: another transaction holds the table, or a commit waits for a standby',
+    'The statement has to wait: another transaction has locked the table, or a commit waits for a standby',
   'queue-full': 'The database cannot announce changes: its notification queue is full',
   'outcome-unknown':
     'The outcome of the write is unknown: the connection was lost before the database confirmed it',
   forbidden: 'The database role does not have the right to do this: see sql/least-privilege.sql',
   refused: 'The database refused the value',
-  'too-large':
-    'The value in the database takes more memory than a sidecar has for one: see CACHE_MEMORY_BYTES',
+  'too-large': 'The value in the database is too large for the memory of a sidecar: see CACHE_MEMORY_BYTES',
   'not-stored':
     'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
 }
 
 export interface CacheErrorOptions {
   readonly cause?: unknown
-  /** True if the statement would fail for any of its rows alike. */
+  /** True if the statement would fail whichever rows it contains. */
   readonly isOfWholeStatement?: boolean
 }
 
@@ -80,8 +81,8 @@ export class CacheError extends Error {
 }
 
 /**
- * An error whose reason may be shown to anybody in the pod network: it names no role, host, path or object of the database. The
- * message is for the log.
+ * An error whose `publicReason` may be shown to anybody in the pod network: it names no role, host, path or object of
+ * the database. The message is for the log.
  */
 export class PublicError extends Error {
   override readonly name: string = 'PublicError'
@@ -98,7 +99,7 @@ export function hasCode(error: unknown, ...codes: readonly CacheErrorCode[]): er
   return error instanceof CacheError && codes.includes(error.code)
 }
 
-/** What it says, whatever was thrown. */
+/** Returns the message of an error, or the text of anything else that was thrown. */
 export function reasonIn(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,6 +1,6 @@
-/** How often what was observed fell between which bounds. An observation costs an addition or two, and no allocation. */
+/** Counts observations by bucket. One observation costs a few comparisons and additions, and no allocation. */
 export class Histogram {
-  /** Upper bounds, ascending; what is above the last is counted, too. */
+  /** Upper bounds of the buckets, ascending. Values above the last bound are counted, too. */
   readonly bounds: readonly number[]
   readonly #counts: Float64Array
   #sum = 0
@@ -13,7 +13,7 @@ export class Histogram {
   observe(value: number): void {
     const { bounds } = this
     let index = 0
-    // The usual ones are small: that is sooner done than halving.
+    // Most values are small, so a linear search is faster than a binary search.
     while (index < bounds.length && value > (bounds[index] as number)) index++
     ;(this.#counts[index] as number)++
     this.#sum += value
@@ -23,7 +23,7 @@ export class Histogram {
     return this.#sum
   }
 
-  /** How many were not above each bound; the last says how many there were. */
+  /** Returns the number of observations up to each bound. The last number counts all observations. */
   cumulative(): number[] {
     let count = 0
     return Array.from(this.#counts, (more) => {

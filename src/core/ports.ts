@@ -13,21 +13,24 @@ import type {
   Written,
 } from './entry.js'
 
-/** What `core/` needs from outside. */
+/** Interfaces that `core/` needs from outside. */
 
 export interface Clock {
-  /** Monotonic, in ms. Counts the time that the machine was suspended, too: a lease must not outlive it. */
+  /**
+   * Returns a monotonic time in ms. It includes the time for which the machine was suspended, because a lease must not
+   * outlive it.
+   */
   now(): number
   /** Runs `task` once, after the events that are ready now have been handled. */
   defer(task: () => void): void
 }
 
-/** An entry in the reader's memory. */
+/** An entry that the reader holds. */
 export interface Held extends Written {
   readonly value: Value
 }
 
-/** A key to be read, and what the reader holds of it. */
+/** A key to read, and the entry that the reader already holds, if any. */
 export interface Wanted {
   readonly key: string
   readonly held?: Held | undefined
@@ -38,22 +41,25 @@ export interface Write {
   readonly value: Value
 }
 
-/** Where the database stands. */
+/** The position of the database. */
 export interface Position {
   readonly epoch: Epoch
-  /** The highest version handed out so far. */
+  /** The highest version that the sequence may have produced so far. */
   readonly latest: bigint
 }
 
 /** An acknowledged write. */
 export interface WriteAnswer extends Written {
-  /** How long the row will be there, in ms; undefined for ever (P12). */
+  /** Remaining time to live of the row, in ms; undefined if it does not expire (P12). */
   readonly remainingMs: number | undefined
-  /** True if what is stored is what was sent: the table has no triggers but ours. */
+  /** True if the stored row is what was sent: the table has no triggers or rules except those of the migrations. */
   readonly isAsSent: boolean
 }
 
-/** How a pending write ended: written (undefined: deleted, or nothing to delete), or the row had changed and stays as it is. */
+/**
+ * The end of a pending write: written (`written` is undefined after a delete, even if there was nothing to delete), or
+ * a conflict, because the row had changed. After a conflict the row stays as it is.
+ */
 export type Settlement =
   | { readonly kind: 'written'; readonly written: Written | undefined }
   | { readonly kind: 'conflict' }
@@ -65,138 +71,146 @@ export type TransactionOutcome =
   | 'unknown'
   | { readonly settlements: ReadonlyMap<string, Settlement> }
 
-/** A mark that the database has now, and the highest version that it had handed out before. */
+/** A mark that is in the database now, and the highest version that was produced before it was made. */
 export interface MarkAnswer {
   readonly mark: Mark
   readonly latest: bigint
 }
 
 /**
- * A part of a batch whose statement has failed. It is sent once: where that fails, its halves are the next attempt, or its one
- * item by itself.
+ * A part of a batch whose statement has failed. Each part is sent only once: if it fails, the next attempt is its
+ * halves, or its single items.
  */
 export interface BatchPart {
-  /** Longest time that the server may take for it; if missing, as long as for every statement. */
+  /** Maximum time that the server may take for the part. Undefined: the limit that applies to every statement. */
   readonly withinMs?: number
 }
 
 /**
- * The system of record. Every method answers for a set of keys, each named once, and rejects with a
- * CacheError within the store's time bound. One call is one statement: it happens for all its keys or for
- * none of them.
+ * The system of record. Every method takes a set of distinct keys, and rejects with a CacheError within the store's
+ * time limit. One call is one statement: it succeeds for all its keys or for none.
  */
 export interface Store {
   /**
-   * Answers for every key. Where the reader holds the very version and value that the store has, in the same epoch, the value
-   * does not travel. Nor does a value that takes too much memory, alone or together with those before it. At least one value
-   * travels unless all are too large.
+   * Reads all keys. A value is not transferred if the reader holds exactly the version and value that the store has, in
+   * the same epoch. A value is not transferred either if it takes too much memory, alone or together with those before
+   * it. At least one value is transferred unless all are too large.
    */
   read(
     wanted: readonly Wanted[],
     part?: BatchPart,
   ): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Withheld | Absent>>
-  /** The versions there are in this epoch, straight from the primary; none when the primary's is another. */
+  /** Returns the current versions from the primary; none if the primary has another epoch. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
-  /** Inserts or replaces. A key is missing from the answer if the database has left the entry out or renamed it. */
+  /**
+   * Inserts or replaces entries. A key is missing from the answer if a trigger or rule left the entry out or renamed
+   * it.
+   */
   write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
-  /** Deletes; the answer has the version of the absence of the keys that were there. */
+  /** Deletes entries. For each key that existed, the answer has the version of its absence. */
   remove(keys: readonly string[], part?: BatchPart): Promise<ReadonlyMap<string, Written | Absent>>
-  /** Which of these keys have a row that another transaction has locked. */
+  /** Returns those of the keys whose row is locked by another transaction. */
   lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>>
-  /** `hasMark` is true if the database has this mark, or none was asked for. */
+  /** Returns the position. `hasMark` is true if the database has this mark, or no mark was given. */
   position(mark?: Mark): Promise<Position & { readonly hasMark: boolean }>
-  /** Leaves a mark, unless there is one that will do: nothing has been written since, or it is a few seconds old. */
+  /** Writes a mark, unless an existing one suffices: nothing has been written since, or it is a few seconds old. */
   mark(): Promise<MarkAnswer>
   /**
-   * Sends pending writes, each only where the row has not changed since its base (P9). Calls `onBegun` before anything is written.
-   * Rejects with `outcome-unknown` only if the connection is lost while the transaction commits; then `outcomeOf` tells.
+   * Sends pending writes, each only if the row has not changed since its base (P9). Calls `onBegun` before anything is
+   * written. Rejects with `outcome-unknown` only if the connection is lost while the transaction commits. Then call
+   * `outcomeOf`.
    */
   settle(
     writes: readonly PendingWrite[],
     onBegun: (transaction: Transaction) => void,
   ): Promise<ReadonlyMap<string, Settlement>>
-  /** Tells what became of the transaction of a `settle`, and if it was committed, of each of its writes. */
+  /** Returns the outcome of the transaction of a `settle` and, if it was committed, of each of its writes. */
   outcomeOf(transaction: Transaction, writes: readonly PendingWrite[]): Promise<TransactionOutcome>
 }
 
-/** A place in the primary's log, which grows. */
+/** A position in the primary's write-ahead log, which only grows. */
 export interface LogPosition {
   readonly epoch: Epoch
   readonly bytes: bigint
 }
 
-/** What a replica has under a key: maybe nothing. */
+/** The entry that a replica has for a key; undefined if it has none. */
 export interface ReplicaAnswer {
   readonly entry: StoredEntry | Unchanged | Withheld | undefined
 }
 
-/** A copy of the store that may be behind (P13). */
+/** A copy of the store that may lag behind (P13). */
 export interface Replica {
   /**
-   * Resolves to a position behind everything that was committed before this call, once the replica has replayed it.
-   * Rejects when that takes too long, or one of the two is not reached.
+   * Resolves to a position after everything that was committed before this call, once the replica has replayed it.
+   * Rejects if that takes too long, or if one of the two cannot be reached.
    */
   catchUp(): Promise<LogPosition>
   /**
-   * As the store's, by a server that had replayed the position before; rejects when it had not. A key that is missing
-   * from the answer has an entry that expires: the store's clock decides when.
+   * Reads like the store, from a server that had already replayed the position. Rejects if it had not. A key is missing
+   * from the answer if its entry expires, because only the primary's clock decides when.
    */
   read(wanted: readonly Wanted[], position: LogPosition): Promise<ReadonlyMap<string, ReplicaAnswer>>
 }
 
-/** What the database answers to a probe, on the session that listens. */
+/** The database's answer to a probe on the listening session. */
 export interface Proof extends Position {
   /**
-   * Another one as soon as a trigger was made, dropped, enabled or disabled, or the table was rewritten: versions may stand for
-   * other values then.
+   * Hash of the table's triggers, rules, columns and file. If it changes, a trigger was created, dropped, enabled or
+   * disabled, or the table was rewritten, and versions may stand for other values.
    */
   readonly fingerprint: string
   /** The database's wall clock, in ms since 1970. */
   readonly databaseMs: number
 }
 
-/** One listening session. */
+/** A session of the change feed, on the listening connection. */
 export interface FeedSession {
-  /** Of the table as it was when the session began; see `Proof`. */
+  /** Fingerprint of the table when the session began; see `Proof`. */
   readonly fingerprint: string
-  /** Gives the session up, for a reason in words. */
+  /** Ends the session for a reason in words. */
   end(reason: string): void
 }
 
 /**
- * What a change feed calls, in this order: `listening`, then `proven` and `changed` any number of times,
- * then `lost` or `rest`, and from the start again. Changes come in commit order.
+ * Receiver of a change feed, which calls `listening`, then `proven` and `changed` any number of times, then `lost` or
+ * `rest`, and then starts again. Changes come in commit order.
  */
 export interface ChangeFeedHandler {
   /**
-   * Changes committed from `asOfMs` (monotonic) on will be delivered. Resolves once the cache has caught up
-   * with what happened before; when it rejects, the feed gives the connection up and starts again.
+   * Called when all changes committed from `asOfMs` (monotonic) on will be delivered. Resolves once the cache has
+   * caught up with what happened before. If it rejects, the feed closes the connection and starts again.
    */
   listening(asOfMs: number, session: FeedSession): Promise<void>
   /**
-   * Everything acknowledged before `asOfMs` has been delivered. Throws when that cannot be: the feed then gives
-   * the connection up. As for `listening` where it returns a promise.
+   * Called when everything acknowledged before `asOfMs` has been delivered. Throws if that cannot be true; the feed
+   * then closes the connection. A returned promise is treated like that of `listening`.
    */
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined
-  /** As for `listening` where it returns a promise. */
+  /** Called for each change. A returned promise is treated like that of `listening`. */
   changed(change: Change): Promise<void> | undefined
-  /** `shownReason` is for whoever may ask: without roles, hosts, paths and objects of the database. */
+  /**
+   * Called when the feed is lost. `shownReason` is public: it names no roles, hosts, paths or objects of the database.
+   */
   lost(reason: string, shownReason?: string): void
   /**
-   * Asked while the feed is live, between two probes. Undefined if the feed is needed. Otherwise nothing is proven from now
-   * on, changes may be missed, and the promise resolves when the feed is needed again: then `listening` or `lost` is next.
+   * Called between two probes while the feed is live. Returns undefined if the feed is needed. Otherwise nothing is
+   * proven from now on, changes may be missed, and the promise resolves when the feed is needed again. `listening` or
+   * `lost` is called next.
    */
   rest(): Promise<void> | undefined
 }
 
 export interface ChangeFeed {
-  /** Connects and stays connected, by itself, until `close`. Resolves after the first attempt, good or bad. */
+  /**
+   * Connects, and reconnects by itself until `close`. Resolves after the first attempt, whether or not it succeeded.
+   */
   start(handler: ChangeFeedHandler): Promise<void>
-  /** Idempotent; nothing is called afterwards. */
+  /** Closes the feed. Idempotent. The handler is not called afterwards. */
   close(): Promise<void>
 }
 
-/** Where the algorithm reports what an operator should see. */
+/** Log for events that an operator should see. */
 export interface Log {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void

@@ -2,47 +2,53 @@ import { Histogram } from './histogram.js'
 
 const batchBounds = [1, 2, 5, 10, 20, 50, 100, 200, 500]
 
-/** What a batch does with its keys. */
+/** The operation that a batch performs on its keys. */
 export type BatchOperation = 'read' | 'write' | 'remove'
 
-/** One counter per outcome, since the process started. */
+/** Counters since the process started, one for each outcome. */
 export class Stats {
   hits = 0
-  /** Misses by reason: not held, held past its time to live, held but not proven fresh (P8), the reader's wish. */
+  /** Misses by reason: no entry held, entry expired, entry not proven fresh (P8), requested by the reader. */
   missesAbsent = 0
   missesExpired = 0
   missesUnproven = 0
   missesRequested = 0
-  /** Reads that joined a fill already in flight. */
+  /** Reads that joined a fill in flight. */
   coalesced = 0
-  /** Entries put by fills that no reader had asked for. */
+  /** Entries that the warm-up has put. */
   warmed = 0
-  /** Fills that found the version held to be the latest, so that its value did not travel. */
+  /** Fills that confirmed the version held, so that its value was not transferred. */
   revalidatedFills = 0
-  /** Fills that a replica answered; and those it did not: shown here lately, none that can be asked, a row that expires. */
+  /**
+   * Fills that a replica answered; then fills that it did not answer, because something about the key was seen here too
+   * recently, because no replica could be used, or because the row expires.
+   */
   replicaFills = 0
   replicaTooRecent = 0
   replicaUnavailable = 0
   replicaExpiring = 0
-  /** Reads answered from memory and marked stale, because the store could not be asked. */
+  /** Reads answered from memory without proof and marked stale, including those of pending writes. */
   staleServed = 0
   evictions = 0
-  /** Changes that arrived, and entries dropped by them. */
+  /** Changes that arrived, and entries that they dropped. */
   changesApplied = 0
   invalidations = 0
-  /** Times the whole cache was compared with the store, and the entries dropped by that. */
+  /** Times that all entries were compared with the store, and entries that a comparison dropped. */
   revalidations = 0
   revalidationDrops = 0
-  /** Times everything was dropped because the database's history is another one. */
+  /** Times that all entries were dropped, because the database's history or the table had changed. */
   flushes = 0
-  /** Times the feed was lost, and times it listened: the first one and every reconnect. */
+  /** Times that the feed was lost, and sessions that it began: the first one and every reconnect. */
   feedLosses = 0
   feedSessions = 0
   writesUnknown = 0
-  /** Pending writes that reached the database, and those that found their row changed. */
+  /**
+   * Pending writes that reached the database, and those given up because their row had changed or the database refused
+   * them.
+   */
   pendingSettled = 0
   pendingConflicts = 0
-  /** How many keys a statement was sent for. */
+  /** Number of keys per statement. */
   readonly batchKeys: Readonly<Record<BatchOperation, Histogram>> = {
     read: new Histogram(batchBounds),
     write: new Histogram(batchBounds),

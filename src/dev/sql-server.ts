@@ -7,9 +7,9 @@ export interface SqlServerOptions {
 }
 
 /**
- * Runs the SQL that is posted to it, on loopback, for `dev` alone: a machine without psql can still change
- * rows behind the sidecars' backs. A web page cannot: its Content-Type needs a preflight that is not
- * answered, and a name rebound to this address is not in the Host header.
+ * Runs the SQL that is posted to it, on loopback, for `dev` only, so that rows can be changed without the sidecars even
+ * if psql is not installed. A web page cannot use it: its Content-Type needs a preflight request, which is not
+ * answered, and a name that was rebound to this address fails the check of the Host header.
  */
 export class SqlServer {
   readonly #options: SqlServerOptions

@@ -1,7 +1,7 @@
 import { open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** From now on the file is there under this name, also after a loss of power. What is in it has been synced before. */
+/** Renames a file so that the new name survives a power loss. The caller must have synced the file's content. */
 export async function renameDurably(from: string, to: string): Promise<void> {
   await rename(from, to)
   const folder = await open(dirname(to))

@@ -1,11 +1,12 @@
 /**
- * The text of JSON values as it was received. JSON.parse gives numbers that JavaScript has, objects with other orders of
- * members, and no source; so what is kept or compared is cut out of the text that it has accepted.
+ * Functions that cut values out of JSON text as it was received. JSON.parse rounds numbers to those of JavaScript, may
+ * reorder the members of objects, and does not keep the source. So text that is stored or compared is cut out of the
+ * text that JSON.parse has accepted.
  */
 
 /**
- * Returns the text of a member of a JSON object, where `text` is that object and JSON.parse accepts it; the last one, if
- * there are several of that name. Undefined if there is none.
+ * Returns the text of a member of a JSON object; undefined if there is none. If several members have the name, the last
+ * one counts. JSON.parse must accept `text`, and its value must be an object.
  */
 export function memberText(text: string, name: string): string | undefined {
   let found: string | undefined
@@ -23,8 +24,8 @@ export function memberText(text: string, name: string): string | undefined {
 }
 
 /**
- * V8's slices keep the text that they are from: a short value would hold a body of a megabyte of spaces. One that is most of the
- * body need not be copied.
+ * Returns a slice of the text that does not retain the whole text. V8's slices keep the text that they come from: a
+ * short value could retain a body with a megabyte of spaces. A slice that makes up most of the text need not be copied.
  */
 function ownText(text: string, start: number, end: number): string {
   const slice = text.slice(start, end)
@@ -32,7 +33,7 @@ function ownText(text: string, start: number, end: number): string {
   return isMost ? slice : Buffer.from(slice).toString()
 }
 
-/** Returns the text without what makes no difference: space between tokens, and other spellings of strings. */
+/** Returns the text in a canonical form: without space between tokens, and with one spelling of each string. */
 export function compactText(text: string): string {
   let compact = ''
   for (let index = skipSpace(text, 0); index < text.length; index = skipSpace(text, index)) {
@@ -62,7 +63,7 @@ function skipSpace(text: string, from: number): number {
   }
 }
 
-/** Returns where the string ends that begins at `start` with its quotation mark. */
+/** Returns the end of the string whose opening quotation mark is at `start`. */
 export function stringEnd(text: string, start: number): number {
   for (let from = start + 1; ; ) {
     const end = text.indexOf('"', from)
@@ -73,7 +74,7 @@ export function stringEnd(text: string, start: number): number {
   }
 }
 
-/** Returns where the value ends that begins at `start`. */
+/** Returns the end of the value that begins at `start`. */
 function valueEnd(text: string, start: number): number {
   const first = text.charCodeAt(start)
   if (first === quote) return stringEnd(text, start)
@@ -91,7 +92,7 @@ function valueEnd(text: string, start: number): number {
   }
 }
 
-/** Returns where a number, `true`, `false` or `null` ends. */
+/** Returns the end of a number, `true`, `false` or `null`. */
 export function scalarEnd(text: string, start: number): number {
   for (let index = start; index < text.length; index++) {
     const unit = text.charCodeAt(index)

@@ -1,12 +1,15 @@
 import { Histogram } from '../core/histogram.js'
 
-/** Where an answer came from: memory, memory without proof, a write that is kept here, the database, or nowhere. */
+/** Source of an answer: memory, memory without proof, a pending write, the database, or none. */
 export type Source = 'cache' | 'unproven' | 'kept' | 'db' | 'none'
 
-/** `not_held`: only memory was to be asked. `refused`: the client's fault. */
+/**
+ * Outcome of a request. `not_held`: the client asked for memory only, which did not have the entry. `refused`: an error
+ * of the client.
+ */
 export type Outcome = 'ok' | 'not_found' | 'not_held' | 'refused' | 'unavailable' | 'failed'
 
-/** Requests that were answered alike, since the process started. */
+/** Number of requests with the same route, outcome and source since the process started. */
 export class RequestTally {
   readonly route: string
   readonly outcome: Outcome
@@ -31,7 +34,7 @@ export class RequestTally {
   }
 }
 
-/** From request to answer, in seconds. */
+/** Times from request to answer. */
 export interface RequestDurations {
   readonly route: string
   readonly source: Source
@@ -43,12 +46,12 @@ const boundsInSeconds = [
   5, 10,
 ]
 
-/** What came of all requests. Whoever answers many of one kind keeps its tally. */
+/** Counts all requests. A caller that answers many requests of one kind keeps the tally. */
 export class RequestStats {
   readonly #tallies = new Map<string, RequestTally>()
   readonly #durations = new Map<string, RequestDurations>()
 
-  /** `route` is a template and no path: there must be few of them. */
+  /** Returns the tally for these labels. `route` is a template and not a path, because there must be few of them. */
   tally(route: string, status: number, source: Source = 'none'): RequestTally {
     const outcome = outcomeOf(status)
     const name = `${route} ${outcome} ${source}`

@@ -10,14 +10,15 @@ const header = JSON.stringify({ format, format_version: formatVersion })
 const keysPerWrite = 10_000
 
 /**
- * The list of hot keys on the disk, the hottest first:
+ * File with the list of hot keys, the hottest first:
  *
  *   {"format":"caching-layer hot keys","format_version":1}
  *   "user:1"
  *   ...
- *   {"keys":1000,"sha256":"..."}, of all bytes before this line
+ *   {"keys":1000,"sha256":"..."}
  *
- * Keys may be private: only this user may read it.
+ * The last line has the number of keys, and the hash of all bytes before it. Keys may be private, so only this user may
+ * read the file.
  */
 export class HotKeysFile {
   readonly path: string
@@ -26,14 +27,17 @@ export class HotKeysFile {
     this.path = path
   }
 
-  /** Throws where the list could not be written. */
+  /** Throws if the list could not be written. */
   async prepare(): Promise<void> {
     const handle = await this.#openUnfinished()
     await handle.close()
     await rm(this.#unfinished)
   }
 
-  /** At most so many keys; undefined where there is no file. Throws an Error that says why it cannot be trusted. */
+  /**
+   * Returns at most `most` keys; undefined if there is no file. Throws an Error that says why the file cannot be
+   * trusted.
+   */
   async read(most: number): Promise<readonly string[] | undefined> {
     const lines: string[] = []
     try {
@@ -47,11 +51,13 @@ export class HotKeysFile {
     const seal = rest.pop()
     const hash = createHash('sha256')
     for (const line of [first, ...rest]) hash.update(`${line}\n`)
-    if (seal !== sealOf(rest.length, hash.digest('hex'))) throw new Error('it is not whole')
+    if (seal !== sealOf(rest.length, hash.digest('hex'))) throw new Error('it is incomplete or was changed')
     return rest.slice(0, most).map((line) => JSON.parse(line) as string)
   }
 
-  /** In one step: whoever reads it has the whole list or the one before, also after a loss of power. */
+  /**
+   * Replaces the list atomically: readers see either the whole new list or the previous one, even after a power loss.
+   */
   async write(keys: readonly string[]): Promise<void> {
     const handle = await this.#openUnfinished()
     try {
@@ -77,7 +83,10 @@ export class HotKeysFile {
     return `${this.path}.unfinished`
   }
 
-  /** What a killed process has left is in the way, and may have another mode. */
+  /**
+   * Opens a new unfinished file. A file that a killed process has left is removed first, because it is in the way and
+   * may have another mode.
+   */
   async #openUnfinished(): Promise<FileHandle> {
     await mkdir(dirname(this.path), { recursive: true, mode: 0o700 })
     await rm(this.#unfinished, { force: true })
@@ -95,5 +104,5 @@ function faultOf(first: string): string {
     if (found?.format === format)
       return `it has format version ${found.format_version}, and this release reads ${formatVersion}`
   } catch {}
-  return 'it is no list of hot keys'
+  return 'it is not a list of hot keys'
 }

@@ -10,7 +10,7 @@ export interface HotKeysKeeperParts {
   readonly intervalMs?: number
 }
 
-/** Writes the list of what is held, every minute and at the end. */
+/** Writes the list of the keys held, every minute and at the end. */
 export class HotKeysKeeper {
   readonly #parts: HotKeysKeeperParts
   #timer: NodeJS.Timeout | undefined
@@ -24,11 +24,11 @@ export class HotKeysKeeper {
   start(): void {
     const { intervalMs = 60_000, file } = this.#parts
     this.#timer = setInterval(() => void this.#save(), intervalMs).unref()
-    // A folder that cannot be written to is to be known of now, and not at the end.
+    // If the folder cannot be written to, that has to be reported now, and not at the end.
     this.#saving = this.#attempt(() => file.prepare())
   }
 
-  /** Writes it once more, if it was started. Idempotent. */
+  /** Writes the list once more, if the keeper was started. Idempotent. */
   async close(): Promise<void> {
     if (this.#timer === undefined) return
     clearInterval(this.#timer)
@@ -37,12 +37,12 @@ export class HotKeysKeeper {
     await this.#save()
   }
 
-  /** A disk that takes longer than a minute gets one list at a time. */
+  /** Writes the list, unless a write is under way already: a slow disk gets one list at a time. */
   #save(): Promise<void> {
     const { file, cache } = this.#parts
     this.#saving ??= this.#attempt(async () => {
       const keys = await cache.heldKeys()
-      // Nothing says nothing about what will be wanted: the last list does.
+      // An empty cache says nothing about which keys will be needed; the last list does.
       if (keys.length > 0) await file.write(keys)
     })
     return this.#saving
@@ -56,7 +56,7 @@ export class HotKeysKeeper {
     } catch (error) {
       const reason = reasonIn(error)
       if (reason !== this.#lastReason)
-        log.warn({ path: file.path, reason }, 'the list of hot keys could not be written')
+        log.warn({ path: file.path, reason }, 'cannot write the list of hot keys')
       this.#lastReason = reason
     } finally {
       this.#saving = undefined

@@ -2,7 +2,7 @@ import { reasonIn } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
 import type { HotKeysFile } from './hot-keys-file.js'
 
-/** Those of the list, if there is one that can be trusted; says so in the log if not. */
+/** Returns the keys of the list, or none if there is no list or it cannot be trusted. The log says so. */
 export async function hotKeys(file: HotKeysFile, most: number, log: Log): Promise<readonly string[]> {
   const { path } = file
   try {
@@ -11,7 +11,7 @@ export async function hotKeys(file: HotKeysFile, most: number, log: Log): Promis
     return keys ?? []
   } catch (error) {
     const reason = reasonIn(error)
-    log.warn({ path, reason }, 'the list of hot keys is ignored')
+    log.warn({ path, reason }, 'ignoring the list of hot keys')
     return []
   }
 }

@@ -1,6 +1,6 @@
 import { linesOf } from './lines-of.js'
 
-/** One key per line, the most wanted first, as somebody has written them. Empty lines count for nothing. */
+/** Reads a list of keys that a user has written: one key per line, the most wanted first. Empty lines are ignored. */
 export async function readKeyList(path: string, most: number): Promise<string[]> {
   const keys: string[] = []
   for await (const lines of linesOf(path)) {

@@ -5,26 +5,28 @@ import { type Ended, warm } from '../core/reads/warming.js'
 import type { HotKeysKeeper } from './hot-keys-keeper.js'
 
 export interface WarmUpParts {
-  /** For the log: where the keys come from. */
+  /** Source of the keys, for the log. */
   readonly from: string
-  /** The most wanted first. */
+  /** Returns the keys to read, the most wanted first. */
   readonly keys: () => Promise<readonly string[]>
   readonly timeoutMs: number
   readonly cache: Pick<Cache, 'warm' | 'touch' | 'status'>
-  /** Most entries that may be held, at this moment. */
+  /** Returns the maximum number of entries at this moment. */
   readonly capacity: () => number
   readonly clock: Clock
   readonly log: Log
-  /** Begins when the warm-up is over: before that, its list is worth more than what is held. */
+  /**
+   * Keeper of the list of hot keys. It starts after the warm-up: until then, its list is worth more than what is held.
+   */
   readonly keeper?: HotKeysKeeper
 }
 
 /**
- * Fills memory once, as soon as the cache has caught up for the first time, and for no longer than its time:
+ * Fills memory once, as soon as the cache has caught up for the first time, and for no longer than `timeoutMs`:
  *
- *   waiting -- caught up --> warming -- nothing left to do, full, failed, or the time is over --> over
+ *   waiting -- caught up --> warming -- all keys read, full, failed, or timed out --> over
  *
- * Before the first catch-up no fill may put (P3), so there is nothing that it could do.
+ * Before the first catch-up no fill may put (P3), so an earlier start would be useless.
  */
 export class WarmUp {
   readonly #parts: WarmUpParts
@@ -41,7 +43,7 @@ export class WarmUp {
     return this.#isOver
   }
 
-  /** A handler for the feed that passes everything on. */
+  /** Returns a handler for the feed that passes everything on, and starts the warm-up after the first catch-up. */
   follow(handler: ChangeFeedHandler): ChangeFeedHandler {
     return {
       listening: async (asOfMs, session) => {
@@ -56,13 +58,13 @@ export class WarmUp {
     }
   }
 
-  /** Nothing is warmed from now on. */
+  /** Ends the warm-up, or prevents it from starting. */
   stop(): void {
     this.#isToldToStop = true
     this.#stop.abort()
   }
 
-  /** Writes the list of hot keys, if one is kept. Idempotent. */
+  /** Writes the list of hot keys, if there is a keeper. Idempotent. */
   async close(): Promise<void> {
     this.stop()
     await this.#running
@@ -79,11 +81,11 @@ export class WarmUp {
       const { asked, put, ended } = await warm(wanted, { cache, clock, capacity, stop })
       const reason = stop.aborted ? this.#whyStopped() : reasonOf(ended)
       const fields = { from, put, asked, keys: wanted.length, forMs: Math.round(clock.now() - startMs) }
-      if (reason === undefined) log.info(fields, 'memory is warm')
-      else log.warn({ ...fields, reason }, 'memory is not as warm as it should be')
+      if (reason === undefined) log.info(fields, 'warm-up completed')
+      else log.warn({ ...fields, reason }, 'warm-up incomplete')
     } catch (error) {
       const reason = reasonIn(error)
-      log.warn({ from, reason }, 'memory could not be warmed')
+      log.warn({ from, reason }, 'warm-up failed')
     } finally {
       clearTimeout(timer)
       this.#isOver = true
@@ -92,7 +94,7 @@ export class WarmUp {
   }
 
   #whyStopped(): string {
-    return this.#isToldToStop ? 'told to stop' : 'CACHE_WARM_TIMEOUT_MS is over'
+    return this.#isToldToStop ? 'the sidecar is shutting down' : 'CACHE_WARM_TIMEOUT_MS has passed'
   }
 }
 
@@ -103,7 +105,7 @@ function aborted(signal: AbortSignal): Promise<undefined> {
   })
 }
 
-/** Undefined for what is as it should be: all that was wanted, or all that there is room for. */
+/** Returns why the warm-up is incomplete; undefined if all keys were read, or as many as there is room for. */
 function reasonOf(ended: Ended | undefined): string | undefined {
   return ended?.kind === 'failed' ? ended.reason : undefined
 }

@@ -46,7 +46,7 @@ t.test('HOST as a shell sets it', async (t) => {
   t.match(await run(['config'], { HOST: '0.0.0.0' }), { code: 0, said: /^HOST=0\.0\.0\.0: everybody.*\n$/ })
   const sidecar = await serve(t, { DATABASE_URL: url, HOST: '0.0.0.0' })
   sidecar.kill('SIGHUP')
-  await eventually(() => sidecar.log.some(({ msg }) => msg === 'settings read again'))
+  await eventually(() => sidecar.log.some(({ msg }) => msg === 'settings reloaded'))
   const warned = sidecar.log.filter(({ msg }) => String(msg).startsWith('HOST=0.0.0.0: '))
   t.match(warned, [{ level: 40 }])
   t.equal(warned.length, 1, 'once')

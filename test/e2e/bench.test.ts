@@ -44,7 +44,7 @@ t.test('it writes its entries, measures, and removes them', async (t) => {
   t.ok((get?.[200] ?? 0) > (set?.[200] ?? 0))
   t.ok((report.hitRatio ?? 0) > 0 && (report.hitRatio ?? 1) < 1, `hits ${report.hitRatio}`)
   t.match(report.latencies, { get: { count: get?.[200] }, set: { count: set?.[200] } })
-  t.match(said, /^this load can do \d+ requests\/s itself\nwriting its 300 entries/)
+  t.match(said, /^this load generator can send up to \d+ requests\/s\nwriting its 300 entries/)
   t.match(said, /^µs +p50 +p90 +p99 +p99\.9 +max +answers\nget +\d+/m)
   t.same(await rows(), [{ key: 'theirs', value: 'theirs' }])
 })
@@ -164,7 +164,7 @@ t.test('what cannot be: one line, and its exit code', async (t) => {
     [1, `--compare=${noReport}`, /no-report\.json: this is not what bench --json has written/],
     [1, `--compare=${join(folder, 'none')}`, /ENOENT/],
     [1, '--url=http://127.0.0.1:1', /127\.0\.0\.1:1: .*ECONNREFUSED/],
-    [1, `--url=http://127.0.0.1:${port}`, /this is no sidecar/],
+    [1, `--url=http://127.0.0.1:${port}`, /not a sidecar/],
   ]
   const started = wrong.map(([code, arg, line]) => ({ process: start(t, [arg]), code, arg, line }))
   for (const { process, code, arg, line } of started) {

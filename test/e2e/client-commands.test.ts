@@ -29,11 +29,11 @@ t.test('set, get and del', async (t) => {
   const whole = await run(t, 'get', 'flags', '--json')
   t.match(JSON.parse(whole.out), { key: 'flags', value: { beta: true }, source: /cache|db/ })
   t.same(await run(t, 'del', 'flags'), { code: 0, out: '', said: '' })
-  t.same(await run(t, 'get', 'flags'), { code: 1, out: '', said: 'there is no such entry\n' })
+  t.same(await run(t, 'get', 'flags'), { code: 1, out: '', said: 'no such entry\n' })
   t.same(await run(t, 'del', 'flags'), {
     code: 0,
     out: '',
-    said: 'there was no such entry in the database\n',
+    said: 'the entry did not exist in the database\n',
   })
   t.equal((await run(t, 'get', 'greeting', `--url=${base}`)).out, 'hello\nworld\n')
 })

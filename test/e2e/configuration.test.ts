@@ -43,7 +43,7 @@ t.test('config prints every setting, and where its value comes from', async (t) 
 })
 
 t.test('config --check', async (t) => {
-  t.match(await run(['config', '--check']), { code: 0, out: '', err: 'the settings make sense\n' })
+  t.match(await run(['config', '--check']), { code: 0, out: '', err: 'the settings are valid\n' })
   const wrong = await run(['config', '--check', '--port=x'], {
     LOG_LEVEL: 'loud',
     CACHE_CONFIG_FILE: '/nowhere',
@@ -91,7 +91,7 @@ t.test('every command that has settings takes them from the file and from flags'
 
 /** The messages logged so far, with the names of the settings that they say have changed. */
 const reloads = ({ log }: Served) =>
-  log.filter(({ msg }) => msg === 'settings read again').map(({ changed }) => Object.keys(changed as object))
+  log.filter(({ msg }) => msg === 'settings reloaded').map(({ changed }) => Object.keys(changed as object))
 
 t.test('a ConfigMap that changes, while it serves', async (t) => {
   const { url } = await freshDatabase(t)
@@ -125,7 +125,7 @@ t.test('a ConfigMap that changes, while it serves', async (t) => {
   await map.swap(text(3, 'LOG_LEVEL: warn\nDATABASE_POOL_SIZE: 1\nCACHE_MAX_BYTES: 100000\n'))
   await eventually(() =>
     sidecar.log.some(({ msg }) =>
-      String(msg).startsWith('DATABASE_POOL_SIZE has changed and needs a restart'),
+      String(msg).startsWith('DATABASE_POOL_SIZE has changed and takes effect only after a restart'),
     ),
   )
   t.match(await status(), { capacity: 3, ttl_seconds: 60 })

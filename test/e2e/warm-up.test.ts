@@ -74,7 +74,7 @@ t.test('hot: what was read before a restart is in memory when it is ready', asyn
   await query(`delete from cache_entries where key = 'k9'`)
   const second = await serve(t, environment)
   await untilReady(second)
-  t.match(logged(second, 'memory is warm'), [{ from: 'hot', put: 3, asked: 4, keys: 4 }])
+  t.match(logged(second, 'warm-up completed'), [{ from: 'hot', put: 3, asked: 4, keys: 4 }])
   t.match(
     await second.client.get('k5'),
     { body: { value: 'new', source: 'cache' } },
@@ -102,7 +102,9 @@ t.test('hot: what was read before a restart is in memory when it is ready', asyn
     appendFileSync(list, 'x')
     const fourth = await serve(t, environment)
     await untilReady(fourth)
-    t.match(logged(fourth, 'the list of hot keys is ignored'), [{ path: list, reason: 'it is not whole' }])
+    t.match(logged(fourth, 'ignoring the list of hot keys'), [
+      { path: list, reason: 'it is incomplete or was changed' },
+    ])
     t.match(await fourth.client.stats(), { size: 0, warmed: 0 })
     await fourth.client.held('k2')
     await stop(fourth)
@@ -117,7 +119,7 @@ t.test('hot: where the list cannot be written, the log says so and everything el
   const state = join(t.testdir({ file: '' }), 'file')
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_WARM: 'hot', CACHE_STATE_DIR: state })
   await untilReady(sidecar)
-  await eventually(() => logged(sidecar, 'the list of hot keys could not be written').length === 1)
+  await eventually(() => logged(sidecar, 'cannot write the list of hot keys').length === 1)
   t.equal(await sidecar.client.held('k1'), 'of 1')
   await stop(sidecar)
 })
@@ -129,7 +131,7 @@ t.test('recent:N, and unready until it is over, while requests are answered', as
   const environment = { DATABASE_URL: database.url, DATABASE_TIMEOUT_MS: '60000' }
   const sidecar = await serve(t, { ...environment, CACHE_WARM: 'recent:5' }, ['--no-migrate'])
   await untilLive(sidecar)
-  t.match(await readiness(sidecar), { status: 503, reasons: ['memory is being warmed'] })
+  t.match(await readiness(sidecar), { status: 503, reasons: ['the cache is warming up'] })
   t.match(await sidecar.ops.request('GET', '/startupz'), { status: 200 })
   t.match(await sidecar.client.request('GET', '/health'), { body: { status: 'ok', feed: 'live' } })
 
@@ -166,8 +168,8 @@ t.test('a database that hangs costs no more than the time that is set', async (t
     ['--no-migrate'],
   )
   await untilReady(sidecar)
-  t.match(logged(sidecar, 'memory is not as warm as it should be'), [
-    { from: 'recent', put: 0, reason: 'CACHE_WARM_TIMEOUT_MS is over' },
+  t.match(logged(sidecar, 'warm-up incomplete'), [
+    { from: 'recent', put: 0, reason: 'CACHE_WARM_TIMEOUT_MS has passed' },
   ])
   await stop(sidecar)
 })
@@ -187,8 +189,8 @@ t.test('told to stop in the middle: it ends at once, and the list stays', async 
   const second = await serve(t, { ...environment, ...slow }, ['--no-migrate'])
   await untilLive(second)
   second.kill('SIGTERM')
-  await eventually(() => logged(second, 'memory is not as warm as it should be').length === 1)
-  t.match(logged(second, 'memory is not as warm as it should be'), [{ reason: 'told to stop' }])
+  await eventually(() => logged(second, 'warm-up incomplete').length === 1)
+  t.match(logged(second, 'warm-up incomplete'), [{ reason: 'the sidecar is shutting down' }])
   t.equal(second.hasExited, false, 'while it serves on')
   second.kill('SIGTERM')
   await second.exited
@@ -201,14 +203,14 @@ t.test('file:PATH', async (t) => {
   const environment = { DATABASE_URL: url, CACHE_WARM: `file:${join(folder, 'keys')}` }
   const sidecar = await serve(t, environment)
   await untilReady(sidecar)
-  t.match(logged(sidecar, 'memory is warm'), [{ from: 'file', put: 2, asked: 3 }])
+  t.match(logged(sidecar, 'warm-up completed'), [{ from: 'file', put: 2, asked: 3 }])
   t.same(await held(sidecar, ['k4', 'k5', 'k6', 'none']), ['k4', 'k6'])
   await stop(sidecar)
 
   rmSync(join(folder, 'keys'))
   const without = await serve(t, environment)
   await untilReady(without)
-  t.match(logged(without, 'memory could not be warmed'), [{ from: 'file', reason: /^ENOENT/ }])
+  t.match(logged(without, 'warm-up failed'), [{ from: 'file', reason: /^ENOENT/ }])
 })
 
 t.test('with no database it starts, and warms when there is one', async (t) => {
@@ -243,7 +245,7 @@ t.test('settings that make no sense stop the start', async (t) => {
   }
   t.same(await refused({ CACHE_WARM: 'hot' }), [
     2,
-    'caching-layer: CACHE_WARM: hot keeps its list in CACHE_STATE_DIR, which is not set\n',
+    'caching-layer: CACHE_WARM: hot needs CACHE_STATE_DIR for its list, which is not set\n',
   ])
   t.match(await refused({ CACHE_WARM: 'recent' }), [
     2,

@@ -411,7 +411,7 @@ const omissions = [
     name: 'a deaf feed renews the lease',
     caughtBy: 'wishes',
     file: 'src/core/feed/feed-follower.ts',
-    find: "if (unheard.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')",
+    find: "if (unconfirmed.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')",
     replace: '',
   },
   {
@@ -462,8 +462,8 @@ const omissions = [
     name: 'pending writes do not keep the feed from resting',
     caughtBy: 'idle',
     file: 'src/core/feed/feed-follower.ts',
-    find: "this.#parts.pending.size > 0 ||",
-    replace: "",
+    find: 'this.#parts.pending.size > 0 ||',
+    replace: '',
   },
   {
     name: 'idleness taken for a lost feed',
@@ -545,7 +545,7 @@ const omissions = [
     caughtBy: 'replica-reads',
     file: 'src/core/reads/replica-reads.ts',
     find: 'this.#shownSince = shownSince\n',
-    replace: 'this.#shownSince = new ShownKeys()\n',
+    replace: 'this.#shownSince = new ObservedKeys()\n',
   },
   {
     name: 'a replica read from while changes may have been missed',

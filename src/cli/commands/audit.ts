@@ -11,12 +11,12 @@ const progressIntervalMs = 1_000
 const defaultSampleRate = 0.1
 const maxMinutes = 1_000_000
 
-/** A script must be able to tell a broken promise (1) from an audit that shows nothing. */
+/** Exit code of an audit that could not be carried out, so that scripts can tell it from a broken promise (1). */
 const notCarriedOut = 3
 
 /**
- * Checks the sidecars of a live fleet, beside their clients. Exits with 1 after a violation only; with 3 if the audit could not be
- * carried out: changes cannot be heard, or no sidecar has answered.
+ * Checks the sidecars of a live fleet while their clients use them. Exits with 1 only after a violation, and with 3 if
+ * the audit could not be carried out: changes cannot be received, or no sidecar has answered.
  */
 export const audit: Command = {
   failureCode: notCarriedOut,
@@ -52,18 +52,18 @@ export const audit: Command = {
     out(flags.has('json') ? reportJson(report) : reportText(report))
     if (report.violations > 0) return 1
     if (!isSilent(report)) return 0
-    note('the audit shows nothing: no sidecar has given an answer that counts')
+    note('the audit is inconclusive: no sidecar has given an answer that counts')
     return notCarriedOut
   },
 }
 
-/** True if sidecars were asked, and none ever answered. */
+/** Returns true if sidecars were asked, and none ever answered. */
 function isSilent({ sidecars }: Report): boolean {
   const answered = sidecars.some(({ fresh, nothing, stale }) => fresh + nothing + stale > 0)
   return !answered && sidecars.some(({ unanswered }) => unanswered > 0)
 }
 
-/** Without a `/` at its end. */
+/** Returns the URL of a sidecar without trailing slashes. */
 function sidecarUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '')

@@ -11,7 +11,7 @@ import { nonClosing } from '../non-closing-writable.js'
 import { parseOption } from '../parse-option.js'
 import { UsageError } from '../usage-error.js'
 
-/** All entries as they are at one moment, to a file or to stdout. */
+/** Writes all entries, as they are at one moment, to a file or to stdout. */
 export const backup: Command = {
   options: {
     file: { type: 'string' },
@@ -41,7 +41,7 @@ export const backup: Command = {
       await file?.finish()
       const seconds = (performance.now() - startMs) / 1_000
       if (flags.has('json')) {
-        // stdout has the backup itself, unless that is in a file.
+        // Without a file, stdout has the backup itself.
         const tell = file ? out : note
         tell(
           JSON.stringify({ entries: tally.entries, taken_at: takenAt, seconds: Number(seconds.toFixed(3)) }),

@@ -14,7 +14,7 @@ import { parseOption } from '../parse-option.js'
 
 const ownLimitMs = 500
 
-/** A load on a sidecar of one's own, at a rate. */
+/** Sends requests to a running sidecar at a fixed rate. */
 export const bench: Command = {
   options: {
     url: { type: 'string' },
@@ -39,18 +39,18 @@ export const bench: Command = {
     for (const difference of before ? differences(options.conditions, before) : [])
       note(`these runs are not comparable: ${difference}`)
     const listener = await DataListener.of(input)
-    // Whoever does not answer, or not to us, is found out first.
+    // A sidecar that does not answer, or refuses the requests, is found out first.
     await readsOf(listener)
     const { address, host, token } = listener.address()
     const requests = new Requests({ valueBytes: options.conditions.valueBytes, host, token })
     const ownLimitPerSecond = await calibrate(connections, ownLimitMs)
-    note(`this load can do ${Math.round(ownLimitPerSecond)} requests/s itself`)
+    note(`this load generator can send up to ${Math.round(ownLimitPerSecond)} requests/s`)
 
     let written = 0
     try {
       if (!flags.has('no-fill')) {
         written = keys.count
-        note(`writing its ${keys.count} entries, ${keyPrefix}1 and so on; --no-fill leaves that out`)
+        note(`writing its ${keys.count} entries, ${keyPrefix}1 and so on; use --no-fill to skip this`)
         const onProgress = (done: number) => progress(`writing its entries: ${done} of ${keys.count}`)
         const make = (number: number) => requests.make('set', number)
         written = await preload({ address, connections, count: keys.count, make, onProgress, stop })
@@ -84,7 +84,7 @@ export const bench: Command = {
         note(`its entries are kept; to remove them: ${bySql}`)
         return
       }
-      note(`removing its ${count} entries; where that is cut short: ${bySql}`)
+      note(`removing its ${count} entries; if that is interrupted: ${bySql}`)
       const onProgress = (done: number) => progress(`removing its entries: ${done} of ${count}`)
       const make = (number: number) => requests.make('del', number)
       await preload({ address, connections, count, make, onProgress }).catch((error: Error) =>
@@ -100,7 +100,7 @@ interface Options {
   readonly rate: number
   readonly durationMs: number
   readonly connections: number
-  /** As the report has them. */
+  /** The conditions as shown in the report. */
   readonly conditions: Pick<LoadReport, 'mix' | 'keys' | 'rate' | 'connections' | 'valueBytes'>
 }
 
@@ -143,11 +143,11 @@ async function readsOf(listener: DataListener): Promise<Reads> {
   if (answer.status !== 200) throw refusal(answer)
   const { hits, misses } = answer.body
   if (typeof hits !== 'number' || typeof misses !== 'number')
-    throw new Error(`${listener.name}: this is no sidecar: it counts no hits`)
+    throw new Error(`${listener.name}: not a sidecar: the response has no hit counts`)
   return { hits, misses }
 }
 
-/** Reads of others are among them. */
+/** Returns the ratio of hits. It includes the reads of other clients. */
 function hitRatio(before: Reads, now: Reads): { readonly hitRatio?: number } {
   const hits = now.hits - before.hits
   const all = hits + now.misses - before.misses

@@ -4,7 +4,7 @@ import { loadConfig } from '../../config/load.js'
 import type { Command } from '../command.js'
 import { UsageError } from '../usage-error.js'
 
-/** What is set, and where it comes from; or only whether it makes sense. */
+/** Prints all settings and their sources, or only checks them. */
 export const config: Command = {
   options: { json: { type: 'boolean' }, check: { type: 'boolean' } },
   settings: true,
@@ -16,7 +16,7 @@ export const config: Command = {
     const openHost = openHostWarning(loaded.config)
     if (openHost !== undefined) note(openHost)
     if (flags.has('check')) {
-      note('the settings make sense')
+      note('the settings are valid')
       return 0
     }
     const shown = describeSettings(loaded)

@@ -14,7 +14,7 @@ const password = 'cache_pass'
 const database = 'cache_db'
 const sidecars = 2
 
-/** A PostgreSQL server of its own, two sidecars, and a way to run SQL: everything to try the thing out. */
+/** Runs a local PostgreSQL server, two sidecars, and a way to run SQL: everything to try out the program. */
 export const dev: Command = {
   options: {},
   settings: true,
@@ -26,9 +26,10 @@ export const dev: Command = {
     const { config: first, warnings } = loaded
     refuseInheritedHost(loaded)
     for (const warning of [...warnings, openHostWarning(first) ?? []].flat()) note(warning)
-    if (first.port + sidecars > 65_535) throw new ConfigError('PORT: leaves no room for the ports after it')
+    if (first.port + sidecars > 65_535)
+      throw new ConfigError('PORT: too high, the next two ports are needed, too')
     if (first.opsPort + sidecars > 65_536)
-      throw new ConfigError('OPS_PORT: leaves no room for the port after it')
+      throw new ConfigError('OPS_PORT: too high, the next port is needed, too')
     const log = createLog(first.logLevel)
     const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort')
     const started: { close(): Promise<void> }[] = []
@@ -42,7 +43,7 @@ export const dev: Command = {
       for (let index = 0; index < sidecars; index++) {
         const config = {
           ...first,
-          // Two cannot be one file.
+          // Two sidecars cannot share one socket.
           socket: undefined,
           port: first.port + index,
           opsPort: first.opsPort === 0 ? 0 : first.opsPort + index,
@@ -67,7 +68,7 @@ export const dev: Command = {
   },
 }
 
-/** What docker-compose.yml sets up, in the local server; nothing where it is there already. */
+/** Creates the role and the database of docker-compose.yml in the local server, unless they exist. */
 async function createDatabase(postgres: LocalPostgres): Promise<string> {
   const client = new pg.Client({ connectionString: postgres.url() })
   await client.connect()
@@ -93,10 +94,11 @@ Two sidecars on ${a} and ${b}, on ${databaseUrl}
 
   curl ${a}/cache/set -H 'Content-Type: application/json' -d '{"key":"foo","value":"bar"}'
   curl '${b}/cache/get?key=foo'
-  curl ${sql} -H 'Content-Type: application/sql' -d "update cache_entries set value = 'by SQL' where key = 'foo'" && curl '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
+  curl ${sql} -H 'Content-Type: application/sql' -d "update cache_entries set value = 'by SQL' where key = 'foo'" && \
+curl '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
 
   Probes and metrics: ${opsPorts.map((port) => `http://127.0.0.1:${port}/metrics`).join(' ')}
 
-Ctrl-C stops everything; the data stay in .data/.
+Ctrl-C stops everything; the data stays in .data/.
 `
 }

@@ -4,7 +4,7 @@ import type { Finding, Level } from '../../tools/doctor/finding.js'
 import type { Command } from '../command.js'
 import { UsageError } from '../usage-error.js'
 
-/** Checks everything that a sidecar needs of its database: a line for each finding, with the cure. */
+/** Checks everything that a sidecar needs from its database. Prints a line for each finding, with the cure. */
 export const doctor: Command = {
   options: { sidecars: { type: 'string' }, json: { type: 'boolean' } },
   settings: true,

@@ -3,7 +3,7 @@ import type { Command } from '../command.js'
 import { DataListener, refusal } from '../data-listener.js'
 import { keyArgument } from '../key-argument.js'
 
-/** One value on stdout: a string as it is, anything else as JSON. Exit code 1 where there is none. */
+/** Prints a value: a string as it is, anything else as JSON. The exit code is 1 if there is no entry. */
 export const get: Command = {
   options: { url: { type: 'string' }, strong: { type: 'boolean' }, json: { type: 'boolean' } },
   settings: true,
@@ -14,12 +14,12 @@ export const get: Command = {
     const listener = await DataListener.of({ environment, values })
     const answer = await listener.ask(`/cache/get?key=${encodeURIComponent(key)}`, { headers })
     if (answer.status === 404) {
-      note('there is no such entry')
+      note('no such entry')
       return 1
     }
     if (answer.status !== 200) throw refusal(answer)
     const { value, stale } = answer.body
-    if (stale === true) note('stale: the database could not be asked')
+    if (stale === true) note('stale: the value is not proven to be current')
     const ofValue = typeof value === 'string' ? value : memberText(answer.text, 'value')
     const text = flags.has('json') || ofValue === undefined ? answer.text : ofValue
     out(isTerminal ? withoutControls(text) : text)
@@ -27,10 +27,13 @@ export const get: Command = {
   },
 }
 
-/** A value must not move the cursor, set the title or answer in place of the user: control characters but tab and line feed. */
+/**
+ * Returns the text with control characters escaped, except tab and line feed: a value must not move the cursor, set the
+ * title of the terminal, or send input in place of the user.
+ */
 function withoutControls(text: string): string {
   return text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression has to match them
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )

@@ -6,13 +6,16 @@ import { connectHost } from '../connect-host.js'
 
 const timeoutMs = 2_000
 
-/** Is the sidecar of this environment alive? Whether the database is, is not asked: no restart would mend that. */
+/**
+ * Checks if the sidecar of this environment is alive. It does not check the database, because no restart of the sidecar
+ * would fix that.
+ */
 export const healthcheck: Command = {
   options: {},
   settings: true,
   async run({ values, environment, out, note }) {
     const { opsHost, opsPort } = loadConfig(environment, { flags: values }).config
-    if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
+    if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 the port is not known; set a fixed port')
     try {
       const status = await statusOf(connectHost(opsHost), opsPort)
       if (status === 200) out('alive')

@@ -12,7 +12,7 @@ import { UsageError } from '../usage-error.js'
 const defaultWaitSeconds = 60
 const pauseMs = 500
 
-/** Brings the schema up to date, or only says what is there and what would be done. */
+/** Applies pending migrations, or only shows their status or what would be applied. */
 export const migrate: Command = {
   options: {
     status: { type: 'boolean' },
@@ -57,7 +57,7 @@ interface WaitOptions {
   readonly note: (line: string) => void
 }
 
-/** Does `work` again while the database refuses connections, for so long, and says once why it waits. */
+/** Repeats `work` for up to `waitMs` while the database cannot be reached. Reports each new reason once. */
 async function onceReachable<T>(work: () => Promise<T>, { waitMs, stop, note }: WaitOptions): Promise<T> {
   const deadlineMs = performance.now() + waitMs
   let toldReason = ''

@@ -10,7 +10,7 @@ import type { Command } from '../command.js'
 import { parseOption } from '../parse-option.js'
 import { UsageError } from '../usage-error.js'
 
-/** Entries from a backup, all in one transaction, while sidecars and their clients go on. */
+/** Restores the entries of a backup in one transaction, while sidecars and their clients keep running. */
 export const restore: Command = {
   options: { file: { type: 'string' }, mode: { type: 'string' }, json: { type: 'boolean' } },
   settings: true,
@@ -23,7 +23,7 @@ export const restore: Command = {
     if ('isTTY' in source && source.isTTY)
       throw new UsageError('restore: name the backup by --file, or send it to stdin')
     try {
-      // Whoever waits for the source is told by its end.
+      // A stop ends the source, and so everything that waits for it.
       addAbortSignal(stop, source)
       const { header, entries } = await readBackup(decompressed(source))
       const restored = await restoreEntries({
@@ -32,7 +32,7 @@ export const restore: Command = {
         mode,
         columns: header.columns,
         entries: entries((soFar) => progress(`${soFar.entries.toLocaleString('en-US')} entries read`)),
-        onStaged: () => progress('the backup is whole; writing to the table'),
+        onStaged: () => progress('the backup is complete; writing to the table'),
       })
       const seconds = (performance.now() - startMs) / 1_000
       if (flags.has('json'))
@@ -47,7 +47,7 @@ export const restore: Command = {
       else note(`${textOf(restored)} in ${seconds.toFixed(1)} s`)
       return 0
     } catch (error) {
-      // By the end of the source, before there was a transaction.
+      // The source was ended before there was a transaction.
       if (stop.aborted && error instanceof Error && error.name === 'AbortError')
         throw new Error(stoppedInTime, { cause: error })
       throw error

@@ -14,7 +14,7 @@ import type { Tracing } from '../../telemetry/opentelemetry/tracing.js'
 import type { Command } from '../command.js'
 import { startReport } from '../start-report.js'
 
-/** One sidecar, until told to stop. */
+/** Runs one sidecar until it has to stop. */
 export const serve: Command = {
   options: { 'no-migrate': { type: 'boolean' } },
   settings: true,

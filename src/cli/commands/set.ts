@@ -3,7 +3,7 @@ import type { Command } from '../command.js'
 import { DataListener, refusal } from '../data-listener.js'
 import { UsageError } from '../usage-error.js'
 
-/** Writes one entry: the text given, or with `--json` the value that it stands for; `-` reads it from stdin. */
+/** Writes one entry: the given text or, with `--json`, the JSON value that it contains. `-` reads it from stdin. */
 export const set: Command = {
   options: { url: { type: 'string' }, json: { type: 'boolean' } },
   settings: true,
@@ -26,7 +26,7 @@ export const set: Command = {
   },
 }
 
-/** Returns the text as it is: what JSON.parse makes of it has other numbers. */
+/** Returns the text unchanged if it is JSON. Parsing it would change numbers. */
 function checked(text: string): string {
   try {
     JSON.parse(text)

@@ -1,7 +1,7 @@
 import type { Command } from '../command.js'
 import { DataListener, refusal } from '../data-listener.js'
 
-/** What the sidecar counts, a line each. */
+/** Prints the counters of the sidecar, one per line. */
 export const stats: Command = {
   options: { url: { type: 'string' }, json: { type: 'boolean' } },
   settings: true,
@@ -15,7 +15,7 @@ export const stats: Command = {
   },
 }
 
-/** `feed.state live` for `{"feed":{"state":"live"}}`. */
+/** Returns the lines, such as `feed.state live` for `{"feed":{"state":"live"}}`. */
 function linesOf(body: Readonly<Record<string, unknown>>, prefix = ''): string[] {
   return Object.entries(body).flatMap(([name, member]) =>
     typeof member === 'object' && member !== null

@@ -9,7 +9,9 @@ import { UsageError } from '../usage-error.js'
 
 const pauseMs = 200
 
-/** Until the sidecar of this environment, or the one whose operations listener `--url` names, says that it is ready. */
+/**
+ * Waits until the sidecar is ready: the one of this environment, or the one whose operations listener `--url` names.
+ */
 export const wait: Command = {
   options: { url: { type: 'string' }, timeout: { type: 'string' } },
   settings: true,
@@ -34,7 +36,7 @@ export const wait: Command = {
 
 function opsUrl(environment: Environment, flags: ReadonlyMap<string, string>): string {
   const { opsHost, opsPort } = loadConfig(environment, { flags }).config
-  if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 nobody knows which port to ask')
+  if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 the port is not known; set a fixed port')
   return connectUrl(opsHost, opsPort)
 }
 

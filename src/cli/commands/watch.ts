@@ -3,7 +3,7 @@ import type { Command } from '../command.js'
 import { DataListener, refusal } from '../data-listener.js'
 import { UsageError } from '../usage-error.js'
 
-/** The part of `GET /cache/stats` that is watched. */
+/** The watched part of `GET /cache/stats`. */
 interface Counted {
   readonly size: number
   readonly hits: number
@@ -13,7 +13,7 @@ interface Counted {
   readonly writes: { readonly pending: number }
 }
 
-/** What a sidecar does, a line every so often, until stopped: rates since the line before. */
+/** Prints, until stopped, a line every few seconds with the rates since the line before. */
 export const watch: Command = {
   options: { url: { type: 'string' }, seconds: { type: 'string' } },
   settings: true,

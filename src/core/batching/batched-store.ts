@@ -8,12 +8,12 @@ import { StoreHealth } from './store-health.js'
 
 export interface BatchingOptions {
   readonly clock: Clock
-  /** How many statements may be under way at once. */
+  /** Maximum number of concurrent statements. */
   readonly maxStatements: number
-  /** How long a request may wait for its statement to begin. */
+  /** Maximum time that a request waits for its statement to start. */
   readonly maxWaitMs: number
   readonly tracer: BatchTracer | undefined
-  /** How many statements may be under way at once that bring values: what each may bring has a place in memory. */
+  /** Slots for statements that return values. Memory is reserved for the values of each. */
   readonly valueSlots: Semaphore
 }
 
@@ -22,7 +22,7 @@ export interface BatchedStoreOptions extends BatchingOptions {
   readonly stats: Stats
 }
 
-/** A key to be read; the entry held, if any, saves the value's way. */
+/** A key to read, and the entry held, if any, which makes it unnecessary to transfer an unchanged value. */
 export interface WantedEntry {
   readonly key: string
   readonly held: (Entry & Pick<Written, 'epoch'>) | undefined
@@ -35,7 +35,10 @@ export type BatchedRead = Batched<WantedEntry, ReadAnswer>
 const maxItems = 500
 const maxBytes = 8 * 1024 * 1024
 
-/** Reads, writes and deletes, each batched with its like, all within the store's connections. */
+/**
+ * Sends reads, writes and deletes to the store, each kind in batches of its own, within the limit of concurrent
+ * statements.
+ */
 export class BatchedStore {
   readonly health = new StoreHealth()
   readonly read: Batcher<WantedEntry, ReadAnswer>
@@ -76,7 +79,7 @@ export class BatchedStore {
   }
 }
 
-/** For batches that share their connections. */
+/** Returns the options of batchers that share their connections. */
 export function batchBounds({ clock, maxStatements, maxWaitMs, tracer }: BatchingOptions) {
   return {
     clock,

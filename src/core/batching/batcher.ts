@@ -9,43 +9,50 @@ import type { StoreHealth } from './store-health.js'
 
 export interface BatcherOptions<I, O> {
   readonly clock: Clock
-  /** One statement for many keys, each named once. Answers by key. Gets a part where the statement of a batch has failed. */
+  /**
+   * Runs one statement for many distinct keys and answers by key. `part` is given if the statement of a batch has
+   * failed.
+   */
   readonly run: (items: readonly I[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>
-  /** Tells which of these keys are locked, so that the others need not be found by halving. */
+  /** Returns the locked ones of these keys, so that the others need not be found by halving. */
   readonly lockedOf?: (keys: readonly string[]) => Promise<ReadonlySet<string>>
-  /** Shared with others; a batch is put together when it has one. */
+  /** Slots for statements, shared with other batchers. A batch is assembled when it has one. */
   readonly slots: Semaphore
-  /** Shared with others; taken before one of `slots`. */
+  /** Slots for statements that return values, shared with other batchers. One is taken before one of `slots`. */
   readonly valueSlots?: Semaphore
-  /** Shared with others; fewer than `slots`, so that items which wait for a lock never take all of those. */
+  /**
+   * Slots for items that wait for a lock, shared with other batchers. There are fewer than `slots`, so that waiting
+   * items never take all of those.
+   */
   readonly lockSlots: Semaphore
   readonly maxItems: number
   readonly maxBytes: number
   readonly bytesOf: (item: I) => number
   /**
-   * An item waits for the statement in flight that has its key. Otherwise two writes of a key may be under way in
-   * two statements, and the later one may be the first to commit.
+   * True if an item waits for the statement in flight that has its key. Otherwise two writes of a key may be in flight
+   * in two statements, and the later one may commit first.
    */
   readonly keepsOrder: boolean
   /**
-   * An item that has waited longer for its statement to begin is refused as busy. Nor is a batch split for longer; for an item
-   * that takes too long, until as much time has passed once more.
+   * Maximum time that an item waits for its statement to start; then it is rejected as busy. A failed batch is split
+   * for no longer than this, or, to find an item that takes too long, for up to twice this time after the oldest item
+   * arrived.
    */
   readonly maxWaitMs: number
-  /** True if the answer says that the item has to be sent again, by itself or with fewer others. */
+  /** Returns true if the answer says that the item has to be sent again, alone or with fewer others. */
   readonly isPostponed?: (answer: O) => boolean
-  /** Observes how many items each batch has. */
+  /** Histogram of the number of items per batch. */
   readonly sizes: Histogram
   readonly operation: BatchOperation
-  /** Told how each batch has fared. */
+  /** Receives the results of each batch. */
   readonly health?: StoreHealth | undefined
   readonly tracer?: BatchTracer | undefined
 }
 
-/** Beside a statement that hangs, and with never a turn that brings nothing, the next one begins all the same. */
+/** Upper bound on gathering: a batch is sent after this long even if more items keep arriving. */
 const maxGatheringMs = 2
 
-/** What a caller gets: the answer, and the item that was sent under its key, which may be a later one. */
+/** Result for a caller: the answer, and the item that was sent under its key, which may be a later one. */
 export interface Batched<I, O> {
   readonly sent: I
   readonly answer: O | undefined
@@ -71,17 +78,17 @@ interface Caller<I, O> {
 }
 
 /**
- * Many callers, one statement. Nobody waits for company while the store has nothing to do: a statement begins within the
- * turn of the event loop in which its first item came. Beside one in flight the next begins once a turn has brought
- * nothing more, or that one ends. Of several items for one key in a batch, the last is sent.
+ * Combines items of many callers into one statement. While the store is idle, a statement starts within the turn of the
+ * event loop in which its first item arrived. While a statement is in flight, the next one starts once a turn has
+ * brought no more items, or when that one ends. If a batch gets several items for one key, the last one is sent.
  */
 export class Batcher<I extends { readonly key: string }, O> {
   readonly #options: BatcherOptions<I, O>
   #waiting = new Map<string, Waiting<I, O>>()
-  /** The keys in flight, and those that wait for one of them; where the order is kept. */
+  /** The keys in flight, and the items that wait for one of them; only used with `keepsOrder`. */
   readonly #underWay = new Set<string>()
   readonly #behind = new Map<string, Waiting<I, O>>()
-  /** A batch is to be put together as soon as there is a slot for it. */
+  /** True if a batch will be assembled as soon as a slot is free. */
   #isQueued = false
 
   constructor(options: BatcherOptions<I, O>) {
@@ -113,8 +120,9 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   /**
-   * Clients that were answered together come back together, though not in one turn: whoever came first would have a
-   * statement, and a commit, for themselves (bench/README.md).
+   * Waits for more items before the next batch is sent. Clients that were answered together send their next requests
+   * together, but not in one turn of the event loop. Without gathering, the first of them would get a statement and a
+   * commit of its own (bench/README.md).
    */
   #gather(sizeBefore: number, untilMs: number): void {
     const { clock, slots } = this.#options
@@ -124,7 +132,7 @@ export class Batcher<I extends { readonly key: string }, O> {
     else this.#acquire(() => void this.#send())
   }
 
-  /** Nobody who has one of `slots` waits for one of `valueSlots`. */
+  /** Acquires the slots in a fixed order, so that no holder of one of `slots` waits for one of `valueSlots`. */
   #acquire(start: () => void): void {
     const { slots, valueSlots } = this.#options
     if (valueSlots) valueSlots.acquire(() => slots.acquire(start))
@@ -137,7 +145,9 @@ export class Batcher<I extends { readonly key: string }, O> {
     valueSlots?.release()
   }
 
-  /** The next batch, oldest items first, within the bounds. What has waited too long is refused instead. */
+  /**
+   * Removes and returns the next batch within the bounds, oldest items first. Rejects items that have waited too long.
+   */
   #take(): Waiting<I, O>[] {
     const { clock, maxItems, maxBytes, maxWaitMs, bytesOf, keepsOrder } = this.#options
     const overdueMs = clock.now() - maxWaitMs
@@ -145,7 +155,7 @@ export class Batcher<I extends { readonly key: string }, O> {
     let bytes = 0
     for (const [key, waiting] of this.#waiting) {
       if (waiting.sinceMs < overdueMs) {
-        const reason = new CacheError('store-busy', 'waited too long for a statement to begin')
+        const reason = new CacheError('store-busy', 'the request waited too long for its statement to start')
         for (const caller of waiting.callers) caller.reject(reason)
       } else {
         bytes += bytesOf(waiting.item)
@@ -165,7 +175,7 @@ export class Batcher<I extends { readonly key: string }, O> {
     this.#begin()
     const lateMs = clock.now() + maxWaitMs
     const results = batch.length > 0 ? await this.#run(batch, lateMs) : []
-    // Before the next batch is put together.
+    // Items to send again must be queued before the next batch is assembled.
     const pairs = this.#postpone(
       batch.map((waiting, index) => ({ waiting, result: results[index] as Result<O> })),
     )
@@ -179,8 +189,8 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 
   /**
-   * Sends the items again that found a row locked, each by itself, or those that found the whole table locked, together. The
-   * others of their batch have been answered: they must not wait for somebody else's transaction.
+   * Sends the items again that found a row locked, each alone, or those that found the whole table locked, together.
+   * The other items of their batch have been answered: they must not wait for another client's transaction.
    */
   #waitForLock(group: readonly Pair<I, O>[], lateMs: number): void {
     const { clock, lockSlots } = this.#options
@@ -193,7 +203,7 @@ export class Batcher<I extends { readonly key: string }, O> {
       )
       this.#release()
       lockSlots.release()
-      // Others that wait for locks take turns with it.
+      // The slots were released: others that wait for locks take turns with this group.
       const isLocked =
         !isLate && pairs.length > 0 && pairs.every(({ result }) => lockOf(result) !== undefined)
       if (isLocked) this.#waitForLock(pairs, lateMs)
@@ -220,7 +230,7 @@ export class Batcher<I extends { readonly key: string }, O> {
     }
   }
 
-  /** Puts what has to be sent again before everything that waits. Returns the others. */
+  /** Puts the items to send again in front of all waiting items. Returns the other items. */
   #postpone(pairs: readonly Pair<I, O>[]): readonly Pair<I, O>[] {
     const { isPostponed } = this.#options
     if (isPostponed === undefined) return pairs
@@ -243,7 +253,7 @@ export class Batcher<I extends { readonly key: string }, O> {
   #run(batch: readonly Waiting<I, O>[], lateMs: number): Promise<Result<O>[]> {
     const { clock, run, lockedOf, maxWaitMs, sizes, operation, tracer } = this.#options
     const items = batch.map(({ item }) => item)
-    // Each has been promised as much for its statement to begin, and again for its end.
+    // Each item may wait `maxWaitMs` for its statement to start, and as long again for it to finish.
     const timeLeftMs = () => Math.min(...batch.map(({ sinceMs }) => sinceMs)) + 2 * maxWaitMs - clock.now()
     const isLate = () => clock.now() >= lateMs
     const send = () => runBisecting(items, { run, lockedOf, isLate, timeLeftMs })
@@ -266,7 +276,10 @@ export class Batcher<I extends { readonly key: string }, O> {
   }
 }
 
-/** Returns what all items have in common that waited for one lock; undefined for an item that did not wait for a lock. */
+/**
+ * Returns a value that is equal for all items that wait for the same lock; undefined for an item that does not wait for
+ * a lock.
+ */
 function lockOf(result: PromiseSettledResult<unknown>): unknown {
   if (result.status === 'fulfilled' || !hasCode(result.reason, 'row-locked', 'store-locked')) return undefined
   const { isOfWholeStatement } = result.reason as CacheError

@@ -1,12 +1,12 @@
 import { CacheError, type CacheErrorCode, hasCode } from '../errors.js'
 import type { BatchPart } from '../ports.js'
 
-const tooLate = new CacheError('store-busy', 'no time was left to find the item at fault')
+const tooLate = new CacheError('store-busy', 'no time was left to find the item that caused the error')
 
-/** A part with less time than this says nothing about its rows. */
+/** Minimum time for a part. If a part gets less, a timeout says nothing about its rows. */
 const shortestPartMs = 20
 
-/** Errors that one item can cause, and that the others of its statement then suffer. */
+/** Errors that one item can cause, and that then affect the other items of its statement. */
 const ofOneItem: readonly CacheErrorCode[] = [
   'refused',
   'forbidden',
@@ -16,12 +16,15 @@ const ofOneItem: readonly CacheErrorCode[] = [
 ]
 
 export interface BisectingOptions<I, O> {
-  /** Gets a part where the statement for all items has failed. */
+  /** Runs the statement. `part` is given if the statement for all items has failed. */
   readonly run: (items: readonly I[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>
-  /** Tells which of these keys are locked. Each of them costs a lock timeout where they have to be found by halving. */
+  /**
+   * Returns the locked ones of these keys. Without it, locked items have to be found by halving, and each of them costs
+   * a lock timeout.
+   */
   readonly lockedOf?: ((keys: readonly string[]) => Promise<ReadonlySet<string>>) | undefined
   readonly isLate?: () => boolean
-  /** Time left to find one item whose row takes too long. Without it, a timeout is everybody's. */
+  /** Returns the time left to find one item whose row takes too long. Without it, a timeout fails all items. */
   readonly timeLeftMs?: () => number
 }
 
@@ -30,11 +33,11 @@ type Results<O> = PromiseSettledResult<O | undefined>[]
 type Attempt<O> = { readonly answers: ReadonlyMap<string, O> } | { readonly reason: unknown }
 
 /**
- * Runs one statement for many items. If it fails because of one of its rows, runs it again for each half, so that only the
- * guilty item fails. Any other error is everybody's.
+ * Runs one statement for many items. If it fails because of one of its rows, runs it again for each half, so that only
+ * the guilty item fails. Any other error fails all items.
  *
- * The answer has one result per item, in their order; `run` answers by key. Once it `isLate`, what has not been
- * tried is refused as busy: with every row locked, each half would take its time.
+ * Returns one result per item, in the order of the items; `run` answers by key. Once `isLate` returns true, items that
+ * have not been tried are rejected as busy: if every row were locked, each half would take a lock timeout.
  */
 export async function runBisecting<I extends { readonly key: string }, O>(
   items: readonly I[],
@@ -76,7 +79,7 @@ async function resultsOf<I extends { readonly key: string }, O>(
   }
   const { isLate = () => false } = options
   const results: Results<O> = []
-  // Sent once: its halves are the next attempt.
+  // Each part is sent only once, because its halves are the next attempt.
   const ofPart = part ?? {}
   for (const half of halvesOf(items)) {
     if (isLate()) results.push(...refused<O>(half, tooLate))
@@ -86,8 +89,9 @@ async function resultsOf<I extends { readonly key: string }, O>(
 }
 
 /**
- * Looks for the one item whose row takes too long, in the time left. Parts have less time than their batch had, so that there is
- * enough for every level. If both halves are too slow, the store is, and not one row: then nobody is looked for.
+ * Looks for the one item whose row takes too long, in the time left. Parts get less time than their batch had, so that
+ * there is enough for every level. If both halves are too slow, the whole store is slow and not one row, so the search
+ * ends.
  */
 async function withoutSlow<I extends { readonly key: string }, O>(
   items: readonly I[],
@@ -118,7 +122,10 @@ function refused<O>(items: readonly unknown[], reason: unknown): Results<O> {
   return items.map(() => ({ status: 'rejected', reason }))
 }
 
-/** Undefined where that does not tell who is guilty: all are locked, or none is any more. */
+/**
+ * Returns the locked keys; undefined if they do not identify the guilty items, because all are locked, or none is any
+ * more.
+ */
 async function lockedOf<I extends { readonly key: string }>(
   items: readonly I[],
   { lockedOf }: Pick<BisectingOptions<I, unknown>, 'lockedOf'>,
@@ -131,7 +138,7 @@ function mayBeOfOneItem(reason: unknown): boolean {
   return hasCode(reason, ...ofOneItem) && !(reason as CacheError).isOfWholeStatement
 }
 
-/** True if the statement took too long for the server, which has rolled it back. */
+/** Returns true if the statement took too long, and the server has rolled it back. */
 function isOfSlowItem<O>(made: Attempt<O>): boolean {
   return 'reason' in made && hasCode(made.reason, 'store-busy') && !made.reason.isOfWholeStatement
 }

@@ -1,4 +1,4 @@
-/** How many statements may be under way at once, over all batchers. A slot that is freed goes to who waited longest. */
+/** Limits the number of concurrent statements over all batchers. A freed slot goes to whoever has waited longest. */
 export class Semaphore {
   readonly #count: number
   #free: number
@@ -9,17 +9,17 @@ export class Semaphore {
     this.#free = count
   }
 
-  /** How many are taken. */
+  /** Number of slots that are taken. */
   get taken(): number {
     return this.#count - this.#free
   }
 
-  /** No statement is under way. */
+  /** True if no slot is taken. */
   get isIdle(): boolean {
     return this.#free === this.#count
   }
 
-  /** Calls `start` when there is a slot for it: at once, or later. */
+  /** Calls `start` as soon as there is a slot for it, at once if one is free. */
   acquire(start: () => void): void {
     if (this.#free > 0) {
       this.#free--

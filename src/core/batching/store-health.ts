@@ -1,7 +1,7 @@
 import { CacheError, type CacheErrorCode } from '../errors.js'
 import type { BatchOperation } from '../stats.js'
 
-/** Statements of one kind that fail, and with which error. */
+/** A kind of statement that keeps failing, and its last error. */
 export interface StoreFault {
   readonly operation: BatchOperation
   readonly code: CacheErrorCode
@@ -13,12 +13,12 @@ interface Streak {
   lastMs: number
 }
 
-/** So many failures in a row are a fault; one alone may be a restart, or a row. */
+/** Number of failures in a row that counts as a fault. A single failure may be a restart, or a problem of one row. */
 const failuresInARow = 3
-/** Without further requests nobody knows. */
+/** Time after which a fault is forgotten if no further request confirms it. */
 const rememberedMs = 15_000
 
-/** Errors that say something about the store, and not about one row. */
+/** Errors that concern the store, and not one row. */
 const ofTheStore: ReadonlySet<CacheErrorCode> = new Set([
   'store-unavailable',
   'login-refused',
@@ -33,13 +33,13 @@ const ofTheStore: ReadonlySet<CacheErrorCode> = new Set([
 ])
 
 /**
- * How the statements of requests have fared. The change feed has a connection of its own, which can be live while the pool
- * gets no connection, or while no write commits.
+ * Tracks whether the statements of requests succeed. The change feed has its own connection, so it can be live while
+ * the pool gets no connection, or while no write commits.
  */
 export class StoreHealth {
   readonly #streaks = new Map<BatchOperation, Streak>()
 
-  /** Takes the results of one batch. A single success ends the streak. */
+  /** Records the results of one batch. A single success ends the streak of failures. */
   observe(operation: BatchOperation, results: readonly PromiseSettledResult<unknown>[], nowMs: number): void {
     const isFault = results.length > 0 && results.every((result) => faultIn(result) !== undefined)
     const code = isFault ? faultIn(results[0] as PromiseSettledResult<unknown>) : undefined
@@ -51,7 +51,7 @@ export class StoreHealth {
     this.#streaks.set(operation, { failures, code, lastMs: nowMs })
   }
 
-  /** Statements of this kind go through, if not those of requests. */
+  /** Records that a statement of this kind has succeeded outside of the batches of requests. */
   succeeded(operation: BatchOperation): void {
     this.#streaks.delete(operation)
   }

@@ -21,7 +21,7 @@ export interface FeedFollowerParts {
   readonly onContact: () => void
 }
 
-/** A write that is kept counts as a conflict if its row was changed since the last mark. */
+/** Minimum time between two marks. A pending write can conflict with any change since the last mark. */
 const markIntervalMs = 10_000
 
 /** Follows the change feed: applies changes, renews the lease, and starts a comparison where changes may have been missed (P5 to P8). */
@@ -32,7 +32,7 @@ export class FeedFollower implements ChangeFeedHandler {
   #reason = 'starting'
   #session: FeedSession | undefined
   #listeningMs = Number.POSITIVE_INFINITY
-  /** The highest version that was told before the next probe is sent. */
+  /** Highest version known before the next probe is sent. */
   #probeFloor = -1n
   #markedMs = Number.NEGATIVE_INFINITY
 
@@ -52,14 +52,14 @@ export class FeedFollower implements ChangeFeedHandler {
     })
   }
 
-  /** Why the feed is not live. */
+  /** Reason for which the feed is not live, as it may be shown in public. */
   get reason(): string {
     return this.#reason
   }
 
-  /** The store, asked at `askedMs`, has answered from another history than the one that is followed. */
+  /** Ends the session if the store, asked at `askedMs`, has answered from another history than the one that is followed. */
   foreignHistory(askedMs: number): void {
-    // A late answer from before this session says nothing about now.
+    // A late answer from before this session says nothing about the present.
     if (askedMs > this.#listeningMs) this.#session?.end('the database answers from another history')
   }
 
@@ -79,12 +79,12 @@ export class FeedFollower implements ChangeFeedHandler {
   }
 
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined {
-    const { unconfirmed: unheard, lease, position } = this.#parts.state
+    const { unconfirmed, lease, position } = this.#parts.state
     const nowMs = this.#parts.clock.now()
-    if (unheard.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')
+    if (unconfirmed.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')
     if (this.#session === undefined) throw new PublicError('there is no session that could prove anything')
     if (position.epoch !== undefined) {
-      // A new session asks for everything anew, and forgets what is held.
+      // The next session asks for the position again, and drops all entries.
       if (!position.isOnward(proof, this.#probeFloor))
         throw new PublicError('the database has another history')
       position.observe(proof, this.#probeFloor)
@@ -99,7 +99,7 @@ export class FeedFollower implements ChangeFeedHandler {
     return this.#revalidation.runIfNeeded()
   }
 
-  /** What is held may stand for other values. */
+  /** Drops all entries, because their versions may stand for other values. */
   #flush(reason: string): void {
     this.#parts.stats.flushes++
     this.#parts.log.info({ reason }, 'cache flushed')
@@ -107,7 +107,7 @@ export class FeedFollower implements ChangeFeedHandler {
     this.#parts.state.lease.stopFlights()
   }
 
-  /** The base of writes that have to be kept later (P9). Without one they are sent only where there is no row. */
+  /** Writes a mark, the base of later pending writes (P9). Without one they are sent only if there is no row. */
   #leaveMark(): void {
     const { position } = this.#parts.state
     const { epoch } = position
@@ -140,7 +140,7 @@ export class FeedFollower implements ChangeFeedHandler {
     this.#feedLog.catchingUp(reason)
   }
 
-  /** Entries stay; they are served while the lease lasts, and are unproven after that (P5). */
+  /** Called when the feed is lost. Entries stay: they are served while the lease lasts, and are unproven after that (P5). */
   lost(reason: string, shownReason = reason): void {
     if (this.#parts.state.lease.state !== 'down') {
       this.#parts.stats.feedLosses++
@@ -154,15 +154,18 @@ export class FeedFollower implements ChangeFeedHandler {
   }
 
   /**
-   * Nothing is proven while nobody asks, and waking is a beginning (P6), whatever the connection has heard meanwhile:
-   *   1. the lease is at 10.0 s; at 10.5 s the feed rests. A hit is served until 13.0 s, as after any loss
-   *   2. another sidecar's write of `k` is acknowledged, and its change is not heard here
-   *   3. a read of `j` comes an hour later. It wakes the feed and is sent to the primary; nothing is put, because the
-   *      feed has not caught up
-   *   4. LISTEN is in force, and an echo has come back
-   *   5. a read of `k`, old here, is sent to the primary as well: `asOf` is still 10.0 s
-   *   6. the comparison drops `k`, and `asOf` becomes the moment before 4.
-   * A probe in place of 4 to 6 would prove `k`.
+   * Called between two probes. Returns undefined if the feed is needed; otherwise nothing is proven until the next
+   * request. Then the feed has to catch up as in P6, whatever the connection has received meanwhile:
+   *
+   *   1. The lease is at 10.0 s. At 10.5 s the feed rests. A hit is served until 13.0 s, as after any loss.
+   *   2. Another sidecar's write of `k` is acknowledged, and its change is not received here.
+   *   3. A read of `j` comes an hour later. It wakes the feed and is sent to the primary. Nothing is put, because the
+   *      feed has not caught up.
+   *   4. LISTEN is in force, and an echo has come back.
+   *   5. A read of `k`, whose entry is outdated, is sent to the primary as well: `asOf` is still 10.0 s.
+   *   6. The comparison drops `k`, and `asOf` becomes the moment before step 4.
+   *
+   * A probe instead of steps 4 to 6 would prove the outdated `k`.
    */
   rest(): Promise<void> | undefined {
     const { lease } = this.#parts.state

@@ -2,7 +2,7 @@ import type { Epoch } from '../entry.js'
 import type { Clock, Log } from '../ports.js'
 import type { FeedState } from '../state/lease.js'
 
-/** Every change of the feed's state: why, and how long the one before it lasted. */
+/** Logs every change of the feed's state, with the reason and the duration of the state before. */
 export class FeedLog {
   readonly #clock: Clock
   readonly #log: Log
@@ -24,11 +24,14 @@ export class FeedLog {
   }
 
   idle(): void {
-    this.#log.info({ reason: 'nobody has used the cache', ...this.#turnTo('idle') }, 'change feed idle')
+    this.#log.info(
+      { reason: 'no requests for CACHE_IDLE_AFTER_MS', ...this.#turnTo('idle') },
+      'change feed idle',
+    )
   }
 
   live(fields: { readonly epoch: Epoch | undefined; readonly entries: number }): void {
-    const reason = 'all that is held has been compared'
+    const reason = 'all entries have been compared with the database'
     this.#log.info({ reason, ...this.#turnTo('live'), ...fields }, 'change feed live')
   }
 

@@ -1,15 +1,15 @@
 /**
- * When the cache was last used, and if the feed rests because nobody has used it for so long:
+ * Tracks when the cache was last used, and whether the feed rests because nobody has used the cache for some time:
  *
  *                 unused for `afterMs`            used
  *      in use ------------------------> resting --------> waking
  *        ^                                                 |  |
  *        +------- caught up, or the feed was lost ---------+  +---> resting, if it is unused again
  *
- * Probes, scrapes and changes are not use; a read, a write, a delete and a warm-up are.
+ * Reads, writes, deletes and the warm-up are use. Probes, scrapes and changes are not.
  */
 export class Idleness {
-  /** 0: never idle. */
+  /** Time without use after which the feed may rest; 0 to never rest. */
   readonly #afterMs: number
   #usedMs: number
   #wokenMs = Number.NEGATIVE_INFINITY
@@ -21,17 +21,17 @@ export class Idleness {
     this.#usedMs = nowMs
   }
 
-  /** True from the moment that the feed rests until it has caught up again, or was lost. */
+  /** True from the moment that the feed rests until it has caught up again or was lost. */
   get isUnproven(): boolean {
     return this.#state !== 'in-use'
   }
 
-  /** How long the feed has been needed without a pause; `Infinity` if it has never rested. */
+  /** Returns the time for which the feed has been needed without a pause, in ms; `Infinity` if it has never rested. */
   neededForMs(nowMs: number): number {
     return nowMs - this.#wokenMs
   }
 
-  /** On the hit path: it has to be cheap. */
+  /** Records a use of the cache. It is on the hit path, so it has to be cheap. */
   used(nowMs: number): void {
     this.#usedMs = nowMs
     if (this.#state === 'resting') this.#wake(nowMs)
@@ -41,7 +41,7 @@ export class Idleness {
     return this.#afterMs > 0 && nowMs - this.#usedMs >= this.#afterMs
   }
 
-  /** Resolves at the next use. */
+  /** Starts a rest. Resolves at the next use. */
   rest(): Promise<void> {
     this.#state = 'resting'
     return new Promise((resolve) => {
@@ -49,7 +49,7 @@ export class Idleness {
     })
   }
 
-  /** The feed has caught up, or was lost. */
+  /** Ends waking, because the feed has caught up or was lost. */
   settled(): void {
     if (this.#state === 'waking') this.#state = 'in-use'
   }

@@ -14,14 +14,17 @@ export interface RevalidationParts {
   readonly log: Log
   readonly feedLog: FeedLog
   readonly clock: Clock
-  /** The least time from one comparison to the next, unless a probe comes in between. */
+  /** Minimum time from one comparison to the next, unless a probe comes in between. */
   readonly pauseMs: number
 }
 
-/** So many that a hit meanwhile waits for a few milliseconds at most. */
+/** Number of keys per statement, small enough that a hit meanwhile waits for a few milliseconds at most. */
 const keysPerStatement = 1_000
 
-/** Brings the cache from `catching-up` to `live`: asks whether every version held still holds (P6). */
+/**
+ * Brings the cache from `catching-up` to `live`: asks the primary for each version held whether it is still current
+ * (P6).
+ */
 export class Revalidation {
   readonly #parts: RevalidationParts
   #running: Promise<boolean> | undefined
@@ -32,15 +35,15 @@ export class Revalidation {
   }
 
   /**
-   * Compares everything held, once. Rejects if the store cannot be asked. Calls made while a comparison is under way share
-   * it, unless the feed has been lost since it began; doubts that come up meanwhile are left to the next call.
+   * Compares all entries once. Rejects if the store cannot be asked. Calls made during a comparison share it, unless
+   * the feed has been lost since it began. Doubts that come up meanwhile are left to the next call.
    */
   async run(): Promise<void> {
     this.#running ??= this.#compareOnce().finally(() => {
       this.#running = undefined
     })
     const isCurrent = await this.#running
-    // It belonged to an earlier session of the feed.
+    // The comparison belonged to an earlier session of the feed.
     if (!isCurrent && this.#parts.memory.lease.state === 'catching-up') await this.run()
   }
 
@@ -50,13 +53,16 @@ export class Revalidation {
     return isNeeded ? this.run() : undefined
   }
 
-  /** The same, unless the last one began a moment ago: then the next probe starts it. */
+  /**
+   * Starts the next comparison if one is needed, none is under way, and the last one did not begin a moment ago.
+   * Otherwise the next probe starts it.
+   */
   runIfDue(): Promise<void> | undefined {
     const { clock, pauseMs } = this.#parts
     return clock.now() - this.#startedMs >= pauseMs ? this.runIfNeeded() : undefined
   }
 
-  /** Resolves to false if the feed was lost meanwhile. */
+  /** Runs one comparison. Resolves to false if the feed was lost meanwhile. */
   async #compareOnce(): Promise<boolean> {
     const { memory, feedLog } = this.#parts
     const { lease, position, local } = memory
@@ -65,7 +71,7 @@ export class Revalidation {
     if (await this.#isAnotherHistory(comparison)) {
       memory.forget()
       this.#parts.kept.historyChanged()
-      // What is in flight belongs to the other history: it must not be put.
+      // Flights belong to the other history: their results must not be put.
       lease.doubt()
       comparison = lease.comparing()
     }
@@ -76,8 +82,8 @@ export class Revalidation {
   }
 
   /**
-   * Asks where the database stands. True if what is held does not belong to that history: another epoch, a position that was
-   * rewound, or a mark that is gone, because a snapshot from before it was put back.
+   * Asks for the database's position. Resolves to true if the entries do not belong to its history: the epoch differs,
+   * the position was rewound, or the mark is missing, because a snapshot from before it was put back.
    */
   async #isAnotherHistory(comparison: Comparison): Promise<boolean> {
     const { store, memory, stats, log } = this.#parts
@@ -95,10 +101,13 @@ export class Revalidation {
   }
 
   /**
-   * Drops every entry whose version is not the primary's. The feed is listening already; comparing before
-   * that would lose changes:
-   *   1. compare: version 7 still holds       3. LISTEN
-   *   2. another client writes version 8      4. version 7 is trusted, and no change will ever tell
+   * Drops every entry whose version is not the primary's. The feed is listening already. A comparison before LISTEN
+   * would lose changes:
+   *
+   *   1. The comparison confirms version 7.
+   *   2. Another client writes version 8.
+   *   3. LISTEN takes effect.
+   *   4. Version 7 is trusted, and no change will ever announce version 8.
    */
   async #compare(comparison: Comparison): Promise<void> {
     const { store, memory, kept, stats } = this.#parts

@@ -15,24 +15,24 @@ export interface FillsParts {
   readonly maxStalenessMs: number
   readonly clock: Clock
   readonly stats: Stats
-  /** The primary has answered. */
+  /** Called when the primary has answered. */
   readonly onContact: () => void
 }
 
 export interface Miss {
   readonly id: string
   readonly key: string
-  /** Held here, but not to be served as it is. */
+  /** Entry that is held, but must not be served without asking. */
   readonly entry: Entry | undefined
   readonly forwarded: Forwarded
 }
 
 interface Answered extends BatchedRead {
-  /** Undefined where the store itself answered, since it was asked. */
+  /** Time up to which a replica's answer is proven; undefined if the store itself answered. */
   readonly asOfMs?: number
 }
 
-/** Reads that memory cannot answer: the store is asked, or a replica of it, and what it says is put where that is safe. */
+/** Reads that memory cannot answer. Asks the store or a replica, and puts the answer into memory if that is safe. */
 export class Fills {
   readonly #parts: FillsParts
 
@@ -41,8 +41,8 @@ export class Fills {
   }
 
   /**
-   * What the reader wished for is read by a statement that is sent after the read arrived; those that wait at one
-   * moment share it (P10). Any other read may join a fill in flight (P4).
+   * Reads a key. A strong read is served by a statement that is sent after the read arrived, and shares it with strong
+   * reads that wait at the same moment (P10). Any other read may join a fill in flight (P4).
    */
   read({ id, key, entry, forwarded }: Miss, nowMs: number): Promise<ReadResult> {
     const { memory, statements, stats, maxStalenessMs } = this.#parts
@@ -79,8 +79,9 @@ export class Fills {
   }
 
   /**
-   * What a replica says is as old as the lease: what was acknowledged before that, has been shown here, and so the
-   * replica has it. It may take no longer than a hit may be old.
+   * Reads from a replica, or returns undefined if only the store may be asked. The answer of a replica is as old as the
+   * lease: everything acknowledged before `asOf` has been seen here, and so the replica has replayed it. If the answer
+   * arrives when a hit would no longer be fresh, the store is asked after all.
    */
   #readReplica(token: Flight, item: WantedEntry, forwarded: Forwarded): Promise<Answered> | undefined {
     const { memory, statements, replicaReads, clock, maxStalenessMs } = this.#parts
@@ -100,16 +101,16 @@ export class Fills {
     const ageMs = asOfMs === undefined ? 0 : clock.now() - asOfMs
     if (answer?.version === undefined) {
       if (answer) memory.observe(answer.epoch, token)
-      // Known to be gone, whatever changes have told.
+      // The primary says that the entry does not exist, whatever changes have said.
       if (asOfMs === undefined) memory.local.drop(token.id)
       return { value: undefined, forwarded, ageMs }
     }
     if ('withheld' in answer) {
       memory.observe(answer.epoch, token)
-      throw new CacheError('too-large', 'the value takes more memory than there is for one')
+      throw new CacheError('too-large', 'the value is too large for the memory that one value may take')
     }
     const value = answer.value ?? sent.held?.value
-    if (value === undefined) throw new Error('the store left out a value that nobody holds')
+    if (value === undefined) throw new Error('the store omitted a value that is not held')
     const stored = memory.put(token, { ...answer, value }, asOfMs)
     if (answer.value !== undefined) return { value, forwarded, stored, ageMs }
     stats.revalidatedFills++

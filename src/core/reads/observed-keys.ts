@@ -1,6 +1,6 @@
 const capacity = 10_000
 
-/** Which keys, by their ids. Past its capacity: all of them. */
+/** Set of keys by their ids. Beyond its capacity, it contains all keys. */
 export class ObservedKeys {
   readonly #ids = new Set<string>()
   #all = false

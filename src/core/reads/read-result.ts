@@ -1,34 +1,43 @@
 import type { Value } from '../entry.js'
 import type { SessionToken } from '../state/session-token.js'
 
-/** What a reader asks for beyond the key. */
+/** Options of a read. */
 export interface ReadOptions {
-  /** Ask the primary, after this read arrived (P10). */
+  /** True to ask the primary, after this read arrived (P10). */
   readonly strong?: boolean
-  /** Not older than the write that this token came from (P11). */
+  /** Token of a write; the value must not be older than that write (P11). */
   readonly token?: SessionToken | undefined
 }
 
-/** Why the store was asked: nothing here, not provably fresh or past its time to live, or the reader's wish. */
+/**
+ * Reason why the store was asked: no entry held, an entry that is not provably fresh or has expired, or the reader's
+ * request.
+ */
 export type Forwarded = 'miss' | 'stale' | 'request'
 
-/** Served from memory without proof: the feed is down, the store is away, or the write is still kept here. */
+/**
+ * Reason why a value is served from memory without proof: the lease has run out or the store is unavailable, or the
+ * value is a pending write.
+ */
 export type StaleReason = 'unproven' | 'kept'
 
 export interface ReadResult {
-  /** Undefined where there is no entry. */
+  /** Value of the entry; undefined if there is none. */
   readonly value: Value | undefined
-  /** Undefined for a value from memory. */
+  /** Reason why the store was asked; undefined for a value from memory. */
   readonly forwarded?: Forwarded
-  /** The answer came from a fill that another read had begun. */
+  /** True if the answer came from a fill that another read had started. */
   readonly collapsed?: boolean
-  /** The store said that the value held is the latest; it did not travel. */
+  /** True if the store confirmed the value held, which was not transferred. */
   readonly revalidated?: boolean
-  /** The answer is now held in memory. */
+  /** True if the answer is now held in memory. */
   readonly stored?: boolean
   readonly stale?: StaleReason
-  /** How long ago the store was asked, in ms. */
+  /** Time since the store was asked, in ms. */
   readonly ageMs: number
-  /** Time to live left, in ms; `Infinity` for no expiry, undefined for a value that is not from memory. */
+  /**
+   * Remaining time to live, in ms; `Infinity` if the entry does not expire, undefined for a value that is not from
+   * memory.
+   */
   readonly ttlMs?: number
 }

@@ -11,29 +11,40 @@ import type { LogPosition, Replica, ReplicaAnswer } from '../ports.js'
 import type { Stats } from '../stats.js'
 import { ObservedKeys } from './observed-keys.js'
 
-/** A read that waits longer for its statement to begin goes to the primary. */
+/**
+ * Options of reads from replicas. A read that waits longer than `maxWaitMs` for its statement to start goes to the
+ * primary.
+ */
 export interface ReplicaReadsOptions extends BatchingOptions {
   readonly replica: Replica
   readonly stats: Stats
 }
 
-/** At most this often is the primary asked for its position. */
+/** Minimum time between two requests for the primary's position. */
 const pauseMs = 100
 const pauseAfterFailureMs = 1_000
 
 /**
- * Reads that spare the primary (P13). A replica may be behind, and what it lacks no change will tell again:
- *   1. the change of k to 8 arrives, the entry is dropped    3. the replica, which has not replayed it, says 7
- *   2. the next read of k is sent to the replica             4. 7 is put, and served until its time to live ends
- * So it is asked only for keys of which nothing has been shown here, by a change or by an answer, since the primary told
- * a position that the replica has replayed by now.
+ * Reads from a replica instead of the primary (P13). A replica may lag behind, and no later change repeats what it
+ * lacks:
+ *
+ *   1. The change of k to 8 arrives, and the entry is dropped.
+ *   2. The next read of k is sent to the replica.
+ *   3. The replica has not replayed the change, and answers 7.
+ *   4. 7 is put, and is served until its time to live ends.
+ *
+ * So a replica is asked only for keys of which nothing has been shown here, by a change or by an answer, since the
+ * primary told a position that the replica has replayed by now.
  */
 export class ReplicaReads {
   readonly #options: ReplicaReadsOptions
   readonly #batcher: Batcher<WantedEntry, ReplicaAnswer>
   #position: LogPosition | undefined
   #shownSince = new ObservedKeys()
-  /** The same for the next position, which the replica is still to replay; undefined when it is worth nothing any more. */
+  /**
+   * Keys shown since the next position, which the replica still has to replay; undefined if that position has become
+   * useless.
+   */
   #shownSinceNext: ObservedKeys | undefined
   #isAdvancing = false
   #mayAdvanceAtMs = Number.NEGATIVE_INFINITY
@@ -52,19 +63,25 @@ export class ReplicaReads {
     return this.#position !== undefined
   }
 
-  /** Of this key a client of this sidecar, or the sidecar itself, may know more from now on than a replica. */
+  /**
+   * Records that a client of this sidecar, or the sidecar itself, may from now on know a newer state of this key than a
+   * replica.
+   */
   shown(id: string): void {
     this.#shownSince.add(id)
     this.#shownSinceNext?.add(id)
   }
 
-  /** Changes may have been shown, or missed, that were not named. */
+  /** Stops the use of replicas until they catch up again, because unnamed changes may have been shown or missed. */
   doubt(): void {
     this.#position = undefined
     this.#shownSinceNext = undefined
   }
 
-  /** Undefined where the primary is to be asked at once; resolves to undefined where it is to be asked after all. */
+  /**
+   * Reads from a replica. Returns undefined if the primary must be asked at once, and resolves to undefined if it must
+   * be asked after all.
+   */
   read(id: string, wanted: WantedEntry): Promise<BatchedRead | undefined> | undefined {
     const { stats } = this.#options
     if (this.#position === undefined || this.#shownSince.has(id)) {
@@ -91,7 +108,7 @@ export class ReplicaReads {
 
   async #run(wanted: readonly WantedEntry[]): Promise<ReadonlyMap<string, ReplicaAnswer>> {
     const position = this.#position
-    if (position === undefined) throw new Error('no replica has replayed enough')
+    if (position === undefined) throw new Error('no replica has caught up')
     try {
       return await this.#options.replica.read(wanted, position)
     } catch (error) {
@@ -100,12 +117,13 @@ export class ReplicaReads {
     }
   }
 
-  /** A later position, for what was shown meanwhile. */
+  /** Asks for a later position, so that keys shown meanwhile can be read from a replica again. */
   #advance(): void {
     const { clock, replica } = this.#options
     if (this.#isAdvancing || clock.now() < this.#mayAdvanceAtMs) return
     this.#isAdvancing = true
-    // Before the primary is asked: what is shown from now on may lie behind its answer.
+    // This set must exist before the primary is asked: what is shown from now on may come after the position that it
+    // tells.
     const shownSince = new ObservedKeys()
     this.#shownSinceNext = shownSince
     const end = (waitMs: number) => {

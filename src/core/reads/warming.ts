@@ -6,17 +6,17 @@ import { validateKey } from '../state/validate-key.js'
 export interface WarmingParts {
   readonly cache: Pick<Cache, 'warm' | 'touch' | 'status'>
   readonly clock: Clock
-  /** Most entries that may be held, at this moment. */
+  /** Returns the maximum number of entries at this moment. */
   readonly capacity: () => number
-  /** Ends it, within a turn of the event loop; what is in flight then ends by itself. */
+  /** Stops the warm-up within a turn of the event loop. Statements in flight end by themselves. */
   readonly stop: AbortSignal
 }
 
 export interface Warmed {
-  /** Entries put, of how many keys that were looked at. */
+  /** Number of entries put, and number of keys that were read. */
   readonly put: number
   readonly asked: number
-  /** Why not all of the keys were looked at; undefined when they were. */
+  /** Reason why some keys were not read; undefined if all were. */
   readonly ended: Ended | undefined
 }
 
@@ -26,16 +26,16 @@ export type Ended =
   | { readonly kind: 'failed'; readonly reason: string }
 
 const firstKeys = 32
-/** Fewer than a statement takes: readers who come meanwhile share it. */
+/** Maximum number of keys at once. A statement takes more, so readers who come meanwhile can share it. */
 const mostKeys = 250
-/** How long a statement should take: as long as a reader behind it may have to wait. */
+/** Target duration of a statement, because a reader behind it may have to wait for as long. */
 const statementMs = 25
 const touchedAtOnce = 1_000
 
 /**
- * Fills the keys, the most wanted first, with one statement under way at a time: all others are left to whoever reads
- * meanwhile, and their misses share this one. It takes as many keys as the store answers in 25 ms, so that
- * large values and slow servers get few. It evicts nothing. In the end the most wanted are the last to be evicted.
+ * Fills the keys, the most wanted first, with one statement in flight at a time: the other statements are left to
+ * readers, and their misses can share this one. It reads as many keys at once as the store answers in 25 ms, so that
+ * large values and slow servers get few. It evicts nothing. In the end the most wanted keys are the last to be evicted.
  */
 export async function warm(
   keys: readonly string[],
@@ -73,14 +73,14 @@ export async function warm(
   return { put, asked, ended }
 }
 
-/** For each key whether it was put, or why the store could not be asked. */
+/** Resolves, for each key, to true if it was put, or to the error if the store could not be asked. */
 function fill(keys: readonly string[], cache: WarmingParts['cache']): Promise<(boolean | Error)[]> {
   return Promise.all(
     keys.map(async (key) => {
       try {
         return validateKey(key) === undefined && (await cache.warm(key))
       } catch (error) {
-        // What is wrong with this key alone does not concern the next.
+        // A problem of this key alone does not concern the next.
         return hasCode(error, 'refused', 'too-large') ? false : (error as Error)
       }
     }),

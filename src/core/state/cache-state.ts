@@ -14,7 +14,7 @@ import { UnconfirmedWrites } from './unconfirmed-writes.js'
 
 export type CacheStateBounds = LocalCacheBounds & TtlOptions
 
-/** A clock that is corrected by less than this is not put forward. */
+/** Tolerance for corrections of the database's clock, which are not treated as a jump. */
 const clockToleranceMs = 1_000
 const maxWrittenSinceMark = 10_000
 
@@ -23,14 +23,17 @@ export interface CacheStateParts {
   readonly clock: Clock
   readonly stats: Stats
   readonly replicaReads: ReplicaReads | undefined
-  /** Is a write of it kept here until the database is back? */
+  /** Returns true if there is a pending write of the key. */
   readonly isKept: (id: string) => boolean
-  /** The store, asked at `askedMs`, has answered from another history than the one that is followed. */
+  /** Called when the store, asked at `askedMs`, has answered from another history than the current one. */
   readonly onForeignHistory: (askedMs: number) => void
   readonly random: (() => number) | undefined
 }
 
-/** What this sidecar holds and has heard, and the rules for both: P1 to P3, and whom a hit may be served to (P7). */
+/**
+ * The entries that this sidecar holds and the changes that it knows of, with the rules for both: P1 to P3, and who may
+ * get a hit (P7).
+ */
 export class CacheState {
   readonly lease: Lease
   readonly local: LocalCache
@@ -42,9 +45,12 @@ export class CacheState {
   #bounds: CacheStateBounds
   #ttl: TtlPolicy
   #fingerprint: string | undefined
-  /** Own writes that the last mark does not cover. Their entry may not have been put, or may have been evicted since. */
+  /**
+   * Writes of this sidecar that the last mark does not cover. Their entries may not have been put, or may have been
+   * evicted since.
+   */
   readonly #writtenSinceMark = new Map<string, Written>()
-  /** Wall clock of the database minus clock of the sidecar, at most, in ms. */
+  /** Upper bound of the database's wall clock minus the sidecar's clock, in ms. */
   #clockAheadMs: number | undefined
 
   constructor(bounds: CacheStateBounds, parts: CacheStateParts) {
@@ -60,8 +66,8 @@ export class CacheState {
   }
 
   /**
-   * Tokens, the lease and flights are not touched. A shorter time to live counts from now for what is held, so that nothing
-   * expires at once; a longer one from the next fill.
+   * Changes the bounds. Tokens, the lease and flights are not affected. For entries that are held, a shorter time to
+   * live counts from now, so that they do not all expire at once; a longer one applies from the next fill.
    */
   reconfigure(bounds: CacheStateBounds): void {
     const { capacity, maxBytes } = this.#bounds
@@ -75,7 +81,10 @@ export class CacheState {
     if (bounds.capacity !== capacity || bounds.maxBytes !== maxBytes) this.local.resize(bounds)
   }
 
-  /** The hit path: an entry held here, within its time to live and within the lease. */
+  /**
+   * Returns a fresh entry: one that is held, is within its time to live, and is covered by the lease. This is the hit
+   * path.
+   */
   hit(id: string, nowMs: number): Entry | undefined {
     if (!this.lease.holds(nowMs)) return undefined
     const entry = this.local.get(id)
@@ -90,15 +99,15 @@ export class CacheState {
     if (anewMs > entry.expiresAtMs) entry.expiresAtMs = anewMs
   }
 
-  /** Held, and within its time to live. */
+  /** Returns the entry if it is held and within its time to live. */
   usable(id: string, nowMs: number): Entry | undefined {
     const entry = this.local.get(id)
     return entry !== undefined && entry.expiresAtMs > nowMs ? entry : undefined
   }
 
   /**
-   * P11: has the store told this sidecar of the write that the token came from? A change does not count, because anybody
-   * can announce a version before it is committed.
+   * P11: returns true if the store has told this sidecar of the write that the token came from. A change does not
+   * count, because anybody can announce a version before it is committed.
    */
   satisfies(token: SessionToken | undefined, id: string): boolean {
     if (token === undefined || !concerns(token, id)) return true
@@ -108,9 +117,9 @@ export class CacheState {
   }
 
   /**
-   * A read that was sent for this token has been put: later ones with it are satisfied, too, if the entry is not older. A
-   * higher version of the same key was stamped later, under the lock of its row. (A lower one may be later as well; then the
-   * store is asked again.) The token is a client's word, and its version may not even be committed yet.
+   * Remembers the token of a read that has been put, so that it satisfies later reads, too, if the entry is not older.
+   * A higher version of the same key was stamped later, under the lock of its row. (A lower one may be later as well;
+   * then the store is asked again.) The token is a client's word, and its version may not even be committed yet.
    */
   remember(token: SessionToken | undefined, id: string): void {
     const entry = this.local.get(id)
@@ -120,7 +129,7 @@ export class CacheState {
       this.confirmed.add(version)
   }
 
-  /** A flight begins: before its statement is sent. */
+  /** Starts a flight. Call this before its statement is sent. */
   open(id: string, nowMs: number): Flight {
     return this.flights.open(id, this.#feedNow(), nowMs)
   }
@@ -130,16 +139,19 @@ export class CacheState {
     return { generation, coveredGeneration, mayPut }
   }
 
-  /** Whether it was put. `asOfMs`: only for what a replica said. */
+  /**
+   * Puts the result of a flight into memory, if that is safe. Returns true if it was put. `asOfMs` is only given for
+   * the answer of a replica.
+   */
   put(
     token: Flight,
     { key, value, version, epoch, remainingMs, isComparable }: StoredEntry,
     asOfMs?: number,
   ): boolean {
     if (!this.#isOurs(epoch, token.openedAtMs)) return false
-    // What is kept is read before what the store has.
+    // A pending write takes precedence over what the store has.
     if (this.#parts.isKept(token.id) || !this.flights.mayPut(token, version, this.#feedNow())) return false
-    // P12: what the database said remained, remained when we asked or later.
+    // P12: the remaining time that the database computed counts from the moment at which it was asked, or from later.
     const rowExpiresAtMs = token.openedAtMs + (remainingMs ?? Number.POSITIVE_INFINITY)
     this.local.put(token.id, {
       key,
@@ -157,8 +169,8 @@ export class CacheState {
   }
 
   /**
-   * A write of ours has happened: for everybody else here that is a change like any other. Without a version
-   * there was nothing to delete, and what is held is wrong all the same.
+   * Records that a write of this sidecar has happened. For all other flights it is a change like any other. Without a
+   * version there was nothing to delete, but the entry is wrong all the same.
    */
   acknowledged(token: Flight, written: Written | undefined): void {
     const { id, changes } = token
@@ -166,18 +178,18 @@ export class CacheState {
       this.unconfirmed.acknowledged(id, written.version, this.#parts.clock.now())
     }
     this.written(id, written, token.openedAtMs)
-    // In another history an entry of this very version can be another value.
+    // In another history, an entry with this very version can have another value.
     this.local.drop(id)
   }
 
   /**
-   * The store has told that this was written (undefined: that nothing was). In another history, which the answer can
-   * outlast, the same version is another write.
+   * Records that the store has confirmed a write (undefined: that nothing was written). The answer may be from another
+   * history, in which the same version is another write.
    */
   written(id: string, written: Written | undefined, askedMs = Number.NEGATIVE_INFINITY): void {
     const version = written && this.#isOurs(written.epoch, askedMs) ? written.version : undefined
     if (written !== undefined && version !== undefined) {
-      // Full, it forgets: then a write that is kept may be a conflict though nothing has changed.
+      // If the map is full, it is cleared. A pending write may then be a conflict although nothing has changed.
       if (this.#writtenSinceMark.size >= maxWrittenSinceMark) this.#writtenSinceMark.clear()
       this.#writtenSinceMark.set(id, written)
       this.position.version(version)
@@ -187,8 +199,8 @@ export class CacheState {
   }
 
   /**
-   * P2: a change drops the entry unless the entry is that very change. `undefined`: one that we know to have
-   * happened, or that may have, under a version we do not know.
+   * P2: applies a change, which drops the entry unless the entry has exactly that version. `undefined` stands for a
+   * change that has happened, or may have happened, with an unknown version.
    */
   apply(id: string, version: Version | undefined): void {
     this.flights.changed(id, version)
@@ -199,12 +211,12 @@ export class CacheState {
     this.#parts.stats.invalidations++
   }
 
-  /** The store has answered a flight from this history. */
+  /** Checks the epoch of an answer of the store to a flight. */
   observe(epoch: Epoch, { openedAtMs }: Flight): void {
     this.#isOurs(epoch, openedAtMs)
   }
 
-  /** What the row of a write that is kept now must still be (P9). */
+  /** Returns the base of a new pending write: what its row must still be (P9). */
   baseOf(id: string): Base {
     const entry = this.local.get(id)
     if (entry)
@@ -220,7 +232,9 @@ export class CacheState {
     return this.position.unseen
   }
 
-  /** A write of ours may have happened: nothing that was known of the row holds. */
+  /**
+   * Records that a write of this sidecar may have happened, so that nothing known about the row is certain any more.
+   */
   doubtWrite(id: string): void {
     this.#writtenSinceMark.delete(id)
     this.apply(id, undefined)
@@ -237,7 +251,10 @@ export class CacheState {
     return false
   }
 
-  /** True if the table was rewritten, or its triggers changed, since it was last seen: versions may stand for other values. */
+  /**
+   * Records the fingerprint of the table. Returns true if it differs from the last one: the table was rewritten, or its
+   * triggers changed, so versions may stand for other values.
+   */
   tableSeen(fingerprint: string): boolean {
     const before = this.#fingerprint
     this.#fingerprint = fingerprint
@@ -252,8 +269,9 @@ export class CacheState {
   }
 
   /**
-   * The database's clock was at `databaseMs` at some moment from `sinceMs` to `nowMs`. If it has been put forward, or ours
-   * stood still, rows have expired that are still held: those that expire are dropped (P12).
+   * Records that the database's clock was at `databaseMs` at some moment from `sinceMs` to `nowMs`. If that clock was
+   * set forward, or the sidecar's clock stood still, rows have expired whose entries are still held. So entries with an
+   * expiry are dropped (P12).
    */
   databaseClockSeen(databaseMs: number, sinceMs: number, nowMs: number): void {
     const before = this.#clockAheadMs
@@ -261,19 +279,19 @@ export class CacheState {
     if (before === undefined || databaseMs - nowMs - before <= clockToleranceMs) return
     for (const entry of [...this.local.entries()])
       if (entry.rowExpiresAtMs !== Number.POSITIVE_INFINITY) this.local.drop(keyId(entry.key))
-    // What is in flight was told what remained before.
+    // Flights got remaining times from before the jump.
     this.lease.stopFlights()
     this.flights.doubted()
   }
 
-  /** Nothing that is held, or known of versions, means anything any more. */
+  /** Drops all entries and everything known about versions. */
   forget(): void {
     this.local.clear()
     this.confirmed.clear()
     this.doubt()
   }
 
-  /** Changes may have been missed, or came that were not named. */
+  /** Records that changes may have been missed, or came unnamed. */
   doubt(): void {
     this.flights.doubted()
     this.unconfirmed.clear()

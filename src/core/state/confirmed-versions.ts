@@ -3,11 +3,12 @@ import type { Version } from '../entry.js'
 const places = 16_384
 
 /**
- * Versions that the store has told this sidecar of, by acknowledging a write or by answering a fill that was put. Nothing
- * older than these is served here any more (P11). A version that is not among them may be one all the same.
+ * Versions that the store has confirmed to this sidecar, by acknowledging a write or by answering a fill that was put.
+ * The sidecar never again serves anything older than these (P11). A version that is missing here may still have been
+ * confirmed.
  *
- * Each version has a place, by its number in the sequence that versions come from (P1). The version that is drawn 16,384
- * versions later takes the same place.
+ * Each version has a place, determined by its sequence number (P1). The version that is drawn 16,384 versions later
+ * takes the same place.
  */
 export class ConfirmedVersions {
   readonly #versions: (Version | undefined)[] = new Array(places).fill(undefined)
@@ -29,10 +30,13 @@ export class ConfirmedVersions {
 
 const randomBits = 2 ** 24
 
-/** Returns undefined for version 0, which every row has that was written before there were versions. */
+/**
+ * Returns the place of a version; undefined for version 0, which every row has that was written before there were
+ * versions.
+ */
 function placeOf(version: Version): number | undefined {
   const number = Math.abs(Number(version))
   if (number === 0) return undefined
-  // Versions of 0.1 are the number in the sequence itself.
+  // Versions from release 0.1 are the sequence number itself.
   return (number < randomBits ? number : Math.floor(number / randomBits)) % places
 }

@@ -1,34 +1,34 @@
 import type { Base, Epoch, Mark, Version } from '../entry.js'
 import type { Position } from '../ports.js'
 
-/** What a position means beside the one before it. Only `onward` leaves what is held as it is. */
+/** Relation of a position to the one before it. Only `onward` leaves the entries as they are. */
 export type Progress = 'onward' | 'first' | 'another-history' | 'rewound'
 
 /**
- * Where the database stood when it last answered. What a notification says does not count here: any role of the database
- * can send one.
+ * Position of the database when it last answered. Notifications do not count here, because any role of the database can
+ * send one.
  */
 export class DatabasePosition {
   #epoch: Epoch | undefined
   #latest = -1n
   #mark: { readonly mark: Mark; readonly latest: bigint } | undefined
 
-  /** Undefined until the first contact. */
+  /** Epoch of the database; undefined until the first contact. */
   get epoch(): Epoch | undefined {
     return this.#epoch
   }
 
-  /** The highest version that the database has told of. */
+  /** The highest version in any answer of the database. */
   get latest(): bigint {
     return this.#latest
   }
 
-  /** The mark that a write which has to be kept refers to (P9). */
+  /** The mark that pending writes refer to (P9). */
   get mark(): Mark | undefined {
     return this.#mark?.mark
   }
 
-  /** For a key of which no entry is held. */
+  /** Base of a pending write of a key that is not held. */
   get unseen(): Base {
     return { kind: 'unseen', mark: this.mark }
   }
@@ -38,17 +38,22 @@ export class DatabasePosition {
     return this.#mark === undefined || this.#latest > this.#mark.latest
   }
 
-  /** The database has answered with this version. */
+  /** Records a version that the database has answered with. */
   version(version: Version): void {
     const number = BigInt(version)
     if (number > this.#latest) this.#latest = number
   }
 
   /**
-   * `floor` is `latest` as it was when the position was asked for. A lower position than that has been rewound:
-   *   1. the position is asked for, and is 7     3. the answer to the write arrives: 8
-   *   2. a write of ours gets version 8          4. the answer to 1. arrives: 7, which is in order
-   * Compared with what is known at 4., it would look as if the database had gone back.
+   * Compares a new position with the last one, and records it. `floor` is `latest` as it was when the position was
+   * asked for. A position below that has been rewound. Comparing with `latest` at the time of the answer would be
+   * wrong:
+   *
+   *   1. The position is asked for, and is 7.
+   *   2. A write of this sidecar gets version 8.
+   *   3. The answer to the write arrives: 8.
+   *   4. The answer to step 1 arrives: 7, which is correct. Compared with `latest` at this point, which is 8, it would
+   *      look as if the database had gone back.
    */
   observe({ epoch, latest }: Position, floor: bigint): Progress {
     const before = this.#epoch
@@ -63,17 +68,17 @@ export class DatabasePosition {
     return epoch === before ? 'rewound' : 'another-history'
   }
 
-  /** True if `observe` would change nothing but to go on. */
+  /** Returns true if the position continues the same history: `observe` would at most raise `latest`. */
   isOnward({ epoch, latest }: Position, floor: bigint): boolean {
     return epoch === this.#epoch && latest >= floor
   }
 
-  /** A mark that the database has, and the highest version that it had handed out before. */
+  /** Records a mark that the database has, and the highest version that was produced before it. */
   marked(mark: Mark, latest: bigint): void {
     this.#mark = { mark, latest }
   }
 
-  /** The mark is gone, though the position may have caught up since. */
+  /** Forgets the mark, which the database no longer has, even if the position has caught up since. */
   rewound(): void {
     this.#mark = undefined
   }

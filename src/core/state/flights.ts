@@ -1,20 +1,23 @@
 import type { Version } from '../entry.js'
 import type { ReadResult } from '../reads/read-result.js'
 
-/** One running fill or write of a key, and what has changed since it began: decides whether it may put (P3). */
+/**
+ * A running fill or write of a key, with the changes of the key since it began. They decide whether its result may be
+ * put (P3).
+ */
 export interface Flight {
   readonly id: string
   readonly openedAtMs: number
   readonly generation: number
-  /** Might what was read then be put, as far as the feed is concerned? */
+  /** True if the feed had caught up when the flight began, so that its result may be put. */
   readonly mayPut: boolean
-  /** Changes of this key since it began. `undefined` stands for one whose version is not known. */
+  /** Versions of the changes of this key since the flight began; undefined for a change whose version is not known. */
   readonly changes: (Version | undefined)[]
 }
 
 export interface FeedNow {
   readonly generation: number
-  /** The least that a flight must have begun in to put. */
+  /** Lowest generation in which a flight may have begun for its result to be put. */
   readonly coveredGeneration: number
   readonly mayPut: boolean
 }
@@ -24,12 +27,12 @@ interface Fill {
   readonly startedAtMs: number
 }
 
-/** The reads and writes in flight, by key id. */
+/** The fills and writes in flight, by key id. */
 export class Flights {
   readonly #tokens = new Map<string, Flight[]>()
   readonly #fills = new Map<string, Fill>()
 
-  /** To be taken *before* the query is sent, and closed when its result has been dealt with. */
+  /** Starts a flight *before* its query is sent. Close it when its result has been handled. */
   open(id: string, feed: FeedNow, openedAtMs: number): Flight {
     const { generation, mayPut } = feed
     const token: Flight = { id, openedAtMs, generation, mayPut, changes: [] }
@@ -51,7 +54,7 @@ export class Flights {
     else if (tokens[0] === token) this.#tokens.delete(id)
   }
 
-  /** The fill that reads of this key may join from now on. */
+  /** Registers the fill that reads of this key may join from now on. */
   started(id: string, fill: Fill): void {
     this.#fills.set(id, fill)
   }
@@ -61,48 +64,62 @@ export class Flights {
   }
 
   /**
-   * The fill in flight that a read arriving now may join: one that began at `sinceMs` or later, unless a
-   * change of its key has been seen since it began (P4). Without the latter:
-   *   1. reader A: fill begins, reads the old value     3. reader B asks, joins A's fill,
-   *   2. a write is acknowledged, its change arrives       and is told the old value
+   * Returns the fill in flight that a read arriving now may join: one that began at `sinceMs` or later, unless a change
+   * of its key has been seen since (P4). Without the last condition:
+   *
+   *   1. Reader A starts a fill, which reads the old value.
+   *   2. A write is acknowledged, and its change arrives.
+   *   3. Reader B joins A's fill, and gets the old value.
    */
   joinable(id: string, sinceMs: number): Fill['result'] | undefined {
     const fill = this.#fills.get(id)
     return fill && fill.startedAtMs >= sinceMs ? fill.result : undefined
   }
 
-  /** A change of this key arrived, or a write of ours was acknowledged or ended unknown (P2). */
+  /**
+   * Records a change of this key that arrived, or a write of this sidecar that was acknowledged or whose outcome is
+   * unknown (P2).
+   */
   changed(id: string, version: Version | undefined): void {
     this.#fills.delete(id)
     const tokens = this.#tokens.get(id)
     if (tokens) for (const token of tokens) token.changes.push(version)
   }
 
-  /** Changes may have been missed: nothing in flight is worth joining. Tokens tell by their generation. */
+  /**
+   * Prevents reads from joining any fill in flight, because changes may have been missed. Tokens are invalid by their
+   * generation.
+   */
   doubted(): void {
     this.#fills.clear()
   }
 
   /**
-   * The store has told somebody this version, and it is held now. Another flight of the key may have been sent before, and
-   * answered with an older one:
-   *   1. fill A begins, reads 7; its answer is slow     3. a read with the token of 8 begins, reads 8, puts
-   *   2. another client writes 8; its change is slow    4. A's answer arrives: 7 would be put over 8
+   * Records that another flight has put this version. Any other flight of the key may have been sent earlier, and may
+   * be answered with an older version:
+   *
+   *   1. Fill A begins and reads 7; its answer is slow.
+   *   2. Another client writes 8; its change is slow.
+   *   3. A read with the token of 8 begins, reads 8, and puts it.
+   *   4. A's answer arrives: 7 would be put over 8.
    */
   told(token: Flight, version: Version): void {
     for (const other of this.#tokens.get(token.id) ?? []) if (other !== token) other.changes.push(version)
   }
 
-  /** Had the feed caught up when the flight began, does it still listen, and has nothing been missed in between? */
+  /** Returns true if the feed had caught up when the flight began, still listens, and has missed nothing in between. */
   unbroken(token: Flight, feed: FeedNow): boolean {
     return token.mayPut && feed.mayPut && token.generation >= feed.coveredGeneration
   }
 
   /**
-   * May the flight put this version into memory? Only if every change seen meanwhile is the very one being
-   * put, and none may have been missed (P3).
-   *   1. fill begins, reads version 7        3. the change to 8 arrives: nothing to drop yet
-   *   2. another client writes version 8     4. the fill puts 7, to be served until its time to live ends
+   * Returns true if the flight may put this version into memory: every change seen meanwhile is the version being put,
+   * and none may have been missed (P3). Otherwise:
+   *
+   *   1. A fill begins and reads version 7.
+   *   2. Another client writes version 8.
+   *   3. The change to 8 arrives: there is no entry to drop yet.
+   *   4. The fill puts 7, which is served until its time to live ends.
    */
   mayPut(token: Flight, version: Version, feed: FeedNow): boolean {
     return this.unbroken(token, feed) && token.changes.every((change) => change === version)

@@ -2,19 +2,25 @@ import type { Entry } from '../entry.js'
 import type { Clock } from '../ports.js'
 import type { LocalCache } from './local-cache.js'
 
-/** In one turn of the event loop: a walk over a million entries at once would hold up every request for a second. */
+/**
+ * Number of entries to visit in one turn of the event loop. A walk over a million entries at once would delay every
+ * request by a second.
+ */
 const atOnce = 1_000
 
 /**
- * The keys of the entries held, expired ones too, each once; what was used last comes first. Entries are used, put and
- * dropped while it walks, so the order is that of one moment or another:
- *   1. the walk rests on an entry     3. it goes on from there: what is new since is first, what it knows comes again
- *   2. that is used, and moves to the front
- * Were it dropped instead, the walk would end there; so it begins anew.
+ * Returns the keys of all entries, including expired ones, each once, most recently used first. Entries are used, put
+ * and dropped during the walk, so the order is that of different moments:
+ *
+ *   1. The walk pauses at an entry.
+ *   2. That entry is used, and moves to the front.
+ *   3. The walk continues from there. New entries come first, and those already visited come again.
+ *
+ * If that entry is dropped instead, the walk would end there, so it starts again.
  */
 export async function heldKeys(local: LocalCache, clock: Clock): Promise<string[]> {
   const keys = new Set<string>()
-  // However much moves meanwhile, it ends.
+  // The number of steps is bounded, so the walk ends however many entries move meanwhile.
   let stepsLeft = 2 * local.size + atOnce
   let walk = local.entries()[Symbol.iterator]()
   while (stepsLeft > 0) {

@@ -3,9 +3,9 @@ import type { Entry } from '../entry.js'
 import { keyId } from './key-id.js'
 
 export interface LocalCacheBounds {
-  /** Most entries held. */
+  /** Maximum number of entries. */
   readonly capacity: number
-  /** Most bytes of keys and values held; undefined for no bound. */
+  /** Maximum size of all keys and values in bytes; undefined for no bound. */
   readonly maxBytes: number | undefined
 }
 
@@ -14,8 +14,8 @@ export interface LocalCacheOptions extends LocalCacheBounds {
 }
 
 /**
- * Entries by key id, least recently used out first. Time to live is the reader's to check: an expired entry
- * may still be wanted, to see whether it was there.
+ * Entries by key id, with eviction of the least recently used. The caller checks the time to live: an expired entry may
+ * still be wanted, to see whether it was held.
  */
 export class LocalCache {
   readonly #onEvict: () => void
@@ -41,7 +41,7 @@ export class LocalCache {
     return this.#entries.size
   }
 
-  /** Bytes that the keys and values take in memory. */
+  /** Size of all keys and values in memory, in bytes. */
   get bytes(): number {
     return this.#entries.calculatedSize
   }
@@ -50,35 +50,36 @@ export class LocalCache {
     return this.#entries.get(id)
   }
 
-  /** An entry too large for the byte bound is not held, and neither is its predecessor. */
+  /** Stores an entry. If it is too large for the byte bound, neither it nor its predecessor is held. */
   put(id: string, entry: Entry): void {
     this.#entries.set(id, entry)
   }
 
-  /** Whether it was there. */
+  /** Removes an entry. Returns true if it was held. */
   drop(id: string): boolean {
     return this.#entries.delete(id)
   }
 
   /**
-   * New bounds for what is held; past them, what was not used for longest goes. The library takes its bounds once and
-   * for all, so the entries move. They do within this call: no change can come between them.
+   * Changes the bounds, and evicts the least recently used entries beyond them. The library's bounds are fixed at
+   * construction, so the entries move to a new instance. This happens within this call, so no change can come in
+   * between.
    */
   resize(bounds: LocalCacheBounds): void {
     const { capacity, maxBytes = Number.MAX_SAFE_INTEGER } = bounds
-    // Those without room go before, which is quicker than on the way.
+    // Entries without room are removed before the move, which is faster than during it.
     while (this.size > capacity || this.bytes > maxBytes) this.#entries.pop()
     const moved = this.#within(bounds)
     this.#entries.rforEach((entry, id) => moved.set(id, entry))
     this.#entries = moved
   }
 
-  /** This very one. Does not count as use. */
+  /** Returns true if exactly this entry object is held. Does not count as use. */
   holds(entry: Entry): boolean {
     return this.#entries.peek(keyId(entry.key)) === entry
   }
 
-  /** What was used last comes first. */
+  /** Returns all entries, most recently used first. */
   entries(): Iterable<Entry> {
     return this.#entries.values() as Iterable<Entry>
   }
@@ -87,18 +88,21 @@ export class LocalCache {
     this.#entries.clear()
   }
 
-  /** A copy: the ids of what is held now. */
+  /** Returns a copy of the ids of all entries. */
   ids(): string[] {
     return [...this.#entries.keys()]
   }
 
-  /** As `get`, and does not count as use. */
+  /** Returns an entry like `get`, but does not count as use. */
   peek(id: string): Entry | undefined {
     return this.#entries.peek(id)
   }
 }
 
-/** As `heldBytes` of both texts, without looking at them: as many bytes as UTF-16 units means that all of it is ASCII. */
+/**
+ * Returns `heldBytes` of both texts without scanning them: if the number of bytes equals the number of UTF-16 units,
+ * all of it is ASCII.
+ */
 function heldBytesOf({ key, value, bytes }: Entry): number {
   const units = key.length + value.length
   return bytes === units ? units : 2 * units

@@ -1,11 +1,11 @@
-/** Parts of the memory that requests and entries take, each with a bound of its own. */
+/** A part of the memory that requests and entries take. Each part has its own bound. */
 export type MemoryPart = 'entries' | 'values_in_flight' | 'responses' | 'request_bodies' | 'pending_writes'
 
 export interface PartUse {
-  /** Bytes taken now. */
+  /** Bytes in use. */
   readonly bytes: number
   readonly limitBytes: number
 }
 
-/** Use of each part. */
+/** Memory use by part. */
 export type MemoryUse = Readonly<Record<MemoryPart, PartUse>>

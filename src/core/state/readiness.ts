@@ -3,45 +3,48 @@ import { explanations } from '../errors.js'
 import type { BatchOperation } from '../stats.js'
 
 export interface ReadinessRules {
-  /** L: how long entries are served as fresh after the last proof. */
+  /** L: time for which entries are served as fresh after the last proof. */
   readonly maxStalenessMs: number
   /**
-   * How long after that the sidecar is still ready. A database that restarts or fails over takes the lease from
-   * every sidecar of a fleet at the same moment. They go on answering: from the database while it can be reached,
-   * from memory, marked stale, while it cannot. Were they all called unready, a blip of the database would become
-   * an outage of everything that has a sidecar. So the grace has to outlast the longest fail-over that is
-   * expected; it is there for the one pod that has lost its feed alone, and for good.
+   * Time after the lease has run out during which the sidecar is still ready. A database that restarts or fails over
+   * takes the lease from every sidecar of a fleet at the same moment. They continue to answer: from the database while
+   * it can be reached, and from memory, marked stale, while it cannot. If they all became unready, a short outage of
+   * the database would become an outage of every service that has a sidecar. So the grace must outlast the longest
+   * expected failover. It exists to detect a single pod that has lost its feed permanently.
    */
   readonly graceMs: number
   readonly onFeedLoss: 'bypass' | 'stale'
 }
 
-/** Requests are not answered yet; they are, but memory is filled first; they are; it has been told to stop. */
+/**
+ * `starting`: not accepting requests yet. `warming`: accepting requests while the cache warms up. `serving`: ready.
+ * `stopping`: shutting down.
+ */
 export type Phase = 'starting' | 'warming' | 'serving' | 'stopping'
 
 export interface Readiness {
   /**
-   * `idle` is ready: the next request is answered by the database, and wakes the feed. `degraded` is ready, too: requests are
-   * answered, though not as well as they should be.
+   * `idle` is ready: the database answers the next request, which wakes the feed. `degraded` is ready, too: requests
+   * are answered, but with restrictions.
    */
   readonly status: 'ready' | 'idle' | 'degraded' | 'unready'
-  /** In words; none when it is ready or idle. */
+  /** Explanations in words; empty if the status is `ready` or `idle`. */
   readonly reasons: readonly string[]
 }
 
-/** Should this sidecar, and the pod that it is in, be sent work? */
+/** Returns whether this sidecar, and the pod that contains it, should receive requests. */
 export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRules): Readiness {
   if (phase === 'starting') return unready('the data listener is not open yet')
-  if (phase === 'stopping') return unready('told to stop')
+  if (phase === 'stopping') return unready('the sidecar is shutting down')
   const { feed, feedReason, leaseAgeMs, neededForMs, pendingWrites, pendingWritesObstacle, faults } = status
   const { maxStalenessMs, graceMs, onFeedLoss } = rules
   if (leaseAgeMs === Number.POSITIVE_INFINITY) {
     return unready(`has not caught up with the database yet: ${feedReason}`)
   }
-  if (phase === 'warming') return unready('memory is being warmed')
+  if (phase === 'warming') return unready('the cache is warming up')
   const proven = `the last proof that entries are fresh is ${Math.round(leaseAgeMs)} ms old`
   const isIdle = feed === 'idle'
-  // The grace of a sidecar that was idle counts from the request that woke it.
+  // After idleness, the grace counts from the request that woke the sidecar.
   if (!isIdle && Math.min(leaseAgeMs, neededForMs) > maxStalenessMs + graceMs) {
     return unready(
       `${proven}, more than ${maxStalenessMs} ms and a grace of ${graceMs} ms: ${feedReason ?? feed}`,
@@ -49,11 +52,12 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
   }
   const reasons: string[] = []
   if (isIdle) {
-    // The lease runs out, as it should.
+    // The lease of an idle sidecar runs out as intended.
   } else if (leaseAgeMs > maxStalenessMs) {
     const instead = onFeedLoss === 'stale' ? 'entries are marked stale' : 'reads go to the database'
     reasons.push(`${proven}, so ${instead}: ${feedReason ?? feed}`)
-  } else if (feed !== 'live') reasons.push(`the change feed is ${feed}, so nothing is put: ${feedReason}`)
+  } else if (feed !== 'live')
+    reasons.push(`the change feed is ${feed}, so fills are not kept in memory: ${feedReason}`)
   for (const { operation, code } of faults) reasons.push(`${inWords[operation]} fail: ${explanations[code]}`)
   if (pendingWrites > 0) {
     const obstacle = pendingWritesObstacle && `: ${explanations[pendingWritesObstacle]}`

@@ -1,21 +1,24 @@
 import { hash } from 'node:crypto'
 import type { Written } from '../entry.js'
 
-/** Which write of a key a client has seen acknowledged (P11). */
+/** The write of a key that a client has seen acknowledged (P11). */
 export interface SessionToken {
   readonly keyHash: string
-  /** Undefined for a write that left no version: a delete of what was not there. */
+  /** The version and epoch of the write; undefined if it left no version: a delete of a key that did not exist. */
   readonly written: Written | undefined
 }
 
 const form = /^([A-Za-z0-9_-]{12})(?:\.(-?\d{1,19})\.(\d{1,20}-[0-9A-F]{8}))?$/
 
-/** `hash.version.epoch`, fit for a header and a URL: 12 characters of the hash of the key's id, then what was written. */
+/**
+ * Returns a token of the form `hash.version.epoch`, safe in a header and a URL. It begins with 12 characters of the
+ * hash of the key's id; the rest is missing if the write left no version.
+ */
 export function formatToken(id: string, written: Written | undefined): string {
   return written === undefined ? hashOf(id) : `${hashOf(id)}.${written.version}.${written.epoch}`
 }
 
-/** Undefined for what is no token. */
+/** Returns undefined if the text is not a token. */
 export function parseToken(text: string): SessionToken | undefined {
   const match = form.exec(text)
   if (match === null) return undefined
@@ -23,7 +26,7 @@ export function parseToken(text: string): SessionToken | undefined {
   return { keyHash, written: version === undefined || epoch === undefined ? undefined : { version, epoch } }
 }
 
-/** Is it a write of this key that the token came from? */
+/** Returns true if the token came from a write of this key. */
 export function concerns(token: SessionToken, id: string): boolean {
   return token.keyHash === hashOf(id)
 }

@@ -1,10 +1,10 @@
-/** A Map that knows how many bytes its values take. */
+/** A map that counts the bytes of its values. */
 export class SizedMap<V> implements Iterable<[string, V]> {
   readonly #bytesOf: (value: V) => number
   readonly #values = new Map<string, V>()
   #bytes = 0
 
-  /** `bytesOf` gives the same number each time it is asked for a value. */
+  /** Creates an empty map. `bytesOf` must always return the same number for a value. */
   constructor(bytesOf: (value: V) => number) {
     this.#bytesOf = bytesOf
   }
@@ -40,7 +40,7 @@ export class SizedMap<V> implements Iterable<[string, V]> {
     this.#values.clear()
   }
 
-  /** Bytes that the map would have with this value under the key. */
+  /** Returns the size that the map would have with this value under the key. */
   bytesWith(key: string, value: V): number {
     return this.#bytes + this.#bytesOf(value) - this.#bytesAt(key)
   }

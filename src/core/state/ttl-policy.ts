@@ -1,27 +1,30 @@
 export interface TtlRule {
   readonly prefix: string
-  /** `Infinity` for no local expiry. */
+  /** Time to live in ms; `Infinity` for no local expiry. */
   readonly ttlMs: number
 }
 
 export interface TtlOptions {
-  /** For keys that no rule names; `Infinity` for no local expiry. */
+  /** Time to live of keys that match no rule, in ms; `Infinity` for no local expiry. */
   readonly ttlMs: number
-  /** The longest prefix that fits a key decides. None unless given. */
+  /** TTLs by key prefix; the longest matching prefix wins. No rules by default. */
   readonly ttlRules?: readonly TtlRule[]
-  /** The part of its time to live by which an entry may expire sooner, from 0, the default, to 1. */
+  /** Fraction of its time to live by which an entry may expire earlier, from 0 (the default) to 1. */
   readonly ttlJitter?: number
-  /** `fixed`, the default: counted from the fill. `sliding`: every hit begins it anew. */
+  /** `fixed` (the default): the time to live starts at the fill. `sliding`: it starts again with every hit. */
   readonly ttlMode?: 'fixed' | 'sliding'
 }
 
-/** How long an entry may be served from memory. */
+/** Decides how long entries may be served from memory. */
 export class TtlPolicy {
   readonly isSliding: boolean
   readonly #elseMs: number
   readonly #jitter: number
   readonly #random: () => number
-  /** Longest first: as many look-ups as there are lengths, however many rules. */
+  /**
+   * Rules by prefix length, the longest first, so a lookup costs one map access per length, however many rules there
+   * are.
+   */
   readonly #byLength: readonly (readonly [length: number, rules: ReadonlyMap<string, number>])[]
 
   constructor(
@@ -41,7 +44,7 @@ export class TtlPolicy {
     this.#byLength = [...byLength].sort(([a], [b]) => b - a)
   }
 
-  /** The most that an entry of this key gets. */
+  /** Returns the maximum time to live of an entry of this key. */
   boundMs(key: string): number {
     for (const [length, rules] of this.#byLength) {
       const ttlMs = rules.get(key.slice(0, length))
@@ -51,8 +54,9 @@ export class TtlPolicy {
   }
 
   /**
-   * What one entry of it gets: less than the bound by chance. A change drops the entry in every sidecar at one moment, and they
-   * fill it again at one moment; without chance they would all ask for it once more a time to live later.
+   * Returns the time to live for one entry of this key, shortened by a random jitter. A change drops the entry in every
+   * sidecar at the same moment, and they all fill it again at the same moment. Without jitter, they would all fill it
+   * again at the same moment one time to live later.
    */
   drawMs(key: string): number {
     return this.boundMs(key) * (1 - this.#jitter * this.#random())

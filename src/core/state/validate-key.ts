@@ -1,6 +1,6 @@
 const maxKeyBytes = 1_024
 
-/** What keeps a text from being a key, in words; undefined for a key. */
+/** Returns the reason why a text is not a valid key, in words; undefined if it is valid. */
 export function validateKey(key: string): string | undefined {
   if (key === '') return 'must not be empty'
   if (key.includes('\0')) return 'must not contain U+0000'

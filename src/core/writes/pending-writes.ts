@@ -14,31 +14,34 @@ export interface PendingWritesParts {
   readonly stats: Stats
   /** Returns the fingerprint of the table when it was last seen. */
   readonly fingerprint: () => string | undefined
-  /** Called when a pending write has ended: what was written, undefined for a delete or a conflict. */
+  /** Called when a pending write has ended, with what was written; undefined for a delete or a conflict. */
   readonly onSettled: (id: string, written: Written | undefined) => void
 }
 
 export interface PendingWritesBounds {
-  /** Most writes kept. */
+  /** Maximum number of pending writes. */
   readonly capacity: number
-  /** Most bytes that they take. */
+  /** Maximum size of all pending writes, in bytes. */
   readonly maxBytes: number
 }
 
 const mostWritesPerStatement = 500
 const mostBytesPerStatement = 8 * 1024 * 1024
-/** Copies of a write while its statement is sent: the columns, the arrays made of them, and what is sent. */
+/**
+ * Copies of a write that exist while its statement is sent: the columns, the arrays made of them, and the message to
+ * the server.
+ */
 const copiesInStatement = 4
-/** Bytes that a pending write takes beside its texts. */
+/** Bytes that a pending write takes in addition to its texts. */
 const bookkeepingBytes = 256
-/** Pauses after the database has answered with an error: from the first to the longest, doubling. */
+/** Pauses after the database has answered with an error: they double from the first to the longest. */
 const firstPauseMs = 1_000
 const longestPauseMs = 30_000
 const reportIntervalMs = 60_000
-/** Where rows are locked, how long to look for those that are not. The others are tried again at the next contact. */
+/** Maximum time to look for the rows that are not locked. The others are tried again at the next contact. */
 const maxSplittingMs = 2_000
 
-/** As many keys with writes of unknown outcome are remembered, and as many outcomes of each. */
+/** Maximum number of keys whose writes of unknown outcome are remembered, and maximum number of outcomes of each. */
 const maxUnknown = 1_000
 const maxOutcomes = 4
 
@@ -60,20 +63,22 @@ interface InDoubt {
 
 type Unknown = Pick<PendingWrite, 'base' | 'epoch' | 'outcomes'>
 
-/** The writes to be sent when the database is back, by key id. Their number and their bytes have bounds. */
+/** The writes to send when the database is back, by key id. Their number and size are bounded. */
 export class PendingWrites {
   #bounds: PendingWritesBounds
   readonly #parts: PendingWritesParts
   readonly #writes = new SizedMap<PendingWrite>(bytesOf)
   #sending: Promise<void> | undefined
-  /** The ids of those on their way, and of those that wait for a later write of their key, with how many. */
+  /**
+   * Ids of pending writes in flight; ids of those that direct writes of their key hold back, with the number of these.
+   */
   readonly #onTheirWay = new Set<string>()
   readonly #heldBack = new Map<string, number>()
-  /** Those whose transaction may have been committed, by the id of their key. */
+  /** Writes whose transaction may have been committed, by key id. */
   readonly #inDoubt = new Map<string, InDoubt>()
-  /** Writes that went the usual way, by the id of their key; see `sentInVain`. */
+  /** Direct writes whose outcome is unknown, by key id; see `sentInVain`. */
   readonly #unknown = new SizedMap<Unknown>(unknownBytes)
-  /** Why the last attempt left some of them here; undefined if it did not. */
+  /** Error that kept some of the writes from being sent at the last attempt; undefined if there was none. */
   #obstacle: CacheErrorCode | undefined
   #writesPerStatement = mostWritesPerStatement
   #failures = 0
@@ -89,17 +94,17 @@ export class PendingWrites {
     return this.#writes.size
   }
 
-  /** Bytes that they take. */
+  /** Size of all pending writes, in bytes. */
   get bytes(): number {
     return this.#writes.bytes
   }
 
-  /** Bytes of the values of writes whose outcome is unknown. */
+  /** Size of the values of writes whose outcome is unknown, in bytes. */
   get unknownBytes(): number {
     return this.#unknown.bytes
   }
 
-  /** The error with which the database answered when they were last sent; undefined while nothing is in their way. */
+  /** Error with which the database answered when they were last sent; undefined if there was none. */
   get obstacle(): CacheErrorCode | undefined {
     return this.#writes.size > 0 ? this.#obstacle : undefined
   }
@@ -108,12 +113,15 @@ export class PendingWrites {
     return this.#writes.get(id)
   }
 
-  /** What is kept already stays. */
+  /** Changes the maximum number of writes. Those already kept stay. */
   resize(capacity: number): void {
     this.#bounds = { ...this.#bounds, capacity }
   }
 
-  /** A later write of a key takes the place of an earlier one, on the same base. Returns false if there is no room. */
+  /**
+   * Keeps a write. A later write of a key replaces an earlier one and has the same base. Returns false if there is no
+   * room.
+   */
   keep(id: string, write: PendingWrite): boolean {
     const { capacity, maxBytes } = this.#bounds
     const earlier = this.#writes.get(id)
@@ -126,21 +134,23 @@ export class PendingWrites {
   }
 
   #merged(id: string, write: PendingWrite, earlier: PendingWrite | undefined): PendingWrite {
-    // An entry that was put since tells more than what was known before.
+    // An entry that has been put since then tells more than what was known before.
     const unknown = write.base.kind === 'held' && !earlier ? undefined : this.#unknown.get(id)
     if (earlier) {
       const outcomes = [...earlier.outcomes, ...(unknown?.outcomes ?? [])].slice(-maxOutcomes)
-      // It comes after every write of unknown outcome: where there is no row, it may be the first.
+      // The write comes after every write of unknown outcome. If there is no row, it may be the first to create it.
       return { ...earlier, value: write.value, outcomes, mayHaveHappened: false }
     }
     return { ...write, ...unknown }
   }
 
   /**
-   * Runs a write of a key that goes the usual way, so that none kept before it comes after it. One without a
-   * base does not see that its row was deleted:
-   *   1. a pending write is on its way          3. the pending write finds no row, and inserts
-   *   2. a delete is sent, and acknowledged
+   * Runs a direct write of a key, so that no pending write of the key is applied after it. A pending write without a
+   * base does not notice that its row was deleted:
+   *
+   *   1. A pending write is in flight.
+   *   2. A delete is sent and acknowledged.
+   *   3. The pending write finds no row, and inserts one.
    */
   inOrder<T>(id: string, write: () => Promise<T>): Promise<T> {
     return this.#writes.has(id) ? this.#afterKept(id, write) : write()
@@ -158,7 +168,7 @@ export class PendingWrites {
     }
   }
 
-  /** A write of this key has gone through the usual way. */
+  /** Drops the pending write of a key, because a direct write has succeeded. */
   drop(id: string): void {
     this.#writes.delete(id)
     this.#inDoubt.delete(id)
@@ -166,11 +176,11 @@ export class PendingWrites {
   }
 
   /**
-   * A write of this key went the usual way, and its outcome is unknown. `base` is what the row was before. A write that is
-   * kept later finds the row as it was, or as this one has left it.
+   * Records a direct write of this key whose outcome is unknown. `base` is the row before it. A write that becomes
+   * pending later finds the row as it was, or as this write has left it.
    */
   sentInVain(id: string, value: Value | undefined, base: Base, epoch: Epoch | undefined): void {
-    // One that is kept already is older, and must not replace what this one has left.
+    // A pending write of the key is older, and must not replace what this one has left.
     this.doubt(id)
     const { outcomes, ...before } = this.#unknown.get(id) ?? { base, epoch, outcomes: [] }
     const next = { ...before, outcomes: [...outcomes.slice(1 - maxOutcomes), value] }
@@ -180,21 +190,21 @@ export class PendingWrites {
     this.#unknown.set(id, next)
   }
 
-  /** The database has another history, in which the numbers of transactions mean others. */
+  /** Records that the database has another history, in which the transaction ids have other meanings. */
   historyChanged(): void {
     for (const id of this.#inDoubt.keys()) this.doubt(id)
     this.#inDoubt.clear()
     this.#unknown.clear()
   }
 
-  /** Sends all, unless the database has answered with an error a moment ago. As `send` otherwise. */
+  /** Sends all pending writes like `send`, unless the database has answered with an error a moment ago. */
   sendIfDue(): Promise<void> {
     return this.#parts.clock.now() < this.#dueMs ? Promise.resolve() : this.send()
   }
 
   /**
-   * Sends all. What the store cannot take now stays kept; rejects when it cannot be asked.
-   * Calls made while one is under way share it.
+   * Sends all pending writes. Those that the store cannot accept now stay. Rejects if the store is unavailable. Calls
+   * during a running `send` share it.
    */
   send(): Promise<void> {
     if (this.#writes.size === 0) return Promise.resolve()
@@ -227,13 +237,14 @@ export class PendingWrites {
         if (result.status === 'fulfilled') this.#settled(id, write, result.value ?? { kind: 'conflict' })
         else if (hasCode(result.reason, 'refused')) this.#refused(id, write, result.reason)
         else {
-          // It is sent again.
+          // The write is sent again.
           failure = result.reason
         }
       })
       if (hasCode(failure, 'store-unavailable')) break
     }
-    // One slow row must not hold up all others: after a timeout they go in smaller statements, in the end one by one.
+    // One slow row must not delay all others: after a timeout they are sent in smaller statements, in the end one by
+    // one.
     if (hasCode(failure, 'store-busy')) this.#writesPerStatement = Math.max(1, size >> 2)
     else this.#writesPerStatement = mostWritesPerStatement
     this.#ended(failure)
@@ -259,10 +270,13 @@ export class PendingWrites {
   }
 
   /**
-   * Asks what became of transactions that were committing when their connection was lost. Without that, the row itself would
-   * have to tell, and it cannot:
-   *   1. pending writes are sent; the link breaks       3. sent again: the rows are not what they were before 1.
-   *   2. they were committed, or were not               because of 1., or because of others?
+   * Resolves the outcome of transactions that were committing when their connection was lost. The rows alone do not
+   * tell:
+   *
+   *   1. Pending writes are sent, and the connection breaks.
+   *   2. They were committed, or they were not.
+   *   3. They are sent again, and the rows are not what they were before step 1: because of step 1, or because of
+   *      another client?
    */
   async #resolveDoubts(): Promise<void> {
     const inDoubt = [...this.#inDoubt]
@@ -280,7 +294,7 @@ export class PendingWrites {
     }
   }
 
-  /** Says once a minute what is in the way, so that nobody waits for these writes without knowing why. */
+  /** Logs the obstacle once a minute, so that nobody waits for these writes without knowing why. */
   #ended(failure: unknown): void {
     const { clock, log } = this.#parts
     const nowMs = clock.now()
@@ -298,16 +312,20 @@ export class PendingWrites {
   }
 
   /**
-   * It, or a later write of its key, may have happened. Its base tells, the next time, except where there is no row:
-   *   1. sent, and written; the answer is lost     3. sent again: there is no row, as before 1.
-   *   2. another client deletes the row            4. written once more, and the delete is undone
+   * Records that this pending write, or a later write of its key, may have happened. The next time, the base shows
+   * that, except if there is no row:
+   *
+   *   1. The write is sent and committed; the answer is lost.
+   *   2. Another client deletes the row.
+   *   3. The write is sent again: there is no row, as before step 1.
+   *   4. The row is written once more, which undoes the delete.
    */
   doubt(id: string): void {
     const current = this.#writes.get(id)
     if (current) this.#writes.set(id, { ...current, mayHaveHappened: true })
   }
 
-  /** The same write would be refused for ever. */
+  /** Gives up a write that the database would always refuse. */
   #refused(id: string, write: PendingWrite, error: CacheError): void {
     this.#settled(id, write, { kind: 'conflict' }, error.message)
   }
@@ -324,7 +342,7 @@ export class PendingWrites {
     const current = this.#writes.get(id)
     if (current === write) this.#writes.delete(id)
     else if (current && settlement.kind === 'written') {
-      // Written again while this one was on its way: the later one now builds on it.
+      // A later write of the key was kept while this one was in flight. It now builds on this one.
       const base: Base = written
         ? { kind: 'held', version: written.version, value: undefined, fingerprint: fingerprint() }
         : { kind: 'unseen', mark: undefined }
@@ -349,7 +367,7 @@ function valueBytes(value: Value | undefined): number {
   return value === undefined ? 0 : heldBytes(value)
 }
 
-/** Returns the writes in statements of bounded size; one write is never split. */
+/** Splits the writes into statements of bounded size. A single write is never split. */
 function chunksOf(batch: readonly Sent[], mostWrites: number, mostBytes: number): Sent[][] {
   const chunks: Sent[][] = []
   let bytes = 0

@@ -4,11 +4,11 @@ import { LossyDestination, stderrSink } from './stderr-destination.js'
 import { terminalLine } from './terminal-line.js'
 
 /**
- * JSON lines on stderr, or lines for people where that is a terminal; stdout is for data.
+ * Creates a log that writes JSON lines to stderr, or lines for people if stderr is a terminal. stdout is for data.
  *
- * What is never in it: passwords, tokens, values. Whoever logs takes care of that; this is for what comes from
- * elsewhere: an error's message may quote a connection URL, its other members may hold anything (`detail` of a
- * database error names the row), and so may those of its cause.
+ * Passwords, tokens and values must never be in the log. Callers do not log them; redaction here covers what comes from
+ * elsewhere: the message of an error may quote a connection URL, and its other members may contain anything (`detail`
+ * of a database error names the row), as may those of its cause.
  */
 export function createLog(level: LogLevel, destination: DestinationStream = stderrDestination()): Logger {
   return pino(
@@ -27,7 +27,13 @@ function stderrDestination(): DestinationStream {
   const lines = new LossyDestination(
     stderrSink(),
     (dropped) =>
-      `${JSON.stringify({ level: 40, time: Date.now(), service, dropped, msg: 'log lines were dropped: nobody took them' })}\n`,
+      `${JSON.stringify({
+        level: 40,
+        time: Date.now(),
+        service,
+        dropped,
+        msg: 'log lines were dropped: stderr did not accept them',
+      })}\n`,
   )
   const { isTTY } = process.stderr
   if (!isTTY) return lines
@@ -66,7 +72,10 @@ function withoutCredentials(fields: Record<string, unknown>): Record<string, unk
   )
 }
 
-/** A URL keeps its user and loses what comes after the colon, and its query, which may hold a password as well. */
+/**
+ * Returns the text without secrets in URLs: a URL keeps its user, but loses the password and the query, which may
+ * contain a password as well.
+ */
 function scrubbed(text: string): string {
   return text.replace(
     /((?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/)(?:([^\s:/?#@]*)(?::[^\s/?#]*)?@)?([^\s?#"']*)(\?[^\s"']*)?/gi,

@@ -1,14 +1,15 @@
 import { fstatSync, writeSync } from 'node:fs'
 
-/** Where lines go that may be lost. */
+/** Destination of lines that may be lost. */
 export interface LineSink {
-  /** Returns true if the line was taken. A line that is taken may still be lost: `onLost` says so. */
+  /** Returns true if the line was accepted. An accepted line may still be lost; then `onLost` is called. */
   offer(line: string, onLost: () => void): boolean
 }
 
 /**
- * Hands lines to a sink, and never waits: a reader that has stopped reading, or a full disk, must neither block the process nor
- * end it. Lines that the sink does not take are dropped and counted, and the count is told in front of the next line that it takes.
+ * Passes lines to a sink, and never waits: a reader that has stopped reading, or a full disk, must neither block the
+ * process nor end it. Lines that the sink does not accept are dropped and counted. The count is reported before the
+ * next line that it accepts.
  */
 export class LossyDestination {
   readonly #sink: LineSink
@@ -32,7 +33,7 @@ export class LossyDestination {
     if (!this.#offer(line, 1)) this.#dropped++
   }
 
-  /** A report that is lost stands for the lines that it counts. */
+  /** Offers a line. If a report is lost, the lines that it counts are counted again. */
   #offer(line: string, lines: number): boolean {
     return this.#sink.offer(line, () => {
       this.#dropped += lines
@@ -40,7 +41,7 @@ export class LossyDestination {
   }
 }
 
-/** Lines that wait for a reader of stderr take up to this much memory. */
+/** Maximum size of the lines that wait for a reader of stderr. */
 const maxBufferedBytes = 256 * 1024
 
 interface BufferedStream {
@@ -49,9 +50,9 @@ interface BufferedStream {
   on(event: 'error', listener: () => void): unknown
 }
 
-/** A sink that is a stream: a pipe, a socket or a terminal. */
+/** Returns a sink for a stream: a pipe, a socket or a terminal. */
 export function streamSink(stream: BufferedStream): LineSink {
-  // Each write tells its own error; without a listener a closed pipe would end the process.
+  // Each write reports its own error. Without a listener, a closed pipe would end the process.
   stream.on('error', () => undefined)
   return {
     offer: (line, onLost) => {
@@ -64,7 +65,7 @@ export function streamSink(stream: BufferedStream): LineSink {
   }
 }
 
-/** A sink that is a file. Writing to one does not wait for a reader, and what was written is there when the process ends. */
+/** Returns a sink for a file. A write to a file does not wait for a reader, and is not lost when the process ends. */
 export function fileSink(fd: number): LineSink {
   let isCut = false
   return {
@@ -81,7 +82,7 @@ export function fileSink(fd: number): LineSink {
   }
 }
 
-/** The sink for the stderr of this process. */
+/** Returns the sink for the stderr of this process. */
 export function stderrSink(): LineSink {
   const stat = fstatSync(2)
   const isStream = process.stderr.isTTY || stat.isFIFO() || stat.isSocket()

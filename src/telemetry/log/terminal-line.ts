@@ -15,7 +15,10 @@ export interface TerminalLineOptions {
   readonly hasColors: boolean
 }
 
-/** Returns a line of the log as people read it: time, level, message and fields. Other text comes back as it is. */
+/**
+ * Returns a log line in a form for people: time, level, message and fields. Text that is not a log line is returned
+ * unchanged.
+ */
 export function terminalLine(json: string, { hasColors }: TerminalLineOptions): string {
   let parsed: Record<string, unknown>
   try {
@@ -40,8 +43,11 @@ function valueText(value: unknown): string {
   return /^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(value)
 }
 
-/** What comes from elsewhere must not move the cursor. JSON.stringify does the same for fields, but for C1. */
+/**
+ * Returns the text without control characters, because text from elsewhere must not move the cursor. JSON.stringify
+ * does the same for fields, except for C1 controls.
+ */
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression has to match them
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
 }

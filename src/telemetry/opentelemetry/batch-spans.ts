@@ -10,8 +10,9 @@ export interface BatchSpansOptions {
 }
 
 /**
- * One span for one statement that serves many requests. It stands in the trace of the first of them that is
- * recorded, and links to all, so that each can be found from it. A batch that serves none that is recorded has none.
+ * Creates one span for each statement that serves requests. The span belongs to the trace of the first recorded
+ * request, and has links to all recorded ones, so that it can be found from each of them. A batch without a recorded
+ * request has no span.
  */
 export function batchSpans({ tracer, requests, batches }: BatchSpansOptions): BatchTracer {
   return {

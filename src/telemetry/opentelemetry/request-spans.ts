@@ -18,7 +18,7 @@ export interface RequestSpansOptions {
   readonly paths: ReadonlySet<string>
 }
 
-/** Those that the conventions know. */
+/** Methods that the semantic conventions know. */
 const methods: ReadonlySet<string> = new Set([
   'CONNECT',
   'DELETE',
@@ -34,9 +34,9 @@ const methods: ReadonlySet<string> = new Set([
 const propagator = new W3CTraceContextPropagator()
 
 /**
- * A span for every request, after OpenTelemetry's conventions for HTTP servers. It continues the caller's trace
- * (`traceparent`). The query stays out of it: keys are in there. A request that is not sampled costs little more
- * than to find that out.
+ * Creates a span for every request, following OpenTelemetry's conventions for HTTP servers. It continues the caller's
+ * trace (`traceparent`). The query is not recorded, because it contains keys. A request that is not sampled costs
+ * little more than finding that out.
  */
 export function requestSpans({ tracer, requests, listener, paths }: RequestSpansOptions): RequestListener {
   return (request, response) => {
@@ -60,7 +60,7 @@ export function requestSpans({ tracer, requests, listener, paths }: RequestSpans
       propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter),
     )
     if (!span.isRecording()) {
-      // Out of every scope: here it is the connection's, and a connection has no span.
+      // The listener runs without a span scope. Its async context is that of the connection, which has no span.
       listener(request, response)
       return
     }
@@ -70,7 +70,7 @@ export function requestSpans({ tracer, requests, listener, paths }: RequestSpans
     })
     response.once('close', () => end(span, response.statusCode, isFinished))
     requests.run(span, () => listener(request, response))
-    // What comes of the request later comes on its behalf as well: by itself it would come from the connection.
+    // Later events of the request must run in its scope as well. By default they run in the scope of the connection.
     const { emit, push } = request
     request.emit = (event: string | symbol, ...args: unknown[]) =>
       requests.run(span, () => emit.call(request, event, ...args))
@@ -78,7 +78,7 @@ export function requestSpans({ tracer, requests, listener, paths }: RequestSpans
   }
 }
 
-/** What is the client's fault is no error of a server. */
+/** Ends the span. An error of the client is not an error of the server. */
 function end(span: Span, status: number, isFinished: boolean): void {
   if (isFinished) span.setAttribute('http.response.status_code', status)
   const error = isFinished ? (status >= 500 ? String(status) : undefined) : 'aborted'

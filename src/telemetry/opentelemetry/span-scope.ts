@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Context, context, type Span, trace } from '@opentelemetry/api'
 
-/** The span on whose behalf code runs, through whatever it awaits. */
+/** The current span of a call, kept across everything that the call awaits. */
 export class SpanScope {
   readonly #spans = new AsyncLocalStorage<Span>()
 
@@ -14,7 +14,7 @@ export class SpanScope {
   }
 }
 
-/** As the parent of a new span. */
+/** Returns a context in which new spans are children of this span. */
 export function below(span: Span): Context {
   return trace.setSpan(context.active(), span)
 }

@@ -1,7 +1,7 @@
 import { type Attributes, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api'
 import { below, type SpanScope } from './span-scope.js'
 
-/** Sees each statement: what postgres/database.ts wants of a tracer. */
+/** Tracer of statements, as `postgres/` needs it. */
 export interface StatementSpans {
   statement<T>(text: string, run: () => Promise<T>): Promise<T>
 }
@@ -15,17 +15,18 @@ export interface StatementSpansOptions {
   readonly server: DatabaseServer
 }
 
-/** Where statements are sent. */
+/** The server that statements are sent to. */
 export interface DatabaseServer {
-  /** A name, an address, or the folder of a Unix socket. */
+  /** Host name, address, or folder of a Unix socket. */
   readonly host: string
   readonly port: string
   readonly database: string
 }
 
 /**
- * A span for every statement of a batch, after OpenTelemetry's conventions for database clients. What the change feed
- * asks, and pending writes, are nobody's request. No values: they are parameters, and parameters are not shown.
+ * Creates a span for every statement of a batch, following OpenTelemetry's conventions for database clients. Statements
+ * of the change feed, and pending writes, have no span, because they belong to no request. Values are not recorded:
+ * they are parameters, and parameters are not shown.
  */
 export function statementSpans({ tracer, batches, server }: StatementSpansOptions): StatementSpans {
   const common: Attributes = {
@@ -68,7 +69,10 @@ export function statementSpans({ tracer, batches, server }: StatementSpansOption
   }
 }
 
-/** The code of a CacheError, and the SQLSTATE behind it. What the server said may hold a value: it stays out. */
+/**
+ * Returns the code of a CacheError, and the SQLSTATE behind it. The server's message may contain a value, so it is not
+ * recorded.
+ */
 function faultOf(error: unknown): { readonly code: string; readonly state: string | undefined } {
   const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } }
   const state = cause?.code

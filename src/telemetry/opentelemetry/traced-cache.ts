@@ -11,7 +11,7 @@ import { CacheError } from '../../core/errors.js'
 import type { ReadOptions, ReadResult } from '../../core/reads/read-result.js'
 import { below, type SpanScope } from './span-scope.js'
 
-/** A cache that says, in a span of the request, how it came to its answer. Never which key it was. */
+/** A cache that records, in a span of the request, how it came to its answer. It never records the key. */
 export class TracedCache extends Cache {
   readonly #tracer: Tracer
   readonly #requests: SpanScope
@@ -64,7 +64,7 @@ export class TracedCache extends Cache {
     )
   }
 
-  /** Undefined for what no request asked for. */
+  /** Starts a span; returns undefined if the call belongs to no request. */
   #start(name: string, attributes: Attributes = {}): Span | undefined {
     const parent = this.#requests.span
     return parent && this.#tracer.startSpan(name, { attributes }, below(parent))

@@ -24,22 +24,22 @@ export interface TracingOptions {
   readonly log: Log
 }
 
-/** Every way in which a sidecar is traced. */
+/** All tracers of a sidecar. */
 export interface Tracing {
   readonly batches: BatchTracer
   readonly statements: StatementSpans
   newCache(options: CacheOptions, parts: CacheParts): Cache
   /** Traces a listener. `paths` are those that name a span; a path that a client makes up does not. */
   requests(listener: RequestListener, paths: readonly string[]): RequestListener
-  /** Sends what is left, within this time. */
+  /** Exports the remaining spans within this time. */
   close(timeoutMs: number): Promise<void>
 }
 
 const name = 'caching-layer'
-/** A collector that is away is away for every export; once is enough. */
+/** Minimum time between two warnings: an unavailable collector fails every export, and one warning is enough. */
 const complaintIntervalMs = 60_000
 
-/** Exports by OTLP over HTTP, as the `OTEL_*` variables of this process say. */
+/** Starts the export of traces by OTLP over HTTP, as configured by the `OTEL_*` variables of this process. */
 export function startTracing({ server, log }: TracingOptions): Tracing {
   complainTo(log)
   const provider = new BasicTracerProvider({
@@ -67,8 +67,10 @@ export function startTracing({ server, log }: TracingOptions): Tracing {
   }
 }
 
-/** What OpenTelemetry has to say of itself. Its messages may name the collector's URL, and nothing of ours. Of an error
- * only the message: the rest is a stack of its own, and what the collector answered. */
+/**
+ * Logs OpenTelemetry's own diagnostics. Its messages may name the collector's URL, but contain no data of this process.
+ * Only the message of an error is logged: the rest is its stack, and the collector's response.
+ */
 function complainTo(log: Log): void {
   let lastMs = Number.NEGATIVE_INFINITY
   const complain = (reason: string) => {

@@ -6,7 +6,7 @@ import { byLabel, type Metric, oneOf, type Sample, single } from './metric.js'
 export interface CacheSources {
   readonly status: () => CacheStatus
   readonly memory: () => MemoryUse
-  /** Those in force at this moment. */
+  /** Returns the current limits. */
   readonly limits: () => CacheLimits
 }
 
@@ -33,7 +33,9 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
     counter('caching_layer_hits_total', 'Reads answered from memory as fresh.', ({ hits }) => hits),
     {
       name: 'caching_layer_misses_total',
-      help: "Reads that had to ask the database: not held, past its time to live, not proven fresh, or the reader's wish.",
+      help:
+        'Reads that asked the database, because there was no entry, it had expired, it was not proven fresh, or ' +
+        'the reader required it.',
       type: 'counter',
       labels: ['reason'],
       read: () => {
@@ -53,25 +55,21 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
     ),
     counter(
       'caching_layer_revalidated_fills_total',
-      'Fills that found the version held to be the latest, so that its value did not travel.',
+      'Fills that confirmed the version held, so that its value was not transferred.',
       ({ revalidatedFills }) => revalidatedFills,
     ),
-    counter(
-      'caching_layer_warmed_total',
-      'Entries put by warming, before anybody asked for them.',
-      ({ warmed }) => warmed,
-    ),
+    counter('caching_layer_warmed_total', 'Entries put by the warm-up.', ({ warmed }) => warmed),
     counter(
       'caching_layer_stale_served_total',
-      'Reads answered from memory and marked stale, because the database could not be asked.',
+      'Reads answered from memory without proof, and marked stale.',
       ({ staleServed }) => staleServed,
     ),
     gauge('caching_layer_entries', 'Entries held in memory.', ({ size }) => size),
-    gauge('caching_layer_entries_limit', 'Most entries that may be held.', () => limits().capacity),
+    gauge('caching_layer_entries_limit', 'Maximum number of entries.', () => limits().capacity),
     gauge('caching_layer_held_bytes', 'Bytes of the keys and values held.', ({ bytes }) => bytes),
     gauge(
       'caching_layer_held_limit_bytes',
-      'Most bytes that may be held; missing without a bound.',
+      'Maximum of these bytes; missing if there is no limit.',
       () => limits().maxBytes,
     ),
     {
@@ -83,7 +81,7 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
     },
     {
       name: 'caching_layer_memory_limit_bytes',
-      help: 'Most bytes that each of these parts may take.',
+      help: 'Maximum of these bytes for each part.',
       type: 'gauge',
       labels: ['part'],
       read: () => ofParts(memory(), ({ limitBytes }) => limitBytes),
@@ -121,10 +119,8 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
       'Times the change feed was lost.',
       ({ feedLosses }) => feedLosses,
     ),
-    counter(
-      'caching_layer_feed_reconnects_total',
-      'Times the change feed listened again.',
-      ({ feedSessions }) => Math.max(0, feedSessions - 1),
+    counter('caching_layer_feed_reconnects_total', 'Times the change feed reconnected.', ({ feedSessions }) =>
+      Math.max(0, feedSessions - 1),
     ),
     counter(
       'caching_layer_revalidations_total',
@@ -138,12 +134,12 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
     ),
     counter(
       'caching_layer_flushes_total',
-      "Times everything was dropped, because the database's history is another one.",
+      'Times all entries were dropped, because the history of the database or the table had changed.',
       ({ flushes }) => flushes,
     ),
     gauge(
       'caching_layer_pending_writes',
-      'Writes kept here until the database is back.',
+      'Writes kept in memory until the database is back.',
       ({ pendingWrites }) => pendingWrites,
     ),
     gauge('caching_layer_pending_bytes', 'Bytes that these writes take.', ({ pendingBytes }) => pendingBytes),
@@ -154,7 +150,7 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
     ),
     counter(
       'caching_layer_pending_write_conflicts_total',
-      'Pending writes given up, because their row had changed.',
+      'Pending writes discarded, because their row had changed or the database refused them.',
       ({ pendingConflicts }) => pendingConflicts,
     ),
     counter(

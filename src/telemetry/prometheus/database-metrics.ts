@@ -7,7 +7,7 @@ export interface DatabaseSources {
   readonly pool: () => PoolUse
   readonly attempts: () => AttemptsStatus
   readonly errorCounts: () => ReadonlyMap<string, number>
-  /** From 0 to 1; undefined while it is not known. */
+  /** Returns the usage of the notification queue from 0 to 1; undefined while it is unknown. */
   readonly queueUsage: () => number | undefined
 }
 
@@ -15,7 +15,7 @@ export interface DatabaseSources {
 interface PoolUse {
   readonly busy: number
   readonly idle: number
-  /** Statements that wait for one. */
+  /** Number of statements that wait for a connection. */
   readonly waiting: number
   readonly size: number
 }
@@ -34,7 +34,7 @@ export function databaseMetrics({
   return [
     {
       name: 'caching_layer_batch_keys',
-      help: 'Keys that one statement was sent for.',
+      help: 'Number of keys per statement.',
       type: 'histogram',
       labels: ['operation'],
       read: () => {
@@ -44,7 +44,7 @@ export function databaseMetrics({
     },
     {
       name: 'caching_layer_pool_connections',
-      help: 'Connections of the pool, busy (also with connecting) or idle; one more listens.',
+      help: 'Connections of the pool: busy (includes connecting) or idle. The listening connection is not included.',
       type: 'gauge',
       labels: ['state'],
       read: () => {
@@ -54,7 +54,7 @@ export function databaseMetrics({
     },
     {
       name: 'caching_layer_pool_connections_limit',
-      help: 'Most connections that the pool may have.',
+      help: 'Maximum number of connections of the pool.',
       type: 'gauge',
       read: () => single(pool().size),
     },
@@ -73,31 +73,31 @@ export function databaseMetrics({
     },
     {
       name: 'caching_layer_database_retries_total',
-      help: 'Statements that were sent again, because they had certainly done nothing.',
+      help: 'Statements that were retried, because they had certainly had no effect.',
       type: 'counter',
       read: () => single(attempts().retries),
     },
     {
       name: 'caching_layer_breaker_open',
-      help: '1 while the database is taken for dead: requests do not wait for it, one at a time tries.',
+      help: '1 while the circuit breaker is open: requests do not wait for the database, and one at a time tries it.',
       type: 'gauge',
       read: () => single(attempts().breaker === 'closed' ? 0 : 1),
     },
     {
       name: 'caching_layer_breaker_opened_total',
-      help: 'Times the database was not reached so often in a row that it was taken for dead.',
+      help: 'Times the circuit breaker opened, after several failures in a row to reach the database.',
       type: 'counter',
       read: () => single(attempts().opened),
     },
     {
       name: 'caching_layer_breaker_refusals_total',
-      help: 'Statements that were not sent, because the database was taken for dead.',
+      help: 'Statements that were not sent, because the circuit breaker was open.',
       type: 'counter',
       read: () => single(attempts().refused),
     },
     {
       name: 'caching_layer_replica_usable',
-      help: '1 while fills may be read from a replica; there is none without DATABASE_READ_URL.',
+      help: '1 while fills may be read from a replica; missing without DATABASE_READ_URL.',
       type: 'gauge',
       read: () => ifReplicas(({ replicaUsable }) => single(replicaUsable ? 1 : 0)),
     },
@@ -109,7 +109,9 @@ export function databaseMetrics({
     },
     {
       name: 'caching_layer_replica_fallbacks_total',
-      help: 'Fills read from the primary all the same: something of the key was shown here lately, no replica was reached that had replayed enough, or the row expires.',
+      help:
+        'Fills read from the primary and not a replica, because the key was seen too recently, no replica was ' +
+        'usable, or the row expires.',
       type: 'counter',
       labels: ['reason'],
       read: () =>
@@ -123,7 +125,7 @@ export function databaseMetrics({
     },
     {
       name: 'caching_layer_notification_queue_usage_ratio',
-      help: "How full the server's notification queue was, looked at once a minute; when it is full, no write can commit.",
+      help: "Usage of the server's notification queue, read once a minute. No write can commit while it is full.",
       type: 'gauge',
       read: () => single(queueUsage()),
     },

@@ -5,8 +5,9 @@ const intervalMs = 50
 const boundsInSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 /**
- * How late a timer of ours is: so long does everything else wait as well. Node's own histogram of that has
- * quantiles, which cannot be added up over pods; and they would be those since the last look, whoever looked.
+ * Measures how late a timer fires, because everything else in the event loop waits as long. Node's own histogram of the
+ * delay yields quantiles, which cannot be aggregated over pods, and resetting it would make them depend on who read it
+ * last.
  */
 export class EventLoopDelay {
   readonly #clock: Pick<Clock, 'now'>

@@ -1,5 +1,5 @@
 import type { Metric as PromMetric } from 'prom-client'
-// Of the whole package, the registry is two files of eighty.
+// The registry alone is two files of the package's eighty.
 import Registry from 'prom-client/lib/registry.js'
 import type { Histogram } from '../../core/histogram.js'
 import type { Labels, Metric } from './metric.js'
@@ -10,7 +10,7 @@ interface PromValue {
   readonly value: number
 }
 
-/** All metrics, in Prometheus' text format. */
+/** All metrics in Prometheus' text format. */
 export class Exposition {
   readonly #registry = new Registry()
 
@@ -27,7 +27,10 @@ export class Exposition {
   }
 }
 
-/** The classes of prom-client count for themselves; this is all that its registry asks of a metric. */
+/**
+ * Returns an object with everything that prom-client's registry needs of a metric. The package's own metric classes
+ * would keep counts of their own.
+ */
 function asRead(metric: Metric): PromMetric {
   const { name, help, type } = metric
   const read = {

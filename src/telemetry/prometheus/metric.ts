@@ -8,19 +8,19 @@ export interface Sample<Value> {
 }
 
 interface Described {
-  /** With its unit, as Prometheus wants names. */
+  /** Name with its unit, following Prometheus' conventions. */
   readonly name: string
   readonly help: string
-  /** The labels that every sample has. */
+  /** Names of the labels that every sample has. */
   readonly labels?: readonly string[]
 }
 
-/** A metric that nobody writes: `read` looks, when it is asked for, at what is counted anyway. */
+/** A metric that nobody writes to: `read` returns the values, which are counted anyway, when they are needed. */
 export type Metric =
   | (Described & { readonly type: 'counter' | 'gauge'; readonly read: () => readonly Sample<number>[] })
   | (Described & { readonly type: 'histogram'; readonly read: () => readonly Sample<Histogram>[] })
 
-/** No sample at all of what is not known. */
+/** Returns one sample, or none if the value is unknown. */
 export function single(value: number | undefined): readonly Sample<number>[] {
   return value === undefined ? [] : [{ value }]
 }
@@ -32,7 +32,7 @@ export function byLabel<Value>(
   return Object.entries(values).map(([label, value]) => ({ labels: { [name]: label }, value }))
 }
 
-/** One sample for every choice: 1 for the one that holds, 0 for the others. */
+/** Returns one sample for each choice: 1 for the chosen one, 0 for the others. */
 export function oneOf(name: string, choices: readonly string[], chosen: string): readonly Sample<number>[] {
   return choices.map((choice) => ({ labels: { [name]: choice }, value: choice === chosen ? 1 : 0 }))
 }

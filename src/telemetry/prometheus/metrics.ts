@@ -4,10 +4,10 @@ import type { Metric } from './metric.js'
 import { type ProcessSources, processMetrics } from './process-metrics.js'
 import { type RequestSources, requestMetrics } from './request-metrics.js'
 
-/** Where the numbers are: all of it is looked at for every scrape, and for nothing else. */
+/** Sources of the values. They are read at every scrape, and at no other time. */
 export interface MetricSources extends RequestSources, CacheSources, DatabaseSources, ProcessSources {}
 
-/** Everything that `GET /metrics` shows; docs/reference/metrics.md is this list. */
+/** Returns all metrics of `GET /metrics`. docs/reference/metrics.md lists them. */
 export function metricsOf(sources: MetricSources): readonly Metric[] {
   return [
     ...requestMetrics(sources),

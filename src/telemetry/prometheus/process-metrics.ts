@@ -10,7 +10,7 @@ export function processMetrics({ eventLoopDelay }: ProcessSources): readonly Met
   return [
     {
       name: 'caching_layer_event_loop_delay_seconds',
-      help: 'How late timers were.',
+      help: 'Delay of timers.',
       type: 'histogram',
       read: () => [{ value: eventLoopDelay }],
     },
@@ -31,13 +31,13 @@ export function processMetrics({ eventLoopDelay }: ProcessSources): readonly Met
     },
     {
       name: 'process_start_time_seconds',
-      help: 'When the process was started, in seconds since 1970.',
+      help: 'Start time of the process, in seconds since 1970.',
       type: 'gauge',
       read: () => single(performance.timeOrigin / 1_000),
     },
     {
       name: 'nodejs_heap_size_used_bytes',
-      help: "Size of what is in the heap of Node's JavaScript engine.",
+      help: "Used size of Node's JavaScript heap.",
       type: 'gauge',
       read: () => single(memoryUsage().heapUsed),
     },

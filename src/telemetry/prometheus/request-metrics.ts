@@ -44,7 +44,7 @@ export function requestMetrics({
     },
     {
       name: 'caching_layer_request_duration_seconds',
-      help: 'Time from a request that has been read to its answer.',
+      help: 'Time from a request that has been read to its response.',
       type: 'histogram',
       labels: ['route', 'source'],
       read: () =>
@@ -55,13 +55,15 @@ export function requestMetrics({
     },
     {
       name: 'caching_layer_connections_refused_total',
-      help: 'Connections to the data listener closed at once: as many were open as may be, and none was idle.',
+      help: 'Connections to the data listener that were refused: the limit was reached, and no connection was idle.',
       type: 'counter',
       read: () => single(closedConnections().full),
     },
     {
       name: 'caching_layer_connections_closed_total',
-      help: 'Connections closed by the data listener: evicted to make room for a new one, turned away with 401 or 421, or because the client did not read its response.',
+      help:
+        'Connections closed by the data listener: evicted to make room for a new one, turned away with 401 or ' +
+        '421, or because the client did not read its response.',
       type: 'counter',
       labels: ['reason'],
       read: () => {
@@ -71,7 +73,7 @@ export function requestMetrics({
     },
     {
       name: 'caching_layer_readiness',
-      help: '1 for what /readyz says, 0 for the others.',
+      help: '1 for the status that /readyz reports, 0 for the others.',
       type: 'gauge',
       labels: ['status'],
       read: () => oneOf('status', ['ready', 'idle', 'degraded', 'unready'], readiness().status),

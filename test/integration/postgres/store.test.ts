@@ -669,7 +669,7 @@ t.test('a row of 90 MB is refused by a sidecar, and can be replaced', async (t) 
   const refused = await client.get('huge')
   t.match(refused, {
     status: 413,
-    body: { status: 413, detail: /takes more memory than a sidecar has for one/ },
+    body: { status: 413, detail: /is too large for the memory of a sidecar/ },
   })
   t.match(await client.set('huge', 1), { status: 200 })
   t.match(await client.get('huge'), { status: 200, body: { value: 1 } })

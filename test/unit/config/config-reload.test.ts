@@ -29,12 +29,12 @@ t.test('what reloads is put in force, and told with what it was', async (t) => {
   reload.fileTouched()
   t.match(applied, [{ capacity: 5, logLevel: 'warn', ttlSeconds: 60 }])
   t.same(told(), [
-    'settings read again {"changed":{"CACHE_CAPACITY":{"from":1000,"to":5},"LOG_LEVEL":{"from":"info","to":"warn"}}}',
+    'settings reloaded {"changed":{"CACHE_CAPACITY":{"from":1000,"to":5},"LOG_LEVEL":{"from":"info","to":"warn"}}}',
   ])
   reload.fileTouched()
   t.same(told(), [], 'nothing is said of nothing')
   reload.asked()
-  t.same(told(), ['settings read again {"changed":{}}'], 'unless somebody asked')
+  t.same(told(), ['settings reloaded {"changed":{}}'], 'unless somebody asked')
   t.equal(applied.length, 1)
 })
 
@@ -45,7 +45,7 @@ t.test('what needs a restart is named, is not in force, and is named again', asy
   t.match(applied, [{ capacity: 5, port: 8025, databaseUrl: /127\.0\.0\.1/ }])
   const lines = told()
   t.match(lines.slice(1), [
-    /^PORT has changed and needs a restart/,
+    /^PORT has changed and takes effect only after a restart/,
     /^DATABASE_URL .* restart/,
     /^DATABASE_LISTEN_URL .* restart/,
   ])
@@ -54,7 +54,7 @@ t.test('what needs a restart is named, is not in force, and is named again', asy
   t.equal(told().length, 4)
   now({ CACHE_CAPACITY: '5' })
   reload.fileTouched()
-  t.same(told(), ['settings read again {"changed":{}}'], 'until it is as it was')
+  t.same(told(), ['settings reloaded {"changed":{}}'], 'until it is as it was')
 })
 
 t.test('what makes no sense changes nothing, not even the part that does, and is told once', async (t) => {
@@ -62,7 +62,7 @@ t.test('what makes no sense changes nothing, not even the part that does, and is
   now({ CACHE_CAPACITY: '5', CACHE_TTL_SECONDS: 'soon' })
   reload.fileTouched()
   reload.fileTouched()
-  t.match(told(), [/make no sense.*CACHE_TTL_SECONDS: must be/])
+  t.match(told(), [/invalid settings.*CACHE_TTL_SECONDS: must be/])
   reload.asked()
   t.equal(told().length, 1, 'and to everybody who asks')
   t.same(applied, [])

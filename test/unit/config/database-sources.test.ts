@@ -28,7 +28,7 @@ t.test('files that cannot be used', async (t) => {
     t.match(faultsOf({ [variable]: at('wrong') }), [new RegExp(`^${variable}: .*percent-encode`)])
     const other = variable.replace('_FILE', '')
     t.match(faultsOf({ [variable]: at('url'), [other]: 'postgres://host/db' }), [
-      `${variable}: not together with ${other}`,
+      `${variable}: cannot be set together with ${other}`,
     ])
   }
   t.match(faultsOf({ DATABASE_PASSWORD_FILE: at('missing') }), [/^DATABASE_PASSWORD_FILE: /])
@@ -43,7 +43,7 @@ t.test('a flag that carries a secret is refused, with the reason', async (t) => 
     'database-read-url': `postgres://a/db,${url}`,
   })) {
     const faults = faultsOf({}, { [flag]: text })
-    t.match(faults, [new RegExp(`^--${flag}: holds a secret, and every user .*_FILE$`)])
+    t.match(faults, [new RegExp(`^--${flag}: contains a secret, and every user .*_FILE$`)])
     t.notMatch(faults.join(), 's3cret')
   }
   t.same(faultsOf({}, { 'database-url': 'postgres://app@127.0.0.1/db' }), [])

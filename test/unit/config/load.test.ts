@@ -83,12 +83,12 @@ t.test('an empty text counts as unset, wherever it stands', async (t) => {
 t.test('everything that is wrong is told at once, by the name where it stands', async (t) => {
   const path = file(t, 'CACHE_CAPACITY: "5"\nCACHE_SHUTDOWN_ENDPOINT: 1\nLOG_LEVEL: [info]\nHOST: {a: 1}\n')
   t.same(faultsOf({ CACHE_CONFIG_FILE: path, PORT: '-1' }, flags({ 'cache-ttl-seconds': 'soon' })), [
-    `HOST in ${path}: must be a text, not a map`,
+    `HOST in ${path}: must be a string, not a map`,
     'PORT: must be a whole number from 0 to 65535, not "-1"',
-    `CACHE_CAPACITY in ${path}: must be a number, not a text`,
+    `CACHE_CAPACITY in ${path}: must be a number, not a string`,
     '--cache-ttl-seconds: must be a number of seconds, 0 or more, not "soon" (0: no local expiry)',
     `CACHE_SHUTDOWN_ENDPOINT in ${path}: must be true or false, not a number`,
-    `LOG_LEVEL in ${path}: must be a text, not a list`,
+    `LOG_LEVEL in ${path}: must be a string, not a list`,
   ])
 })
 
@@ -100,9 +100,9 @@ t.test('a file that cannot be used', async (t) => {
   t.match(faults('PORT: 1\nHOST: "secret'), /^CACHE_CONFIG_FILE .*: is not YAML \(line 2: .+\)$/)
   t.match(faults('{"PORT": 1,\n "HOST": secret}', 'a.json'), /^CACHE_CONFIG_FILE .*: is not JSON/)
   t.match(faults('PORT: 1\nPORT: 2'), /is not YAML \(line 2: duplicate key\)/)
-  t.match(faults('- PORT'), /must be one map/)
-  t.match(faults('secret'), /must be one map/)
-  t.match(faults('CACHE_CONFIG_FILE: other.yaml'), /a file cannot name another/)
+  t.match(faults('- PORT'), /must be a single map/)
+  t.match(faults('secret'), /must be a single map/)
+  t.match(faults('CACHE_CONFIG_FILE: other.yaml'), /a configuration file cannot name another/)
 })
 
 t.test('what is secret is in no message, and in nothing that is shown', async (t) => {

@@ -65,12 +65,12 @@ t.test('several hosts are refused in a line that says so', async (t) => {
 
 t.test('parameters without an effect are refused by name', async (t) => {
   const said: Readonly<Record<string, RegExp>> = {
-    'schema=app': /^schema is not a parameter of this driver: set it with options=/,
+    'schema=app': /^schema is not supported by this driver: set it with options=/,
     'search_path=app': /^search_path .* options=/,
     'target_session_attrs=read-write': /^target_session_attrs: /,
     'sslmod=verify-full': /^sslmod .*did you mean sslmode\?$/,
     'sslmode=verify_full': /^sslmode: must be disable, /,
-    'keepalives_idle=5': /^keepalives_idle is not a parameter/,
+    'keepalives_idle=5': /^keepalives_idle is not a supported parameter/,
     'channel_binding=maybe': /^channel_binding: must be/,
     'connect_timeout=soon': /^connect_timeout: must be/,
     'client_encoding=latin1': /^client_encoding: must be UTF8/,

@@ -62,22 +62,22 @@ t.test('what is not whole is ignored, with a line in the log', async (t) => {
     logged.length = 0
     writeFileSync(file.path, content)
     t.same(await read(), [], what)
-    t.match(logged, [{ level: 'warn', fields: { reason }, message: 'the list of hot keys is ignored' }], what)
+    t.match(logged, [{ level: 'warn', fields: { reason }, message: 'ignoring the list of hot keys' }], what)
     t.notMatch(JSON.stringify(logged), /alpha|beta|gamma/)
   }
   for (let length = 0; length < whole.length - 1; length++)
-    await isRefused(whole.slice(0, length), /is no list|is not whole/, `cut off after ${length} bytes`)
-  await isRefused(whole.replace('beta', 'bets'), /is not whole/, 'a letter')
-  await isRefused(whole.replace('"beta"\n', ''), /is not whole/, 'a line less')
-  await isRefused(whole.replace('"keys":3', '"keys":4'), /is not whole/, 'the count')
-  await isRefused(`${whole}"delta"\n`, /is not whole/, 'something after the end')
+    await isRefused(whole.slice(0, length), /is not a list|is incomplete/, `cut off after ${length} bytes`)
+  await isRefused(whole.replace('beta', 'bets'), /is incomplete/, 'a letter')
+  await isRefused(whole.replace('"beta"\n', ''), /is incomplete/, 'a line less')
+  await isRefused(whole.replace('"keys":3', '"keys":4'), /is incomplete/, 'the count')
+  await isRefused(`${whole}"delta"\n`, /is incomplete/, 'something after the end')
   await isRefused(
     whole.replace('"format_version":1', '"format_version":2'),
     /has format version 2, and this release reads 1/,
     'another version',
   )
   for (const other of ['null\n', '{}\n', 'alpha\nbeta\n', '\0\0\0\0', '[1'])
-    await isRefused(other, /is no list of hot keys/, JSON.stringify(other))
+    await isRefused(other, /is not a list of hot keys/, JSON.stringify(other))
   await isRefused('x'.repeat(1_000_000), /line is longer/, 'no line at all')
   truncateSync(file.path)
   t.same(await read(), [])

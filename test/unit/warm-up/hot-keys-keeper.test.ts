@@ -59,7 +59,7 @@ t.test('a folder that cannot be made is named once, and tried again', async (t) 
   t.equal(new Set(logged.map(({ fields }) => JSON.stringify(fields))).size, logged.length)
   rmSync(join(folder, 'state'))
   await eventually(async () => (await read())?.join() === 'a')
-  t.match(logged[0], { level: 'warn', fields: { reason: /EEXIST/ }, message: /could not be written/ })
+  t.match(logged[0], { level: 'warn', fields: { reason: /EEXIST/ }, message: /cannot write the list/ })
 })
 
 t.test('it is named at the start, and not when the first minute is over', async (t) => {

@@ -39,7 +39,7 @@ function warmUpOf(t: Test, more: Partial<WarmUpParts> = {}) {
 }
 
 const told = (logged: readonly { readonly message: string }[]) =>
-  logged.map(({ message }) => message).filter((message) => /memory/.test(message))
+  logged.map(({ message }) => message).filter((message) => /^warm-up/.test(message))
 
 t.test('it begins with the first catch-up, and only with that', async (t) => {
   const { store, cache, feed, warmUp, done, logged } = warmUpOf(t)
@@ -50,7 +50,7 @@ t.test('it begins with the first catch-up, and only with that', async (t) => {
   await eventually(() => warmUp.isOver)
   t.equal(cache.status().stats.warmed, 3)
   t.same(done, ['keeper started'])
-  t.same(told(logged), ['memory is warm'])
+  t.same(told(logged), ['warm-up completed'])
 
   await cache.delete('k1')
   feed.lose()
@@ -127,7 +127,7 @@ t.test('keys that cannot be had, or not in time: it is over, and says why', asyn
   t.match(broken.logged.at(-1), {
     level: 'warn',
     fields: { reason: 'no such table' },
-    message: /could not be warmed/,
+    message: /warm-up failed/,
   })
   t.same(broken.done, ['keeper started'], 'from now on what is held is the best there is')
 
@@ -135,7 +135,7 @@ t.test('keys that cannot be had, or not in time: it is over, and says why', asyn
   const hung = warmUpOf(t, { keys: () => gate.pass().then(() => []), timeoutMs: 20 })
   await hung.feed.connect()
   await eventually(() => hung.warmUp.isOver)
-  t.match(hung.logged.at(-1), { level: 'warn', fields: { reason: 'CACHE_WARM_TIMEOUT_MS is over' } })
+  t.match(hung.logged.at(-1), { level: 'warn', fields: { reason: 'CACHE_WARM_TIMEOUT_MS has passed' } })
   gate.open()
 })
 
@@ -146,7 +146,7 @@ t.test('told to stop in the middle, it leaves the list as it is', async (t) => {
   await held.reached
   warmUp.stop()
   await eventually(() => warmUp.isOver)
-  t.match(logged.at(-1), { fields: { reason: 'told to stop' } })
+  t.match(logged.at(-1), { fields: { reason: 'the sidecar is shutting down' } })
   t.same(done, [])
   held.open()
 })

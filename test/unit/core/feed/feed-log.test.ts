@@ -13,7 +13,7 @@ t.test('each state is logged with why it came, and how long the one before it la
   feed.live({ epoch: '1-00000000', entries: 3 })
   clock.advance(60_000)
   feed.lost('cable cut')
-  const reason = 'all that is held has been compared'
+  const reason = 'all entries have been compared with the database'
   t.same(logged, [
     {
       level: 'info',

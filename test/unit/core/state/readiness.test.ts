@@ -76,12 +76,12 @@ t.test('degraded while writes are kept', async (t) => {
 })
 
 t.test('unready while memory is warmed, after the first catch-up', async (t) => {
-  match(t, readiness('warming', live, rules), 'unready', /^memory is being warmed$/)
+  match(t, readiness('warming', live, rules), 'unready', /^the cache is warming up$/)
   const waiting = { ...live, ...down, leaseAgeMs: Number.POSITIVE_INFINITY }
   match(t, readiness('warming', waiting, rules), 'unready', /not caught up/)
 })
 
 t.test('unready before it serves and once it was told to stop', async (t) => {
   match(t, readiness('starting', live, rules), 'unready', /not open yet/)
-  match(t, readiness('stopping', live, rules), 'unready', /told to stop/)
+  match(t, readiness('stopping', live, rules), 'unready', /shutting down/)
 })
