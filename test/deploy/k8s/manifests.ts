@@ -43,7 +43,7 @@ export async function sourceManifests(folder: string): Promise<Manifest[]> {
   const patches = new Set<string>()
   for (const file of files.filter(isKustomization)) {
     const text = await readFile(join(folder, file), 'utf8')
-    for (const [, path = ''] of text.matchAll(/- path: (\S+)/g)) patches.add(join(file, '../..', path))
+    for (const [, path = ''] of text.matchAll(/- path: (\S+)/g)) patches.add(join(file, '..', path))
   }
   const read = files
     .filter((file) => !isKustomization(file))
