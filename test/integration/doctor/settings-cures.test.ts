@@ -142,7 +142,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'a superuser': {
     environment: ({ database }) => ({ DATABASE_URL: database.url }),
     check: 'table',
-    says: /cache_entries belongs to role ".*", which is no superuser as this one is/,
+    says: /cache_entries belongs to role ".*", which is not a superuser as this one is/,
     cure: /connect as/,
     apply: asOwner,
   },
