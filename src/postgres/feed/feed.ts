@@ -201,7 +201,7 @@ export class PostgresChangeFeed implements ChangeFeed {
     const { signal } = over
     const onDeaf = (reason: unknown) => over.abort(reason)
     const options = { quietMs: this.#probeIntervalMs / 2, echoTimeoutMs: this.#probeTimeoutMs }
-    const hearing = new ListenerLiveness(options, { database, session, onDeaf }, sentMs)
+    const liveness = new ListenerLiveness(options, { database, session, onDeaf }, sentMs)
     for (;;) {
       const dueMs = sentMs + this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
       await sleep(Math.max(0, dueMs - clock.now()), undefined, { signal })
@@ -219,7 +219,7 @@ export class PostgresChangeFeed implements ChangeFeed {
         fingerprint = proof.fingerprint
         inspectedMs = sentMs
       }
-      await hearing.confirm(sentMs)
+      await liveness.confirm(sentMs)
       signal.throwIfAborted()
       handler.proven(sentMs, proofOf(proof))?.catch(onDeaf)
     }
