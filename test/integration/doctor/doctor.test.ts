@@ -77,7 +77,7 @@ t.test('nothing is wrong', async (t) => {
       'LISTEN',
     ],
   )
-  t.match(all.find(({ check }) => check === 'LISTEN')?.says, /^a notification takes [\d.]+ ms/)
+  t.match(all.find(({ check }) => check === 'LISTEN')?.says, /^round trip of a notification: [\d.]+ ms/)
 })
 
 t.test('not reached', async (t) => {

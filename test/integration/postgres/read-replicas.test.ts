@@ -268,7 +268,7 @@ t.test('doctor says of each whether it can be used, and why not', async (t) => {
         says: /a server that is not a standby/,
         cure: /a standby of it that keeps up/,
       },
-      { check: 'replica 3', ok: true, says: /^it had replayed everything after [\d.]+ ms$/ },
+      { check: 'replica 3', ok: true, says: /^replayed everything within [\d.]+ ms$/ },
     ],
   )
 })
