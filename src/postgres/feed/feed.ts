@@ -213,7 +213,7 @@ export class PostgresChangeFeed implements ChangeFeed {
         throw wasNotPrepared(error) ? new PublicError(deaf) : error
       })
       const [proof] = await withTimeout(this.#probeTimeoutMs, asking, noAnswer)
-      if (proof === undefined) throw new PublicError('the probe was answered without a row')
+      if (proof === undefined) throw new PublicError('the probe returned no row')
       if (proof.fingerprint !== fingerprint || sentMs - inspectedMs >= inspectionIntervalMs) {
         onTable(await withTimeout(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer))
         fingerprint = proof.fingerprint

@@ -56,9 +56,12 @@ export async function longTransaction<T>(
   } catch (error) {
     if (stop.aborted && !isCommitting) throw new Error(stoppedInTime, { cause: error })
     if (isCommitting && !isStatementError(error))
-      throw new Error('the connection was lost before the database confirmed the commit: do it again', {
-        cause: error,
-      })
+      throw new Error(
+        'the connection was lost before the database confirmed the commit: run the command again',
+        {
+          cause: error,
+        },
+      )
     throw error
   } finally {
     stop.removeEventListener('abort', onStop)

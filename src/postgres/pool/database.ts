@@ -47,7 +47,7 @@ export interface StatementTracer {
   statement<T>(text: string, run: () => Promise<T>): Promise<T>
 }
 
-/** Connections of the pool. */
+/** Usage of the pool's connections. */
 export interface PoolUse {
   /** Number of connections in use, or being established. */
   readonly busy: number
@@ -106,7 +106,7 @@ export class Database {
     return this.#traced('write', text, values, withinMs)
   }
 
-  /** Resolves if the server answers on a new connection. */
+  /** Opens a new connection to the server. Resolves if the server answers. */
   async ping(): Promise<void> {
     const { url, timeoutMs } = this.#options
     const client = newClient(url, {

@@ -145,7 +145,7 @@ export class ReadReplicas implements Replica {
       `select ${epochIn(await this.#parts.schema.get())} as epoch,
          pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text as bytes`,
     )
-    if (row === undefined) throw new Error('the primary answered no row')
+    if (row === undefined) throw new Error('the primary returned no row')
     return { epoch: row.epoch, bytes: BigInt(row.bytes) }
   }
 
@@ -156,7 +156,7 @@ export class ReadReplicas implements Replica {
       const [row] = await this.#database.read<StandbyRow>(
         `select * from ${standby(await this.#parts.schema.get())}`,
       )
-      if (row === undefined) throw new Error('the replica answered no row')
+      if (row === undefined) throw new Error('the replica returned no row')
       if (row.epoch === null) throw new Error('DATABASE_READ_URL leads to a server that is not a standby')
       if (this.#observe(row, position) && has(this.#replayed.get(row.server), position)) return
       if (clock.now() > lateMs) {

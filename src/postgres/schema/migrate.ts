@@ -132,7 +132,7 @@ async function requireNotMoved(client: pg.Client, schema: string): Promise<void>
  */
 function toApply(migrations: readonly Migration[], files: readonly MigrationFile[]): MigrationFile[] {
   const altered = migrations.find(({ state }) => state === 'altered')
-  if (altered) throw new Error(`sql/${altered.name} is not what was applied to this database`)
+  if (altered) throw new Error(`sql/${altered.name} differs from what was applied to this database`)
   const first = migrations.find(({ state }) => state === 'pending' || state === 'incomplete')
   return first ? files.filter(({ name }) => name >= first.name) : []
 }
@@ -216,7 +216,8 @@ async function appliedMigrations(
       )
     if (!isDenied(error)) throw error
     throw new Error(
-      `the database role may not read ${schema}.cache_migrations, so it is not known what is applied: ${cureOfDenied}`,
+      `the database role may not read ${schema}.cache_migrations, ` +
+        `so the state of the migrations is unknown: ${cureOfDenied}`,
       { cause: error },
     )
   }
@@ -293,7 +294,7 @@ async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> 
       if (!isRace) throw error
       if (performance.now() > deadlineMs)
         throw new Error(
-          `another process has been migrating, or holds a lock, for too long: ${error.message}`,
+          `another process is applying migrations, or holds a lock, for too long: ${error.message}`,
           {
             cause: error,
           },

@@ -191,7 +191,8 @@ export async function requireNoImpostors(
   const [found] = rows
   if (found)
     throw new Error(
-      `${found.what} belongs to role "${found.owner}" and could be taken for one that the migrations call or make: ` +
+      `${found.what} belongs to role "${found.owner}" ` +
+        'and could be mistaken for one that the migrations call or create: ' +
         `drop it, and "revoke create on schema ${quoteIdentifier(schema)} from public"`,
     )
 }

@@ -184,7 +184,7 @@ export class PostgresStore implements Store {
       ? this.#database.read<PositionRow>(position)
       : this.#database.read<PositionRow>(positionAndMark, [mark]))
     this.#attempts.reached()
-    if (row === undefined) throw new Error('the sequence of versions answered no row')
+    if (row === undefined) throw new Error('the sequence of versions returned no row')
     return { epoch: row.epoch, latest: BigInt(row.latest), hasMark: row.has_mark }
   }
 
@@ -193,7 +193,7 @@ export class PostgresStore implements Store {
     const fresh = String(randomBytes(8).readBigUInt64BE() >> 1n)
     const [row] = await this.#database.write<{ mark: Mark; latest: string }>(mark, [fresh])
     this.#attempts.reached()
-    if (row === undefined) throw new Error('no mark was left')
+    if (row === undefined) throw new Error('no mark was written')
     return { mark: row.mark, latest: BigInt(row.latest) }
   }
 

@@ -31,7 +31,8 @@ export async function readBackup(source: AsyncIterable<Buffer>): Promise<OpenedB
   const line = begun.toString('utf8', 0, begun.indexOf(newline) + 1)
   const header = parseHeader(line)
   // The checksum is one of bytes, so the header must be written exactly as we write it, not just be equal JSON.
-  if (headerLine(header) !== line) throw new Error('the backup was altered: its header')
+  if (headerLine(header) !== line)
+    throw new Error('the backup was altered: its header is not as it was written')
   input.putBack(begun.subarray(Buffer.byteLength(line)))
   return { header, entries: (onProgress) => entriesOf(line, input, onProgress) }
 }

@@ -261,7 +261,7 @@ t.test('doctor says of each whether it can be used, and why not', async (t) => {
   t.match(
     findings.filter(({ check }) => check.startsWith('replica')),
     [
-      { check: 'replica 1', ok: false, cure: /nobody listens there/ },
+      { check: 'replica 1', ok: false, cure: /nothing listens there/ },
       {
         check: 'replica 2',
         ok: false,
