@@ -1,17 +1,19 @@
--- A version names one value, whatever happens to the database: restored, re-created, swapped, rewound.
+-- A version identifies one value, even if the database is restored, re-created, swapped or rewound.
 --
--- Three things together. Versions do not repeat, because 24 of their bits are random. An epoch names the history, the
--- database, the table and its sequence. Marks, which sidecars write now and then, tell whether what was seen is still part of
--- the history, after a snapshot was put back, for example, which changes nothing of an epoch.
+-- Three mechanisms together ensure that:
+-- - Versions do not repeat, because 24 of their bits are random.
+-- - An epoch identifies the history, the database, the table and its sequence.
+-- - Sidecars write marks now and then. A mark that is gone shows that the present history lacks what was seen before,
+--   for example after a snapshot was put back, which does not change the epoch.
 
 -- --- Versions ---
 
--- The value of the sequence in the high bits, so that later ones are higher, and 24 random bits.
+-- A version has the value of the sequence in its high bits, so that later versions are higher, and 24 random bits.
 alter sequence cache_version maxvalue 549755813887 cycle;
 
--- Without a search path of its own: setting one takes a seventh of the time that a row needs to be written. So functions and types
--- are named with their schema, and operators get operands of exactly their types: nothing that another role has planted fits
--- better (0005).
+-- The function sets no search path, because that takes a seventh of the time of writing a row. Instead, functions and
+-- types are qualified with their schema, and operators get operands of exactly their types, so that no object of
+-- another role can match better (0005).
 create or replace function cache_stamp() returns trigger
   language plpgsql security invoker
 as $$
@@ -42,7 +44,7 @@ begin
 end
 $$;
 
--- The sequence moves and goes with its table.
+-- The sequence gets the owner of its table, and is moved and dropped together with it.
 do $$
 begin
   execute format('alter sequence cache_version owner to %I', (
@@ -56,10 +58,10 @@ $$;
 
 -- --- Epochs ---
 
--- The next three are the same for as long as a session lasts. Declared immutable, they are computed when a statement is
--- planned, and not each time it runs: reading the control file takes 8 µs.
+-- The results of the next three functions do not change during a session. They are declared immutable, so that they are
+-- computed when a statement is planned, and not each time it runs: reading the control file takes 8 µs.
 
--- Which cluster this is; '0' where a provider does not let it be read.
+-- Returns the system identifier of the cluster; '0' if the provider does not allow reading it.
 create function cache_system_identifier() returns text
   language plpgsql immutable set search_path = pg_catalog, pg_temp
 as $$
@@ -78,7 +80,8 @@ begin
 end
 $$;
 
--- False where a provider does not let the log be asked. On a standby it is true: asking must fail there.
+-- Returns false if the provider does not allow reading the position of the log. Returns true on a standby, so that
+-- cache_epoch_of() fails there.
 create function cache_knows_timeline() returns boolean
   language plpgsql immutable set search_path = pg_catalog, pg_temp
 as $$
@@ -92,15 +95,15 @@ exception when others then
 end
 $$;
 
--- `digits-8hex`: the cluster, and a hash of the rest. A timeline is eight hexadecimal digits.
+-- Returns an epoch, `digits-8hex`: the cluster, and a hash of the rest. A timeline has eight hexadecimal digits.
 create function cache_history(timeline text, entries regclass, versions regclass) returns text
   language sql stable
   return (cache_system_identifier() || '-') || upper(left(md5(
     timeline || (' ' || cache_database_oid()::text || ' ' || entries::oid::text || ' ' || versions::oid::text)
   ), 8));
 
--- Which history of this table the session sees. Fails on a standby, where the log cannot be asked. Volatile, as the functions
--- that it calls are: declared stable it is not inlined, and takes five times as long.
+-- Returns the epoch of the table. Fails on a standby, which has no current position of the log. Volatile like the
+-- functions that it calls: if it were declared stable, it would not be inlined, and would take five times as long.
 create function cache_epoch_of(entries regclass, versions regclass) returns text
   language sql volatile
   return cache_history(
@@ -108,8 +111,8 @@ create function cache_epoch_of(entries regclass, versions regclass) returns text
     entries, versions
   );
 
--- For sidecars of 0.1, which find both by their search path. In the language that it had: a session that is about to call a
--- function while its language changes reads the new source as the old language.
+-- For sidecars of 0.1, which find the table and the sequence by their search path. The language stays the same: if it
+-- changed, a session that is just calling the function would read the new source in the old language.
 create or replace function cache_epoch() returns text
   language plpgsql volatile
 as $$
@@ -118,13 +121,13 @@ begin
 end
 $$;
 
--- Within one lineage transaction numbers can be compared, across failovers too: the cluster, the database and the table. A dump
--- brings marks into another cluster, where they say nothing.
+-- Returns the lineage: cluster, database and table. Transaction numbers can be compared within one lineage, even across
+-- failovers. A dump can bring marks into another cluster, where they mean nothing.
 create function cache_lineage(entries regclass) returns text
   language sql volatile
   return cache_system_identifier() || ('-' || cache_database_oid()::text || '-' || entries::oid::text);
 
--- The highest version that may have been handed out. For sidecars of 0.1.
+-- Returns the epoch and the highest version that the sequence may have produced. For sidecars of 0.1.
 create or replace function cache_position(out epoch text, out latest bigint)
   language sql stable
 as $$
@@ -133,9 +136,9 @@ $$;
 
 -- --- Marks ---
 
--- A row here was committed when `oldest_xid` was the oldest transaction that was still running. So an entry that a transaction
--- below it has written was visible then, as long as the mark itself is there: the present history has everything that came
--- before the mark.
+-- A row means that `oldest_xid` was the oldest running transaction when the mark was written. So an entry that an older
+-- transaction has written was visible then. This holds as long as the mark itself exists: then the present history
+-- contains everything from before the mark.
 create table cache_marks (
   number bigint generated always as identity primary key,
   mark bigint not null,
@@ -147,7 +150,7 @@ create table cache_marks (
 
 select cache_copy_grants('select on cache_marks', array['select', 'insert', 'update', 'delete']);
 select cache_copy_grants('insert, delete on cache_marks', array['insert', 'update']);
--- Everybody may execute functions unless that was revoked from everybody.
+-- All roles may execute functions, unless that was revoked from public.
 select cache_copy_grants(
   'execute on function cache_system_identifier(), cache_database_oid(), cache_knows_timeline(), '
     'cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass), cache_lineage(regclass)',
@@ -156,8 +159,8 @@ select cache_copy_grants(
 
 -- --- Announcements ---
 
--- As in 0005, but for a backslash that a session with standard_conforming_strings = off reads in another way. The one that every
--- write calls has no search path of its own, as cache_stamp() has none.
+-- As in 0005, but without literal backslashes, which a session with standard_conforming_strings = off reads
+-- differently. cache_announce(), which every write calls, sets no search path, for the same reason as cache_stamp().
 
 create or replace function cache_announce() returns trigger
   language plpgsql security invoker
@@ -234,7 +237,7 @@ begin
 end
 $$;
 
--- Sidecars of 0.1 compare what they hold, and find another epoch.
+-- Makes sidecars of 0.1 compare their entries, and find the new epoch.
 select pg_notify(cache_channel(nspname, 'cache_entries'), '*')
 from pg_class join pg_namespace on pg_namespace.oid = relnamespace
 where pg_class.oid = 'cache_entries'::regclass;

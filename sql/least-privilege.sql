@@ -1,11 +1,11 @@
--- A role for sidecars that can read and write entries, and nothing else. Not a migration: run it once, as the owner of
--- cache_entries, after "caching-layer migrate", in the database of the table:
+-- Creates a role for sidecars that can read and write entries, and nothing else. This is not a migration. Run it once,
+-- as the owner of cache_entries, after "caching-layer migrate", in the database of the table:
 --
 --   psql --single-transaction --set ON_ERROR_STOP=1 --set role=sidecar --file sql/least-privilege.sql "$OWNER_URL"
 --
--- Then give it a way in ("\password sidecar" in psql, or a client certificate), and run "caching-layer serve --no-migrate"
--- with it. Running this again changes nothing. Who may not create roles makes the role beforehand; it is then only
--- given its rights.
+-- Then give the role a password ("\password sidecar" in psql) or a client certificate, and run
+-- "caching-layer serve --no-migrate" with it. Running this file again changes nothing. If the owner may not create
+-- roles, create the role beforehand; this file then only grants its rights.
 
 select set_config('caching_layer.role', :'role', true);
 
@@ -17,27 +17,28 @@ begin
     execute format('create role %I login nosuperuser nocreatedb nocreaterole noreplication nobypassrls', name);
   end if;
   execute format('grant connect on database %I to %I', current_database(), name);
-  -- Of the table, which may be in another schema than the first of the search path.
+  -- The schema of the table, which may not be the first one of the search path.
   execute format('grant usage on schema %I to %I',
     (select nspname from pg_class join pg_namespace on pg_namespace.oid = relnamespace
      where pg_class.oid = 'cache_entries'::regclass), name);
 end
 $$;
 
--- Rows, and neither TRUNCATE nor TRIGGER nor REFERENCES. A role that may delete rows may also lock the table: PostgreSQL
--- does not give the one without the other. docs/how-to/secure.md says what to do where that matters.
+-- Rights on rows only, without TRUNCATE, TRIGGER and REFERENCES. A role that may delete rows may also lock the table:
+-- PostgreSQL does not offer one without the other. docs/how-to/secure.md says what to do if that matters.
 grant select, insert, update, delete on cache_entries to :"role";
 
--- What is applied, so that "doctor" and "serve" without --no-migrate can tell.
+-- The list of applied migrations, for "doctor" and for "serve" without --no-migrate.
 grant select on cache_migrations to :"role";
 
--- Marks, by which a sidecar tells after an outage whether the database still has what it had (docs/protocol.md, P9).
+-- Marks, by which a sidecar can tell after an outage whether the database still has the same history (docs/protocol.md,
+-- P9).
 grant select, insert, delete on cache_marks to :"role";
 
--- Everybody may draw versions unless somebody has revoked that.
+-- Versions. By default, all roles may draw them.
 grant usage, select on cache_version to :"role";
 
--- Everybody may call these unless somebody has revoked that: the channel of the changes, and where the database stands.
+-- Functions for the channel of the changes, the epoch and the position. By default, all roles may call them.
 grant execute on function cache_channel(text, text), cache_epoch(), cache_position(), cache_system_identifier(),
   cache_database_oid(), cache_knows_timeline(), cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass),
   cache_lineage(regclass) to :"role";

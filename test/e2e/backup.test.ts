@@ -96,7 +96,7 @@ t.test('what cannot be: one line, and its exit code', async (t) => {
     [1, ['backup', `--file=${path('no/folder')}`], /ENOENT/],
     [1, ['backup', `--file=${path('new')}`], /no connection to the database/, nowhere],
     [1, ['restore', `--file=${path('nothing')}`], /ENOENT/],
-    [1, ['restore', `--file=${path('there')}`], /this is no backup of caching-layer/],
+    [1, ['restore', `--file=${path('there')}`], /this is not a backup of caching-layer/],
     [1, ['restore'], /the backup is empty/],
     [1, ['restore', `--file=${path('wrong')}`], /no connection to the database/, nowhere],
     [1, ['restore', `--file=${path('wrong')}`], /the table is newer than the backup/],
@@ -131,7 +131,7 @@ t.test('a backup that loses its last bytes on the way changes nothing', async (t
     t.equal(code, 1, cut)
     t.match(
       stderr,
-      /^caching-layer: the (backup is truncated|backup was altered|compressed data are damaged).*\n$/,
+      /^caching-layer: the (backup is truncated|backup was altered|compressed data is damaged).*\n$/,
     )
     t.equal((await other.query('select from cache_entries')).rows.length, 0)
   }

@@ -8,26 +8,27 @@ import { headerOf } from './raw-headers.js'
 
 export interface AccessGuardOptions {
   readonly hostCheck: HostCheck
-  /** Undefined: nobody has to know one. */
+  /** Token that every request must carry; undefined if none is required. */
   readonly token: BearerToken | undefined
-  /** Undefined: refused requests are not counted. */
+  /** Statistics that count refused requests; undefined to leave them out. */
   readonly requests: RequestStats | undefined
-  /** Called with the status when a connection is closed, because the first request on it was refused. */
+  /** Called with the status when a connection is closed because the first request on it was refused. */
   readonly onTurnedAway: (status: number) => void
-  /** Answers who is let in. */
+  /** Answers the requests that are let in. */
   readonly listener: RequestListener
 }
 
-const noToken = problemResponse({ status: 401, detail: 'Authorization: Bearer and the token are needed' }, [
+const noToken = problemResponse({ status: 401, detail: 'Authorization: expected Bearer and the token' }, [
   'WWW-Authenticate',
   'Bearer',
 ])
 
-/** Turns away who may not ask, in front of the fast lane. What is not asked for costs nothing. */
+/** Refuses requests without the token, and requests for another host, before they reach the fast lane. */
 export function accessGuard(options: AccessGuardOptions): RequestListener {
   const { hostCheck, token, requests, onTurnedAway, listener } = options
   const refuse = (request: IncomingMessage, response: ServerResponse, answer: PlainResponse) => {
-    // Who may not ask and keeps the connection takes it from others. A client that was answered before may go on.
+    // An unauthorized client must not hold a connection that others could use. One that got a response on it before may
+    // go on.
     if (answer.status !== 400 && request.socket.bytesWritten === 0) {
       response.shouldKeepAlive = false
       onTurnedAway(answer.status)
@@ -38,7 +39,7 @@ export function accessGuard(options: AccessGuardOptions): RequestListener {
   return (request, response) => {
     const misdirected = hostCheck(request)
     if (misdirected) return refuse(request, response, misdirected)
-    // Who only asks whether the process runs has no secret: probes of old.
+    // GET /health needs no token: older probes ask it whether the process runs, and have no secret.
     if (token && request.url !== '/health' && !token.isIn(headerOf(request.rawHeaders, 'authorization')))
       return refuse(request, response, noToken)
     listener(request, response)

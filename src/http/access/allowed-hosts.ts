@@ -9,19 +9,21 @@ export type HostCheck = (request: IncomingMessage) => PlainResponse | undefined
 
 const noHost = problemResponse({ status: 400, detail: 'Host: missing' })
 const twoHosts = problemResponse({ status: 400, detail: 'Host: given more than once' })
-const noUrl = problemResponse({ status: 400, detail: 'URL: not a path, nor an absolute HTTP URL' })
-// 421 and not 403: it is the name that is wrong, whoever asks.
+const noUrl = problemResponse({ status: 400, detail: 'URL: neither a path nor an absolute HTTP URL' })
+// 421 and not 403, because the name is wrong, whoever asks.
 const foreignHost = problemResponse({
   status: 421,
-  detail: 'Host: no name of this service; ask by address, or add the name to CACHE_ALLOWED_HOSTS',
+  detail: 'Host: not a name of this service; use its IP address, or add the name to CACHE_ALLOWED_HOSTS',
 })
 
 /**
- * Against DNS rebinding: a page of `evil.example`, whose name its owner points at 127.0.0.1, is of one origin with whatever
- * listens there, and its browser sends `Host: evil.example`. An address has no owner who could point it elsewhere, so
- * every IP literal passes, and with it whoever asks by a pod's IP. No Host at all (HTTP/1.0) is no browser.
+ * Checks the Host header, as a protection against DNS rebinding. The owner of `evil.example` can let the name resolve
+ * to
+ * 127.0.0.1. Then a page of `evil.example` has the same origin as anything that listens there, and the browser sends
+ * `Host: evil.example`. An IP address cannot be redirected in this way, so all IP literals are allowed, such as a pod's
+ * IP. A request without a Host (HTTP/1.0) does not come from a browser, and is allowed.
  *
- * With `*` among the names any name passes. A target in absolute form is reduced to its path and query.
+ * If the names contain `*`, any name is allowed. A target in absolute form is reduced to its path and query.
  */
 export function allowedHosts(names: readonly string[]): HostCheck {
   const allowsAny = names.includes('*')
@@ -30,14 +32,14 @@ export function allowedHosts(names: readonly string[]): HostCheck {
     const name = nameIn(host)
     return allowsAny || isIP(name) !== 0 || allowed.has(name)
   }
-  // Clients say the same every time.
+  // Remembered, because clients send the same Host every time.
   let lastAllowed: string | undefined
   return (request) => {
     const { rawHeaders, url = '' } = request
     let host: string | undefined
     for (let index = 0; index < rawHeaders.length; index += 2) {
       const name = rawHeaders[index] as string
-      // Most names are told apart by their length.
+      // Comparing lengths first rules out most names.
       if (name.length !== 4 || name.toLowerCase() !== 'host') continue
       if (host !== undefined) return twoHosts
       host = rawHeaders[index + 1] as string
@@ -58,7 +60,10 @@ export function allowedHosts(names: readonly string[]): HostCheck {
 
 const slash = 47
 
-/** Without the port, the brackets of an IPv6 address, and the dot that ends an absolute name. */
+/**
+ * Returns the host in lower case, without the port, the brackets of an IPv6 address, and the dot after an absolute
+ * name.
+ */
 function nameIn(host: string): string {
   const [, address, name] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d*)?$/.exec(host) ?? []
   return (address ?? name?.replace(/\.$/, '') ?? '').toLowerCase()

@@ -2,17 +2,17 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Log } from '../../core/ports.js'
 
 export interface BearerTokenOptions {
-  /** Where the token comes from. */
+  /** Reads the token from its source. */
   readonly read: () => Promise<string>
-  /** How often it is read again; undefined: it stays what it is. */
+  /** Interval at which the token is read again; undefined to read it only once. */
   readonly rereadMs: number | undefined
   readonly log: Log
 }
 
-/** The token that callers must know. Only its digest is kept. */
+/** Token that callers must send. Only its digest is kept in memory. */
 export class BearerToken {
   readonly #options: BearerTokenOptions
-  /** At first of what nobody knows. */
+  /** Digest of the token. Initially random, so that nothing matches before the token is read. */
   #digest = randomBytes(32)
   #rereading: NodeJS.Timeout | undefined
   #isReadable = true
@@ -21,7 +21,7 @@ export class BearerToken {
     this.#options = options
   }
 
-  /** Rejects when the token cannot be read. */
+  /** Reads the token. Rejects if it cannot be read. */
   async start(): Promise<void> {
     const { read, rereadMs } = this.#options
     this.#digest = digestOf(await read())
@@ -33,15 +33,18 @@ export class BearerToken {
   }
 
   /**
-   * Whether an Authorization header carries it. It takes equally long wherever the two differ: digests are of one
-   * length, and how far two of them agree says nothing about what they were made of.
+   * Returns true if the Authorization header carries the token. Takes the same time wherever the tokens differ: digests
+   * have equal lengths, and a common prefix of two digests says nothing about the tokens.
    */
   isIn(authorization: string | undefined): boolean {
     const given = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
     return given !== undefined && timingSafeEqual(digestOf(given), this.#digest)
   }
 
-  /** While it cannot be read, the last one holds: a file that is being replaced must not lock everybody out. */
+  /**
+   * Reads the token again. If that fails, keeps the last one: a file that is being replaced must not lock everybody
+   * out.
+   */
   async #reread(): Promise<void> {
     const { read, log } = this.#options
     try {
@@ -49,7 +52,7 @@ export class BearerToken {
       this.#isReadable = true
     } catch (error) {
       if (this.#isReadable)
-        log.warn({ reason: String(error) }, 'the API token cannot be read again: the last one holds')
+        log.warn({ reason: String(error) }, 'the API token cannot be read again: keeping the last one')
       this.#isReadable = false
     }
   }

@@ -6,7 +6,10 @@ export interface WarningLog {
 
 const intervalMs = 60_000
 
-/** A warning about what may happen thousands of times a second: logged once a minute, with how often it happened since. */
+/**
+ * Warning about events that can happen thousands of times a second. Logged at most once a minute, with a count of
+ * events.
+ */
 export class RareWarning {
   readonly #clock: Clock
   readonly #log: WarningLog

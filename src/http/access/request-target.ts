@@ -1,12 +1,12 @@
-/** The two parts of a request's absolute-form target, `http://host:port/path?query`. */
+/** Parts of a request target in absolute form, `http://host:port/path?query`. */
 export interface AbsoluteTarget {
-  /** It stands for the Host header (RFC 9112, 3.2.2). */
+  /** Host and port, which replace the Host header (RFC 9112, 3.2.2). */
   readonly host: string
-  /** What the target would be without it. */
+  /** Target in origin form: path and query. */
   readonly originForm: string
 }
 
-/** Returns undefined for what is no URL of HTTP. */
+/** Parses a target in absolute form. Returns undefined if it is not an HTTP URL. */
 export function absoluteTarget(target: string): AbsoluteTarget | undefined {
   const [start, host] = /^https?:\/\/([^/?#]+)/i.exec(target) ?? []
   if (start === undefined || host === undefined || !URL.canParse(target)) return undefined

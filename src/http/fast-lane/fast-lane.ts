@@ -3,7 +3,7 @@ import { type PlainReadsOptions, plainReads } from './plain-reads.js'
 import { type PlainSetsOptions, plainSets } from './plain-sets.js'
 
 export interface FastLaneOptions extends PlainReadsOptions, PlainSetsOptions {
-  /** Answers everything else, and would answer those alike. */
+  /** Answers all other requests. It would answer plain reads and sets in the same way. */
   readonly otherwise: RequestListener
 }
 
@@ -13,7 +13,8 @@ export function fastLane(options: FastLaneOptions): RequestListener {
   const takesRead = plainReads(options)
   const takesSet = plainSets(options)
   return (request, response) => {
-    // A request that waited for its turn has a body already, or none; the lanes take bodies from Node's parser.
+    // If a request had to wait for its turn, its body may have arrived already. The lanes must see a body from its
+    // first byte.
     const hasWaited = request.complete || request.readableLength > 0
     if (!hasWaited && (takesRead(request, response) || takesSet(request, response))) return
     otherwise(request, response)

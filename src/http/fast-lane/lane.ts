@@ -1,4 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** Takes a request that it can answer in a few steps, to the byte as Koa's routes would; false for any other. */
+/**
+ * Answers a request that needs only a few steps, with exactly the bytes that Koa's routes would send. Returns false for
+ * any other request.
+ */
 export type Lane = (request: IncomingMessage, response: ServerResponse) => boolean

@@ -23,7 +23,7 @@ export interface PlainReadsOptions {
 const path = '/cache/get'
 const prefix = `${path}?key=`
 
-/** A GET of one key that asks for nothing else, held or not. */
+/** Returns a lane for a GET of one key without further conditions, whether the entry is in memory or not. */
 export function plainReads({ cache, clock, requests, log, responses }: PlainReadsOptions): Lane {
   const hits = requests.tally(path, 200, 'cache')
   const send = (response: ServerResponse, answer: PlainResponse, sinceMs: number) => {
@@ -61,7 +61,7 @@ export function plainReads({ cache, clock, requests, log, responses }: PlainRead
   }
 }
 
-/** The key of a GET that asks for nothing else; undefined where more has to be looked at. */
+/** Returns the key of a plain GET; undefined if the request has to be examined further. */
 function plainKey({ method, url = '', rawHeaders }: IncomingMessage): string | undefined {
   if (method !== 'GET' || !url.startsWith(prefix) || asksForMore(rawHeaders)) return undefined
   let isEncoded = false
@@ -74,7 +74,10 @@ function plainKey({ method, url = '', rawHeaders }: IncomingMessage): string | u
   return isEncoded ? decodedKey(text) : text
 }
 
-/** A key with U+0000 is refused, and must not be looked up: the ids of long keys begin with it. */
+/**
+ * Decodes a key. Returns undefined for one with U+0000, which is refused: the ids of long keys begin with that
+ * character.
+ */
 function decodedKey(text: string): string | undefined {
   const key = decode(text)
   return key?.includes('\0') ? undefined : key
@@ -85,7 +88,7 @@ const [percent, plus, ampersand, hash] = [37, 43, 38, 35]
 function asksForMore(rawHeaders: readonly string[]): boolean {
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
-    // Most names are told apart by their length.
+    // Comparing lengths first rules out most names.
     if (name.length === 11 && name.toLowerCase() === 'cache-token') return true
     if (name.length === 13 && name.toLowerCase() === 'cache-control') return true
   }

@@ -15,14 +15,17 @@ export interface PlainSetsOptions {
   readonly clock: Clock
   readonly requests: RequestStats
   readonly log: ProblemLog
-  /** Largest body of a set. */
+  /** Maximum length of the body of a set. */
   readonly maxValueBytes: number
   readonly bodies: RequestBodies
 }
 
 const path = '/cache/set'
 
-/** A POST of JSON that says how long it is. Koa takes a third of what such a request costs (bench/README.md). */
+/**
+ * Returns a lane for a POST of JSON with a Content-Length. Koa takes a third of the time of such a request
+ * (bench/README.md).
+ */
 export function plainSets({ cache, clock, requests, log, maxValueBytes, bodies }: PlainSetsOptions): Lane {
   return (request, response) => {
     if (request.method !== 'POST' || request.url !== path) return false
@@ -52,13 +55,16 @@ export function plainSets({ cache, clock, requests, log, maxValueBytes, bodies }
   }
 }
 
-/** Returns the length of a body of JSON that is told beforehand; undefined for any other body. Node holds the client to it. */
+/**
+ * Returns the Content-Length of a plain JSON body; undefined for any other body. Node makes sure that the client sends
+ * exactly that many bytes.
+ */
 function plainLength(rawHeaders: readonly string[]): number | undefined {
   let isJson = false
   let length: number | undefined
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
-    // Most names are told apart by their length.
+    // Comparing lengths first rules out most names.
     if (name.length === 12 && name.toLowerCase() === 'content-type') {
       if (isJson || rawHeaders[index + 1] !== 'application/json') return undefined
       isJson = true

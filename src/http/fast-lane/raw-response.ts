@@ -5,9 +5,9 @@ import { readResponse } from '../routes/read-response.js'
 import { type PlainResponse, sendDirectly } from '../routes/response.js'
 
 /**
- * Sends the answer to a request that has been received, to the byte as `sendDirectly` does, in one write to the socket. Putting headers
- * together, checking them and ending a stream is a quarter of what Node needs for a small answer (bench/README.md);
- * and these headers are constants and numbers of ours.
+ * Sends the response to a completely received request, in one write to the socket, with exactly the bytes that
+ * `sendDirectly` sends. Building and checking headers and ending a stream takes a quarter of the time that Node needs
+ * for a small response (bench/README.md), and is not necessary: all headers are our own constants and numbers.
  */
 export function sendRaw(response: ServerResponse, answer: PlainResponse): void {
   const socket = socketFor(response)
@@ -16,7 +16,7 @@ export function sendRaw(response: ServerResponse, answer: PlainResponse): void {
     return
   }
   const { status, headers, body } = answer
-  // Not sent by this; for whoever looks at the response.
+  // This does not send the status. It is set for code that inspects the response.
   response.statusCode = status
   const bytes = Buffer.byteLength(body)
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nX-Content-Type-Options: nosniff\r\n`
@@ -26,45 +26,50 @@ export function sendRaw(response: ServerResponse, answer: PlainResponse): void {
   write(response, socket, head + body, bytes === body.length)
 }
 
-/** The same for an entry held, from as few pieces as it can be made of. */
+/** Sends an entry from memory, like `sendRaw`, but built from as few pieces as possible. */
 export function sendHit(response: ServerResponse, key: string, entry: Entry, nowMs: number): void {
   const { value, asOfMs, expiresAtMs } = entry
   const ageMs = nowMs - asOfMs
   const ttlMs = expiresAtMs - nowMs
   const socket = socketFor(response)
   const quoted = JSON.stringify(key)
-  // What is escaped has not the length that the entry knows; it is as rare as it looks.
+  // `entry.bytes` has the length of the unescaped key, so keys that JSON escapes take the longer way. They are rare.
   if (socket === undefined || quoted.length !== key.length + 2 || ttlMs === Number.POSITIVE_INFINITY) {
     sendRaw(response, readResponse(key, { value, ageMs, ttlMs }))
     return
   }
-  const text = `HTTP/1.1 200 OK\r\nX-Content-Type-Options: nosniff\r\nCache-Status: caching-layer; hit; ttl=${Math.floor(ttlMs / 1_000)}\r\nAge: ${Math.floor(ageMs / 1_000)}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${entry.bytes + bytesAround}\r\nDate: ${date()}\r\nConnection: keep-alive\r\n\r\n{"key":${quoted},"value":${value},"source":"cache"}`
+  const text =
+    'HTTP/1.1 200 OK\r\nX-Content-Type-Options: nosniff\r\n' +
+    `Cache-Status: caching-layer; hit; ttl=${Math.floor(ttlMs / 1_000)}\r\nAge: ${Math.floor(ageMs / 1_000)}\r\n` +
+    'Content-Type: application/json; charset=utf-8\r\n' +
+    `Content-Length: ${entry.bytes + bytesAround}\r\nDate: ${date()}\r\nConnection: keep-alive\r\n\r\n` +
+    `{"key":${quoted},"value":${value},"source":"cache"}`
   write(response, socket, text, entry.bytes === key.length + value.length)
 }
 
 const bytesAround = '{"key":"","value":,"source":"cache"}'.length
 
 /**
- * Where the answer can be written; undefined where Node has to send it:
- * - an earlier answer on the connection is not sent yet (pipelining),
- * - the client does not read as fast as it asks, so that somebody has to make it wait,
+ * Returns the socket to write the response to. Returns undefined if Node has to send it, because
+ * - an earlier response on the connection has not been sent yet (pipelining),
+ * - the client sends requests faster than it reads responses, and must be slowed down, or
  * - the connection is to be closed.
  */
 function socketFor({ socket, shouldKeepAlive }: ServerResponse): Socket | undefined {
   return socket && !socket.destroyed && socket.writableLength === 0 && shouldKeepAlive ? socket : undefined
 }
 
-/** As many bytes as UTF-16 units means that all of it is ASCII. */
+/** Writes the response. `isAscii` is true if the text has as many bytes as UTF-16 units. */
 function write(response: ServerResponse, socket: Socket, text: string, isAscii: boolean): void {
   socket.write(text, isAscii ? 'latin1' : 'utf8')
-  // What Node waits for to take leave of this request, and to turn to the next one on the connection.
+  // Node waits for this event before it finishes the request, and begins the next one on the connection.
   response.emit('finish')
 }
 
 let dateSecond = 0
 let dateText = ''
 
-/** RFC 9110's form of the time, to the second. */
+/** Returns the value of the Date header (RFC 9110), computed once a second. */
 function date(): string {
   const second = Math.floor(Date.now() / 1_000)
   if (second !== dateSecond) {

@@ -1,16 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestBodies } from '../server/request-bodies.js'
 
-/**
- * Node makes a stream of every request, and to run one to its end takes a tenth of the time that a small request takes
- * (bench/README.md). These take what Node's parser pushes into it, so that it never starts. To be called before the
- * listener of the request returns: nothing has been pushed by then.
+/*
+ * Node makes a stream of every request, and running a stream to its end takes a tenth of the time of a small request
+ * (bench/README.md). These functions intercept what Node's parser pushes into the stream, so that it never starts. They
+ * must be called before the listener of the request returns: until then, nothing has been pushed.
  */
 
 /**
- * Receives a body of a known length, to which Node holds the client, and calls `use` with it; or with undefined, at its first
- * byte, if `bodies` has no room. It stays counted there until the caller releases it. Nothing is called, and nothing counted any
- * more, if the client goes away before.
+ * Receives a body of a known length, and calls `use` with it. Node makes sure that the client sends exactly that many
+ * bytes. Calls `use` with undefined, at the first byte of the body, if `bodies` has no room. The body stays counted in
+ * `bodies` until the caller releases it. If the client goes away before the body is complete, `use` is not called, and
+ * the body is no longer counted.
  */
 export function receiveBody(
   request: IncomingMessage,
@@ -21,7 +22,7 @@ export function receiveBody(
   let body: Buffer | undefined
   request.push = (chunk: Buffer | null) => {
     if (chunk === null) {
-      // Node keeps a request until the next one comes on its connection. Not with its body.
+      // Node keeps a request until the next one arrives on its connection. It must not keep the body with it.
       request.push = ignored
       const whole = body ?? nothing
       body = undefined
@@ -30,7 +31,7 @@ export function receiveBody(
       request.push = ignored
       use(undefined)
     } else if (chunk.length === length) {
-      // Nearly every one. It ends in this turn, before the connection can.
+      // The usual case. The end follows in the same turn, before the connection can be closed.
       body = chunk
     } else receiveRest(request, chunk, length, bodies, use)
     return true
@@ -40,7 +41,10 @@ export function receiveBody(
 
 const nothing = Buffer.alloc(0)
 
-/** The pieces go into one buffer at once: kept one by one, they would take as much again when the last has come. */
+/**
+ * Receives a body that arrives in pieces. They are copied into one buffer as they arrive: joining them at the end would
+ * take twice the memory.
+ */
 function receiveRest(
   request: IncomingMessage,
   first: Buffer,
@@ -49,7 +53,7 @@ function receiveRest(
   use: (bytes: Buffer) => void,
 ): void {
   const { socket } = request
-  // Not from Node's pool, and not resident before it is written to.
+  // This allocates outside of Node's pool, and memory becomes resident only when it is written to.
   let body: Buffer | undefined = Buffer.allocUnsafeSlow(length)
   let received = first.copy(body)
   const gone = () => {
@@ -72,17 +76,18 @@ function receiveRest(
   }
 }
 
+/** Discards the body of a request. */
 export function ignoreBody(request: IncomingMessage): void {
   request.push = ignored
   request.resume = staysAtRest
 }
 
-/** True asks for more. */
+/** Discards a chunk. Returns true to ask for more. */
 function ignored(): boolean {
   return true
 }
 
-/** Node resumes whatever is not read when its answer is sent. */
+/** Replaces `resume`, which Node calls on an unread request when its response has been sent. Does nothing. */
 function staysAtRest(this: IncomingMessage): IncomingMessage {
   return this
 }

@@ -9,7 +9,7 @@ import { Scrapes } from './scrapes.js'
 export interface OpsListenerOptions {
   readonly status: () => CacheStatus
   readonly readiness: () => Readiness
-  /** Whether the data listener has been opened. */
+  /** Returns true once the data listener has been opened. */
   readonly isStarted: () => boolean
   readonly metrics: () => Promise<Exposition>
   readonly clock: Clock
@@ -24,8 +24,8 @@ export interface Exposition {
 type Route = (query: string) => PlainResponse | Promise<PlainResponse>
 
 /**
- * What Kubernetes and Prometheus ask. It is open to the whole pod network, so nothing here reads or writes an entry;
- * and nothing here waits for the database, so that a database that hangs does not look like a process that does.
+ * Answers Kubernetes probes and Prometheus scrapes. The listener is open to the whole pod network, so it neither reads
+ * nor writes entries. It never waits for the database, so that a hanging database does not look like a hanging process.
  */
 export function opsListener(options: OpsListenerOptions): RequestListener {
   const scrapes = new Scrapes(options.clock, () => exposed(options))

@@ -1,11 +1,14 @@
 import type { Clock } from '../../core/ports.js'
 import type { PlainResponse } from '../routes/response.js'
 
-/** A scrape takes a few milliseconds, and anybody on the pod network may ask for it: at most 2 % of the time goes into it. */
+/**
+ * Limits of scrapes, which take a few milliseconds each, and which anybody on the pod network may request. At most 2 %
+ * of the time is spent on them.
+ */
 const burst = 10
 const refillMs = 200
 
-/** Answers scrapes: the first ten at once, then five a second; those in between get the last answer again. */
+/** Answers scrapes. Computes ten at once, then five a second. Scrapes in between get the last answer again. */
 export class Scrapes {
   readonly #clock: Clock
   readonly #compute: () => Promise<PlainResponse>
@@ -27,7 +30,7 @@ export class Scrapes {
     this.#allowance--
     const last = this.#compute()
     this.#last = last
-    // An error is answered once, and not kept.
+    // An error is not kept: the next scrape computes again.
     last.catch(() => {
       if (this.#last === last) this.#last = undefined
     })

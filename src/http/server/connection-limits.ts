@@ -1,33 +1,38 @@
-/** How much a client may ask of a listener, and how slowly. */
+/** Limits on the connections of a listener, and on the speed of its clients. */
 export interface ConnectionLimits {
   readonly maxConnections: number
   /**
-   * Which connection makes room for a new one when there are that many. `idle`: the one that has been idle longest; the new
-   * one is refused if none is idle. `any`: in that case the one that has been inactive longest.
+   * Choice of the connection that is closed for a new one at the maximum. `idle`: the one that has been idle longest;
+   * if none is idle, the new one is refused. `any`: the same, but if none is idle, the one that has been inactive
+   * longest is closed.
    */
   readonly evicts: 'idle' | 'any'
-  /** From the first byte of a request, or from the connection, to the end of its headers. */
+  /** Time from the first byte of a request, or from the start of the connection, to the end of its headers. */
   readonly headersTimeoutMs: number
-  /** And to the end of its body. */
+  /** Time from the same moment to the end of the body. */
   readonly requestTimeoutMs: number
-  /** How long a client may take none of an answer that waits for it. */
+  /** Time during which a client may read nothing of a response that waits for it. */
   readonly readTimeoutMs: number
-  /** How often connections are looked at. */
+  /** Interval at which connections are checked. */
   readonly checkIntervalMs: number
-  /** How long a connection may stay without a request after its last one; 0: as long as it likes. */
+  /** Time that a connection may stay open without a request after its last one; 0 for no limit. */
   readonly idleTimeoutMs: number
 }
 
-/** Request line and headers together; a key of 1,024 bytes takes 3,072 of it. */
+/** Maximum length of request line and headers together. A key of 1,024 bytes takes up to 3,072 of it. */
 export const maxHeaderBytes = 16 * 1024
 export const maxHeaders = 100
-/** When the kernel begins to ask whether the client is still there; ten questions, a second apart, are enough to tell. */
+/**
+ * Idle time before the kernel sends keep-alive probes. After ten unanswered ones, a second apart, it closes the
+ * connection.
+ */
 export const tcpKeepAliveMs = 10_000
 export const maxUrlLength = 12 * 1024
 
 /**
- * For the app beside us. Idle connections stay while there is room: a client that reuses one just as we close it sees its
- * request fail; and that saves two timers per request.
+ * Limits of the data listener, which serves the application next to the sidecar. Idle connections stay open while there
+ * is room: if a client reused a connection just when it is closed, its request would fail. That also saves two timers
+ * per request.
  */
 export const dataLimits: Omit<ConnectionLimits, 'maxConnections'> = {
   headersTimeoutMs: 10_000,
@@ -38,7 +43,10 @@ export const dataLimits: Omit<ConnectionLimits, 'maxConnections'> = {
   idleTimeoutMs: 0,
 }
 
-/** For the whole pod network, where anybody may hold connections open: a probe must get one all the same. */
+/**
+ * Limits of the operations listener, which the whole pod network can reach. Anybody may hold connections open there,
+ * and a probe must still get one.
+ */
 export const opsLimits: ConnectionLimits = {
   ...dataLimits,
   maxConnections: 1_000,

@@ -1,17 +1,17 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 
-/** Codes of the system for an address of a family that it does not have. */
+/** System error codes for an address of an unsupported address family. */
 const noSuchFamily: ReadonlySet<string | undefined> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL'])
 
-/** How many free ports of one family are tried, because a port that is free in one family may be taken in the other. */
+/** Number of free ports that are tried, because a port that is free for IPv4 may be taken for IPv6. */
 const portAttempts = 20
 
 /**
- * Listens on the address. `localhost` is 127.0.0.1 and ::1 with the same port, because a client may resolve the name to
- * either; `::` is every address of both families. Where IPv6 is off both mean IPv4 alone.
+ * Listens on the address. `localhost` means 127.0.0.1 and ::1 with the same port, because a client may resolve the name
+ * to either. `::` means all addresses of both families. If IPv6 is disabled, both mean IPv4 only.
  *
- * Returns the listener on ::1, if there is one, which hands its connections to `server`.
+ * Returns the listener on ::1, which passes its connections to `server`, or undefined if there is none.
  */
 export async function listenOn(
   server: Server,
@@ -27,7 +27,7 @@ export async function listenOn(
   return undefined
 }
 
-/** The port 0 asks for any that is free on both addresses. */
+/** Listens on both loopback addresses. Port 0 means any port that is free on both. */
 async function listenOnLoopbacks(server: Server, wanted: number): Promise<LoopbackListener | undefined> {
   for (let attempt = 1; ; attempt++) {
     await bind(server, wanted, '127.0.0.1')
@@ -57,7 +57,7 @@ export class LoopbackListener {
     await bind(this.#listener, port, '::1')
   }
 
-  /** Calls back when all its connections are closed. */
+  /** Stops listening, and calls back when all connections of this listener are closed. */
   close(onClosed: () => void): void {
     this.#listener.close(onClosed)
   }

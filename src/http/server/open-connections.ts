@@ -7,44 +7,44 @@ type OpenConnectionsLimits = Pick<
   'maxConnections' | 'evicts' | 'readTimeoutMs' | 'checkIntervalMs'
 >
 
-/** Connections that the listener closed of its own accord, by reason. */
+/** Number of connections that the listener closed on its own initiative, by reason. */
 export interface ClosedConnections {
-  /** Refused at once: as many were open as may be, and none could be closed for it. */
+  /** Refused because the maximum was reached, and no other connection could be closed for it. */
   full: number
   /** Closed to make room for a new one. */
   evicted: number
-  /** Closed because the client took nothing of its response. */
+  /** Closed because the client did not read its response. */
   unread: number
-  /** Closed with the 401 or 421 that was the first response on them. */
+  /** Closed because the first response on them was a 401 or 421. */
   turned_away: number
 }
 
-/** What the last look at a connection found. */
+/** State of a connection at its last check. */
 interface Seen {
   bytesRead: number
   unsentBytes: number
-  /** Looks in a row that found as much unsent. */
+  /** Number of checks in a row at which `unsentBytes` was the same. */
   unsentLooks: number
 }
 
-/** The part of Node's sockets that is in no documentation; nothing else tells what is looked for. */
+/** Undocumented members of Node's sockets. There is no documented way to get this information. */
 interface SocketInternals {
-  /** The response that is being answered; null between requests. */
+  /** Response in progress; null between requests. */
   readonly _httpMessage?: ServerResponse | null
-  /** Its `writeQueueSize` shrinks while one large write goes out, which nothing public does. */
+  /** Handle whose `writeQueueSize` shrinks while one large write is sent. No public property does. */
   readonly _handle?: { readonly writeQueueSize?: number } | null
 }
 
 /**
- * All open connections of a listener. Makes room for a new one by closing the one that has been idle longest, and cuts off
- * clients that do not read their responses, which would otherwise stay in memory for as long as they like.
+ * Open connections of a listener. Closes the one that has been idle longest if there is no room for a new one.
+ * Disconnects clients that do not read their responses, which would otherwise stay in memory indefinitely.
  *
- * A request costs nothing here: connections are looked at once per interval. So their order, which is that of their last
- * activity, is as exact as the interval.
+ * A request costs nothing here, because connections are only checked once per interval. So their order, which is that
+ * of their last activity, is only as precise as the interval.
  */
 export class OpenConnections {
   readonly #limits: OpenConnectionsLimits
-  /** The one that has been inactive longest comes first. */
+  /** Open sockets. The one that has been inactive longest comes first. */
   readonly #sockets = new Map<Socket, Seen>()
   readonly #onFull: () => void
   readonly closed: ClosedConnections = { full: 0, evicted: 0, unread: 0, turned_away: 0 }
@@ -76,7 +76,7 @@ export class OpenConnections {
     this.#interval = undefined
   }
 
-  /** Returns false if there is none that may be closed. */
+  /** Closes a connection to make room. Returns false if there is none that may be closed. */
   #evict(): boolean {
     let chosen: Socket | undefined
     for (const socket of this.#sockets.keys()) {
@@ -88,7 +88,7 @@ export class OpenConnections {
     }
     if (chosen === undefined) return false
     this.closed.evicted++
-    // Not only at its 'close' event: the next connection may come before that.
+    // Deleted here already, because the next connection may come before the 'close' event.
     this.#sockets.delete(chosen)
     chosen.destroy()
     return true
@@ -106,7 +106,7 @@ export class OpenConnections {
       if (unsentBytes === 0 || unsentBytes !== seen.unsentBytes) {
         seen.unsentBytes = unsentBytes
         seen.unsentLooks = 0
-        // Looks and not time: after a turn that took long, the client has not had its chance yet.
+        // Checks are counted, not time: after a long turn of the event loop, the client has had no chance to read yet.
       } else if (++seen.unsentLooks * checkIntervalMs >= readTimeoutMs) {
         this.closed.unread++
         this.#sockets.delete(socket)
@@ -116,7 +116,7 @@ export class OpenConnections {
   }
 }
 
-/** True between requests, and before the headers of one are complete. */
+/** Returns true between requests, and until the headers of one are complete. */
 function isIdle(socket: Socket): boolean {
   return !(socket as SocketInternals)._httpMessage
 }

@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs'
 
-/** For the database, files, the log and Node itself. */
+/** Number of file descriptors reserved for the database, files, the log and Node itself. */
 const reservedFiles = 64
 
-/** How many connections each listener may have. */
+/** Maximum number of connections of each listener. */
 export interface ConnectionShares {
   readonly data: number
   readonly ops: number
 }
 
 /**
- * Returns how many connections fit in the limit on open files. Beyond it the kernel accepts no connection at all, probes
- * included, and Node does not report that. So the data listener leaves a part to the operations listener.
+ * Returns how many connections fit into the limit on open files. Beyond that limit, no connection can be accepted at
+ * all, not even a probe, and Node does not report it. So the data listener leaves a part to the operations listener.
  */
 export function connectionShares(wanted: ConnectionShares, openFilesLimit: number): ConnectionShares {
   const available = Math.max(2, openFilesLimit - reservedFiles)
@@ -19,7 +19,7 @@ export function connectionShares(wanted: ConnectionShares, openFilesLimit: numbe
   return { data: Math.min(wanted.data, Math.max(1, available - ops)), ops }
 }
 
-/** The limit of this process; `Infinity` where the system does not tell. */
+/** Returns the limit on open files of this process; `Infinity` if the system does not tell. */
 export function openFilesLimit(): number {
   try {
     const limit = /^Max open files +(\d+) /m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]

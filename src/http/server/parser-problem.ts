@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { type Problem, problemResponse } from '../routes/problem.js'
 import { maxHeaderBytes } from './connection-limits.js'
 
-/** By the code of the error that Node's parser reports. */
+/** Problems by the error code of Node's parser. */
 const byCode: ReadonlyMap<string | undefined, Problem> = new Map([
   [
     'HPE_HEADER_OVERFLOW',
@@ -12,7 +12,7 @@ const byCode: ReadonlyMap<string | undefined, Problem> = new Map([
   ['ERR_HTTP_REQUEST_TIMEOUT', { status: 408, detail: 'The request was not received completely in time' }],
 ])
 
-/** The whole response, as it goes over the wire, to what Node's parser refused. */
+/** Returns the raw response, with head and body, to a request that Node's parser refused. */
 export function parserProblem(error: NodeJS.ErrnoException): string {
   const problem = byCode.get(error.code) ?? { status: 400, detail: 'The request is not valid HTTP/1.1' }
   const { status, headers, body } = problemResponse(problem)

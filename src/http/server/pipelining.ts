@@ -1,28 +1,28 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** What Node's sockets know of their requests, and no documentation mentions. */
+/** Undocumented members of Node's sockets. */
 interface SocketInternals {
-  /** The response that is being answered. */
+  /** Response in progress. */
   readonly _httpMessage?: ServerResponse | null
   readonly parser?: { readonly incoming?: IncomingMessage | null } | null
 }
 
 /**
- * Begins the requests of a connection one after another, each when the one before has been answered, as nginx and Go do.
- * Node begins all that it has received, and sorts the responses:
+ * Handles the requests of a connection one after another, each after the response to the one before, as nginx and Go
+ * do. Node begins all requests that it has received at once, and only puts the responses in order:
  *
  * 1. A client sends SET and GET of one key in one go.
  * 2. SET waits for the database. GET is answered from memory, with the old value.
  * 3. The client receives the response to SET, and then a value older than what it wrote.
  *
- * While requests wait, no more is read from the connection: they would pile up in memory.
+ * While requests wait, nothing more is read from the connection: requests would pile up in memory.
  */
 export class Pipelining {
   readonly #listener: RequestListener
-  /** How many requests wait, and the response to the last of them. */
+  /** Number of waiting requests of each connection, and the response to the last of them. */
   readonly #waiting = new WeakMap<Socket, { count: number; last: ServerResponse }>()
-  /** Connections that have sent what cannot be parsed. */
+  /** Connections that have sent something that cannot be parsed. */
   readonly #broken = new WeakMap<Socket, () => void>()
 
   constructor(listener: RequestListener) {
@@ -30,7 +30,7 @@ export class Pipelining {
   }
 
   begin(request: IncomingMessage, response: ServerResponse): void {
-    // Node gives the socket to the oldest response that is not finished, and to the next one after that.
+    // Node assigns the socket to the oldest unfinished response, and then to the next one.
     if (response.socket !== null) this.#listener(request, response)
     else this.#wait(request, response)
   }
@@ -42,7 +42,7 @@ export class Pipelining {
     waiting.last = response
     this.#waiting.set(socket, waiting)
     socket.pause()
-    // In a turn of its own: a thousand hits in a row would otherwise be a thousand calls deep.
+    // In a turn of its own, because a thousand hits in a row would otherwise nest a thousand calls.
     response.once('socket', () => {
       setImmediate(() => {
         if (--waiting.count === 0) {
@@ -58,8 +58,8 @@ export class Pipelining {
   }
 
   /**
-   * Answers what cannot be parsed with `text`, and closes the connection: in its turn, so that the client does not take it for
-   * the response to an earlier request.
+   * Responds with `text` to a request that cannot be parsed, and closes the connection. Waits for its turn, so that the
+   * client does not mistake the text for the response to an earlier request.
    */
   refuse(socket: Socket, text: string): void {
     if (this.#broken.has(socket)) return
@@ -70,11 +70,12 @@ export class Pipelining {
     this.#broken.set(socket, refuse)
     const { _httpMessage: current, parser } = socket as SocketInternals
     const last = this.#waiting.get(socket)?.last ?? current
-    // Complete: the next request is the one that cannot be parsed. Otherwise it is this one, in the middle of its body.
-    // Before Node's own listener, which ends the connection if the client has sent its FIN meanwhile.
+    // If the last request is complete, the one after it cannot be parsed. Otherwise the error is in the body of this
+    // one. `prepend`: Node's own listener ends the connection if the client has sent its FIN meanwhile.
     if (last?.req.complete) last.prependOnceListener('finish', () => last.shouldKeepAlive && refuse())
     else if (last?.headersSent) socket.destroy()
-    // It was refused before its body had come: a second response would be taken for that to another request.
+    // The request was refused before its body had arrived. A second response would be taken for that to another
+    // request.
     else if (last == null && parser?.incoming?.complete === false) socket.destroySoon()
     else if (last === current) refuse()
   }

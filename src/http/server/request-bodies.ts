@@ -1,23 +1,24 @@
 import { problemResponse } from '../routes/problem.js'
 
-/** Bytes counted for each byte of a body: those received, and the text that is made of them. */
+/** Number of bytes counted for each byte of a body: the received bytes, and the text that is made of them. */
 const copiesOfBody = 2
-/** Small sets are still accepted when large ones are refused. */
+/** Share of the memory that large bodies may use, so that small sets are still accepted when large ones are refused. */
 const shareOfLarge = 0.8
 const largeBytes = 16 * 1024
 
-/** Returns the least that `RequestBodies` needs to receive a body of this length. */
+/** Returns the smallest `maxBytes` with which `RequestBodies` can receive a body of this length. */
 export function bytesForOneBody(length: number): number {
   return Math.ceil((copiesOfBody * length) / shareOfLarge)
 }
 
-export const roomless = 'No memory is left for the body: others are being received or wait for the database'
+export const roomless =
+  'No memory is left for the body: other bodies are being received, or are waiting for the database'
 
 export const noRoomForBody = problemResponse({ status: 503, detail: roomless, retryAfterSeconds: 1 })
 
 /**
- * Bodies of requests that have been admitted, from their first byte to the response. Nothing is allocated for a body that finds
- * no room, and nothing for one whose client is not authorized.
+ * Counts the memory of admitted request bodies, from their first byte to the response. Nothing is allocated for a body
+ * that finds no room, or whose client is not authorized.
  */
 export class RequestBodies {
   readonly maxBytes: number
@@ -27,7 +28,7 @@ export class RequestBodies {
     this.maxBytes = maxBytes
   }
 
-  /** Bytes counted now. */
+  /** Number of bytes that are counted now. */
   get bytes(): number {
     return this.#bytes
   }

@@ -16,16 +16,16 @@ import { parserProblem } from './parser-problem.js'
 import { Pipelining } from './pipelining.js'
 import { listenOnSocket } from './unix-socket.js'
 
-/** A Unix socket is made with mode 0660, and removed when the server closes. */
+/** Address of a listener. A Unix socket is created with mode 0660, and removed when the server closes. */
 export type Address = { readonly host: string; readonly port: number } | { readonly socketPath: string }
 
 export interface HttpServerOptions {
   readonly address: Address
   readonly listener: RequestListener
   readonly limits: ConnectionLimits
-  /** How long an idle connection stays open while closing, for the request that may be on its way. */
+  /** Time that idle connections stay open during close, for requests that may be on their way. */
   readonly idleGraceMs: number
-  /** Called for each new connection that finds as many open as may be, and for each that cannot be accepted. */
+  /** Called for each new connection at the maximum, and for each one that cannot be accepted. */
   readonly onFull?: () => void
 }
 
@@ -35,12 +35,14 @@ const tooManyHeaders = problemResponse({ status: 431, detail: `headers: more tha
 const unknownExpectation = problemResponse({ status: 417, detail: 'Expect: must be 100-continue' })
 const tooLongUrl = problemResponse({ status: 414, detail: `URL: longer than ${maxUrlLength} characters` })
 
-/** A listener that cuts off who is too slow, and can be closed without failing a request that it has accepted. */
+/**
+ * HTTP listener that disconnects clients that are too slow, and closes without failing requests that it has accepted.
+ */
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #server: Server
   readonly #connections: OpenConnections
-  /** On ::1, where the address is `localhost`. */
+  /** Listener on ::1, if the address is `localhost`. */
   #second: LoopbackListener | undefined
   #closing: Promise<number> | undefined
 
@@ -48,7 +50,7 @@ export class HttpServer {
     this.#options = options
     const { listener, limits, onFull = () => undefined } = options
     const pipelining = new Pipelining((request, response) => {
-      // The client is told not to send another request on this connection.
+      // Tells the client not to send another request on this connection.
       if (this.#closing) response.shouldKeepAlive = false
       if (request.rawHeaders.length > 2 * maxHeaders) return sendDirectly(response, tooManyHeaders)
       if ((request.url as string).length > maxUrlLength) return sendDirectly(response, tooLongUrl)
@@ -65,18 +67,18 @@ export class HttpServer {
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
       pipelining.refuse(socket as Socket, parserProblem(error)),
     )
-    // Without a listener an error of accept() would end the process.
+    // Without this listener, an error of accept() would end the process.
     this.#server.on('error', onFull)
   }
 
-  /** The port in use, which differs from the one asked for when that was 0; 0 on a Unix socket. */
+  /** Port in use. It differs from the configured one if that was 0. Always 0 on a Unix socket. */
   get port(): number {
     const listening = this.#server.address()
     if (typeof listening === 'object' && listening !== null) return listening.port
     return 'port' in this.#options.address ? this.#options.address.port : 0
   }
 
-  /** Connections that this listener closed, by reason. */
+  /** Number of connections that this listener closed, by reason. */
   get closedConnections(): ClosedConnections {
     return this.#connections.closed
   }
@@ -88,8 +90,9 @@ export class HttpServer {
   }
 
   /**
-   * Takes no new connections, answers what comes on those there are, and resolves when all are closed: to how many
-   * had to be cut off, because their request or its answer was not complete after `timeoutMs`. Idempotent.
+   * Accepts no new connections, answers requests on the existing ones, and resolves when all are closed. Resolves to
+   * the number of connections that had to be cut off because a request or its response was not complete after
+   * `timeoutMs`. Idempotent.
    */
   close(timeoutMs: number): Promise<number> {
     this.#closing ??= this.#close(timeoutMs)
@@ -100,7 +103,7 @@ export class HttpServer {
     const deadlineMs = performance.now() + timeoutMs
     let cut = 0
     let open = true
-    // Not http.Server's own close: it cuts idle connections at once, and with them the request that a
+    // net.Server's close, because http.Server's own closes idle connections at once, and with them a request that a
     // client is sending at that moment.
     const closing = [
       new Promise<unknown>((resolve) => NetServer.prototype.close.call(this.#server, resolve)),
@@ -125,7 +128,10 @@ export class HttpServer {
   }
 }
 
-/** Where Node knows `optimizeEmptyRequests` (24 and later), a request without a body costs no stream. */
+/**
+ * Returns the options for Node. With `optimizeEmptyRequests` (Node 24 and later), a request without a body costs no
+ * stream.
+ */
 function serverOptions(limits: ConnectionLimits): ServerOptions & { readonly optimizeEmptyRequests: true } {
   return {
     maxHeaderSize: maxHeaderBytes,
@@ -133,10 +139,10 @@ function serverOptions(limits: ConnectionLimits): ServerOptions & { readonly opt
     requestTimeout: limits.requestTimeoutMs,
     connectionsCheckingInterval: limits.checkIntervalMs,
     keepAliveTimeout: limits.idleTimeoutMs,
-    // A client whose machine or network is gone never closes its connection.
+    // Keep-alive probes find clients whose machine or network is gone: they never close their connections.
     keepAlive: true,
     keepAliveInitialDelay: tcpKeepAliveMs,
-    // It is refused by us, with a problem as body.
+    // `allowedHosts` refuses a request without Host itself, with a problem as body.
     requireHostHeader: false,
     optimizeEmptyRequests: true,
   }

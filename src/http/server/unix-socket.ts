@@ -2,14 +2,14 @@ import { once } from 'node:events'
 import { lstat, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
 
-/** Whoever is of our group may connect, and nobody else. */
+/** Mask for mode 0660: only this user and its group may connect. */
 const modeMask = 0o777 & ~0o660
 
-/** Resolves when the server listens there. Rejects when the path is somebody else's. */
+/** Listens on the path. Resolves when the server is listening. Rejects if the path is in use, or is not a socket. */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   await removeStale(path)
   const listening = once(server, 'listening')
-  // The file is made within this call, so it never has another mode; chmod would leave a moment in between.
+  // The file is created within this call, so it never has another mode. With chmod there would be a moment in between.
   const before = process.umask(modeMask)
   try {
     server.listen(path)
@@ -19,14 +19,17 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
   await listening
 }
 
-/** A process that was killed leaves its file. What is no socket, or is one that somebody listens on, is not ours to remove. */
+/**
+ * Removes the socket that a killed process has left behind. Rejects if the path is not a socket, or if another process
+ * listens on it.
+ */
 async function removeStale(path: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
   if (found === undefined) return
-  if (!found.isSocket()) throw new Error(`${path} is there and is no socket`)
+  if (!found.isSocket()) throw new Error(`${path} exists and is not a socket`)
   if (await isListenedOn(path)) throw new Error(`another process listens on ${path}`)
   await unlink(path)
 }
@@ -39,7 +42,7 @@ function isListenedOn(path: string): Promise<boolean> {
     })
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNREFUSED') resolve(false)
-      // Somebody listens, and is too busy to accept.
+      // Another process listens, but is too busy to accept.
       else if (error.code === 'EAGAIN') resolve(true)
       else reject(error)
     })

@@ -11,13 +11,14 @@ const noRoom = {
 
 export const noRoomForResponse = problemResponse(noRoom)
 
-/** Small responses are still sent when large ones are refused. */
+/** Share of the memory that large responses may use, so that small ones are still sent when large ones are refused. */
 const shareOfLarge = 0.8
 const largeBytes = 16 * 1024
 
 /**
- * Responses that have been written and wait for their clients to read. What the kernel takes is not counted, nor is less than a
- * socket's high-water mark: a response that is sent at once costs a comparison.
+ * Counts the memory of responses that have been written, and that their clients have not read yet. Bytes that the
+ * kernel has taken are not counted, nor is less than a socket's high-water mark. So a response that is sent at once
+ * costs only a comparison.
  */
 export class UnreadResponses {
   readonly maxBytes: number
@@ -32,15 +33,15 @@ export class UnreadResponses {
     return this.#bytes
   }
 
-  /** Returns false if a response of this size must not be made. */
+  /** Returns false if a response of this size must not be built. */
   hasRoomFor(bytes: number): boolean {
     return this.#bytes + bytes <= this.maxBytes * (bytes >= largeBytes ? shareOfLarge : 1)
   }
 
-  /** Counts what has been written to the socket and not been sent. To be called after each response. */
+  /** Counts the bytes that have been written to the socket and not sent yet. To be called after each response. */
   written(socket: Socket): void {
     const bytes = socket.writableLength
-    // Less than that is not followed by 'drain'.
+    // Below the high-water mark, no 'drain' event follows.
     if (bytes < socket.writableHighWaterMark || socket.destroyed) return
     const before = this.#bytesOf.get(socket)
     this.#bytesOf.set(socket, bytes)
@@ -56,7 +57,7 @@ export class UnreadResponses {
     socket.on('close', gone)
   }
 
-  /** Does both for the responses of Koa. */
+  /** Returns middleware that checks the room for Koa's responses, and counts them. */
   middleware(): Middleware {
     return async (ctx, next) => {
       await next()
@@ -67,7 +68,7 @@ export class UnreadResponses {
     }
   }
 
-  /** Koa sends the response later: others would take the same room meanwhile. */
+  /** Reserves room for a response until Koa sends it: otherwise, other responses could take the same room meanwhile. */
   #reserve(response: ServerResponse, bytes: number): void {
     this.#bytes += bytes
     const release = () => {

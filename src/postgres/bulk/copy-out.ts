@@ -4,10 +4,10 @@ import { longTransaction } from '../feed/long-transaction.js'
 import { type EntryColumn, entryColumns } from './entry-columns.js'
 
 export interface Snapshot {
-  /** By the database's clock. What has expired by then is left out. */
+  /** Moment of the snapshot by the database's clock. Entries that have expired by then are left out. */
   readonly takenAt: Date
   readonly columns: readonly EntryColumn[]
-  /** In COPY's text format, one line each. Errors when not all of them came. */
+  /** Entries in COPY's text format, one per line. Iterating throws if the copy breaks off. */
   readonly entries: AsyncIterable<Buffer>
 }
 
@@ -16,7 +16,10 @@ export interface CopyOutOptions {
   readonly stop: AbortSignal
 }
 
-/** Shows `write` all entries as they are at one moment. Rejects with one line. Works on a standby, too. */
+/**
+ * Calls `write` with a consistent snapshot of all entries. Works on a standby too. Rejects with an Error whose message
+ * is one line.
+ */
 export async function copyOut<T>(
   { url, stop }: CopyOutOptions,
   write: (snapshot: Snapshot) => Promise<T>,

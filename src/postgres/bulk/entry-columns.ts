@@ -5,7 +5,10 @@ export interface EntryColumn {
   readonly type: string
 }
 
-/** All columns of `table` but the version, which is never taken from anywhere. Throws when it is not set up. */
+/**
+ * Returns all columns of `table` except the version: a restored row always gets a fresh one. Generated columns are left
+ * out. Throws if the table is not set up.
+ */
 export async function entryColumns(client: pg.Client, table: string): Promise<EntryColumn[]> {
   const { rows } = await client.query<EntryColumn>(
     `select attname as name, format_type(atttypid, atttypmod) as type

@@ -7,8 +7,9 @@ import { type EntryColumn, entryColumns } from './entry-columns.js'
 
 export const restoreModes = ['merge', 'missing', 'replace'] as const
 /**
- * `merge`: entries that are missing or differ become as they are in the backup. `missing`: only those that are
- * missing; who has expired counts as missing. `replace`: as `merge`, and all others are deleted.
+ * Mode of a restore. `merge`: writes the entries of the backup that are missing in the table or differ. `missing`:
+ * writes only those that are missing; an expired entry counts as missing. `replace`: does the same as `merge`, and
+ * deletes all other entries.
  */
 export type RestoreMode = (typeof restoreModes)[number]
 
@@ -16,11 +17,11 @@ export interface RestoreOptions {
   readonly url: string
   readonly stop: AbortSignal
   readonly mode: RestoreMode
-  /** Of the entries given, in their order. */
+  /** Columns of `entries`, in their order. */
   readonly columns: readonly EntryColumn[]
-  /** In COPY's text format. If it throws, nothing is restored. */
+  /** Entries in COPY's text format. If iterating throws, nothing is restored. */
   readonly entries: AsyncIterable<Buffer>
-  /** All entries have arrived and are written to the table. */
+  /** Called when all entries have been received, and writing them to the table begins. */
   readonly onStaged: () => void
 }
 
@@ -28,16 +29,16 @@ export interface Restored {
   readonly inserted: number
   readonly updated: number
   readonly deleted: number
-  /** They were in the table already, and stay as they are. */
+  /** Number of entries that need no write: they are equal already, or exist and the mode is `missing`. */
   readonly unchanged: number
-  /** They have expired since the backup, and are left out. */
+  /** Number of entries that have expired since the backup, and are left out. */
   readonly expired: number
 }
 
 /**
- * Copies the entries into a table that only this session sees, and from there, in the same transaction, to
- * the real one. Its triggers give every row that changes a fresh version and announce it; rows that are equal already are not
- * touched. Rejects with one line.
+ * Copies the entries into a temporary table, and from there, in the same transaction, to the real one. The triggers of
+ * the real table give every changed row a fresh version, and announce it. Rows that are equal already are not touched.
+ * Rejects with an Error whose message is one line.
  */
 export async function restoreEntries(options: RestoreOptions): Promise<Restored> {
   const { url, stop, mode, columns, entries, onStaged } = options
@@ -59,7 +60,10 @@ export async function restoreEntries(options: RestoreOptions): Promise<Restored>
   })
 }
 
-/** Without the triggers no sidecar would hear of it. */
+/**
+ * Rejects if the table cannot be cached, for example because triggers are missing: no sidecar would learn of the
+ * changes.
+ */
 async function checkSchema(client: pg.Client, table: string): Promise<void> {
   await inspectTable(async (sql) => (await client.query(sql)).rows as never, table)
 }
@@ -80,7 +84,9 @@ async function checkRights(client: pg.Client, table: string, mode: RestoreMode):
   if (missing.length > 0) throw new Error(`the database role "${role}" needs the right ${missing.join(', ')}`)
 }
 
-/** As SQL names them, in the order of the backup. Throws where the table is not the one that was backed up. */
+/**
+ * Returns the quoted column names in the order of the backup. Throws if the table has other columns than the backup.
+ */
 function columnsToRestore(table: readonly EntryColumn[], backup: readonly EntryColumn[]): string[] {
   const only = (these: readonly EntryColumn[], those: readonly EntryColumn[]) =>
     these
@@ -92,7 +98,8 @@ function columnsToRestore(table: readonly EntryColumn[], backup: readonly EntryC
     throw new Error(`the table is older than the backup: it lacks ${unknown}; run "caching-layer migrate"`)
   if (lacking !== '' && unknown === '')
     throw new Error(
-      `the table is newer than the backup, which lacks ${lacking}: restore it with the release that made it, then migrate`,
+      `the table is newer than the backup, which lacks ${lacking}: ` +
+        'restore it with the release that made it, then migrate',
     )
   if (unknown !== '') throw new Error(`the backup has ${unknown}, where the table has ${lacking}`)
   if (backup.length !== table.length) throw new Error('the backup names a column twice')
@@ -108,11 +115,11 @@ async function apply(
   const expired = await client.query(
     'delete from pg_temp.cache_restore where expires_at <= statement_timestamp()',
   )
-  // The table may have triggers of its owner's, which find their names as they do in other sessions.
+  // The owner may have added triggers. They must find their names by the same search path as in other sessions.
   await client.query('set local search_path to default')
-  // Nobody else does that for a temporary table.
+  // Autovacuum cannot analyze a temporary table.
   await client.query('analyze pg_temp.cache_restore')
-  // Else what others insert meanwhile would be neither in the backup nor deleted. Reads go on.
+  // Otherwise a row that somebody inserts meanwhile would be neither in the backup nor deleted. Reads are not blocked.
   if (mode === 'replace') await client.query(`lock table ${table} in share row exclusive mode`)
   const deleted = mode === 'replace' ? await deleteOthers(client, table) : 0
   const { staged, inserted, updated } = await upsert(client, table, mode, names)
@@ -134,8 +141,9 @@ async function deleteOthers(client: pg.Client, table: string): Promise<number> {
 }
 
 /**
- * What need not change is left out before `on conflict` sees it, which would lock its row; and asked again there, because
- * the row may have changed meanwhile. Rows are locked in the order in which the sidecars' writes lock them.
+ * Writes the staged entries that `mode` asks for. Entries that need no change are filtered out before `on conflict`,
+ * which would lock their rows. `on conflict` tests the condition again, because the row may have changed meanwhile.
+ * Rows are locked in the same order as by the sidecars' writes, so that the two do not deadlock.
  */
 async function upsert(
   client: pg.Client,
@@ -145,7 +153,8 @@ async function upsert(
 ): Promise<Record<'staged' | 'inserted' | 'updated', number>> {
   const others = names.filter((name) => name !== '"key"')
   const of = (table: string) => others.map((name) => `${table}.${name}`).join(', ')
-  // As text: for any other type of a column that a team has added, another role's operator could be found.
+  // Compared as text: a team may have added a column of another type, and another role's operator could be found for
+  // it.
   const textOf = (table: string) => others.map((name) => `${table}.${name}::text`).join(', ')
   const hasExpired = 'entry.expires_at <= statement_timestamp()'
   const isWanted = (row: string) =>
@@ -175,7 +184,7 @@ const deadlockDetected = '40P01'
 
 function explain(error: unknown): never {
   if (error instanceof pg.DatabaseError && [lockNotAvailable, deadlockDetected].includes(error.code ?? ''))
-    throw new Error('somebody else holds a lock on the entries; nothing was changed: try again', {
+    throw new Error('another session holds a lock on the entries; nothing was changed: try again', {
       cause: error,
     })
   throw error

@@ -5,8 +5,8 @@ const everything: readonly Change[] = [{ kind: 'everything' }]
 const nothing: readonly Change[] = []
 
 /**
- * Decodes a notification's payload; its form is described in sql/0002_change_feed.sql. What cannot be
- * decoded may have meant anything: everything is in doubt.
+ * Decodes the payload of a notification; sql/0002_change_feed.sql describes its format. A payload that cannot be
+ * decoded may stand for any change, so it puts everything in doubt.
  */
 export function decodeChanges(payload: string | undefined): readonly Change[] {
   if (payload !== undefined && isEcho(payload)) return nothing
@@ -19,7 +19,7 @@ export function decodeChanges(payload: string | undefined): readonly Change[] {
   return changes
 }
 
-/** Ids and versions in turn, or undefined. */
+/** Returns ids and versions alternately, or undefined if the payload is not well-formed. */
 function parse(payload: string | undefined): readonly string[] | undefined {
   if (payload === undefined) return undefined
   try {

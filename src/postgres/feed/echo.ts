@@ -3,7 +3,7 @@ import type { Database } from '../pool/database.js'
 import { withTimeout } from '../pool/with-timeout.js'
 import type { ListenSession } from './listen-session.js'
 
-/** How an echo stands among the announcements: it names no change. */
+/** Returns true if the payload is an echo, which names no change. */
 export function isEcho(payload: string): boolean {
   return /^echo [0-9a-f]{16}$/.test(payload)
 }
@@ -13,9 +13,10 @@ export const deaf =
   'DATABASE_URL, not through a pooler in transaction mode'
 
 /**
- * A notification sent through the pool makes the round trip: the session is not deaf, and the pool leads to the
- * same server. It goes where changes are announced, so that every other session hears it as well. Rejects with a
- * CacheError when the pool could not send it.
+ * Sends a notification through the pool, and waits until the session receives it. That shows that the session receives
+ * notifications, and that the pool leads to the same server. The echo uses the channel of the changes, so the sessions
+ * of all other sidecars receive it too. Rejects with a CacheError if the pool cannot send it, and with a PublicError if
+ * it does not arrive within `timeoutMs`. `onSent` is called once the server has accepted the echo.
  */
 export async function echo(
   database: Database,

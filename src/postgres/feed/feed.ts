@@ -12,10 +12,10 @@ import { ListenSession } from './listen-session.js'
 import { ListenerLiveness } from './listener-liveness.js'
 
 export interface PostgresChangeFeedOptions {
-  /** Direct: LISTEN does not work through a pooler in transaction mode. */
+  /** URL that leads directly to the server: LISTEN does not work through a pooler in transaction mode. */
   readonly url: string
   readonly maxStalenessMs: number
-  /** Set to `disconnect` to hold no connection while the handler rests. */
+  /** Set to `disconnect` to close the connection while the handler rests (is idle). */
   readonly whenIdle: 'listen' | 'disconnect'
 }
 
@@ -25,35 +25,39 @@ export interface PostgresChangeFeedParts {
   readonly log: Log
   /** Called before every session. */
   readonly prepare: () => Promise<void>
-  /** Called with what a session finds: once it is there, and every minute. Undefined while there is none. */
+  /**
+   * Called with the table that a session has inspected: at its start, every minute, and after a change of the
+   * fingerprint. Called with undefined when the session ends or the handler rests.
+   */
   readonly onTable: (table: CacheTable | undefined) => void
 }
 
 const inspectionIntervalMs = 60_000
 const connectTimeoutMs = 3_000
-/** How a session ended: with an error, or while the handler rested, which lasts until it is needed. */
+/** Outcome of a session: it failed, or it ended while the handler rested. `needed` resolves when the rest is over. */
 type Ending =
   | { readonly kind: 'failed'; readonly reason: unknown }
   | { readonly kind: 'resting'; readonly needed: Promise<void> }
 
-/** Pauses between attempts: from the first to the second of these, doubling, and up to half of it at random. */
+/** Bounds of the pause between attempts, which doubles each time. Up to half of a pause is taken off at random. */
 const firstPauseMs = 100
 const longestPauseMs = 2_000
 
 /**
- * The change feed, kept up by itself. Each turn of `#run` is one session:
+ * Change feed that reconnects by itself. Each turn of `#run` is one session:
  *
  *   prepare -> connected -> table inspected -> LISTEN acknowledged -> echo -> handler.listening
  *     -> probe, probe, ... -> lost -> pause
  *
- * Whatever goes wrong in between ends the session, and the next one starts from nothing.
+ * Any failure in between ends the session, and the next session starts from nothing.
  *
- * While the handler rests there are no probes and no echoes. A session that stays goes on with an echo, and a handler that
- * starts from nothing, because much can have happened to either connection:
- *   1. the handler rests; the session stays     3. a write is acknowledged there, a minute later
- *   2. the server fails over: the pool leads    4. the handler is needed: a probe would be answered by the old server,
- *      to the new one, the old one lives on        which knows of no change
- * An echo is sent through the pool, to the new server, and does not arrive: the session ends.
+ * While the handler rests (is idle), no probes and no echoes are sent. If the session was kept open, it resumes with an
+ * echo and a new call of `handler.listening`, as if it were new, because either connection may have changed its server
+ * meanwhile:
+ *   1. the handler rests; the session stays     3. a minute later, the new server acknowledges a write
+ *   2. the server fails over: the pool leads    4. the handler is needed: the old server would answer a probe,
+ *      to the new one, the old one lives on        and knows of no change
+ * An echo is sent through the pool, to the new server, and does not arrive. So the session ends.
  */
 export class PostgresChangeFeed implements ChangeFeed {
   readonly #options: PostgresChangeFeedOptions
@@ -117,7 +121,7 @@ export class PostgresChangeFeed implements ChangeFeed {
     signal.removeEventListener('abort', onAbort)
   }
 
-  /** One session, to its end. */
+  /** Runs one session until it ends. */
   async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<Ending> {
     const { prepare, clock, database, onTable } = this.#parts
     const over = new AbortController()
@@ -146,7 +150,7 @@ export class PostgresChangeFeed implements ChangeFeed {
         ended,
       ])
       for (;;) {
-        // LISTEN is in force: it was acknowledged, or an echo will show it.
+        // LISTEN is in force: it was acknowledged just now, or, after a rest, the echo below shows it.
         const listeningSinceMs = clock.now()
         onTable(table)
         await Promise.race([echo(database, session, this.#probeTimeoutMs), ended])
@@ -176,14 +180,14 @@ export class PostgresChangeFeed implements ChangeFeed {
     }
   }
 
-  /** The table may be another one than it was before the rest. */
+  /** Inspects the table after a rest, during which it may have been replaced. */
   async #inspectAgain(session: ListenSession): Promise<CacheTable> {
     const table = await withTimeout(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer)
     if (table.channel !== session.channel) throw new PublicError('the table was moved to another schema')
     return table
   }
 
-  /** Renews the lease until the handler rests, or the session is over. */
+  /** Renews the lease until the handler rests. Rejects when the session is over. */
   async #prove(
     session: ListenSession,
     { fingerprint: first }: CacheTable,
@@ -197,7 +201,7 @@ export class PostgresChangeFeed implements ChangeFeed {
     const { signal } = over
     const onDeaf = (reason: unknown) => over.abort(reason)
     const options = { quietMs: this.#probeIntervalMs / 2, echoTimeoutMs: this.#probeTimeoutMs }
-    const hearing = new ListenerLiveness(options, { database, session, onDeaf }, sentMs)
+    const liveness = new ListenerLiveness(options, { database, session, onDeaf }, sentMs)
     for (;;) {
       const dueMs = sentMs + this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
       await sleep(Math.max(0, dueMs - clock.now()), undefined, { signal })
@@ -205,17 +209,17 @@ export class PostgresChangeFeed implements ChangeFeed {
       if (needed) return { needed }
       sentMs = clock.now()
       const asking = session.query<ProofRow>(probe).catch((error: unknown) => {
-        // DISCARD ALL has forgotten the statement, and what is listened to.
+        // After DISCARD ALL the session has neither the prepared statement nor its LISTEN.
         throw wasNotPrepared(error) ? new PublicError(deaf) : error
       })
       const [proof] = await withTimeout(this.#probeTimeoutMs, asking, noAnswer)
-      if (proof === undefined) throw new PublicError('the probe was answered without a row')
+      if (proof === undefined) throw new PublicError('the probe returned no row')
       if (proof.fingerprint !== fingerprint || sentMs - inspectedMs >= inspectionIntervalMs) {
         onTable(await withTimeout(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer))
         fingerprint = proof.fingerprint
         inspectedMs = sentMs
       }
-      await hearing.confirm(sentMs)
+      await liveness.confirm(sentMs)
       signal.throwIfAborted()
       handler.proven(sentMs, proofOf(proof))?.catch(onDeaf)
     }
@@ -225,18 +229,20 @@ export class PostgresChangeFeed implements ChangeFeed {
     return Math.min(1_000, this.#options.maxStalenessMs / 3)
   }
 
-  /** With the longest interval before it, a silent link is given up within the staleness bound. */
+  /**
+   * Chosen so that, together with the longest interval before it, a silent link is given up within the staleness bound.
+   */
   get #probeTimeoutMs(): number {
     return this.#options.maxStalenessMs / 2
   }
 
-  /** Whoever did not read for so long has given the session up, or will as soon as it runs again. */
+  /** Long enough that a sidecar that has not read for so long has given up the session, or will once it runs again. */
   get #unreadTimeoutMs(): number {
     return this.#options.maxStalenessMs * 4
   }
 }
 
-/** Finds the table and listens to its changes. What a probe sends is planned once. */
+/** Finds the table, and listens for its changes. Prepares the probe, so that it is planned only once. */
 async function listen(session: ListenSession): Promise<CacheTable> {
   await session.open()
   const table = await inspectTable(session.query.bind(session))
@@ -248,7 +254,10 @@ async function listen(session: ListenSession): Promise<CacheTable> {
 const probe = 'execute caching_layer_probe'
 const noAnswer = 'the listening connection does not answer'
 
-/** A handler that throws has not applied the change: only a new session, with its revalidation, mends that. */
+/**
+ * Passes the changes of a notification to the handler. If the handler throws, it has not applied the change. Only a new
+ * session repairs that, because it compares all entries again.
+ */
 function deliver(
   payload: string | undefined,
   handler: ChangeFeedHandler,

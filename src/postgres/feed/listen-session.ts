@@ -8,7 +8,7 @@ import { refusesSettings } from '../pool/errors.js'
 export interface ListenSessionOptions {
   readonly url: string
   readonly connectTimeoutMs: number
-  /** How long the server waits for what it sent to be read, before it ends the session (10 s). */
+  /** Time that the server waits for the client to acknowledge what it has sent, before it ends the session (10 s). */
   readonly unreadTimeoutMs?: number
   /** Called with the payload of each notification on the channel, in commit order. */
   readonly onNotification: (payload: string | undefined) => void
@@ -20,9 +20,9 @@ const placeholder = 'statement'
 type Subscriber = ReturnType<typeof createSubscriber>
 
 /**
- * One connection that listens, from its beginning to its loss; a new one takes a new session. pg-listen's
- * own reconnecting is switched off: it announces an attempt before LISTEN is in force again, and a link that
- * dies while it re-LISTENs can stay dead.
+ * One listening connection, until it is lost. A new connection needs a new session. pg-listen's own reconnecting is
+ * switched off: it reports success before LISTEN is in force again, and a link that dies during the repeated LISTEN can
+ * stay dead.
  */
 export class ListenSession {
   /** Rejects when the connection is lost; never resolves. */
@@ -34,7 +34,7 @@ export class ListenSession {
   #running: Promise<unknown> = Promise.resolve()
   #subscriber: Subscriber
   #channel: string | undefined
-  /** What the connection sends in place of the placeholder. */
+  /** SQL that the connection sends in place of the placeholder. */
   #statement = ''
   #isDestroyed = false
   #onLost: () => void = () => undefined
@@ -46,34 +46,36 @@ export class ListenSession {
       this.#onLost = () => reject(new PublicError('the listening connection was lost'))
     })
     this.lost.catch(() => undefined)
-    // The server's idle_session_timeout may be shorter than the pause between two probes. A listener that does not read
-    // (its process is frozen, its machine gone) keeps the notification queue of the whole server from being emptied.
+    // idle_session_timeout: the server's own setting may be shorter than the pause between two probes.
+    // tcp_user_timeout: a listener that does not read (its process is frozen, or its machine is gone) prevents the
+    // server from emptying its notification queue.
     const { unreadTimeoutMs = 10_000 } = options
     this.#subscriber = this.#newSubscriber({
       options: `-c idle_session_timeout=0 -c tcp_user_timeout=${unreadTimeoutMs}`,
     })
   }
 
-  /** Throws before `listen`. */
+  /** Channel that the session listens on. Throws before `listen` has been called. */
   get channel(): string {
     if (this.#channel === undefined) throw new Error('the session does not listen yet')
     return this.#channel
   }
 
-  /** Resolves when there is a connection. */
+  /** Connects. Resolves when the connection is established. */
   async open(): Promise<void> {
     try {
       await this.#subscriber.connect()
     } catch (error) {
       if (!refusesSettings(error) || this.#isDestroyed) throw error
-      // A pooler. Whether notifications come through it (they do where its sessions are its clients') will be seen.
+      // There is a pooler in between. The echo will show whether notifications pass through it, as they do in session
+      // mode.
       this.#subscriber.close().catch(() => undefined)
       this.#subscriber = this.#newSubscriber({})
       await this.#subscriber.connect()
     }
   }
 
-  /** Resolves when LISTEN has been acknowledged. Once. */
+  /** Sends LISTEN. Resolves when it has been acknowledged. Must be called only once. */
   async listen(channel: string): Promise<void> {
     this.#channel = channel
     this.#subscriber.notifications.on(channel, (payload: string | undefined) => {
@@ -85,12 +87,13 @@ export class ListenSession {
   }
 
   /**
-   * Runs SQL without parameters on this very connection, one call after the other. PostgreSQL delivers the notifications
-   * that are pending before it answers, so when this resolves, everything acknowledged before it was called has been handed
-   * over.
+   * Runs SQL without parameters on the listening connection, one call after the other. PostgreSQL delivers pending
+   * notifications before it answers. So when this resolves, every change that was acknowledged before the call has been
+   * passed to `onNotification`.
    *
-   * pg-listen keeps its client to itself, but sends what it is told to as simple queries through a connection that may be
-   * given to it. A NOTIFY on the channel `placeholder` is exchanged for the statement there, and its promise is the client's.
+   * pg-listen does not expose its client, but accepts a connection, through which it sends simple queries. So `query`
+   * asks pg-listen for a NOTIFY on the channel `placeholder`, the connection sends the statement instead, and the
+   * promise of the NOTIFY resolves to the result of the statement.
    */
   query<Row>(sql: string): Promise<readonly Row[]> {
     const run = async () => {
@@ -105,7 +108,7 @@ export class ListenSession {
     return running
   }
 
-  /** `settings.options`: what the session begins with. A URL with options of its own keeps those instead. */
+  /** Creates a subscriber. `settings.options` are startup options of the session; those in the URL take precedence. */
   #newSubscriber(settings: { readonly options?: string }): Subscriber {
     const { config: ofUrl, attach } = connectionSettings(this.#options.url)
     const config = {
@@ -113,7 +116,7 @@ export class ListenSession {
       connectionTimeoutMillis: this.#options.connectTimeoutMs,
       ...settings,
       ...ofUrl,
-      // Held on to, because a socket whose other end is gone must be destroyed; pg would wait for it.
+      // Remembered, because a socket whose other end is gone must be destroyed: pg would wait for it.
       stream: () => {
         const socket = new Socket()
         this.#sockets.add(socket)
@@ -130,7 +133,10 @@ export class ListenSession {
     return subscriber
   }
 
-  /** As pg itself makes one for this configuration, TLS and all. */
+  /**
+   * Creates the connection that pg would create for this configuration, including TLS, and replaces the placeholder in
+   * it.
+   */
   #newConnection(config: pg.ClientConfig, attach: ConnectionSettings['attach']): pg.Connection {
     const { connection } = new pg.Client(config) as pg.Client & { readonly connection: pg.Connection }
     attach(connection)
@@ -139,7 +145,9 @@ export class ListenSession {
     return connection
   }
 
-  /** Resolves to whether a notification, any, comes in within so long. Then LISTEN has been in force until now. */
+  /**
+   * Resolves to true if any notification arrives within this time. If so, LISTEN has been in force until that moment.
+   */
   hears(withinMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const done = (isHeard: boolean) => {
@@ -153,7 +161,7 @@ export class ListenSession {
     })
   }
 
-  /** Resolves when this very payload has come in, unless `forget` was called. */
+  /** Resolves when a notification with exactly this payload has arrived, unless `forget` is called before. */
   heard(payload: string): Promise<void> {
     return new Promise((resolve) => this.#expected.set(payload, resolve))
   }
@@ -162,7 +170,7 @@ export class ListenSession {
     this.#expected.delete(payload)
   }
 
-  /** Ends the connection at once, whatever state it is in. */
+  /** Closes the connection immediately, in any state. */
   destroy(): void {
     this.#isDestroyed = true
     if (this.#channel !== undefined) this.#subscriber.notifications.removeAllListeners(this.#channel)

@@ -4,29 +4,31 @@ import { deaf, echo } from './echo.js'
 import type { ListenSession } from './listen-session.js'
 
 export interface ListenerLivenessOptions {
-  /** How long to wait for somebody else's notification before one of our own is sent. */
+  /** Time to wait for a notification from elsewhere before the sidecar sends an echo. */
   readonly quietMs: number
-  /** How long an echo may take from the server to here. */
+  /** Time that an echo may take from the server to the session. */
   readonly echoTimeoutMs: number
 }
 
 export interface ListenerLivenessParts {
   readonly database: Database
   readonly session: ListenSession
-  /** Called when the session is deaf, or the pool leads to another server. */
+  /** Called when the session receives no notifications, or the pool leads to another server. */
   readonly onDeaf: (reason: unknown) => void
 }
 
 const ownEchoIntervalMs = 15_000
 
 /**
- * Does the session hear? One that is connected but deaf (after DISCARD ALL, or UNLISTEN) answers probes as any other.
- * What it hears *after* the answer shows that LISTEN was still in force at the answer:
+ * Confirms that the session still receives notifications. A session that is connected but deaf (after DISCARD ALL or
+ * UNLISTEN) answers probes like any other. A notification that arrives *after* the answer shows that LISTEN was still
+ * in force when the probe was answered:
  *   1. the probe is sent, and answered      3. LISTEN is gone
- *   2. a notification is heard              4. the next probe is answered, and nothing is heard any more
+ *   2. a notification arrives               4. the next probe is answered, and nothing arrives any more
  *
- * Any notification will do: a change, or an echo of any sidecar. Who has heard nothing for a while sends an echo,
- * and all hear it, so that a fleet sends about two in a second whatever its size, and none while changes flow.
+ * Any notification will do: a change, or an echo of any sidecar. A sidecar that has received nothing for a while sends
+ * an echo, and all sidecars receive it. So a fleet of any size sends about two echoes a second, and none while changes
+ * flow.
  */
 export class ListenerLiveness {
   readonly #options: ListenerLivenessOptions
@@ -36,19 +38,20 @@ export class ListenerLiveness {
   constructor(options: ListenerLivenessOptions, parts: ListenerLivenessParts, nowMs: number) {
     this.#options = options
     this.#parts = parts
-    // A fleet that started in one moment, or came back in one, does not ask all at once ever after.
+    // Random, so that sidecars that started or reconnected at the same moment do not send their echoes together ever
+    // after.
     this.#echoedMs = nowMs - ownEchoIntervalMs * Math.random()
   }
 
   /**
-   * Resolves once the session, which has just answered a probe, is known to hear. A pool that is busy or away says
-   * nothing about the session, and must not cost the lease: after a while without an answer from there the
-   * probe is believed. Rejects when the session is deaf.
+   * Resolves once the session, which has just answered a probe, has shown that it receives notifications. A pool that
+   * is busy or unavailable says nothing about the session, and must not cost the lease: if the pool cannot send an echo
+   * within `quietMs`, the probe counts. Rejects if the session is deaf.
    */
   async confirm(nowMs: number): Promise<void> {
     const { quietMs } = this.#options
     const { session } = this.#parts
-    // Others' echoes say nothing about our pool.
+    // Echoes of other sidecars do not show that our pool leads to this server.
     const isOwnDue = nowMs - this.#echoedMs >= ownEchoIntervalMs
     if (!isOwnDue && (await session.hears(quietMs))) return
     this.#echoedMs = nowMs
@@ -57,7 +60,7 @@ export class ListenerLiveness {
       isSent = true
     })
     if ((await session.hears(quietMs)) || !isSent) return
-    // It would be delivered before this is answered.
+    // The server has accepted the echo, so it would deliver the echo before it answers this query.
     const answered = session.query('select').then(() => Promise.reject(new PublicError(deaf)))
     await Promise.race([echoed, answered])
   }

@@ -5,22 +5,23 @@ import { openSchema, quoteIdentifier } from '../schema/schema-owner.js'
 
 export interface LongTransactionOptions {
   readonly url: string
-  /** What the server calls the session. */
+  /** Name of the session on the server (application_name). */
   readonly name: string
   readonly isolation: 'read committed' | 'repeatable read, read only'
-  /** Ends it, also in the middle of a statement. */
+  /** Stops the transaction when aborted, even in the middle of a statement. */
   readonly stop: AbortSignal
 }
 
 const connectTimeoutMs = 3_000
 export const stoppedInTime = 'stopped; nothing was changed'
 
-/** Whoever waits for a lock of the table makes those wait who come after. */
+/** Bound on waiting for a lock of the table: meanwhile, everybody who asks for a conflicting lock queues up behind. */
 const lockTimeout = '10s'
 
 /**
- * Does `work`, with the qualified name of the table of entries, in one transaction on a connection of its own, without a bound on its time. Rejects with one line; nothing
- * has changed then, except where the line says that this is not known.
+ * Runs `work` in one transaction, on a connection of its own, without a time limit. `entries` is the qualified name of
+ * the table of entries. Rejects with an Error whose message is one line. Then nothing has changed, unless the message
+ * says that the outcome of the commit is not known.
  */
 export async function longTransaction<T>(
   { url, name, isolation, stop }: LongTransactionOptions,
@@ -28,7 +29,7 @@ export async function longTransaction<T>(
 ): Promise<T> {
   const options = { connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }
   const client = newClient(url, { ...options, application_name: name })
-  // Lost between two statements: the next one says so.
+  // If the connection is lost between two statements, the next statement reports it.
   client.on('error', () => undefined)
   let session: number | undefined
   const cut = async () => {
@@ -55,9 +56,12 @@ export async function longTransaction<T>(
   } catch (error) {
     if (stop.aborted && !isCommitting) throw new Error(stoppedInTime, { cause: error })
     if (isCommitting && !isStatementError(error))
-      throw new Error('the connection was lost before the database confirmed the commit: do it again', {
-        cause: error,
-      })
+      throw new Error(
+        'the connection was lost before the database confirmed the commit: run the command again',
+        {
+          cause: error,
+        },
+      )
     throw error
   } finally {
     stop.removeEventListener('abort', onStop)
@@ -65,10 +69,10 @@ export async function longTransaction<T>(
   }
 }
 
-/** Answers with the process that serves the session. */
+/** Sets up the transaction. Resolves to the id of the server process that serves the session. */
 async function prepare(client: pg.Client): Promise<number | undefined> {
-  // However the role or the database is set: no bound on the time, one way to write a time, and never a part of the
-  // rows without a word.
+  // These override the settings of the role and the database: no timeouts, one format for dates, and an error instead
+  // of silently fewer rows where row-level security applies.
   const { rows } = await client.query<{ pid: number }>(
     `select pg_backend_pid() as pid, set_config(name, setting, true)
      from (values ('statement_timeout', '0'), ('idle_in_transaction_session_timeout', '0'),
@@ -80,7 +84,7 @@ async function prepare(client: pg.Client): Promise<number | undefined> {
   return rows[0]?.pid
 }
 
-/** The session is ours, so we may. */
+/** Cancels the running statement of the session. Every role may do that to its own sessions. */
 async function cancel(url: string, options: pg.ClientConfig, session: number): Promise<void> {
   const client = newClient(url, options)
   client.on('error', () => undefined)

@@ -7,9 +7,9 @@ import { isReadTimeout, isUndone, isUnreachable, mayBeTriedAgain, messageOf, sql
 export interface AttemptsParts {
   readonly clock: Clock
   readonly log: Log
-  /** How long a request waits for its statement to begin. */
+  /** Time that a request may wait until its statement begins. */
   readonly timeoutMs: number
-  /** Resolves if the server answers. Without it, every timeout counts as a server that does not. */
+  /** Resolves if the server answers. Without `ping`, every timeout counts as a server that does not answer. */
   readonly ping?: () => Promise<void>
 }
 
@@ -18,15 +18,16 @@ const firstPauseMs = 20
 const longestPauseMs = 500
 
 /**
- * The statements of requests. One that has certainly done nothing is sent again, after a pause that doubles and is
- * never the same in two sidecars; and while the database is taken for dead, a request learns that at once.
+ * Retries and circuit breaker for the statements of requests. A statement that has certainly done nothing is sent
+ * again, after a pause that doubles and has jitter, so that sidecars do not retry together. While the breaker is open,
+ * requests fail immediately.
  */
 export class Attempts {
   readonly #parts: AttemptsParts
   readonly #breaker = new Breaker(breakerOptions)
   #retries = 0
   #asking: Promise<void> | undefined
-  /** With which the breaker was opened. */
+  /** Code of the latest failure, with which requests fail while the breaker is open. */
   #lastCode: CacheErrorCode = 'store-unavailable'
 
   constructor(parts: AttemptsParts) {
@@ -39,8 +40,9 @@ export class Attempts {
   }
 
   /**
-   * `attempt` rejects with a CacheError. The last one begins within half of the time that a request has for that: it
-   * may itself wait for its connection. After `maxConflicts` with other transactions it is not sent again.
+   * Calls `attempt`, which rejects with a CacheError, until it succeeds or must not be repeated. The last attempt
+   * begins within half of `timeoutMs`, because it may have to wait for a connection itself. After `maxConflicts`
+   * conflicts with other transactions, the next one is final.
    */
   async run<T>(attempt: () => Promise<T>, maxConflicts = Number.POSITIVE_INFINITY): Promise<T> {
     const { clock, timeoutMs } = this.#parts
@@ -57,7 +59,7 @@ export class Attempts {
         return answer
       } catch (error) {
         this.#note(error)
-        // Raised by a trigger, and not after a lock timeout: whoever sends it again must not do so without end.
+        // A trigger can raise this state at once, without waiting for a lock. A caller that resends must not spin.
         if (sqlState(error) === '55P03') await sleep(firstPauseMs)
         const pauseMs = Math.min(firstPauseMs * 2 ** count, longestPauseMs) * (0.5 + Math.random() / 2)
         const isOneTooMany = isUndone(error) && conflicts++ >= maxConflicts
@@ -68,11 +70,11 @@ export class Attempts {
     }
   }
 
-  /** The database has answered, if only to somebody else. */
+  /** Closes the breaker. To be called whenever the database has answered, to this statement or to any other. */
   reached(): void {
     const was = this.#breaker.state
     this.#breaker.reached()
-    if (was !== 'closed') this.#parts.log.info({}, 'the database is reached again')
+    if (was !== 'closed') this.#parts.log.info({}, 'the database is reachable again')
   }
 
   #note(error: unknown): void {
@@ -82,7 +84,10 @@ export class Attempts {
     else this.reached()
   }
 
-  /** A slow statement is not a dead server: a row that is too large to transfer in time, for example. Asks before it is believed. */
+  /**
+   * Pings the server after a timeout. A slow statement does not mean that the server is dead: a row can be too large to
+   * be transferred in time, for example. Only a failed ping counts as a failure.
+   */
   #ask(ping: () => Promise<void>, error: unknown): void {
     this.#asking ??= ping()
       .then(
@@ -101,7 +106,7 @@ export class Attempts {
     if (was === 'closed' && this.#breaker.state === 'open')
       this.#parts.log.warn(
         { reason: messageOf(error) },
-        'the database is not reached: requests no longer wait for it',
+        'the database is unreachable: requests no longer wait for it',
       )
   }
 }

@@ -12,28 +12,29 @@ import {
 } from '../../connection-url/connection-url.js'
 import { PublicError } from '../../core/errors.js'
 
-/** What one connection is made with. */
+/** Settings of one connection. */
 export interface ConnectionSettings {
   readonly config: pg.ClientConfig
   /** Watches how the server asks for the password. Called with the connection before it connects. */
   readonly attach: (connection: EventEmitter) => void
 }
 
-/** How the server has asked for the password. */
+/** Authentication method that the server has asked for. */
 interface Asked {
   isCleartext: boolean
   isBoundToChannel: boolean
 }
 
 /**
- * Returns the settings for one connection, with URL and password as their files have them now: a rotated secret needs no
- * restart. Throws if the URL cannot be had.
+ * Returns the settings for one connection. Files with the URL or the password are read again each time, so a rotated
+ * secret needs no restart. Throws if the URL cannot be read or parsed.
  */
 export function connectionSettings(source: string): ConnectionSettings {
   const text = currentUrl(source)
   const url = parseConnectionUrl(text)
   const { parameters } = url
-  // Certificates and sslmode are the driver's business. It knows neither of these, and takes what is in the URL for more than that.
+  // The driver handles certificates and sslmode, and copies all parameters of the URL into its configuration. It knows
+  // neither connect_timeout nor channel_binding, so these are translated here.
   const { password, host, ...fromUrl } = toClientConfig(parse(text))
   const connectTimeout = parameters.get('connect_timeout')
   const asked: Asked = { isCleartext: false, isBoundToChannel: false }
@@ -66,14 +67,14 @@ export function connectionSettings(source: string): ConnectionSettings {
   }
 }
 
-/** As `new pg.Client`, with what the source says going before the options. */
+/** Creates a client for the source. Settings of the source take precedence over `options`. */
 export function newClient(source: string, options: pg.ClientConfig): pg.Client {
   return new (clientClass(source))(options)
 }
 
 /**
- * Returns a class of clients that read the source anew for each connection. While that fails, they are made with what it said
- * last, and cannot connect if it never said anything.
+ * Returns a class of clients that read the source again for each connection. While the source cannot be read, the last
+ * settings apply; if it was never readable, the clients fail to connect.
  */
 export function clientClass(source: string): typeof pg.Client {
   let last: ConnectionSettings | undefined
@@ -82,7 +83,7 @@ export function clientClass(source: string): typeof pg.Client {
       last = connectionSettings(source)
       return last
     } catch (error) {
-      // A secret that is being replaced is missing for a moment. A pool has no way to take an error from a constructor.
+      // A secret that is being replaced is missing for a moment. A pool cannot handle an error of a constructor.
       return last ?? { config: { stream: () => unconnectable(error as Error) }, attach: () => undefined }
     }
   }
@@ -96,7 +97,7 @@ export function clientClass(source: string): typeof pg.Client {
   }
 }
 
-/** A socket that fails to connect, with this error. */
+/** Returns a socket that fails to connect, with this error. */
 function unconnectable(error: Error): Socket {
   const socket = new Socket()
   socket.connect = () => socket.destroy(error)
@@ -104,23 +105,28 @@ function unconnectable(error: Error): Socket {
 }
 
 const cleartext =
-  'the server asks for the password in clear text, and the connection is not encrypted: set sslmode=verify-full, or sslmode=disable to send it'
+  'the server asks for the password in clear text, and the connection is not encrypted: ' +
+  'set sslmode=verify-full, or sslmode=disable to send it'
 const unbound = 'channel_binding=require: the server does not offer SCRAM-SHA-256-PLUS'
 
-// It would warn at every attempt, in the midst of the JSON lines of the log. `noPassword` names the mode that it asks for.
+// pgpass would print a warning at every attempt, between the JSON lines of the log. `noPassword` names the mode that it
+// wants.
 pgPass.warnTo(undefined)
 
 const noPassword =
-  'the server asks for a password, and none was given: set it in DATABASE_URL, DATABASE_PASSWORD_FILE or PGPASSWORD, or in ' +
-  'PGPASSFILE (mode 0600, with a line for this host, port, database and user)'
+  'the server asks for a password, and none was given: set it in DATABASE_URL, DATABASE_PASSWORD_FILE or PGPASSWORD, ' +
+  'or in PGPASSFILE (mode 0600, with a line for this host, port, database and user)'
 
-/** As every client: the password of the URL, the one in its file, PGPASSWORD, or PGPASSFILE, which is read for each connection. */
+/**
+ * Returns where the password comes from: the URL, its password file, PGPASSWORD, or PGPASSFILE, in this order. Files
+ * are read for each connection.
+ */
 function passwordOf(url: ConnectionUrl, asked: Asked, isBinding: boolean): Pick<pg.ClientConfig, 'password'> {
   const file = url.parameters.get('password_file')
   const given = url.password !== '' ? url.password : file === undefined ? process.env.PGPASSWORD : undefined
   const mayBeClear = isLocal(url) || statesEncryption(url) || process.env.PGSSLMODE !== undefined
   return {
-    // Called after the server has asked, with what it connects with.
+    // Called after the server has asked for a password, with the parameters of the connection.
     password: async (parameters?: Parameters<typeof pgPass>[0]) => {
       if (asked.isCleartext && !mayBeClear) throw new PublicError(cleartext)
       if (isBinding && !asked.isBoundToChannel) throw new PublicError(unbound)

@@ -20,60 +20,66 @@ import { StatementErrors } from './statement-errors.js'
 
 export interface DatabaseOptions {
   readonly url: string
-  /** Most connections open at once. */
+  /** Maximum number of open connections. */
   readonly poolSize: number
-  /** How long a request may wait for a connection, and again for its statement. */
+  /** Time that a request may wait for a connection, and again for its statement. */
   readonly timeoutMs: number
   readonly log: Log
   readonly tracer?: StatementTracer | undefined
 }
 
 /**
- * A transaction whose client is gone must not hold its locks until the server notices that. And nulls in arrays are nulls,
- * whatever another client of a pooler has set.
+ * Begins a transaction. If its client is gone, the server ends the transaction after 5 s, so that its locks are not
+ * held until the server notices a dead connection. `array_nulls = on` makes nulls in arrays nulls, even if another
+ * client of a pooler has set it to off.
  */
 const begin = "begin; set local idle_in_transaction_session_timeout = '5s'; set local array_nulls = on; "
 
 export interface TransactionTexts {
-  /** Answers with the id of the transaction, and the epoch. */
+  /** Statement that returns the id of the transaction, and the epoch. */
   readonly transactionId: string
   readonly statement: string
   readonly onId: (id: string, epoch: string) => void
 }
 
-/** Sees each statement that is sent, where somebody wants to. */
+/** Observes each statement that is sent, for tracing. */
 export interface StatementTracer {
   statement<T>(text: string, run: () => Promise<T>): Promise<T>
 }
 
-/** Connections of the pool. */
+/** Usage of the pool's connections. */
 export interface PoolUse {
-  /** Also with connecting. */
+  /** Number of connections in use, or being established. */
   readonly busy: number
   readonly idle: number
-  /** Statements that wait for one. */
+  /** Number of statements that wait for a connection. */
   readonly waiting: number
   readonly size: number
 }
 
-/** How much longer the client waits than the server: the server's own timeout says what happened. */
+/**
+ * Time by which the client's timeout exceeds the server's. The server's timeout comes first, because it says what
+ * happened.
+ */
 const clientGraceMs = 500
 
-/** To find one locked row among 500 takes nine of these; that should not take all the time there is. */
+/**
+ * Returns a tenth of the timeout. Finding one locked row among 500 can take nine lock timeouts, which must fit in it.
+ */
 function lockTimeoutMs(timeoutMs: number): number {
   return Math.ceil(timeoutMs / 10)
 }
 
-/** The connection pool. Every wait has a bound, and every failure is a CacheError. */
+/** Connection pool. Every wait is bounded, and every failure is a CacheError. */
 export class Database {
   readonly #options: DatabaseOptions
   readonly #errors: StatementErrors
   #pool: pg.Pool
-  /** Without settings for the session, because a pooler refuses them. */
+  /** True if connections are opened without startup settings, because a pooler refuses them. */
   #bare = false
   /**
-   * The names of statements prepared once per connection: planning ours anew takes longer than running them.
-   * Undefined behind a pooler that hands each statement to another connection.
+   * Names of the prepared statements, by text. Each connection prepares a statement once, because planning it takes
+   * longer than running it. Undefined behind a pooler that may send each statement to another connection.
    */
   #names: Map<string, string> | undefined = new Map()
 
@@ -83,7 +89,7 @@ export class Database {
     this.#pool = this.#newPool()
   }
 
-  /** For statements that change nothing. The server ends one that takes longer than `withinMs`, or the usual timeout. */
+  /** Runs a statement that changes nothing. The server ends it after `withinMs`, or after the usual timeout. */
   read<Row extends pg.QueryResultRow>(
     text: string,
     values: unknown[] = [],
@@ -92,12 +98,15 @@ export class Database {
     return this.#traced('read', text, values, withinMs)
   }
 
-  /** As `read`, for a single statement that commits by itself. Rejects with `outcome-unknown` as P3 says. */
+  /**
+   * Runs a single statement that commits by itself. Rejects with `outcome-unknown` if the connection is lost before the
+   * commit is confirmed (P3).
+   */
   write<Row extends pg.QueryResultRow>(text: string, values: unknown[], withinMs?: number): Promise<Row[]> {
     return this.#traced('write', text, values, withinMs)
   }
 
-  /** Resolves if the server answers on a new connection. */
+  /** Opens a new connection to the server. Resolves if the server answers. */
   async ping(): Promise<void> {
     const { url, timeoutMs } = this.#options
     const client = newClient(url, {
@@ -110,14 +119,14 @@ export class Database {
       await client.connect()
       await client.query('select')
     } finally {
-      // Not waited for: a server that is not there does not answer.
+      // Not awaited: an unreachable server does not answer.
       client.end().catch(() => undefined)
     }
   }
 
   /**
-   * Runs a statement in a transaction of its own, and calls `onId` before it. Rejects with `outcome-unknown` only if the
-   * connection is lost while the transaction commits: before that, nothing has happened.
+   * Runs a statement in a transaction of its own, and calls `onId` before it. Rejects with `outcome-unknown` only if
+   * the connection is lost while the transaction commits: before that, nothing has happened.
    */
   transaction<Row extends pg.QueryResultRow>(
     { transactionId, statement, onId }: TransactionTexts,
@@ -128,7 +137,7 @@ export class Database {
     })
   }
 
-  /** `first` begins the transaction; `onBegun` gets the first row that it answers with. */
+  /** Runs `first` and then `statement` in one transaction. `onBegun` receives the first row that `first` returns. */
   async #inTransaction<Row extends pg.QueryResultRow>(
     first: string,
     statement: string,
@@ -156,7 +165,7 @@ export class Database {
     }
   }
 
-  /** How many statements the database has answered with an error, by its kind. */
+  /** Number of statements that the database has answered with an error, by error code. */
   get errorCounts(): ReadonlyMap<CacheErrorCode, number> {
     return this.#errors.counts
   }
@@ -167,11 +176,11 @@ export class Database {
     return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount, size: poolSize }
   }
 
-  /** From now on new connections only: those there are may lead to a server that is no longer the primary. */
+  /** Replaces the pool by a new one: existing connections may lead to a server that is no longer the primary. */
   renew(): void {
     const old = this.#pool
     this.#pool = this.#newPool()
-    // A pool that ends forgets who waits for a connection.
+    // `end()` would leave statements that wait for a connection waiting forever.
     const endOnceNobodyWaits = () => {
       if (old.waitingCount === 0) old.end().catch(() => undefined)
     }
@@ -212,13 +221,13 @@ export class Database {
       const { failure, isUsable } = await (kind === 'write'
         ? committingFailed(error, client)
         : { failure: statementFailed(error, kind), isUsable: isStatementError(error) })
-      // After anything but an error of the statement itself, what the connection sends next is anyone's guess.
+      // After anything but an error of the statement itself, the state of the connection is unknown.
       client.release(!isUsable || planIsOutdated(error))
       if (name && wasNotPrepared(error)) {
         this.#names = undefined
         return this.#run(kind, text, values, mayRepeat)
       }
-      // A connection that was lost while idle is noticed here, too.
+      // A connection that was lost while it was idle is noticed only now.
       if (mayRepeat && mayBeRepeated(error, kind)) return this.#run(kind, text, values, false)
       this.#errors.add(failure)
       if (failure.code === 'queue-full') this.#advanceQueue()
@@ -226,7 +235,9 @@ export class Database {
     }
   }
 
-  /** By its text, so that one name never stands for two statements, whoever else shares the connection. */
+  /**
+   * Returns a name derived from the text. So it never stands for two statements, even if clients share the connection.
+   */
   #nameOf(text: string): string | undefined {
     if (this.#names === undefined) return undefined
     let name = this.#names.get(text)
@@ -248,7 +259,7 @@ export class Database {
       }
       this.#options.log.warn(
         { reason: messageOf(error) },
-        'the pooler in front of the database takes no statement_timeout and lock_timeout: only our own timeouts hold',
+        "the pooler refuses statement_timeout and lock_timeout: only the sidecar's own timeouts apply",
       )
       this.#bare = true
       this.renew()
@@ -256,7 +267,7 @@ export class Database {
     }
   }
 
-  /** A full notification queue stays full until somebody looks: asking for its usage moves its tail. */
+  /** Asks for the usage of the notification queue, which moves its tail. Otherwise a full queue can stay full. */
   #advanceQueue(): void {
     this.read('select pg_notification_queue_usage()').catch(() => undefined)
   }
@@ -276,8 +287,8 @@ export class Database {
       }),
       query_timeout: timeoutMs + clientGraceMs,
     })
-    // Lost while checked out and between two statements: the next one says so. Without a listener it would end
-    // the process.
+    // If a connection is lost while it is checked out, between two statements, the next statement reports it. Without a
+    // listener, the event would end the process.
     pool.on('connect', (client) => client.on('error', () => undefined))
     pool.on('error', (error) =>
       log.info({ reason: messageOf(error) }, 'an idle database connection was lost'),
@@ -292,14 +303,16 @@ interface Failed {
   readonly isUsable: boolean
 }
 
-/** Of a statement in a transaction that has not been told to commit. */
+/** Returns the failure of a statement in a transaction for which no commit was sent. */
 async function uncommittedFailed(error: unknown, client: pg.PoolClient): Promise<Failed> {
-  // After our own timeout the connection is still busy: a rollback would wait for as long again.
+  // After our own timeout, the connection is still busy, and a rollback would wait as long again.
   const isUsable = error instanceof pg.DatabaseError && (await succeeds(client, 'rollback'))
   return { failure: statementFailed(error, 'read', isUsable), isUsable }
 }
 
-/** Of a statement that commits. A session that has outlived the error shows that it was one of the statement. */
+/**
+ * Returns the failure of a statement that commits. If the session survives the error, the statement was rolled back.
+ */
 async function committingFailed(error: unknown, client: pg.PoolClient): Promise<Failed> {
   if (!needsSession(error))
     return { failure: statementFailed(error, 'write'), isUsable: isStatementError(error) }

@@ -8,26 +8,27 @@ export function isStatementError(error: unknown): error is pg.DatabaseError {
 }
 
 /**
- * Returns true if the session has to tell whether the statement was rolled back. Classes 53 (resources), 58 (system) and XX
- * (internal) are errors of a statement, or of the server, which then ends (PANIC), maybe in a commit that it has recorded.
+ * Returns true if only the session can show whether the statement was rolled back. Errors of class 53 (resources), 58
+ * (system) and XX (internal) concern either the statement or the whole server. In the second case the server ends
+ * (PANIC), possibly after it has recorded the commit.
  */
 export function needsSession(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && /^(53|58|XX)/.test(error.code ?? '')
 }
 
-/** Returns true for an error of PostgreSQL itself, and false for one that a pooler has made: it names no source file. */
+/** Returns true for an error of PostgreSQL itself, and false for one of a pooler, which names no source file. */
 export function isOfServer({ file, routine }: pg.DatabaseError): boolean {
   return file !== undefined && routine !== undefined
 }
 
 /**
- * Returns what a failed statement means. Without an answer (the connection was lost, or our own timeout passed), or with one
- * that ends the session and may have come after the commit, a read has failed and the outcome of a write is unknown.
- * `isUsable`: nothing was committed, and the connection goes on.
+ * Translates the error of a failed statement. If there is no answer (the connection was lost, or our own timeout
+ * passed), or if the answer ends the session and may have come after the commit, a read has failed, and the outcome of
+ * a write is unknown. Set `isUsable` to true if nothing was committed, and the connection can be used again.
  */
 export function statementFailed(error: unknown, kind: 'read' | 'write', isUsable = false): CacheError {
   const lost = error instanceof pg.DatabaseError ? meaningOf(error) : 'lost'
-  // An internal error is one of a row, such as a damaged one, as long as there is nothing that may have been committed.
+  // An internal error concerns a row, such as a damaged one, if nothing can have been committed.
   const isOfRow =
     isUsable || (kind === 'read' && /^(XX|58)/.test((error as pg.DatabaseError | undefined)?.code ?? ''))
   const meaning = lost === 'lost' && isOfRow && error instanceof pg.DatabaseError ? 'store-failed' : lost
@@ -42,7 +43,7 @@ export function statementFailed(error: unknown, kind: 'read' | 'write', isUsable
   )
 }
 
-/** Returns what it means that nobody knows how a statement ended. */
+/** Returns the error for a statement whose outcome the client was not told. */
 export function connectionLost(cause: unknown, kind: 'read' | 'write'): CacheError {
   const state = cause instanceof pg.DatabaseError ? ` (SQLSTATE ${cause.code})` : ''
   if (kind === 'read' && messageOf(cause) === readTimeout)
@@ -61,9 +62,9 @@ export function connectionLost(cause: unknown, kind: 'read' | 'write'): CacheErr
 }
 
 /**
- * May the statement be sent again, on another connection? A read may after any loss of its connection, though
- * not after our own timeout. A write only when it was certainly not run: the server had closed the idle session
- * before it came, or refused its outdated plan.
+ * Returns true if the statement may be sent again, on another connection. A read may be sent again after any loss of
+ * its connection, but not after our own timeout. A write may be sent again only if it was certainly not run: the server
+ * had closed the idle session before, or refused its outdated plan.
  */
 export function mayBeRepeated(error: unknown, kind: 'read' | 'write'): boolean {
   if (planIsOutdated(error)) return true
@@ -72,25 +73,31 @@ export function mayBeRepeated(error: unknown, kind: 'read' | 'write'): boolean {
 }
 
 const idleSessionTimeout = '57P05'
-/** What pg says. */
+/** Message of pg's own query timeout. */
 const readTimeout = 'Query read timeout'
 
-/** The server connection behind a pooler is not the one that prepared the statement, or has it prepared already. */
+/**
+ * Returns true if the server connection does not have the prepared statement, or already has one of that name. A pooler
+ * that switches server connections causes this.
+ */
 export function wasNotPrepared(error: unknown): boolean {
   return error instanceof pg.DatabaseError && (error.code === '26000' || error.code === '42P05')
 }
 
-/** The connection prepared the statement for a table that has been altered since. */
+/** Returns true if the table was altered after the connection prepared the statement. */
 export function planIsOutdated(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '0A000'
 }
 
-/** A pooler (PgBouncer) that does not take the settings we begin a session with. */
+/** Returns true if a pooler (PgBouncer) refuses our startup parameters. */
 export function refusesSettings(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /unsupported startup parameter/.test(error.message)
 }
 
-/** No connection could be had: nothing was sent. A PublicError is one of logging in, such as a missing password. */
+/**
+ * Returns the error for a failure to connect, after which no statement was sent. A PublicError comes from the login,
+ * for example if the password is missing.
+ */
 export function connectFailed(error: unknown): CacheError {
   const state = error instanceof pg.DatabaseError ? (error.code ?? '') : ''
   return new CacheError(
@@ -103,7 +110,10 @@ export function connectFailed(error: unknown): CacheError {
   )
 }
 
-/** By the class of the SQLSTATE: what a server means that lets nobody in. 28 authorization, 3D no such database, 53 limits. */
+/**
+ * Error codes by SQLSTATE class, for servers that refuse a connection. 28 authorization, 3D no such database, 53
+ * limits.
+ */
 const refusals: Readonly<Record<string, CacheErrorCode>> = {
   '28': 'login-refused',
   '3D': 'login-refused',
@@ -113,8 +123,8 @@ const refusals: Readonly<Record<string, CacheErrorCode>> = {
 }
 
 /**
- * Nobody answered, or somebody who cannot serve now: 08 connection exceptions, 53300 too many connections, 57P01 to
- * 57P03 shutting down, crashed, starting up. What failed for another reason was an answer.
+ * Returns true if the server did not answer, or cannot serve at present: 08 connection exceptions, 53300 too many
+ * connections, 57P01 to 57P03 shutting down, crashed, starting up. Any other error shows that the server answers.
  */
 export function isUnreachable(error: unknown): boolean {
   if (!hasCode(error, 'store-unavailable', 'store-suspended', 'outcome-unknown')) return false
@@ -122,27 +132,27 @@ export function isUnreachable(error: unknown): boolean {
   return state === undefined || /^(08...|53300|57P0[123])$/.test(state)
 }
 
-/** Rolled back because of another transaction: 40001 serialization failure, 40P01 deadlock. */
+/** Returns true if another transaction caused a rollback: 40001 serialization failure, 40P01 deadlock. */
 export function isUndone(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlState(error) ?? '')
 }
 
-/** It has certainly done nothing, and may do better in a moment. */
+/** Returns true if the statement has certainly done nothing, and may succeed in a moment. */
 export function mayBeTriedAgain(error: unknown): boolean {
   return isUndone(error) || (hasCode(error, 'store-unavailable', 'store-suspended') && isUnreachable(error))
 }
 
-/** Our own timeout, on a connection that there is: the statement may only have been slow. */
+/** Returns true after our own timeout on an established connection. The statement may just have been slow. */
 export function isReadTimeout(error: unknown): boolean {
   return error instanceof CacheError && messageOf(error.cause) === readTimeout
 }
 
-/** The SQLSTATE behind a CacheError, where the server gave one. */
+/** Returns the SQLSTATE behind a CacheError, if the server sent one. */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof CacheError && error.cause instanceof pg.DatabaseError ? error.cause.code : undefined
 }
 
-/** Node's codes for a server that is not there, or not there yet. */
+/** Node's error codes for an unreachable server. */
 const notThere: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -154,10 +164,10 @@ const notThere: ReadonlySet<string> = new Set([
 ])
 /** SQLSTATEs: cannot connect now (starting up, shutting down), too many connections. */
 const notNow: ReadonlySet<string> = new Set(['57P03', '53300'])
-/** What pg says of a server that accepts a connection and closes it, or says nothing. */
+/** Messages of pg for a server that accepts a connection, and then closes it or does not answer. */
 const noAnswer = /^(Connection terminated|timeout expired)/
 
-/** True if connecting failed, and may succeed once the server has started. Looks through `cause`. */
+/** Returns true if connecting failed, but may succeed once the server has started. Follows `cause`. */
 export function mayBecomeReachable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(mayBecomeReachable)
   if (!(error instanceof Error)) return false
@@ -169,7 +179,7 @@ export function mayBecomeReachable(error: unknown): boolean {
 
 const unknownAuthority = "the database's certificate is signed by no authority that sslrootcert names"
 
-/** By the codes of OpenSSL and Node, whose own words name no setting. */
+/** Messages by the error codes of OpenSSL and Node, whose own messages name no setting. */
 const tlsFailures: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: unknownAuthority,
   DEPTH_ZERO_SELF_SIGNED_CERT: unknownAuthority,
@@ -178,7 +188,9 @@ const tlsFailures: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "the database's certificate is for another host name",
 }
 
-/** Node's AggregateError (several addresses refused) has an empty message of its own. */
+/**
+ * Returns the message of an error. Node's AggregateError (several addresses refused) has an empty message of its own.
+ */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
   if (!(error instanceof Error)) return String(error)

@@ -7,9 +7,12 @@ declare module 'pgpass' {
   }
 
   interface PgPass {
-    /** Calls back with what PGPASSFILE, or ~/.pgpass, has for the connection; undefined if nothing, or if others may read it. */
+    /**
+     * Calls back with the password for the connection from PGPASSFILE or ~/.pgpass; with undefined if there is none, or
+     * if other users may read the file.
+     */
     (parameters: Parameters, callback: (password: string | undefined) => void): void
-    /** Writes warnings there; undefined: nowhere. */
+    /** Sets the stream for warnings; undefined turns them off. */
     warnTo(stream: NodeJS.WritableStream | undefined): void
   }
 

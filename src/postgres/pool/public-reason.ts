@@ -2,7 +2,10 @@ import pg from 'pg'
 import { PublicError } from '../../core/errors.js'
 import { messageOf } from './errors.js'
 
-/** What a server says in an error names roles, hosts and databases. These are the SQLSTATEs that keep a sidecar from its feed. */
+/**
+ * Public reasons by SQLSTATE, for the states that can prevent the change feed. The server's own messages name roles,
+ * hosts and databases.
+ */
 const bySqlState: Readonly<Record<string, string>> = {
   '25006': 'the server is read-only',
   '28000': 'the role is not permitted to log in from here',
@@ -18,13 +21,13 @@ const bySqlState: Readonly<Record<string, string>> = {
 
 const fallback = 'see the log, and run "caching-layer doctor"'
 
-/** What the driver says where nobody else is to blame. It names nothing. */
+/** Messages of the driver itself. They name no host, role or database. */
 const ofDriver =
   /^(Connection terminated|Connection ended|timeout expired|Query read timeout|The server does not support SSL)/
 
 /**
- * Returns why there is no change feed, for whoever may ask for `/health`: without a role, a host, a path, or an object of the
- * database. The log has it all.
+ * Returns the reason why there is no change feed, for everybody who may ask for `/health`: it names no role, host, path
+ * or object of the database. The log has the full message.
  */
 export function publicReason(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return publicReason(error.errors[0])
@@ -40,7 +43,7 @@ export function publicReason(error: unknown): string {
   if (ofDriver.test(error.message)) return error.message
   const { code } = error as NodeJS.ErrnoException
   if (typeof code !== 'string') return fallback
-  // Of TLS: what comes before the colon is ours.
+  // A TLS error: the part before the colon is our own text.
   const [first = ''] = messageOf(error).split(': ', 1)
   return first !== error.message && /certificate/.test(first)
     ? first

@@ -2,8 +2,8 @@ import type pg from 'pg'
 import type { CacheErrorCode } from '../../core/errors.js'
 
 /**
- * What an error of a statement means, judged by its SQLSTATE. The message and the severity are translated by the server's
- * `lc_messages`. https://www.postgresql.org/docs/current/errcodes-appendix.html
+ * Meaning of a statement's error, judged by its SQLSTATE: the server translates the message and the severity according
+ * to `lc_messages`. https://www.postgresql.org/docs/current/errcodes-appendix.html
  *
  * `lost`: the session has ended, or the server is in trouble. A write may have been committed.
  */
@@ -12,7 +12,7 @@ export type Meaning =
   | 'lost'
 
 const byState: Readonly<Record<string, Meaning>> = {
-  '2200H': 'store-failed', // sequence_generator_limit_exceeded: an operator's matter, and not the data's
+  '2200H': 'store-failed', // sequence_generator_limit_exceeded: for an operator to fix; the data is not at fault
   '25006': 'store-suspended', // read_only_sql_transaction: a standby, or a primary that is being replaced
   '25P03': 'lost', // idle_in_transaction_session_timeout
   '25P04': 'lost', // transaction_timeout
@@ -21,15 +21,15 @@ const byState: Readonly<Record<string, Meaning>> = {
   '40P01': 'row-locked', // deadlock_detected
   '42501': 'forbidden', // insufficient_privilege; row-level security, too
   '54000': 'refused', // program_limit_exceeded: such as an index row that is too large
-  '55000': 'store-suspended', // object_not_in_prerequisite_state: what a standby says, which does not know its timeline
+  '55000': 'store-suspended', // object_not_in_prerequisite_state: raised by a standby, which cannot tell its timeline
   '55P03': 'row-locked', // lock_not_available: lock_timeout
   '57014': 'store-busy', // query_canceled: statement_timeout
 }
 
 const byClass: Readonly<Record<string, Meaning>> = {
-  '08': 'lost', // connection exceptions. A pooler reports a broken server link so, after the commit, too
+  '08': 'lost', // connection exceptions; a pooler reports a broken link to the server so, even after the commit
   '0A': 'store-failed', // feature_not_supported
-  '25': 'store-failed', // invalid transaction state, such as one that another client of the pooler has left
+  '25': 'store-failed', // invalid transaction state, for example left behind by another client of the pooler
   '26': 'store-failed', // invalid SQL statement name
   '28': 'store-failed', // invalid authorization
   '2B': 'store-failed', // dependent objects
@@ -38,7 +38,7 @@ const byClass: Readonly<Record<string, Meaning>> = {
   '3D': 'store-failed', // invalid catalog name
   '3F': 'store-failed', // invalid schema name
   '40': 'row-locked', // transaction rollback
-  '42': 'store-failed', // syntax, or objects that are not there
+  '42': 'store-failed', // syntax errors, missing objects
   '53': 'store-suspended', // insufficient resources: memory, disk, connections
   '54': 'store-failed', // program limit exceeded
   '55': 'store-failed', // object not in prerequisite state
@@ -48,36 +48,38 @@ const byClass: Readonly<Record<string, Meaning>> = {
   XX: 'lost', // internal error
 }
 
-/** Returns what the error means. A state that is not known here is a trigger's or an application's own: it refuses the row. */
+/** Returns the meaning of an error. An unknown state was chosen by a trigger or an application, and refuses the row. */
 export function meaningOf({ code: state = '', file }: pg.DatabaseError): Meaning {
   if (state === '54000' && file === 'async.c') return 'queue-full'
   return byState[state] ?? byClass[state.slice(0, 2)] ?? 'refused'
 }
 
-/** States of a statement that finds no table, schema, function or column of ours. */
+/** SQLSTATEs of a statement that does not find a table, schema, function or column of ours. */
 const notThere: ReadonlySet<string | undefined> = new Set(['42P01', '3F000', '42883', '42703'])
 
-/** Returns true if the migrations may be what is missing. */
+/** Returns true if the state may mean that migrations are missing. */
 export function mayBeMissingMigrations(state: string | undefined): boolean {
   return notThere.has(state)
 }
 
 const lockTimeout = '55P03'
 
-/** Files of PostgreSQL's source that report errors of a statement before it looks at any row: rights, planning. */
+/** Source files of PostgreSQL that report errors before a statement looks at any row: rights, planning. */
 const beforeRows: ReadonlySet<string> = new Set(['aclchk.c', 'plancat.c'])
 
 /**
- * Returns true if every row of the statement would fail alike, so that sending fewer of them is no use. An error in a row
- * has a context (`where`), such as the trigger it was raised in or the tuple that is locked. An error of the statement has a
- * position in its text instead.
+ * Returns true if every row of the statement would fail in the same way, so that it is no use to send fewer rows. An
+ * error in a row has a context (`where`), such as the trigger that raised it or the locked tuple. An error of the
+ * statement has a position in the text instead.
  */
 export function isOfWholeStatement({ code, where, position, file = '' }: pg.DatabaseError): boolean {
   if (where !== undefined) return false
   return position !== undefined || code === lockTimeout || beforeRows.has(file)
 }
 
-/** Returns true if the message names no data. A message that a function raised, or one about a value, may repeat the value. */
+/**
+ * Returns true if the message contains no data. Messages raised by functions, or about a value, may repeat the value.
+ */
 export function hasMessageWithoutData({ code: state = '', file }: pg.DatabaseError): boolean {
   return state.slice(0, 2) in byClass && file !== 'pl_exec.c'
 }

@@ -3,16 +3,16 @@ import type { CacheError, CacheErrorCode } from '../../core/errors.js'
 import type { Log } from '../../core/ports.js'
 
 const reportIntervalMs = 60_000
-/** States and names come from triggers, too: there can be any number of kinds. */
+/** Bound on remembered kinds. Triggers choose states and names too, so there can be any number of kinds. */
 const maxKinds = 1_000
 
 interface Kind {
   reportedMs: number
-  /** How many there have been since then. */
+  /** Number of errors since then. */
   unreported: number
 }
 
-/** The errors that the database has answered with: counted, and each kind logged once a minute. */
+/** Counts the errors that the database has answered with, and logs each kind at most once a minute. */
 export class StatementErrors {
   readonly counts = new Map<CacheErrorCode, number>()
   readonly #log: Log
@@ -24,7 +24,7 @@ export class StatementErrors {
     this.#now = now
   }
 
-  /** Names of objects are logged; a message that may repeat data is not. */
+  /** Counts and logs an error. Logs names of objects, but no message that may repeat data. */
   add(error: CacheError): void {
     const { code, message, cause } = error
     if (!(cause instanceof pg.DatabaseError)) return

@@ -1,6 +1,6 @@
 import { PublicError } from '../../core/errors.js'
 
-/** Rejects with a PublicError of this message when `work` has not ended in time. */
+/** Waits for `work`. Rejects with a PublicError with the message `otherwise` if it has not settled in time. */
 export async function withTimeout<T>(timeoutMs: number, work: Promise<T>, otherwise: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {

@@ -11,19 +11,19 @@ import { isHeld, withinBytes } from '../store/entry-statements.js'
 
 export interface ReadReplicasParts {
   readonly primary: Database
-  /** One per URL, at least one. */
+  /** Pools of the replicas, one per URL; at least one. */
   readonly replicas: readonly Database[]
   readonly schema: Pick<SchemaName, 'get'>
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
-  /** Most bytes of values that one statement may bring. */
+  /** Maximum bytes of values that one statement returns. */
   readonly maxReadBytes: number
 }
 
-/** A server and how much of the primary's log it has replayed. */
+/** State of a server: its history, and how much of the primary's log it has replayed. */
 interface StandbyRow {
   readonly server: string
-  /** Null where it is no standby. */
+  /** Null if the server is not a standby. */
   readonly epoch: Epoch | null
   readonly replayed: string | null
 }
@@ -37,17 +37,18 @@ type WantedRow = StandbyRow & {
   readonly expires: boolean | null
 }
 
-/** How long a replica may take to replay what was in the log when that was asked. */
+/** Time that a replica may take to replay the log up to the position that the primary told. */
 const catchUpMs = 5_000
 const firstPauseMs = 5
 const longestPauseMs = 250
-/** Behind one URL there may be several servers. */
+/** Bound on remembered servers: there can be several behind one URL. */
 const mostServers = 16
 
 /**
- * The start time and the receiver of the log tell one run of one server from all others: behind a pooler or a load
- * balancer, or after a restart or a crash, the next statement may be answered by somebody who is further behind. A standby
- * does not tell its timeline as the primary does; what it last wrote down of it may be old, but is none that it never had.
+ * Returns SQL for the state of a standby. `server` consists of the start time and the process id of the WAL receiver,
+ * and identifies one run of one server: behind a pooler or a load balancer, or after a restart or a crash, the next
+ * statement may be answered by a server that is further behind. A standby cannot tell its timeline as a primary does.
+ * The timeline that it last recorded may be old, but it is one that the standby has really followed.
  */
 const standby = (schema: string) => `(
   select pg_catalog.concat_ws(
@@ -63,13 +64,16 @@ const standby = (schema: string) => `(
          pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::text as replayed
 ) as standby`
 
-/** Streaming standbys of the primary. One at a time is read from: the next one when it fails or is too far behind. */
+/**
+ * Streaming standbys of the primary. Reads use one at a time, and move to the next one if it fails or is too far
+ * behind.
+ */
 export class ReadReplicas implements Replica {
   readonly #parts: ReadReplicasParts
   readonly #closing = new AbortController()
-  /** How far each server was when it was last looked at. It only goes on while it runs. */
+  /** Position that each server had replayed when it was last observed. It only advances during a run of the server. */
   readonly #replayed = new Map<string, bigint>()
-  /** A fleet starts at different ones. */
+  /** Index of the replica in use. Starts at random, so that the sidecars of a fleet spread over the replicas. */
   #current: number
   #lastReason: string | undefined = 'starting'
 
@@ -92,8 +96,9 @@ export class ReadReplicas implements Replica {
   }
 
   /**
-   * What counts is how far the server was *before* this statement: its snapshot is older than anything that it
-   * can say of itself. A row that expires is left to the primary, whose clock decides.
+   * Reads from the replica. The position must have been observed *before* this statement, because the snapshot of a
+   * statement is older than any position that the statement itself can return. Rows that expire are left out: the
+   * primary reads them, because its clock decides.
    */
   async read(wanted: readonly Wanted[], position: LogPosition): Promise<ReadonlyMap<string, ReplicaAnswer>> {
     const replayedBefore = new Map(this.#replayed)
@@ -115,7 +120,7 @@ export class ReadReplicas implements Replica {
     const answers = new Map<string, ReplicaAnswer>()
     for (const row of rows) {
       if (!this.#observe(row, position) || !has(replayedBefore.get(row.server), position))
-        throw new Error('another server than the one that had replayed enough, or one that was started anew')
+        throw new Error('not the server that had replayed enough, or the server was restarted')
       if (row.version === null) answers.set(row.key, { entry: undefined })
       else if (!row.expires)
         answers.set(row.key, { entry: entryOf({ ...row, remaining_ms: null } as EntryRow) })
@@ -132,12 +137,15 @@ export class ReadReplicas implements Replica {
     return this.#parts.replicas[this.#current] as Database
   }
 
-  /** Not the position that is written or flushed: a commit may be seen before it is. */
+  /**
+   * Uses the insert position, not the written or flushed one: a commit may be visible before it is written or flushed.
+   */
   async #primaryPosition(): Promise<LogPosition> {
     const [row] = await this.#parts.primary.read<{ epoch: Epoch; bytes: string }>(
-      `select ${epochIn(await this.#parts.schema.get())} as epoch, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text as bytes`,
+      `select ${epochIn(await this.#parts.schema.get())} as epoch,
+         pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text as bytes`,
     )
-    if (row === undefined) throw new Error('the primary answered no row')
+    if (row === undefined) throw new Error('the primary returned no row')
     return { epoch: row.epoch, bytes: BigInt(row.bytes) }
   }
 
@@ -148,8 +156,8 @@ export class ReadReplicas implements Replica {
       const [row] = await this.#database.read<StandbyRow>(
         `select * from ${standby(await this.#parts.schema.get())}`,
       )
-      if (row === undefined) throw new Error('the replica answered no row')
-      if (row.epoch === null) throw new Error('DATABASE_READ_URL leads to a server that is no standby')
+      if (row === undefined) throw new Error('the replica returned no row')
+      if (row.epoch === null) throw new Error('DATABASE_READ_URL leads to a server that is not a standby')
       if (this.#observe(row, position) && has(this.#replayed.get(row.server), position)) return
       if (clock.now() > lateMs) {
         throw new Error(
@@ -162,7 +170,7 @@ export class ReadReplicas implements Replica {
     }
   }
 
-  /** Whether it has the primary's history. */
+  /** Records the position of the server. Returns false if its history is not the primary's. */
   #observe({ server, epoch, replayed }: StandbyRow, position: LogPosition): boolean {
     if (epoch !== position.epoch || replayed === null) return false
     if (this.#replayed.size >= mostServers && !this.#replayed.has(server)) this.#replayed.clear()
@@ -170,7 +178,7 @@ export class ReadReplicas implements Replica {
     return true
   }
 
-  /** Says it once when it changes. */
+  /** Logs the reason why no replica can be used, or that one can be, if that has changed. */
   #report(reason: string | undefined): void {
     if (reason === this.#lastReason || this.#closing.signal.aborted) return
     this.#lastReason = reason

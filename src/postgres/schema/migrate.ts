@@ -23,8 +23,8 @@ import {
 import { inspectTable, movedFault, movedFrom } from './table.js'
 
 /**
- * `altered`: the file is no longer what was applied. `unknown`: applied by a newer release, no file here. `incomplete`: applied,
- * and something that it made is not there any more.
+ * State of a migration. `altered`: the file differs from what was applied. `unknown`: applied by a newer release, and
+ * this one has no such file. `incomplete`: applied, but something that it created no longer exists.
  */
 export type MigrationState = 'applied' | 'pending' | 'incomplete' | 'altered' | 'unknown'
 
@@ -34,7 +34,10 @@ export interface Migration {
 }
 
 export interface MigrateOptions {
-  /** The role that owns everything afterwards. By default what exists keeps its owner, and the rest is the session's. */
+  /**
+   * Role that owns everything afterwards. By default, existing objects keep their owner, and new ones belong to the
+   * session.
+   */
   readonly owner?: string | undefined
 }
 
@@ -42,7 +45,7 @@ const connectTimeoutMs = 3_000
 const lockPollMs = 50
 const lockWaitMs = 60_000
 
-/** What is applied and what is not, in order. Changes nothing. */
+/** Returns the state of every migration, in order. Changes nothing. */
 export async function migrationStatus(url: string): Promise<Migration[]> {
   const files = await migrationFiles()
   return withClient(url, (client) =>
@@ -50,16 +53,16 @@ export async function migrationStatus(url: string): Promise<Migration[]> {
   )
 }
 
-/** The names of the files that `migrate` would apply. Changes nothing, and rejects as `migrate` does. */
+/** Returns the names of the files that `migrate` would apply. Changes nothing, and rejects as `migrate` does. */
 export async function pendingMigrations(url: string): Promise<string[]> {
   const files = await migrationFiles()
   return toApply(await migrationStatus(url), files).map(({ name }) => name)
 }
 
 /**
- * Applies what is pending, in one transaction, and answers with the files applied now. Where something that an earlier file
- * made is gone, that file is applied again, and all after it. Any number of processes may call this at once. Rejects with one
- * line that says what to do.
+ * Applies pending migrations in one transaction, and returns the names of the files that it applied. If something that
+ * an earlier file created is gone, that file and all later ones are applied again. Any number of processes may call
+ * this at once. Rejects with an Error whose message is one line that says what to do.
  */
 export async function migrate(url: string, { owner }: MigrateOptions = {}): Promise<string[]> {
   const files = await migrationFiles()
@@ -71,7 +74,7 @@ export async function migrate(url: string, { owner }: MigrateOptions = {}): Prom
     if ((await inTransaction(client, look)).length === 0 && owner === undefined) return []
     return inTurn(client, async () => {
       const schema = await openOwnSchema(client, owner, files)
-      // Somebody else may have applied them while we waited for our turn.
+      // Another process may have applied them while this one waited for its turn.
       const pending = toApply(await status(client, schema, files), files)
       if (pending.length > 0) await apply(client, schema, pending)
       return pending.map(({ name }) => name)
@@ -79,7 +82,10 @@ export async function migrate(url: string, { owner }: MigrateOptions = {}): Prom
   })
 }
 
-/** The schema, if nothing in it could turn the session's rights against it, with the table of migrations locked. */
+/**
+ * Opens the schema, and locks the table of migrations, creating it if necessary. Rejects if something in the schema
+ * could run another role's code with the rights of this session.
+ */
 async function openOwnSchema(
   client: pg.Client,
   owner: string | undefined,
@@ -114,16 +120,19 @@ async function openOwnSchema(
   return lookAtSchema(client, schema.name)
 }
 
-/** Throws if the table of this schema is in another one by now: to make a second one here would lose its entries. */
+/** Throws if the table was moved to another schema: creating a second one here would lose sight of its entries. */
 async function requireNotMoved(client: pg.Client, schema: string): Promise<void> {
   const { rows } = await client.query<{ moved: string }>(movedFrom('$1::text'), [schema])
   if (rows[0]) throw movedFault(schema, rows[0].moved)
 }
 
-/** The first file that is not applied, or not whole, and all after it: later ones replace functions of earlier ones. */
+/**
+ * Returns the first file that is not applied, or incomplete, and all files after it, because later files replace
+ * functions of earlier ones. Throws if a file was altered.
+ */
 function toApply(migrations: readonly Migration[], files: readonly MigrationFile[]): MigrationFile[] {
   const altered = migrations.find(({ state }) => state === 'altered')
-  if (altered) throw new Error(`sql/${altered.name} is not what was applied to this database`)
+  if (altered) throw new Error(`sql/${altered.name} differs from what was applied to this database`)
   const first = migrations.find(({ state }) => state === 'pending' || state === 'incomplete')
   return first ? files.filter(({ name }) => name >= first.name) : []
 }
@@ -150,7 +159,7 @@ async function status(
   return [...known, ...[...applied.keys()].map((name): Migration => ({ name, state: 'unknown' }))]
 }
 
-/** Which of these are not in the schema: as after a `drop table`, or a restore of the table without its functions. */
+/** Returns the objects that are missing in the schema, as after a `drop table`, or a restore without the functions. */
 async function missingOf(
   client: pg.Client,
   { name: schema }: CacheSchema,
@@ -173,13 +182,15 @@ async function missingOf(
      )
      union all
      select name from unnest($5::text[]) as name
-     where not exists (select from pg_attribute join entries on attrelid = id where attname = name and not attisdropped)`,
+     where not exists (
+       select from pg_attribute join entries on attrelid = id where attname = name and not attisdropped
+     )`,
     [quoteIdentifier(schema), functions, relations, triggers, columns],
   )
   return new Set(rows.map(({ missing }) => missing))
 }
 
-/** Names and checksums. */
+/** Returns names and checksums of the migrations that are recorded as applied. */
 async function appliedMigrations(
   client: pg.Client,
   schema: string,
@@ -187,7 +198,8 @@ async function appliedMigrations(
 ): Promise<[string, string][]> {
   if (hasPolicies && !isTrusted)
     throw new Error(
-      `${schema}.cache_migrations belongs to role "${owner}", and its row-level security would run that role's functions`,
+      `${schema}.cache_migrations belongs to role "${owner}", ` +
+        "and its row-level security would run that role's functions",
     )
   try {
     const { rows } = await client.query<{ name: string; checksum: string }>(
@@ -204,7 +216,8 @@ async function appliedMigrations(
       )
     if (!isDenied(error)) throw error
     throw new Error(
-      `the database role may not read ${schema}.cache_migrations, so it is not known what is applied: ${cureOfDenied}`,
+      `the database role may not read ${schema}.cache_migrations, ` +
+        `so the state of the migrations is unknown: ${cureOfDenied}`,
       { cause: error },
     )
   }
@@ -215,7 +228,8 @@ async function apply(
   { name: schema, entries }: CacheSchema,
   pending: readonly MigrationFile[],
 ): Promise<void> {
-  // The files name neither the schema nor pg_catalog. Nothing may be found in a temporary schema first.
+  // The files name neither the schema nor pg_catalog. pg_temp comes last, so that nothing is found in a temporary
+  // schema first.
   await client.query("select set_config('search_path', $1, true)", [`${quoteIdentifier(schema)}, pg_temp`])
   for (const { name, sql, checksum } of pending) {
     try {
@@ -246,7 +260,7 @@ async function apply(
       `select setval('cache_version', newest) from (select max(version) >> 24 as newest from cache_entries) as versions
        where newest > (select last_value from cache_version)`,
     )
-  // A table that another role made in the meantime would have been taken for ours.
+  // Checked again: another role may have created a table in the meantime, which would have been taken for ours.
   await requireTrustedOwners(client, await lookAtSchema(client, schema))
 }
 
@@ -257,17 +271,18 @@ function isDenied(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '42501'
 }
 
-/** The states of a process that lost a race for the table of migrations, and may try again. */
+/** SQLSTATEs that mean that this process lost a race for the table of migrations, and may try again. */
 const othersAreMigrating: ReadonlySet<string> = new Set([
   '55P03', // lock_not_available
-  '23505', // unique_violation: somebody made the table at the same moment
+  '23505', // unique_violation: another process created the table at the same moment
   '42P07', // duplicate_table
   '40P01', // deadlock_detected
 ])
 
 /**
- * Runs `work`, which locks the table of migrations, in a transaction; again if somebody else was quicker. Anybody may take an
- * advisory lock; this one takes rights on the table.
+ * Runs `work`, which locks the table of migrations, in a transaction, and again if another process was quicker. The
+ * table's own lock is used because any role may take an advisory lock, and so block migrations; this lock needs rights
+ * on the table.
  */
 async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
   const deadlineMs = performance.now() + lockWaitMs
@@ -279,7 +294,7 @@ async function inTurn<T>(client: pg.Client, work: () => Promise<T>): Promise<T> 
       if (!isRace) throw error
       if (performance.now() > deadlineMs)
         throw new Error(
-          `another process has been migrating, or holds a lock, for too long: ${error.message}`,
+          `another process is applying migrations, or holds a lock, for too long: ${error.message}`,
           {
             cause: error,
           },
@@ -293,10 +308,10 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
   const client = newClient(url, {
     application_name: 'caching-layer migrate',
     connectionTimeoutMillis: connectTimeoutMs,
-    // Long enough for a large table, and an end for a server that has fallen silent.
+    // Long enough for a large table, but bounded in case the server no longer answers.
     query_timeout: 600_000,
   })
-  // Lost while idle: the next query says so.
+  // If the connection is lost while idle, the next query reports it.
   client.on('error', () => undefined)
   const end = () => client.end().catch(() => undefined)
   try {
@@ -307,7 +322,7 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
     await end()
     return result
   } catch (error) {
-    // Not waited for: a connection that was refused within TLS never says that it has ended.
+    // Not awaited: a connection that was refused within TLS never emits its end.
     end()
     throw error
   }

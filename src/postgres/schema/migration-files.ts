@@ -9,7 +9,7 @@ export interface MigrationFile {
   readonly crlfChecksum: string
 }
 
-/** The same depth below `src/` and `dist/`. */
+/** Folder of the migrations. This file is at the same depth below `src/` and `dist/`. */
 const sqlFolder = new URL('../../../sql/', import.meta.url)
 
 /** Reads the migrations, in the order in which they are applied. */
@@ -28,13 +28,14 @@ function checksumOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** The names of what the files create. */
+/** Names of the objects that the files create. */
 export interface Created {
   readonly functions: readonly string[]
   /** Tables and sequences. */
   readonly relations: readonly string[]
-  /** Of cache_entries, as the columns are. */
+  /** Triggers of cache_entries. */
   readonly triggers: readonly string[]
+  /** Columns that are added to cache_entries. */
   readonly columns: readonly string[]
 }
 
@@ -48,8 +49,8 @@ export function createdBy(files: readonly MigrationFile[]): Created {
 }
 
 /**
- * The same statements, such that they also work where part of what they create is there already: in a restored table, or
- * beside what a `drop table` has left.
+ * Rewrites the statements so that they also succeed if some of the objects that they create exist already: after a
+ * restore of the table, or after a `drop table`, which leaves the functions.
  */
 export function repeatable(sql: string): string {
   return sql

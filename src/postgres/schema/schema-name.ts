@@ -5,8 +5,9 @@ import { mayBeMissingMigrations } from '../pool/sql-states.js'
 import { isForeignToSuperuser } from './schema-owner.js'
 
 /**
- * The name of the schema that statements of the pool put before every table and function. The listening session finds it, on
- * a connection of its own: on one that is shared behind a pooler, somebody's SET search_path may have been left.
+ * Name of the schema, by which statements of the pool qualify every table and function. The listening session finds it,
+ * on a connection of its own: on a connection that is shared behind a pooler, another client may have changed the
+ * search_path.
  */
 export class SchemaName {
   readonly #database: Pick<Database, 'read'>
@@ -17,8 +18,8 @@ export class SchemaName {
   }
 
   /**
-   * Throws the error of a statement again. Until a session has found the table, one that is missing may still come: a sidecar
-   * may start before the migrations.
+   * Rethrows the error of a statement. Until a session has found the table, a missing object becomes `store-not-ready`,
+   * because a sidecar may start before the migrations have run.
    */
   readonly explain = (error: unknown): never => {
     if (this.#found === undefined && mayBeMissingMigrations(sqlState(error)))
@@ -32,14 +33,17 @@ export class SchemaName {
     this.#found = schema
   }
 
-  /** Before the first session, the pool is asked. Rejects with a CacheError. */
+  /**
+   * Returns the name of the schema. Before the first session has found it, asks the pool. Rejects with a CacheError.
+   */
   get(): string | Promise<string> {
     return this.#found ?? this.#ask()
   }
 
   async #ask(): Promise<string> {
     const [row] = await this.#database.read<{ schema: string | null; is_foreign: boolean | null }>(
-      // As the session began, whatever another client of the pooler has set since; until the statement ends.
+      // Resets search_path, for this statement only, to the session's initial value, whatever another client of the
+      // pooler set.
       `with path as materialized (
          select set_config('search_path', reset_val, true) as set from pg_settings where name = 'search_path'
        ), wanted as materialized (
@@ -57,7 +61,7 @@ export class SchemaName {
     if (row?.is_foreign)
       throw new CacheError(
         'store-failed',
-        `${row.schema}.cache_entries belongs to a role that is no superuser`,
+        `${row.schema}.cache_entries belongs to a role that is not a superuser, as this one is`,
       )
     if (row?.schema == null)
       throw new CacheError('store-not-ready', 'the search_path names no schema that exists and may be used')

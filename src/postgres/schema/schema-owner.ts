@@ -1,9 +1,9 @@
 import type pg from 'pg'
 
-/** The schema that the cache lives in, as a session found it. */
+/** Schema of the cache, as a session found it. */
 export interface CacheSchema {
   readonly name: string
-  /** Undefined where there is none yet. */
+  /** Table of entries; undefined if there is none yet. */
   readonly entries: OwnedTable | undefined
   readonly migrations: OwnedTable | undefined
 }
@@ -12,7 +12,7 @@ export interface OwnedTable {
   readonly owner: string
   /** True if the session's role has the owner's rights anyway, or the owner is a superuser. */
   readonly isTrusted: boolean
-  /** True if reading it may run functions of its owner's choice. */
+  /** True if the table has row-level security, by which reading it may run functions that its owner chose. */
   readonly hasPolicies: boolean
 }
 
@@ -28,8 +28,8 @@ const entriesTable = 'cache_entries'
 const migrationsTable = 'cache_migrations'
 
 /**
- * A role is trusted if it is a superuser, or if the session's role has its rights already. A superuser has everybody's
- * rights, so for one only another superuser is.
+ * Returns SQL that is true if the role is trusted: it is a superuser, or the session's role has its rights already. A
+ * superuser has the rights of all roles, so it trusts only other superusers.
  */
 const isTrusted = (owner: string) =>
   `(select owner.rolsuper or (not me.rolsuper and pg_has_role(me.oid, owner.oid, 'usage'))
@@ -47,12 +47,13 @@ const kinds: Readonly<Record<string, string>> = {
 }
 
 /**
- * Finds the schema by the session's search path, and then sets the search path of this transaction to `pg_catalog`: from
- * here on no statement finds another role's functions, operators or tables. No lock is waited for longer than 10 s. Must be
- * called first in the transaction.
+ * Finds the schema by the session's search path. Then sets the search path of this transaction to `pg_catalog`, so that
+ * later statements do not find functions, operators or tables of other roles, and limits the wait for a lock to 10 s.
+ * Must be called first in the transaction.
  *
- * Throws an Error of one line if a name that belongs to the cache is not a table, or if this is a superuser and an ordinary
- * role owns the table: whoever owns a table decides what runs with the rights of those who use it.
+ * Throws an Error of one line if something other than a table has the name of a table of the cache, or if the session's
+ * role is a superuser and an ordinary role owns the table: the owner of a table decides which code runs with the rights
+ * of its users.
  */
 export async function openSchema(client: pg.Client, options?: LookOptions): Promise<CacheSchema> {
   const { rows: found } = await client.query<{ entries: number | null; schema: string | null }>(
@@ -70,11 +71,13 @@ export async function openSchema(client: pg.Client, options?: LookOptions): Prom
 }
 
 interface LookOptions {
-  /** False if the table may belong to an ordinary role though this is a superuser. */
+  /** Set to false to accept a table of an ordinary role in the session of a superuser. */
   readonly isOwnerRequired?: boolean
 }
 
-/** As `openSchema`, later in the same transaction. */
+/**
+ * Returns the schema of this name. To be called after `openSchema`, in the same transaction; throws the same errors.
+ */
 export async function lookAtSchema(
   client: pg.Client,
   name: string,
@@ -94,12 +97,13 @@ export async function lookAtSchema(
     const { kind, owner } = row
     if (kind !== 'r')
       throw new Error(
-        `${name}.${wanted} is ${kinds[kind] ?? 'no table'} of role "${owner}" where caching-layer needs a table: ` +
-          'remove it, or lead the search_path to another schema',
+        `${name}.${wanted} is ${kinds[kind] ?? 'not a table'} of role "${owner}" where caching-layer needs a table: ` +
+          'remove it, or set the search_path to another schema',
       )
     if (row.is_superuser && !row.is_trusted && isOwnerRequired)
       throw new Error(
-        `${name}.${wanted} belongs to role "${owner}", which is no superuser as this one is: connect as "${owner}", or give everything to it by "caching-layer migrate --owner=${owner}"`,
+        `${name}.${wanted} belongs to role "${owner}", which is not a superuser as this one is: ` +
+          `connect as "${owner}", or give everything to it by "caching-layer migrate --owner=${owner}"`,
       )
     return { owner, isTrusted: row.is_trusted, hasPolicies: row.has_policies }
   }
@@ -114,7 +118,9 @@ async function schemaOf(client: pg.Client, table: number): Promise<string | null
   return rows[0]?.name ?? null
 }
 
-/** Throws an Error of one line if a table, or the function of a trigger on it, belongs to a role without our trust. */
+/**
+ * Throws an Error of one line if a table, or the function of a trigger on it, belongs to a role that is not trusted.
+ */
 export async function requireTrustedOwners(
   client: pg.Client,
   { name, entries, migrations }: CacheSchema,
@@ -125,7 +131,8 @@ export async function requireTrustedOwners(
   ] as const) {
     if (found === undefined || found.isTrusted) continue
     throw new Error(
-      `${name}.${table} belongs to role "${found.owner}": run "caching-layer migrate" as that role, then start with --no-migrate`,
+      `${name}.${table} belongs to role "${found.owner}": ` +
+        'run "caching-layer migrate" as that role, then start with --no-migrate',
     )
   }
   const { rows } = await client.query<{ trigger: string; table: string; owner: string }>(
@@ -146,8 +153,9 @@ export async function requireTrustedOwners(
 }
 
 /**
- * Throws an Error of one line if an untrusted role has put something into the schema that a migration could take for
- * PostgreSQL's own, or for ours: a function that the migrations call, an operator, or a relation that they create.
+ * Throws an Error of one line if an untrusted role has created something in the schema that the migrations could
+ * mistake for PostgreSQL's own object, or for ours: a function that they call, an operator, or a relation that they
+ * create.
  */
 export async function requireNoImpostors(
   client: pg.Client,
@@ -155,7 +163,7 @@ export async function requireNoImpostors(
   { functions, relations }: { readonly functions: readonly string[]; readonly relations: readonly string[] },
 ): Promise<void> {
   const { rows } = await client.query<{ what: string; owner: string }>(
-    // What takes types of others' making cannot be meant by our calls, which know PostgreSQL's own types only.
+    // A function with parameters of other types than PostgreSQL's own cannot match our calls, so it is harmless.
     `select 'function ' || oid::regprocedure::text as what, pg_get_userbyid(proowner) as owner
      from pg_proc
      where pronamespace = $1::text::regnamespace and proname = any($2::text[]) and not ${isTrusted('proowner')}
@@ -166,7 +174,8 @@ export async function requireNoImpostors(
      from pg_operator
      where oprnamespace = $1::text::regnamespace and not ${isTrusted('oprowner')}
        and exists (
-         select from pg_operator as own where own.oprname = pg_operator.oprname and own.oprnamespace = 'pg_catalog'::regnamespace)
+         select from pg_operator as own
+         where own.oprname = pg_operator.oprname and own.oprnamespace = 'pg_catalog'::regnamespace)
        and not exists (
          select from pg_type
          where pg_type.oid in (oprleft, oprright) and typnamespace <> 'pg_catalog'::regnamespace)
@@ -182,15 +191,16 @@ export async function requireNoImpostors(
   const [found] = rows
   if (found)
     throw new Error(
-      `${found.what} belongs to role "${found.owner}" and could be taken for one that the migrations call or make: ` +
+      `${found.what} belongs to role "${found.owner}" ` +
+        'and could be mistaken for one that the migrations call or create: ' +
         `drop it, and "revoke create on schema ${quoteIdentifier(schema)} from public"`,
     )
 }
 
 /**
- * Makes `owner` the owner of everything that earlier migrations have made in the schema, and goes on with that role's
- * rights until the transaction ends. What belongs to neither that role nor one of our trust is refused: it is not ours to
- * give. Rejects if the session's role may not do that.
+ * Makes `owner` the owner of everything that earlier migrations have created in the schema, and continues with that
+ * role's rights until the transaction ends. Rejects if an object belongs to another role that is not trusted, or if the
+ * session's role has no right to do this.
  */
 export async function actAsOwner(
   client: pg.Client,
@@ -203,7 +213,8 @@ export async function actAsOwner(
     `select object, pg_get_userbyid(has) as has, ${isTrusted('has')} as trusted,
             format('alter %s %s owner to %I', kind, object, $2::text) as statement
      from (
-       select case relkind when 'S' then 'sequence' else 'table' end as kind, oid::regclass::text as object, relowner as has
+       select case relkind when 'S' then 'sequence' else 'table' end as kind, oid::regclass::text as object,
+              relowner as has
        from pg_class
        where relnamespace = $1::text::regnamespace and relname = any($3::text[])
        union all
@@ -217,13 +228,16 @@ export async function actAsOwner(
   const foreign = rows.find(({ trusted }) => !trusted)
   if (foreign)
     throw new Error(
-      `${foreign.object} belongs to role "${foreign.has}", and is not given to another without being asked`,
+      `${foreign.object} belongs to role "${foreign.has}", and is not taken from it: change its owner first`,
     )
   for (const { statement } of rows) await client.query(statement)
   await client.query(`set local role ${quoteIdentifier(owner)}`)
 }
 
-/** True for a superuser if `owner`, the oid of a role, is none; as SQL. What such a role owns may run code for its users. */
+/**
+ * Returns SQL that is true if the session's role is a superuser and `owner`, the oid of a role, is not: objects of such
+ * a role could run code as a superuser.
+ */
 export const isForeignToSuperuser = (owner: string) =>
   `(select me.rolsuper and not owner.rolsuper from pg_roles as owner, pg_roles as me
     where owner.oid = ${owner} and me.rolname = current_user)`

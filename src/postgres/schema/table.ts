@@ -6,18 +6,18 @@ import { isForeignToSuperuser, quoteIdentifier } from './schema-owner.js'
 /** Sends SQL without parameters, and resolves to the rows. */
 export type Query = <Row>(sql: string) => Promise<readonly Row[]>
 
-/** The table of entries, as a session found it, and what is around it. */
+/** Table of entries, as a session found it, with the channel of its changes. */
 export interface CacheTable {
   readonly schema: string
-  /** Where changes of the table are announced. */
+  /** Channel on which changes of the table are announced. */
   readonly channel: string
-  /** How full the server's notification queue is, from 0 to 1. When it is full, no write can commit. */
+  /** Usage of the server's notification queue, from 0 to 1. When the queue is full, no write can commit. */
   readonly queueUsage: number
   /** See `Proof`. */
   readonly fingerprint: string
 }
 
-/** By name, how each trigger must be enabled: `A` always, `R` in the replica role; see sql/. */
+/** Required state of each trigger, by name: `A` always enabled, `R` enabled in the replica role; see sql/. */
 const triggers: Readonly<Record<string, 'A' | 'R'>> = {
   cache_entries_1_content_type: 'A',
   cache_entries_2_stamp: 'A',
@@ -41,17 +41,18 @@ interface TableRow {
   readonly key_is_exact: boolean | null
   readonly has_unique_key: boolean
   readonly value_type: string | null
-  /** Columns of ours with another type than ours, as `name type`. */
+  /** Columns of ours that have another type than in sql/, as `name type`. */
   readonly odd_columns: readonly string[]
-  /** The table's owner, if this is a superuser and that is none. */
+  /** Owner of the table, if the session's role is a superuser and the owner is not. */
   readonly foreign_owner: string | null
-  /** Statements that end what ties the table to others by inheritance or partitioning. */
+  /** Statements that separate the table from its parents and children by inheritance or partitioning. */
   readonly untying: readonly string[]
   readonly lacks: readonly string[]
   readonly has_nullable_value: boolean
   readonly rules: readonly string[]
-  /** Triggers of ours that are not there, and those that are there and not enabled as they must be. */
+  /** Triggers of ours that do not exist. */
   readonly missing: readonly string[]
+  /** Triggers of ours that exist, but are not enabled as they must be. */
   readonly disabled: readonly string[]
   readonly functions_schema: string | null
   readonly has_identity: boolean
@@ -77,13 +78,13 @@ function kindOf(cure: string): string {
     : 'the table of entries cannot be cached as it is'
 }
 
-/** One line that says what is wrong with the table, and what to do about it; and both on their own. */
+/** Fault of the table. The message is one line with the fault and its cure, which `says` and `cure` have separately. */
 export class TableFault extends PublicError {
   override readonly name = 'TableFault'
   readonly says: string
   readonly cure: string
 
-  /** `kind` is what may be shown of `says`. */
+  /** `kind` replaces `says` in the public reason, and names no object of the database. */
   constructor(says: string, cure: string, kind: string = kindOf(cure)) {
     super(
       `${says}: ${cure}`,
@@ -95,8 +96,8 @@ export class TableFault extends PublicError {
 }
 
 /**
- * Looks for the table by the session's search path, or under `name`, and at everything that a cache needs of it. Rejects with
- * a TableFault if something is wrong.
+ * Finds the table by the session's search path, or by a qualified `name`, and checks everything that the cache needs of
+ * it. Rejects with a TableFault if something is wrong.
  */
 export async function inspectTable(query: Query, name = 'cache_entries'): Promise<CacheTable> {
   const [row] = await query<TableRow>(inspection(name))
@@ -110,10 +111,12 @@ export async function inspectTable(query: Query, name = 'cache_entries'): Promis
 const inspection = (name: string) => `
   select nspname::text as schema, relkind as kind, pg_notification_queue_usage() as queue_usage,
          'caching_layer_' || left(md5(nspname::text || '.' || relname::text), 16) as channel,
-         (select format_type(atttypid, null::integer) from pg_attribute where attrelid = c.oid and attname = 'key') as key_type,
+         (select format_type(atttypid, null::integer) from pg_attribute
+          where attrelid = c.oid and attname = 'key') as key_type,
          (select collisdeterministic from pg_attribute join pg_collation on pg_collation.oid = attcollation
           where attrelid = c.oid and attname = 'key') as key_is_exact,
-         (select format_type(atttypid, null::integer) from pg_attribute where attrelid = c.oid and attname = 'value') as value_type,
+         (select format_type(atttypid, null::integer) from pg_attribute
+          where attrelid = c.oid and attname = 'value') as value_type,
          array(
            select wanted || ' ' || format_type(atttypid, null::integer)
            from (values ('version', 'bigint'), ('content_type', 'text'), ('expires_at', 'timestamp with time zone'))
@@ -185,7 +188,7 @@ async function notFound(query: Query, name: string): Promise<TableFault> {
   return new TableFault(`there is no table cache_entries in the search_path (${row?.path})`, migrateFirst)
 }
 
-/** Finds the schema in which a table `cache_entries` runs the trigger functions of `schema`, if it is another one; as SQL. */
+/** Returns SQL that finds another schema with a table `cache_entries` that runs the trigger functions of `schema`. */
 export function movedFrom(schema: string): string {
   return `select tables.nspname::text as moved
     from pg_trigger join pg_class on pg_class.oid = tgrelid join pg_namespace as tables on tables.oid = relnamespace
@@ -217,17 +220,17 @@ function faultOf(row: TableRow): TableFault | undefined {
   return disabled.length > 0 ? disabledFault(row) : undefined
 }
 
-/** What is to be said of the table, and the cure. */
+/** Returns the first fault of the table's shape, and its cure; undefined if there is none. */
 function shapeFault(row: TableRow): readonly [says: string, cure: string] | undefined {
   const { kind, lacks, missing } = row
   const alter = `run as the owner: alter table ${quoteIdentifier(row.schema)}.cache_entries`
   if (row.foreign_owner !== null)
     return [
-      `belongs to role "${row.foreign_owner}", which is no superuser as this one is`,
+      `belongs to role "${row.foreign_owner}", which is not a superuser as this one is`,
       'connect as another role',
     ]
   if (kind !== 'r')
-    return [`is ${kinds[kind] ?? 'no table'}, which cannot be cached`, 'it must be an ordinary table']
+    return [`is ${kinds[kind] ?? 'not a table'}, which cannot be cached`, 'it must be an ordinary table']
   if (row.untying.length > 0)
     return [
       'has parents or children by inheritance, whose changes would not be announced',
@@ -247,7 +250,9 @@ function shapeFault(row: TableRow): readonly [says: string, cure: string] | unde
   if (row.rules.length > 0)
     return [
       `has the rule ${row.rules.join(', ')}, with which it cannot be written`,
-      `run as the owner: ${row.rules.map((rule) => `drop rule ${quoteIdentifier(rule)} on ${quoteIdentifier(row.schema)}.cache_entries`).join('; ')}`,
+      `run as the owner: ${row.rules
+        .map((rule) => `drop rule ${quoteIdentifier(rule)} on ${quoteIdentifier(row.schema)}.cache_entries`)
+        .join('; ')}`,
     ]
   if (row.value_type !== 'text')
     return [`has a value of type ${row.value_type}`, `${alter} alter column value type text`]
@@ -264,7 +269,10 @@ function shapeFault(row: TableRow): readonly [says: string, cure: string] | unde
   return undefined
 }
 
-/** What the original service made is in no migration, and without keys or values the rows are of no use. */
+/**
+ * Returns the cure for missing columns. No migration creates the columns of the original service. Without its keys or
+ * values, the rows are useless.
+ */
 function cureOfColumns({ schema, lacks }: TableRow): string {
   const definitions: Readonly<Record<string, string>> = {
     key: 'text primary key',
@@ -281,7 +289,10 @@ function cureOfColumns({ schema, lacks }: TableRow): string {
   )
 }
 
-/** `odd` is a name and a type. A default of the old type need not fit the new one. */
+/**
+ * Returns the clauses of `alter table` that change the type of a column. `odd` is its name and its type. The default is
+ * dropped first, because it may not fit the new type.
+ */
 function cureOfType(odd: string): string {
   const [name = ''] = odd.split(' ')
   const type = { version: 'bigint', content_type: 'text', expires_at: 'timestamptz' }[name]
@@ -300,28 +311,30 @@ function disabledFault({ schema, disabled }: TableRow): TableFault {
   )
 }
 
-/** The epoch, as SQL. */
+/** Returns SQL for the epoch. */
 export function epochIn(schema: string): string {
   return `${quoteIdentifier(schema)}.cache_epoch_of(${relationsIn(schema)})`
 }
 
-/** True if the table has our triggers and no other, so that rows are stored as they are sent; as SQL. */
+/**
+ * Returns SQL that is true if the table has as many triggers as we create, so that rows are stored as they are sent.
+ */
 export function isPlainIn(schema: string): string {
   return `(select pg_catalog.count(*) = ${Object.keys(triggers).length}::bigint from pg_trigger
     where tgrelid = ${entriesIn(schema)}::oid and not tgisinternal)`
 }
 
-/** Where marks of this table come from, as SQL. */
+/** Returns SQL for the lineage of the table, which is stored with each mark. */
 export function lineageIn(schema: string): string {
   return `${quoteIdentifier(schema)}.cache_lineage(${entriesIn(schema)})`
 }
 
-/** The table of entries, as SQL of type regclass. */
+/** Returns SQL of type regclass for the table of entries. */
 function entriesIn(schema: string): string {
   return relationIn(schema, 'cache_entries')
 }
 
-/** The epoch that a primary with this timeline tells, eight hexadecimal digits, as SQL. */
+/** Returns SQL for the epoch that a primary in this timeline has. `timeline` is SQL for eight hexadecimal digits. */
 export function historyIn(schema: string, timeline: string): string {
   return `${quoteIdentifier(schema)}.cache_history(${timeline}, ${relationsIn(schema)})`
 }
@@ -334,10 +347,14 @@ function relationIn(schema: string, relation: string): string {
   return `'${`${quoteIdentifier(schema)}.${relation}`.replaceAll("'", "''")}'::regclass`
 }
 
-/** Differs once a trigger, a rule or a column was made, dropped, renamed or switched, or the table's file was replaced. */
+/**
+ * Returns SQL for the fingerprint of the table. It changes when a trigger, rule or column is created, dropped, renamed,
+ * enabled or disabled, or when the table's file is replaced.
+ */
 const fingerprintOf = (table: string) => `
   (select md5(pg_catalog.concat_ws(' ', pg_relation_filenode(${table}),
-     (select pg_catalog.string_agg(ev_enabled::text || oid::text, ',' order by oid) from pg_rewrite where ev_class = ${table}::oid),
+     (select pg_catalog.string_agg(ev_enabled::text || oid::text, ',' order by oid)
+      from pg_rewrite where ev_class = ${table}::oid),
      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', attnum, attname, atttypid), ',' order by attnum)
       from pg_attribute where attrelid = ${table}::oid and attnum > 0::smallint),
      pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin, tgenabled), ',' order by oid)))
@@ -357,8 +374,8 @@ export interface ProofRow {
 }
 
 /**
- * What a session asks again and again, as SQL that answers with one row: where the database stands, and whether the table is
- * still the one that it was. Fails once the table was renamed, moved or dropped.
+ * Returns the SQL of the probe, which returns one row: epoch, position, fingerprint of the table, and the database's
+ * clock. Fails once the table has been renamed, moved or dropped.
  */
 export function proofIn(schema: string): string {
   return `select ${epochIn(schema)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,

@@ -7,17 +7,23 @@ export interface EntryRow {
   readonly key: string
   readonly version: Version
   readonly epoch: Epoch
-  /** Null when it is the one that the reader holds, or is withheld. */
+  /** Text of the value; null if the reader holds it already, or if it is withheld. */
   readonly value: string | null
   readonly withheld: Withheld['withheld'] | null
   readonly content_type: string | null
   readonly remaining_ms: number | null
 }
 
-/** No row has it. Where nothing is held it stands for null, which a session with `array_nulls = off` cannot read in an array. */
+/**
+ * Version that no row has. It stands for null if nothing is held, because a session with `array_nulls = off` cannot
+ * read a null in an array.
+ */
 const noVersion = '0'
 
-/** Keys, and the versions, epochs, content types and SHA-256 of what is held of them; null but for the version where nothing is. */
+/**
+ * Returns five columns: the keys, and the versions, epochs, content types and SHA-256 of the held entries. If nothing
+ * is held of a key, the version is `noVersion`, and the others are null.
+ */
 export function wantedColumns(wanted: readonly Wanted[]): unknown[][] {
   return [
     wanted.map(({ key }) => key),
@@ -27,7 +33,7 @@ export function wantedColumns(wanted: readonly Wanted[]): unknown[][] {
   ]
 }
 
-/** The content types and SHA-256 of values as they stand in the table; null for those that are not known. */
+/** Returns the content types and the SHA-256 of values as they are stored; null for unknown values. */
 export function heldColumns(values: readonly (Value | undefined)[]): (string | null)[][] {
   const columns = values.map((value) => (value === undefined ? undefined : toColumns(value)))
   return [
@@ -36,7 +42,7 @@ export function heldColumns(values: readonly (Value | undefined)[]): (string | n
   ]
 }
 
-/** A hash of what a write leaves in the row. */
+/** Returns a hash of the content type and the text that a write leaves in the row. */
 export function outcomeOf(value: Value): string {
   const { text, contentType } = toColumns(value)
   return createHash('sha256')

@@ -2,58 +2,67 @@ import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, fingerprintIn, isPlainIn, lineageIn } from '../schema/table.js'
 
 /*
- * The statements of the store. They name the schema of every table and function of ours.
+ * The statements of the store. They qualify all our tables and functions with their schema.
  *
- * Where everybody may create functions in `public`, another role's public.concat_ws(text, bigint) is found before PostgreSQL's
- * own, which takes any type. So functions of that kind are named with their schema, here and in all other statements, and
- * operators get operands of exactly their types. (An unnest of several arrays is grammar, and always PostgreSQL's own.)
+ * If every role may create functions in `public`, a function public.concat_ws(text, bigint) of another role is found
+ * before PostgreSQL's own, which takes arguments of any type. So functions of that kind are qualified with their
+ * schema, here and in all other statements, and operators get operands of exactly their types. (An unnest of several
+ * arrays is syntax, and always PostgreSQL's own.)
  */
 
 export interface EntryStatements {
   /**
-   * Reads the key $1. Not an array of one: PostgreSQL takes `any($1)` for ten keys when it plans for all arguments alike, and so
-   * plans a single one anew each time, for longer than it runs.
+   * Reads the key $1. An array of one key would be slower: a generic plan assumes that `any($1)` means ten keys, so
+   * PostgreSQL plans a single key anew each time, which takes longer than running it.
    */
   readonly readOne: string
-  /** Reads the keys $1. A value of more than $2 bytes does not travel: that is left to `readLarge`. */
+  /** Reads the keys $1. Values of more than $2 bytes are withheld, for `readLarge`. */
   readonly readMany: string
-  /** Reads the keys $1. The values that travel have no more than $2 bytes together. */
+  /** Reads the keys $1. The values that are returned have no more than $2 bytes together. */
   readonly readLarge: string
-  /** Of the keys $1; the values of those do not travel that the reader holds: versions, epochs, content types, SHA-256. */
+  /**
+   * Reads the keys $1. Values that the reader holds already are not returned. The other parameters are the held
+   * versions, epochs, content types and SHA-256.
+   */
   readonly readWhatIsNotHeld: string
-  /** Of the keys $1, those whose row another transaction has locked. */
+  /** Returns those of the keys $1 whose row another transaction has locked. */
   readonly locked: string
-  /** Of the keys $1, in the epoch $2. */
+  /** Returns the versions of the keys $1; no rows if the epoch is not $2. */
   readonly versions: string
   readonly writeOne: string
   readonly writeMany: string
   readonly remove: string
   readonly position: string
-  /** Whether there is the mark $1, too. */
+  /** Returns the position, and whether the mark $1 exists. */
   readonly positionAndMark: string
-  /** $1 is the new mark, if one is needed. */
+  /** Returns the mark to use: the last one if it is recent or nothing has changed since, or else a new one, $1. */
   readonly mark: string
-  /** Without marks and deletes, with the ones or the others, or with both: a role need not have rights that it does not use. */
-  /** Answers with the id of the session's transaction, and the epoch. */
+  /** Returns the id of the session's transaction, and the epoch. */
   readonly transactionId: string
-  /** What became of the transaction $2 of the epoch $1. */
+  /** Returns the status of the transaction $2 of the epoch $1; null if the epoch is another one. */
   readonly transactionStatus: string
-  /** Of the keys $1, which of them the transaction $2 has written. */
+  /** Returns the keys $1 that have a row, and whether the transaction $2 has written it. */
   readonly writtenBy: string
+  /**
+   * Sends pending writes. The variants use marks, deletes, or both, so that a role needs no rights that it does not
+   * use.
+   */
   readonly settle: string
   readonly settleMarked: string
   readonly settleDeletes: string
   readonly settleMarkedDeletes: string
 }
 
-/** Marks of this age are still used by others; a fleet writes no more than one in that time. */
+/** Age up to which sidecars share the last mark. So a fleet writes at most one mark in this time. */
 const markAgeSeconds = 5
-/** Older ones are removed: 14 hours of continuous writing. */
+/** Number of marks that are kept: 14 hours of continuous writing. Older ones are deleted. */
 const marksKept = 10_000
-/** More transactions than can begin while one statement runs. Rows that are older than 2^32 less this count as changed. */
+/**
+ * More transactions than can begin while one statement runs. Rows older than 2^32 minus this number count as changed.
+ */
 const transactionsPerStatement = 2 ** 24
 
-/** Bytes of values that one statement may bring, where nobody says how many. */
+/** Default of the maximum bytes of values that one statement returns. */
 export const defaultReadBytes = 64 * 1024 * 1024
 
 export function entryStatements(schemaName: string, maxReadBytes = defaultReadBytes): EntryStatements {
@@ -65,7 +74,8 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
     then (extract(epoch from expires_at - clock_timestamp()) * 1000.0)::float8 end as remaining_ms`
 
   /**
-   * `returning` and not `excluded`: the proposed row was stamped before its conflict was found.
+   * Inserts or updates entries. The version comes from the trigger, not from `excluded`, which was stamped before the
+   * conflict was found:
    *   1. our row is stamped 7 and waits for the lock     3. ours goes through, and is stamped again: 9
    *   2. another session's update, stamped 8, commits    4. `excluded.version` would take the row back to 7
    */
@@ -76,8 +86,9 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
      returning key, version, ${epoch} as epoch, ${remaining}, ${isPlainIn(schemaName)} as is_as_sent`
 
   /**
-   * The epoch comes first, so that it is asked for where nothing is found, too: on a standby it cannot be told, and
-   * what is absent there may be in the primary. One row says only that: it has no key.
+   * Finds entries. The epoch comes first in the join, so that it is computed even if no entry is found: on a standby it
+   * fails, because a key that is missing there may exist in the primary. If no entry is found, one row without a key
+   * has the epoch.
    */
   const found = (columns: string, wanted: string) =>
     `select key, version, epoch, ${columns}, ${remaining}
@@ -101,7 +112,8 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
   return {
     readOne: select('false', `${entries} on key = $1`, 'false'),
     readMany: found(
-      `${contentType}, case when ${isShort} then value end as value, case when not ${isShort} then 'postponed' end as withheld`,
+      `${contentType}, case when ${isShort} then value end as value,
+       case when not ${isShort} then 'postponed' end as withheld`,
       `${entries} on key = any($1)`,
     ),
     readLarge: select('false', `${entries} on key = any($1)`, isBeyond(maxReadBytes, '$2')),
@@ -114,7 +126,7 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
     locked: `select key from ${entries} where key = any($1)
       except select key from (select key from ${entries} where key = any($1) for update skip locked) as free`,
     writeOne: upsert('values ($1, $2, $3)'),
-    // What another client of a pooler has left in the session may be array_nulls = off: then a null reads 'NULL'.
+    // Another client of the pooler may have left array_nulls = off in the session: then a null reads as 'NULL'.
     writeMany: upsert(
       `select key, value, nullif(content_type, 'NULL'::text)
        from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
@@ -163,21 +175,26 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
   }
 }
 
-/** The trigger sets a short one; with triggers off, somebody may store any. */
+/**
+ * Content type, cut to 255 characters. The trigger stores short ones, but with triggers disabled anything can be
+ * stored.
+ */
 const contentType = 'left(content_type, 255) as content_type'
 
-/** PostgreSQL knows the length of a value without reading the value. */
+/**
+ * True if the value is too large ever to be returned. PostgreSQL knows the length of a value without reading the value.
+ */
 const isTooLarge = (maxBytes: number) => `octet_length(value)::bigint > ${maxBytes}::bigint`
 
-/** True of a row if the values up to it that fit have more than `bytes` together. */
+/** True for a row if the values up to and including it, without those that are too large, exceed `bytes` together. */
 const isBeyond = (maxBytes: number, bytes = String(maxBytes)) =>
   `sum(case when is_unsent or ${isTooLarge(maxBytes)} then 0 else octet_length(value) end)
      over (rows unbounded preceding) > ${bytes}::bigint`
 
 /**
- * Reads values without more bytes than the reader has room for. `rows` is a query with columns `value`, `content_type` and
- * `is_unsent` (the value need not be sent), among others. `isPostponed` says of a row that its value has to wait: by default,
- * when the values before it leave it no room.
+ * Returns a query that limits the bytes of the values in `rows`, which is a query with the columns `value`,
+ * `content_type` and `is_unsent` (true if the value need not be sent), among others. `isPostponed` is SQL that is true
+ * for a row whose value has to wait; by default, if the values before it leave no room.
  */
 export function withinBytes(
   rows: string,
@@ -194,25 +211,29 @@ export function withinBytes(
      ) as sized`
 }
 
-/** Equal versions stand for equal values, unless somebody has seen to it that they do not: triggers off, update, triggers on. */
+/**
+ * Returns SQL that is true if the stored value is the held one. Equal versions mean equal values, unless somebody has
+ * disabled the triggers, updated rows, and enabled the triggers again.
+ */
 export const isHeld = (entry: string) =>
   `${entry}.content_type is not distinct from held_type
    and encode(sha256(convert_to(${entry}.value, 'UTF8'::name)), 'hex') = held_digest`
 
-/** What a write leaves, as SQL: a hash of the content type and the value. See `outcomeOf` in entry-row.ts. */
+/** Returns SQL for a hash of the content type and the value of a row. Same as `outcomeOf` in entry-row.ts. */
 const outcomeOf = (entry: string) =>
   `encode(sha256(convert_to(coalesce(${entry}.content_type, '') || (':' || ${entry}.value), 'UTF8'::name)), 'hex')`
 
 /**
- * Pending writes (P9). The rows are locked first, so that what was compared is what is written. A row that appears in between is
- * a change as well: `do nothing`, and its key is missing from the answer. A role that never deletes need not have the right
- * to.
+ * Returns the statement that sends pending writes (P9). It locks the rows first, so that the rows that it compares are
+ * those that it writes. A row that appears in between counts as a change: `do nothing` applies, and its key is missing
+ * from the answer. Without `withDeletes`, the role needs no right to delete.
  *
- * A row of which nothing was held has not changed since the mark if its transaction is older than every one that was running
- * then. Row versions carry 32 bits of the transaction's number; the rest is that of the latest one below a number that is beyond
- * every transaction, and not merely beyond the snapshot, because the row that is locked can be newer:
- *   1. the snapshot is taken, and the statement      2. another client changes b, in the transaction that is next
- *      waits for the lock of row a                   3. row a comes free, and b is locked as it is now
+ * If nothing was held of a key, its row has not changed since the mark if the row's transaction is older than every
+ * transaction that was running then. A row has only the low 32 bits of its transaction's number. The high bits are
+ * chosen so that the number is the highest one below `beyond`, which is beyond every transaction, and not merely beyond
+ * the snapshot, because a locked row can be newer than the snapshot:
+ *   1. the snapshot is taken, and the statement      2. another client changes b, in the next transaction
+ *      waits for the lock of row a                   3. row a is unlocked, and b is locked in its present state
  */
 function settle(
   schemaName: string,
@@ -231,7 +252,8 @@ function settle(
         as kept (key, value, content_type, held, held_epoch, held_type, held_digest, seen, may_have_happened, held_fingerprint)
       left join unnest($10::text[], $11::text[], $12::boolean[]) as unknown (unknown_key, outcomes, may_be_gone)
         on unknown_key = key
-      left join ${withMarks ? marks : '(select null::bigint as mark, null::bigint as oldest_xid) as marks'} on mark = seen
+      left join ${withMarks ? marks : '(select null::bigint as mark, null::bigint as oldest_xid) as marks'}
+        on mark = seen
   ), present as (
     select key, entry.version, entry.xmin::text::bigint as xid,
            case when held_digest is null then held_fingerprint = ${fingerprintIn(schemaName)} else ${isHeld('entry')} end as is_held,

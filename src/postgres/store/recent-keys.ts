@@ -2,9 +2,9 @@ import type { Database } from '../pool/database.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 
 /**
- * The keys of the `count` entries that were written last, the latest first. There is no index for that: one would make
- * every update slower for ever, to save a scan at the start. Rows that were there before versions have 0, and are told
- * apart by `updated_at`.
+ * Returns the keys of the `count` entries that were written last, the latest first. There is no index for this: it
+ * would slow down every update, to save one scan at the start. Rows from before versions existed have version 0, and
+ * are ordered by `updated_at`.
  */
 export async function recentKeys(
   database: Pick<Database, 'read'>,

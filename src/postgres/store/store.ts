@@ -58,7 +58,7 @@ interface SettledRow {
 
 const invalidParameterValue = '22023'
 
-/** None of the keys has a row. */
+/** Row without a key, which is returned if no entry was found, and has the epoch. */
 interface NothingRow {
   readonly key: null
   readonly epoch: Epoch
@@ -68,14 +68,15 @@ export interface PostgresStoreParts {
   readonly database: Database
   readonly attempts: Attempts
   readonly schema: SchemaName
-  /** Most bytes of values that one statement may bring. */
+  /** Maximum bytes of values that one statement returns. */
   readonly maxReadBytes?: number | undefined
 }
 
 /**
- * The system of record: one statement per call, over any number of keys. Statements that lock rows lock them
- * in the order of their keys, so that two sidecars do not deadlock. Those of requests are tried again where that is
- * safe, and not at all while the database is taken for dead; those of the feed find out whether it is.
+ * System of record. A call sends one statement for any number of keys; `read` may send a second one for large values.
+ * Statements that lock rows lock them in the order of their keys, so that two sidecars do not deadlock. Statements of
+ * requests are retried where that is safe, and fail immediately while the breaker is open. Statements of the feed are
+ * always sent, and close the breaker if they succeed.
  */
 export class PostgresStore implements Store {
   readonly #database: Database
@@ -114,8 +115,10 @@ export class PostgresStore implements Store {
   }
 
   /**
-   * Values are small nearly always, and to add their lengths up takes a sixth of the statement's time. So the first statement
-   * compares each with an equal share of the room. One that brought nothing leaves the second all of it: at least one value comes.
+   * Reads many keys. Values are nearly always small, and adding up their lengths takes a sixth of the statement's time.
+   * So the first statement compares each length with an equal share of the room. The second one reads the larger values
+   * with the room that is left, which is all of it if the first one returned no value. So at least one value is
+   * returned.
    */
   async #readMany(keys: readonly string[], part: BatchPart | undefined): Promise<(EntryRow | NothingRow)[]> {
     const share = Math.floor(this.#maxReadBytes / keys.length)
@@ -148,7 +151,7 @@ export class PostgresStore implements Store {
     const columns = writes.map(({ value }) => toColumns(value))
     const texts = columns.map(({ text }) => text)
     const contentTypes = columns.map(({ contentType }) => contentType)
-    // A lone write is what a quiet sidecar sends; arrays would cost it 15 µs (bench/README.md).
+    // A sidecar with little traffic sends single writes; arrays would cost 15 µs more (bench/README.md).
     const rows =
       writes.length === 1
         ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]], 1, part)
@@ -174,14 +177,14 @@ export class PostgresStore implements Store {
     return new Set(rows.map(({ key }) => key))
   }
 
-  /** On a standby this fails, as it should: there is no feed on a standby either. */
+  /** Returns the position of the database. Fails on a standby, where there is no feed either. */
   async position(mark?: Mark): Promise<Position & { readonly hasMark: boolean }> {
     const { position, positionAndMark } = await this.#texts()
     const [row] = await (mark === undefined
       ? this.#database.read<PositionRow>(position)
       : this.#database.read<PositionRow>(positionAndMark, [mark]))
     this.#attempts.reached()
-    if (row === undefined) throw new Error('the sequence of versions answered no row')
+    if (row === undefined) throw new Error('the sequence of versions returned no row')
     return { epoch: row.epoch, latest: BigInt(row.latest), hasMark: row.has_mark }
   }
 
@@ -190,7 +193,7 @@ export class PostgresStore implements Store {
     const fresh = String(randomBytes(8).readBigUInt64BE() >> 1n)
     const [row] = await this.#database.write<{ mark: Mark; latest: string }>(mark, [fresh])
     this.#attempts.reached()
-    if (row === undefined) throw new Error('no mark was left')
+    if (row === undefined) throw new Error('no mark was written')
     return { mark: row.mark, latest: BigInt(row.latest) }
   }
 
@@ -241,7 +244,7 @@ export class PostgresStore implements Store {
       transaction.id,
     ])
     const [row] = await asking.catch((error: unknown) => {
-      // A transaction in the future: the history is another one after all.
+      // The transaction is in the future: this is another history after all.
       if (sqlState(error) === invalidParameterValue) return []
       throw error
     })
@@ -287,15 +290,15 @@ export class PostgresStore implements Store {
 }
 
 /**
- * Returns how often a statement is sent again after it was rolled back because of other transactions. With many rows, one of them
- * may be the reason each time: then they are sent in parts, and that one by itself in the end.
+ * Returns how often a statement is sent again after other transactions caused a rollback. With many rows, the same row
+ * may be the reason each time. Then the rows are sent in parts, and in the end that row alone.
  */
 function maxConflicts(rows: number, part: BatchPart | undefined): number {
   if (part !== undefined) return 0
   return rows === 1 ? Number.POSITIVE_INFINITY : 2
 }
 
-/** A committed write, or delete, whose row somebody else has written since is one whose row has changed. */
+/** Returns the result of a committed write or delete. If another client has written the row since, it is a conflict. */
 function settlementOf(
   value: Value | undefined,
   row: (Written & { readonly is_written: boolean }) | undefined,

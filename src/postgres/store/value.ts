@@ -1,6 +1,6 @@
 import type { Value } from '../../core/entry.js'
 
-/** How a value stands in the table: a string as itself, anything else as JSON text. */
+/** Columns of a stored value: a string is stored as it is, anything else as JSON text. */
 export interface ValueColumns {
   readonly text: string
   readonly contentType: string | null
@@ -14,7 +14,7 @@ export function toColumns(value: Value): ValueColumns {
     : { text: value, contentType: json }
 }
 
-/** What is marked as JSON and is none (anybody may write to the table) is a string. */
+/** Returns the value of a row. Invalid JSON with a JSON content type is a string: other clients may write anything. */
 export function fromColumns({ text, contentType }: ValueColumns): Value {
   return contentType === json && isJsonValue(text) ? text : JSON.stringify(text)
 }

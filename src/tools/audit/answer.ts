@@ -1,30 +1,34 @@
 import { createHash } from 'node:crypto'
 import { compactText } from '../../json/json-source.js'
 
-/** What one sidecar says it would serve. */
+/** Answer of one sidecar to the question what it would serve. */
 export type ReadOutcome =
-  /** This value, as fresh. */
+  /** Serves this value as fresh. */
   | { readonly kind: 'value'; readonly digest: Digest }
-  /** That there is no such entry, as fresh. */
+  /** States, as fresh, that there is no such entry. */
   | { readonly kind: 'absent' }
-  /** There is nothing in its memory. */
+  /** Has nothing in memory. */
   | { readonly kind: 'nothing' }
-  /** Something that it marks stale itself: it claims nothing. */
+  /** Serves something that it marks stale itself, so it claims nothing. */
   | { readonly kind: 'stale' }
-  /** No usable answer. */
+  /** Gave no usable answer. */
   | { readonly kind: 'none'; readonly reason: string }
 
-/** An answer, from whom, and when it was asked for (monotonic, in ms): what it says was decided later than that. */
+/**
+ * Answer of a sidecar, with the moment at which the question was sent (monotonic, in ms). The answer was decided later.
+ */
 export interface Asked {
   readonly sidecar: string
   readonly sentMs: number
   readonly answer: ReadOutcome
 }
 
-/** Stands for a value in comparisons; values themselves may be large, and nobody else's business. */
+/** Hash that replaces a value in comparisons. Values may be large, and confidential. */
 export type Digest = string
 
-/** Returns the digest of the JSON text of a value. Space makes no difference; each digit of a number does. */
+/**
+ * Returns the digest of the JSON text of a value. White space makes no difference, but every digit of a number does.
+ */
 export function digestOf(text: string): Digest {
   return createHash('sha256').update(compactText(text)).digest('base64')
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface AuditClock {
-  /** Monotonic, in ms. */
+  /** Returns the monotonic time, in ms. */
   now(): number
-  /** Resolves when the time is over or the signal aborted. */
+  /** Resolves after this time, or when the signal is aborted. */
   sleep(ms: number, signal: AbortSignal): Promise<void>
 }
 

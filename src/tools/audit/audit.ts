@@ -13,23 +13,23 @@ import type { Verdict } from './verdict.js'
 import { type Violation, violationsAmong } from './violation.js'
 
 export interface AuditOptions {
-  /** The sidecars, as in `http://127.0.0.1:8025`; each once. */
+  /** URLs of the sidecars, such as `http://127.0.0.1:8025`, without duplicates. */
   readonly urls: readonly string[]
-  /** Which part of the changes is followed, from 0 to 1. */
+  /** Share of the changes that is followed, from 0 to 1. */
   readonly sampleRate: number
   readonly databaseUrl: string
   readonly databaseListenUrl: string
   readonly databasePoolSize: number
   readonly databaseTimeoutMs: number
-  /** L, as the sidecars have it. */
+  /** L, the staleness bound of the sidecars. */
   readonly maxStalenessMs: number
-  /** The sidecars', where they want one. */
+  /** API token of the sidecars, if they require one. */
   readonly apiToken?: string | undefined
 }
 
 export interface AuditEvents {
   readonly onViolation: (violation: Violation) => void
-  /** One line for people. */
+  /** Called with one line for people. */
   readonly onNote: (line: string) => void
 }
 
@@ -37,8 +37,8 @@ const maxUnderWay = 100
 const askTimeoutMs = 2_000
 
 /**
- * Follows some of the changes of a live fleet, and asks every sidecar 100 ms, 1 s and L after each what it would
- * serve. It writes nothing and makes no sidecar read anything.
+ * Follows some of the changes of a live fleet, and asks every sidecar what it would serve, 100 ms, 1 s and L after each
+ * of these changes. Writes nothing, and makes no sidecar read anything.
  *
  *   ChangeFollower -> Sampler -> Sample -> SidecarClient, judge (-> primary, ChangeFollower) -> Tally
  */
@@ -70,7 +70,7 @@ export class Audit {
           url,
           timeoutMs: askTimeoutMs,
           apiToken: options.apiToken,
-          onSilent: (reason) => events.onNote(`${url} gives no answer that counts: ${reason}`),
+          onSilent: (reason) => events.onNote(`${url} gives no usable answer: ${reason}`),
         }),
     )
     const schema = new SchemaName(this.#database)
@@ -106,12 +106,12 @@ export class Audit {
     )
   }
 
-  /** Rejects with an Error of one line when changes cannot be heard. */
+  /** Starts the audit. Rejects with an Error of one line if changes cannot be received. */
   async start(): Promise<void> {
     try {
       await this.#follower.start()
     } catch (error) {
-      throw new Error(`changes cannot be heard: ${messageOf(error)}`, { cause: error })
+      throw new Error(`cannot receive changes: ${messageOf(error)}`, { cause: error })
     }
     this.#startedMs = performance.now()
   }
@@ -120,12 +120,12 @@ export class Audit {
     return this.#sampler.underWay
   }
 
-  /** So far. */
+  /** Returns the result so far. */
   report(): Report {
     return this.#tally.report(performance.now() - this.#startedMs)
   }
 
-  /** Judges what has been asked, asks no more. Idempotent. */
+  /** Sends no more questions, and resolves when the answers to earlier ones are judged. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

@@ -9,16 +9,16 @@ import { withTimeout } from '../../postgres/pool/with-timeout.js'
 import { inspectTable } from '../../postgres/schema/table.js'
 
 export interface ChangeFollowerOptions {
-  /** Direct: LISTEN does not work through a pooler in transaction mode. */
+  /** URL that leads directly to the server: LISTEN does not work through a pooler in transaction mode. */
   readonly listenUrl: string
 }
 
 export interface ChangeFollowerParts {
   readonly database: Database
   readonly onChange: (change: Change) => void
-  /** From now on changes may pass by unheard. */
+  /** Called when the feed is lost. From then on, changes may be missed. */
   readonly onLost: (reason: string) => void
-  /** Changes are heard again. */
+  /** Called when changes are received again. */
   readonly onBack: () => void
 }
 
@@ -26,7 +26,7 @@ const timeoutMs = 3_000
 const checkIntervalMs = 10_000
 const pauseMs = 1_000
 
-/** Hears every change from start() to close(), in commit order, and says so when it may have missed some. */
+/** Receives every change from start() to close(), in commit order, and reports when it may have missed some. */
 export class ChangeFollower {
   readonly #options: ChangeFollowerOptions
   readonly #parts: ChangeFollowerParts
@@ -39,22 +39,22 @@ export class ChangeFollower {
     this.#parts = parts
   }
 
-  /** Rejects when changes cannot be heard; later on it goes on trying. */
+  /** Starts. Rejects if changes cannot be received. After a later loss, it reconnects. */
   async start(): Promise<void> {
     this.#session = await this.#open()
     this.#running = this.#run()
   }
 
-  /** Nothing is called afterwards. Idempotent. */
+  /** Stops. Nothing is called afterwards. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#running
   }
 
   /**
-   * Resolves when every change that was visible in the database at the call has been heard: changes are
-   * announced, and an echo sent now has made the round trip. (A probe in band would prove it only of what had
-   * been acknowledged: a commit is visible a moment before its listeners are woken.) Rejects when that
+   * Resolves when every change that was visible in the database at the time of the call has been received. To show
+   * that, checks that changes are announced, and waits for the round trip of an echo. (An in-band probe would show it
+   * only for acknowledged changes: a commit is visible a moment before its listeners are notified.) Rejects if it
    * cannot be shown.
    */
   caughtUp(): Promise<void> {
@@ -74,12 +74,12 @@ export class ChangeFollower {
     }
   }
 
-  /** Undefined when it was closed meanwhile. */
+  /** Opens a new session, and retries until that succeeds. Resolves to undefined if it was closed meanwhile. */
   async #reopen(database: Database): Promise<ListenSession | undefined> {
     for (;;) {
       await sleep(pauseMs, undefined, { signal: this.#closing.signal }).catch(() => undefined)
       if (this.#closing.signal.aborted) return undefined
-      // The connections there are may lead to a server that is no longer the primary.
+      // Existing connections may lead to a server that is no longer the primary.
       database.renew()
       const session = await this.#open().catch(() => undefined)
       if (session) return session
@@ -91,7 +91,7 @@ export class ChangeFollower {
       url: this.#options.listenUrl,
       connectTimeoutMs: timeoutMs,
       onNotification: (payload) => {
-        // What comes before the session is known to be good is nobody's loss.
+        // Changes that arrive before the session has been checked are ignored. Nobody counts on them.
         if (session === this.#session) decodeChanges(payload).forEach(this.#parts.onChange)
       },
     })
@@ -105,7 +105,7 @@ export class ChangeFollower {
     }
   }
 
-  /** Resolves to the reason. */
+  /** Waits until the session is lost. Resolves to the reason. */
   async #untilLost(session: ListenSession): Promise<string> {
     try {
       return await Promise.race([session.lost, this.#check(session)])
@@ -114,7 +114,7 @@ export class ChangeFollower {
     }
   }
 
-  /** Finds a link that is silent or deaf. Resolves when it is closed. */
+  /** Checks the session regularly, and rejects if it is silent or deaf. Resolves when the follower is closed. */
   async #check(session: ListenSession): Promise<string> {
     const { signal } = this.#closing
     for (;;) {

@@ -1,9 +1,9 @@
-/** The normal distribution's one-sided 95 % quantile. */
+/** One-sided 95 % quantile of the normal distribution. */
 const z = 1.645
 
 /**
- * With 95 % confidence the true rate is below this, after `errors` among `trials`; undefined before the first
- * trial. Where none was seen it is 3/n (Hanley and Lippman-Hand, JAMA 1983), otherwise Wilson's bound.
+ * Returns the upper bound of the true error rate, with 95 % confidence, after `errors` in `trials`; undefined if there
+ * were no trials. Without errors it is 3/n (Hanley and Lippman-Hand, JAMA 1983), otherwise Wilson's bound.
  */
 export function errorRateAtMost(errors: number, trials: number): number | undefined {
   if (trials === 0) return undefined

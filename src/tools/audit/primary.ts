@@ -8,7 +8,7 @@ import { type Digest, digestOf } from './answer.js'
 export interface Row {
   readonly version: Version
   readonly digest: Digest
-  /** Past its time to live: a sidecar may say as well that there is none. */
+  /** True if the entry has expired. Then a sidecar may also answer that there is none. */
   readonly expired: boolean
 }
 
@@ -19,7 +19,7 @@ interface EntryRow {
   readonly expired: boolean
 }
 
-/** What the primary holds under the key now. Rejects with a CacheError when it cannot be asked. */
+/** Returns what the primary stores under the key now. Rejects with a CacheError if the primary cannot be asked. */
 export async function readPrimary(
   database: Database,
   schema: Pick<SchemaName, 'get'>,

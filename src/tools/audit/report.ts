@@ -3,7 +3,7 @@ import type { Violation } from './violation.js'
 
 const numbers = new Intl.NumberFormat('en-US')
 
-/** The result, for people. */
+/** Returns the result as text for people. */
 export function reportText(report: Report): string {
   const { elapsedMs, changes, sampled, overtaken, unnamed, feedLosses, primaryReads } = report
   const bound = report.within.at(-1)
@@ -24,7 +24,7 @@ export function reportText(report: Report): string {
   return lines.join('\n')
 }
 
-/** One line, while it runs. */
+/** Returns one line about the progress. */
 export function progressText(report: Report, underWay: number): string {
   const within = report.within.map(({ ms, writes, consistent }) => `${label(ms)} ${consistent}/${writes}`)
   const { elapsedMs, changes, sampled, violations } = report
@@ -42,7 +42,7 @@ export function violationText({ sidecar, key, version, ageMs }: Violation): stri
   )
 }
 
-/** The result, for programs. */
+/** Returns the result as JSON. */
 export function reportJson(report: Report): string {
   return JSON.stringify({
     elapsed_seconds: Math.round(report.elapsedMs) / 1_000,

@@ -13,14 +13,14 @@ export interface SampleParts extends Omit<Evidence, 'isOvertaken'> {
   readonly onVerdict: (sample: Sample, checkpoint: Checkpoint, verdict: Verdict) => void
 }
 
-/** Asked later than this after its moment, a consistent answer says nothing about that moment. */
+/** Delay of a question from which a consistent answer says nothing about its checkpoint. */
 const lateMs = 250
 
-/** One announced change, followed through all checkpoints, or until a newer change ends it. */
+/** One announced change, which is followed through all checkpoints, or until a newer change of the key ends it. */
 export class Sample {
   readonly key: string
   readonly version: Version
-  /** When the announcement was heard; the commit was before. */
+  /** Moment at which the announcement was received. The commit was earlier. */
   readonly heardMs: number
   readonly #parts: SampleParts
   readonly #ended = new AbortController()
@@ -35,19 +35,19 @@ export class Sample {
     this.#announced = { key, version, row: undefined }
   }
 
-  /** Resolves when nothing is under way any more. Never rejects. */
+  /** Asks at all checkpoints. Resolves when all answers are judged. Never rejects. */
   async run(): Promise<void> {
-    // Each by itself: a sidecar that does not answer must not delay the next checkpoint.
+    // Checkpoints run independently, because a sidecar that does not answer must not delay the next one.
     await Promise.all(this.#parts.checkpoints.map((checkpoint) => this.#check(checkpoint)))
   }
 
-  /** A newer change was heard, or may have been missed: nothing can be said from now on. */
+  /** Ends the sample because a newer change was received, or may have been missed: no verdict is possible any more. */
   overtake(): void {
     this.#overtaken = true
     this.#ended.abort()
   }
 
-  /** Asks no more; what has been asked is judged. */
+  /** Sends no more questions. Answers to earlier questions are still judged. */
   stop(): void {
     this.#ended.abort()
   }
@@ -68,7 +68,7 @@ export class Sample {
       this.#announced = announced
       if (verdict.kind !== 'consistent' || !isLate) onVerdict(this, checkpoint, verdict)
     } catch {
-      // The primary or the feed is away; the follower says so.
+      // The primary or the feed is unavailable; the follower reports it.
       onVerdict(this, checkpoint, { kind: 'undecided', why: 'no evidence' })
     }
   }

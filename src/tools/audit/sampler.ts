@@ -3,15 +3,15 @@ import { Sample, type SampleParts } from './sample.js'
 import type { AuditTally } from './tally.js'
 
 export interface SamplerOptions {
-  /** Which part of the changes is followed, from 0 to 1. */
+  /** Share of the changes that is followed, from 0 to 1. */
   readonly rate: number
-  /** Most samples under way at once; while there are so many, no change is sampled. */
+  /** Maximum number of running samples. At the maximum, no further change is sampled. */
   readonly maxUnderWay: number
 }
 
 export interface SamplerParts extends SampleParts {
   readonly tally: AuditTally
-  /** From 0 to 1, exclusive. */
+  /** Returns a random number from 0 (inclusive) to 1 (exclusive). */
   readonly random: () => number
 }
 
@@ -49,12 +49,12 @@ export class Sampler {
       this.#start(new Sample(id, version, this.#parts))
   }
 
-  /** Changes may have been missed. */
+  /** Ends all samples, because changes may have been missed. */
   lost(): void {
     this.#overtakeAll()
   }
 
-  /** Asks no more; resolves when what has been asked is judged. Idempotent. */
+  /** Sends no more questions, and resolves when the answers to earlier ones are judged. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true
     for (const sample of this.#current.values()) sample.stop()
@@ -82,7 +82,7 @@ export class Sampler {
   }
 }
 
-/** The name of a long key is a hash that begins with U+0000, and no sidecar takes an empty key. */
+/** Returns true if the id is a key. The id of a long key is a hash after U+0000, and sidecars refuse an empty key. */
 function isKey(id: string): boolean {
   return id !== '' && !id.startsWith('\0')
 }

@@ -4,12 +4,12 @@ import { memberText } from '../../json/json-source.js'
 import { type Asked, digestOf, type ReadOutcome } from './answer.js'
 
 export interface SidecarClientOptions {
-  /** As in `http://127.0.0.1:8025`, without a `/` at its end. */
+  /** URL such as `http://127.0.0.1:8025`, without a `/` at its end. */
   readonly url: string
   readonly timeoutMs: number
-  /** What it wants to be shown; undefined: nothing. */
+  /** API token of the sidecar; undefined if it requires none. */
   readonly apiToken?: string | undefined
-  /** Called when it begins not to answer, with the reason. */
+  /** Called with the reason when the sidecar stops giving usable answers. */
   readonly onSilent: (reason: string) => void
 }
 
@@ -19,7 +19,7 @@ interface Response {
   readonly body: string
 }
 
-/** Asks one sidecar what it would serve, without making it read anything. */
+/** Client that asks one sidecar what it would serve, without making it read the database. */
 export class SidecarClient {
   readonly #options: SidecarClientOptions
   readonly #transport: typeof http | typeof https
@@ -32,7 +32,7 @@ export class SidecarClient {
     this.#agent = new this.#transport.Agent({ keepAlive: true })
   }
 
-  /** Never rejects. */
+  /** Asks what the sidecar would serve for the key. Never rejects. */
   async ask(key: string): Promise<Asked> {
     const sentMs = performance.now()
     const answer = await this.#get(key)
@@ -72,7 +72,7 @@ export class SidecarClient {
         )
       })
       request.on('error', (error: NodeJS.ErrnoException) => {
-        // An idle connection that the other side has just closed says nothing about the other side.
+        // The sidecar may close an idle connection just when it is reused. That says nothing about the sidecar.
         if (request.reusedSocket && error.code === 'ECONNRESET') resolve(this.#get(key))
         else reject(error)
       })
@@ -80,7 +80,7 @@ export class SidecarClient {
   }
 }
 
-/** Only what a sidecar certainly claims counts as a claim: anybody's web server answers 404. */
+/** Interprets a response. Only what a sidecar certainly claims counts as a claim: any web server can answer 404. */
 function answerOf(key: string, { status, cacheStatus, body }: Response): ReadOutcome {
   if (status === 504) return { kind: 'nothing' }
   const isMarked = /^caching-layer\b.*; *detail=/.test(cacheStatus)
@@ -93,7 +93,7 @@ function answerOf(key: string, { status, cacheStatus, body }: Response): ReadOut
   return entry.stale || isMarked ? { kind: 'stale' } : { kind: 'value', digest: digestOf(value) }
 }
 
-/** Node's AggregateError (several addresses refused) has an empty message of its own. */
+/** Returns the reason of a failed request. Node's AggregateError (several addresses refused) has an empty message. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
   if (!(error instanceof Error)) return String(error)

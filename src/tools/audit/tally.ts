@@ -6,32 +6,35 @@ import type { Violation } from './violation.js'
 
 export interface Report {
   readonly elapsedMs: number
-  /** Heard in all; of these, named by a hash or not at all; and chosen to be followed. */
+  /** Number of changes received. */
   readonly changes: number
+  /** Number of changes that named no key, or only the hash of one. */
   readonly unnamed: number
+  /** Number of changes that were chosen to be followed. */
   readonly sampled: number
-  /** Ended by a newer change of the key, or by a loss of the feed. */
+  /** Number of samples that were ended by a newer change of the key, or by a loss of the feed. */
   readonly overtaken: number
   readonly feedLosses: number
   readonly primaryReads: number
   readonly within: readonly Within[]
   readonly violations: number
-  /** The first of them. */
+  /** First few violations. */
   readonly examples: readonly Violation[]
   readonly sidecars: readonly SidecarAnswers[]
 }
 
 export interface Within {
   readonly ms: number
-  /** Sampled writes decided at this moment, and those of them that were consistent on every sidecar. */
+  /** Number of sampled writes with a verdict at this checkpoint. */
   readonly writes: number
+  /** Number of these writes that were consistent on every sidecar. */
   readonly consistent: number
-  /** Writes where some sidecar had something to be wrong about. */
+  /** Number of writes of which at least one sidecar claimed a value or an absence, and so could be wrong. */
   readonly held: number
   readonly errorRateAtMost: number | undefined
 }
 
-/** How often one sidecar answered how. */
+/** Number of answers of one sidecar, by kind. */
 export interface SidecarAnswers {
   readonly url: string
   readonly fresh: number
@@ -50,7 +53,7 @@ const columns = {
   none: 'unanswered',
 } as const satisfies Readonly<Record<ReadOutcome['kind'], keyof SidecarAnswers>>
 
-/** Counts. */
+/** Counters of an audit. */
 export class AuditTally {
   changes = 0
   unnamed = 0

@@ -2,60 +2,60 @@ import type { Version } from '../../core/entry.js'
 import type { Asked, ReadOutcome } from './answer.js'
 import type { Row } from './primary.js'
 
-/** One announced change, and what is known of it. */
+/** Announced change, with its row if that is known. */
 export interface Announced {
   readonly key: string
   readonly version: Version
-  /** The row of that version, once it has been read. Never there for an absence. */
+  /** Row of that version, once it has been read. Always undefined for an absence. */
   readonly row: Row | undefined
 }
 
 export interface Evidence {
-  /** What the primary holds under the key now. */
+  /** Returns what the primary stores under the key now. */
   readonly readPrimary: (key: string) => Promise<Row | undefined>
-  /** Resolves when every change that was visible at the call has been heard here. */
+  /** Resolves when every change that was visible at the time of the call has been received here. */
   readonly caughtUp: () => Promise<void>
-  /** Has a newer change of the key been heard, or may one have been missed? */
+  /** Returns true if a newer change of the key has been received, or may have been missed. */
   readonly isOvertaken: () => boolean
 }
 
 export type Verdict =
-  /** No sidecar claims anything but what was announced. `held`: one of them does claim that. */
+  /** No sidecar claims anything but what was announced. `held` is true if at least one claims it. */
   | { readonly kind: 'consistent'; readonly held: boolean }
-  /** These claim what was replaced by the announced change. */
+  /** The suspects claim what the announced change had replaced. */
   | { readonly kind: 'inconsistent'; readonly suspects: readonly Asked[] }
   | { readonly kind: 'undecided'; readonly why: 'overtaken' | 'no answer' | 'no evidence' }
 
 export interface Judgement {
   readonly verdict: Verdict
-  /** With the row, if it was read meanwhile. */
+  /** Change, with its row if that was read meanwhile. */
   readonly announced: Announced
 }
 
 /**
- * Are these answers, given after the change was announced, what was announced? An announcement names a
- * version and answers carry values, so the primary is read where an answer is neither "nothing" nor what is
- * known of that version already: once for most changes, never for those that no sidecar holds. Comparing
- * the sidecars with each other alone would not show what is stale on all of them.
+ * Judges whether these answers, given after the change was announced, agree with the change. An announcement names a
+ * version, and answers contain values. So the primary is read if an answer is neither "nothing" nor what is already
+ * known of that version: once for most changes, and never for changes of keys that no sidecar holds. Comparing only the
+ * sidecars with each other would not show a value that is stale on all of them.
  *
- * Why an answer that differs is not yet a stale one:
+ * A different answer is not necessarily a stale one:
  *
  *   1. version 7 of the key is announced           4. asked, the sidecar answers with the value of 8
  *   2. the key is written again: 8                 5. the announcement of 8 arrives here
  *   3. a sidecar reads 8 and keeps it
  *
- * So the primary is read after the answer. No version returns: if the row still is 7 then, it was 7 at every
- * moment since 1. A row that is gone has no version to tell:
+ * So the primary is read after the answer. Versions never repeat: if the row is still 7 then, it has been 7 at every
+ * moment since 1. A deleted row has no version that could be compared:
  *
  *   1. the absence of the key is announced: -7     4. asked, the sidecar answers with the value of 8
  *   2. the key is inserted again: 8                5. the key is deleted again: -8
  *   3. a sidecar reads 8 and keeps it              6. the primary is read: gone, as announced
  *
- * So after that the feed has to catch up: notifications arrive in the order of the commits, and one sent after
- * 6 comes after 8 and -8. With both, a suspect's value was replaced before 1 and has not been back since. Asked
- * for more than L after 1 and answered as fresh, it can only be explained by staleness beyond L.
+ * So after that, the feed has to catch up: notifications arrive in commit order, and one that is sent after 6 arrives
+ * after 8 and -8. Both together show that the value of a suspect was replaced before 1, and has not been stored again
+ * since. If it was asked for more than L after 1, and was served as fresh, only staleness beyond L can explain it.
  *
- * Rejects when the evidence cannot be had.
+ * Rejects if the evidence is not available.
  */
 export async function judge(
   announced: Announced,
@@ -85,7 +85,7 @@ function suspectsAmong(answers: readonly Asked[], announced: Announced): Asked[]
   return answers.filter(({ answer }) => !isAsAnnounced(answer, announced))
 }
 
-/** False as well where a value cannot be compared yet, because the row has not been read. */
+/** Returns true if the answer agrees with the change; false also if the row has not been read yet. */
 function isAsAnnounced(answer: ReadOutcome, { version, row }: Announced): boolean {
   switch (answer.kind) {
     case 'value':

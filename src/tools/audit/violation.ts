@@ -2,24 +2,24 @@ import type { Version } from '../../core/entry.js'
 import type { Asked } from './answer.js'
 import { boundMs } from './checkpoints.js'
 
-/** A sidecar served as fresh what had been replaced more than L before. */
+/** Violation of the bound: a sidecar served as fresh what had been replaced more than L before. */
 export interface Violation {
   readonly sidecar: string
   readonly key: string
-  /** The announced version that replaced it. */
+  /** Announced version that replaced the served value. */
   readonly version: Version
-  /** From the announcement to the question. */
+  /** Time from the announcement to the question. */
   readonly ageMs: number
 }
 
 export interface Heard {
   readonly key: string
   readonly version: Version
-  /** When the announcement was heard; the commit was before. */
+  /** Moment at which the announcement was received. The commit was earlier. */
   readonly heardMs: number
 }
 
-/** Those of the suspects that were asked later than the bound allows. */
+/** Returns violations for those suspects that were asked later than the bound allows. */
 export function violationsAmong(
   suspects: readonly Asked[],
   { key, version, heardMs }: Heard,

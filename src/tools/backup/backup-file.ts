@@ -5,11 +5,11 @@ import { Writable } from 'node:stream'
 import { renameDurably } from '../../files/rename-durably.js'
 
 export interface BackupFileOptions {
-  /** Whether a file of that name may be there already, and is replaced. */
+  /** Set to true to replace an existing file of that name. */
   readonly force: boolean
 }
 
-/** A file that has its name only once it is complete and on the disk. Only this user may read it. */
+/** File that gets its name only once it is complete and on disk. Only this user may read it. */
 export class BackupFile {
   readonly #path: string
   readonly #unfinished: string
@@ -23,15 +23,17 @@ export class BackupFile {
     this.#handle = handle
   }
 
-  /** Throws an Error when the file exists and must not, or cannot be made. */
+  /**
+   * Creates the file under a temporary name. Throws an Error if the file exists and `force` is false, or on failure.
+   */
   static async create(path: string, { force }: BackupFileOptions): Promise<BackupFile> {
     if (!force) refuseExisting(path)
-    // In a container the process id is always the same, and one that was killed leaves its file.
+    // Random, because in a container the process id is always the same, and a killed process leaves its file behind.
     const unfinished = `${path}.${randomUUID()}.unfinished`
     return new BackupFile(path, unfinished, force, await open(unfinished, 'wx', 0o600))
   }
 
-  /** Does not close it. */
+  /** Returns a stream that writes to the file, and does not close it. */
   writable(): Writable {
     return new Writable({
       write: (chunk: Buffer, _encoding, done) => {
@@ -40,7 +42,7 @@ export class BackupFile {
     })
   }
 
-  /** From now on it is there, also after a loss of power. */
+  /** Gives the file its name. Once this resolves, the file survives a loss of power. */
   async finish(): Promise<void> {
     await this.#handle.sync()
     await this.#handle.close()
@@ -48,7 +50,7 @@ export class BackupFile {
     await renameDurably(this.#unfinished, this.#path)
   }
 
-  /** Leaves nothing behind. After finish() it does nothing. Idempotent. */
+  /** Removes an unfinished file. Does nothing after finish(). Idempotent. */
   async close(): Promise<void> {
     await this.#handle.close().catch(() => undefined)
     await rm(this.#unfinished, { force: true })

@@ -1,4 +1,4 @@
-/** Chunks from a source, one at a time; what was taken too much can be put back. */
+/** Reads chunks from a source, one at a time. Bytes that were not needed can be put back. */
 export class ChunkReader {
   readonly #chunks: AsyncIterator<Buffer>
   #back: Buffer = Buffer.alloc(0)
@@ -7,7 +7,7 @@ export class ChunkReader {
     this.#chunks = source[Symbol.asyncIterator]()
   }
 
-  /** Undefined at the end. */
+  /** Returns the next chunk; undefined at the end. */
   async next(): Promise<Buffer | undefined> {
     if (this.#back.length > 0) {
       const chunk = this.#back
@@ -22,7 +22,7 @@ export class ChunkReader {
     this.#back = Buffer.concat([chunk, this.#back])
   }
 
-  /** The bytes that come next, at least so many unless there are no more. */
+  /** Returns the next bytes without consuming them: at least `bytes`, or fewer at the end. */
   async peek(bytes: number): Promise<Buffer> {
     while (this.#back.length < bytes) {
       const { done, value } = await this.#chunks.next()

@@ -5,7 +5,7 @@ import { ChunkReader } from './chunk-reader.js'
 export const compressions = ['none', 'gzip', 'zstd'] as const
 export type Compression = (typeof compressions)[number]
 
-/** Node has these from 22.15 on; our types are those of 20. */
+/** Members of zlib that exist from Node 22.15 on. The types in use are those of Node 20. */
 interface Zstd {
   readonly createZstdCompress?: (options: { params: Record<number, number> }) => Transform
   readonly createZstdDecompress?: () => Decoder
@@ -13,13 +13,13 @@ interface Zstd {
 }
 const zstd: Zstd = zlib as Zstd & typeof zlib
 
-/** Which one the end of a file's name speaks of. */
+/** Returns the compression that the extension of a file name stands for. */
 export function compressionOf(file: string): Compression {
   if (file.endsWith('.gz')) return 'gzip'
   return file.endsWith('.zst') ? 'zstd' : 'none'
 }
 
-/** Throws an Error where this Node does not have it. */
+/** Creates a compressing stream. Throws an Error if this version of Node does not have the compression. */
 export function compressor(compression: Compression): Transform {
   if (compression === 'none') return new PassThrough()
   if (compression === 'gzip') return zlib.createGzip()
@@ -29,24 +29,27 @@ export function compressor(compression: Compression): Transform {
   throw new Error(`${withoutZstd}; gzip works, and so does "caching-layer backup | zstd"`)
 }
 
-/** Tells by the first bytes how it is compressed. Throws an Error when it is damaged, or more than it says. */
+/**
+ * Decompresses a source, and recognizes the compression by the first bytes. Throws an Error if the data is damaged, or
+ * if more data follows its end.
+ */
 export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
   const input = new ChunkReader(source)
   const makeDecoder = decoderFor(await input.peek(longestMark))
-  // Both kinds may be several in a row, each complete: Node's own zstd ends with an empty one.
+  // Both formats allow several complete frames in a row. Node's own zstd ends with an empty one.
   if (makeDecoder) {
     do yield* decoded(input, makeDecoder())
     while (decoderFor(await input.peek(longestMark)) === makeDecoder)
     if ((await input.peek(1)).length > 0)
-      throw new Error('something follows after the end of the compressed data')
+      throw new Error('there is more data after the end of the compressed data')
     return
   }
   for (let chunk = await input.next(); chunk; chunk = await input.next()) yield chunk
 }
 
-/** Up to where the decoder says that it ends; what comes after is put back. */
+/** Decodes one frame. Puts back the bytes that follow its end. */
 async function* decoded(input: ChunkReader, decoder: Decoder): AsyncGenerator<Buffer, void> {
-  // Given to the decoder, which may not have come to them.
+  // Chunks that were given to the decoder, and that it may not have processed yet.
   const given: Buffer[] = []
   let givenBytes = 0
   let pendingBytes = 0
@@ -70,15 +73,15 @@ async function* decoded(input: ChunkReader, decoder: Decoder): AsyncGenerator<Bu
     { objectMode: false },
   )
   const closed = new Promise<void>((resolve) => {
-    // What goes wrong in the source comes out of the decoder.
+    // An error of the source is thrown by the decoder.
     pipeline(chunks, decoder, () => resolve())
   })
   try {
     yield* decoder
   } catch (error) {
-    throw isDamage(error) ? new Error(`the compressed data are damaged: ${error.message}`) : error
+    throw isDamage(error) ? new Error(`the compressed data is damaged: ${error.message}`) : error
   }
-  // Node's decoders stop without a word at what is not theirs.
+  // Node's decoders stop silently at bytes that do not belong to the frame.
   await closed
   const leftBytes = givenBytes - decoder.bytesWritten
   if (leftBytes > 0) input.putBack(Buffer.concat(given).subarray(-leftBytes))
@@ -102,7 +105,7 @@ function zstdDecoder(): Decoder {
   throw new Error(`${withoutZstd}: "zstd -dc FILE | caching-layer restore" reads the backup`)
 }
 
-/** An error of the decoder, and not of where the data come from. */
+/** Returns true for an error of the decoder, and false for one of the source. */
 function isDamage(error: unknown): error is Error {
   return /^(Z_|ZSTD_)/.test(String((error as { readonly code?: unknown }).code))
 }

@@ -1,28 +1,28 @@
 export interface Column {
   readonly name: string
-  /** As PostgreSQL calls it. */
+  /** Name of the type in PostgreSQL. */
   readonly type: string
 }
 
-/** What a backup says of itself before its entries. */
+/** Header of a backup, which comes before its entries. */
 export interface Header {
-  /** When its snapshot of the table was taken, by the database's clock. */
+  /** Moment of the snapshot of the table, by the database's clock. */
   readonly takenAt: Date
-  /** In the order in which the entries have them. */
+  /** Columns, in the order in which the entries have them. */
   readonly columns: readonly Column[]
 }
 
 const format = 'caching-layer backup'
 const formatVersion = 1
 const opening = `{"format":"${format}"`
-const isNone = 'this is no backup of caching-layer'
+const isNone = 'this is not a backup of caching-layer'
 
-/** The first line of a backup: docs/reference/backup-format.md. */
+/** Returns the first line of a backup (docs/reference/backup-format.md). */
 export function headerLine({ takenAt, columns }: Header): string {
   return `${JSON.stringify({ format, format_version: formatVersion, taken_at: takenAt, columns })}\n`
 }
 
-/** Throws an Error that says what it is instead. */
+/** Parses the first line of a backup. Throws an Error that says what is wrong. */
 export function parseHeader(line: string): Header {
   const header = members(line)
   if (header.format !== format) throw new Error(isNone)
@@ -33,11 +33,11 @@ export function parseHeader(line: string): Header {
   const takenAt = new Date(String(header.taken_at))
   const { columns } = header
   if (Number.isNaN(takenAt.getTime()) || !Array.isArray(columns) || !columns.every(isColumn))
-    throw new Error('the backup was altered: its header does not say when and of what it was made')
+    throw new Error('the backup was altered: its header lacks the date or the columns')
   return { takenAt, columns }
 }
 
-/** Of a backup that ends before its first line does. */
+/** Returns the error for a backup that ends within its first line. */
 export function headerCutOff(begun: string): Error {
   const isHeader = begun.startsWith(opening) || opening.startsWith(begun)
   return new Error(begun === '' ? 'the backup is empty' : isHeader ? 'the backup is truncated' : isNone)

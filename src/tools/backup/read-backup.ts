@@ -6,20 +6,20 @@ import { endOfEntries } from './write-backup.js'
 export interface OpenedBackup {
   readonly header: Header
   /**
-   * For COPY, once. Throws, at the latest after the last of them, when the backup is not whole or not what was
-   * written: until it has ended, nothing of it may be trusted.
+   * Returns the entries for COPY. Must be called only once. If the backup is truncated or altered, the generator
+   * throws, at the latest after the last entry. So nothing of it may be trusted before the generator has ended.
    */
   readonly entries: (onProgress: (tally: TrailerCounts) => void) => AsyncGenerator<Buffer, void>
 }
 
 const maxHeaderBytes = 65_536
-const maxSealBytes = 1_024
+const maxTrailerBytes = 1_024
 const newline = 0x0a
-/** The end of an entry (or of the header) and the line after it. */
+/** End of the last entry (or of the header), and the line that marks the end of the entries. */
 const end = Buffer.from(`\n${endOfEntries}`)
 const truncated = 'the backup is truncated'
 
-/** Reads the header, and takes the rest as it is asked for. Throws an Error that says what is wrong. */
+/** Reads the header. The entries are read on demand. Throws an Error that says what is wrong. */
 export async function readBackup(source: AsyncIterable<Buffer>): Promise<OpenedBackup> {
   const input = new ChunkReader(source)
   let begun = Buffer.alloc(0)
@@ -30,8 +30,9 @@ export async function readBackup(source: AsyncIterable<Buffer>): Promise<OpenedB
   }
   const line = begun.toString('utf8', 0, begun.indexOf(newline) + 1)
   const header = parseHeader(line)
-  // Whatever JSON allows besides, only what was written counts: the checksum is of bytes.
-  if (headerLine(header) !== line) throw new Error('the backup was altered: its header')
+  // The checksum is one of bytes, so the header must be written exactly as we write it, not just be equal JSON.
+  if (headerLine(header) !== line)
+    throw new Error('the backup was altered: its header is not as it was written')
   input.putBack(begun.subarray(Buffer.byteLength(line)))
   return { header, entries: (onProgress) => entriesOf(line, input, onProgress) }
 }
@@ -41,18 +42,18 @@ async function* entriesOf(
   input: ChunkReader,
   onProgress: (tally: TrailerCounts) => void,
 ): AsyncGenerator<Buffer, void> {
-  const seal = new Trailer()
-  seal.frame(header)
-  // It begins with the byte before the first that is not yet passed on: at first the header's line break. What may
-  // turn out to be the beginning of the end waits for the next chunk.
+  const trailer = new Trailer()
+  trailer.frame(header)
+  // Begins with the byte before the first one that has not been passed on: initially the line break of the header.
+  // Bytes that may turn out to be the beginning of `end` wait for the next chunk.
   let held: Buffer = Buffer.of(newline)
   for (;;) {
     const endAt = held.indexOf(end)
     const upTo = endAt >= 0 ? endAt + 1 : held.length - (end.length - 1)
     if (upTo > 1) {
       const entries = held.subarray(1, upTo)
-      seal.entries(entries)
-      onProgress(seal.tally)
+      trailer.entries(entries)
+      onProgress(trailer.tally)
       yield entries
       held = held.subarray(upTo - 1)
     }
@@ -61,22 +62,22 @@ async function* entriesOf(
     if (chunk === undefined) throw new Error(truncated)
     held = Buffer.concat([held, chunk])
   }
-  seal.frame(endOfEntries)
+  trailer.frame(endOfEntries)
   const written = await lastLine(held.subarray(end.length), input)
-  const expected = Buffer.from(seal.line())
+  const expected = Buffer.from(trailer.line())
   if (written.equals(expected)) return
   if (!written.includes(newline)) throw new Error(truncated)
   throw new Error(
     written.subarray(0, expected.length).equals(expected)
-      ? 'something follows after the end of the backup'
-      : 'the backup was altered: its checksum is another',
+      ? 'there is more data after the end of the backup'
+      : 'the backup was altered: its checksum differs',
   )
 }
 
-/** All that follows, up to more than a last line has. */
+/** Returns everything that follows, up to a bit more than a trailer can have. */
 async function lastLine(first: Buffer, input: ChunkReader): Promise<Buffer> {
   let line = first
-  while (line.length <= maxSealBytes) {
+  while (line.length <= maxTrailerBytes) {
     const chunk = await input.next()
     if (chunk === undefined) break
     line = Buffer.concat([line, chunk])

@@ -23,9 +23,9 @@ export interface DoctorOptions {
   readonly databasePoolSize: number
   readonly databaseTimeoutMs: number
   readonly maxStalenessMs: number
-  /** How many sidecars there will be; undefined for those there are. */
+  /** Number of sidecars to plan for; undefined for those that are running now. */
   readonly sidecars: number | undefined
-  /** The wall clock, in ms since 1970. */
+  /** Wall clock, in ms since 1970. */
   readonly now: () => number
 }
 
@@ -34,14 +34,14 @@ interface Look {
   readonly check: string
   /** Checks that must not have failed. If one has, this look is skipped. */
   readonly needs?: readonly string[]
-  /** The setting to correct, where the look fails as a whole. */
+  /** Setting to correct if the look as a whole fails. */
   readonly subject?: string
   readonly look: () => Promise<Finding | readonly Finding[]>
 }
 
 const moreConnections = 'more connections'
 
-/** Checks everything that a sidecar needs of its database, and leaves it as it is. Never throws. */
+/** Checks everything that a sidecar needs of its database, and changes nothing. Never throws. */
 export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> {
   const isOneUrl = options.databaseListenUrl === options.databaseUrl
   yield* lookAtUrl('DATABASE_URL', options.databaseUrl, options)
@@ -70,7 +70,7 @@ export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> 
   }
 }
 
-/** In the order in which they depend on each other. */
+/** Returns all looks. A look comes after those that it depends on. */
 function looks(client: pg.Client, database: Database, options: DoctorOptions): readonly Look[] {
   const { databaseReadUrls, databasePoolSize, sidecars, now } = options
   const isOneUrl = options.databaseListenUrl === options.databaseUrl
@@ -84,7 +84,7 @@ function looks(client: pg.Client, database: Database, options: DoctorOptions): r
   return [
     ...(isOneUrl
       ? []
-      : [{ check: 'way of DATABASE_URL', look: () => lookForPooler('DATABASE_URL', client, true) }]),
+      : [{ check: 'route of DATABASE_URL', look: () => lookForPooler('DATABASE_URL', client, true) }]),
     { check: 'server', look: () => lookAtServer(client, now) },
     {
       check: 'connections',
@@ -150,7 +150,7 @@ function looks(client: pg.Client, database: Database, options: DoctorOptions): r
 
 const silent = { info: () => undefined, warn: () => undefined }
 
-/** Returns a finding for a look that fails, too. */
+/** Returns the findings of a look, or one finding if the look itself fails. */
 async function looking(check: string, subject: string, look: Look['look']): Promise<readonly Finding[]> {
   try {
     return [await look()].flat()
@@ -160,8 +160,8 @@ async function looking(check: string, subject: string, look: Look['look']): Prom
 }
 
 /**
- * Returns a finding only if the server, which has just given one connection, refuses the two more that the other checks need at
- * a time. Where the budget says so already, it is not said again.
+ * Returns a finding only if the server, which has accepted one connection, refuses the two more that the other checks
+ * need at the same time. If the budget has reported that already, the finding is `skipped`.
  */
 async function lookForConnections(
   database: Database,
@@ -183,7 +183,7 @@ async function lookForConnections(
   }
 }
 
-/** Checks a session that begins as the feed's does. */
+/** Checks a session that is opened in the same way as the feed's. */
 async function lookAtListener(
   variable: string,
   url: string,
@@ -196,7 +196,7 @@ async function lookAtListener(
       options: `-c idle_session_timeout=0 -c tcp_user_timeout=${unreadTimeoutMs}`,
     })
   } catch {
-    // A pooler may take no options; one without them says what is the matter.
+    // A pooler may refuse the options. A session without them shows the reason.
     const reached = await reach(variable, url)
     if ('finding' in reached) return [reached.finding]
     try {
@@ -207,7 +207,7 @@ async function lookAtListener(
   }
   try {
     const pooler = await lookForPooler(variable, client, false)
-    // What is set there would be left to somebody else.
+    // Through a pooler, the checks below would change settings of a session that another client gets later.
     if (!pooler.ok) return [pooler]
     return [
       pooler,
@@ -219,7 +219,7 @@ async function lookAtListener(
     return [
       bad(
         'statement_timeout',
-        'so short that the listening session runs no statement to its end',
+        'too short for any statement of the listening session',
         failure(variable, variable, error).cure ?? '',
       ),
     ]

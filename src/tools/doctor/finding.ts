@@ -1,18 +1,18 @@
 /**
- * `warning`: a sidecar works, and something that it could do is missing, or may be intended. `skipped`: not looked at, because
- * something before it has to be right first.
+ * Level of a finding. `warning`: a sidecar works, but something is missing that it could use, or that may be missing on
+ * purpose. `skipped`: not checked, because something else has to be fixed first.
  */
 export type Level = 'ok' | 'warning' | 'bad' | 'skipped'
 
-/** The result of one check of the database. */
+/** Result of one check of the database. */
 export interface Finding {
-  /** The thing that was checked, in a word or two. */
+  /** Name of the thing that was checked, in a word or two. */
   readonly check: string
   /** True if nothing has to be done: at the levels `ok` and `warning`. */
   readonly ok: boolean
   readonly level: Level
   readonly says: string
-  /** What to do about it; at the levels `warning` and `bad`. */
+  /** Advice on what to do; at the levels `warning` and `bad`. */
   readonly cure?: string
 }
 
@@ -32,7 +32,7 @@ export function skipped(check: string, cause: string): Finding {
   return { check, ok: false, level: 'skipped', says: `not checked until "${cause}" is fixed` }
 }
 
-/** A cure that ends in SQL, and says who runs it. */
+/** Returns a cure that ends in SQL, and says who has to run it. */
 export function runAs(who: string, ...statements: readonly string[]): string {
   return `run as ${who}: ${statements.join('; ')}`
 }

@@ -4,7 +4,7 @@ import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.
 import { type Finding, ok, runAs, warning } from './finding.js'
 import { policyFor } from './refusal.js'
 
-/** By which the primary tells its timeline, and how far its log is. */
+/** Functions by which the primary tells its timeline and the position of its log. */
 const logFunctions = ['pg_current_wal_lsn()', 'pg_current_wal_insert_lsn()', 'pg_walfile_name(pg_lsn)']
 
 /** Checks that sidecars can tell one history of the database from another (P6, P9). */
@@ -23,8 +23,9 @@ export async function lookAtHistory(client: pg.Client): Promise<readonly Finding
       findings.push(
         warning(
           'timeline',
-          'this server does not let its log be asked: a failover does not show in the epoch, so that after one sidecars ' +
-            'compare what they hold instead of dropping it, pending writes rely on marks alone, and DATABASE_READ_URL cannot be used',
+          'this server does not tell the position of its log, so a failover does not change the epoch: ' +
+            'after one, sidecars compare their entries instead of dropping them, pending writes rely on marks alone, ' +
+            'and DATABASE_READ_URL cannot be used',
           `turn logical replication on where the provider asks for that (Amazon Aurora does), or ${runAs(
             'a superuser',
             `grant execute on function ${logFunctions.map((name) => `pg_catalog.${name}`).join(', ')} to ${grantee}`,
@@ -35,8 +36,8 @@ export async function lookAtHistory(client: pg.Client): Promise<readonly Finding
       findings.push(
         warning(
           'system identifier',
-          'this server does not tell it: sidecars may take another cluster with the same object ids for this one, for example ' +
-            'after a restore elsewhere; restart them when the database moves',
+          'this server does not tell it: sidecars may take another cluster with the same object ids for this one, ' +
+            'for example after a restore elsewhere; restart them when the database moves',
           runAs('a superuser', `grant execute on function pg_catalog.pg_control_system() to ${grantee}`),
         ),
       )
@@ -57,7 +58,8 @@ export async function lookAtPolicies(client: pg.Client): Promise<readonly Findin
          exists (
            select from pg_policies
            where schemaname::text = $2 and tablename::text = relname and cmd = 'ALL' and permissive = 'PERMISSIVE'
-             and qual = 'true' and coalesce(with_check, 'true') = 'true' and roles && array['public'::name, current_user]
+             and qual = 'true' and coalesce(with_check, 'true') = 'true'
+             and roles && array['public'::name, current_user]
          ) and not exists (
            select from pg_policies
            where schemaname::text = $2 and tablename::text = relname and permissive = 'RESTRICTIVE'

@@ -10,7 +10,9 @@ import { bad, type Finding, ok, warning } from './finding.js'
 
 const timeoutMs = 3_000
 
-/** Checks that a notification sent through the pool arrives, and that the listening session can be probed, as the feed does. */
+/**
+ * Checks that the listening session receives a notification sent through the pool, and answers a probe like the feed's.
+ */
 export async function lookAtRoundTrip(database: Database, listenUrl: string): Promise<Finding> {
   const session = new ListenSession({
     url: listenUrl,
@@ -29,7 +31,7 @@ export async function lookAtRoundTrip(database: Database, listenUrl: string): Pr
     await withTimeout(timeoutMs, session.query(proofIn(schema)), 'a probe was not answered')
     const sentMs = performance.now()
     await echo(database, session, timeoutMs)
-    return ok('LISTEN', `a notification takes ${(performance.now() - sentMs).toFixed(1)} ms there and back`)
+    return ok('LISTEN', `round trip of a notification: ${(performance.now() - sentMs).toFixed(1)} ms`)
   } catch (error) {
     if (databaseError(error) !== undefined) return failure('LISTEN', 'DATABASE_LISTEN_URL', error)
     const [says = '', cure = 'check DATABASE_LISTEN_URL'] = messageOf(error).split(': ')
@@ -40,24 +42,24 @@ export async function lookAtRoundTrip(database: Database, listenUrl: string): Pr
 }
 
 /**
- * A pooler gives its clients process ids of its own. In front of statements it is welcome; a listening session
- * needs a server process to itself.
+ * Checks whether there is a pooler on the way: a pooler gives its clients process ids of its own. That is fine for
+ * statements (`mayBe`), but a listening session needs a server process to itself.
  */
 export async function lookForPooler(variable: string, client: pg.Client, mayBe: boolean): Promise<Finding> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
   const isPooler = rows[0]?.pid !== (client as pg.Client & { readonly processID?: number }).processID
-  if (!isPooler) return ok(`way of ${variable}`, 'direct')
-  if (mayBe) return ok(`way of ${variable}`, 'through a pooler')
+  if (!isPooler) return ok(`route of ${variable}`, 'direct')
+  if (mayBe) return ok(`route of ${variable}`, 'through a pooler')
   return bad(
-    `way of ${variable}`,
+    `route of ${variable}`,
     'through a pooler',
     'set DATABASE_LISTEN_URL to an address of the server itself: LISTEN needs a session of its own',
   )
 }
 
 /**
- * Checks the settings that the feed gives to its session. `client` has begun as that one does, and a URL with options of its
- * own replaces them.
+ * Checks the settings that the feed gives its session. `client` must have been opened in the same way as the feed's
+ * session. Options in the URL replace those of the feed.
  */
 export async function lookAtListenSettings(
   client: pg.Client,
@@ -65,7 +67,8 @@ export async function lookAtListenSettings(
   { unreadTimeoutMs }: { readonly unreadTimeoutMs: number },
 ): Promise<readonly Finding[]> {
   const { rows } = await client.query<{ idle: string; unread: string; is_tcp: boolean }>(
-    `select pg_catalog.current_setting('idle_session_timeout') as idle, pg_catalog.current_setting('tcp_user_timeout') as unread,
+    `select pg_catalog.current_setting('idle_session_timeout') as idle,
+            pg_catalog.current_setting('tcp_user_timeout') as unread,
             pg_catalog.inet_client_addr() is not null as is_tcp`,
   )
   const { idle = '0', unread = '0', is_tcp: isTcp = false } = rows[0] ?? {}
@@ -74,17 +77,18 @@ export async function lookAtListenSettings(
       ? ok('idle_session_timeout', 'listening sessions are not ended')
       : bad(
           'idle_session_timeout',
-          `${idle} for listening sessions, too`,
+          `${idle}, and applies to listening sessions too`,
           `add "-c idle_session_timeout=0" to the options of ${variable}, which replace those of the sidecar`,
         ),
   ]
-  // On a Unix socket there is no such timeout, and no machine that could be gone.
+  // A Unix socket has no such timeout, and needs none: the client runs on the same machine.
   if (isTcp && unread === '0')
     findings.push(
       warning(
         'tcp_user_timeout',
-        'not set: a sidecar that is frozen or gone can keep the notification queue from being emptied, for hours',
-        `add "-c tcp_user_timeout=${unreadTimeoutMs}" to the options of ${variable}, which replace those of the sidecar`,
+        'not set: a sidecar that hangs or has vanished can keep the notification queue from being emptied, for hours',
+        `add "-c tcp_user_timeout=${unreadTimeoutMs}" to the options of ${variable}, ` +
+          'which replace those of the sidecar',
       ),
     )
   return findings

@@ -10,17 +10,17 @@ import { cureOfRefusal, foreignTriggers } from './refusal.js'
 const check = 'probe row'
 const lockTimeoutMs = 2_000
 
-/** A statement of a sidecar, as the probe sends it. */
+/** Statement of a sidecar, as the probe sends it. */
 interface Step {
-  /** What a sidecar does with it, for the message. */
+  /** Name of the operation that uses the statement, for the message. */
   readonly name: string
   readonly statement: string
   readonly values?: readonly unknown[]
-  /** Rights without which it is left out: the finding on rights tells of them. */
+  /** Rights that the statement needs. Without them it is left out, because the finding on rights reports them. */
   readonly uses?: readonly string[]
-  /** Returns what is wrong with the rows that it answered with. */
+  /** Returns the fault of the rows that the statement returned; undefined if there is none. */
   readonly fault?: (rows: readonly ProbeRow[]) => string | undefined
-  /** True if sidecars can do with that fault. */
+  /** True if sidecars still work with that fault. */
   readonly isMild?: true
 }
 
@@ -30,9 +30,9 @@ interface ProbeRow {
 }
 
 /**
- * Runs every statement of a sidecar on a row of its own, with the sidecar's role, and rolls all of it back. So whatever refuses
- * or changes what sidecars write shows here: row-level security, constraints, triggers and rules of others, locks. Nothing
- * is announced, because notifications are sent at the commit.
+ * Runs every statement of a sidecar on a row of its own, as the sidecar's role, and rolls everything back. So this
+ * finds everything that refuses or changes the writes of sidecars: row-level security, constraints, other triggers and
+ * rules, locks. Nothing is announced, because notifications are sent at the commit.
  */
 export async function lookAtProbeRow(
   client: pg.Client,
@@ -66,7 +66,7 @@ export async function lookAtProbeRow(
   if (failed !== undefined) {
     const { step, error } = failed
     const cure = await cureOfRefusal(client, { error, schema, others })
-    // A check constraint may be meant for the keys and values that the application really has.
+    // A check constraint may be intended, and may accept the keys and values that the application really has.
     if (databaseError(error)?.code === '23514')
       return [warning(check, `${step.name}: ${reasonOf(error)}`, `if that is not intended, ${cure}`)]
     return [bad(check, `${step.name} fails: ${reasonOf(error)}`, cure)]
@@ -96,11 +96,13 @@ function stepsOf(texts: EntryStatements, schema: string, key: string): readonly 
   const isThere = (rows: readonly ProbeRow[]) =>
     rows.some((row) => row.key === key)
       ? undefined
-      : 'the row is left out, or has another key than the one sent'
+      : 'the row is missing, or has another key than the one that was sent'
   const has = (value: string) => (rows: readonly ProbeRow[]) =>
-    rows.find((row) => row.key === key)?.value === value ? undefined : 'what is read is not what was written'
+    rows.find((row) => row.key === key)?.value === value
+      ? undefined
+      : 'the value that was read is not the one that was written'
   const digest = createHash('sha256').update('doctor').digest('hex')
-  /** A write that was kept for `name`. */
+  /** Returns the parameters for one pending write of the key `name`. */
   const kept = (name: string, value: string | null, marked: string | null) => [
     [name],
     [value],
@@ -176,7 +178,7 @@ function stepsOf(texts: EntryStatements, schema: string, key: string): readonly 
       values: kept(`${key} kept`, null, mark),
       uses: [update, remove, 'select cache_entries', 'select cache_marks'],
     },
-    // From here on, so that what is deferred to the commit is checked as well.
+    // Constraints that are deferred to the commit are checked here.
     { name: 'a commit', statement: 'set constraints all immediate' },
     {
       name: 'a delete',

@@ -7,12 +7,12 @@ import type { Finding } from './finding.js'
 const timeoutMs = 5_000
 const lockTimeoutMs = 2_000
 
-/** A session, or the finding that there is none. */
+/** Result of connecting: a session, or a finding with the reason why there is none. */
 export type Reached = { readonly client: pg.Client } | { readonly finding: Finding }
 
 /**
- * Connects as the pool of a sidecar does, with timeouts of its own for statements and locks, so that those of the role do not
- * end a check. `variable` is the setting that has the URL. The caller ends the client.
+ * Connects as the pool of a sidecar does. Sets its own timeouts for statements and locks, so that those of the role do
+ * not end a check. `variable` is the setting with the URL. The caller must end the client.
  */
 export async function reach(variable: string, url: string): Promise<Reached> {
   try {
@@ -25,7 +25,7 @@ export async function reach(variable: string, url: string): Promise<Reached> {
   } catch (error) {
     if (!refusesSettings(error)) return { finding: failure(variable, variable, error, roleOf(url)) }
   }
-  // A pooler.
+  // A pooler refuses the timeouts.
   try {
     return { client: await connect(url) }
   } catch (error) {
@@ -45,7 +45,7 @@ export async function connect(url: string, config: pg.ClientConfig = {}): Promis
     await client.connect()
     return client
   } catch (error) {
-    // Not waited for: a connection that was refused within TLS never says that it has ended.
+    // Not awaited: a connection that was refused within TLS never emits its end.
     client.end().catch(() => undefined)
     throw error
   }

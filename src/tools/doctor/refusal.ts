@@ -5,23 +5,24 @@ import { cureOf, databaseError } from './failure.js'
 import { runAs } from './finding.js'
 import { cureOfSetting } from './session-settings.js'
 
-/** A trigger on the table of entries that no migration has made. */
+/** Trigger on the table of entries that no migration has created. */
 export interface ForeignTrigger {
   readonly name: string
   readonly function: string
-  /** Of the function. */
+  /** Owner of the function. */
   readonly owner: string
 }
 
 const variable = 'DATABASE_URL'
 
-/** Returns the triggers of others on the table, enabled ones only. */
+/** Returns the enabled triggers on the table that no migration has created. */
 export function foreignTriggers(client: pg.Client, schema: string): Promise<readonly ForeignTrigger[]> {
   return looking(client, async () => {
     const { rows } = await client.query<ForeignTrigger>(
       `select tgname::text as name, proname::text as function, pg_get_userbyid(proowner)::text as owner
        from pg_trigger join pg_proc on pg_proc.oid = tgfoid
-       where tgrelid = to_regclass($1)::oid and not tgisinternal and tgenabled <> 'D' and tgname::text !~ '^cache_entries_[1-4]_'
+       where tgrelid = to_regclass($1)::oid and not tgisinternal and tgenabled <> 'D'
+         and tgname::text !~ '^cache_entries_[1-4]_'
        order by 1`,
       [`${quoteIdentifier(schema)}.cache_entries`],
     )
@@ -35,12 +36,13 @@ export interface Refusal {
   readonly others: readonly ForeignTrigger[]
 }
 
-/** Returns what to do about a statement of the probe that failed. */
+/** Returns the cure for a statement of the probe that failed. */
 export async function cureOfRefusal(client: pg.Client, { error, schema, others }: Refusal): Promise<string> {
   const { code = '', message = '', constraint, column, where = '', file } = databaseError(error) ?? {}
   const table = `${quoteIdentifier(schema)}.${/"?(cache_marks)"?/.exec(message)?.[1] ?? 'cache_entries'}`
   const owner = 'the owner of the table'
-  // The message is translated. Missing privileges are reported by aclchk.c.
+  // The source file tells row-level security from missing privileges, which aclchk.c reports. The message is
+  // translated.
   if (code === '42501' && (file === 'execMain.c' || file === 'rls.c'))
     return looking(client, async () => {
       const { rows } = await client.query<{ role: string; setting: string }>(
@@ -77,10 +79,12 @@ export function policyFor(owner: string, table: string, role: string): string {
   )
 }
 
-/** Rules that stand in the way of `insert ... on conflict`, or take the place of a statement. */
+/** Returns the rules on the table: they prevent `insert ... on conflict`, or replace a statement. */
 async function rulesOn(client: pg.Client, table: string): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string }>(
-    `select rulename::text as name from pg_rewrite where ev_class = to_regclass($1)::oid and ev_enabled <> 'D' order by 1`,
+    `select rulename::text as name from pg_rewrite
+     where ev_class = to_regclass($1)::oid and ev_enabled <> 'D'
+     order by 1`,
     [table],
   )
   return rows.map(({ name }) => name)

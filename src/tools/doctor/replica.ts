@@ -28,7 +28,7 @@ export async function lookAtReplica(
   try {
     const askedMs = performance.now()
     await replicas.catchUp()
-    return ok(check, `it had replayed everything after ${(performance.now() - askedMs).toFixed(1)} ms`)
+    return ok(check, `replayed everything within ${(performance.now() - askedMs).toFixed(1)} ms`)
   } catch (error) {
     const cure =
       'fills are read from the primary until DATABASE_READ_URL leads to a standby of it that keeps up'

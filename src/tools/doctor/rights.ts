@@ -8,17 +8,17 @@ type Privilege = 'select' | 'insert' | 'update' | 'delete' | 'usage'
 interface Need {
   readonly privilege: Privilege
   readonly relation: string
-  /** Those that the statements name; undefined where the whole relation is needed. */
+  /** Columns that the statements name; undefined if the right is needed on the whole relation. */
   readonly columns?: readonly string[]
-  /** What does not work without it. */
+  /** Consequence of a missing right. */
   readonly without: string
-  /** True if a role may be meant to do without. */
+  /** True if a role may lack the right on purpose. */
   readonly isOptional?: true
 }
 
 const noMarks = 'after an outage, pending writes of keys that were not in memory are given up as conflicts'
 
-/** What the statements of a sidecar use (`postgres/entry-statements.ts`, `postgres/table.ts`), besides functions. */
+/** Rights that the statements of a sidecar need (`postgres/store/entry-statements.ts`, `postgres/schema/table.ts`). */
 const needs: readonly Need[] = [
   {
     privilege: 'select',
@@ -71,14 +71,14 @@ const functions = [
   'cache_lineage',
 ]
 
-/** What the role lacks, and what there is to say of that. */
+/** Missing rights of the role, and the finding about them. */
 export interface Rights {
   readonly finding: Finding
-  /** Such as `delete cache_entries`. */
+  /** Missing rights, such as `delete cache_entries`. */
   readonly missing: ReadonlySet<string>
 }
 
-/** Checks that the role may do what a sidecar does, for tables by column. */
+/** Checks that the role has the rights that a sidecar needs; on tables, for each column. */
 export async function lookAtRights(client: pg.Client): Promise<Rights> {
   return inTransaction(client, async () => {
     const { name, entries } = await openSchema(client)
@@ -104,7 +104,8 @@ export async function lookAtRights(client: pg.Client): Promise<Rights> {
     )
     const { rows: calls } = await client.query<{ role: string; signature: string }>(
       `select current_user::text as role, oid::regprocedure::text as signature from pg_proc
-       where pronamespace = $1::text::regnamespace and proname = any($2::text[]) and not has_function_privilege(oid, 'execute')
+       where pronamespace = $1::text::regnamespace and proname = any($2::text[])
+         and not has_function_privilege(oid, 'execute')
        order by 2`,
       [schema, functions],
     )

@@ -7,7 +7,7 @@ import { inspectTable, TableFault } from '../../postgres/schema/table.js'
 import { stateOf } from './failure.js'
 import { bad, type Finding, migrateAs, ok, runAs, warning } from './finding.js'
 
-/** Checks that all migrations are applied and whole, unaltered, and none of a later version. */
+/** Checks that all migrations are applied, complete and unaltered, and that none comes from a later version. */
 export async function lookAtMigrations(client: pg.Client, listenUrl: string): Promise<Finding> {
   const { name, owner } = await inTransaction(client, async () => {
     const { name, entries, migrations } = await openSchema(client)
@@ -21,7 +21,8 @@ export async function lookAtMigrations(client: pg.Client, listenUrl: string): Pr
   if (all === undefined)
     return warning(
       'migrations',
-      'this role may not read cache_migrations: which are applied is not known, and only "serve --no-migrate" works',
+      'this role may not read cache_migrations: ' +
+        'the state of the migrations is unknown, and only "serve --no-migrate" works',
       runAs(
         owner === undefined ? 'the owner' : `the owner, "${owner}"`,
         `grant select on ${quoteIdentifier(name)}.cache_migrations to ${quoteIdentifier(role)}`,
@@ -39,20 +40,20 @@ export async function lookAtMigrations(client: pg.Client, listenUrl: string): Pr
   if (altered.length > 0)
     return bad(
       'migrations',
-      `${altered.join(', ')} were applied in another wording`,
+      `${altered.join(', ')} differ from what was applied`,
       'the files in sql/ must be those of a release',
     )
   if (incomplete.length > 0)
     return bad(
       'migrations',
-      `something that ${incomplete.join(', ')} made is gone, as after a restore or a "drop table"`,
+      `something that ${incomplete.join(', ')} created is gone, as after a restore or a "drop table"`,
       migrateAs(owner),
     )
   if (pending.length > 0) return bad('migrations', `${pending.join(', ')} not applied yet`, migrateAs(owner))
   return ok('migrations', `all ${all.length} applied`)
 }
 
-/** Checks that no other role can put its functions beside those of the cache. */
+/** Checks that other roles cannot create functions in the schema of the cache. */
 export async function lookAtSchema(client: pg.Client): Promise<Finding> {
   const { name, owner, schemaOwner, isOpen } = await inTransaction(client, async () => {
     const { name, entries } = await openSchema(client)
@@ -69,7 +70,7 @@ export async function lookAtSchema(client: pg.Client): Promise<Finding> {
   if (!isOpen) return ok('schema', `${name}${whose}`)
   return bad(
     'schema',
-    `${name}${whose}; every role may create objects in it, and what one creates may be taken for the cache's own`,
+    `${name}${whose}; every role may create objects in it, which may be mistaken for the cache's own`,
     runAs(
       `the owner of the schema, "${schemaOwner}"`,
       `revoke create on schema ${quoteIdentifier(name)} from public`,
@@ -81,7 +82,7 @@ export async function lookAtSchema(client: pg.Client): Promise<Finding> {
 export async function lookAtTriggers(database: Database): Promise<Finding> {
   try {
     await inspectTable((sql) => database.read(sql) as Promise<never>)
-    return ok('triggers', 'in place, and enabled always')
+    return ok('triggers', 'present and always enabled')
   } catch (error) {
     if (!(error instanceof TableFault)) throw error
     return bad(error.says.includes('trigger') ? 'triggers' : 'table', error.says, error.cure)

@@ -4,7 +4,9 @@ import { bad, type Finding, ok, runAs } from './finding.js'
 
 const oldestVersion = 140_000
 const fullQueue = 0.5
-/** Nothing depends on equal clocks; logs that are laid side by side do. */
+/**
+ * Difference from which the finding is `bad`. Nothing in the cache depends on equal clocks, but comparing logs does.
+ */
 const largeClockDifferenceMs = 5_000
 
 interface ServerRow {
@@ -32,13 +34,13 @@ export async function lookAtServer(client: pg.Client, now: () => number): Promis
   return [
     row.version >= oldestVersion
       ? ok('version', `PostgreSQL ${row.version_text}`)
-      : bad('version', `PostgreSQL ${row.version_text}`, 'PostgreSQL 14 or later'),
+      : bad('version', `PostgreSQL ${row.version_text}`, 'use PostgreSQL 14 or later'),
     row.encoding === 'UTF8'
       ? ok('encoding', row.encoding)
       : bad(
           'encoding',
           row.encoding,
-          'keys and values are any Unicode: the database must be made with encoding UTF8',
+          'keys and values may be any Unicode: create the database with encoding UTF8',
         ),
     row.is_standby
       ? bad(
@@ -52,7 +54,8 @@ export async function lookAtServer(client: pg.Client, now: () => number): Promis
       : bad(
           'notification queue',
           `${percent(row.queue_usage)} full; when it is full, no write can commit`,
-          "a listening session sits in a transaction: end it (pg_stat_activity, state 'idle in transaction', oldest xact_start)",
+          'a listening session is in an open transaction: ' +
+            "end it (pg_stat_activity, state 'idle in transaction', oldest xact_start)",
         ),
     clockFinding(row.now_ms - clockMs),
   ]
@@ -61,12 +64,16 @@ export async function lookAtServer(client: pg.Client, now: () => number): Promis
 function clockFinding(differenceMs: number): Finding {
   const text = `${Math.abs(differenceMs / 1_000).toFixed(1)} s ${differenceMs < 0 ? 'behind' : 'ahead of'} this machine`
   if (Math.abs(differenceMs) <= largeClockDifferenceMs) return ok('clock', `the server's is ${text}`)
-  return bad('clock', `the server's is ${text}`, 'run NTP on both; entries do not depend on it, your logs do')
+  return bad(
+    'clock',
+    `the server's is ${text}`,
+    'run NTP on both: the cache does not need it, but your logs do',
+  )
 }
 
 interface BudgetRow {
   readonly most: number
-  /** Sessions of others: on the server, of this role, in this database. */
+  /** Number of other sessions: on the server, of this role, in this database. */
   readonly others: number
   readonly role_others: number
   readonly database_others: number
@@ -78,13 +85,16 @@ interface BudgetRow {
 }
 
 export interface BudgetOptions {
-  /** How many sidecars there will be; undefined for those there are. */
+  /** Number of sidecars to plan for; undefined for those that are running now. */
   readonly sidecars: number | undefined
-  /** What each of them takes at most. */
+  /** Maximum number of connections of each sidecar. */
   readonly connectionsEach: number
 }
 
-/** Checks that there are connections for the whole fleet. Of sessions of other roles only database and role may be shown. */
+/**
+ * Checks that there are enough connections for the whole fleet. The server may hide everything but the database and the
+ * role of other roles' sessions.
+ */
 export async function lookAtBudget(
   client: pg.Client,
   { sidecars, connectionsEach }: BudgetOptions,
@@ -94,7 +104,8 @@ export async function lookAtBudget(
               - current_setting('superuser_reserved_connections')::int
               - coalesce(current_setting('reserved_connections', true)::int, 0) as most,
             others.*,
-            (select pg_catalog.count(*)::int from pg_stat_activity where application_name = 'caching-layer feed') as feeds,
+            (select pg_catalog.count(*)::int from pg_stat_activity
+             where application_name = 'caching-layer feed') as feeds,
             (select rolconnlimit from pg_roles where rolname = current_user) as role_limit,
             (select datconnlimit from pg_database where datname = current_database()) as database_limit,
             current_user::text as role, current_database()::text as database
@@ -110,15 +121,15 @@ export async function lookAtBudget(
   const row = rows[0] as BudgetRow
   const count = sidecars ?? Math.max(row.feeds, 1)
   const wanted = count * connectionsEach
-  const spare = 'lower DATABASE_POOL_SIZE, or lead DATABASE_URL through PgBouncer'
+  const spare = 'lower DATABASE_POOL_SIZE, or route DATABASE_URL through PgBouncer'
   const raise = (what: string, name: string, others: number) =>
     `${spare}, or ${runAs('a superuser', `alter ${what} ${quoteIdentifier(name)} connection limit ${wanted + others}`)}`
   const limited = (limit: number, others: number) => (limit < 0 ? Number.POSITIVE_INFINITY : limit - others)
-  const taken = (others: number) => (others === 0 ? '' : `, and others have ${others} of it`)
+  const taken = (others: number) => (others === 0 ? '' : `, and other clients use ${others} of it`)
   const limits: readonly (readonly [limit: number, says: string, cure: string])[] = [
     [
       row.most - row.others,
-      `max_connections leaves ${row.most - row.others} beside the others`,
+      `max_connections leaves ${row.most - row.others} besides other clients`,
       `${spare}, or raise max_connections and restart the server`,
     ],
     [

@@ -3,10 +3,10 @@ import { inTransaction } from '../../postgres/pool/transaction.js'
 import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { bad, type Finding, ok, runAs, warning } from './finding.js'
 
-/** Statements of the feed that look at the whole table definition take up to this long on a busy server. */
+/** Time that a statement of the feed may take on a busy server, if it inspects the whole definition of the table. */
 const shortestTimeoutMs = 100
 
-/** Checks the settings that decide whether acknowledged writes stay, and whether there can be any. */
+/** Checks the settings that decide whether acknowledged writes are durable, and whether writes are possible at all. */
 export async function lookAtSettings(client: pg.Client, variable: string): Promise<readonly Finding[]> {
   return inTransaction(client, async () => {
     await client.query("select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)")
@@ -26,7 +26,7 @@ export async function lookAtSettings(client: pg.Client, variable: string): Promi
       findings.push(
         bad(
           'synchronous_commit',
-          'off: a crash of the server loses writes that were acknowledged',
+          'off: a crash of the server loses acknowledged writes',
           await cureOfSetting(client, 'synchronous_commit', { variable, value: 'on' }),
         ),
       )
@@ -34,7 +34,7 @@ export async function lookAtSettings(client: pg.Client, variable: string): Promi
       findings.push(
         warning(
           'synchronous_commit',
-          'local: a failover to a synchronous standby can lose writes that were acknowledged',
+          'local: a failover to a synchronous standby can lose acknowledged writes',
           await cureOfSetting(client, 'synchronous_commit', { variable, value: 'on' }),
         ),
       )
@@ -43,7 +43,7 @@ export async function lookAtSettings(client: pg.Client, variable: string): Promi
       findings.push(
         warning(
           'fsync',
-          'off: a crash of the machine can lose writes that were acknowledged, and damage the database',
+          'off: a crash of the machine can lose acknowledged writes, and damage the database',
           runAs('a superuser', 'alter system set fsync = on', 'select pg_reload_conf()'),
         ),
       )
@@ -60,8 +60,8 @@ export async function lookAtSettings(client: pg.Client, variable: string): Promi
 }
 
 /**
- * Checks the timeouts of a session that has none of the pool's: the listening one. `client` is direct, and keeps a
- * statement_timeout of 0 afterwards.
+ * Checks the timeouts of the listening session, which does not have those of the pool. `client` must be connected
+ * directly, and has a statement_timeout of 0 afterwards.
  */
 export async function lookAtTimeouts(
   client: pg.Client,
@@ -71,7 +71,7 @@ export async function lookAtTimeouts(
   const options = new URL(url).searchParams.get('options') ?? ''
   const timeouts: [name: string, ms: number][] = []
   for (const name of ['statement_timeout', 'transaction_timeout']) {
-    // One short statement each: with a timeout of 1 ms a longer one does not end.
+    // One short statement for each: with a timeout of 1 ms, a longer one would be cancelled.
     const { rows } = await client.query<{ value: string | null }>(
       `select pg_catalog.current_setting('${name}', true) as value`,
     )
@@ -85,7 +85,7 @@ export async function lookAtTimeouts(
     findings.push(
       finding(
         name,
-        `${ms} ms, and the listening session's statements may take ${maxStalenessMs / 2} ms`,
+        `${ms} ms, but statements of the listening session may take ${maxStalenessMs / 2} ms`,
         options.includes(name)
           ? `remove ${name} from the options of ${variable}`
           : await inTransaction(client, async () => {
@@ -98,7 +98,7 @@ export async function lookAtTimeouts(
   return findings
 }
 
-/** `1min`, `1500ms`. */
+/** Converts a setting such as `1min` or `1500ms`. */
 function millisecondsOf(setting: string): number {
   const [, number = '0', unit = 'ms'] = /^(\d+)([a-z]*)$/.exec(setting) ?? []
   const units: Readonly<Record<string, number>> = {
@@ -121,8 +121,9 @@ interface PlaceRow {
 }
 
 /**
- * Returns the cure for a setting that the session began with: where it was set, and how it is reset there. `value` is what the
- * server's own default should be. The search path must be `pg_catalog`.
+ * Returns the cure for an initial setting of the session, depending on where it was set: for the role, the database, in
+ * the options, or by the server. `value` is what the server's own setting should be. The search path must be
+ * `pg_catalog`.
  */
 export async function cureOfSetting(
   client: pg.Client,

@@ -6,7 +6,7 @@ import { bad, type Finding, migrateAs, ok, runAs } from './finding.js'
 const entriesTable = 'cache_entries'
 const migrationsTable = 'cache_migrations'
 
-/** What a relation is called, and in `alter`. */
+/** Kinds of relations: the name for messages, and the keyword in `alter`. */
 const kinds: Readonly<Record<string, readonly [name: string, keyword: string]>> = {
   p: ['a partitioned table', 'table'],
   v: ['a view', 'view'],
@@ -28,18 +28,18 @@ interface RelationRow {
   readonly is_in_path: boolean
 }
 
-/** Where the cache is, or is to be made. */
+/** Place of the cache, or where it would be created. */
 interface Place {
   readonly role: string
   readonly path: string
-  /** By the search path: of the table, or of what is made without a schema. */
+  /** Schema of the table that the search path finds; if there is none, the schema in which objects are created. */
   readonly schema: string | null
   readonly relations: readonly RelationRow[]
   /** Schemas of the search path that the role may not use. */
   readonly closed: readonly { readonly name: string; readonly owner: string }[]
 }
 
-/** Checks that the session finds the table of entries, and that it is a table. One that is not made yet is not a fault here. */
+/** Checks that the session finds the table of entries, and that it is a table. A missing table is not a fault here. */
 export async function lookAtTable(client: pg.Client): Promise<Finding> {
   const place = await inTransaction(client, () => placeOf(client))
   const { role, schema, path, relations, closed } = place
@@ -52,19 +52,21 @@ export async function lookAtTable(client: pg.Client): Promise<Finding> {
   for (const { kind, name, owner, is_foreign: isForeign } of here) {
     const relation = `${schema}.${name}`
     if (kind !== 'r') {
-      const [what, keyword] = kinds[kind] ?? ['no table', 'table']
+      const [what, keyword] = kinds[kind] ?? ['not a table', 'table']
       const rename = `alter ${keyword} ${quoteIdentifier(schema ?? '')}.${name} rename to ${name}_before`
       return bad(
         'table',
-        `${relation} is ${what} of role "${owner}", and has to be an ordinary table`,
+        `${relation} is ${what} of role "${owner}", but must be an ordinary table`,
         `${runAs(`"${owner}"`, rename)}; then run "caching-layer migrate"`,
       )
     }
     if (isForeign)
       return bad(
         'table',
-        `${relation} belongs to role "${owner}", which is no superuser as this one is: it could run code as a superuser`,
-        `connect as "${owner}" or as a role of sql/least-privilege.sql, or run "caching-layer migrate --owner=${owner}"`,
+        `${relation} belongs to role "${owner}", which is not a superuser as this one is: ` +
+          'it could run code as a superuser',
+        `connect as "${owner}" or as a role of sql/least-privilege.sql, ` +
+          `or run "caching-layer migrate --owner=${owner}"`,
       )
   }
   if (entries !== undefined) return ok('table', `${schema}.${entriesTable}`)
@@ -74,10 +76,10 @@ export async function lookAtTable(client: pg.Client): Promise<Finding> {
       `the search_path (${path}) of role "${role}" names no schema that exists and that it may use`,
       runAs('a superuser', `alter role ${quoteIdentifier(role)} set search_path = public`),
     )
-  return ok('table', `${schema}.${entriesTable} is not there yet`)
+  return ok('table', `${schema}.${entriesTable} does not exist yet`)
 }
 
-/** The table is somewhere else, or where the role may not look. */
+/** Returns a finding if the table is in another schema, or in one that the role may not use. */
 function notFound({ role, path, relations, closed }: Place): Finding | undefined {
   const elsewhere = relations.filter(({ name, kind }) => name === entriesTable && kind === 'r')
   const hidden = elsewhere.find(({ is_in_path: isInPath }) => isInPath)
@@ -108,7 +110,10 @@ function notFound({ role, path, relations, closed }: Place): Finding | undefined
   )
 }
 
-/** No other statement runs before the search path is that of PostgreSQL's own. */
+/**
+ * Finds the place of the cache. The first statement qualifies all names, and the second one sets the search path to
+ * that of PostgreSQL's own objects.
+ */
 async function placeOf(client: pg.Client): Promise<Place> {
   const { rows: found } = await client.query<{ id: number | null; schema: string | null; path: string }>(
     `select pg_catalog.to_regclass('${entriesTable}')::pg_catalog.oid as id,
@@ -145,7 +150,7 @@ async function placeOf(client: pg.Client): Promise<Place> {
   }
 }
 
-/** The names in a search path, such as `"$user", public`. */
+/** Returns the names of the schemas in a search path, such as `"$user", public`. */
 async function schemasOf(client: pg.Client, path: string): Promise<string[]> {
   const { rows } = await client.query<{ role: string }>('select current_user::text as role')
   return [...path.matchAll(/"((?:[^"]|"")*)"|([^",\s]+)/g)].map(([, quoted, plain = '']) => {

@@ -1,9 +1,12 @@
 import { bad, type Finding, ok, warning } from './finding.js'
 
-/** Parameters that take the place of a timeout that a sidecar sets itself. */
+/** Parameters that override a timeout that a sidecar sets itself. */
 const timeouts: ReadonlySet<string> = new Set(['statement_timeout', 'lock_timeout', 'query_timeout'])
 
-/** Checks the parameters of the URL in `variable`, of which the configuration has refused those without an effect. Connects to nothing, and shows no value but those of timeouts. */
+/**
+ * Checks the parameters of the URL in `variable`. The configuration has already refused those without an effect. Does
+ * not connect, and shows no values except those of timeouts.
+ */
 export function lookAtUrl(
   variable: string,
   url: string,
@@ -14,12 +17,12 @@ export function lookAtUrl(
   const findings = parameters.flatMap(([name, value]): Finding[] => {
     const remove = `remove ${name} from ${variable}`
     if (timeouts.has(name)) {
-      const says = `${name}=${value} takes the place of DATABASE_TIMEOUT_MS=${databaseTimeoutMs}`
+      const says = `${name}=${value} overrides DATABASE_TIMEOUT_MS=${databaseTimeoutMs}`
       const isShort = !(Number(value) >= databaseTimeoutMs) && value !== '0'
-      // A row that is locked is waited for, within the time of the request.
+      // A short lock_timeout is no fault: a request for a locked row is retried within its time.
       return [
         isShort && name !== 'lock_timeout'
-          ? bad(check, `${says}, and ends requests before their time`, remove)
+          ? bad(check, `${says}, and ends requests too early`, remove)
           : warning(check, says, remove),
       ]
     }
@@ -35,7 +38,7 @@ export function lookAtUrl(
       return [
         warning(
           check,
-          'sslmode=no-verify encrypts, and does not check who the server is',
+          'sslmode=no-verify encrypts, but does not verify the identity of the server',
           `use sslmode=verify-full and sslrootcert in ${variable}`,
         ),
       ]
@@ -44,7 +47,7 @@ export function lookAtUrl(
   return findings.length > 0 ? findings : [ok(check, 'as a sidecar needs them')]
 }
 
-/** The same URL without the parameters that could end a check. */
+/** Returns the URL without the parameters that could end a check early. */
 export function withoutTimeouts(url: string): string {
   const parsed = new URL(url)
   if (![...parsed.searchParams.keys()].some(isDisturbing)) return url

@@ -1,13 +1,13 @@
 import type { LoadReport } from './report.js'
 
-/** What makes two runs comparable. */
+/** Conditions that must be equal for two runs to be comparable. */
 const conditions = ['mix', 'keys', 'rate', 'connections', 'valueBytes'] as const
 
-/** What `--json` wrote. Throws an Error that says that this is something else. */
+/** Parses a report that `bench --json` has written. Throws an Error if the text is something else. */
 export function parseBaseline(text: string): LoadReport {
   const parsed = jsonOf(text)
   if (typeof parsed !== 'object' || parsed === null || !('report' in parsed) || parsed.report !== marker)
-    throw new Error('this is not what bench --json has written')
+    throw new Error('this is not a report of bench --json')
   return parsed as LoadReport
 }
 
@@ -21,7 +21,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** In words, each condition that is not the same. */
+/** Returns a sentence for each condition that differs. */
 export function differences(
   now: Pick<LoadReport, (typeof conditions)[number]>,
   before: Pick<LoadReport, (typeof conditions)[number]>,

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { closedLoop } from './closed-loop.js'
 import { HttpConnection } from './http-connection.js'
 
-/** As a thread of its own: takes anything for a request, and sends prepared bytes. */
+/** Code of a worker thread: a server that answers any data with the same prepared bytes. */
 const server = `
   const { createServer } = require('node:net')
   const { parentPort } = require('node:worker_threads')
@@ -16,7 +16,7 @@ const server = `
   server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))
 `
 
-/** How many requests per second this load can send at all: what a server that does nothing answers. */
+/** Measures how many requests per second this process can send at most, against a server that does no work. */
 export async function calibrate(connections: number, durationMs: number): Promise<number> {
   const worker = new Worker(server, { eval: true, execArgv: [] })
   try {

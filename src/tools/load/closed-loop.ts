@@ -2,12 +2,15 @@ import type { HttpConnection } from './http-connection.js'
 
 export interface ClosedLoopOptions {
   readonly connections: readonly HttpConnection[]
-  /** Undefined: no more. */
+  /** Returns the next request; undefined if there are no more. */
   readonly next: () => Buffer | undefined
   readonly onAnswer: (status: number, sentMs: number) => void
 }
 
-/** On each connection the next request follows the answer. Resolves with the last one; rejects where one is lost. */
+/**
+ * Sends requests on all connections, on each the next one after the answer to the one before. Resolves after the last
+ * answer. Rejects if a connection is lost.
+ */
 export function closedLoop({ connections, next, onAnswer }: ClosedLoopOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     let underWay = 0

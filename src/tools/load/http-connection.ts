@@ -1,30 +1,30 @@
 import { connect, type Socket } from 'node:net'
 
-/** A TCP port, or the path of a Unix socket. */
+/** Address of a server: a TCP port, or the path of a Unix socket. */
 export type HttpAddress = { readonly port: number; readonly host?: string } | { readonly path: string }
 
 const headEnd = Buffer.from('\r\n\r\n')
 const lengthName = Buffer.from('\r\nContent-Length: ')
 
-/** One connection to an HTTP server, one request at a time, with as little of our own work as can be. */
+/** Connection to an HTTP server for one request at a time, with as little overhead of its own as possible. */
 export class HttpConnection {
-  /** Called with the status of each answer; set by whoever sends. */
+  /** Called with the status of each answer; set by the sender. */
   onAnswer: (status: number) => void = () => undefined
-  /** Called once, when it is lost after it was open, or answered with what we cannot read; set by whoever sends. */
+  /** Called once if the open connection is lost, or an answer cannot be parsed; set by the sender. */
   onLost: (error: Error) => void = rethrow
   readonly #socket: Socket
   #isLost = false
-  /** Bytes of the answer that are still to come; undefined before its head is complete. */
+  /** Number of bytes of the answer that are still missing; undefined before its head is complete. */
   #missing: number | undefined
   #status = 0
-  /** The beginning of a head that came in pieces. */
+  /** Beginning of a head that arrives in pieces. */
   #head: Buffer | undefined
 
   private constructor(address: HttpAddress, onFailure: (error: Error) => void) {
     this.#socket = connect({
       ...('path' in address ? address : { host: '127.0.0.1', ...address }),
       noDelay: true,
-      // The same buffer every time: nothing is allocated for what is read.
+      // The same buffer is used every time, so that reading allocates nothing.
       onread: {
         buffer: Buffer.alloc(64 * 1024),
         callback: (bytes, buffer) => {
@@ -49,7 +49,7 @@ export class HttpConnection {
     })
   }
 
-  /** All of them, or none. */
+  /** Opens all connections, or none: if one fails, the others are closed, and its error is thrown. */
   static async openAll(addresses: readonly HttpAddress[]): Promise<HttpConnection[]> {
     const attempts = await Promise.allSettled(addresses.map(HttpConnection.open))
     const open = attempts.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
@@ -63,7 +63,7 @@ export class HttpConnection {
     this.#socket.write(request)
   }
 
-  /** Nothing is called any more. */
+  /** Closes the connection. No callback is called afterwards. */
   close(): void {
     this.#isLost = true
     this.#socket.destroy()

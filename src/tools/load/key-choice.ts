@@ -1,13 +1,13 @@
-/** Which keys are asked for: all of `count` alike, or as in most caches, few of them very often. */
+/** Distribution of the keys: all of `count` are equally frequent, or, as in most caches, a few are very frequent. */
 export interface KeyChoice {
   readonly count: number
-  /** 0 for all alike; about 1 for what is seen of web traffic. */
+  /** Exponent of the distribution: 0 if all keys are equally frequent; about 1 for typical web traffic. */
   readonly exponent: number
 }
 
 const most = 10_000_000
 
-/** `uniform:COUNT`, `zipf:COUNT` or `zipf:COUNT:EXPONENT`. Throws an Error that says what is wrong. */
+/** Parses `uniform:COUNT`, `zipf:COUNT` or `zipf:COUNT:EXPONENT`. Throws an Error that says what is wrong. */
 export function parseKeyChoice(text: string): KeyChoice {
   const [, kind, number, power] = /^(uniform|zipf):(\d+)(?::(\d+(?:\.\d+)?))?$/.exec(text) ?? []
   const count = Number(number)
@@ -18,8 +18,8 @@ export function parseKeyChoice(text: string): KeyChoice {
 }
 
 /**
- * Draws one number after the other, from 1 to `count`: 1 is the most frequent. By the inverse of the cumulated
- * weights 1 / rank^exponent.
+ * Returns a function that draws numbers from 1 to `count`, of which 1 is the most frequent. It uses the inverse of the
+ * cumulated weights 1 / rank^exponent.
  */
 export function drawKeys({ count, exponent }: KeyChoice, random: () => number): () => number {
   if (exponent === 0) return () => 1 + Math.floor(random() * count)

@@ -12,7 +12,7 @@ export interface LatencySummary {
 
 const highestMicros = 24 * 3_600 * 1_000_000
 
-/** An HDR histogram (Gil Tene's; Node has it built in) with three significant digits, from 1 µs to a day. */
+/** HDR histogram (by Gil Tene, built into Node) with three significant digits, from 1 µs to a day. */
 export class Latencies {
   readonly #histogram: RecordableHistogram = createHistogram({
     lowest: 1,
@@ -38,7 +38,7 @@ export class Latencies {
     }
   }
 
-  /** Begins anew. */
+  /** Forgets all latencies. */
   reset(): void {
     this.#histogram.reset()
   }

@@ -15,7 +15,7 @@ export interface MeasureOptions {
   readonly keys: KeyChoice
   readonly requests: Requests
   readonly stop: AbortSignal
-  /** A line for every second. */
+  /** Called with one line every second. */
   readonly progress: (line: string) => void
 }
 
@@ -25,13 +25,13 @@ export interface Measured extends TallySummary {
   readonly sent: number
   readonly ratePerSecond: number
   readonly lateness: LatencySummary
-  /** Why it ended before its time, unless it was stopped. */
+  /** Reason why the run ended early, unless it was stopped. */
   readonly lost?: string
 }
 
 const progressMs = 1_000
 
-/** The load itself. Rejects where not all connections can be had; what comes after that is in the result. */
+/** Runs the load. Rejects if a connection cannot be opened. Later failures are part of the result. */
 export async function measure(options: MeasureOptions): Promise<Measured> {
   const { address, connections, rate, durationMs, mix, keys, requests, stop, progress } = options
   const all = await HttpConnection.openAll(Array.from({ length: connections }, () => address))

@@ -1,9 +1,9 @@
 export type Operation = 'get' | 'set' | 'del'
 
-/** In the order in which they are reported. */
+/** Operations, in the order in which they are reported. */
 export const operations: readonly Operation[] = ['get', 'set', 'del']
 
-/** How often each operation comes, as in `get=90,set=10`. Throws an Error that says what is wrong. */
+/** Parses the weights of the operations, such as `get=90,set=10`. Throws an Error that says what is wrong. */
 export function parseMix(text: string): ReadonlyMap<Operation, number> {
   const weights = new Map<Operation, number>()
   for (const part of text.split(',')) {
@@ -17,7 +17,7 @@ export function parseMix(text: string): ReadonlyMap<Operation, number> {
   return weights
 }
 
-/** Draws one operation after the other. `random` gives numbers from 0 up to 1. */
+/** Returns a function that draws operations. `random` returns numbers from 0 (inclusive) to 1 (exclusive). */
 export function drawFrom(weights: ReadonlyMap<Operation, number>, random: () => number): () => Operation {
   const all = [...weights]
   const total = all.reduce((sum, [, weight]) => sum + weight, 0)

@@ -4,32 +4,32 @@ import { PreciseTimer } from './precise-timer.js'
 
 export interface OpenLoopOptions<Request> {
   readonly connections: readonly HttpConnection[]
-  /** Requests per second. */
+  /** Number of requests per second. */
   readonly rate: number
   readonly durationMs: number
   readonly next: () => Request
   readonly onAnswer: (request: Request, status: number, dueMs: number) => void
-  /** Ends it before its time. */
+  /** Ends the run early when aborted. */
   readonly stop: AbortSignal
-  /** How long it goes on, when it has fallen behind, with what is due, and waits for answers. */
+  /** Time after the end in which overdue requests are still sent, and answers are awaited. */
   readonly graceMs?: number
 }
 
 export interface OpenLoopResult {
-  /** By `performance.now()`. */
+  /** Start of the run, by `performance.now()`. */
   readonly startMs: number
   readonly seconds: number
-  /** Requests that were due, those of them that were sent, and those that were answered. */
+  /** Number of requests that were due. */
   readonly due: number
   readonly sent: number
   readonly answered: number
-  /** How late they were sent although a connection was idle: that much of a latency is our own. */
+  /** Delays of requests that were sent late although a connection was idle. This part of a latency is our own. */
   readonly lateness: LatencySummary
-  /** Why it ended before its time, unless it was stopped. */
+  /** Reason why the run ended early, unless it was stopped. */
   readonly lost: Error | undefined
 }
 
-/** A connection with the request that is under way on it. */
+/** Connection with the request in flight on it. */
 interface Lane<Request> {
   readonly connection: HttpConnection
   request: Request | undefined
@@ -37,34 +37,34 @@ interface Lane<Request> {
 }
 
 const defaultGraceMs = 5_000
-/** How long it waits for answers when it is stopped. */
+/** Time to wait for answers after a stop. */
 const stopGraceMs = 1_000
 /**
- * The last part of the time to the next request is spent turning, since even the alarm is that late. Measured at 1,000
- * requests per second: half of them sent within 10 µs of their time, with 15 % of a core; turning all the time takes all of it.
- * Where requests are due closer together than this, it does.
+ * Time before the next request from which the event loop spins, because even the precise timer can be late by as much.
+ * Measured at 1,000 requests per second: half of them are sent within 10 µs of their time, with 15 % of a core.
+ * Spinning all the time takes a whole core; that happens if requests are due at shorter intervals than this.
  */
-const turningMs = 0.1
+const spinMs = 0.1
 
 /**
- * Requests at a rate, each due at its time, whatever became of those before it. Its latency counts from then, so that a
- * server that stalls is charged for every request that would have come meanwhile: a closed loop, which waits with it,
- * sees one slow request ("coordinated omission").
+ * Sends requests at a constant rate. Each request is due at its own time, whatever happens to earlier ones, and its
+ * latency counts from that time. So a server that stalls is charged for every request that would have come meanwhile. A
+ * closed loop would wait together with the server, and see only one slow request ("coordinated omission").
  */
 export class OpenLoop<Request extends { readonly bytes: Buffer }> {
   readonly #options: OpenLoopOptions<Request>
   readonly #total: number
   readonly #lateness = new Latencies()
   readonly #idle: Lane<Request>[]
-  #alarm: PreciseTimer | undefined
+  #timer: PreciseTimer | undefined
   #startMs = 0
   #sent = 0
   #answered = 0
-  /** Since when there has been an idle connection. */
+  /** Moment since which there has been an idle connection. */
   #idleSinceMs = 0
-  /** Whether a turn comes by itself, and not only with the next answer. */
+  /** True if another turn is scheduled, so that sending does not depend on the next answer. */
   #isTurnToCome = false
-  /** When it was stopped. */
+  /** Moment at which sending was stopped. */
   #stoppedMs: number | undefined
   #end: (lost?: Error) => void = () => undefined
 
@@ -74,11 +74,11 @@ export class OpenLoop<Request extends { readonly bytes: Buffer }> {
     this.#idle = options.connections.map((connection) => this.#lane(connection))
   }
 
-  /** Once. */
+  /** Runs the load. Must be called only once. */
   async run(): Promise<OpenLoopResult> {
     const { rate, durationMs, stop, graceMs = defaultGraceMs } = this.#options
-    const alarm = await PreciseTimer.start(this.#turn)
-    this.#alarm = alarm
+    const timer = await PreciseTimer.start(this.#turn)
+    this.#timer = timer
     const onStop = () => this.#stop()
     this.#startMs = performance.now()
     const deadline = setTimeout(() => this.#end(), durationMs + graceMs)
@@ -92,11 +92,11 @@ export class OpenLoop<Request extends { readonly bytes: Buffer }> {
     clearTimeout(deadline)
     stop.removeEventListener('abort', onStop)
     this.#stoppedMs ??= endMs
-    await alarm.close()
+    await timer.close()
     const due = Math.min(this.#total, Math.floor(((this.#stoppedMs - this.#startMs) * rate) / 1_000) + 1)
     return {
       startMs: this.#startMs,
-      // The last request is due one interval before the time is over.
+      // The last request is due one interval before the end.
       seconds: Math.max((endMs - this.#startMs) / 1_000, due / rate),
       due,
       sent: this.#sent,
@@ -130,7 +130,7 @@ export class OpenLoop<Request extends { readonly bytes: Buffer }> {
     if (!isSending && this.#sent === this.#answered) this.#end()
   }
 
-  /** Sends what is due, and sees to it that there is another turn when something will be. */
+  /** Sends the requests that are due, and schedules another turn for the next one. */
   readonly #turn = (): void => {
     this.#isTurnToCome = false
     if (this.#stoppedMs !== undefined || this.#sent === this.#total) {
@@ -138,14 +138,14 @@ export class OpenLoop<Request extends { readonly bytes: Buffer }> {
       return
     }
     const nextMs = this.#sendWhatIsDue() - performance.now()
-    // Without an idle connection the next answer goes on.
+    // Without an idle connection, the next answer causes the next turn.
     if (this.#idle.length === 0 || this.#sent === this.#total) return
     this.#isTurnToCome = true
-    if (nextMs <= turningMs) setImmediate(this.#turn)
-    else this.#alarm?.ringIn(nextMs - turningMs)
+    if (nextMs <= spinMs) setImmediate(this.#turn)
+    else this.#timer?.ringIn(nextMs - spinMs)
   }
 
-  /** Answers with when the next one is due. */
+  /** Sends requests that are due. Returns the time at which the next one is due. */
   #sendWhatIsDue(): number {
     const { rate, next } = this.#options
     for (;;) {

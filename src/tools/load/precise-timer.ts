@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 
-/** As a thread of its own: sleeps until it is told when, sleeps until then, and says so. */
+/** Code of a worker thread: waits until a time is set, sleeps until that time, and posts a message. */
 const thread = `
   const { parentPort, workerData: { isSet, at } } = require('node:worker_threads')
   const never = new Int32Array(new SharedArrayBuffer(4))
@@ -16,13 +16,13 @@ const thread = `
 `
 
 /**
- * A timer to about 0.1 ms. Node's own know whole milliseconds, and come up to one later. One time is set at once; the
- * next may be from when it rings.
+ * Timer with a precision of about 0.1 ms. Node's own timers count whole milliseconds, and can be up to 1 ms late. Only
+ * one time can be set at once. The next one may be set when the timer rings.
  */
 export class PreciseTimer {
   readonly #worker: Worker
   readonly #isSet: Int32Array
-  /** By the monotonic clock of the machine, which all threads have in common. */
+  /** Time to ring at, in ms of the machine's monotonic clock, which all threads share. */
   readonly #at: Float64Array
 
   private constructor() {
@@ -33,10 +33,10 @@ export class PreciseTimer {
   }
 
   static async start(onRing: () => void): Promise<PreciseTimer> {
-    const alarm = new PreciseTimer()
-    await once(alarm.#worker, 'message')
-    alarm.#worker.on('message', onRing)
-    return alarm
+    const timer = new PreciseTimer()
+    await once(timer.#worker, 'message')
+    timer.#worker.on('message', onRing)
+    return timer
   }
 
   ringIn(ms: number): void {

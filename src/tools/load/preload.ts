@@ -14,8 +14,8 @@ export interface PreloadOptions {
 const progressEvery = 1_000
 
 /**
- * One request for each key, from 1 to `count`, as fast as they are answered. Resolves to how many were sent, which are all
- * unless it was stopped. Rejects at the first answer that is not 200.
+ * Sends one request for each key, from 1 to `count`, as fast as they are answered. Resolves to the number of requests
+ * sent, which is less than `count` only after a stop. Rejects if an answer is not 200.
  */
 export async function preload(options: PreloadOptions): Promise<number> {
   const { address, connections, count, make, onProgress, stop } = options

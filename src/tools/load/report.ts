@@ -1,40 +1,44 @@
 import type { LatencySummary } from './latencies.js'
 import type { TallySummary } from './tally.js'
 
-/** One run, as `--json` writes it down. */
+/** Report of one run, in the form in which `--json` writes it. */
 export interface LoadReport extends TallySummary {
   readonly report: 'caching-layer bench'
   readonly url: string
   readonly mix: string
   readonly keys: string
-  /** Requests per second asked for, and that came of it. */
+  /** Number of requests per second that was asked for. */
   readonly rate: number
+  /** Number of requests per second that was reached. */
   readonly ratePerSecond: number
   readonly connections: number
   readonly valueBytes: number
   readonly startedAt: string
   readonly seconds: number
-  /** Requests that were due, and those of them that were sent. */
+  /** Number of requests that were due. */
   readonly due: number
   readonly sent: number
-  /** Why it ended before its time, unless it was stopped. */
+  /** Reason why the run ended early, unless it was stopped. */
   readonly lost?: string
-  /** Requests per second that the load itself can do. */
+  /** Number of requests per second that the load generator itself can send at most. */
   readonly ownLimitPerSecond: number
-  /** How late requests were sent although a connection was idle: that much of a latency is our own. */
+  /** Delays of requests that were sent late although a connection was idle. This part of a latency is our own. */
   readonly lateness: LatencySummary
-  /** Of the reads, how many came from memory; absent where there were none. */
+  /** Share of the reads that came from memory; absent if there were no reads. */
   readonly hitRatio?: number
 }
 
-/** Beyond this share of its own limit the load delays its own requests. */
+/** Share of its own limit beyond which the load generator delays requests. */
 const comfortableShare = 0.8
 
-/** For people. With an earlier run, each figure's ratio to it stands behind it. */
+/**
+ * Returns the report as lines for people. If an earlier run is given, each figure is followed by its ratio to that run.
+ */
 export function linesOf(report: LoadReport, before?: LoadReport): string[] {
   const { rate, ratePerSecond, hitRatio, due, sent, answered, failed, lateness } = report
   const lines = [
-    `${Math.round(ratePerSecond)} requests/s of ${rate} asked for${ratio(ratePerSecond, before?.ratePerSecond)}, ${answered} in ${report.seconds.toFixed(1)} s`,
+    `${Math.round(ratePerSecond)} requests/s of ${rate} asked for${ratio(ratePerSecond, before?.ratePerSecond)}, ` +
+      `${answered} in ${report.seconds.toFixed(1)} s`,
   ]
   if (hitRatio !== undefined)
     lines.push(`${(100 * hitRatio).toFixed(1)} % of the reads were hits${ratio(hitRatio, before?.hitRatio)}`)
@@ -47,13 +51,16 @@ export function linesOf(report: LoadReport, before?: LoadReport): string[] {
   if (due > sent)
     lines.push(`${due - sent} requests were due and not sent: all connections waited for answers`)
   if (sent > answered) lines.push(`${sent - answered} requests were sent and not answered`)
-  if (due > answered) lines.push('what was not answered is not in the latencies, which are too good by that')
+  if (due > answered)
+    lines.push('the latencies do not include unanswered requests, so they look better than they are')
   if (rate > report.ownLimitPerSecond * comfortableShare)
     lines.push(
-      `the rate is near what this load can do, ${Math.round(report.ownLimitPerSecond)} requests/s: latencies are its own as much as the sidecar's`,
+      `the rate is near the limit of this load generator, ${Math.round(report.ownLimitPerSecond)} requests/s: ` +
+        'the latencies include its own delays',
     )
   lines.push(
-    `requests were sent late by ${lateness.p50Micros} µs (p50), ${lateness.p99Micros} µs (p99): that much of the latencies is this load's own`,
+    `requests were sent late by ${lateness.p50Micros} µs (p50), ${lateness.p99Micros} µs (p99): ` +
+      'the latencies include these delays',
   )
   return lines
 }

@@ -8,15 +8,15 @@ export interface LoadRequest {
 
 export interface RequestsOptions {
   readonly valueBytes: number
-  /** For the Host header. */
+  /** Value of the Host header. */
   readonly host: string
   readonly token: string | undefined
 }
 
-/** Keys of the load begin with this, so that they are nobody else's, and can be deleted. */
+/** Prefix of all keys of the load, so that they cannot be those of an application, and can be deleted. */
 export const keyPrefix = 'caching-layer-bench:'
 
-/** The requests of a load, as they go over the wire. Keys are numbered from 1. */
+/** Builds the raw requests of a load. Keys are numbered from 1. */
 export class Requests {
   readonly #valueBytes: number
   readonly #common: string
@@ -32,7 +32,7 @@ export class Requests {
     return { operation, bytes: Buffer.from(this.#text(operation, `${keyPrefix}${number}`)) }
   }
 
-  /** One after the other, at random. `random` gives numbers from 0 up to 1. */
+  /** Returns a function that draws requests at random. `random` returns numbers from 0 (inclusive) to 1 (exclusive). */
   drawn(mix: ReadonlyMap<Operation, number>, keys: KeyChoice, random: () => number): () => LoadRequest {
     const [operationOf, numberOf] = [drawFrom(mix, random), drawKeys(keys, random)]
     return () => this.make(operationOf(), numberOf())
@@ -46,12 +46,13 @@ export class Requests {
         return `DELETE /cache/delete?key=${key} ${this.#common}\r\n`
       case 'set': {
         const body = JSON.stringify({ key, value: this.#value() })
-        return `POST /cache/set ${this.#common}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+        const type = 'Content-Type: application/json\r\n'
+        return `POST /cache/set ${this.#common}${type}Content-Length: ${body.length}\r\n\r\n${body}`
       }
     }
   }
 
-  /** Another one every time, as long as the value is not shorter than its number. */
+  /** Returns a value that differs every time, unless values are too short for the counter. */
   #value(): string {
     return `${++this.#sets} `.padEnd(this.#valueBytes, 'x').slice(0, this.#valueBytes)
   }

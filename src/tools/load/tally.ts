@@ -3,17 +3,17 @@ import { type Operation, operations } from './mix.js'
 
 export interface TallySummary {
   readonly answered: number
-  /** Answers that were neither 2xx nor, to a get, 404. */
+  /** Number of answers that were neither 2xx nor, for a get, 404. */
   readonly failed: number
-  /** How many answers, by operation and status code. */
+  /** Number of answers, by operation and status code. */
   readonly statuses: Readonly<Partial<Record<Operation, Readonly<Record<string, number>>>>>
-  /** Of the good answers. */
+  /** Latencies of the successful answers. */
   readonly latencies: Readonly<Partial<Record<Operation, LatencySummary>>>
-  /** Of the others; a refusal may be quicker or slower than any answer. */
+  /** Latencies of the failed answers. A refusal may be faster or slower than any other answer. */
   readonly failedLatencies: LatencySummary
 }
 
-/** What came of a load's requests. */
+/** Results of the requests of a load. */
 export class RequestTally {
   readonly #statuses = new Map<Operation, Map<number, number>>()
   readonly #latencies = new Map<Operation, Latencies>()
@@ -39,7 +39,7 @@ export class RequestTally {
     return this.#failed
   }
 
-  /** Of all answers since this was asked before. */
+  /** Returns the latencies of all answers since the previous call. */
   recent(): LatencySummary {
     const summary = this.#recent.summary()
     this.#recent.reset()
@@ -69,7 +69,7 @@ function inOrder<From, To>(
   )
 }
 
-/** That there is no such entry is an answer like any other. */
+/** Returns true for a success. For a get, 404 is one: that there is no such entry is an answer like any other. */
 function isGood(operation: Operation, status: number): boolean {
   return (status >= 200 && status < 300) || (status === 404 && operation === 'get')
 }

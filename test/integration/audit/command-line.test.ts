@@ -66,7 +66,7 @@ t.test('audit: wrong use', async (t) => {
 t.test('audit: without a database it does not begin', async (t) => {
   const environment = { DATABASE_URL: 'postgresql://user:secret@127.0.0.1:1/none' }
   await t.rejects(audit.run(input(['http://127.0.0.1:1'], environment)), {
-    message: /^changes cannot be heard: (?!.*secret)/,
+    message: /^cannot receive changes: (?!.*secret)/,
   })
 })
 

@@ -13,7 +13,7 @@ t.test('an audit that cannot be carried out exits with 3', async (t) => {
   ] as const) {
     const process = new CliProcess(t, ['audit', sidecar], { DATABASE_URL })
     t.same(await process.exited, { code: 3, signal: null }, `${name}: ${process.stderr}`)
-    t.match(process.stderr, /^caching-layer: changes cannot be heard: ./)
+    t.match(process.stderr, /^caching-layer: cannot receive changes: ./)
   }
 })
 

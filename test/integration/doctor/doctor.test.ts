@@ -65,7 +65,7 @@ t.test('nothing is wrong', async (t) => {
       'connections',
       'synchronous_commit',
       'fsync',
-      'way of DATABASE_URL',
+      'route of DATABASE_URL',
       'idle_session_timeout',
       'table',
       'migrations',
@@ -77,13 +77,13 @@ t.test('nothing is wrong', async (t) => {
       'LISTEN',
     ],
   )
-  t.match(all.find(({ check }) => check === 'LISTEN')?.says, /^a notification takes [\d.]+ ms/)
+  t.match(all.find(({ check }) => check === 'LISTEN')?.says, /^round trip of a notification: [\d.]+ ms/)
 })
 
 t.test('not reached', async (t) => {
   const { url } = await migrated(t)
   const cases: readonly (readonly [name: string, url: string, wanted: RegExp])[] = [
-    ['nobody listens', 'postgresql://user@127.0.0.1:1/database', /nobody listens there/],
+    ['nobody listens', 'postgresql://user@127.0.0.1:1/database', /nothing listens there/],
     ['no such host', 'postgresql://user@host.invalid/database', /no such host/],
     ['no such role', moved(url, { username: 'nobody_of_that_name' }), /user and password/],
     ['no such database', moved(url, { pathname: '/there_is_none' }), /create the database/],
@@ -105,7 +105,7 @@ t.test('too many connections', async (t) => {
 t.test('migrations', async (t) => {
   const { url, query } = await migrated(t)
   await query("update cache_migrations set checksum = 'x' where name like '0001%'")
-  wrong(t, await findings(url), { migrations: /0001_cache_entries.sql were applied in another wording/ })
+  wrong(t, await findings(url), { migrations: /0001_cache_entries.sql differ from what was applied/ })
   await query("insert into cache_migrations (name, checksum) values ('9999_later.sql', 'x')")
   wrong(t, await findings(url), { migrations: /9999_later.sql come from a later version/ })
   const empty = await freshDatabase(t)
@@ -121,7 +121,7 @@ t.test('triggers', async (t) => {
   await query('alter table cache_entries enable always trigger cache_entries_3_updated')
   await query('drop trigger cache_entries_3_deleted on cache_entries')
   wrong(t, await findings(url), {
-    migrations: /something that 0002.* made is gone.* → run "caching-layer migrate"/,
+    migrations: /something that 0002.* created is gone.* → run "caching-layer migrate"/,
   })
 })
 
@@ -141,7 +141,7 @@ t.test('a way to listen that leads elsewhere', async (t) => {
     LISTEN: /notifications do not arrive → DATABASE_LISTEN_URL must lead directly to the same server/,
   })
   wrong(t, await findings(here.url, { databaseListenUrl: 'postgresql://user@127.0.0.1:1/database' }), {
-    DATABASE_LISTEN_URL: /nobody listens there/,
+    DATABASE_LISTEN_URL: /nothing listens there/,
   })
 })
 
@@ -149,7 +149,7 @@ t.test('a pooler in transaction mode', { skip: withoutPgBouncer }, async (t) => 
   const { url } = await migrated(t)
   const pooled = await startPgBouncer(t, { databaseUrl: url, mode: 'transaction' })
   wrong(t, await findings(pooled), {
-    'way of DATABASE_URL': /LISTEN needs a session/,
+    'route of DATABASE_URL': /LISTEN needs a session/,
   })
   const all = await findings(pooled, { databaseListenUrl: url })
   wrong(t, all, {})
@@ -196,7 +196,7 @@ t.test('a notification queue that fills up', async (t) => {
   await holder.query('listen something')
   await holder.query('begin')
   for (let page = 0; page < 40; page++) await filler.query("select pg_notify('nobody', repeat('x', 7900))")
-  wrong(t, await findings(server.url()), { 'notification queue': /6\d % full.*sits in a transaction/ })
+  wrong(t, await findings(server.url()), { 'notification queue': /6\d % full.*in an open transaction/ })
 })
 
 t.test('a standby', async (t) => {

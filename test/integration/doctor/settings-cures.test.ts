@@ -29,7 +29,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'commits of the role that may be lost': {
     sql: 'alter role $role set synchronous_commit = off',
     check: 'synchronous_commit',
-    says: /^off: .*loses writes that were acknowledged/,
+    says: /^off: .*loses acknowledged writes/,
     cure: /alter role "\S+" reset synchronous_commit/,
   },
   'commits of the role in this database that may be lost': {
@@ -57,14 +57,14 @@ const faults: Readonly<Record<string, Fault>> = {
   'a statement timeout of 1 ms': {
     sql: "alter role $role set statement_timeout = '1ms'",
     check: 'statement_timeout',
-    says: /1 ms, and the listening session's statements may take 1500 ms/,
+    says: /1 ms, but statements of the listening session may take 1500 ms/,
     cure: /alter role .* reset statement_timeout/,
   },
   'a statement timeout of the database': {
     sql: "alter database $database set statement_timeout = '1s'",
     level: 'warning',
     check: 'statement_timeout',
-    says: /1000 ms, and/,
+    says: /1000 ms, but/,
     cure: /alter database .* reset statement_timeout/,
   },
   'a connection limit of 1': {
@@ -76,7 +76,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'a connection limit of the database': {
     sql: 'alter database $database connection limit 4',
     check: 'connections',
-    says: /the database's limit is 4, and others have 2 of it/,
+    says: /the database's limit is 4, and other clients use 2 of it/,
     cure: /alter database .* connection limit 5/,
   },
   'a search path that leads elsewhere': {
@@ -104,7 +104,7 @@ const faults: Readonly<Record<string, Fault>> = {
     sql: 'revoke execute on function pg_catalog.pg_current_wal_lsn() from public',
     level: 'warning',
     check: 'timeline',
-    says: /a failover does not show in the epoch/,
+    says: /a failover does not change the epoch/,
     cure: /grant execute on function pg_catalog.pg_current_wal_lsn\(\)/,
   },
 
@@ -112,7 +112,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'a timeout in the URL': {
     environment: ({ url }) => ({ DATABASE_URL: withParameter(url, 'statement_timeout=1') }),
     check: 'parameters of DATABASE_URL',
-    says: /statement_timeout=1 takes the place of DATABASE_TIMEOUT_MS=2000, and ends requests/,
+    says: /statement_timeout=1 overrides DATABASE_TIMEOUT_MS=2000, and ends requests/,
     cure: /remove statement_timeout from DATABASE_URL/,
     apply: asRole,
   },
@@ -142,7 +142,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'a superuser': {
     environment: ({ database }) => ({ DATABASE_URL: database.url }),
     check: 'table',
-    says: /cache_entries belongs to role ".*", which is no superuser as this one is/,
+    says: /cache_entries belongs to role ".*", which is not a superuser as this one is/,
     cure: /connect as/,
     apply: asOwner,
   },

@@ -4,7 +4,7 @@ import { asOwner, asRole, type Fault, testFaults } from '../../support/doctor-fa
 const gone = {
   level: 'bad',
   check: 'migrations',
-  says: /made is gone/,
+  says: /created is gone/,
   cure: /^run "caching-layer migrate" as the owner/,
 } as const
 
@@ -42,7 +42,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'a migration that was altered': {
     sql: "update cache_migrations set checksum = 'x' || checksum where name like '0001%'",
     check: 'migrations',
-    says: /0001_cache_entries.sql were applied in another wording/,
+    says: /0001_cache_entries.sql differ from what was applied/,
     cure: /the files in sql\/ must be those of a release/,
     apply: async (place) => {
       await place.superuser.query(
@@ -130,7 +130,7 @@ const faults: Readonly<Record<string, Fault>> = {
   "a stranger's trigger that leaves rows out": {
     sql: trigger('return null;'),
     check: 'probe row',
-    says: /a set fails: the row is left out/,
+    says: /a set fails: the row is missing/,
     cure: /drop trigger "others" on/,
   },
   "a stranger's trigger without rights": {

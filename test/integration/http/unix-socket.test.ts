@@ -113,7 +113,7 @@ t.test(
       await writeFile(file, 'precious')
       const refused = start(t, file)
       t.same(await refused.exited, { code: 1, signal: null })
-      t.match(refused.stderr, /caching-layer: [^\n]+ is there and is no socket\n$/)
+      t.match(refused.stderr, /caching-layer: [^\n]+ exists and is not a socket\n$/)
       t.equal(await readFile(file, 'utf8'), 'precious')
     })
   },

@@ -173,7 +173,7 @@ t.test('it closes when the database is back', async (t) => {
   proxy.thaw()
   t.strictSame(await eventually(() => read('select 1 as one')), [{ one: 1 }])
   t.match(attempts.status(), { breaker: 'closed', opened: 1 })
-  t.ok(logged.some(({ message }) => message === 'the database is reached again'))
+  t.ok(logged.some(({ message }) => message === 'the database is reachable again'))
 })
 
 t.test('an answer to the feed closes it', async (t) => {

@@ -124,7 +124,7 @@ t.test('a file that was altered after it was applied, and one from a newer relea
   t.match((await migrationStatus(url)).at(-1), { name: '9999_from_the_future.sql', state: 'unknown' })
   await query("update cache_migrations set checksum = 'another' where name = $1", [files[0]])
   t.match((await migrationStatus(url))[0], { name: files[0], state: 'altered' })
-  await t.rejects(migrate(url), { message: `sql/${files[0]} is not what was applied to this database` })
+  await t.rejects(migrate(url), { message: `sql/${files[0]} differs from what was applied to this database` })
 })
 
 t.test('files with CRLF are the same migrations', async (t) => {

@@ -341,7 +341,7 @@ t.test("a superuser uses no ordinary role's table", async (t) => {
   const { database, owner } = await sharedDatabase(t)
   await migrate(owner.url)
   const environment = { DATABASE_URL: database.url }
-  const refused = new RegExp(`cache_entries belongs to role ..?${owner.name}..?, which is no superuser`)
+  const refused = new RegExp(`cache_entries belongs to role ..?${owner.name}..?, which is not a superuser`)
   for (const args of [['migrate'], ['migrate', '--status'], ['backup']]) {
     const command = new CliProcess(t, args, environment)
     t.equal((await command.exited).code, 1, args.join(' '))

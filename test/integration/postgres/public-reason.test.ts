@@ -45,7 +45,7 @@ t.test('a migration that the role may not apply, or that is not what was applied
   await blamed(
     t,
     await startSidecar(t, { databaseUrl: database.url }),
-    /0001_\w+.sql is not what was applied/,
+    /0001_\w+.sql differs from what was applied/,
   )
 })
 

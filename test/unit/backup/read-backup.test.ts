@@ -65,7 +65,7 @@ t.test('followed by anything it is refused', async (t) => {
   for (const more of ['\n', ' ', '\0', 'garbage', whole.toString(), 'x'.repeat(1_000_000)])
     for (const bytes of [100, 10_000_000])
       await t.rejects(entriesOf(Buffer.concat([whole, Buffer.from(more)]), bytes), {
-        message: 'something follows after the end of the backup',
+        message: 'there is more data after the end of the backup',
       })
 })
 
@@ -74,7 +74,7 @@ t.test('an entry left out, added, or in another place', async (t) => {
   const text = backupText([one, other])
   for (const altered of [`${one}\n`, `${one}\n${other}\n${other}\n`, `${other}\n${one}\n`])
     await t.rejects(entriesOf(Buffer.from(text.replace(`${one}\n${other}\n`, altered))), {
-      message: 'the backup was altered: its checksum is another',
+      message: 'the backup was altered: its checksum differs',
     })
 })
 
@@ -82,18 +82,18 @@ t.test('a header that says something else', async (t) => {
   const header = headerLine(backupHeader)
   const others: readonly (readonly [line: string, message: string | RegExp])[] = [
     [header.replace('"format_version":1', '"format_version":2'), /format version 2, .* reads 1$/],
-    ['{"format":"something else"}\n', 'this is no backup of caching-layer'],
-    ['PGDMP\n', 'this is no backup of caching-layer'],
-    ['null\n', 'this is no backup of caching-layer'],
+    ['{"format":"something else"}\n', 'this is not a backup of caching-layer'],
+    ['PGDMP\n', 'this is not a backup of caching-layer'],
+    ['null\n', 'this is not a backup of caching-layer'],
     [header.replace('"columns":[', '"columns":[null,'), /^the backup was altered: its header/],
     [header.replace('2026', 'never'), /^the backup was altered: its header/],
     [header.replace('{', '{ '), /^the backup was altered: its header/],
   ]
   for (const [line, message] of others)
     await t.rejects(entriesOf(Buffer.from(backupText(['a\t1'], line))), { message }, line)
-  await t.rejects(entriesOf(Buffer.from('no line')), { message: 'this is no backup of caching-layer' })
+  await t.rejects(entriesOf(Buffer.from('no line')), { message: 'this is not a backup of caching-layer' })
   const endless = Buffer.alloc(1_000_000, 'x')
-  await t.rejects(entriesOf(endless, 1_000), { message: 'this is no backup of caching-layer' })
+  await t.rejects(entriesOf(endless, 1_000), { message: 'this is not a backup of caching-layer' })
 })
 
 t.test('entries are passed on as they come', async (t) => {
