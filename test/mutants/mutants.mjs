@@ -125,7 +125,7 @@ const omissions = [
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: `this.#memory.put(token, { key, value: sent.value`,
-    replace: `this.#memory.put(this.#memory.open(id), { key, value: sent.value`,
+    replace: `this.#memory.put(this.#memory.open(id, nowMs), { key, value: sent.value`,
   },
   {
     name: 'a fill begun before the feed had caught up puts',
@@ -298,6 +298,20 @@ const omissions = [
     replace: `if (entry && id === undefined as unknown)
       return {
         kind: 'held',`,
+  },
+  {
+    name: 'a mark covers whatever was written while it was asked for',
+    caughtBy: 'outage',
+    file: 'src/core/state/cache-state.ts',
+    find: 'if (atMs < askedMs - oldestMarkMs)',
+    replace: 'if (atMs < Number.POSITIVE_INFINITY)',
+  },
+  {
+    name: 'an own write is remembered though somebody has changed the row since',
+    caughtBy: 'outage',
+    file: 'src/core/state/cache-state.ts',
+    find: 'isLater(version, own.version))',
+    replace: 'isLater(version, own.version) && own.atMs < 0)',
   },
   {
     name: 'own writes outlive a change of the table',
@@ -642,8 +656,8 @@ const omissions = [
     name: 'a mark that was asked for in another history is taken',
     caughtBy: 'outage',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'if (position.epoch === epoch) this.#parts.state.marked(mark, latest)',
-    replace: 'this.#parts.state.marked(mark, latest)',
+    find: 'if (position.epoch === epoch) this.#parts.state.marked(mark, latest, askedMs)',
+    replace: 'this.#parts.state.marked(mark, latest, askedMs)',
   },
   {
     name: 'no mark is left after the first',

@@ -111,10 +111,11 @@ export class FeedFollower implements ChangeFeedHandler {
   #leaveMark(): void {
     const { position } = this.#parts.state
     const { epoch } = position
-    this.#markedMs = this.#parts.clock.now()
+    const askedMs = this.#parts.clock.now()
+    this.#markedMs = askedMs
     this.#parts.store.mark().then(
       ({ mark, latest }) => {
-        if (position.epoch === epoch) this.#parts.state.marked(mark, latest)
+        if (position.epoch === epoch) this.#parts.state.marked(mark, latest, askedMs)
       },
       () => undefined,
     )

@@ -17,6 +17,13 @@ export type CacheStateBounds = LocalCacheBounds & TtlOptions
 /** Tolerance for corrections of the database's clock, which are not treated as a jump. */
 const clockToleranceMs = 1_000
 const maxWrittenSinceMark = 10_000
+/** The store may answer with a mark that another sidecar has made up to 5 seconds before. */
+const oldestMarkMs = 6_000
+
+interface OwnWrite extends Written {
+  /** Time at which it was acknowledged. */
+  readonly atMs: number
+}
 
 export interface CacheStateParts {
   readonly maxStalenessMs: number
@@ -49,7 +56,7 @@ export class CacheState {
    * Writes of this sidecar that the last mark does not cover. Their entries may not have been put, or may have been
    * evicted since.
    */
-  readonly #writtenSinceMark = new Map<string, Written>()
+  readonly #writtenSinceMark = new Map<string, OwnWrite>()
   /** Upper bound of the database's wall clock minus the sidecar's clock, in ms. */
   #clockAheadMs: number | undefined
 
@@ -191,7 +198,7 @@ export class CacheState {
     if (written !== undefined && version !== undefined) {
       // If the map is full, it is cleared. A pending write may then be a conflict although nothing has changed.
       if (this.#writtenSinceMark.size >= maxWrittenSinceMark) this.#writtenSinceMark.clear()
-      this.#writtenSinceMark.set(id, written)
+      this.#writtenSinceMark.set(id, { version, epoch: written.epoch, atMs: this.#parts.clock.now() })
       this.position.version(version)
       this.confirmed.add(version)
     }
@@ -205,6 +212,9 @@ export class CacheState {
   apply(id: string, version: Version | undefined): void {
     this.flights.changed(id, version)
     this.#parts.replicaReads?.shown(id)
+    const own = this.#writtenSinceMark.get(id)
+    if (own !== undefined && own.version !== version && isLater(version, own.version))
+      this.#writtenSinceMark.delete(id)
     const entry = this.local.get(id)
     if (entry === undefined || entry.version === version) return
     this.local.drop(id)
@@ -240,9 +250,17 @@ export class CacheState {
     this.apply(id, undefined)
   }
 
-  marked(mark: Mark, latest: bigint): void {
+  /**
+   * Records the mark that the store was asked for at `askedMs`. It covers no write of this sidecar that was acknowledged
+   * after it was made:
+   *   1. the sidecar asks for a mark, and the store makes one       3. the answer to 1. arrives
+   *   2. a pending write is settled                                 4. an outage; another write of its key is kept
+   * Judged by the mark alone, the row would be newer than everything that this sidecar knows of.
+   */
+  marked(mark: Mark, latest: bigint, askedMs: number): void {
     this.position.marked(mark, latest)
-    this.#writtenSinceMark.clear()
+    for (const [id, { atMs }] of this.#writtenSinceMark)
+      if (atMs < askedMs - oldestMarkMs) this.#writtenSinceMark.delete(id)
   }
 
   #isOurs(epoch: Epoch, askedMs: number): boolean {
@@ -297,4 +315,9 @@ export class CacheState {
     this.unconfirmed.clear()
     this.#parts.replicaReads?.doubt()
   }
+}
+
+/** Returns true for an unknown version, too. A version is a number, with a minus sign for a delete. */
+function isLater(version: Version | undefined, than: Version): boolean {
+  return version === undefined || BigInt(version.replace('-', '')) > BigInt(than.replace('-', ''))
 }

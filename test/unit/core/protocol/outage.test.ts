@@ -457,6 +457,55 @@ for (const caughtUp of [false, true]) {
   )
 }
 
+t.test('P9: in a second outage, a write builds on what was written while a mark was asked for', async (t) => {
+  for (const write of ['settled', 'acknowledged'] as const) {
+    const sidecar = await liveSidecar({ capacity: 1 })
+    const { clock, store, feed, cache } = sidecar
+    clock.advance(10_000)
+    store.setBySql('another', '0')
+    if (write === 'settled') {
+      outage(sidecar)
+      await cache.set('k', old)
+    }
+    const answer = store.hold('mark', 'after')
+    if (write === 'settled') await recovery(sidecar)
+    else {
+      feed.probe()()
+      await answer.reached
+      await cache.set('k', old)
+    }
+    await answer.reached
+    t.equal(store.valueOf('k'), old)
+    answer.open()
+    await turn()
+    feed.deliver()
+    await cache.set('another', '1')
+    feed.deliver()
+    t.equal(cache.hit('k'), undefined, 'it is evicted')
+    outage(sidecar)
+    await cache.set('k', ours)
+    await recovery(sidecar)
+    t.equal(store.valueOf('k'), ours, write)
+    t.match(cache.status().stats, { pendingConflicts: 0 }, write)
+  }
+})
+
+t.test('P9: a row that somebody has changed since is judged by the mark', async (t) => {
+  const sidecar = await liveSidecar({ capacity: 1 })
+  const { clock, store, feed, cache } = sidecar
+  await cache.set('k', old)
+  store.setBySql('k', theirs)
+  feed.deliver()
+  clock.advance(10_000)
+  feed.probe()()
+  await turn()
+  await cache.set('another', '1')
+  outage(sidecar)
+  await cache.set('k', ours)
+  await recovery(sidecar)
+  t.equal(store.valueOf('k'), ours, 'their write is older than the mark, and its change was heard')
+})
+
 t.test('P9: an answer about a mark that comes after another history has begun is not taken', async (t) => {
   const sidecar = await liveSidecar()
   const { clock, store, feed, cache } = sidecar
