@@ -493,10 +493,10 @@ t.test('P9: in a second outage, a write builds on what was written while a mark 
 t.test('P9: a row that somebody has changed since is judged by the mark', async (t) => {
   const sidecar = await liveSidecar({ capacity: 1 })
   const { clock, store, feed, cache } = sidecar
+  clock.advance(10_000)
   await cache.set('k', old)
   store.setBySql('k', theirs)
   feed.deliver()
-  clock.advance(10_000)
   feed.probe()()
   await turn()
   await cache.set('another', '1')
