@@ -38,19 +38,19 @@ t.test('any keys come back in their order', async (t) => {
 
 t.test('only this user may read it, whatever was there before', async (t) => {
   const file = newFile(t)
-  await mkdir(join(file.path, '../..'))
+  await mkdir(join(file.path, '..'))
   writeFileSync(`${file.path}.unfinished`, 'left by one that was killed')
   await chmod(`${file.path}.unfinished`, 0o666)
   await file.write(['a'])
   t.equal(statSync(file.path).mode & 0o777, 0o600)
-  t.same(await readdir(join(file.path, '../..')), ['hot-keys'])
+  t.same(await readdir(join(file.path, '..')), ['hot-keys'])
 })
 
 t.test('a folder that is not there is made, for this user alone', async (t) => {
   const file = newFile(t)
   await file.prepare()
-  t.equal(statSync(join(file.path, '../..')).mode & 0o777, 0o700)
-  t.same(await readdir(join(file.path, '../..')), [])
+  t.equal(statSync(join(file.path, '..')).mode & 0o777, 0o700)
+  t.same(await readdir(join(file.path, '..')), [])
 })
 
 t.test('what is not whole is ignored, with a line in the log', async (t) => {
