@@ -8,7 +8,7 @@ const check = (environment: Record<string, string>, flags: Record<string, string
   return openHostWarning(loaded.config)
 }
 
-t.test('a name that the environment has is refused, unless something shows that it is meant', async (t) => {
+t.test('a HOST that the shell has set is refused unless it is clearly intended', async (t) => {
   for (const HOST of ['build-7', 'x86_64-conda-linux-gnu', 'localhost.example'])
     t.throws(() => check({ HOST }), { message: new RegExp(`^HOST=${HOST} is a name`) }, HOST)
   const HOST = 'cache.internal'
@@ -19,7 +19,7 @@ t.test('a name that the environment has is refused, unless something shows that 
   t.doesNotThrow(() => check({}, { host: HOST }), 'a flag is typed')
 })
 
-t.test('an address that others reach is warned about, unless there is a token', async (t) => {
+t.test('an address that other hosts reach causes a warning unless a token is set', async (t) => {
   for (const HOST of ['0.0.0.0', '::', '10.1.2.3', 'fd00::1']) {
     t.match(check({ HOST }), new RegExp(`^HOST=${HOST}: everybody`), HOST)
     t.equal(check({ HOST, CACHE_API_TOKEN: 'let-me-in' }), undefined)

@@ -319,7 +319,7 @@ class Schedule {
   }
 }
 
-t.test('under random schedules the promises hold', async (t) => {
+t.test('the promises hold under random schedules', async (t) => {
   const only = process.env.SCHEDULE_SEED
   const seeds = only ? [Number(only)] : Array.from({ length: schedules }, (_, index) => index + 1)
   for (const seed of seeds) {
