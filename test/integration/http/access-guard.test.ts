@@ -41,7 +41,7 @@ function everything(
   ])
 }
 
-t.test('requests by a name that is not ours', async (t) => {
+t.test('requests with a foreign Host are refused', async (t) => {
   const { client, ops, sidecar } = await startLiveSidecar(t, {
     databaseUrl,
     allowedHosts: ['cache.example', 'Other.Example'],
@@ -105,12 +105,12 @@ t.test('requests by a name that is not ours', async (t) => {
   t.match(metrics, /requests_total\{[^}]*route="other",outcome="refused"/, 'they are counted')
 })
 
-t.test('any name', async (t) => {
+t.test('CACHE_ALLOWED_HOSTS can allow any name', async (t) => {
   const { client } = await startLiveSidecar(t, { databaseUrl, allowedHosts: ['*'] })
   t.equal((await client.request('GET', '/', { headers: { Host: 'anything.example' } })).status, 200)
 })
 
-t.test('with a token', async (t) => {
+t.test('a token is required if it is set', async (t) => {
   const { client, log, ops } = await startLiveSidecar(t, { databaseUrl })
   await client.set('held', 'ours')
   const guarded = await startGuarded(t)
@@ -211,7 +211,7 @@ t.test('a token in a file', async (t) => {
   })
 })
 
-t.test('a web page gets no leave to ask', async (t) => {
+t.test('CORS preflights of web pages are refused', async (t) => {
   const { client } = await startLiveSidecar(t, { databaseUrl })
   const origin = { Origin: 'https://page.example' }
   await client.set('held', 'ours')
@@ -257,7 +257,7 @@ t.test('a web page gets no leave to ask', async (t) => {
   t.equal(await client.value('held'), 'ours')
 })
 
-t.test('settings that make no sense', async (t) => {
+t.test('invalid settings are refused', async (t) => {
   const texts: readonly (readonly [variable: string, text: string])[] = [
     ['CACHE_API_TOKEN', `${token} ${token}`],
     ['CACHE_ALLOWED_HOSTS', 'http://cache.example'],

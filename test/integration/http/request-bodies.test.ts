@@ -63,7 +63,7 @@ for (const [name, form] of Object.entries(forms)) {
   })
 }
 
-t.test('a body that was refused is dropped, and its connection goes on', async (t) => {
+t.test('a refused body is discarded, and its connection stays usable', async (t) => {
   const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url, memoryBytes })
   send(t, sidecar.port, head() + forms['of a known length'])
   await eventually(async () => (await bodyBytes(client)) > bytes)
@@ -73,7 +73,7 @@ t.test('a body that was refused is dropped, and its connection goes on', async (
   t.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 200 /)
 })
 
-t.test('a set counts until the database has answered', async (t) => {
+t.test('a set counts against the limit until the database has answered', async (t) => {
   const { client } = await startLiveSidecar(t, { databaseUrl: url, memoryBytes, databaseTimeoutMs: 20_000 })
   const locker = new pg.Client({ connectionString: url })
   await locker.connect()

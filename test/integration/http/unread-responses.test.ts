@@ -46,7 +46,7 @@ for (const [name, header] of [
   })
 }
 
-t.test('many cold reads of large values at once are all answered, or refused', async (t) => {
+t.test('many concurrent reads of large values are all answered or refused', async (t) => {
   const { client } = await startLiveSidecar(t, {
     databaseUrl: url,
     memoryBytes: 64 * mebibyte,

@@ -84,6 +84,6 @@ for (const [what, forward, expected] of [
     )
   })
 }
-t.test('nothing was written', async (t) => {
+t.test('an error that rules out a write is reported as not written', async (t) => {
   t.same((await fresh.query('select from numbers where n = 1')).rows, [])
 })

@@ -12,7 +12,7 @@ async function untilFeed(state: string, clients: readonly JsonClient[]): Promise
   for (const client of clients) await eventually(async () => (await client.stats()).feed.state === state)
 }
 
-t.test('a standby that lacks the tail is promoted', async (t) => {
+t.test('a promoted standby that lacks the last writes is recognised as another history', async (t) => {
   const server = await ownServer(t)
   const options = { databaseUrl: server.url(), maxStalenessMs: boundMs }
   const one = (await startLiveSidecar(t, options)).client

@@ -213,7 +213,7 @@ async function restoreOwner(folder: string): Promise<void> {
   await promisify(execFile)('chown', ['-R', 'postgres:postgres', folder])
 }
 
-t.test('setval() backwards, under a live sidecar and one that is away', async (t) => {
+t.test('setval() backwards is noticed by a live sidecar and by a disconnected one', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
   await database.query(seed('before'))
@@ -230,7 +230,7 @@ t.test('setval() backwards, under a live sidecar and one that is away', async (t
   await isRight(t, away.client, 'after', performance.now())
 })
 
-t.test('the pool is on a new primary, and the listening session on the old one', async (t) => {
+t.test('a pool on a new primary and a listener on the old one are noticed', async (t) => {
   const [old, present] = [await ownServer(t), await ownServer(t)]
   for (const server of [old, present]) {
     await migrate(server.url())
@@ -341,7 +341,7 @@ t.test('what a provider refuses', async (t) => {
   t.notMatch(headers['cache-token'], String(rows[0]?.epoch))
 })
 
-t.test('prepared transactions: what docs/protocol.md says of them', async (t) => {
+t.test('prepared transactions behave as docs/protocol.md says', async (t) => {
   const server = await ownServer(t, { max_prepared_transactions: '5' })
   await migrate(server.url())
   const client = new pg.Client({ connectionString: server.url() })

@@ -131,7 +131,7 @@ t.test('writes, reads and removes any number of keys', async (t) => {
   t.strictSame(await values(), { json: 'text now' })
 })
 
-t.test('what others wrote', async (t) => {
+t.test('values written by other clients are read', async (t) => {
   await query(
     `insert into cache_entries (key, value, content_type) values
        ('text', '{"looks":"like JSON"}', null), ('json', ' [1, 2] ', 'application/json'),
@@ -237,7 +237,7 @@ t.test('writers of the same keys in another order do not deadlock', async (t) =>
   }
 })
 
-t.test('one bad value among many: only the guilty one fails', async (t) => {
+t.test('one bad value among many fails alone', async (t) => {
   await query("alter table cache_entries add constraint no_evil check (value <> 'evil')")
   t.teardown(() => query('alter table cache_entries drop constraint no_evil'))
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
@@ -254,7 +254,7 @@ t.test('one bad value among many: only the guilty one fails', async (t) => {
   t.equal(rejected instanceof CacheError && rejected.code, 'refused')
 })
 
-t.test('the position', async (t) => {
+t.test('the position is the highest version', async (t) => {
   const { epoch, latest } = await store.position()
   t.match(epoch, /^\d+-[0-9A-F]{8}$/)
   const written = await store.write([{ key: 'a', value: '1' }])
@@ -456,7 +456,7 @@ t.test('the schema is found by the search path that the session began with', asy
   t.same(await single.read("select current_setting('search_path') as path"), [{ path: 'tenant' }])
 })
 
-t.test('P9: what was stamped before the mark and committed after it was changed after it', async (t) => {
+t.test('P9: a row stamped before the mark and committed after it counts as changed after it', async (t) => {
   await query("insert into cache_entries (key, value) values ('k', 'before'), ('other', 'before')")
   const writer = await another(t)
   await writer.query(`begin; update cache_entries set value = 'slow' where key = 'k'`)
@@ -486,7 +486,7 @@ t.test('P9: a row that is changed while the statement waits for another row', as
   t.same(await values(), { a: 'kept', b: 'after' })
 })
 
-t.test('a mark', async (t) => {
+t.test('a mark orders rows into older and newer', async (t) => {
   const first = await store.mark()
   t.same(await store.mark(), first, 'nothing was written: it will do')
   t.match(await store.position(first.mark), { hasMark: true, latest: first.latest })

@@ -64,7 +64,7 @@ function urlOf(host: string, parameters: Readonly<Record<string, string>>): stri
 
 const verified = urlOf('localhost', { sslmode: 'verify-full', sslrootcert: ca })
 
-t.test('with the right authority everything connects, and by TLS', async (t) => {
+t.test('with the right authority every connection uses TLS', async (t) => {
   const migrated = new CliProcess(t, ['migrate'], { DATABASE_URL: verified })
   t.same(await migrated.exited, { code: 0, signal: null }, migrated.stderr)
 
@@ -87,7 +87,7 @@ t.test('with the right authority everything connects, and by TLS', async (t) => 
   ])
 })
 
-t.test('a client certificate', async (t) => {
+t.test('a client certificate is sent', async (t) => {
   const certified = await authority.sign('by_certificate')
   const parameters = {
     sslmode: 'verify-full',
@@ -147,7 +147,7 @@ for (const [name, url, reason] of refused) {
   })
 }
 
-t.test('the command says it in one line', async (t) => {
+t.test('the command reports a TLS error in one line', async (t) => {
   const migrated = new CliProcess(t, ['migrate', '--status'], { DATABASE_URL: refused[0]?.[1] ?? '' })
   t.same(await migrated.exited, { code: 1, signal: null })
   t.match(migrated.stderr, /^caching-layer: [^\n]*no authority that sslrootcert names[^\n]*\n$/)

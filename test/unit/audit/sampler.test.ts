@@ -184,7 +184,7 @@ t.test('an audit that was frozen reports nothing about the moments that it misse
   t.ok(violations.includes('8'), 'but what is wrong then is wrong')
 })
 
-t.test('samples are limited in number and rate, and need a named key', async (t) => {
+t.test('only a share of the changes is sampled, up to a limit, and only with a named key', async (t) => {
   const { world, sampler, tally } = fleet({ rate: 0.5, maxUnderWay: 2 })
   world.random = 0.5
   sampler.changed(change('no', '1'))

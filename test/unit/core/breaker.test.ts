@@ -39,7 +39,7 @@ t.test('after the pause a single request is tried', async (t) => {
   t.equal(it.state, 'closed', 'and it counts from the start')
 })
 
-t.test('the success of another request closes the breaker', async (t) => {
+t.test('any response of the database closes the breaker', async (t) => {
   const it = breaker()
   fail(it, 3)
   it.reached()

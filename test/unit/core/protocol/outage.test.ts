@@ -644,7 +644,7 @@ t.test(
   },
 )
 
-t.test('P9: a pending write in flight when another history begins is not cached', async (t) => {
+t.test('P9: a pending write in flight when another history begins overwrites nothing', async (t) => {
   const { store, cache, recover, version } = await sidecarInOutage()
   await cache.set('k', ours)
   store.restart()
