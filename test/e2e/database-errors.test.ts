@@ -87,7 +87,7 @@ const body = (
 const raises =
   "if row.key ~ '^bad ' then raise exception 'said of %', row.value using errcode = right(row.key, 5); end if;"
 
-t.test('what a trigger raises for one row', async (t) => {
+t.test('an error that a trigger raises for one row fails its write alone', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
   await database.query(body(''))

@@ -51,7 +51,7 @@ t.test('a fleet on a server with as few connections as doctor allows', async (t)
   }
   await untilAllLive(0)
 
-  await t.test('after a restart of the server all come back, and none is refused', async (t) => {
+  await t.test('after a restart of the server all sidecars reconnect and none is refused', async (t) => {
     await server.stop('fast')
     await server.start()
     await untilAllLive(1)
@@ -66,7 +66,7 @@ t.test('a fleet on a server with as few connections as doctor allows', async (t)
     for (const client of clients) await eventually(async () => (await client.value('a')) === 'after')
   })
 
-  await t.test('connections that nothing needs any more are closed', async (t) => {
+  await t.test('connections that are no longer needed are closed', async (t) => {
     // A read and a write at one moment take one each.
     await eventually(
       async () => {

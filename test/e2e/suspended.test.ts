@@ -6,7 +6,7 @@ import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { proxyTo } from '../support/half-open-proxy.js'
 
-t.test('after a sleep of the machine, nothing from before it is served as fresh', async (t) => {
+t.test('after the machine slept, nothing from before is served as fresh', async (t) => {
   const database = await freshDatabase(t)
   const proxy = await proxyTo(t, database.url)
   // The wall clock of the process goes on by an hour at a signal, as after a sleep, and the monotonic one does not.

@@ -257,7 +257,7 @@ t.test(
   },
 )
 
-t.test('the limits of a sidecar follow its settings', async (t) => {
+t.test('a sidecar limits headers, URLs and connections', async (t) => {
   const { url: databaseUrl } = await freshDatabase(t)
   const { sidecar, ops, client, log } = await startLiveSidecar(t, { databaseUrl, maxConnections: 5 })
   const request = (line: string, headers: string) =>

@@ -254,7 +254,7 @@ t.test('one bad value among many fails alone', async (t) => {
   t.equal(rejected instanceof CacheError && rejected.code, 'refused')
 })
 
-t.test('the position is the highest version', async (t) => {
+t.test('the position covers the latest write', async (t) => {
   const { epoch, latest } = await store.position()
   t.match(epoch, /^\d+-[0-9A-F]{8}$/)
   const written = await store.write([{ key: 'a', value: '1' }])
@@ -486,7 +486,7 @@ t.test('P9: a row that is changed while the statement waits for another row', as
   t.same(await values(), { a: 'kept', b: 'after' })
 })
 
-t.test('a mark orders rows into older and newer', async (t) => {
+t.test('a mark is reused for a while and stays known', async (t) => {
   const first = await store.mark()
   t.same(await store.mark(), first, 'nothing was written: it will do')
   t.match(await store.position(first.mark), { hasMark: true, latest: first.latest })
