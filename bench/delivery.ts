@@ -5,12 +5,12 @@ import { quantile } from './statistics.js'
 
 export interface DeliveryOptions {
   readonly listeners: Listeners
-  /** Of the sidecars that take the writes. */
+  /** Ports of the sidecars that take the writes. */
   readonly ports: readonly number[]
   /** Keys per second, each new and due at its time. */
   readonly rate: number
   readonly seconds: number
-  /** How long after the last write its change may take. */
+  /** Time limit for the change of the last write. */
   readonly withinMs: number
 }
 

@@ -8,7 +8,7 @@ import { migrate } from '../src/postgres/schema/migrate.js'
 import type { Lifetime } from './lifetime.js'
 import { cpuSecondsOfTree } from './process-usage.js'
 
-/** As a server for production, except for its size: a commit is on the disk when it is acknowledged. */
+/** Settings of a production server, except for its size: a commit is on the disk when it is acknowledged. */
 const settings = {
   max_connections: '300',
   shared_buffers: '512MB',
@@ -21,7 +21,7 @@ const settings = {
 
 export interface BenchDatabase {
   readonly url: string
-  /** Where changes of the table are announced. */
+  /** Channel on which changes of the table are announced. */
   readonly channel: string
   query<Row extends pg.QueryResultRow>(sql: string, params?: unknown[]): Promise<Row[]>
 }
@@ -50,7 +50,7 @@ export class BenchPostgres {
     return other
   }
 
-  /** With its settings; empty while nobody has asked for a database. */
+  /** Version with settings; empty before a database is requested. */
   get version(): string {
     return this.#version
   }

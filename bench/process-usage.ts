@@ -1,7 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** What Linux tells of a process. */
-
 /** Resident memory, now and at its most, in MiB. */
 export function memoryOf(pid: number): { readonly nowMiB: number; readonly mostMiB: number } {
   const text = readFileSync(`/proc/${pid}/status`, 'utf8')
@@ -31,7 +29,7 @@ export function cpuSecondsOfTree(pid: number): number {
 interface Ticks {
   readonly parent: number
   readonly own: number
-  /** Of children that have ended. */
+  /** CPU time of children that have ended. */
   readonly ended: number
 }
 

@@ -25,9 +25,9 @@ export interface BenchSidecar {
   readonly url: string
   readonly pids: readonly [number]
   readonly client: JsonClient
-  /** Of its operations listener. */
+  /** Client of its operations listener. */
   readonly ops: JsonClient
-  /** What `inside` says, message by message. */
+  /** Registers a listener for the messages of `inside`. */
   onMessage(heard: (message: unknown) => void): void
   /** Asks `inside`. */
   ask<T>(question: string): Promise<T>

@@ -10,7 +10,7 @@ import { type BenchSidecar, startSidecar } from '../sidecar.js'
 const keys = 100_000
 const capacity = 20_000
 const requestsPerSecond = 2_000
-/** How long the sidecar before the restart was read from. */
+/** Time in seconds for which the sidecar is read from before the restart. */
 const hotSeconds = 30
 const firstSeconds = 10
 

@@ -11,7 +11,7 @@ import { startProgram, untilListening } from '../program.js'
 /** Something else that answers, on the server's core. */
 export interface Peer {
   readonly port: number
-  /** Of the processes that it is made of. */
+  /** Process ids of the peer. */
   readonly pids: readonly number[]
 }
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { FaultProxy } from '../support/fault-proxy.js'
 
-/** How long nothing has to happen before we believe that nothing will. */
+/** Time in ms without an event after which we assume that none will come. */
 const silenceMs = 100
 
 /** A server that sends back what it gets, in capitals, behind a proxy. */

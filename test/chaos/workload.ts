@@ -314,7 +314,7 @@ export class Workload {
   }
 }
 
-/** Who is refused, or finds nobody, does not try again at once. */
+/** Waits before the next attempt after a refusal or a failed connection. */
 async function backOff(kind: string): Promise<void> {
   if (kind === 'refused' || kind === 'lost' || kind === 'failed') await sleep(50)
 }

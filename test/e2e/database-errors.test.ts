@@ -24,7 +24,7 @@ const kept: Expected = { status: 200, isKept: true }
 const locked: Expected = { status: 503, detail: /locked/, isRetried: true }
 const unknown: Expected = { status: 503, detail: /outcome of the write is unknown/, isShared: true }
 
-/** By SQLSTATE, as a trigger raises it for one row. */
+/** Expected response by SQLSTATE that a trigger raises for one row. */
 const states: Readonly<Record<string, Expected>> = {
   '08000': unknown,
   '08006': unknown,
@@ -78,7 +78,7 @@ const states: Readonly<Record<string, Expected>> = {
 
 const neighbours = ['a', 'b', 'c', 'd', 'e', 'f']
 
-/** What the trigger does; to make or drop a trigger would make the sidecar forget what it holds. */
+/** Body of the trigger function. Creating or dropping a trigger would make the sidecar drop its entries. */
 const body = (
   statement: string,
 ) => `create or replace function raising() returns trigger language plpgsql as $$

@@ -7,7 +7,7 @@ import { proxyTo } from '../support/half-open-proxy.js'
 import type { JsonClient } from '../support/json-client.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 
-/** With a probe every 167 ms, so that two seconds without one are no pause between two. */
+/** Settings with a probe every 167 ms, so that two seconds without one mean that there are none. */
 const brief = { CACHE_MAX_STALENESS_MS: '500', CACHE_IDLE_AFTER_MS: '400', CACHE_TTL_SECONDS: '0' }
 
 const stateOf = async (client: JsonClient) => (await client.stats()).feed.state
@@ -50,7 +50,7 @@ async function idleSidecar(t: Parameters<typeof serve>[0], database: FreshDataba
   return sidecar
 }
 
-/** What changed meanwhile is not served by the sidecar that wakes, and what did not change is served again. */
+/** Checks that a sidecar that wakes does not serve changed entries and serves unchanged ones. */
 async function wakesRight(t: Test, sidecar: { readonly client: JsonClient }, { query }: FreshDatabase) {
   const { client } = sidecar
   await query(`update cache_entries set value = '2' where key = 'a'`)

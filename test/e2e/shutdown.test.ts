@@ -10,7 +10,10 @@ import { guestOf } from '../support/guest.js'
 import { JsonClient } from '../support/json-client.js'
 import { silentServer } from '../support/silent-server.js'
 
-/** How often it is stopped under load. `SHUTDOWN_ROUNDS=50 npx tap --timeout=1200 test/e2e/shutdown.test.ts` for more. */
+/**
+ * Number of times the sidecar is stopped under load. `SHUTDOWN_ROUNDS=50 npx tap --timeout=1200
+ * test/e2e/shutdown.test.ts` for more.
+ */
 const rounds = Number(process.env.SHUTDOWN_ROUNDS ?? 3)
 
 t.test(

@@ -47,7 +47,7 @@ async function held({ client }: Served, keys: readonly string[]): Promise<string
 
 const logged = ({ log }: Served, message: string) => log.filter(({ msg }) => msg === message)
 
-/** In the way of every statement on the table, until the function is called. */
+/** Locks the table against every statement until the returned function is called. */
 async function lockTable(t: Test, { url }: FreshDatabase): Promise<() => Promise<void>> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})

@@ -753,7 +753,7 @@ const omissions = [
   },
 ]
 
-/** What the database does in the property test, broken: the schedules must need each rule. */
+/** Mistakes in the model of the database in the property test: the schedules must need each rule. */
 const models = [
   {
     name: 'model: versions without random bits',

@@ -141,7 +141,7 @@ async function startServer(transpiled) {
   server = await temporaryServer()
 }
 
-/** Of everything that is run later, without a mutant. */
+/** Returns the first failure without a mutant among all runs. */
 async function baselineFailure(transpiled, trials) {
   const runs = new Map(trials.flatMap((trial) => trial.runs).map((run) => [`${run.file} ${run.tests}`, run]))
   if (trials.some(({ mutant }) => isStatement(mutant))) runs.set('statements', { file: statementsCheck })
@@ -220,7 +220,10 @@ function compiled(text, fileName) {
   }).outputText
 }
 
-/** What the run says if it fails; undefined if it passes. `test` is the first one that failed, if it came to that. */
+/**
+ * Returns the output of the run if it fails, and undefined if it passes. `test` is the first test that failed, if
+ * any.
+ */
 function failureOf(folder, { file, tests }, { isMutant } = { isMutant: true }) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [file], {
@@ -253,7 +256,7 @@ function failureOf(folder, { file, tests }, { isMutant } = { isMutant: true }) {
   })
 }
 
-/** Of a TAP report: the name of the first top-level test that failed. */
+/** Returns the title of the first top-level test that failed in a TAP report. */
 function firstFailure(output) {
   const name = output.match(/^not ok \d+ - (.*)\n/m)?.[1]?.replace(/ # time=.*$/, '')
   return name?.replaceAll('\\', '')

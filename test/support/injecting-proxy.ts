@@ -4,7 +4,7 @@ import type { Owner } from './database.js'
 import { eventually } from './eventually.js'
 
 export interface InjectingProxy {
-  /** As the database's, by way of the proxy. */
+  /** URL of the database, through the proxy. */
   readonly url: string
   /**
    * Runs a statement on the latest session that came through, between two of the client's own, which never learns of

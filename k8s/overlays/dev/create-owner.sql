@@ -1,4 +1,4 @@
--- Makes cache_user, the role that owns the cache, in a new database. Not a migration: docker-compose.yml and
+-- Creates cache_user, the role that owns the cache, in a new database. Not a migration: docker-compose.yml and
 -- k8s/overlays/dev give it to the postgres image, which runs it with psql as the superuser. The image's own role owns
 -- nothing of the cache, so no function of the cache runs with a superuser's rights.
 

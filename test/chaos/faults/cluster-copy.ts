@@ -67,7 +67,7 @@ function clusterOf(postgres: LocalPostgres): string {
   return join(postgres.dataDir, 'cluster')
 }
 
-/** With owners and modes, which Node's own copy would change. */
+/** Copies with owners and modes, which Node's own copy would change. */
 async function copy(from: string, to: string): Promise<void> {
   await rm(to, { recursive: true, force: true })
   await run('cp', ['-a', from, to])

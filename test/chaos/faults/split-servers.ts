@@ -55,7 +55,7 @@ async function promote(url: string): Promise<void> {
   }
 }
 
-/** What the server still does for connections that are gone would be lost, though it is in time. */
+/** Ends statements of connections that are gone: their effect would be lost, although it is in time. */
 async function endStatements(fleet: Fleet): Promise<void> {
   await fleet.administer(
     `select pg_terminate_backend(pid, 5000) from pg_stat_activity

@@ -3,7 +3,7 @@ import { fromJson, toJson } from '../entry-value.js'
 import type { Denial } from '../oracle/denials.js'
 import type { Outcome } from '../oracle/history.js'
 
-/** What a read was told. `value` is null where there is no entry. */
+/** Response to a read. `value` is null if there is no entry. */
 export type ReadAnswer =
   | {
       readonly kind: 'entry'
@@ -25,7 +25,7 @@ export type WriteAnswer =
       readonly kind: Exclude<Outcome, 'nothing'>
       readonly token?: string | undefined
       readonly why?: string
-      /** With `failed`: the database said no for good. */
+      /** Reason of a final refusal by the database; only with `failed`. */
       readonly denial?: Denial | undefined
     }
   | { readonly kind: 'wrong'; readonly why: string }

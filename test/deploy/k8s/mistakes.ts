@@ -222,12 +222,12 @@ const mistakesOf = (rows: readonly Row[]): Mistake[] =>
     foundBy,
   }))
 
-/** In what overlays/prod renders. */
+/** Mistakes in the output of overlays/prod. */
 export const mistakes: readonly Mistake[] = mistakesOf(rows)
 
 const classic = `${pod}.containers.caching-layer`
 
-/** In what examples/classic renders. */
+/** Mistakes in the output of examples/classic. */
 export const classicMistakes: readonly Mistake[] = mistakesOf([
   [
     'a sidecar that stops before its app',

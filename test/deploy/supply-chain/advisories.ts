@@ -1,4 +1,4 @@
-/** What npm knows against the packages that the program needs. */
+/** Advisories of npm against the packages that the program needs. */
 export type Advisories =
   | { readonly known: true; readonly lines: readonly string[] }
   /** The registry could not be asked: away, or a mirror without advisories. */

@@ -25,7 +25,7 @@ interface Exchange {
 
 const facts = JSON.parse(await readFile(new URL('responses.json', import.meta.url), 'utf8')) as Facts
 
-/** What comes before an exchange, and the sidecar that is asked. */
+/** Prepares an exchange and returns the sidecar to ask. */
 type Setting = (a: JsonClient, b: JsonClient) => JsonClient | Promise<JsonClient>
 
 const set: Setting = async (a) => {

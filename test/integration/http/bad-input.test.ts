@@ -5,7 +5,7 @@ import { freshDatabase } from '../../support/database.js'
 import type { Answer, Sending } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** In the url of the database, and to be seen nowhere. */
+/** Password in the URL of the database, which must appear nowhere. */
 const password = 'open-sesame-4711'
 
 const maxValueBytes = 64 * 1024

@@ -18,7 +18,7 @@ const maxValueBytes = 20_000
 interface Sent {
   readonly text: string
   readonly status: number
-  /** What its body must contain. */
+  /** Text that the body must contain. */
   readonly part: string
   readonly isHead?: boolean
   /** No response comes after this one. */
@@ -237,7 +237,7 @@ async function exchanged(
   return { received, isReset }
 }
 
-/** How many requests were sent. Throws if a response is not the one to its request. */
+/** Returns the number of requests sent. Throws if a response does not belong to its request. */
 async function converse(port: number, connection: number): Promise<number> {
   const random = new Random(seed * 1_000_003 + connection)
   const script = new Script(random, `c${connection}`)

@@ -57,7 +57,7 @@ function textOf({ line, headers = [], body = '' }: Request, more: readonly strin
   return [line, 'Host: localhost', ...headers, ...more, ...length, '', body + last].join('\r\n')
 }
 
-/** Whether it is answered the same with the fast lane and around it. */
+/** Checks that a request gets the same response through the fast lane and around it. */
 async function isSame(port: number, request: Request): Promise<[string, string]> {
   // One after the other: together, two misses would be one fill.
   const both = async (): Promise<[string, string]> => [
@@ -253,7 +253,7 @@ async function setBothWays(port: number, body: string): Promise<[string, string]
   return untilSame(both)
 }
 
-/** As `exchange` sends it: byte by byte. */
+/** Returns the text as `exchange` sends it: byte by byte. */
 const bytesOf = (text: string) => Buffer.from(text).toString('latin1')
 
 t.test('sets', async (t) => {

@@ -1,4 +1,4 @@
-/** What a read may ask for in HTTP's own words, and what it says of itself. */
+/** Tests of the HTTP headers of reads: requests and responses. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { freshDatabase } from '../../support/database.js'

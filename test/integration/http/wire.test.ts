@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.js'
 import { exchange } from '../../support/raw-http.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** What goes over the wire and Node's own client never sends. */
+/** Tests of requests that Node's own client never sends. */
 
 const { url: databaseUrl, query } = await freshDatabase(t)
 const { sidecar, ops, client, log } = await startLiveSidecar(t, { databaseUrl })

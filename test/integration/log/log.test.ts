@@ -9,7 +9,7 @@ import { freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
 
-/** What one call writes. */
+/** Returns the output of one call. */
 function written(log: (logger: ReturnType<typeof createLog>) => void): string {
   let text = ''
   log(

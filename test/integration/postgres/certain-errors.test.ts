@@ -37,7 +37,10 @@ async function databaseBehind(t: Test, forward: (error: Buffer, client: Socket) 
   return database
 }
 
-/** What a server says that ends itself, such as one that could not write its log: the session goes with it. */
+/**
+ * Sends the message of a server that ends itself, for example because it could not write its log, and closes the
+ * session.
+ */
 const panic = (error: Buffer, client: Socket) => client.end(error)
 
 const passOn = (error: Buffer, client: Socket) => client.write(error)

@@ -17,7 +17,7 @@ import { startLiveSidecar } from '../../support/sidecar.js'
 const boundMs = 1_000
 const keys = Array.from({ length: 30 }, (_, index) => `key ${index}`)
 
-/** As every test suite does it: the same script, with other values. */
+/** Returns a seed script with other values, like that of a test suite. */
 const seed = (generation: string) =>
   `insert into cache_entries (key, value) values ${keys.map((key) => `('${key}', '${generation}')`).join(', ')}`
 
@@ -58,7 +58,7 @@ async function sidecarOf(t: Test, url: string) {
   return { client, proxy, log, keepAway }
 }
 
-/** From the first contact on no strong read is wrong, and no default read is older than the bound. */
+/** Checks that no strong read is wrong, and that no default read is older than the bound. */
 async function isRight(t: Test, client: JsonClient, expected: unknown, sinceMs: number): Promise<void> {
   await eventually(async () => {
     const askedMs = performance.now()
@@ -207,7 +207,7 @@ for (const caughtUp of [false, true]) {
   )
 }
 
-/** As the server's own account had it. */
+/** Gives the folder back to the account of the server. */
 async function restoreOwner(folder: string): Promise<void> {
   if (process.getuid?.() !== 0) return
   await promisify(execFile)('chown', ['-R', 'postgres:postgres', folder])

@@ -26,7 +26,7 @@ await query('revoke execute on all functions in schema public from public')
 await query('create table others (secret text)')
 await query("insert into others values ('secret')")
 
-/** Who makes it, as psql would put the name in. */
+/** Returns the SQL with the names filled in as psql does. */
 const asPsql = (name: string) =>
   text.replaceAll(":'role'", pg.escapeLiteral(name)).replaceAll(':"role"', pg.escapeIdentifier(name))
 

@@ -43,7 +43,7 @@ async function sharedDatabase(t: Test) {
   return { database, owner, stranger }
 }
 
-/** As PostgreSQL 14 has it, and databases upgraded from it keep it. */
+/** Lets everybody create in public, as PostgreSQL 14 does and databases upgraded from it still do. */
 const everybodyMayCreate = ({ query }: FreshDatabase) => query('grant create on schema public to public')
 
 t.test('no function runs with the rights of its owner', async (t) => {

@@ -44,7 +44,7 @@ async function replicaOf(client: JsonClient) {
   return replica
 }
 
-/** Whether the read was answered by the replica; the sidecar holds something else by then. */
+/** Returns true if the replica answered the read. */
 async function isReadFromReplica(client: JsonClient, key: string): Promise<boolean> {
   await client.get('something else')
   const { fills } = await replicaOf(client)
@@ -122,7 +122,7 @@ t.test('a standby that is always behind is visible only within the staleness bou
   // So many that most are neither changed nor read within the time that it is behind.
   const keys = Array.from({ length: 2_000 }, (_, index) => `behind ${index}`)
   await pool.query('insert into cache_entries (key, value) select unnest($1::text[]), 0', [keys])
-  /** By key, when each value was committed for certain. */
+  /** Moments by which each value was certainly committed, by key. */
   const committedMs = new Map<string, number[]>(keys.map((key) => [key, [performance.now()]]))
   let isOver = false
   const writing = (async () => {

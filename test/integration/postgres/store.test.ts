@@ -60,7 +60,7 @@ async function versionOf(key: string): Promise<string | undefined> {
   return rows[0]?.version
 }
 
-/** As somebody may who owns the table: no trigger stamps or announces it. */
+/** Runs SQL without triggers, as the owner of the table can: nothing is stamped or announced. */
 async function silently(sql: string): Promise<void> {
   await query(`alter table cache_entries disable trigger user; ${sql}; alter table cache_entries enable trigger user;
     alter table cache_entries enable always trigger cache_entries_1_content_type,

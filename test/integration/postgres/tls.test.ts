@@ -57,7 +57,7 @@ await (async () => {
   )
 })()
 
-/** As a user would write it. */
+/** Returns a URL as a user would write it. */
 function urlOf(host: string, parameters: Readonly<Record<string, string>>): string {
   return `postgresql://postgres@${host}:${server.port}/postgres?${new URLSearchParams(parameters)}`
 }

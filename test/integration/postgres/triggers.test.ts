@@ -20,7 +20,7 @@ async function versions(): Promise<Map<string, Version>> {
   return new Map(rows.map(({ key, version }) => [key, version]))
 }
 
-/** What was announced are exactly these keys, each with the version that its row has now. */
+/** Checks that exactly these keys were announced, each with the present version of its row. */
 async function announces(t: Test, keys: readonly string[]): Promise<void> {
   const now = await versions()
   const changes = await announced.changes()

@@ -52,7 +52,7 @@ async function scrape(ops: JsonClient): Promise<Exposed> {
   return parseExposed((await ops.request('GET', '/metrics')).text)
 }
 
-/** What is exposed as soon as it is so. */
+/** Returns the metrics as soon as the condition holds. */
 function scrapeOnce(ops: JsonClient, isSo: (exposed: Exposed) => boolean): Promise<Exposed> {
   return eventually(async () => {
     const exposed = await scrape(ops)

@@ -45,7 +45,7 @@ export class DrivenTime implements AuditClock {
   }
 }
 
-/** What is ready has run. */
+/** Resolves when everything that is ready has run. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

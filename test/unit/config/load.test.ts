@@ -12,7 +12,7 @@ function file(t: Test, text: string, name = 'settings.yaml'): string {
   return path
 }
 
-/** What loading it says is wrong. */
+/** Returns the errors that loading reports. */
 function faultsOf(environment: Environment, options?: LoadOptions): readonly string[] {
   try {
     loadConfig(environment, options)

@@ -3,7 +3,10 @@ import { ConfigError } from '../../../src/config/config-error.js'
 import { loadConfig } from '../../../src/config/load.js'
 import { settings } from '../../../src/config/settings.js'
 
-/** What Kubernetes puts into the environment of every container for a Service, as `getServiceEnvVars` of the kubelet does. */
+/**
+ * Returns the variables that Kubernetes sets in every container for a Service, as `getServiceEnvVars` of the kubelet
+ * does.
+ */
 function serviceLinks(service: string): Record<string, string> {
   const prefix = service.toUpperCase().replaceAll('-', '_')
   return {

@@ -104,7 +104,7 @@ t.test('the members before and after make no difference', async (t) => {
   )
 })
 
-/** What the text of a value may not hold, judged by what JSON.parse makes of it. */
+/** Returns true if the value may be stored, judged by the result of JSON.parse. */
 function isAllowed(value: unknown, depth = 0): boolean {
   if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed()
   if (typeof value === 'number') return Number.isFinite(value)

@@ -1,4 +1,7 @@
-/** What the cache answers when all is well, and what it counts. Its rules are in protocol.test.ts and outage.test.ts. */
+/**
+ * Tests of the cache under normal conditions, and of its counters. The rules are tested in protocol.test.ts and
+ * outage.test.ts.
+ */
 import t from 'tap'
 import { liveSidecar, ttlMs } from '../../../support/model-sidecar.js'
 import { plain } from '../../../support/plain.js'

@@ -151,7 +151,7 @@ t.test('a slow store gets fewer keys at once and a fast one more, within limits'
   t.same((await sizes(t, 100, 50)).slice(0, 4), [32, 8, 2, 1])
 })
 
-/** How many keys each statement gets when it takes so long. */
+/** Returns the number of keys of each statement if a statement takes this long. */
 async function sizes(t: Test, statementMs: number, keys: number): Promise<number[]> {
   const clock = new DrivenClock()
   const found: number[] = []
