@@ -49,7 +49,7 @@ export async function measureDelivery(options: DeliveryOptions): Promise<Deliver
 
   const latencies: number[] = []
   for (const heard of await listeners.take()) {
-    // Each key once, whoever heard of it how often.
+    // Each key counts once, however often it was received.
     for (const [key, heardMs] of new Map(heard)) {
       if (!key.startsWith(`${prefix}:`)) continue
       const number = Number(key.slice(prefix.length + 1))

@@ -8,7 +8,7 @@ import type { BenchDatabase, BenchPostgres } from './postgres.js'
 export const connectionsEach = 3
 /** Those of the bench. */
 const others = 4
-/** PostgreSQL's own default; nobody but a superuser gets these. */
+/** Connections that PostgreSQL reserves for superusers by default. */
 const reserved = 3
 
 /** Returns the smallest number of connections that `caching-layer doctor` accepts for so many sidecars. */

@@ -7,7 +7,7 @@ export function memoryOf(pid: number): { readonly nowMiB: number; readonly mostM
   return { nowMiB: mib('VmRSS'), mostMiB: mib('VmHWM') }
 }
 
-/** Linux counts in these, whatever the kernel's own clock does. */
+/** Unit in which Linux counts, independent of the kernel's clock. */
 const ticksPerSecond = 100
 
 /** Time on a core so far, of these processes and all their threads, in s. */

@@ -74,7 +74,7 @@ export async function startSidecar(
     port,
     url,
     pids: [child.pid as number],
-    // As an app does: a new connection for each request would cost the sidecar more than the request.
+    // Keeps connections open like an app: a new one for each request would cost the sidecar more than the request.
     client: new JsonClient(url, new Agent({ keepAlive: true })),
     ops: new JsonClient(`http://127.0.0.1:${opsPort}`),
     onMessage: (heard) => child.on('message', heard),

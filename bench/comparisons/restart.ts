@@ -13,7 +13,7 @@ const backWithinMs = 30_000
 /** Width of a bin of arrivals, in ms. */
 const binMs = 100
 
-/** The server is away for a while; it has as few connections as `doctor` allows. Counted from when it is back. */
+/** Measures a restart of the server, which has as few connections as `doctor` allows. Times count from its return. */
 export const restart: Comparison = {
   name: 'restart',
   about: `${sizes.join(', ')} sidecars come back after the server was away for ${awayMs / 1_000} s`,

@@ -14,7 +14,9 @@ const requestsPerSecond = 2_000
 const hotSeconds = 30
 const firstSeconds = 10
 
-/** A sidecar that has been read from for a while is stopped and started: how many reads of the next ones does it serve? */
+/**
+ * A sidecar that has been read from for a while is stopped and started: how many reads of the next ones does it serve?
+ */
 export const warmUp: Comparison = {
   name: 'warm-up',
   about: `the first ${firstSeconds} seconds after a restart, with CACHE_WARM=hot and without`,
@@ -75,7 +77,7 @@ function restarted(
       const { warmed } = await sidecar.client.stats()
       await read(sidecar, firstSeconds)
       const { hits, misses } = await sidecar.client.stats()
-      // What it was asked for goes into its list, so that a round is warmed by the one before.
+      // The requested keys go into its list, so that each round is warmed by the one before.
       await sidecar.end()
       return { hitRatio: hits / (hits + misses), misses, readyMs, warmed }
     },

@@ -160,7 +160,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.notOk((await readdir(folder)).some((name) => name.startsWith('unfinished')))
     await other.end()
   })
-  t.test(`${signal} during a backup to somebody who does not read`, async (t) => {
+  t.test(`${signal} during a backup to a reader that has stopped reading`, async (t) => {
     const other = await emptyDatabase(t)
     // More than the buffers on the way take.
     await other.query(

@@ -141,7 +141,7 @@ t.test('dev starts a PostgreSQL server and two sidecars, and leaves nothing runn
       JsonClient,
       JsonClient,
     ]
-    for (const client of [a, b, sql]) t.match(dev.stdout, client.base, 'the addresses are told')
+    for (const client of [a, b, sql]) t.match(dev.stdout, client.base, 'the addresses are printed')
     t.equal(await b.value('foo'), firstValue, 'the data of the last time')
 
     const curls = dev.stdout.split('\n').filter((line) => line.trim().startsWith('curl '))

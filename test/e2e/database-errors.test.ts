@@ -1,4 +1,7 @@
-/** Every kind of error that PostgreSQL answers with, and what clients, neighbours in the batch, and the operator see of it. */
+/**
+ * Every kind of error that PostgreSQL answers with, and what clients, neighbours in the batch, and the operator see of
+ * it.
+ */
 import t from 'tap'
 import { migrate } from '../../src/postgres/schema/migrate.js'
 import { freshDatabase } from '../support/database.js'
@@ -14,7 +17,7 @@ interface Expected {
   readonly isKept?: true
   /** The statement may be sent again within the request. */
   readonly isRetried?: true
-  /** The whole batch shares the outcome, because nobody knows what was committed. */
+  /** The whole batch shares the outcome, because it is unknown what was committed. */
   readonly isShared?: true
 }
 

@@ -77,7 +77,7 @@ t.test('a fleet on a server with as few connections as doctor allows', async (t)
       },
       { everyMs: 0 },
     )
-    // What is left of the pools is for the echoes: one, and not all the time.
+    // The pools keep at most one connection, for echoes, and not all the time.
     await eventually(async () => (await connections()).pools <= count, { everyMs: 100 })
     t.equal((await connections()).feeds, count)
   })

@@ -54,7 +54,7 @@ t.test('new connections of the pool are refused while the listener lives', async
 t.test('writes that cannot commit are reported, while everything else continues', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
-  // As with a synchronous standby that is away, a commit waits until its client gives it up.
+  // A commit waits until its client gives up, as with an unavailable synchronous standby.
   await database.query(`create function waits() returns trigger language plpgsql as $$
     begin perform pg_sleep(10); return null; end $$`)
   await database.query(`create constraint trigger waits after insert or update on cache_entries

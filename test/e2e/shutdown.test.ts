@@ -174,7 +174,7 @@ t.test('a request that is not finished in time is cut off and logged', async (t)
   const toldMs = performance.now()
   sidecar.kill('SIGTERM')
   t.strictSame(await sidecar.exited, { code: 0, signal: null })
-  t.ok(performance.now() - toldMs < 5_000, 'nobody waited for the row')
+  t.ok(performance.now() - toldMs < 5_000, 'no request waited for the row')
   await setting
   t.match(
     sidecar.log.filter(({ level }) => level === 40),

@@ -26,7 +26,7 @@ t.test('after the machine slept, nothing from before is served as fresh', async 
   const { client } = sidecar
   await client.set('k', 'before')
   t.equal(await client.held('k'), 'before')
-  // The link is dead, and nobody has found out: the change does not arrive.
+  // The link is dead, unnoticed: the change does not arrive.
   proxy.freeze()
   await database.query("update cache_entries set value = 'after' where key = 'k'")
   t.match((await client.get('k')).body, { value: 'before', source: 'cache' }, 'within the bound')

@@ -92,7 +92,10 @@ async function main() {
   return survivors.length === 0 && trials.length > 0
 }
 
-/** Why mutants would show nothing, a line each: their text is not there exactly once, or what comes out does not compile. */
+/**
+ * Why mutants would show nothing, a line each: their text is not there exactly once, or what comes out does not
+ * compile.
+ */
 function uselessOf(applied) {
   const stale = applied.filter(({ text }) => text === undefined)
   if (stale.length > 0)
@@ -109,7 +112,10 @@ function uselessOf(applied) {
   )
 }
 
-/** The lists of runs, in the order to be tried, of which each must catch the mutant. A run is a file, or some tests of one. */
+/**
+ * The lists of runs, in the order to be tried, of which each must catch the mutant. A run is a file, or some tests of
+ * one.
+ */
 function trialsOf({ file, caughtBy, tests: names, alsoCaughtBy }, tests) {
   const coreTests = tests.filter((test) => test.startsWith(coreFolder))
   const named = { file: fileOf(caughtBy, tests), tests: names }
@@ -232,7 +238,7 @@ function failureOf(folder, { file, tests }, { isMutant } = { isMutant: true }) {
         ...process.env,
         TAP_BAIL: '0',
         TAP_DIAG: '0',
-        // Whoever does not come to an end has not caught anything.
+        // A run that does not end has not caught the mutant.
         TAP_TIMEOUT: '0',
         ...(isMutant && { PROPERTY_RUNS: '10000' }),
         ...(tests && { TAP_GREP: tests }),

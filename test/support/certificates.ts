@@ -1,4 +1,4 @@
-// What @peculiar/x509 is made with needs it.
+// A dependency of @peculiar/x509 needs this import.
 import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'

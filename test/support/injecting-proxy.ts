@@ -21,7 +21,7 @@ interface Session {
 
 const readyForQuery = Buffer.from('Z\0\0\0\x05I', 'latin1')
 
-/** A way to a database on which somebody else can say something. It ends with its test. */
+/** A proxy to a database that can inject messages. It ends with its test. */
 export async function injectingProxyTo(t: Owner, databaseUrl: string): Promise<InjectingProxy> {
   const target = new URL(databaseUrl)
   let latest: Session | undefined

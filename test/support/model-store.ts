@@ -282,7 +282,7 @@ export class ModelStore implements Store {
     return this.#replica === undefined || this.#replica.commits >= bytes
   }
 
-  // --- Changed by somebody else ---
+  // --- Changes by other clients ---
 
   /** Commits at once. `version` is one from `stamp`, for a transaction that was slow to commit. */
   setBySql(
@@ -326,7 +326,7 @@ export class ModelStore implements Store {
     return String(this.#isSalted ? (this.#drawn << saltBits) | this.#salt++ : this.#drawn)
   }
 
-  /** Triggers off, update, triggers on: the version stays, and nobody is told. */
+  /** Triggers off, update, triggers on: the version stays, and nothing is announced. */
   setSilently(key: string, value: Value): void {
     const row = this.#rows.get(key)
     if (row === undefined) return

@@ -218,7 +218,7 @@ export class SimulatedDatabase {
       case 'leaves the row out':
         return undefined
       case 'writes the row again': {
-        // In one transaction: nobody sees the first of the two, and it is announced after the second.
+        // In one transaction: the first of the two is never visible, and is announced after the second.
         const version = String(this.#draw())
         this.#commit(key, `${value}.5`)
         this.#announce({ kind: 'key', id: keyId(key), version })
@@ -238,7 +238,7 @@ export class SimulatedDatabase {
     this.#expiresAfterMs = this.#expiresAfterMs === undefined ? afterMs : undefined
   }
 
-  /** Triggers off, update, triggers on: the version stays, and nobody is told. */
+  /** Triggers off, update, triggers on: the version stays, and nothing is announced. */
   setSilently(key: string, value: Value): void {
     const row = this.#rows.get(key)
     if (row === undefined) return
@@ -314,7 +314,10 @@ export class SimulatedDatabase {
     )
   }
 
-  /** A standby is promoted that lacks the last commits, whose keys it returns. Listeners hear nothing more, and are not told. */
+  /**
+   * A standby is promoted that lacks the last commits, whose keys it returns. Listeners hear nothing more, and are not
+   * told.
+   */
   failOver(lostCommits: number): string[] {
     this.#timeline++
     return this.rewind(lostCommits)
@@ -391,7 +394,7 @@ export class SimulatedDatabase {
     this.#reignFrom(this.#nowMs(), key, value, written)
   }
 
-  /** The row is still there, and nobody may see it any more. */
+  /** The row still exists but must not be served any more. */
   #expire(key: string): void {
     const row = this.#rows.get(key)
     if (row === undefined || row.expiresAtMs > this.#nowMs()) return

@@ -25,7 +25,7 @@ export async function standbyOf(t: Owner, server: LocalPostgres): Promise<Standb
     await standby.stop('immediate')
     for (const left of [standby.dataDir, dataDir]) await rm(left, { recursive: true, force: true })
   })
-  // With their owner.
+  // Keeps the owner of the files.
   await promisify(execFile)('cp', ['-a', `${server.dataDir}/.`, dataDir])
   await writeFile(join(dataDir, 'cluster', 'standby.signal'), '')
 

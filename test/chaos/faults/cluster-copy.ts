@@ -35,7 +35,7 @@ export class ClusterCopy {
       const { rows } = await client.query<{ labelfile: string }>(
         'select labelfile from pg_backup_stop(wait_for_archive => false)',
       )
-      // With the log of what changed while the rest was copied.
+      // Includes the log of the changes that were made during the copy.
       await run('cp', ['-a', `${join(clusterOf(postgres), 'pg_wal')}/.`, join(folder, 'pg_wal')])
       for (const name of ['postmaster.pid', 'postmaster.opts']) await rm(join(folder, name), { force: true })
       await writeOwned(folder, 'backup_label', String(rows[0]?.labelfile))

@@ -366,7 +366,7 @@ export class Faults {
     if (this.#channel !== '') await this.#sql('select pg_notify($1, $2)', [this.#channel, payload])
   }
 
-  /** A server that is away is one of the faults. */
+  /** Adds that the server is unavailable, which is one of the faults. */
   async #sql(text: string, values: unknown[]): Promise<void> {
     await this.#parts.fleet.administer(text, values).catch(() => undefined)
   }

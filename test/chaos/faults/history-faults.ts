@@ -29,7 +29,7 @@ export async function putSnapshotBack(
     return made
   })
   await pause(durationMs)
-  // In the history that is put back it would be ahead, and nobody could tell.
+  // In the restored history it would be ahead, which could not be recognised.
   await fleet.standby.stop()
   const lostTail = await fleet.alone(async () => {
     await fleet.postgres.stop('immediate')

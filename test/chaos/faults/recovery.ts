@@ -131,7 +131,7 @@ export class RecoveryWatch {
     const { kind, member } = watched
     let noticedAtMs: number | undefined
     for (;;) {
-      // Of the answer, what it says of the time before the fault has ended is only that the loss was noticed.
+      // About the time before the end of the fault, the response says only that the loss was noticed.
       const { healedMs } = watched
       const stats = await statsOf(member)
       const nowMs = performance.now()

@@ -57,7 +57,10 @@ export async function fullDisk({ fleet, fault, pause, ...parts }: RefusalParts):
 /** Rights that the role loses. PostgreSQL asks for `select` in every statement of ours. */
 const rights = ['insert, update', 'select', 'delete', 'select, insert, update, delete'] as const
 
-/** A role that does not own the table loses rights and has them back, twice: beside requests, and while writes are kept. */
+/**
+ * A role that does not own the table loses rights and gets them back, twice: during requests, and while writes are
+ * pending.
+ */
 export async function rightsRevoked(parts: RefusalParts): Promise<void> {
   const { fleet, recorder, fault, member, healed, pause } = parts
   const { choice, durationMs } = fault

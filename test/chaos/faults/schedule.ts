@@ -71,7 +71,7 @@ const refusals = [
   'standby behind',
 ] as const
 
-/** Each goes on beside the others. */
+/** Sequences of faults that run concurrently. */
 export const tracks = { breakdowns, disturbances, replacements, refusals } as const
 export type Track = keyof typeof tracks
 
@@ -132,7 +132,10 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
 
 const warmUpMs = 3_000
 
-/** The faults of a run, by time. Every kind comes up once before any comes up again; quiet spells are left between. `only`: these kinds. */
+/**
+ * The faults of a run, by time. Every kind comes up once before any comes up again; quiet spells are left between.
+ * `only`: these kinds.
+ */
 export function planFaults(
   seed: number,
   runMs: number,

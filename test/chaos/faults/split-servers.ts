@@ -9,7 +9,7 @@ import type { Pause, Timing } from './fault-timing.js'
 
 /**
  * Two servers live side by side. A standby that lacks nothing was promoted, and the name leads to it for new connections. The
- * old primary is still there, nobody writes to it, and the connections that listen to it are whole.
+ * old primary is still running, no client writes to it, and the connections that listen to it are intact.
  */
 export async function splitServers(
   { fleet }: { readonly fleet: Fleet },

@@ -194,7 +194,7 @@ export class Fleet {
   }
 
   /**
-   * Calls `work` while nobody reaches the server but by `directUrl` and `administer`. What was on its way by then is cut off.
+   * Calls `work` while the server is reachable only by `directUrl` and `administer`. Traffic in flight is cut off.
    * `but` listeners: these keep the connections that they have.
    */
   async alone<T>(work: () => Promise<T>, { but }: { readonly but?: 'listeners' } = {}): Promise<T> {

@@ -15,7 +15,7 @@ export type ReadAnswer =
     }
   /** The database cannot be asked, and the answer says so; `denial`: it was asked, and said no for good. */
   | { readonly kind: 'refused'; readonly denial?: Denial }
-  /** The connection, or the sidecar, went away. */
+  /** The connection or the sidecar ended. */
   | { readonly kind: 'lost' }
   /** Anything that the documentation does not say. */
   | { readonly kind: 'wrong'; readonly why: string }
@@ -83,7 +83,7 @@ export class SidecarClient {
       : undefined
   }
 
-  /** `unsent`: nobody can have seen the request. `lost`: somebody may have. */
+  /** `unsent`: the request cannot have arrived. `lost`: it may have arrived. */
   #ask(
     method: string,
     path: string,
@@ -161,7 +161,9 @@ function writeAnswer(answer: HttpAnswer | 'unsent' | 'lost'): WriteAnswer {
     : { kind: 'ok', token }
 }
 
-/** Told by what docs/reference/errors.md says; a client that asks wrongly is told something else with the same status. */
+/**
+ * Told by what docs/reference/errors.md says; a client that asks wrongly is told something else with the same status.
+ */
 function denialOf(status: number, { detail }: Readonly<Record<string, unknown>>): Denial | undefined {
   const says = String(detail)
   if (status === 403 && says.startsWith('The database role does not have the right')) return 'forbidden'

@@ -184,7 +184,10 @@ export class History {
     }
   }
 
-  /** The row that this write made expires between these moments, unless it is overwritten; `isCertain`: it has one that does. */
+  /**
+   * The row that this write made expires between these moments, unless it is overwritten; `isCertain`: it has one that
+   * does.
+   */
   expires(record: WriteRecord, fromMs: number, toMs: number, isCertain: boolean): void {
     if (isCertain) record.expiredMs = toMs
     const history = this.#of(record.key)
@@ -233,7 +236,7 @@ export class History {
     return this.#of(key).latestVia.get(via)
   }
 
-  /** Undefined for a value that nobody ever wrote under this key, or so long ago that it is forgotten. */
+  /** Undefined for a value that was never written under this key, or so long ago that it is forgotten. */
   find(key: string, value: string): WriteRecord | undefined {
     return this.#of(key).byValue.get(value)
   }

@@ -223,7 +223,7 @@ export class Recorder {
     )
   }
 
-  /** Before the write has ended for the checkers: somebody may have seen its expiry already. */
+  /** Called before the write has ended for the checkers, because a client may have seen its expiry already. */
   #expiryOf(record: WriteRecord, value: string): void {
     const { key, outcome, invokeMs, returnMs, lifetimeMs } = record
     if (outcome === 'failed' || outcome === 'nothing') return

@@ -29,7 +29,7 @@ t.test('a value overwritten longer ago than L is a violation', async (t) => {
   key.write('new', 1_000, 1_010)
   t.equal(key.read('old', 1_010 + limitMs), undefined)
   t.match(key.read('old', 1_011 + limitMs), /overwritten at least 3001 ms before/)
-  t.equal(key.read('new', 1_000_000), undefined, 'nobody has overwritten it')
+  t.equal(key.read('new', 1_000_000), undefined, 'it was not overwritten')
   t.equal(key.check.maxMs, limitMs + 1)
 })
 

@@ -39,7 +39,7 @@ export class StalenessCheck {
   /** Returns the error in this read, or undefined. */
   check({ key, value, invokeMs, returnMs }: FreshRead, isHit: boolean): string | undefined {
     const stalenessMs = this.#history.stalenessMs(key, value, invokeMs, returnMs)
-    // Somebody else's to tell: nobody wrote it.
+    // Another checker reports it: no client wrote this value.
     if (stalenessMs === undefined) return undefined
     this.#checked++
     if (isHit) {

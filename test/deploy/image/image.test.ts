@@ -113,7 +113,7 @@ t.test(
       DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing',
       PORT: '0',
       OPS_PORT: '0',
-      // With it every package of the image is read.
+      // This loads every package of the image.
       OTEL_EXPORTER_OTLP_ENDPOINT: url,
     })
     let log = ''

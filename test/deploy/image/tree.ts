@@ -123,7 +123,7 @@ async function copy(rest: string, workdir: string, { root, checkout, sent, roots
   for (const source of words) {
     if (stage === undefined && !sent.has(source)) throw new Error(`.dockerignore keeps ${source} from COPY`)
     const from = join(origin, source)
-    // As Docker has it: of a folder, the content.
+    // Like Docker, copies the content of a folder.
     const into = destination.endsWith('/') && !(await stat(from)).isDirectory()
     await cp(from, into ? join(target, basename(source)) : target, { recursive: true })
   }

@@ -9,7 +9,7 @@ export interface Mistake {
   readonly kind: string
   /** Members and indices; what is in a list can be named by its `name`. */
   readonly at: string
-  /** undefined: taken away. */
+  /** undefined: removed. */
   readonly put: unknown
   readonly foundBy: readonly Check[]
 }

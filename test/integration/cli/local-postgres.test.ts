@@ -81,7 +81,7 @@ t.test('a server starts from nothing, and nothing remains after stop', async (t)
   const pid = server.pid as number
   t.match((await query(server, 'select version()'))[0]?.[0], /^PostgreSQL 18\./)
   t.same(await query(server, 'show work_mem'), [['7MB']], 'the settings are used')
-  t.same(await query(server, 'show listen_addresses'), [['127.0.0.1']], 'nobody outside can connect')
+  t.same(await query(server, 'show listen_addresses'), [['127.0.0.1']], 'no other host can connect')
   t.same(await query(server, 'show unix_socket_directories'), [['']])
   t.ok(isAlive(-pid), 'it leads a process group, which the Ctrl-C of a terminal does not reach')
   const lockFile = join(server.dataDir, 'cluster', 'postmaster.pid')

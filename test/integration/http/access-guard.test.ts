@@ -23,7 +23,9 @@ function isProblem(t: Test, { status, headers, body }: Answer, wanted: number): 
   t.match(body, { status: wanted, detail: String })
 }
 
-/** One of each kind: a hit in the fast lane, a miss, a set in the fast lane, what Koa answers, and what is not there. */
+/**
+ * One of each kind: a hit in the fast lane, a miss, a set in the fast lane, what Koa answers, and what is not there.
+ */
 function everything(
   client: JsonClient,
   headers: Readonly<Record<string, string>>,
@@ -204,7 +206,7 @@ t.test('a token in a file', async (t) => {
     t.notOk(bearer.isIn('Bearer first'))
     said.text = undefined
     await eventually(() => logged.length > 0)
-    t.ok(bearer.isIn('Bearer second'), 'the last one holds while there is none')
+    t.ok(bearer.isIn('Bearer second'), 'the last token stays valid while there is none')
     said.text = 'third'
     await eventually(() => bearer.isIn('Bearer third'))
     t.equal(logged.length, 1)
@@ -239,7 +241,7 @@ t.test('CORS preflights of web pages are refused', async (t) => {
     )
   }
   await client.set('held', 'ours')
-  // What a page may send without asking first.
+  // Requests that a page may send without a preflight.
   for (const type of [
     'text/plain',
     'text/plain; a=application/json',

@@ -25,7 +25,7 @@ const held: Readonly<Record<string, unknown>> = {
   '"\\/?#;\n\t': 'quotes " and \\ and \u2028',
   '😀 漢字': '👩‍👩‍👧 ß',
   [long]: 1,
-  // As they stand, they ask for something else.
+  // Unchanged, they request something else.
   'foo&': 'not foo',
   'foo&key=foo': 'not foo',
   'foo#fragment': 'not foo',

@@ -45,7 +45,7 @@ async function startServer(t: Test, limits: ConnectionLimits) {
           (bytes) => response.end(String(bytes?.length)),
         )
       }
-      // From Node 24 on a request without a body has no end.
+      // Since Node 24 a request without a body has no end event.
       if (request.method === 'GET') return response.end('0')
       let bytes = 0
       request.on('data', (chunk: Buffer) => {
@@ -183,7 +183,7 @@ t.test('at the limit of connections, the longest idle one is closed', async (t) 
 })
 
 t.test('the longest idle connection is the one with the oldest request', async (t) => {
-  // What is idle for less than the interval is as good as idle for no time.
+  // An idle time below the interval counts as none.
   await eventually(async () => {
     const { port } = await startServer(t, { ...patient, maxConnections: 2 })
     const [first, second] = [await open(t, port), await open(t, port)] as const
@@ -250,7 +250,8 @@ t.test(
   async (t) => {
     const { port } = await startServer(t, short)
     const socket = await open(t, port)
-    // The kernel's list of connections: local address, remote address, state, queues, and the timer that runs; 2 is keep-alive.
+    // The kernel's list of connections: local address, remote address, state, queues, and the timer that runs; 2 is
+    // keep-alive.
     const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0')
     const row = new RegExp(`: 0100007F:${hex(port)} 0100007F:${hex(socket.localPort as number)} 01 \\S+ 02:`)
     await eventually(async () => row.test(await readFile('/proc/net/tcp', 'utf8')))

@@ -45,7 +45,7 @@ async function bodyBytes(client: JsonClient): Promise<number> {
 }
 
 for (const [name, form] of Object.entries(forms)) {
-  t.test(`unfinished bodies ${name} leave room for small ones, until they are gone`, async (t) => {
+  t.test(`unfinished bodies ${name} leave room for small ones until they are gone`, async (t) => {
     const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url, memoryBytes })
     t.equal((await client.set('large', large)).status, 200, 'one that is alone is received')
     const sockets = Array.from({ length: 5 }, () => send(t, sidecar.port, head() + form))
@@ -104,7 +104,7 @@ t.test(
     collectGarbage()
     const before = process.memoryUsage().arrayBuffers
     for (let n = 0; n < 60; n++) {
-      // Who has been answered before keeps the connection.
+      // A connection with an earlier response stays open.
       const socket = send(t, sidecar.port, 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')
       await once(socket, 'data')
       const host = n % 2 === 0 ? 'localhost' : 'other.example'

@@ -24,7 +24,7 @@ for (const [name, header] of [
   ['plain reads', ''],
   ['reads with a wish', 'Cache-Control: no-cache\r\n'],
 ] as const) {
-  t.test(`${name}: responses that nobody reads leave room for small ones, until they are gone`, async (t) => {
+  t.test(`${name}: unread responses leave room for small ones until they are gone`, async (t) => {
     const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url, memoryBytes: 24 * mebibyte })
     t.equal((await client.set('large', large)).status, 200)
     t.equal((await client.set('small', 1)).status, 200)

@@ -85,7 +85,7 @@ for (const fault of [
   'alter table cache_entries disable trigger cache_entries_3_updated',
   'drop trigger cache_entries_3_updated on cache_entries',
 ]) {
-  t.test(`${fault}, while running: the sidecar's own write finds it`, async (t) => {
+  t.test(`${fault}, while running: a write by the sidecar notices it`, async (t) => {
     const database = await freshDatabase(t)
     const sidecar = await startLiveSidecar(t, { databaseUrl: database.url, maxStalenessMs: 1_000 })
     const { client } = sidecar

@@ -126,7 +126,7 @@ t.test('too many connections are retried until there is one', async (t) => {
   t.strictSame(await answer, [{ one: 1 }])
 })
 
-/** A port that nobody listens on. */
+/** A port without a listener. */
 async function closedPort(): Promise<number> {
   const listener = createServer().listen(0, '127.0.0.1')
   await once(listener, 'listening')
@@ -157,7 +157,7 @@ t.test('few requests wait for a database that does not respond, later one at a t
   await Promise.all(
     Array.from({ length: 50 }, () => t.rejects(read('select 1'), { message: /a moment ago/ })),
   )
-  t.equal(connections(), before, 'nobody has tried')
+  t.equal(connections(), before, 'no connection was tried')
   await eventually(async () => {
     await Promise.allSettled(Array.from({ length: 50 }, () => read('select 1')))
     return connections() > before

@@ -238,7 +238,7 @@ for (const [mode, what] of [
   ['replace', 'it is deleted'],
   ['missing', 'it stays as it is'],
 ] as const)
-  t.test(`${mode}, while somebody else inserts: ${what}`, async (t) => {
+  t.test(`${mode}, while another client inserts: ${what}`, async (t) => {
     const saved = await savedAndChanged(database, announced)
     const other = new pg.Client({ connectionString: url })
     await other.connect()

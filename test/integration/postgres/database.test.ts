@@ -231,5 +231,5 @@ t.test('the pool can be renewed while statements wait for a connection', async (
   database.renew()
   t.strictSame(await database.read('select 1 as one'), [{ one: 1 }], 'new connections are to be had')
   await Promise.all(holders)
-  t.equal(await waiting, 'no CacheError: Error: it did not fail', 'and nobody is forgotten')
+  t.equal(await waiting, 'no CacheError: Error: it did not fail', 'and no caller is forgotten')
 })

@@ -169,7 +169,7 @@ t.test('a link may be cut at any byte of a later session', async (t) => {
   t.teardown(() => proxy.close())
   const databaseListenUrl = Object.assign(new URL(database.url), { host }).href
   const { client } = await startLiveSidecar(t, { databaseUrl: database.url, databaseListenUrl })
-  // As many bytes as it takes from the connection to the first probe.
+  // Number of bytes from the connection to the first probe.
   const before = { ...proxy.counts }
   proxy.reset()
   await liveAfter(client, 0)
@@ -187,7 +187,7 @@ t.test('a link may be cut at any byte of a later session', async (t) => {
       const { reset } = proxy.counts
       proxy.set({ [way]: { kind: 'cut', bytes } })
       proxy.reset()
-      // Of the live session, and of one that was cut as it began.
+      // Bytes of the live session, and of one that was cut as it began.
       await eventually(() => proxy.counts.reset >= reset + 2)
       const value = `${way} ${bytes}`
       await database.query('update cache_entries set value = $1', [value])

@@ -31,7 +31,7 @@ t.test('a frozen sidecar does not block the notification queue for long', { skip
     )
 
   sidecar.kill('SIGSTOP')
-  // What it does not read fills the buffers of its connection first, and then the queue of the whole server.
+  // Unread notifications fill the buffers of the connection first, and then the queue of the whole server.
   await eventually(
     async () => {
       await announce()

@@ -1,4 +1,7 @@
-/** The data behind a version is replaced: re-created, restored, swapped, rewound. Nobody is told; versions are what tells. */
+/**
+ * The data behind a version is replaced: re-created, restored, swapped, rewound. Nobody is told; versions are what
+ * tells.
+ */
 import { execFile, spawnSync } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
@@ -80,7 +83,7 @@ async function isRight(t: Test, client: JsonClient, expected: unknown, sinceMs: 
   for (const key of keys) t.equal(await client.held(key), expected, key)
 }
 
-/** Ways to replace everything while a sidecar is away, or not. */
+/** Ways to replace all data, with a sidecar connected or disconnected. */
 const replacements: Readonly<Record<string, (database: FreshDatabase) => Promise<void>>> = {
   'the database is dropped and made again': async ({ url, name }) => {
     const server = at(url, { pathname: '/postgres' })
@@ -119,7 +122,7 @@ const replacements: Readonly<Record<string, (database: FreshDatabase) => Promise
 
 for (const [what, replace] of Object.entries(replacements)) {
   for (const isAway of [false, true]) {
-    t.test(`${what}${isAway ? ', while the sidecar is away' : ''}`, async (t) => {
+    t.test(`${what}${isAway ? ', while the sidecar is disconnected' : ''}`, async (t) => {
       const database = await freshDatabase(t)
       await migrate(database.url)
       await database.query(seed('before'))
@@ -236,7 +239,7 @@ t.test('a pool on a new primary and a listener on the old one are noticed', asyn
     await migrate(server.url())
     await run(server.url(), seed('before'))
   }
-  // As after a fail-over: the name leads elsewhere for new connections.
+  // Simulates a failover: the name leads elsewhere for new connections.
   let target = old.port
   const links = new Set<Socket>()
   const proxy = createServer((client) => {

@@ -19,7 +19,7 @@ const database = await freshDatabase(t)
 const { query } = database
 const owner = await guestOf(t, database)
 await migrate(owner.url)
-// A database of somebody careful: what everybody may do by default is no help.
+// A database whose owner has revoked the default rights of everybody.
 await query(`revoke all on database ${database.name} from public`)
 await query('revoke all on schema public from public')
 await query('revoke execute on all functions in schema public from public')

@@ -100,7 +100,8 @@ t.test('no function looks up names in a schema in which others may create', asyn
   t.ok(rows.length > 0)
   for (const { name, config, source } of rows) {
     const isPinned = config?.includes('search_path=pg_catalog, pg_temp')
-    // Functions of ours with exactly these argument types cannot be there twice; only migrations call cache_copy_grants.
+    // Functions of ours with exactly these argument types cannot be there twice; only migrations call
+    // cache_copy_grants.
     const callsNothing = !/\w\s*\(/.test(
       source
         .replaceAll(/--.*/g, '')
@@ -374,7 +375,7 @@ t.test('a role that may only connect cannot hold up a migration', async (t) => {
 
 t.test('one owner for everything: migrate --owner', async (t) => {
   const { database, owner } = await sharedDatabase(t)
-  // As a superuser who migrated the table of the original service left it.
+  // The state that a superuser leaves who migrated the table of the original service.
   await database.query(
     'create table cache_entries (key text primary key, value text not null, updated_at timestamp not null default now())',
   )

@@ -417,7 +417,7 @@ t.test('P9: in another history nothing is written or deleted', async (t) => {
   const { epoch } = await store.position()
   const writes = [
     kept('k', 'kept', held(k?.version)),
-    // From before versions had random bits.
+    // A row from before versions had random bits.
     { ...kept('old', 'kept', held('7')), epoch },
     kept('absent', 'kept', older),
     kept('present', 'kept', older),
@@ -488,7 +488,7 @@ t.test('P9: a row that is changed while the statement waits for another row', as
 
 t.test('a mark is reused for a while and stays known', async (t) => {
   const first = await store.mark()
-  t.same(await store.mark(), first, 'nothing was written: it will do')
+  t.same(await store.mark(), first, 'nothing was written since: it is reused')
   t.match(await store.position(first.mark), { hasMark: true, latest: first.latest })
   t.match(await store.position('1'), { hasMark: false })
   t.match(await store.position(), { hasMark: true })

@@ -36,7 +36,7 @@ for (const [what, statements] of Object.entries({
   ],
   'alter column ... using': ["alter table cache_entries alter column value type text using 'after'"],
 })) {
-  t.test(`${what}: the next probe tells, and a strong read is right at once`, async (t) => {
+  t.test(`${what}: the next probe notices, and a strong read is right at once`, async (t) => {
     const { url, query } = await migrated(t)
     const { client } = await startLiveSidecar(t, { databaseUrl: url })
     for (const key of ['a', 'b']) {
@@ -73,7 +73,7 @@ t.test(
       /caching-layer migrate/,
     )
     await query("update app.cache_entries set value = 'after'")
-    t.equal((await migrate(withPath)).length, 6, 'applied anew, beside the table')
+    t.equal((await migrate(withPath)).length, 6, 'applied again, next to the table')
     t.same(await migrate(withPath), [])
     await eventually(async () => (await client.stats()).feed.state === 'live')
     t.equal(await client.held('a'), 'after')
@@ -158,7 +158,7 @@ for (const [what, sql] of Object.entries({
   'a column is dropped and made again':
     "alter table cache_entries drop column value, add column value text not null default 'new'",
 })) {
-  t.test(`${what}: what was held is dropped`, async (t) => {
+  t.test(`${what}: the entry is dropped`, async (t) => {
     const { url, query } = await migrated(t)
     await query("insert into cache_entries (key, value) values ('a', 'old')")
     const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })

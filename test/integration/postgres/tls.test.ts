@@ -42,7 +42,7 @@ await (async () => {
   const client = new pg.Client({ connectionString: server.url() })
   await client.connect()
   await client.query('create role by_certificate login superuser')
-  // From here on there is no way in without TLS.
+  // Only TLS connections are accepted from here on.
   await writeFile(
     join(server.dataDir, 'cluster', 'pg_hba.conf'),
     'hostssl all by_certificate all cert\nhostssl all all all trust\n',

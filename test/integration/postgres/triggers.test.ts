@@ -278,12 +278,12 @@ t.test('writers need no search path and no rights except on the table', async (t
   await announces(t, ['a'])
   await client.query("update public.cache_entries set key = 'b'")
   t.strictSame(await announced.ids(), ['a', 'b'])
-  // What would be found first if the functions looked where their caller does.
+  // Objects that the functions would find first with their caller's search path.
   await client.query('create temporary sequence cache_version start 1000000000')
   await client.query('create temporary table changed (key text, version bigint)')
   await client.query("set search_path = pg_temp, public; update cache_entries set value = '3'")
   await announces(t, ['b'])
-  t.ok(BigInt((await versions()).get('b') ?? 0) >> 24n < 1_000_000_000n, 'nobody is led astray')
+  t.ok(BigInt((await versions()).get('b') ?? 0) >> 24n < 1_000_000_000n, 'the forged version is ignored')
   await client.query('delete from public.cache_entries')
   t.strictSame(await announced.ids(), ['b'])
   await client.query('truncate public.cache_entries')

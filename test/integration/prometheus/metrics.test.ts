@@ -178,7 +178,7 @@ t.test('metrics are served without a database', async (t) => {
   await away.client.get('foo')
   const exposed = await scrape(away.ops)
   t.equal(exposed.value('caching_layer_lease_age_seconds'), Number.POSITIVE_INFINITY)
-  t.equal(exposed.value('caching_layer_notification_queue_usage_ratio'), undefined, 'nobody knows')
+  t.equal(exposed.value('caching_layer_notification_queue_usage_ratio'), undefined, 'it is unknown')
   t.equal(exposed.value('caching_layer_held_limit_bytes'), undefined, 'there is none')
   t.equal(exposed.value('caching_layer_requests_total', { outcome: 'unavailable' }), 1)
 })

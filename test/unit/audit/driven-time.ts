@@ -37,7 +37,7 @@ export class DrivenTime implements AuditClock {
     await turn()
   }
 
-  /** Nobody ran meanwhile: whoever sleeps wakes late. */
+  /** Simulates a frozen process: sleepers wake late. */
   async freeze(ms: number): Promise<void> {
     this.#nowMs += ms
     for (const { dueMs, wake } of [...this.#sleepers]) if (dueMs <= this.#nowMs) wake()

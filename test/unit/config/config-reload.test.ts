@@ -34,7 +34,7 @@ t.test('a reloadable setting takes effect and is logged with its old value', asy
   reload.fileTouched()
   t.same(told(), [], 'nothing is said of nothing')
   reload.asked()
-  t.same(told(), ['settings read again {"changed":{}}'], 'unless somebody asked')
+  t.same(told(), ['settings read again {"changed":{}}'], 'unless it was requested')
   t.equal(applied.length, 1)
 })
 
@@ -68,7 +68,7 @@ t.test('an invalid file changes nothing, not even its valid part, and is logged 
   t.same(applied, [])
   now({ CACHE_CAPACITY: '5' })
   reload.fileTouched()
-  t.match(applied, [{ capacity: 5 }], 'mended')
+  t.match(applied, [{ capacity: 5 }], 'corrected')
 })
 
 t.test('an internal error is not reported as an error of the file', async (t) => {

@@ -391,7 +391,7 @@ for (const code of ['refused', 'forbidden', 'store-failed', 'row-locked'] as con
       ['d', 'bad'],
       ['d'],
       ['bad'],
-      // For a lock it waits by itself, once the others have been answered, for as long as the request has.
+      // It waits for the lock alone, after the others have been answered, for as long as the request may wait.
       ...(code === 'row-locked' ? [['bad'], ['bad'], ['bad']] : []),
     ])
   })

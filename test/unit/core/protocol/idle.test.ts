@@ -1,4 +1,4 @@
-/** A feed that rests while nobody asks, and what may be served before, meanwhile and after. */
+/** Tests of a feed that rests without requests, and of what may be served before, during and after the rest. */
 import t from 'tap'
 import { liveSidecar, maxStalenessMs } from '../../../support/model-sidecar.js'
 import { plain } from '../../../support/plain.js'
@@ -66,7 +66,7 @@ const uses: Readonly<Record<string, (sidecar: Awaited<ReturnType<typeof warmSide
 }
 
 for (const [name, use] of Object.entries(uses)) {
-  t.test(`${name} puts it off`, async (t) => {
+  t.test(`${name} postpones the rest of the feed`, async (t) => {
     const sidecar = await warmSidecar()
     sidecar.clock.advance(idleAfterMs)
     await use(sidecar)
@@ -75,7 +75,7 @@ for (const [name, use] of Object.entries(uses)) {
     t.equal(sidecar.cache.status().feed, 'live')
   })
 
-  t.test(`${name} wakes it`, async (t) => {
+  t.test(`${name} wakes the feed`, async (t) => {
     const sidecar = await idleSidecar()
     t.equal(await sidecar.needs(), false)
     await use(sidecar)

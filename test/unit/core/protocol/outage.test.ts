@@ -200,7 +200,7 @@ const answered = [
   'refused',
 ] satisfies CacheErrorCode[]
 for (const code of answered) {
-  t.test(`P9: a database that answers ${code} is not away: nothing is kept`, async (t) => {
+  t.test(`P9: a database that answers ${code} is available: nothing is kept`, async (t) => {
     const { store, cache } = await liveSidecar()
     store.fail('write', code)
     await t.rejects(cache.set('k', ours), { code })

@@ -83,7 +83,7 @@ const troubles = [
   [
     {
       weight: 10,
-      // Whoever made the lost writes may make them again: the same versions stand for other values then.
+      // Lost writes may be repeated: the same versions then stand for other values.
       arbitrary: fc.record({ do: fc.constant('fail over' as const), lost: fc.nat(3), again: fc.boolean() }),
     },
   ],
@@ -326,7 +326,7 @@ class Schedule {
             `I1: ${name} was answered with ${read.value}, asked ${askedMs}, answered ${this.#nowMs}`,
           )
         }
-        // What was lost in a failover is nobody's past.
+        // A write that was lost in a failover belongs to no client's past.
         if (session === undefined || session.timeline !== this.#timeline) return
         const reigns = this.#database.reigns(name).slice(session.reign)
         if (!reigns.some(({ value }) => value === read.value)) {

@@ -182,7 +182,7 @@ t.test(
     await answer.reached
 
     feed.lose()
-    store.setBySql('k', recent) // nobody tells us
+    store.setBySql('k', recent) // the change is not announced to us
     await feed.connect()
     answer.open()
     t.equal((await reading).value, old)
@@ -196,7 +196,7 @@ t.test('P3: a fill that began before the feed was live caches nothing', async (t
   const answer = store.hold('read', 'after')
   const reading = cache.get('k')
   await answer.reached
-  store.setBySql('k', recent) // before LISTEN: nobody tells us
+  store.setBySql('k', recent) // before LISTEN: the change is not announced to us
   await feed.connect()
   answer.open()
   await reading
@@ -299,7 +299,7 @@ t.test('P3: a write during which the feed is lost is stored but not cached', asy
   const writing = cache.set('k', old)
   await answer.reached
   feed.lose()
-  store.setBySql('k', recent) // nobody tells us
+  store.setBySql('k', recent) // the change is not announced to us
   await feed.connect()
   answer.open()
   t.match(await writing, { written: true })
@@ -320,27 +320,33 @@ t.test('P3: a write that began before the feed was live is stored but not cached
 
 for (const happened of [true, false]) {
   const what = happened ? 'and has happened' : 'and has not happened'
-  t.test(`P3: a write whose outcome is unknown, ${what}, says so and forgets the entry`, async (t) => {
-    const { store, cache, held } = await warmSidecar()
-    store.fail('write', 'outcome-unknown', happened ? 'after' : 'before')
-    const error = await cache.set('k', recent).then(
-      () => t.fail('never ok'),
-      (error: unknown) => error,
-    )
-    t.ok(hasCode(error, 'outcome-unknown'), 'never failed')
-    t.equal(held(), undefined)
-    t.equal((await cache.get('k')).value, happened ? recent : old)
-    const { stats, pendingWrites } = cache.status()
-    t.match({ unknown: stats.writesUnknown, pendingWrites }, { unknown: 1, pendingWrites: 0 })
-  })
+  t.test(
+    `P3: a write with an unknown outcome, ${what}, is reported as such and drops the entry`,
+    async (t) => {
+      const { store, cache, held } = await warmSidecar()
+      store.fail('write', 'outcome-unknown', happened ? 'after' : 'before')
+      const error = await cache.set('k', recent).then(
+        () => t.fail('never ok'),
+        (error: unknown) => error,
+      )
+      t.ok(hasCode(error, 'outcome-unknown'), 'never failed')
+      t.equal(held(), undefined)
+      t.equal((await cache.get('k')).value, happened ? recent : old)
+      const { stats, pendingWrites } = cache.status()
+      t.match({ unknown: stats.writesUnknown, pendingWrites }, { unknown: 1, pendingWrites: 0 })
+    },
+  )
 
-  t.test(`P3: a delete whose outcome is unknown, ${what}, says so and forgets the entry`, async (t) => {
-    const { store, cache, held } = await warmSidecar()
-    store.fail('remove', 'outcome-unknown', happened ? 'after' : 'before')
-    await t.rejects(cache.delete('k'), { code: 'outcome-unknown' })
-    t.equal(held(), undefined)
-    t.equal((await cache.get('k')).value, happened ? undefined : old)
-  })
+  t.test(
+    `P3: a delete with an unknown outcome, ${what}, is reported as such and drops the entry`,
+    async (t) => {
+      const { store, cache, held } = await warmSidecar()
+      store.fail('remove', 'outcome-unknown', happened ? 'after' : 'before')
+      await t.rejects(cache.delete('k'), { code: 'outcome-unknown' })
+      t.equal(held(), undefined)
+      t.equal((await cache.get('k')).value, happened ? undefined : old)
+    },
+  )
 }
 
 t.test('P3: a fill in flight when a write ends with an unknown outcome caches nothing', async (t) => {
@@ -543,7 +549,7 @@ t.test('P6: a comparison from before LISTEN proves nothing', async (t) => {
   const first = feed.connect()
   await answer.reached // compared: the version still holds ...
   feed.lose() // ... but this session is gone before it heard the answer
-  store.setBySql('k', recent) // ... so that nobody tells us
+  store.setBySql('k', recent) // ... so that the change is not announced to us
   const second = feed.connect()
   answer.open()
   await Promise.all([first, second])
@@ -723,7 +729,7 @@ t.test('P6: a failed comparison is reported to the feed, which starts again', as
 
 t.test('P7: no fresh hit is older than the bound, whatever the feed says', async (t) => {
   const { clock, store, feed, cache, held } = await warmSidecar()
-  feed.cut() // nobody notices
+  feed.cut() // unnoticed
   store.setBySql('k', recent)
   clock.advance(maxStalenessMs)
   t.equal(held(), old, 'up to the bound')
@@ -748,7 +754,7 @@ t.test('P7: the lease counts from the moment the probe was sent, not from its an
   clock.advance(1_000)
   const answer = feed.probe()
   feed.cut()
-  store.setBySql('k', recent) // after the server answered the probe, and nobody tells us
+  store.setBySql('k', recent) // after the server answered the probe, and not announced to us
   clock.advance(2_500)
   answer()
   t.equal(cache.status().leaseAgeMs, 2_500)
@@ -1125,7 +1131,7 @@ t.test('a write that a trigger suppresses is refused, and nothing is cached', as
   const { store, cache, held } = await warmSidecar()
   store.alterWith(() => undefined)
   await t.rejects(cache.set('k', recent), { code: 'not-stored' })
-  t.equal(held(), undefined, 'nobody knows what the row is now')
+  t.equal(held(), undefined, 'the present row is unknown')
   t.equal((await cache.get('k')).value, old)
 })
 

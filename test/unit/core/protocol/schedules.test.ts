@@ -184,7 +184,7 @@ class Schedule {
     node.feed.lose()
   }
 
-  /** Every link is dead from here on, which nobody knows yet; what was not in the backup is gone. */
+  /** Makes every link dead, unnoticed; data that was not in the backup is gone. */
   #failOver(): void {
     if (this.#backup === undefined) return
     for (const node of this.#nodes) {

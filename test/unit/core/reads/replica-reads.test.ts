@@ -8,7 +8,10 @@ const old = '"old"'
 const recent = '"new"'
 const pauseMs = 100
 
-/** A live sidecar whose replica has replayed everything, and that has noticed. `unread`: a key it may ask the replica for. */
+/**
+ * A live sidecar whose replica has replayed everything, and that has noticed. `unread`: a key it may ask the replica
+ * for.
+ */
 async function sidecarWithReplica(options: Partial<CacheOptions> = {}) {
   const sidecar = await liveSidecar(options, { withReplica: true })
   const { store, feed, cache, clock } = sidecar
@@ -110,7 +113,7 @@ t.test(
 t.test('P13: a replica does not undo an answer of the primary', async (t) => {
   const { store, cache, feed } = await sidecarWithReplica()
   store.replicaStops()
-  store.setBySql('k', recent) // nobody has told us yet
+  store.setBySql('k', recent) // not announced to us yet
   t.equal((await cache.get('k', { strong: true })).value, recent)
   feed.lose()
   await feed.connect()
@@ -121,7 +124,7 @@ t.test('P13: a replica does not undo an answer of the primary', async (t) => {
 t.test('P13: a replica does not undo an answer of another replica that is further ahead', async (t) => {
   const { cache, store } = await sidecarWithReplica({ capacity: 1 })
   const behind = store.backup()
-  store.setBySql('unread', recent) // nobody has told us yet
+  store.setBySql('unread', recent) // not announced to us yet
   t.equal((await cache.get('unread')).value, recent)
   t.equal(cache.status().stats.replicaFills, 1)
   await cache.get('other')

@@ -281,7 +281,7 @@ t.test('a pending write with an unknown outcome is sent again, and nothing happe
     if (moment === 'after') {
       t.match([store.valueOf('k'), store.versionOf('k')], ['1', version])
     } else {
-      t.equal(store.valueOf('k'), row ? '1' : undefined, 'without a row nobody knows')
+      t.equal(store.valueOf('k'), row ? '1' : undefined, 'without a row the outcome is unknown')
     }
     t.match(stats, { pendingSettled: moment === 'after' || row ? 1 : 0 })
   }
@@ -431,7 +431,7 @@ for (const [what, happens] of [
   ['happened', true],
   ['did not happen', false],
 ] as const) {
-  t.test(`after a set that ${what}, a kept one is sent`, async (t) => {
+  t.test(`after a set that ${what}, a pending set is sent`, async (t) => {
     const { store, stats, kept, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
     kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
@@ -442,7 +442,7 @@ for (const [what, happens] of [
     t.match(stats, { pendingSettled: 1, pendingConflicts: 0 })
   })
 
-  t.test(`after a delete that ${what}, a kept set is sent`, async (t) => {
+  t.test(`after a delete that ${what}, a pending set is sent`, async (t) => {
     const { store, stats, kept, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
     kept.sentInVain('k', undefined, { kind: 'held', version, value: '0' }, epoch)
