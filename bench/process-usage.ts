@@ -7,7 +7,7 @@ export function memoryOf(pid: number): { readonly nowMiB: number; readonly mostM
   return { nowMiB: mib('VmRSS'), mostMiB: mib('VmHWM') }
 }
 
-/** Unit in which Linux counts, independent of the kernel's clock. */
+/** Ticks per second in the figures of Linux, independent of the clock of the kernel. */
 const ticksPerSecond = 100
 
 /** Time on a core so far, of these processes and all their threads, in s. */

@@ -366,7 +366,7 @@ export class Faults {
     if (this.#channel !== '') await this.#sql('select pg_notify($1, $2)', [this.#channel, payload])
   }
 
-  /** Adds that the server is unavailable, which is one of the faults. */
+  /** Runs SQL and ignores a failure, because an unavailable server is one of the faults. */
   async #sql(text: string, values: unknown[]): Promise<void> {
     await this.#parts.fleet.administer(text, values).catch(() => undefined)
   }

@@ -71,7 +71,7 @@ const refusals = [
   'standby behind',
 ] as const
 
-/** Sequences of faults that run concurrently. */
+/** Tracks of faults; each has its own schedule, and they run concurrently. */
 export const tracks = { breakdowns, disturbances, replacements, refusals } as const
 export type Track = keyof typeof tracks
 
