@@ -63,9 +63,10 @@ export async function temporaryServer(settings: Readonly<Record<string, string>>
  * start two servers. That does no harm: each server has its own watchdog.
  */
 export async function sharedServerUrl(): Promise<string | undefined> {
-  const isRunByTap = process.env.TAP_CHILD_ID !== undefined
-  if (!isRunByTap) return undefined
   const tapPid = process.ppid // the same for all files of the run
+  const isRunByTap = process.env.TAP_CHILD_ID !== undefined
+  // 1 is the parent of a file whose tap was killed: a watchdog would wait for it for ever.
+  if (!isRunByTap || tapPid === 1) return undefined
   const note = join(FOLDER, `server-${tapPid}.json`)
   const claim = join(FOLDER, `claim-${tapPid}`)
   await mkdir(FOLDER, { recursive: true })
