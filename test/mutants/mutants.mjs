@@ -125,7 +125,7 @@ const omissions = [
     caughtBy: 'protocol',
     file: 'src/core/cache.ts',
     find: `this.#memory.put(token, { key, value: sent.value`,
-    replace: `this.#memory.put(this.#memory.open(id), { key, value: sent.value`,
+    replace: `this.#memory.put(this.#memory.open(id, nowMs), { key, value: sent.value`,
   },
   {
     name: 'a fill begun before the feed had caught up puts',
@@ -539,7 +539,7 @@ const omissions = [
     caughtBy: 'replica-reads',
     file: 'src/core/reads/replica-reads.ts',
     find: 'this.#shownSince = shownSince\n',
-    replace: 'this.#shownSince = new ShownKeys()\n',
+    replace: 'this.#shownSince = new ObservedKeys()\n',
   },
   {
     name: 'a replica read from while changes may have been missed',
