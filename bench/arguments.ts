@@ -9,7 +9,7 @@ export interface Arguments {
   readonly profile: boolean
 }
 
-/** Undefined for what makes no sense. Without a section, the usual ones. */
+/** Undefined for invalid arguments. Without a section, the usual ones are chosen. */
 export function argumentsOf(
   args: readonly string[],
   names: readonly string[],

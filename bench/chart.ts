@@ -82,7 +82,7 @@ export function panelsOf({ rows }: Section): Panel[] {
   }))
 }
 
-/** How all of them begin: "SET" of "SET, 16 connections" and "SET, 64 connections". */
+/** Returns the common beginning of the texts: "SET" of "SET, 16 connections" and "SET, 64 connections". */
 function commonPart([first = '', ...others]: readonly string[]): string {
   let length = first.length
   for (const other of others) while (!other.startsWith(first.slice(0, length))) length--

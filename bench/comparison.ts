@@ -1,11 +1,11 @@
 import type { Bench } from './bench.js'
 
-/** What one round of a contender came to, by name: `{ rate: 48_000, p99Ms: 1.2 }`. */
+/** Results of one round of a contender, by name: `{ rate: 48_000, p99Ms: 1.2 }`. */
 export type Figures = Readonly<Record<string, number>>
 
 export interface Round {
   readonly seconds: number
-  /** What the contenders before this one came to in this round, by their names. */
+  /** Results of the earlier contenders in this round, by name. */
   readonly soFar: ReadonlyMap<string, Figures>
 }
 
@@ -21,7 +21,7 @@ export interface Missing {
   readonly missing: string
 }
 
-/** Of the ratio of ours to theirs, or, for `more`, of the difference. */
+/** Target for the ratio of ours to theirs or, with `more`, for the difference. */
 export type Target =
   | { readonly atLeast: number }
   | { readonly atMost: number }
@@ -47,7 +47,7 @@ export interface Comparison {
   readonly name: string
   readonly about: string
   readonly rows: readonly Row[]
-  /** What takes long is measured once, without a round to warm up. */
+  /** True if the comparison is slow and therefore measured once, without a warm-up round. */
   readonly once?: boolean
   /** Not among those that are measured when none is named. */
   readonly onlyWhenNamed?: boolean

@@ -18,7 +18,7 @@ import { storm } from './comparisons/storm.js'
 import { triggers } from './comparisons/triggers.js'
 import { warmUp } from './comparisons/warm-up.js'
 
-/** In the order of the table. */
+/** Comparisons in the order of the table. */
 export const comparisons: readonly Comparison[] = [
   hit,
   latency,

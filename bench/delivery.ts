@@ -5,12 +5,12 @@ import { quantile } from './statistics.js'
 
 export interface DeliveryOptions {
   readonly listeners: Listeners
-  /** Of the sidecars that take the writes. */
+  /** Ports of the sidecars that take the writes. */
   readonly ports: readonly number[]
   /** Keys per second, each new and due at its time. */
   readonly rate: number
   readonly seconds: number
-  /** How long after the last write its change may take. */
+  /** Time limit for the change of the last write. */
   readonly withinMs: number
 }
 
@@ -49,7 +49,7 @@ export async function measureDelivery(options: DeliveryOptions): Promise<Deliver
 
   const latencies: number[] = []
   for (const heard of await listeners.take()) {
-    // Each key once, whoever heard of it how often.
+    // Each key counts once, however often it was received.
     for (const [key, heardMs] of new Map(heard)) {
       if (!key.startsWith(`${prefix}:`)) continue
       const number = Number(key.slice(prefix.length + 1))

@@ -4,14 +4,14 @@ import type { Bench } from './bench.js'
 import type { Lifetime } from './lifetime.js'
 import type { BenchDatabase, BenchPostgres } from './postgres.js'
 
-/** What a sidecar takes at most: one connection that listens, and its pool. */
+/** Maximum number of connections of a sidecar: one that listens, and its pool. */
 export const connectionsEach = 3
 /** Those of the bench. */
 const others = 4
-/** PostgreSQL's own default; nobody but a superuser gets these. */
+/** Connections that PostgreSQL reserves for superusers by default. */
 const reserved = 3
 
-/** As few connections as `caching-layer doctor` allows for so many sidecars. */
+/** Returns the smallest number of connections that `caching-layer doctor` accepts for so many sidecars. */
 export function budgetOf(sidecars: number): number {
   return sidecars * connectionsEach + others + reserved
 }

@@ -1,4 +1,4 @@
-/** What has been started, and is ended in reverse, whatever happens. */
+/** Closes everything that has been started in reverse order, whatever happens. */
 export class Lifetime {
   readonly #ends: (() => unknown)[] = []
 

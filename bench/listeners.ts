@@ -22,11 +22,11 @@ export interface Listeners {
   readonly kind: ListenerKind
   readonly count: number
   readonly pids: readonly number[]
-  /** How many changes all of them together have heard of. */
+  /** Returns the number of changes that all of them together have received. */
   heard(): Promise<number>
   /** Listener by listener; forgotten then. */
   take(): Promise<Heard[]>
-  /** When feeds became live since this was last forgotten. Sidecars only. */
+  /** Returns the moments at which feeds became live since the last reset. Sidecars only. */
   live(): Promise<number[]>
   forgetLive(): Promise<void>
 }

@@ -3,7 +3,7 @@ import { cpus, totalmem } from 'node:os'
 import { cores } from './cores.js'
 import { generator } from './load/load.js'
 
-/** Where a section was measured. */
+/** Machine on which a section was measured. */
 export interface Machine {
   readonly date: string
   readonly commit: string
@@ -13,7 +13,7 @@ export interface Machine {
   readonly node: string
   /** Empty where no database took part. */
   readonly postgres: string
-  /** What makes the load. */
+  /** Program that generates the load. */
   readonly generator: string
   /** The load average before: what others did. */
   readonly loadBefore: number

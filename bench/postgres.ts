@@ -8,7 +8,7 @@ import { migrate } from '../src/postgres/schema/migrate.js'
 import type { Lifetime } from './lifetime.js'
 import { cpuSecondsOfTree } from './process-usage.js'
 
-/** As a server for production, except for its size: a commit is on the disk when it is acknowledged. */
+/** Settings of a production server, except for its size: a commit is on the disk when it is acknowledged. */
 const settings = {
   max_connections: '300',
   shared_buffers: '512MB',
@@ -21,12 +21,14 @@ const settings = {
 
 export interface BenchDatabase {
   readonly url: string
-  /** Where changes of the table are announced. */
+  /** Channel on which changes of the table are announced. */
   readonly channel: string
   query<Row extends pg.QueryResultRow>(sql: string, params?: unknown[]): Promise<Row[]>
 }
 
-/** A server, started when somebody first asks for a database. All comparisons share one, unless they need their own. */
+/**
+ * A server that is started when a database is first requested. All comparisons share one, unless they need their own.
+ */
 export class BenchPostgres {
   readonly #lifetime: Pick<Lifetime, 'teardown'>
   readonly #settings: Readonly<Record<string, string>>
@@ -39,7 +41,10 @@ export class BenchPostgres {
     this.#settings = { ...settings, ...more }
   }
 
-  /** Another server, with settings beside the usual ones or in place of them. Where it is the first, its version counts. */
+  /**
+   * Starts another server, with settings in addition to the usual ones or in place of them. If it is the first, its
+   * version counts.
+   */
   async another(
     lifetime: Pick<Lifetime, 'teardown'>,
     more: Readonly<Record<string, string>>,
@@ -50,7 +55,7 @@ export class BenchPostgres {
     return other
   }
 
-  /** With its settings; empty while nobody has asked for a database. */
+  /** Version with settings; empty before a database is requested. */
   get version(): string {
     return this.#version
   }
@@ -86,7 +91,7 @@ export class BenchPostgres {
     return cpuSecondsOfTree((await this.#running()).pid as number)
   }
 
-  /** Sends all clients away, and resolves when it takes connections again. */
+  /** Restarts the server, and resolves when it accepts connections again. */
   async restart(awayMs: number): Promise<void> {
     const server = await this.#running()
     await server.stop('fast')

@@ -1,7 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** What Linux tells of a process. */
-
 /** Resident memory, now and at its most, in MiB. */
 export function memoryOf(pid: number): { readonly nowMiB: number; readonly mostMiB: number } {
   const text = readFileSync(`/proc/${pid}/status`, 'utf8')
@@ -9,7 +7,7 @@ export function memoryOf(pid: number): { readonly nowMiB: number; readonly mostM
   return { nowMiB: mib('VmRSS'), mostMiB: mib('VmHWM') }
 }
 
-/** Linux counts in these, whatever the kernel's own clock does. */
+/** Ticks per second in the figures of Linux, independent of the clock of the kernel. */
 const ticksPerSecond = 100
 
 /** Time on a core so far, of these processes and all their threads, in s. */
@@ -31,7 +29,7 @@ export function cpuSecondsOfTree(pid: number): number {
 interface Ticks {
   readonly parent: number
   readonly own: number
-  /** Of children that have ended. */
+  /** CPU time of children that have ended. */
   readonly ended: number
 }
 

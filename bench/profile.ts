@@ -21,7 +21,7 @@ export function profilerOf(folder: string | undefined, name: string): string[] {
 
 let count = 0
 
-/** Where the time of each process went that was not idle: by part, and by function, without what it called. */
+/** Returns how each process spent its time, without idle time: by part, and by function, without what it called. */
 export async function profilesIn(folder: string): Promise<string[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.cpuprofile')).sort()
   return Promise.all(

@@ -83,7 +83,7 @@ export function runProgram(
   })
 }
 
-/** Resolves when somebody listens there. */
+/** Resolves when a program listens there. */
 export async function untilListening(port: number, child: ChildProcess, withinMs = 20_000): Promise<void> {
   const deadlineMs = performance.now() + withinMs
   while (!(await accepts(port))) {

@@ -3,7 +3,7 @@ import type { Figures } from './comparison.js'
 import type { Machine } from './machine.js'
 import type { Outcome } from './verdict.js'
 
-/** What a section came to, when and where. */
+/** Results of a section, with time and machine. */
 export interface Section {
   readonly name: string
   readonly about: string
@@ -25,7 +25,7 @@ export async function readResults(path: string): Promise<Section[]> {
   }
 }
 
-/** In one step, so that an interrupted run leaves the results whole. */
+/** Writes the results in one step, so that an interrupted run leaves them whole. */
 export async function writeResults(path: string, sections: readonly Section[]): Promise<void> {
   await writeFile(`${path}.new`, `${JSON.stringify(sections, undefined, 2)}\n`)
   await rename(`${path}.new`, path)

@@ -25,9 +25,9 @@ export interface BenchSidecar {
   readonly url: string
   readonly pids: readonly [number]
   readonly client: JsonClient
-  /** Of its operations listener. */
+  /** Client of its operations listener. */
   readonly ops: JsonClient
-  /** What `inside` says, message by message. */
+  /** Registers a listener for the messages of `inside`. */
   onMessage(heard: (message: unknown) => void): void
   /** Asks `inside`. */
   ask<T>(question: string): Promise<T>
@@ -74,7 +74,7 @@ export async function startSidecar(
     port,
     url,
     pids: [child.pid as number],
-    // As an app does: a new connection for each request would cost the sidecar more than the request.
+    // Keeps connections open like an app: a new one for each request would cost the sidecar more than the request.
     client: new JsonClient(url, new Agent({ keepAlive: true })),
     ops: new JsonClient(`http://127.0.0.1:${opsPort}`),
     onMessage: (heard) => child.on('message', heard),

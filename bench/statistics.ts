@@ -1,4 +1,4 @@
-/** Of several rounds: the one in the middle, and how far the others lie from it. */
+/** Median of several rounds, and the distance of the others. */
 export interface Spread {
   readonly median: number
   readonly min: number
@@ -10,7 +10,7 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median: quantile(sorted, 0.5), min: quantile(sorted, 0), max: quantile(sorted, 1) }
 }
 
-/** Of values in ascending order, between two of them by their distance; NaN of none. */
+/** Returns a quantile of values in ascending order, interpolated between two; NaN if there are none. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
   if (sorted.length === 0) return Number.NaN
   const place = share * (sorted.length - 1)

@@ -38,7 +38,7 @@ export function targetText(target: Target): string {
   return 'atMost' in target ? `<= ${target.atMost}` : `<= +${target.atMostMore}`
 }
 
-/** As many digits as mean something. */
+/** Returns the number with its significant digits. */
 export function numberOf(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
   return String(Number(value.toPrecision(3)))

@@ -7,7 +7,7 @@ export type Verdict = 'reached' | 'short' | 'for reference' | 'missing'
 export interface Outcome extends Row {
   readonly ours?: Spread
   readonly theirs?: Spread
-  /** Of the pairs, each of one round: ours to theirs; for a target of `atMostMore`, ours minus theirs. */
+  /** Comparison of the pairs, one for each round: ours to theirs; for a target of `atMostMore`, ours minus theirs. */
   readonly compared?: Spread
   readonly verdict: Verdict
   /** Why it is missing. */
@@ -51,7 +51,7 @@ function isNear(ours: readonly number[], limit: readonly number[]): boolean {
   return spreadOf(ours).median > 0.9 * spreadOf(limit).median
 }
 
-/** What `--check` asks. A peer that is not installed is not held against us. */
+/** Returns true if a target is missed, for `--check`. A peer that is not installed does not count. */
 export function fallsShort(outcomes: readonly Outcome[]): boolean {
   return outcomes.some(({ verdict }) => verdict === 'short')
 }

@@ -1,4 +1,4 @@
-/** `npm run image:tree`: what the image adds to its base, and how large it is. `--all` lists every file. */
+/** `npm run image:tree`: lists what the image adds to its base, with sizes. `--all` lists every file. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

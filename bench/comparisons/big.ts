@@ -11,7 +11,7 @@ const hitsPerSecond = 2_000
 
 const row = { unit: 'ms', of: 'with 1 MiB values', against: 'without' } as const
 
-/** Small hits at a constant rate, alone and beside reads and writes of 1 MiB values. */
+/** Small hits at a constant rate, alone and during reads and writes of 1 MiB values. */
 export const big: Comparison = {
   name: 'big',
   about: `small hits beside ${bigReadsPerSecond} reads and ${bigWritesPerSecond} writes of 1 MiB per second`,

@@ -10,7 +10,7 @@ import { quantile } from '../statistics.js'
 const starts = 5
 const retryMs = 2
 
-/** From the start of the process to its first answer: a value that is in the database. */
+/** Measures the time from the start of the process to its first response with a value from the database. */
 export const coldStart: Comparison = {
   name: 'cold-start',
   about: 'from the start of the process to its first answer',

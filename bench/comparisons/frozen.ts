@@ -9,7 +9,7 @@ import type { BenchDatabase } from '../postgres.js'
 import { startSidecar } from '../sidecar.js'
 
 const changesPerSecond = 1_000
-/** From the moment at which the queue begins to grow. */
+/** Moments of measurement, in seconds after the queue begins to grow. */
 const looksAtSeconds = [5, 10, 20, 30] as const
 const queueMiB = 8_192
 const mib = 2 ** 20
@@ -127,7 +127,7 @@ async function look(
   return { queueMiB: (row?.usage ?? 0) * queueMiB, isThere: row?.is_there ?? false }
 }
 
-/** What a listener does not read goes into the buffers of its connection first. Answers with how much they took. */
+/** Fills the buffers of a connection whose listener does not read. Returns how much they took. */
 async function fillConnection({ query, channel }: BenchDatabase): Promise<number> {
   const [bytes, count] = [7_000, 100]
   for (let rounds = 1; rounds <= 1_000; rounds++) {

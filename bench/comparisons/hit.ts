@@ -7,14 +7,14 @@ import { startSidecar } from '../sidecar.js'
 const work = 'GET hit, 32 connections'
 const path = '/cache/get?key=foo'
 const value = 'x'.repeat(100)
-/** What the sidecar answers, and bare node:http and nginx send: the same bytes. */
+/** Body that the sidecar, bare node:http and nginx all send. */
 const body = `{"key":"foo","value":"${value}","source":"cache"}`
 
 const limit = `${generator} at most`
 
 const row = { work, figure: 'rate', unit: 'requests/s', of: 'sidecar' } as const
 
-/** What a busy machine disturbs less: the server's own time alone. */
+/** Figure that a busy machine disturbs less: the server's own time alone. */
 const perCpu = { ...row, work: 'GET hit, per second of CPU', figure: 'perCpuSecond' } as const
 
 /** The original Python service was measured once: 4,000 requests/s where bare node:http did 47,000. */

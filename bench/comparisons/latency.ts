@@ -9,7 +9,7 @@ const value = 'x'.repeat(100)
 const body = `{"key":"foo","value":"${value}","source":"cache"}`
 const work = { kind: 'hit', path } as const
 
-/** An open loop: a request is due at its time, and its latency counts from then, whatever became of those before. */
+/** An open loop: a request is due at its time, and its latency counts from then, whatever happened to earlier ones. */
 export const latency: Comparison = {
   name: 'latency',
   about: 'how long a hit takes when the sidecar is at 80 % of what it can do',

@@ -13,7 +13,7 @@ const measuredMs = 30_000
 const settleMs = 15_000
 const idleWithinMs = 60_000
 
-/** By the name of the contender. */
+/** Environment by name of the contender. */
 const environments: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'never idle': { CACHE_IDLE_AFTER_MS: '0' },
   'idle, listening': { CACHE_IDLE_AFTER_MS: '1000', CACHE_WHEN_IDLE: 'listen' },
@@ -22,7 +22,7 @@ const environments: Readonly<Record<string, Readonly<Record<string, string>>>> =
 
 export const restNames = Object.keys(environments)
 
-/** What a fleet costs its server while nobody asks. Each sidecar is a process of its own. */
+/** Measures the load of an idle fleet on its server. Each sidecar is a process. */
 export const rest: Comparison = {
   name: 'rest',
   about: `${restingSidecars} sidecars without requests, each a process, for ${measuredMs / 1_000} s`,

@@ -10,10 +10,10 @@ import { sidecarsOf, sizes } from './scaling.js'
 
 const awayMs = 5_000
 const backWithinMs = 30_000
-/** How finely arrivals are counted. */
+/** Width of a bin of arrivals, in ms. */
 const binMs = 100
 
-/** The server is away for a while; it has as few connections as `doctor` allows. Counted from when it is back. */
+/** Measures a restart of the server, which has as few connections as `doctor` allows. Times count from its return. */
 export const restart: Comparison = {
   name: 'restart',
   about: `${sizes.join(', ')} sidecars come back after the server was away for ${awayMs / 1_000} s`,
@@ -81,7 +81,7 @@ function contender(bench: Bench, size: number): Contender {
   }
 }
 
-/** When each connection came in, in ms. A line begins with the time, in seconds since 1970. */
+/** Returns the moment of each connection, in ms. A line begins with the time, in seconds since 1970. */
 function arrivalsIn(log: string): number[] {
   return Array.from(
     log.matchAll(/^(\d+\.\d+) .*connection received/gm),

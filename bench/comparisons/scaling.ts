@@ -11,22 +11,22 @@ import { startSidecar } from '../sidecar.js'
 
 export const sizes = [10, 50, 200] as const
 export const rates = [1, 100, 1_000] as const
-/** Of these the writes are a small part of the work, and the changes are still followed as they come. */
+/** Size of a fleet at which writes are a small part of the work and changes are still followed at once. */
 const busiest: (typeof sizes)[number] = 50
 
 const writers = 2
-/** At one change per second a shorter time would not see many. */
+/** Minimum durations: at one change per second a shorter time would see few changes. */
 const shortestSeconds: Readonly<Record<number, number>> = { 1: 10 }
 const deliveredWithinMs = 60_000
 /** A connection of the pool is closed after 10 s without work. */
 const quietMs = 12_000
-/** As long as it takes until every sidecar has sent an echo of its own. */
+/** Time in ms until every sidecar has sent an echo. */
 const restMs = 16_000
 
 export const sidecarsOf = (size: number) => `${size} sidecars`
 export const clientsOf = (size: number) => `${size} bare clients`
 
-/** How a fleet grows: one server, more and more that listen, two more sidecars that take the writes. */
+/** Measures a growing fleet: one server, more and more that listen, two more sidecars that take the writes. */
 export const scaling: Comparison = {
   name: 'scaling',
   about: `${sizes.join(', ')} sidecars on one server: delivery, connections, the server's time`,

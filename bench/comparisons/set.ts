@@ -7,7 +7,7 @@ import { startSidecar } from '../sidecar.js'
 
 const keys = 100_000
 const valueBytes = 100
-/** What the original Python service did, as was recorded. */
+/** Recorded rate of the original Python service. */
 const originalRate = 272
 
 /** The statement of src/postgres/store/store.ts, for one row. */

@@ -10,11 +10,13 @@ import { type BenchSidecar, startSidecar } from '../sidecar.js'
 const keys = 100_000
 const capacity = 20_000
 const requestsPerSecond = 2_000
-/** How long the sidecar before the restart was read from. */
+/** Time in seconds for which the sidecar is read from before the restart. */
 const hotSeconds = 30
 const firstSeconds = 10
 
-/** A sidecar that has been read from for a while is stopped and started: how many reads of the next ones does it serve? */
+/**
+ * A sidecar that has been read from for a while is stopped and started: how many reads of the next ones does it serve?
+ */
 export const warmUp: Comparison = {
   name: 'warm-up',
   about: `the first ${firstSeconds} seconds after a restart, with CACHE_WARM=hot and without`,
@@ -75,7 +77,7 @@ function restarted(
       const { warmed } = await sidecar.client.stats()
       await read(sidecar, firstSeconds)
       const { hits, misses } = await sidecar.client.stats()
-      // What it was asked for goes into its list, so that a round is warmed by the one before.
+      // The requested keys go into its list, so that each round is warmed by the one before.
       await sidecar.end()
       return { hitRatio: hits / (hits + misses), misses, readyMs, warmed }
     },

@@ -1,4 +1,4 @@
-/** Who heard of which key when; told to the parent when it asks. */
+/** Records who received which change when, and reports it to the parent on request. */
 export class HeardChanges {
   #times = new Map()
 

@@ -9,7 +9,7 @@ import { Cache } from '../../dist/core/cache.js'
 const { HOLDER, COUNT } = process.env
 const count = Number(COUNT)
 
-/** As they come from a socket: flat strings of their own. */
+/** Returns a flat string with its own memory, as from a socket. */
 const flat = (text) => Buffer.from(text).toString()
 const keyOf = (n) => flat(`key:${n}`)
 const textOf = (n) => flat(`"${String(n).padEnd(98, 'x')}"`)

@@ -33,15 +33,15 @@ export interface ClientResult {
   readonly requests: number
   readonly seconds: number
   readonly failed: number
-  /** From the moment a request was due, or was sent where none is. */
+  /** Latency from the moment a request was due, or was sent if none is due. */
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
-  /** When the first request was due, by the machine's monotonic clock. */
+  /** Moment at which the first request was due, by the machine's monotonic clock. */
   readonly startMs: number
 }
 
-/** What is due in the first part of the time is not counted. */
+/** Share of the time at the beginning in which requests are not counted. */
 const warmUpShare = 0.1
 
 const stop = new AbortController()

@@ -26,10 +26,12 @@ const script = fileURLToPath(new URL('wrk.lua', import.meta.url))
 const client = fileURLToPath(new URL('client.ts', import.meta.url))
 const tsx = import.meta.resolve('tsx')
 
-/** Where the load comes from. */
+/** Name of the load generator. */
 export const generator = wrk ? 'wrk' : "the bench's own client"
 
-/** As many requests as the connections can carry, each of which waits for its answer. Rejects where one fails. */
+/**
+ * Sends as many requests as the connections can carry; each connection waits for its response. Rejects if one fails.
+ */
 export async function load(options: LoadOptions): Promise<Load> {
   return wrk ? loadByWrk(wrk, options) : loadByClient(options)
 }

@@ -7,7 +7,7 @@ import { quantile } from '../statistics.js'
 
 export interface PgbenchOptions {
   readonly url: string
-  /** In pgbench's own language. */
+  /** Script in the language of pgbench. */
   readonly script: string
   readonly clients: number
   readonly seconds: number
@@ -18,7 +18,7 @@ export interface PgbenchOptions {
 export type PgbenchResult = {
   /** Transactions per second, without the time to connect. */
   readonly rate: number
-  /** Where latencies were asked for. */
+  /** Median latency, if latencies were requested. */
   readonly p50Ms?: number
 }
 
@@ -26,7 +26,7 @@ const program = installed('pgbench')
 
 export const pgbenchMissing = program ? undefined : 'pgbench is not installed'
 
-/** On the load's core, one thread, prepared statements. */
+/** Runs pgbench on the core of the load, with one thread and prepared statements. */
 export async function pgbench({
   url,
   script,
@@ -65,7 +65,7 @@ export async function pgbench({
   }
 }
 
-/** In ms, in ascending order. */
+/** Returns the latencies in ms, in ascending order. */
 async function latenciesIn(folder: string): Promise<number[]> {
   const latencies: number[] = []
   for (const name of (await readdir(folder)).filter((one) => one.startsWith('log.'))) {

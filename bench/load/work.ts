@@ -1,6 +1,6 @@
 import { drawKeys } from '../../src/tools/load/key-choice.js'
 
-/** What a load sends; `keys` counts `key:1`, `key:2`, ... */
+/** Requests of a load; `keys` counts `key:1`, `key:2`, ... */
 export type Work =
   /** One path, again and again. */
   | { readonly kind: 'hit'; readonly path: string }

@@ -1,7 +1,7 @@
 import Router from '@koa/router'
 import Koa from 'koa'
 
-/** What one writes first: Koa, a router and a Map. */
+/** A first attempt of an application: Koa, a router and a Map. */
 const { VALUE = '', PORT } = process.env
 const values = new Map([['foo', VALUE]])
 const router = new Router()

@@ -2,7 +2,9 @@ import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
 import pg from 'pg'
 
-/** What one writes first: bare node:http, pg's pool as it comes (10 connections), and STATEMENT for each POST. */
+/**
+ * A first attempt of an application: bare node:http, pg's default pool (10 connections), and STATEMENT for each POST.
+ */
 const { DATABASE_URL, STATEMENT, PORT } = process.env
 const pool = new pg.Pool({ connectionString: DATABASE_URL })
 createServer(async (request, response) => {

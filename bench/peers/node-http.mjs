@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 
-/** Bare node:http: BODY, whatever was asked. HEADERS (JSON) come on top of Content-Type and Content-Length. */
+/** Bare node:http: sends BODY for every request. HEADERS (JSON) come on top of Content-Type and Content-Length. */
 const { BODY = '', HEADERS = '{}', PORT } = process.env
 const headers = {
   ...JSON.parse(HEADERS),

@@ -11,7 +11,7 @@ import { startProgram, untilListening } from '../program.js'
 /** Something else that answers, on the server's core. */
 export interface Peer {
   readonly port: number
-  /** Of the processes that it is made of. */
+  /** Process ids of the peer. */
   readonly pids: readonly number[]
 }
 
@@ -36,7 +36,7 @@ export function nodeHttpPg(owner: Owner, databaseUrl: string, statement: string)
   return script(owner, 'node-http-pg.mjs', { DATABASE_URL: databaseUrl, STATEMENT: statement })
 }
 
-/** Reads no HTTP: the limit of whatever asks it. */
+/** Reads no HTTP: it measures the limit of its clients. */
 export function raw(owner: Owner, body: string): Promise<Peer> {
   return script(owner, 'raw.mjs', { BODY: body })
 }

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 
-/** Answers whatever comes with the same bytes and looks at nothing: what is left is the limit of the load. */
+/** Sends the same bytes for any input without reading it: it measures the limit of the load generator. */
 const { BODY = '', PORT } = process.env
 const answer = Buffer.from(
   `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(BODY)}\r\n\r\n${BODY}`,

@@ -14,12 +14,12 @@ export function isObject(text: string): boolean {
   return text.startsWith('{')
 }
 
-/** As a sidecar takes it. */
+/** Returns the value as a sidecar accepts it. */
 export function toJson(text: string): unknown {
   return isObject(text) ? JSON.parse(text) : text
 }
 
-/** As a sidecar gives it. */
+/** Returns the text of a value that a sidecar returned. */
 export function fromJson(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
@@ -31,7 +31,7 @@ export const alterInSql = `case
   else 'altered ' || value
 end`
 
-/** What a user's own trigger on the table makes of a value. */
+/** Returns a value as changed by a user's trigger on the table. */
 export function alter(text: string): string {
   return isObject(text) ? `{"altered":true,${text.slice(1)}` : `altered ${text}`
 }
@@ -46,7 +46,7 @@ export function asSent(text: string): string {
   return text.startsWith('{') ? `{${text.slice('{"altered":true,'.length)}` : text.slice('altered '.length)
 }
 
-/** For people. */
+/** Returns a short form of a value, for people. */
 export function shortValue(text: string | null): string {
   if (text === null) return 'absent'
   return text.length <= 40 ? text : `${text.slice(0, 30)}...(${text.length})`

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { FaultProxy } from '../support/fault-proxy.js'
 
-/** How long nothing has to happen before we believe that nothing will. */
+/** Time in ms without an event after which we assume that none will come. */
 const silenceMs = 100
 
 /** A server that sends back what it gets, in capitals, behind a proxy. */
@@ -59,7 +59,7 @@ class Client {
   }
 }
 
-t.test('passes bytes and ends on, and counts', async (t) => {
+t.test('the proxy passes on bytes and ends of connections, and counts them', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const one = client()
   one.say('hello')
@@ -71,7 +71,7 @@ t.test('passes bytes and ends on, and counts', async (t) => {
   t.match(proxy.counts, { accepted: 1, bytesToServer: 5, bytesToClient: 5, bytesDropped: 0 })
 })
 
-t.test('reset: RST to both sides', async (t) => {
+t.test('reset: both sides get an RST', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const one = client()
   one.say('a')
@@ -103,7 +103,7 @@ t.test(
   },
 )
 
-t.test('one way only: the server hears, its answers vanish', async (t) => {
+t.test('one way only: requests arrive, and responses are lost', async (t) => {
   const { proxy, client, atServer } = await echoThroughProxy(t)
   const one = client()
   one.say('a')
@@ -116,7 +116,7 @@ t.test('one way only: the server hears, its answers vanish', async (t) => {
   t.equal(one.heard, 'A')
 })
 
-t.test('hold: everything arrives, in order, when it is healed', async (t) => {
+t.test('hold: everything arrives in order when the link is healed', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const one = client()
   one.say('a')
@@ -130,7 +130,7 @@ t.test('hold: everything arrives, in order, when it is healed', async (t) => {
   await one.hears('ABC')
 })
 
-t.test('delay: everything arrives later, in order', async (t) => {
+t.test('delay: everything arrives later and in order', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   proxy.set({ toServer: { kind: 'delay', ms: 60 }, toClient: { kind: 'delay', ms: 60 } })
   const one = client()
@@ -142,7 +142,7 @@ t.test('delay: everything arrives later, in order', async (t) => {
   t.ok(performance.now() - startMs >= 115)
 })
 
-t.test('cut: after so many bytes the connection is reset', async (t) => {
+t.test('cut: the connection is reset after a number of bytes', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const one = client()
   one.say('a')
@@ -153,7 +153,7 @@ t.test('cut: after so many bytes the connection is reset', async (t) => {
   t.equal(proxy.counts.reset, 1)
 })
 
-t.test('new connections are refused, or never answered until it is healed', async (t) => {
+t.test('new connections are refused, or not answered until the link is healed', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   proxy.set({ admission: 'refuse' })
   await client().isReset()
@@ -167,7 +167,7 @@ t.test('new connections are refused, or never answered until it is healed', asyn
   t.match(proxy.counts, { accepted: 0, refused: 1, ignored: 1 })
 })
 
-t.test('the listening connection is told by what it says first', async (t) => {
+t.test('the listening connection is recognised by its first message', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const [listener, pooled] = [client(), client()]
   listener.say('application_name caching-layer feed')
@@ -188,7 +188,7 @@ t.test('the listening connection is told by what it says first', async (t) => {
   t.equal(listener.end, 'open')
 })
 
-t.test('barred: whatever is healed, nobody gets through but those who stay connected', async (t) => {
+t.test('barred: no new connection gets through, even after healing', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const [listener, pooled] = [client(), client()]
   listener.say('application_name caching-layer feed')
@@ -210,7 +210,7 @@ t.test('barred: whatever is healed, nobody gets through but those who stay conne
   await next.hears('B')
 })
 
-t.test('new connections are led to another server', async (t) => {
+t.test('new connections are redirected to another server', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const other = createServer((socket) => socket.on('error', () => undefined).end('other'))
   other.listen(0, '127.0.0.1')

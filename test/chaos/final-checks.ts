@@ -22,7 +22,9 @@ export interface FinalChecksParts {
   readonly maxStalenessMs: number
 }
 
-/** Everything is healed by now. Ends the workload, waits until the fleet has settled, and compares it with the primary. */
+/**
+ * Everything is healed by now. Ends the workload, waits until the fleet has settled, and compares it with the primary.
+ */
 export async function finalChecks(
   parts: FinalChecksParts,
 ): Promise<{ readonly durability: DurabilityResult; readonly converged: number }> {
@@ -32,7 +34,7 @@ export async function finalChecks(
   const late = await untilSettled(fleet, observer)
   if (late) violations.add({ promise: 'recovery', text: `at the end ${late}`, around: [] })
   await workload.stop()
-  // What changed last may be served for as long as the promise says, and what expires has expired by then.
+  // The last change may be served stale for the promised time; by then every expiring row has expired.
   await sleep(Math.max(maxStalenessMs, longestLifetimeMs) + 200)
 
   const { history } = recorder
@@ -40,7 +42,7 @@ export async function finalChecks(
   const rows = await sql.readAll([...history.keys, ...once])
   const stored = new Map<string, string>()
   for (const [key, { value, isExpired }] of rows) if (!isExpired) stored.set(key, value)
-  // As if it had been read strongly: the last word on every order that was thought possible.
+  // Recorded as a strong read, which decides between all orders that were possible so far.
   for (const key of history.keys) {
     const read = recorder.beginRead({ kind: 'sql', key, by: 'end', via: 'sql' })
     const value = stored.get(key) ?? null

@@ -30,7 +30,7 @@ interface Arguments {
   readonly json: boolean
 }
 
-/** Undefined for what makes no sense. */
+/** Undefined for an invalid value. */
 function argumentsOf(args: readonly string[]): Arguments | undefined {
   try {
     const { values } = parseArgs({
@@ -107,5 +107,6 @@ try {
 } catch (error) {
   process.stderr.write(`chaos: ${error instanceof Error ? error.stack : error}\n`)
 }
-// Everything is closed. Left to itself, Node can wait for ever for a socket that was reset while it was being shut down.
+// Everything is closed. Left to itself, Node can wait for ever for a socket that was reset while it was being shut
+// down.
 process.exit(exitCode)

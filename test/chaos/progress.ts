@@ -1,4 +1,4 @@
-/** What there is to tell while the run lasts: one line on stderr, redrawn on a terminal, else every ten seconds. */
+/** Reports the progress of the run in one line on stderr, redrawn on a terminal, otherwise every ten seconds. */
 export class Progress {
   readonly #describe: () => { readonly share: number; readonly text: string }
   readonly #isTerminal = process.stderr.isTTY === true

@@ -36,7 +36,7 @@ export interface Result {
     readonly replicaFills: number
     readonly expiring: number
   }
-  /** Of this process, which must not grow with the length of the run. */
+  /** Resident memory of this process, which must not grow with the length of the run. */
   readonly residentBytes: { readonly atStart: number; readonly atEnd: number }
   readonly network: ProxyCounts
   readonly violations: readonly Violation[]

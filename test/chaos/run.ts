@@ -26,7 +26,10 @@ export interface RunOptions {
   readonly stop: AbortSignal
 }
 
-/** In a run of at least this length default reads have to fail as strong ones, or the checker does not bite. */
+/**
+ * Shortest run, in minutes, in which default reads must fail the check for strong ones; otherwise the checker finds
+ * nothing.
+ */
 const longEnoughMinutes = 0.9
 const forgetEveryMs = 10_000
 /** So many sidecars have all ways to be set up between them. */

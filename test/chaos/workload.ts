@@ -38,7 +38,7 @@ const clients = { reader: 18, strongReader: 8, writer: 4, sqlWriter: 3, sqlReade
 
 /**
  * The keys of a run. A third is written several times a second, a third now and then, a third hardly ever: an
- * entry that is wrong shows only where no later change takes it away. Two have ids that are hashes.
+ * wrong entry is visible only if no later change removes it. Two have ids that are hashes.
  */
 export const keys: readonly string[] = Array.from({ length: 60 }, (_none, index) => {
   const name = `k${String(index).padStart(2, '0')}`
@@ -125,7 +125,7 @@ export class Workload {
     return this.#writeAll('hand-out', value, () => sql.handOutAgain(keys, value, isCaughtUp))
   }
 
-  /** Changes all rows and tells nobody. False if that has failed. */
+  /** Changes all rows without an announcement. Returns false if that failed. */
   changeSilently(how: 'triggers off' | 'rewrite'): Promise<boolean> {
     const { sql } = this.#parts
     // Text that may stand in a row that is marked as JSON.
@@ -314,7 +314,7 @@ export class Workload {
   }
 }
 
-/** Who is refused, or finds nobody, does not try again at once. */
+/** Waits before the next attempt after a refusal or a failed connection. */
 async function backOff(kind: string): Promise<void> {
   if (kind === 'refused' || kind === 'lost' || kind === 'failed') await sleep(50)
 }

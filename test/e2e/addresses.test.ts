@@ -14,7 +14,7 @@ async function run(args: readonly string[], environment: Record<string, string>)
   return { code, out: command.stdout, said: command.stderr }
 }
 
-t.test('by default both families reach both listeners', async (t) => {
+t.test('by default both listeners are reachable over IPv4 and IPv6', async (t) => {
   const { client, ops } = await serve(t, { DATABASE_URL: url })
   for (const host of ['127.0.0.1', '[::1]']) {
     const at = (port: string, path: string) => new JsonClient(`http://${host}:${port}`).request('GET', path)
@@ -24,7 +24,7 @@ t.test('by default both families reach both listeners', async (t) => {
   t.equal((await run(['healthcheck'], { OPS_PORT: portOf(ops) })).code, 0)
 })
 
-t.test('commands talk to HOST=::1, with brackets or without', async (t) => {
+t.test('commands reach HOST=::1, with or without brackets', async (t) => {
   for (const HOST of ['::1', '[::1]']) {
     const sidecar = await serve(t, { DATABASE_URL: url, HOST, OPS_HOST: HOST }, [], { host: '[::1]' })
     const environment = { HOST, PORT: portOf(sidecar.client), OPS_HOST: HOST, OPS_PORT: portOf(sidecar.ops) }
@@ -37,7 +37,7 @@ t.test('commands talk to HOST=::1, with brackets or without', async (t) => {
   }
 })
 
-t.test('HOST as a shell sets it', async (t) => {
+t.test('a HOST set by a shell is refused', async (t) => {
   for (const command of ['serve', 'config', 'dev']) {
     const refused = await run([command], { HOST: 'build-7', DATABASE_URL: url })
     t.match(refused, { code: 2, out: '', said: /^caching-layer: HOST=build-7 is a name.*\n$/ }, command)

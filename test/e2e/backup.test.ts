@@ -49,7 +49,7 @@ async function emptyDatabase(t: Test) {
   return other
 }
 
-t.test('from stdout to stdin', async (t) => {
+t.test('a backup on stdout can be restored from stdin', async (t) => {
   const other = await emptyDatabase(t)
   const script =
     'caching-layer backup --compress=gzip | DATABASE_URL=$TO caching-layer restore --mode=replace --json'
@@ -83,7 +83,7 @@ t.test(
   },
 )
 
-t.test('what cannot be: one line, and its exit code', async (t) => {
+t.test('an error is reported in one line, with its exit code', async (t) => {
   await writeFile(path('there'), 'precious')
   await writeFile(path('wrong'), backupText(['a\t1']).replace('a\t1', 'a\t2'))
   const nowhere = 'postgresql://someone:secret@127.0.0.1:1/none'
@@ -116,7 +116,7 @@ t.test('what cannot be: one line, and its exit code', async (t) => {
   t.notOk((await readdir(folder)).some((name) => name.startsWith('new')))
 })
 
-t.test('a backup that loses its last bytes on the way changes nothing', async (t) => {
+t.test('a truncated backup changes nothing', async (t) => {
   const before = await digest()
   const ways: readonly (readonly [cut: string, script: string])[] = [
     ['1 byte', 'caching-layer backup | head -c -1'],
@@ -138,7 +138,7 @@ t.test('a backup that loses its last bytes on the way changes nothing', async (t
   t.equal(await digest(), before)
 })
 
-t.test('stdout is closed before the end', async (t) => {
+t.test('a closed stdout ends a backup', async (t) => {
   const script = 'caching-layer backup | head -c 10 >/dev/null'
   const { code, stderr } = await shell(t, script, { DATABASE_URL: url })
   t.equal(code, 1)
@@ -160,7 +160,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.notOk((await readdir(folder)).some((name) => name.startsWith('unfinished')))
     await other.end()
   })
-  t.test(`${signal} during a backup to somebody who does not read`, async (t) => {
+  t.test(`${signal} during a backup to a reader that has stopped reading`, async (t) => {
     const other = await emptyDatabase(t)
     // More than the buffers on the way take.
     await other.query(

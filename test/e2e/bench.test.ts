@@ -32,7 +32,7 @@ async function rows(): Promise<{ readonly key: string; readonly value: string }[
 
 await database.query("insert into cache_entries (key, value) values ('theirs', 'theirs')")
 
-t.test('it writes its entries, measures, and removes them', async (t) => {
+t.test('bench writes its entries, measures, and removes them', async (t) => {
   const args = [url, '--mix=get=80,set=20', '--keys=zipf:300', '--rate=500', '--duration=1', '--json']
   const { code, out, said } = await run(t, args)
   t.equal(code, 0, said)
@@ -49,7 +49,7 @@ t.test('it writes its entries, measures, and removes them', async (t) => {
   t.same(await rows(), [{ key: 'theirs', value: 'theirs' }])
 })
 
-t.test('kept entries are there for the next run, which is compared', async (t) => {
+t.test('kept entries are used by the next run, which is compared', async (t) => {
   const args = [url, '--keys=uniform:40', '--rate=100', '--duration=1', '--value-bytes=20']
   const first = await run(t, [...args, '--keep', '--json'])
   t.equal(first.code, 0, first.said)
@@ -78,7 +78,7 @@ t.test('kept entries are there for the next run, which is compared', async (t) =
   })
 })
 
-t.test('Ctrl-C ends it early, with what was measured', async (t) => {
+t.test('Ctrl-C ends bench early and prints the measurements', async (t) => {
   const { hits, misses } = await client.stats()
   const args = [url, '--mix=get=1', '--keys=uniform:30', '--rate=100', '--duration=600', '--json']
   const process = start(t, args)
@@ -93,7 +93,7 @@ t.test('Ctrl-C ends it early, with what was measured', async (t) => {
   t.equal((await rows()).length, 1, 'and its entries are removed')
 })
 
-t.test('Ctrl-C while it writes its entries', async (t) => {
+t.test('Ctrl-C while bench writes its entries removes them', async (t) => {
   const process = start(t, [url, '--keys=uniform:10000000'])
   await eventually(async () => (await rows()).length > 100)
   process.kill('SIGINT')
@@ -103,7 +103,7 @@ t.test('Ctrl-C while it writes its entries', async (t) => {
   t.equal((await rows()).length, 1)
 })
 
-t.test('a sidecar that ends meanwhile: one line, and what was measured', async (t) => {
+t.test('a sidecar that ends during a run is reported in one line, with the measurements', async (t) => {
   const { sidecar, client } = await startLiveSidecar(t, { databaseUrl: database.url })
   const process = start(t, [
     `--url=${client.base}`,
@@ -124,7 +124,7 @@ t.test('a sidecar that ends meanwhile: one line, and what was measured', async (
   await database.query("delete from cache_entries where key <> 'theirs'")
 })
 
-t.test('failures are shown apart, and a run with nothing else fails', async (t) => {
+t.test('failures are shown separately, and a run with only failures fails', async (t) => {
   const away = 'postgresql://nobody@127.0.0.1:1/nothing'
   const { client } = await startSidecar(t, { databaseUrl: away, databaseListenUrl: away })
   const args = [`--url=${client.base}`, '--mix=get=1', '--keys=uniform:9', '--rate=50', '--duration=1']
@@ -135,7 +135,7 @@ t.test('failures are shown apart, and a run with nothing else fails', async (t) 
   t.notMatch(out, /^get/m)
 })
 
-t.test('a sidecar that wants a token, on a Unix socket', async (t) => {
+t.test('a sidecar with a token on a Unix socket can be used', async (t) => {
   const socket = join(folder, 'load.sock')
   const apiToken = 'let-me-in-please'
   const { ops } = await startSidecar(t, { databaseUrl: database.url, socket, apiToken })
@@ -148,7 +148,7 @@ t.test('a sidecar that wants a token, on a Unix socket', async (t) => {
   t.match(refused, { code: 1, out: '', said: /^caching-layer: .*token.*\n$/ })
 })
 
-t.test('what cannot be: one line, and its exit code', async (t) => {
+t.test('an error is reported in one line, with its exit code', async (t) => {
   const noReport = join(folder, 'no-report.json')
   await writeFile(noReport, '{"rate":1000}')
   const { port } = await scriptedServer(t, (socket) => socket.write(answer(200)))

@@ -47,14 +47,14 @@ t.test('numbers keep all their digits, and members their order', async (t) => {
   }
 })
 
-t.test('a value from stdin', async (t) => {
+t.test('set reads a value from stdin', async (t) => {
   const set = new CliProcess(t, ['set', 'piped', '-'], { PORT: port }, { stdin: 'pipe' })
   set.child.stdin?.end('from a pipe')
   t.equal((await set.exited).code, 0)
   t.equal((await run(t, 'get', 'piped')).out, 'from a pipe\n')
 })
 
-t.test('wrong use, and what the sidecar refuses', async (t) => {
+t.test('wrong use and refusals of the sidecar have their exit codes', async (t) => {
   for (const [args, said] of [
     [['get'], /get: name one key/],
     [['get', 'a', 'b'], /get: name one key/],
@@ -91,7 +91,7 @@ t.test('stats and watch', async (t) => {
   t.equal((await watch.exited).code, 0)
 })
 
-t.test('wait', async (t) => {
+t.test('wait ends when the sidecar is ready, or after its timeout', async (t) => {
   const ready = await run(t, 'wait', `--url=${sidecar.ops.base}`)
   t.same(ready, { code: 0, out: '', said: '' })
   const nobody = await run(t, 'wait', '--timeout=0', '--url=http://127.0.0.1:1')
@@ -114,7 +114,7 @@ t.test('wait', async (t) => {
   t.equal((await waiting.exited).code, 0)
 })
 
-t.test('a sidecar that wants a token, on a Unix socket', async (t) => {
+t.test('a sidecar with a token on a Unix socket can be used', async (t) => {
   // A socket's path has to be short.
   const folder = await mkdtemp(join(tmpdir(), 'caching-layer-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))

@@ -9,7 +9,7 @@ import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { JsonClient } from '../support/json-client.js'
 
-t.test('configuration that makes no sense: one line, and exit code 2', async (t) => {
+t.test('an invalid configuration gives one line and exit code 2', async (t) => {
   const wrong: Readonly<Record<string, string>> = {
     CACHE_CAPACITY: 'abc',
     CACHE_TTL_SECONDS: '-1',
@@ -40,7 +40,7 @@ t.test('configuration that makes no sense: one line, and exit code 2', async (t)
   }
 })
 
-t.test('a url that cannot be decoded', async (t) => {
+t.test('a URL that cannot be decoded is refused', async (t) => {
   const process = new CliProcess(t, ['serve'], {
     PORT: '0',
     OPS_PORT: '0',
@@ -53,7 +53,7 @@ t.test('a url that cannot be decoded', async (t) => {
   t.notMatch(process.stderr, 'secret')
 })
 
-t.test('wrong use', async (t) => {
+t.test('wrong use of the command line is refused', async (t) => {
   const wrong = [
     [],
     ['frobnicate'],
@@ -73,7 +73,7 @@ t.test('wrong use', async (t) => {
   t.match(help.stdout, /serve[\s\S]*dev[\s\S]*migrate/)
 })
 
-t.test('a setting that does not exist warns and names the nearest', async (t) => {
+t.test('an unknown setting causes a warning that names the nearest one', async (t) => {
   const { url } = await freshDatabase(t)
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_CAPACTIY: '5', CACHE_FROBNICATION: '1' })
   const told = sidecar.log.filter(({ level }) => level === 40).map(({ msg }) => String(msg))
@@ -82,7 +82,7 @@ t.test('a setting that does not exist warns and names the nearest', async (t) =>
   t.equal(sidecar.stdout, '')
 })
 
-t.test('a port that is taken: one line, and exit code 1', async (t) => {
+t.test('a port that is taken gives one line and exit code 1', async (t) => {
   const { url } = await freshDatabase(t)
   const port = await occupy(t, 0)
   const process = new CliProcess(t, ['serve'], {
@@ -122,7 +122,7 @@ async function freePorts(count: number): Promise<number> {
   }
 }
 
-t.test('dev: a PostgreSQL server, two sidecars, and nothing left behind', async (t) => {
+t.test('dev starts a PostgreSQL server and two sidecars, and leaves nothing running', async (t) => {
   const cwd = await realpath(await mkdtemp(join(tmpdir(), 'caching-layer-dev-')))
   t.teardown(() => rm(cwd, { recursive: true, force: true }))
 
@@ -141,7 +141,7 @@ t.test('dev: a PostgreSQL server, two sidecars, and nothing left behind', async 
       JsonClient,
       JsonClient,
     ]
-    for (const client of [a, b, sql]) t.match(dev.stdout, client.base, 'the addresses are told')
+    for (const client of [a, b, sql]) t.match(dev.stdout, client.base, 'the addresses are printed')
     t.equal(await b.value('foo'), firstValue, 'the data of the last time')
 
     const curls = dev.stdout.split('\n').filter((line) => line.trim().startsWith('curl '))
@@ -183,6 +183,6 @@ t.test('dev: a PostgreSQL server, two sidecars, and nothing left behind', async 
     for (const client of [a, b, sql]) await t.rejects(client.request('GET', '/'), { code: 'ECONNREFUSED' })
     t.ok(existsSync(join(cwd, '.data')), 'the data stay')
   }
-  await t.test('the first time', (t) => session(t, undefined))
-  await t.test('and again', (t) => session(t, 'by SQL'))
+  await t.test('on the first start', (t) => session(t, undefined))
+  await t.test('on the second start', (t) => session(t, 'by SQL'))
 })

@@ -16,7 +16,7 @@ async function run(args: readonly string[], environment: Record<string, string> 
   return { code, out: command.stdout, err: command.stderr }
 }
 
-t.test('config prints every setting, and where its value comes from', async (t) => {
+t.test('config prints every setting with the source of its value', async (t) => {
   const path = join(t.testdir({ 'settings.yaml': 'CACHE_CAPACITY: 7\nCACHE_CAPACTIY: 8\n' }), 'settings.yaml')
   const environment = { CACHE_CONFIG_FILE: path, DATABASE_URL: 'postgres://u:hunter2@h/d?sslmode=disable' }
   const args = ['config', '--cache-ttl-seconds=5']
@@ -42,7 +42,7 @@ t.test('config prints every setting, and where its value comes from', async (t) 
   t.equal(shown.length + parts.length, text.out.trim().split('\n').length - 1)
 })
 
-t.test('config --check', async (t) => {
+t.test('config --check validates without printing the settings', async (t) => {
   t.match(await run(['config', '--check']), { code: 0, out: '', err: 'the settings are valid\n' })
   const wrong = await run(['config', '--check', '--port=x'], {
     LOG_LEVEL: 'loud',
@@ -58,7 +58,7 @@ t.test('config --check', async (t) => {
   t.match(await run(['config', '--cache-capacitee=1']), { code: 2, err: /Unknown option/ })
 })
 
-t.test('a reader of the output that has had enough', async (t) => {
+t.test('a closed output pipe is no error', async (t) => {
   const child = spawn(process.execPath, [program, 'config', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
   child.stdout.destroy()
   let err = ''
@@ -93,7 +93,7 @@ t.test('every command that has settings takes them from the file and from flags'
 const reloads = ({ log }: Served) =>
   log.filter(({ msg }) => msg === 'settings reloaded').map(({ changed }) => Object.keys(changed as object))
 
-t.test('a ConfigMap that changes, while it serves', async (t) => {
+t.test('a changed ConfigMap is applied while the sidecar is serving', async (t) => {
   const { url } = await freshDatabase(t)
   const text = (capacity: number, more = '') => `CACHE_CAPACITY: ${capacity}\n${more}`
   const map = await configMap(t.testdir(), 'settings.yaml', text(4))
@@ -140,7 +140,7 @@ t.test('a ConfigMap that changes, while it serves', async (t) => {
   )
 })
 
-t.test('SIGHUP', async (t) => {
+t.test('SIGHUP reloads the configuration', async (t) => {
   const { url } = await freshDatabase(t)
   const path = join(t.testdir({ 'a.json': '{}' }), 'a.json')
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_CONFIG_FILE: path, CACHE_TTL_SECONDS: '9' })

@@ -1,4 +1,7 @@
-/** Every kind of error that PostgreSQL answers with, and what clients, neighbours in the batch, and the operator see of it. */
+/**
+ * Every kind of error that PostgreSQL answers with, and what clients, neighbours in the batch, and the operator see of
+ * it.
+ */
 import t from 'tap'
 import { migrate } from '../../src/postgres/schema/migrate.js'
 import { freshDatabase } from '../support/database.js'
@@ -14,7 +17,7 @@ interface Expected {
   readonly isKept?: true
   /** The statement may be sent again within the request. */
   readonly isRetried?: true
-  /** The whole batch shares the outcome, because nobody knows what was committed. */
+  /** The whole batch shares the outcome, because it is unknown what was committed. */
   readonly isShared?: true
 }
 
@@ -24,7 +27,7 @@ const kept: Expected = { status: 200, isKept: true }
 const locked: Expected = { status: 503, detail: /locked/, isRetried: true }
 const unknown: Expected = { status: 503, detail: /outcome of the write is unknown/, isShared: true }
 
-/** By SQLSTATE, as a trigger raises it for one row. */
+/** Expected response by SQLSTATE that a trigger raises for one row. */
 const states: Readonly<Record<string, Expected>> = {
   '08000': unknown,
   '08006': unknown,
@@ -78,7 +81,7 @@ const states: Readonly<Record<string, Expected>> = {
 
 const neighbours = ['a', 'b', 'c', 'd', 'e', 'f']
 
-/** What the trigger does; to make or drop a trigger would make the sidecar forget what it holds. */
+/** Body of the trigger function. Creating or dropping a trigger would make the sidecar drop its entries. */
 const body = (
   statement: string,
 ) => `create or replace function raising() returns trigger language plpgsql as $$
@@ -87,7 +90,7 @@ const body = (
 const raises =
   "if row.key ~ '^bad ' then raise exception 'said of %', row.value using errcode = right(row.key, 5); end if;"
 
-t.test('what a trigger raises for one row', async (t) => {
+t.test('an error that a trigger raises for one row fails its write alone', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
   await database.query(body(''))

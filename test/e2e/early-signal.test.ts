@@ -18,7 +18,7 @@ export async function load(url, context, next) {
   return next(url, context)
 }`
 
-t.test('SIGTERM and SIGINT while the program is still being read end it cleanly', async (t) => {
+t.test('SIGTERM and SIGINT while the program is loading end it cleanly', async (t) => {
   const folder = t.testdir({
     'hooks.mjs': hooks,
     'preload.mjs': `import { register } from 'node:module'; register('./hooks.mjs', import.meta.url)`,
@@ -42,7 +42,7 @@ t.test('SIGTERM and SIGINT while the program is still being read end it cleanly'
   }
 })
 
-t.test('a start that is stopped does not say that it serves', async (t) => {
+t.test('a start that is stopped does not log that the sidecar is serving', async (t) => {
   // The first attempt to connect goes on until it is given up.
   const { url } = await silentServer(t)
   const process = new CliProcess(t, ['serve'], {

@@ -51,7 +51,7 @@ t.test('a fleet on a server with as few connections as doctor allows', async (t)
   }
   await untilAllLive(0)
 
-  await t.test('after a restart of the server all come back, and none is refused', async (t) => {
+  await t.test('after a restart of the server all sidecars reconnect and none is refused', async (t) => {
     await server.stop('fast')
     await server.start()
     await untilAllLive(1)
@@ -66,7 +66,7 @@ t.test('a fleet on a server with as few connections as doctor allows', async (t)
     for (const client of clients) await eventually(async () => (await client.value('a')) === 'after')
   })
 
-  await t.test('connections that nothing needs any more are closed', async (t) => {
+  await t.test('connections that are no longer needed are closed', async (t) => {
     // A read and a write at one moment take one each.
     await eventually(
       async () => {
@@ -77,7 +77,7 @@ t.test('a fleet on a server with as few connections as doctor allows', async (t)
       },
       { everyMs: 0 },
     )
-    // What is left of the pools is for the echoes: one, and not all the time.
+    // The pools keep at most one connection, for echoes, and not all the time.
     await eventually(async () => (await connections()).pools <= count, { everyMs: 100 })
     t.equal((await connections()).feeds, count)
   })

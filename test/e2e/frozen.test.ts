@@ -55,7 +55,9 @@ async function freezes(t: Test, { linkSurvives }: { readonly linkSurvives: boole
   await eventually(async () => (await client.value('a')) === 'followed')
 }
 
-t.test('a process that is frozen for longer than L', async (t) => {
-  await t.test('the change waits in the buffer of its connection', (t) => freezes(t, { linkSurvives: true }))
-  await t.test('the link is gone as well, without a word', (t) => freezes(t, { linkSurvives: false }))
+t.test('a process that was frozen for longer than L serves nothing outdated as fresh', async (t) => {
+  await t.test('while the change waits in the buffer of its connection', (t) =>
+    freezes(t, { linkSurvives: true }),
+  )
+  await t.test('while the link is gone as well', (t) => freezes(t, { linkSurvives: false }))
 })

@@ -51,10 +51,10 @@ t.test('new connections of the pool are refused while the listener lives', async
   )
 })
 
-t.test('no write commits, while everything else goes on', async (t) => {
+t.test('writes that cannot commit are reported, while everything else continues', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
-  // As with a synchronous standby that is away, a commit waits until its client gives it up.
+  // A commit waits until its client gives up, as with an unavailable synchronous standby.
   await database.query(`create function waits() returns trigger language plpgsql as $$
     begin perform pg_sleep(10); return null; end $$`)
   await database.query(`create constraint trigger waits after insert or update on cache_entries
@@ -67,7 +67,7 @@ t.test('no write commits, while everything else goes on', async (t) => {
   await degraded(t, sidecar, /writes fail: The (outcome of the write is unknown|database did not answer)/)
 })
 
-t.test('a statement that is too slow is not a dead server', async (t) => {
+t.test('a slow statement does not mean that the server is dead', async (t) => {
   const database = await freshDatabase(t)
   // A server that answers everything but one statement in time.
   const target = new URL(database.url)

@@ -7,7 +7,7 @@ import { proxyTo } from '../support/half-open-proxy.js'
 import type { JsonClient } from '../support/json-client.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 
-/** With a probe every 167 ms, so that two seconds without one are no pause between two. */
+/** Settings with a probe every 167 ms, so that two seconds without one mean that there are none. */
 const brief = { CACHE_MAX_STALENESS_MS: '500', CACHE_IDLE_AFTER_MS: '400', CACHE_TTL_SECONDS: '0' }
 
 const stateOf = async (client: JsonClient) => (await client.stats()).feed.state
@@ -50,7 +50,7 @@ async function idleSidecar(t: Parameters<typeof serve>[0], database: FreshDataba
   return sidecar
 }
 
-/** What changed meanwhile is not served by the sidecar that wakes, and what did not change is served again. */
+/** Checks that a sidecar that wakes does not serve changed entries and serves unchanged ones. */
 async function wakesRight(t: Test, sidecar: { readonly client: JsonClient }, { query }: FreshDatabase) {
   const { client } = sidecar
   await query(`update cache_entries set value = '2' where key = 'a'`)
@@ -79,7 +79,7 @@ t.test('an idle sidecar is ready and sends nothing; the next request wakes it', 
   await untilIdle(sidecar.client)
 })
 
-t.test('disconnect: it has no connection', async (t) => {
+t.test('disconnect: an idle sidecar has no connection', async (t) => {
   const database = await freshDatabase(t)
   const sidecar = await idleSidecar(t, database, 'disconnect')
   await eventually(async () => (await connections(database)).length === 0, { withinMs: 60_000 })
@@ -88,7 +88,7 @@ t.test('disconnect: it has no connection', async (t) => {
   await untilIdle(sidecar.client)
 })
 
-t.test('a session that is lost while it is idle is made again by the next request', async (t) => {
+t.test('a session lost while idle is re-established by the next request', async (t) => {
   const database = await freshDatabase(t)
   const sidecar = await idleSidecar(t, database, 'listen')
   await untilQuiet(database)
@@ -111,7 +111,7 @@ t.test('SIGTERM ends an idle sidecar', async (t) => {
   }
 })
 
-t.test('the pool leads to another server when it wakes: nothing of the old one is proven', async (t) => {
+t.test('a pool that leads to another server after an idle phase proves nothing of the old one', async (t) => {
   const [before, after] = await Promise.all([ownServer(t), ownServer(t)])
   await migrate(after.url())
   const proxy = await proxyTo(t, before.url())

@@ -67,7 +67,7 @@ t.test('one locked row fails its own write alone', async (t) => {
   await holder.query('rollback')
 })
 
-t.test('several locked rows: the others are written while the locks are held', async (t) => {
+t.test('with several locked rows, the others are written', async (t) => {
   const { url, query } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, databaseTimeoutMs: 5_000 })
   const keys = Array.from({ length: 100 }, (_, number) => `key ${number}`)

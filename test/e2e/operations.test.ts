@@ -19,7 +19,7 @@ async function probes(ops: JsonClient): Promise<Record<string, number>> {
 
 const verdict = async (ops: JsonClient) => (await ops.request('GET', '/readyz?verbose')).body
 
-t.test('probes are answered while the first contact is made', async (t) => {
+t.test('probes are answered before the first contact', async (t) => {
   const silent = await silentServer(t)
   const sidecar = new CliProcess(t, ['serve'], { DATABASE_URL: silent.url, PORT: '0', OPS_PORT: '0' })
   const ops = await clientOf(sidecar, 'answering probes')
@@ -37,7 +37,7 @@ t.test('probes are answered while the first contact is made', async (t) => {
   t.match((await verdict(ops)).reasons, [/not caught up/])
 })
 
-t.test('a database that goes and comes back', async (t) => {
+t.test('an outage of the database is visible in the probes and the metrics', async (t) => {
   const guest = await guestOf(t, await freshDatabase(t))
   const environment = { DATABASE_URL: guest.url, CACHE_MAX_STALENESS_MS: '500' }
   const patient = await serve(t, environment)
@@ -65,7 +65,7 @@ t.test('a database that goes and comes back', async (t) => {
     await eventually(async () => (await verdict(ops)).status === 'ready')
 })
 
-t.test('nothing there reads or writes values', async (t) => {
+t.test('the operations listener reads and writes no values', async (t) => {
   const { url } = await freshDatabase(t)
   const { ops, client } = await serve(t, { DATABASE_URL: url })
   await client.set('foo', 'bar')
@@ -81,7 +81,7 @@ t.test('nothing there reads or writes values', async (t) => {
   t.equal((await client.request('GET', '/livez')).status, 404, 'nor are probes answered where values are')
 })
 
-t.test('healthcheck', async (t) => {
+t.test('healthcheck exits with the health of the sidecar', async (t) => {
   const check = async (environment: Record<string, string>) => {
     const command = new CliProcess(t, ['healthcheck'], environment)
     return [(await command.exited).code, command.stdout, command.stderr]

@@ -125,7 +125,7 @@ t.test('PostgreSQL crashes under load and comes back', async (t) => {
   }
 })
 
-t.test('it starts without a database, which comes later', async (t) => {
+t.test('a sidecar starts without a database, which comes later', async (t) => {
   const server = await ownServer(t)
   await server.stop('fast')
   const sidecar = await serve(t, { DATABASE_URL: server.url() })
@@ -141,7 +141,7 @@ t.test('it starts without a database, which comes later', async (t) => {
   t.equal((await sidecar.client.get('foo')).status, 404)
 })
 
-t.test('a write that was kept meets a change made by SQL', async (t) => {
+t.test('a pending write does not overwrite a change made by SQL', async (t) => {
   const database = await freshDatabase(t)
   const { query } = database
   const guest = await guestOf(t, database)

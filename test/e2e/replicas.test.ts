@@ -132,7 +132,7 @@ t.test('a TRUNCATE', async (t) => {
   await follows('many 1', undefined)
 })
 
-t.test('three writers at once: all come to the same end', async (t) => {
+t.test('after three concurrent writers all sidecars agree', async (t) => {
   const keys = ['race 1', 'race 2', 'race 3']
   const rounds = Array.from({ length: 60 }, (_, round) => round)
   const bySidecar = async (client: typeof a.client, name: string) => {
@@ -167,7 +167,7 @@ t.test('three writers at once: all come to the same end', async (t) => {
   t.pass('they agree with the database')
 })
 
-t.test('nothing went wrong unnoticed', async (t) => {
+t.test('no sidecar logged an error', async (t) => {
   for (const sidecar of [a, b]) {
     t.same(
       sidecar.log.filter(({ level }) => Number(level) >= 40),

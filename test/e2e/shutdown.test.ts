@@ -10,7 +10,10 @@ import { guestOf } from '../support/guest.js'
 import { JsonClient } from '../support/json-client.js'
 import { silentServer } from '../support/silent-server.js'
 
-/** How often it is stopped under load. `SHUTDOWN_ROUNDS=50 npx tap --timeout=1200 test/e2e/shutdown.test.ts` for more. */
+/**
+ * Number of times the sidecar is stopped under load. `SHUTDOWN_ROUNDS=50 npx tap --timeout=1200
+ * test/e2e/shutdown.test.ts` for more.
+ */
 const rounds = Number(process.env.SHUTDOWN_ROUNDS ?? 3)
 
 t.test(
@@ -60,7 +63,7 @@ async function stopUnderLoad(t: Test, url: string, signal: 'SIGTERM' | 'SIGINT')
   t.equal(sidecar.stdout, '')
 }
 
-t.test('a request that is under way is finished', async (t) => {
+t.test('a request in progress is finished', async (t) => {
   const { url } = await freshDatabase(t)
   const sidecar = await serve(t, { DATABASE_URL: url, DATABASE_TIMEOUT_MS: '8000' })
   await untilLive(sidecar)
@@ -85,7 +88,7 @@ t.test('a request that is under way is finished', async (t) => {
   t.strictSame(rows, [{ value: '2' }])
 })
 
-t.test('a second signal ends it at once', async (t) => {
+t.test('a second signal ends the process at once', async (t) => {
   const { url } = await freshDatabase(t)
   const sidecar = await serve(t, { DATABASE_URL: url })
   // Half a request: the first signal waits for the rest of it.
@@ -101,7 +104,7 @@ t.test('a second signal ends it at once', async (t) => {
   t.strictSame(await sidecar.exited, { code: 1, signal: null })
 })
 
-t.test('a signal while it waits for its first contact', async (t) => {
+t.test('a signal before the first contact ends the process', async (t) => {
   const silent = await silentServer(t)
   const sidecar = new CliProcess(t, ['serve'], { DATABASE_URL: silent.url, PORT: '0', OPS_PORT: '0' })
   await eventually(() => silent.connections() > 0)
@@ -112,7 +115,7 @@ t.test('a signal while it waits for its first contact', async (t) => {
   })
 })
 
-t.test('a signal while the database is away', async (t) => {
+t.test('a signal while the database is unavailable ends the process', async (t) => {
   const { url, drop } = await freshDatabase(t)
   await drop()
   const sidecar = await serve(t, { DATABASE_URL: url })
@@ -121,7 +124,7 @@ t.test('a signal while the database is away', async (t) => {
   t.strictSame(await sidecar.exited, { code: 0, signal: null })
 })
 
-t.test('what was kept is sent before the end', async (t) => {
+t.test('pending writes are sent before the end', async (t) => {
   const database = await freshDatabase(t)
   const guest = await guestOf(t, database)
   const sidecar = await serve(t, { DATABASE_URL: guest.url })
@@ -135,7 +138,7 @@ t.test('what was kept is sent before the end', async (t) => {
   t.strictSame(rows, [{ value: 'sent late' }])
 })
 
-t.test('a delay: unready at once, and new connections are served on', async (t) => {
+t.test('during the shutdown delay the sidecar is unready and accepts new connections', async (t) => {
   const { url } = await freshDatabase(t)
   const delayMs = 2_000
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_SHUTDOWN_DELAY_MS: `${delayMs}` })
@@ -150,7 +153,7 @@ t.test('a delay: unready at once, and new connections are served on', async (t) 
   t.ok(performance.now() - toldMs >= delayMs)
 })
 
-t.test('what is not finished in time is cut off and logged', async (t) => {
+t.test('a request that is not finished in time is cut off and logged', async (t) => {
   const { url } = await freshDatabase(t)
   // A statement would wait 6 s for its row.
   const timeouts = { DATABASE_TIMEOUT_MS: '60000', CACHE_SHUTDOWN_TIMEOUT_MS: '1000' }
@@ -171,7 +174,7 @@ t.test('what is not finished in time is cut off and logged', async (t) => {
   const toldMs = performance.now()
   sidecar.kill('SIGTERM')
   t.strictSame(await sidecar.exited, { code: 0, signal: null })
-  t.ok(performance.now() - toldMs < 5_000, 'nobody waited for the row')
+  t.ok(performance.now() - toldMs < 5_000, 'no request waited for the row')
   await setting
   t.match(
     sidecar.log.filter(({ level }) => level === 40),
@@ -182,7 +185,7 @@ t.test('what is not finished in time is cut off and logged', async (t) => {
   )
 })
 
-t.test('POST /v1/shutdown, for jobs', async (t) => {
+t.test('POST /v1/shutdown ends the sidecar of a job', async (t) => {
   const { url } = await freshDatabase(t)
   const deaf = await serve(t, { DATABASE_URL: url })
   t.equal((await deaf.client.request('POST', '/v1/shutdown')).status, 404, 'off unless it is turned on')

@@ -48,7 +48,7 @@ for (const [operation, act] of Object.entries(operations)) {
   })
 }
 
-t.test('when every row takes too long, it is not looked for the one at fault for long', async (t) => {
+t.test('if every row takes too long, the search for the one at fault ends early', async (t) => {
   const { client, query } = await sidecarWith(
     t,
     "null; end if; perform nextval('attempt'), pg_sleep(10); if true then",
@@ -62,7 +62,7 @@ t.test('when every row takes too long, it is not looked for the one at fault for
   t.ok((rows[0]?.statements ?? 0) <= 8, `${rows[0]?.statements} statements`)
 })
 
-t.test('a row that fails to serialize for ever is not sent again with every part of its batch', async (t) => {
+t.test('a row that never serializes is not sent again with every part of its batch', async (t) => {
   const { client, query } = await sidecarWith(
     t,
     "perform nextval('attempt'); raise exception 'no' using errcode = '40001';",

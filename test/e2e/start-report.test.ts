@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.js'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-t.test('the first line of the log says what has been started', async (t) => {
+t.test('the first line of the log describes what was started', async (t) => {
   const sidecar = new CliProcess(t, ['serve', '--cache-ttl-seconds=5'], {
     DATABASE_URL: 'postgresql://app:s3cret@127.0.0.1:1/orders',
     CACHE_API_TOKEN: 's3cret-token',

@@ -6,7 +6,7 @@ import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { proxyTo } from '../support/half-open-proxy.js'
 
-t.test('after a sleep of the machine, nothing from before it is served as fresh', async (t) => {
+t.test('after the machine slept, nothing from before is served as fresh', async (t) => {
   const database = await freshDatabase(t)
   const proxy = await proxyTo(t, database.url)
   // The wall clock of the process goes on by an hour at a signal, as after a sleep, and the monotonic one does not.
@@ -26,7 +26,7 @@ t.test('after a sleep of the machine, nothing from before it is served as fresh'
   const { client } = sidecar
   await client.set('k', 'before')
   t.equal(await client.held('k'), 'before')
-  // The link is dead, and nobody has found out: the change does not arrive.
+  // The link is dead, unnoticed: the change does not arrive.
   proxy.freeze()
   await database.query("update cache_entries set value = 'after' where key = 'k'")
   t.match((await client.get('k')).body, { value: 'before', source: 'cache' }, 'within the bound')

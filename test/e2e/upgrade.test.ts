@@ -1,4 +1,4 @@
-/** A fleet is upgraded one sidecar after the other: the release before goes on beside this one, on one database. */
+/** A fleet is upgraded one sidecar after the other: the previous release and this one run on one database. */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import pg from 'pg'

@@ -47,7 +47,7 @@ async function held({ client }: Served, keys: readonly string[]): Promise<string
 
 const logged = ({ log }: Served, message: string) => log.filter(({ msg }) => msg === message)
 
-/** In the way of every statement on the table, until the function is called. */
+/** Locks the table against every statement until the returned function is called. */
 async function lockTable(t: Test, { url }: FreshDatabase): Promise<() => Promise<void>> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})
@@ -57,7 +57,7 @@ async function lockTable(t: Test, { url }: FreshDatabase): Promise<() => Promise
   return async () => void (await client.query('rollback'))
 }
 
-t.test('hot: what was read before a restart is in memory when it is ready', async (t) => {
+t.test('hot: entries read before a restart are in memory when the sidecar is ready', async (t) => {
   const { url, query } = await databaseOf(t, 20)
   const state = t.testdir()
   const environment = { DATABASE_URL: url, CACHE_WARM: 'hot', CACHE_STATE_DIR: state }
@@ -88,7 +88,7 @@ t.test('hot: what was read before a restart is in memory when it is ready', asyn
   await eventually(async () => (await second.client.value('k3')) === 'newer')
   t.notMatch(second.stderr, '"k3"', 'no key in the log')
 
-  await t.test('killed, it leaves the list of before', async (t) => {
+  await t.test('a killed sidecar leaves its previous list', async (t) => {
     await second.client.held('k1')
     second.kill('SIGKILL')
     await second.exited
@@ -98,7 +98,7 @@ t.test('hot: what was read before a restart is in memory when it is ready', asyn
     await stop(third)
   })
 
-  await t.test('a damaged list is ignored, and the next one is whole', async (t) => {
+  await t.test('a damaged list is ignored and replaced by a complete one', async (t) => {
     appendFileSync(list, 'x')
     const fourth = await serve(t, environment)
     await untilReady(fourth)
@@ -114,7 +114,7 @@ t.test('hot: what was read before a restart is in memory when it is ready', asyn
   })
 })
 
-t.test('hot: where the list cannot be written, the log says so and everything else goes on', async (t) => {
+t.test('hot: a list that cannot be written is logged, and everything else continues', async (t) => {
   const { url } = await databaseOf(t, 1)
   const state = join(t.testdir({ file: '' }), 'file')
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_WARM: 'hot', CACHE_STATE_DIR: state })
@@ -124,7 +124,7 @@ t.test('hot: where the list cannot be written, the log says so and everything el
   await stop(sidecar)
 })
 
-t.test('recent:N, and unready until it is over, while requests are answered', async (t) => {
+t.test('recent:N: the sidecar is unready until warming ends, but answers requests', async (t) => {
   const database = await databaseOf(t, 30)
   await database.query(`update cache_entries set value = 'again' where key = 'k2'`)
   const unlock = await lockTable(t, database)
@@ -146,14 +146,14 @@ t.test('recent:N, and unready until it is over, while requests are answered', as
   ])
 })
 
-t.test('recent:N stops at the capacity', async (t) => {
+t.test('recent:N: warming stops at the capacity', async (t) => {
   const { url } = await databaseOf(t, 30)
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_WARM: 'recent:20', CACHE_CAPACITY: '10' })
   await untilReady(sidecar)
   t.match(await sidecar.client.stats(), { size: 10, warmed: 10, evictions: 0 })
 })
 
-t.test('a database that hangs costs no more than the time that is set', async (t) => {
+t.test('a database that hangs delays warming by the configured time at most', async (t) => {
   const database = await databaseOf(t, 30)
   await lockTable(t, database)
   const sidecar = await serve(
@@ -174,7 +174,7 @@ t.test('a database that hangs costs no more than the time that is set', async (t
   await stop(sidecar)
 })
 
-t.test('told to stop in the middle: it ends at once, and the list stays', async (t) => {
+t.test('a sidecar that is stopped during warming ends at once and keeps its list', async (t) => {
   const database = await databaseOf(t, 3)
   const state = t.testdir()
   const environment = { DATABASE_URL: database.url, CACHE_WARM: 'hot', CACHE_STATE_DIR: state }
@@ -197,7 +197,7 @@ t.test('told to stop in the middle: it ends at once, and the list stays', async 
   t.equal(readFileSync(join(state, 'hot-keys'), 'utf8'), list)
 })
 
-t.test('file:PATH', async (t) => {
+t.test('file:PATH: the keys in the file are warmed', async (t) => {
   const { url } = await databaseOf(t, 9)
   const folder = t.testdir({ keys: 'k4\nnone\n\nk6\r\n' })
   const environment = { DATABASE_URL: url, CACHE_WARM: `file:${join(folder, 'keys')}` }
@@ -213,7 +213,7 @@ t.test('file:PATH', async (t) => {
   t.match(logged(without, 'warm-up failed'), [{ from: 'file', reason: /^ENOENT/ }])
 })
 
-t.test('with no database it starts, and warms when there is one', async (t) => {
+t.test('without a database the sidecar starts, and warms once there is one', async (t) => {
   const database = await databaseOf(t, 5)
   const guest = await guestOf(t, database)
   await migrate(database.url, { owner: guest.name })
@@ -238,7 +238,7 @@ t.test('with no database it starts, and warms when there is one', async (t) => {
   t.equal(readFileSync(join(folder, 'hot-keys'), 'utf8'), 'not looked at before the first catch-up')
 })
 
-t.test('settings that make no sense stop the start', async (t) => {
+t.test('invalid settings prevent the start', async (t) => {
   const refused = async (environment: Record<string, string>) => {
     const command = new CliProcess(t, ['serve'], environment)
     return [(await command.exited).code, command.stderr]

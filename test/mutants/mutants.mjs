@@ -30,7 +30,7 @@ const mistakes = [
     replace: `const ids = local.ids().slice(0, 0)`,
   },
   {
-    // What core can see of it: versions compared before this session's LISTEN count as compared after it. The
+    // The visible effect in core: versions compared before this session's LISTEN count as compared after it. The
     // other place for the mistake, calling `listening` before LISTEN is acknowledged, is in postgres/feed.ts.
     name: 'revalidation before LISTEN',
     caughtBy: 'protocol',
@@ -773,7 +773,7 @@ const omissions = [
   },
 ]
 
-/** What the database does in the property test, broken: the schedules must need each rule. */
+/** Mistakes in the model of the database in the property test: the schedules must need each rule. */
 const models = [
   {
     name: 'model: versions without random bits',

@@ -92,7 +92,10 @@ async function main() {
   return survivors.length === 0 && trials.length > 0
 }
 
-/** Why mutants would show nothing, a line each: their text is not there exactly once, or what comes out does not compile. */
+/**
+ * Why mutants would show nothing, a line each: their text is not there exactly once, or what comes out does not
+ * compile.
+ */
 function uselessOf(applied) {
   const stale = applied.filter(({ text }) => text === undefined)
   if (stale.length > 0)
@@ -109,7 +112,10 @@ function uselessOf(applied) {
   )
 }
 
-/** The lists of runs, in the order to be tried, of which each must catch the mutant. A run is a file, or some tests of one. */
+/**
+ * The lists of runs, in the order to be tried, of which each must catch the mutant. A run is a file, or some tests of
+ * one.
+ */
 function trialsOf({ file, caughtBy, tests: names, alsoCaughtBy }, tests) {
   const coreTests = tests.filter((test) => test.startsWith(coreFolder))
   const named = { file: fileOf(caughtBy, tests), tests: names }
@@ -141,7 +147,7 @@ async function startServer(transpiled) {
   server = await temporaryServer()
 }
 
-/** Of everything that is run later, without a mutant. */
+/** Returns the first failure without a mutant among all runs. */
 async function baselineFailure(transpiled, trials) {
   const runs = new Map(trials.flatMap((trial) => trial.runs).map((run) => [`${run.file} ${run.tests}`, run]))
   if (trials.some(({ mutant }) => isStatement(mutant))) runs.set('statements', { file: statementsCheck })
@@ -220,7 +226,10 @@ function compiled(text, fileName) {
   }).outputText
 }
 
-/** What the run says if it fails; undefined if it passes. `test` is the first one that failed, if it came to that. */
+/**
+ * Returns the output of the run if it fails, and undefined if it passes. `test` is the first test that failed, if
+ * any.
+ */
 function failureOf(folder, { file, tests }, { isMutant } = { isMutant: true }) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [file], {
@@ -229,7 +238,7 @@ function failureOf(folder, { file, tests }, { isMutant } = { isMutant: true }) {
         ...process.env,
         TAP_BAIL: '0',
         TAP_DIAG: '0',
-        // Whoever does not come to an end has not caught anything.
+        // A run that does not end has not caught the mutant.
         TAP_TIMEOUT: '0',
         ...(isMutant && { PROPERTY_RUNS: '10000' }),
         ...(tests && { TAP_GREP: tests }),
@@ -253,7 +262,7 @@ function failureOf(folder, { file, tests }, { isMutant } = { isMutant: true }) {
   })
 }
 
-/** Of a TAP report: the name of the first top-level test that failed. */
+/** Returns the title of the first top-level test that failed in a TAP report. */
 function firstFailure(output) {
   const name = output.match(/^not ok \d+ - (.*)\n/m)?.[1]?.replace(/ # time=.*$/, '')
   return name?.replaceAll('\\', '')

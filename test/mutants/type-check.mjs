@@ -18,7 +18,7 @@ export function typeErrors(project, changed) {
     ts.sys,
     join(project, 'test'),
   )
-  // What a mutant no longer uses does no harm.
+  // Code that a mutant no longer uses does no harm.
   Object.assign(options, { noUnusedLocals: false, noUnusedParameters: false })
   const host = ts.createCompilerHost(options)
   const { fileExists, readFile } = host

@@ -16,7 +16,7 @@ export class Announcements {
     this.channel = channel
   }
 
-  /** Of a database whose schema is there; without a channel, the one of its table. */
+  /** Listens on a database that has its schema; without a channel, on that of its table. */
   static async of(t: Owner, database: FreshDatabase, channel?: string): Promise<Announcements> {
     const announcements = new Announcements(database, channel ?? (await channelOf(database)))
     const client = new pg.Client({ connectionString: database.url })

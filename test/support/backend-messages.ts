@@ -1,10 +1,13 @@
 const headerBytes = 5
 
-/** What a PostgreSQL server says, cut into its messages: one letter, four bytes of length without the letter, the rest. */
+/**
+ * Splits the bytes of a PostgreSQL server into messages: one letter, four bytes of length without the letter, the
+ * rest.
+ */
 export class BackendMessages {
   #rest: Buffer = Buffer.alloc(0)
 
-  /** Of a message that is not complete yet. */
+  /** Bytes of a message that is not complete yet. */
   get rest(): Buffer {
     return this.#rest
   }
@@ -41,7 +44,7 @@ export function commandOf(message: Buffer): string | undefined {
   return typeOf(message) === 'C' ? message.toString('latin1', headerBytes, message.length - 1) : undefined
 }
 
-/** As a server with `lc_messages = 'ru_RU.UTF-8'` says it. */
+/** Severities of a server with `lc_messages = 'ru_RU.UTF-8'`. */
 const severities: Readonly<Record<string, string>> = {
   ERROR: 'ОШИБКА',
   FATAL: 'ВАЖНО',

@@ -1,4 +1,4 @@
-// What @peculiar/x509 is made with needs it.
+// A dependency of @peculiar/x509 needs this import.
 import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
@@ -37,12 +37,12 @@ export class CertificateAuthority {
     return new CertificateAuthority(keys, certificate)
   }
 
-  /** What others trust. */
+  /** Certificate of the authority, which others trust. */
   get certificate(): string {
     return this.#certificate.toString('pem')
   }
 
-  /** For a server of these host names, or for a client of this name when there are none. */
+  /** Signs a certificate for a server with these host names, or for a client of this name if there are none. */
   async sign(name: string, hostNames: readonly string[] = []): Promise<Certified> {
     const keys = await newKeys()
     const certificate = await x509.X509CertificateGenerator.create({

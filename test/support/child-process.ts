@@ -12,7 +12,7 @@ export interface CliOptions {
   readonly stdin?: 'ignore' | 'pipe'
   /** The folder of another release. */
   readonly release?: string
-  /** Where its listeners are asked, as in a URL. */
+  /** Host of its listeners, as in a URL. */
   readonly host?: string
 }
 
@@ -64,7 +64,7 @@ export class CliProcess {
     this.child.kill(signal)
   }
 
-  /** What it logged, parsed. */
+  /** Lines of its log, parsed. */
   get log(): readonly Readonly<Record<string, unknown>>[] {
     return this.stderr
       .split('\n')
@@ -75,7 +75,7 @@ export class CliProcess {
 
 export interface Served extends CliProcess {
   readonly client: JsonClient
-  /** Of its operations listener. */
+  /** Client of its operations listener. */
   readonly ops: JsonClient
 }
 

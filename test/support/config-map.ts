@@ -2,7 +2,7 @@ import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface ConfigMap {
-  /** Of the file, as a pod sees it. */
+  /** Path of the file, as a pod sees it. */
   readonly path: string
   /** Another content, as the kubelet brings it: a new folder, and `..data` points to it from one moment to the next. */
   readonly swap: (text: string) => Promise<void>

@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-/** What pg has and its types do not tell of. */
+/** Members of pg's connection that its types do not declare. */
 interface CopyConnection {
   sendCopyFromChunk(chunk: Buffer): void
   endCopyFrom(): void

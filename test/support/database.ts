@@ -3,7 +3,7 @@ import pg from 'pg'
 import type { LocalPostgres } from '../../src/dev/local-postgres.js'
 import { sharedServerUrl, temporaryServer } from './shared-server.js'
 
-/** The part of tap's `t` that a thing needs which ends with its test. */
+/** The part of tap's `t` that registers what to do at the end of the test. */
 export interface Owner {
   teardown(fn: () => unknown): void
 }
@@ -12,28 +12,29 @@ export interface Owner {
 export interface FreshDatabase {
   readonly url: string
   readonly name: string
-  /** Runs SQL on a small pool of its own. */
+  /** Runs SQL on a small pool that only this database has. */
   query<Row extends pg.QueryResultRow>(sql: string, params?: unknown[]): Promise<pg.QueryResult<Row>>
-  /** Ends all its connections, anybody's, and removes it; once is enough, and teardown does it anyway. */
+  /** Closes all connections to the database, whoever opened them, and drops it. Runs once; teardown calls it too. */
   drop(): Promise<void>
 }
 
 /**
- * Makes a database on the server of this run, on the one of `TEST_DATABASE_URL` (whose user must be able to
- * create databases), or on one for this process alone if the test file was started by hand.
+ * Creates a database on the server of `TEST_DATABASE_URL`, whose user must be able to create databases; without that
+ * setting, on the server that the test files of this run of tap share, which is started if this is the first file that
+ * needs it; or on a server for this process alone if the test file was started by hand.
  */
 export async function freshDatabase(t: Owner, options: { template?: string } = {}): Promise<FreshDatabase> {
-  const serverUrl = process.env.TEST_DATABASE_URL || (await sharedServerUrl(process.ppid)) || (await ownUrl())
+  const serverUrl = await testServerUrl()
   const name = `test_${randomUUID().replaceAll('-', '_')}`
   const from = options.template ? ` template ${pg.escapeIdentifier(options.template)}` : ''
   await runOn(serverUrl, `create database ${name}${from}`)
 
   const url = Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href
   const pool = new pg.Pool({ connectionString: url, max: 4, application_name: 'test' })
-  pool.on('error', () => {}) // a test may end the server, or the connections
+  pool.on('error', () => {}) // a test may stop the server or close the connections
   let dropped: Promise<void> | undefined
   const drop = () => {
-    // First the database: the pool waits for its queries, and one of them may wait for a lock.
+    // The database first: the pool's end() waits for its queries, and one of them may be waiting for a lock.
     dropped ??= runOn(serverUrl, `drop database if exists ${name} with (force)`).finally(() => pool.end())
     return dropped
   }
@@ -41,7 +42,7 @@ export async function freshDatabase(t: Owner, options: { template?: string } = {
   return { url, name, drop, query: (sql, params) => pool.query(sql, params) }
 }
 
-/** A server of its own, for a test that stops it. It ends and its data are removed with the test. */
+/** Starts a server for one test, which may stop it. The server ends, and its data are removed, with the test. */
 export async function ownServer(
   t: Owner,
   settings?: Readonly<Record<string, string>>,
@@ -51,16 +52,21 @@ export async function ownServer(
   return server
 }
 
-let own: Promise<string> | undefined
+let knownUrl: Promise<string> | undefined
 
-function ownUrl(): Promise<string> {
-  own ??= (async () => {
-    const { default: tap } = await import('tap')
-    const { server, end } = await temporaryServer()
-    tap.teardown(end)
-    return server.url()
+/** Returns the url of the server, which is looked up once per process. */
+function testServerUrl(): Promise<string> {
+  knownUrl ??= (async () => {
+    return process.env.TEST_DATABASE_URL || (await sharedServerUrl()) || (await ownUrl())
   })()
-  return own
+  return knownUrl
+}
+
+async function ownUrl(): Promise<string> {
+  const { default: tap } = await import('tap')
+  const { server, end } = await temporaryServer()
+  tap.teardown(end)
+  return server.url()
 }
 
 async function runOn(url: string, sql: string): Promise<void> {

@@ -17,7 +17,7 @@ export class DrivenClock implements Clock {
     this.#nowMs += ms
   }
 
-  /** What the caller does before it yields comes first. */
+  /** Runs the task after the caller has yielded. */
   defer(task: () => void): void {
     queueMicrotask(task)
   }

@@ -1,6 +1,6 @@
 /** Prometheus' text format, read: https://prometheus.io/docs/instrumenting/exposition_formats/ */
 export interface Exposed {
-  /** By metric name. */
+  /** Types by metric name. */
   readonly types: ReadonlyMap<string, string>
   readonly helps: ReadonlyMap<string, string>
   readonly samples: readonly ExposedSample[]

@@ -5,10 +5,10 @@ import { BackendMessages, commandOf, queryMessage, translated, typeOf } from './
 export type Direction = 'to-server' | 'to-client'
 
 /**
- * What happens to bytes that go one way:
+ * Treatment of the bytes in one direction:
  * - `pass`: they arrive;
  * - `delay`: they arrive `ms` later, in order;
- * - `hold`: they arrive when the mode changes (a link that is mended while TCP still retransmits);
+ * - `hold`: they arrive when the mode changes (a link that is repaired while TCP still retransmits);
  * - `drop`: they never arrive, and neither does the end of the connection (half-open);
  * - `cut`: after `bytes` more of them the connection is reset, both ways.
  */
@@ -34,10 +34,16 @@ export interface Fault {
   readonly existingOnly?: boolean
 }
 
-/** How errors and notices are translated. V has the severity in English; what is older than PostgreSQL 9.6 does not send it. */
+/**
+ * Translation of errors and notices. The field V has the severity in English; servers before PostgreSQL 9.6 do not
+ * send it.
+ */
 export type Translation = 'V kept' | 'V left out'
 
-/** When a link breaks: before the commit of pending writes gets to the server, or after the server has answered it. */
+/**
+ * Moment at which a link breaks: before the commit of pending writes gets to the server, or after the server has
+ * answered it.
+ */
 export type CommitCut = 'before' | 'after'
 
 export interface ProxyCounts {
@@ -54,7 +60,7 @@ export interface ProxyCounts {
 
 const pass: Flow = { kind: 'pass' }
 const nothing = Buffer.alloc(0)
-/** How long the server is left with a connection whose client has gone unnoticed. */
+/** Time in ms that the server keeps a connection whose client has disappeared unnoticed. */
 const orphanMs = 20_000
 
 /** A TCP proxy in front of a PostgreSQL server that can fail in the ways of a network, switched at run time. */
@@ -100,7 +106,7 @@ export class FaultProxy {
     return [...this.#links].filter((link) => link.isIn(scope)).length
   }
 
-  /** From now on this fault, in place of any other. */
+  /** Sets the fault, in place of any other. */
   set(fault: Fault): void {
     this.#fault = fault.existingOnly ? {} : fault
     for (const link of this.#links) link.flow(fault)
@@ -148,14 +154,14 @@ export class FaultProxy {
     this.#isBarred = false
   }
 
-  /** From now on errors and notices come in another language. Call it without an argument to end that. */
+  /** Translates errors and notices from now on. Call it without an argument to end that. */
   translate(translation?: Translation): void {
     this.#speech.translation = translation
   }
 
   /**
-   * From now on every new session begins with this statement, of which its client learns nothing, as behind a pooler that
-   * passes sessions on with what another client has set. Call it without an argument to end that, for new sessions.
+   * Begins every new session with this statement, without its client's knowledge, as behind a pooler that hands on
+   * sessions with the settings of another client. Call it without an argument to end that, for new sessions.
    */
   leak(sql?: string): void {
     this.#speech.leak = sql
@@ -167,7 +173,7 @@ export class FaultProxy {
     this.#speech.commitsToCut = times
   }
 
-  /** How many commits are still to be cut. */
+  /** Number of commits that are still to be cut. */
   get commitsToCut(): number {
     return this.#speech.commitsToCut
   }
@@ -204,7 +210,7 @@ export class FaultProxy {
   }
 }
 
-/** What the proxy does to messages, of all its connections. */
+/** Changes that the proxy makes to the messages of all its connections. */
 interface Speech {
   translation: Translation | undefined
   leak: string | undefined
@@ -220,7 +226,7 @@ interface LinkParts {
   readonly onClosed: () => void
 }
 
-/** How a sidecar begins the transaction of its pending writes, and how it ends it. */
+/** Statements with which a sidecar begins and ends the transaction of its pending writes. */
 const settlingBegins = Buffer.from('begin; set local idle_in_transaction_session_timeout')
 const commit = queryMessage('commit')
 /** 3.0, as in the startup packet. */
@@ -242,7 +248,7 @@ class Link {
   #isPostgres = false
   /** The server has answered everything. */
   #isAtRest = false
-  /** What the server says next answers us, and not the client. */
+  /** True while the next response of the server is for us and not for the client. */
   #isOurs = false
   /** And it is about a setting that the session begins with. */
   #isLeak = false
@@ -323,8 +329,8 @@ class Link {
   }
 
   /**
-   * What of it is for the client, message by message: of the answers to us, only notifications that were on their way. What is
-   * incomplete waits for its end.
+   * Returns the messages that are for the client. Of the responses to us, these are only notifications that were on
+   * their way. An incomplete message waits for its end.
    */
   #heard(chunk: Buffer): Buffer {
     const passed: Buffer[] = []

@@ -1,6 +1,6 @@
-/** Holds whoever comes, until the test opens it; from then on it is open. */
+/** Holds every caller until the test opens it; from then on it is open. */
 export class Gate {
-  /** Resolves when somebody stands before it. */
+  /** Resolves when a caller has reached it. */
   readonly reached: Promise<void>
   readonly #opened: Promise<void>
   #reach: () => void = () => undefined

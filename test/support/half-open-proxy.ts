@@ -3,13 +3,13 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Owner } from './database.js'
 
 export interface Proxy {
-  /** As the database's, by way of the proxy. */
+  /** URL of the database, through the proxy. */
   readonly url: string
-  /** How many connections lead through it now. */
+  /** Number of open connections through the proxy. */
   readonly connections: number
   /** Ends the connections there are, without a word from the server: properly (FIN), or by a reset. */
   cut(how?: 'end' | 'reset'): void
-  /** From now on nothing comes through, in either direction, and no end is told of: the links are half open. */
+  /** Stops all bytes in both directions, and hides the end of connections: the links are half open. */
   freeze(): void
   /** New connections come through again; those that were frozen stay so. */
   thaw(): void

@@ -4,7 +4,7 @@ import type { Owner } from './database.js'
 import { eventually } from './eventually.js'
 
 export interface InjectingProxy {
-  /** As the database's, by way of the proxy. */
+  /** URL of the database, through the proxy. */
   readonly url: string
   /**
    * Runs a statement on the latest session that came through, between two of the client's own, which never learns of
@@ -21,7 +21,7 @@ interface Session {
 
 const readyForQuery = Buffer.from('Z\0\0\0\x05I', 'latin1')
 
-/** A way to a database on which somebody else can say something. It ends with its test. */
+/** A proxy to a database that can inject messages. It ends with its test. */
 export async function injectingProxyTo(t: Owner, databaseUrl: string): Promise<InjectingProxy> {
   const target = new URL(databaseUrl)
   let latest: Session | undefined

@@ -25,7 +25,7 @@ export class JsonClient {
   readonly base: string
   readonly #agent: Agent | undefined
 
-  /** Without an agent every request has a connection of its own. */
+  /** Opens a connection for every request if there is no agent. */
   constructor(base: string, agent?: Agent) {
     this.base = base
     this.#agent = agent
@@ -98,7 +98,7 @@ export class JsonClient {
   }
 }
 
-/** What the tests look at of `GET /cache/stats`. */
+/** Members of `GET /cache/stats` that the tests read. */
 export interface Stats {
   readonly size: number
   readonly hits: number

@@ -29,7 +29,7 @@ export class ModelFeed {
     return handler.listening(clock.now(), { fingerprint, end: (reason) => this.lose(reason) })
   }
 
-  /** What is on its way arrives, or only the first `count` of it. */
+  /** Delivers everything that is on its way, or the first `count` changes. */
   deliver(count = this.#onItsWay.length): void {
     for (const arrive of this.#onItsWay.splice(0, count)) arrive()
   }
@@ -53,7 +53,7 @@ export class ModelFeed {
     return () => this.deliver(this.#onItsWay.indexOf(answer) + 1)
   }
 
-  /** From now on nothing gets on its way any more, and nobody has noticed. */
+  /** Loses all later changes, unnoticed. */
   cut(): void {
     this.#cut?.()
     this.#cut = undefined
@@ -70,7 +70,7 @@ export class ModelFeed {
     this.#parts.handler.lost(reason)
   }
 
-  /** What could not be applied is mended by a new session only, as in the feed itself. */
+  /** Applies a change. After a failure only a new session recovers, as in the feed itself. */
   #arrived(change: Change): void {
     this.#parts.handler.changed(change)?.catch((error: Error) => this.lose(error.message))
   }

@@ -54,7 +54,7 @@ interface Row {
   readonly version: Version
   /** Which commit it was, counted through all histories. */
   readonly commit: number
-  /** By the database's clock, which the model shares with the test; `Infinity` for a row that stays. */
+  /** Expiry by the clock of the database, which the model shares with the test; `Infinity` for none. */
   readonly expiresAtMs: number
 }
 
@@ -70,7 +70,7 @@ interface Obstacle {
 /** A copy of everything at one moment. */
 export interface Backup {
   readonly rows: ReadonlyMap<string, Row>
-  /** How many versions had been drawn. */
+  /** Number of versions that had been drawn. */
   readonly drawn: bigint
   readonly commits: number
   readonly marks: ReadonlyMap<Mark, number>
@@ -90,12 +90,12 @@ export class ModelStore implements Store {
   #rows: Rows = new Map()
   #drawn = 0n
   #salt = 0n
-  /** How many commits there were at each. */
+  /** Number of commits at each mark. */
   #marks = new Map<Mark, number>()
   #lastMark: MarkAnswer | undefined
   #markCount = 0
   #fingerprint = 0
-  /** What a trigger of somebody else makes of a value; undefined where there is none. */
+  /** Effect of a user's trigger on a value; undefined if there is no trigger. */
   #altered: ((value: Value) => Value | undefined) | undefined
   /** The default on the column that says when a row expires; undefined where there is none. */
   #defaultRemainingMs: number | undefined
@@ -110,11 +110,14 @@ export class ModelStore implements Store {
   readonly #locked = new Set<string>()
   #commits = 0
   #clockAheadMs = 0
-  /** What the replica had when it stopped; undefined while it has everything. */
+  /** Contents of the replica when it stopped; undefined while it is up to date. */
   #replica: Backup | undefined
   #untilReplayed: Gate | undefined
 
-  /** With `salted`, as in PostgreSQL, no version is drawn twice; without, another history draws the same ones. */
+  /**
+   * Creates a model. With `salted`, as in PostgreSQL, no version is drawn twice; without it, another history draws
+   * the same ones.
+   */
   constructor(clock: Clock, { salted = false } = {}) {
     this.#clock = clock
     this.#isSalted = salted
@@ -222,7 +225,7 @@ export class ModelStore implements Store {
     })
   }
 
-  /** As the statement in postgres/entry-statements.ts. */
+  /** Decides like the statement in postgres/store/entry-statements.ts. */
   #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: PendingWrite): boolean {
     const row = this.#rows.get(key)
     if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
@@ -239,7 +242,7 @@ export class ModelStore implements Store {
     return before !== undefined && row.commit <= before
   }
 
-  /** What a probe is answered. */
+  /** Returns the answer to a probe. */
   now(): Position & { readonly fingerprint: string; readonly databaseMs: number } {
     const latest = this.#isSalted ? (this.#drawn << saltBits) | ((1n << saltBits) - 1n) : this.#drawn
     return {
@@ -281,7 +284,7 @@ export class ModelStore implements Store {
     return this.#replica === undefined || this.#replica.commits >= bytes
   }
 
-  // --- Changed by somebody else ---
+  // --- Changes by other clients ---
 
   /** Commits at once. `version` is one from `stamp`, for a transaction that was slow to commit. */
   setBySql(
@@ -325,7 +328,7 @@ export class ModelStore implements Store {
     return String(this.#isSalted ? (this.#drawn << saltBits) | this.#salt++ : this.#drawn)
   }
 
-  /** Triggers off, update, triggers on: the version stays, and nobody is told. */
+  /** Triggers off, update, triggers on: the version stays, and nothing is announced. */
   setSilently(key: string, value: Value): void {
     const row = this.#rows.get(key)
     if (row === undefined) return
@@ -349,7 +352,7 @@ export class ModelStore implements Store {
     this.#clockAheadMs += ms
   }
 
-  /** What is committed under this key, as nobody's statement. */
+  /** Returns the committed value of this key, without a statement. */
   valueOf(key: string): Value | undefined {
     return this.#rows.get(key)?.value
   }
@@ -364,7 +367,7 @@ export class ModelStore implements Store {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Whoever made the change, at the moment it commits: what an onlooker knows. */
+  /** Registers a witness of every change at the moment of its commit. */
   onCommit(witness: (key: string, value: Value | undefined) => void): void {
     this.#witnesses.add(witness)
   }
@@ -445,7 +448,7 @@ export class ModelStore implements Store {
     this.#drawn = drawn
   }
 
-  /** From now on the replica gets nothing new; or it is another one, which got nothing since the backup. */
+  /** Stops the replica, or replaces it by one that has received nothing since the backup. */
   replicaStops(backup = this.backup()): void {
     this.#replica = backup
   }

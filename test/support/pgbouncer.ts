@@ -8,10 +8,10 @@ import { postgresAccount } from '../../src/dev/postgres-account.js'
 import type { Owner } from './database.js'
 import { eventually } from './eventually.js'
 
-/** Where Debian's package puts it. */
+/** Path of the program in Debian's package. */
 const program = '/usr/sbin/pgbouncer'
 
-/** For the option `skip` of a test: false where PgBouncer is installed. */
+/** Value for the option `skip` of a test: false if PgBouncer is installed. */
 export const withoutPgBouncer = existsSync(program) ? false : 'PgBouncer is not installed (Debian: pgbouncer)'
 
 export interface PgBouncerOptions {

@@ -3,7 +3,7 @@ import { installed } from '../../bench/installed.js'
 
 const program = installed('promtool')
 
-/** For the option `skip` of a test: false where promtool is installed. */
+/** Value for the option `skip` of a test: false if promtool is installed. */
 export const withoutPromtool = program ? false : 'promtool is not installed (Debian: prometheus)'
 
 /** Runs it to its end; what it said, of both kinds. */

@@ -15,7 +15,7 @@ export interface SavedEntries {
   readonly entries: Buffer
 }
 
-/** What a backup has of a database's entries. */
+/** Returns a backup of the entries of a database. */
 export function save(url: string, stop = new AbortController().signal): Promise<SavedEntries> {
   return copyOut({ url, stop }, async ({ columns, entries }) => ({ columns, entries: await joined(entries) }))
 }
@@ -37,7 +37,7 @@ export function bringBack(
   })
 }
 
-/** Since they were saved, a and b are the same, c has changed, d has gone, e has come. */
+/** Saves entries and then changes them: a and b stay, c is changed, d deleted, e added. */
 export async function savedAndChanged(
   { url, query }: FreshDatabase,
   announced: Announcements,

@@ -1,26 +1,22 @@
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import pg from 'pg'
 import { LocalPostgres } from '../../src/dev/local-postgres.js'
 
-interface SharedServer {
+/** Describes the server of a run. Every run of tap has its own note, so two runs in one checkout do not interfere. */
+interface Note {
   readonly url: string
   readonly pid: number
-  /** Everything to remove with the server: the data, and the link to them if there is one. */
-  readonly folders: readonly string[]
 }
 
-/** One file for each run of tap, so that two runs in one checkout do not end each other's server. */
-const NOTES = fileURLToPath(new URL('../../node_modules/.cache/caching-layer-test/', import.meta.url))
+const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/caching-layer-test/', import.meta.url))
+const WATCHDOG = fileURLToPath(new URL('./server-watchdog.mjs', import.meta.url))
+const POLL_MS = 20
 
-/** Programs of one run, before.ts, the tests and after.ts, have the same parent: tap. */
-const noteOf = (tapPid: number) => join(NOTES, `server-${tapPid}.json`)
-
-/** The settings of every server made here. */
+/** Settings of every server that is started here. */
 export const FAST_SETTINGS = {
   max_connections: '200',
   wal_level: 'logical',
@@ -29,7 +25,7 @@ export const FAST_SETTINGS = {
   shared_buffers: '64MB',
 }
 
-/** Makes a server in a temporary folder; end() crashes it and removes its data. */
+/** Starts a server in a temporary folder. end() crashes it and removes its data. */
 export async function temporaryServer(settings: Readonly<Record<string, string>> = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'caching-layer-test-'))
   const server = new LocalPostgres({ dataDir, settings: { ...FAST_SETTINGS, ...settings } })
@@ -46,57 +42,87 @@ export async function temporaryServer(settings: Readonly<Record<string, string>>
   return { server, folders: [server.dataDir, dataDir], end }
 }
 
-/** Starts the server of a run, which goes on when this process ends. */
-export async function startSharedServer(tapPid: number): Promise<void> {
+/**
+ * Returns the url of the server that the test files of one run of tap share, and undefined in a file started by hand.
+ *
+ * The first file that asks starts the server, so a run of unit tests starts none. The files are processes, and several
+ * may ask at once: the one that creates the claim starts the server, the others wait for its note.
+ *
+ *     file A                       file B                        tap ends
+ *     creates the claim
+ *                                  finds the claim, waits
+ *     starts server and watchdog
+ *     writes the note
+ *                                  reads the note
+ *     ends; the server goes on
+ *                                  ends; the server goes on
+ *                                                                the watchdog stops the server and removes its
+ *                                                                data, the note and the claim
+ *
+ * If A dies before its note, B removes the claim and starts the server itself. Two files that do so at the same moment may
+ * start two servers. That does no harm: each server has its own watchdog.
+ */
+export async function sharedServerUrl(): Promise<string | undefined> {
+  const tapPid = process.ppid // the same for all files of the run
+  const isRunByTap = process.env.TAP_CHILD_ID !== undefined
+  // 1 is the parent of a file whose tap was killed: a watchdog would wait for it for ever.
+  if (!isRunByTap || tapPid === 1) return undefined
+  const note = join(FOLDER, `server-${tapPid}.json`)
+  const claim = join(FOLDER, `claim-${tapPid}`)
+  await mkdir(FOLDER, { recursive: true })
+  for (;;) {
+    const found = await readNote(note)
+    if (found && isAlive(found.pid)) return found.url
+    if (found) await rm(note, { force: true }) // left by an earlier run whose tap had the same process id
+    if (await create(claim)) {
+      try {
+        return await startSharedServer(tapPid, note, claim)
+      } catch (error) {
+        await rm(claim, { force: true })
+        throw error
+      }
+    }
+    const starter = Number(await readFile(claim, 'utf8').catch(() => ''))
+    if (starter > 0 && !isAlive(starter) && !(await readNote(note))) await rm(claim, { force: true })
+    await sleep(POLL_MS)
+  }
+}
+
+/** Starts a server that outlives this process, and the watchdog that stops it when tap has ended. */
+async function startSharedServer(tapPid: number, note: string, claim: string): Promise<string> {
   const { server, folders } = await temporaryServer()
-  if (!server.pid) throw new Error('the server for the tests ended at once')
-  const note: SharedServer = { url: server.url(), pid: server.pid, folders }
-  await mkdir(NOTES, { recursive: true })
-  await writeFile(noteOf(tapPid), JSON.stringify(note))
+  const { pid } = server
+  if (pid === undefined) throw new Error('the shared PostgreSQL server ended right after its start')
+  const garbage = [...folders, note, claim]
+  // Its own process group, so that a Ctrl-C in the terminal does not end it; and none of tap's NODE_OPTIONS.
+  const watchdog = spawn(process.execPath, [WATCHDOG, String(tapPid), String(pid), ...garbage], {
+    detached: true,
+    stdio: 'ignore',
+    env: { PATH: process.env.PATH, SystemRoot: process.env.SystemRoot },
+  })
+  watchdog.unref()
   server.unref()
+  const url = server.url()
+  // Under another name first, so that nobody reads half of a note.
+  await writeFile(`${note}.new`, JSON.stringify({ url, pid } satisfies Note))
+  await rename(`${note}.new`, note)
+  return url
 }
 
-/** The url of a run's server, if there is one. */
-export async function sharedServerUrl(tapPid: number): Promise<string | undefined> {
-  if (!existsSync(noteOf(tapPid))) return undefined
-  return (JSON.parse(await readFile(noteOf(tapPid), 'utf8')) as SharedServer).url
-}
-
-/** Ends the server of a run and removes its data; does nothing if there is none. */
-export async function stopSharedServer(tapPid: number): Promise<void> {
-  if (!existsSync(noteOf(tapPid))) return
-  const note = JSON.parse(await readFile(noteOf(tapPid), 'utf8')) as SharedServer
-  if (await isTheServer(note)) {
-    process.kill(note.pid, 'SIGQUIT')
-    const deadlineMs = performance.now() + 30_000
-    while (isAlive(note.pid) && performance.now() < deadlineMs) await sleep(20)
-  }
-  for (const folder of note.folders) await rm(folder, { recursive: true, force: true })
-  await rm(noteOf(tapPid), { force: true })
-}
-
-/** Ends the servers of runs that were killed before they could do it. */
-export async function stopAbandonedServers(): Promise<void> {
-  for (const name of await readdir(NOTES).catch(() => [])) {
-    const tapPid = Number(/^server-(\d+)\.json$/.exec(name)?.[1])
-    if (tapPid && !isAlive(tapPid)) await stopSharedServer(tapPid)
-  }
-}
-
-/** The number may be another process's by now, so the server says itself whether it is the one. */
-async function isTheServer({ url, pid, folders }: SharedServer): Promise<boolean> {
-  if (!isAlive(pid)) return false
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
-  client.on('error', () => {})
+/** Creates a file that holds our process id. Returns false if it exists already. */
+async function create(claim: string): Promise<boolean> {
   try {
-    await client.connect()
-    const { rows } = await client.query<{ data_directory: string }>('show data_directory')
-    return folders.some((folder) => rows[0]?.data_directory.startsWith(folder))
-  } catch {
-    return false
-  } finally {
-    await client.end().catch(() => {})
+    await writeFile(claim, String(process.pid), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
   }
+}
+
+async function readNote(note: string): Promise<Note | undefined> {
+  const text = await readFile(note, 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : (JSON.parse(text) as Note)
 }
 
 function isAlive(pid: number): boolean {

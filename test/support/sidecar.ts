@@ -10,7 +10,7 @@ import { JsonClient } from './json-client.js'
 export interface StartedSidecar {
   readonly sidecar: Sidecar
   readonly client: JsonClient
-  /** Of its operations listener. */
+  /** Client of its operations listener. */
   readonly ops: JsonClient
   /** Everything logged so far, at every level: one JSON text per line. */
   readonly log: readonly string[]
@@ -49,7 +49,7 @@ export async function startSidecar(t: Owner, options: StartOptions): Promise<Sta
   return { sidecar, client, ops, log }
 }
 
-/** As startSidecar, with the change feed live. */
+/** Starts a sidecar and waits until its change feed is live. */
 export async function startLiveSidecar(t: Owner, options: StartOptions): Promise<StartedSidecar> {
   const started = await startSidecar(t, options)
   await eventually(async () => (await started.client.stats()).feed.state === 'live')

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net'
 import type { Owner } from './database.js'
 
 export interface SilentServer {
-  /** As a database's. */
+  /** URL as of a database. */
   readonly url: string
   connections(): number
 }

@@ -42,7 +42,7 @@ interface State {
 
 const saltBits = 24n
 
-/** What a trigger that somebody has made does to each row that is written. */
+/** Effect of a user's trigger on each row that is written. */
 export type ForeignTrigger = 'changes the value' | 'leaves the row out' | 'writes the row again'
 
 /** While this was the value (undefined: no entry), by the driven clock. */
@@ -54,7 +54,7 @@ export interface Reign {
   untilMs: number
 }
 
-/** What is on its way to one listener, in commit order; a probe's answer is in line with the changes. */
+/** Changes and probe answers that are on their way to one listener, in commit order. */
 export type Delivery = Change | { readonly kind: 'probe'; readonly sentMs: number; readonly proof: Proof }
 
 /** One database, as the sidecars see PostgreSQL, with its whole history for those who check. */
@@ -68,7 +68,7 @@ export class SimulatedDatabase {
   #salt = 0n
   #timeline = 1
   #commits = 0
-  /** How many commits there were at each. */
+  /** Number of commits at each mark. */
   #marks = new Map<Mark, number>()
   #lastMark: MarkAnswer | undefined
   #markCount = 0
@@ -81,9 +81,9 @@ export class SimulatedDatabase {
   #trigger: ForeignTrigger | undefined
   /** The default on the column; undefined where there is none. */
   #expiresAfterMs: number | undefined
-  /** By value, for those that expire. */
+  /** Expiry by value, for values that expire. */
   readonly #expiriesMs = new Map<Value, number>()
-  /** By value, how many commits there were when a sidecar had kept it. */
+  /** Number of commits, by value, at the time when a sidecar kept it. */
   readonly #keptAfter = new Map<Value, number>()
   /** Pending writes that have overwritten what was acknowledged after they were kept. */
   readonly violations: string[] = []
@@ -92,7 +92,10 @@ export class SimulatedDatabase {
     { key: 'none', rows: new Map(), sequence: 0n, marks: new Map(), trigger: undefined, fingerprint: 0 },
   ]
 
-  /** With `salted`, as in PostgreSQL, no version is drawn twice; without, another history draws the same ones. */
+  /**
+   * Creates a model. With `salted`, as in PostgreSQL, no version is drawn twice; without it, another history draws
+   * the same ones.
+   */
   constructor(nowMs: () => number, { salted = false } = {}) {
     this.#nowMs = nowMs
     this.#isSalted = salted
@@ -128,7 +131,7 @@ export class SimulatedDatabase {
     )
   }
 
-  /** In this history, so far. */
+  /** Number of commits in this history. */
   get commits(): number {
     return this.#states.length - 1
   }
@@ -215,7 +218,7 @@ export class SimulatedDatabase {
       case 'leaves the row out':
         return undefined
       case 'writes the row again': {
-        // In one transaction: nobody sees the first of the two, and it is announced after the second.
+        // In one transaction: the first of the two is never visible, and is announced after the second.
         const version = String(this.#draw())
         this.#commit(key, `${value}.5`)
         this.#announce({ kind: 'key', id: keyId(key), version })
@@ -235,7 +238,7 @@ export class SimulatedDatabase {
     this.#expiresAfterMs = this.#expiresAfterMs === undefined ? afterMs : undefined
   }
 
-  /** Triggers off, update, triggers on: the version stays, and nobody is told. */
+  /** Triggers off, update, triggers on: the version stays, and nothing is announced. */
   setSilently(key: string, value: Value): void {
     const row = this.#rows.get(key)
     if (row === undefined) return
@@ -282,7 +285,7 @@ export class SimulatedDatabase {
     return settled
   }
 
-  /** As the statement in postgres/entry-statements.ts. */
+  /** Decides like the statement in postgres/store/entry-statements.ts. */
   #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: PendingWrite): boolean {
     const row = this.#rows.get(key)
     if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
@@ -313,7 +316,10 @@ export class SimulatedDatabase {
     )
   }
 
-  /** A standby is promoted that lacks the last commits, whose keys it returns. Listeners hear nothing more, and are not told. */
+  /**
+   * A standby is promoted that lacks the last commits, whose keys it returns. Listeners hear nothing more, and are not
+   * told.
+   */
   failOver(lostCommits: number): string[] {
     this.#timeline++
     return this.rewind(lostCommits)
@@ -390,7 +396,7 @@ export class SimulatedDatabase {
     this.#reignFrom(this.#nowMs(), key, value, written)
   }
 
-  /** The row is still there, and nobody may see it any more. */
+  /** The row still exists but must not be served any more. */
   #expire(key: string): void {
     const row = this.#rows.get(key)
     if (row === undefined || row.expiresAtMs > this.#nowMs()) return

@@ -125,7 +125,7 @@ export class SimulatedSidecar {
     resolve?.(position)
   }
 
-  /** The link goes silent; nobody is told. */
+  /** Makes the link silent, unnoticed. */
   silence(): void {
     if (!this.#deliveries) return
     this.#database.listeners.delete(this.#deliveries)

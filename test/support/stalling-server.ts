@@ -7,7 +7,7 @@ export interface StallingServer {
   readonly port: number
   /** Method and path of each request so far. */
   readonly asked: readonly string[]
-  /** How many requests came while it stalled. */
+  /** Number of requests that arrived while it stalled. */
   readonly stalled: () => number
 }
 

@@ -12,7 +12,7 @@ import { FAST_SETTINGS } from './shared-server.js'
 export interface Standby {
   /** Takes the place of the server, on its port: it answers, and refuses to write. The server has been stopped. */
   start(): Promise<void>
-  /** From now on it is the primary, on a timeline of its own. Resolves when it says so. */
+  /** Makes it the primary, on a new timeline. Resolves when it reports that. */
   promote(): Promise<void>
 }
 
@@ -25,7 +25,7 @@ export async function standbyOf(t: Owner, server: LocalPostgres): Promise<Standb
     await standby.stop('immediate')
     for (const left of [standby.dataDir, dataDir]) await rm(left, { recursive: true, force: true })
   })
-  // With their owner.
+  // Keeps the owner of the files.
   await promisify(execFile)('cp', ['-a', `${server.dataDir}/.`, dataDir])
   await writeFile(join(dataDir, 'cluster', 'standby.signal'), '')
 

@@ -26,7 +26,7 @@ export async function streamingStandbyOf(
     settings: {
       ...FAST_SETTINGS,
       primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres application_name=standby`,
-      // As soon as it can be: the default waits 5 s.
+      // Reconnects at once: the default waits 5 s.
       wal_retrieve_retry_interval: '100ms',
       ...settings,
     },
@@ -36,7 +36,7 @@ export async function streamingStandbyOf(
     for (const folder of [server.dataDir, dataDir]) await rm(folder, { recursive: true, force: true })
   })
   await primary.stop('fast')
-  // With their owner.
+  // Keeps the owner of the files.
   await promisify(execFile)('cp', ['-a', `${primary.dataDir}/.`, dataDir])
   await writeFile(join(dataDir, 'cluster', 'standby.signal'), '')
   await primary.start()

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultProxy } from '../support/fault-proxy.js'
 import type { Target } from './target.js'
 
-/** What the loads can do beside sending requests. */
+/** Actions that loads can take besides sending requests. */
 export interface Surroundings {
   /** Between the sidecar and its database. */
   readonly proxy: FaultProxy

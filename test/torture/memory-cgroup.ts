@@ -42,7 +42,7 @@ export class MemoryCgroup {
     return undefined
   }
 
-  /** To be called after its processes have ended. */
+  /** Removes the group. Call it after its processes have ended. */
   remove(): void {
     rmdirSync(this.#path)
   }

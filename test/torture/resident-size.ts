@@ -37,7 +37,7 @@ export class ResidentSize {
     try {
       status = readFileSync(`/proc/${this.#pid}/status`, 'utf8')
     } catch {
-      // The process has ended; whoever started it knows.
+      // The process has ended, which its parent knows.
       return
     }
     const bytes = bytesIn(status, 'VmRSS')

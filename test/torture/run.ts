@@ -35,7 +35,7 @@ export interface SmallHits {
 }
 
 export interface TortureResult {
-  /** How the sidecar ended by itself; undefined if it did not. */
+  /** Description of how the sidecar ended by itself; undefined if it did not. */
   readonly end: string | undefined
   readonly loads: ReadonlyMap<string, LoadCounts>
   readonly smallHits: SmallHits

@@ -1,4 +1,4 @@
-/** How the requests of one load were answered. */
+/** Number of responses to one load, by kind. */
 export interface LoadCounts {
   /** Responses by status. */
   readonly statuses: ReadonlyMap<number, number>

@@ -2,7 +2,7 @@ import { Agent, type OutgoingHttpHeaders, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import type { Tally } from './tally.js'
 
-/** How a request of these loads authenticates. */
+/** Token with which the requests of these loads authenticate. */
 export const token = 'the-token-of-the-torture-run'
 const authorization = `Authorization: Bearer ${token}\r\n`
 

@@ -7,8 +7,8 @@ import ts from 'typescript'
 type Sources = ReadonlyMap<string, string>
 
 /**
- * What each part may import besides itself: main -> cli -> {sidecar, dev, tools} -> {http, postgres, telemetry, warm-up} -> core.
- * The folders below `tools` and `telemetry` are parts of their own.
+ * Parts that each part may import besides itself: main -> cli -> {sidecar, dev, tools} -> {http, postgres, telemetry,
+ * warm-up} -> core. The folders below `tools` and `telemetry` are parts of their own.
  */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'telemetry/log'],
@@ -73,7 +73,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^node:(net|http)$/, /^(http|postgres|cli|dev|tools\/audit|tools\/load|telemetry\/opentelemetry)\//],
 ]
 
-/** Whatever may stand in `core/`: data structures and pure computation. */
+/** Modules that `core/` may import: data structures and pure computation. */
 const coreModules = new Set(['lru-cache', 'node:crypto'])
 
 async function sourcesOfSrc(): Promise<Sources> {
@@ -174,7 +174,7 @@ function cycles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
 
 const sources = await sourcesOfSrc()
 
-t.test('imports point one way', async (t) => {
+t.test('imports point inward, without cycles', async (t) => {
   t.ok(sources.size > 30, 'there is something to look at')
   t.same(violations(sources), [])
 })

@@ -3,7 +3,7 @@ interface Spells {
   endedMs: number
 }
 
-/** For how long nothing has been done to something. */
+/** Measures for how long a target has been free of faults. */
 export class Calm<Target extends object> {
   readonly #spells = new WeakMap<Target, Spells>()
 

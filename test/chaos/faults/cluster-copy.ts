@@ -35,7 +35,7 @@ export class ClusterCopy {
       const { rows } = await client.query<{ labelfile: string }>(
         'select labelfile from pg_backup_stop(wait_for_archive => false)',
       )
-      // With the log of what changed while the rest was copied.
+      // Includes the log of the changes that were made during the copy.
       await run('cp', ['-a', `${join(clusterOf(postgres), 'pg_wal')}/.`, join(folder, 'pg_wal')])
       for (const name of ['postmaster.pid', 'postmaster.opts']) await rm(join(folder, name), { force: true })
       await writeOwned(folder, 'backup_label', String(rows[0]?.labelfile))
@@ -67,7 +67,7 @@ function clusterOf(postgres: LocalPostgres): string {
   return join(postgres.dataDir, 'cluster')
 }
 
-/** With owners and modes, which Node's own copy would change. */
+/** Copies with owners and modes, which Node's own copy would change. */
 async function copy(from: string, to: string): Promise<void> {
   await rm(to, { recursive: true, force: true })
   await run('cp', ['-a', from, to])

@@ -3,6 +3,6 @@ export type Pause = (ms: number) => Promise<void>
 
 export interface Timing {
   readonly durationMs: number
-  /** From 0 to 1, for whatever else the fault has to choose. */
+  /** Number from 0 to 1 for any other choice of the fault. */
   readonly choice: number
 }

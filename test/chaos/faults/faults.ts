@@ -58,7 +58,7 @@ const lastingFaults: Partial<Record<FaultKind, Fault>> = {
   },
 }
 
-/** Of everybody. */
+/** Faults that affect all sidecars. */
 const faultsOfServer: ReadonlySet<FaultKind> = new Set([
   'server crash',
   'server restart',
@@ -118,7 +118,7 @@ const exclusive: ReadonlySet<FaultKind> = new Set([
   'row locked',
 ])
 
-/** Of everybody, and nobody should lose the feed by them. */
+/** Faults that affect all sidecars, none of which should lose its feed. */
 const harmless: ReadonlySet<FaultKind> = new Set([
   'row locked',
   'bulk update',
@@ -159,7 +159,7 @@ export class Faults {
     return this.#counts
   }
 
-  /** When the last TRUNCATE had certainly ended. */
+  /** Moment by which the last TRUNCATE had certainly ended. */
   get truncatedByMs(): number {
     return this.#truncatedByMs
   }
@@ -172,7 +172,7 @@ export class Faults {
     return this.#underWay.size > 0 || this.#parts.recovery.waiting > 0
   }
 
-  /** For people. */
+  /** Describes the faults in progress, for people. */
   describe(): string {
     return this.#underWay.size === 0 ? 'no fault under way' : `under way: ${[...this.#underWay].join(', ')}`
   }
@@ -366,7 +366,7 @@ export class Faults {
     if (this.#channel !== '') await this.#sql('select pg_notify($1, $2)', [this.#channel, payload])
   }
 
-  /** A server that is away is one of the faults. */
+  /** Runs SQL and ignores a failure, because an unavailable server is one of the faults. */
   async #sql(text: string, values: unknown[]): Promise<void> {
     await this.#parts.fleet.administer(text, values).catch(() => undefined)
   }

@@ -24,7 +24,7 @@ export class FullQueue {
     const filler = new pg.Client({ connectionString: url, application_name: 'chaos queue' })
     await filler.connect()
     try {
-      // Each commit wakes the listeners, so that nobody but the holder is behind.
+      // Each commit wakes the listeners, so that only the holder is behind.
       for (let page = 0; page < pages; page++)
         await filler.query(`select pg_notify('chaos', repeat('x', 7900))`)
       throw new Error(`the notification queue takes more than ${pages} pages`)
@@ -36,7 +36,7 @@ export class FullQueue {
     return new FullQueue(holder)
   }
 
-  /** It stays full until somebody advances it, and that is not for us to do. */
+  /** The queue stays full until another session advances it. */
   async release(): Promise<void> {
     await this.#holder.end()
   }

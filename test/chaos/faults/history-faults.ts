@@ -29,7 +29,7 @@ export async function putSnapshotBack(
     return made
   })
   await pause(durationMs)
-  // In the history that is put back it would be ahead, and nobody could tell.
+  // In the restored history it would be ahead, which could not be recognised.
   await fleet.standby.stop()
   const lostTail = await fleet.alone(async () => {
     await fleet.postgres.stop('immediate')
@@ -48,7 +48,7 @@ export async function putSnapshotBack(
   return lostTail
 }
 
-/** What is removed, and how an empty one of it is made. */
+/** Statements that remove the object and create an empty one. */
 const removals: Partial<Record<FaultKind, readonly string[]>> = {
   'schema re-created': ['drop schema public cascade', 'create schema public'],
   'table re-created': ['drop table cache_entries'],
@@ -112,7 +112,7 @@ async function remove({ fleet, recorder }: HistoryFaultParts, kind: FaultKind): 
   }
 }
 
-/** As a client that is not kept away. */
+/** Runs work as a client that is not kept away. */
 async function directly(fleet: Fleet, work: (sql: SqlClient) => Promise<unknown>): Promise<void> {
   const sql = new SqlClient(fleet.directUrl)
   try {

@@ -65,7 +65,7 @@ t.test(
   },
 )
 
-t.test('a session begins with what somebody else has set, and its client is not told', async (t) => {
+t.test('a session may begin with the settings of another client', async (t) => {
   const { proxy, connect } = await proxied(t)
   const show = async (client: pg.Client) => (await client.query('show DateStyle')).rows[0]?.DateStyle
   const before = await connect()
@@ -79,7 +79,7 @@ t.test('a session begins with what somebody else has set, and its client is not 
   t.equal(await show(leaky), 'SQL, DMY', 'it stays in the session')
 })
 
-t.test('the link breaks before or after a commit of pending writes, and the database knows', async (t) => {
+t.test('the link breaks before or after a commit of pending writes', async (t) => {
   const { proxy, url, directUrl, query } = await proxied(t)
   await migrate(directUrl)
   const { log } = recordingLog()
@@ -119,7 +119,7 @@ t.test('the link breaks before or after a commit of pending writes, and the data
   t.equal(proxy.counts.commitsCut, 2)
 })
 
-t.test('no other transaction is cut', async (t) => {
+t.test('no other transaction is affected', async (t) => {
   const { proxy, connect } = await proxied(t)
   const client = await connect()
   proxy.cutCommits('before', 1)

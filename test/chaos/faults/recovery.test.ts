@@ -46,7 +46,7 @@ t.test(
   },
 )
 
-t.test('a feed that is not lost is kept', async (t) => {
+t.test('a feed that is not lost needs no recovery', async (t) => {
   const { recovery } = watch()
   const healed = await recovery.begin('slow', member().member)
   healed()
@@ -54,7 +54,7 @@ t.test('a feed that is not lost is kept', async (t) => {
   t.match(recovery.recovered, [{ kind: 'slow', recoveredMs: undefined, isDisturbed: false }])
 })
 
-t.test('a fault that runs into another one is not measured, and neither is the other', async (t) => {
+t.test('faults that overlap are not measured', async (t) => {
   const { recovery } = watch()
   const one = member()
   const ends = [await recovery.begin('reset', one.member), await recovery.begin('stall', one.member)]
@@ -65,7 +65,7 @@ t.test('a fault that runs into another one is not measured, and neither is the o
   t.match(recovery.recovered, [{ isDisturbed: true }, { isDisturbed: true }])
 })
 
-t.test('late by a little is counted, by much it is a violation', async (t) => {
+t.test('a slightly late recovery is counted, a very late one is a violation', async (t) => {
   const { recovery, tooLate } = watch()
   const after = async (kind: 'reset' | 'half-open', unnoticedMs: number, downMs: number) => {
     const one = member()

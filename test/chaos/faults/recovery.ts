@@ -6,9 +6,9 @@ import type { FaultKind } from './schedule.js'
 
 export interface Recovered {
   readonly kind: FaultKind
-  /** From the fault to the moment when the sidecar said that its feed was lost, where it could have said so. */
+  /** Time in ms from the fault until the sidecar reported the loss of its feed, if it could report it. */
   readonly noticedMs: number | undefined
-  /** From the end of the fault to the moment when it said that its feed was live; undefined if it did not lose it. */
+  /** Time in ms from the end of the fault until the sidecar reported a live feed; undefined if it did not lose it. */
   readonly recoveredMs: number | undefined
   /** Later than promised. */
   readonly isLate: boolean
@@ -17,7 +17,7 @@ export interface Recovered {
 }
 
 const everyMs = 25
-/** Whoever has not lost the feed so long after L, does not. */
+/** Time in ms after L after which a sidecar that has not lost its feed will not lose it. */
 const unnoticedMs = 500
 export const recoveryLimitMs = 30_000
 
@@ -25,7 +25,10 @@ export const recoveryLimitMs = 30_000
 const backWithinMs = 3_000
 /** A machine that is busy with other things may take so much longer: it is counted as late, and is no violation. */
 const allowanceMs = 3_000
-/** Who is disturbed again and again may need longer than the limit, but not once it has been left alone for so long. */
+/**
+ * Time in ms without faults after which a sidecar must recover within the limit, even if it was disturbed repeatedly
+ * before.
+ */
 const calmMs = 10_000
 /** Nobody says a word: the sidecar has to notice by itself, within L. */
 const silent: ReadonlySet<FaultKind> = new Set(['half-open', 'half-open listener'])
@@ -128,7 +131,7 @@ export class RecoveryWatch {
     const { kind, member } = watched
     let noticedAtMs: number | undefined
     for (;;) {
-      // Of the answer, what it says of the time before the fault has ended is only that the loss was noticed.
+      // About the time before the end of the fault, the response says only that the loss was noticed.
       const { healedMs } = watched
       const stats = await statsOf(member)
       const nowMs = performance.now()

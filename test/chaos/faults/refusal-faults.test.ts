@@ -72,17 +72,17 @@ const insert = (key: string) =>
   `insert into cache_entries (key, value) values ('${key}', '')
    on conflict (key) do update set value = excluded.value`
 
-t.test('a read-only server refuses writes until it is none any more', async (t) => {
+t.test('a read-only server refuses writes until it is writable again', async (t) => {
   const result = await carryOut(t, readOnlyServer, { kind: 'read-only server' }, insert('k'))
   t.match(result, { states: ['25006'], after: 'done' })
 })
 
-t.test('a full disk', async (t) => {
+t.test('a full disk refuses writes until there is space', async (t) => {
   const result = await carryOut(t, fullDisk, { kind: 'full disk' }, insert('k'))
   t.match(result, { states: ['53100'], after: 'done' })
 })
 
-t.test('rights go and come, twice', async (t) => {
+t.test('rights are revoked and granted, twice', async (t) => {
   const writing = await carryOut(t, rightsRevoked, { kind: 'rights revoked' }, insert('k'))
   t.match(writing, { states: ['42501', 'done', '42501'], after: 'done', denials: 2 })
   const reading = await carryOut(

@@ -18,9 +18,9 @@ export interface RefusalParts {
   readonly recovery: RecoveryWatch
   readonly workload: Workload
   readonly fault: PlannedFault
-  /** Where it is one sidecar's fault. */
+  /** Sidecar that the fault affects. */
   readonly member: Member
-  /** To be called when the sidecar has what it needs again. */
+  /** Ends the measurement: call it when the sidecar has everything that it needs again. */
   readonly healed: () => void
   readonly pause: Pause
 }
@@ -54,10 +54,13 @@ export async function fullDisk({ fleet, fault, pause, ...parts }: RefusalParts):
   await untilWritable(fault.kind, { fleet, ...parts })
 }
 
-/** What the role loses. PostgreSQL asks for `select` in every statement of ours. */
+/** Rights that the role loses. PostgreSQL asks for `select` in every statement of ours. */
 const rights = ['insert, update', 'select', 'delete', 'select, insert, update, delete'] as const
 
-/** A role that does not own the table loses rights and has them back, twice: beside requests, and while writes are kept. */
+/**
+ * A role that does not own the table loses rights and gets them back, twice: during requests, and while writes are
+ * pending.
+ */
 export async function rightsRevoked(parts: RefusalParts): Promise<void> {
   const { fleet, recorder, fault, member, healed, pause } = parts
   const { choice, durationMs } = fault
@@ -114,7 +117,7 @@ export async function rowRefused(parts: RefusalParts): Promise<void> {
   })
 }
 
-/** In one batch: a row that is refused, and others. */
+/** Checks that in one batch only the refused row fails. */
 async function isRefusedAlone({ workload, member, fault }: RefusalParts, key: string): Promise<boolean> {
   const by = fault.kind
   const others = () => Promise.all(Array.from({ length: 4 }, () => workload.writeOnce(by, member)))

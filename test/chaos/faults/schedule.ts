@@ -31,7 +31,7 @@ const breakdowns = [
   'failover',
 ] as const
 
-/** What other clients of the database do, beside those. */
+/** Actions of other clients of the database. */
 const disturbances = [
   'listeners terminated',
   'all terminated',
@@ -71,7 +71,7 @@ const refusals = [
   'standby behind',
 ] as const
 
-/** Each goes on beside the others. */
+/** Tracks of faults; each has its own schedule, and they run concurrently. */
 export const tracks = { breakdowns, disturbances, replacements, refusals } as const
 export type Track = keyof typeof tracks
 
@@ -86,7 +86,7 @@ export interface PlannedFault extends Timing {
 
 export const allKinds: readonly FaultKind[] = [...new Set(Object.values(tracks).flat())]
 
-/** How long a fault lasts, in ms; the others, 0.5 to 8 s: on both sides of the staleness bound. */
+/** Duration of a fault, in ms; other faults last 0.5 to 8 s: on both sides of the staleness bound. */
 const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>> = {
   reset: [0, 0],
   'half-open': [0, 0],
@@ -132,7 +132,10 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
 
 const warmUpMs = 3_000
 
-/** The faults of a run, by time. Every kind comes up once before any comes up again; quiet spells are left between. `only`: these kinds. */
+/**
+ * The faults of a run, by time. Every kind comes up once before any comes up again; quiet spells are left between.
+ * `only`: these kinds.
+ */
 export function planFaults(
   seed: number,
   runMs: number,

@@ -25,7 +25,7 @@ async function clientOf(t: Test, connectionString: string, application_name = 't
   return client
 }
 
-t.test('a deaf listener hears nothing any more, and is not told', async (t) => {
+t.test('a deaf listener receives nothing and does not notice', async (t) => {
   const server = await ownServer(t)
   const proxy = new FaultProxy(server.port)
   const proxied = Object.assign(new URL(server.url()), { port: String(await proxy.listen()) }).href
@@ -52,7 +52,7 @@ t.test('a deaf listener hears nothing any more, and is not told', async (t) => {
   t.same(heard, ['before', 'again'])
 })
 
-t.test('a full queue: no transaction that notifies commits until it is released and advanced', async (t) => {
+t.test('with a full queue, no transaction that notifies commits until it is drained', async (t) => {
   const server = await ownServer(t, { max_notify_queue_pages: '64' })
   const client = await clientOf(t, server.url())
   const queue = await FullQueue.fill(server.url())
@@ -91,7 +91,7 @@ t.test(
   },
 )
 
-t.test('a snapshot is put back, and the history goes on from there in the same timeline', async (t) => {
+t.test('a restored snapshot continues its history in the same timeline', async (t) => {
   const server = await ownServer(t)
   await migrate(server.url())
   const run = async (sql: string) => {
@@ -111,7 +111,7 @@ t.test('a snapshot is put back, and the history goes on from there in the same t
   t.same(await run(number), lost, 'the same number is handed out again')
 })
 
-t.test('two servers live side by side, and the new one lacks nothing', async (t) => {
+t.test('two servers run side by side, and the new one has all data', async (t) => {
   const server = await ownServer(t)
   await migrate(server.url())
   const run = async (port: number, sql: string) => {

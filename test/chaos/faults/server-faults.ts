@@ -24,7 +24,7 @@ export async function failover(
   const fromMs = performance.now()
   const standby = await ClusterCopy.ofStopped(fleet.postgres)
   await pause(lagMs)
-  // Who reads by SQL would be shown the new history before we know where it begins.
+  // SQL readers would see the new history before we know where it begins.
   sql.leave()
   await fleet.postgres.stop('immediate')
   await standby.takePlace(fleet.postgres, 'standby')

@@ -9,7 +9,7 @@ import type { Pause, Timing } from './fault-timing.js'
 
 /**
  * Two servers live side by side. A standby that lacks nothing was promoted, and the name leads to it for new connections. The
- * old primary is still there, nobody writes to it, and the connections that listen to it are whole.
+ * old primary is still running, no client writes to it, and the connections that listen to it are intact.
  */
 export async function splitServers(
   { fleet }: { readonly fleet: Fleet },
@@ -55,7 +55,7 @@ async function promote(url: string): Promise<void> {
   }
 }
 
-/** What the server still does for connections that are gone would be lost, though it is in time. */
+/** Ends statements of connections that are gone: their effect would be lost, although it is in time. */
 async function endStatements(fleet: Fleet): Promise<void> {
   await fleet.administer(
     `select pg_terminate_backend(pid, 5000) from pg_stat_activity

@@ -118,7 +118,7 @@ export async function inForce(fleet: Fleet, spell: Spell, { make, remove, during
 const attempts = 100
 const retryMs = 200
 
-/** Runs DDL in one transaction, again and again until the server is there and nobody has a lock for long. */
+/** Runs DDL in one transaction, repeatedly until the server is available and no lock is held for long. */
 async function define(fleet: Fleet, sql: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -14,7 +14,7 @@ export interface Member {
   readonly sidecar: SidecarProcess
   readonly proxy: FaultProxy
   readonly client: SidecarClient
-  /** For questions about it, on connections of its own. */
+  /** Client for questions about the sidecar, with its own connections. */
   readonly observer: SidecarClient
   /** Its role in the database, which need not own the table. */
   readonly role: string
@@ -140,7 +140,7 @@ export class Fleet {
     }
   }
 
-  /** Of those who use the table and know of no sidecar. */
+  /** URL for clients that use the table without a sidecar. */
   get databaseUrl(): string {
     return this.#urlAt(this.#sqlPort)
   }
@@ -155,7 +155,7 @@ export class Fleet {
     return this.postgres.url(database)
   }
 
-  /** What the proxies have done, together. */
+  /** Sum of the counters of all proxies. */
   get network(): ProxyCounts {
     const all = this.members.map(({ proxy }) => proxy.counts)
     const sum = (pick: (counts: ProxyCounts) => number) =>
@@ -185,7 +185,7 @@ export class Fleet {
     }
   }
 
-  /** What the table holds. */
+  /** Returns the contents of the table. */
   async stored(): Promise<ReadonlyMap<string, string>> {
     const rows = await this.administer<{ key: string; value: string }>(
       'select key, value from cache_entries where expires_at is null or expires_at > clock_timestamp()',
@@ -194,7 +194,7 @@ export class Fleet {
   }
 
   /**
-   * Calls `work` while nobody reaches the server but by `directUrl` and `administer`. What was on its way by then is cut off.
+   * Calls `work` while the server is reachable only by `directUrl` and `administer`. Traffic in flight is cut off.
    * `but` listeners: these keep the connections that they have.
    */
   async alone<T>(work: () => Promise<T>, { but }: { readonly but?: 'listeners' } = {}): Promise<T> {
@@ -227,7 +227,7 @@ export class Fleet {
     }
   }
 
-  /** From now on new connections lead to the server at this port. */
+  /** Leads new connections to the server at this port. */
   lead(port: number): void {
     for (const { proxy } of this.members) proxy.lead(port)
     this.sqlProxy.lead(port)

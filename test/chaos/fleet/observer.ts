@@ -4,7 +4,7 @@ import type { KeeperEnd } from '../oracle/durability.js'
 import { type History, unknownHorizonMs } from '../oracle/history.js'
 import type { Member } from './fleet.js'
 
-/** What the run looks at of `GET /cache/stats`. */
+/** Members of `GET /cache/stats` that the run reads. */
 export type SidecarStats = Pick<
   Stats,
   'size' | 'hits' | 'invalidations' | 'evictions' | 'feed' | 'writes' | 'replica'
@@ -22,7 +22,7 @@ export class Observer {
   readonly #onOverfull: (member: Member, size: number) => void
   readonly #members: readonly Member[]
   readonly #history: History
-  /** By incarnation. */
+  /** Latest statistics by incarnation. */
   readonly #latest = new Map<string, SidecarStats>()
   readonly #killed = new Set<string>()
   #entriesFlushed = 0

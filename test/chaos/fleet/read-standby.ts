@@ -41,7 +41,7 @@ export class ReadStandby {
         ...FAST_SETTINGS,
         ...settings,
         primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres application_name=standby`,
-        // As soon as it can be: the default waits 5 s.
+        // Reconnects at once: the default waits 5 s.
         wal_retrieve_retry_interval: '100ms',
       },
     })

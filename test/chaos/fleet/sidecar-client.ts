@@ -3,7 +3,7 @@ import { fromJson, toJson } from '../entry-value.js'
 import type { Denial } from '../oracle/denials.js'
 import type { Outcome } from '../oracle/history.js'
 
-/** What a read was told. `value` is null where there is no entry. */
+/** Response to a read. `value` is null if there is no entry. */
 export type ReadAnswer =
   | {
       readonly kind: 'entry'
@@ -15,7 +15,7 @@ export type ReadAnswer =
     }
   /** The database cannot be asked, and the answer says so; `denial`: it was asked, and said no for good. */
   | { readonly kind: 'refused'; readonly denial?: Denial }
-  /** The connection, or the sidecar, went away. */
+  /** The connection or the sidecar ended. */
   | { readonly kind: 'lost' }
   /** Anything that the documentation does not say. */
   | { readonly kind: 'wrong'; readonly why: string }
@@ -25,7 +25,7 @@ export type WriteAnswer =
       readonly kind: Exclude<Outcome, 'nothing'>
       readonly token?: string | undefined
       readonly why?: string
-      /** With `failed`: the database said no for good. */
+      /** Reason of a final refusal by the database; only with `failed`. */
       readonly denial?: Denial | undefined
     }
   | { readonly kind: 'wrong'; readonly why: string }
@@ -83,7 +83,7 @@ export class SidecarClient {
       : undefined
   }
 
-  /** `unsent`: nobody can have seen the request. `lost`: somebody may have. */
+  /** `unsent`: the request cannot have arrived. `lost`: it may have arrived. */
   #ask(
     method: string,
     path: string,
@@ -161,7 +161,9 @@ function writeAnswer(answer: HttpAnswer | 'unsent' | 'lost'): WriteAnswer {
     : { kind: 'ok', token }
 }
 
-/** Told by what docs/reference/errors.md says; a client that asks wrongly is told something else with the same status. */
+/**
+ * Told by what docs/reference/errors.md says; a client that asks wrongly is told something else with the same status.
+ */
 function denialOf(status: number, { detail }: Readonly<Record<string, unknown>>): Denial | undefined {
   const says = String(detail)
   if (status === 403 && says.startsWith('The database role does not have the right')) return 'forbidden'

@@ -5,7 +5,7 @@ export interface SidecarProcessOptions {
   readonly name: string
   /** The built `caching-layer` command. */
   readonly program: string
-  /** Of its command. */
+  /** Flags of its command. */
   readonly flags?: readonly string[]
   readonly environment: Readonly<Record<string, string>>
   /** It has ended, and not because it was told to. */
@@ -44,7 +44,7 @@ export class SidecarProcess {
     return this.#port
   }
 
-  /** What it logged last. */
+  /** Last lines of its log. */
   get log(): readonly string[] {
     return this.#log
   }
@@ -123,7 +123,7 @@ export class SidecarProcess {
     }
   }
 
-  /** How much of this time it was frozen. */
+  /** Returns how much of this time it was frozen, in ms. */
   frozenMs(fromMs: number, toMs: number): number {
     return this.#frozen.reduce(
       (sum, spell) => sum + Math.max(0, Math.min(toMs, spell.toMs) - Math.max(fromMs, spell.fromMs)),
@@ -131,7 +131,7 @@ export class SidecarProcess {
     )
   }
 
-  /** From now on its end is wanted. */
+  /** Waits for an end that is expected. */
   async #ended(timeoutMs: number): Promise<boolean> {
     const exited = this.#exited
     this.#child = undefined

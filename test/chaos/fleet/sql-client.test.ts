@@ -44,7 +44,7 @@ for (const isCaughtUp of [true, false]) {
   )
 }
 
-t.test('values change and versions do not', async (t) => {
+t.test('values are changed without a new version', async (t) => {
   const before = await rows()
   const { rows: triggers } = await database.query('select tgname, tgenabled from pg_trigger order by tgname')
   const outcome = await sql.updateWithoutTriggers([...keys, 'absent'], 'after')
@@ -66,7 +66,7 @@ t.test('values change and versions do not', async (t) => {
   )
 })
 
-t.test('a row that has expired is not there', async (t) => {
+t.test('an expired row is absent', async (t) => {
   await database.query("update cache_entries set expires_at = now() - interval '1 s' where key = 'a'")
   t.equal(await sql.read('a'), null)
   t.equal(await sql.read('b'), 'before')

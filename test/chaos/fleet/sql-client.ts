@@ -4,7 +4,7 @@ import type { Outcome } from '../oracle/history.js'
 
 export type SqlOutcome = Exclude<Outcome, 'kept'>
 
-/** What a row holds, and whether it has expired: then it counts as absent. */
+/** Content of a row, and if it has expired; then it counts as absent. */
 export interface StoredRow {
   readonly value: string
   readonly isExpired: boolean
@@ -12,7 +12,7 @@ export interface StoredRow {
 
 const update = 'update cache_entries set value = $2, content_type = $3, expires_at = default where key = $1'
 const isThere = '(expires_at is null or expires_at > clock_timestamp())'
-/** How long to wait for a lock that keeps everybody else out. */
+/** Limit of the wait for a lock that keeps all other clients out. */
 const lockTimeout = "set local lock_timeout = '1s'"
 
 /**
@@ -40,7 +40,7 @@ export class SqlClient {
     return this.#pool.end()
   }
 
-  /** From now on the server counts as away, whoever answers in its place. */
+  /** Marks the server as unavailable, even if another one answers in its place. */
   leave(): void {
     this.#isAway = true
   }

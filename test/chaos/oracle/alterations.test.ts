@@ -43,7 +43,7 @@ t.test('a pending write is stored when it is sent', async (t) => {
   t.match(alterations.faultIn(kept, alter('v'), 50), /nothing has altered/, 'it was shown before the spell')
 })
 
-t.test('a value and its altered form', async (t) => {
+t.test('an altered value is recognised and can be turned back', async (t) => {
   for (const value of ['text', '{"name":"v","padding":""}']) {
     t.equal(isAltered(value), false)
     t.equal(isAltered(alter(value)), true)

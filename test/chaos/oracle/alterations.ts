@@ -10,7 +10,10 @@ export class Alterations {
     this.#spells.push(spell)
   }
 
-  /** What is wrong with the form in which a value was shown, not as stale; undefined if that is how it may stand in the table. */
+  /**
+   * Returns the error in the form of a value that was not shown as stale; undefined if the table may have it in that
+   * form.
+   */
   faultIn({ outcome, ...written }: WriteRecord, text: string, shownMs: number): string | undefined {
     const lastMs = Math.min(written.effectByMs, outcome === 'ok' ? written.returnMs : shownMs)
     const covered = this.#spells.map((spell) =>

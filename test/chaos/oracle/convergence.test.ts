@@ -12,7 +12,7 @@ function entry(value: string | null, stale = false): ReadAnswer {
   return { kind: 'entry', value, source: 'cache', stale, status: 'caching-layer; hit' }
 }
 
-t.test('every sidecar answers with what the primary holds', async (t) => {
+t.test('every sidecar must answer with the value of the primary', async (t) => {
   t.same(verdict(entry('current')), [])
   t.same(verdict(entry(null), 'absent'), [])
   t.match(verdict(entry('old')), [/k at sidecar-0: old .* the primary has current/])

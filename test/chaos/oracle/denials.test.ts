@@ -2,7 +2,7 @@ import t from 'tap'
 import { Denials } from './denials.js'
 import { Spell } from './spell.js'
 
-t.test('only who is concerned is denied, and only while there is a reason', async (t) => {
+t.test('only affected requests are refused, and only while there is a reason', async (t) => {
   const denials = new Denials()
   const spell = new Spell(10_000)
   denials.add('refused', spell, ({ key }) => key === 'guilty')

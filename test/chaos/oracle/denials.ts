@@ -1,6 +1,9 @@
 import type { Spell } from './spell.js'
 
-/** How the database says no for good. `forbidden`: 403, the role lacks a right; `refused`: 422, it does not take the row. */
+/**
+ * Kinds of final refusals by the database. `forbidden`: 403, the role lacks a right; `refused`: 422, it does not take
+ * the row.
+ */
 export type Denial = 'forbidden' | 'refused'
 
 export interface Denied {
@@ -27,7 +30,7 @@ export class Denials {
     readonly concerns: (denied: Pick<Denied, 'key' | 'via'>) => boolean
   }[] = []
 
-  /** In this time it says so to requests that this concerns. */
+  /** Adds a time in which the database refuses the requests concerned. */
   add(denial: Denial, spell: Spell, concerns: (denied: Pick<Denied, 'key' | 'via'>) => boolean): void {
     this.#reasons.push({ denial, spell, concerns })
   }

@@ -22,7 +22,7 @@ function check(input: Partial<DurabilityInput> & Pick<DurabilityInput, 'history'
   })
 }
 
-t.test('an acknowledged write is there or overwritten', async (t) => {
+t.test('an acknowledged write is present or overwritten', async (t) => {
   const { history, write } = keyWithHistory()
   write('first', 0, 10)
   write('second', 20, 30)
@@ -34,7 +34,7 @@ t.test('an acknowledged write is there or overwritten', async (t) => {
   t.same(check({ history }).violations, [])
 })
 
-t.test('a pending write is there, overwritten, a conflict, or gone with its sidecar', async (t) => {
+t.test('a pending write is present, overwritten, a conflict, or lost with its sidecar', async (t) => {
   const { history, write } = keyWithHistory()
   write('first', 0, 10)
   write('kept', 20, 30, 'kept')
@@ -61,7 +61,7 @@ t.test('a pending write may be overwritten by one that had failed to return befo
   t.match(check({ history, stored, keepers }).violations, [/1 writes kept/])
 })
 
-t.test('a key that is written once', async (t) => {
+t.test('a key that is written once keeps its value', async (t) => {
   const { history } = keyWithHistory()
   const one = (outcome: Outcome): OnceWritten => ({
     key: 'once',
@@ -89,7 +89,7 @@ t.test('a key that is written once', async (t) => {
   t.match(lost(111, 200), [/was acknowledged and is not there/])
 })
 
-t.test('what another history has lost is void, what it has brought back is current', async (t) => {
+t.test('writes that another history lost are void, and restored ones are current', async (t) => {
   const { history, write } = keyWithHistory()
   write('first', 0, 10)
   write('lost', 20, 30)

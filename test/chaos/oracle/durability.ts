@@ -1,14 +1,14 @@
 import { shortKey, shortValue } from '../entry-value.js'
 import type { History, Outcome } from './history.js'
 
-/** What each process that may keep writes came to. */
+/** End of a process that may have pending writes. */
 export interface KeeperEnd {
   /** Killed, and what it had kept with it. */
   readonly killed: boolean
   readonly conflicts: number
 }
 
-/** A key that is written once, by one client, and read by nobody before the end. */
+/** A key that is written once, by one client, and not read before the end. */
 export interface OnceWritten {
   readonly key: string
   readonly value: string
@@ -18,7 +18,7 @@ export interface OnceWritten {
   readonly outcome: Outcome
 }
 
-/** From the moment when a standby lost touch until it took over: what was acknowledged in between is void. */
+/** Time from the moment when a standby lost contact until it took over: what was acknowledged in between is void. */
 export interface LostTail {
   readonly fromMs: number
   readonly toMs: number
@@ -27,16 +27,16 @@ export interface LostTail {
 export interface DurabilityInput {
   readonly history: History
   readonly once: readonly OnceWritten[]
-  /** What the database holds at the end. */
+  /** Contents of the database at the end. */
   readonly stored: ReadonlyMap<string, string>
   readonly keepers: ReadonlyMap<string, KeeperEnd>
-  /** When everything in the table may last have been removed; -Infinity for never. */
+  /** Last moment at which the whole table may have been emptied; -Infinity for never. */
   readonly truncatedByMs: number
   readonly lostTails: readonly LostTail[]
 }
 
 export interface DurabilityResult {
-  /** Of the keys that are written once. */
+  /** Number of acknowledged writes of keys that are written once. */
   readonly onceAcknowledged: number
   readonly onceKept: number
   readonly keptLostWithSidecar: number

@@ -1,8 +1,8 @@
 /**
- * What happened to each key, as far as anybody outside can know it: writes with the moments of their call
+ * History of each key, as far as an outside observer can know it: writes with the moments of their call
  * and return, all by the one monotonic clock of this process.
  *
- * What may be concluded, and what not. A write takes effect at one moment (its commit) between its call
+ * Conclusions that may be drawn. A write takes effect at one moment (its commit) between its call
  * and its return. When its outcome is unknown that moment may come later, or never; a write that a sidecar has
  * kept takes effect when it is sent. So of each write we know `invokeMs`, and `effectByMs`: by then it has
  * taken effect, if it ever does:
@@ -39,7 +39,7 @@ export type WrittenValue = string | null
 export interface WriteRecord {
   readonly key: string
   readonly value: WrittenValue
-  /** Who did it and through what, for people. */
+  /** Client and sidecar of the operation, for people. */
   readonly by: string
   /** The process that may keep it: a sidecar's incarnation. */
   readonly via: string
@@ -50,7 +50,7 @@ export interface WriteRecord {
   /** Infinity while the value may be the current one. */
   overwrittenMs: number
   overwrittenBy: WriteRecord | undefined
-  /** When the row has certainly expired; Infinity if it does not, or may not. */
+  /** Moment by which the row has certainly expired; Infinity if it may stay. */
   expiredMs: number
   /** After so long the row expires, because it was written with a time of its own in `expires_at`. */
   readonly lifetimeMs?: number | undefined
@@ -59,11 +59,11 @@ export interface WriteRecord {
 export const unknownHorizonMs = 60_000
 
 /**
- * How long an overwritten value is remembered: three times the time to live. A reader that is shown an older one
- * has seen what nobody wrote.
+ * Time in ms for which an overwritten value is remembered: three times the time to live. A reader that is shown an
+ * older one has seen what nobody wrote.
  */
 const memoryMs = 180_000
-/** As above, for the moments at which the key was absent. */
+/** Time in ms for which the moments are remembered at which the key was absent. */
 const absenceMemoryMs = 60_000
 
 class KeyHistory {
@@ -71,7 +71,7 @@ class KeyHistory {
   /** Not certainly overwritten. */
   readonly open = new Set<WriteRecord>()
   readonly absences: WriteRecord[] = []
-  /** Of each process, the acknowledged write that was called last. */
+  /** Last acknowledged write of each process, by the moment of its call. */
   readonly latestVia = new Map<string, WriteRecord>()
 
   absentSince(key: string, momentMs: number): void {
@@ -110,7 +110,7 @@ export class History {
     return [...this.#keys.keys()]
   }
 
-  /** When this history parted from another one; what was acknowledged before is not promised any more. */
+  /** Moment at which this history parted from another one; earlier acknowledgements are void. */
   get beganMs(): number {
     return this.#beganMs
   }
@@ -184,7 +184,10 @@ export class History {
     }
   }
 
-  /** The row that this write made expires between these moments, unless it is overwritten; `isCertain`: it has one that does. */
+  /**
+   * The row that this write made expires between these moments, unless it is overwritten; `isCertain`: it has one that
+   * does.
+   */
   expires(record: WriteRecord, fromMs: number, toMs: number, isCertain: boolean): void {
     if (isCertain) record.expiredMs = toMs
     const history = this.#of(record.key)
@@ -233,14 +236,14 @@ export class History {
     return this.#of(key).latestVia.get(via)
   }
 
-  /** Undefined for a value that nobody ever wrote under this key, or so long ago that it is forgotten. */
+  /** Undefined for a value that was never written under this key, or so long ago that it is forgotten. */
   find(key: string, value: string): WriteRecord | undefined {
     return this.#of(key).byValue.get(value)
   }
 
   /**
-   * For how long, at `invokeMs`, the value had certainly been overwritten: 0 when it may have been current then
-   * or later. Undefined for a value that nobody can have seen.
+   * Returns for how long, at `invokeMs`, the value had certainly been overwritten: 0 if it may have been current then
+   * or later, undefined for a value that nobody can have seen.
    */
   stalenessMs(key: string, value: WrittenValue, invokeMs: number, returnMs: number): number | undefined {
     if (value !== null) {

@@ -187,7 +187,7 @@ for (const [name, steps] of Object.entries(accepted))
 for (const [name, steps] of Object.entries(refused))
   t.test(`refused: ${name}`, async (t) => t.same(violationsOf(steps), { violations: 1, undecided: 0 }))
 
-t.test('after a violation it goes on as soon as nothing is pending', async (t) => {
+t.test('after a violation the check continues once nothing is pending', async (t) => {
   const stale: Step[] = [
     ['w', 'a', 0, 1],
     ['w', 'b', 2, 3],
@@ -197,7 +197,7 @@ t.test('after a violation it goes on as soon as nothing is pending', async (t) =
   t.equal(violationsOf([...stale, ...later]).violations, 2)
 })
 
-t.test('past its bound it says that it could not decide', async (t) => {
+t.test('beyond its limit the check reports that it could not decide', async (t) => {
   const writes = Array.from({ length: 12 }, (_none, index): Step => ['w', `v${index}`, 0, 100 + index])
   t.same(violationsOf(writes, 50), { violations: 0, undecided: 1 })
 })
@@ -247,7 +247,7 @@ t.test('2,000 histories of a real register are accepted', async (t) => {
   }
 })
 
-t.test('it agrees with a plain search on 5,000 small histories, right and wrong ones', async (t) => {
+t.test('the check agrees with a plain search on 5,000 small histories', async (t) => {
   const random = new Random(2)
   let wrong = 0
   for (let round = 0; round < 5_000; round++) {
@@ -272,7 +272,7 @@ t.test('it agrees with a plain search on 5,000 small histories, right and wrong 
   t.ok(wrong > 1_000 && wrong < 4_950, `${wrong} of them were wrong`)
 })
 
-t.test('another history begins with its own value, and with what was pending', async (t) => {
+t.test('another history begins with its own value and the pending writes', async (t) => {
   const violationsAfter = (...seen: RegisterValue[]) => {
     let violations = 0
     const checker = new LinearizabilityChecker({ initial: null, onViolation: () => violations++ })

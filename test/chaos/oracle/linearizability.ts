@@ -28,7 +28,7 @@ export interface Operation {
   /** `expire`: the value is removed, if it is still there. */
   readonly kind: 'read' | 'write' | 'expire'
   readonly invokeMs: number
-  /** For people. */
+  /** Client of the operation, for people. */
   readonly by: string
   value: RegisterValue
   returnMs: number
@@ -77,7 +77,7 @@ export class LinearizabilityChecker {
     this.#configurations = [{ value: options.initial, done: 0, used: [], deletes: 0 }]
   }
 
-  /** To be called in the order of time, unless an operation that has not ended was called before. */
+  /** Begins an operation. Call it in the order of time, except for an operation that has not ended. */
   begin(operation: Pick<Operation, 'kind' | 'invokeMs' | 'by' | 'value'>): Operation {
     const begun: Operation = { ...operation, returnMs: Number.POSITIVE_INFINITY, fate: 'pending' }
     let place = this.#queue.length

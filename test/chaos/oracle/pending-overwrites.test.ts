@@ -28,7 +28,7 @@ t.test('a pending write is not sent where the row has changed since', async (t) 
   t.equal(read('later'), undefined)
 })
 
-t.test('it may be sent into a gap', async (t) => {
+t.test('a pending write may be sent into a gap', async (t) => {
   for (const [value, outcome] of [
     [null, 'ok'],
     [null, 'unknown'],
@@ -42,7 +42,7 @@ t.test('it may be sent into a gap', async (t) => {
   }
 })
 
-t.test('what another history has lost was not overwritten', async (t) => {
+t.test('a row that another history lost was not overwritten', async (t) => {
   const { history, write, read } = keyWithHistory()
   write('kept', 10, 20, 'kept')
   write('lost', 40, 50)

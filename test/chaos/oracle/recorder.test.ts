@@ -36,7 +36,7 @@ function recorded(frozenMs = 0) {
   }
 }
 
-t.test('answers that cannot be', async (t) => {
+t.test('impossible responses are violations', async (t) => {
   const { violations, write, read, entry } = recorded()
   write('value')
   write('failed', 'failed')
@@ -77,7 +77,7 @@ t.test(
   },
 )
 
-t.test('what is marked stale promises nothing', async (t) => {
+t.test('a stale response promises nothing', async (t) => {
   const { recorder, violations, write, read, entry } = recorded()
   write('old')
   write('new')
@@ -95,7 +95,7 @@ function present(): Spell {
   return spell
 }
 
-t.test('a row that expires is served until then, and is absent from then on', async (t) => {
+t.test('a row is served until it expires and absent afterwards', async (t) => {
   const { recorder, violations, write, read, entry } = recorded()
   write('for ever')
   const lifetimeMs = 300
@@ -120,7 +120,7 @@ t.test('a row that expires is served until then, and is absent from then on', as
   t.equal(violations.count('strong reads linearizable'), 1, 'the next one has not expired yet')
 })
 
-t.test('a row that was written with a time of its own expires then, and no other one', async (t) => {
+t.test('only a row written with an expiry expires', async (t) => {
   const { recorder, violations, write, read, entry } = recorded()
   const lifetimeMs = 300
   const handle = recorder.beginWrite({ key: 'k', value: 'value', by: 'me', via: 'sql', lifetimeMs })
@@ -140,7 +140,7 @@ t.test('a row that was written with a time of its own expires then, and no other
   t.equal(recorder.counts.expiring, 1)
 })
 
-t.test('whoever is denied for good without a reason', async (t) => {
+t.test('a client that is refused without a reason is a violation', async (t) => {
   const { recorder, violations, read } = recorded()
   recorder.denies('refused', present(), ({ key }) => key === 'k')
   const denied = (key: string) => {
@@ -159,7 +159,7 @@ t.test('whoever is denied for good without a reason', async (t) => {
   t.equal(violations.total, 2)
 })
 
-t.test('what may expire is explained, present or absent', async (t) => {
+t.test('a row that may have expired may be present or absent', async (t) => {
   const { recorder, violations, write, read, entry } = recorded()
   write('kept', 'kept')
   const spell = new Spell(performance.now())
@@ -175,7 +175,7 @@ t.test('what may expire is explained, present or absent', async (t) => {
   t.equal(violations.count('strong reads linearizable'), 1)
 })
 
-t.test('a row that is part of another history expires there', async (t) => {
+t.test('a row of another history expires in that history', async (t) => {
   const { recorder, violations, write, read, entry } = recorded()
   const lifetimeMs = 200
   recorder.expires(present(), lifetimeMs)
@@ -189,7 +189,7 @@ t.test('a row that is part of another history expires there', async (t) => {
   t.equal(violations.total, 0)
 })
 
-t.test('what a trigger has altered is one value, in the form that it has in the table', async (t) => {
+t.test('a value altered by a trigger is expected in its altered form', async (t) => {
   const { recorder, violations, write, read, entry } = recorded()
   recorder.alters(present())
   write('value')
@@ -203,7 +203,7 @@ t.test('what a trigger has altered is one value, in the form that it has in the 
   t.equal(violations.total, 1)
 })
 
-t.test('a pending write in the place of one that was acknowledged after it', async (t) => {
+t.test('a pending write that replaces a later acknowledged one is a violation', async (t) => {
   const { violations, write, read, entry } = recorded()
   write('kept', 'kept')
   // A later moment.

@@ -17,9 +17,9 @@ export interface RecorderOptions {
   readonly keys: readonly string[]
   readonly maxStalenessMs: number
   readonly violations: Violations
-  /** What is going on, for people: the faults under way. */
+  /** Returns the present faults, for people. */
   readonly situation: () => string
-  /** For how much of this time the process could not answer, because we had stopped it. */
+  /** Returns the time in ms for which the process could not answer because we had stopped it. */
   readonly frozenMs: (via: string, fromMs: number, toMs: number) => number
 }
 
@@ -31,7 +31,7 @@ export interface ReadRecord {
   readonly invokeMs: number
   readonly strong: Operation | undefined
   readonly asIfStrong: Operation | undefined
-  /** Of a session: the write whose token is sent. Else the last one that was acknowledged there. */
+  /** Write whose token is sent; without a session, the last write that was acknowledged there. */
   readonly since: WriteRecord | undefined
 }
 
@@ -63,7 +63,7 @@ export interface Counts {
 /** A request that takes longer has hung; every wait of a sidecar has a bound below this. */
 const hungMs = 7_000
 const linesPerKey = 40
-/** By how much the database's clock may run away from ours while a row waits for its expiry. */
+/** Tolerance in ms between the clock of the database and ours until a row expires. */
 const clockToleranceMs = 100
 
 /** Takes down every operation, and holds each against the promises as soon as it has ended. */
@@ -151,12 +151,12 @@ export class Recorder {
       )
   }
 
-  /** In this time a trigger alters the values of all that is written. */
+  /** Records a time in which a trigger alters all written values. */
   alters(spell: Spell): void {
     this.#alterations.add(spell)
   }
 
-  /** In this time the database says no for good to the requests that this concerns, and to no others. */
+  /** Records a time in which the database refuses only the requests concerned. */
   denies(denial: Denial, spell: Spell, concerns: (request: { key: string; via: string }) => boolean): void {
     this.#denials.add(denial, spell, concerns)
   }
@@ -169,7 +169,10 @@ export class Recorder {
     if (fault) this.#violated('answers', key, { text: `${by} via ${via} ${fault}` })
   }
 
-  /** In this time all that is written expires after so long. What may be written at any time may expire from now on. */
+  /**
+   * Records a time in which all written rows expire after `lifetimeMs`. Rows written at an unknown moment may expire
+   * too.
+   */
   expires(spell: Spell, lifetimeMs: number): void {
     const nowMs = performance.now()
     this.#lifetime = { spell, ms: lifetimeMs }
@@ -220,7 +223,7 @@ export class Recorder {
     )
   }
 
-  /** Before the write has ended for the checkers: somebody may have seen its expiry already. */
+  /** Called before the write has ended for the checkers, because a client may have seen its expiry already. */
   #expiryOf(record: WriteRecord, value: string): void {
     const { key, outcome, invokeMs, returnMs, lifetimeMs } = record
     if (outcome === 'failed' || outcome === 'nothing') return
@@ -249,7 +252,7 @@ export class Recorder {
     this.history.expires(record, invokeMs, nowMs + unknownHorizonMs + lifetimeMs, false)
   }
 
-  /** What a sidecar said with a write that it refused. */
+  /** Records the reason with which a sidecar refused a write. */
   refusedWrite(why: string): void {
     if (why.includes('notification queue is full')) this.counts.queueFull++
   }
@@ -342,7 +345,10 @@ export class Recorder {
     if (value !== null) this.history.seen(key, value, returnMs)
   }
 
-  /** What is shown as fresh is what the table holds: as a trigger has left it, not expired, and no pending write in a later one's place. */
+  /**
+   * Checks that a fresh value is in the table: as a trigger left it, not expired, and not a pending write in place of
+   * a later one.
+   */
   #checkStored(
     { kind, key, by, invokeMs }: ReadRecord,
     { text, written }: { text: string; written: WriteRecord },

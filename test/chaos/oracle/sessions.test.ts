@@ -35,7 +35,7 @@ t.test('with its token a client sees its write, or one that may be later', async
   t.equal(read(null), undefined)
 })
 
-t.test('its own pending write is the past, also where it is still kept', async (t) => {
+t.test('a pending write of the client counts as earlier, even while it is pending', async (t) => {
   const { history, write } = keyWithHistory()
   write('kept', 0, 10, 'kept')
   write('of another', 0, 10, 'kept', 'other')
@@ -47,7 +47,7 @@ t.test('its own pending write is the past, also where it is still kept', async (
   t.equal(read('of another', true), undefined)
 })
 
-t.test('a write of an earlier history promises nothing, one of this history everything', async (t) => {
+t.test('a write of an earlier history promises nothing, and one of the present history does', async (t) => {
   const { history, write } = keyWithHistory()
   write('first', 0, 10)
   const lost = write('lost', 20, 30)

@@ -33,7 +33,7 @@ export function checkSession(history: History, read: TokenRead): string | undefi
   }
   if (value === since.value) return undefined
   const seen = history.find(key, value)
-  // Somebody else's to tell: nobody wrote it.
+  // Another checker reports it: no client wrote this value.
   if (seen === undefined) return undefined
   if (isOwnKept(seen, read)) return `${told}, its own write that was kept before that`
   return seen.effectByMs < since.invokeMs ? `${told}, which had been written before that` : undefined

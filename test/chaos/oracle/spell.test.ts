@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Spell } from './spell.js'
 
-t.test('what took effect in a spell, what did not, and what may have', async (t) => {
+t.test('a spell tells what took effect, what did not, and what may have', async (t) => {
   const spell = new Spell(100)
   t.equal(spell.covers(0, 99), 'no')
   t.equal(spell.covers(0, 101), 'maybe', 'it may be in force')

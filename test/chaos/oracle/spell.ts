@@ -1,4 +1,4 @@
-/** A time in which something about the table is otherwise, as far as somebody outside can know when it began and ended. */
+/** A time in which the table behaves differently, as far as an outside observer can know its beginning and end. */
 export class Spell {
   readonly #fromMs: number
   #inForceMs = Number.POSITIVE_INFINITY

@@ -23,17 +23,17 @@ function keyWithHistory() {
   }
 }
 
-t.test('a value overwritten longer ago than L is a violation, at L it is not', async (t) => {
+t.test('a value overwritten longer ago than L is a violation', async (t) => {
   const key = keyWithHistory()
   key.write('old', 0, 10)
   key.write('new', 1_000, 1_010)
   t.equal(key.read('old', 1_010 + limitMs), undefined)
   t.match(key.read('old', 1_011 + limitMs), /overwritten at least 3001 ms before/)
-  t.equal(key.read('new', 1_000_000), undefined, 'nobody has overwritten it')
+  t.equal(key.read('new', 1_000_000), undefined, 'it was not overwritten')
   t.equal(key.check.maxMs, limitMs + 1)
 })
 
-t.test('a write that overlaps overwrites nothing for certain', async (t) => {
+t.test('a write that overlaps is not sure to have overwritten the value', async (t) => {
   const key = keyWithHistory()
   const first = key.begin('first', 0)
   key.write('second', 5, 10)
@@ -66,7 +66,7 @@ t.test(
   },
 )
 
-t.test('a pending write overwrites nothing, and comes late until its sidecar keeps nothing', async (t) => {
+t.test('a pending write may take effect until its sidecar has no pending writes', async (t) => {
   const key = keyWithHistory()
   key.write('before', 0, 10)
   key.history.end(key.begin('kept', 20, 'sidecar-0.1'), 'kept', 30)
@@ -86,7 +86,7 @@ t.test('a pending write overwrites nothing, and comes late until its sidecar kee
   t.match(key.read('kept', 90_000), /overwritten/)
 })
 
-t.test('an absence is as old as the most recent one', async (t) => {
+t.test('the most recent absence determines its age', async (t) => {
   const key = keyWithHistory()
   key.write('value', 0, 10)
   t.equal(key.read(null, 10 + limitMs), undefined, 'absent at the start')
@@ -107,7 +107,7 @@ t.test('an update that found no row proves an absence', async (t) => {
   t.equal(key.read(null, 10_000), undefined)
 })
 
-t.test('percentiles are those of the hits', async (t) => {
+t.test('percentiles cover hits only', async (t) => {
   const key = keyWithHistory()
   key.write('old', 0, 10)
   key.write('new', 20, 30)
@@ -119,7 +119,7 @@ t.test('percentiles are those of the hits', async (t) => {
   t.equal(key.check.percentile(1), 1_000)
 })
 
-t.test('when another history begins, what was lost with the one before may be served for L', async (t) => {
+t.test('after another history begins, lost values may be served for L', async (t) => {
   const key = keyWithHistory()
   key.write('first', 0, 10)
   key.write('lost', 20, 30)

@@ -36,10 +36,10 @@ export class StalenessCheck {
     return this.#maxMs
   }
 
-  /** What is wrong with this read, or undefined. */
+  /** Returns the error in this read, or undefined. */
   check({ key, value, invokeMs, returnMs }: FreshRead, isHit: boolean): string | undefined {
     const stalenessMs = this.#history.stalenessMs(key, value, invokeMs, returnMs)
-    // Somebody else's to tell: nobody wrote it.
+    // Another checker reports it: no client wrote this value.
     if (stalenessMs === undefined) return undefined
     this.#checked++
     if (isHit) {
@@ -54,7 +54,7 @@ export class StalenessCheck {
     )
   }
 
-  /** Of the hits, in ms. */
+  /** Returns a percentile of the staleness of the hits, in ms. */
   percentile(share: number): number {
     const total = this.#hits.reduce((sum, count) => sum + count, 0)
     let below = 0

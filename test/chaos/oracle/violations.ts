@@ -21,7 +21,7 @@ export interface Violation {
 
 const shown = 5
 
-/** What was found wrong. All are counted; of each kind the first few are kept to be shown. */
+/** Collects violations. All are counted, and the first few of each kind are kept to be shown. */
 export class Violations {
   readonly #counts = new Map<Promised, number>(promises.map((promise) => [promise, 0]))
   readonly #kept: Violation[] = []

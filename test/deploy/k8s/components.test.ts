@@ -47,7 +47,7 @@ spec:
 
 const skip = (await hasKubectl()) ? false : 'kubectl is not installed'
 
-/** Renders workloads with components of k8s/components, as somebody else's kustomization would. */
+/** Renders workloads with components of k8s/components, as a user's kustomization would. */
 async function renderWith(t: Owner, workloads: readonly string[], components: readonly string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'caching-layer-k8s-'))
   t.teardown(() => rm(folder, { recursive: true }))

@@ -53,7 +53,7 @@ export async function sourceManifests(folder: string): Promise<Manifest[]> {
 
 const isKustomization = (file: string) => file.endsWith('kustomization.yaml')
 
-/** Whether there is a kubectl to render with. */
+/** Returns true if kubectl is installed. */
 export async function hasKubectl(): Promise<boolean> {
   return run('kubectl', ['version', '--client']).then(
     () => true,
@@ -61,13 +61,13 @@ export async function hasKubectl(): Promise<boolean> {
   )
 }
 
-/** What `kubectl apply -k` would send to a cluster. */
+/** Returns the resources that `kubectl apply -k` would send to a cluster. */
 export async function render(folder: string): Promise<Manifest[]> {
   const { stdout } = await run('kubectl', ['kustomize', folder])
   return parseManifests(folder, stdout)
 }
 
-/** What pods are made from, where the resource is one that makes some. */
+/** Returns the pod template of a resource, if it has one. */
 export function podTemplateOf({ kind, spec }: Resource): IPodTemplateSpec | undefined {
   if (kind === 'CronJob') {
     return (spec as { jobTemplate: { spec: { template: IPodTemplateSpec } } }).jobTemplate.spec.template

@@ -9,7 +9,7 @@ export interface Mistake {
   readonly kind: string
   /** Members and indices; what is in a list can be named by its `name`. */
   readonly at: string
-  /** undefined: taken away. */
+  /** undefined: removed. */
   readonly put: unknown
   readonly foundBy: readonly Check[]
 }
@@ -222,12 +222,12 @@ const mistakesOf = (rows: readonly Row[]): Mistake[] =>
     foundBy,
   }))
 
-/** In what overlays/prod renders. */
+/** Mistakes in the output of overlays/prod. */
 export const mistakes: readonly Mistake[] = mistakesOf(rows)
 
 const classic = `${pod}.containers.caching-layer`
 
-/** In what examples/classic renders. */
+/** Mistakes in the output of examples/classic. */
 export const classicMistakes: readonly Mistake[] = mistakesOf([
   [
     'a sidecar that stops before its app',

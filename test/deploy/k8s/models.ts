@@ -26,8 +26,8 @@ interface InvalidModel {
 }
 
 /**
- * What the OpenAPI schema says: types, required fields, enumerations, patterns. It lets pass any field that it does
- * not know.
+ * Returns the errors of the OpenAPI schema: types, required fields, enumerations, patterns. It lets pass any field
+ * that it does not know.
  */
 export function modelErrors({ resource, isPatch }: Manifest): string[] {
   let model: Model

@@ -5,8 +5,8 @@ import { containersOf, podTemplateOf, type Resource } from './manifests.js'
 import { podSecurityViolations } from './pod-security.js'
 
 /**
- * What neither the schema nor the types can say, since it is between fields, between resources, or ours: one line
- * for everything that is wrong with what would be applied together.
+ * Returns one line for each error between fields or resources, or against our own rules, which neither the schema nor
+ * the types can find.
  */
 export function brokenRules(resources: readonly Resource[]): string[] {
   return resources.flatMap((resource) =>
@@ -123,7 +123,7 @@ function containerProblems(container: IContainer, volumes: ReadonlySet<string>):
 }
 
 const sidecarName = 'caching-layer'
-/** What an app needs at least between its preStop and its end. */
+/** Minimum time in ms that an app needs between its preStop hook and its end. */
 const appDrainMs = 10_000
 const defaultGraceSeconds = 30
 const mebibyte = 1024 ** 2

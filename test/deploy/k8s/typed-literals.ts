@@ -14,9 +14,9 @@ const options: ts.CompilerOptions = {
 }
 
 /**
- * What the compiler says of each manifest as a literal of its type: fields that do not exist, above all, and values
- * out of a closed set. One program for all of them, since the types are what takes the time. Manifests of a kind
- * that has no type are left to the models.
+ * Returns the compiler's errors about each manifest as a literal of its type: fields that do not exist, above all,
+ * and values out of a closed set. One program for all of them, since the types are what takes the time. Manifests of
+ * a kind that has no type are left to the models.
  */
 export function typeErrors(manifests: readonly Manifest[]): ReadonlyMap<Manifest, readonly string[]> {
   const files = new Map(manifests.map((manifest, number) => [join(process.cwd(), `${number}.ts`), manifest]))

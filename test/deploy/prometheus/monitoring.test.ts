@@ -33,7 +33,10 @@ const dashboard = JSON.parse(await readFile(`${folder}/dashboard.json`, 'utf8'))
   readonly templating: { readonly list: readonly { readonly name: string; readonly query: unknown }[] }
 }
 
-/** What may be selected: docs/reference/metrics.md has exactly what is exposed, which metrics.test.ts makes sure of. */
+/**
+ * Metrics that an expression may select: docs/reference/metrics.md has exactly what is exposed, which metrics.test.ts
+ * makes sure of.
+ */
 const selectable = new Set(rules.flatMap(({ record }) => record ?? []))
 for (const [, name, type] of (await readFile('docs/reference/metrics.md', 'utf8')).matchAll(
   /^\| `(\w+)` *\| (\w+)/gm,

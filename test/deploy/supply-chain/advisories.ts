@@ -1,7 +1,7 @@
-/** What npm knows against the packages that the program needs. */
+/** Advisories of npm against the packages that the program needs. */
 export type Advisories =
   | { readonly known: true; readonly lines: readonly string[] }
-  /** The registry could not be asked: away, or a mirror without advisories. */
+  /** The registry was unavailable, or is a mirror without advisories. */
   | { readonly known: false; readonly reason: string }
 
 interface Report {

@@ -19,7 +19,7 @@ t.test('arguments', async (t) => {
   t.strictSame(parseArguments('serve', serve, ['--no-migrate']).flags, new Set(['no-migrate']))
 })
 
-t.test('arguments that a command does not take', async (t) => {
+t.test('unknown arguments are refused', async (t) => {
   const wrong: [Command, string[]][] = [
     [audit, ['http://a', '--samples=1']],
     [audit, ['http://a', '--minutes']],
@@ -43,7 +43,7 @@ const input = (args: readonly string[], environment = {}) => ({
   stdout: () => process.stdout,
 })
 
-t.test('audit: wrong use', async (t) => {
+t.test('audit: wrong use is refused', async (t) => {
   const wrong = [
     [],
     ['127.0.0.1:8025'],
@@ -63,7 +63,7 @@ t.test('audit: wrong use', async (t) => {
   await t.rejects(audit.run(input(['http://a'], { CACHE_MAX_STALENESS_MS: 'long' })), ConfigError)
 })
 
-t.test('audit: without a database it does not begin', async (t) => {
+t.test('audit: it does not begin without a database', async (t) => {
   const environment = { DATABASE_URL: 'postgresql://user:secret@127.0.0.1:1/none' }
   await t.rejects(audit.run(input(['http://127.0.0.1:1'], environment)), {
     message: /^cannot receive changes: (?!.*secret)/,

@@ -81,7 +81,7 @@ function command(database: FreshDatabase, positionals: readonly string[], values
   return { exit, stop, out, notes, progress }
 }
 
-t.test('a fleet that keeps its promise', async (t) => {
+t.test('a correct fleet has no violation', async (t) => {
   const { database, clients } = await fleet(t)
   traffic(t, clients, database)
   const urls = clients.map(({ base }) => base)
@@ -104,7 +104,7 @@ t.test('a fleet that keeps its promise', async (t) => {
   t.ok(report.overtaken > 0, 'some keys were written again before the bound')
 })
 
-t.test('a sidecar that never drops an entry', async (t) => {
+t.test('a sidecar that never drops an entry violates the promise', async (t) => {
   const { database, clients } = await fleet(t)
   const liar = createServer((request, response) => {
     const key = new URL(request.url ?? '', 'http://liar').searchParams.get('key')
@@ -141,7 +141,7 @@ t.test('a sidecar that never drops an entry', async (t) => {
   t.equal(bound.writes - bound.consistent, 2)
 })
 
-t.test('stopped before anything happened, without any sidecar there', async (t) => {
+t.test('an audit can be stopped before any event', async (t) => {
   const { database } = await fleet(t)
   const { exit, stop, out, progress } = command(database, ['http://127.0.0.1:1'])
   await eventually(() => progress.length > 0)
@@ -150,7 +150,7 @@ t.test('stopped before anything happened, without any sidecar there', async (t) 
   t.match(JSON.parse(out[0] ?? ''), { sampled: 0, within: [{ writes: 0, error_rate_at_most: null }, {}] })
 })
 
-t.test('an audit to which no sidecar has answered shows nothing: exit code 3', async (t) => {
+t.test('an audit without any response exits with 3', async (t) => {
   const { database } = await fleet(t)
   const { exit, stop, notes, progress } = command(database, ['http://127.0.0.1:1'], [['sample', '1']])
   await eventually(() => progress.length > 0)
@@ -161,7 +161,7 @@ t.test('an audit to which no sidecar has answered shows nothing: exit code 3', a
   t.match(notes.at(-1), /^the audit is inconclusive/)
 })
 
-t.test('a feed that is lost, and found again', async (t) => {
+t.test('an audit survives a lost feed', async (t) => {
   const { database, clients } = await fleet(t)
   const notes: string[] = []
   const { config } = loadConfig({ DATABASE_URL: database.url })

@@ -74,7 +74,7 @@ t.test('a chart has one panel for each figure, one bar for each contender', asyn
   t.equal(svg.match(/<text/g)?.length, svg.match(/<\/text>/g)?.length)
 })
 
-t.test('the table says what was compared and what came of it', async (t) => {
+t.test('the table shows what was compared, with the results', async (t) => {
   const lines = tableOf([section]).split('\n')
   t.match(
     lines[1],

@@ -20,7 +20,7 @@ async function run(options: ClientOptions): Promise<ClientResult> {
   return JSON.parse(stdout) as ClientResult
 }
 
-t.test('an open loop counts from when a request was due', async (t) => {
+t.test('an open loop measures from the moment a request was due', async (t) => {
   const server = await stallingServer(t, { after: 50, stallMs })
   const result = await run({
     ports: [server.port],
@@ -36,7 +36,7 @@ t.test('an open loop counts from when a request was due', async (t) => {
   t.equal(result.failed, 0)
 })
 
-t.test('a closed loop sends again when it is answered, and counts failures', async (t) => {
+t.test('a closed loop sends after each response and counts failures', async (t) => {
   const server = createServer((request, response) => {
     request.resume()
     response.statusCode = request.method === 'POST' ? 503 : 200

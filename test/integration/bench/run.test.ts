@@ -6,7 +6,7 @@ import { Lifetime } from '../../../bench/lifetime.js'
 import { merged, type Section } from '../../../bench/results.js'
 import { measureRounds } from '../../../bench/rounds.js'
 
-t.test('contenders take turns, and the first round does not count', async (t) => {
+t.test('contenders take turns, and the first round is discarded', async (t) => {
   const turns: string[] = []
   const contender = (name: string): Contender => ({
     name,
@@ -36,7 +36,7 @@ t.test('contenders take turns, and the first round does not count', async (t) =>
   )
 })
 
-t.test('what takes long is measured once', async (t) => {
+t.test('a slow comparison is measured once', async (t) => {
   let measured = 0
   const long: Contender = { name: 'long', measure: async () => ({ measured: ++measured }) }
   await measureRounds([long], { rounds: 5, seconds: 5, once: true, note: () => {} })
@@ -57,7 +57,7 @@ t.test('arguments', async (t) => {
     t.equal(argumentsOf(wrong, names), undefined, wrong.join(' '))
 })
 
-t.test('a part that was measured again takes its place, the others stay', async (t) => {
+t.test('a part that is measured again replaces its result, and the others stay', async (t) => {
   const section = (name: string, seconds: number) => ({ name, seconds }) as Section
   const before = [section('hit', 1), section('miss', 1)]
   t.same(merged(before, section('miss', 2), ['hit', 'set', 'miss']), [section('hit', 1), section('miss', 2)])
@@ -67,7 +67,7 @@ t.test('a part that was measured again takes its place, the others stay', async 
   )
 })
 
-t.test('everything is ended in reverse, whatever fails', async (t) => {
+t.test('resources are closed in reverse order, whatever fails', async (t) => {
   const lifetime = new Lifetime()
   const ended: number[] = []
   lifetime.teardown(() => ended.push(1))
@@ -81,6 +81,6 @@ t.test('everything is ended in reverse, whatever fails', async (t) => {
   t.same(ended, [3, 1])
 })
 
-t.test('comparisons have names of their own', async (t) => {
+t.test('comparisons have distinct names', async (t) => {
   t.equal(new Set(comparisons.map(({ name }) => name)).size, comparisons.length)
 })

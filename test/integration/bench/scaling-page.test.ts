@@ -10,7 +10,7 @@ t.test('the tables in docs/explanation/scaling.md are those of bench/results.jso
   t.equal(withScalingTables(page, sections), page)
 })
 
-t.test('other figures are noticed, and a page without their place', async (t) => {
+t.test('different figures and a page without their place are noticed', async (t) => {
   const restart = sections.filter(({ name }) => name === 'restart')
   t.equal(restart.length, 1)
   const others = restart.map((section) => ({

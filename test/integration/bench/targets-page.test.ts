@@ -11,6 +11,6 @@ t.test('the targets in docs/explanation/performance.md are those of bench/result
   t.match(page, /^\| SET, 64 connections +\| [\d,]+ acknowledged\/s +\| [\d,]+, pgbench, 64 /m)
 })
 
-t.test('other figures are noticed', async (t) => {
+t.test('different figures are noticed', async (t) => {
   t.not(withTargets(page, sections.slice(1)), page)
 })

@@ -52,7 +52,7 @@ t.test('a figure may stand alone, with a target of its own', async (t) => {
   t.equal(outcomeOf(alone, roundsOf([0.99, 0.99, 1], []), contenders).verdict, 'short')
 })
 
-t.test('a peer that is not installed is named, and not held against us', async (t) => {
+t.test('a peer that is not installed is named and does not count as a failure', async (t) => {
   const target = { atLeast: 2 }
   const outcome = outcomeOf({ ...row, target }, roundsOf([1], []), [
     { name: 'sidecar', measure },
@@ -63,13 +63,13 @@ t.test('a peer that is not installed is named, and not held against us', async (
   t.ok(fallsShort([outcome, outcomeOf({ ...row, target }, roundsOf([1], [1]), contenders)]))
 })
 
-t.test('a figure near the limit of the load is a lower bound', async (t) => {
+t.test('a figure near the limit of the load generator is a lower bound', async (t) => {
   const limited: Row = { ...row, limit: 'limit' }
   t.match(outcomeOf(limited, roundsOf([95], [50], [100]), contenders).remark, 'lower bound')
   t.equal(outcomeOf(limited, roundsOf([80], [50], [100]), contenders).remark, undefined)
 })
 
-t.test('a figure that nobody measured is a mistake of the bench', async (t) => {
+t.test('a figure that was not measured is an error of the bench', async (t) => {
   t.throws(() => outcomeOf({ ...row, figure: 'p99Ms' }, roundsOf([1], [1]), contenders), /no figure "p99Ms"/)
   t.throws(() => outcomeOf({ ...row, against: 'nobody' }, roundsOf([1], [1]), contenders), /no contender/)
 })

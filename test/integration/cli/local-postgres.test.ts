@@ -76,12 +76,12 @@ async function messageOf(t: Test, failing: Promise<unknown>): Promise<string> {
   return message
 }
 
-t.test('a server from nothing, and nothing of it left after stop', async (t) => {
+t.test('a server starts from nothing, and nothing remains after stop', async (t) => {
   const server = await ownServer(t, { work_mem: '7MB' })
   const pid = server.pid as number
   t.match((await query(server, 'select version()'))[0]?.[0], /^PostgreSQL 18\./)
   t.same(await query(server, 'show work_mem'), [['7MB']], 'the settings are used')
-  t.same(await query(server, 'show listen_addresses'), [['127.0.0.1']], 'nobody outside can connect')
+  t.same(await query(server, 'show listen_addresses'), [['127.0.0.1']], 'no other host can connect')
   t.same(await query(server, 'show unix_socket_directories'), [['']])
   t.ok(isAlive(-pid), 'it leads a process group, which the Ctrl-C of a terminal does not reach')
   const lockFile = join(server.dataDir, 'cluster', 'postmaster.pid')
@@ -96,7 +96,7 @@ t.test('a server from nothing, and nothing of it left after stop', async (t) => 
   await server.stop()
 })
 
-t.test('data and port survive each way to end', async (t) => {
+t.test('data and port survive every way to stop', async (t) => {
   const server = await ownServer(t, { fsync: 'on' })
   const { port } = server
   const log = () => readFile(join(server.dataDir, 'server.log'), 'utf8')
@@ -198,7 +198,7 @@ t.test('a second server on the same data is refused', async (t) => {
   t.same(await query(server, 'select * from kept'), [], 'the first one does not notice')
 })
 
-t.test('a server that does not start says why, and leaves nothing running', async (t) => {
+t.test('a server that does not start gives a reason and leaves nothing running', async (t) => {
   const server = serverOn(t, await temporaryFolder(t), { settings: { shared_buffers: 'many' } })
   const message = await messageOf(t, server.start())
   t.match(message, /^PostgreSQL did not start: FATAL: +invalid value for parameter "shared_buffers": "many"$/)
@@ -231,7 +231,7 @@ t.test('stop ends a start that is under way, and the next start works', async (t
   t.notOk(isAlive(pid))
 })
 
-t.test('a data folder of somebody else', { skip: !isRoot && 'needs root' }, async (t) => {
+t.test('a data folder of another user is refused', { skip: !isRoot && 'needs root' }, async (t) => {
   const folder = await temporaryFolder(t)
   await chown(folder, 65_534, 65_534)
   const message = await messageOf(t, serverOn(t, folder).start())
@@ -287,7 +287,7 @@ async function install(folder: string): Promise<string> {
 t.test('programs', async (t) => {
   const account = postgresAccount()
 
-  await t.test('missing links are made in place', async (t) => {
+  await t.test('missing links are created', async (t) => {
     const folder = await temporaryFolder(t)
     await chmod(folder, 0o755)
     const native = await install(folder)

@@ -25,7 +25,7 @@ interface Exchange {
 
 const facts = JSON.parse(await readFile(new URL('responses.json', import.meta.url), 'utf8')) as Facts
 
-/** What comes before an exchange, and the sidecar that is asked. */
+/** Prepares an exchange and returns the sidecar to ask. */
 type Setting = (a: JsonClient, b: JsonClient) => JsonClient | Promise<JsonClient>
 
 const set: Setting = async (a) => {
@@ -50,7 +50,7 @@ function sendings({ when, body }: Exchange): Sending[] {
   return [body === undefined ? {} : { body }]
 }
 
-t.test('every exchange of the original service', async (t) => {
+t.test('every request of the original service gets the same response', async (t) => {
   const { url } = await freshDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client
@@ -85,14 +85,14 @@ function isProblem(t: Test, { status, headers, body }: Answer): void {
   t.equal(body.status, status)
 }
 
-t.test('an empty value is legal', async (t) => {
+t.test('an empty value is allowed', async (t) => {
   const { url } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   t.match((await client.set('foo', '')).body, { ok: true, db_written: true })
   t.strictSame((await client.get('foo')).body, { key: 'foo', value: '', source: 'cache' })
 })
 
-t.test('what the service says of itself', async (t) => {
+t.test('GET / describes the service', async (t) => {
   const { url } = await freshDatabase(t)
   const databaseUrl = Object.assign(new URL(url), { password: 'not-to-be-seen' }).href
   const { client } = await startLiveSidecar(t, { databaseUrl, capacity: 77, ttlSeconds: 5 })
@@ -154,7 +154,7 @@ t.test('database down', async (t) => {
     t.equal((await client.stats()).writes.pending, 1)
   })
 
-  t.test('what is held is served from memory', async (t) => {
+  t.test('entries in memory are served', async (t) => {
     const { url, drop } = await freshDatabase(t)
     const { client } = await startLiveSidecar(t, { databaseUrl: url, maxStalenessMs: 300 })
     await client.set('held', 'here')
@@ -170,7 +170,7 @@ t.test('database down', async (t) => {
     t.equal((await client.get('not held')).status, 503)
   })
 
-  t.test('and with CACHE_ON_WRITE_OUTAGE=reject nothing is kept', async (t) => {
+  t.test('with CACHE_ON_WRITE_OUTAGE=reject no write is kept', async (t) => {
     const { url, drop } = await freshDatabase(t)
     await drop()
     const { client } = await startSidecar(t, { databaseUrl: url, onWriteOutage: 'reject' })

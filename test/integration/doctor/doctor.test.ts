@@ -49,7 +49,7 @@ function wrong(t: Test, all: readonly Finding[], wanted: Readonly<Record<string,
 
 const moved = (url: string, parts: object): string => Object.assign(new URL(url), parts).href
 
-t.test('nothing is wrong', async (t) => {
+t.test('doctor finds nothing wrong with a proper database', async (t) => {
   const { url } = await migrated(t)
   const all = await findings(url)
   wrong(t, all, {})
@@ -80,7 +80,7 @@ t.test('nothing is wrong', async (t) => {
   t.match(all.find(({ check }) => check === 'LISTEN')?.says, /^round trip of a notification: [\d.]+ ms/)
 })
 
-t.test('not reached', async (t) => {
+t.test('doctor explains why a database is not reached', async (t) => {
   const { url } = await migrated(t)
   const cases: readonly (readonly [name: string, url: string, wanted: RegExp])[] = [
     ['nobody listens', 'postgresql://user@127.0.0.1:1/database', /nothing listens there/],
@@ -95,7 +95,7 @@ t.test('not reached', async (t) => {
   }
 })
 
-t.test('too many connections', async (t) => {
+t.test('doctor finds too many connections', async (t) => {
   const database = await migrated(t)
   const guest = await guestOf(t, database)
   await database.query(`alter role ${guest.name} connection limit 0`)
@@ -125,7 +125,7 @@ t.test('triggers', async (t) => {
   })
 })
 
-t.test('an encoding that does not hold every text', async (t) => {
+t.test('doctor finds an encoding that cannot hold every text', async (t) => {
   const { url, query } = await freshDatabase(t)
   const name = `${new URL(url).pathname.slice(1)}_latin1`
   await query(`create database ${name} encoding 'LATIN1' locale 'C' template template0`)
@@ -135,7 +135,7 @@ t.test('an encoding that does not hold every text', async (t) => {
   wrong(t, await findings(latin1), { encoding: /LATIN1 → .*UTF8/ })
 })
 
-t.test('a way to listen that leads elsewhere', async (t) => {
+t.test('doctor finds a listen URL that leads to another database', async (t) => {
   const [here, elsewhere] = [await migrated(t), await migrated(t)]
   wrong(t, await findings(here.url, { databaseListenUrl: elsewhere.url }), {
     LISTEN: /notifications do not arrive → DATABASE_LISTEN_URL must lead directly to the same server/,
@@ -145,7 +145,7 @@ t.test('a way to listen that leads elsewhere', async (t) => {
   })
 })
 
-t.test('a pooler in transaction mode', { skip: withoutPgBouncer }, async (t) => {
+t.test('doctor finds a pooler in transaction mode', { skip: withoutPgBouncer }, async (t) => {
   const { url } = await migrated(t)
   const pooled = await startPgBouncer(t, { databaseUrl: url, mode: 'transaction' })
   wrong(t, await findings(pooled), {
@@ -159,14 +159,14 @@ t.test('a pooler in transaction mode', { skip: withoutPgBouncer }, async (t) => 
   )
 })
 
-t.test('a listening session that the server would end', async (t) => {
+t.test('doctor finds settings that would end the listening session', async (t) => {
   const { url } = await migrated(t)
   wrong(t, await findings(`${url}?options=-c%20idle_session_timeout%3D60000`), {
     idle_session_timeout: /1min.*"-c idle_session_timeout=0"/,
   })
 })
 
-t.test('not enough connections for the fleet', async (t) => {
+t.test('doctor finds too few connections for the fleet', async (t) => {
   const database = await migrated(t)
   wrong(t, await findings(database.url, { sidecars: 10_000 }), {
     connections: /10000 × 3 connections: max_connections leaves \d+/,
@@ -180,12 +180,12 @@ t.test('not enough connections for the fleet', async (t) => {
   wrong(t, await findings(guest.url, { sidecars: 6 }), { connections: /the database's limit is 10/ })
 })
 
-t.test('clocks that differ', async (t) => {
+t.test('doctor finds clocks that differ', async (t) => {
   const { url } = await migrated(t)
   wrong(t, await findings(url, { now: () => Date.now() + 60_000 }), { clock: /60\.\d s behind this machine/ })
 })
 
-t.test('a notification queue that fills up', async (t) => {
+t.test('doctor finds a notification queue that fills up', async (t) => {
   const server = await ownServer(t, { max_notify_queue_pages: '64' })
   await migrate(server.url())
   const [holder, filler] = [new pg.Client(server.url()), new pg.Client(server.url())]
@@ -199,7 +199,7 @@ t.test('a notification queue that fills up', async (t) => {
   wrong(t, await findings(server.url()), { 'notification queue': /6\d % full.*in an open transaction/ })
 })
 
-t.test('a standby', async (t) => {
+t.test('doctor finds a standby', async (t) => {
   const server = await ownServer(t)
   await migrate(server.url())
   await server.stop('immediate')
@@ -212,7 +212,7 @@ t.test('a standby', async (t) => {
   )
 })
 
-t.test('the command', async (t) => {
+t.test('the command prints its findings and exits with their code', async (t) => {
   const { url, query } = await migrated(t)
   const good = new CliProcess(t, ['doctor', '--sidecars=3'], { DATABASE_URL: url })
   t.same(await good.exited, { code: 0, signal: null })
@@ -235,7 +235,7 @@ t.test('the command', async (t) => {
   t.notMatch(away.stdout + away.stderr, 'pa55word')
 })
 
-t.test('it changes nothing that a live sidecar would notice', async (t) => {
+t.test('doctor changes nothing that a running sidecar would notice', async (t) => {
   const { url } = await migrated(t)
   const sidecar = await serve(t, { DATABASE_URL: url })
   await untilLive(sidecar)

@@ -150,7 +150,7 @@ const faults: Readonly<Record<string, Fault>> = {
 
 await testFaults(t, faults)
 
-t.test('settings of the server', async (t) => {
+t.test('each finding about a server setting has a working cure', async (t) => {
   const server = await ownServer(t, { synchronous_commit: 'off', default_transaction_read_only: 'on' })
   const superuser = await connected(t, server.url())
   await superuser.query('set default_transaction_read_only = off')

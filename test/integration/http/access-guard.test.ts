@@ -23,7 +23,9 @@ function isProblem(t: Test, { status, headers, body }: Answer, wanted: number): 
   t.match(body, { status: wanted, detail: String })
 }
 
-/** One of each kind: a hit in the fast lane, a miss, a set in the fast lane, what Koa answers, and what is not there. */
+/**
+ * One of each kind: a hit in the fast lane, a miss, a set in the fast lane, what Koa answers, and what is not there.
+ */
 function everything(
   client: JsonClient,
   headers: Readonly<Record<string, string>>,
@@ -41,7 +43,7 @@ function everything(
   ])
 }
 
-t.test('requests by a name that is not ours', async (t) => {
+t.test('requests with a foreign Host are refused', async (t) => {
   const { client, ops, sidecar } = await startLiveSidecar(t, {
     databaseUrl,
     allowedHosts: ['cache.example', 'Other.Example'],
@@ -105,12 +107,12 @@ t.test('requests by a name that is not ours', async (t) => {
   t.match(metrics, /requests_total\{[^}]*route="other",outcome="refused"/, 'they are counted')
 })
 
-t.test('any name', async (t) => {
+t.test('CACHE_ALLOWED_HOSTS can allow any name', async (t) => {
   const { client } = await startLiveSidecar(t, { databaseUrl, allowedHosts: ['*'] })
   t.equal((await client.request('GET', '/', { headers: { Host: 'anything.example' } })).status, 200)
 })
 
-t.test('with a token', async (t) => {
+t.test('a token is required if it is set', async (t) => {
   const { client, log, ops } = await startLiveSidecar(t, { databaseUrl })
   await client.set('held', 'ours')
   const guarded = await startGuarded(t)
@@ -204,14 +206,14 @@ t.test('a token in a file', async (t) => {
     t.notOk(bearer.isIn('Bearer first'))
     said.text = undefined
     await eventually(() => logged.length > 0)
-    t.ok(bearer.isIn('Bearer second'), 'the last one holds while there is none')
+    t.ok(bearer.isIn('Bearer second'), 'the last token stays valid while there is none')
     said.text = 'third'
     await eventually(() => bearer.isIn('Bearer third'))
     t.equal(logged.length, 1)
   })
 })
 
-t.test('a web page gets no leave to ask', async (t) => {
+t.test('CORS preflights of web pages are refused', async (t) => {
   const { client } = await startLiveSidecar(t, { databaseUrl })
   const origin = { Origin: 'https://page.example' }
   await client.set('held', 'ours')
@@ -239,7 +241,7 @@ t.test('a web page gets no leave to ask', async (t) => {
     )
   }
   await client.set('held', 'ours')
-  // What a page may send without asking first.
+  // Requests that a page may send without a preflight.
   for (const type of [
     'text/plain',
     'text/plain; a=application/json',
@@ -257,7 +259,7 @@ t.test('a web page gets no leave to ask', async (t) => {
   t.equal(await client.value('held'), 'ours')
 })
 
-t.test('settings that make no sense', async (t) => {
+t.test('invalid settings are refused', async (t) => {
   const texts: readonly (readonly [variable: string, text: string])[] = [
     ['CACHE_API_TOKEN', `${token} ${token}`],
     ['CACHE_ALLOWED_HOSTS', 'http://cache.example'],

@@ -5,7 +5,7 @@ import { freshDatabase } from '../../support/database.js'
 import type { Answer, Sending } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** In the url of the database, and to be seen nowhere. */
+/** Password in the URL of the database, which must appear nowhere. */
 const password = 'open-sesame-4711'
 
 const maxValueBytes = 64 * 1024
@@ -28,7 +28,7 @@ function isProblem(t: Test, { status, headers, body }: Answer, wanted: number, d
   t.match(body, { status: wanted, title: String, type: String, detail })
 }
 
-t.test('unknown routes', async (t) => {
+t.test('unknown routes are answered with 404', async (t) => {
   const paths = [
     '/nope',
     '/cache',
@@ -44,7 +44,7 @@ t.test('unknown routes', async (t) => {
   isProblem(t, await send('POST', '/nope', { body: {} }), 404, /^Not Found$/)
 })
 
-t.test('wrong methods', async (t) => {
+t.test('wrong methods are answered with 405', async (t) => {
   const routes: Readonly<Record<string, string>> = {
     '/': 'GET',
     '/health': 'GET',
@@ -141,7 +141,7 @@ t.test('values', async (t) => {
   isProblem(t, await send('GET', '/cache/get?key=foo'), 404, /^Key not found$/)
 })
 
-t.test('members and parameters that mean nothing', async (t) => {
+t.test('unknown members and parameters are refused', async (t) => {
   for (const [member, detail] of [
     ['"ttl":30', /^ttl: unknown member; a set has key and value$/],
     ['"if_absent":true', /^if_absent: unknown member/],
@@ -284,7 +284,7 @@ async function raw(bytes: string, { halfClose = false } = {}): Promise<string> {
   return text
 }
 
-t.test('what is hardly HTTP', async (t) => {
+t.test('malformed HTTP is refused', async (t) => {
   t.match(await raw('nonsense\r\n\r\n'), /^HTTP\/1.1 400 /)
   t.match(await raw(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`), /^HTTP\/1.1 431 /)
   t.match(await raw('GET /health HTTP/1.1\r\n\r\n'), /^HTTP\/1.1 400 /)
@@ -293,7 +293,7 @@ t.test('what is hardly HTTP', async (t) => {
   t.notMatch(await raw(`${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n`), /^HTTP\/1.1 (2|5)/)
 })
 
-t.test('a client that leaves in the middle', async (t) => {
+t.test('a client may disconnect at any point', async (t) => {
   const socket = connect(Number(new URL(client.base).port), '127.0.0.1')
   await once(socket, 'connect')
   socket.write(
@@ -305,7 +305,7 @@ t.test('a client that leaves in the middle', async (t) => {
   t.equal((await send('GET', '/health')).status, 200)
 })
 
-t.test('bad values do not spoil the writes that come with them', async (t) => {
+t.test('bad values do not affect writes of the same batch', async (t) => {
   const all = await Promise.all(
     Array.from({ length: 60 }, (_, index) =>
       index % 3 === 0
@@ -319,7 +319,7 @@ t.test('bad values do not spoil the writes that come with them', async (t) => {
   })
 })
 
-t.test('none of this was an error of ours', async (t) => {
+t.test('none of these requests caused a 500', async (t) => {
   t.equal((await send('GET', '/health')).body.status, 'ok')
   t.same(
     answers.filter((text) => /"status":5(?!01)/.test(text)),
@@ -332,7 +332,7 @@ t.test('none of this was an error of ours', async (t) => {
   )
 })
 
-t.test('the password is nowhere', async (t) => {
+t.test('the password appears nowhere', async (t) => {
   answers.push((await send('GET', '/')).text, (await send('GET', '/cache/stats')).text)
   const down = await freshDatabase(t)
   const gone = Object.assign(new URL(down.url), { password }).href

@@ -18,7 +18,7 @@ const maxValueBytes = 20_000
 interface Sent {
   readonly text: string
   readonly status: number
-  /** What its body must contain. */
+  /** Text that the body must contain. */
   readonly part: string
   readonly isHead?: boolean
   /** No response comes after this one. */
@@ -67,7 +67,7 @@ class Script {
     const target = `${random.chance(0.1) ? 'http://localhost' : ''}/cache/get?key=${key}${random.chance(0.1) ? '&consistency=strong' : ''}`
     const headers = random.chance(0.1) ? ['Cache-Control: no-cache'] : []
     const expected = { status: value === undefined ? 404 : 200, part: value ?? 'Key not found', isHead }
-    // Who reads a body of GET as the next request answers twice.
+    // A server that reads the body of a GET as the next request answers twice.
     return this.#message(
       `${isHead ? 'HEAD' : 'GET'} ${target}`,
       headers,
@@ -215,7 +215,8 @@ async function exchanged(
   socket.on('data', (part: string) => {
     received += part
     responses = received.split('HTTP/1.1 ').length - 1
-    // The text of a response may be in a value as well: it only makes the client go earlier, and then it is seen to be short.
+    // The text of a response may be in a value as well: it only makes the client go earlier, and then it is seen to be
+    // short.
     if (end === 'waits' && responses >= expected) socket.end()
   })
   let isReset = false
@@ -237,7 +238,7 @@ async function exchanged(
   return { received, isReset }
 }
 
-/** How many requests were sent. Throws if a response is not the one to its request. */
+/** Returns the number of requests sent. Throws if a response does not belong to its request. */
 async function converse(port: number, connection: number): Promise<number> {
   const random = new Random(seed * 1_000_003 + connection)
   const script = new Script(random, `c${connection}`)
@@ -260,7 +261,7 @@ async function converse(port: number, connection: number): Promise<number> {
   }
   responses.forEach(({ status, body }, index) => {
     const expected = sent[index]
-    // What was cut in its middle is 400, whatever it would have been.
+    // A request that was cut off gets 400, whatever it was.
     const isCut = index === complete && status === 400 && body.includes('not valid HTTP')
     if (expected === undefined) throw new Error(`a response too many: ${status} ${body}`)
     if (!isCut && (status !== expected.status || (!expected.isHead && !body.includes(expected.part))))

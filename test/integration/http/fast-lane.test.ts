@@ -25,7 +25,7 @@ const held: Readonly<Record<string, unknown>> = {
   '"\\/?#;\n\t': 'quotes " and \\ and \u2028',
   '😀 漢字': '👩‍👩‍👧 ß',
   [long]: 1,
-  // As they stand, they ask for something else.
+  // Unchanged, they request something else.
   'foo&': 'not foo',
   'foo&key=foo': 'not foo',
   'foo#fragment': 'not foo',
@@ -57,7 +57,7 @@ function textOf({ line, headers = [], body = '' }: Request, more: readonly strin
   return [line, 'Host: localhost', ...headers, ...more, ...length, '', body + last].join('\r\n')
 }
 
-/** Whether it is answered the same with the fast lane and around it. */
+/** Checks that a request gets the same response through the fast lane and around it. */
 async function isSame(port: number, request: Request): Promise<[string, string]> {
   // One after the other: together, two misses would be one fill.
   const both = async (): Promise<[string, string]> => [
@@ -102,7 +102,7 @@ t.test('hits', async (t) => {
   await same(t, { line: `GET /cache/get?key=${encoded} HTTP/1.1` }, /^HTTP\/1\.1 200 .*"bar"/s)
 })
 
-t.test('what is no plain hit', async (t) => {
+t.test('requests that are not plain hits are answered the same by both lanes', async (t) => {
   const hash = Buffer.from(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(long))).toString(
     'hex',
   )
@@ -167,7 +167,7 @@ t.test('every request of the original service', async (t) => {
   for (const { client } of [expiring, lasting]) await client.set('foo', 'bar')
 })
 
-t.test('headers that change the meaning, however they are spelt', async (t) => {
+t.test('headers that change the meaning are recognised in any case', async (t) => {
   const line = 'GET /cache/get?key=foo HTTP/1.1'
   for (const [header, wanted] of [
     ['cache-control: no-cache', /fwd=request/],
@@ -253,7 +253,7 @@ async function setBothWays(port: number, body: string): Promise<[string, string]
   return untilSame(both)
 }
 
-/** As `exchange` sends it: byte by byte. */
+/** Returns the text as `exchange` sends it: byte by byte. */
 const bytesOf = (text: string) => Buffer.from(text).toString('latin1')
 
 t.test('sets', async (t) => {
@@ -288,7 +288,7 @@ t.test('sets', async (t) => {
   t.equal((await lasting.client.get('A\n')).body.value, '😀')
 })
 
-t.test('sets that come in pieces, or say something else of their body', async (t) => {
+t.test('sets in pieces, or with other body headers, are answered the same', async (t) => {
   const { port } = lasting.sidecar
   const body = '{"key":"in pieces","value":"bar"}'
   const socket = connect(port, '127.0.0.1').setNoDelay()
@@ -324,7 +324,7 @@ t.test('sets that come in pieces, or say something else of their body', async (t
   }
 })
 
-t.test('two sets that Node has to answer itself', async (t) => {
+t.test('two sets that only Node can answer are answered by it', async (t) => {
   const { port } = lasting.sidecar
   const body = '{"key":"two","value":1}'
   const set = (connection: string) =>
@@ -334,7 +334,7 @@ t.test('two sets that Node has to answer itself', async (t) => {
   t.match(answer, /^HTTP\/1\.1 200 .*HTTP\/1\.1 200 .*Connection: close/s)
 })
 
-t.test('a client that goes away in the middle of its set writes nothing', async (t) => {
+t.test('a client that disconnects during its set writes nothing', async (t) => {
   const { sidecar, client } = lasting
   const socket = connect(sidecar.port, '127.0.0.1')
   socket.write(`POST /cache/set HTTP/1.1\r\nHost: localhost\r\n${json[0]}\r\nContent-Length: 99\r\n\r\n`)
@@ -343,7 +343,7 @@ t.test('a client that goes away in the middle of its set writes nothing', async 
   t.equal((await client.get('gone')).status, 404)
 })
 
-t.test('many requests before any answer is read: all are answered, in their order', async (t) => {
+t.test('many requests sent before any response is read are answered in order', async (t) => {
   const { port } = lasting.sidecar
   // Far more than the buffers of a socket hold, so that Node has to make the client wait in between.
   const targets = Array.from(
@@ -364,7 +364,7 @@ t.test('many requests before any answer is read: all are answered, in their orde
   })
 })
 
-t.test('plain reads and sets do not get as far as Koa, and everything else does', async (t) => {
+t.test('plain reads and sets do not reach Koa, and everything else does', async (t) => {
   const asked: (string | undefined)[] = []
   const logged: string[] = []
   const cache = {

@@ -45,7 +45,7 @@ async function startServer(t: Test, limits: ConnectionLimits) {
           (bytes) => response.end(String(bytes?.length)),
         )
       }
-      // From Node 24 on a request without a body has no end.
+      // Since Node 24 a request without a body has no end event.
       if (request.method === 'GET') return response.end('0')
       let bytes = 0
       request.on('data', (chunk: Buffer) => {
@@ -90,7 +90,7 @@ for (const [name, limits] of Object.entries(limitsOf)) {
     const { port, closed } = await startServer(t, limits)
     const others = new JsonClient(`http://127.0.0.1:${port}`)
 
-    await t.test('headers that never end', async (t) => {
+    await t.test('headers that never end are cut off', async (t) => {
       const sockets = await Promise.all(Array.from({ length: 20 }, () => open(t, port)))
       const cut = Promise.all(
         sockets.map((socket) => {
@@ -102,7 +102,7 @@ for (const [name, limits] of Object.entries(limitsOf)) {
       for (const answer of await cut) t.match(answer, /^HTTP\/1.1 408 /)
     })
 
-    await t.test('nothing at all', async (t) => {
+    await t.test('a connection that sends nothing is closed', async (t) => {
       const socket = await open(t, port)
       socket.resume()
       await once(socket, 'close')
@@ -118,7 +118,7 @@ for (const [name, limits] of Object.entries(limitsOf)) {
       })
     }
 
-    await t.test('the second request on a connection', async (t) => {
+    await t.test('a slow second request is cut off too', async (t) => {
       const socket = await open(t, port)
       socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
       await once(socket, 'data')
@@ -126,7 +126,7 @@ for (const [name, limits] of Object.entries(limitsOf)) {
       t.match(await trickle(socket), /^HTTP\/1.1 408 /)
     })
 
-    await t.test('answers that are never read', async (t) => {
+    await t.test('a client that never reads its responses is cut off', async (t) => {
       const socket = await open(t, port)
       socket.pause()
       const before = closed()
@@ -138,7 +138,7 @@ for (const [name, limits] of Object.entries(limitsOf)) {
   })
 }
 
-t.test('slow and not too slow', async (t) => {
+t.test('a client that is slow but within the limits is served', async (t) => {
   const { port } = await startServer(t, short)
   const socket = await open(t, port)
   socket.write('GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
@@ -165,7 +165,7 @@ async function answered(socket: Socket, text: string): Promise<string> {
   return String((await once(socket, 'data'))[0])
 }
 
-t.test('as many connections as may be: the one that was idle longest makes room', async (t) => {
+t.test('at the limit of connections, the longest idle one is closed', async (t) => {
   // No look meanwhile: the order is that of connecting.
   const { server, port } = await startServer(t, { ...patient, checkIntervalMs: 60_000, maxConnections: 3 })
   const [oldest, busy, idle] = [await open(t, port), await open(t, port), await open(t, port)] as const
@@ -182,8 +182,8 @@ t.test('as many connections as may be: the one that was idle longest makes room'
   t.same([server.closedConnections.evicted, server.closedConnections.full], [2, 0])
 })
 
-t.test('idle longest is by the last request, and not by the connection', async (t) => {
-  // What is idle for less than the interval is as good as idle for no time.
+t.test('the longest idle connection is the one with the oldest request', async (t) => {
+  // An idle time below the interval counts as none.
   await eventually(async () => {
     const { port } = await startServer(t, { ...patient, maxConnections: 2 })
     const [first, second] = [await open(t, port), await open(t, port)] as const
@@ -200,7 +200,7 @@ t.test('idle longest is by the last request, and not by the connection', async (
   })
 })
 
-t.test('as many connections as may be, and none is idle', async (t) => {
+t.test('at the limit without an idle connection, new ones are refused', async (t) => {
   const { server, port } = await startServer(t, { ...patient, maxConnections: 2 })
   const busy = [await open(t, port), await open(t, port)] as const
   for (const socket of busy) await answered(socket, unfinished('Expect: 100-continue\r\n'))
@@ -209,7 +209,7 @@ t.test('as many connections as may be, and none is idle', async (t) => {
   for (const socket of busy) t.match(await answered(socket, 'our'), /^HTTP\/1.1 200 /)
 })
 
-t.test('connections to the operations listener: a probe always gets one', async (t) => {
+t.test('a probe always gets a connection to the operations listener', async (t) => {
   const { server, port } = await startServer(t, {
     ...opsLimits,
     ...patient,
@@ -244,16 +244,21 @@ t.test('a client that does not read is cut off in time', async (t) => {
   t.equal(server.closedConnections.unread, 1)
 })
 
-t.test('a client whose machine is gone', { skip: process.platform !== 'linux' }, async (t) => {
-  const { port } = await startServer(t, short)
-  const socket = await open(t, port)
-  // The kernel's list of connections: local address, remote address, state, queues, and the timer that runs; 2 is keep-alive.
-  const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0')
-  const row = new RegExp(`: 0100007F:${hex(port)} 0100007F:${hex(socket.localPort as number)} 01 \\S+ 02:`)
-  await eventually(async () => row.test(await readFile('/proc/net/tcp', 'utf8')))
-})
+t.test(
+  'a connection to a machine that is gone is closed',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const { port } = await startServer(t, short)
+    const socket = await open(t, port)
+    // The kernel's list of connections: local address, remote address, state, queues, and the timer that runs; 2 is
+    // keep-alive.
+    const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0')
+    const row = new RegExp(`: 0100007F:${hex(port)} 0100007F:${hex(socket.localPort as number)} 01 \\S+ 02:`)
+    await eventually(async () => row.test(await readFile('/proc/net/tcp', 'utf8')))
+  },
+)
 
-t.test('of a sidecar', async (t) => {
+t.test('a sidecar limits headers, URLs and connections', async (t) => {
   const { url: databaseUrl } = await freshDatabase(t)
   const { sidecar, ops, client, log } = await startLiveSidecar(t, { databaseUrl, maxConnections: 5 })
   const request = (line: string, headers: string) =>

@@ -1,4 +1,4 @@
-/** What a read may ask for in HTTP's own words, and what it says of itself. */
+/** Tests of the HTTP headers of reads: requests and responses. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { freshDatabase } from '../../support/database.js'
@@ -17,7 +17,7 @@ function tokenOf(t: Test, { headers, body }: Answer): string {
   return String(body.token)
 }
 
-t.test('Cache-Status and Age', async (t) => {
+t.test('responses have Cache-Status and Age', async (t) => {
   const { url, query } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 100 })
   await query("insert into cache_entries (key, value) values ('k', 'v')")
@@ -33,7 +33,7 @@ t.test('Cache-Status and Age', async (t) => {
   })
 })
 
-t.test('past its time to live, the database says whether the version still holds', async (t) => {
+t.test('after its time to live an entry is confirmed by its version', async (t) => {
   const { url, query } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, {
     databaseUrl: url,
@@ -57,14 +57,14 @@ t.test('past its time to live, the database says whether the version still holds
   await eventually(async () => (await read(client, 'short:k')).body.value === 'w')
 })
 
-t.test('without a local time to live there is no ttl', async (t) => {
+t.test('without a local time to live, Cache-Status has no ttl', async (t) => {
   const { url } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
   await client.set('k', 'v')
   t.equal((await read(client, 'k')).headers['cache-status'], 'caching-layer; hit')
 })
 
-t.test('what expires in the database has its ttl from there', async (t) => {
+t.test('the ttl of an entry that expires in the database comes from there', async (t) => {
   const { url, query } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 100 })
   await query("insert into cache_entries (key, value, expires_at) values ('k', 'v', now() + interval '10 s')")
@@ -73,7 +73,7 @@ t.test('what expires in the database has its ttl from there', async (t) => {
   t.match(headers['cache-status'], /^caching-layer; hit; ttl=[5-9]$/)
 })
 
-t.test('strong reads, by the query and by the header', async (t) => {
+t.test('strong reads are requested by query or header', async (t) => {
   const { url, query } = await freshDatabase(t)
   const proxy = await proxyTo(t, url)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, databaseListenUrl: proxy.url })
@@ -98,7 +98,7 @@ t.test('strong reads, by the query and by the header', async (t) => {
   }
 })
 
-t.test('500 strong reads that arrive together cost a handful of statements', async (t) => {
+t.test('500 concurrent strong reads need a handful of statements', async (t) => {
   const { url, query } = await freshDatabase(t)
   const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url, databaseTimeoutMs: 60_000 })
   await query("insert into cache_entries (key, value) select 'k' || n, 'v' from generate_series(1, 500) as n")
@@ -130,7 +130,7 @@ t.test('500 strong reads that arrive together cost a handful of statements', asy
   t.ok(transactions > 0 && transactions < 100, `${transactions} transactions from start to end`)
 })
 
-t.test('only-if-cached', async (t) => {
+t.test('only-if-cached is answered from memory only', async (t) => {
   const { url, query } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await query("insert into cache_entries (key, value) values ('k', 'v')")
@@ -179,7 +179,7 @@ t.test('tokens', async (t) => {
   )
 })
 
-t.test('what is no token', async (t) => {
+t.test('an invalid token is refused', async (t) => {
   const { url } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const token = String((await client.set('k', 'v')).body.token)
@@ -205,7 +205,7 @@ t.test('what is no token', async (t) => {
   t.equal(two.status, 422)
 })
 
-t.test('what is served without proof says so', async (t) => {
+t.test('a response without proof is marked', async (t) => {
   const { url } = await freshDatabase(t)
   const proxy = await proxyTo(t, url)
   const { client } = await startLiveSidecar(t, { databaseUrl: proxy.url, maxStalenessMs: 300 })

@@ -45,7 +45,7 @@ async function bodyBytes(client: JsonClient): Promise<number> {
 }
 
 for (const [name, form] of Object.entries(forms)) {
-  t.test(`unfinished bodies ${name} leave room for small ones, until they are gone`, async (t) => {
+  t.test(`unfinished bodies ${name} leave room for small ones until they are gone`, async (t) => {
     const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url, memoryBytes })
     t.equal((await client.set('large', large)).status, 200, 'one that is alone is received')
     const sockets = Array.from({ length: 5 }, () => send(t, sidecar.port, head() + form))
@@ -63,7 +63,7 @@ for (const [name, form] of Object.entries(forms)) {
   })
 }
 
-t.test('a body that was refused is dropped, and its connection goes on', async (t) => {
+t.test('a refused body is discarded, and its connection stays usable', async (t) => {
   const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url, memoryBytes })
   send(t, sidecar.port, head() + forms['of a known length'])
   await eventually(async () => (await bodyBytes(client)) > bytes)
@@ -73,7 +73,7 @@ t.test('a body that was refused is dropped, and its connection goes on', async (
   t.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 200 /)
 })
 
-t.test('a set counts until the database has answered', async (t) => {
+t.test('a set counts against the limit until the database has answered', async (t) => {
   const { client } = await startLiveSidecar(t, { databaseUrl: url, memoryBytes, databaseTimeoutMs: 20_000 })
   const locker = new pg.Client({ connectionString: url })
   await locker.connect()
@@ -104,7 +104,7 @@ t.test(
     collectGarbage()
     const before = process.memoryUsage().arrayBuffers
     for (let n = 0; n < 60; n++) {
-      // Who has been answered before keeps the connection.
+      // A connection with an earlier response stays open.
       const socket = send(t, sidecar.port, 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')
       await once(socket, 'data')
       const host = n % 2 === 0 ? 'localhost' : 'other.example'

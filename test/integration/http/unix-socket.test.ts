@@ -69,13 +69,13 @@ t.test(
   async (t) => {
     const { process: first, socketPath } = await serving(t, 'socket')
 
-    await t.test('is for our group', async (t) => {
+    await t.test('the socket is accessible to the group', async (t) => {
       const { mode } = await lstat(socketPath)
       t.equal((mode & 0o777).toString(8), '660')
       t.notMatch(first.stderr, /"port":8025/, 'in place of the port')
     })
 
-    await t.test('answers the same', async (t) => {
+    await t.test('the socket gives the same responses', async (t) => {
       t.match(await ask(socketPath, 'POST', '/cache/set', { body: { key: 'foo', value: 'bar' } }), {
         status: 200,
       })
@@ -86,20 +86,20 @@ t.test(
       t.equal((await ask(socketPath, 'GET', '/cache/get?key=foo', { host: 'evil.example' })).status, 421)
     })
 
-    await t.test('is not taken from who listens on it', async (t) => {
+    await t.test('a socket in use is not replaced', async (t) => {
       const second = start(t, socketPath)
       t.same(await second.exited, { code: 1, signal: null })
       t.match(second.stderr, /caching-layer: another process listens on [^\n]+\n$/)
       t.equal((await ask(socketPath, 'GET', '/health')).status, 200, 'the first one still answers')
     })
 
-    await t.test('is removed at the end', async (t) => {
+    await t.test('the socket is removed at the end', async (t) => {
       first.kill('SIGTERM')
       t.same(await first.exited, { code: 0, signal: null })
       await t.rejects(lstat(socketPath), { code: 'ENOENT' })
     })
 
-    await t.test('is taken from who was killed', async (t) => {
+    await t.test('a socket of a killed process is replaced', async (t) => {
       const { process: killed } = await serving(t, 'socket')
       killed.kill('SIGKILL')
       await killed.exited
@@ -108,7 +108,7 @@ t.test(
       t.equal((await ask(socketPath, 'GET', '/health')).status, 200)
     })
 
-    await t.test('is not put where something else is', async (t) => {
+    await t.test('the socket does not replace another file', async (t) => {
       const file = join(folder, 'file')
       await writeFile(file, 'precious')
       const refused = start(t, file)

@@ -24,7 +24,7 @@ for (const [name, header] of [
   ['plain reads', ''],
   ['reads with a wish', 'Cache-Control: no-cache\r\n'],
 ] as const) {
-  t.test(`${name}: responses that nobody reads leave room for small ones, until they are gone`, async (t) => {
+  t.test(`${name}: unread responses leave room for small ones until they are gone`, async (t) => {
     const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url, memoryBytes: 24 * mebibyte })
     t.equal((await client.set('large', large)).status, 200)
     t.equal((await client.set('small', 1)).status, 200)
@@ -46,7 +46,7 @@ for (const [name, header] of [
   })
 }
 
-t.test('many cold reads of large values at once are all answered, or refused', async (t) => {
+t.test('many concurrent reads of large values are all answered or refused', async (t) => {
   const { client } = await startLiveSidecar(t, {
     databaseUrl: url,
     memoryBytes: 64 * mebibyte,

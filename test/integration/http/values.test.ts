@@ -29,7 +29,7 @@ const values: Readonly<Record<string, unknown>> = {
   'a member that objects have anyway': JSON.parse('{"__proto__":1,"constructor":2,"toString":3}'),
 }
 
-t.test('every value comes back as it was', async (t) => {
+t.test('every value is read back unchanged', async (t) => {
   const { url, query } = await freshDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client
@@ -51,13 +51,13 @@ t.test('every value comes back as it was', async (t) => {
     })
   }
 
-  t.test('a string stands in the table as itself, for others to read', async (t) => {
+  t.test('a string is stored as plain text that others can read', async (t) => {
     const { rows } = await query('select value from cache_entries where key = $1', ['quotes'])
     t.strictSame(rows, [{ value: values.quotes }])
   })
 })
 
-t.test('anything but a string comes back in the spelling in which it was sent', async (t) => {
+t.test('any other value keeps the spelling in which it was sent', async (t) => {
   const { url, query } = await freshDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client
@@ -108,7 +108,7 @@ t.test('an entry that is JSON stays JSON when plain SQL writes JSON', async (t) 
   await eventually(async () => (await client.value('text')) === '{"a":2}')
 })
 
-t.test('nasty keys', async (t) => {
+t.test('unusual keys are stored and read back', async (t) => {
   const { url } = await freshDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client

@@ -4,7 +4,7 @@ import { freshDatabase } from '../../support/database.js'
 import { exchange } from '../../support/raw-http.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** What a browser adds to each POST of a page; `null` is that of a sandboxed one. */
+/** Origins that a browser sends with a POST; a sandboxed page has `null`. */
 const origins = ['https://page.example', 'null']
 const body = JSON.stringify({ key: 'foo', value: 'by a page' })
 

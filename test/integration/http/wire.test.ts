@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.js'
 import { exchange } from '../../support/raw-http.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** What goes over the wire and Node's own client never sends. */
+/** Tests of requests that Node's own client never sends. */
 
 const { url: databaseUrl, query } = await freshDatabase(t)
 const { sidecar, ops, client, log } = await startLiveSidecar(t, { databaseUrl })
@@ -56,7 +56,7 @@ t.test('pipelined requests are answered as if each had waited for the one before
       [before, 'true', after, 'true', '404'],
     )
   }
-  t.test('a thousand of them, by a client that goes on sending', async (t) => {
+  t.test('a thousand pipelined requests are answered in order', async (t) => {
     const sets = Array.from({ length: 1_000 }, (_, index) => `${set('many', `${index}`)}${get('many')}`)
     const answer = await exchange(port, `${sets.join('')}${get('many', last)}`)
     const values = [...answer.matchAll(/"value":"(\d+)"/g)].map(([, value]) => Number(value))
@@ -75,7 +75,7 @@ t.test('a client that has sent its FIN gets its response', async (t) => {
   t.equal(await halfClosed(t, ''), '')
 })
 
-t.test('absolute-form targets', async (t) => {
+t.test('targets in absolute form are accepted', async (t) => {
   await client.set('absolute', 'found')
   const ask = (target: string, host = 'localhost') =>
     exchange(port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
@@ -95,7 +95,7 @@ t.test('absolute-form targets', async (t) => {
   t.notMatch(log.join(''), /secret-path/)
 })
 
-t.test('no warning of Node shows a URL', async (t) => {
+t.test('no warning from Node shows a URL', async (t) => {
   const process = new CliProcess(t, ['serve'], {
     DATABASE_URL: databaseUrl,
     PORT: '0',
@@ -111,7 +111,7 @@ t.test('no warning of Node shows a URL', async (t) => {
   t.notMatch(process.stderr, /secret-path|DEP\d+/)
 })
 
-t.test('what Node itself refuses has a problem as its body, too', async (t) => {
+t.test('requests that Node refuses get a problem as their body', async (t) => {
   const start = 'GET /health HTTP/1.1\r\nHost: localhost\r\n'
   const post = `POST /cache/set HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
   for (const [sent, status, detail] of [
@@ -128,7 +128,7 @@ t.test('what Node itself refuses has a problem as its body, too', async (t) => {
     isProblem(t, await exchange(port, sent), status, detail)
 })
 
-t.test('what cannot be parsed is answered in its turn', async (t) => {
+t.test('an unparsable request is answered in its turn', async (t) => {
   await query('insert into cache_entries (key, value) values ($1, $2)', ['first', 'of the first'])
   const statuses = (answer: string) =>
     [...answer.matchAll(/^HTTP\/1\.1 (\d+)|\}HTTP\/1\.1 (\d+)/gm)].map(([, a, b]) => a ?? b)
@@ -155,7 +155,7 @@ t.test('directives of Cache-Control are found among spaces', async (t) => {
   )
 })
 
-t.test('every response forbids browsers to guess its type', async (t) => {
+t.test('every response has nosniff', async (t) => {
   for (const path of ['/', '/health', '/cache/get?key=first', '/cache/get?key=none', '/cache/stats', '/nope'])
     t.equal((await client.request('GET', path)).headers['x-content-type-options'], 'nosniff', path)
   for (const path of ['/livez', '/metrics', '/nope'])
@@ -178,7 +178,7 @@ t.test('the operations listener checks Host by the same rules', async (t) => {
   t.equal((await named.ops.request('GET', '/metrics', { headers: { Host: 'sidecar-1:9025' } })).status, 200)
 })
 
-t.test('connections on which nothing was ever allowed are closed, counted and logged once', async (t) => {
+t.test('connections that never sent an allowed request are closed, counted and logged once', async (t) => {
   const guarded = await startLiveSidecar(t, { databaseUrl })
   const refused = 'GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n'
   const keepAlive = async (sent: string): Promise<Socket> => {

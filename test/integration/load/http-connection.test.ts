@@ -17,7 +17,7 @@ function ask(connection: HttpConnection): Promise<number | string> {
   })
 }
 
-t.test('an answer in pieces is one answer', async (t) => {
+t.test('a response in pieces is read as one', async (t) => {
   const text = answer(404, 'a body with\r\n\r\nan empty line')
   let cut = 0
   const { port } = await scriptedServer(t, (socket) => {
@@ -29,7 +29,7 @@ t.test('an answer in pieces is one answer', async (t) => {
   connection.close()
 })
 
-t.test('what is no answer of a sidecar loses the connection, in words', async (t) => {
+t.test('a response that is not from a sidecar ends the connection with a message', async (t) => {
   const said: Record<string, string> = {
     'an answer without Content-Length: is this a sidecar?':
       'HTTP/1.1 200 OK\r\n\r\nContent-Length: 2\r\n\r\n{}',
@@ -43,13 +43,13 @@ t.test('what is no answer of a sidecar loses the connection, in words', async (t
   t.equal(await ask(await HttpConnection.open({ port })), 'the server closed a connection')
 })
 
-t.test('all connections or none', async (t) => {
+t.test('either all connections are opened or none', async (t) => {
   const { port, sockets } = await scriptedServer(t, () => {})
   await t.rejects(HttpConnection.openAll([{ port }, { port: 1 }]), { code: 'ECONNREFUSED' })
   await eventually(() => sockets[0]?.closed)
 })
 
-t.test('on a Unix socket', async (t) => {
+t.test('a Unix socket can be used', async (t) => {
   // A socket's path has to be short.
   const folder = await mkdtemp(join(tmpdir(), 'caching-layer-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))

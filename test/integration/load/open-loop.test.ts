@@ -46,7 +46,7 @@ async function load(
   }
 }
 
-t.test('a stall is charged to all that were due meanwhile; a closed loop does not see them', async (t) => {
+t.test('a stall counts for all requests that were due meanwhile; a closed loop misses them', async (t) => {
   const [stallMs, total] = [500, 400]
   const stalling = await stallingServer(t, { after: 50, stallMs })
   const open = await load(t, stalling.port, { rate: 200, durationMs: 2_000, connections: 2 })
@@ -69,7 +69,7 @@ t.test('a stall is charged to all that were due meanwhile; a closed loop does no
   t.ok(other.stalled() <= 2, `a closed loop sees no more than that: ${other.stalled()} of ${total}`)
 })
 
-t.test('each is due at its time, whatever became of those before it', async (t) => {
+t.test('each request is due at its time, whatever happened to earlier ones', async (t) => {
   const { port } = await scriptedServer(t, (socket) => socket.write(answer(200)))
   const { startMs, dues, earliestMs, seconds, lateness, sent } = await load(t, port, {
     rate: 2_000,
@@ -83,7 +83,7 @@ t.test('each is due at its time, whatever became of those before it', async (t) 
   t.ok(lateness.count > 0 && lateness.count <= sent)
 })
 
-t.test('a connection that is lost ends it, and what was measured stays', async (t) => {
+t.test('a lost connection ends the load, and the measurements stay', async (t) => {
   let asked = 0
   const { port } = await scriptedServer(t, (socket) => {
     if (++asked <= 20) socket.write(answer(200))
@@ -100,14 +100,14 @@ t.test('a connection that is lost ends it, and what was measured stays', async (
   t.ok(due >= 21 && due < 6_000, `${due} were due`)
 })
 
-t.test('who does not answer cannot hold it', async (t) => {
+t.test('a server that does not respond cannot prolong the load', async (t) => {
   const { port, sockets } = await scriptedServer(t, () => {})
   const silent = await load(t, port, { rate: 100, durationMs: 100, connections: 2, graceMs: 50 })
   t.match(silent, { due: 10, sent: 2, answered: 0, lost: undefined })
   t.equal(sockets.length, 2)
 })
 
-t.test('it can be stopped, before and while it runs', async (t) => {
+t.test('the load can be stopped before and while it runs', async (t) => {
   const stopping = new AbortController()
   let asked = 0
   const { port } = await scriptedServer(t, (socket) => {
@@ -121,7 +121,7 @@ t.test('it can be stopped, before and while it runs', async (t) => {
   t.match(await load(t, port, options), { sent: 0, answered: 0, lost: undefined })
 })
 
-t.test('stopped while nobody answers', async (t) => {
+t.test('the load can be stopped while the server does not respond', async (t) => {
   const stopping = new AbortController()
   const { port } = await scriptedServer(t, () => stopping.abort())
   const options = { rate: 100, durationMs: 86_400_000, connections: 1, stop: stopping.signal }

@@ -9,7 +9,7 @@ import { freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
 
-/** What one call writes. */
+/** Returns the output of one call. */
 function written(log: (logger: ReturnType<typeof createLog>) => void): string {
   let text = ''
   log(
@@ -22,7 +22,7 @@ function written(log: (logger: ReturnType<typeof createLog>) => void): string {
   return text
 }
 
-t.test('URLs lose their password and their query, wherever they stand', async (t) => {
+t.test('URLs are logged without password and query, wherever they occur', async (t) => {
   for (const url of [
     'postgresql://user:pa55word@host:5432/database',
     'postgres://user:pa55@word@host/database?sslmode=verify-full&password=pa55word',
@@ -50,7 +50,7 @@ t.test('URLs lose their password and their query, wherever they stand', async (t
   )
 })
 
-t.test('of an error its type, message, code and stack, and nothing else that it holds', async (t) => {
+t.test('an error is logged with type, message, code and stack, and nothing else', async (t) => {
   const cause = Object.assign(new pg.DatabaseError('duplicate key', 10, 'error'), {
     code: '23505',
     detail: 'Key (key)=(s3cret) already exists.',
@@ -67,7 +67,7 @@ t.test('of an error its type, message, code and stack, and nothing else that it 
   )
 })
 
-t.test('what the server says is repeated only where it cannot be about data', (t) => {
+t.test('messages of the server are logged only if they cannot contain data', (t) => {
   const said = (code: string) =>
     statementFailed(
       Object.assign(new pg.DatabaseError('it said s3cret', 14, 'error'), { code, severity: 'ERROR' }),
@@ -80,7 +80,7 @@ t.test('what the server says is repeated only where it cannot be about data', (t
   t.end()
 })
 
-t.test('members that are secrets by their name', async (t) => {
+t.test('members with the name of a secret are not logged', async (t) => {
   const text = written((log) =>
     log.info({ value: 's3cret', request: { authorization: 's3cret', token: 's3cret' }, key: 'k' }, 'm'),
   )
@@ -94,7 +94,7 @@ function tellsNothing(t: Test, { stderr, stdout }: CliProcess): void {
   for (const secret of secrets) t.notMatch(stderr + stdout, secret)
 }
 
-t.test('a process at its most talkative, through everything that goes wrong', async (t) => {
+t.test('at the most verbose level no failure logs a secret or data', async (t) => {
   const database = await freshDatabase(t)
   const guest = await guestOf(t, database)
   const sidecar = await serve(t, {
@@ -161,7 +161,7 @@ t.test('a process at its most talkative, through everything that goes wrong', as
   t.match(feed.at(-1), live, 'and it is back')
 })
 
-t.test('a password that is wrong, a host that is not there, a URL that is none', async (t) => {
+t.test('a wrong password, a missing host and an invalid URL log no secret', async (t) => {
   const { url } = await freshDatabase(t)
   const wrong = Object.assign(new URL(url), { username: 'nobody_of_that_name', password: 'pa55word' })
   const nowhere = 'postgresql://user:pa55word@host.invalid:5432/database?password=pa55word'

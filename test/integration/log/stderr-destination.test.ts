@@ -14,20 +14,23 @@ import { shell } from '../../support/shell.js'
 
 const program = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
 
-t.test('lines that a sink does not take are counted, and told once it takes some', async (t) => {
-  const taken: string[] = []
-  let isFull = false
-  const sink = { offer: (line: string) => !isFull && taken.push(line) > 0 }
-  const destination = new LossyDestination(sink, (dropped) => `${dropped} dropped`)
-  destination.write('a')
-  isFull = true
-  for (const line of ['b', 'c', 'd']) destination.write(line)
-  isFull = false
-  for (const line of ['e', 'f']) destination.write(line)
-  t.same(taken, ['a', '3 dropped', 'e', 'f'])
-})
+t.test(
+  'lines that stderr does not accept are counted, and reported when it accepts lines again',
+  async (t) => {
+    const taken: string[] = []
+    let isFull = false
+    const sink = { offer: (line: string) => !isFull && taken.push(line) > 0 }
+    const destination = new LossyDestination(sink, (dropped) => `${dropped} dropped`)
+    destination.write('a')
+    isFull = true
+    for (const line of ['b', 'c', 'd']) destination.write(line)
+    isFull = false
+    for (const line of ['e', 'f']) destination.write(line)
+    t.same(taken, ['a', '3 dropped', 'e', 'f'])
+  },
+)
 
-t.test('a reader that has stopped reading costs a bounded amount of memory', async (t) => {
+t.test('a reader that stops reading costs a limited amount of memory', async (t) => {
   const stream = new PassThrough()
   const destination = new LossyDestination(streamSink(stream), (dropped) => `${dropped} dropped\n`)
   const line = `${'x'.repeat(999)}\n`
@@ -44,7 +47,7 @@ t.test('a reader that has stopped reading costs a bounded amount of memory', asy
   t.equal(dropped + text.split('\n').filter((one) => one.startsWith('x')).length, 10_000)
 })
 
-t.test('a line that fails after it was taken counts too', async (t) => {
+t.test('a line that fails after it was accepted counts too', async (t) => {
   let isBroken = true
   let text = ''
   const stream = new Writable({
@@ -85,7 +88,7 @@ t.test('a full disk neither ends nor blocks a sidecar', async (t) => {
   t.same(await ended, [0, null])
 })
 
-t.test('a line for people', async (t) => {
+t.test('a line for people is readable', async (t) => {
   const json = `${JSON.stringify({ level: 40, time: 0, service: 's', msg: 'change feed lost', reason: 'a b', forMs: 3 })}\n`
   t.match(
     terminalLine(json, { hasColors: false }),

@@ -10,7 +10,7 @@ import { silentServer } from '../../support/silent-server.js'
 const database = await freshDatabase(t)
 const { url, spans, received, resource } = await collector(t)
 
-t.test('what is not exported yet goes out when it stops', async (t) => {
+t.test('pending spans are exported at the end', async (t) => {
   const late = await serve(t, {
     DATABASE_URL: database.url,
     OTEL_EXPORTER_OTLP_ENDPOINT: url,
@@ -25,7 +25,7 @@ t.test('what is not exported yet goes out when it stops', async (t) => {
   t.equal(resource['service.name'], 'of-its-own')
 })
 
-t.test('a collector that is away, or silent, costs no request and no clean end', async (t) => {
+t.test('an unavailable or silent collector affects neither requests nor a clean exit', async (t) => {
   const silent = new URL((await silentServer(t)).url)
   const endpoints = ['http://127.0.0.1:1', `http://127.0.0.1:${silent.port}`]
   const without = async (endpoint: string) => {
@@ -44,7 +44,7 @@ t.test('a collector that is away, or silent, costs no request and no clean end',
   await Promise.all(endpoints.map(without))
 })
 
-t.test('a collector that is silent does not use up the time to shut down', async (t) => {
+t.test('a silent collector does not use up the shutdown time', async (t) => {
   const held = await serve(t, {
     DATABASE_URL: database.url,
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${new URL((await silentServer(t)).url).port}`,
@@ -57,7 +57,7 @@ t.test('a collector that is silent does not use up the time to shut down', async
   t.notOk(held.log.some(({ msg }) => /^not closed within/.test(String(msg))))
 })
 
-t.test('a collector that refuses is quoted without what it answered, and without our headers', async (t) => {
+t.test('a refusal by the collector is logged without its response and our headers', async (t) => {
   const refusing = createServer((request, response) => {
     response.writeHead(401).end(`who is ${request.headers['api-key']}?`)
   })
@@ -79,7 +79,7 @@ t.test('a collector that refuses is quoted without what it answered, and without
   t.notMatch(refused.stderr, 's3cret')
 })
 
-t.test('what OpenTelemetry itself is told is heard: the sampler', async (t) => {
+t.test('the sampler variables of OpenTelemetry are respected', async (t) => {
   const from = received.length
   const silent = await serve(t, {
     DATABASE_URL: database.url,
@@ -92,7 +92,7 @@ t.test('what OpenTelemetry itself is told is heard: the sampler', async (t) => {
   t.equal(received.length, from)
 })
 
-t.test('an address that is none stops the start, with one line', async (t) => {
+t.test('an invalid address stops the start with one line', async (t) => {
   const start = async (name: string, text: string) => {
     const refused = new CliProcess(t, ['serve'], { [name]: text })
     t.equal((await refused.exited).code, 2)
@@ -104,7 +104,7 @@ t.test('an address that is none stops the start, with one line', async (t) => {
   ])
 })
 
-t.test('without the variable none of its code is loaded', async (t) => {
+t.test('without the variable no tracing code is loaded', async (t) => {
   // Its packages are CommonJS: what was loaded of them is in the cache of that.
   const preload = `import { Module } from 'node:module'
     process.on('exit', () => process.stdout.write(Object.keys(Module._cache).join('\\n')))`

@@ -85,7 +85,7 @@ t.test('a set: request, cache, batch and statement, each below the one before', 
   t.same([...new Set(of.map(({ traceId }) => traceId))], [request.traceId])
 })
 
-t.test('a hit asks nobody; a miss says why it was one', async (t) => {
+t.test('the span of a hit has no children; that of a miss has its reason', async (t) => {
   await client.held('secret-key')
   const hit = await traced(() => client.get('secret-key'), 'GET /cache/get')
   t.same(hit.map(({ name }) => name).sort(), ['GET /cache/get', 'cache get'])
@@ -107,7 +107,7 @@ t.test('a delete', async (t) => {
   t.equal(one(of, 'DELETE cache_entries').parentSpanId, one(of, 'batch delete').spanId)
 })
 
-t.test('a statement that is refused says so by its SQLSTATE alone', async (t) => {
+t.test('the span of a refused statement shows only its SQLSTATE', async (t) => {
   await database.query(`create function objects() returns trigger language plpgsql as $$
     begin raise exception 'not %', new.value using errcode = '23514', detail = new.value; end $$`)
   await database.query(
@@ -123,7 +123,7 @@ t.test('a statement that is refused says so by its SQLSTATE alone', async (t) =>
   t.match(one(of, 'POST /cache/set'), { isError: false, attributes: { 'http.response.status_code': 422 } })
 })
 
-t.test('a client that goes away before its answer', async (t) => {
+t.test('the span of a client that disconnects early is closed', async (t) => {
   const of = await traced(async () => {
     const sent = request(`${client.base}/cache/set`, {
       method: 'POST',
@@ -154,7 +154,7 @@ t.test('a batch links the requests that it served', async (t) => {
   for (const { links, parentSpanId } of batches) t.equal(parentSpanId, links[0], 'in the trace of the first')
 })
 
-t.test("the caller's trace goes on", async (t) => {
+t.test('the trace of the caller is continued', async (t) => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
   const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` }
   const of = await traced(() => client.request('GET', '/cache/get?key=absent', { headers }), 'GET /cache/get')
@@ -172,7 +172,7 @@ t.test("the caller's trace goes on", async (t) => {
   )
 })
 
-t.test('who is not sampled leaves no span, whoever shares its connection and its batch', async (t) => {
+t.test('an unsampled request leaves no span, whoever shares its connection and batch', async (t) => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.teardown(() => agent.destroy())
   const onOneConnection = new JsonClient(client.base, agent)
@@ -194,7 +194,7 @@ t.test('who is not sampled leaves no span, whoever shares its connection and its
   t.notOk(of.some(({ traceId }) => traceId === hidden))
 })
 
-t.test('paths and methods that somebody makes up name no span', async (t) => {
+t.test('invented paths and methods do not become span names', async (t) => {
   const of = await traced(() => client.request('GET', '/secret-path/secret-key'), 'GET')
   t.strictSame(one(of, 'GET').attributes['http.route'], undefined)
   const odd = await traced(() => client.request('PROPFIND', '/cache/get?key=secret-key'), 'HTTP /cache/get')
@@ -204,7 +204,7 @@ t.test('paths and methods that somebody makes up name no span', async (t) => {
   })
 })
 
-t.test('a database that is away', async (t) => {
+t.test('an unavailable database is visible in the spans', async (t) => {
   await guest.shutOut()
   const of = await traced(
     () => eventually(async () => (await client.get('not here')).status === 503),
@@ -227,7 +227,7 @@ t.test('a database that is away', async (t) => {
   })
 })
 
-t.test('every statement stands below a batch', async (t) => {
+t.test('every statement span has a batch as its parent', async (t) => {
   const batches = new Set(spans.filter(({ name }) => /^batch /.test(name)).map(({ spanId }) => spanId))
   const statements = spans.filter(({ kind }) => kind === 3)
   t.ok(statements.length > 0)
@@ -237,7 +237,7 @@ t.test('every statement stands below a batch', async (t) => {
   )
 })
 
-t.test('probes are not traced, and the feed is not', async (t) => {
+t.test('neither probes nor the feed are traced', async (t) => {
   const of = await traced(async () => {
     for (const probe of ['/livez', '/readyz', '/metrics']) await ops.request('GET', probe)
     await client.request('GET', '/health')

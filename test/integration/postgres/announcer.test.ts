@@ -63,7 +63,7 @@ for (const fault of faults) {
   })
 }
 
-t.test('a trigger that is dropped, at the start: a sidecar that may migrate makes it again', async (t) => {
+t.test('a missing trigger is created at the start if the sidecar may migrate', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
   await database.query('drop trigger cache_entries_3_updated on cache_entries')
@@ -71,7 +71,7 @@ t.test('a trigger that is dropped, at the start: a sidecar that may migrate make
   t.ok(log.some((line) => line.includes('migrations applied')))
 })
 
-t.test('a trigger that is dropped, at the start: one that may not names it', async (t) => {
+t.test('a missing trigger is reported at the start if the sidecar may not migrate', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
   await database.query("insert into cache_entries (key, value) values ('a', 'zero')")
@@ -85,7 +85,7 @@ for (const fault of [
   'alter table cache_entries disable trigger cache_entries_3_updated',
   'drop trigger cache_entries_3_updated on cache_entries',
 ]) {
-  t.test(`${fault}, while running: the sidecar's own write finds it`, async (t) => {
+  t.test(`${fault}, while running: a write by the sidecar notices it`, async (t) => {
     const database = await freshDatabase(t)
     const sidecar = await startLiveSidecar(t, { databaseUrl: database.url, maxStalenessMs: 1_000 })
     const { client } = sidecar
@@ -102,7 +102,7 @@ for (const fault of [
   })
 }
 
-t.test('while running, without any write of its own: within a minute', async (t) => {
+t.test('a trigger that is dropped is noticed within a minute, even without writes', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
   const { told, pass } = await startRecordedFeed(t, database)

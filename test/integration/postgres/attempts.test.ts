@@ -46,7 +46,7 @@ function attemptsOn(t: Test, url: string, timeoutMs = 5_000) {
   }
 }
 
-t.test('a serialization failure or a deadlock is tried again, for a write too', async (t) => {
+t.test('a serialization failure or a deadlock is retried, for a write too', async (t) => {
   for (const state of ['40001', '40P01']) {
     const { attempts, write } = attemptsOn(t, fresh.url)
     await fresh.query('alter sequence attempt restart')
@@ -56,7 +56,7 @@ t.test('a serialization failure or a deadlock is tried again, for a write too', 
   t.equal((await fresh.query('select from numbers')).rows.length, 2, 'each once')
 })
 
-t.test('what would fail again, or may have happened, is not', async (t) => {
+t.test('an error that would recur or may have had an effect is not retried', async (t) => {
   for (const [state, code] of [
     ['23505', 'refused'],
     ['55P03', 'row-locked'],
@@ -76,14 +76,14 @@ t.test('what would fail again, or may have happened, is not', async (t) => {
   t.equal((await fresh.query('select last_value::int from attempt')).rows[0]?.last_value, 1)
 })
 
-t.test('a statement that fails on and on is given up in time', async (t) => {
+t.test('a statement that keeps failing is given up in time', async (t) => {
   const { attempts, write } = attemptsOn(t, fresh.url, 400)
   await t.rejects(write("insert into numbers select fails(1000000, '40001')"), { code: 'row-locked' })
   t.ok(attempts.status().retries > 0)
   t.ok(attempts.status().retries < 20, 'with pauses')
 })
 
-t.test('conflicts have a bound of their own', async (t) => {
+t.test('conflicts have their own limit of attempts', async (t) => {
   for (const maxConflicts of [0, 2]) {
     await fresh.query('alter sequence attempt restart')
     const { attempts, database } = attemptsOn(t, fresh.url)
@@ -93,7 +93,7 @@ t.test('conflicts have a bound of their own', async (t) => {
   }
 })
 
-t.test('of many rows or a part, a write with conflicts is not sent again and again', async (t) => {
+t.test('a write of many rows with conflicts is not sent again and again', async (t) => {
   const { attempts, database } = attemptsOn(t, fresh.url)
   await fresh.query(`create function conflict() returns trigger language plpgsql as $$ begin
     raise exception using errcode = '40001'; end $$`)
@@ -115,7 +115,7 @@ t.test('of many rows or a part, a write with conflicts is not sent again and aga
   t.ok((await retriesOf([one])) > 2)
 })
 
-t.test('too many connections: tried again until there is one', async (t) => {
+t.test('too many connections are retried until there is one', async (t) => {
   await fresh.query('create role few login connection limit 0')
   t.teardown(() => fresh.query('drop role few'))
   const url = Object.assign(new URL(fresh.url), { username: 'few', password: '' }).href
@@ -126,7 +126,7 @@ t.test('too many connections: tried again until there is one', async (t) => {
   t.strictSame(await answer, [{ one: 1 }])
 })
 
-/** A port that nobody listens on. */
+/** A port without a listener. */
 async function closedPort(): Promise<number> {
   const listener = createServer().listen(0, '127.0.0.1')
   await once(listener, 'listening')
@@ -148,7 +148,7 @@ t.test('a dead database costs the first request some attempts, and the next ones
   t.match(attempts.status(), { retries: 5 })
 })
 
-t.test('a silent database is waited for by a few, then by one at a time', async (t) => {
+t.test('few requests wait for a database that does not respond, later one at a time', async (t) => {
   const { url, connections } = await silentServer(t)
   const { attempts, read } = attemptsOn(t, url, 100)
   for (let count = 0; count < 5; count++) await t.rejects(read('select 1'))
@@ -157,7 +157,7 @@ t.test('a silent database is waited for by a few, then by one at a time', async 
   await Promise.all(
     Array.from({ length: 50 }, () => t.rejects(read('select 1'), { message: /a moment ago/ })),
   )
-  t.equal(connections(), before, 'nobody has tried')
+  t.equal(connections(), before, 'no connection was tried')
   await eventually(async () => {
     await Promise.allSettled(Array.from({ length: 50 }, () => read('select 1')))
     return connections() > before
@@ -165,7 +165,7 @@ t.test('a silent database is waited for by a few, then by one at a time', async 
   t.equal(connections(), before + 1, 'one tried for all')
 })
 
-t.test('it closes when the database is back', async (t) => {
+t.test('the breaker closes when the database is back', async (t) => {
   const proxy = await proxyTo(t, fresh.url)
   const { attempts, logged, read } = attemptsOn(t, proxy.url, 200)
   proxy.freeze()
@@ -176,7 +176,7 @@ t.test('it closes when the database is back', async (t) => {
   t.ok(logged.some(({ message }) => message === 'the database is reachable again'))
 })
 
-t.test('an answer to the feed closes it', async (t) => {
+t.test('an answer to the feed closes the breaker', async (t) => {
   const { log } = recordingLog()
   const database = new Database({ url: fresh.url, poolSize: 1, timeoutMs: 5_000, log })
   t.teardown(() => database.close())
@@ -200,7 +200,7 @@ t.test('an answer to the feed closes it', async (t) => {
   t.match((await store.read([{ key: 'k' }])).get('k'), { version: undefined })
 })
 
-t.test('a sidecar says so in its statistics', async (t) => {
+t.test('the statistics show the breaker', async (t) => {
   const proxy = await proxyTo(t, fresh.url)
   const { client, ops } = await startLiveSidecar(t, { databaseUrl: proxy.url, databaseTimeoutMs: 200 })
   t.match((await client.stats()).database, { breaker: 'closed', retries: 0, opened: 0, refused: 0 })

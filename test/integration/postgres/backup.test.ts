@@ -21,7 +21,7 @@ const { url, query } = database
 await migrate(url)
 const announced = await Announcements.of(t, database)
 
-t.test('replace: the table equals the backup; what is equal already is not touched', async (t) => {
+t.test('replace: the table equals the backup, and equal rows are not touched', async (t) => {
   const saved = await savedAndChanged(database, announced)
   const before = await versionsIn(database)
   const counts = { inserted: 1, updated: 1, deleted: 1, unchanged: 2, expired: 0 }
@@ -71,7 +71,7 @@ t.test('merge: nothing is deleted', async (t) => {
   )
 })
 
-t.test('missing: nothing is changed, except what has expired', async (t) => {
+t.test('missing: no row is changed except expired ones', async (t) => {
   const saved = await savedAndChanged(database, announced)
   await query("update cache_entries set value = 'old', expires_at = now() - interval '1 s' where key = 'a'")
   await announced.payloads()
@@ -85,7 +85,7 @@ t.test('missing: nothing is changed, except what has expired', async (t) => {
   t.equal(rows[0]?.stays, true, 'with the expiry of the backup')
 })
 
-t.test('what has expired is left out: by the backup, and since', async (t) => {
+t.test('expired rows are left out, by the backup and by the restore', async (t) => {
   await query('delete from cache_entries')
   await query(`insert into cache_entries (key, value, expires_at) values
     ('gone', '1', now() - interval '1 ms'), ('soon', '1', '2100-01-01'), ('stays', '1', 'infinity')`)
@@ -96,7 +96,7 @@ t.test('what has expired is left out: by the backup, and since', async (t) => {
   t.strictSame(Object.keys(await versionsIn(database)), ['stays'])
 })
 
-t.test('any value comes back the same', async (t) => {
+t.test('any value is restored unchanged', async (t) => {
   const other = await freshDatabase(t)
   await migrate(other.url)
   const nasty = fc.constantFrom(
@@ -144,7 +144,7 @@ t.test('any value comes back the same', async (t) => {
   )
 })
 
-t.test('rows of the original service, taken over in place', async (t) => {
+t.test('rows of the original service are backed up and restored', async (t) => {
   const original = await freshDatabase(t)
   await original.query(
     'create table cache_entries (key text primary key, value text not null, updated_at timestamp not null default now())',
@@ -163,7 +163,7 @@ t.test('rows of the original service, taken over in place', async (t) => {
   t.notOk(Object.values(await versionsIn(database)).includes('0'), 'with versions of this table')
 })
 
-t.test('a snapshot: what changes meanwhile is not in it', async (t) => {
+t.test('a backup is a snapshot, without later changes', async (t) => {
   await query('delete from cache_entries')
   await query(
     "insert into cache_entries (key, value) select 'k' || n, repeat('x', 1000) from generate_series(1, 5000) n",
@@ -180,7 +180,7 @@ t.test('a snapshot: what changes meanwhile is not in it', async (t) => {
   t.equal(saved.entries.toString().split('\n').length - 1, 5_000)
 })
 
-t.test('columns that a team has added come along, in whatever order', async (t) => {
+t.test('added columns are restored, in any order', async (t) => {
   const [one, other] = [await freshDatabase(t), await freshDatabase(t)]
   for (const { url, query } of [one, other]) {
     await migrate(url)
@@ -200,7 +200,7 @@ t.test('columns that a team has added come along, in whatever order', async (t) 
   t.match(rows, [{ key: 'k', value: '1', content_type: 'application/json', 'a "b" c': 5 }])
 })
 
-t.test('a database that bounds its statements and writes times in its own way', async (t) => {
+t.test('statement_timeout and datestyle of the database do not matter', async (t) => {
   const other = await freshDatabase(t)
   await migrate(other.url)
   const saved = await savedAndChanged(database, announced)
@@ -238,7 +238,7 @@ for (const [mode, what] of [
   ['replace', 'it is deleted'],
   ['missing', 'it stays as it is'],
 ] as const)
-  t.test(`${mode}, while somebody else inserts: ${what}`, async (t) => {
+  t.test(`${mode}, while another client inserts: ${what}`, async (t) => {
     const saved = await savedAndChanged(database, announced)
     const other = new pg.Client({ connectionString: url })
     await other.connect()

@@ -37,7 +37,10 @@ async function databaseBehind(t: Test, forward: (error: Buffer, client: Socket) 
   return database
 }
 
-/** What a server says that ends itself, such as one that could not write its log: the session goes with it. */
+/**
+ * Sends the message of a server that ends itself, for example because it could not write its log, and closes the
+ * session.
+ */
 const panic = (error: Buffer, client: Socket) => client.end(error)
 
 const passOn = (error: Buffer, client: Socket) => client.write(error)
@@ -84,6 +87,6 @@ for (const [what, forward, expected] of [
     )
   })
 }
-t.test('nothing was written', async (t) => {
+t.test('an error that rules out a write is reported as not written', async (t) => {
   t.same((await fresh.query('select from numbers where n = 1')).rows, [])
 })

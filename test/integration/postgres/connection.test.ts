@@ -53,7 +53,7 @@ async function connecting(source: string): Promise<string> {
   }
 }
 
-t.test('a secret that is replaced in its file holds for the next connection, of every kind', async (t) => {
+t.test('a secret that is replaced in its file applies to every later connection', async (t) => {
   const { port, passwords } = await passwordServer(t)
   const folder = t.testdir()
   const [urlFile, passwordFile] = [join(folder, 'a url'), join(folder, 'password')]
@@ -96,7 +96,7 @@ t.test('a secret that is replaced in its file holds for the next connection, of 
   }
 })
 
-t.test('while the file is missing, a pool goes on with what it said last', async (t) => {
+t.test('while the file is missing, a pool uses its last content', async (t) => {
   const { port, passwords } = await passwordServer(t)
   const folder = t.testdir({ url: `postgresql://app:last@127.0.0.1:${port}/db` })
   const Client = clientClass(`file://${join(folder, 'url')}?index=0`)
@@ -105,7 +105,7 @@ t.test('while the file is missing, a pool goes on with what it said last', async
   t.same(passwords, ['last'])
 })
 
-t.test('a file that never could be read: nobody connects, and the reason is told', async (t) => {
+t.test('a file that could never be read prevents connections, with a reason', async (t) => {
   const Client = clientClass('file:///nowhere/url?index=0')
   await t.rejects(new Client({}).connect(), /nowhere\/url: cannot be read/)
   const database = new Database({
@@ -117,7 +117,7 @@ t.test('a file that never could be read: nobody connects, and the reason is told
   for (const _ of [1, 2, 3]) await t.rejects(database.read('select'), /no connection to the database: ENOENT/)
 })
 
-t.test('no password in clear text over a network, unless the URL says so', async (t) => {
+t.test('no password is sent in clear text over a network unless the URL allows it', async (t) => {
   const { port, passwords } = await passwordServer(t)
   // 0.0.0.0 leads here, and is not known to.
   t.match(await connecting(`postgresql://app:s3cret@0.0.0.0:${port}/db`), /in clear text.*sslmode/)
@@ -130,7 +130,7 @@ t.test('no password in clear text over a network, unless the URL says so', async
   t.same(passwords, ['s3cret', 's3cret'])
 })
 
-t.test('channel_binding=require is kept', async (t) => {
+t.test('channel_binding=require is enforced', async (t) => {
   for (const how of ['cleartext', 'scram', 'none'] as const) {
     const { port, passwords } = await passwordServer(t, how)
     const message = await connecting(`postgresql://app:s3cret@127.0.0.1:${port}/db?channel_binding=require`)
@@ -139,7 +139,7 @@ t.test('channel_binding=require is kept', async (t) => {
   }
 })
 
-t.test('connect_timeout', async (t) => {
+t.test('connect_timeout is respected', async (t) => {
   const { port } = await scriptedServer(t, () => undefined)
   const client = newClient(`postgresql://app@127.0.0.1:${port}/db?connect_timeout=1`, {
     connectionTimeoutMillis: 600_000,
@@ -147,7 +147,7 @@ t.test('connect_timeout', async (t) => {
   await t.rejects(client.connect(), /timeout expired/)
 })
 
-t.test('nor one from PGPASSFILE', async (t) => {
+t.test('no password from PGPASSFILE is sent in clear text either', async (t) => {
   const { port, passwords } = await passwordServer(t)
   const file = join(t.testdir(), 'pgpass')
   writeFileSync(file, '*:*:*:app:s3cret\n', { mode: 0o600 })

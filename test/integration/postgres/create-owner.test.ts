@@ -7,7 +7,7 @@ import t from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { ownServer } from '../../support/database.js'
 
-t.test('there is one text of it', async (t) => {
+t.test('the SQL of create-owner.sql has one source', async (t) => {
   const [one, other] = await Promise.all(
     ['sql', 'k8s/overlays/dev'].map((folder) => readFile(`${folder}/create-owner.sql`, 'utf8')),
   )

@@ -66,7 +66,7 @@ t.test('a statement is prepared once per connection', async (t) => {
   t.strictSame(others, [])
 })
 
-t.test('a pooler hands statements to connections that have not prepared them', async (t) => {
+t.test('a pooler may send statements to connections that have not prepared them', async (t) => {
   const database = databaseOn(t, fresh.url)
   const insert = (n: number) => database.write('insert into numbers values ($1) returning n', [n])
   await insert(30)
@@ -86,7 +86,7 @@ t.test('a pooler hands statements to connections that have not prepared them', a
   t.strictSame(await other.write(text, [33]), [{ inserted: 33 }], 'there already')
 })
 
-t.test('a table is altered under a prepared statement', async (t) => {
+t.test('a table may be altered under a prepared statement', async (t) => {
   const database = databaseOn(t, fresh.url)
   await fresh.query('create table altered (n int)')
   const insert = () => database.write('insert into altered values (1) returning n', [])
@@ -96,7 +96,7 @@ t.test('a table is altered under a prepared statement', async (t) => {
   t.strictSame(await database.read('select count(*)::int from altered'), [{ count: 2 }], 'once each')
 })
 
-t.test('what a failed statement means', async (t) => {
+t.test('each kind of failed statement has its error code', async (t) => {
   const database = databaseOn(t, fresh.url)
   const insert = (n: unknown) => database.write('insert into numbers values ($1)', [n])
   await insert(10)
@@ -111,7 +111,7 @@ t.test('what a failed statement means', async (t) => {
   t.strictSame(await database.read('select 1 as one'), [{ one: 1 }], 'and the connections are good')
 })
 
-t.test('a lock that is not to be had', async (t) => {
+t.test('a lock that cannot be acquired is reported as such', async (t) => {
   const database = databaseOn(t, fresh.url, 2_000)
   await fresh.query('insert into numbers values (20)')
   const holder = new pg.Client({ connectionString: fresh.url })
@@ -122,7 +122,7 @@ t.test('a lock that is not to be had', async (t) => {
   await holder.query('rollback')
 })
 
-t.test('errors that the server gives rarely', async (t) => {
+t.test('rare errors of the server have their error codes', async (t) => {
   const database = databaseOn(t, fresh.url, 20_000)
 
   t.equal(
@@ -146,7 +146,7 @@ async function untilEnded(work: Promise<unknown>, act: () => unknown): Promise<v
   })
 }
 
-t.test('a connection that is terminated during a statement', async (t) => {
+t.test('a terminated connection during a statement is reported with the right outcome', async (t) => {
   const database = databaseOn(t, fresh.url, 20_000)
   const write = codeOf(database.write("insert into numbers select 30 from pg_sleep(20) where $1 = ''", ['']))
   await underWay('insert into numbers select 30')
@@ -158,7 +158,7 @@ t.test('a connection that is terminated during a statement', async (t) => {
   t.strictSame(await database.read('select 1 as one'), [{ one: 1 }], 'and it goes on')
 })
 
-t.test('a connection that ends without a word', async (t) => {
+t.test('a connection that ends without a message is reported with the right outcome', async (t) => {
   for (const how of ['end', 'reset'] as const) {
     const proxy = await proxyTo(t, fresh.url)
     const database = databaseOn(t, proxy.url, 20_000)
@@ -184,7 +184,7 @@ t.test('a connection that ends without a word', async (t) => {
   }
 })
 
-t.test('a server that falls silent', async (t) => {
+t.test('a server that stops responding is reported in time', async (t) => {
   const proxy = await proxyTo(t, fresh.url)
   const database = databaseOn(t, proxy.url)
   await database.read('select 1')
@@ -195,7 +195,7 @@ t.test('a server that falls silent', async (t) => {
   t.strictSame(await eventually(() => database.read('select 1 as one')), [{ one: 1 }], 'and it goes on')
 })
 
-t.test('no connection at all', async (t) => {
+t.test('a server that cannot be reached is reported', async (t) => {
   const listener = createServer().listen(0, '127.0.0.1')
   await once(listener, 'listening')
   const { port } = listener.address() as AddressInfo
@@ -212,7 +212,7 @@ t.test('no connection at all', async (t) => {
   t.equal(await codeOf(databaseOn(t, nowhere).write('select 1', [])), 'login-refused')
 })
 
-t.test('more statements than connections', async (t) => {
+t.test('statements wait for a connection', async (t) => {
   const database = databaseOn(t, fresh.url, 5_000)
   const many = await Promise.all(
     Array.from({ length: 50 }, (_, n) => database.read<{ n: number }>('select $1::int as n', [n])),
@@ -223,7 +223,7 @@ t.test('more statements than connections', async (t) => {
   )
 })
 
-t.test('renewed while statements wait for a connection', async (t) => {
+t.test('the pool can be renewed while statements wait for a connection', async (t) => {
   const database = databaseOn(t, fresh.url, 5_000)
   const holders = [1, 2].map((n) => database.read(`select 'holder ${n}' from pg_sleep(0.3)`))
   await underWay("select 'holder 2'")
@@ -231,5 +231,5 @@ t.test('renewed while statements wait for a connection', async (t) => {
   database.renew()
   t.strictSame(await database.read('select 1 as one'), [{ one: 1 }], 'new connections are to be had')
   await Promise.all(holders)
-  t.equal(await waiting, 'no CacheError: Error: it did not fail', 'and nobody is forgotten')
+  t.equal(await waiting, 'no CacheError: Error: it did not fail', 'and no caller is forgotten')
 })

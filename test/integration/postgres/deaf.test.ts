@@ -51,7 +51,7 @@ for (const statement of ['discard all', 'unlisten *', 'unlisten CHANNEL']) {
   })
 }
 
-t.test('one of a fleet is deaf: what the others hear does not deceive it', async (t) => {
+t.test('a deaf sidecar is not deceived by what others hear', async (t) => {
   const database = await freshDatabase(t)
   const proxy = await injectingProxyTo(t, database.url)
   const options = { databaseUrl: database.url, maxStalenessMs: boundMs }
@@ -63,7 +63,7 @@ t.test('one of a fleet is deaf: what the others hear does not deceive it', async
   for (const other of others) t.equal((await other.client.stats()).feed.losses, 0)
 })
 
-t.test('a fleet shares its echoes', async (t) => {
+t.test('sidecars of a fleet share their echoes', async (t) => {
   const database = await freshDatabase(t)
   const sidecars = await Promise.all(
     Array.from({ length: 10 }, () => startLiveSidecar(t, { databaseUrl: database.url })),
@@ -108,7 +108,7 @@ t.test('a pool that does not answer does not cost the lease', async (t) => {
   proxy.thaw()
 })
 
-t.test('the pool comes to lead to another server, and other sidecars are heard all the time', async (t) => {
+t.test('a pool that moves to another server is noticed, even while other sidecars are heard', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
   const { channel } = await Announcements.of(t, database)

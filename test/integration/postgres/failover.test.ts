@@ -12,7 +12,7 @@ async function untilFeed(state: string, clients: readonly JsonClient[]): Promise
   for (const client of clients) await eventually(async () => (await client.stats()).feed.state === state)
 }
 
-t.test('a standby that lacks the tail is promoted', async (t) => {
+t.test('a promoted standby that lacks the last writes is recognised as another history', async (t) => {
   const server = await ownServer(t)
   const options = { databaseUrl: server.url(), maxStalenessMs: boundMs }
   const one = (await startLiveSidecar(t, options)).client
@@ -63,7 +63,7 @@ t.test('a standby that lacks the tail is promoted', async (t) => {
   await standby.promote()
   t.match(await epoch(), /^\d+-[0-9A-F]{8}$/)
   t.not(await epoch(), epochBefore, 'a session that has lived through the promotion tells the new one')
-  // As the sidecar wrote it: an upsert is stamped twice.
+  // The version as the sidecar's write left it: an upsert is stamped twice.
   await database.query(
     `insert into cache_entries (key, value) values ('reissued', 'other')
      on conflict (key) do update set value = excluded.value`,
@@ -108,7 +108,8 @@ t.test('a standby that lacks the tail is promoted', async (t) => {
     )
     t.match(read.body, { value: 'other', source: 'db' }, 'a token of the lost history leads to the primary')
   }
-  // What was held is not what the row has now. What was not held had no row, and the mark of before the tail is there.
+  // Cached entries differ from their rows now. Keys that were not cached had no row, and the mark from before the tail
+  // exists.
   const [first, second] = [(await one.stats()).writes, (await two.stats()).writes]
   t.match([first.pending, second.pending], [0, 0])
   t.equal(first.pending_settled + second.pending_settled, 2)

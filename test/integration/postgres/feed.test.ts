@@ -36,7 +36,7 @@ async function follows(t: Test, { query }: FreshDatabase, client: JsonClient): P
   t.equal(await client.held('followed'), value, 'changes are followed')
 }
 
-t.test('the listener is terminated: back by itself, and the entries survive', async (t) => {
+t.test('a terminated listener reconnects, and the entries survive', async (t) => {
   const database = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: database.url })
   const keys = Array.from({ length: 100 }, (_, number) => `key ${number}`)
@@ -55,7 +55,7 @@ t.test('the listener is terminated: back by itself, and the entries survive', as
   await follows(t, database, client)
 })
 
-t.test('what changes while nobody listens is not missed', async (t) => {
+t.test('a change while the listener is disconnected is not missed', async (t) => {
   const database = await freshDatabase(t)
   const proxy = await proxyTo(t, database.url)
   const { client } = await startLiveSidecar(t, { databaseUrl: database.url, databaseListenUrl: proxy.url })
@@ -74,7 +74,7 @@ t.test('what changes while nobody listens is not missed', async (t) => {
   t.equal((await client.stats()).feed.revalidation_drops, 2)
 })
 
-t.test('the feed is down and the database up: reads go there, and nothing is put', async (t) => {
+t.test('with the feed down, reads go to the database and nothing is cached', async (t) => {
   const database = await freshDatabase(t)
   const proxy = await proxyTo(t, database.url)
   const options = { databaseUrl: database.url, databaseListenUrl: proxy.url, maxStalenessMs: 300 }
@@ -95,7 +95,7 @@ t.test('the feed is down and the database up: reads go there, and nothing is put
   await eventually(async () => (await stale.get('a')).body.stale === true)
 })
 
-t.test('a half-open link is noticed, and bounds the staleness', async (t) => {
+t.test('a half-open link is noticed, and staleness stays within its bound', async (t) => {
   const database = await freshDatabase(t)
   const proxy = await proxyTo(t, database.url)
   const { client } = await startLiveSidecar(t, {
@@ -123,7 +123,7 @@ t.test('a half-open link is noticed, and bounds the staleness', async (t) => {
   await follows(t, database, client)
 })
 
-t.test('garbage on the channel: everything is in doubt, and the answers stay right', async (t) => {
+t.test('garbage on the channel casts doubt on everything, and the answers stay right', async (t) => {
   const database = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: database.url })
   const announced = await Announcements.of(t, database)
@@ -148,7 +148,7 @@ t.test('garbage on the channel: everything is in doubt, and the answers stay rig
   await follows(t, database, client)
 })
 
-t.test('a link that is cut at any moment of the start', async (t) => {
+t.test('a link may be cut at any moment of the start', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
   const proxy = await proxyTo(t, database.url)
@@ -162,14 +162,14 @@ t.test('a link that is cut at any moment of the start', async (t) => {
   await follows(t, database, client)
 })
 
-t.test('a link that is cut at any byte of a session that follows a live one', async (t) => {
+t.test('a link may be cut at any byte of a later session', async (t) => {
   const database = await freshDatabase(t)
   const proxy = new FaultProxy(Number(new URL(database.url).port))
   const host = `127.0.0.1:${await proxy.listen()}`
   t.teardown(() => proxy.close())
   const databaseListenUrl = Object.assign(new URL(database.url), { host }).href
   const { client } = await startLiveSidecar(t, { databaseUrl: database.url, databaseListenUrl })
-  // As many bytes as it takes from the connection to the first probe.
+  // Number of bytes from the connection to the first probe.
   const before = { ...proxy.counts }
   proxy.reset()
   await liveAfter(client, 0)
@@ -187,7 +187,7 @@ t.test('a link that is cut at any byte of a session that follows a live one', as
       const { reset } = proxy.counts
       proxy.set({ [way]: { kind: 'cut', bytes } })
       proxy.reset()
-      // Of the live session, and of one that was cut as it began.
+      // Bytes of the live session, and of one that was cut as it began.
       await eventually(() => proxy.counts.reset >= reset + 2)
       const value = `${way} ${bytes}`
       await database.query('update cache_entries set value = $1', [value])
@@ -201,7 +201,7 @@ t.test('a link that is cut at any byte of a session that follows a live one', as
   await follows(t, database, client)
 })
 
-t.test('a connection that is accepted and never answered', async (t) => {
+t.test('a connection that is accepted but never answered counts as failed', async (t) => {
   const database = await freshDatabase(t)
   const proxy = await proxyTo(t, database.url)
   const options = { databaseUrl: database.url, databaseListenUrl: proxy.url, maxStalenessMs: 600 }
@@ -228,7 +228,7 @@ t.test('a connection that is accepted and never answered', async (t) => {
   }
 })
 
-t.test('the table is set up after the start', async (t) => {
+t.test('the table may be created after the start', async (t) => {
   const database = await freshDatabase(t)
   const { client, log } = await startSidecar(t, { databaseUrl: database.url, migrate: false })
   t.equal((await client.get('a')).status, 503)

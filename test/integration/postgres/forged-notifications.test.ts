@@ -24,7 +24,7 @@ async function forgerIn(
   return (payload) => client.query('select pg_notify($1, $2)', [rows[0]?.channel, payload])
 }
 
-t.test('notifications that name no change, without end: the lease is renewed, and hits go on', async (t) => {
+t.test('endless notifications that name no change do not stop the lease or the hits', async (t) => {
   const database = await freshDatabase(t)
   // So many that a comparison takes longer than the pause between two notifications.
   const entries = 30_000
@@ -68,7 +68,7 @@ t.test('notifications that name no change, without end: the lease is renewed, an
   t.equal(await client.held('k1'), 'v', 'and it comes to rest')
 })
 
-t.test('a version that is not out yet: a write kept during an outage overwrites nothing', async (t) => {
+t.test('a forged future version does not let a pending write overwrite anything', async (t) => {
   const database = await freshDatabase(t)
   const guest = await guestOf(t, database)
   const { client } = await startLiveSidecar(t, { databaseUrl: guest.url })

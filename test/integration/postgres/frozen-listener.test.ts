@@ -7,7 +7,7 @@ import { eventually } from '../../support/eventually.js'
 /** Nothing but Linux tells a server that what it sent is not being read. */
 const skip = process.platform === 'linux' ? false : 'tcp_user_timeout: Linux only'
 
-t.test('a frozen sidecar does not hold up the notification queue for long', { skip }, async (t) => {
+t.test('a frozen sidecar does not block the notification queue for long', { skip }, async (t) => {
   const server = await ownServer(t)
   const sidecar = await serve(t, { DATABASE_URL: server.url(), CACHE_MAX_STALENESS_MS: '500' })
   await untilLive(sidecar)
@@ -31,7 +31,7 @@ t.test('a frozen sidecar does not hold up the notification queue for long', { sk
     )
 
   sidecar.kill('SIGSTOP')
-  // What it does not read fills the buffers of its connection first, and then the queue of the whole server.
+  // Unread notifications fill the buffers of the connection first, and then the queue of the whole server.
   await eventually(
     async () => {
       await announce()

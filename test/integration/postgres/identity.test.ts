@@ -1,4 +1,7 @@
-/** The data behind a version is replaced: re-created, restored, swapped, rewound. Nobody is told; versions are what tells. */
+/**
+ * The data behind a version is replaced: re-created, restored, swapped, rewound. Nobody is told; versions are what
+ * tells.
+ */
 import { execFile, spawnSync } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
@@ -17,7 +20,7 @@ import { startLiveSidecar } from '../../support/sidecar.js'
 const boundMs = 1_000
 const keys = Array.from({ length: 30 }, (_, index) => `key ${index}`)
 
-/** As every test suite does it: the same script, with other values. */
+/** Returns a seed script with other values, like that of a test suite. */
 const seed = (generation: string) =>
   `insert into cache_entries (key, value) values ${keys.map((key) => `('${key}', '${generation}')`).join(', ')}`
 
@@ -58,7 +61,7 @@ async function sidecarOf(t: Test, url: string) {
   return { client, proxy, log, keepAway }
 }
 
-/** From the first contact on no strong read is wrong, and no default read is older than the bound. */
+/** Checks that no strong read is wrong, and that no default read is older than the bound. */
 async function isRight(t: Test, client: JsonClient, expected: unknown, sinceMs: number): Promise<void> {
   await eventually(async () => {
     const askedMs = performance.now()
@@ -80,7 +83,7 @@ async function isRight(t: Test, client: JsonClient, expected: unknown, sinceMs: 
   for (const key of keys) t.equal(await client.held(key), expected, key)
 }
 
-/** Ways to replace everything while a sidecar is away, or not. */
+/** Ways to replace all data, with a sidecar connected or disconnected. */
 const replacements: Readonly<Record<string, (database: FreshDatabase) => Promise<void>>> = {
   'the database is dropped and made again': async ({ url, name }) => {
     const server = at(url, { pathname: '/postgres' })
@@ -119,7 +122,7 @@ const replacements: Readonly<Record<string, (database: FreshDatabase) => Promise
 
 for (const [what, replace] of Object.entries(replacements)) {
   for (const isAway of [false, true]) {
-    t.test(`${what}${isAway ? ', while the sidecar is away' : ''}`, async (t) => {
+    t.test(`${what}${isAway ? ', while the sidecar is disconnected' : ''}`, async (t) => {
       const database = await freshDatabase(t)
       await migrate(database.url)
       await database.query(seed('before'))
@@ -207,13 +210,13 @@ for (const caughtUp of [false, true]) {
   )
 }
 
-/** As the server's own account had it. */
+/** Gives the folder back to the account of the server. */
 async function restoreOwner(folder: string): Promise<void> {
   if (process.getuid?.() !== 0) return
   await promisify(execFile)('chown', ['-R', 'postgres:postgres', folder])
 }
 
-t.test('setval() backwards, under a live sidecar and one that is away', async (t) => {
+t.test('setval() backwards is noticed by a live sidecar and by a disconnected one', async (t) => {
   const database = await freshDatabase(t)
   await migrate(database.url)
   await database.query(seed('before'))
@@ -230,13 +233,13 @@ t.test('setval() backwards, under a live sidecar and one that is away', async (t
   await isRight(t, away.client, 'after', performance.now())
 })
 
-t.test('the pool is on a new primary, and the listening session on the old one', async (t) => {
+t.test('a pool on a new primary and a listener on the old one are noticed', async (t) => {
   const [old, present] = [await ownServer(t), await ownServer(t)]
   for (const server of [old, present]) {
     await migrate(server.url())
     await run(server.url(), seed('before'))
   }
-  // As after a fail-over: the name leads elsewhere for new connections.
+  // Simulates a failover: the name leads elsewhere for new connections.
   let target = old.port
   const links = new Set<Socket>()
   const proxy = createServer((client) => {
@@ -341,7 +344,7 @@ t.test('what a provider refuses', async (t) => {
   t.notMatch(headers['cache-token'], String(rows[0]?.epoch))
 })
 
-t.test('prepared transactions: what docs/protocol.md says of them', async (t) => {
+t.test('prepared transactions behave as docs/protocol.md says', async (t) => {
   const server = await ownServer(t, { max_prepared_transactions: '5' })
   await migrate(server.url())
   const client = new pg.Client({ connectionString: server.url() })

@@ -5,7 +5,7 @@ import { eventually } from '../../support/eventually.js'
 import { proxyTo } from '../../support/half-open-proxy.js'
 import { startRecordedFeed } from '../../support/recorded-feed.js'
 
-t.test('a session that rested tells of nothing before an echo has come back through the pool', async (t) => {
+t.test('a session that was idle proves nothing before an echo through the pool arrives', async (t) => {
   const [before, after] = await Promise.all([ownServer(t), ownServer(t)])
   for (const server of [before, after]) await migrate(server.url())
   const proxy = await proxyTo(t, before.url())
@@ -28,7 +28,7 @@ t.test('a session that rested tells of nothing before an echo has come back thro
   t.match(told[1], /notifications do not arrive/)
 })
 
-t.test('a session that rested goes on where both ways lead to its server', async (t) => {
+t.test('a session that was idle continues if pool and listener lead to the same server', async (t) => {
   const server = await ownServer(t)
   await migrate(server.url())
   let wake: (() => void) | undefined

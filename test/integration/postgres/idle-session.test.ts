@@ -8,7 +8,7 @@ import { startLiveSidecar } from '../../support/sidecar.js'
 /** The server ends sessions that have been idle for so long. */
 const idleMs = 300
 
-t.test('idle_session_timeout on the server', async (t) => {
+t.test('idle_session_timeout of the server does no harm', async (t) => {
   const server = await ownServer(t)
   const admin = new pg.Client({ connectionString: server.url(), options: '-c idle_session_timeout=0' })
   await admin.connect()
@@ -16,7 +16,7 @@ t.test('idle_session_timeout on the server', async (t) => {
   await admin.query(`alter system set idle_session_timeout = ${idleMs}`)
   await admin.query('select pg_reload_conf()')
 
-  await t.test('a session that listens and is otherwise silent stays', async (t) => {
+  await t.test('a session that only listens stays open', async (t) => {
     const heard: (string | undefined)[] = []
     const session = new ListenSession({
       url: server.url(),
@@ -39,7 +39,7 @@ t.test('idle_session_timeout on the server', async (t) => {
     t.strictSame(heard, ['still here'])
   })
 
-  await t.test('a sidecar at rest: no request fails, and the feed stays', async (t) => {
+  await t.test('while a sidecar is idle, no request fails and the feed stays', async (t) => {
     // Slower than the timeout: between two of its statements every connection of the pool is ended.
     const { client, log } = await startLiveSidecar(t, { databaseUrl: server.url() })
     await client.set('a', 0)

@@ -19,14 +19,14 @@ const database = await freshDatabase(t)
 const { query } = database
 const owner = await guestOf(t, database)
 await migrate(owner.url)
-// A database of somebody careful: what everybody may do by default is no help.
+// A database whose owner has revoked the default rights of everybody.
 await query(`revoke all on database ${database.name} from public`)
 await query('revoke all on schema public from public')
 await query('revoke execute on all functions in schema public from public')
 await query('create table others (secret text)')
 await query("insert into others values ('secret')")
 
-/** Who makes it, as psql would put the name in. */
+/** Returns the SQL with the names filled in as psql does. */
 const asPsql = (name: string) =>
   text.replaceAll(":'role'", pg.escapeLiteral(name)).replaceAll(':"role"', pg.escapeIdentifier(name))
 
@@ -59,7 +59,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
   await query(`alter role ${role} password '${password}'`)
   const url = Object.assign(new URL(database.url), { username: encodeURIComponent(name), password }).href
 
-  await t.test('has the rights that it says', async (t) => {
+  await t.test('the role has the documented rights', async (t) => {
     t.same(
       (await rights(name)).map(({ name, right }) => `${right} ${name}`),
       [
@@ -86,7 +86,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
     )
   })
 
-  await t.test('suffices for a sidecar', async (t) => {
+  await t.test('the role is sufficient for a sidecar', async (t) => {
     const { client, ops, log } = await startLiveSidecar(t, { databaseUrl: url, migrate: false })
     await t.test('reads, writes, deletes, and the feed', async (t) => {
       t.equal((await client.set('foo', { a: 1 })).body.db_written, true)
@@ -126,7 +126,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
     t.notMatch(log.join(''), /permission denied/)
   })
 
-  await t.test('and for nothing else', async (t) => {
+  await t.test('the role has no other rights', async (t) => {
     const client = new pg.Client({ connectionString: url })
     await client.connect()
     t.teardown(() => client.end())
@@ -154,7 +154,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
     }
   })
 
-  await t.test('with doctor', async (t) => {
+  await t.test('doctor accepts the role', async (t) => {
     const command = new CliProcess(t, ['doctor'], { DATABASE_URL: url })
     t.equal((await command.exited).code, 0, command.stdout)
   })
@@ -187,7 +187,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
     },
   )
 
-  await t.test('less than that, as docs/how-to/secure.md says', async (t) => {
+  await t.test('fewer rights have the effects that docs/how-to/secure.md describes', async (t) => {
     const documented = await readFile(new URL('../../../docs/how-to/secure.md', import.meta.url), 'utf8')
     const sql = [...documented.matchAll(/```sql\n(.*?)```/gs)].map(([, text = '']) =>
       text.replaceAll('cache_db', database.name).replaceAll('sidecar', role),
@@ -238,7 +238,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
 })
 
 const psql = spawnSync('psql', ['--version']).error === undefined
-t.test('by psql, as it is documented', { skip: !psql && 'psql is not installed' }, async (t) => {
+t.test('psql can create the role as documented', { skip: !psql && 'psql is not installed' }, async (t) => {
   const [byUs, byPsql] = [newName(t), newName(t)]
   await query(asPsql(byUs))
   const options = ['--single-transaction', '--set', 'ON_ERROR_STOP=1', '--set', `role=${byPsql}`]

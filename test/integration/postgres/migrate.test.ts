@@ -54,7 +54,7 @@ t.test('the table of the original service is taken over in place', async (t) => 
   await follow('plain', undefined)
 })
 
-t.test('ten processes at once', async (t) => {
+t.test('ten processes can migrate at once', async (t) => {
   const { url, query } = await freshDatabase(t)
   const processes = Array.from({ length: 10 }, () => new CliProcess(t, ['migrate'], { DATABASE_URL: url }))
   const exits = await Promise.all(processes.map(({ exited }) => exited))
@@ -72,7 +72,7 @@ t.test('ten processes at once', async (t) => {
   )
 })
 
-t.test('ten sidecars at once', async (t) => {
+t.test('ten sidecars can migrate at once', async (t) => {
   const { url } = await freshDatabase(t)
   const started = await Promise.all(
     Array.from({ length: 10 }, () => startLiveSidecar(t, { databaseUrl: url })),
@@ -116,7 +116,7 @@ t.test('migrate --status and --dry-run change nothing', async (t) => {
   }
 })
 
-t.test('a file that was altered after it was applied, and one from a newer release', async (t) => {
+t.test('an altered migration and one from a newer release are refused', async (t) => {
   const { url, query } = await freshDatabase(t)
   await migrate(url)
   await query("insert into cache_migrations (name, checksum) values ('9999_from_the_future.sql', 'x')")
@@ -182,7 +182,7 @@ t.test('a role without the right to create gets one clear line', async (t) => {
   t.match((await client.delete('a')).body, { cache_removed: true, db_removed: true })
 })
 
-t.test('the database is not there', async (t) => {
+t.test('a missing database is reported in one line', async (t) => {
   const { url, drop } = await freshDatabase(t)
   await drop()
   const commands = [[], ['--status']].map(
@@ -221,7 +221,7 @@ t.test('migrate waits for a database that refuses connections', async (t) => {
   t.match(await wrong.exited, { code: 2 })
 })
 
-t.test('a table beside others of its schema, found by the search path', async (t) => {
+t.test('the table is found by the search path, among others of its schema', async (t) => {
   const { url, query } = await freshDatabase(t)
   await query(
     `create schema app; create table app.cache_entries (key text primary key, value text not null, updated_at timestamp not null default now())`,

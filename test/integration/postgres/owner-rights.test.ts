@@ -43,10 +43,10 @@ async function sharedDatabase(t: Test) {
   return { database, owner, stranger }
 }
 
-/** As PostgreSQL 14 has it, and databases upgraded from it keep it. */
+/** Lets everybody create in public, as PostgreSQL 14 does and databases upgraded from it still do. */
 const everybodyMayCreate = ({ query }: FreshDatabase) => query('grant create on schema public to public')
 
-t.test('no function runs with its owner rights', async (t) => {
+t.test('no function runs with the rights of its owner', async (t) => {
   const { url, query } = await freshDatabase(t)
   await migrate(url)
   const { rows } = await query(
@@ -55,7 +55,7 @@ t.test('no function runs with its owner rights', async (t) => {
   t.same(rows, [])
 })
 
-t.test('a trigger that was attached before the migration runs nothing as the owner either', async (t) => {
+t.test('a trigger from before the migration runs nothing as the owner', async (t) => {
   const { database, owner, stranger } = await sharedDatabase(t)
   const release = await earlierRelease('0.1.0')
   const before = new CliProcess(t, ['migrate'], { DATABASE_URL: owner.url }, { release })
@@ -88,7 +88,7 @@ t.test('a trigger that was attached before the migration runs nothing as the own
   await database.query('select 1')
 })
 
-t.test('no function of ours finds names in a schema that others may create in', async (t) => {
+t.test('no function looks up names in a schema in which others may create', async (t) => {
   const { url, query } = await freshDatabase(t)
   await migrate(url)
   const { rows } = await query<{ name: string; config: string[] | null; source: string }>(
@@ -100,7 +100,8 @@ t.test('no function of ours finds names in a schema that others may create in', 
   t.ok(rows.length > 0)
   for (const { name, config, source } of rows) {
     const isPinned = config?.includes('search_path=pg_catalog, pg_temp')
-    // Functions of ours with exactly these argument types cannot be there twice; only migrations call cache_copy_grants.
+    // Functions of ours with exactly these argument types cannot be there twice; only migrations call
+    // cache_copy_grants.
     const callsNothing = !/\w\s*\(/.test(
       source
         .replaceAll(/--.*/g, '')
@@ -113,7 +114,7 @@ t.test('no function of ours finds names in a schema that others may create in', 
   }
 })
 
-t.test('a domain on a temporary table runs nobody else as the owner', async (t) => {
+t.test('a domain on a temporary table runs no foreign code as the owner', async (t) => {
   const { database, owner, stranger } = await sharedDatabase(t)
   await migrate(owner.url)
   const { rows: functions } = await database.query<{ name: string }>(
@@ -179,7 +180,7 @@ t.test('a domain on a temporary table runs nobody else as the owner', async (t) 
   t.same(rows, [{ as_role: stranger.name }], 'and run with the rights of who attached them')
 })
 
-t.test('functions and operators that others have put into public are not run', async (t) => {
+t.test('functions and operators that others created in public are not run', async (t) => {
   const { database, owner, stranger } = await sharedDatabase(t)
   await everybodyMayCreate(database)
   await migrate(owner.url)
@@ -258,7 +259,7 @@ t.test('functions and operators that others have put into public are not run', a
   })
 })
 
-t.test('a table of our name that another role has made', async (t) => {
+t.test('a table of the right name that another role has created is refused', async (t) => {
   const planted = [
     [
       'cache_migrations',
@@ -298,7 +299,7 @@ t.test('a table of our name that another role has made', async (t) => {
   }
 })
 
-t.test('migrate --owner gives away nothing that belongs to somebody else', async (t) => {
+t.test('migrate --owner transfers nothing that belongs to another role', async (t) => {
   const overload = `create function public.cache_epoch(code text) returns void language plpgsql security definer as
     $$begin execute code; end$$`
   const table =
@@ -374,7 +375,7 @@ t.test('a role that may only connect cannot hold up a migration', async (t) => {
 
 t.test('one owner for everything: migrate --owner', async (t) => {
   const { database, owner } = await sharedDatabase(t)
-  // As a superuser who migrated the table of the original service left it.
+  // The state that a superuser leaves who migrated the table of the original service.
   await database.query(
     'create table cache_entries (key text primary key, value text not null, updated_at timestamp not null default now())',
   )

@@ -72,7 +72,7 @@ for (const [variable, line] of Object.entries({
   })
 }
 
-t.test('without a password, that is what is said', async (t) => {
+t.test('a missing password is reported as such', async (t) => {
   const file = join(t.testdir({ pgpass: `*:*:*:app:first\n` }), 'pgpass')
   await superuser.query("alter role app password 'first'")
   await chmod(file, 0o644)
@@ -89,7 +89,7 @@ t.test('without a password, that is what is said', async (t) => {
   t.match(migrating.stderr, /none was given/)
 })
 
-t.test('a wrong password is told from none', async (t) => {
+t.test('a wrong password is distinguished from a missing one', async (t) => {
   const sidecar = await startSidecar(t, { databaseUrl: url.replace('@', ':wrong@'), migrate: false })
   await blamed(t, sidecar, /password authentication failed/, /password authentication failed/)
 })

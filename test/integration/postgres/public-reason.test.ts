@@ -32,7 +32,7 @@ t.test('/health and /readyz?verbose show no role, host or path', async (t) => {
   }
 })
 
-t.test('a migration that the role may not apply, or that is not what was applied', async (t) => {
+t.test('a refused or altered migration is reported without details', async (t) => {
   const database = await freshDatabase(t)
   const guest = await guestOf(t, database)
   await database.query('create schema authorization current_user')
@@ -49,7 +49,7 @@ t.test('a migration that the role may not apply, or that is not what was applied
   )
 })
 
-t.test('a file with the URL that has become empty', async (t) => {
+t.test('an empty URL file is reported without its path', async (t) => {
   const { url, query } = await freshDatabase(t)
   const file = join(t.testdir({ url }), 'url')
   const { config } = loadConfig({ DATABASE_URL_FILE: file })

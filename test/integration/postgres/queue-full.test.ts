@@ -29,7 +29,7 @@ t.test('the notification queue is full', async (t) => {
   const filled = [await fill(7_000).catch((error) => error), await fill(1).catch((error) => error)]
   t.match(filled, [{ code: '54000' }, { code: '54000' }], 'full, indeed')
 
-  await t.test('writes say so, and change nothing', async (t) => {
+  await t.test('writes are refused with that reason and change nothing', async (t) => {
     for (const write of [client.set('a', 'refused'), client.set('new', 'refused'), client.delete('b')]) {
       const { status, headers, body } = await write
       t.equal(status, 503)
@@ -47,7 +47,7 @@ t.test('the notification queue is full', async (t) => {
     ])
   })
 
-  await t.test('nothing can change unheard, so hits go on', async (t) => {
+  await t.test('hits continue, since no change can go unannounced', async (t) => {
     const untilMs = performance.now() + 3_000
     await eventually(() => performance.now() > untilMs)
     t.match((await client.get('a')).body, { value: 'before', source: 'cache' })

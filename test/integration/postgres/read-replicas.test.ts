@@ -44,7 +44,7 @@ async function replicaOf(client: JsonClient) {
   return replica
 }
 
-/** Whether the read was answered by the replica; the sidecar holds something else by then. */
+/** Returns true if the replica answered the read. */
 async function isReadFromReplica(client: JsonClient, key: string): Promise<boolean> {
   await client.get('something else')
   const { fills } = await replicaOf(client)
@@ -88,7 +88,7 @@ t.test('fills are read from a standby, strong reads and reads with a token from 
   t.equal((await replicaOf(client)).fills, fills)
 })
 
-t.test('what has changed is not read from a standby that has not replayed it', async (t) => {
+t.test('a changed key is not read from a standby that has not replayed the change', async (t) => {
   const { client } = await forgetful(t)
   await put('something else', 0)
   await put('still', 1)
@@ -111,7 +111,7 @@ t.test('what has changed is not read from a standby that has not replayed it', a
   t.equal(await client.value('k'), '2')
 })
 
-t.test('a standby that is behind all the time: nobody sees more of it than the bound allows', async (t) => {
+t.test('a standby that is always behind is visible only within the staleness bound', async (t) => {
   await standby.query("alter system set recovery_min_apply_delay = '400ms'")
   await standby.query('select pg_reload_conf()')
   t.teardown(async () => {
@@ -122,7 +122,7 @@ t.test('a standby that is behind all the time: nobody sees more of it than the b
   // So many that most are neither changed nor read within the time that it is behind.
   const keys = Array.from({ length: 2_000 }, (_, index) => `behind ${index}`)
   await pool.query('insert into cache_entries (key, value) select unnest($1::text[]), 0', [keys])
-  /** By key, when each value was committed for certain. */
+  /** Moments by which each value was certainly committed, by key. */
   const committedMs = new Map<string, number[]>(keys.map((key) => [key, [performance.now()]]))
   let isOver = false
   const writing = (async () => {
@@ -165,7 +165,7 @@ t.test('a standby that is behind all the time: nobody sees more of it than the b
   for (const key of keys) if (!(await isLatest(key))) t.fail(`${key} went back`)
 })
 
-t.test('a standby that dies, hangs and comes back', async (t) => {
+t.test('a standby may die, hang and return', async (t) => {
   const proxy = new FaultProxy(standby.server.port)
   const port = await proxy.listen()
   t.teardown(() => proxy.close())
@@ -199,7 +199,7 @@ t.test('a standby that dies, hangs and comes back', async (t) => {
   t.match(await client.stats(), { database: { breaker: 'closed', opened: 0 } })
 })
 
-t.test('it is read only from a server that was seen to have replayed the position before', async (t) => {
+t.test('a standby is used only after it was seen to have replayed the position', async (t) => {
   const { log } = recordingLog()
   const open = (url: string) => new Database({ url, poolSize: 1, timeoutMs: 2_000, log })
   const database = open(primary.url())
@@ -236,7 +236,7 @@ t.test('it is read only from a server that was seen to have replayed the positio
   t.match((await replicas.read(wanted, position)).get('k'), { entry: { value: '"7"' } })
 })
 
-t.test('several: the next one when one cannot be used', async (t) => {
+t.test('with several standbys, the next one is used if one is unusable', async (t) => {
   const nobody = 'postgresql://postgres@127.0.0.1:1/postgres'
   await put('k', 7)
   const { client } = await forgetful(t, [nobody, standby.url(), nobody])
@@ -244,7 +244,7 @@ t.test('several: the next one when one cannot be used', async (t) => {
   t.equal(await client.value('k'), '7')
 })
 
-t.test('doctor says of each whether it can be used, and why not', async (t) => {
+t.test('doctor reports for each standby if it can be used, and why not', async (t) => {
   const findings: Finding[] = []
   const url = primary.url()
   const databaseReadUrls = ['postgresql://postgres@127.0.0.1:1/postgres', url, standby.url()]
@@ -273,7 +273,7 @@ t.test('doctor says of each whether it can be used, and why not', async (t) => {
   )
 })
 
-t.test('a row that expires is left to the primary', async (t) => {
+t.test('a row that expires is read from the primary', async (t) => {
   const { client } = await forgetful(t)
   await put('k', 7)
   await put('expires', 7)
@@ -286,7 +286,7 @@ t.test('a row that expires is left to the primary', async (t) => {
   t.equal(await client.value('expires'), '7')
 })
 
-t.test('a server that is not a standby is not read from', async (t) => {
+t.test('a server that is not a standby is not used for reads', async (t) => {
   const { client, log } = await forgetful(t, [primary.url()])
   await put('k', 7)
   await eventually(async () => {

@@ -5,7 +5,7 @@ import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { recentKeys } from '../../../src/postgres/store/recent-keys.js'
 import { freshDatabase } from '../../support/database.js'
 
-t.test('the keys written last come first; what has expired does not come', async (t) => {
+t.test('the keys written last come first, without expired ones', async (t) => {
   const { url, query } = await freshDatabase(t)
   await query(
     'create table cache_entries (key text primary key, value text not null, updated_at timestamp not null default now())',

@@ -41,7 +41,7 @@ t.test('rows applied by logical replication are announced', { skip }, async (t) 
   const follows = (key: string, value: unknown) =>
     eventually(async () => JSON.stringify(await client.value(key)) === JSON.stringify(value))
 
-  await t.test('the copy at the beginning', async () => follows('from before', 'copied'))
+  await t.test('the rows of the initial copy are announced', async () => follows('from before', 'copied'))
 
   await t.test('INSERT, UPDATE and DELETE', async (t) => {
     await publisher.query("insert into cache_entries (key, value) values ('a', '1')")
@@ -65,7 +65,7 @@ t.test('rows applied by logical replication are announced', { skip }, async (t) 
     await follows('new', '1')
   })
 
-  await t.test('versions are of this database, and content types come along', async (t) => {
+  await t.test('versions are those of this database, and content types are replicated', async (t) => {
     const writer = await startLiveSidecar(t, { databaseUrl: publisher.url })
     await writer.client.set('typed', { a: 1 })
     await follows('typed', { a: 1 })

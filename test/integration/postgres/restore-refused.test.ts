@@ -27,7 +27,7 @@ async function changesNothing(t: Test, restoring: () => Promise<unknown>, messag
   })
 }
 
-t.test('entries that end in an error: nothing has changed', async (t) => {
+t.test('entries that end in an error change nothing', async (t) => {
   const saved = await savedAndChanged(database, announced)
   for (const after of [0, 1, 50, saved.entries.length]) {
     const entries = (async function* () {
@@ -38,7 +38,7 @@ t.test('entries that end in an error: nothing has changed', async (t) => {
   }
 })
 
-t.test('entries that the table does not take: nothing has changed', async (t) => {
+t.test('entries that the table refuses change nothing', async (t) => {
   const saved = await savedAndChanged(database, announced)
   const wrong: readonly (readonly [entries: string, message: RegExp])[] = [
     ['k\tv\n', /^missing data for column/],
@@ -51,14 +51,14 @@ t.test('entries that the table does not take: nothing has changed', async (t) =>
     await changesNothing(t, () => bringBack(url, { ...saved, entries: Buffer.from(text) }, 'merge'), message)
 })
 
-t.test('told to stop', async (t) => {
+t.test('a restore can be stopped', async (t) => {
   const saved = await savedAndChanged(database, announced)
   const stopped = 'stopped; nothing was changed'
   await t.test('before it begins', async (t) => {
     await changesNothing(t, () => bringBack(url, saved, 'replace', { stop: AbortSignal.abort() }), stopped)
     await t.rejects(save(url, AbortSignal.abort()), { message: stopped })
   })
-  await t.test('while entries come', async (t) => {
+  await t.test('while entries arrive', async (t) => {
     const stop = new AbortController()
     const entries = (async function* () {
       yield saved.entries.subarray(0, 20)
@@ -97,7 +97,7 @@ t.test('told to stop', async (t) => {
   })
 })
 
-t.test('a table of another release', async (t) => {
+t.test('a table of another release is refused', async (t) => {
   const saved = await savedAndChanged(database, announced)
   const [{ columns }, more] = [saved, { name: 'flavour', type: 'text' }]
   await changesNothing(
@@ -122,7 +122,7 @@ t.test('a table of another release', async (t) => {
   )
 })
 
-t.test('the rights that it needs', async (t) => {
+t.test('missing rights are named', async (t) => {
   const saved = await savedAndChanged(database, announced)
   const guarded = await freshDatabase(t)
   await migrate(guarded.url)
@@ -150,7 +150,7 @@ t.test('the rights that it needs', async (t) => {
   await query(`drop owned by ${guest.name}`)
 })
 
-t.test('a table whose changes nobody would hear of', async (t) => {
+t.test('a table without its triggers is refused', async (t) => {
   const saved = await savedAndChanged(database, announced)
   await query('alter table cache_entries disable trigger cache_entries_3_updated')
   await changesNothing(

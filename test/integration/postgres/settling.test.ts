@@ -129,7 +129,7 @@ t.test('in another history nobody knows', async (t) => {
   t.match(await store.outcomeOf({ id: ended?.id ?? '', epoch }, []), { settlements: new Map() })
 })
 
-t.test('lost before it commits: nothing has happened, and it is said so', async (t) => {
+t.test('a connection lost before the commit is reported as not written', async (t) => {
   const holder = await freshDatabaseSession()
   await query("insert into cache_entries (key, value) values ('locked', 'before')")
   await holder.query("begin; update cache_entries set value = 'theirs' where key = 'locked'")
@@ -153,7 +153,7 @@ t.test('lost before it commits: nothing has happened, and it is said so', async 
   t.same((await query('select key from cache_entries')).rows, [{ key: 'locked' }])
 })
 
-t.test('an internal error of one row, as of a damaged one, is not a lost connection', async (t) => {
+t.test('an internal error of one row does not count as a lost connection', async (t) => {
   await query(`create function damaged() returns trigger language plpgsql as $$ begin
     if new.key = 'damaged' then raise exception 'no' using errcode = 'XX001'; end if; return new; end $$`)
   await query('create trigger damaged before insert on cache_entries for each row execute function damaged()')

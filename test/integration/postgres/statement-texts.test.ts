@@ -5,7 +5,7 @@ import { ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** What a server counts as one statement in pg_stat_statements has one text, in which parameters and literals do not show. */
+/** Statements are compared as in pg_stat_statements, without parameters and literals. */
 t.test('a new session sends no statement that an earlier one has not sent', async (t) => {
   const server = await ownServer(t, { log_statement: 'all', log_line_prefix: '@@%a@@' })
   const texts = async () => {

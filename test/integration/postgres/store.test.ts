@@ -74,7 +74,7 @@ async function versionOf(key: string): Promise<string | undefined> {
   return rows[0]?.version
 }
 
-/** As somebody may who owns the table: no trigger stamps or announces it. */
+/** Runs SQL without triggers, as the owner of the table can: nothing is stamped or announced. */
 async function silently(sql: string): Promise<void> {
   await query(`alter table cache_entries disable trigger user; ${sql}; alter table cache_entries enable trigger user;
     alter table cache_entries enable always trigger cache_entries_1_content_type,
@@ -145,7 +145,7 @@ t.test('writes, reads and removes any number of keys', async (t) => {
   t.strictSame(await values(), { json: 'text now' })
 })
 
-t.test('what others wrote', async (t) => {
+t.test('values written by other clients are read', async (t) => {
   await query(
     `insert into cache_entries (key, value, content_type) values
        ('text', '{"looks":"like JSON"}', null), ('json', ' [1, 2] ', 'application/json'),
@@ -251,7 +251,7 @@ t.test('writers of the same keys in another order do not deadlock', async (t) =>
   }
 })
 
-t.test('one bad value among many: only the guilty one fails', async (t) => {
+t.test('one bad value among many fails alone', async (t) => {
   await query("alter table cache_entries add constraint no_evil check (value <> 'evil')")
   t.teardown(() => query('alter table cache_entries drop constraint no_evil'))
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
@@ -268,7 +268,7 @@ t.test('one bad value among many: only the guilty one fails', async (t) => {
   t.equal(rejected instanceof CacheError && rejected.code, 'refused')
 })
 
-t.test('the position', async (t) => {
+t.test('the position covers the latest write', async (t) => {
   const { epoch, latest } = await store.position()
   t.match(epoch, /^\d+-[0-9A-F]{8}$/)
   const written = await store.write([{ key: 'a', value: '1' }])
@@ -452,7 +452,7 @@ t.test('P9: in another history nothing is written or deleted', async (t) => {
   const { epoch } = await store.position()
   const writes = [
     kept('k', 'kept', held(k?.version)),
-    // From before versions had random bits.
+    // A row from before versions had random bits.
     { ...kept('old', 'kept', held('7')), epoch },
     kept('absent', 'kept', older),
     kept('present', 'kept', older),
@@ -491,7 +491,7 @@ t.test('the schema is found by the search path that the session began with', asy
   t.same(await single.read("select current_setting('search_path') as path"), [{ path: 'tenant' }])
 })
 
-t.test('P9: what was stamped before the mark and committed after it was changed after it', async (t) => {
+t.test('P9: a row stamped before the mark and committed after it counts as changed after it', async (t) => {
   await query("insert into cache_entries (key, value) values ('k', 'before'), ('other', 'before')")
   const writer = await another(t)
   await writer.query(`begin; update cache_entries set value = 'slow' where key = 'k'`)
@@ -521,9 +521,9 @@ t.test('P9: a row that is changed while the statement waits for another row', as
   t.same(await values(), { a: 'kept', b: 'after' })
 })
 
-t.test('a mark', async (t) => {
+t.test('a mark is reused for a while and stays known', async (t) => {
   const first = await store.mark()
-  t.same(await store.mark(), first, 'nothing was written: it will do')
+  t.same(await store.mark(), first, 'nothing was written since: it is reused')
   t.match(await store.position(first.mark), { hasMark: true, latest: first.latest })
   t.match(await store.position('1'), { hasMark: false })
   t.match(await store.position(), { hasMark: true })

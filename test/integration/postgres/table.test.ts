@@ -36,7 +36,7 @@ for (const [what, statements] of Object.entries({
   ],
   'alter column ... using': ["alter table cache_entries alter column value type text using 'after'"],
 })) {
-  t.test(`${what}: the next probe tells, and a strong read is right at once`, async (t) => {
+  t.test(`${what}: the next probe notices, and a strong read is right at once`, async (t) => {
     const { url, query } = await migrated(t)
     const { client } = await startLiveSidecar(t, { databaseUrl: url })
     for (const key of ['a', 'b']) {
@@ -73,7 +73,7 @@ t.test(
       /caching-layer migrate/,
     )
     await query("update app.cache_entries set value = 'after'")
-    t.equal((await migrate(withPath)).length, 6, 'applied anew, beside the table')
+    t.equal((await migrate(withPath)).length, 6, 'applied again, next to the table')
     t.same(await migrate(withPath), [])
     await eventually(async () => (await client.stats()).feed.state === 'live')
     t.equal(await client.held('a'), 'after')
@@ -83,7 +83,7 @@ t.test(
   },
 )
 
-t.test('the schema is renamed: writers go on, and so does a sidecar that finds it', async (t) => {
+t.test('after a rename of the schema, writers and a sidecar that finds it continue', async (t) => {
   const { url, query } = await migrated(t)
   const withPath = Object.assign(new URL(url), { search: '?options=-csearch_path%3Dapp,public' }).href
   const { client } = await startLiveSidecar(t, {
@@ -100,7 +100,7 @@ t.test('the schema is renamed: writers go on, and so does a sidecar that finds i
   await eventually(async () => (await client.stats()).feed.state === 'live')
 })
 
-t.test('a search_path that names no schema', async (t) => {
+t.test('a search_path without a schema is reported', async (t) => {
   const { url } = await freshDatabase(t)
   const nowhere = Object.assign(new URL(url), { search: '?options=-csearch_path%3Dnowhere' }).href
   await t.rejects(migrate(nowhere), { message: /search_path names no schema that exists/ })
@@ -108,7 +108,7 @@ t.test('a search_path that names no schema', async (t) => {
   await blamed(t, sidecar, /^the search_path \(nowhere\) names no schema/)
 })
 
-t.test("somebody's SET search_path that a pooler has left leads to no other table", async (t) => {
+t.test('a SET search_path left by another client of a pooler leads to no other table', async (t) => {
   const { url, query } = await migrated(t)
   await query(
     'create schema tenant; set search_path = tenant; create table tenant.cache_entries (like public.cache_entries including all)',
@@ -131,7 +131,7 @@ t.test("somebody's SET search_path that a pooler has left leads to no other tabl
   ])
 })
 
-t.test('standard_conforming_strings = off in the session of a writer', async (t) => {
+t.test('a writer may use standard_conforming_strings = off', async (t) => {
   const { url, query } = await migrated(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const writer = new pg.Client({ connectionString: url })
@@ -158,7 +158,7 @@ for (const [what, sql] of Object.entries({
   'a column is dropped and made again':
     "alter table cache_entries drop column value, add column value text not null default 'new'",
 })) {
-  t.test(`${what}: what was held is dropped`, async (t) => {
+  t.test(`${what}: the entry is dropped`, async (t) => {
     const { url, query } = await migrated(t)
     await query("insert into cache_entries (key, value) values ('a', 'old')")
     const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
@@ -168,7 +168,7 @@ for (const [what, sql] of Object.entries({
   })
 }
 
-t.test('the table is moved to a schema that the search path does not name', async (t) => {
+t.test('a table moved out of the search path is reported', async (t) => {
   const { url, query } = await migrated(t)
   await query("create schema other; insert into cache_entries (key, value) values ('a', 'kept')")
   await query('alter table cache_entries set schema other')
@@ -334,7 +334,7 @@ for (const [what, sql] of Object.entries({
   })
 }
 
-t.test('a key of type varchar is as good as text', async (t) => {
+t.test('a key may have the type varchar', async (t) => {
   const { url, query } = await freshDatabase(t)
   await query(
     'create table cache_entries (key varchar(20) primary key, value text not null, updated_at timestamp not null default now())',
@@ -348,7 +348,7 @@ t.test('a key of type varchar is as good as text', async (t) => {
 
 // --- Smaller ones ---
 
-t.test("expires_at = 'infinity' does not expire, '-infinity' has expired", async (t) => {
+t.test('an expires_at of infinity never expires, and one of -infinity has expired', async (t) => {
   const { url, query } = await migrated(t)
   await query(
     "insert into cache_entries (key, value, expires_at) values ('ever', 'x', 'infinity'), ('never', 'x', '-infinity')",
@@ -359,7 +359,7 @@ t.test("expires_at = 'infinity' does not expire, '-infinity' has expired", async
   t.equal((await client.get('never')).status, 404)
 })
 
-t.test('a strong read that finds nothing: nothing is served afterwards', async (t) => {
+t.test('after a strong read that finds nothing, nothing is served', async (t) => {
   const { url, query } = await migrated(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await client.set('a', 1)

@@ -42,7 +42,7 @@ await (async () => {
   const client = new pg.Client({ connectionString: server.url() })
   await client.connect()
   await client.query('create role by_certificate login superuser')
-  // From here on there is no way in without TLS.
+  // Only TLS connections are accepted from here on.
   await writeFile(
     join(server.dataDir, 'cluster', 'pg_hba.conf'),
     'hostssl all by_certificate all cert\nhostssl all all all trust\n',
@@ -57,14 +57,14 @@ await (async () => {
   )
 })()
 
-/** As a user would write it. */
+/** Returns a URL as a user would write it. */
 function urlOf(host: string, parameters: Readonly<Record<string, string>>): string {
   return `postgresql://postgres@${host}:${server.port}/postgres?${new URLSearchParams(parameters)}`
 }
 
 const verified = urlOf('localhost', { sslmode: 'verify-full', sslrootcert: ca })
 
-t.test('with the right authority everything connects, and by TLS', async (t) => {
+t.test('with the right authority every connection uses TLS', async (t) => {
   const migrated = new CliProcess(t, ['migrate'], { DATABASE_URL: verified })
   t.same(await migrated.exited, { code: 0, signal: null }, migrated.stderr)
 
@@ -87,7 +87,7 @@ t.test('with the right authority everything connects, and by TLS', async (t) => 
   ])
 })
 
-t.test('a client certificate', async (t) => {
+t.test('a client certificate is sent', async (t) => {
   const certified = await authority.sign('by_certificate')
   const parameters = {
     sslmode: 'verify-full',
@@ -147,7 +147,7 @@ for (const [name, url, reason] of refused) {
   })
 }
 
-t.test('the command says it in one line', async (t) => {
+t.test('the command reports a TLS error in one line', async (t) => {
   const migrated = new CliProcess(t, ['migrate', '--status'], { DATABASE_URL: refused[0]?.[1] ?? '' })
   t.same(await migrated.exited, { code: 1, signal: null })
   t.match(migrated.stderr, /^caching-layer: [^\n]*no authority that sslrootcert names[^\n]*\n$/)

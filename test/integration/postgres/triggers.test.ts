@@ -20,7 +20,7 @@ async function versions(): Promise<Map<string, Version>> {
   return new Map(rows.map(({ key, version }) => [key, version]))
 }
 
-/** What was announced are exactly these keys, each with the version that its row has now. */
+/** Checks that exactly these keys were announced, each with the present version of its row. */
 async function announces(t: Test, keys: readonly string[]): Promise<void> {
   const now = await versions()
   const changes = await announced.changes()
@@ -151,7 +151,7 @@ t.test('what is rolled back is not announced', async (t) => {
   await announces(t, ['c'])
 })
 
-t.test('up to 10,000 keys are named, more are everything', async (t) => {
+t.test('up to 10,000 keys are named; more are announced as everything', async (t) => {
   await empty()
   await query(
     "insert into cache_entries (key, value) select 'k' || n, '' from generate_series(1, 10000) as n",
@@ -182,7 +182,7 @@ t.test('up to 10,000 keys are named, more are everything', async (t) => {
   await announced.payloads()
 })
 
-t.test('payloads of nasty keys stay below 8,000 bytes, and name what the sidecar names', async (t) => {
+t.test('payloads of unusual keys stay below 8,000 bytes and have the ids of the sidecar', async (t) => {
   await empty()
   const pad = (unit: string, bytes: number) => {
     const text = unit.repeat(Math.floor(bytes / Buffer.byteLength(unit)))
@@ -231,7 +231,7 @@ t.test('payloads of nasty keys stay below 8,000 bytes, and name what the sidecar
   await announced.payloads()
 })
 
-t.test('every trigger is always enabled, but for the one of the replica role', async (t) => {
+t.test('every trigger is ENABLE ALWAYS, except the one for the replica role', async (t) => {
   const { rows } = await query<{ tgname: string; tgenabled: string }>(
     `select tgname, tgenabled from pg_trigger
      where tgrelid = 'cache_entries'::regclass and not tgisinternal order by tgname`,
@@ -259,7 +259,7 @@ t.test('a session in the replica role', async (t) => {
   t.strictSame(await announced.payloads(), ['*'])
 })
 
-t.test('writers with another search path, and without rights on anything but the table', async (t) => {
+t.test('writers need no search path and no rights except on the table', async (t) => {
   const guest = await guestOf(t, await freshDatabase(t))
   await query(`grant usage on schema public to ${guest.name}`)
   await query(`grant select, insert, update, delete, truncate on cache_entries to ${guest.name}`)
@@ -278,12 +278,12 @@ t.test('writers with another search path, and without rights on anything but the
   await announces(t, ['a'])
   await client.query("update public.cache_entries set key = 'b'")
   t.strictSame(await announced.ids(), ['a', 'b'])
-  // What would be found first if the functions looked where their caller does.
+  // Objects that the functions would find first with their caller's search path.
   await client.query('create temporary sequence cache_version start 1000000000')
   await client.query('create temporary table changed (key text, version bigint)')
   await client.query("set search_path = pg_temp, public; update cache_entries set value = '3'")
   await announces(t, ['b'])
-  t.ok(BigInt((await versions()).get('b') ?? 0) >> 24n < 1_000_000_000n, 'nobody is led astray')
+  t.ok(BigInt((await versions()).get('b') ?? 0) >> 24n < 1_000_000_000n, 'the temporary sequence is not used')
   await client.query('delete from public.cache_entries')
   t.strictSame(await announced.ids(), ['b'])
   await client.query('truncate public.cache_entries')

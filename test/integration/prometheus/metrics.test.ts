@@ -52,7 +52,7 @@ async function scrape(ops: JsonClient): Promise<Exposed> {
   return parseExposed((await ops.request('GET', '/metrics')).text)
 }
 
-/** What is exposed as soon as it is so. */
+/** Returns the metrics as soon as the condition holds. */
 function scrapeOnce(ops: JsonClient, isSo: (exposed: Exposed) => boolean): Promise<Exposed> {
   return eventually(async () => {
     const exposed = await scrape(ops)
@@ -70,7 +70,7 @@ const { client, ops } = await startLiveSidecar(t, {
   maxStalenessMs: 600,
 })
 
-t.test('what happened is counted', async (t) => {
+t.test('events are counted', async (t) => {
   const before = await scrape(ops)
   t.equal(before.value('caching_layer_hits_total'), 0, 'zero, and not missing, before the first')
   t.equal(before.value('caching_layer_misses_total', { reason: 'expired' }), 0)
@@ -136,7 +136,7 @@ t.test('what happened is counted', async (t) => {
   t.ok(Math.abs((after.value('process_start_time_seconds') ?? 0) - Date.now() / 1_000) < 600)
 })
 
-t.test('the feed and what is kept', async (t) => {
+t.test('the feed and the pending writes have metrics', async (t) => {
   const state = (exposed: Exposed) =>
     exposed.samples.filter(({ name, value }) => name === 'caching_layer_feed_state' && value === 1)
   const before = await scrape(ops)
@@ -173,12 +173,12 @@ t.test('the feed and what is kept', async (t) => {
   )
 })
 
-t.test('without a database', async (t) => {
+t.test('metrics are served without a database', async (t) => {
   const away = await startSidecar(t, { databaseUrl: 'postgresql://nobody@127.0.0.1:1/nothing' })
   await away.client.get('foo')
   const exposed = await scrape(away.ops)
   t.equal(exposed.value('caching_layer_lease_age_seconds'), Number.POSITIVE_INFINITY)
-  t.equal(exposed.value('caching_layer_notification_queue_usage_ratio'), undefined, 'nobody knows')
+  t.equal(exposed.value('caching_layer_notification_queue_usage_ratio'), undefined, 'it is unknown')
   t.equal(exposed.value('caching_layer_held_limit_bytes'), undefined, 'there is none')
   t.equal(exposed.value('caching_layer_requests_total', { outcome: 'unavailable' }), 1)
 })
@@ -232,7 +232,7 @@ t.test('names follow the conventions', async (t) => {
   for (const one of wrong) t.ok(misnamed([one]).length > 0, `${one.name}: ${one.help}`)
 })
 
-t.test('promtool finds nothing to say', { skip: withoutPromtool }, async (t) => {
+t.test('promtool reports no problem', { skip: withoutPromtool }, async (t) => {
   const { text } = await ops.request('GET', '/metrics')
   t.same(promtool(['check', 'metrics'], text), { code: 0, said: '' })
   const wrong: Metric = {
@@ -244,7 +244,7 @@ t.test('promtool finds nothing to say', { skip: withoutPromtool }, async (t) => 
   t.match(promtool(['check', 'metrics'], await new Exposition([wrong]).text()), { code: 3, said: /_total/ })
 })
 
-t.test('docs/reference/metrics.md lists them all', async (t) => {
+t.test('docs/reference/metrics.md lists every metric', async (t) => {
   const rows = metrics.map(({ name, type, labels = [], help }) => [
     `\`${name}\``,
     type,

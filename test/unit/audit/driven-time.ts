@@ -37,7 +37,7 @@ export class DrivenTime implements AuditClock {
     await turn()
   }
 
-  /** Nobody ran meanwhile: whoever sleeps wakes late. */
+  /** Simulates a frozen process: sleepers wake late. */
   async freeze(ms: number): Promise<void> {
     this.#nowMs += ms
     for (const { dueMs, wake } of [...this.#sleepers]) if (dueMs <= this.#nowMs) wake()
@@ -45,7 +45,7 @@ export class DrivenTime implements AuditClock {
   }
 }
 
-/** What is ready has run. */
+/** Resolves when everything that is ready has run. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

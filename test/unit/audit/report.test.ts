@@ -5,7 +5,7 @@ import { AuditTally } from '../../../src/tools/audit/tally.js'
 
 const checkpoints = [100, 1_000, 3_000].map((ms) => ({ ms, askAtMs: ms }))
 
-t.test('the bound of the error rate', async (t) => {
+t.test('the upper bound of the error rate is right', async (t) => {
   t.equal(errorRateAtMost(0, 0), undefined)
   t.equal(errorRateAtMost(0, 1), 1)
   t.equal(errorRateAtMost(0, 1_000), 0.003)
@@ -17,7 +17,7 @@ t.test('the bound of the error rate', async (t) => {
     t.ok(Math.abs((errorRateAtMost(errors, trials) ?? 0) - expected) < 0.001, `${errors} of ${trials}`)
 })
 
-t.test('the result, for people and for programs', async (t) => {
+t.test('the result is printed for people and as JSON', async (t) => {
   const tally = new AuditTally(['http://a', 'http://b'], checkpoints)
   Object.assign(tally, { changes: 12_345, sampled: 1_000, unnamed: 2, overtaken: 1, primaryReads: 900 })
   for (let write = 0; write < 1_000; write++) {
@@ -59,7 +59,7 @@ t.test('the result, for people and for programs', async (t) => {
   })
 })
 
-t.test('a result that shows little says so', async (t) => {
+t.test('a result with little evidence says so', async (t) => {
   const tally = new AuditTally(['http://a'], checkpoints)
   for (const checkpoint of checkpoints) tally.judged(checkpoint, { kind: 'consistent', held: false })
   t.match(reportText(tally.report(1_000)), 'this shows little')

@@ -60,7 +60,7 @@ function fleet(options: Partial<SamplerOptions> = {}) {
   return { time, world, sampler, tally, asked, verdicts, violations }
 }
 
-t.test('asks 100 ms, 1 s and a little more than L after the announcement', async (t) => {
+t.test('samples are taken 100 ms, 1 s and slightly more than L after the announcement', async (t) => {
   const { time, sampler, asked, tally } = fleet()
   sampler.changed(change('k', '7'))
   t.equal(sampler.underWay, 1)
@@ -81,7 +81,7 @@ t.test('asks 100 ms, 1 s and a little more than L after the announcement', async
   )
 })
 
-t.test('planted: an entry that is never dropped is inconsistent, and beyond L a violation', async (t) => {
+t.test('planted: an entry that is never dropped is inconsistent, and after L a violation', async (t) => {
   const { time, world, sampler, verdicts, violations } = fleet()
   world.answer = fresh('old')
   world.row = { version: '7', digest: digestOf('"new"'), expired: false }
@@ -111,7 +111,7 @@ t.test('planted: an entry dropped late, but within L', async (t) => {
   t.strictSame(violations, [])
 })
 
-t.test('innocent: a newer change ends the sample, also while it is judged', async (t) => {
+t.test('innocent: a newer change ends the sample, even during the verdict', async (t) => {
   const { time, world, sampler, tally, verdicts, asked } = fleet()
   const gate = new Gate()
   world.answer = fresh('eight')
@@ -153,7 +153,7 @@ t.test('the same change heard twice is one', async (t) => {
   t.equal(tally.report(0).sampled, 1)
 })
 
-t.test('innocent: everything may have changed, or changes may have been missed', async (t) => {
+t.test('innocent: nothing is judged while changes may have been missed', async (t) => {
   for (const happens of [
     (sampler: Sampler) => sampler.changed({ kind: 'everything' }),
     (sampler: Sampler) => sampler.lost(),
@@ -169,7 +169,7 @@ t.test('innocent: everything may have changed, or changes may have been missed',
   }
 })
 
-t.test('an audit that was frozen says nothing of the moments it missed', async (t) => {
+t.test('an audit that was frozen reports nothing about the moments that it missed', async (t) => {
   const { time, world, sampler, tally, violations } = fleet()
   sampler.changed(change('k', '7'))
   await time.freeze(10_000)
@@ -184,7 +184,7 @@ t.test('an audit that was frozen says nothing of the moments it missed', async (
   t.ok(violations.includes('8'), 'but what is wrong then is wrong')
 })
 
-t.test('only so many at once, only a part of them, and none whose key is not named', async (t) => {
+t.test('only a share of the changes is sampled, up to a limit, and only with a named key', async (t) => {
   const { world, sampler, tally } = fleet({ rate: 0.5, maxUnderWay: 2 })
   world.random = 0.5
   sampler.changed(change('no', '1'))
@@ -199,7 +199,7 @@ t.test('only so many at once, only a part of them, and none whose key is not nam
   t.strictSame({ changes, unnamed, sampled }, { changes: 6, unnamed: 2, sampled: 2 })
 })
 
-t.test('close asks no more and waits for what is judged', async (t) => {
+t.test('close sends no more requests and waits for pending verdicts', async (t) => {
   const { time, world, sampler, asked, violations } = fleet()
   const gate = new Gate()
   world.answer = fresh('old')
@@ -221,7 +221,7 @@ t.test('close asks no more and waits for what is judged', async (t) => {
   )
 })
 
-t.test('checkpoints end with the bound', async (t) => {
+t.test('the last checkpoint is at the bound', async (t) => {
   const moments = (boundMs: number) => checkpointsUpTo(boundMs).map(({ ms }) => ms)
   t.strictSame(moments(3_000), [100, 1_000, 3_000])
   t.strictSame(moments(1_000), [100, 1_000])

@@ -28,7 +28,7 @@ async function clientOf(
   return { client, server, silent, ask: async (key: string) => (await client.ask(key)).answer }
 }
 
-t.test('asks for what is in memory only, whatever the key', async (t) => {
+t.test('only what is in memory is requested, whatever the key', async (t) => {
   const seen: string[] = []
   const { ask } = await clientOf(t, (response, url, cacheControl) => {
     const key = new URL(url, 'http://a').searchParams.get('key') ?? ''
@@ -40,7 +40,7 @@ t.test('asks for what is in memory only, whatever the key', async (t) => {
   t.strictSame(seen, ['only-if-cached a', 'only-if-cached a&b=c+d %', 'only-if-cached ключ'])
 })
 
-t.test('what the answers mean', async (t) => {
+t.test('each response is understood', async (t) => {
   const value = { key: 'k', value: 'v', source: 'cache' }
   const cases: [string, number, object | string, string, object][] = [
     ['a value', 200, value, 'caching-layer; hit; ttl=9', { kind: 'value', digest: digestOf('"v"') }],
@@ -63,7 +63,7 @@ t.test('what the answers mean', async (t) => {
   }
 })
 
-t.test('one that does not answer is named once', async (t) => {
+t.test('a sidecar that does not respond is named once', async (t) => {
   let mute = true
   const { ask, silent, server } = await clientOf(t, (response) => {
     if (!mute) response.writeHead(504).end()

@@ -45,7 +45,7 @@ function evidence(...rows: (Row | undefined)[]) {
   }
 }
 
-t.test('what needs no look at the primary', async (t) => {
+t.test('some answers need no read of the primary', async (t) => {
   const cases: [string, string, ReadOutcome[], object][] = [
     ['nothing is held', '7', [nothing, nothing], { kind: 'consistent', held: false }],
     ['what is held is marked stale', '7', [stale, nothing], { kind: 'consistent', held: false }],
@@ -72,7 +72,7 @@ t.test(
   },
 )
 
-t.test('planted: a value that was replaced', async (t) => {
+t.test('planted: a replaced value', async (t) => {
   for (const known of [undefined, row('7', 'new')]) {
     const { calls, parts } = evidence(row('7', 'new'))
     const answers = from(fresh('new'), fresh('old'), nothing)
@@ -82,7 +82,7 @@ t.test('planted: a value that was replaced', async (t) => {
   }
 })
 
-t.test('planted: a value that was replaced, on all sidecars alike', async (t) => {
+t.test('planted: a replaced value on all sidecars', async (t) => {
   const { parts } = evidence(row('7', 'new'))
   const answers = from(fresh('old'), fresh('old'))
   t.strictSame((await judge(announced('7'), answers, parts)).verdict, {
@@ -91,7 +91,7 @@ t.test('planted: a value that was replaced, on all sidecars alike', async (t) =>
   })
 })
 
-t.test('planted: a value that was deleted', async (t) => {
+t.test('planted: a deleted value', async (t) => {
   const { calls, parts } = evidence(undefined)
   const answers = from(absent, fresh('old'))
   t.strictSame((await judge(announced('-7'), answers, parts)).verdict, {
@@ -101,12 +101,12 @@ t.test('planted: a value that was deleted', async (t) => {
   t.strictSame(calls, ['read', 'catch up'])
 })
 
-t.test('planted: an absence that has ended', async (t) => {
+t.test('planted: an absent key that exists again', async (t) => {
   const { parts } = evidence(row('7', 'new'))
   t.equal((await judge(announced('7'), from(absent), parts)).verdict.kind, 'inconsistent')
 })
 
-t.test('innocent: what has expired is absent as well', async (t) => {
+t.test('innocent: an expired entry is absent', async (t) => {
   const { parts } = evidence(row('7', 'new', true))
   t.strictSame((await judge(announced('7'), from(absent, fresh('new')), parts)).verdict, {
     kind: 'consistent',
@@ -131,7 +131,7 @@ t.test('innocent: the key was deleted, and its announcement is still on its way'
   })
 })
 
-t.test('innocent: the key was written again, and that is heard while the primary is read', async (t) => {
+t.test('innocent: the key was written again, and the change arrives while the primary is read', async (t) => {
   const { parts, overtake } = evidence()
   const readPrimary = async () => {
     overtake()
@@ -141,21 +141,21 @@ t.test('innocent: the key was written again, and that is heard while the primary
   t.strictSame(verdict, { kind: 'undecided', why: 'overtaken' })
 })
 
-t.test('innocent: inserted and deleted again, all of it heard late', async (t) => {
+t.test('innocent: the key was inserted and deleted, and both changes arrive late', async (t) => {
   const { parts, overtake } = evidence(undefined)
   const caughtUp = async () => overtake()
   const { verdict } = await judge(announced('-7'), from(fresh('eight')), { ...parts, caughtUp })
   t.strictSame(verdict, { kind: 'undecided', why: 'overtaken' })
 })
 
-t.test('without evidence there is no verdict', async (t) => {
+t.test('there is no verdict without evidence', async (t) => {
   const { parts } = evidence(row('7', 'new'))
   const away = () => Promise.reject(new Error('away'))
   await t.rejects(judge(announced('7'), from(fresh('old')), { ...parts, readPrimary: away }), /away/)
   await t.rejects(judge(announced('7'), from(fresh('old')), { ...parts, caughtUp: away }), /away/)
 })
 
-t.test('a violation is asked for beyond the bound, and not just then', async (t) => {
+t.test('a violation needs a response from clearly after the bound', async (t) => {
   const heard = { key: 'k', version: '7', heardMs: 1_000 }
   const asked = (ageMs: number): Asked => ({ sidecar: a, sentMs: 1_000 + ageMs, answer: fresh('old') })
   t.strictSame(violationsAmong([asked(100), asked(3_000), asked(boundMs(3_000))], heard, 3_000), [])
@@ -164,7 +164,7 @@ t.test('a violation is asked for beyond the bound, and not just then', async (t)
   ])
 })
 
-t.test('values are the same however their JSON was written', async (t) => {
+t.test('values are compared as JSON, not as text', async (t) => {
   t.equal(digestOf('{ "a" :\n[1, "\\u0062"]}'), digestOf('{"a":[1,"b"]}'))
   t.not(digestOf('"1"'), digestOf('1'))
   t.not(digestOf('12345678901234567890'), digestOf('12345678901234567891'), 'of large numbers, too')

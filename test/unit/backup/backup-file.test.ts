@@ -17,7 +17,7 @@ async function fill(file: BackupFile, text: string): Promise<void> {
   await pipeline(Readable.from([Buffer.from(text), Buffer.from('!')]), file.writable())
 }
 
-t.test('it has its name once it is complete', async (t) => {
+t.test('the file gets its name when it is complete', async (t) => {
   const file = await BackupFile.create(path, { force: false })
   await fill(file, 'new')
   t.notOk((await readdir(folder)).includes('entries'))
@@ -28,14 +28,14 @@ t.test('it has its name once it is complete', async (t) => {
   t.equal((await stat(path)).mode & 0o777, 0o600, 'values may be private')
 })
 
-t.test('what was there is kept', async (t) => {
+t.test('an existing file is kept', async (t) => {
   await writeFile(path, 'old')
   const message = `${path} exists; --force replaces it`
   await t.rejects(BackupFile.create(path, { force: false }), { message })
   t.strictSame(await readdir(folder), ['entries'])
 })
 
-t.test('also what came meanwhile', async (t) => {
+t.test('a file that appears meanwhile is kept', async (t) => {
   const file = await BackupFile.create(path, { force: false })
   await fill(file, 'new')
   await writeFile(path, 'old')
@@ -45,7 +45,7 @@ t.test('also what came meanwhile', async (t) => {
   t.equal(await readFile(path, 'utf8'), 'old')
 })
 
-t.test('by force it is replaced, at the end and not before', async (t) => {
+t.test('with force the file is replaced, at the end and not before', async (t) => {
   await writeFile(path, 'old')
   const file = await BackupFile.create(path, { force: true })
   await fill(file, 'new')
@@ -54,7 +54,7 @@ t.test('by force it is replaced, at the end and not before', async (t) => {
   t.equal(await readFile(path, 'utf8'), 'new!')
 })
 
-t.test('given up, it leaves nothing', async (t) => {
+t.test('an abandoned backup leaves no file', async (t) => {
   await writeFile(path, 'old')
   const file = await BackupFile.create(path, { force: true })
   await fill(file, 'new')
@@ -64,7 +64,7 @@ t.test('given up, it leaves nothing', async (t) => {
   t.equal(await readFile(path, 'utf8'), 'old')
 })
 
-t.test('what a killed process with the same id left does not hold it up', async (t) => {
+t.test('leftovers of a killed process with the same id are no obstacle', async (t) => {
   const left = `${path}.${process.pid}.unfinished`
   await writeFile(left, 'half')
   const file = await BackupFile.create(path, { force: false })

@@ -22,7 +22,7 @@ const read = (data: Buffer, bytes = 10_000) => joined(decompressed(pieces(data, 
 
 for (const compression of ['none', 'gzip', 'zstd'] as const) {
   t.test(compression, { skip: compression === 'zstd' && withoutZstd }, async (t) => {
-    await t.test('is told by its first bytes', async (t) => {
+    await t.test('the first bytes tell the compression', async (t) => {
       const piece = fc.integer({ min: 1, max: 50 })
       await fc.assert(
         fc.asyncProperty(fc.uint8Array({ maxLength: 1_000 }), piece, async (bytes, size) => {
@@ -36,7 +36,7 @@ for (const compression of ['none', 'gzip', 'zstd'] as const) {
     const whole = Buffer.from(Array.from({ length: 60 }, (_, index) => `line ${index}\n`).join(''))
     const data = await compressed(compression, whole)
 
-    await t.test('cut off anywhere, it is refused', async (t) => {
+    await t.test('a file that is cut off anywhere is refused', async (t) => {
       const said = new Set<string>()
       for (let length = 5; length < data.length; length++)
         said.add(
@@ -44,7 +44,7 @@ for (const compression of ['none', 'gzip', 'zstd'] as const) {
         )
       t.strictSame([...said], ['the compressed data is damaged'])
     })
-    await t.test('damaged, it is refused, or it is the same nevertheless', async (t) => {
+    await t.test('a damaged file is refused or decompresses to the same', async (t) => {
       const different: number[] = []
       for (let bit = 32; bit < data.length * 8; bit++) {
         const altered = Buffer.from(data)
@@ -54,13 +54,13 @@ for (const compression of ['none', 'gzip', 'zstd'] as const) {
       }
       t.strictSame(different, [])
     })
-    await t.test('several in a row are one', async (t) => {
+    await t.test('several compressed parts in a row are one file', async (t) => {
       const parts = ['first', '', whole.toString()]
       const packed = await Promise.all(parts.map((part) => compressed(compression, Buffer.from(part))))
       for (const bytes of [1, 30, 10_000])
         t.equal((await read(Buffer.concat(packed), bytes)).toString(), parts.join(''))
     })
-    await t.test('followed by anything else, it is refused', async (t) => {
+    await t.test('a file followed by anything else is refused', async (t) => {
       for (const more of ['\0', '\0\0\0\0', 'garbage', '{"'])
         for (const bytes of [1, data.length, 10_000])
           await t.rejects(read(Buffer.concat([data, Buffer.from(more)]), bytes), Error, more)
@@ -68,7 +68,7 @@ for (const compression of ['none', 'gzip', 'zstd'] as const) {
   })
 }
 
-t.test('an error of the source is passed on as it is', async (t) => {
+t.test('an error of the source is passed on unchanged', async (t) => {
   const data = await compressed('gzip', Buffer.alloc(1_000))
   const broken = new Error('the disk is on fire')
   const source = (async function* () {
@@ -78,11 +78,11 @@ t.test('an error of the source is passed on as it is', async (t) => {
   await t.rejects(joined(decompressed(source)), broken)
 })
 
-t.test('the end of the name tells', async (t) => {
+t.test('the extension tells the compression', async (t) => {
   t.strictSame(['a.gz', 'a.zst', 'a', 'a.gz.txt'].map(compressionOf), ['gzip', 'zstd', 'none', 'none'])
 })
 
-t.test('zstd where Node does not have it', { skip: hasZstd && 'Node has it' }, async (t) => {
+t.test('zstd is refused where Node does not support it', { skip: hasZstd && 'Node has it' }, async (t) => {
   t.throws(() => compressor('zstd'), {
     message: /^Node v.* has no zstd, .*22\.15.*caching-layer backup \| zstd/,
   })

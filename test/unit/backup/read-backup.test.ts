@@ -16,7 +16,7 @@ async function entriesOf(backup: Buffer, bytes = backup.length || 1): Promise<st
 
 const whole = Buffer.from(backupText(['a\t1', '', '\\\\.', 'b\tline\\nbreak', 'ключ\t\\\\', '\\N\t\\.x']))
 
-t.test('what is written comes back, in whatever pieces it travels', async (t) => {
+t.test('a backup is read as it was written, in whatever pieces it arrives', async (t) => {
   // Lines as COPY writes them have no line break and never consist of the mark alone.
   const line = fc.string({ unit: fc.constantFrom('\\', '.', 'n', '\t', 'é', '😀', ' ') })
   const lines = fc.array(line.filter((line) => line !== '\\.'))
@@ -38,7 +38,7 @@ t.test('what is written comes back, in whatever pieces it travels', async (t) =>
   )
 })
 
-t.test('cut off anywhere, it is refused', async (t) => {
+t.test('a file that is cut off anywhere is refused', async (t) => {
   const said = new Set<string>()
   for (let length = 1; length < whole.length; length++)
     for (const bytes of [1, 7, whole.length])
@@ -48,7 +48,7 @@ t.test('cut off anywhere, it is refused', async (t) => {
   t.ok(await entriesOf(whole), 'and whole it is not')
 })
 
-t.test('with any bit turned it is refused', async (t) => {
+t.test('a backup with any flipped bit is refused', async (t) => {
   const accepted: number[] = []
   for (let bit = 0; bit < whole.length * 8; bit++) {
     const altered = Buffer.from(whole)
@@ -61,7 +61,7 @@ t.test('with any bit turned it is refused', async (t) => {
   t.strictSame(accepted, [])
 })
 
-t.test('followed by anything it is refused', async (t) => {
+t.test('a backup followed by anything is refused', async (t) => {
   for (const more of ['\n', ' ', '\0', 'garbage', whole.toString(), 'x'.repeat(1_000_000)])
     for (const bytes of [100, 10_000_000])
       await t.rejects(entriesOf(Buffer.concat([whole, Buffer.from(more)]), bytes), {
@@ -69,7 +69,7 @@ t.test('followed by anything it is refused', async (t) => {
       })
 })
 
-t.test('an entry left out, added, or in another place', async (t) => {
+t.test('a missing, added or moved entry is refused', async (t) => {
   const [one, other] = ['a\t1', 'b\t2']
   const text = backupText([one, other])
   for (const altered of [`${one}\n`, `${one}\n${other}\n${other}\n`, `${other}\n${one}\n`])
@@ -78,7 +78,7 @@ t.test('an entry left out, added, or in another place', async (t) => {
     })
 })
 
-t.test('a header that says something else', async (t) => {
+t.test('an unsupported header is refused', async (t) => {
   const header = headerLine(backupHeader)
   const others: readonly (readonly [line: string, message: string | RegExp])[] = [
     [header.replace('"format_version":1', '"format_version":2'), /format version 2, .* reads 1$/],
@@ -96,7 +96,7 @@ t.test('a header that says something else', async (t) => {
   await t.rejects(entriesOf(endless, 1_000), { message: 'this is not a backup of caching-layer' })
 })
 
-t.test('entries are passed on as they come', async (t) => {
+t.test('entries are passed on as they arrive', async (t) => {
   const arrived: string[] = []
   const source = (async function* () {
     const half = whole.indexOf('b\tline')

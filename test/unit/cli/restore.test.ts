@@ -18,7 +18,7 @@ function run(stdin: PassThrough, stop: AbortSignal): Promise<number> {
   })
 }
 
-t.test('told to stop before the backup has come', async (t) => {
+t.test('a restore that is stopped before the backup arrives changes nothing', async (t) => {
   for (const begun of [Buffer.from(''), Buffer.from('{"format":'), Buffer.of(0x1f, 0x8b, 8, 0)]) {
     const [stdin, stop] = [new PassThrough(), new AbortController()]
     const restoring = run(stdin, stop.signal)
@@ -31,7 +31,7 @@ t.test('told to stop before the backup has come', async (t) => {
   }
 })
 
-t.test('a terminal is asked for no backup', async (t) => {
+t.test('no backup is read from a terminal', async (t) => {
   const stdin = Object.assign(new PassThrough(), { isTTY: true })
   await t.rejects(run(stdin, new AbortController().signal), { name: 'UsageError', message: /--file/ })
 })

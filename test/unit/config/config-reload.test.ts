@@ -23,7 +23,7 @@ function reloading() {
   return { reload, applied, now, told: () => told.splice(0) }
 }
 
-t.test('what reloads is put in force, and told with what it was', async (t) => {
+t.test('a reloadable setting takes effect and is logged with its old value', async (t) => {
   const { reload, applied, now, told } = reloading()
   now({ CACHE_CAPACITY: '5', LOG_LEVEL: 'warn' })
   reload.fileTouched()
@@ -38,7 +38,7 @@ t.test('what reloads is put in force, and told with what it was', async (t) => {
   t.equal(applied.length, 1)
 })
 
-t.test('what needs a restart is named, is not in force, and is named again', async (t) => {
+t.test('a setting that needs a restart is named at every reload and has no effect', async (t) => {
   const { reload, applied, now, told } = reloading()
   now({ CACHE_CAPACITY: '5', PORT: '1', DATABASE_URL: 'postgres://u:secret@h/d?sslmode=disable' })
   reload.fileTouched()
@@ -57,7 +57,7 @@ t.test('what needs a restart is named, is not in force, and is named again', asy
   t.same(told(), ['settings reloaded {"changed":{}}'], 'until it is as it was')
 })
 
-t.test('what makes no sense changes nothing, not even the part that does, and is told once', async (t) => {
+t.test('an invalid file changes nothing, not even its valid part, and is logged once', async (t) => {
   const { reload, applied, now, told } = reloading()
   now({ CACHE_CAPACITY: '5', CACHE_TTL_SECONDS: 'soon' })
   reload.fileTouched()
@@ -68,10 +68,10 @@ t.test('what makes no sense changes nothing, not even the part that does, and is
   t.same(applied, [])
   now({ CACHE_CAPACITY: '5' })
   reload.fileTouched()
-  t.match(applied, [{ capacity: 5 }], 'mended')
+  t.match(applied, [{ capacity: 5 }], 'corrected')
 })
 
-t.test('an error that is ours is not taken for one of the file', async (t) => {
+t.test('an internal error is not reported as an error of the file', async (t) => {
   const broken = new ConfigReload(loadConfig({}).config, {
     load: () => {
       throw new TypeError('ours')
@@ -84,7 +84,7 @@ t.test('an error that is ours is not taken for one of the file', async (t) => {
   t.ok(new ConfigError('a').faults.length === 1)
 })
 
-t.test('a warning is given once, and again when it comes back', async (t) => {
+t.test('a warning is logged once, and again if its cause comes back', async (t) => {
   const { reload, now, told } = reloading()
   const unencrypted = { DATABASE_URL: 'postgres://u:secret@h/d' }
   const warnings = () => told().filter((line) => /not encrypted/.test(line)).length

@@ -15,7 +15,7 @@ function faultsOf(environment: Environment, flags: Record<string, string> = {}):
   }
 }
 
-t.test('files that cannot be used', async (t) => {
+t.test('a file that cannot be used is refused', async (t) => {
   const folder = t.testdir({
     empty: '',
     wrong: 'postgres://app:#s3cret@host/db',
@@ -49,7 +49,7 @@ t.test('a flag that carries a secret is refused, with the reason', async (t) => 
   t.same(faultsOf({}, { 'database-url': 'postgres://app@127.0.0.1/db' }), [])
 })
 
-t.test('one warning for connections that nothing says of whether they are encrypted', async (t) => {
+t.test('there is one warning if no setting says whether connections are encrypted', async (t) => {
   const warnings = (environment: Environment) => loadConfig(environment).warnings
   const url = 'postgres://app:pw@db.internal/db'
   t.match(warnings({ DATABASE_URL: url, DATABASE_LISTEN_URL: url }), [
@@ -69,7 +69,7 @@ t.test('one warning for connections that nothing says of whether they are encryp
     t.same(warnings(quiet), [])
 })
 
-t.test('what is shown of a file is its name', async (t) => {
+t.test('only the name of a secret file is shown', async (t) => {
   const folder = t.testdir({ url: 'postgres://app:s3cret@127.0.0.1/db', password: 's3cret' })
   const shown = (environment: Environment) =>
     JSON.stringify(describeSettings(loadConfig(environment)).map(({ variable, value }) => [variable, value]))
@@ -78,7 +78,7 @@ t.test('what is shown of a file is its name', async (t) => {
   t.notMatch(shown(both), 's3cret')
 })
 
-t.test('several hosts are refused in each URL, in a file, too', async (t) => {
+t.test('several hosts are refused in every URL, also in one from a file', async (t) => {
   const url = 'postgresql://app:pw@a:5432,b:5432/db?target_session_attrs=read-write'
   const file = join(t.testdir({ url }), 'url')
   for (const variable of ['DATABASE_URL', 'DATABASE_LISTEN_URL', 'DATABASE_READ_URL']) {

@@ -27,12 +27,12 @@ function watched(t: Test, path: string) {
   }
 }
 
-t.test('what was written before the watch began is not missed', async (t) => {
+t.test('a change from before the watch began is reported', async (t) => {
   const path = join(t.testdir({ file: 'early' }), 'file')
   await watched(t, path).until('early')
 })
 
-t.test('edited, and replaced', async (t) => {
+t.test('an edit and a replacement of the file are reported', async (t) => {
   const folder = t.testdir({ file: 'a' })
   const path = join(folder, 'file')
   const { until } = watched(t, path)
@@ -44,7 +44,7 @@ t.test('edited, and replaced', async (t) => {
   await until('c')
 })
 
-t.test("a ConfigMap's symlink swap", async (t) => {
+t.test('the symlink swap of a ConfigMap is reported', async (t) => {
   const { path, swap } = await configMap(t.testdir(), 'settings.yaml', 'first')
   const { until } = watched(t, path)
   await until('first')
@@ -54,7 +54,7 @@ t.test("a ConfigMap's symlink swap", async (t) => {
   await until('third')
 })
 
-t.test('gone, with its folder, and back; and then it is watched again', async (t) => {
+t.test('a file that is deleted with its folder, and created again, is watched again', async (t) => {
   const folder = join(t.testdir(), 'folder')
   const path = join(folder, 'file')
   const { until } = watched(t, path)
@@ -70,7 +70,7 @@ t.test('gone, with its folder, and back; and then it is watched again', async (t
   }
 })
 
-t.test('other files of the folder are not its business', async (t) => {
+t.test('changes of other files in the folder are ignored', async (t) => {
   const folder = t.testdir({ file: 'a', other: '1' })
   const { seen, until } = watched(t, join(folder, 'file'))
   // Hears of the same events, after the first.
@@ -85,7 +85,7 @@ t.test('other files of the folder are not its business', async (t) => {
   t.same(seen, ['a', 'ab'])
 })
 
-t.test('closed, it tells nothing', async (t) => {
+t.test('nothing is reported after close', async (t) => {
   const path = join(t.testdir({ file: 'a' }), 'file')
   const { watch, seen, until } = watched(t, path)
   await until('a')

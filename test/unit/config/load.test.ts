@@ -12,7 +12,7 @@ function file(t: Test, text: string, name = 'settings.yaml'): string {
   return path
 }
 
-/** What loading it says is wrong. */
+/** Returns the errors that loading reports. */
 function faultsOf(environment: Environment, options?: LoadOptions): readonly string[] {
   try {
     loadConfig(environment, options)
@@ -25,37 +25,40 @@ function faultsOf(environment: Environment, options?: LoadOptions): readonly str
 
 const flags = (given: Record<string, string>) => ({ flags: new Map(Object.entries(given)) })
 
-t.test('a flag goes before the environment, that before the file, that before the default', async (t) => {
-  const path = file(t, 'CACHE_CAPACITY: 1\nCACHE_TTL_SECONDS: 2\nDATABASE_POOL_SIZE: 3\nOPS_HOST: "::"\n')
-  const environment = { CACHE_CONFIG_FILE: path, CACHE_CAPACITY: '10', CACHE_TTL_SECONDS: '20' }
-  const { config, sources } = loadConfig(environment, {
-    ...flags({ 'cache-capacity': '100', sample: '1' }),
-    defaults: { DATABASE_POOL_SIZE: '30', LOG_LEVEL: 'warn' },
-  })
-  t.match(config, {
-    capacity: 100,
-    ttlSeconds: 20,
-    databasePoolSize: 3,
-    opsHost: '::',
-    logLevel: 'warn',
-    port: 8025,
-  })
-  t.match(sources, {
-    capacity: 'flag',
-    ttlSeconds: 'environment',
-    databasePoolSize: 'file',
-    logLevel: 'default',
-    port: 'default',
-  })
-})
+t.test(
+  'flags take precedence over the environment, that over the file, and that over the defaults',
+  async (t) => {
+    const path = file(t, 'CACHE_CAPACITY: 1\nCACHE_TTL_SECONDS: 2\nDATABASE_POOL_SIZE: 3\nOPS_HOST: "::"\n')
+    const environment = { CACHE_CONFIG_FILE: path, CACHE_CAPACITY: '10', CACHE_TTL_SECONDS: '20' }
+    const { config, sources } = loadConfig(environment, {
+      ...flags({ 'cache-capacity': '100', sample: '1' }),
+      defaults: { DATABASE_POOL_SIZE: '30', LOG_LEVEL: 'warn' },
+    })
+    t.match(config, {
+      capacity: 100,
+      ttlSeconds: 20,
+      databasePoolSize: 3,
+      opsHost: '::',
+      logLevel: 'warn',
+      port: 8025,
+    })
+    t.match(sources, {
+      capacity: 'flag',
+      ttlSeconds: 'environment',
+      databasePoolSize: 'file',
+      logLevel: 'default',
+      port: 'default',
+    })
+  },
+)
 
-t.test('the file may be named by a flag', async (t) => {
+t.test('a flag can name the configuration file', async (t) => {
   const path = file(t, 'CACHE_CAPACITY: 7')
   const { config } = loadConfig({ CACHE_CONFIG_FILE: '/nowhere' }, flags({ 'cache-config-file': path }))
   t.match(config, { capacity: 7, configFile: path })
 })
 
-t.test('JSON and YAML, and nothing at all', async (t) => {
+t.test('a configuration file is JSON, YAML, or empty', async (t) => {
   const read = (text: string, name?: string) => loadConfig({ CACHE_CONFIG_FILE: file(t, text, name) }).config
   const wanted = { capacity: 5, ttlSeconds: 0.5, shutdownEndpoint: true, logLevel: 'warn' }
   const json = JSON.stringify({
@@ -74,13 +77,13 @@ t.test('JSON and YAML, and nothing at all', async (t) => {
   t.match(read('CACHE_CAPACITY:\nLOG_LEVEL: ""\n'), { capacity: 1_000, logLevel: 'info' }, 'empty: unset')
 })
 
-t.test('an empty text counts as unset, wherever it stands', async (t) => {
+t.test('an empty text counts as unset in every source', async (t) => {
   const { config } = loadConfig({ CACHE_CAPACITY: '5' }, flags({ 'cache-capacity': '' }))
   t.equal(config.capacity, 5)
   t.equal(loadConfig({ CACHE_CAPACITY: '', CACHE_CONFIG_FILE: '' }).config.capacity, 1_000)
 })
 
-t.test('everything that is wrong is told at once, by the name where it stands', async (t) => {
+t.test('all errors are reported together, each under the name used in its source', async (t) => {
   const path = file(t, 'CACHE_CAPACITY: "5"\nCACHE_SHUTDOWN_ENDPOINT: 1\nLOG_LEVEL: [info]\nHOST: {a: 1}\n')
   t.same(faultsOf({ CACHE_CONFIG_FILE: path, PORT: '-1' }, flags({ 'cache-ttl-seconds': 'soon' })), [
     `HOST in ${path}: must be a string, not a map`,
@@ -92,7 +95,7 @@ t.test('everything that is wrong is told at once, by the name where it stands', 
   ])
 })
 
-t.test('a file that cannot be used', async (t) => {
+t.test('an unusable file is refused', async (t) => {
   const faults = (text: string, name?: string) => faultsOf({ CACHE_CONFIG_FILE: file(t, text, name) }).join()
   t.match(faultsOf({ CACHE_CONFIG_FILE: '/nowhere' }), [
     /^CACHE_CONFIG_FILE \/nowhere: cannot be read: ENOENT/,
@@ -105,7 +108,7 @@ t.test('a file that cannot be used', async (t) => {
   t.match(faults('CACHE_CONFIG_FILE: other.yaml'), /a configuration file cannot name another/)
 })
 
-t.test('what is secret is in no message, and in nothing that is shown', async (t) => {
+t.test('secrets appear in no message and in no output', async (t) => {
   const texts = [
     'DATABASE_URL: "postgres://u:hunter2@h/d?password=hunter2',
     'DATABASE_URL: mysql://u:hunter2@h/d',
@@ -127,7 +130,7 @@ t.test('what is secret is in no message, and in nothing that is shown', async (t
   t.notMatch(JSON.stringify(describeSettings(loaded)), 'hunter2')
 })
 
-t.test('a name that is no setting warns, and names the nearest', async (t) => {
+t.test('an unknown setting causes a warning that names the nearest one', async (t) => {
   const path = file(t, 'CACHE_CAPACTIY: 5\nLOG_LEVLE: warn\nfrobnication: 1\n')
   t.same(loadConfig({ CACHE_CONFIG_FILE: path, CACHE_TTL_SECOND: '1', LOG_LEVLE: 'theirs' }).warnings, [
     'CACHE_TTL_SECOND is not a setting and has no effect; did you mean CACHE_TTL_SECONDS?',
@@ -137,7 +140,7 @@ t.test('a name that is no setting warns, and names the nearest', async (t) => {
   ])
 })
 
-t.test('times to live by prefix', async (t) => {
+t.test('times to live by prefix are parsed and checked', async (t) => {
   const rules = (text: string) => loadConfig({ CACHE_TTL_RULES: text }).config.ttlRules
   t.same(rules('user:=30, a=b==0.5 ,static:=0'), [
     { prefix: 'user:', seconds: 30 },
@@ -153,7 +156,7 @@ t.test('times to live by prefix', async (t) => {
   )
 })
 
-t.test('what is warmed', async (t) => {
+t.test('CACHE_WARM is parsed and checked', async (t) => {
   const warm = (text: string) => loadConfig({ CACHE_WARM: text, CACHE_STATE_DIR: '/state' }).config.warm
   t.same(loadConfig({}).config.warm, { kind: 'off' })
   t.same(warm('hot'), { kind: 'hot' })

@@ -7,7 +7,7 @@ import { cacheOptions } from '../../../src/sidecar/cache-options.js'
 const mebibyte = 1024 * 1024
 const memory = { CACHE_MEMORY_BYTES: String(100 * mebibyte) }
 
-t.test('the memory there is follows from the smaller of the two limits', async (t) => {
+t.test('the smaller of the two limits is the available memory', async (t) => {
   t.equal(defaultMemoryBytes(200 * mebibyte, 0), 140 * mebibyte, 'no container')
   t.equal(defaultMemoryBytes(200 * mebibyte, 2 ** 64), 140 * mebibyte, 'a container without a limit')
   t.equal(defaultMemoryBytes(4_000 * mebibyte, 256 * mebibyte), 80 * mebibyte)
@@ -17,12 +17,12 @@ t.test('the memory there is follows from the smaller of the two limits', async (
   t.equal(loadConfig({}).config.memoryBytes, defaultMemoryBytes())
 })
 
-t.test('the parts are not more than the whole', async (t) => {
+t.test('the parts of the budget do not exceed the whole', async (t) => {
   const parts = Object.values(memoryBudget(1_000_000)).reduce((sum, part) => sum + part, 0)
   t.ok(parts <= 1_000_000)
 })
 
-t.test('a capacity that does not fit is refused, and says how many entries do', async (t) => {
+t.test('a capacity that does not fit is refused with the number of entries that fit', async (t) => {
   t.throws(() => loadConfig({ ...memory, CACHE_CAPACITY: '10000000' }), {
     message:
       'CACHE_CAPACITY: 10000000 entries do not fit into memory, at most 102400 do: CACHE_MEMORY_BYTES is 104857600',
@@ -55,11 +55,14 @@ t.test('a reload with a capacity that does not fit keeps the current one', async
   t.equal(inForce.capacity, 20)
 })
 
-t.test('entries have a byte bound without CACHE_MAX_BYTES, and no larger one with it', async (t) => {
-  const bytes = (more: Record<string, string>) =>
-    cacheOptions(loadConfig({ ...memory, ...more }).config).maxBytes
-  t.equal(bytes({ CACHE_CAPACITY: '1000' }), 50 * mebibyte - 512_000)
-  t.equal(bytes({ CACHE_MAX_BYTES: '1000000' }), 1_000_000)
-  t.equal(bytes({ CACHE_MAX_BYTES: '1000000000' }), 50 * mebibyte - 512_000)
-  t.equal(bytes({ CACHE_CAPACITY: '102400' }), 1)
-})
+t.test(
+  'the entries have a limit in bytes without CACHE_MAX_BYTES, and never a larger one with it',
+  async (t) => {
+    const bytes = (more: Record<string, string>) =>
+      cacheOptions(loadConfig({ ...memory, ...more }).config).maxBytes
+    t.equal(bytes({ CACHE_CAPACITY: '1000' }), 50 * mebibyte - 512_000)
+    t.equal(bytes({ CACHE_MAX_BYTES: '1000000' }), 1_000_000)
+    t.equal(bytes({ CACHE_MAX_BYTES: '1000000000' }), 50 * mebibyte - 512_000)
+    t.equal(bytes({ CACHE_CAPACITY: '102400' }), 1)
+  },
+)

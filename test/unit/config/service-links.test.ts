@@ -3,7 +3,10 @@ import { ConfigError } from '../../../src/config/config-error.js'
 import { loadConfig } from '../../../src/config/load.js'
 import { settings } from '../../../src/config/settings.js'
 
-/** What Kubernetes puts into the environment of every container for a Service, as `getServiceEnvVars` of the kubelet does. */
+/**
+ * Returns the variables that Kubernetes sets in every container for a Service, as `getServiceEnvVars` of the kubelet
+ * does.
+ */
 function serviceLinks(service: string): Record<string, string> {
   const prefix = service.toUpperCase().replaceAll('-', '_')
   return {
@@ -32,7 +35,7 @@ function servicesOfOurPrefixes(): string[] {
   return [...new Set(prefixes)]
 }
 
-t.test('a Service named like the beginning of a setting changes nothing', async (t) => {
+t.test('a Kubernetes Service whose name begins like a setting changes nothing', async (t) => {
   const services = servicesOfOurPrefixes()
   for (const one of ['cache', 'ops', 'database', 'log', 'cache-max-bytes']) t.ok(services.includes(one), one)
   const usual = loadConfig({})
@@ -43,13 +46,13 @@ t.test('a Service named like the beginning of a setting changes nothing', async 
   t.same(loadConfig(Object.assign({}, ...services.map(serviceLinks))), usual, 'all at once')
 })
 
-t.test('what is set explicitly goes before a service link, in a file too', async (t) => {
+t.test('an explicit setting takes precedence over a service link, also in a file', async (t) => {
   t.match(loadConfig({ ...serviceLinks('ops'), OPS_PORT: '9999' }).config, { opsPort: 9_999 })
   const flags = new Map([['ops-port', '7']])
   t.match(loadConfig(serviceLinks('ops'), { flags }).config, { opsPort: 7 })
 })
 
-t.test('what only looks like one is not taken for it', async (t) => {
+t.test('a variable that only resembles a service link is not ignored', async (t) => {
   t.throws(() => loadConfig({ OPS_PORT: 'tcp://10.0.0.1' }), ConfigError)
   t.throws(() => loadConfig({ OPS_PORT: 'http://10.0.0.1:9025' }), ConfigError)
   for (const name of ['CACHE_PORT', 'CACHE_SERVICE_HOST', 'CACHE_PORT_9025_TCPS'])

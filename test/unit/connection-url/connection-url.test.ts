@@ -11,7 +11,7 @@ const faultOf = (text: string): string => {
   }
 }
 
-t.test('what the driver takes', async (t) => {
+t.test('URLs that the driver accepts are accepted', async (t) => {
   const host = '/cloudsql/project:region:instance'
   t.match(parseConnectionUrl(`postgresql://app:pw@/db?host=${host}`), {
     user: 'app',
@@ -54,7 +54,7 @@ t.test('a password that is not encoded is refused, and shown nowhere', async (t)
   t.equal(redactUrl('postgresql://u:p@h:5432/d?x=y'), 'postgresql://u@h:5432/d')
 })
 
-t.test('several hosts are refused in a line that says so', async (t) => {
+t.test('several hosts are refused with a clear message', async (t) => {
   for (const text of [
     'postgresql://app:pw@a:5432,b:5432/db?target_session_attrs=read-write',
     'postgresql://a,b/db',

@@ -7,7 +7,7 @@ function fail(it: Breaker, times: number, nowMs = 0): void {
   for (let count = 0; count < times; count++) it.failed(nowMs)
 }
 
-t.test('it opens after so many failures in a row, and not before', async (t) => {
+t.test('the breaker opens after the configured number of failures in a row', async (t) => {
   const it = breaker()
   fail(it, 2)
   it.reached()
@@ -20,7 +20,7 @@ t.test('it opens after so many failures in a row, and not before', async (t) => 
   t.match(it, { opened: 1, refused: 1 })
 })
 
-t.test('after the pause one tries, and nobody beside it', async (t) => {
+t.test('after the pause a single request is tried', async (t) => {
   const it = breaker()
   fail(it, 3)
   t.ok(it.lets(1_000))
@@ -39,14 +39,14 @@ t.test('after the pause one tries, and nobody beside it', async (t) => {
   t.equal(it.state, 'closed', 'and it counts from the start')
 })
 
-t.test('an answer to somebody else closes it', async (t) => {
+t.test('any response of the database closes the breaker', async (t) => {
   const it = breaker()
   fail(it, 3)
   it.reached()
   t.ok(it.lets(0))
 })
 
-t.test('failures that come late, of requests sent before it opened, make the pause no shorter', async (t) => {
+t.test('late failures of requests from before the opening do not shorten the pause', async (t) => {
   const it = breaker()
   fail(it, 3, 0)
   it.failed(500)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Histogram } from '../../../src/core/histogram.js'
 
-t.test('a bound counts what is not above it, and all below', async (t) => {
+t.test('each bucket counts all values up to its bound', async (t) => {
   const histogram = new Histogram([1, 2.5, 10])
   t.same([histogram.cumulative(), histogram.sum], [[0, 0, 0, 0], 0])
   for (const value of [0, 1, 1.01, 2.5, 10, 10.01, 1_000]) histogram.observe(value)

@@ -6,7 +6,7 @@ import { liveSidecar } from '../../support/model-sidecar.js'
 
 const log = { debug: () => undefined, error: () => undefined }
 
-t.test('docs/reference/errors.md says of every kind what it is answered with', async (t) => {
+t.test('docs/reference/errors.md lists every kind of error with its response', async (t) => {
   const text = await readFile(new URL('../../../docs/reference/errors.md', import.meta.url), 'utf8')
   const rows = [...text.matchAll(/^\| `([a-z-]+)` +\| (\d+) +\| (yes|no) +\| (.*?) +\|$/gm)]
   t.same(rows.map(([, kind]) => kind).sort(), Object.keys(explanations).sort())

@@ -3,10 +3,10 @@ import ts from 'typescript'
 
 /** A line that the program can log. */
 export interface LogCall {
-  /** In place of what is put into it, `…`. */
+  /** Message with `…` in place of inserted values. */
   readonly message: string
   readonly level: string
-  /** In alphabetical order. */
+  /** Names in alphabetical order. */
   readonly fields: readonly string[]
 }
 

@@ -61,7 +61,10 @@ function withoutFences(markdown: string): string {
   return markdown.replaceAll(/^ *(`{3,}|~{3,})[^\n]*\n[\s\S]*?^ *\1[^\n]*$/gm, '')
 }
 
-/** As GitHub does: links become their text, punctuation goes, spaces become hyphens. */
+/**
+ * Returns the anchor that GitHub makes of a heading: links become their text, punctuation goes, spaces become
+ * hyphens.
+ */
 function slug(heading: string): string {
   return heading
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')

@@ -9,7 +9,7 @@ t.test('the README is short: 600 to 900 words, tables and commands included', as
   t.ok(words.length >= 600 && words.length <= 900, `${words.length} words`)
 })
 
-t.test('it has the command that runs all tests, which is the one that CI runs', async (t) => {
+t.test('it has the command that runs all tests, the same as in CI', async (t) => {
   t.match(readme, /^npm ci && npm test\b/m)
   t.match(await readFile('.ci/run', 'utf8'), /^npm ci && npm test$/m)
 })

@@ -44,14 +44,14 @@ function withoutIpv6(t: Test, code: string): void {
   } as typeof listen
 }
 
-t.test('localhost is both loopback addresses, on one port', async (t) => {
+t.test('localhost means both loopback addresses, on one port', async (t) => {
   for (const _ of Array(5)) {
     const { port } = await listening(t, 'localhost')
     for (const host of loopbacks) t.equal(await statusAt(host, port), 200, host)
   }
 })
 
-t.test('a port that is taken on one of them', async (t) => {
+t.test('a port that is taken on one of the two addresses is refused', async (t) => {
   for (const taken of ['127.0.0.1', '::1']) {
     const { port } = await listening(t, taken)
     await t.rejects(listening(t, 'localhost', { port }), { code: 'EADDRINUSE' }, taken)
@@ -61,7 +61,7 @@ t.test('a port that is taken on one of them', async (t) => {
   }
 })
 
-t.test('limits and closing hold for both together', async (t) => {
+t.test('limits and closing apply to both addresses together', async (t) => {
   const server = await listening(t, 'localhost', { maxConnections: 3 })
   const open = [await connected(t, '127.0.0.1', server.port), await connected(t, '::1', server.port)]
   open.push(await connected(t, '::1', server.port))
@@ -80,7 +80,7 @@ t.test('limits and closing hold for both together', async (t) => {
   for (const host of loopbacks) await t.rejects(statusAt(host, server.port), { code: 'ECONNREFUSED' })
 })
 
-t.test('where IPv6 is off, IPv4 alone', async (t) => {
+t.test('without IPv6, only IPv4 is used', async (t) => {
   for (const code of ['EAFNOSUPPORT', 'EADDRNOTAVAIL'])
     await t.test(code, async (t) => {
       withoutIpv6(t, code)
@@ -92,7 +92,7 @@ t.test('where IPv6 is off, IPv4 alone', async (t) => {
     })
 })
 
-t.test(':: is every address of both families', async (t) => {
+t.test(':: means every address of both families', async (t) => {
   const { port } = await listening(t, '::')
   for (const host of loopbacks) t.equal(await statusAt(host, port), 200, host)
 })

@@ -6,7 +6,7 @@ import { setRequest } from '../../../src/http/routes/set-request.js'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-t.test('a value does not keep the body that it came in', async (t) => {
+t.test('a value does not hold the body that it came in', async (t) => {
   const body = Buffer.from(`{"key":"k","value":{"long":"enough to be sliced, é"}${' '.repeat(1_000_000)}}`)
   collect()
   const before = process.memoryUsage().heapUsed

@@ -79,7 +79,7 @@ const { value: valueText, object: objectText } = fc.letrec<{ value: string; obje
   }),
 )
 
-t.test('the text of a member stands for what JSON.parse finds there', async (t) => {
+t.test('the text of a member has the value that JSON.parse finds', async (t) => {
   holds(
     t,
     fc.property(space, objectText, space, nameText, (before, text, after, quoted) => {
@@ -94,7 +94,7 @@ t.test('the text of a member stands for what JSON.parse finds there', async (t) 
   )
 })
 
-t.test('what comes before and after makes no difference', async (t) => {
+t.test('the members before and after make no difference', async (t) => {
   holds(
     t,
     fc.property(valueText, valueText, valueText, (one, other, text) => {
@@ -104,7 +104,7 @@ t.test('what comes before and after makes no difference', async (t) => {
   )
 })
 
-/** What the text of a value may not hold, judged by what JSON.parse makes of it. */
+/** Returns true if the value may be stored, judged by the result of JSON.parse. */
 function isAllowed(value: unknown, depth = 0): boolean {
   if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed()
   if (typeof value === 'number') return Number.isFinite(value)
@@ -131,7 +131,7 @@ const bad = fc.constantFrom(
   '"[[[["',
 )
 
-t.test('a value is refused for what it holds, wherever that is', async (t) => {
+t.test('an invalid part makes a value refused, wherever it is', async (t) => {
   holds(
     t,
     fc.property(valueText, bad, fc.nat(3), fc.boolean(), (other, text, wraps, isName) => {
@@ -155,7 +155,7 @@ t.test('a value is refused for what it holds, wherever that is', async (t) => {
   )
 })
 
-t.test('without the space between tokens, the text has all its digits and members', async (t) => {
+t.test('removing the space between tokens keeps all digits and members', async (t) => {
   for (const [text, compact] of [
     [
       ' { "a b" : [ 1.10 , 12345678901234567890 , -1e2 ] , "c" : { } } ',

@@ -10,7 +10,7 @@ import { turn } from '../../support/turn.js'
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-t.test('a request that lives on does not keep the body that was received', async (t) => {
+t.test('a request that stays alive does not hold its received body', async (t) => {
   const request = new IncomingMessage(new Socket())
   let received: string | undefined
   const bodies = new RequestBodies(1_000)
@@ -32,7 +32,7 @@ t.test('a request that lives on does not keep the body that was received', async
   t.equal(request.readableFlowing, null)
 })
 
-t.test('a body that comes in one piece is not kept either, and not copied', async (t) => {
+t.test('a body in one piece is neither held nor copied', async (t) => {
   const request = new IncomingMessage(new Socket())
   let length: number | undefined
   receiveBody(request, 11, new RequestBodies(1_000), (bytes) => {

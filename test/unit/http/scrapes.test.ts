@@ -9,7 +9,7 @@ function scrapesAt(nowMs: () => number, compute: () => Promise<number>) {
   }))
 }
 
-t.test('scrapes beyond ten at once and five a second get the last answer again', async (t) => {
+t.test('more than ten scrapes at once or five a second get the previous response again', async (t) => {
   let nowMs = 0
   let computed = 0
   const scrapes = scrapesAt(
@@ -28,7 +28,7 @@ t.test('scrapes beyond ten at once and five a second get the last answer again',
   t.equal(computed, 21)
 })
 
-t.test('an error is not given again', async (t) => {
+t.test('an error response is not repeated', async (t) => {
   let nowMs = 0
   let fails = true
   const scrapes = scrapesAt(

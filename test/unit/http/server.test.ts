@@ -4,7 +4,7 @@ import t from 'tap'
 import { dataLimits } from '../../../src/http/server/connection-limits.js'
 import { HttpServer } from '../../../src/http/server/server.js'
 
-t.test('idle connections stay open, and are used again', async (t) => {
+t.test('idle connections stay open and are reused', async (t) => {
   const server = new HttpServer({
     address: { host: '127.0.0.1', port: 0 },
     limits: { ...dataLimits, maxConnections: 10 },

@@ -14,19 +14,19 @@ function drawn(choice: KeyChoice, draws: number): Map<number, number> {
   return counts
 }
 
-t.test('what can be said', async (t) => {
+t.test('valid choices of keys are parsed', async (t) => {
   t.strictSame(parseKeyChoice('uniform:1'), { count: 1, exponent: 0 })
   t.strictSame(parseKeyChoice('zipf:100000'), { count: 100_000, exponent: 1 })
   t.strictSame(parseKeyChoice('zipf:5:0.8'), { count: 5, exponent: 0.8 })
 })
 
-t.test('what cannot', async (t) => {
+t.test('invalid choices of keys are refused', async (t) => {
   const wrong = ['', 'zipf', 'zipf:', 'zipf:0', 'zipf:-1', 'zipf:1.5', 'zipf:1e3', 'zipf:10000001']
   for (const text of [...wrong, 'zipf:5:', 'zipf:5:-1', 'zipf:5:x', 'zipf:5:1:1', 'uniform:5:1', 'random:5'])
     t.throws(() => parseKeyChoice(text), /^must be .* not "/, text)
 })
 
-t.test('numbers are from 1 to the count, whatever the chance', async () => {
+t.test('numbers are between 1 and the count', async () => {
   const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
   const count = fc.integer({ min: 1, max: 1_000 })
   const exponent = fc.double({ min: 0, max: 10, noNaN: true })
@@ -38,7 +38,7 @@ t.test('numbers are from 1 to the count, whatever the chance', async () => {
   )
 })
 
-t.test('each comes as often as its weight says', async () => {
+t.test('each key is chosen as often as its weight says', async () => {
   const draws = 20_000
   const shape = [fc.integer({ min: 1, max: 50 }), fc.double({ min: 0, max: 3, noNaN: true })] as const
   fc.assert(

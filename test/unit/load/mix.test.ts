@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { drawFrom, type Operation, parseMix } from '../../../src/tools/load/mix.js'
 
-t.test('weights by operation', async (t) => {
+t.test('weights are parsed by operation', async (t) => {
   t.strictSame(
     [...parseMix('get=90,set=10')],
     [
@@ -13,13 +13,13 @@ t.test('weights by operation', async (t) => {
   t.strictSame([...parseMix('del=0.5')], [['del', 0.5]])
 })
 
-t.test('what makes no sense', async (t) => {
+t.test('an invalid mix is refused', async (t) => {
   const wrong = ['', 'get', 'get=', 'get=0', 'get=-1', 'get=x', 'get=1e3', 'get=Infinity', 'put=1']
   for (const text of [...wrong, 'get=1,get=2', 'get=1,', 'get=1 set=2', 'GET=1', 'get=1=2'])
     t.throws(() => parseMix(text), /^must be like get=90,set=10 .* not "/, text)
 })
 
-t.test('each operation has its part of the chances', async () => {
+t.test('each operation is chosen as often as its weight says', async () => {
   const weight = fc.integer({ min: 1, max: 100 })
   fc.assert(
     fc.property(weight, weight, weight, (get, set, del) => {

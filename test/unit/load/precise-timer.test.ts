@@ -1,7 +1,7 @@
 import t from 'tap'
 import { PreciseTimer } from '../../../src/tools/load/precise-timer.js'
 
-t.test('it rings, and never before its time', async (t) => {
+t.test('the timer fires, and never early', async (t) => {
   let ring: () => void = () => {}
   const alarm = await PreciseTimer.start(() => ring())
   for (const ms of [0.05, 0.3, 2, -1, 0, 1]) {

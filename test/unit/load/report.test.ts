@@ -31,7 +31,7 @@ function reportOf(tally: RequestTally, more: Partial<LoadReport> = {}): LoadRepo
   }
 }
 
-t.test('failures are counted apart, with latencies of their own', async (t) => {
+t.test('failures are counted separately and have their own latencies', async (t) => {
   const tally = tallied(
     ['set', 200, 2],
     ['get', 200, 1],
@@ -50,12 +50,12 @@ t.test('failures are counted apart, with latencies of their own', async (t) => {
   t.match(failedLatencies, { count: 2 })
   t.ok(failedLatencies.p50Micros >= 699_000)
   const text = linesOf(reportOf(tally)).join('\n')
-  t.match(text, /^get .*\nset .*\nfailed /m, 'in the same order, whatever was answered first')
+  t.match(text, /^get .*\nset .*\nfailed /m, 'in the same order, independent of the responses')
   t.match(text, /^failed +\d/m)
   t.match(text, /2 answers were failures: 1 × get 200, 1 × get 404, 1 × get 503, 1 × set 200, 1 × del 404/)
 })
 
-t.test('percentiles of three digits, up to a day', async (t) => {
+t.test('percentiles have three significant digits, up to a day', async (t) => {
   const tally = new RequestTally()
   for (let ms = 1; ms <= 10_000; ms++) tally.add('get', 200, ms)
   const { get } = tally.summary().latencies
@@ -67,14 +67,14 @@ t.test('percentiles of three digits, up to a day', async (t) => {
   t.ok((tallied(['get', 200, 1e12]).summary().latencies.get?.maxMicros ?? 0) > 8e10)
 })
 
-t.test('what happened since the line before', async (t) => {
+t.test('a progress line covers the time since the line before', async (t) => {
   const tally = tallied(['get', 200, 1], ['get', 503, 1])
   t.equal(tally.recent().count, 2)
   t.equal(tally.recent().count, 0)
   t.equal(tally.summary().answered, 2)
 })
 
-t.test('beside an earlier run each figure has its ratio', async (t) => {
+t.test('with an earlier run, each figure has its ratio', async (t) => {
   const before = reportOf(tallied(['get', 200, 1]), { hitRatio: 0.4 })
   const now = reportOf(tallied(['get', 200, 2]), { hitRatio: 0.8, ratePerSecond: 50 })
   const [rate, hits, , get] = linesOf(now, before)
@@ -84,7 +84,7 @@ t.test('beside an earlier run each figure has its ratio', async (t) => {
   t.notMatch(linesOf(now).join('\n'), '×')
 })
 
-t.test('what the figures are worth is said', async (t) => {
+t.test('the report says how reliable its figures are', async (t) => {
   const lines = linesOf(
     reportOf(tallied(['get', 200, 1]), { due: 30, sent: 20, rate: 9_000, ratePerSecond: 1 }),
   ).join('\n')
@@ -95,7 +95,7 @@ t.test('what the figures are worth is said', async (t) => {
   t.notMatch(linesOf(reportOf(tallied(['get', 200, 1]))).join('\n'), /not sent|not answered|near/)
 })
 
-t.test('only what --json wrote is an earlier run', async (t) => {
+t.test('an earlier run must be a file written by --json', async (t) => {
   const report = reportOf(tallied(['get', 200, 1]))
   t.same(parseBaseline(JSON.stringify(report)), report)
   for (const text of ['', 'x', 'null', '[]', '1', '{}', '{"report":"another"}', '{"rate":1000}'])

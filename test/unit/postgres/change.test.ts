@@ -1,7 +1,7 @@
 import t from 'tap'
 import { decodeChanges } from '../../../src/postgres/feed/change.js'
 
-t.test('ids and versions in turn', async (t) => {
+t.test('a notification lists ids and versions alternately', async (t) => {
   t.strictSame(decodeChanges('["a","1"]'), [{ kind: 'key', id: 'a', version: '1' }])
   t.strictSame(decodeChanges('["a","1","\\u0000ff","9223372036854775807","","0"]'), [
     { kind: 'key', id: 'a', version: '1' },
@@ -10,7 +10,7 @@ t.test('ids and versions in turn', async (t) => {
   ])
 })
 
-t.test('everything, and all that cannot be decoded', async (t) => {
+t.test('a notification that cannot be decoded means that everything may have changed', async (t) => {
   const everything = [{ kind: 'everything' }]
   const payloads = [
     '*',

@@ -43,7 +43,7 @@ t.test('a lease does not outlive a sleep', async (t) => {
   t.equal(lease.holds(clock.now()), true)
 })
 
-t.test('time goes on with both clocks, and with the wall clock where that is ahead', async (t) => {
+t.test('time follows both clocks, and the wall clock where that is ahead', async (t) => {
   const { clock, jumps, run, suspend } = clocks()
   const startMs = clock.now()
   run(1_000)
@@ -74,7 +74,7 @@ t.test('many short sleeps add up', async (t) => {
   t.ok(Math.abs(clock.now() - startMs - 7_000) <= 20)
 })
 
-t.test('the resolution of the clocks, and a pause between two readings, do not make time', async (t) => {
+t.test('the resolution of the clocks and a pause between two readings add no time', async (t) => {
   let pauseMs = 0
   let monotonicMs = 0
   const clock = new SuspendClock({

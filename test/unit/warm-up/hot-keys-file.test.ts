@@ -17,7 +17,7 @@ async function written(t: Test, keys: readonly string[]): Promise<HotKeysFile> {
   return file
 }
 
-t.test('any keys come back in their order', async (t) => {
+t.test('keys are read back in their order', async (t) => {
   const file = await written(t, [])
   t.same(await file.read(10), [])
   await fc.assert(
@@ -36,7 +36,7 @@ t.test('any keys come back in their order', async (t) => {
   t.same(await file.read(many.length), many)
 })
 
-t.test('only this user may read it, whatever was there before', async (t) => {
+t.test('only this user may read the file, whatever was there before', async (t) => {
   const file = newFile(t)
   await mkdir(join(file.path, '..'))
   writeFileSync(`${file.path}.unfinished`, 'left by one that was killed')
@@ -46,14 +46,14 @@ t.test('only this user may read it, whatever was there before', async (t) => {
   t.same(await readdir(join(file.path, '..')), ['hot-keys'])
 })
 
-t.test('a folder that is not there is made, for this user alone', async (t) => {
+t.test('a missing folder is created for this user only', async (t) => {
   const file = newFile(t)
   await file.prepare()
   t.equal(statSync(join(file.path, '..')).mode & 0o777, 0o700)
   t.same(await readdir(join(file.path, '..')), [])
 })
 
-t.test('what is not whole is ignored, with a line in the log', async (t) => {
+t.test('an incomplete file is ignored and logged', async (t) => {
   const file = await written(t, ['alpha', 'beta', 'gamma'])
   const whole = readFileSync(file.path, 'utf8')
   const { log, logged } = recordingLog()
@@ -83,7 +83,7 @@ t.test('what is not whole is ignored, with a line in the log', async (t) => {
   t.same(await read(), [])
 })
 
-t.test('none is nothing unusual; a folder in its place is', async (t) => {
+t.test('a missing file is normal; a folder in its place is logged', async (t) => {
   const { log, logged } = recordingLog()
   const file = newFile(t)
   t.same(await hotKeys(file, 10, log), [])
@@ -93,7 +93,7 @@ t.test('none is nothing unusual; a folder in its place is', async (t) => {
   t.match(logged[1], { level: 'warn', fields: { reason: 'it is not a regular file' } })
 })
 
-t.test('what is no regular file is refused at once, and replaced', async (t) => {
+t.test('anything but a regular file is refused at once and replaced', async (t) => {
   const file = await written(t, ['a'])
   for (const make of ['mkfifo', 'mkdir']) {
     await rm(file.path, { force: true, recursive: true })

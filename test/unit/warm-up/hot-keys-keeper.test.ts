@@ -20,7 +20,7 @@ function keeping(t: Test, { folder = t.testdir(), intervalMs = 10 } = {}) {
   return { file, held, keeper, logged, read: () => file.read(100), lists: () => lists }
 }
 
-t.test('the list follows what is held, and is written once more at the end', async (t) => {
+t.test('the list follows the entries in memory and is written once more at the end', async (t) => {
   const { held, keeper, read } = keeping(t)
   keeper.start()
   await eventually(async () => (await read())?.join() === 'a')
@@ -34,13 +34,13 @@ t.test('the list follows what is held, and is written once more at the end', asy
   t.same(await read(), ['c', 'b', 'a'], 'and not after that')
 })
 
-t.test('one that was not started writes nothing', async (t) => {
+t.test('a keeper that was not started writes nothing', async (t) => {
   const { keeper, read } = keeping(t)
   await keeper.close()
   t.equal(await read(), undefined)
 })
 
-t.test('where nothing is held the list before stays', async (t) => {
+t.test('with no entries in memory the previous list stays', async (t) => {
   const { held, file, keeper, read } = keeping(t)
   await file.prepare()
   await file.write(['x'])
@@ -50,7 +50,7 @@ t.test('where nothing is held the list before stays', async (t) => {
   t.same(await read(), ['x'])
 })
 
-t.test('a folder that cannot be made is named once, and tried again', async (t) => {
+t.test('a folder that cannot be created is logged once and tried again', async (t) => {
   const folder = t.testdir()
   writeFileSync(join(folder, 'state'), 'a file')
   const { keeper, logged, read, lists } = keeping(t, { folder })
@@ -62,7 +62,7 @@ t.test('a folder that cannot be made is named once, and tried again', async (t) 
   t.match(logged[0], { level: 'warn', fields: { reason: /EEXIST/ }, message: /cannot write the list/ })
 })
 
-t.test('it is named at the start, and not when the first minute is over', async (t) => {
+t.test('an unusable folder is logged at the start, not after a minute', async (t) => {
   const folder = t.testdir({ state: 'a file' })
   const { keeper, logged, lists } = keeping(t, { folder, intervalMs: 60_000 })
   keeper.start()

@@ -41,7 +41,7 @@ function warmUpOf(t: Test, more: Partial<WarmUpParts> = {}) {
 const told = (logged: readonly { readonly message: string }[]) =>
   logged.map(({ message }) => message).filter((message) => /^warm-up/.test(message))
 
-t.test('it begins with the first catch-up, and only with that', async (t) => {
+t.test('warming begins after the first catch-up', async (t) => {
   const { store, cache, feed, warmUp, done, logged } = warmUpOf(t)
   await turn()
   t.equal(warmUp.isOver, false)
@@ -62,7 +62,7 @@ t.test('it begins with the first catch-up, and only with that', async (t) => {
   t.same(done, ['keeper started', 'keeper closed'])
 })
 
-t.test('a session that ends before it has caught up is none', async (t) => {
+t.test('a session that ends before it has caught up does not start warming', async (t) => {
   const { store, feed, warmUp } = warmUpOf(t)
   store.fail('position', 'store-unavailable')
   await t.rejects(feed.connect())
@@ -80,7 +80,7 @@ t.test('a session that ends before it has caught up is none', async (t) => {
   await eventually(() => warmUp.isOver)
 })
 
-t.test('everything of the feed gets to the cache', async (t) => {
+t.test('every event of the feed reaches the cache', async (t) => {
   const { warmUp } = warmUpOf(t)
   const calls: unknown[][] = []
   const pending = Promise.resolve()
@@ -120,7 +120,7 @@ t.test('everything of the feed gets to the cache', async (t) => {
   )
 })
 
-t.test('keys that cannot be had, or not in time: it is over, and says why', async (t) => {
+t.test('warming ends with a reason if the keys are unavailable or late', async (t) => {
   const broken = warmUpOf(t, { keys: () => Promise.reject(new Error('no such table')) })
   await broken.feed.connect()
   await eventually(() => broken.warmUp.isOver)
@@ -139,7 +139,7 @@ t.test('keys that cannot be had, or not in time: it is over, and says why', asyn
   gate.open()
 })
 
-t.test('told to stop in the middle, it leaves the list as it is', async (t) => {
+t.test('warming that is stopped leaves the list unchanged', async (t) => {
   const { store, feed, warmUp, done, logged } = warmUpOf(t)
   const held = store.hold('read')
   await feed.connect()

@@ -64,13 +64,13 @@ t.test(
   },
 )
 
-t.test('a key that the answer does not have is answered as undefined', async (t) => {
+t.test('a key that is not in the answer gets undefined', async (t) => {
   const { batcher: it } = batcher({ run: async () => new Map() })
   const item = { key: 'a', value: 1 }
   t.same(await it.add(item), { sent: item, answer: undefined })
 })
 
-t.test('of several items for one key the last is sent, and every caller learns which', async (t) => {
+t.test('of several items for one key only the last is sent, and every caller learns which', async (t) => {
   const { batcher: it, sent } = batcher()
   const [first, second, third] = [1, 2, 3].map((value) => ({ key: 'a', value }))
   if (!first || !second || !third) return t.fail()
@@ -138,7 +138,7 @@ function inTurns(options: Partial<BatcherOptions<Item, string>>) {
   return { ...parts, advance, endTurn }
 }
 
-t.test('beside a statement in flight, the next begins once a turn has brought nothing more', async (t) => {
+t.test('with a statement in flight, the next begins after a turn without new items', async (t) => {
   const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Semaphore(2), keepsOrder: true })
   const asked = [it.add({ key: 'a', value: 1 })]
   await endTurn()
@@ -154,7 +154,7 @@ t.test('beside a statement in flight, the next begins once a turn has brought no
   await Promise.all(asked)
 })
 
-t.test('they keep coming: the next begins when the one in flight ends', async (t) => {
+t.test('if items keep arriving, the next statement begins when the one in flight ends', async (t) => {
   const { batcher: it, sent, keys, endTurn } = inTurns({ slots: new Semaphore(2) })
   const asked = [it.add({ key: 'a', value: 1 })]
   await endTurn()
@@ -171,7 +171,7 @@ t.test('they keep coming: the next begins when the one in flight ends', async (t
   await Promise.all(asked)
 })
 
-t.test('they keep coming beside one that hangs: the next begins after 2 ms', async (t) => {
+t.test('if items keep arriving while a statement hangs, the next begins after 2 ms', async (t) => {
   const { batcher: it, sent, keys, advance, endTurn } = inTurns({ slots: new Semaphore(2) })
   const asked = [it.add({ key: 'a', value: 1 })]
   await endTurn()
@@ -186,7 +186,7 @@ t.test('they keep coming beside one that hangs: the next begins after 2 ms', asy
   await Promise.all(asked)
 })
 
-t.test('where the order is kept, no key is in two statements at once', async (t) => {
+t.test('with ordering, no key is in two statements at once', async (t) => {
   const { batcher: it, sent, keys } = batcher({ slots: new Semaphore(3), keepsOrder: true })
   const asked = [it.add({ key: 'a', value: 1 })]
   await turn()
@@ -213,7 +213,7 @@ t.test('where the order is kept, no key is in two statements at once', async (t)
   ])
 })
 
-t.test('after a statement that failed, those behind it are sent', async (t) => {
+t.test('items behind a failed statement are sent', async (t) => {
   const { batcher: it, sent } = batcher({ slots: new Semaphore(3), keepsOrder: true })
   const first = it.add({ key: 'a', value: 1 })
   await turn()
@@ -226,7 +226,7 @@ t.test('after a statement that failed, those behind it are sent', async (t) => {
   t.match(await second, { answer: 'value 2' })
 })
 
-t.test('kinds that share their slots leave each other one', async (t) => {
+t.test('kinds of statements that share slots leave one for each other', async (t) => {
   const slots = new Semaphore(1)
   const [reads, writes] = [batcher({ slots }), batcher({ slots })]
   const asked = [reads.batcher.add({ key: 'a', value: 1 })]
@@ -246,7 +246,7 @@ t.test('kinds that share their slots leave each other one', async (t) => {
   await Promise.all(asked)
 })
 
-t.test('what comes while a batch waits for its slot goes with it', async (t) => {
+t.test('items that arrive while a batch waits for a slot join it', async (t) => {
   const slots = new Semaphore(1)
   const { batcher: it, sent, keys } = batcher({ slots })
   slots.acquire(() => undefined)
@@ -261,7 +261,7 @@ t.test('what comes while a batch waits for its slot goes with it', async (t) => 
   t.match(await Promise.all(asked), [{ answer: 'value 3' }, { answer: 'value 2' }, { answer: 'value 3' }])
 })
 
-t.test('a slot comes back whatever became of the statement', async (t) => {
+t.test('a slot is released whatever the outcome of the statement', async (t) => {
   const slots = new Semaphore(1)
   const { clock, batcher: it, sent, keys } = batcher({ slots })
   const failing = it.add({ key: 'a', value: 1 })
@@ -314,7 +314,7 @@ t.test('a batch has no more bytes than allowed, but always one item', async (t) 
   await Promise.all(asked)
 })
 
-t.test('who has waited too long is told that the database is busy; it is not asked for them', async (t) => {
+t.test('an item that has waited too long is refused as busy and not sent', async (t) => {
   const { clock, batcher: it, sent, keys } = batcher()
   const asked = [it.add({ key: 'a', value: 1 })]
   await turn()
@@ -330,7 +330,7 @@ t.test('who has waited too long is told that the database is busy; it is not ask
   await Promise.all(asked)
 })
 
-t.test('when all have waited too long, the next is sent as if nothing had been', async (t) => {
+t.test('after all items have timed out, the next is sent normally', async (t) => {
   const { clock, batcher: it, sent, keys } = batcher()
   const first = it.add({ key: 'a', value: 1 })
   await turn()
@@ -346,7 +346,7 @@ t.test('when all have waited too long, the next is sent as if nothing had been',
   await next
 })
 
-t.test('an error is for all callers of that statement, and for nobody after them', async (t) => {
+t.test('an error reaches all callers of its statement, and no later ones', async (t) => {
   const { batcher: it, sent } = batcher()
   const asked = [
     it.add({ key: 'a', value: 1 }),
@@ -391,13 +391,13 @@ for (const code of ['refused', 'forbidden', 'store-failed', 'row-locked'] as con
       ['d', 'bad'],
       ['d'],
       ['bad'],
-      // For a lock it waits by itself, once the others have been answered, for as long as the request has.
+      // It waits for the lock alone, after the others have been answered, for as long as the request may wait.
       ...(code === 'row-locked' ? [['bad'], ['bad'], ['bad']] : []),
     ])
   })
 }
 
-t.test('an error that is not of one item is everybody’s, and the statement is sent once', async (t) => {
+t.test('an error that concerns no single item fails all, and the statement is sent once', async (t) => {
   const whole = (code: CacheErrorCode) => new CacheError(code, 'no', { isOfWholeStatement: true })
   const unsplit = ['store-unavailable', 'store-not-ready', 'queue-full'] as const
   const reasons = [
@@ -445,7 +445,7 @@ t.test(
   },
 )
 
-t.test('others of the batch do not wait for a row that is locked, nor does the next batch', async (t) => {
+t.test('neither the rest of a batch nor the next batch waits for a locked row', async (t) => {
   const waits: boolean[] = []
   const lock = new Gate()
   const { batcher: it } = batcher({
@@ -471,7 +471,7 @@ t.test('others of the batch do not wait for a row that is locked, nor does the n
   t.match(await later, { answer: 'value 3' }, 'the order of one key is kept')
 })
 
-t.test('items that wait for locks leave room for others', async (t) => {
+t.test('items that wait for locks leave slots for others', async (t) => {
   let patient = 0
   const lock = new Gate()
   const { batcher: it } = batcher({
@@ -521,7 +521,7 @@ t.test('items that wait for locks take turns', async (t) => {
   t.match(await long, { answer: 'value 1' })
 })
 
-t.test('a lock of the whole table: the batch is sent again as it was, and too late not at all', async (t) => {
+t.test('after a table lock the batch is sent again unchanged, unless it is too late', async (t) => {
   const reason = new CacheError('row-locked', 'the table', { isOfWholeStatement: true })
   const { batcher: it, sent, keys, clock } = batcher()
   const asked = ['a', 'b'].map((key) => it.add({ key, value: 1 }))
@@ -556,7 +556,7 @@ t.test('the size of every batch that is sent is observed', async (t) => {
   t.same([sizes.cumulative(), sizes.sum], [[1, 1, 2], 4])
 })
 
-t.test('a tracer is told on whose behalf each caller asked, and runs the statement', async (t) => {
+t.test('a tracer gets the context of each caller and runs the statement', async (t) => {
   const told: TracedBatch[] = []
   let asking = 'nobody'
   const tracer: BatchTracer = {
@@ -579,7 +579,7 @@ t.test('a tracer is told on whose behalf each caller asked, and runs the stateme
   t.same(told, [{ operation: 'read', keys: 2, origins: ['one', 'three', 'two'] }])
 })
 
-t.test('what the store postpones is sent again, before what has come meanwhile', async (t) => {
+t.test('postponed items are sent again before newer ones', async (t) => {
   const answers = new Map<string, string>()
   const gates: Gate[] = []
   const keys: string[][] = []
@@ -611,7 +611,7 @@ t.test('what the store postpones is sent again, before what has come meanwhile',
   t.equal(answers.get('d'), 'value of d')
 })
 
-t.test('what is postponed for too long is refused as busy', async (t) => {
+t.test('an item that is postponed for too long is refused as busy', async (t) => {
   const { batcher: it, clock, sent } = batcher({ isPostponed: (answer) => answer === 'value 2' })
   const [first, second] = [it.add({ key: 'a', value: 1 }), it.add({ key: 'b', value: 2 })]
   await turn()
@@ -621,7 +621,7 @@ t.test('what is postponed for too long is refused as busy', async (t) => {
   await t.rejects(second, { code: 'store-busy' })
 })
 
-t.test('statements that bring values have slots of their own, beside those of all', async (t) => {
+t.test('statements that return values have their own limit besides the common one', async (t) => {
   const slots = new Semaphore(2)
   const reads = batcher({ slots, valueSlots: new Semaphore(1), maxItems: 1 })
   const asked = ['a', 'b'].map((key) => reads.batcher.add({ key, value: 1 }))

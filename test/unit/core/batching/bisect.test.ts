@@ -5,7 +5,7 @@ import type { BatchPart } from '../../../../src/core/ports.js'
 
 const items = (...keys: string[]) => keys.map((key) => ({ key }))
 
-t.test('one statement when nothing goes wrong, and a result for every item, in order', async (t) => {
+t.test('without errors there is one statement and a result for every item, in order', async (t) => {
   let statements = 0
   const results = await runBisecting(items('a', 'b'), {
     run: async () => {
@@ -20,7 +20,7 @@ t.test('one statement when nothing goes wrong, and a result for every item, in o
   ])
 })
 
-t.test('the guilty fail alone, wherever they stand', async (t) => {
+t.test('only the items at fault fail, wherever they are', async (t) => {
   const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
   for (const guilty of [['a'], ['g'], ['c', 'd'], ['a', 'g'], keys]) {
     const results = await runBisecting(items(...keys), {
@@ -36,7 +36,7 @@ t.test('the guilty fail alone, wherever they stand', async (t) => {
   }
 })
 
-t.test('any other error is everybody’s, at once: a half may have happened', async (t) => {
+t.test('any other error fails the whole batch at once, since a half may have been applied', async (t) => {
   for (const reason of [
     new CacheError('store-unavailable', 'away'),
     new CacheError('store-busy', 'slow'),
@@ -58,7 +58,7 @@ t.test('any other error is everybody’s, at once: a half may have happened', as
   }
 })
 
-t.test('when the store goes away half way, what was done is done and the rest is told', async (t) => {
+t.test('if the store becomes unavailable halfway, finished items stay and the rest fail', async (t) => {
   let statements = 0
   const results = await runBisecting(items('bad', 'b', 'c', 'd'), {
     run: async (part) => {
@@ -73,7 +73,7 @@ t.test('when the store goes away half way, what was done is done and the rest is
   )
 })
 
-t.test('once it is late, no half is tried any more', async (t) => {
+t.test('after the deadline no half is tried', async (t) => {
   let statements = 0
   const results = await runBisecting(items('a', 'b', 'c', 'd'), {
     run: async () => {
@@ -86,7 +86,7 @@ t.test('once it is late, no half is tried any more', async (t) => {
   t.equal(statements, 2)
 })
 
-t.test('locked items are asked for, and the others sent together', async (t) => {
+t.test('locked items are found, and the others are sent together', async (t) => {
   const sent: string[] = []
   const locked = new Set(['b', 'd'])
   const results = await runBisecting(items('a', 'b', 'c', 'd'), {
@@ -128,14 +128,14 @@ t.test('one item that takes too long fails alone, and parts get less time than t
   )
 })
 
-t.test('when both halves take too long, so does the store', async (t) => {
+t.test('if both halves take too long, the store is too slow', async (t) => {
   const { sent, run } = slowRun([...'abcdefgh'])
   const results = await runBisecting(items(...'abcdefgh'), { run, timeLeftMs: () => 1_000 })
   t.same(sent, ['abcdefgh', 'abcd', 'efgh'])
   t.ok(results.every((result) => result.status === 'rejected' && result.reason.code === 'store-busy'))
 })
 
-t.test('no item is looked for without the time for it', async (t) => {
+t.test('the search stops if there is no time for it', async (t) => {
   for (const options of [{}, { timeLeftMs: () => 0 }, { timeLeftMs: () => 50 }]) {
     const { sent, run } = slowRun(['a'])
     await runBisecting(items('a', 'b'), { run, ...options })
@@ -151,7 +151,7 @@ t.test('no item is looked for without the time for it', async (t) => {
   t.same(sent, ['abcdefgh', 'abcd', 'efgh', 'ab', 'cd'], 'or once it is over')
 })
 
-t.test('a half is a part, which is sent once; the whole is not', async (t) => {
+t.test('a half is sent once; the whole may be sent again', async (t) => {
   const parts: (BatchPart | undefined)[] = []
   await runBisecting(items('a', 'b'), {
     run: async (part, options) => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Semaphore } from '../../../../src/core/batching/semaphore.js'
 
-t.test('so many at once, the others in the order in which they came', async (t) => {
+t.test('a semaphore admits its number at once and the others in their order', async (t) => {
   const slots = new Semaphore(2)
   const started: string[] = []
   for (const name of ['a', 'b', 'c', 'd']) slots.acquire(() => started.push(name))

@@ -5,7 +5,7 @@ import { CacheError, type CacheErrorCode } from '../../../../src/core/errors.js'
 const failed = (code: CacheErrorCode) => [{ status: 'rejected', reason: new CacheError(code, 'no') }] as const
 const done = [{ status: 'fulfilled', value: undefined }] as const
 
-t.test('three failures of a kind in a row are a fault, until one succeeds', async (t) => {
+t.test('three failures of a kind in a row are a fault until one succeeds', async (t) => {
   const health = new StoreHealth()
   health.observe('read', failed('store-unavailable'), 0)
   health.observe('read', failed('store-unavailable'), 1)
@@ -18,7 +18,7 @@ t.test('three failures of a kind in a row are a fault, until one succeeds', asyn
   t.same(health.faults(4), [])
 })
 
-t.test('what one row of a batch is refused for says nothing about the store', async (t) => {
+t.test('the refusal of one row says nothing about the store', async (t) => {
   const health = new StoreHealth()
   for (let count = 0; count < 5; count++) {
     health.observe('write', failed('refused'), count)
@@ -27,7 +27,7 @@ t.test('what one row of a batch is refused for says nothing about the store', as
   t.same(health.faults(5), [])
 })
 
-t.test('a fault that nobody has met for a while is no longer told', async (t) => {
+t.test('a fault without recent failures is no longer reported', async (t) => {
   const health = new StoreHealth()
   for (let count = 0; count < 3; count++) health.observe('write', failed('outcome-unknown'), 0)
   t.equal(health.faults(15_000).length, 1)

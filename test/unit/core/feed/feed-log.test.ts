@@ -3,7 +3,7 @@ import { FeedLog } from '../../../../src/core/feed/feed-log.js'
 import { DrivenClock } from '../../../support/driven-clock.js'
 import { recordingLog } from '../../../support/recording-log.js'
 
-t.test('each state is logged with why it came, and how long the one before it lasted', async (t) => {
+t.test('each state is logged with its reason and the duration of the one before', async (t) => {
   const clock = new DrivenClock()
   const { log, logged } = recordingLog()
   const feed = new FeedLog(clock, log)

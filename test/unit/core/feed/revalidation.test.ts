@@ -54,7 +54,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   return { revalidation: it, store, stats, lease, position, local, kept, held, logged: recording.logged }
 }
 
-t.test('what is the same stays, what differs or is gone goes', async (t) => {
+t.test('equal entries stay; changed and deleted ones are dropped', async (t) => {
   const { revalidation: it, store, stats, lease, held, logged } = revalidation(['a', 'b', 'c', 'd'])
   store.setBySql('b', '2')
   store.deleteBySql('c')
@@ -65,7 +65,7 @@ t.test('what is the same stays, what differs or is gone goes', async (t) => {
   t.match(logged, [{ level: 'info', fields: { epoch, entries: 2 } }])
 })
 
-t.test('with nothing held, the store is asked for its position only', async (t) => {
+t.test('without entries, only the position is queried', async (t) => {
   const { revalidation: it, store, lease } = revalidation()
   await it.run()
   t.same(
@@ -87,7 +87,7 @@ t.test('many entries are compared in several statements', async (t) => {
   t.equal(held().length, 2_498)
 })
 
-t.test('a doubt that comes up while comparing: that ends, and all is compared once more', async (t) => {
+t.test('a doubt during a comparison ends it, and all entries are compared again', async (t) => {
   for (const operation of ['position', 'versions'] as const) {
     const { revalidation: it, store, stats, lease, held } = revalidation(['a', 'b'])
     const answer = store.hold(operation, 'after')
@@ -107,7 +107,7 @@ t.test('a doubt that comes up while comparing: that ends, and all is compared on
   }
 })
 
-t.test('a doubt between two statements: the first is compared again', async (t) => {
+t.test('after a doubt between two statements, the first is compared again', async (t) => {
   const {
     revalidation: it,
     store,
@@ -132,7 +132,7 @@ t.test('a doubt between two statements: the first is compared again', async (t) 
   t.equal(lease.state, 'live')
 })
 
-t.test('a loss of the feed while comparing: it ends there, and nothing is live', async (t) => {
+t.test('a loss of the feed ends the comparison, and the feed is not live', async (t) => {
   const { revalidation: it, store, lease, logged } = revalidation(['a'])
   const answer = store.hold('versions', 'after')
   const running = it.run()
@@ -145,7 +145,7 @@ t.test('a loss of the feed while comparing: it ends there, and nothing is live',
   t.same(logged, [])
 })
 
-t.test('lost and listening again while comparing: the next comparison is for the new session', async (t) => {
+t.test('after a reconnect during a comparison, the next one is for the new session', async (t) => {
   const { revalidation: it, store, lease, held } = revalidation(['a', 'b'])
   const answer = store.hold('versions', 'after')
   const first = it.run()
@@ -161,23 +161,26 @@ t.test('lost and listening again while comparing: the next comparison is for the
   t.equal(lease.ageMs(100), 0)
 })
 
-t.test('calls share the comparison under way, its failure too; the next one starts anew', async (t) => {
-  const { revalidation: it, store, stats, lease } = revalidation(['a'])
-  const asking = store.hold('versions')
-  const [first, second] = [it.run(), it.run()]
-  await asking.reached
-  store.stop()
-  asking.open()
-  await t.rejects(first, { code: 'store-unavailable' })
-  await t.rejects(second, { code: 'store-unavailable' })
-  t.equal(lease.state, 'catching-up')
-  store.restart()
-  await it.run()
-  t.equal(lease.state, 'live')
-  t.equal(stats.revalidations, 2)
-})
+t.test(
+  'calls share the comparison in progress and its failure; the next call starts a new one',
+  async (t) => {
+    const { revalidation: it, store, stats, lease } = revalidation(['a'])
+    const asking = store.hold('versions')
+    const [first, second] = [it.run(), it.run()]
+    await asking.reached
+    store.stop()
+    asking.open()
+    await t.rejects(first, { code: 'store-unavailable' })
+    await t.rejects(second, { code: 'store-unavailable' })
+    t.equal(lease.state, 'catching-up')
+    store.restart()
+    await it.run()
+    t.equal(lease.state, 'live')
+    t.equal(stats.revalidations, 2)
+  },
+)
 
-t.test('a doubt as soon as the feed is live is not overlooked', async (t) => {
+t.test('a doubt right after the feed became live is not missed', async (t) => {
   let doubt: () => void = () => undefined
   const log: Log = { info: () => doubt(), warn: () => undefined }
   const { revalidation: it, store, lease, held } = revalidation(['a'], log)
@@ -195,7 +198,7 @@ t.test('a doubt as soon as the feed is live is not overlooked', async (t) => {
   t.same(held(), [], 'compared')
 })
 
-t.test('another history: everything goes before anything is compared, once', async (t) => {
+t.test('another history drops everything once, before any comparison', async (t) => {
   const { revalidation: it, store, stats, lease, position, held, logged } = revalidation(['a', 'b'])
   store.failOver('1-00000002', store.backup())
   await it.run()
@@ -209,7 +212,7 @@ t.test('another history: everything goes before anything is compared, once', asy
   t.equal(stats.flushes, 1)
 })
 
-t.test('pending writes go first, so that what they change is compared after them', async (t) => {
+t.test('pending writes are sent first, so that their changes are compared after them', async (t) => {
   const { revalidation: it, store, kept, held } = revalidation(['a', 'b'])
   const { fingerprint } = store.now()
   const base: Base = { kind: 'held', version: '1', value: undefined, fingerprint }

@@ -1,17 +1,20 @@
-/** What the cache answers when all is well, and what it counts. Its rules are in protocol.test.ts and outage.test.ts. */
+/**
+ * Tests of the cache under normal conditions, and of its counters. The rules are tested in protocol.test.ts and
+ * outage.test.ts.
+ */
 import t from 'tap'
 import { liveSidecar, ttlMs } from '../../../support/model-sidecar.js'
 import { plain } from '../../../support/plain.js'
 import { turn } from '../../../support/turn.js'
 
-t.test('a value that was set is read back, from memory', async (t) => {
+t.test('a value that was set is read back from memory', async (t) => {
   const { store, cache } = await liveSidecar()
   t.match(await cache.set('k', '{"a":1}'), { written: true })
   t.same(plain(await cache.get('k')), { value: '{"a":1}', source: 'cache', stale: false })
   t.equal(store.valueOf('k'), '{"a":1}', 'and it is in the database')
 })
 
-t.test('a value that is in the database is read from there, once', async (t) => {
+t.test('a value in the database is read from there once', async (t) => {
   const { store, cache } = await liveSidecar()
   store.setBySql('k', '1')
   t.same(plain(await cache.get('k')), { value: '1', source: 'db', stale: false })
@@ -24,7 +27,7 @@ t.test('a hit has the version, and the bytes of key and value in UTF-8', async (
   t.match(cache.hit('é'), { key: 'é', value: '"€"', version: store.versionOf('é'), bytes: 7 })
 })
 
-t.test('a key that is nowhere is absent, and asked for every time', async (t) => {
+t.test('a missing key is absent and queried every time', async (t) => {
   const { store, cache } = await liveSidecar()
   for (let reads = 0; reads < 2; reads++) {
     t.same(plain(await cache.get('k')), { value: undefined, source: 'db', stale: false })
@@ -33,7 +36,7 @@ t.test('a key that is nowhere is absent, and asked for every time', async (t) =>
   t.equal(cache.status().size, 0)
 })
 
-t.test('a delete says where the key was', async (t) => {
+t.test('a delete tells whether the key was in memory and in the database', async (t) => {
   const { clock, store, cache } = await liveSidecar()
   t.match(await cache.delete('k'), { held: false, stored: false })
   store.setBySql('k', '1')
@@ -48,14 +51,14 @@ t.test('a delete says where the key was', async (t) => {
   t.match(await cache.delete('k'), { held: false, stored: true }, 'an expired entry is not held')
 })
 
-t.test('of deletes that go in one statement, one has deleted', async (t) => {
+t.test('only one of the deletes that share a statement reports a deletion', async (t) => {
   const { store, cache } = await liveSidecar()
   store.setBySql('k', '1')
   const deletes = await Promise.all([cache.delete('k'), cache.delete('k')])
   t.equal(deletes.filter(({ stored }) => stored).length, 1)
 })
 
-t.test('of writes of one key that go in one statement, the last is what everybody reads', async (t) => {
+t.test('the last of the writes that share a statement is the one that is read', async (t) => {
   const { store, cache } = await liveSidecar()
   const writes = await Promise.all([cache.set('k', '1'), cache.set('k', '2'), cache.set('k', '3')])
   t.match(writes, [{ written: true }, { written: true }, { written: true }])
@@ -96,7 +99,7 @@ t.test('reads of many keys go in one statement', async (t) => {
   )
 })
 
-t.test('a fill that fails fails for all who joined it, and for nobody after them', async (t) => {
+t.test('a failed fill fails for all who joined it, and for nobody later', async (t) => {
   const { store, cache } = await liveSidecar()
   store.setBySql('k', '1')
   store.fail('read', 'store-busy', 'after')
@@ -105,7 +108,7 @@ t.test('a fill that fails fails for all who joined it, and for nobody after them
   t.equal((await cache.get('k')).value, '1')
 })
 
-t.test('who has waited too long for the database is told so', async (t) => {
+t.test('a request that has waited too long for the database is refused as busy', async (t) => {
   const { clock, store, cache } = await liveSidecar({ maxStatements: 1, maxWaitMs: 1_000 })
   const answer = store.hold('read')
   const first = cache.get('a')
@@ -136,7 +139,7 @@ t.test('two sidecars agree as soon as changes arrive', async (t) => {
   t.equal((await two.cache.get('k')).value, undefined)
 })
 
-t.test('the cache holds no more than it may, by entries and by bytes', async (t) => {
+t.test('the cache stays within its limits of entries and bytes', async (t) => {
   const few = await liveSidecar({ capacity: 2 })
   for (const key of ['a', 'b', 'c']) await few.cache.set(key, '1')
   t.match(few.cache.status(), { size: 2, bytes: 4, stats: { evictions: 1 } })

@@ -1,4 +1,4 @@
-/** A feed that rests while nobody asks, and what may be served before, meanwhile and after. */
+/** Tests of a feed that rests without requests, and of what may be served before, during and after the rest. */
 import t from 'tap'
 import { liveSidecar, maxStalenessMs } from '../../../support/model-sidecar.js'
 import { plain } from '../../../support/plain.js'
@@ -34,7 +34,7 @@ async function idleSidecar(options: Parameters<typeof liveSidecar>[0] = {}) {
   return { ...sidecar, needs, needed }
 }
 
-t.test('the feed rests after the time without use, and not before', async (t) => {
+t.test('the feed rests after the idle time, and not before', async (t) => {
   const { clock, feed, cache, logged } = await warmSidecar()
   clock.advance(idleAfterMs - 1)
   feed.probe()()
@@ -49,7 +49,7 @@ t.test('the feed rests after the time without use, and not before', async (t) =>
   t.match(logged.at(-1), { level: 'info', message: 'change feed idle' })
 })
 
-t.test('0: it never rests', async (t) => {
+t.test('an idle time of 0 means that the feed never rests', async (t) => {
   const { clock, feed } = await warmSidecar({ idleAfterMs: 0 })
   clock.advance(1e9)
   t.equal(feed.rest(), undefined)
@@ -66,7 +66,7 @@ const uses: Readonly<Record<string, (sidecar: Awaited<ReturnType<typeof warmSide
 }
 
 for (const [name, use] of Object.entries(uses)) {
-  t.test(`${name} puts it off`, async (t) => {
+  t.test(`${name} postpones the rest of the feed`, async (t) => {
     const sidecar = await warmSidecar()
     sidecar.clock.advance(idleAfterMs)
     await use(sidecar)
@@ -75,7 +75,7 @@ for (const [name, use] of Object.entries(uses)) {
     t.equal(sidecar.cache.status().feed, 'live')
   })
 
-  t.test(`${name} wakes it`, async (t) => {
+  t.test(`${name} wakes the feed`, async (t) => {
     const sidecar = await idleSidecar()
     t.equal(await sidecar.needs(), false)
     await use(sidecar)
@@ -83,7 +83,7 @@ for (const [name, use] of Object.entries(uses)) {
   })
 }
 
-t.test('what is no request does not wake it', async (t) => {
+t.test('anything but a request does not wake the feed', async (t) => {
   const { store, feed, cache, needs } = await idleSidecar()
   cache.status()
   await cache.heldKeys()
@@ -93,7 +93,7 @@ t.test('what is no request does not wake it', async (t) => {
   t.equal(await needs(), false)
 })
 
-t.test('pending writes are work: the feed does not rest before they are sent', async (t) => {
+t.test('the feed does not rest before pending writes are sent', async (t) => {
   const { clock, store, feed, cache } = await warmSidecar()
   store.stop()
   await cache.set('k', recent)
@@ -101,7 +101,7 @@ t.test('pending writes are work: the feed does not rest before they are sent', a
   t.equal(feed.rest(), undefined)
 })
 
-t.test('the lease runs out by itself, and the next request is sent to the primary', async (t) => {
+t.test('the lease of a resting feed runs out, and the next request is sent to the primary', async (t) => {
   const { clock, cache } = await idleSidecar()
   clock.advance(maxStalenessMs)
   t.equal(cache.hit('k')?.value, old)
@@ -110,7 +110,7 @@ t.test('the lease runs out by itself, and the next request is sent to the primar
   t.same(plain(await cache.get('k')), { value: old, source: 'db', stale: false })
 })
 
-t.test('a read that wakes it is not answered stale, even with onFeedLoss stale', async (t) => {
+t.test('a read that wakes the feed is not answered stale, even with onFeedLoss stale', async (t) => {
   const { clock, store, feed, cache } = await idleSidecar({ onFeedLoss: 'stale' })
   clock.advance(3_600_000)
   store.setBySql('k', recent)
@@ -119,14 +119,17 @@ t.test('a read that wakes it is not answered stale, even with onFeedLoss stale',
   t.match(plain(await cache.get('other')), { stale: true }, 'once the feed is lost, it is')
 })
 
-t.test('a read that wakes it is answered from memory, marked stale, if the database is away', async (t) => {
-  const { clock, store, cache } = await idleSidecar()
-  clock.advance(3_600_000)
-  store.stop()
-  t.match(plain(await cache.get('k')), { value: old, stale: true })
-})
+t.test(
+  'a read that wakes the feed is answered from memory, marked stale, if the database is unavailable',
+  async (t) => {
+    const { clock, store, cache } = await idleSidecar()
+    clock.advance(3_600_000)
+    store.stop()
+    t.match(plain(await cache.get('k')), { value: old, stale: true })
+  },
+)
 
-t.test('waking is a beginning: nothing is served or put before everything held was compared', async (t) => {
+t.test('after waking nothing is served or cached before all entries are compared', async (t) => {
   const { clock, store, feed, cache, needs } = await idleSidecar()
   // 1. and 2. The change of another's write is not heard.
   feed.cut()
@@ -154,7 +157,7 @@ t.test('waking is a beginning: nothing is served or put before everything held w
   t.match(cache.status(), { feed: 'live', leaseAgeMs: 100, neededForMs: 100 })
 })
 
-t.test('a fill that was sent before LISTEN is not put after it', async (t) => {
+t.test('a fill that was sent before LISTEN is not cached after it', async (t) => {
   const { clock, store, feed, cache } = await idleSidecar()
   feed.cut()
   clock.advance(3_600_000)
@@ -170,7 +173,7 @@ t.test('a fill that was sent before LISTEN is not put after it', async (t) => {
   t.equal((await cache.get('cold')).value, recent)
 })
 
-t.test('a use while it wakes counts, and it rests again after the same time', async (t) => {
+t.test('a request while the feed wakes counts as use', async (t) => {
   const { clock, feed, cache } = await idleSidecar()
   clock.advance(maxStalenessMs + 1)
   await cache.get('k')
@@ -182,7 +185,7 @@ t.test('a use while it wakes counts, and it rests again after the same time', as
   t.ok(feed.rest())
 })
 
-t.test('the feed cannot be had when it is needed: that is a loss', async (t) => {
+t.test('a feed that cannot connect when it is needed counts as lost', async (t) => {
   const { clock, feed, cache } = await idleSidecar()
   clock.advance(3_600_000)
   await cache.get('k')

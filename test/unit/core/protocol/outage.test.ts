@@ -53,7 +53,7 @@ t.test('P9: an entry within its time to live is served, marked stale', async (t)
   t.match(cache.status().stats, { staleServed: 1, missesUnproven: 1 })
 })
 
-t.test('P9: the same while the database answers too slowly', async (t) => {
+t.test('P9: a database that answers too slowly counts as unavailable', async (t) => {
   const { store, cache } = await sidecarInOutage()
   store.restart()
   store.fail('read', 'store-busy')
@@ -76,7 +76,7 @@ t.test('P9: an entry whose time to live ends while the database is asked is not 
   await t.rejects(reading, { code: 'store-unavailable' }, 'past its time to live')
 })
 
-t.test('P9: what is not here is an error, and never absent', async (t) => {
+t.test('P9: a key that is not in memory is an error, never absent', async (t) => {
   const { cache } = await sidecarInOutage()
   await t.rejects(cache.get('not here'), { name: 'CacheError', code: 'store-unavailable' })
   const busy = await liveSidecar()
@@ -105,12 +105,15 @@ t.test('P9: an entry that a change has dropped while the database was asked is n
   await t.rejects(reading, { code: 'store-unavailable' }, 'known to be wrong')
 })
 
-t.test('P9: only an absent database makes it stale: any other error is the caller’s', async (t) => {
-  const { store, cache } = await sidecarInOutage()
-  store.restart()
-  store.fail('read', 'refused')
-  await t.rejects(cache.get('k'), { code: 'refused' })
-})
+t.test(
+  'P9: only an unavailable database leads to a stale answer; other errors go to the caller',
+  async (t) => {
+    const { store, cache } = await sidecarInOutage()
+    store.restart()
+    store.fail('read', 'refused')
+    await t.rejects(cache.get('k'), { code: 'refused' })
+  },
+)
 
 t.test('P9: a sidecar starts, and works, without a database', async (t) => {
   const sidecar = modelSidecar()
@@ -127,14 +130,14 @@ t.test('P9: a sidecar starts, and works, without a database', async (t) => {
 
 // --- Writes, while it is down ---
 
-t.test('P9: a write is kept here, and read back, marked stale', async (t) => {
+t.test('P9: a write is kept and read back, marked stale', async (t) => {
   const { cache } = await sidecarInOutage()
   t.match(await cache.set('k', ours), { written: false })
   t.same(plain(await cache.get('k')), { value: ours, source: 'cache', stale: true })
   t.equal(cache.status().pendingWrites, 1)
 })
 
-t.test('P9: within the lease, too, a pending write is what is read', async (t) => {
+t.test('P9: a pending write is read even within the lease', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   feed.deliver()
@@ -144,7 +147,7 @@ t.test('P9: within the lease, too, a pending write is what is read', async (t) =
   t.same(plain(await cache.get('k')), { value: ours, source: 'cache', stale: true })
 })
 
-t.test('P9: a delete is kept here; the key is absent, marked stale', async (t) => {
+t.test('P9: a delete is kept, and the key is absent, marked stale', async (t) => {
   const { cache } = await sidecarInOutage()
   t.match(await cache.delete('k'), { held: true, stored: false })
   t.same(plain(await cache.get('k')), { value: undefined, source: 'cache', stale: true })
@@ -153,7 +156,7 @@ t.test('P9: a delete is kept here; the key is absent, marked stale', async (t) =
   t.match(await cache.delete('k'), { held: true, stored: false }, 'and here again')
 })
 
-t.test('P9: a reader who was waiting when a write was kept gets the write', async (t) => {
+t.test('P9: a read that was waiting when a write was kept gets the write', async (t) => {
   const { store, cache } = await sidecarInOutage({ held: false })
   const asking = store.hold('read')
   const reading = cache.get('k')
@@ -163,7 +166,7 @@ t.test('P9: a reader who was waiting when a write was kept gets the write', asyn
   t.same(plain(await reading), { value: ours, source: 'cache', stale: true })
 })
 
-t.test('P9: a fill that was under way when a write was kept caches nothing', async (t) => {
+t.test('P9: a fill in flight when a write was kept caches nothing', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   feed.deliver()
@@ -197,7 +200,7 @@ const answered = [
   'refused',
 ] satisfies CacheErrorCode[]
 for (const code of answered) {
-  t.test(`P9: a database that answers ${code} is not away: nothing is kept`, async (t) => {
+  t.test(`P9: a database that answers ${code} is available: nothing is kept`, async (t) => {
     const { store, cache } = await liveSidecar()
     store.fail('write', code)
     await t.rejects(cache.set('k', ours), { code })
@@ -223,7 +226,7 @@ t.test(
   },
 )
 
-t.test('P9: a write of its own that was not put is known to be its own', async (t) => {
+t.test('P9: a write of this sidecar that was not cached is recognised as its own', async (t) => {
   const sidecar = await liveSidecar()
   const { store, cache, feed } = sidecar
   store.alterWith((value) => value)
@@ -238,14 +241,14 @@ t.test('P9: a write of its own that was not put is known to be its own', async (
   t.match(cache.status().stats, { pendingSettled: 1, pendingConflicts: 0 })
 })
 
-t.test('P9: before the table is there, a write is kept', async (t) => {
+t.test('P9: a write is kept before the table exists', async (t) => {
   const { store, cache } = await liveSidecar()
   store.fail('write', 'store-not-ready')
   t.match(await cache.set('k', ours), { written: false })
   t.equal(cache.status().pendingWrites, 1)
 })
 
-t.test('P9: no more is kept than the cache may hold, and who cannot be kept is told', async (t) => {
+t.test('P9: pending writes are limited by the capacity, and a write beyond it is refused', async (t) => {
   const { store, cache, recover } = await sidecarInOutage({ capacity: 2 })
   await cache.set('a', ours)
   await cache.set('b', ours)
@@ -290,7 +293,7 @@ t.test(
   },
 )
 
-t.test('P9: pending writes are sent soon after a short fault, when nobody asks for anything', async (t) => {
+t.test('P9: pending writes are sent soon after a short fault, even without requests', async (t) => {
   const { clock, store, feed, cache } = await liveSidecar()
   store.fail('write', 'store-unavailable')
   await cache.set('k', ours)
@@ -308,14 +311,14 @@ t.test('P9: pending writes are sent before the process ends', async (t) => {
   t.equal(store.valueOf('k'), ours)
 })
 
-t.test('P9: the process ends though they cannot be sent', async (t) => {
+t.test('P9: the process ends even if pending writes cannot be sent', async (t) => {
   const { cache } = await sidecarInOutage()
   await cache.set('k', ours)
   await cache.close()
   t.equal(cache.status().pendingWrites, 1)
 })
 
-t.test("P9: somebody else's write during the outage stays", async (t) => {
+t.test('P9: a write by another client during the outage stays', async (t) => {
   const { store, cache, recover, logged } = await sidecarInOutage()
   await cache.set('k', ours)
   store.setBySql('k', theirs)
@@ -330,7 +333,7 @@ t.test("P9: somebody else's write during the outage stays", async (t) => {
   )
 })
 
-t.test("P9: somebody else's delete during the outage stays", async (t) => {
+t.test('P9: a delete by another client during the outage stays', async (t) => {
   const { store, cache, recover } = await sidecarInOutage()
   await cache.set('k', ours)
   store.deleteBySql('k')
@@ -339,7 +342,7 @@ t.test("P9: somebody else's delete during the outage stays", async (t) => {
   t.equal(cache.status().stats.pendingConflicts, 1)
 })
 
-t.test("P9: a kept delete leaves somebody else's write", async (t) => {
+t.test('P9: a pending delete does not remove a write by another client', async (t) => {
   const { store, cache, recover } = await sidecarInOutage()
   await cache.delete('k')
   store.setBySql('k', theirs)
@@ -347,7 +350,7 @@ t.test("P9: a kept delete leaves somebody else's write", async (t) => {
   t.equal(store.valueOf('k'), theirs)
 })
 
-t.test('P9: a kept delete is done where nothing has changed', async (t) => {
+t.test('P9: a pending delete is carried out if nothing has changed', async (t) => {
   const { store, cache, recover } = await sidecarInOutage()
   await cache.delete('k')
   await recover()
@@ -356,14 +359,14 @@ t.test('P9: a kept delete is done where nothing has changed', async (t) => {
   t.equal(cache.status().stats.pendingSettled, 1)
 })
 
-t.test('P9: where no entry was held, a row from before the last contact is replaced', async (t) => {
+t.test('P9: without a cached entry, a row from before the last contact is replaced', async (t) => {
   const { store, cache, recover } = await sidecarInOutage({ held: false })
   await cache.set('k', ours)
   await recover()
   t.equal(store.valueOf('k'), ours)
 })
 
-t.test('P9: where no entry was held, a row from after it stays', async (t) => {
+t.test('P9: without a cached entry, a row from after the last contact stays', async (t) => {
   const { store, cache, recover } = await sidecarInOutage({ held: false })
   await cache.set('k', ours)
   await cache.delete('another')
@@ -373,7 +376,7 @@ t.test('P9: where no entry was held, a row from after it stays', async (t) => {
   t.same([store.valueOf('k'), store.valueOf('another')], [theirs, theirs])
 })
 
-t.test('P9: what a notification names does not make a row one from before the last contact', async (t) => {
+t.test('P9: a version named by a notification does not date a row before the last contact', async (t) => {
   const sidecar = await liveSidecar()
   const { store, feed, cache } = sidecar
   store.setBySql('k', old)
@@ -590,7 +593,7 @@ t.test('P9: a held entry names exactly one version, however new the rest of what
   t.equal(store.valueOf('k'), theirs)
 })
 
-t.test('P9: a database never heard from keeps every row it has', async (t) => {
+t.test('P9: a database that was never reached keeps all its rows', async (t) => {
   const sidecar = modelSidecar()
   const { store, cache } = sidecar
   store.setBySql('k', theirs)
@@ -633,7 +636,7 @@ t.test('P9: in another history nothing proves that the row is unchanged', async 
   t.match(cache.status(), { pendingWrites: 0, stats: { pendingConflicts: 2, flushes: 1 } })
 })
 
-t.test('P9: a write that goes through the usual way takes the place of the kept one', async (t) => {
+t.test('P9: a write that succeeds directly replaces the pending one', async (t) => {
   const { store, cache } = await sidecarInOutage()
   await cache.set('k', ours)
   store.restart()
@@ -647,7 +650,7 @@ t.test('P9: a write that goes through the usual way takes the place of the kept 
   )
 })
 
-t.test('P9: a pending write on its way does not undo a write that comes after it', async (t) => {
+t.test('P9: a pending write in flight does not undo a later write', async (t) => {
   for (const held of [true, false]) {
     const { store, cache } = await sidecarInOutage({ held })
     await cache.set('k', ours)
@@ -665,7 +668,7 @@ t.test('P9: a pending write on its way does not undo a write that comes after it
   }
 })
 
-t.test('P9: a pending write on its way does not undo a delete that comes after it', async (t) => {
+t.test('P9: a pending write in flight does not undo a later delete', async (t) => {
   for (const held of [true, false]) {
     const { store, cache } = await sidecarInOutage({ held })
     await cache.set('k', ours)
@@ -682,7 +685,7 @@ t.test('P9: a pending write on its way does not undo a delete that comes after i
   }
 })
 
-t.test('P9: a pending write is not sent into a delete that is under way', async (t) => {
+t.test('P9: a pending write is not sent during a delete of its key', async (t) => {
   const { store, cache } = await sidecarInOutage({ held: false })
   await cache.set('k', ours)
   store.restart()
@@ -697,7 +700,7 @@ t.test('P9: a pending write is not sent into a delete that is under way', async 
   t.equal(store.valueOf('k'), undefined, 'deleted')
 })
 
-t.test('P9: what is read after a pending write has settled is what the database has', async (t) => {
+t.test('P9: a read after a pending write has settled returns what the database has', async (t) => {
   const { store, feed, cache, recover } = await sidecarInOutage()
   await cache.set('k', ours)
   await recover()
@@ -733,7 +736,7 @@ t.test(
   },
 )
 
-t.test('P9: another history begins while a pending write is on its way', async (t) => {
+t.test('P9: a pending write in flight when another history begins overwrites nothing', async (t) => {
   const { store, cache, recover, version } = await sidecarInOutage()
   await cache.set('k', ours)
   store.restart()
@@ -748,7 +751,7 @@ t.test('P9: another history begins while a pending write is on its way', async (
   t.match(cache.status(), { pendingWrites: 0, stats: { pendingConflicts: 1 } })
 })
 
-t.test('P9: a late answer from another history says nothing about what was last heard', async (t) => {
+t.test('P9: a late answer from another history does not move the last contact', async (t) => {
   const sidecar = await liveSidecar()
   const { store, feed, cache } = sidecar
   const backup = store.backup()

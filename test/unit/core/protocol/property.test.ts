@@ -20,12 +20,12 @@ const keys = ['a', 'b'] as const
 /** Their options: as usual, with room for a single entry, and going on with what is held when the feed is lost. */
 const sidecars = [{}, { capacity: 1 }, { onFeedLoss: 'stale' }] as const
 const runs = Number(process.env.PROPERTY_RUNS ?? 1_000)
-/** With a seed, a failure is shrunk to a short one, which takes a while. */
+/** Seed of a run to repeat. A failure is then shrunk, which takes a while. */
 const seed = process.env.PROPERTY_SEED
 
 const sidecar = fc.nat(sidecars.length - 1)
 const key = fc.constantFrom(...keys)
-/** What clients and other writers do, and what is on its way arriving. */
+/** Actions of clients and other writers, and deliveries. */
 const usual = [
   { weight: 30, arbitrary: fc.record({ do: fc.constant('read' as const), sidecar, key }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('read strongly' as const), sidecar, key }) },
@@ -83,7 +83,7 @@ const troubles = [
   [
     {
       weight: 10,
-      // Whoever made the lost writes may make them again: the same versions stand for other values then.
+      // Lost writes may be repeated: the same versions then stand for other values.
       arbitrary: fc.record({ do: fc.constant('fail over' as const), lost: fc.nat(3), again: fc.boolean() }),
     },
   ],
@@ -146,7 +146,7 @@ class Schedule {
   readonly #database: SimulatedDatabase
   readonly #sidecars: readonly SimulatedSidecar[]
   readonly #probesMs = new Map<SimulatedSidecar, number>()
-  /** By key, the client's last token and which reign its write began. */
+  /** Last token of the client and the reign that its write began, by key. */
   readonly #sessions = new Map<string, { token: string; reign: number; timeline: number }>()
   readonly violations: string[] = []
 
@@ -168,7 +168,7 @@ class Schedule {
     this.violations.push(...this.#database.violations)
   }
 
-  /** Whatever was wrong is noticed and mended; again for what the others then hear of. */
+  /** Lets every fault be noticed and repaired, twice, because the first round causes further changes. */
   async #everythingArrives(): Promise<void> {
     this.#probesMs.clear()
     do {
@@ -199,7 +199,7 @@ class Schedule {
     }
   }
 
-  /** At some moment since then. */
+  /** Returns true if the value was current at some moment since then. */
   #wasCurrent(name: string, value: Value | undefined, sinceMs: number): boolean {
     return this.#database.reigns(name).some((reign) => reign.value === value && reign.untilMs >= sinceMs)
   }
@@ -326,7 +326,7 @@ class Schedule {
             `I1: ${name} was answered with ${read.value}, asked ${askedMs}, answered ${this.#nowMs}`,
           )
         }
-        // What was lost in a failover is nobody's past.
+        // A write that was lost in a failover belongs to no client's past.
         if (session === undefined || session.timeline !== this.#timeline) return
         const reigns = this.#database.reigns(name).slice(session.reign)
         if (!reigns.some(({ value }) => value === read.value)) {

@@ -52,7 +52,7 @@ t.test('P1: a change with a lower version than the one being read keeps it out o
   t.equal(cache.hit('k'), undefined)
 })
 
-t.test('P1: the version of an absence is no number of the sequence, and drops the entry', async (t) => {
+t.test('P1: the version of an absent key is not from the sequence, and drops the entry', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   feed.deliver()
@@ -98,7 +98,7 @@ t.test("P2: a sidecar's own write, coming back, costs nothing", async (t) => {
   t.equal(store.statements.filter(({ operation }) => operation === 'read').length, 1, 'the first fill')
 })
 
-t.test('P2: a key too long to be named in a change is dropped by it all the same', async (t) => {
+t.test('P2: a change of a key that is too long to be named drops the entry', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   const key = 'é'.repeat(300)
   await cache.set(key, old)
@@ -111,7 +111,7 @@ t.test('P2: a key too long to be named in a change is dropped by it all the same
 
 // --- P3: fill and write ---
 
-t.test('P3: a value read before a change, and answered after it, is not cached', async (t) => {
+t.test('P3: a value that was read before a change and arrives after it is not cached', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   feed.deliver()
@@ -142,18 +142,21 @@ t.test(
   },
 )
 
-t.test('P3: of two changes during a fill, one other than what was read is enough', async (t) => {
-  const { store, feed, cache } = await liveSidecar()
-  const answer = store.hold('read', 'after')
-  store.setBySql('k', old)
-  const reading = cache.get('k')
-  await answer.reached
-  store.setBySql('k', recent)
-  feed.deliver()
-  answer.open()
-  await reading
-  t.equal(cache.hit('k'), undefined)
-})
+t.test(
+  'P3: one of two changes during a fill that differs from the value read keeps it out of memory',
+  async (t) => {
+    const { store, feed, cache } = await liveSidecar()
+    const answer = store.hold('read', 'after')
+    store.setBySql('k', old)
+    const reading = cache.get('k')
+    await answer.reached
+    store.setBySql('k', recent)
+    feed.deliver()
+    answer.open()
+    await reading
+    t.equal(cache.hit('k'), undefined)
+  },
+)
 
 t.test('P3: a value read before a delete through this sidecar is not cached', async (t) => {
   const { store, feed, cache } = await liveSidecar()
@@ -179,7 +182,7 @@ t.test(
     await answer.reached
 
     feed.lose()
-    store.setBySql('k', recent) // nobody tells us
+    store.setBySql('k', recent) // the change is not announced to us
     await feed.connect()
     answer.open()
     t.equal((await reading).value, old)
@@ -187,20 +190,20 @@ t.test(
   },
 )
 
-t.test('P3: a fill begun before the feed was live caches nothing', async (t) => {
+t.test('P3: a fill that began before the feed was live caches nothing', async (t) => {
   const { store, feed, cache } = modelSidecar()
   store.setBySql('k', old)
   const answer = store.hold('read', 'after')
   const reading = cache.get('k')
   await answer.reached
-  store.setBySql('k', recent) // before LISTEN: nobody tells us
+  store.setBySql('k', recent) // before LISTEN: the change is not announced to us
   await feed.connect()
   answer.open()
   await reading
   t.equal(cache.hit('k'), undefined)
 })
 
-t.test('P3: a fill begun while catching up caches nothing either', async (t) => {
+t.test('P3: a fill that began during catch-up caches nothing', async (t) => {
   const { store, feed, cache } = modelSidecar()
   store.setBySql('k', old)
   const comparing = store.hold('position')
@@ -233,7 +236,7 @@ t.test('P3: a fill that was under way when everything may have changed caches no
   t.equal(cache.hit('k'), undefined)
 })
 
-t.test('P3: a fill that was in flight when a doubt came up is put, and compared with the rest', async (t) => {
+t.test('P3: a fill in flight when doubt arises is cached and then compared like the rest', async (t) => {
   const { clock, store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   const comparing = store.hold('position')
@@ -277,7 +280,7 @@ t.test("P3: a write overtaken by somebody else's does not hide it", async (t) =>
   t.equal((await cache.get('k')).value, recent)
 })
 
-t.test("P3: a write whose version is lower than somebody else's is last all the same", async (t) => {
+t.test("P3: a later write with a lower version than another client's still counts as the last", async (t) => {
   const { store, feed, cache } = await liveSidecar()
   const early = store.stamp()
   const answer = store.hold('write', 'after')
@@ -290,20 +293,20 @@ t.test("P3: a write whose version is lower than somebody else's is last all the 
   t.equal((await cache.get('k')).value, recent)
 })
 
-t.test('P3: a write across a loss of the feed is done, and not cached', async (t) => {
+t.test('P3: a write during which the feed is lost is stored but not cached', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   const answer = store.hold('write', 'after')
   const writing = cache.set('k', old)
   await answer.reached
   feed.lose()
-  store.setBySql('k', recent) // nobody tells us
+  store.setBySql('k', recent) // the change is not announced to us
   await feed.connect()
   answer.open()
   t.match(await writing, { written: true })
   t.equal((await cache.get('k')).value, recent)
 })
 
-t.test('P3: a write begun before the feed was live is done, and not cached', async (t) => {
+t.test('P3: a write that began before the feed was live is stored but not cached', async (t) => {
   const { store, feed, cache } = modelSidecar()
   const answer = store.hold('write', 'after')
   const writing = cache.set('k', old)
@@ -317,30 +320,36 @@ t.test('P3: a write begun before the feed was live is done, and not cached', asy
 
 for (const happened of [true, false]) {
   const what = happened ? 'and has happened' : 'and has not happened'
-  t.test(`P3: a write whose outcome is unknown, ${what}, says so and forgets the entry`, async (t) => {
-    const { store, cache, held } = await warmSidecar()
-    store.fail('write', 'outcome-unknown', happened ? 'after' : 'before')
-    const error = await cache.set('k', recent).then(
-      () => t.fail('never ok'),
-      (error: unknown) => error,
-    )
-    t.ok(hasCode(error, 'outcome-unknown'), 'never failed')
-    t.equal(held(), undefined)
-    t.equal((await cache.get('k')).value, happened ? recent : old)
-    const { stats, pendingWrites } = cache.status()
-    t.match({ unknown: stats.writesUnknown, pendingWrites }, { unknown: 1, pendingWrites: 0 })
-  })
+  t.test(
+    `P3: a write with an unknown outcome, ${what}, is reported as such and drops the entry`,
+    async (t) => {
+      const { store, cache, held } = await warmSidecar()
+      store.fail('write', 'outcome-unknown', happened ? 'after' : 'before')
+      const error = await cache.set('k', recent).then(
+        () => t.fail('never ok'),
+        (error: unknown) => error,
+      )
+      t.ok(hasCode(error, 'outcome-unknown'), 'never failed')
+      t.equal(held(), undefined)
+      t.equal((await cache.get('k')).value, happened ? recent : old)
+      const { stats, pendingWrites } = cache.status()
+      t.match({ unknown: stats.writesUnknown, pendingWrites }, { unknown: 1, pendingWrites: 0 })
+    },
+  )
 
-  t.test(`P3: a delete whose outcome is unknown, ${what}, says so and forgets the entry`, async (t) => {
-    const { store, cache, held } = await warmSidecar()
-    store.fail('remove', 'outcome-unknown', happened ? 'after' : 'before')
-    await t.rejects(cache.delete('k'), { code: 'outcome-unknown' })
-    t.equal(held(), undefined)
-    t.equal((await cache.get('k')).value, happened ? undefined : old)
-  })
+  t.test(
+    `P3: a delete with an unknown outcome, ${what}, is reported as such and drops the entry`,
+    async (t) => {
+      const { store, cache, held } = await warmSidecar()
+      store.fail('remove', 'outcome-unknown', happened ? 'after' : 'before')
+      await t.rejects(cache.delete('k'), { code: 'outcome-unknown' })
+      t.equal(held(), undefined)
+      t.equal((await cache.get('k')).value, happened ? undefined : old)
+    },
+  )
 }
 
-t.test('P3: a fill under way while a write ends unknown caches nothing', async (t) => {
+t.test('P3: a fill in flight when a write ends with an unknown outcome caches nothing', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   feed.deliver()
@@ -361,7 +370,7 @@ t.test('P3: a write that certainly did not happen leaves the entry alone', async
   t.equal(held(), old)
 })
 
-t.test('P3: a write after a failover is read back, though its version is one that is held', async (t) => {
+t.test('P3: a write after a failover is read back, even if its version equals a cached one', async (t) => {
   const { store, feed, cache, held, version } = await warmSidecar()
   store.failOver('1-00000002', { rows: new Map(), drawn: BigInt(version) - 1n })
   feed.lose()
@@ -385,7 +394,7 @@ t.test('P4: readers of a missing key share one query', async (t) => {
   t.equal(cache.status().stats.coalesced, 2)
 })
 
-t.test('P4: a reader who comes after a change does not join a fill that began before it', async (t) => {
+t.test('P4: a read after a change does not join a fill that began before it', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   feed.deliver()
@@ -417,7 +426,7 @@ t.test(
   },
 )
 
-t.test('P4: a reader who comes after the feed was lost does not join a fill from before', async (t) => {
+t.test('P4: a read after the feed was lost does not join a fill from before', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   store.setBySql('k', old)
   feed.deliver()
@@ -431,7 +440,7 @@ t.test('P4: a reader who comes after the feed was lost does not join a fill from
   await before
 })
 
-t.test('P4: with the feed down, a fill under way is joined only while it is young enough', async (t) => {
+t.test('P4: with the feed down, a fill in flight is joined only while it is recent enough', async (t) => {
   const { clock, store, cache } = modelSidecar()
   store.setBySql('k', old)
   const answer = store.hold('read', 'after')
@@ -478,7 +487,7 @@ t.test('P5: one loss is counted and reported once, however many attempts follow'
 
 // --- P6: feed back ---
 
-t.test('P6: a warm cache survives a blip, without what changed meanwhile', async (t) => {
+t.test('P6: a warm cache survives a short disconnect, without the entries that changed', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   for (const key of ['same', 'set', 'deleted', 'replaced']) await cache.set(key, old)
   feed.lose()
@@ -504,7 +513,7 @@ t.test(
   },
 )
 
-t.test('P6: live only after every version has been compared', async (t) => {
+t.test('P6: the feed is live only after every version has been compared', async (t) => {
   const { clock, store, feed, cache, held } = await warmSidecar()
   feed.lose()
   clock.advance(maxStalenessMs + 1)
@@ -533,14 +542,14 @@ t.test(
   },
 )
 
-t.test('P6: what was compared before the feed listened proves nothing', async (t) => {
+t.test('P6: a comparison from before LISTEN proves nothing', async (t) => {
   const { store, feed, held } = await warmSidecar()
   feed.lose()
   const answer = store.hold('versions', 'after')
   const first = feed.connect()
   await answer.reached // compared: the version still holds ...
   feed.lose() // ... but this session is gone before it heard the answer
-  store.setBySql('k', recent) // ... so that nobody tells us
+  store.setBySql('k', recent) // ... so that the change is not announced to us
   const second = feed.connect()
   answer.open()
   await Promise.all([first, second])
@@ -559,7 +568,7 @@ t.test('P6: a comparison that ends after its session does not bring the feed bac
   t.equal(cache.status().feed, 'down')
 })
 
-t.test('P6: a change that arrives while versions are compared counts', async (t) => {
+t.test('P6: a change that arrives during the comparison is applied', async (t) => {
   const { store, feed, held } = await warmSidecar()
   feed.lose()
   const answer = store.hold('versions', 'after')
@@ -589,7 +598,7 @@ t.test('P6: the lease begins with LISTEN, however long the comparison takes', as
   t.equal(held(), undefined)
 })
 
-t.test('P6: another history of the database: everything is forgotten, equal versions too', async (t) => {
+t.test('P6: another history of the database drops everything, equal versions too', async (t) => {
   const { store, feed, cache, held, logged, version } = await warmSidecar()
   const behind = { rows: new Map(), drawn: BigInt(version) - 1n } // the standby had not got our write yet
   feed.lose()
@@ -612,26 +621,29 @@ t.test('P6: the first contact is not reported as another history', async (t) => 
   )
 })
 
-t.test('P6: everything may have changed: all is compared again, while reads go on', async (t) => {
-  const { clock, store, feed, cache } = await liveSidecar()
-  await cache.set('same', old)
-  await cache.set('k', old)
-  feed.deliver()
-  clock.advance(1_000) // since the last comparison
-  store.setManyBySql({ k: recent })
-  const answer = store.hold('versions', 'after')
-  feed.deliver()
-  await answer.reached
-  t.equal(cache.status().feed, 'catching-up')
-  t.equal(cache.hit('same')?.value, old, 'within the lease, which is the promise')
-  answer.open()
-  await turn()
-  t.equal(cache.status().feed, 'live')
-  t.equal(cache.hit('same')?.value, old)
-  t.equal(cache.hit('k'), undefined)
-})
+t.test(
+  'P6: if everything may have changed, all entries are compared again while reads continue',
+  async (t) => {
+    const { clock, store, feed, cache } = await liveSidecar()
+    await cache.set('same', old)
+    await cache.set('k', old)
+    feed.deliver()
+    clock.advance(1_000) // since the last comparison
+    store.setManyBySql({ k: recent })
+    const answer = store.hold('versions', 'after')
+    feed.deliver()
+    await answer.reached
+    t.equal(cache.status().feed, 'catching-up')
+    t.equal(cache.hit('same')?.value, old, 'within the lease, which is the promise')
+    answer.open()
+    await turn()
+    t.equal(cache.status().feed, 'live')
+    t.equal(cache.hit('same')?.value, old)
+    t.equal(cache.hit('k'), undefined)
+  },
+)
 
-t.test('P6: what comes in doubt while all is compared is compared after the next probe', async (t) => {
+t.test('P6: a doubt that arises during a comparison is resolved after the next probe', async (t) => {
   const { clock, store, feed, cache, held } = await warmSidecar()
   const answer = store.hold('versions', 'after')
   feed.probe()()
@@ -661,7 +673,7 @@ t.test('P6: what comes in doubt while all is compared is compared after the next
   t.equal(cache.status().stats.revalidations, 3)
 })
 
-t.test('P6: notifications that name no change, without end: entries are served all the same', async (t) => {
+t.test('P6: entries are served even if notifications that name no change never stop', async (t) => {
   const { clock, store, feed, cache, held } = await warmSidecar()
   for (let second = 0; second < 20; second++) {
     for (let time = 0; time < 5; time++) {
@@ -686,7 +698,7 @@ t.test('P6: notifications that name no change, without end: entries are served a
   }
 })
 
-t.test('P6: notifications that name no change cost one comparison in a while, and one a probe', async (t) => {
+t.test('P6: notifications that name no change cost at most one comparison per probe', async (t) => {
   const { clock, feed, cache } = await warmSidecar()
   const { stats } = cache.status()
   const before = stats.revalidations
@@ -702,7 +714,7 @@ t.test('P6: notifications that name no change cost one comparison in a while, an
   t.equal(cache.status().feed, 'live')
 })
 
-t.test('P6: the feed is told when the comparison fails, so that it starts again', async (t) => {
+t.test('P6: a failed comparison is reported to the feed, which starts again', async (t) => {
   const { store, feed, cache } = await warmSidecar()
   feed.lose()
   store.fail('versions', 'store-unavailable')
@@ -717,7 +729,7 @@ t.test('P6: the feed is told when the comparison fails, so that it starts again'
 
 t.test('P7: no fresh hit is older than the bound, whatever the feed says', async (t) => {
   const { clock, store, feed, cache, held } = await warmSidecar()
-  feed.cut() // nobody notices
+  feed.cut() // unnoticed
   store.setBySql('k', recent)
   clock.advance(maxStalenessMs)
   t.equal(held(), old, 'up to the bound')
@@ -737,12 +749,12 @@ t.test('P7: every probe answered renews the lease', async (t) => {
   t.equal(held(), old)
 })
 
-t.test('P7: the lease counts from when the probe was sent, not from when its answer came', async (t) => {
+t.test('P7: the lease counts from the moment the probe was sent, not from its answer', async (t) => {
   const { clock, store, feed, cache, held } = await warmSidecar()
   clock.advance(1_000)
   const answer = feed.probe()
   feed.cut()
-  store.setBySql('k', recent) // after the server answered the probe, and nobody tells us
+  store.setBySql('k', recent) // after the server answered the probe, and not announced to us
   clock.advance(2_500)
   answer()
   t.equal(cache.status().leaseAgeMs, 2_500)
@@ -751,7 +763,7 @@ t.test('P7: the lease counts from when the probe was sent, not from when its ans
   t.equal(held(), undefined, 'old for longer than the bound')
 })
 
-t.test('P7: answers out of order do not take the lease back', async (t) => {
+t.test('P7: answers out of order do not shorten the lease', async (t) => {
   const { clock, feed, cache } = await warmSidecar()
   const first = feed.probe()
   clock.advance(1_000)
@@ -761,7 +773,7 @@ t.test('P7: answers out of order do not take the lease back', async (t) => {
   t.equal(cache.status().leaseAgeMs, 0)
 })
 
-t.test('P7: changes that happen by do not renew the lease', async (t) => {
+t.test('P7: incoming changes do not renew the lease', async (t) => {
   const { clock, store, feed, cache, held } = await warmSidecar()
   clock.advance(2_000)
   store.setBySql('other', recent)
@@ -783,7 +795,7 @@ t.test("P7: a sidecar's own traffic does not renew the lease", async (t) => {
   t.equal(cache.status().leaseAgeMs, 2_000)
 })
 
-t.test('P7: the answer to a probe of a session that is gone proves nothing', async (t) => {
+t.test('P7: the answer to a probe of an ended session proves nothing', async (t) => {
   const { clock, store, feed, cache, held } = await warmSidecar()
   feed.lose()
   clock.advance(maxStalenessMs)
@@ -830,7 +842,7 @@ t.test(
   },
 )
 
-t.test('P8: as long as the lease lasts, a miss is filled from the primary and not cached', async (t) => {
+t.test('P8: while the lease lasts, a miss is read from the primary and not cached', async (t) => {
   const { store, feed, cache } = await warmSidecar()
   feed.lose()
   store.setBySql('other', old)
@@ -849,7 +861,7 @@ t.test('P8: with `stale`, entries within their time to live are served and marke
   t.same(plain(await cache.get('k')), { value: recent, source: 'db', stale: false })
 })
 
-t.test('P8: with `stale`, a write through this sidecar is not hidden by what was there before', async (t) => {
+t.test('P8: with `stale`, a write through this sidecar is not hidden by the previous value', async (t) => {
   const { clock, feed, cache } = await warmSidecar({ onFeedLoss: 'stale' })
   feed.lose()
   clock.advance(maxStalenessMs + 1)
@@ -870,7 +882,7 @@ t.test('P12: an entry is served until its time to live is over', async (t) => {
   t.equal(cache.status().stats.missesExpired, 1)
 })
 
-t.test('P12: an entry that the database lets expire sooner expires sooner', async (t) => {
+t.test('P12: an entry that expires earlier in the database expires earlier here', async (t) => {
   const { clock, store, feed, cache } = await liveSidecar()
   store.setBySql('k', old, { remainingMs: 500 })
   await cache.get('k')
@@ -913,7 +925,7 @@ t.test(
   },
 )
 
-t.test('P12: without a time to live of our own, the lease alone decides', async (t) => {
+t.test('P12: without a configured time to live, only the lease decides', async (t) => {
   const { clock, feed, held } = await warmSidecar({ ttlMs: Number.POSITIVE_INFINITY })
   clock.advance(365 * 24 * 3_600_000)
   t.equal(held(), undefined)
@@ -921,7 +933,7 @@ t.test('P12: without a time to live of our own, the lease alone decides', async 
   t.equal(held(), old)
 })
 
-t.test("P12: this machine's wall clock does not come into it", async (t) => {
+t.test('P12: the wall clock of this machine does not matter', async (t) => {
   const { now } = Date
   t.teardown(() => {
     Date.now = now
@@ -934,40 +946,43 @@ t.test("P12: this machine's wall clock does not come into it", async (t) => {
   t.equal(cache.hit('k')?.value, old)
 })
 
-t.test("P12: the database's clock is put forward: what expires by it is not served", async (t) => {
-  const { clock, store, feed, cache } = await liveSidecar()
-  store.setBySql('k', old, { remainingMs: 60_000 })
-  store.setBySql('forever', old)
-  feed.probe()()
-  await cache.get('k')
-  await cache.get('forever')
-  clock.advance(1_000)
-  feed.probe()()
-  t.equal(cache.hit('k')?.value, old)
-  store.putClockForward(900)
-  clock.advance(1_000)
-  feed.probe()()
-  t.equal(cache.hit('k')?.value, old, 'a clock that is corrected a little')
-  const answer = store.hold('read', 'after')
-  store.setBySql('k2', old, { remainingMs: 60_000 })
-  feed.deliver()
-  const reading = cache.get('k2')
-  await answer.reached
-  store.putClockForward(3_600_000)
-  clock.advance(1_000)
-  feed.probe()()
-  await turn()
-  t.equal(cache.hit('k'), undefined)
-  t.equal(cache.hit('forever')?.value, old)
-  answer.open()
-  await reading
-  t.equal(cache.hit('k2'), undefined, 'nor what was on its way')
-  t.equal((await cache.get('k')).value, undefined)
-})
+t.test(
+  'P12: after the clock of the database jumps forward, an entry that expires by it is not served',
+  async (t) => {
+    const { clock, store, feed, cache } = await liveSidecar()
+    store.setBySql('k', old, { remainingMs: 60_000 })
+    store.setBySql('forever', old)
+    feed.probe()()
+    await cache.get('k')
+    await cache.get('forever')
+    clock.advance(1_000)
+    feed.probe()()
+    t.equal(cache.hit('k')?.value, old)
+    store.putClockForward(900)
+    clock.advance(1_000)
+    feed.probe()()
+    t.equal(cache.hit('k')?.value, old, 'a clock that is corrected a little')
+    const answer = store.hold('read', 'after')
+    store.setBySql('k2', old, { remainingMs: 60_000 })
+    feed.deliver()
+    const reading = cache.get('k2')
+    await answer.reached
+    store.putClockForward(3_600_000)
+    clock.advance(1_000)
+    feed.probe()()
+    await turn()
+    t.equal(cache.hit('k'), undefined)
+    t.equal(cache.hit('forever')?.value, old)
+    answer.open()
+    await reading
+    t.equal(cache.hit('k2'), undefined, 'nor what was on its way')
+    t.equal((await cache.get('k')).value, undefined)
+  },
+)
 
 // --- Versions that stand for other values ---
 
-t.test('a value that was changed without a version: everything is dropped at the next probe', async (t) => {
+t.test('a value changed without a new version drops everything at the next probe', async (t) => {
   const { store, feed, cache, held } = await warmSidecar()
   store.setBySql('late', old)
   await cache.set('another', old)
@@ -984,7 +999,7 @@ t.test('a value that was changed without a version: everything is dropped at the
   t.match(await reading, { stored: false }, 'nor is what was on its way put')
 })
 
-t.test('a value that was changed without a version while the feed was lost', async (t) => {
+t.test('a value changed without a new version while the feed was lost drops everything', async (t) => {
   const { store, feed, held } = await warmSidecar()
   feed.lose()
   store.setSilently('k', recent)
@@ -1015,7 +1030,7 @@ for (const how of ['rewound', 'rewound, and caught up', 'setval'] as const) {
   })
 }
 
-t.test('a comparison finds that the position has gone back: what is in flight is not put', async (t) => {
+t.test('a comparison that finds the position has gone back keeps flights out of memory', async (t) => {
   const { clock, store, feed, cache } = await liveSidecar()
   const snapshot = store.backup()
   store.setBySql('k', old)
@@ -1036,7 +1051,7 @@ t.test('a comparison finds that the position has gone back: what is in flight is
   t.equal(cache.hit('k'), undefined)
 })
 
-t.test('the position goes back while the feed listens: the session ends', async (t) => {
+t.test('a position that goes back during a session ends the session', async (t) => {
   const { store, feed, cache } = await warmSidecar()
   feed.probe()()
   t.equal(cache.status().feed, 'live')
@@ -1047,7 +1062,7 @@ t.test('the position goes back while the feed listens: the session ends', async 
   t.match(cache.status(), { feed: 'live', size: 0, stats: { flushes: 1 } })
 })
 
-t.test('a version that a notification names says nothing about where the database stands', async (t) => {
+t.test('a version named by a notification says nothing about the position of the database', async (t) => {
   const { feed, cache, held } = await warmSidecar()
   // Any role of the database may send this. Believed, it would look as if the position went back after it.
   cache.changed({ kind: 'key', id: 'another', version: '9000000000000000000' })
@@ -1075,7 +1090,7 @@ t.test(
   },
 )
 
-t.test('a position that was overtaken by an answer is not taken for one that went back', async (t) => {
+t.test('a position that was overtaken by an answer does not count as going back', async (t) => {
   const { store, feed, cache, held } = await warmSidecar()
   const arrives = feed.probe()
   await cache.set('another', old)
@@ -1085,7 +1100,7 @@ t.test('a position that was overtaken by an answer is not taken for one that wen
   t.equal(store.valueOf('another'), old)
 })
 
-t.test('an answer from another history ends the session at once, one that finds nothing too', async (t) => {
+t.test('an answer from another history ends the session at once, even if it found no row', async (t) => {
   const asks: Readonly<Record<string, (cache: Cache) => Promise<unknown>>> = {
     'a strong read': (cache) => cache.get('k', { strong: true }),
     'a read of what is not there': (cache) => cache.get('absent'),
@@ -1104,7 +1119,7 @@ t.test('an answer from another history ends the session at once, one that finds 
   }
 })
 
-t.test('what is stored otherwise than it was sent is not put', async (t) => {
+t.test('a value that is stored differently from how it was sent is not cached', async (t) => {
   const { store, cache } = await liveSidecar()
   store.alterWith(() => recent)
   t.match(await cache.set('k', old), { written: true })
@@ -1112,15 +1127,15 @@ t.test('what is stored otherwise than it was sent is not put', async (t) => {
   t.equal((await cache.get('k')).value, recent)
 })
 
-t.test('what a trigger leaves out is refused, and nothing is put', async (t) => {
+t.test('a write that a trigger suppresses is refused, and nothing is cached', async (t) => {
   const { store, cache, held } = await warmSidecar()
   store.alterWith(() => undefined)
   await t.rejects(cache.set('k', recent), { code: 'not-stored' })
-  t.equal(held(), undefined, 'nobody knows what the row is now')
+  t.equal(held(), undefined, 'the present row is unknown')
   t.equal((await cache.get('k')).value, old)
 })
 
-t.test('a strong read that finds nothing drops what is held', async (t) => {
+t.test('a strong read that finds nothing drops the entry', async (t) => {
   const { store, cache, held } = await warmSidecar()
   store.deleteBySql('k') // its change is late
   t.equal((await cache.get('k', { strong: true })).value, undefined)

@@ -4,7 +4,7 @@ import { liveSidecar, maxStalenessMs, ttlMs } from '../../../support/model-sidec
 const wide = { capacity: 1_000, maxBytes: undefined, ttlMs }
 const narrow = { capacity: 3, maxBytes: undefined, ttlMs }
 
-t.test('entries go on to be hits, and changes go on to drop them', async (t) => {
+t.test('after a reconfiguration entries are still hits, and changes still drop them', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   for (const key of ['a', 'b', 'c', 'd']) await cache.set(key, '1')
   cache.reconfigure(narrow)
@@ -21,24 +21,27 @@ t.test('entries go on to be hits, and changes go on to drop them', async (t) => 
   t.equal(cache.hit('d'), undefined)
 })
 
-t.test('P3: a fill or a write in flight knows of the changes of before and after', async (t) => {
-  for (const order of ['before', 'after'] as const) {
-    const { store, feed, cache } = await liveSidecar()
-    store.setBySql('k', '1')
-    const answer = store.hold('read', 'after')
-    const fill = cache.get('k')
-    await answer.reached
-    if (order === 'after') cache.reconfigure(wide)
-    store.setBySql('k', '2')
-    feed.deliver()
-    if (order === 'before') cache.reconfigure(narrow)
-    answer.open()
-    t.match(await fill, { value: '1', stored: false }, order)
-    t.equal(cache.hit('k'), undefined, order)
-  }
-})
+t.test(
+  'P3: a fill or write in flight hears of changes from before and after a reconfiguration',
+  async (t) => {
+    for (const order of ['before', 'after'] as const) {
+      const { store, feed, cache } = await liveSidecar()
+      store.setBySql('k', '1')
+      const answer = store.hold('read', 'after')
+      const fill = cache.get('k')
+      await answer.reached
+      if (order === 'after') cache.reconfigure(wide)
+      store.setBySql('k', '2')
+      feed.deliver()
+      if (order === 'before') cache.reconfigure(narrow)
+      answer.open()
+      t.match(await fill, { value: '1', stored: false }, order)
+      t.equal(cache.hit('k'), undefined, order)
+    }
+  },
+)
 
-t.test('P7: the lease is neither renewed nor lost', async (t) => {
+t.test('P7: a reconfiguration neither renews nor ends the lease', async (t) => {
   const { clock, cache } = await liveSidecar()
   await cache.set('k', '1')
   clock.advance(maxStalenessMs)
@@ -48,7 +51,7 @@ t.test('P7: the lease is neither renewed nor lost', async (t) => {
   t.notOk(cache.hit('k'))
 })
 
-t.test('P6: a comparison under way drops what differs', async (t) => {
+t.test('P6: a comparison in progress during a reconfiguration drops what differs', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   await cache.set('same', '1')
   await cache.set('other', '1')
@@ -64,7 +67,7 @@ t.test('P6: a comparison under way drops what differs', async (t) => {
   t.equal(cache.hit('other'), undefined)
 })
 
-t.test('P9: what is kept stays kept; the new capacity counts for what comes', async (t) => {
+t.test('P9: pending writes stay; the new capacity applies to later ones', async (t) => {
   const { store, cache } = await liveSidecar()
   store.stop()
   for (const key of ['a', 'b', 'c', 'd']) await cache.set(key, '1')

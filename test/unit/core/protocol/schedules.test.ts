@@ -21,7 +21,7 @@ const moments = ['before', 'after'] as const
 const schedules = 400
 const stepsPerSchedule = 150
 
-/** What the database held under a key from one moment to another, in the order of commit. */
+/** Value of a key in the database from one moment to another, in commit order. */
 interface Held {
   readonly value: Value | undefined
   readonly fromMs: number
@@ -32,9 +32,9 @@ interface Node extends ModelSidecar {
   readonly name: string
   session: 'none' | 'listening' | 'cut'
   /** The database has failed over, and this sidecar has not caught up since. */
-  /** By key: reads that begin now must see what the database held from here on. */
+  /** Lower bound by key: reads that begin now must see a value from here on. */
   readonly floor: Map<string, number>
-  /** By key: values kept here, of which no later write has been acknowledged. */
+  /** Pending values by key of which no later write has been acknowledged. */
   readonly kept: Map<string, Set<Value | undefined>>
 }
 
@@ -86,7 +86,10 @@ class Schedule {
     action()
   }
 
-  /** What is likelier is there more than once. With every trouble at once little is ever cached, so each seed has its own. */
+  /**
+   * Returns the possible actions; a likelier one is listed more than once. With all kinds of trouble at once little
+   * is ever cached, so each seed has its own.
+   */
   #actions(node: Node, key: string): (readonly [name: string, action: () => void])[] {
     const random = this.#random
     const store = this.#store
@@ -181,7 +184,7 @@ class Schedule {
     node.feed.lose()
   }
 
-  /** Every link is dead from here on, which nobody knows yet; what was not in the backup is gone. */
+  /** Makes every link dead, unnoticed; data that was not in the backup is gone. */
   #failOver(): void {
     if (this.#backup === undefined) return
     for (const node of this.#nodes) {
@@ -319,7 +322,7 @@ class Schedule {
   }
 }
 
-t.test('under random schedules the promises hold', async (t) => {
+t.test('the promises hold under random schedules', async (t) => {
   const only = process.env.SCHEDULE_SEED
   const seeds = only ? [Number(only)] : Array.from({ length: schedules }, (_, index) => index + 1)
   for (const seed of seeds) {

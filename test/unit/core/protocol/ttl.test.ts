@@ -10,7 +10,7 @@ const lasting = { maxStalenessMs: never }
 
 // --- How long ---
 
-t.test('the longest prefix that fits decides', async (t) => {
+t.test('the longest matching prefix decides', async (t) => {
   const policy = new TtlPolicy({
     ttlMs: 60,
     ttlRules: [
@@ -27,7 +27,7 @@ t.test('the longest prefix that fits decides', async (t) => {
   )
 })
 
-t.test('chance makes it shorter, never longer, and not by more than was said', async (t) => {
+t.test('jitter shortens a time to live, never lengthens it, and stays within its limit', async (t) => {
   const draws = [0, 0.5, 1]
   const policy = new TtlPolicy({ ttlMs: 1_000, ttlJitter: 0.1 }, () => draws.shift() as number)
   t.same([policy.drawMs('k'), policy.drawMs('k'), policy.drawMs('k')], [1_000, 950, 900])
@@ -37,7 +37,7 @@ t.test('chance makes it shorter, never longer, and not by more than was said', a
   t.ok(new Set(Array.from({ length: 20 }, () => drawn.drawMs('k'))).size > 1)
 })
 
-t.test('an entry is filled with what its key gets, by chance', async (t) => {
+t.test('an entry gets the time to live of its key, with jitter', async (t) => {
   const random = () => 0.5
   const { store, clock, cache } = await liveSidecar(
     { ...lasting, ttlRules: [{ prefix: 'user:', ttlMs: 1_000 }], ttlJitter: 0.1 },
@@ -56,7 +56,7 @@ t.test('an entry is filled with what its key gets, by chance', async (t) => {
 
 // --- Fixed and sliding ---
 
-t.test('fixed: a hit prolongs nothing', async (t) => {
+t.test('fixed: a hit does not extend the time to live', async (t) => {
   const { clock, cache } = await liveSidecar(lasting)
   await cache.set('k', '1')
   clock.advance(ttlMs - 1)
@@ -65,7 +65,7 @@ t.test('fixed: a hit prolongs nothing', async (t) => {
   t.equal(cache.hit('k'), undefined)
 })
 
-t.test('sliding: every hit begins it anew, and only a hit', async (t) => {
+t.test('sliding: every hit restarts the time to live, and nothing else does', async (t) => {
   const { clock, cache } = await liveSidecar({ ...lasting, ttlMode: 'sliding' })
   await cache.set('k', '1')
   for (let n = 0; n < 5; n++) {
@@ -78,7 +78,7 @@ t.test('sliding: every hit begins it anew, and only a hit', async (t) => {
   t.equal(cache.hit('k'), undefined, 'what has expired is not brought back')
 })
 
-t.test('sliding: not beyond the expiry of the row', async (t) => {
+t.test('sliding: the time to live does not exceed the expiry of the row', async (t) => {
   const { store, clock, cache } = await liveSidecar({ ...lasting, ttlMode: 'sliding' })
   store.setBySql('k', '1', { remainingMs: ttlMs + 10 })
   await cache.get('k')
@@ -91,7 +91,7 @@ t.test('sliding: not beyond the expiry of the row', async (t) => {
   t.match(await cache.get('k'), { value: undefined })
 })
 
-t.test('sliding: a hit never makes it shorter', async (t) => {
+t.test('sliding: a hit never shortens the time to live', async (t) => {
   const draws = [0, 1]
   const { clock, cache } = await liveSidecar(
     { ...lasting, ttlMode: 'sliding', ttlJitter: 0.5 },
@@ -135,7 +135,7 @@ t.test(
   },
 )
 
-t.test('expired, and changed meanwhile: the value comes', async (t) => {
+t.test('an expired entry that has changed is read with its value', async (t) => {
   const { store, cache, travelled } = await withExpired()
   store.setBySql('k', '2')
   const read = await cache.get('k')
@@ -145,14 +145,14 @@ t.test('expired, and changed meanwhile: the value comes', async (t) => {
   t.equal(cache.status().stats.revalidatedFills, 0)
 })
 
-t.test('expired, and the row has gone', async (t) => {
+t.test('an expired entry whose row is gone is absent', async (t) => {
   const { store, cache } = await withExpired()
   store.deleteBySql('k')
   t.match(await cache.get('k'), { value: undefined, forwarded: 'stale' })
   t.equal(cache.status().stats.revalidatedFills, 0)
 })
 
-t.test('expired: those that read it at one moment share the question', async (t) => {
+t.test('concurrent reads of an expired entry share one query', async (t) => {
   const { store, cache, travelled } = await withExpired()
   store.setBySql('other', '1')
   const before = store.statements.length
@@ -163,7 +163,7 @@ t.test('expired: those that read it at one moment share the question', async (t)
   t.match(cache.status().stats, { revalidatedFills: 1, coalesced: 49 })
 })
 
-t.test('P3: expired, and a change while the question is under way: nothing is put', async (t) => {
+t.test('P3: a change during the query for an expired entry keeps the answer out of memory', async (t) => {
   const { store, feed, cache } = await withExpired()
   const answer = store.hold('read', 'after')
   const reading = cache.get('k')
@@ -176,7 +176,7 @@ t.test('P3: expired, and a change while the question is under way: nothing is pu
   t.match(await cache.get('k'), { value: '2' })
 })
 
-t.test('P2: a change drops what has expired as it drops anything else', async (t) => {
+t.test('P2: a change drops an expired entry too', async (t) => {
   const { store, feed, cache, travelled } = await withExpired()
   store.setBySql('k', '2')
   feed.deliver()
@@ -186,25 +186,28 @@ t.test('P2: a change drops what has expired as it drops anything else', async (t
 
 // --- Another time to live ---
 
-t.test('a shorter one counts from now for what is held, a longer one from the next fill', async (t) => {
-  const { clock, cache } = await liveSidecar(lasting)
-  const bounds = { capacity: 100, maxBytes: undefined }
-  await cache.set('k', '1')
-  clock.advance(ttlMs - 100)
-  cache.reconfigure({ ...bounds, ttlMs: 500 })
-  t.match(cache.recall('k'), { ttlMs: 100 }, 'what would expire sooner does')
-  await cache.set('other', '1')
-  cache.reconfigure({ ...bounds, ttlMs: never })
-  t.match(cache.recall('other'), { ttlMs: 500 })
-  clock.advance(500)
-  t.equal(cache.hit('other'), undefined)
-  await cache.get('other')
-  t.match(cache.recall('other'), { ttlMs: never })
-  cache.reconfigure({ ...bounds, ttlMs, ttlRules: [{ prefix: 'oth', ttlMs: 300 }] })
-  t.match(cache.recall('other'), { ttlMs: 300 }, 'by rule, too')
-})
+t.test(
+  'a shorter time to live applies to present entries at once, a longer one from the next fill',
+  async (t) => {
+    const { clock, cache } = await liveSidecar(lasting)
+    const bounds = { capacity: 100, maxBytes: undefined }
+    await cache.set('k', '1')
+    clock.advance(ttlMs - 100)
+    cache.reconfigure({ ...bounds, ttlMs: 500 })
+    t.match(cache.recall('k'), { ttlMs: 100 }, 'what would expire sooner does')
+    await cache.set('other', '1')
+    cache.reconfigure({ ...bounds, ttlMs: never })
+    t.match(cache.recall('other'), { ttlMs: 500 })
+    clock.advance(500)
+    t.equal(cache.hit('other'), undefined)
+    await cache.get('other')
+    t.match(cache.recall('other'), { ttlMs: never })
+    cache.reconfigure({ ...bounds, ttlMs, ttlRules: [{ prefix: 'oth', ttlMs: 300 }] })
+    t.match(cache.recall('other'), { ttlMs: 300 }, 'by rule, too')
+  },
+)
 
-t.test('the same again changes no expiry', async (t) => {
+t.test('the same times to live change no expiry', async (t) => {
   const random = () => 0.5
   const { clock, cache } = await liveSidecar({ ...lasting, ttlJitter: 0.1 }, { random })
   await cache.set('k', '1')

@@ -19,7 +19,7 @@ async function tokenOf(write: Promise<WriteResult | DeleteResult>) {
 
 // --- P10: strong reads ---
 
-t.test('P10: a strong read sees a write that no change has told of yet', async (t) => {
+t.test('P10: a strong read sees a write whose change has not arrived yet', async (t) => {
   const { store, cache } = await liveSidecar()
   await cache.set('k', '1')
   store.setBySql('k', '2')
@@ -27,7 +27,7 @@ t.test('P10: a strong read sees a write that no change has told of yet', async (
   t.match(await cache.get('k', { strong: true }), { value: '2', forwarded: 'request' })
 })
 
-t.test('P10: strong reads that wait at one moment share a statement', async (t) => {
+t.test('P10: strong reads that wait at the same time share a statement', async (t) => {
   const { store, cache } = await liveSidecar()
   const keys = Array.from({ length: 50 }, (_, index) => `k${index}`)
   for (const key of keys) store.setBySql(key, '1')
@@ -53,7 +53,7 @@ t.test('P10: a strong read does not join a fill that began before it', async (t)
   t.equal((await strong).value, '2')
 })
 
-t.test('P10: what is held and confirmed is answered without its value travelling', async (t) => {
+t.test('P10: a cached entry is confirmed without transferring its value', async (t) => {
   const { store, cache } = await liveSidecar()
   await cache.set('k', '"large"')
   const answers: unknown[] = []
@@ -67,7 +67,7 @@ t.test('P10: what is held and confirmed is answered without its value travelling
   t.same(answers, [undefined])
 })
 
-t.test('P10: an equal version of another history is not the same', async (t) => {
+t.test('P10: an equal version of another history is a different version', async (t) => {
   const { store, cache } = await liveSidecar()
   const backup = store.backup()
   await cache.set('k', '"lost"')
@@ -77,7 +77,7 @@ t.test('P10: an equal version of another history is not the same', async (t) => 
   t.not(cache.hit('k')?.value, '"new"', 'and it is not put among entries of the old one')
 })
 
-t.test('P10: a strong read is never answered from memory, even when the store is away', async (t) => {
+t.test('P10: a strong read is never answered from memory, even if the store is unavailable', async (t) => {
   const { store, cache } = await liveSidecar()
   await cache.set('k', '1')
   store.stop()
@@ -131,7 +131,7 @@ t.test('P11: a version that a notification names before it is committed satisfie
   t.equal(store.valueOf('k'), '2')
 })
 
-t.test('P11: a read for a token that the store has not handed out stands for no other', async (t) => {
+t.test('P11: a read for a token that the store did not issue satisfies no other token', async (t) => {
   const { here, there } = await twoSidecars()
   const { keyHash = '', written } = (await tokenOf(here.cache.set('k', '1'))) ?? {}
   there.feed.deliver()
@@ -145,7 +145,7 @@ t.test('P11: a read for a token that the store has not handed out stands for no 
   t.match(await there.cache.get('k', { token: guessed }), { value: '2', forwarded: 'request' })
 })
 
-t.test('P11: a fill that is late does not take back what a token has led to', async (t) => {
+t.test('P11: a late fill does not undo a read that a token caused', async (t) => {
   const { here, there, store } = await twoSidecars()
   store.setBySql('k', '1')
   const answer = store.hold('read', 'after')
@@ -158,7 +158,7 @@ t.test('P11: a fill that is late does not take back what a token has led to', as
   t.equal((await there.cache.get('k', { token })).value, '2')
 })
 
-t.test('P11: the token of a delete', async (t) => {
+t.test('P11: the token of a delete leads to the absence or something later', async (t) => {
   const { here, there, store } = await twoSidecars()
   store.setBySql('k', '1')
   there.feed.deliver()
@@ -181,14 +181,14 @@ t.test(
   },
 )
 
-t.test('P11: a token is about its own key only', async (t) => {
+t.test('P11: a token concerns only its own key', async (t) => {
   const { here, there } = await twoSidecars()
   await there.cache.set('k', '1')
   const token = await tokenOf(here.cache.set('other', '2'))
   t.match(await there.cache.get('k', { token }), { value: '1', forwarded: undefined })
 })
 
-t.test('P11: after a flush no version counts as told, though it was', async (t) => {
+t.test('P11: after a flush no version counts as confirmed', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   await cache.set('k', '"old"')
   const snapshot = store.backup()
@@ -236,7 +236,7 @@ t.test(
   },
 )
 
-t.test('P11: in an outage, what the token asks for is served if it is here, and nothing older', async (t) => {
+t.test('P11: in an outage, the write of the token is served if it is here, and nothing older', async (t) => {
   const { here, there, store, clock } = await twoSidecars()
   const old = await tokenOf(there.cache.set('k', '1'))
   const token = await tokenOf(here.cache.set('k', '2'))
@@ -257,7 +257,7 @@ t.test('P11: a pending write does not answer the token of a later write made els
   t.match(await there.cache.get('k', { token }), { value: '2', forwarded: 'request' })
 })
 
-t.test('P11: a write kept after the one that the token came from answers it', async (t) => {
+t.test('P11: a pending write that is later than the write of the token satisfies it', async (t) => {
   const { here, there, store } = await twoSidecars()
   store.stop()
   await there.cache.set('k', '0')
@@ -273,7 +273,7 @@ t.test('P11: a write kept after the one that the token came from answers it', as
   await t.rejects(there.cache.get('k', { token: own }), { code: 'store-unavailable' })
 })
 
-t.test('P11: the echo of the write before a kept one does not make that write a later one', async (t) => {
+t.test('P11: the echo of the write before a pending one does not count as a later write', async (t) => {
   const { store, feed, cache } = await liveSidecar()
   const token = await tokenOf(cache.set('k', '1'))
   store.stop()
@@ -282,7 +282,7 @@ t.test('P11: the echo of the write before a kept one does not make that write a 
   t.match(await cache.get('k', { token }), { value: '2', stale: 'kept' })
 })
 
-t.test('P11: a write that is kept has no token', async (t) => {
+t.test('P11: a pending write has no token', async (t) => {
   const { store, cache } = await liveSidecar()
   store.stop()
   t.same(await cache.set('k', '1'), { written: false })
@@ -291,7 +291,7 @@ t.test('P11: a write that is kept has no token', async (t) => {
 
 // --- What memory alone can answer ---
 
-t.test('what memory alone can answer', async (t) => {
+t.test('recall answers only from memory', async (t) => {
   const { store, clock, cache } = await liveSidecar()
   store.setBySql('k', '1')
   t.equal(cache.recall('k'), undefined)
@@ -305,7 +305,7 @@ t.test('what memory alone can answer', async (t) => {
 
 // --- P7: own writes as echoes ---
 
-t.test('P7: a feed that does not bring our own writes back is not believed', async (t) => {
+t.test('P7: a feed that does not deliver our own writes is not trusted', async (t) => {
   const { clock, store, cache } = await liveSidecar()
   await cache.set('k', '1')
   clock.advance(1)
@@ -321,7 +321,7 @@ t.test('P7: a probe that was sent before the write was acknowledged says nothing
   t.doesNotThrow(() => cache.proven(sentMs, store.now()))
 })
 
-t.test('P7: a write whose change came before its answer is not waited for', async (t) => {
+t.test('P7: a write whose change arrived before its answer is not awaited', async (t) => {
   const { clock, store, feed, cache } = await liveSidecar()
   const answer = store.hold('write', 'after')
   const writing = cache.set('k', '1')

@@ -8,7 +8,10 @@ const old = '"old"'
 const recent = '"new"'
 const pauseMs = 100
 
-/** A live sidecar whose replica has replayed everything, and that has noticed. `unread`: a key it may ask the replica for. */
+/**
+ * A live sidecar whose replica has replayed everything, and that has noticed. `unread`: a key it may ask the replica
+ * for.
+ */
 async function sidecarWithReplica(options: Partial<CacheOptions> = {}) {
   const sidecar = await liveSidecar(options, { withReplica: true })
   const { store, feed, cache, clock } = sidecar
@@ -39,7 +42,7 @@ async function sidecarWithReplica(options: Partial<CacheOptions> = {}) {
   }
 }
 
-t.test('P13: a key of which nothing was shown since is read from the replica, and held', async (t) => {
+t.test('P13: a key that was not observed since is read from the replica and cached', async (t) => {
   const { cache, clock, feed, primaryReads, replicaReads } = await sidecarWithReplica()
   feed.probe()()
   clock.advance(500)
@@ -62,7 +65,7 @@ t.test('P13: nothing is read from a replica before it has replayed a position', 
   t.equal(cache.status().replicaUsable, false)
 })
 
-t.test('P13: a change that was heard is not undone by a replica that has not replayed it', async (t) => {
+t.test('P13: a replica that has not replayed a received change does not undo it', async (t) => {
   const { store, feed, cache, advance, replicaReads } = await sidecarWithReplica()
   store.replicaStops()
   store.setBySql('k', recent)
@@ -82,7 +85,7 @@ t.test('P13: a change that was heard is not undone by a replica that has not rep
   )
 })
 
-t.test('P13: what comes while a position is asked for counts as shown after it', async (t) => {
+t.test('P13: a change during the query for a position counts as later than it', async (t) => {
   const { store, feed, cache, positionAsked } = await sidecarWithReplica()
   const position = await positionAsked()
   store.replicaStops()
@@ -107,10 +110,10 @@ t.test(
   },
 )
 
-t.test('P13: what the primary has answered once is not taken back', async (t) => {
+t.test('P13: a replica does not undo an answer of the primary', async (t) => {
   const { store, cache, feed } = await sidecarWithReplica()
   store.replicaStops()
-  store.setBySql('k', recent) // nobody has told us yet
+  store.setBySql('k', recent) // not announced to us yet
   t.equal((await cache.get('k', { strong: true })).value, recent)
   feed.lose()
   await feed.connect()
@@ -118,10 +121,10 @@ t.test('P13: what the primary has answered once is not taken back', async (t) =>
   t.equal((await cache.get('k')).value, recent)
 })
 
-t.test('P13: nor is what a replica has answered, by another one that is further behind', async (t) => {
+t.test('P13: a replica does not undo an answer of another replica that is further ahead', async (t) => {
   const { cache, store } = await sidecarWithReplica({ capacity: 1 })
   const behind = store.backup()
-  store.setBySql('unread', recent) // nobody has told us yet
+  store.setBySql('unread', recent) // not announced to us yet
   t.equal((await cache.get('unread')).value, recent)
   t.equal(cache.status().stats.replicaFills, 1)
   await cache.get('other')
@@ -163,7 +166,7 @@ t.test(
   },
 )
 
-t.test('P13: without a live feed the primary is asked', async (t) => {
+t.test('P13: without a live feed reads go to the primary', async (t) => {
   const { feed, cache, clock, replicaReads } = await sidecarWithReplica()
   feed.lose()
   clock.advance(maxStalenessMs + 1)
@@ -171,7 +174,7 @@ t.test('P13: without a live feed the primary is asked', async (t) => {
   t.equal(replicaReads(), 0)
 })
 
-t.test('P13: an answer that took so long that it may be older than a hit is asked for again', async (t) => {
+t.test('P13: an answer that may be older than a hit is requested again', async (t) => {
   const { store, cache, clock, primaryReads } = await sidecarWithReplica()
   const answer = store.hold('replica read', 'after')
   const before = primaryReads()
@@ -232,7 +235,7 @@ t.test(
   },
 )
 
-t.test('P13: what the replica leaves out, because it expires, the primary tells', async (t) => {
+t.test('P13: an entry that the replica omits because it expires is read from the primary', async (t) => {
   const { store, feed, cache, advance, clock } = await sidecarWithReplica()
   store.setBySql('k', recent, { remainingMs: 1_000 })
   feed.deliver()
@@ -245,7 +248,7 @@ t.test('P13: what the replica leaves out, because it expires, the primary tells'
   t.equal(cache.hit('k'), undefined)
 })
 
-t.test('P13: too many keys to remember: all of them are read from the primary', async (t) => {
+t.test('P13: with too many keys to remember, all are read from the primary', async (t) => {
   const { store, feed, cache, replicaReads, advance } = await sidecarWithReplica()
   for (let key = 0; key <= 10_000; key++) store.setBySql(String(key), old)
   feed.deliver()

@@ -23,7 +23,7 @@ async function withEntries(count: number, options: Parameters<typeof liveSidecar
 const reads = ({ store }: Pick<ModelSidecar, 'store'>) =>
   store.statements.filter(({ operation }) => operation === 'read')
 
-t.test('what was warmed is a hit, and counts as neither hit nor miss before', async (t) => {
+t.test('a warmed key is a hit, and warming counts as neither hit nor miss', async (t) => {
   const sidecar = await withEntries(3)
   t.same(await sidecar.warm(numbered(3)), { put: 3, asked: 3, ended: undefined })
   t.match(sidecar.cache.status().stats, { warmed: 3, hits: 0, missesAbsent: 0, coalesced: 0 })
@@ -31,7 +31,7 @@ t.test('what was warmed is a hit, and counts as neither hit nor miss before', as
   t.equal(reads(sidecar).length, 1, 'one statement')
 })
 
-t.test('a change while its fill is under way: the value read is not put (P3)', async (t) => {
+t.test('a change during a warming fill keeps the value out of memory (P3)', async (t) => {
   const { store, feed, cache, warm } = await withEntries(2)
   const held = store.hold('read', 'after')
   const warmed = warm(['k1', 'k2'])
@@ -44,7 +44,7 @@ t.test('a change while its fill is under way: the value read is not put (P3)', a
   t.match(cache.hit('k2'), { value: '"of k2"' })
 })
 
-t.test('the time to live is that of any other fill', async (t) => {
+t.test('a warmed entry has the usual time to live', async (t) => {
   const { clock, feed, cache, warm } = await withEntries(2, { ttlRules: [{ prefix: 'k2', ttlMs: 1_000 }] })
   await warm(['k1', 'k2'])
   const later = (ms: number) => {
@@ -57,7 +57,7 @@ t.test('the time to live is that of any other fill', async (t) => {
   t.same(later(ttlMs - 1_000), [false, false])
 })
 
-t.test('what is not stored, what is no key and what the store refuses leaves nothing behind', async (t) => {
+t.test('missing, invalid and refused keys leave nothing behind', async (t) => {
   const sidecar = await withEntries(2)
   const keys = ['absent', '', 'a\0b', 'x'.repeat(1_025), 'k1', 'k2']
   t.same(await sidecar.warm(keys), { put: 2, asked: 6, ended: undefined })
@@ -76,7 +76,7 @@ t.test('what is not stored, what is no key and what the store refuses leaves not
   t.equal(reads(sidecar).length, before + 1, 'the next reader of what is absent asks')
 })
 
-t.test('it stops at the capacity, evicts nothing, and the first keys are the last to go', async (t) => {
+t.test('warming stops at the capacity, evicts nothing, and the first keys are evicted last', async (t) => {
   const { store, cache, warm } = await withEntries(9, { capacity: 4 })
   await cache.get('k9')
   t.same(await warm(numbered(8)), { put: 3, asked: 3, ended: { kind: 'full' } })
@@ -89,13 +89,13 @@ t.test('it stops at the capacity, evicts nothing, and the first keys are the las
   t.ok(cache.hit('k1'), 'three others later the most wanted is still there')
 })
 
-t.test('it stops where the bytes do not suffice', async (t) => {
+t.test('warming stops at the limit in bytes', async (t) => {
   const { cache, warm } = await withEntries(200, { maxBytes: 300 })
   t.match(await warm(numbered(200)), { ended: { kind: 'full' } })
   t.ok(cache.status().stats.evictions < 32, 'of one statement at most')
 })
 
-t.test('a reader gets the other statement, and joins the fill of a key that is being warmed', async (t) => {
+t.test('a reader has a statement to itself and joins the fill of a key that is being warmed', async (t) => {
   const { store, cache, warm } = await withEntries(300)
   const held = store.hold('read')
   const warmed = warm(numbered(200))
@@ -110,7 +110,7 @@ t.test('a reader gets the other statement, and joins the fill of a key that is b
   t.ok(Math.max(...store.statements.map(({ keys }) => keys.length)) <= 250)
 })
 
-t.test('what somebody is reading, or has read, is left to them', async (t) => {
+t.test('a key that is being read or has been read is not warmed', async (t) => {
   const sidecar = await withEntries(2)
   const { store, cache } = sidecar
   await cache.get('k1')
@@ -124,7 +124,7 @@ t.test('what somebody is reading, or has read, is left to them', async (t) => {
   t.match(cache.status().stats, { warmed: 0, coalesced: 0 })
 })
 
-t.test('told to stop, it does not wait for the statement under way', async (t) => {
+t.test('warming that is stopped does not wait for the statement in flight', async (t) => {
   const { store, stop, cache, warm } = await withEntries(2)
   const held = store.hold('read')
   const warmed = warm(['k1', 'k2'])
@@ -137,7 +137,7 @@ t.test('told to stop, it does not wait for the statement under way', async (t) =
   t.same((await warm(['k2'])).ended, { kind: 'stopped' })
 })
 
-t.test('it ends where the store cannot be asked, or the feed is lost', async (t) => {
+t.test('warming ends if the store is unavailable or the feed is lost', async (t) => {
   const { store, feed, warm } = await withEntries(2)
   store.fail('read', 'store-unavailable')
   t.same(await warm(['k1']), { put: 0, asked: 1, ended: { kind: 'failed', reason: 'the test says so' } })
@@ -146,12 +146,12 @@ t.test('it ends where the store cannot be asked, or the feed is lost', async (t)
   t.same(await warm(['k1']), { put: 0, asked: 0, ended: { kind: 'failed', reason } })
 })
 
-t.test('a slow store gets fewer keys at once, a quick one more, within bounds', async (t) => {
+t.test('a slow store gets fewer keys at once and a fast one more, within limits', async (t) => {
   t.same(await sizes(t, 1, 1_000), [32, 64, 128, 250, 250, 250, 26])
   t.same((await sizes(t, 100, 50)).slice(0, 4), [32, 8, 2, 1])
 })
 
-/** How many keys each statement gets when it takes so long. */
+/** Returns the number of keys of each statement if a statement takes this long. */
 async function sizes(t: Test, statementMs: number, keys: number): Promise<number[]> {
   const clock = new DrivenClock()
   const found: number[] = []

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ConfirmedVersions } from '../../../../src/core/state/confirmed-versions.js'
 
-t.test('a version is known until one comes with the same place', async (t) => {
+t.test('a version is known until another one takes its place', async (t) => {
   const confirmed = new ConfirmedVersions()
   for (let version = 1; version <= 16_385; version++) confirmed.add(String(version))
   t.equal(confirmed.has('1'), false)
@@ -45,7 +45,7 @@ t.test('version 0, which every row has that is older than versions, is never kno
   }
 })
 
-t.test('forgotten with their history', async (t) => {
+t.test('confirmed versions are forgotten with their history', async (t) => {
   const confirmed = new ConfirmedVersions()
   confirmed.add('1')
   confirmed.clear()

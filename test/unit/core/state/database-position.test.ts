@@ -1,7 +1,7 @@
 import t from 'tap'
 import { DatabasePosition } from '../../../../src/core/state/database-position.js'
 
-t.test('before the first contact nothing is known', async (t) => {
+t.test('nothing is known before the first contact', async (t) => {
   const position = new DatabasePosition()
   t.equal(position.epoch, undefined)
   t.same(position.unseen, { kind: 'unseen', mark: undefined })
@@ -10,7 +10,7 @@ t.test('before the first contact nothing is known', async (t) => {
   t.equal(position.epoch, 'a')
 })
 
-t.test('the highest version counts, and not the last; as numbers, exactly', async (t) => {
+t.test('the highest version counts, not the last, compared exactly as numbers', async (t) => {
   const position = new DatabasePosition()
   position.observe({ epoch: 'a', latest: 10n }, -1n)
   position.version('9')
@@ -20,7 +20,7 @@ t.test('the highest version counts, and not the last; as numbers, exactly', asyn
   t.equal(position.latest, 9007199254740993n)
 })
 
-t.test('an answer that was overtaken is in order', async (t) => {
+t.test('an answer that was overtaken is accepted', async (t) => {
   const position = new DatabasePosition()
   position.observe({ epoch: 'a', latest: 7n }, -1n)
   const floor = position.latest
@@ -29,7 +29,7 @@ t.test('an answer that was overtaken is in order', async (t) => {
   t.equal(position.latest, 8n)
 })
 
-t.test('a position below what was told before it was asked for is rewound', async (t) => {
+t.test('a position below one from before the query is a rewind', async (t) => {
   const position = new DatabasePosition()
   position.observe({ epoch: 'a', latest: 10n }, -1n)
   position.marked('5', 10n)
@@ -39,7 +39,7 @@ t.test('a position below what was told before it was asked for is rewound', asyn
   t.equal(position.mark, undefined, 'the mark belongs to what was undone')
 })
 
-t.test('another history begins where it says, though that is lower', async (t) => {
+t.test('another history begins at its own position, even if that is lower', async (t) => {
   const position = new DatabasePosition()
   position.observe({ epoch: 'a', latest: 10n }, -1n)
   position.marked('5', 10n)
@@ -49,7 +49,7 @@ t.test('another history begins where it says, though that is lower', async (t) =
   t.same(position.unseen, { kind: 'unseen', mark: undefined })
 })
 
-t.test('what is written after a mark is past it', async (t) => {
+t.test('a write after a mark is past the mark', async (t) => {
   const position = new DatabasePosition()
   position.observe({ epoch: 'a', latest: 10n }, -1n)
   position.marked('5', 10n)

@@ -9,7 +9,7 @@ t.test('a flight may put when nothing happened since it began', async (t) => {
   t.equal(flights.mayPut(flights.open('k', live, 0), '7', live), true)
 })
 
-t.test('a flight may put what is the only thing that changed, however often it is told', async (t) => {
+t.test('a flight may put the only version that changed, however often it is announced', async (t) => {
   const flights = new Flights()
   const token = flights.open('k', live, 0)
   flights.changed('k', '7')
@@ -33,7 +33,7 @@ for (const [what, changes] of Object.entries({
   })
 }
 
-t.test('a change of another key, or from before the flight began, does not matter', async (t) => {
+t.test('a change of another key or from before the flight does not matter', async (t) => {
   const flights = new Flights()
   flights.changed('k', '8')
   const token = flights.open('k', live, 0)
@@ -99,7 +99,7 @@ t.test('no fill may be joined after a doubt', async (t) => {
   t.same([flights.joinable('a', 0), flights.joinable('b', 0)], [undefined, undefined])
 })
 
-t.test('the end of a fill that was given up does not end the one that came after it', async (t) => {
+t.test('the end of an abandoned fill does not end its successor', async (t) => {
   const flights = new Flights()
   const [first, second] = [reading(), reading()]
   flights.started('k', { result: first, startedAtMs: 0 })
@@ -109,7 +109,7 @@ t.test('the end of a fill that was given up does not end the one that came after
   t.equal(flights.joinable('k', 0), second)
 })
 
-t.test('a flight that is told of another version by one that has put may not put', async (t) => {
+t.test('a flight may not put after another flight has put a different version', async (t) => {
   const flights = new Flights()
   const [slow, quick] = [flights.open('k', live, 0), flights.open('k', live, 1)]
   flights.told(quick, '8')

@@ -33,13 +33,13 @@ function walkOver(count: number, meanwhile: (local: LocalCache, turn: number) =>
   return heldKeys(local, clock).then((keys) => ({ keys, turns }))
 }
 
-t.test('every key once, what was used last first', async (t) => {
+t.test('every key is listed once, the most recently used first', async (t) => {
   for (const count of [0, 1, 999, 1_000, 1_001, 3_000])
     t.same((await walkOver(count)).keys, numbered(count), String(count))
   t.equal((await walkOver(3_000)).turns, 3, 'in turns')
 })
 
-t.test('the entry that it rests on is used, dropped, or put anew', async (t) => {
+t.test('the listing survives use, removal and replacement of the current entry', async (t) => {
   const all = numbered(3_000)
   const onTurn = (what: (local: LocalCache) => void) =>
     walkOver(3_000, (local, turn) => turn === 1 && what(local)).then(({ keys }) => keys)
@@ -56,7 +56,7 @@ t.test('the entry that it rests on is used, dropped, or put anew', async (t) => 
   t.same(await onTurn((local) => local.resize({ capacity: 10, maxBytes: undefined })), all.slice(0, 1_000))
 })
 
-t.test('it ends, however much moves', async (t) => {
+t.test('the listing ends, however many entries move', async (t) => {
   const { keys, turns } = await walkOver(3_000, (local) => {
     for (const key of numbered(3_000).reverse()) {
       local.drop(key)

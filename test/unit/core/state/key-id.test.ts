@@ -19,7 +19,7 @@ t.test('a key of up to 512 bytes of UTF-8 is named by itself', async (t) => {
   t.equal(keyId('😀'.repeat(128)), '😀'.repeat(128), 'four bytes each')
 })
 
-t.test('a longer one by the SHA-256 of its bytes', async (t) => {
+t.test('a longer key is named by the SHA-256 of its bytes', async (t) => {
   for (const key of [
     'a'.repeat(513),
     'é'.repeat(257),
@@ -32,7 +32,7 @@ t.test('a longer one by the SHA-256 of its bytes', async (t) => {
   }
 })
 
-t.test('long keys that differ at their ends only have different names', async (t) => {
+t.test('long keys that differ only at their ends have different names', async (t) => {
   const [a, b] = [`${'a'.repeat(600)}1`, `${'a'.repeat(600)}2`]
   t.not(keyId(a), keyId(b))
 })

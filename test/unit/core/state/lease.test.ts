@@ -116,19 +116,19 @@ t.test('a lease begins down, with nothing proven', async (t) => {
   t.equal(lease.holds(Number.MAX_SAFE_INTEGER), false)
 })
 
-t.test('it holds up to the bound and not beyond', async (t) => {
+t.test('a lease holds up to the bound and not beyond', async (t) => {
   const lease = reach.live()
   t.equal(lease.holds(provenMs + boundMs), true)
   t.equal(lease.holds(provenMs + boundMs + 1), false)
 })
 
-t.test('it holds for a feed that was lost as long as it would have anyway', async (t) => {
+t.test('a lost feed does not shorten the lease', async (t) => {
   const lease = reach.down()
   t.equal(lease.holds(provenMs + boundMs), true)
   t.equal(lease.holds(provenMs + boundMs + 1), false)
 })
 
-t.test('what was proven while catching up counts once that is done', async (t) => {
+t.test('a proof during catch-up counts once that is done', async (t) => {
   const lease = reach.down()
   lease.listening(eventMs)
   lease.proven(eventMs + 500)
@@ -138,7 +138,7 @@ t.test('what was proven while catching up counts once that is done', async (t) =
   t.equal(lease.ageMs(eventMs + 500), 0)
 })
 
-t.test('what was proven while catching up is void when the feed is lost before that is done', async (t) => {
+t.test('a proof during catch-up is void if the feed is lost before that is done', async (t) => {
   const lease = reach.down()
   lease.listening(eventMs)
   lease.proven(eventMs + 500)
@@ -148,7 +148,7 @@ t.test('what was proven while catching up is void when the feed is lost before t
   t.equal(lease.ageMs(eventMs + 100), 0)
 })
 
-t.test('a doubt while catching up: only what is compared after it brings the feed to life', async (t) => {
+t.test('after a doubt during catch-up only a later comparison makes the feed live', async (t) => {
   const lease = reach.down()
   lease.listening(eventMs)
   const { generation } = lease
@@ -160,7 +160,7 @@ t.test('a doubt while catching up: only what is compared after it brings the fee
   t.equal(lease.ageMs(eventMs), 0)
 })
 
-t.test('nothing that is proven later takes the lease back', async (t) => {
+t.test('no later proof shortens the lease', async (t) => {
   const lease = reach.live()
   lease.proven(provenMs - 1)
   t.equal(lease.ageMs(provenMs), 0)

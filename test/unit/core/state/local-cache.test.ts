@@ -23,7 +23,7 @@ function localCache(options: Partial<LocalCacheOptions> = {}) {
   return { local, evicted: () => evicted }
 }
 
-t.test('what was put is there until it is dropped', async (t) => {
+t.test('an entry stays until it is dropped', async (t) => {
   const { local, evicted } = localCache()
   const it = entry('k')
   local.put('k', it)
@@ -36,7 +36,7 @@ t.test('what was put is there until it is dropped', async (t) => {
   t.equal(evicted(), 0, 'nothing of this is an eviction')
 })
 
-t.test('past the capacity, what was not used for longest goes', async (t) => {
+t.test('beyond the capacity, the least recently used entry is evicted', async (t) => {
   const { local, evicted } = localCache()
   for (const key of ['a', 'b', 'c']) local.put(key, entry(key))
   local.get('a')
@@ -49,7 +49,7 @@ t.test('past the capacity, what was not used for longest goes', async (t) => {
   t.equal(local.size, 3)
 })
 
-t.test('past the bytes, as many go as are needed', async (t) => {
+t.test('beyond the limit in bytes, as many entries as needed are evicted', async (t) => {
   const { local, evicted } = localCache({ maxBytes: 100, capacity: 1_000 })
   for (const key of ['a', 'b', 'c', 'd']) local.put(key, entry(key, 25))
   t.match(local, { size: 4, bytes: 100 })
@@ -63,7 +63,7 @@ t.test('past the bytes, as many go as are needed', async (t) => {
   t.equal(evicted(), 2)
 })
 
-t.test('an entry in the place of another: its bytes count, and it is not an eviction', async (t) => {
+t.test('replacing an entry counts its bytes and is no eviction', async (t) => {
   const { local, evicted } = localCache({ maxBytes: 100 })
   local.put('k', entry('k', 60))
   const second = entry('k', 80, '2')
@@ -73,7 +73,7 @@ t.test('an entry in the place of another: its bytes count, and it is not an evic
   t.equal(evicted(), 0)
 })
 
-t.test('an entry larger than all the room is not held, and what it replaces is not either', async (t) => {
+t.test('an entry larger than the limit is not held, and the one it replaces is dropped', async (t) => {
   const { local } = localCache({ maxBytes: 100 })
   local.put('k', entry('k', 60))
   local.put('other', entry('other', 10))
@@ -85,7 +85,7 @@ t.test('an entry larger than all the room is not held, and what it replaces is n
   t.equal(local.get('other')?.version, '2', 'one that just fits is')
 })
 
-t.test('clear drops all of it, and that is not an eviction', async (t) => {
+t.test('clear drops all entries, which is no eviction', async (t) => {
   const { local, evicted } = localCache()
   for (const key of ['a', 'b']) local.put(key, entry(key))
   local.clear()
@@ -93,7 +93,7 @@ t.test('clear drops all of it, and that is not an eviction', async (t) => {
   t.equal(evicted(), 0)
 })
 
-t.test('ids is a copy of what is held, and peeking at an entry does not count as use', async (t) => {
+t.test('ids is a copy, and peeking at an entry does not count as use', async (t) => {
   const { local } = localCache({ capacity: 2 })
   local.put('a', entry('a', 10, '7'))
   local.put('b', entry('b', 10, '8'))
@@ -104,7 +104,7 @@ t.test('ids is a copy of what is held, and peeking at an entry does not count as
   t.same(ids.sort(), ['a', 'b'])
 })
 
-t.test('resized, it holds what it held, in the order in which it was used', async (t) => {
+t.test('resizing keeps the entries in their order of use', async (t) => {
   const { local, evicted } = localCache({ capacity: 5 })
   const held = () => local.ids().sort()
   for (const key of ['a', 'b', 'c', 'd', 'e']) local.put(key, entry(key))
@@ -123,7 +123,7 @@ t.test('resized, it holds what it held, in the order in which it was used', asyn
   t.equal(evicted(), 4)
 })
 
-t.test('resized in bytes', async (t) => {
+t.test('resizing in bytes evicts as many entries as needed', async (t) => {
   const { local, evicted } = localCache({ capacity: 5 })
   for (const key of ['a', 'b', 'c']) local.put(key, entry(key, 25))
   local.resize({ capacity: 5, maxBytes: 60 })

@@ -33,7 +33,7 @@ function match(t: Test, found: Readiness, status: string, reason?: RegExp) {
   t.match(found.reasons.join('; '), reason ?? /^$/)
 }
 
-t.test('ready while everything is as it should be', async (t) => {
+t.test('ready while everything is normal', async (t) => {
   match(t, verdict({}), 'ready')
   match(t, verdict({ leaseAgeMs: 3_000 }), 'ready')
 })
@@ -43,7 +43,7 @@ t.test('unready before the first catch-up, whatever the grace', async (t) => {
   match(t, verdict(waiting, { graceMs: Number.MAX_SAFE_INTEGER }), 'unready', /yet: connection refused/)
 })
 
-t.test('degraded when the feed is lost, until the grace after the lease is over', async (t) => {
+t.test('degraded after a loss of the feed, until lease and grace period are over', async (t) => {
   match(t, verdict({ ...down, leaseAgeMs: 2_000 }), 'degraded', /is down.*connection refused/)
   match(t, verdict({ ...down, leaseAgeMs: 3_001 }), 'degraded', /3001 ms old, so reads go to the database/)
   match(t, verdict({ ...down, leaseAgeMs: 3_001 }, { onFeedLoss: 'stale' }), 'degraded', /marked stale/)
@@ -54,24 +54,24 @@ t.test('degraded when the feed is lost, until the grace after the lease is over'
 
 const idle = { feed: 'idle', feedReason: 'idle until the next request' } as const
 
-t.test('idle is ready, however long ago anything was proven', async (t) => {
+t.test('an idle sidecar is ready, however old its last proof', async (t) => {
   match(t, verdict({ ...idle, leaseAgeMs: 10 }), 'idle')
   match(t, verdict({ ...idle, leaseAgeMs: 1e9 }, { graceMs: 0 }), 'idle')
   match(t, verdict({ ...idle, leaseAgeMs: 1e9, pendingWrites: 1 }), 'degraded', /1 pending writes/)
 })
 
-t.test('after idleness the grace begins with the request that woke it', async (t) => {
+t.test('after an idle phase the grace period begins with the request that woke the feed', async (t) => {
   const woken = { leaseAgeMs: 1e9, neededForMs: 20 }
   match(t, verdict({ ...woken, feed: 'catching-up' }), 'degraded', /reads go to the database/)
   match(t, verdict({ ...woken, ...down }, { graceMs: 0 }), 'degraded', /connection refused/)
   match(t, verdict({ ...woken, ...down, neededForMs: 63_001 }), 'unready', /connection refused/)
 })
 
-t.test('a lease that ran out with the feed live counts the same', async (t) => {
+t.test('a lease that ran out with a live feed counts the same', async (t) => {
   match(t, verdict({ leaseAgeMs: 3_001 }), 'degraded', /3001 ms old.*: live/)
 })
 
-t.test('degraded while writes are kept', async (t) => {
+t.test('degraded while writes are pending', async (t) => {
   match(t, verdict({ pendingWrites: 2 }), 'degraded', /2 pending writes/)
 })
 
@@ -81,7 +81,7 @@ t.test('unready while memory is warmed, after the first catch-up', async (t) => 
   match(t, readiness('warming', waiting, rules), 'unready', /not caught up/)
 })
 
-t.test('unready before it serves and once it was told to stop', async (t) => {
+t.test('unready before serving and while stopping', async (t) => {
   match(t, readiness('starting', live, rules), 'unready', /not open yet/)
   match(t, readiness('stopping', live, rules), 'unready', /shutting down/)
 })

@@ -3,19 +3,19 @@ import { concerns, formatToken, parseToken } from '../../../../src/core/state/se
 
 const written = { version: '42', epoch: '7123456789012345678-00000001' }
 
-t.test('a token says which write of which key it came from', async (t) => {
+t.test('a token names its write and its key', async (t) => {
   const token = parseToken(formatToken('key', written))
   t.match(token, { written })
   t.ok(token && concerns(token, 'key'))
   t.notOk(token && concerns(token, 'other'))
 })
 
-t.test('a delete leaves the version of an absence, or none', async (t) => {
+t.test('the token of a delete has the version of an absent key, or none', async (t) => {
   t.match(parseToken(formatToken('key', { ...written, version: '-42' })), { written: { version: '-42' } })
   t.equal(parseToken(formatToken('key', undefined))?.written, undefined)
 })
 
-t.test('a token fits into a header and a URL as it is', async (t) => {
+t.test('a token needs no encoding in a header or a URL', async (t) => {
   const token = formatToken('\0ключ &=?', { ...written, version: '-42' })
   t.match(token, /^[A-Za-z0-9_.-]{1,80}$/)
   t.equal(encodeURIComponent(token), token)

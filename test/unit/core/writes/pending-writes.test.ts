@@ -34,7 +34,7 @@ function pendingWrites(capacity = 10, maxBytes = 1_000_000) {
   return { store, stats, logged, settled, kept, keep }
 }
 
-t.test('with nothing kept, nothing is asked', async (t) => {
+t.test('nothing is sent if no write is pending', async (t) => {
   const { store, kept } = pendingWrites()
   await kept.send()
   t.same(store.statements, [])
@@ -67,7 +67,7 @@ t.test('a conflict is reported without a version, counted and logged', async (t)
   t.match(logged, [{ level: 'warn', fields: { keyHash: keyHash('k') } }])
 })
 
-t.test('a row that was not held: what is older than the mark is replaced, and nothing else', async (t) => {
+t.test('without a cached entry, only a row older than the mark is replaced', async (t) => {
   const { store, stats, kept, keep } = pendingWrites()
   store.setBySql('before', '0')
   store.setBySql('both', '0')
@@ -83,7 +83,7 @@ t.test('a row that was not held: what is older than the mark is replaced, and no
   t.match(stats, { pendingSettled: 2, pendingConflicts: 2 })
 })
 
-t.test('a mark that is gone: the history is another one, where nothing is replaced or added', async (t) => {
+t.test('a mark that is gone means another history, in which nothing is replaced or added', async (t) => {
   const { store, stats, kept, keep } = pendingWrites()
   const snapshot = store.backup()
   store.setBySql('k', '0')
@@ -97,19 +97,22 @@ t.test('a mark that is gone: the history is another one, where nothing is replac
   t.match(stats, { pendingSettled: 0, pendingConflicts: 2 })
 })
 
-t.test('no more than the capacity is kept; a key that is kept already takes no more room', async (t) => {
-  const { kept, keep } = pendingWrites(1)
-  t.equal(keep('a', '1'), true)
-  t.equal(keep('b', '1'), false)
-  t.equal(keep('a', '2'), true)
-  t.equal(kept.size, 1)
-  t.equal(kept.get('a')?.value, '2')
-  t.equal(kept.get('b'), undefined)
-  kept.drop('a')
-  t.equal(keep('b', '1'), true)
-})
+t.test(
+  'pending writes stay within the capacity, and a second write of a key takes no more room',
+  async (t) => {
+    const { kept, keep } = pendingWrites(1)
+    t.equal(keep('a', '1'), true)
+    t.equal(keep('b', '1'), false)
+    t.equal(keep('a', '2'), true)
+    t.equal(kept.size, 1)
+    t.equal(kept.get('a')?.value, '2')
+    t.equal(kept.get('b'), undefined)
+    kept.drop('a')
+    t.equal(keep('b', '1'), true)
+  },
+)
 
-t.test('a later write takes the value: base and history stay those of the first', async (t) => {
+t.test('a later write replaces the value and keeps the base and history of the first', async (t) => {
   const { kept, keep } = pendingWrites()
   keep('k', '1', { base: { kind: 'held', version: '7', value: undefined } })
   keep('k', '2', { base: { kind: 'unseen', mark: '9' }, epoch: '1-00000002' })
@@ -123,7 +126,7 @@ t.test('a later write takes the value: base and history stay those of the first'
   })
 })
 
-t.test('calls share the sending that is under way', async (t) => {
+t.test('calls share the sending in progress', async (t) => {
   const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   const sending = store.hold('settle')
@@ -135,7 +138,7 @@ t.test('calls share the sending that is under way', async (t) => {
   t.equal(store.statements.filter(({ operation }) => operation === 'settle').length, 1)
 })
 
-t.test('written again while it is sent: the later write builds on the earlier', async (t) => {
+t.test('a write of a key that is being sent builds on the one being sent', async (t) => {
   for (const first of ['1', undefined]) {
     const { store, stats, kept, keep } = pendingWrites()
     keep('k', first)
@@ -153,7 +156,7 @@ t.test('written again while it is sent: the later write builds on the earlier', 
   }
 })
 
-t.test('written again while it is sent, and changed by somebody else in between: that stays', async (t) => {
+t.test('a change by another client between two pending writes of a key stays', async (t) => {
   for (const first of ['1', undefined]) {
     const { store, stats, kept, keep } = pendingWrites()
     keep('k', first)
@@ -189,7 +192,7 @@ t.test(
   },
 )
 
-t.test('dropped while it is sent: nothing is left to send', async (t) => {
+t.test('a pending write that is dropped while it is sent is not sent again', async (t) => {
   const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   const answer = store.hold('settle', 'after')
@@ -201,7 +204,7 @@ t.test('dropped while it is sent: nothing is left to send', async (t) => {
   t.equal(kept.size, 0)
 })
 
-t.test('with several writes of its key under way, a kept one waits for all of them', async (t) => {
+t.test('a pending write waits for all writes of its key that are in flight', async (t) => {
   const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   const gates = [new Gate(), new Gate()]
@@ -217,7 +220,7 @@ t.test('with several writes of its key under way, a kept one waits for all of th
   t.equal(kept.size, 0)
 })
 
-t.test('what the store refuses is given up, and holds up nothing else', async (t) => {
+t.test('a pending write that the store refuses is given up and delays no other', async (t) => {
   const { store, stats, kept, keep } = pendingWrites()
   for (const key of ['a', 'bad', 'c']) keep(key, '1')
   store.refuse('bad')
@@ -226,7 +229,7 @@ t.test('what the store refuses is given up, and holds up nothing else', async (t
   t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 1 } })
 })
 
-t.test('a locked row holds up nothing else, and is asked again', async (t) => {
+t.test('a locked row delays no other pending write and is tried again', async (t) => {
   const { store, stats, kept, keep } = pendingWrites()
   for (const key of ['a', 'locked', 'c']) keep(key, '1')
   store.lock('locked')
@@ -239,7 +242,7 @@ t.test('a locked row holds up nothing else, and is asked again', async (t) => {
   t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 3, pendingConflicts: 0 } })
 })
 
-t.test('when the store cannot be asked, the caller hears it and everything stays kept', async (t) => {
+t.test('if the store is unavailable, the caller gets the error and all writes stay pending', async (t) => {
   const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   store.stop()
@@ -250,7 +253,7 @@ t.test('when the store cannot be asked, the caller hears it and everything stays
   t.equal(store.valueOf('k'), '1')
 })
 
-t.test('when the store goes away while it is asked, everything stays kept', async (t) => {
+t.test('if the store becomes unavailable while sending, all writes stay pending', async (t) => {
   const { store, stats, settled, kept, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'store-unavailable')
@@ -261,7 +264,7 @@ t.test('when the store goes away while it is asked, everything stays kept', asyn
   )
 })
 
-t.test('an unknown outcome is asked again: nothing happens twice', async (t) => {
+t.test('a pending write with an unknown outcome is sent again, and nothing happens twice', async (t) => {
   for (const [moment, row] of [
     ['before', true],
     ['after', true],
@@ -281,13 +284,13 @@ t.test('an unknown outcome is asked again: nothing happens twice', async (t) => 
     if (moment === 'after') {
       t.match([store.valueOf('k'), store.versionOf('k')], ['1', version])
     } else {
-      t.equal(store.valueOf('k'), row ? '1' : undefined, 'without a row nobody knows')
+      t.equal(store.valueOf('k'), row ? '1' : undefined, 'without a row the outcome is unknown')
     }
     t.match(stats, { pendingSettled: moment === 'after' || row ? 1 : 0 })
   }
 })
 
-t.test('an unknown outcome, and the row deleted meanwhile: the delete is not undone', async (t) => {
+t.test('a delete after a write with an unknown outcome is not undone', async (t) => {
   const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
@@ -298,7 +301,7 @@ t.test('an unknown outcome, and the row deleted meanwhile: the delete is not und
   t.equal(kept.size, 0)
 })
 
-t.test('an unknown outcome, and written again meanwhile: the doubt is about both', async (t) => {
+t.test('a later write after an unknown outcome is checked against both', async (t) => {
   const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   const statement = store.hold('settle')
@@ -313,7 +316,7 @@ t.test('an unknown outcome, and written again meanwhile: the doubt is about both
   t.equal(store.valueOf('k'), undefined)
 })
 
-t.test('a doubt ends with the write that it was about', async (t) => {
+t.test('a doubt ends with the write that it concerns', async (t) => {
   const { store, kept, keep } = pendingWrites()
   store.setBySql('k', '0')
   const { mark } = await store.mark()
@@ -331,7 +334,7 @@ t.test('a doubt ends with the write that it was about', async (t) => {
   t.equal(store.valueOf('k'), '2', 'inserted after our own delete')
 })
 
-t.test('many go in several statements', async (t) => {
+t.test('many pending writes are sent in several statements', async (t) => {
   const { store, kept, keep } = pendingWrites(1_200)
   for (let n = 0; n < 1_200; n++) keep(`k${n}`, String(n))
   await kept.send()
@@ -345,7 +348,7 @@ t.test('many go in several statements', async (t) => {
 
 // --- The link breaks while they are sent ---
 
-t.test('lost while committing, and committed: settled once the database tells', async (t) => {
+t.test('a commit whose answer was lost is settled as committed', async (t) => {
   const { store, stats, settled, kept, keep } = pendingWrites()
   const version = store.setBySql('gone', '0')
   keep('k', '1')
@@ -366,7 +369,7 @@ t.test('lost while committing, and committed: settled once the database tells', 
   t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
 })
 
-t.test('lost while committing, and not committed: sent again, new keys too', async (t) => {
+t.test('writes whose commit did not happen are sent again, new keys too', async (t) => {
   const { store, stats, kept, keep } = pendingWrites()
   keep('k', '1')
   const settle = store.settle.bind(store)
@@ -382,7 +385,7 @@ t.test('lost while committing, and not committed: sent again, new keys too', asy
   t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 1, pendingConflicts: 0 } })
 })
 
-t.test('while the transaction is in progress, its writes wait and others are sent', async (t) => {
+t.test('writes of a transaction in progress wait while others are sent', async (t) => {
   const { store, kept, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
@@ -400,7 +403,7 @@ t.test('while the transaction is in progress, its writes wait and others are sen
   t.equal(kept.size, 0)
 })
 
-t.test('in another history the transaction means nothing: no row may be one that was deleted', async (t) => {
+t.test('in another history the transaction id means nothing, and no row is restored', async (t) => {
   const { store, stats, kept, keep } = pendingWrites()
   keep('k', '1')
   const settle = store.settle.bind(store)
@@ -415,7 +418,7 @@ t.test('in another history the transaction means nothing: no row may be one that
   t.match(stats, { pendingSettled: 0, pendingConflicts: 1 })
 })
 
-t.test('a later write of the same key builds on the one whose outcome was not known', async (t) => {
+t.test('a later write of a key builds on one with an unknown outcome', async (t) => {
   const { store, stats, kept, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
@@ -433,7 +436,7 @@ for (const [what, happens] of [
   ['happened', true],
   ['did not happen', false],
 ] as const) {
-  t.test(`after a set that ${what}, a kept one is sent`, async (t) => {
+  t.test(`after a set that ${what}, a pending set is sent`, async (t) => {
     const { store, stats, kept, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
     kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
@@ -444,7 +447,7 @@ for (const [what, happens] of [
     t.match(stats, { pendingSettled: 1, pendingConflicts: 0 })
   })
 
-  t.test(`after a delete that ${what}, a kept set is sent`, async (t) => {
+  t.test(`after a delete that ${what}, a pending set is sent`, async (t) => {
     const { store, stats, kept, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
     kept.sentInVain('k', undefined, { kind: 'held', version, value: '0' }, epoch)
@@ -456,7 +459,7 @@ for (const [what, happens] of [
   })
 }
 
-t.test('after a set whose outcome is not known, what somebody else wrote stays', async (t) => {
+t.test('a write by another client after a set with an unknown outcome stays', async (t) => {
   const { store, stats, kept, keep } = pendingWrites()
   const version = store.setBySql('k', '0')
   kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
@@ -467,7 +470,7 @@ t.test('after a set whose outcome is not known, what somebody else wrote stays',
   t.match(stats, { pendingSettled: 0, pendingConflicts: 1 })
 })
 
-t.test('what a later write has left is not taken for the row of an earlier one that is kept', async (t) => {
+t.test('the row of a later write is not mistaken for that of an earlier pending one', async (t) => {
   const { store, stats, kept, keep } = pendingWrites()
   const version = store.setBySql('k', '0')
   keep('k', '1', { base: { kind: 'held', version, value: '0' } })
@@ -478,7 +481,7 @@ t.test('what a later write has left is not taken for the row of an earlier one t
   t.match(stats, { pendingSettled: 0, pendingConflicts: 1 })
 })
 
-t.test('an entry that was put since tells more', async (t) => {
+t.test('an entry cached since then is the better base', async (t) => {
   const { store, kept, keep } = pendingWrites()
   kept.sentInVain('k', '1', unseen, epoch)
   const version = store.setBySql('k', 'theirs')
@@ -487,7 +490,7 @@ t.test('an entry that was put since tells more', async (t) => {
   t.equal(store.valueOf('k'), '2')
 })
 
-t.test('after a set of a new key, there is no row, as before it', async (t) => {
+t.test('after a set of a new key, the base is still that there is no row', async (t) => {
   const { store, kept, keep } = pendingWrites()
   kept.sentInVain('k', '1', unseen, epoch)
   keep('k', '2')
@@ -495,7 +498,7 @@ t.test('after a set of a new key, there is no row, as before it', async (t) => {
   t.equal(store.valueOf('k'), '2')
 })
 
-t.test('writes are kept within a number of bytes, whatever their number', async (t) => {
+t.test('pending writes stay within their limit in bytes', async (t) => {
   const { store, kept, keep } = pendingWrites(1_000, 10_500)
   store.stop()
   const large = 'x'.repeat(3_000)
