@@ -8,14 +8,14 @@ import {
 import type { CacheOptions, Reconfigurable } from '../core/cache.js'
 import { bytesForOneBody } from '../http/server/request-bodies.js'
 
-/** What the cache has to know of the settings. */
+/** Returns the options of the cache for these settings. */
 export function cacheOptions(config: Config): CacheOptions {
   return {
     ...reconfigurable(config),
     maxStalenessMs: config.maxStalenessMs,
     onFeedLoss: config.onFeedLoss,
     onWriteOutage: config.onWriteOutage,
-    // As much again is for the values of writes whose outcome is unknown.
+    // The other half is for the values of writes whose outcome is unknown.
     maxPendingBytes: Math.floor(budgetOf(config).pendingWrites / 2),
     maxStatements: config.databasePoolSize,
     maxReads: Math.max(1, Math.floor(budgetOf(config).transfers / readBytesInMemory(config))),
@@ -24,22 +24,25 @@ export function cacheOptions(config: Config): CacheOptions {
   }
 }
 
-/** How the memory is divided. */
+/** Returns the division of the memory. */
 export function budgetOf({ memoryBytes = defaultMemoryBytes() }: Pick<Config, 'memoryBytes'>): MemoryBudget {
   return memoryBudget(memoryBytes)
 }
 
-/** Copies of a value on its way: what is received, its text, the response and what of that waits to be sent. */
+/** Copies of a value in flight: the bytes received, its text, the response, and the part of it that waits to be sent. */
 const copiesOfValue = 4
-/** Longer ones take the driver too long. */
+/** The driver takes too long for more. */
 const largestReadBytes = 64 * 1024 * 1024
 
-/** Bytes that are set aside for a statement that reads values. */
+/** Bytes reserved for one statement that reads values. */
 export function readBytesInMemory(config: Config): number {
   return copiesOfValue * maxReadBytes(config)
 }
 
-/** Most bytes of values that one statement may bring: what every connection may bring at once, but any value that a set takes. */
+/**
+ * Returns the most bytes of values that one statement may bring, so that all connections together stay within their part of
+ * the memory. It is never less than the largest value that a set accepts.
+ */
 export function maxReadBytes(config: Config): number {
   const { databasePoolSize, databaseReadUrls, maxValueBytes } = config
   const statements = databasePoolSize * (databaseReadUrls.length > 0 ? 2 : 1)
@@ -47,18 +50,18 @@ export function maxReadBytes(config: Config): number {
   return Math.max(maxValueBytes, Math.min(largestReadBytes, each))
 }
 
-/** Most bytes that bodies of requests may take: no less than one set of the largest size needs. */
+/** Returns the most bytes that request bodies may take, at least those of one set of the largest size. */
 export function maxBodyBytes(config: Config): number {
   return Math.max(budgetOf(config).bodies, bytesForOneBody(config.maxValueBytes))
 }
 
-/** Most bytes of keys and values held: what is left when each entry has its bookkeeping, if no less was asked for. */
+/** Returns the most bytes of keys and values held: the rest after the bookkeeping of all entries, or `CACHE_MAX_BYTES` if less. */
 function entryBytes({ capacity, maxBytes = Number.POSITIVE_INFINITY, memoryBytes }: Config): number {
   const left = budgetOf({ memoryBytes }).entries - capacity * entryBookkeepingBytes
   return Math.max(1, Math.min(maxBytes, left))
 }
 
-/** The part that may change while it runs. */
+/** Returns the options that may change while the sidecar runs. */
 export function reconfigurable(config: Config): Reconfigurable {
   const { capacity, ttlSeconds, ttlRules, ttlJitter, ttlMode } = config
   return {

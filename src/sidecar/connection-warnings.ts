@@ -6,7 +6,7 @@ export interface ConnectionWarnings {
   readonly onTurnedAway: (status: number) => void
 }
 
-/** Logs, at most once a minute each, what keeps clients from having a connection to a listener. */
+/** Creates the warnings about refused connections of a listener, each logged at most once a minute. */
 export function connectionWarnings(
   listener: 'data' | 'operations',
   maxConnections: number,

@@ -3,10 +3,10 @@ import { readApiToken } from '../config/read-api-token.js'
 import type { Log } from '../core/ports.js'
 import { BearerToken } from '../http/access/bearer-token.js'
 
-/** How soon a token that was replaced in its file holds. */
+/** Interval at which the token's file is read again. */
 const rereadMs = 10_000
 
-/** What requests have to carry; undefined where anybody may ask. */
+/** Creates the check of the API token; returns undefined if none is set, and every client may send requests. */
 export function createBearerToken(config: Config, log: Log): BearerToken | undefined {
   if (config.apiToken === undefined && config.apiTokenFile === undefined) return undefined
   return new BearerToken({

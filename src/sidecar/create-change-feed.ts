@@ -22,10 +22,10 @@ export interface CreatedChangeFeed {
   readonly queueUsage: () => number | undefined
 }
 
-/** Beyond this, a listener is stuck: the queue is nearly empty as long as all of them read. */
+/** Usage above which a listener must be stuck: while all of them read, the queue is nearly empty. */
 const alarmingQueueUsage = 0.5
 
-/** Creates the change feed, which migrates the database if it should, and passes on what each session finds out about the table. */
+/** Creates the change feed. It applies migrations if asked to, and passes on what each session learns about the table. */
 export function createChangeFeed(parts: ChangeFeedParts): CreatedChangeFeed {
   const { config, database, schema, clock, log } = parts
   const { databaseListenUrl, maxStalenessMs, whenIdle } = config

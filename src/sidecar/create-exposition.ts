@@ -1,7 +1,7 @@
 import type { Exposition } from '../telemetry/prometheus/exposition.js'
 import type { MetricSources } from '../telemetry/prometheus/metrics.js'
 
-/** What `GET /metrics` shows. Its code is loaded when it is first asked for. */
+/** Creates the text for `GET /metrics`. Its code is loaded at the first request for it. */
 export async function createExposition(sources: MetricSources): Promise<Exposition> {
   const [{ Exposition }, { metricsOf }] = await Promise.all([
     import('../telemetry/prometheus/exposition.js'),

@@ -3,10 +3,10 @@ import { Database } from '../postgres/pool/database.js'
 import { ReadReplicas, type ReadReplicasParts } from '../postgres/replicas/read-replicas.js'
 import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
 
-/** The part of the time for a statement that a replica has: the primary may have to be asked after it. */
+/** Part of the statement timeout that a replica gets, because the primary may have to be asked after it. */
 const replicaShare = 0.25
 
-/** As DATABASE_READ_URL says; undefined where there is none. */
+/** Creates the replicas of `DATABASE_READ_URL`; returns undefined if it is not set. */
 export function createReadReplicas(
   { databaseReadUrls, databasePoolSize: poolSize, databaseTimeoutMs }: Config,
   parts: Omit<ReadReplicasParts, 'replicas'>,

@@ -13,7 +13,7 @@ import { WarmUp, type WarmUpParts } from '../warm-up/warm-up.js'
 
 export interface WarmUpOptions {
   readonly config: Pick<Config, 'warm' | 'warmTimeoutMs' | 'stateDir'>
-  /** Those in force at this moment. */
+  /** Returns the limits in force. */
   readonly limits: () => Pick<Config, 'capacity'>
   readonly cache: Cache
   readonly database: Database
@@ -22,7 +22,7 @@ export interface WarmUpOptions {
   readonly log: Log
 }
 
-/** As CACHE_WARM says; undefined where it is off. */
+/** Creates the warm-up that `CACHE_WARM` asks for; returns undefined if it is off. */
 export function createWarmUp(options: WarmUpOptions): WarmUp | undefined {
   const { config, limits, cache, database, schema, clock, log } = options
   const { warm, warmTimeoutMs: timeoutMs, stateDir } = config

@@ -22,7 +22,7 @@ import { connectionWarnings } from './connection-warnings.js'
 export interface DataServerOptions {
   readonly config: Config
   readonly maxConnections: number
-  /** Those in force at this moment. */
+  /** Returns the limits in force. */
   readonly limits: () => Pick<Config, 'capacity' | 'ttlSeconds'>
   readonly cache: Cache
   readonly attempts: () => AttemptsStatus
@@ -37,10 +37,10 @@ export interface DataServerOptions {
   readonly log: AppOptions['log'] & WarningLog
 }
 
-/** How long an idle connection of an app stays open while closing. */
+/** Time for which an idle connection of an application stays open during the shutdown. */
 const idleGraceMs = 500
 
-/** Returns everything in front of the cache, from the socket inwards: access guard, trace, fast lane, Koa. */
+/** Creates the data listener with everything in front of the cache: access guard, tracing, fast lane, Koa. */
 export function dataServer(options: DataServerOptions): HttpServer {
   const { config, limits, cache, attempts, token, requests, onShutdown, tracing, clock, log } = options
   const { maxConnections, responses, bodies, memory } = options

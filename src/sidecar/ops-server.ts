@@ -13,7 +13,7 @@ export interface OpsServerOptions extends Omit<OpsListenerOptions, 'log'> {
   readonly log: OpsListenerOptions['log'] & WarningLog
 }
 
-/** The operations listener, behind the same check of names as the data listener. */
+/** Creates the operations listener, with the same check of the Host header as the data listener. */
 export function opsServer(options: OpsServerOptions): HttpServer {
   const { config, maxConnections, clock, log } = options
   const { opsHost: host, opsPort: port } = config
@@ -21,7 +21,7 @@ export function opsServer(options: OpsServerOptions): HttpServer {
   return new HttpServer({
     address: { host, port },
     limits: { ...opsLimits, maxConnections },
-    // A probe or a scrape can be asked again.
+    // A probe or a scrape can be repeated.
     idleGraceMs: 0,
     onFull,
     listener: accessGuard({

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** What ends, by name. */
+/** Steps of a shutdown, by name. */
 export type Ends = Readonly<Record<string, () => Promise<unknown> | undefined>>
 
-/** Ends one after the other. Past the time it waits no longer, and says which one it was waiting for. */
+/** Runs the steps one after the other. After the time has passed it stops waiting, and reports the step that was under way. */
 export async function runInOrder(
   ends: Ends,
   timeoutMs: number,

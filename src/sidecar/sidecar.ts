@@ -36,29 +36,29 @@ import { runInOrder } from './shutdown-sequence.js'
 export interface SidecarOptions {
   readonly config: Config
   readonly log: Logger
-  /** Apply pending migrations at the first contact with the database. */
+  /** True to apply pending migrations at the first contact with the database. */
   readonly migrate: boolean
   /** Called by `POST /v1/shutdown`; without it there is no such endpoint. */
   readonly onShutdown?: () => void
-  /** Without it there are no traces, and they cost nothing. */
+  /** Tracing; undefined to trace nothing, at no cost. */
   readonly tracing?: Tracing
 }
 
-/** The part of the time to shut down that requests have: what is kept has to be sent after them. */
+/** Part of the shutdown timeout for requests. Pending writes are sent after them. */
 const requestsShare = 0.75
 /** A collector that does not answer must not use up the time to shut down. */
 const longestTraceFlushMs = 2_000
 
-/** Stands still while the machine is suspended. */
+/** A clock that stands still while the machine is suspended. */
 const monotonicClock: Pick<Clock, 'now'> = { now: () => performance.now() }
 
-/** All parts of one sidecar, put together. The tests start the same thing. */
+/** The composition root: all parts of one sidecar. The tests start it, too. */
 export class Sidecar {
   readonly #database: Database
   readonly #attempts: Attempts
   readonly #replicas: ReadReplicas | undefined
   readonly #feed: PostgresChangeFeed
-  /** Undefined where nothing is to be warmed. */
+  /** Undefined if there is no warm-up. */
   readonly #warmUp: WarmUp | undefined
   readonly #cache: Cache
   readonly #server: HttpServer
@@ -163,7 +163,7 @@ export class Sidecar {
     })
   }
 
-  /** Of the data listener; 0 when it is a Unix socket. */
+  /** Port of the data listener; 0 for a Unix socket. */
   get port(): number {
     return this.#server.port
   }
@@ -173,8 +173,8 @@ export class Sidecar {
   }
 
   /**
-   * Resolves when requests are answered: after the first attempt to reach the database, whatever came of
-   * it. Probes are answered before that. Rejects when a port or the API token cannot be had.
+   * Starts the sidecar. Resolves when requests are answered, which is after the first attempt to reach the database,
+   * successful or not. Probes are answered before. Rejects if a port is taken, or if the API token cannot be read.
    */
   async start(): Promise<void> {
     await this.#token?.start()
@@ -183,14 +183,14 @@ export class Sidecar {
     this.#eventLoopDelay.start()
     const handler = this.#warmUp?.follow(this.#cache) ?? this.#cache
     const connected = this.#closing === undefined ? this.#feed.start(handler) : undefined
-    // While the database is waited for: reading that code would otherwise hold up a request.
+    // Loads the code while waiting for the database. Otherwise loading it would delay a request.
     this.#metrics().catch(() => undefined)
     await connected
     if (this.#closing === undefined) await this.#server.listen()
     if (this.#closing === undefined) this.#phase = 'serving'
   }
 
-  /** Takes what can change while it runs: the settings as they were, but for those that reload. */
+  /** Applies settings that can change while the sidecar runs. The others must be unchanged. */
   reconfigure(config: Config): void {
     this.#config = config
     this.#log.level = config.logLevel
@@ -230,8 +230,8 @@ export class Sidecar {
   }
 
   /**
-   * Is unready at once, serves on for the delay, then finishes what is in flight, sends what is kept and closes
-   * everything; what is not finished in time is cut off and logged. Idempotent.
+   * Shuts down: unready at once, serving for the delay, then finishing the requests in flight, sending pending writes, and
+   * closing everything. Unfinished requests are cut off and logged after the timeout. Idempotent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()

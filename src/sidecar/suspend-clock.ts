@@ -1,15 +1,15 @@
 import type { Clock } from '../core/ports.js'
 
 export interface SuspendClockOptions {
-  /** A monotonic time in ms, which may stand still while the machine is suspended. */
+  /** Returns a monotonic time in ms, which may stand still while the machine is suspended. */
   readonly monotonicMs: () => number
-  /** The wall clock, in ms since 1970. */
+  /** Returns the wall clock in ms since 1970. */
   readonly wallMs: () => number
-  /** Called when the wall clock has gone on further than the monotonic one, with by how much. */
+  /** Called when the wall clock has advanced further than the monotonic one, with the difference. */
   readonly onJump?: (ms: number) => void
 }
 
-/** Differences of the two clocks up to this long are their resolution, or a pause between reading one and the other. */
+/** Smaller differences come from the clocks' resolution, or from a pause between the two readings. */
 const toleranceMs = 20
 
 /**
@@ -28,7 +28,7 @@ const toleranceMs = 20
  */
 export class SuspendClock implements Clock {
   readonly #options: SuspendClockOptions
-  /** By how much the wall clock was ahead of the monotonic one when the two were last compared. */
+  /** Lead of the wall clock over the monotonic one when the two were last compared. */
   #leadMs: number
   #suspendedMs = 0
 
@@ -50,7 +50,7 @@ export class SuspendClock implements Clock {
     setImmediate(task)
   }
 
-  /** Reads both again: the process may have been paused between the two readings, but hardly twice. */
+  /** Reads both clocks again: the process may have been paused between two readings, but hardly twice in a row. */
   #compare(): void {
     const leadMs = this.#readLeadMs()
     const changeMs = leadMs - this.#leadMs

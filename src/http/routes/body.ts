@@ -17,12 +17,12 @@ export async function withJsonBody<T>(
   { maxBytes, bodies }: BodyOptions,
   use: (bytes: Buffer) => Promise<T>,
 ): Promise<T> {
-  // Without a Content-Type the original service read JSON as well. With one, a page would have to ask first.
+  // The original service read JSON without a Content-Type as well. With one, a web page would need a preflight.
   const isUntyped = ctx.get('Content-Type') === ''
   if (isUntyped ? comesFromWebPage(ctx) : ctx.is('json', '+json') === false) {
     throw new RequestError(415, 'Content-Type must be application/json')
   }
-  // What it decompresses to has no bound, and an app beside us gains nothing by compressing.
+  // The size after decompression has no bound, and an application beside the sidecar gains nothing by compressing.
   if (!/^(identity)?$/i.test(ctx.get('Content-Encoding')))
     throw new RequestError(415, 'Content-Encoding: must be identity')
   const length = Number(ctx.get('Content-Length'))
@@ -36,7 +36,7 @@ export async function withJsonBody<T>(
   }
 }
 
-/** `received` is what has been counted so far. What comes after an error is dropped. */
+/** Receives the rest of a body. `received` has been counted so far. After an error, the rest is dropped. */
 function receive(
   ctx: Context,
   received: { bytes: number },

@@ -1,6 +1,6 @@
 import type { ReadResult } from '../../core/reads/read-result.js'
 
-/** How a read was answered, as RFC 9211 says it: `caching-layer; hit; ttl=41`, `caching-layer; fwd=miss; stored`. */
+/** Returns the Cache-Status of a read (RFC 9211): `caching-layer; hit; ttl=41`, `caching-layer; fwd=miss; stored`. */
 export function cacheStatus({
   forwarded,
   stale,
@@ -12,7 +12,7 @@ export function cacheStatus({
   let status = forwarded === undefined ? 'caching-layer; hit' : `caching-layer; fwd=${forwarded}`
   if (forwarded === undefined && ttlMs !== undefined && Number.isFinite(ttlMs))
     status += `; ttl=${Math.floor(ttlMs / 1_000)}`
-  // What an HTTP origin answers where the version held still holds.
+  // The status with which an HTTP origin confirms that a stored response is current.
   if (revalidated) status += '; fwd-status=304'
   if (stored) status += '; stored'
   if (collapsed) status += '; collapsed'

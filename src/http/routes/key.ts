@@ -1,7 +1,7 @@
 import { validateKey } from '../../core/state/validate-key.js'
 import { RequestError } from './problem.js'
 
-/** Throws 422 for what no key may be. */
+/** Throws 422 for an invalid key. */
 export function checkKey(key: unknown): string {
   if (key === undefined) throw new RequestError(422, 'key: missing')
   if (typeof key !== 'string') throw new RequestError(422, 'key: must be a string')

@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa'
 import { CacheError, type CacheErrorCode, explanations } from '../../core/errors.js'
 import { type PlainResponse, sendByKoa } from './response.js'
 
-/** What a client got wrong, or asks for when there is no room: its `message` is for the client. */
+/** An error whose `message` is meant for the client: its own mistake, or a lack of room for its request. */
 export class RequestError extends Error {
   readonly status: 413 | 415 | 422 | 503
 
@@ -24,7 +24,7 @@ export interface Problem {
   readonly retryAfterSeconds?: number
 }
 
-/** How each error of the cache is answered. What the database said stays in the log. */
+/** Status of the response to each error of the cache. The message of the database stays in the log. */
 const byCode: Readonly<Record<CacheErrorCode, Omit<Problem, 'detail'>>> = {
   'store-unavailable': { status: 503, retryAfterSeconds: 1 },
   'login-refused': { status: 503, retryAfterSeconds: 5 },
@@ -42,7 +42,7 @@ const byCode: Readonly<Record<CacheErrorCode, Omit<Problem, 'detail'>>> = {
   'not-stored': { status: 422 },
 }
 
-/** What the client is told of an error, and what the log is told. */
+/** Returns the problem that the client is told, and logs the rest. */
 export function problemIn(error: unknown, path: string, log: ProblemLog): Problem {
   if (error instanceof RequestError) {
     const { status, message: detail } = error
@@ -50,7 +50,7 @@ export function problemIn(error: unknown, path: string, log: ProblemLog): Proble
   }
   if (error instanceof CacheError) {
     const problem = { ...byCode[error.code], detail: explanations[error.code] }
-    // During an outage every request fails alike; what matters of that is logged once, by the feed.
+    // During an outage every request fails in the same way. The feed logs the outage once.
     log.debug({ reason: error.message, path }, problem.detail)
     return problem
   }
@@ -58,7 +58,7 @@ export function problemIn(error: unknown, path: string, log: ProblemLog): Proble
   return { status: 500, detail: 'Internal Server Error' }
 }
 
-/** As RFC 9457 has it. `headers` are sent too. */
+/** Returns the response for a problem (RFC 9457), with additional `headers`. */
 export function problemResponse(
   { status, detail, retryAfterSeconds }: Problem,
   headers: readonly string[] = [],
@@ -75,7 +75,7 @@ export function sendProblem(ctx: Context, problem: Problem): void {
   sendByKoa(ctx, problemResponse(problem))
 }
 
-/** Every error as RFC 9457; `detail` is where the original service put its message. */
+/** Answers every error with a problem (RFC 9457). The original service had its message in `detail`, too. */
 export function problems(log: ProblemLog): Middleware {
   return async (ctx, next) => {
     try {

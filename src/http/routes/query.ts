@@ -2,8 +2,8 @@ import { nearestName } from './nearest-name.js'
 import { RequestError } from './problem.js'
 
 /**
- * Returns the parameters of a query string that have these names. Others are ignored, because proxies and libraries add some
- * of their own; but throws 422 for one that nearly has such a name, and for one that is given twice.
+ * Returns the parameters of a query string that have these names. Other parameters are ignored, because proxies and libraries
+ * add their own. Throws 422 for a parameter that nearly has one of the names, and for one that is given twice.
  */
 export function parseQuery<Name extends string>(
   querystring: string,
@@ -15,7 +15,7 @@ export function parseQuery<Name extends string>(
     const given = decode(equals < 0 ? part : part.slice(0, equals))
     const name = names.find((one) => one === given)
     if (name === undefined) {
-      // Not more, so that a parameter of somebody else is not taken for a mistake: `open` is two letters from `token`.
+      // One mistake only: with two, `open` would be taken for `token`.
       const near = nearestName(given ?? '', names, 3)
       if (near === undefined) continue
       throw new RequestError(422, `${given}: unknown parameter; did you mean ${near}?`)
@@ -28,7 +28,7 @@ export function parseQuery<Name extends string>(
   return found
 }
 
-/** As forms are encoded: `+` is a space. Undefined for what decodes to no text. */
+/** Decodes a part of a form (`+` is a space). Returns undefined if the bytes are not valid UTF-8. */
 export function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))

@@ -8,11 +8,11 @@ import { parseQuery } from './query.js'
 export interface ReadRequest {
   readonly key: string
   readonly wish: ReadOptions
-  /** Do not ask the store. */
+  /** True if the store must not be asked. */
   readonly onlyIfCached: boolean
 }
 
-/** What a GET asks for, in its query and in HTTP's own words. Throws 422. */
+/** Returns the key and the options of a GET, from its query and its headers. Throws 422. */
 export function readRequest(ctx: Context): ReadRequest {
   const { key, consistency, token } = parseQuery(ctx.querystring, ['key', 'consistency', 'token'])
   if (consistency !== undefined && consistency !== 'strong' && consistency !== 'bounded') {

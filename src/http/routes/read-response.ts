@@ -3,7 +3,7 @@ import { cacheStatus } from './cache-status.js'
 import { problemResponse } from './problem.js'
 import type { PlainResponse } from './response.js'
 
-/** The answer to a GET. The value is JSON text already. `stale` is there only when it is true. */
+/** Returns the response to a GET. The value is JSON text already. `stale` is left out unless it is true. */
 export function readResponse(key: string, read: ReadResult): PlainResponse {
   const { value, forwarded, stale, ageMs } = read
   const headers = ['Cache-Status', cacheStatus(read)]

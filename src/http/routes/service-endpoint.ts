@@ -2,9 +2,9 @@ import type { Endpoint } from './endpoint.js'
 import { type CacheLimits, shownLimits } from './limits.js'
 
 export interface ServiceEndpointOptions {
-  /** Those in force at this moment. */
+  /** Returns the limits in force. */
   readonly limits: () => CacheLimits
-  /** Without its password. */
+  /** URL of the database, without the password. */
   readonly databaseUrl: string
   readonly endpoints: () => readonly string[]
 }

@@ -13,7 +13,7 @@ export interface SetRequest {
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 const members = ['key', 'value']
 
-/** What the body of a set asks for. Throws 422, for a member that means nothing here as well. */
+/** Returns the key and the value in the body of a set. Throws 422, also for an unknown member. */
 export function setRequest(bytes: Buffer): SetRequest {
   const { text, body } = parsed(bytes)
   for (const name of Object.keys(body)) if (name !== 'key' && name !== 'value') throw unknownMember(name)

@@ -3,7 +3,7 @@ import type { PlainResponse } from './response.js'
 
 const json = ['Content-Type', 'application/json; charset=utf-8']
 
-/** The answer to a set. A token needs no escaping, in a header or in JSON. */
+/** Returns the response to a set. A token needs no escaping, neither in a header nor in JSON. */
 export function setResponse(result: WriteResult): PlainResponse {
   if (!result.written)
     return { status: 200, headers: json, body: '{"ok":true,"db_written":false}', source: 'kept' }

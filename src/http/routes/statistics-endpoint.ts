@@ -6,7 +6,7 @@ import { type CacheLimits, shownLimits } from './limits.js'
 
 export interface StatisticsEndpointOptions {
   readonly cache: Cache
-  /** Those in force at this moment. */
+  /** Returns the limits in force. */
   readonly limits: () => CacheLimits
   readonly attempts: () => AttemptsStatus
   readonly memory: () => MemoryUse
