@@ -68,7 +68,7 @@ const states: Readonly<Record<string, Expected>> = {
   '53200': kept,
   '54000': refused,
   '54001': failed,
-  '55000': kept,
+  '55000': failed,
   '55P03': locked,
   '57014': { status: 503, detail: /did not answer in time/ },
   '57P01': unknown,
@@ -283,3 +283,14 @@ for (const [what, { fault, cure, sqlState, ...expected }] of Object.entries(faul
     await eventually(async () => (await client.stats()).writes.pending === 0)
   })
 }
+
+t.test('a table without a replica identity is for an operator to fix', async (t) => {
+  const database = await freshDatabase(t)
+  const { client } = await startLiveSidecar(t, { databaseUrl: database.url, databaseTimeoutMs: 1_000 })
+  await client.set('k', 'old')
+  await database.query('alter table cache_entries replica identity nothing')
+  await database.query('create publication all_rows for table cache_entries')
+  t.match(await client.set('k', 'new'), { status: 503, body: { detail: /an operator must fix/ } })
+  t.equal((await client.stats()).writes.pending, 0, 'the write is not kept')
+  t.equal(await client.value('k'), 'old')
+})

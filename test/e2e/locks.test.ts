@@ -67,6 +67,37 @@ t.test('one locked row fails its own write alone', async (t) => {
   await holder.query('rollback')
 })
 
+t.test('a row that another session already waits for fails its own write alone', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const { client } = await startLiveSidecar(t, { databaseUrl: url, databaseTimeoutMs: 1_000 })
+  await client.set('locked', 1)
+  const clients = [
+    new pg.Client({ connectionString: url }),
+    new pg.Client({ connectionString: url }),
+  ] as const
+  const [holder, waiter] = clients
+  for (const one of clients) {
+    await one.connect()
+    t.teardown(() => one.end())
+  }
+  await holder.query("begin; select from cache_entries where key = 'locked' for update")
+  const waiting = waiter.query("update cache_entries set value = '' where key = 'locked'")
+  await eventually(async () => {
+    const { rows } = await query(
+      "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+    )
+    return rows.length > 0
+  })
+  const keys = ['a', 'b', 'c', 'locked', 'x', 'y', 'z']
+  const statuses = async (answers: Promise<{ readonly status: number }>[]) =>
+    (await Promise.all(answers)).map(({ status }) => status)
+  const expected = keys.map((key) => (key === 'locked' ? 503 : 200))
+  t.strictSame(await statuses(keys.map((key) => client.set(key, 2))), expected)
+  t.strictSame(await statuses(keys.map((key) => client.delete(key))), expected)
+  await holder.query('rollback')
+  await waiting
+})
+
 t.test('with several locked rows, the others are written', async (t) => {
   const { url, query } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, databaseTimeoutMs: 5_000 })

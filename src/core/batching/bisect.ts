@@ -69,14 +69,15 @@ async function resultsOf<I extends { readonly key: string }, O>(
   const { reason } = made
   if (items.length === 1) return refused(items, reason)
   if (isOfSlowItem(made)) return withoutSlow(items, reason, options, part)
-  if (!mayBeOfOneItem(reason)) return refused(items, reason)
-  const locked = hasCode(reason, 'row-locked') ? await lockedOf(items, options) : undefined
+  const locked = hasCode(reason, 'row-locked', 'store-locked') ? await lockedOf(items, options) : undefined
   if (locked !== undefined) {
+    const ofRow = rowLocked(reason)
     const free = items.filter(({ key }) => !locked.has(key))
     const results = await resultsOf(free, await attempt<I, O>(free, options, part), options, part)
     const byKey = new Map(results.map((result, index) => [free[index]?.key, result]))
-    return items.map(({ key }) => byKey.get(key) ?? { status: 'rejected', reason })
+    return items.map(({ key }) => byKey.get(key) ?? { status: 'rejected', reason: ofRow })
   }
+  if (!mayBeOfOneItem(reason)) return refused(items, reason)
   const { isLate = () => false } = options
   const results: Results<O> = []
   // Each part is sent only once, because its halves are the next attempt.
@@ -132,6 +133,15 @@ async function lockedOf<I extends { readonly key: string }>(
 ): Promise<ReadonlySet<string> | undefined> {
   const locked = await lockedOf?.(items.map(({ key }) => key)).catch(() => undefined)
   return locked !== undefined && locked.size > 0 && locked.size < items.length ? locked : undefined
+}
+
+/**
+ * Returns the error of an item whose row is locked. The error of the statement may look like that of a locked table: a
+ * session that waits behind another one for the same row waits for no transaction, and PostgreSQL names no row.
+ */
+function rowLocked(reason: unknown): unknown {
+  if (!hasCode(reason, 'store-locked')) return reason
+  return new CacheError('row-locked', (reason as CacheError).message, { cause: reason })
 }
 
 function mayBeOfOneItem(reason: unknown): boolean {

@@ -1,4 +1,4 @@
-import { CacheError, type CacheErrorCode } from '../errors.js'
+import { CacheError, type CacheErrorCode, hasCode } from '../errors.js'
 import type { BatchOperation } from '../stats.js'
 
 /** A kind of statement that keeps failing, and its last error. */
@@ -39,16 +39,17 @@ const ofTheStore: ReadonlySet<CacheErrorCode> = new Set([
 export class StoreHealth {
   readonly #streaks = new Map<BatchOperation, Streak>()
 
-  /** Records the results of one batch. A single success ends the streak of failures. */
+  /**
+   * Records the results of one batch. A single success ends the streak of failures. A locked row starts none, but goes on with
+   * one: where commits hang, the next write of a key finds the row locked by the one before it.
+   */
   observe(operation: BatchOperation, results: readonly PromiseSettledResult<unknown>[], nowMs: number): void {
-    const isFault = results.length > 0 && results.every((result) => faultIn(result) !== undefined)
-    const code = isFault ? faultIn(results[0] as PromiseSettledResult<unknown>) : undefined
-    if (code === undefined) {
-      this.#streaks.delete(operation)
-      return
-    }
-    const failures = (this.#streaks.get(operation)?.failures ?? 0) + 1
-    this.#streaks.set(operation, { failures, code, lastMs: nowMs })
+    const streak = this.#streaks.get(operation)
+    const code = results.map(faultIn).find((fault) => fault !== undefined) ?? streak?.code
+    const hasFailed = results.every((result) => faultIn(result) !== undefined || isRowLocked(result))
+    if (!hasFailed || results.length === 0) this.#streaks.delete(operation)
+    else if (code)
+      this.#streaks.set(operation, { failures: (streak?.failures ?? 0) + 1, code, lastMs: nowMs })
   }
 
   /** Records that a statement of this kind has succeeded outside of the batches of requests. */
@@ -61,6 +62,10 @@ export class StoreHealth {
       .filter(([, { failures, lastMs }]) => failures >= failuresInARow && nowMs - lastMs <= rememberedMs)
       .map(([operation, { code }]) => ({ operation, code }))
   }
+}
+
+function isRowLocked(result: PromiseSettledResult<unknown>): boolean {
+  return result.status === 'rejected' && hasCode(result.reason, 'row-locked')
 }
 
 function faultIn(result: PromiseSettledResult<unknown>): CacheErrorCode | undefined {

@@ -43,7 +43,7 @@ const maxSplittingMs = 2_000
 
 /** Maximum number of keys whose writes of unknown outcome are remembered, and maximum number of outcomes of each. */
 const maxUnknown = 1_000
-const maxOutcomes = 4
+const maxOutcomes = 16
 
 const stillInDoubt = new CacheError(
   'outcome-unknown',
@@ -299,7 +299,7 @@ export class PendingWrites {
     const { clock, log } = this.#parts
     const nowMs = clock.now()
     if (!(failure instanceof CacheError) || failure.code === 'store-unavailable') {
-      this.#obstacle = undefined
+      this.#obstacle = failure instanceof CacheError ? failure.code : undefined
       this.#failures = 0
       this.#dueMs = Number.NEGATIVE_INFINITY
       return

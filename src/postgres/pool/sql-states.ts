@@ -21,7 +21,6 @@ const byState: Readonly<Record<string, Meaning>> = {
   '40P01': 'row-locked', // deadlock_detected
   '42501': 'forbidden', // insufficient_privilege; row-level security, too
   '54000': 'refused', // program_limit_exceeded: such as an index row that is too large
-  '55000': 'store-suspended', // object_not_in_prerequisite_state: raised by a standby, which cannot tell its timeline
   '55P03': 'row-locked', // lock_not_available: lock_timeout
   '57014': 'store-busy', // query_canceled: statement_timeout
 }
@@ -51,6 +50,8 @@ const byClass: Readonly<Record<string, Meaning>> = {
 /** Returns the meaning of an error. An unknown state was chosen by a trigger or an application, and refuses the row. */
 export function meaningOf({ code: state = '', file }: pg.DatabaseError): Meaning {
   if (state === '54000' && file === 'async.c') return 'queue-full'
+  // A server in recovery cannot tell its timeline. Otherwise, 55000 lasts: for example without a replica identity.
+  if (state === '55000' && file === 'xlogfuncs.c') return 'store-suspended'
   return byState[state] ?? byClass[state.slice(0, 2)] ?? 'refused'
 }
 

@@ -18,6 +18,15 @@ t.test('three failures of a kind in a row are a fault until one succeeds', async
   t.same(health.faults(4), [])
 })
 
+t.test('a locked row starts no fault, but goes on with one', async (t) => {
+  const health = new StoreHealth()
+  for (let count = 0; count < 5; count++) health.observe('write', failed('row-locked'), count)
+  t.same(health.faults(5), [])
+  health.observe('write', failed('outcome-unknown'), 6)
+  for (let count = 7; count < 9; count++) health.observe('write', failed('row-locked'), count)
+  t.same(health.faults(9), [{ operation: 'write', code: 'outcome-unknown' }])
+})
+
 t.test('the refusal of one row says nothing about the store', async (t) => {
   const health = new StoreHealth()
   for (let count = 0; count < 5; count++) {

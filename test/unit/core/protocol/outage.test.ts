@@ -539,6 +539,18 @@ t.test('P9: a held entry whose value was changed without a version stays', async
 })
 
 t.test(
+  'P9: an entry that is held is compared by its value, although the table was changed meanwhile',
+  async (t) => {
+    const { store, cache, recover } = await sidecarInOutage()
+    await cache.set('k', ours)
+    store.alterWith((value) => value)
+    await recover()
+    t.equal(store.valueOf('k'), ours)
+    t.match(cache.status().stats, { pendingConflicts: 0 })
+  },
+)
+
+t.test(
   'P9: a write of its own that is no longer held, and was changed without a version, stays',
   async (t) => {
     for (const moment of [
