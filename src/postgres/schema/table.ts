@@ -246,7 +246,12 @@ function shapeFault(row: TableRow): readonly [says: string, cure: string] | unde
       'has a key whose collation takes different texts for equal',
       `${alter} alter column key type text collate "default"`,
     ]
-  if (!row.has_unique_key) return ['has no unique index on key', `${alter} add primary key (key)`]
+  if (!row.has_unique_key)
+    return [
+      'has no unique index on key that a conflict can be found by',
+      // Not a primary key: the table may have one on other columns.
+      `run as the owner: create unique index on ${quoteIdentifier(row.schema)}.cache_entries (key)`,
+    ]
   if (row.rules.length > 0)
     return [
       `has the rule ${row.rules.join(', ')}, with which it cannot be written`,

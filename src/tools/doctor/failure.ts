@@ -14,6 +14,8 @@ const cures: Readonly<Record<string, string>> = {
   '53100': "free disk space on the server: the server's log names the file system",
   '53200': "give the server more memory, or lower work_mem: the server's log has the details",
   '53300': 'raise max_connections, or the connection limit of the role or the database, or end idle sessions',
+  '55000':
+    'if the table is in a publication, give it a replica identity: alter table cache_entries replica identity default',
   '55P03': 'end the session that holds the lock: pg_locks and pg_stat_activity show it',
   '57014': 'raise statement_timeout for this role, unless somebody cancelled the statement',
 }

@@ -14,10 +14,12 @@ export async function lookAtSettings(client: pg.Client, variable: string): Promi
       commit: string
       fsync: string
       standbys: string
+      connected_standbys: number
       read_only: string
     }>(
       `select current_setting('synchronous_commit') as commit, current_setting('fsync') as fsync,
               current_setting('synchronous_standby_names') as standbys,
+              (select pg_catalog.count(*)::int from pg_stat_replication) as connected_standbys,
               current_setting('default_transaction_read_only') as read_only`,
     )
     const row = rows[0] as (typeof rows)[number]
@@ -39,6 +41,14 @@ export async function lookAtSettings(client: pg.Client, variable: string): Promi
         ),
       )
     else findings.push(ok('synchronous_commit', row.commit))
+    if (row.standbys !== '' && row.connected_standbys === 0 && !['off', 'local'].includes(row.commit))
+      findings.push(
+        bad(
+          'synchronous standby',
+          `synchronous_standby_names is ${row.standbys}, and no standby is connected: every write waits for one`,
+          `start the standby, or ${runAs('a superuser', "alter system set synchronous_standby_names = ''", 'select pg_reload_conf()')}`,
+        ),
+      )
     if (row.fsync === 'off')
       findings.push(
         warning(

@@ -11,6 +11,7 @@ import {
   testFaults,
   withParameter,
 } from '../../support/doctor-faults.js'
+import { eventually } from '../../support/eventually.js'
 
 const faults: Readonly<Record<string, Fault>> = {
   // --- Settings ---
@@ -162,4 +163,27 @@ t.test('each finding about a server setting has a working cure', async (t) => {
     [{ check: 'synchronous_commit' }, { check: 'read-only' }],
     summary(before.findings),
   )
+})
+
+t.test('a synchronous standby that is away is named', async (t) => {
+  const server = await ownServer(t, {})
+  await migrate(server.url())
+  const superuser = await connected(t, server.url())
+  await superuser.query("alter system set synchronous_standby_names = 'away'")
+  await superuser.query('select pg_reload_conf()')
+  const isFound = async () => {
+    const { findings } = await examined({ DATABASE_URL: server.url() })
+    return findings.filter(({ level }) => level === 'bad')
+  }
+  await eventually(async () => (await isFound()).length > 0)
+  t.match(await isFound(), [
+    {
+      check: 'synchronous standby',
+      says: /no standby is connected: every write waits/,
+      cure: /alter system set synchronous_standby_names = ''/,
+    },
+  ])
+  await superuser.query("alter system set synchronous_standby_names = ''")
+  await superuser.query('select pg_reload_conf()')
+  await eventually(async () => (await isFound()).length === 0)
 })

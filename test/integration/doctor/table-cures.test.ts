@@ -87,7 +87,14 @@ const faults: Readonly<Record<string, Fault>> = {
     sql: 'alter table cache_entries drop constraint cache_entries_pkey',
     check: 'table',
     says: /no unique index on key/,
-    cure: /add primary key \(key\)/,
+    cure: /create unique index on "public".cache_entries \(key\)/,
+  },
+  'a primary key on more than the key': {
+    sql: `alter table cache_entries drop constraint cache_entries_pkey;
+      alter table cache_entries add primary key (key, version)`,
+    check: 'table',
+    says: /no unique index on key/,
+    cure: /create unique index on "public".cache_entries \(key\)/,
   },
   'a key of another type': {
     sql: 'alter table cache_entries alter column key type char(100)',
