@@ -144,6 +144,53 @@ const operations = {
   delete: (client: JsonClient, key: string) => client.delete(key),
 }
 
+t.test(
+  'a pending write whose row raises an error is given up or stays, and its neighbours are written',
+  async (t) => {
+    const database = await freshDatabase(t)
+    const owner = await guestOf(t, database)
+    await migrate(owner.url)
+    await database.query(body(''))
+    await database.query(
+      'create trigger a_raising before insert or update or delete on cache_entries for each row execute function raising()',
+    )
+    const { client } = await startLiveSidecar(t, { databaseUrl: owner.url, databaseTimeoutMs: 1_000 })
+    const keyOf = (state: string) => `bad settle ${state}`
+    await owner.shutOut()
+    await eventually(async () => (await client.set('first', 'kept')).body.db_written === false)
+    for (const key of [...Object.keys(states).map(keyOf), ...neighbours])
+      t.match((await client.set(key, 'kept')).body, { db_written: false }, key)
+    await database.query(body(raises))
+    await owner.letIn()
+
+    const staying = Object.entries(states).filter(([, { status }]) => status !== 422)
+    const refused = Object.keys(states).length - staying.length
+    await eventually(async () => (await client.stats()).writes.pending_conflicts === refused)
+    await eventually(async () => {
+      const { rows } = await database.query('select from cache_entries where key = any($1)', [neighbours])
+      return rows.length === neighbours.length
+    })
+    t.equal((await client.stats()).writes.pending, staying.length)
+    for (const [state, { status }] of Object.entries(states)) {
+      const { body } = await client.get(keyOf(state))
+      if (status === 422) t.not(body.value, 'kept', `${state}: given up`)
+      else t.match(body, { value: 'kept', stale: true }, `${state}: it stays`)
+    }
+    const { reason } = (await client.request('GET', '/health')).body.pending_writes as {
+      readonly reason?: string
+    }
+    t.type(reason, 'string', 'and the reason is named')
+
+    await database.query(body(''))
+    await eventually(async () => (await client.stats()).writes.pending === 0)
+    t.match((await client.stats()).writes, { pending_conflicts: refused })
+    const { rows } = await database.query(
+      "select from cache_entries where value = 'kept' and key like 'bad settle %'",
+    )
+    t.equal(rows.length, staying.length)
+  },
+)
+
 /** Faults of the whole database, and how reads, sets and deletes of a sidecar that was live before are answered. */
 const faults: Readonly<
   Record<
