@@ -117,7 +117,7 @@ t.test('a changed ConfigMap is applied while the sidecar is serving', async (t) 
   const told = await eventually(() => sidecar.log.find(({ faults }) => faults))
   t.match(told, {
     level: 50,
-    msg: /those in force stay/,
+    msg: /keeping the current ones/,
     faults: [/^CACHE_TTL_SECONDS in .*: must be a number/],
   })
   t.match(await status(), { capacity: 2, ttl_seconds: 5 })

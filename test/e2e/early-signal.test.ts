@@ -11,7 +11,7 @@ const hooks = `
 import { existsSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 export async function load(url, context, next) {
-  if (/\\/dist\\/(?!main\\.js|cli\\/told-to-stop\\.js)/.test(url) && !url.includes('/node_modules/')) {
+  if (/\\/dist\\/(?!main\\.js|cli\\/stop-signal\\.js)/.test(url) && !url.includes('/node_modules/')) {
     writeSync(2, 'held back\\n')
     while (!existsSync(process.env.GATE)) await sleep(5)
   }
