@@ -49,6 +49,9 @@ export async function cureOfRefusal(client: pg.Client, { error, schema, others }
         "select current_user::text as role, current_setting('row_security') as setting",
       )
       if (rows[0]?.setting === 'off') return cureOfSetting(client, 'row_security', { variable, value: 'on' })
+      const restrictive = await restrictivePolicies(client, table)
+      if (restrictive.length > 0)
+        return runAs(owner, ...restrictive.map((name) => `drop policy ${quoteIdentifier(name)} on ${table}`))
       return policyFor(owner, table, rows[0]?.role ?? '')
     })
   if (code === '23502' && column !== undefined)
@@ -77,6 +80,18 @@ export function policyFor(owner: string, table: string, role: string): string {
     owner,
     `create policy caching_layer on ${table} to ${quoteIdentifier(role)} using (true) with check (true)`,
   )
+}
+
+/** Returns the policies that no other policy can make up for. */
+async function restrictivePolicies(client: pg.Client, table: string): Promise<readonly string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select polname::text as name from pg_policy
+     where polrelid = to_regclass($1)::oid and not polpermissive
+       and (0::oid = any(polroles) or (select oid from pg_roles where rolname = current_user) = any(polroles))
+     order by 1`,
+    [table],
+  )
+  return rows.map(({ name }) => name)
 }
 
 /** Returns the rules on the table: they prevent `insert ... on conflict`, or replace a statement. */

@@ -123,6 +123,14 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /policies of cache_entries apply to role .*: rows that they hide are absent/,
     cure: /create policy caching_layer on/,
   },
+  'a restrictive policy': {
+    sql: `alter table cache_entries enable row level security;
+          create policy caching_layer on cache_entries using (true) with check (true);
+          create policy strict on cache_entries as restrictive using (true) with check (false)`,
+    check: 'probe row',
+    says: /a set fails: new row violates row-level security policy "strict"/,
+    cure: /drop policy "strict" on/,
+  },
   'row-level security of the marks': {
     sql: 'alter table cache_marks enable row level security',
     check: 'probe row',
