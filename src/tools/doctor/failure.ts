@@ -64,6 +64,8 @@ export function cureOf(subject: string, error: unknown, role?: string): string {
   const isNoRole = /does not exist/.test(message)
   if (code === '28000' && routine === 'InitializeSessionUserId' && named !== undefined && !isNoRole)
     return runAs('a superuser', `alter role ${quoteIdentifier(named)} login`)
+  if (code === '55000' && routine === 'CheckMyDatabase' && named !== undefined)
+    return runAs('a superuser', `alter database ${quoteIdentifier(named)} allow_connections true`)
   if (code === '42501' && routine === 'CheckMyDatabase' && named !== undefined && role !== undefined)
     return runAs(
       'the owner of the database',

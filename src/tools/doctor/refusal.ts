@@ -56,6 +56,16 @@ export async function cureOfRefusal(client: pg.Client, { error, schema, others }
     })
   if (code === '23502' && column !== undefined)
     return runAs(owner, `alter table ${table} alter column ${quoteIdentifier(column)} drop not null`)
+  if (code === '22001') {
+    const bounded = await looking(client, () => boundedColumns(client, table))
+    if (bounded.length > 0)
+      return runAs(
+        owner,
+        ...bounded.map((name) => `alter table ${table} alter column ${quoteIdentifier(name)} type text`),
+      )
+  }
+  if (code === '42703' && (await looking(client, () => lacksColumnOfMarks(client, schema))))
+    return `${runAs(owner, `drop table ${quoteIdentifier(schema)}.cache_marks`)}; then run "caching-layer migrate"`
   if (constraint !== undefined)
     return runAs(owner, `alter table ${table} drop constraint ${quoteIdentifier(constraint)}`)
   if (code === '2200H')
@@ -80,6 +90,28 @@ export function policyFor(owner: string, table: string, role: string): string {
     owner,
     `create policy caching_layer on ${table} to ${quoteIdentifier(role)} using (true) with check (true)`,
   )
+}
+
+/** Returns the columns of the table whose texts have a bound on their length. */
+async function boundedColumns(client: pg.Client, table: string): Promise<readonly string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select attname::text as name from pg_attribute
+     where attrelid = to_regclass($1)::oid and attnum > 0::smallint and not attisdropped
+       and atttypid in ('varchar'::regtype::oid, 'bpchar'::regtype::oid) and atttypmod >= 0
+     order by attnum`,
+    [table],
+  )
+  return rows.map(({ name }) => name)
+}
+
+async function lacksColumnOfMarks(client: pg.Client, schema: string): Promise<boolean> {
+  const { rows } = await client.query<{ count: number }>(
+    `select pg_catalog.count(*)::int as count from pg_attribute
+     where attrelid = to_regclass($1)::oid and not attisdropped
+       and attname::text in ('number', 'mark', 'oldest_xid', 'latest', 'lineage', 'written_at')`,
+    [`${quoteIdentifier(schema)}.cache_marks`],
+  )
+  return (rows[0]?.count ?? 0) < 6
 }
 
 /** Returns the policies that no other policy can make up for. */

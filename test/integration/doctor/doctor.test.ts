@@ -102,6 +102,17 @@ t.test('doctor finds too many connections', async (t) => {
   wrong(t, await findings(guest.url), { DATABASE_URL: /connection limit/ })
 })
 
+t.test('doctor names the cure for a database that accepts no connections', async (t) => {
+  const database = await migrated(t)
+  const guest = await guestOf(t, database)
+  const { query } = await freshDatabase(t)
+  await query(`alter database ${database.name} allow_connections false`)
+  const found = (await findings(guest.url)).find(({ check }) => check === 'DATABASE_URL')
+  t.match(found, { level: 'bad', cure: /run as a superuser: alter database .* allow_connections true/ })
+  await query(found?.cure?.replace('run as a superuser: ', '') ?? '')
+  t.notOk((await findings(guest.url)).some(({ check }) => check === 'DATABASE_URL'))
+})
+
 t.test('migrations', async (t) => {
   const { url, query } = await migrated(t)
   await query("update cache_migrations set checksum = 'x' where name like '0001%'")

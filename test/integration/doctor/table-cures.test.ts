@@ -167,6 +167,18 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /has the rule others/,
     cure: /drop rule "others" on/,
   },
+  'a short key': {
+    sql: 'alter table cache_entries alter column key type varchar(20)',
+    check: 'probe row',
+    says: /a set fails: value too long.*22001/,
+    cure: /alter table "public".cache_entries alter column "key" type text/,
+  },
+  'a column of the marks that was dropped': {
+    sql: 'alter table cache_marks drop column lineage',
+    check: 'probe row',
+    says: /42703/,
+    cure: /drop table "public".cache_marks.* then run "caching-layer migrate"/,
+  },
   'a column that wants a value': {
     sql: 'alter table cache_entries add column tenant text not null',
     check: 'probe row',
