@@ -191,6 +191,47 @@ t.test(
   },
 )
 
+t.test('an error that a policy raises for one row fails its read alone', async (t) => {
+  const database = await freshDatabase(t)
+  await migrate(database.url)
+  const guest = await guestOf(t, database)
+  await database.query(`
+    grant all on cache_entries, cache_marks, cache_migrations to ${guest.name};
+    create function is_readable(key text) returns boolean language plpgsql as $$
+      begin
+        if key ~ '^bad ' then raise exception 'said of %', key using errcode = right(key, 5); end if;
+        return true;
+      end $$;
+    create policy readers on cache_entries for select using (is_readable(key));
+    create policy writers on cache_entries using (true) with check (true);
+    insert into cache_entries (key, value)
+      select key, 'there' from unnest(array[${[
+        ...Object.keys(states).map((state) => `bad ${state}`),
+        ...neighbours,
+      ]
+        .map((key) => `'${key}'`)
+        .join()}]) as key`)
+  // Policies for one command are joined by OR, so the second must not hide what the first raises.
+  await database.query(
+    'drop policy writers on cache_entries; alter table cache_entries enable row level security',
+  )
+  const { client, log } = await startLiveSidecar(t, {
+    databaseUrl: guest.url,
+    databaseTimeoutMs: 1_000,
+    migrate: false,
+    capacity: 1,
+  })
+  for (const [state, { status: written }] of Object.entries(states)) {
+    // Nothing is kept or unknown of a read: it has failed, and can be repeated.
+    const expected = written === 200 ? 503 : written
+    const [bad, ...others] = await Promise.all([`bad ${state}`, ...neighbours].map((key) => client.get(key)))
+    t.equal(bad?.status, expected, `${state}: ${bad?.text}`)
+    for (const { status, text } of others) t.equal(status, 200, `${state}, a neighbour: ${text}`)
+    t.equal(log.filter((line) => line.includes(`"sqlState":"${state}"`)).length, 1, `${state}: logged once`)
+  }
+  t.equal((await client.stats()).database.breaker, 'closed')
+})
+
 /** Faults of the whole database, and how reads, sets and deletes of a sidecar that was live before are answered. */
 const faults: Readonly<
   Record<

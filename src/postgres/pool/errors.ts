@@ -29,8 +29,7 @@ export function isOfServer({ file, routine }: pg.DatabaseError): boolean {
 export function statementFailed(error: unknown, kind: 'read' | 'write', isUsable = false): CacheError {
   const lost = error instanceof pg.DatabaseError ? meaningOf(error) : 'lost'
   // An internal error concerns a row, such as a damaged one, if nothing can have been committed.
-  const isOfRow =
-    isUsable || (kind === 'read' && /^(XX|58)/.test((error as pg.DatabaseError | undefined)?.code ?? ''))
+  const isOfRow = isUsable || (kind === 'read' && error instanceof pg.DatabaseError && isRaisedForRow(error))
   const meaning = lost === 'lost' && isOfRow && error instanceof pg.DatabaseError ? 'store-failed' : lost
   if (meaning === 'lost') return connectionLost(error, kind)
   const { code: state, message } = error as pg.DatabaseError
@@ -41,6 +40,11 @@ export function statementFailed(error: unknown, kind: 'read' | 'write', isUsable
     `${shown} (SQLSTATE ${state})`,
     { cause: error, isOfWholeStatement: isWhole },
   )
+}
+
+/** Returns true for an internal error, and for an SQLSTATE that a function in PL/pgSQL has chosen, such as that of a policy. */
+function isRaisedForRow({ code = '', file }: pg.DatabaseError): boolean {
+  return /^(XX|58)/.test(code) || file === 'pl_exec.c'
 }
 
 /** Returns the error for a statement whose outcome the client was not told. */
