@@ -26,7 +26,8 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
   if (listed === undefined) throw new UsageError(`there is no command "${name}"; see caching-layer --help`)
   const command = await listed.load()
   // A second signal ends the process with this code.
-  process.exitCode = command.failureCode ?? 1
+  failureCode = command.failureCode ?? 1
+  process.exitCode = failureCode
   const given = parseArguments(name, command, rest)
   const messages = new ProgressLine(process.stderr)
   try {
@@ -54,10 +55,14 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
   }
 }
 
-// A reader of the lines, such as `head`, may have read enough.
+/** Exit code of the command after an error. */
+let failureCode = 1
+
 const onLinesRefused = (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit()
+  // A reader of the lines, such as `head`, may have read enough.
+  if (error.code === 'EPIPE') process.exit()
+  process.stderr.write(`caching-layer: the output cannot be written: ${error.message}\n`)
+  process.exit(failureCode)
 }
 
 /** Runs the command that the arguments name, sets the exit code, and lets the process end. */

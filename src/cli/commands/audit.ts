@@ -36,8 +36,6 @@ export const audit: Command = {
       { urls, sampleRate, ...config, apiToken: await readApiToken(config) },
       { onViolation: (violation) => note(`VIOLATION ${violationText(violation)}`), onNote: note },
     )
-    // A full disk is no violation.
-    process.stdout.once('error', () => process.exit(notCarriedOut))
     try {
       await audit.start()
       const endMs = minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + minutes * 60_000

@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, openSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { CliProcess } from '../../support/child-process.js'
@@ -26,4 +29,25 @@ t.test('wrong use exits with 2, and no violation with 0', async (t) => {
   }
   const process = new CliProcess(t, ['audit', sidecar, '--minutes=0.001'], { DATABASE_URL: url })
   t.same(await process.exited, { code: 0, signal: null }, process.stderr)
+})
+
+const withoutFull = !existsSync('/dev/full') && 'this system has no /dev/full'
+
+t.test('output that cannot be written is no violation', { skip: withoutFull }, async (t) => {
+  const { url } = await freshDatabase(t)
+  await migrate(url)
+  const program = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
+  for (const [args, code] of [
+    [['audit', sidecar, '--minutes=0.001'], 3],
+    [['config'], 1],
+  ] as const) {
+    const { status, stderr } = spawnSync(process.execPath, [program, ...args], {
+      env: { ...process.env, DATABASE_URL: url },
+      stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+      encoding: 'utf8',
+    })
+    t.equal(status, code, args[0])
+    t.match(stderr, /^caching-layer: the output cannot be written: .*ENOSPC/m)
+    t.notMatch(stderr, /\n\s+at /, 'without a stack')
+  }
 })
