@@ -1,10 +1,8 @@
 import { problemResponse } from '../routes/problem.js'
+import { limitFor, shareOfLarge } from './large-share.js'
 
 /** Number of bytes counted for each byte of a body: the received bytes, and the text that is made of them. */
 const copiesOfBody = 2
-/** Share of the memory that large bodies may use, so that small sets are still accepted when large ones are refused. */
-const shareOfLarge = 0.8
-const largeBytes = 16 * 1024
 
 /** Returns the smallest `maxBytes` with which `RequestBodies` can receive a body of this length. */
 export function bytesForOneBody(length: number): number {
@@ -35,8 +33,7 @@ export class RequestBodies {
 
   /** Returns false if a body of this length must not be received. */
   hasRoomFor(length: number): boolean {
-    const limit = length >= largeBytes ? this.maxBytes * shareOfLarge : this.maxBytes
-    return this.#bytes + copiesOfBody * length <= limit
+    return this.#bytes + copiesOfBody * length <= limitFor(length, this.maxBytes)
   }
 
   /** Counts a body, or a part of one. Returns false if there is no room for it. */

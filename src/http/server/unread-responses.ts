@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Middleware } from 'koa'
 import { problemResponse, sendProblem } from '../routes/problem.js'
+import { limitFor } from './large-share.js'
 
 const noRoom = {
   status: 503,
@@ -10,10 +11,6 @@ const noRoom = {
 }
 
 export const noRoomForResponse = problemResponse(noRoom)
-
-/** Share of the memory that large responses may use, so that small ones are still sent when large ones are refused. */
-const shareOfLarge = 0.8
-const largeBytes = 16 * 1024
 
 /**
  * Counts the memory of responses that have been written, and that their clients have not read yet. Bytes that the
@@ -35,7 +32,7 @@ export class UnreadResponses {
 
   /** Returns false if a response of this size must not be built. */
   hasRoomFor(bytes: number): boolean {
-    return this.#bytes + bytes <= this.maxBytes * (bytes >= largeBytes ? shareOfLarge : 1)
+    return this.#bytes + bytes <= limitFor(bytes, this.maxBytes)
   }
 
   /** Counts the bytes that have been written to the socket and not sent yet. To be called after each response. */
