@@ -1,6 +1,6 @@
 import { flagName } from './flag-name.js'
 import type { LoadedConfig, Source } from './load.js'
-import { memoryBudget } from './memory-budget.js'
+import { type MemoryBudget, memoryBudget } from './memory-budget.js'
 import type { Setting, Unit } from './setting.js'
 import { settings } from './settings.js'
 
@@ -16,7 +16,7 @@ export interface ShownSetting {
   readonly reloads: boolean
   readonly about: string
   /** Bytes of each part, if the value is divided. */
-  readonly parts?: Readonly<Record<string, number>>
+  readonly parts?: MemoryBudget
 }
 
 /** A value as it can be written in a file; null if none is set. */
@@ -36,21 +36,9 @@ export function describeSettings({ config, sources }: LoadedConfig): readonly Sh
       reloads,
       about,
       ...(name === 'memoryBytes' &&
-        config.memoryBytes !== undefined && { parts: partsOf(config.memoryBytes) }),
+        config.memoryBytes !== undefined && { parts: memoryBudget(config.memoryBytes) }),
     }
   })
-}
-
-/** Returns the parts by the names that statistics and metrics use. */
-function partsOf(memoryBytes: number): Readonly<Record<string, number>> {
-  const { entries, transfers, responses, bodies, pendingWrites } = memoryBudget(memoryBytes)
-  return {
-    entries,
-    values_in_flight: transfers,
-    responses,
-    request_bodies: bodies,
-    pending_writes: pendingWrites,
-  }
 }
 
 export function shownValue({ show, redact }: Setting<unknown>, value: unknown): ShownValue {

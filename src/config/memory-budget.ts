@@ -2,19 +2,19 @@ import { getHeapStatistics } from 'node:v8'
 
 /**
  * Bytes that each part of the memory may take. If a part is full, requests for it are refused before anything is
- * allocated.
+ * allocated. The parts have the names that statistics and metrics use.
  */
 export interface MemoryBudget {
   /** Entries: keys, values, and the bookkeeping for each. */
   readonly entries: number
   /** Values that are being read from the database. */
-  readonly transfers: number
+  readonly values_in_flight: number
   /** Responses that clients have not read yet. */
   readonly responses: number
   /** Request bodies. */
-  readonly bodies: number
+  readonly request_bodies: number
   /** Pending writes, and the values of writes whose outcome is unknown: half each. */
-  readonly pendingWrites: number
+  readonly pending_writes: number
 }
 
 const mebibyte = 1024 * 1024
@@ -49,9 +49,9 @@ export function memoryBudget(bytes: number): MemoryBudget {
   const share = (part: number) => Math.floor(bytes * part)
   return {
     entries: share(0.5),
-    transfers: share(0.15),
+    values_in_flight: share(0.15),
     responses: share(0.15),
-    bodies: share(0.1),
-    pendingWrites: share(0.1),
+    request_bodies: share(0.1),
+    pending_writes: share(0.1),
   }
 }

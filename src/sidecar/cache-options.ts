@@ -16,9 +16,9 @@ export function cacheOptions(config: Config): CacheOptions {
     onFeedLoss: config.onFeedLoss,
     onWriteOutage: config.onWriteOutage,
     // The other half is for the values of writes whose outcome is unknown.
-    maxPendingBytes: Math.floor(budgetOf(config).pendingWrites / 2),
+    maxPendingBytes: Math.floor(budgetOf(config).pending_writes / 2),
     maxStatements: config.databasePoolSize,
-    maxReads: Math.max(1, Math.floor(budgetOf(config).transfers / readBytesInMemory(config))),
+    maxReads: Math.max(1, Math.floor(budgetOf(config).values_in_flight / readBytesInMemory(config))),
     maxWaitMs: config.databaseTimeoutMs,
     idleAfterMs: config.idleAfterMs,
   }
@@ -29,7 +29,9 @@ export function budgetOf({ memoryBytes = defaultMemoryBytes() }: Pick<Config, 'm
   return memoryBudget(memoryBytes)
 }
 
-/** Copies of a value in flight: the bytes received, its text, the response, and the part of it that waits to be sent. */
+/**
+ * Copies of a value in flight: the bytes received, its text, the response, and the part of it that waits to be sent.
+ */
 const copiesOfValue = 4
 /** The driver takes too long for more. */
 const largestReadBytes = 64 * 1024 * 1024
@@ -40,22 +42,25 @@ export function readBytesInMemory(config: Config): number {
 }
 
 /**
- * Returns the most bytes of values that one statement may bring, so that all connections together stay within their part of
- * the memory. It is never less than the largest value that a set accepts.
+ * Returns the most bytes of values that one statement may bring, so that all connections together stay within their
+ * part of the memory. It is never less than the largest value that a set accepts.
  */
 export function maxReadBytes(config: Config): number {
   const { databasePoolSize, databaseReadUrls, maxValueBytes } = config
   const statements = databasePoolSize * (databaseReadUrls.length > 0 ? 2 : 1)
-  const each = Math.floor(budgetOf(config).transfers / (copiesOfValue * statements))
+  const each = Math.floor(budgetOf(config).values_in_flight / (copiesOfValue * statements))
   return Math.max(maxValueBytes, Math.min(largestReadBytes, each))
 }
 
 /** Returns the most bytes that request bodies may take, at least those of one set of the largest size. */
 export function maxBodyBytes(config: Config): number {
-  return Math.max(budgetOf(config).bodies, bytesForOneBody(config.maxValueBytes))
+  return Math.max(budgetOf(config).request_bodies, bytesForOneBody(config.maxValueBytes))
 }
 
-/** Returns the most bytes of keys and values held: the rest after the bookkeeping of all entries, or `CACHE_MAX_BYTES` if less. */
+/**
+ * Returns the most bytes of keys and values held: the rest after the bookkeeping of all entries, or
+ * `CACHE_MAX_BYTES` if less.
+ */
 function entryBytes({ capacity, maxBytes = Number.POSITIVE_INFINITY, memoryBytes }: Config): number {
   const left = budgetOf({ memoryBytes }).entries - capacity * entryBookkeepingBytes
   return Math.max(1, Math.min(maxBytes, left))
