@@ -105,8 +105,6 @@ const answersFromMemory: readonly CacheErrorCode[] = [
   'store-locked',
 ]
 
-const reportIntervalMs = 60_000
-
 /**
  * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P13 that the
  * comments refer to. `CacheState` holds the entries, and `Fills` asks the store. This class has the course of each
@@ -124,7 +122,6 @@ export class Cache implements ChangeFeedHandler {
   readonly #replicaReads: ReplicaReads | undefined
   readonly #fills: Fills
   readonly #follower: FeedFollower
-  #reportedUnsentMs = Number.NEGATIVE_INFINITY
   readonly #idleness: Idleness
 
   constructor(options: CacheOptions, { store, replica, clock, log, tracer, random }: CacheParts) {
@@ -447,15 +444,6 @@ export class Cache implements ChangeFeedHandler {
 
   /** Sends the pending writes, because the store has just answered. */
   #inContact(): void {
-    if (this.#kept.size === 0) return
-    this.#kept.sendIfDue().catch((error: unknown) => this.#reportUnsent(error))
-  }
-
-  /** While the feed is live and the pool gets no connection, every probe makes an attempt. */
-  #reportUnsent(error: unknown): void {
-    const nowMs = this.#clock.now()
-    if (nowMs - this.#reportedUnsentMs < reportIntervalMs) return
-    this.#reportedUnsentMs = nowMs
-    this.#log.warn({ err: error }, 'pending writes could not be sent yet')
+    if (this.#kept.size > 0) void this.#kept.sendIfDue()
   }
 }

@@ -84,6 +84,7 @@ export class PendingWrites {
   #failures = 0
   #dueMs = Number.NEGATIVE_INFINITY
   #reportedMs = Number.NEGATIVE_INFINITY
+  #reportedUnsentMs = Number.NEGATIVE_INFINITY
 
   constructor(bounds: PendingWritesBounds, parts: PendingWritesParts) {
     this.#bounds = bounds
@@ -197,9 +198,19 @@ export class PendingWrites {
     this.#unknown.clear()
   }
 
-  /** Sends all pending writes like `send`, unless the database has answered with an error a moment ago. */
-  sendIfDue(): Promise<void> {
-    return this.#parts.clock.now() < this.#dueMs ? Promise.resolve() : this.send()
+  /**
+   * Sends all pending writes, unless the database has answered with an error a moment ago. Logs once a minute that they
+   * could not be sent: while the feed is live and the pool gets no connection, every probe makes an attempt.
+   */
+  async sendIfDue(): Promise<void> {
+    const { clock, log } = this.#parts
+    if (clock.now() < this.#dueMs) return
+    await this.send().catch((error: unknown) => {
+      const nowMs = clock.now()
+      if (nowMs - this.#reportedUnsentMs < reportIntervalMs) return
+      this.#reportedUnsentMs = nowMs
+      log.warn({ err: error }, 'pending writes could not be sent yet')
+    })
   }
 
   /**
