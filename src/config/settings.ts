@@ -326,7 +326,7 @@ export const settings = {
     fallback: true,
     parse: onOrOff,
     about:
-      '`off`: every request takes the way through Koa, about three times as slow. For finding out whether the fast lane is at fault.',
+      '`off`: every request goes through Koa, about three times as slow. Use it to find out if the fast lane is at fault.',
   }),
   logLevel: setting<LogLevel>({
     variable: 'LOG_LEVEL',

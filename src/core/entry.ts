@@ -95,7 +95,10 @@ export type Base =
       readonly kind: 'held'
       readonly version: Version
       readonly value: Value | undefined
-      /** Fingerprint of the table when it was last seen. Without a value, the version counts only while the table has it. */
+      /**
+       * Fingerprint of the table when it was last seen. Without a value, the version counts only while the table has
+       * it.
+       */
       readonly fingerprint?: string | undefined
     }
   /**

@@ -25,7 +25,10 @@ export interface CreatedChangeFeed {
 /** Usage above which a listener must be stuck: while all of them read, the queue is nearly empty. */
 const alarmingQueueUsage = 0.5
 
-/** Creates the change feed. It applies migrations if asked to, and passes on what each session learns about the table. */
+/**
+ * Creates the change feed. It applies migrations if asked to, and passes on what each session learns about the
+ * table.
+ */
 export function createChangeFeed(parts: ChangeFeedParts): CreatedChangeFeed {
   const { config, database, schema, clock, log } = parts
   const { databaseListenUrl, maxStalenessMs, whenIdle } = config

@@ -3,7 +3,10 @@ import type { Log } from '../core/ports.js'
 import { opsLimits } from '../http/server/connection-limits.js'
 import { connectionShares, openFilesLimit } from '../http/server/open-files-limit.js'
 
-/** Divides what the limit on open files allows between the two listeners, and logs if that is less than was asked for. */
+/**
+ * Divides what the limit on open files allows between the two listeners, and logs if that is less than was asked
+ * for.
+ */
 export function shareConnections(
   { maxConnections, databasePoolSize }: Pick<Config, 'maxConnections' | 'databasePoolSize'>,
   log: Log,

@@ -3,7 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** Steps of a shutdown, by name. */
 export type Ends = Readonly<Record<string, () => Promise<unknown> | undefined>>
 
-/** Runs the steps one after the other. After the time has passed it stops waiting, and reports the step that was under way. */
+/**
+ * Runs the steps one after the other. After the time has passed it stops waiting, and reports the step that was
+ * under way.
+ */
 export async function runInOrder(
   ends: Ends,
   timeoutMs: number,

@@ -230,8 +230,8 @@ export class Sidecar {
   }
 
   /**
-   * Shuts down: unready at once, serving for the delay, then finishing the requests in flight, sending pending writes, and
-   * closing everything. Unfinished requests are cut off and logged after the timeout. Idempotent.
+   * Shuts down: unready at once, serving for the delay, then finishing the requests in flight, sending pending writes,
+   * and closing everything. Unfinished requests are cut off and logged after the timeout. Idempotent.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()

@@ -13,18 +13,19 @@ export interface SuspendClockOptions {
 const toleranceMs = 20
 
 /**
- * A monotonic clock that counts the time that the machine was suspended. Linux stops its monotonic clock then, and a lease
- * (P7) measured by that clock alone outlives a sleep:
+ * A monotonic clock that counts the time that the machine was suspended. Linux stops its monotonic clock then, and a
+ * lease (P7) measured by that clock alone outlives a sleep:
  *   1. a probe is sent at 10.0 s and answered: the lease holds until 13.0 s
  *   2. the machine is suspended at 10.5 s
  *   3. an hour passes; another sidecar's write is acknowledged
  *   4. the machine wakes at 10.5 s of the monotonic clock; nothing has yet found that the connections are gone
  *   5. a request comes: a hit, an hour old
- * An answer that waits in the socket does not renew it either: 1. we send a probe; 2. we are suspended; 3. we wake and read the
- * answer of an hour ago. The probe counts from when it was sent, by this clock an hour ago.
+ * An answer that waits in the socket does not renew it either: 1. we send a probe; 2. we are suspended; 3. we wake and
+ * read the answer of an hour ago. The probe counts from when it was sent, by this clock an hour ago.
  *
- * When the wall clock is set forward, that counts as well: the lease ends early, and the next probe renews it. When it is set
- * back, nothing changes. Short suspensions add up until they pass the tolerance, so all in all at most that much is missed.
+ * When the wall clock is set forward, that counts as well: the lease ends early, and the next probe renews it. When it
+ * is set back, nothing changes. Short suspensions add up until they pass the tolerance, so all in all at most that much
+ * is missed.
  */
 export class SuspendClock implements Clock {
   readonly #options: SuspendClockOptions

@@ -24,7 +24,10 @@ export interface FeedFollowerParts {
 /** Minimum time between two marks. A pending write can conflict with any change since the last mark. */
 const markIntervalMs = 10_000
 
-/** Follows the change feed: applies changes, renews the lease, and starts a comparison where changes may have been missed (P5 to P8). */
+/**
+ * Follows the change feed: applies changes, renews the lease, and starts a comparison where changes may have been
+ * missed (P5 to P8).
+ */
 export class FeedFollower implements ChangeFeedHandler {
   readonly #parts: FeedFollowerParts
   readonly #feedLog: FeedLog
@@ -57,7 +60,10 @@ export class FeedFollower implements ChangeFeedHandler {
     return this.#reason
   }
 
-  /** Ends the session if the store, asked at `askedMs`, has answered from another history than the one that is followed. */
+  /**
+   * Ends the session if the store, asked at `askedMs`, has answered from another history than the one that is
+   * followed.
+   */
   foreignHistory(askedMs: number): void {
     // A late answer from before this session says nothing about the present.
     if (askedMs > this.#listeningMs) this.#session?.end('the database answers from another history')
@@ -141,7 +147,10 @@ export class FeedFollower implements ChangeFeedHandler {
     this.#feedLog.catchingUp(reason)
   }
 
-  /** Called when the feed is lost. Entries stay: they are served while the lease lasts, and are unproven after that (P5). */
+  /**
+   * Called when the feed is lost. Entries stay: they are served while the lease lasts, and are unproven after that
+   * (P5).
+   */
   lost(reason: string, shownReason = reason): void {
     if (this.#parts.state.lease.state !== 'down') {
       this.#parts.stats.feedLosses++

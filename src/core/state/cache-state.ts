@@ -251,8 +251,8 @@ export class CacheState {
   }
 
   /**
-   * Records the mark that the store was asked for at `askedMs`. It covers no write of this sidecar that was acknowledged
-   * after it was made:
+   * Records the mark that the store was asked for at `askedMs`. It covers no write of this sidecar that was
+   * acknowledged after it was made:
    *   1. the sidecar asks for a mark, and the store makes one       3. the answer to 1. arrives
    *   2. a pending write is settled                                 4. an outage; another write of its key is kept
    * Judged by the mark alone, the row would be newer than everything that this sidecar knows of.

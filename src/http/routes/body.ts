@@ -9,8 +9,8 @@ export interface BodyOptions {
 }
 
 /**
- * Calls `use` with the request's body, which says that it is JSON. The body counts in `bodies` until what `use` returns has
- * settled. Throws 413, 415, 422 or 503.
+ * Calls `use` with the request's body, which says that it is JSON. The body counts in `bodies` until what `use` returns
+ * has settled. Throws 413, 415, 422 or 503.
  */
 export async function withJsonBody<T>(
   ctx: Context,

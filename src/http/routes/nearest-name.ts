@@ -1,8 +1,8 @@
 import { distance } from 'fastest-levenshtein'
 
 /**
- * Returns the name that was probably meant, ignoring case: a name may have one wrong letter for each `lettersPerMistake` of
- * its letters.
+ * Returns the name that was probably meant, ignoring case: a name may have one wrong letter for each
+ * `lettersPerMistake` of its letters.
  */
 export function nearestName<Name extends string>(
   given: string,

@@ -2,8 +2,9 @@ import { nearestName } from './nearest-name.js'
 import { RequestError } from './problem.js'
 
 /**
- * Returns the parameters of a query string that have these names. Other parameters are ignored, because proxies and libraries
- * add their own. Throws 422 for a parameter that nearly has one of the names, and for one that is given twice.
+ * Returns the parameters of a query string that have these names. Other parameters are ignored, because proxies and
+ * libraries add their own. Throws 422 for a parameter that nearly has one of the names, and for one that is given
+ * twice.
  */
 export function parseQuery<Name extends string>(
   querystring: string,

@@ -3,8 +3,9 @@ import { checkJsonText, checkText } from './json-text.js'
 import { RequestError } from './problem.js'
 
 /**
- * Returns the JSON text of any value other than null. A string is spelled by JSON.stringify, because the table holds it as plain
- * text. Any other value keeps its text as received: numbers with all their digits, members in their order. Throws 422.
+ * Returns the JSON text of any value other than null. A string is spelled by JSON.stringify, because the table holds it
+ * as plain text. Any other value keeps its text as received: numbers with all their digits, members in their order.
+ * Throws 422.
  */
 export function checkValue(value: unknown, received: () => string): Value {
   if (value === undefined) throw new RequestError(422, 'value: missing')

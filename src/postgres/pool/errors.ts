@@ -42,7 +42,10 @@ export function statementFailed(error: unknown, kind: 'read' | 'write', isUsable
   )
 }
 
-/** Returns true for an internal error, and for an SQLSTATE that a function in PL/pgSQL has chosen, such as that of a policy. */
+/**
+ * Returns true for an internal error, and for an SQLSTATE that a function in PL/pgSQL has chosen, such as that of a
+ * policy.
+ */
 function isRaisedForRow({ code = '', file }: pg.DatabaseError): boolean {
   return /^(XX|58)/.test(code) || file === 'pl_exec.c'
 }

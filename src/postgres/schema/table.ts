@@ -366,7 +366,10 @@ const fingerprintOf = (table: string) => `
    from pg_trigger
    where tgrelid = ${table}::oid and not tgisinternal)`
 
-/** Fingerprint of the table's file, columns, rules and triggers, as SQL. It changes with anything that could change values unseen. */
+/**
+ * Fingerprint of the table's file, columns, rules and triggers, as SQL. It changes with anything that could change
+ * values unseen.
+ */
 export function fingerprintIn(schema: string): string {
   return fingerprintOf(entriesIn(schema))
 }

@@ -247,16 +247,18 @@ function settle(
   with kept as (
     select kept.*, outcomes, may_be_gone, oldest_xid, epoch
     from ${epoch} as epoch,
-      unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::boolean[],
-             $13::text[])
-        as kept (key, value, content_type, held, held_epoch, held_type, held_digest, seen, may_have_happened, held_fingerprint)
+      unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+             $9::boolean[], $13::text[])
+        as kept (key, value, content_type, held, held_epoch, held_type, held_digest, seen,
+                 may_have_happened, held_fingerprint)
       left join unnest($10::text[], $11::text[], $12::boolean[]) as unknown (unknown_key, outcomes, may_be_gone)
         on unknown_key = key
       left join ${withMarks ? marks : '(select null::bigint as mark, null::bigint as oldest_xid) as marks'}
         on mark = seen
   ), present as (
     select key, entry.version, entry.xmin::text::bigint as xid,
-           case when held_digest is null then held_fingerprint = ${fingerprintIn(schemaName)} else ${isHeld('entry')} end as is_held,
+           case when held_digest is null then held_fingerprint = ${fingerprintIn(schemaName)}
+             else ${isHeld('entry')} end as is_held,
            outcomes is not null and ${outcomeOf('entry')} = any(string_to_array(outcomes, ',')) as is_outcome
     from ${entries} as entry join kept using (key)
     order by key collate "C"

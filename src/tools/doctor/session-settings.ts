@@ -46,7 +46,11 @@ export async function lookAtSettings(client: pg.Client, variable: string): Promi
         bad(
           'synchronous standby',
           `synchronous_standby_names is ${row.standbys}, and no standby is connected: every write waits for one`,
-          `start the standby, or ${runAs('a superuser', "alter system set synchronous_standby_names = ''", 'select pg_reload_conf()')}`,
+          `start the standby, or ${runAs(
+            'a superuser',
+            "alter system set synchronous_standby_names = ''",
+            'select pg_reload_conf()',
+          )}`,
         ),
       )
     if (row.fsync === 'off')
