@@ -1,23 +1,27 @@
 import { BatchedStore } from './batching/batched-store.js'
 import { Semaphore } from './batching/semaphore.js'
 import type { StoreFault } from './batching/store-health.js'
-import type { Change, Entry, Value, Written } from './entry.js'
-import { CacheError, type CacheErrorCode, hasCode } from './errors.js'
+import type { Change, Entry, Value } from './entry.js'
+import type { CacheErrorCode } from './errors.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import { Idleness } from './feed/idleness.js'
 import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Replica, Store } from './ports.js'
 import { Fills } from './reads/fills.js'
-import type { Forwarded, ReadOptions, ReadResult } from './reads/read-result.js'
+import type { ReadOptions, ReadResult } from './reads/read-result.js'
+import { Reads } from './reads/reads.js'
 import { ReplicaReads } from './reads/replica-reads.js'
 import { CacheState, type CacheStateBounds } from './state/cache-state.js'
-import type { Flight } from './state/flights.js'
-import { heldKeys } from './state/held-keys.js'
+import { DatabasePosition } from './state/database-position.js'
+import { FollowedSession } from './state/followed-session.js'
 import { keyId } from './state/key-id.js'
-import type { FeedState } from './state/lease.js'
-import { formatToken, type SessionToken } from './state/session-token.js'
+import { KnownVersions } from './state/known-versions.js'
+import { type FeedState, Lease } from './state/lease.js'
 import { Stats } from './stats.js'
 import type { BatchTracer } from './tracer.js'
+import { Delivery } from './writes/delivery.js'
+import { DirectWrites } from './writes/direct-writes.js'
 import { PendingWrites } from './writes/pending-writes.js'
+import type { DeleteResult, WriteResult } from './writes/write-result.js'
 
 /** Options that can change at run time. */
 export type Reconfigurable = CacheStateBounds
@@ -50,17 +54,6 @@ export interface CacheParts {
   readonly random?: () => number
 }
 
-/** Result of a write. `written` is false for a pending write. */
-export type WriteResult = { readonly written: true; readonly token: string } | { readonly written: false }
-
-export interface DeleteResult {
-  /** True if this sidecar held the entry; `stored` is true if the database had it. */
-  readonly held: boolean
-  readonly stored: boolean
-  /** Token of the delete; undefined if it is a pending write. */
-  readonly token: string | undefined
-}
-
 export interface CacheStatus {
   readonly stats: Stats
   readonly size: number
@@ -88,118 +81,79 @@ export interface CacheStatus {
   readonly replicaUsable: boolean | undefined
 }
 
-/** Errors that can pass without a change of the write, which is therefore kept as a pending write (P9). */
-const passing: readonly CacheErrorCode[] = [
-  'store-unavailable',
-  'login-refused',
-  'store-suspended',
-  'store-not-ready',
-]
-
-/** Errors of the store after which a default read is answered from memory, marked stale, if possible. */
-const answersFromMemory: readonly CacheErrorCode[] = [
-  ...passing,
-  'store-busy',
-  'store-failed',
-  'row-locked',
-  'store-locked',
-]
-
 /**
  * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P13 that the
- * comments refer to. `CacheState` holds the entries, and `Fills` asks the store. This class has the course of each
- * request, and `FeedFollower` that of each event of the feed.
+ * comments refer to. This class joins the parts: `CacheState` holds the entries, `Reads` and `DirectWrites` have the
+ * course of each request, `FeedFollower` that of each event of the feed, and `Delivery` sends what an outage left.
  */
 export class Cache implements ChangeFeedHandler {
-  #options: CacheOptions
   readonly #clock: Clock
   readonly #log: Log
   readonly #stats = new Stats()
-  readonly #memory: CacheState
-  readonly #kept: PendingWrites
-  readonly #statements: BatchedStore
-  readonly #valueSlots: Semaphore
-  readonly #replicaReads: ReplicaReads | undefined
-  readonly #fills: Fills
-  readonly #follower: FeedFollower
   readonly #idleness: Idleness
+  readonly #valueSlots: Semaphore
+  readonly #statements: BatchedStore
+  readonly #replicaReads: ReplicaReads | undefined
+  readonly #lease: Lease
+  readonly #pending: PendingWrites
+  readonly #state: CacheState
+  readonly #delivery: Delivery
+  readonly #follower: FeedFollower
+  readonly #reads: Reads
+  readonly #writes: DirectWrites
 
   constructor(options: CacheOptions, { store, replica, clock, log, tracer, random }: CacheParts) {
-    this.#options = options
     this.#clock = clock
     this.#log = log
     const stats = this.#stats
-    const { maxStalenessMs } = options
-    this.#valueSlots = new Semaphore(options.maxReads)
-    const valueSlots = this.#valueSlots
-    this.#idleness = new Idleness(options.idleAfterMs, clock.now())
-    this.#statements = new BatchedStore({ store, clock, stats, tracer, valueSlots, ...options })
-    this.#replicaReads =
-      replica && new ReplicaReads({ replica, clock, stats, tracer, valueSlots, ...options })
-    this.#memory = new CacheState(options, {
-      maxStalenessMs,
-      clock,
-      stats,
-      random,
-      replicaReads: this.#replicaReads,
-      isKept: (id) => this.#kept.get(id) !== undefined,
-      onForeignHistory: (askedMs) => this.#follower.foreignHistory(askedMs),
-    })
-    this.#kept = new PendingWrites(
-      { capacity: options.capacity, maxBytes: options.maxPendingBytes },
-      {
-        store,
-        clock,
-        log,
-        stats,
-        fingerprint: () => this.#memory.fingerprint,
-        onSettled: (id, written) => {
-          if (written) this.#statements.health.succeeded('write')
-          this.#memory.written(id, written)
-        },
-      },
-    )
-    this.#follower = new FeedFollower({
-      store,
-      log,
-      stats,
-      clock,
-      state: this.#memory,
-      pending: this.#kept,
-      idleness: this.#idleness,
-      maxStalenessMs,
-      onContact: () => this.#inContact(),
-    })
-    this.#fills = new Fills({
-      memory: this.#memory,
-      statements: this.#statements,
-      replicaReads: this.#replicaReads,
-      maxStalenessMs,
-      clock,
-      stats,
-      onContact: () => this.#inContact(),
-    })
+    const idleness = new Idleness(options.idleAfterMs, clock.now())
+    const valueSlots = new Semaphore(options.maxReads)
+    const batching = { ...options, clock, stats, tracer, valueSlots }
+    const statements = new BatchedStore({ ...batching, store })
+    const replicaReads = replica && new ReplicaReads({ ...batching, replica })
+
+    const lease = new Lease(options.maxStalenessMs)
+    const position = new DatabasePosition()
+    const session = new FollowedSession()
+    const versions = new KnownVersions({ clock, position, session })
+    const pending = new PendingWrites({ capacity: options.capacity, maxBytes: options.maxPendingBytes })
+    const state = new CacheState(options, { lease, versions, pending, replicaReads, clock, stats, random })
+
+    const { health } = statements
+    const delivery = new Delivery({ pending, state, versions, health, store, clock, log, stats })
+    const shared = { state, lease, position, versions, pending, delivery, idleness, clock, log, stats }
+    this.#follower = new FeedFollower({ ...options, ...shared, store, session })
+    const fills = new Fills({ ...options, ...shared, statements, replicaReads })
+    this.#reads = new Reads({ ...options, ...shared, fills })
+    this.#writes = new DirectWrites({ ...options, ...shared, statements })
+
+    this.#idleness = idleness
+    this.#valueSlots = valueSlots
+    this.#statements = statements
+    this.#replicaReads = replicaReads
+    this.#lease = lease
+    this.#pending = pending
+    this.#state = state
+    this.#delivery = delivery
   }
 
   reconfigure(changed: Reconfigurable): void {
-    const { capacity } = this.#options
-    this.#options = { ...this.#options, ...changed }
-    this.#memory.reconfigure(changed)
-    if (changed.capacity !== capacity) this.#kept.resize(changed.capacity)
+    this.#state.reconfigure(changed)
+    this.#pending.resize(changed.capacity)
   }
 
   status(): CacheStatus {
-    const { local, lease } = this.#memory
     const nowMs = this.#clock.now()
+    const lease = this.#lease
     return {
       stats: this.#stats,
-      size: local.size,
-      bytes: local.bytes,
-      pendingWrites: this.#kept.size,
-      pendingBytes: this.#kept.bytes,
-      unknownBytes: this.#kept.unknownBytes,
+      size: this.#state.size,
+      bytes: this.#state.bytes,
+      pendingWrites: this.#pending.size,
+      pendingBytes: this.#pending.bytes,
+      unknownBytes: this.#pending.unknownBytes,
       valueReads: this.#valueSlots.taken,
-      pendingWritesObstacle: this.#kept.obstacle,
+      pendingWritesObstacle: this.#delivery.obstacle,
       faults: this.#statements.health.faults(nowMs),
       feed: lease.state,
       feedReason: lease.state === 'live' ? undefined : this.#follower.reason,
@@ -209,155 +163,71 @@ export class Cache implements ChangeFeedHandler {
     }
   }
 
+  // --- Reads: see reads/reads.ts ---
+
   /**
    * Returns a fresh entry: one that is held, is within its time to live, and is covered by the lease. This is the hit
    * path. `nowMs` is the clock's time.
    */
   hit(key: string, nowMs = this.#clock.now()): Entry | undefined {
     this.#idleness.used(nowMs)
-    return this.#memory.hit(keyId(key), nowMs)
+    return this.#state.hit(keyId(key), nowMs)
   }
 
   /** Returns what memory alone can answer; undefined if the store has to be asked. */
-  recall(key: string, wish: ReadOptions = {}, nowMs = this.#clock.now()): ReadResult | undefined {
-    const id = keyId(key)
+  recall(key: string, options: ReadOptions = {}, nowMs = this.#clock.now()): ReadResult | undefined {
     this.#idleness.used(nowMs)
-    if (wish.strong || !this.#memory.satisfies(wish.token, id)) return undefined
-    const hit = this.#memory.hit(id, nowMs)
-    if (hit) return this.#fromMemory(hit)
-    const kept = this.#kept.get(id)
-    if (kept) return this.#fromKept(kept.value)
-    // After a rest, the database is not known to be unavailable, so it is asked.
-    const mayBeStale = this.#options.onFeedLoss === 'stale' && !this.#idleness.isUnproven
-    const usable = mayBeStale ? this.#memory.usable(id, nowMs) : undefined
-    return usable && this.#fromMemory(usable, 'unproven')
+    return this.#reads.recall(keyId(key), options, nowMs)
   }
 
   /** Reads a key. Rejects with a CacheError if the store has to be asked and does not answer. */
-  get(key: string, wish: ReadOptions = {}, nowMs = this.#clock.now()): Promise<ReadResult> {
-    const recalled = this.recall(key, wish, nowMs)
-    if (recalled) return Promise.resolve(recalled)
-
-    const id = keyId(key)
-    const entry = this.#memory.local.get(id)
-    const usable = this.#memory.usable(id, nowMs)
-    const requested = wish.strong || !this.#memory.satisfies(wish.token, id)
-    const forwarded = this.#miss(requested, entry, usable)
-    const reading = this.#fills.read({ id, key, entry, forwarded }, nowMs)
-    return this.#remembered(reading, wish.token, id).catch((error: unknown) => {
-      if (requested || !hasCode(error, ...answersFromMemory)) throw error
-      // A write that has become pending meanwhile is the latest known; an entry that was dropped meanwhile is known to
-      // be outdated.
-      const kept = this.#kept.get(id)
-      if (kept) return this.#fromKept(kept.value)
-      if (usable && this.#memory.usable(id, this.#clock.now()) === usable)
-        return this.#fromMemory(usable, 'unproven')
-      throw error
-    })
-  }
-
-  /**
-   * Remembers the token of a read that it sent to the store. The answer satisfies the token, whatever its version, and
-   * so do later ones (P11).
-   */
-  #remembered(
-    reading: Promise<ReadResult>,
-    token: SessionToken | undefined,
-    id: string,
-  ): Promise<ReadResult> {
-    if (token === undefined) return reading
-    return reading.then((read) => {
-      if (read.forwarded === 'request' && read.stored) this.#memory.remember(token, id)
-      return read
-    })
-  }
-
-  /**
-   * Fills a key for the warm-up, under the rules of every fill (P3). Resolves to true if it was put. Rejects like
-   * `get`.
-   */
-  async warm(key: string): Promise<boolean> {
-    const nowMs = this.#clock.now()
+  get(key: string, options: ReadOptions = {}, nowMs = this.#clock.now()): Promise<ReadResult> {
     this.#idleness.used(nowMs)
     const id = keyId(key)
-    const { flights, local } = this.#memory
-    const isRead = flights.joinable(id, Number.NEGATIVE_INFINITY) !== undefined
-    if (isRead || this.#memory.usable(id, nowMs)) return false
-    const miss = { id, key, entry: local.get(id), forwarded: 'miss' } as const
-    const { stored } = await this.#fills.read(miss, nowMs)
-    if (!stored) return false
-    this.#stats.warmed++
-    return true
+    const recalled = this.#reads.recall(id, options, nowMs)
+    return recalled ? Promise.resolve(recalled) : this.#reads.ask(id, key, options, nowMs)
+  }
+
+  /** Fills a key for the warm-up. Resolves to true if it was put. Rejects like `get`. */
+  warm(key: string): Promise<boolean> {
+    const nowMs = this.#clock.now()
+    this.#idleness.used(nowMs)
+    return this.#reads.warm(keyId(key), key, nowMs)
   }
 
   /** Marks the keys as used, one after the other: the last one is evicted last. */
   touch(keys: Iterable<string>): void {
-    for (const key of keys) this.#memory.local.get(keyId(key))
+    for (const key of keys) this.#state.held(keyId(key))
   }
 
   /** Returns the keys of all entries, including expired ones, most recently used first. */
   heldKeys(): Promise<string[]> {
-    return heldKeys(this.#memory.local, this.#clock)
+    return this.#state.keys()
   }
+
+  // --- Writes: see writes/direct-writes.ts ---
 
   /** Writes an entry through: to the store first, then to memory. */
-  async set(key: string, value: Value): Promise<WriteResult> {
+  set(key: string, value: Value): Promise<WriteResult> {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
-    const id = keyId(key)
-    const token = this.#memory.open(id, nowMs)
-    try {
-      const { sent, answer: written } = await this.#kept.inOrder(id, () =>
-        this.#statements.write.add({ key, value }),
-      )
-      if (written === undefined) {
-        this.#memory.apply(id, undefined)
-        throw new CacheError(
-          'not-stored',
-          'the database did not store the entry under this key: a trigger or rule',
-        )
-      }
-      this.#acknowledged(token, written)
-      if (written.isAsSent)
-        this.#memory.put(token, { key, value: sent.value, isComparable: true, ...written })
-      return { written: true, token: formatToken(id, written) }
-    } catch (error) {
-      this.#keepOrThrow(id, key, value, error)
-      return { written: false }
-    } finally {
-      this.#memory.flights.close(token)
-    }
+    return this.#writes.set(keyId(key), key, value, nowMs)
   }
 
-  async delete(key: string): Promise<DeleteResult> {
+  delete(key: string): Promise<DeleteResult> {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
-    const id = keyId(key)
-    const kept = this.#kept.get(id)
-    const held = kept ? kept.value !== undefined : this.#memory.usable(id, nowMs) !== undefined
-    const token = this.#memory.open(id, nowMs)
-    const item = { key }
-    try {
-      const { sent, answer } = await this.#kept.inOrder(id, () => this.#statements.remove.add(item))
-      const written = answer?.version === undefined ? undefined : answer
-      if (answer) this.#memory.observe(answer.epoch, token)
-      this.#acknowledged(token, written)
-      return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
-    } catch (error) {
-      this.#keepOrThrow(id, key, undefined, error)
-      return { held, stored: false, token: undefined }
-    } finally {
-      this.#memory.flights.close(token)
-    }
+    return this.#writes.delete(keyId(key), key, nowMs)
   }
 
-  #acknowledged(token: Flight, written: Written | undefined): void {
-    this.#memory.acknowledged(token, written)
-    this.#kept.drop(token.id)
-    this.#inContact()
+  /** Sends the pending writes, if the database answers. */
+  async close(): Promise<void> {
+    await this.#delivery.send().catch(() => undefined)
+    if (this.#pending.size > 0)
+      this.#log.warn({ kept: this.#pending.size }, 'pending writes are lost with this process')
   }
 
-  // --- The change feed: see feed-follower.ts ---
+  // --- The change feed: see feed/feed-follower.ts ---
 
   listening(asOfMs: number, session: FeedSession): Promise<void> {
     return this.#follower.listening(asOfMs, session)
@@ -377,73 +247,5 @@ export class Cache implements ChangeFeedHandler {
 
   rest(): Promise<void> | undefined {
     return this.#follower.rest()
-  }
-
-  /** Sends the pending writes, if the database answers. */
-  async close(): Promise<void> {
-    await this.#kept.send().catch(() => undefined)
-    if (this.#kept.size > 0)
-      this.#log.warn({ kept: this.#kept.size }, 'pending writes are lost with this process')
-  }
-
-  // --- Reads ---
-
-  #miss(requested: boolean, entry: Entry | undefined, usable: Entry | undefined): Forwarded {
-    if (requested) {
-      this.#stats.missesRequested++
-      return 'request'
-    }
-    if (entry === undefined) {
-      this.#stats.missesAbsent++
-      return 'miss'
-    }
-    if (usable) this.#stats.missesUnproven++
-    else this.#stats.missesExpired++
-    return 'stale'
-  }
-
-  #fromMemory(entry: Entry, stale?: 'unproven'): ReadResult {
-    const nowMs = this.#clock.now()
-    if (stale) this.#stats.staleServed++
-    return {
-      value: entry.value,
-      ageMs: nowMs - entry.asOfMs,
-      ttlMs: entry.expiresAtMs - nowMs,
-      ...(stale && { stale }),
-    }
-  }
-
-  #fromKept(value: Value | undefined): ReadResult {
-    this.#stats.staleServed++
-    return { value, stale: 'kept', ageMs: 0 }
-  }
-
-  // --- Database down (P9) ---
-
-  /**
-   * Keeps a write that has certainly not happened, if the options and the error allow it. Throws any other error to the
-   * caller.
-   */
-  #keepOrThrow(id: string, key: string, value: Value | undefined, error: unknown): void {
-    if (hasCode(error, 'outcome-unknown')) {
-      this.#stats.writesUnknown++
-      this.#kept.sentInVain(id, value, this.#memory.baseOf(id), this.#memory.position.epoch)
-      this.#memory.doubtWrite(id)
-    }
-    const willPass = hasCode(error, ...passing)
-    if (!willPass || this.#options.onWriteOutage === 'reject') throw error
-    const { epoch } = this.#memory.position
-    const base = this.#memory.baseOf(id)
-    if (!this.#kept.keep(id, { key, value, base, epoch, mayHaveHappened: false, outcomes: [] })) {
-      throw new CacheError('store-unavailable', 'the database is away and no further write can be kept', {
-        cause: error,
-      })
-    }
-    this.#memory.apply(id, undefined)
-  }
-
-  /** Sends the pending writes, because the store has just answered. */
-  #inContact(): void {
-    if (this.#kept.size > 0) void this.#kept.sendIfDue()
   }
 }

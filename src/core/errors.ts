@@ -34,6 +34,14 @@ export type CacheErrorCode =
   | 'too-large'
   | 'not-stored'
 
+/** Errors that can pass without a change of the write, which is therefore kept as a pending write (P9). */
+export const passingErrors: readonly CacheErrorCode[] = [
+  'store-unavailable',
+  'login-refused',
+  'store-suspended',
+  'store-not-ready',
+]
+
 /** Explanation of each code in words. Names no object, role or host, because clients and the pod network read it. */
 export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'store-unavailable': 'The database cannot be reached',

@@ -73,7 +73,7 @@ t.test('every command that has settings takes them from the file and from flags'
   const closed = 'postgresql://nobody@127.0.0.1:1/nothing'
   const path = join(t.testdir({ 'a.json': JSON.stringify({ DATABASE_URL: closed, OPS_PORT: 1 }) }), 'a.json')
   const [migrated, checked, flagged] = await Promise.all([
-    run(['migrate', '--status'], { CACHE_CONFIG_FILE: path }),
+    run(['migrate', '--status', '--wait=0'], { CACHE_CONFIG_FILE: path }),
     run(['healthcheck'], { CACHE_CONFIG_FILE: path }),
     run(['healthcheck', '--ops-port=2', `--cache-config-file=${path}`]),
   ])

@@ -12,22 +12,22 @@ const mistakes = [
     name: 'no token on fills',
     caughtBy: 'protocol',
     file: 'src/core/reads/fills.ts',
-    find: 'memory.put(token, { ...answer',
-    replace: 'memory.put(memory.open(token.id, token.openedAtMs), { ...answer',
+    find: 'state.put(flight, { ...answer',
+    replace: 'state.put(state.open(flight.id, flight.openedAtMs), { ...answer',
   },
   {
     name: 'a token that outlives a reconnect',
     caughtBy: 'protocol',
     file: 'src/core/state/flights.ts',
-    find: ` && token.generation >= feed.coveredGeneration`,
-    replace: ``,
+    find: ' && flight.generation >= feed.coveredGeneration',
+    replace: '',
   },
   {
     name: 'no revalidation',
     caughtBy: 'protocol',
     file: 'src/core/feed/revalidation.ts',
-    find: `const ids = local.ids()`,
-    replace: `const ids = local.ids().slice(0, 0)`,
+    find: 'const ids = state.ids()',
+    replace: 'const ids = state.ids().slice(0, 0)',
   },
   {
     // The visible effect in core: versions compared before this session's LISTEN count as compared after it. The
@@ -42,7 +42,7 @@ const mistakes = [
     name: 'no lease',
     caughtBy: 'protocol',
     file: 'src/core/state/cache-state.ts',
-    find: 'if (!this.lease.holds(nowMs)) return undefined',
+    find: 'if (!this.#parts.lease.holds(nowMs)) return undefined',
     replace: '',
   },
   {
@@ -56,8 +56,8 @@ const mistakes = [
     name: 'any change renews the lease',
     caughtBy: 'protocol',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'this.#parts.stats.changesApplied++',
-    replace: 'this.#parts.stats.changesApplied++; this.#parts.state.lease.proven(this.#parts.clock.now())',
+    find: 'stats.changesApplied++',
+    replace: 'stats.changesApplied++; lease.proven(this.#parts.clock.now())',
   },
   {
     name: 'a change ignored because its version is lower',
@@ -76,22 +76,22 @@ const mistakes = [
   {
     name: 'an unconditional put after a write',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: `if (written.isAsSent)
-        this.#memory.put(token, { key, value: sent.value, isComparable: true, ...written })`,
-    replace: `this.#memory.local.put(id, { key, value: sent.value, version: written.version, isComparable: true, asOfMs: 0, expiresAtMs: this.#clock.now() + this.#options.ttlMs, rowExpiresAtMs: Infinity, bytes: 1 })`,
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'if (written.isAsSent) state.put(flight, { key, value: sent.value, isComparable: true, ...written })',
+    replace:
+      'if (written.isAsSent) state.put({ ...state.open(id, nowMs), changes: [] }, { key, value: sent.value, isComparable: true, ...written })',
   },
   {
     name: 'put as sent',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: 'if (written.isAsSent)\n        this.#memory.put(',
-    replace: 'this.#memory.put(',
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'if (written.isAsSent) state.put(',
+    replace: 'state.put(',
   },
   {
     name: 'what remains is ignored after a write',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
+    file: 'src/core/writes/direct-writes.ts',
     find: 'isComparable: true, ...written }',
     replace: 'isComparable: true, ...written, remainingMs: undefined }',
   },
@@ -99,15 +99,15 @@ const mistakes = [
     name: 'another fingerprint in a probe is ignored',
     caughtBy: 'protocol',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'if (this.#parts.state.tableSeen(proof.fingerprint))',
-    replace: 'if (false)',
+    find: 'if (versions.tableSeen(proof.fingerprint))',
+    replace: 'if (versions.tableSeen(proof.fingerprint) && nowMs < 0)',
   },
   {
     name: 'another fingerprint at the begin of a session is ignored',
     caughtBy: 'protocol',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'if (this.#parts.state.tableSeen(session.fingerprint))',
-    replace: 'if (this.#parts.state.tableSeen(session.fingerprint) && false)',
+    find: 'if (versions.tableSeen(session.fingerprint))',
+    replace: 'if (versions.tableSeen(session.fingerprint) && asOfMs < 0)',
   },
   {
     name: 'a fill from a lagging replica',
@@ -123,30 +123,30 @@ const omissions = [
   {
     name: 'a write token taken when the answer is there',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: `this.#memory.put(token, { key, value: sent.value`,
-    replace: `this.#memory.put(this.#memory.open(id, nowMs), { key, value: sent.value`,
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'state.put(flight, { key, value: sent.value',
+    replace: 'state.put(state.open(id, nowMs), { key, value: sent.value',
   },
   {
     name: 'a fill begun before the feed had caught up puts',
     caughtBy: 'protocol',
     file: 'src/core/state/flights.ts',
-    find: 'token.mayPut &&',
+    find: 'flight.mayPut && ',
     replace: '',
   },
   {
     name: 'tokens hear of no change',
     caughtBy: 'protocol',
     file: 'src/core/state/flights.ts',
-    find: 'token.changes.push(version)',
-    replace: 'void token',
+    find: 'flight.changes.push(version)',
+    replace: 'void flight',
   },
   {
     name: 'a token ignores changes with a lower version',
     caughtBy: 'protocol',
     file: 'src/core/state/flights.ts',
-    find: 'token.changes.every((change) => change === version)',
-    replace: 'token.changes.every((change) => change !== undefined && BigInt(change) <= BigInt(version))',
+    find: 'flight.changes.every((change) => change === version)',
+    replace: 'flight.changes.every((change) => change !== undefined && BigInt(change) <= BigInt(version))',
   },
   {
     name: 'a change drops its own entry too',
@@ -158,23 +158,25 @@ const omissions = [
   {
     name: 'an unknown outcome leaves the entry',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: 'this.#memory.doubtWrite(id)',
+    file: 'src/core/writes/direct-writes.ts',
+    find: `      state.doubtWrite(id)
+`,
     replace: '',
   },
   {
     name: 'an unknown outcome is kept as if it had not happened',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: 'const willPass = hasCode(error, ...passing)',
-    replace: "const willPass = hasCode(error, ...passing, 'outcome-unknown')",
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'const willPass = hasCode(error, ...passingErrors)',
+    replace: "const willPass = hasCode(error, ...passingErrors, 'outcome-unknown')",
   },
   {
     name: 'a fill is joined after a change',
     caughtBy: 'protocol',
     file: 'src/core/state/flights.ts',
-    find: 'this.#fills.delete(id)\n    const tokens',
-    replace: 'const tokens',
+    find: `this.#fills.delete(id)
+    const flights`,
+    replace: 'const flights',
   },
   {
     name: 'a fill is joined after the feed was lost',
@@ -242,15 +244,16 @@ const omissions = [
     name: 'a loss of the feed drops everything',
     caughtBy: 'protocol',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'this.#parts.state.lease.lost()',
-    replace: 'this.#parts.state.lease.lost(); this.#parts.state.local.clear()',
+    find: '    lease.lost()',
+    replace: `    lease.lost()
+    state.forget()`,
   },
   {
     name: 'what remains is counted from the answer',
     caughtBy: 'protocol',
     file: 'src/core/state/cache-state.ts',
-    find: 'token.openedAtMs + (remainingMs',
-    replace: 'this.#parts.clock.now() + (remainingMs',
+    find: 'flight.openedAtMs + (remainingMs',
+    replace: 'clock.now() + (remainingMs',
   },
   {
     name: 'expiry is not looked at',
@@ -284,39 +287,40 @@ const omissions = [
   {
     name: 'a pending write leaves the entry it replaces',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
-    find: '      })\n    }\n    this.#memory.apply(id, undefined)',
-    replace: '      })\n    }',
+    file: 'src/core/writes/direct-writes.ts',
+    find: `      })
+    }
+    state.apply(id, undefined)`,
+    replace: `      })
+    }`,
   },
   {
     name: 'a pending write forgets what it replaces',
     caughtBy: 'outage',
-    file: 'src/core/state/cache-state.ts',
-    find: `if (entry)
-      return {
-        kind: 'held',`,
-    replace: `if (entry && id === undefined as unknown)
-      return {
-        kind: 'held',`,
+    file: 'src/core/state/known-versions.ts',
+    find: `    if (entry) {
+      const value`,
+    replace: `    if (entry && id === '') {
+      const value`,
   },
   {
     name: 'a mark covers whatever was written while it was asked for',
     caughtBy: 'outage',
-    file: 'src/core/state/cache-state.ts',
+    file: 'src/core/state/known-versions.ts',
     find: 'if (atMs < askedMs - oldestMarkMs)',
-    replace: 'if (atMs < Number.POSITIVE_INFINITY)',
+    replace: 'if (atMs < Number.POSITIVE_INFINITY + askedMs)',
   },
   {
     name: 'an own write is remembered though somebody has changed the row since',
     caughtBy: 'outage',
-    file: 'src/core/state/cache-state.ts',
+    file: 'src/core/state/known-versions.ts',
     find: 'isLater(version, own.version))',
     replace: 'isLater(version, own.version) && own.atMs < 0)',
   },
   {
     name: 'own writes outlive a change of the table',
     caughtBy: 'outage',
-    file: 'src/core/state/cache-state.ts',
+    file: 'src/core/state/known-versions.ts',
     find: 'if (isChanged) this.#writtenSinceMark.clear()',
     replace: '',
   },
@@ -330,17 +334,18 @@ const omissions = [
   {
     name: 'a pending write that may have happened is sent as if it had not',
     caughtBy: 'pending-writes',
-    file: 'src/core/writes/pending-writes.ts',
-    find: 'else this.doubt(id)',
-    replace: '',
+    file: 'src/core/writes/delivery.ts',
+    find: `else pending.doubt(id)
+        }`,
+    replace: `else pending.has(id)
+        }`,
   },
   {
     name: 'a pending write answers the token of a later one',
     caughtBy: 'wishes',
-    file: 'src/core/cache.ts',
-    find: 'if (wish.strong || !this.#memory.satisfies(wish.token, id)) return undefined',
-    replace:
-      'if (wish.strong || (!this.#kept.get(id) && !this.#memory.satisfies(wish.token, id))) return undefined',
+    file: 'src/core/reads/reads.ts',
+    find: 'if (strong || !state.satisfies(token, id)) return undefined',
+    replace: 'if (strong || (!pending.get(id) && !state.satisfies(token, id))) return undefined',
   },
   {
     name: 'a write that was heard of before it was acknowledged is waited for',
@@ -361,58 +366,62 @@ const omissions = [
   {
     name: 'a pending write outlives a later write',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
-    find: 'this.#kept.drop(token.id)',
+    file: 'src/core/writes/direct-writes.ts',
+    find: `    delivery.drop(flight.id)
+`,
     replace: '',
   },
   {
     name: 'a settled write leaves what was read meanwhile',
     caughtBy: 'pending-writes',
-    file: 'src/core/writes/pending-writes.ts',
-    find: `onSettled(id, written)`,
-    replace: `void onSettled`,
+    file: 'src/core/writes/delivery.ts',
+    find: `    state.written(id, written)
+`,
+    replace: '',
   },
   {
     name: 'a missing answer to a pending write is not a conflict',
     caughtBy: 'outage',
-    file: 'src/core/writes/pending-writes.ts',
-    find: `result.value ?? { kind: 'conflict' }`,
-    replace: `result.value ?? { kind: 'written', written: undefined }`,
+    file: 'src/core/writes/delivery.ts',
+    find: "result.value ?? { kind: 'conflict' }",
+    replace: "result.value ?? { kind: 'written', written: undefined }",
   },
   {
     name: 'an entry dropped meanwhile is served in an outage',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
-    find: 'if (usable && this.#memory.usable(id, this.#clock.now()) === usable)',
-    replace: 'if (usable)',
+    file: 'src/core/reads/reads.ts',
+    find: 'if (usable && state.usable(id, clock.now()) === usable)',
+    replace: 'if (usable && clock.now() >= 0)',
   },
   {
     name: 'a key that is not here is absent in an outage',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
-    find: "'unproven')\n      throw error",
-    replace: "'unproven')\n      return { value: undefined, ageMs: 0 }",
+    file: 'src/core/reads/reads.ts',
+    find: `'unproven')
+      throw error`,
+    replace: `'unproven')
+      return { value: undefined, ageMs: 0 }`,
   },
   {
     name: 'a write of a key does not wait for a kept one on its way',
     caughtBy: 'outage',
-    file: 'src/core/writes/pending-writes.ts',
-    find: 'while (this.#onTheirWay.has(id))',
-    replace: 'while (false)',
+    file: 'src/core/writes/delivery.ts',
+    find: 'while (this.#onTheirWay.has(id)) await',
+    replace: "if (id === '') await",
   },
   {
     name: 'a pending write is sent beside a later write of its key',
     caughtBy: 'outage',
-    file: 'src/core/writes/pending-writes.ts',
-    find: `if (!this.#heldBack.has(id) && !this.#inDoubt.has(id)) batch.push`,
-    replace: `if (!this.#inDoubt.has(id)) batch.push`,
+    file: 'src/core/writes/delivery.ts',
+    find: 'if (!this.#heldBack.has(id) && !this.#inDoubt.has(id)) batch.push',
+    replace: 'if (!this.#inDoubt.has(id)) batch.push',
   },
   {
     name: 'a token is satisfied by any entry',
     caughtBy: 'wishes',
-    file: 'src/core/state/cache-state.ts',
-    find: `return this.confirmed.has(written.version) || this.local.get(id)?.version === written.version`,
-    replace: `return this.local.get(id) !== undefined`,
+    file: 'src/core/state/known-versions.ts',
+    find: 'return this.#confirmed.has(written.version) || held?.version === written.version',
+    replace: 'return held !== undefined',
   },
   {
     name: 'a strong read joins a fill under way',
@@ -425,38 +434,37 @@ const omissions = [
     name: 'a deaf feed renews the lease',
     caughtBy: 'wishes',
     file: 'src/core/feed/feed-follower.ts',
-    find: "if (unconfirmed.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')",
+    find: "if (state.hasUnannounced(asOfMs)) throw new PublicError('a write of our own was not announced')",
     replace: '',
   },
   {
     name: 'an answer from another history is put',
     caughtBy: 'wishes',
     file: 'src/core/state/cache-state.ts',
-    find: `if (!this.#isOurs(epoch, token.openedAtMs)) return false`,
-    replace: `this.#isOurs(epoch, token.openedAtMs)`,
+    find: 'if (!versions.isOurs(epoch, flight.openedAtMs)) return false',
+    replace: 'versions.isOurs(epoch, flight.openedAtMs)',
   },
   {
     name: 'an answer from another history counts as the last contact',
     caughtBy: 'protocol',
-    file: 'src/core/state/cache-state.ts',
-    find: `const version = written && this.#isOurs`,
-    replace: `if (written) this.position.version(written.version)
-    const version = written && this.#isOurs`,
+    file: 'src/core/state/known-versions.ts',
+    find: 'if (!this.isOurs(epoch, askedMs)) return undefined',
+    replace: `this.#parts.position.version(version)
+    if (!this.isOurs(epoch, askedMs)) return undefined`,
   },
   {
     name: 'a write in another history is a change in this one',
     caughtBy: 'wishes',
-    file: 'src/core/state/cache-state.ts',
-    find: `const version = written && this.#isOurs(written.epoch, askedMs) ? written.version : undefined`,
-    replace: `if (written) this.#isOurs(written.epoch, askedMs)
-    const version = written?.version`,
+    file: 'src/core/state/known-versions.ts',
+    find: 'if (!this.isOurs(epoch, askedMs)) return undefined',
+    replace: 'this.isOurs(epoch, askedMs)',
   },
   {
     name: 'a fill hides the pending write of its key',
     caughtBy: 'outage',
     file: 'src/core/state/cache-state.ts',
-    find: 'this.#parts.isKept(token.id) || !this.flights',
-    replace: '!this.flights',
+    find: 'if (pending.has(flight.id) || !this.#flights',
+    replace: 'if (!pending || !this.#flights',
   },
   {
     name: 'a fill puts while what happened before the session is not compared',
@@ -476,23 +484,23 @@ const omissions = [
     name: 'pending writes do not keep the feed from resting',
     caughtBy: 'idle',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'this.#parts.pending.size > 0 ||',
-    replace: '',
+    find: 'pending.size > 0 || ',
+    replace: 'pending.size < 0 || ',
   },
   {
     name: 'idleness taken for a lost feed',
     caughtBy: 'idle',
-    file: 'src/core/cache.ts',
-    find: "this.#options.onFeedLoss === 'stale' && !this.#idleness.isUnproven",
-    replace: "this.#options.onFeedLoss === 'stale'",
+    file: 'src/core/reads/reads.ts',
+    find: "onFeedLoss === 'stale' && !idleness.isUnproven",
+    replace: "onFeedLoss === 'stale' && idleness !== undefined",
   },
   {
     name: 'a hit does not count as use',
     caughtBy: 'idle',
     file: 'src/core/cache.ts',
     find: `this.#idleness.used(nowMs)
-    return this.#memory.hit(keyId(key), nowMs)`,
-    replace: 'return this.#memory.hit(keyId(key), nowMs)',
+    return this.#state.hit(keyId(key), nowMs)`,
+    replace: 'return this.#state.hit(keyId(key), nowMs)',
   },
   {
     name: 'nothing is proven while doubts come without end',
@@ -520,31 +528,31 @@ const omissions = [
     name: 'a version that a change names counts as told by the store',
     caughtBy: 'protocol',
     file: 'src/core/feed/feed-follower.ts',
-    find: `this.#parts.state.unconfirmed.heard(change.id, change.version)`,
-    replace: `this.#parts.state.unconfirmed.heard(change.id, change.version)
-      this.#parts.state.position.version(change.version)`,
+    find: 'state.announced(change.id, change.version)',
+    replace: `state.announced(change.id, change.version)
+      this.#parts.position.version(change.version)`,
   },
   {
     name: 'a change satisfies the token that names its version',
     caughtBy: 'wishes',
     file: 'src/core/feed/feed-follower.ts',
-    find: `this.#parts.state.unconfirmed.heard(change.id, change.version)`,
-    replace: `this.#parts.state.unconfirmed.heard(change.id, change.version)
-      this.#parts.state.confirmed.add(change.version)`,
+    find: 'state.announced(change.id, change.version)',
+    replace: `state.announced(change.id, change.version)
+      this.#parts.versions.confirmed(change.version)`,
   },
   {
     name: 'a token that the store never handed out is remembered',
     caughtBy: 'wishes',
-    file: 'src/core/state/cache-state.ts',
-    find: `if (epoch === this.position.epoch && BigInt(entry.version) >= BigInt(version.replace('-', '')))`,
-    replace: `if (epoch === this.position.epoch)`,
+    file: 'src/core/state/known-versions.ts',
+    find: "if (BigInt(entry.version) >= BigInt(written.version.replace('-', '')))",
+    replace: 'if (entry)',
   },
   {
     name: 'two writes of one key are under way in two statements',
     caughtBy: 'batcher',
-    file: 'src/core/batching/batcher.ts',
+    file: 'src/core/batching/waiting-items.ts',
     find: 'if (keepsOrder) this.#underWay.add(key)',
-    replace: '',
+    replace: 'void keepsOrder',
   },
   {
     name: 'a later write of unknown outcome leaves no doubt about a kept one',
@@ -579,8 +587,8 @@ const omissions = [
     name: 'a strong read from a replica',
     caughtBy: 'replica-reads',
     file: 'src/core/reads/fills.ts',
-    find: "if (forwarded === 'request' || memory.lease.state !== 'live')",
-    replace: "if (memory.lease.state !== 'live')",
+    find: "if (forwarded === 'request' || lease.state !== 'live')",
+    replace: "if (lease.state !== 'live')",
   },
   {
     name: "a replica's answer taken for as new as the question",
@@ -600,22 +608,27 @@ const omissions = [
     name: 'a heard change not counted as shown',
     caughtBy: 'replica-reads',
     file: 'src/core/state/cache-state.ts',
-    find: '    this.flights.changed(id, version)\n    this.#parts.replicaReads?.shown(id)\n',
-    replace: '    this.flights.changed(id, version)\n',
+    find: `    this.#flights.changed(id, version)
+    this.#parts.replicaReads?.shown(id)
+`,
+    replace: `    this.#flights.changed(id, version)
+`,
   },
   {
     name: 'an answer not counted as shown',
     caughtBy: 'replica-reads',
     file: 'src/core/reads/fills.ts',
-    find: '    replicaReads?.shown(token.id)\n',
-    replace: '',
+    find: `    replicaReads?.shown(flight.id)
+`,
+    replace: `    void replicaReads
+`,
   },
   {
     name: "a replica's answer taken for contact with the primary",
     caughtBy: 'replica-reads',
     file: 'src/core/reads/fills.ts',
-    find: 'if (asOfMs === undefined) onContact()',
-    replace: 'onContact()',
+    find: 'if (asOfMs === undefined) delivery.inContact()',
+    replace: 'delivery.inContact()',
   },
   {
     name: 'more keys shown than are remembered',
@@ -656,8 +669,8 @@ const omissions = [
     name: 'a mark that was asked for in another history is taken',
     caughtBy: 'outage',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'if (position.epoch === epoch) this.#parts.state.marked(mark, latest, askedMs)',
-    replace: 'this.#parts.state.marked(mark, latest, askedMs)',
+    find: 'if (position.epoch === epoch) versions.marked(mark, latest, askedMs)',
+    replace: "if (position.epoch !== '' || epoch) versions.marked(mark, latest, askedMs)",
   },
   {
     name: 'no mark is left after the first',
@@ -676,30 +689,35 @@ const omissions = [
   {
     name: 'an answer from another history does not end the session',
     caughtBy: 'protocol',
-    file: 'src/core/state/cache-state.ts',
-    find: 'if (this.position.epoch !== undefined) this.#parts.onForeignHistory(askedMs)',
-    replace: 'void askedMs',
+    file: 'src/core/state/known-versions.ts',
+    find: 'if (position.epoch !== undefined) session.foreignHistory(askedMs)',
+    replace: "if (position.epoch === '') session.foreignHistory(askedMs)",
   },
   {
     name: 'a late answer from the history before ends the session',
     caughtBy: 'protocol',
-    file: 'src/core/feed/feed-follower.ts',
+    file: 'src/core/state/followed-session.ts',
     find: 'if (askedMs > this.#listeningMs) this.#session',
-    replace: 'this.#session',
+    replace: 'if (askedMs > this.#listeningMs || askedMs > Number.NEGATIVE_INFINITY) this.#session',
   },
   {
     name: 'what is in flight is put after a flush',
     caughtBy: 'protocol',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'this.#parts.state.forget()\n    this.#parts.state.lease.stopFlights()',
-    replace: 'this.#parts.state.forget()',
+    find: `    state.forget()
+    lease.stopFlights()`,
+    replace: `    state.forget()
+    void lease`,
   },
   {
     name: 'a flush leaves the versions that were told',
     caughtBy: 'wishes',
-    file: 'src/core/state/cache-state.ts',
-    find: 'this.confirmed.clear()\n',
-    replace: '',
+    file: 'src/core/state/known-versions.ts',
+    find: `  forget(): void {
+    this.#confirmed.clear()
+`,
+    replace: `  forget(): void {
+`,
   },
   {
     name: 'what is in flight is put though it belongs to another history',
@@ -712,48 +730,53 @@ const omissions = [
     name: "the database's clock put forward is ignored",
     caughtBy: 'protocol',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'this.#parts.state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)',
+    find: `    state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)
+`,
     replace: '',
   },
   {
     name: 'a row left out by a trigger counts as written',
     caughtBy: 'protocol',
-    file: 'src/core/cache.ts',
-    find: "this.#memory.apply(id, undefined)\n        throw new CacheError(\n          'not-stored'",
-    replace: "throw new CacheError(\n          'not-stored'",
+    file: 'src/core/writes/direct-writes.ts',
+    find: `        state.apply(id, undefined)
+        throw`,
+    replace: '        throw',
   },
   {
     name: 'a strong read that finds nothing leaves the entry',
     caughtBy: 'protocol',
     file: 'src/core/reads/fills.ts',
-    find: 'if (asOfMs === undefined) memory.local.drop(token.id)',
-    replace: '',
+    find: 'if (asOfMs === undefined) state.drop(flight.id)',
+    replace: 'if (asOfMs === -1) state.drop(flight.id)',
   },
   {
     name: 'a flight is not told what another has put',
     caughtBy: 'wishes',
     file: 'src/core/state/cache-state.ts',
-    find: 'this.flights.told(token, version)',
+    find: `    this.#flights.told(flight, version)
+`,
     replace: '',
   },
   {
     name: 'a pending write does not name the value it replaces',
     caughtBy: 'outage',
-    file: 'src/core/state/cache-state.ts',
-    find: 'value: entry.isComparable ? entry.value : undefined,',
-    replace: 'value: undefined,',
+    file: 'src/core/state/known-versions.ts',
+    find: 'const value = entry.isComparable ? entry.value : undefined',
+    replace: 'const value = entry.isComparable ? undefined : undefined',
   },
   {
     name: 'the first of two writes that hold a kept one back lets it go',
     caughtBy: 'pending-writes',
-    file: 'src/core/writes/pending-writes.ts',
-    find: 'if (others > 0) this.#heldBack.set(id, others)\n      else this.#heldBack.delete(id)',
-    replace: 'void others\n      this.#heldBack.delete(id)',
+    file: 'src/core/writes/delivery.ts',
+    find: `if (others > 0) this.#heldBack.set(id, others)
+      else this.#heldBack.delete(id)`,
+    replace: `void others
+      this.#heldBack.delete(id)`,
   },
   {
     name: 'a pending write that was held back once is never sent',
     caughtBy: 'pending-writes',
-    file: 'src/core/writes/pending-writes.ts',
+    file: 'src/core/writes/delivery.ts',
     find: 'if (others > 0) this.#heldBack.set(id, others)',
     replace: 'if (others >= 0) this.#heldBack.set(id, others)',
   },
@@ -830,9 +853,9 @@ export const mutants = [
   {
     name: 'a write that will never pass is kept',
     caughtBy: 'outage',
-    file: 'src/core/cache.ts',
-    find: 'const willPass = hasCode(error, ...passing)',
-    replace: "const willPass = hasCode(error, ...passing, 'forbidden')",
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'const willPass = hasCode(error, ...passingErrors)',
+    replace: "const willPass = hasCode(error, ...passingErrors, 'forbidden')",
   },
   {
     name: 'what one row is refused for fails its whole batch',
@@ -852,7 +875,7 @@ export const mutants = [
     name: 'an answer that finds nothing tells no history',
     caughtBy: 'protocol',
     file: 'src/core/reads/fills.ts',
-    find: 'if (answer) memory.observe(answer.epoch, token)',
-    replace: '',
+    find: 'if (answer) state.observe(answer.epoch, flight)',
+    replace: 'void answer',
   },
 ]

@@ -2,9 +2,10 @@ import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from '.
 import type { BatchPart, Clock, Store, Write, WriteAnswer } from '../ports.js'
 import type { Stats } from '../stats.js'
 import type { BatchTracer } from '../tracer.js'
-import { type Batched, Batcher } from './batcher.js'
+import { Batcher } from './batcher.js'
 import { Semaphore } from './semaphore.js'
 import { StoreHealth } from './store-health.js'
+import type { Batched } from './waiting-items.js'
 
 export interface BatchingOptions {
   readonly clock: Clock

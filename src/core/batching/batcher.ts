@@ -1,80 +1,16 @@
-import { CacheError, hasCode } from '../errors.js'
-import type { Histogram } from '../histogram.js'
-import type { BatchPart, Clock } from '../ports.js'
-import type { BatchOperation } from '../stats.js'
-import type { BatchTracer } from '../tracer.js'
+import { type CacheError, hasCode } from '../errors.js'
+import type { BatcherOptions } from './batcher-options.js'
 import { runBisecting } from './bisect.js'
-import type { Semaphore } from './semaphore.js'
-import type { StoreHealth } from './store-health.js'
-
-export interface BatcherOptions<I, O> {
-  readonly clock: Clock
-  /**
-   * Runs one statement for many distinct keys and answers by key. `part` is given if the statement of a batch has
-   * failed.
-   */
-  readonly run: (items: readonly I[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>
-  /** Returns the locked ones of these keys, so that the others need not be found by halving. */
-  readonly lockedOf?: (keys: readonly string[]) => Promise<ReadonlySet<string>>
-  /** Slots for statements, shared with other batchers. A batch is assembled when it has one. */
-  readonly slots: Semaphore
-  /** Slots for statements that return values, shared with other batchers. One is taken before one of `slots`. */
-  readonly valueSlots?: Semaphore
-  /**
-   * Slots for items that wait for a lock, shared with other batchers. There are fewer than `slots`, so that waiting
-   * items never take all of those.
-   */
-  readonly lockSlots: Semaphore
-  readonly maxItems: number
-  readonly maxBytes: number
-  readonly bytesOf: (item: I) => number
-  /**
-   * True if an item waits for the statement in flight that has its key. Otherwise two writes of a key may be in flight
-   * in two statements, and the later one may commit first.
-   */
-  readonly keepsOrder: boolean
-  /**
-   * Maximum time that an item waits for its statement to start; then it is rejected as busy. A failed batch is split
-   * for no longer than this, or, to find an item that takes too long, for up to twice this time after the oldest item
-   * arrived.
-   */
-  readonly maxWaitMs: number
-  /** Returns true if the answer says that the item has to be sent again, alone or with fewer others. */
-  readonly isPostponed?: (answer: O) => boolean
-  /** Histogram of the number of items per batch. */
-  readonly sizes: Histogram
-  readonly operation: BatchOperation
-  /** Receives the results of each batch. */
-  readonly health?: StoreHealth | undefined
-  readonly tracer?: BatchTracer | undefined
-}
+import { type Batched, type Waiting, WaitingItems } from './waiting-items.js'
 
 /** Upper bound on gathering: a batch is sent after this long even if more items keep arriving. */
 const maxGatheringMs = 2
-
-/** Result for a caller: the answer, and the item that was sent under its key, which may be a later one. */
-export interface Batched<I, O> {
-  readonly sent: I
-  readonly answer: O | undefined
-}
-
-interface Waiting<I, O> {
-  item: I
-  readonly sinceMs: number
-  readonly callers: Caller<I, O>[]
-}
 
 type Result<O> = PromiseSettledResult<O | undefined>
 
 interface Pair<I, O> {
   readonly waiting: Waiting<I, O>
   readonly result: Result<O>
-}
-
-interface Caller<I, O> {
-  resolve(batched: Batched<I, O>): void
-  reject(reason: unknown): void
-  readonly origin: unknown
 }
 
 /**
@@ -84,29 +20,18 @@ interface Caller<I, O> {
  */
 export class Batcher<I extends { readonly key: string }, O> {
   readonly #options: BatcherOptions<I, O>
-  #waiting = new Map<string, Waiting<I, O>>()
-  /** The keys in flight, and the items that wait for one of them; only used with `keepsOrder`. */
-  readonly #underWay = new Set<string>()
-  readonly #behind = new Map<string, Waiting<I, O>>()
+  readonly #waiting: WaitingItems<I, O>
   /** True if a batch will be assembled as soon as a slot is free. */
   #isQueued = false
 
   constructor(options: BatcherOptions<I, O>) {
     this.#options = options
+    this.#waiting = new WaitingItems(options)
   }
 
   add(item: I): Promise<Batched<I, O>> {
     return new Promise((resolve, reject) => {
-      const caller = { resolve, reject, origin: this.#options.tracer?.origin() }
-      const queue = this.#underWay.has(item.key) ? this.#behind : this.#waiting
-      const waiting = queue.get(item.key)
-      if (waiting) {
-        waiting.item = item
-        waiting.callers.push(caller)
-      } else {
-        const sinceMs = this.#options.clock.now()
-        queue.set(item.key, { item, sinceMs, callers: [caller] })
-      }
+      this.#waiting.add(item, { resolve, reject, origin: this.#options.tracer?.origin() })
       this.#begin()
     })
   }
@@ -145,33 +70,10 @@ export class Batcher<I extends { readonly key: string }, O> {
     valueSlots?.release()
   }
 
-  /**
-   * Removes and returns the next batch within the bounds, oldest items first. Rejects items that have waited too long.
-   */
-  #take(): Waiting<I, O>[] {
-    const { clock, maxItems, maxBytes, maxWaitMs, bytesOf, keepsOrder } = this.#options
-    const overdueMs = clock.now() - maxWaitMs
-    const batch: Waiting<I, O>[] = []
-    let bytes = 0
-    for (const [key, waiting] of this.#waiting) {
-      if (waiting.sinceMs < overdueMs) {
-        const reason = new CacheError('store-busy', 'the request waited too long for its statement to start')
-        for (const caller of waiting.callers) caller.reject(reason)
-      } else {
-        bytes += bytesOf(waiting.item)
-        if (batch.length > 0 && (batch.length >= maxItems || bytes > maxBytes)) break
-        batch.push(waiting)
-        if (keepsOrder) this.#underWay.add(key)
-      }
-      this.#waiting.delete(key)
-    }
-    return batch
-  }
-
   async #send(): Promise<void> {
     const { clock, maxWaitMs } = this.#options
     this.#isQueued = false
-    const batch = this.#take()
+    const batch = this.#waiting.take()
     this.#begin()
     const lateMs = clock.now() + maxWaitMs
     const results = batch.length > 0 ? await this.#run(batch, lateMs) : []
@@ -220,7 +122,7 @@ export class Batcher<I extends { readonly key: string }, O> {
         pairs.map(({ result }) => result),
         clock.now(),
       )
-    if (this.#options.keepsOrder) this.#landed(pairs)
+    if (this.#options.keepsOrder) for (const { waiting } of pairs) this.#waiting.landed(waiting.item.key)
     this.#begin()
     for (const { waiting, result } of pairs) {
       for (const caller of waiting.callers) {
@@ -238,15 +140,7 @@ export class Batcher<I extends { readonly key: string }, O> {
       result.status === 'fulfilled' && result.value !== undefined && isPostponed(result.value)
     const again = pairs.filter(isAgain)
     if (again.length === 0) return pairs
-    const waiting = new Map<string, Waiting<I, O>>()
-    for (const { waiting: earlier } of again) {
-      const { key } = earlier.item
-      const later = this.#waiting.get(key)
-      const callers = later ? [...earlier.callers, ...later.callers] : earlier.callers
-      waiting.set(key, { item: later?.item ?? earlier.item, sinceMs: earlier.sinceMs, callers })
-    }
-    for (const [key, later] of this.#waiting) if (!waiting.has(key)) waiting.set(key, later)
-    this.#waiting = waiting
+    this.#waiting.putBack(again.map(({ waiting }) => waiting))
     return pairs.filter((pair) => !isAgain(pair))
   }
 
@@ -261,18 +155,6 @@ export class Batcher<I extends { readonly key: string }, O> {
     if (tracer === undefined) return send()
     const origins = batch.flatMap(({ callers }) => callers.map(({ origin }) => origin))
     return tracer.batch({ operation, keys: items.length, origins }, send)
-  }
-
-  #landed(pairs: readonly Pair<I, O>[]): void {
-    for (const {
-      waiting: { item },
-    } of pairs) {
-      this.#underWay.delete(item.key)
-      const next = this.#behind.get(item.key)
-      if (next === undefined) continue
-      this.#behind.delete(item.key)
-      this.#waiting.set(item.key, next)
-    }
   }
 }
 

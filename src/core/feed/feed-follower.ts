@@ -2,7 +2,12 @@ import type { Change } from '../entry.js'
 import { PublicError } from '../errors.js'
 import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Store } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
+import type { DatabasePosition } from '../state/database-position.js'
+import type { FollowedSession } from '../state/followed-session.js'
+import type { KnownVersions } from '../state/known-versions.js'
+import type { Lease } from '../state/lease.js'
 import type { Stats } from '../stats.js'
+import type { Delivery } from '../writes/delivery.js'
 import type { PendingWrites } from '../writes/pending-writes.js'
 import { FeedLog } from './feed-log.js'
 import type { Idleness } from './idleness.js'
@@ -14,11 +19,14 @@ export interface FeedFollowerParts {
   readonly log: Log
   readonly stats: Stats
   readonly state: CacheState
+  readonly lease: Lease
+  readonly position: DatabasePosition
+  readonly session: FollowedSession
+  readonly versions: KnownVersions
   readonly pending: PendingWrites
+  readonly delivery: Delivery
   readonly idleness: Idleness
   readonly maxStalenessMs: number
-  /** Called when the primary has answered. */
-  readonly onContact: () => void
 }
 
 /** Minimum time between two marks. A pending write can conflict with any change since the last mark. */
@@ -33,25 +41,17 @@ export class FeedFollower implements ChangeFeedHandler {
   readonly #feedLog: FeedLog
   readonly #revalidation: Revalidation
   #reason = 'starting'
-  #session: FeedSession | undefined
-  #listeningMs = Number.POSITIVE_INFINITY
   /** Highest version known before the next probe is sent. */
   #probeFloor = -1n
   #markedMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: FeedFollowerParts) {
     this.#parts = parts
-    const { store, clock, log, stats, state, pending, maxStalenessMs } = parts
-    this.#feedLog = new FeedLog(clock, log)
+    this.#feedLog = new FeedLog(parts.clock, parts.log)
     this.#revalidation = new Revalidation({
-      store,
-      log,
-      stats,
+      ...parts,
       feedLog: this.#feedLog,
-      memory: state,
-      kept: pending,
-      clock,
-      pauseMs: maxStalenessMs / 3,
+      pauseMs: parts.maxStalenessMs / 3,
     })
   }
 
@@ -60,35 +60,25 @@ export class FeedFollower implements ChangeFeedHandler {
     return this.#reason
   }
 
-  /**
-   * Ends the session if the store, asked at `askedMs`, has answered from another history than the one that is
-   * followed.
-   */
-  foreignHistory(askedMs: number): void {
-    // A late answer from before this session says nothing about the present.
-    if (askedMs > this.#listeningMs) this.#session?.end('the database answers from another history')
-  }
-
   async listening(asOfMs: number, session: FeedSession): Promise<void> {
-    const { lease, position } = this.#parts.state
-    this.#parts.stats.feedSessions++
-    this.#session = session
-    this.#listeningMs = asOfMs
+    const { lease, position, session: followed, versions, idleness, stats } = this.#parts
+    stats.feedSessions++
+    followed.begin(session, asOfMs)
     this.#probeFloor = -1n
     lease.listening(asOfMs)
     this.#catchingUp('it listens')
-    if (this.#parts.state.tableSeen(session.fingerprint))
+    if (versions.tableSeen(session.fingerprint))
       this.#flush('the table was rewritten, or its triggers were changed')
     await this.#revalidation.run()
-    if (this.#session === session) this.#parts.idleness.settled()
-    if (this.#session === session && position.isPastMark) this.#leaveMark()
+    if (followed.is(session)) idleness.settled()
+    if (followed.is(session) && position.isPastMark) this.#leaveMark()
   }
 
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined {
-    const { unconfirmed, lease, position } = this.#parts.state
-    const nowMs = this.#parts.clock.now()
-    if (unconfirmed.anyBefore(asOfMs)) throw new PublicError('a write of our own was not announced')
-    if (this.#session === undefined) throw new PublicError('there is no session that could prove anything')
+    const { state, lease, position, session, versions, delivery, clock } = this.#parts
+    const nowMs = clock.now()
+    if (state.hasUnannounced(asOfMs)) throw new PublicError('a write of our own was not announced')
+    if (!session.isOpen) throw new PublicError('there is no session that could prove anything')
     if (position.epoch !== undefined) {
       // The next session asks for the position again, and drops all entries.
       if (!position.isOnward(proof, this.#probeFloor))
@@ -96,47 +86,48 @@ export class FeedFollower implements ChangeFeedHandler {
       position.observe(proof, this.#probeFloor)
       this.#probeFloor = position.latest
     }
-    if (this.#parts.state.tableSeen(proof.fingerprint))
+    if (versions.tableSeen(proof.fingerprint))
       this.#flush('the table was rewritten, or its triggers were changed')
-    this.#parts.state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)
+    state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)
     lease.proven(asOfMs)
-    this.#parts.onContact()
+    delivery.inContact()
     if (position.isPastMark && nowMs - this.#markedMs >= markIntervalMs) this.#leaveMark()
     return this.#revalidation.runIfNeeded()
   }
 
   /** Drops all entries, because their versions may stand for other values. */
   #flush(reason: string): void {
-    this.#parts.stats.flushes++
-    this.#parts.log.info({ reason }, 'cache flushed')
-    this.#parts.state.forget()
-    this.#parts.state.lease.stopFlights()
+    const { state, lease, stats, log } = this.#parts
+    stats.flushes++
+    log.info({ reason }, 'cache flushed')
+    state.forget()
+    lease.stopFlights()
   }
 
   /** Writes a mark, the base of later pending writes (P9). Without one they are sent only if there is no row. */
   #leaveMark(): void {
-    const { position } = this.#parts.state
+    const { store, position, versions, clock } = this.#parts
     const { epoch } = position
-    const askedMs = this.#parts.clock.now()
+    const askedMs = clock.now()
     this.#markedMs = askedMs
-    this.#parts.store.mark().then(
+    store.mark().then(
       ({ mark, latest }) => {
-        if (position.epoch === epoch) this.#parts.state.marked(mark, latest, askedMs)
+        if (position.epoch === epoch) versions.marked(mark, latest, askedMs)
       },
       () => undefined,
     )
   }
 
   changed(change: Change): Promise<void> | undefined {
-    this.#parts.stats.changesApplied++
+    const { state, lease, stats } = this.#parts
+    stats.changesApplied++
     if (change.kind === 'key') {
-      this.#parts.state.unconfirmed.heard(change.id, change.version)
-      this.#parts.state.apply(change.id, change.version)
+      state.announced(change.id, change.version)
       return undefined
     }
-    const wasLive = this.#parts.state.lease.state === 'live'
-    this.#parts.state.lease.doubt()
-    this.#parts.state.doubt()
+    const wasLive = lease.state === 'live'
+    lease.doubt()
+    state.doubt()
     if (!wasLive) return undefined
     this.#catchingUp('more has changed than was named')
     return this.#revalidation.runIfDue()
@@ -152,15 +143,16 @@ export class FeedFollower implements ChangeFeedHandler {
    * (P5).
    */
   lost(reason: string, shownReason = reason): void {
-    if (this.#parts.state.lease.state !== 'down') {
-      this.#parts.stats.feedLosses++
+    const { state, lease, session, idleness, stats } = this.#parts
+    if (lease.state !== 'down') {
+      stats.feedLosses++
       this.#feedLog.lost(reason)
     }
     this.#reason = shownReason
-    this.#session = undefined
-    this.#parts.idleness.settled()
-    this.#parts.state.lease.lost()
-    this.#parts.state.doubt()
+    session.end()
+    idleness.settled()
+    lease.lost()
+    state.doubt()
   }
 
   /**
@@ -178,18 +170,13 @@ export class FeedFollower implements ChangeFeedHandler {
    * A probe instead of steps 4 to 6 would prove the outdated `k`.
    */
   rest(): Promise<void> | undefined {
-    const { lease } = this.#parts.state
-    if (
-      lease.state !== 'live' ||
-      this.#parts.pending.size > 0 ||
-      !this.#parts.idleness.isDue(this.#parts.clock.now())
-    )
-      return undefined
+    const { state, lease, session, pending, idleness, clock } = this.#parts
+    if (lease.state !== 'live' || pending.size > 0 || !idleness.isDue(clock.now())) return undefined
     this.#feedLog.idle()
     this.#reason = 'idle until the next request'
-    this.#session = undefined
+    session.end()
     lease.rest()
-    this.#parts.state.doubt()
-    return this.#parts.idleness.rest()
+    state.doubt()
+    return idleness.rest()
   }
 }

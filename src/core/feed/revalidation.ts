@@ -1,15 +1,18 @@
 import type { Epoch } from '../entry.js'
 import type { Clock, Log, Store } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
-import type { Comparison } from '../state/lease.js'
+import type { DatabasePosition } from '../state/database-position.js'
+import type { Comparison, Lease } from '../state/lease.js'
 import type { Stats } from '../stats.js'
-import type { PendingWrites } from '../writes/pending-writes.js'
+import type { Delivery } from '../writes/delivery.js'
 import type { FeedLog } from './feed-log.js'
 
 export interface RevalidationParts {
   readonly store: Store
-  readonly memory: Pick<CacheState, 'lease' | 'local' | 'position' | 'forget'>
-  readonly kept: PendingWrites
+  readonly state: Pick<CacheState, 'size' | 'ids' | 'peek' | 'drop' | 'forget'>
+  readonly lease: Lease
+  readonly position: DatabasePosition
+  readonly delivery: Pick<Delivery, 'send' | 'historyChanged'>
   readonly stats: Stats
   readonly log: Log
   readonly feedLog: FeedLog
@@ -44,12 +47,12 @@ export class Revalidation {
     })
     const isCurrent = await this.#running
     // The comparison belonged to an earlier session of the feed.
-    if (!isCurrent && this.#parts.memory.lease.state === 'catching-up') await this.run()
+    if (!isCurrent && this.#parts.lease.state === 'catching-up') await this.run()
   }
 
   /** Starts the next comparison if one is needed and none is under way. */
   runIfNeeded(): Promise<void> | undefined {
-    const isNeeded = this.#running === undefined && this.#parts.memory.lease.state === 'catching-up'
+    const isNeeded = this.#running === undefined && this.#parts.lease.state === 'catching-up'
     return isNeeded ? this.run() : undefined
   }
 
@@ -64,20 +67,19 @@ export class Revalidation {
 
   /** Runs one comparison. Resolves to false if the feed was lost meanwhile. */
   async #compareOnce(): Promise<boolean> {
-    const { memory, feedLog } = this.#parts
-    const { lease, position, local } = memory
-    this.#startedMs = this.#parts.clock.now()
+    const { state, lease, position, delivery, feedLog, clock } = this.#parts
+    this.#startedMs = clock.now()
     let comparison = lease.comparing()
     if (await this.#isAnotherHistory(comparison)) {
-      memory.forget()
-      this.#parts.kept.historyChanged()
+      state.forget()
+      delivery.historyChanged()
       // Flights belong to the other history: their results must not be put.
       lease.doubt()
       comparison = lease.comparing()
     }
     if (lease.isCurrent(comparison)) await this.#compare(comparison)
     if (!lease.compared(comparison)) return false
-    if (lease.state === 'live') feedLog.live({ epoch: position.epoch, entries: local.size })
+    if (lease.state === 'live') feedLog.live({ epoch: position.epoch, entries: state.size })
     return true
   }
 
@@ -86,8 +88,7 @@ export class Revalidation {
    * the position was rewound, or the mark is missing, because a snapshot from before it was put back.
    */
   async #isAnotherHistory(comparison: Comparison): Promise<boolean> {
-    const { store, memory, stats, log } = this.#parts
-    const { lease, position } = memory
+    const { store, lease, position, stats, log } = this.#parts
     const [before, floor, mark] = [position.epoch, position.latest, position.mark]
     const answer = await store.position(mark)
     if (!lease.isCurrent(comparison)) return false
@@ -110,16 +111,15 @@ export class Revalidation {
    *   4. Version 7 is trusted, and no change will ever announce version 8.
    */
   async #compare(comparison: Comparison): Promise<void> {
-    const { store, memory, kept, stats } = this.#parts
-    const { lease, local, position } = memory
+    const { store, state, lease, position, delivery, stats } = this.#parts
     const { epoch } = position
-    await kept.send()
+    await delivery.send()
 
     stats.revalidations++
-    const ids = local.ids()
+    const ids = state.ids()
     for (let start = 0; start < ids.length; start += keysPerStatement) {
       const chunk = ids.slice(start, start + keysPerStatement).flatMap((id) => {
-        const entry = local.peek(id)
+        const entry = state.peek(id)
         return entry ? [{ id, key: entry.key, version: entry.version }] : []
       })
       const versions = await store.versions(
@@ -128,7 +128,7 @@ export class Revalidation {
       )
       if (!lease.isCurrent(comparison)) return
       for (const { id, key, version } of chunk) {
-        if (versions.get(key) !== version && local.drop(id)) stats.revalidationDrops++
+        if (versions.get(key) !== version && state.drop(id)) stats.revalidationDrops++
       }
     }
   }

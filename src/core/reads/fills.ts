@@ -3,20 +3,24 @@ import type { Entry } from '../entry.js'
 import { CacheError } from '../errors.js'
 import type { Clock } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
+import type { DatabasePosition } from '../state/database-position.js'
 import type { Flight } from '../state/flights.js'
+import type { Lease } from '../state/lease.js'
 import type { Stats } from '../stats.js'
+import type { Delivery } from '../writes/delivery.js'
 import type { Forwarded, ReadResult } from './read-result.js'
 import type { ReplicaReads } from './replica-reads.js'
 
 export interface FillsParts {
-  readonly memory: CacheState
+  readonly state: CacheState
+  readonly lease: Lease
+  readonly position: DatabasePosition
+  readonly delivery: Delivery
   readonly statements: BatchedStore
   readonly replicaReads: ReplicaReads | undefined
   readonly maxStalenessMs: number
   readonly clock: Clock
   readonly stats: Stats
-  /** Called when the primary has answered. */
-  readonly onContact: () => void
 }
 
 export interface Miss {
@@ -45,26 +49,25 @@ export class Fills {
    * reads that wait at the same moment (P10). Any other read may join a fill in flight (P4).
    */
   read({ id, key, entry, forwarded }: Miss, nowMs: number): Promise<ReadResult> {
-    const { memory, statements, stats, maxStalenessMs } = this.#parts
-    const { flights, position, lease } = memory
-    const joinable = forwarded === 'request' ? undefined : flights.joinable(id, nowMs - maxStalenessMs)
+    const { state, lease, position, statements, stats, maxStalenessMs } = this.#parts
+    const joinable = forwarded === 'request' ? undefined : state.joinable(id, nowMs - maxStalenessMs)
     if (joinable) {
       stats.coalesced++
       return joinable.then((read) => ({ ...read, forwarded, collapsed: true }))
     }
-    const token = memory.open(id, nowMs)
+    const flight = state.open(id, nowMs)
     const { epoch } = position
     const item = { key, held: entry?.isComparable && epoch !== undefined ? { ...entry, epoch } : undefined }
-    const fromReplica = this.#readReplica(token, item, forwarded)
+    const fromReplica = this.#readReplica(flight, item, forwarded)
     const answered: Promise<Answered> = fromReplica ?? statements.read.add(item)
     const end = () => {
-      flights.close(token)
-      flights.ended(id, result)
+      state.close(flight)
+      state.unshare(id, result)
     }
     const result: Promise<ReadResult> = answered.then(
       (batched) => {
         try {
-          return this.#filled(token, forwarded, batched)
+          return this.#filled(flight, forwarded, batched)
         } finally {
           end()
         }
@@ -74,7 +77,7 @@ export class Fills {
         throw error
       },
     )
-    flights.started(id, { result, startedAtMs: fromReplica ? lease.asOfMs : nowMs })
+    state.share(id, { result, startedAtMs: fromReplica ? lease.asOfMs : nowMs })
     return result
   }
 
@@ -83,35 +86,35 @@ export class Fills {
    * lease: everything acknowledged before `asOf` has been seen here, and so the replica has replayed it. If the answer
    * arrives when a hit would no longer be fresh, the store is asked after all.
    */
-  #readReplica(token: Flight, item: WantedEntry, forwarded: Forwarded): Promise<Answered> | undefined {
-    const { memory, statements, replicaReads, clock, maxStalenessMs } = this.#parts
-    if (forwarded === 'request' || memory.lease.state !== 'live') return undefined
-    const { asOfMs } = memory.lease
-    const reading = replicaReads?.read(token.id, item)
+  #readReplica(flight: Flight, item: WantedEntry, forwarded: Forwarded): Promise<Answered> | undefined {
+    const { lease, statements, replicaReads, clock, maxStalenessMs } = this.#parts
+    if (forwarded === 'request' || lease.state !== 'live') return undefined
+    const { asOfMs } = lease
+    const reading = replicaReads?.read(flight.id, item)
     return reading?.then((batched) => {
       const isInTime = clock.now() - asOfMs <= maxStalenessMs
       return batched && isInTime ? { ...batched, asOfMs } : statements.read.add(item)
     })
   }
 
-  #filled(token: Flight, forwarded: Forwarded, { sent, answer, asOfMs }: Answered): ReadResult {
-    const { memory, replicaReads, clock, stats, onContact } = this.#parts
-    if (asOfMs === undefined) onContact()
-    replicaReads?.shown(token.id)
+  #filled(flight: Flight, forwarded: Forwarded, { sent, answer, asOfMs }: Answered): ReadResult {
+    const { state, delivery, replicaReads, clock, stats } = this.#parts
+    if (asOfMs === undefined) delivery.inContact()
+    replicaReads?.shown(flight.id)
     const ageMs = asOfMs === undefined ? 0 : clock.now() - asOfMs
     if (answer?.version === undefined) {
-      if (answer) memory.observe(answer.epoch, token)
+      if (answer) state.observe(answer.epoch, flight)
       // The primary says that the entry does not exist, whatever changes have said.
-      if (asOfMs === undefined) memory.local.drop(token.id)
+      if (asOfMs === undefined) state.drop(flight.id)
       return { value: undefined, forwarded, ageMs }
     }
     if ('withheld' in answer) {
-      memory.observe(answer.epoch, token)
+      state.observe(answer.epoch, flight)
       throw new CacheError('too-large', 'the value is too large for the memory that one value may take')
     }
     const value = answer.value ?? sent.held?.value
     if (value === undefined) throw new Error('the store omitted a value that is not held')
-    const stored = memory.put(token, { ...answer, value }, asOfMs)
+    const stored = state.put(flight, { ...answer, value }, asOfMs)
     if (answer.value !== undefined) return { value, forwarded, stored, ageMs }
     stats.revalidatedFills++
     return { value, forwarded, stored, ageMs, revalidated: true }

@@ -22,44 +22,46 @@ export interface FeedNow {
   readonly mayPut: boolean
 }
 
-interface Fill {
+/** A fill in flight that other reads of its key may join. */
+export interface SharedFill {
   readonly result: Promise<ReadResult>
   readonly startedAtMs: number
 }
 
 /** The fills and writes in flight, by key id. */
 export class Flights {
-  readonly #tokens = new Map<string, Flight[]>()
-  readonly #fills = new Map<string, Fill>()
+  readonly #flights = new Map<string, Flight[]>()
+  readonly #fills = new Map<string, SharedFill>()
 
   /** Starts a flight *before* its query is sent. Close it when its result has been handled. */
   open(id: string, feed: FeedNow, openedAtMs: number): Flight {
     const { generation, mayPut } = feed
-    const token: Flight = { id, openedAtMs, generation, mayPut, changes: [] }
-    const tokens = this.#tokens.get(id)
-    if (tokens) tokens.push(token)
-    else this.#tokens.set(id, [token])
-    return token
+    const flight: Flight = { id, openedAtMs, generation, mayPut, changes: [] }
+    const flights = this.#flights.get(id)
+    if (flights) flights.push(flight)
+    else this.#flights.set(id, [flight])
+    return flight
   }
 
-  close(token: Flight): void {
-    const { id } = token
-    const tokens = this.#tokens.get(id)
-    if (tokens === undefined) return
-    if (tokens.length > 1)
-      this.#tokens.set(
+  close(flight: Flight): void {
+    const { id } = flight
+    const flights = this.#flights.get(id)
+    if (flights === undefined) return
+    if (flights.length > 1)
+      this.#flights.set(
         id,
-        tokens.filter((other) => other !== token),
+        flights.filter((other) => other !== flight),
       )
-    else if (tokens[0] === token) this.#tokens.delete(id)
+    else if (flights[0] === flight) this.#flights.delete(id)
   }
 
   /** Registers the fill that reads of this key may join from now on. */
-  started(id: string, fill: Fill): void {
+  share(id: string, fill: SharedFill): void {
     this.#fills.set(id, fill)
   }
 
-  ended(id: string, result: Fill['result']): void {
+  /** Ends the sharing of a fill, which has been answered. */
+  unshare(id: string, result: SharedFill['result']): void {
     if (this.#fills.get(id)?.result === result) this.#fills.delete(id)
   }
 
@@ -71,7 +73,7 @@ export class Flights {
    *   2. A write is acknowledged, and its change arrives.
    *   3. Reader B joins A's fill, and gets the old value.
    */
-  joinable(id: string, sinceMs: number): Fill['result'] | undefined {
+  joinable(id: string, sinceMs: number): SharedFill['result'] | undefined {
     const fill = this.#fills.get(id)
     return fill && fill.startedAtMs >= sinceMs ? fill.result : undefined
   }
@@ -82,12 +84,12 @@ export class Flights {
    */
   changed(id: string, version: Version | undefined): void {
     this.#fills.delete(id)
-    const tokens = this.#tokens.get(id)
-    if (tokens) for (const token of tokens) token.changes.push(version)
+    const flights = this.#flights.get(id)
+    if (flights) for (const flight of flights) flight.changes.push(version)
   }
 
   /**
-   * Prevents reads from joining any fill in flight, because changes may have been missed. Tokens are invalid by their
+   * Prevents reads from joining any fill in flight, because changes may have been missed. Flights are invalid by their
    * generation.
    */
   doubted(): void {
@@ -103,13 +105,13 @@ export class Flights {
    *   3. A read with the token of 8 begins, reads 8, and puts it.
    *   4. A's answer arrives: 7 would be put over 8.
    */
-  told(token: Flight, version: Version): void {
-    for (const other of this.#tokens.get(token.id) ?? []) if (other !== token) other.changes.push(version)
+  told(flight: Flight, version: Version): void {
+    for (const other of this.#flights.get(flight.id) ?? []) if (other !== flight) other.changes.push(version)
   }
 
   /** Returns true if the feed had caught up when the flight began, still listens, and has missed nothing in between. */
-  unbroken(token: Flight, feed: FeedNow): boolean {
-    return token.mayPut && feed.mayPut && token.generation >= feed.coveredGeneration
+  unbroken(flight: Flight, feed: FeedNow): boolean {
+    return flight.mayPut && feed.mayPut && flight.generation >= feed.coveredGeneration
   }
 
   /**
@@ -121,7 +123,7 @@ export class Flights {
    *   3. The change to 8 arrives: there is no entry to drop yet.
    *   4. The fill puts 7, which is served until its time to live ends.
    */
-  mayPut(token: Flight, version: Version, feed: FeedNow): boolean {
-    return this.unbroken(token, feed) && token.changes.every((change) => change === version)
+  mayPut(flight: Flight, version: Version, feed: FeedNow): boolean {
+    return this.unbroken(flight, feed) && flight.changes.every((change) => change === version)
   }
 }

@@ -1,4 +1,4 @@
-import type { WriteResult } from '../../core/cache.js'
+import type { WriteResult } from '../../core/writes/write-result.js'
 import type { PlainResponse } from './response.js'
 
 const json = ['Content-Type', 'application/json; charset=utf-8']

@@ -1,14 +1,9 @@
 import { type Attributes, type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api'
-import {
-  Cache,
-  type CacheOptions,
-  type CacheParts,
-  type DeleteResult,
-  type WriteResult,
-} from '../../core/cache.js'
+import { Cache, type CacheOptions, type CacheParts } from '../../core/cache.js'
 import type { Entry, Value } from '../../core/entry.js'
 import { CacheError } from '../../core/errors.js'
 import type { ReadOptions, ReadResult } from '../../core/reads/read-result.js'
+import type { DeleteResult, WriteResult } from '../../core/writes/write-result.js'
 import { below, type SpanScope } from './span-scope.js'
 
 /** A cache that records, in a span of the request, how it came to its answer. It never records the key. */

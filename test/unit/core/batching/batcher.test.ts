@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Batcher, type BatcherOptions } from '../../../../src/core/batching/batcher.js'
+import { Batcher } from '../../../../src/core/batching/batcher.js'
+import type { BatcherOptions } from '../../../../src/core/batching/batcher-options.js'
 import { Semaphore } from '../../../../src/core/batching/semaphore.js'
 import { CacheError, type CacheErrorCode } from '../../../../src/core/errors.js'
 import { Histogram } from '../../../../src/core/histogram.js'

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { StoreHealth } from '../../../../src/core/batching/store-health.js'
 import type { Base } from '../../../../src/core/entry.js'
 import { FeedLog } from '../../../../src/core/feed/feed-log.js'
 import { Revalidation } from '../../../../src/core/feed/revalidation.js'
@@ -7,6 +8,7 @@ import { DatabasePosition } from '../../../../src/core/state/database-position.j
 import { Lease } from '../../../../src/core/state/lease.js'
 import { LocalCache } from '../../../../src/core/state/local-cache.js'
 import { Stats } from '../../../../src/core/stats.js'
+import { Delivery } from '../../../../src/core/writes/delivery.js'
 import { PendingWrites } from '../../../../src/core/writes/pending-writes.js'
 import { DrivenClock } from '../../../support/driven-clock.js'
 import { ModelStore } from '../../../support/model-store.js'
@@ -24,10 +26,14 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   const position = new DatabasePosition()
   const local = new LocalCache({ capacity: 30_000, maxBytes: undefined, onEvict: () => t.fail() })
   const parts = { store, clock, stats, log: log ?? recording.log }
-  const kept = new PendingWrites(
-    { capacity: 10, maxBytes: 1_000_000 },
-    { ...parts, fingerprint: () => store.now().fingerprint, onSettled: (id) => local.drop(id) },
-  )
+  const pending = new PendingWrites({ capacity: 10, maxBytes: 1_000_000 })
+  const delivery = new Delivery({
+    ...parts,
+    pending,
+    state: { written: (id) => local.drop(id) },
+    versions: store.now(),
+    health: new StoreHealth(),
+  })
   for (const key of keys) {
     const version = store.setBySql(key, '1')
     local.put(`id of ${key}`, {
@@ -45,13 +51,23 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   lease.listening(0)
   const it = new Revalidation({
     ...parts,
-    memory: { lease, local, position, forget: () => local.clear() },
-    kept,
+    state: {
+      get size() {
+        return local.size
+      },
+      ids: () => local.ids(),
+      peek: (id) => local.peek(id),
+      drop: (id) => local.drop(id),
+      forget: () => local.clear(),
+    },
+    lease,
+    position,
+    delivery,
     feedLog: new FeedLog(parts.clock, parts.log),
     pauseMs: 1_000,
   })
   const held = () => [...local.entries()].map(({ key }) => key)
-  return { revalidation: it, store, stats, lease, position, local, kept, held, logged: recording.logged }
+  return { revalidation: it, store, stats, lease, position, local, pending, held, logged: recording.logged }
 }
 
 t.test('equal entries stay; changed and deleted ones are dropped', async (t) => {
@@ -213,10 +229,10 @@ t.test('another history drops everything once, before any comparison', async (t)
 })
 
 t.test('pending writes are sent first, so that their changes are compared after them', async (t) => {
-  const { revalidation: it, store, kept, held } = revalidation(['a', 'b'])
+  const { revalidation: it, store, pending, held } = revalidation(['a', 'b'])
   const { fingerprint } = store.now()
   const base: Base = { kind: 'held', version: '1', value: undefined, fingerprint }
-  kept.keep('id of a', { key: 'a', value: '2', base, epoch, mayHaveHappened: false, outcomes: [] })
+  pending.keep('id of a', { key: 'a', value: '2', base, epoch, mayHaveHappened: false, outcomes: [] })
   await it.run()
   t.equal(store.valueOf('a'), '2')
   t.same(held(), ['b'])

@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { DeleteResult, WriteResult } from '../../../../src/core/cache.js'
 import type { StoredEntry } from '../../../../src/core/entry.js'
 import { formatToken, parseToken } from '../../../../src/core/state/session-token.js'
+import type { DeleteResult, WriteResult } from '../../../../src/core/writes/write-result.js'
 import { liveSidecar, maxStalenessMs } from '../../../support/model-sidecar.js'
 import { turn } from '../../../support/turn.js'
 

@@ -72,11 +72,11 @@ t.test('a fill may be joined from its start to its end', async (t) => {
   const flights = new Flights()
   t.equal(flights.joinable('k', 0), undefined)
   const result = reading()
-  flights.started('k', { result, startedAtMs: 100 })
+  flights.share('k', { result, startedAtMs: 100 })
   t.equal(flights.joinable('k', 100), result)
   t.equal(flights.joinable('other', 100), undefined)
   t.equal(flights.joinable('k', 101), undefined, 'unless it began too long ago')
-  flights.ended('k', result)
+  flights.unshare('k', result)
   t.equal(flights.joinable('k', 0), undefined)
 })
 
@@ -84,7 +84,7 @@ t.test('a fill may not be joined after a change of its key, of whatever version'
   for (const version of ['1', undefined]) {
     const flights = new Flights()
     const result = reading()
-    flights.started('k', { result, startedAtMs: 0 })
+    flights.share('k', { result, startedAtMs: 0 })
     flights.changed('other', version)
     t.equal(flights.joinable('k', 0), result)
     flights.changed('k', version)
@@ -94,7 +94,7 @@ t.test('a fill may not be joined after a change of its key, of whatever version'
 
 t.test('no fill may be joined after a doubt', async (t) => {
   const flights = new Flights()
-  for (const id of ['a', 'b']) flights.started(id, { result: reading(), startedAtMs: 0 })
+  for (const id of ['a', 'b']) flights.share(id, { result: reading(), startedAtMs: 0 })
   flights.doubted()
   t.same([flights.joinable('a', 0), flights.joinable('b', 0)], [undefined, undefined])
 })
@@ -102,10 +102,10 @@ t.test('no fill may be joined after a doubt', async (t) => {
 t.test('the end of an abandoned fill does not end its successor', async (t) => {
   const flights = new Flights()
   const [first, second] = [reading(), reading()]
-  flights.started('k', { result: first, startedAtMs: 0 })
+  flights.share('k', { result: first, startedAtMs: 0 })
   flights.changed('k', '8')
-  flights.started('k', { result: second, startedAtMs: 1 })
-  flights.ended('k', first)
+  flights.share('k', { result: second, startedAtMs: 1 })
+  flights.unshare('k', first)
   t.equal(flights.joinable('k', 0), second)
 })
 

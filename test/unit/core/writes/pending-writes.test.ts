@@ -1,8 +1,10 @@
 import t from 'tap'
+import { StoreHealth } from '../../../../src/core/batching/store-health.js'
 import type { Base, PendingWrite, Written } from '../../../../src/core/entry.js'
 import { CacheError } from '../../../../src/core/errors.js'
 import { keyHash } from '../../../../src/core/state/key-hash.js'
 import { Stats } from '../../../../src/core/stats.js'
+import { Delivery } from '../../../../src/core/writes/delivery.js'
 import { PendingWrites } from '../../../../src/core/writes/pending-writes.js'
 import { DrivenClock } from '../../../support/driven-clock.js'
 import { Gate } from '../../../support/gate.js'
@@ -18,64 +20,68 @@ function pendingWrites(capacity = 10, maxBytes = 1_000_000) {
   const stats = new Stats()
   const { log, logged } = recordingLog()
   const settled: [id: string, written: Written | undefined][] = []
-  const kept = new PendingWrites(
-    { capacity, maxBytes },
-    {
-      clock,
-      store,
-      log,
-      stats,
-      fingerprint: () => store.now().fingerprint,
-      onSettled: (id, written) => settled.push([id, written]),
+  const pending = new PendingWrites({ capacity, maxBytes })
+  const delivery = new Delivery({
+    pending,
+    state: { written: (id, written) => settled.push([id, written]) },
+    versions: {
+      get fingerprint() {
+        return store.now().fingerprint
+      },
     },
-  )
+    health: new StoreHealth(),
+    clock,
+    store,
+    log,
+    stats,
+  })
   const keep = (key: string, value: string | undefined, more: Partial<PendingWrite> = {}) =>
-    kept.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, outcomes: [], ...more })
-  return { store, stats, logged, settled, kept, keep }
+    pending.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, outcomes: [], ...more })
+  return { store, stats, logged, settled, pending, delivery, keep }
 }
 
 t.test('nothing is sent if no write is pending', async (t) => {
-  const { store, kept } = pendingWrites()
-  await kept.send()
+  const { store, delivery } = pendingWrites()
+  await delivery.send()
   t.same(store.statements, [])
 })
 
 t.test('a settled write is reported with the version it got, a settled delete without one', async (t) => {
-  const { store, stats, settled, kept, keep } = pendingWrites()
+  const { store, stats, settled, pending, delivery, keep } = pendingWrites()
   const version = store.setBySql('gone', '0')
   keep('k', '1')
   keep('gone', undefined, {
     base: { kind: 'held', version, value: undefined, fingerprint: store.now().fingerprint },
   })
-  await kept.send()
+  await delivery.send()
   t.same(settled, [
     ['k', { version: store.versionOf('k'), epoch }],
     ['gone', undefined],
   ])
   t.same([store.valueOf('k'), store.valueOf('gone')], ['1', undefined])
-  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
+  t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
 })
 
 t.test('a conflict is reported without a version, counted and logged', async (t) => {
-  const { store, stats, settled, logged, kept, keep } = pendingWrites()
+  const { store, stats, settled, logged, pending, delivery, keep } = pendingWrites()
   store.setBySql('k', '0')
   keep('k', '1')
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), '0')
   t.same(settled, [['k', undefined]])
-  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 0, pendingConflicts: 1 } })
+  t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 0, pendingConflicts: 1 } })
   t.match(logged, [{ level: 'warn', fields: { keyHash: keyHash('k') } }])
 })
 
 t.test('without a cached entry, only a row older than the mark is replaced', async (t) => {
-  const { store, stats, kept, keep } = pendingWrites()
+  const { store, stats, delivery, keep } = pendingWrites()
   store.setBySql('before', '0')
   store.setBySql('both', '0')
   const { mark } = await store.mark()
   store.setBySql('after', '0')
   store.setBySql('both', '1')
   for (const key of ['before', 'both', 'after', 'free']) keep(key, '2', { base: { kind: 'unseen', mark } })
-  await kept.send()
+  await delivery.send()
   t.same(
     ['before', 'both', 'after', 'free'].map((key) => store.valueOf(key)),
     ['2', '1', '0', '2'],
@@ -84,7 +90,7 @@ t.test('without a cached entry, only a row older than the mark is replaced', asy
 })
 
 t.test('a mark that is gone means another history, in which nothing is replaced or added', async (t) => {
-  const { store, stats, kept, keep } = pendingWrites()
+  const { store, stats, delivery, keep } = pendingWrites()
   const snapshot = store.backup()
   store.setBySql('k', '0')
   const { mark } = await store.mark()
@@ -92,7 +98,7 @@ t.test('a mark that is gone means another history, in which nothing is replaced 
   store.setBySql('k', '1')
   keep('k', '2', { base: { kind: 'unseen', mark } })
   keep('free', '2', { base: { kind: 'unseen', mark } })
-  await kept.send()
+  await delivery.send()
   t.same([store.valueOf('k'), store.valueOf('free')], ['1', undefined])
   t.match(stats, { pendingSettled: 0, pendingConflicts: 2 })
 })
@@ -100,23 +106,23 @@ t.test('a mark that is gone means another history, in which nothing is replaced 
 t.test(
   'pending writes stay within the capacity, and a second write of a key takes no more room',
   async (t) => {
-    const { kept, keep } = pendingWrites(1)
+    const { pending, delivery, keep } = pendingWrites(1)
     t.equal(keep('a', '1'), true)
     t.equal(keep('b', '1'), false)
     t.equal(keep('a', '2'), true)
-    t.equal(kept.size, 1)
-    t.equal(kept.get('a')?.value, '2')
-    t.equal(kept.get('b'), undefined)
-    kept.drop('a')
+    t.equal(pending.size, 1)
+    t.equal(pending.get('a')?.value, '2')
+    t.equal(pending.get('b'), undefined)
+    delivery.drop('a')
     t.equal(keep('b', '1'), true)
   },
 )
 
 t.test('a later write replaces the value and keeps the base and history of the first', async (t) => {
-  const { kept, keep } = pendingWrites()
+  const { pending, keep } = pendingWrites()
   keep('k', '1', { base: { kind: 'held', version: '7', value: undefined } })
   keep('k', '2', { base: { kind: 'unseen', mark: '9' }, epoch: '1-00000002' })
-  t.same(kept.get('k'), {
+  t.same(pending.get('k'), {
     key: 'k',
     value: '2',
     base: { kind: 'held', version: '7', value: undefined },
@@ -127,12 +133,12 @@ t.test('a later write replaces the value and keeps the base and history of the f
 })
 
 t.test('calls share the sending in progress', async (t) => {
-  const { store, kept, keep } = pendingWrites()
+  const { store, delivery, keep } = pendingWrites()
   keep('k', '1')
   const sending = store.hold('settle')
-  const calls = [kept.send(), kept.send()]
+  const calls = [delivery.send(), delivery.send()]
   await sending.reached
-  calls.push(kept.send())
+  calls.push(delivery.send())
   sending.open()
   await Promise.all(calls)
   t.equal(store.statements.filter(({ operation }) => operation === 'settle').length, 1)
@@ -140,126 +146,126 @@ t.test('calls share the sending in progress', async (t) => {
 
 t.test('a write of a key that is being sent builds on the one being sent', async (t) => {
   for (const first of ['1', undefined]) {
-    const { store, stats, kept, keep } = pendingWrites()
+    const { store, stats, pending, delivery, keep } = pendingWrites()
     keep('k', first)
     const answer = store.hold('settle', 'after')
-    const sending = kept.send()
+    const sending = delivery.send()
     await answer.reached
     keep('k', '2')
     answer.open()
     await sending
-    t.equal(kept.get('k')?.value, '2', 'still to be sent')
+    t.equal(pending.get('k')?.value, '2', 'still to be sent')
     t.equal(store.valueOf('k'), first)
-    await kept.send()
+    await delivery.send()
     t.equal(store.valueOf('k'), '2')
-    t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
+    t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
   }
 })
 
 t.test('a change by another client between two pending writes of a key stays', async (t) => {
   for (const first of ['1', undefined]) {
-    const { store, stats, kept, keep } = pendingWrites()
+    const { store, stats, pending, delivery, keep } = pendingWrites()
     keep('k', first)
     const answer = store.hold('settle', 'after')
-    const sending = kept.send()
+    const sending = delivery.send()
     await answer.reached
     keep('k', '2')
     store.setBySql('k', '"theirs"')
     answer.open()
     await sending
-    await kept.send()
+    await delivery.send()
     t.equal(store.valueOf('k'), '"theirs"')
-    t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 1, pendingConflicts: 1 } })
+    t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 1, pendingConflicts: 1 } })
   }
 })
 
 t.test(
   'written again while it is found to be in conflict: the later write is in conflict, too',
   async (t) => {
-    const { store, kept, keep } = pendingWrites()
+    const { store, pending, delivery, keep } = pendingWrites()
     store.setBySql('k', '"theirs"')
     keep('k', '1')
     const answer = store.hold('settle', 'after')
-    const sending = kept.send()
+    const sending = delivery.send()
     await answer.reached
     keep('k', '2')
     answer.open()
     await sending
-    t.equal(kept.get('k')?.value, '2')
-    await kept.send()
-    t.equal(kept.size, 0)
+    t.equal(pending.get('k')?.value, '2')
+    await delivery.send()
+    t.equal(pending.size, 0)
     t.equal(store.valueOf('k'), '"theirs"')
   },
 )
 
 t.test('a pending write that is dropped while it is sent is not sent again', async (t) => {
-  const { store, kept, keep } = pendingWrites()
+  const { store, pending, delivery, keep } = pendingWrites()
   keep('k', '1')
   const answer = store.hold('settle', 'after')
-  const sending = kept.send()
+  const sending = delivery.send()
   await answer.reached
-  kept.drop('k')
+  delivery.drop('k')
   answer.open()
   await sending
-  t.equal(kept.size, 0)
+  t.equal(pending.size, 0)
 })
 
 t.test('a pending write waits for all writes of its key that are in flight', async (t) => {
-  const { store, kept, keep } = pendingWrites()
+  const { store, pending, delivery, keep } = pendingWrites()
   keep('k', '1')
   const gates = [new Gate(), new Gate()]
-  const writes = gates.map((gate) => kept.inOrder('k', () => gate.pass()))
+  const writes = gates.map((gate) => delivery.inOrder('k', () => gate.pass()))
   for (const [index, gate] of gates.entries()) {
-    await kept.send()
+    await delivery.send()
     t.same(store.statements, [], `${index} of two have ended`)
     gate.open()
     await writes[index]
   }
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), '1')
-  t.equal(kept.size, 0)
+  t.equal(pending.size, 0)
 })
 
 t.test('a pending write that the store refuses is given up and delays no other', async (t) => {
-  const { store, stats, kept, keep } = pendingWrites()
+  const { store, stats, pending, delivery, keep } = pendingWrites()
   for (const key of ['a', 'bad', 'c']) keep(key, '1')
   store.refuse('bad')
-  await kept.send()
+  await delivery.send()
   t.same([store.valueOf('a'), store.valueOf('bad'), store.valueOf('c')], ['1', undefined, '1'])
-  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 1 } })
+  t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 1 } })
 })
 
 t.test('a locked row delays no other pending write and is tried again', async (t) => {
-  const { store, stats, kept, keep } = pendingWrites()
+  const { store, stats, pending, delivery, keep } = pendingWrites()
   for (const key of ['a', 'locked', 'c']) keep(key, '1')
   store.lock('locked')
-  await kept.send()
+  await delivery.send()
   t.same([store.valueOf('a'), store.valueOf('c')], ['1', '1'])
-  t.equal(kept.size, 1)
+  t.equal(pending.size, 1)
   store.unlock('locked')
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('locked'), '1')
-  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 3, pendingConflicts: 0 } })
+  t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 3, pendingConflicts: 0 } })
 })
 
 t.test('if the store is unavailable, the caller gets the error and all writes stay pending', async (t) => {
-  const { store, kept, keep } = pendingWrites()
+  const { store, pending, delivery, keep } = pendingWrites()
   keep('k', '1')
   store.stop()
-  await t.rejects(kept.send(), { code: 'store-unavailable' })
-  t.equal(kept.size, 1)
+  await t.rejects(delivery.send(), { code: 'store-unavailable' })
+  t.equal(pending.size, 1)
   store.restart()
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), '1')
 })
 
 t.test('if the store becomes unavailable while sending, all writes stay pending', async (t) => {
-  const { store, stats, settled, kept, keep } = pendingWrites()
+  const { store, stats, settled, pending, delivery, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'store-unavailable')
-  await t.rejects(kept.send(), { code: 'store-unavailable' })
+  await t.rejects(delivery.send(), { code: 'store-unavailable' })
   t.match(
-    { size: kept.size, stats, settled },
+    { size: pending.size, stats, settled },
     { size: 1, stats: { pendingSettled: 0, pendingConflicts: 0 }, settled: [] },
   )
 })
@@ -271,16 +277,16 @@ t.test('a pending write with an unknown outcome is sent again, and nothing happe
     ['before', false],
     ['after', false],
   ] as const) {
-    const { store, stats, kept, keep } = pendingWrites()
+    const { store, stats, pending, delivery, keep } = pendingWrites()
     if (row) store.setBySql('k', '0')
     const { mark } = await store.mark()
     keep('k', '1', { base: { kind: 'unseen', mark } })
     store.fail('settle', 'outcome-unknown', moment)
-    await kept.send()
-    t.equal(kept.size, 1)
+    await delivery.send()
+    t.equal(pending.size, 1)
     const version = store.versionOf('k')
-    await kept.send()
-    t.equal(kept.size, 0)
+    await delivery.send()
+    t.equal(pending.size, 0)
     if (moment === 'after') {
       t.match([store.valueOf('k'), store.versionOf('k')], ['1', version])
     } else {
@@ -291,86 +297,86 @@ t.test('a pending write with an unknown outcome is sent again, and nothing happe
 })
 
 t.test('a delete after a write with an unknown outcome is not undone', async (t) => {
-  const { store, kept, keep } = pendingWrites()
+  const { store, pending, delivery, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
-  await kept.send()
+  await delivery.send()
   store.deleteBySql('k')
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), undefined)
-  t.equal(kept.size, 0)
+  t.equal(pending.size, 0)
 })
 
 t.test('a later write after an unknown outcome is checked against both', async (t) => {
-  const { store, kept, keep } = pendingWrites()
+  const { store, delivery, keep } = pendingWrites()
   keep('k', '1')
   const statement = store.hold('settle')
   store.fail('settle', 'outcome-unknown', 'after')
-  const sending = kept.send()
+  const sending = delivery.send()
   await statement.reached
   keep('k', '2')
   statement.open()
   await sending
   store.deleteBySql('k')
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), undefined)
 })
 
 t.test('a doubt ends with the write that it concerns', async (t) => {
-  const { store, kept, keep } = pendingWrites()
+  const { store, pending, delivery, keep } = pendingWrites()
   store.setBySql('k', '0')
   const { mark } = await store.mark()
   keep('k', undefined, { base: { kind: 'unseen', mark } })
   store.fail('settle', 'outcome-unknown', 'before')
-  await kept.send()
+  await delivery.send()
   const answer = store.hold('settle', 'after')
-  const sending = kept.send()
+  const sending = delivery.send()
   await answer.reached
   keep('k', '2')
   answer.open()
   await sending
-  t.match(kept.get('k'), { value: '2', mayHaveHappened: false })
-  await kept.send()
+  t.match(pending.get('k'), { value: '2', mayHaveHappened: false })
+  await delivery.send()
   t.equal(store.valueOf('k'), '2', 'inserted after our own delete')
 })
 
 t.test('many pending writes are sent in several statements', async (t) => {
-  const { store, kept, keep } = pendingWrites(1_200)
+  const { store, pending, delivery, keep } = pendingWrites(1_200)
   for (let n = 0; n < 1_200; n++) keep(`k${n}`, String(n))
-  await kept.send()
+  await delivery.send()
   t.same(
     store.statements.filter(({ operation }) => operation === 'settle').map(({ keys }) => keys.length),
     [500, 500, 200],
   )
-  t.equal(kept.size, 0)
+  t.equal(pending.size, 0)
   t.equal(store.valueOf('k1199'), '1199')
 })
 
 // --- The link breaks while they are sent ---
 
 t.test('a commit whose answer was lost is settled as committed', async (t) => {
-  const { store, stats, settled, kept, keep } = pendingWrites()
+  const { store, stats, settled, pending, delivery, keep } = pendingWrites()
   const version = store.setBySql('gone', '0')
   keep('k', '1')
   keep('gone', undefined, {
     base: { kind: 'held', version, value: undefined, fingerprint: store.now().fingerprint },
   })
   store.fail('settle', 'outcome-unknown', 'after')
-  await kept.send()
+  await delivery.send()
   t.match(
-    { size: kept.size, obstacle: kept.obstacle, settled },
+    { size: pending.size, obstacle: delivery.obstacle, settled },
     { size: 2, obstacle: 'outcome-unknown', settled: [] },
   )
-  await kept.send()
+  await delivery.send()
   t.same(settled, [
     ['k', { version: store.versionOf('k'), epoch }],
     ['gone', undefined],
   ])
-  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
+  t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
 })
 
 t.test('writes whose commit did not happen are sent again, new keys too', async (t) => {
-  const { store, stats, kept, keep } = pendingWrites()
+  const { store, stats, pending, delivery, keep } = pendingWrites()
   keep('k', '1')
   const settle = store.settle.bind(store)
   store.settle = async (_writes, onBegun) => {
@@ -378,33 +384,33 @@ t.test('writes whose commit did not happen are sent again, new keys too', async 
     onBegun?.({ id: 'one that was rolled back', epoch })
     throw new CacheError('outcome-unknown', 'lost')
   }
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), undefined)
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), '1')
-  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 1, pendingConflicts: 0 } })
+  t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 1, pendingConflicts: 0 } })
 })
 
 t.test('writes of a transaction in progress wait while others are sent', async (t) => {
-  const { store, kept, keep } = pendingWrites()
+  const { store, pending, delivery, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
-  await kept.send()
+  await delivery.send()
   const { outcomeOf } = store
   store.outcomeOf = async () => 'in-progress'
   keep('other', '2')
-  await kept.send()
+  await delivery.send()
   t.match(
-    { size: kept.size, obstacle: kept.obstacle, other: store.valueOf('other') },
+    { size: pending.size, obstacle: delivery.obstacle, other: store.valueOf('other') },
     { size: 1, obstacle: 'outcome-unknown', other: '2' },
   )
   store.outcomeOf = outcomeOf
-  await kept.send()
-  t.equal(kept.size, 0)
+  await delivery.send()
+  t.equal(pending.size, 0)
 })
 
 t.test('in another history the transaction id means nothing, and no row is restored', async (t) => {
-  const { store, stats, kept, keep } = pendingWrites()
+  const { store, stats, delivery, keep } = pendingWrites()
   keep('k', '1')
   const settle = store.settle.bind(store)
   store.settle = async (_writes, onBegun) => {
@@ -412,119 +418,119 @@ t.test('in another history the transaction id means nothing, and no row is resto
     onBegun?.({ id: '1', epoch: 'another' })
     throw new CacheError('outcome-unknown', 'lost')
   }
-  await kept.send()
-  await kept.send()
+  await delivery.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), undefined)
   t.match(stats, { pendingSettled: 0, pendingConflicts: 1 })
 })
 
 t.test('a later write of a key builds on one with an unknown outcome', async (t) => {
-  const { store, stats, kept, keep } = pendingWrites()
+  const { store, stats, pending, delivery, keep } = pendingWrites()
   keep('k', '1')
   store.fail('settle', 'outcome-unknown', 'after')
-  await kept.send()
+  await delivery.send()
   keep('k', '2')
-  await kept.send()
-  await kept.send()
+  await delivery.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), '2')
-  t.match({ size: kept.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
+  t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
 })
 
-// --- A write that went the usual way, with an unknown outcome, and then one that is kept ---
+// --- A write that went the usual way, with an unknown outcome, and then one that is pending ---
 
 for (const [what, happens] of [
   ['happened', true],
   ['did not happen', false],
 ] as const) {
   t.test(`after a set that ${what}, a pending set is sent`, async (t) => {
-    const { store, stats, kept, keep } = pendingWrites()
+    const { store, stats, pending, delivery, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
-    kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
+    pending.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
     if (happens) store.setBySql('k', '1')
     keep('k', '2')
-    await kept.send()
+    await delivery.send()
     t.equal(store.valueOf('k'), '2')
     t.match(stats, { pendingSettled: 1, pendingConflicts: 0 })
   })
 
   t.test(`after a delete that ${what}, a pending set is sent`, async (t) => {
-    const { store, stats, kept, keep } = pendingWrites()
+    const { store, stats, pending, delivery, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
-    kept.sentInVain('k', undefined, { kind: 'held', version, value: '0' }, epoch)
+    pending.sentInVain('k', undefined, { kind: 'held', version, value: '0' }, epoch)
     if (happens) store.deleteBySql('k')
     keep('k', '2')
-    await kept.send()
+    await delivery.send()
     t.equal(store.valueOf('k'), '2')
     t.match(stats, { pendingSettled: 1, pendingConflicts: 0 })
   })
 }
 
 t.test('a write by another client after a set with an unknown outcome stays', async (t) => {
-  const { store, stats, kept, keep } = pendingWrites()
+  const { store, stats, pending, delivery, keep } = pendingWrites()
   const version = store.setBySql('k', '0')
-  kept.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
+  pending.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
   store.setBySql('k', 'theirs')
   keep('k', '2')
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), 'theirs')
   t.match(stats, { pendingSettled: 0, pendingConflicts: 1 })
 })
 
 t.test('the row of a later write is not mistaken for that of an earlier pending one', async (t) => {
-  const { store, stats, kept, keep } = pendingWrites()
+  const { store, stats, pending, delivery, keep } = pendingWrites()
   const version = store.setBySql('k', '0')
   keep('k', '1', { base: { kind: 'held', version, value: '0' } })
-  kept.sentInVain('k', '2', unseen, epoch)
+  pending.sentInVain('k', '2', unseen, epoch)
   store.setBySql('k', '2')
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), '2')
   t.match(stats, { pendingSettled: 0, pendingConflicts: 1 })
 })
 
 t.test('an entry cached since then is the better base', async (t) => {
-  const { store, kept, keep } = pendingWrites()
-  kept.sentInVain('k', '1', unseen, epoch)
+  const { store, pending, delivery, keep } = pendingWrites()
+  pending.sentInVain('k', '1', unseen, epoch)
   const version = store.setBySql('k', 'theirs')
   keep('k', '2', { base: { kind: 'held', version, value: 'theirs' } })
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), '2')
 })
 
 t.test('after a set of a new key, the base is still that there is no row', async (t) => {
-  const { store, kept, keep } = pendingWrites()
-  kept.sentInVain('k', '1', unseen, epoch)
+  const { store, pending, delivery, keep } = pendingWrites()
+  pending.sentInVain('k', '1', unseen, epoch)
   keep('k', '2')
-  await kept.send()
+  await delivery.send()
   t.equal(store.valueOf('k'), '2')
 })
 
 t.test('pending writes stay within their limit in bytes', async (t) => {
-  const { store, kept, keep } = pendingWrites(1_000, 10_500)
+  const { store, pending, delivery, keep } = pendingWrites(1_000, 10_500)
   store.stop()
   const large = 'x'.repeat(3_000)
   t.same(
     ['a', 'b', 'c', 'd'].map((key) => keep(key, large)),
     [true, true, true, false],
   )
-  t.equal(kept.size, 3)
-  t.ok(kept.bytes <= 10_500)
+  t.equal(pending.size, 3)
+  t.ok(pending.bytes <= 10_500)
   t.equal(keep('a', large.repeat(2)), false, 'nor does a later write of the same key take more')
-  t.equal(kept.get('a')?.value, large)
-  t.equal(keep('a', 'x'), true, 'one that takes less is kept')
+  t.equal(pending.get('a')?.value, large)
+  t.equal(keep('a', 'x'), true, 'one that takes less is pending')
   t.equal(keep('d', large), true)
-  kept.drop('b')
+  delivery.drop('b')
   t.equal(keep('e', 'é'.repeat(1_500)), true, 'what is not ASCII takes two bytes a character')
   t.equal(keep('f', 'é'.repeat(1_500)), false)
   t.equal(keep('g', '1', { base: { kind: 'held', version: '1', value: large } }), false, 'its base counts')
   store.restart()
-  await kept.send()
-  t.match(kept, { size: 0, bytes: 0 })
+  await delivery.send()
+  t.match(pending, { size: 0, bytes: 0 })
 })
 
 t.test('pending writes are sent in statements of at most 8 MiB', async (t) => {
-  const { store, kept, keep } = pendingWrites(100, 100_000_000)
+  const { store, delivery, keep } = pendingWrites(100, 100_000_000)
   for (let n = 0; n < 20; n++) keep(`k${n}`, 'x'.repeat(1_000_000))
-  await kept.send()
+  await delivery.send()
   t.same(
     store.statements.filter(({ operation }) => operation === 'settle').map(({ keys }) => keys.length),
     [8, 8, 4],
@@ -534,16 +540,16 @@ t.test('pending writes are sent in statements of at most 8 MiB', async (t) => {
 t.test(
   'values of writes with an unknown outcome are remembered within the same number of bytes',
   async (t) => {
-    const { store, kept, keep } = pendingWrites(10, 10_000)
+    const { store, pending, keep } = pendingWrites(10, 10_000)
     const version = store.setBySql('a', '0')
     const held: Base = { kind: 'held', version, value: '0' }
     const large = 'x'.repeat(6_000)
-    kept.sentInVain('a', '1', held, epoch)
-    kept.sentInVain('b', large, unseen, epoch)
-    kept.sentInVain('c', large, unseen, epoch)
+    pending.sentInVain('a', '1', held, epoch)
+    pending.sentInVain('b', large, unseen, epoch)
+    pending.sentInVain('c', large, unseen, epoch)
     keep('a', '2')
-    t.same(kept.get('a')?.outcomes, [], 'forgotten')
+    t.same(pending.get('a')?.outcomes, [], 'forgotten')
     keep('c', '2')
-    t.same(kept.get('c')?.outcomes, [large])
+    t.same(pending.get('c')?.outcomes, [large])
   },
 )

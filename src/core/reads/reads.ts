@@ -1,0 +1,136 @@
+import type { Entry, Value } from '../entry.js'
+import { type CacheErrorCode, hasCode, passingErrors } from '../errors.js'
+import type { Idleness } from '../feed/idleness.js'
+import type { Clock } from '../ports.js'
+import type { CacheState } from '../state/cache-state.js'
+import type { SessionToken } from '../state/session-token.js'
+import type { Stats } from '../stats.js'
+import type { PendingWrites } from '../writes/pending-writes.js'
+import type { Fills } from './fills.js'
+import type { Forwarded, ReadOptions, ReadResult } from './read-result.js'
+
+export interface ReadsParts {
+  readonly state: CacheState
+  readonly pending: PendingWrites
+  readonly fills: Fills
+  readonly idleness: Idleness
+  readonly clock: Clock
+  readonly stats: Stats
+  readonly onFeedLoss: 'bypass' | 'stale'
+}
+
+/** Errors of the store after which a default read is answered from memory, marked stale, if possible. */
+const answersFromMemory: readonly CacheErrorCode[] = [
+  ...passingErrors,
+  'store-busy',
+  'store-failed',
+  'row-locked',
+  'store-locked',
+]
+
+/** Reads: from memory if that is fresh enough for the reader, otherwise by a fill. */
+export class Reads {
+  readonly #parts: ReadsParts
+
+  constructor(parts: ReadsParts) {
+    this.#parts = parts
+  }
+
+  /** Returns what memory alone can answer; undefined if the store has to be asked. */
+  recall(id: string, { strong, token }: ReadOptions, nowMs: number): ReadResult | undefined {
+    const { state, pending, idleness, onFeedLoss } = this.#parts
+    if (strong || !state.satisfies(token, id)) return undefined
+    const hit = state.hit(id, nowMs)
+    if (hit) return this.#fromMemory(hit)
+    const kept = pending.get(id)
+    if (kept) return this.#fromPending(kept.value)
+    // After a rest, the database is not known to be unavailable, so it is asked.
+    const mayBeStale = onFeedLoss === 'stale' && !idleness.isUnproven
+    const usable = mayBeStale ? state.usable(id, nowMs) : undefined
+    return usable && this.#fromMemory(usable, 'unproven')
+  }
+
+  /**
+   * Reads a key that memory alone cannot answer. Rejects with a CacheError if the store does not answer and memory may
+   * not do so instead.
+   */
+  ask(id: string, key: string, { strong, token }: ReadOptions, nowMs: number): Promise<ReadResult> {
+    const { state, pending, fills, clock } = this.#parts
+    const entry = state.held(id)
+    const usable = entry && entry.expiresAtMs > nowMs ? entry : undefined
+    const requested = strong || !state.satisfies(token, id)
+    const forwarded = this.#miss(requested, entry, usable)
+    const reading = fills.read({ id, key, entry, forwarded }, nowMs)
+    return this.#remembered(reading, token, id).catch((error: unknown) => {
+      if (requested || !hasCode(error, ...answersFromMemory)) throw error
+      // A write that has become pending meanwhile is the latest known; an entry that was dropped meanwhile is known to
+      // be outdated.
+      const kept = pending.get(id)
+      if (kept) return this.#fromPending(kept.value)
+      if (usable && state.usable(id, clock.now()) === usable) return this.#fromMemory(usable, 'unproven')
+      throw error
+    })
+  }
+
+  /**
+   * Fills a key for the warm-up, under the rules of every fill (P3). Resolves to true if it was put. Rejects like
+   * `ask`.
+   */
+  async warm(id: string, key: string, nowMs: number): Promise<boolean> {
+    const { state, fills, stats } = this.#parts
+    const isRead = state.joinable(id, Number.NEGATIVE_INFINITY) !== undefined
+    if (isRead || state.usable(id, nowMs)) return false
+    const { stored } = await fills.read({ id, key, entry: state.held(id), forwarded: 'miss' }, nowMs)
+    if (!stored) return false
+    stats.warmed++
+    return true
+  }
+
+  #miss(requested: boolean, entry: Entry | undefined, usable: Entry | undefined): Forwarded {
+    const { stats } = this.#parts
+    if (requested) {
+      stats.missesRequested++
+      return 'request'
+    }
+    if (entry === undefined) {
+      stats.missesAbsent++
+      return 'miss'
+    }
+    if (usable) stats.missesUnproven++
+    else stats.missesExpired++
+    return 'stale'
+  }
+
+  /**
+   * Remembers the token of a read that was sent to the store. The answer satisfies the token, whatever its version, and
+   * so do later ones (P11).
+   */
+  #remembered(
+    reading: Promise<ReadResult>,
+    token: SessionToken | undefined,
+    id: string,
+  ): Promise<ReadResult> {
+    if (token === undefined) return reading
+    return reading.then((read) => {
+      if (read.forwarded === 'request' && read.stored) this.#parts.state.remember(token, id)
+      return read
+    })
+  }
+
+  #fromMemory(entry: Entry, stale?: 'unproven'): ReadResult {
+    const { clock, stats } = this.#parts
+    const nowMs = clock.now()
+    if (stale) stats.staleServed++
+    return {
+      value: entry.value,
+      ageMs: nowMs - entry.asOfMs,
+      ttlMs: entry.expiresAtMs - nowMs,
+      ...(stale && { stale }),
+    }
+  }
+
+  #fromPending(value: Value | undefined): ReadResult {
+    this.#parts.stats.staleServed++
+    return { value, stale: 'kept', ageMs: 0 }
+  }
+}

@@ -1,0 +1,10 @@
+/** Result of a write. `written` is false for a pending write. */
+export type WriteResult = { readonly written: true; readonly token: string } | { readonly written: false }
+
+export interface DeleteResult {
+  /** True if this sidecar held the entry; `stored` is true if the database had it. */
+  readonly held: boolean
+  readonly stored: boolean
+  /** Token of the delete; undefined if it is a pending write. */
+  readonly token: string | undefined
+}
