@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { readRegularFile } from '../files/read-regular-file.js'
 
 /**
  * Returns the settings in a configuration file, by name. The file is JSON if its name ends in `.json`, and YAML
@@ -16,7 +16,7 @@ export function readConfigFile(path: string): ReadonlyMap<string, unknown> {
 
 function textOf(path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    return readRegularFile(path)
   } catch (error) {
     throw new Error(`cannot be read: ${error instanceof Error ? error.message : error}`)
   }

@@ -1,5 +1,5 @@
 import type { Config } from './config.js'
-import { defaultMemoryBytes, entryBookkeepingBytes, memoryBudget } from './memory-budget.js'
+import { defaultMemoryBytes, entryBookkeepingBytes, maxConnectionsIn, memoryBudget } from './memory-budget.js'
 
 /** Returns one line for each combination of settings that is invalid, although each setting is valid by itself. */
 export function crossChecks(config: Config): readonly string[] {
@@ -14,12 +14,22 @@ export function crossChecks(config: Config): readonly string[] {
  * Returns a line for each setting that does not fit into memory. The arrays for all entries are allocated at the start,
  * and every value that can be set must also be readable.
  */
-function withoutRoom({ capacity, maxValueBytes, memoryBytes = defaultMemoryBytes() }: Config): string[] {
+function withoutRoom({
+  capacity,
+  maxValueBytes,
+  maxConnections = 1,
+  memoryBytes = defaultMemoryBytes(),
+}: Config): string[] {
   const found: string[] = []
   const mostEntries = Math.floor(memoryBudget(memoryBytes).entries / entryBookkeepingBytes)
   const of = `CACHE_MEMORY_BYTES is ${memoryBytes}`
   if (capacity > mostEntries)
     found.push(`CACHE_CAPACITY: ${capacity} entries do not fit into memory, at most ${mostEntries} do: ${of}`)
+  const mostConnections = maxConnectionsIn(memoryBytes)
+  if (maxConnections > mostConnections)
+    found.push(
+      `CACHE_MAX_CONNECTIONS: ${maxConnections} connections do not fit into memory, at most ${mostConnections} do: ${of}`,
+    )
   const mostBytes = Math.floor(memoryBytes / 4)
   if (maxValueBytes > mostBytes)
     found.push(

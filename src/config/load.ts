@@ -6,7 +6,7 @@ import { crossChecks } from './cross-checks.js'
 import { databaseSources, unencryptedWarning } from './database-sources.js'
 import type { Environment } from './environment.js'
 import { flagName } from './flag-name.js'
-import { defaultMemoryBytes } from './memory-budget.js'
+import { defaultMaxConnections, defaultMemoryBytes } from './memory-budget.js'
 import { withoutServiceLinks } from './service-links.js'
 import { type Setting, settingType } from './setting.js'
 import { settings } from './settings.js'
@@ -80,7 +80,9 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
   const onFault = (fault: string) => faults.push(fault)
   if (faults.length === 0)
     Object.assign(values, databaseSources({ config: values as Config, isGiven, onFault }))
-  values.memoryBytes ??= defaultMemoryBytes()
+  const memoryBytes = (values.memoryBytes as number | undefined) ?? defaultMemoryBytes()
+  values.memoryBytes = memoryBytes
+  values.maxConnections ??= defaultMaxConnections(memoryBytes)
   const config = Object.freeze(values) as Config
   faults.push(...crossChecks(config))
   if (faults.length > 0) throw new ConfigError(...faults)

@@ -45,6 +45,19 @@ export function defaultMemoryBytes(
   return Math.max(leastBytes, Math.floor(bytes))
 }
 
+/** Bytes that a connection takes at most: 16 KiB of headers, in buffers and as texts, and the objects of Node. */
+const connectionBytes = 64 * 1024
+
+/** Returns how many connections may be open at once in addition to the budget. */
+export function maxConnectionsIn(memoryBytes: number): number {
+  return Math.floor(memoryBytes / connectionBytes)
+}
+
+/** Returns the number of connections that may be open if no setting says otherwise. */
+export function defaultMaxConnections(memoryBytes = defaultMemoryBytes()): number {
+  return Math.min(10_000, maxConnectionsIn(memoryBytes))
+}
+
 export function memoryBudget(bytes: number): MemoryBudget {
   const share = (part: number) => Math.floor(bytes * part)
   return {

@@ -10,8 +10,9 @@ export function anyText(text: string): string {
   return text
 }
 
-/** Parses a host name or an IP address. An IPv6 address may be in brackets. */
+/** Parses a host name or an IP address. An IPv6 address may be in brackets, and localhost in any spelling. */
 export function address(text: string): string {
+  if (/^localhost\.?$/i.test(text)) return 'localhost'
   return /^\[.*\]$/.test(text) ? text.slice(1, -1) : text
 }
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readRegularFile } from '../files/read-regular-file.js'
 import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { bearerToken } from './parse.js'
@@ -15,7 +15,7 @@ export async function readApiToken({
   if (apiToken !== undefined)
     throw new ConfigError('CACHE_API_TOKEN_FILE: cannot be set together with CACHE_API_TOKEN')
   try {
-    return bearerToken((await readFile(apiTokenFile, 'utf8')).trim())
+    return bearerToken(readRegularFile(apiTokenFile).trim())
   } catch (error) {
     throw new ConfigError(`CACHE_API_TOKEN_FILE: ${apiTokenFile}: ${(error as Error).message}`)
   }

@@ -77,14 +77,14 @@ export const settings = {
     parse: anyText,
     about: 'File that contains the token of `CACHE_API_TOKEN`. It is read at the start and every 10 s.',
   }),
-  maxConnections: setting({
+  maxConnections: setting<number | undefined>({
     variable: 'CACHE_MAX_CONNECTIONS',
-    fallback: 10_000,
+    fallback: undefined,
     parse: integer(1, 1_000_000),
     unit: 'connections',
     about:
       'Maximum number of open connections on the data listener. Beyond it, the connection that has been idle ' +
-      'longest is closed.',
+      'longest is closed. Default: one for each 64 KiB of `CACHE_MEMORY_BYTES`, at most 10,000.',
   }),
   opsHost: setting({
     variable: 'OPS_HOST',

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readRegularFile } from '../files/read-regular-file.js'
 import { parseConnectionUrl } from './connection-url.js'
 import { separateUrls } from './separate-urls.js'
 
@@ -35,7 +35,7 @@ export function currentUrl(source: string): string {
 export function readTrimmed(path: string): string {
   let text: string
   try {
-    text = readFileSync(path, 'utf8').trim()
+    text = readRegularFile(path).trim()
   } catch (error) {
     throw new Error(`${path}: cannot be read: ${(error as Error).message}`, { cause: error })
   }

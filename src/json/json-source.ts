@@ -9,14 +9,27 @@
  * one counts. JSON.parse must accept `text`, and its value must be an object.
  */
 export function memberText(text: string, name: string): string | undefined {
-  let found: string | undefined
+  const found = members(text).findLast((member) => member.name === name)
+  return found && sourceOf(text, found)
+}
+
+export interface Member {
+  readonly name: string
+  /** Where the text of its value begins and ends. */
+  readonly start: number
+  readonly end: number
+}
+
+/** Returns the members of a JSON object in their order. JSON.parse must accept `text`, and its value must be an object. */
+export function members(text: string): readonly Member[] {
+  const found: Member[] = []
   let index = skipSpace(text, skipSpace(text, 0) + 1)
   while (text.charCodeAt(index) !== closingBrace) {
     const nameEnd = stringEnd(text, index)
-    const isNamed = JSON.parse(text.slice(index, nameEnd)) === name
+    const name = JSON.parse(text.slice(index, nameEnd))
     const start = skipSpace(text, skipSpace(text, nameEnd) + 1)
     const end = valueEnd(text, start)
-    if (isNamed) found = ownText(text, start, end)
+    found.push({ name, start, end })
     index = skipSpace(text, end)
     if (text.charCodeAt(index) === comma) index = skipSpace(text, index + 1)
   }
@@ -24,10 +37,10 @@ export function memberText(text: string, name: string): string | undefined {
 }
 
 /**
- * Returns a slice of the text that does not retain the whole text. V8's slices keep the text that they come from: a
+ * Returns the text of a member's value as a string that does not retain the whole text. V8's slices keep the text that they come from: a
  * short value could retain a body with a megabyte of spaces. A slice that makes up most of the text need not be copied.
  */
-function ownText(text: string, start: number, end: number): string {
+export function sourceOf(text: string, { start, end }: Member): string {
   const slice = text.slice(start, end)
   const isMost = text.length - slice.length <= slice.length >> 2
   return isMost ? slice : Buffer.from(slice).toString()

@@ -66,6 +66,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
     limits: { ...dataLimits, maxConnections },
     idleGraceMs,
     onFull: warnings.onFull,
+    onExcess: warnings.onExcess,
     listener: accessGuard({
       hostCheck: allowedHosts(['localhost', host, ...config.allowedHosts]),
       token,

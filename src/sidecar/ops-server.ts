@@ -17,13 +17,14 @@ export interface OpsServerOptions extends Omit<OpsListenerOptions, 'log'> {
 export function opsServer(options: OpsServerOptions): HttpServer {
   const { config, maxConnections, clock, log } = options
   const { opsHost: host, opsPort: port } = config
-  const { onFull, onTurnedAway } = connectionWarnings('operations', maxConnections, { clock, log })
+  const { onFull, onTurnedAway, onExcess } = connectionWarnings('operations', maxConnections, { clock, log })
   return new HttpServer({
     address: { host, port },
     limits: { ...opsLimits, maxConnections },
     // A probe or a scrape can be repeated.
     idleGraceMs: 0,
     onFull,
+    onExcess,
     listener: accessGuard({
       hostCheck: allowedHosts(['localhost', host, ...config.allowedHosts]),
       token: undefined,

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.js'
+import { defaultMaxConnections } from '../config/memory-budget.js'
 import type { Log } from '../core/ports.js'
 import { opsLimits } from '../http/server/connection-limits.js'
 import { connectionShares, openFilesLimit } from '../http/server/open-files-limit.js'
@@ -8,7 +9,10 @@ import { connectionShares, openFilesLimit } from '../http/server/open-files-limi
  * for.
  */
 export function shareConnections(
-  { maxConnections, databasePoolSize }: Pick<Config, 'maxConnections' | 'databasePoolSize'>,
+  {
+    maxConnections = defaultMaxConnections(),
+    databasePoolSize,
+  }: Pick<Config, 'maxConnections' | 'databasePoolSize'>,
   log: Log,
 ): { readonly data: number; readonly ops: number } {
   const shares = connectionShares(

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { CliProcess } from '../support/child-process.js'
 import { eventually } from '../support/eventually.js'
@@ -34,4 +35,15 @@ t.test('the first line of the log describes what was started', async (t) => {
   })
   t.notMatch(sidecar.stderr, 's3cret')
   t.ok(sidecar.log.some(({ msg }) => /^OTEL_EXPORTER_OTLP_PROTOCOL=grpc: not supported/.test(String(msg))))
+})
+
+t.test('a URL in a file is no default, and a warning of a library is a line like any other', async (t) => {
+  const url = join(t.testdir({ url: 'postgresql://app@127.0.0.1:1/orders?sslmode=require' }), 'url')
+  const sidecar = new CliProcess(t, ['serve'], { DATABASE_URL_FILE: url, PORT: '0', OPS_PORT: '0' })
+  await eventually(() => sidecar.log.some(({ msg }) => msg === 'serving'))
+  await eventually(() => sidecar.log.some(({ msg }) => msg === 'warning of Node.js'))
+  t.notOk(sidecar.log.some(({ msg }) => String(msg).startsWith('DATABASE_URL is not set')))
+  sidecar.kill('SIGTERM')
+  await sidecar.exited
+  t.equal(sidecar.log.length, sidecar.stderr.trim().split('\n').length, 'every line is JSON')
 })

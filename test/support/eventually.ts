@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
  * Asks again and again until `check` answers something truthy, which is the answer. Rejects when that has
- * not happened within the bound, with what `check` said last.
+ * not happened within the bound, with what `check` said last. The bound is for what never happens: machines are shared.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  { withinMs = 20_000, everyMs = 10 }: { withinMs?: number; everyMs?: number } = {},
+  { withinMs = 90_000, everyMs = 10 }: { withinMs?: number; everyMs?: number } = {},
 ): Promise<T> {
   const deadlineMs = performance.now() + withinMs
   for (;;) {

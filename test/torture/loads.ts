@@ -41,6 +41,8 @@ async function inTurn(count: number, atOnce: number, task: (n: number) => Promis
 
 const getLarge = `GET /cache/get?key=${largeKey} HTTP/1.1\r\nHost: localhost\r\n\r\n`
 
+const getAbsent = 'GET /cache/get?key=a HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
 /** All but the last byte of a set of 1 MiB. */
 const unfinishedSet = `POST /cache/set HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${mebibyte}\r\n\r\n${'x'.repeat(mebibyte - 1)}`
 /** The same without saying how long it is. */
@@ -65,6 +67,15 @@ export const loads: readonly Load[] = [
         3_000,
       )
     },
+  },
+  {
+    name: 'short pipelined reads on many connections',
+    pauseMs: 1_000,
+    round: (target) =>
+      hold(
+        times(200).map(() => target.silent(getAbsent.repeat(1_200))),
+        3_000,
+      ),
   },
   {
     name: 'cold reads of 1 MB',

@@ -10,6 +10,7 @@ import { parseConnectionUrl } from '../../connection-url/connection-url.js'
 import { redactUrl } from '../../connection-url/redact-url.js'
 import { Sidecar } from '../../sidecar/sidecar.js'
 import { createLog } from '../../telemetry/log/log.js'
+import { logNodeWarnings } from '../../telemetry/log/node-warnings.js'
 import type { Tracing } from '../../telemetry/opentelemetry/tracing.js'
 import type { Command } from '../command.js'
 import { startReport } from '../start-report.js'
@@ -24,12 +25,13 @@ export const serve: Command = {
     const { config, sources, warnings } = loaded
     refuseInheritedHost(loaded)
     const log = createLog(config.logLevel)
+    logNodeWarnings(log)
     const tracing = isTracingEnabled(environment) ? await tracingOf(config, log) : undefined
     log.info(startReport(loaded), 'starting')
     for (const warning of [...warnings, ...otlpWarnings(environment)]) log.warn(warning)
     const openHost = openHostWarning(config)
     if (openHost !== undefined) log.warn(openHost)
-    if (sources.databaseUrl === 'default')
+    if (sources.databaseUrl === 'default' && config.databaseUrlFile === undefined)
       log.warn({ databaseUrl: redactUrl(config.databaseUrl) }, 'DATABASE_URL is not set: using the default')
     const shutdown = new AbortController()
     const sidecar = new Sidecar({

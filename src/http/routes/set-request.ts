@@ -1,5 +1,5 @@
 import type { Value } from '../../core/entry.js'
-import { memberText } from '../../json/json-source.js'
+import { type Member, members, sourceOf } from '../../json/json-source.js'
 import { checkKey } from './key.js'
 import { nearestName } from './nearest-name.js'
 import { RequestError } from './problem.js'
@@ -11,13 +11,17 @@ export interface SetRequest {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
-const members = ['key', 'value']
+const memberNames = ['key', 'value']
 
 /** Returns the key and the value in the body of a set. Throws 422, also for an unknown member. */
 export function setRequest(bytes: Buffer): SetRequest {
   const { text, body } = parsed(bytes)
-  for (const name of Object.keys(body)) if (name !== 'key' && name !== 'value') throw unknownMember(name)
-  return { key: checkKey(body.key), value: checkValue(body.value, () => memberText(text, 'value') as string) }
+  const names = Object.keys(body)
+  for (const name of names) if (name !== 'key' && name !== 'value') throw unknownMember(name)
+  const given = members(text)
+  if (given.length > names.length) throw repeatedMember(given)
+  const source = () => sourceOf(text, given.find(({ name }) => name === 'value') as Member)
+  return { key: checkKey(body.key), value: checkValue(body.value, source) }
 }
 
 function parsed(bytes: Buffer): { text: string; body: Readonly<Record<string, unknown>> } {
@@ -34,11 +38,16 @@ function parsed(bytes: Buffer): { text: string; body: Readonly<Record<string, un
   return { text, body: body as Record<string, unknown> }
 }
 
+function repeatedMember(given: readonly Member[]): RequestError {
+  const again = given.find(({ name }, index) => given.findIndex((other) => other.name === name) < index)
+  return new RequestError(422, `${again?.name}: given more than once`)
+}
+
 function unknownMember(name: string): RequestError {
-  const near = nearestName(name, members, 2)
+  const near = nearestName(name, memberNames, 2)
   const shown = name.length > 64 ? `${name.slice(0, 64).toWellFormed()}...` : name.toWellFormed()
   return new RequestError(
     422,
-    `${shown}: unknown member; ${near ? `did you mean ${near}?` : `a set has ${members.join(' and ')}`}`,
+    `${shown}: unknown member; ${near ? `did you mean ${near}?` : `a set has ${memberNames.join(' and ')}`}`,
   )
 }

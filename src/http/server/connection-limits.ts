@@ -2,6 +2,11 @@
 export interface ConnectionLimits {
   readonly maxConnections: number
   /**
+   * Maximum memory of the requests, of all connections, that wait for the response to an earlier one on theirs, and of
+   * those in progress that have large headers; each in bytes.
+   */
+  readonly maxWaitingBytes: number
+  /**
    * Choice of the connection that is closed for a new one at the maximum. `idle`: the one that has been idle longest;
    * if none is idle, the new one is refused. `any`: the same, but if none is idle, the one that has been inactive
    * longest is closed.
@@ -37,6 +42,7 @@ export const maxUrlLength = 12 * 1024
 export const dataLimits: Omit<ConnectionLimits, 'maxConnections'> = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
+  maxWaitingBytes: 8 * 1024 * 1024,
   evicts: 'idle',
   readTimeoutMs: 30_000,
   checkIntervalMs: 1_000,
@@ -50,6 +56,7 @@ export const dataLimits: Omit<ConnectionLimits, 'maxConnections'> = {
 export const opsLimits: ConnectionLimits = {
   ...dataLimits,
   maxConnections: 1_000,
+  maxWaitingBytes: 1024 * 1024,
   evicts: 'any',
   idleTimeoutMs: 10_000,
 }

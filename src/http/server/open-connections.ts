@@ -17,6 +17,8 @@ export interface ClosedConnections {
   unread: number
   /** Closed because the first response on them was a 401 or 421. */
   turned_away: number
+  /** Closed because too many requests of all connections waited for the response to an earlier one. */
+  pipelined: number
 }
 
 /** State of a connection at its last check. */
@@ -47,7 +49,7 @@ export class OpenConnections {
   /** Open sockets. The one that has been inactive longest comes first. */
   readonly #sockets = new Map<Socket, Seen>()
   readonly #onFull: () => void
-  readonly closed: ClosedConnections = { full: 0, evicted: 0, unread: 0, turned_away: 0 }
+  readonly closed: ClosedConnections = { full: 0, evicted: 0, unread: 0, turned_away: 0, pipelined: 0 }
   #interval: NodeJS.Timeout | undefined
 
   constructor(limits: OpenConnectionsLimits, onFull: () => void) {

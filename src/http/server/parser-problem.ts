@@ -14,7 +14,13 @@ const byCode: ReadonlyMap<string | undefined, Problem> = new Map([
 
 /** Returns the raw response, with head and body, to a request that Node's parser refused. */
 export function parserProblem(error: NodeJS.ErrnoException): string {
-  const problem = byCode.get(error.code) ?? { status: 400, detail: 'The request is not valid HTTP/1.1' }
+  return closingResponse(
+    byCode.get(error.code) ?? { status: 400, detail: 'The request is not valid HTTP/1.1' },
+  )
+}
+
+/** Returns a raw response, with head and body, after which the connection is closed. */
+export function closingResponse(problem: Problem): string {
   const { status, headers, body } = problemResponse(problem)
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, 'X-Content-Type-Options: nosniff']
   for (let index = 0; index < headers.length; index += 2)

@@ -1,11 +1,34 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { requestBytes } from './request-bytes.js'
 
 /** Undocumented members of Node's sockets. */
 interface SocketInternals {
   /** Response in progress. */
   readonly _httpMessage?: ServerResponse | null
-  readonly parser?: { readonly incoming?: IncomingMessage | null } | null
+  readonly parser?: {
+    readonly incoming?: IncomingMessage | null
+    /** Called for each request whose headers are complete. */
+    onIncoming?: ((request: IncomingMessage) => number) | null
+  } | null
+}
+
+/** Result of `onIncoming` after which the parser reads nothing more, as after CONNECT. */
+const stopParsing = 2
+
+export interface PipeliningOptions {
+  /** Handles a request when its turn has come. */
+  readonly listener: RequestListener
+  /** Maximum memory of the waiting requests of all connections, in bytes. */
+  readonly maxBytes: number
+  /** Called when a connection is closed because of that maximum. */
+  readonly onExcess: () => void
+}
+
+interface Waiting {
+  count: number
+  bytes: number
+  last: ServerResponse | undefined
 }
 
 /**
@@ -16,17 +39,25 @@ interface SocketInternals {
  * 2. SET waits for the database. GET is answered from memory, with the old value.
  * 3. The client receives the response to SET, and then a value older than what it wrote.
  *
- * While requests wait, nothing more is read from the connection: requests would pile up in memory.
+ * While requests wait, nothing more is read from the connection: requests would pile up in memory. What has been read
+ * already is up to 64 KiB per connection, and Node makes objects of 100 times that size of the shortest requests. So the
+ * memory of all of them is bounded, and the connection that exceeds it is closed.
  */
 export class Pipelining {
   readonly #listener: RequestListener
-  /** Number of waiting requests of each connection, and the response to the last of them. */
-  readonly #waiting = new WeakMap<Socket, { count: number; last: ServerResponse }>()
+  readonly #maxBytes: number
+  readonly #onExcess: () => void
+  /** Memory of the waiting requests of all connections. */
+  #bytes = 0
+  /** Number and memory of the waiting requests of each connection, and the response to the last of them. */
+  readonly #waiting = new WeakMap<Socket, Waiting>()
   /** Connections that have sent something that cannot be parsed. */
   readonly #broken = new WeakMap<Socket, () => void>()
 
-  constructor(listener: RequestListener) {
+  constructor({ listener, maxBytes, onExcess }: PipeliningOptions) {
     this.#listener = listener
+    this.#maxBytes = maxBytes
+    this.#onExcess = onExcess
   }
 
   begin(request: IncomingMessage, response: ServerResponse): void {
@@ -37,24 +68,51 @@ export class Pipelining {
 
   #wait(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
-    const waiting = this.#waiting.get(socket) ?? { count: 0, last: response }
-    waiting.count++
+    if (socket.destroyed) return
+    const bytes = requestBytes(request)
+    if (this.#bytes + bytes > this.#maxBytes) {
+      this.#exceeded(socket)
+      return
+    }
+    const waiting = this.#waitingOf(socket)
+    if (waiting.count++ === 0) socket.pause()
     waiting.last = response
-    this.#waiting.set(socket, waiting)
-    socket.pause()
+    waiting.bytes += bytes
+    this.#bytes += bytes
     // In a turn of its own, because a thousand hits in a row would otherwise nest a thousand calls.
     response.once('socket', () => {
       setImmediate(() => {
+        if (socket.destroyed) return
+        waiting.bytes -= bytes
+        this.#bytes -= bytes
         if (--waiting.count === 0) {
-          this.#waiting.delete(socket)
+          waiting.last = undefined
           socket.resume()
         }
-        if (socket.destroyed) return
         const refuse = this.#broken.get(socket)
         if (refuse && !request.complete) refuse()
         else this.#listener(request, response)
       })
     })
+  }
+
+  #waitingOf(socket: Socket): Waiting {
+    const known = this.#waiting.get(socket)
+    if (known) return known
+    const waiting: Waiting = { count: 0, bytes: 0, last: undefined }
+    this.#waiting.set(socket, waiting)
+    socket.once('close', () => {
+      this.#bytes -= waiting.bytes
+    })
+    return waiting
+  }
+
+  /** Closes a connection whose requests find no room. Those that the parser has not come to are not made. */
+  #exceeded(socket: Socket): void {
+    const { parser } = socket as SocketInternals
+    if (parser) parser.onIncoming = () => stopParsing
+    socket.destroy()
+    this.#onExcess()
   }
 
   /**

@@ -10,9 +10,10 @@ import {
   maxUrlLength,
   tcpKeepAliveMs,
 } from './connection-limits.js'
+import { LargeHeaders, noRoomForHeaders } from './large-headers.js'
 import { connectionsOf, type LoopbackListener, listenOn } from './loopback-listener.js'
 import { type ClosedConnections, OpenConnections } from './open-connections.js'
-import { parserProblem } from './parser-problem.js'
+import { closingResponse, parserProblem } from './parser-problem.js'
 import { Pipelining } from './pipelining.js'
 import { listenOnSocket } from './unix-socket.js'
 
@@ -27,12 +28,15 @@ export interface HttpServerOptions {
   readonly idleGraceMs: number
   /** Called for each new connection at the maximum, and for each one that cannot be accepted. */
   readonly onFull?: () => void
+  /** Called for each connection that is closed because too many pipelined requests wait. */
+  readonly onExcess?: () => void
 }
 
 const idleCheckMs = 50
 
 const tooManyHeaders = problemResponse({ status: 431, detail: `headers: more than ${maxHeaders}` })
 const unknownExpectation = problemResponse({ status: 417, detail: 'Expect: must be 100-continue' })
+const noTunnel = { status: 405, detail: 'CONNECT is not allowed' }
 const tooLongUrl = problemResponse({ status: 414, detail: `URL: longer than ${maxUrlLength} characters` })
 
 /**
@@ -48,15 +52,25 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options
-    const { listener, limits, onFull = () => undefined } = options
-    const pipelining = new Pipelining((request, response) => {
-      // Tells the client not to send another request on this connection.
-      if (this.#closing) response.shouldKeepAlive = false
-      if (request.rawHeaders.length > 2 * maxHeaders) return sendDirectly(response, tooManyHeaders)
-      if ((request.url as string).length > maxUrlLength) return sendDirectly(response, tooLongUrl)
-      listener(request, response)
+    const { listener, limits, onFull = () => undefined, onExcess } = options
+    const connections = new OpenConnections(limits, onFull)
+    this.#connections = connections
+    const largeHeaders = new LargeHeaders(limits.maxWaitingBytes)
+    const pipelining = new Pipelining({
+      maxBytes: limits.maxWaitingBytes,
+      onExcess: () => {
+        connections.closed.pipelined++
+        onExcess?.()
+      },
+      listener: (request, response) => {
+        // Tells the client not to send another request on this connection.
+        if (this.#closing) response.shouldKeepAlive = false
+        if (request.rawHeaders.length > 2 * maxHeaders) return sendDirectly(response, tooManyHeaders)
+        if ((request.url as string).length > maxUrlLength) return sendDirectly(response, tooLongUrl)
+        if (!largeHeaders.admits(request, response)) return sendDirectly(response, noRoomForHeaders)
+        listener(request, response)
+      },
     })
-    this.#connections = new OpenConnections(limits, onFull)
     this.#server = createServer(serverOptions(limits), (request, response) =>
       pipelining.begin(request, response),
     )
@@ -67,8 +81,10 @@ export class HttpServer {
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
       pipelining.refuse(socket as Socket, parserProblem(error)),
     )
-    // Without this listener, an error of accept() would end the process.
-    this.#server.on('error', onFull)
+    // Without a listener, Node closes the connection without a response.
+    this.#server.on('connect', (_request, socket) =>
+      pipelining.refuse(socket as Socket, closingResponse(noTunnel)),
+    )
   }
 
   /** Port in use. It differs from the configured one if that was 0. Always 0 on a Unix socket. */
@@ -84,9 +100,11 @@ export class HttpServer {
   }
 
   async listen(): Promise<void> {
-    const { address } = this.#options
-    if ('socketPath' in address) return listenOnSocket(this.#server, address.socketPath)
-    this.#second = await listenOn(this.#server, address)
+    const { address, onFull = () => undefined } = this.#options
+    if ('socketPath' in address) await listenOnSocket(this.#server, address.socketPath)
+    else this.#second = await listenOn(this.#server, address)
+    // Without this listener, an error of accept() would end the process. Before this point, it is one of listen().
+    this.#server.on('error', onFull)
   }
 
   /**

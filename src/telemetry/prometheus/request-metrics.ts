@@ -13,6 +13,7 @@ interface ClosedConnections {
   readonly evicted: number
   readonly turned_away: number
   readonly unread: number
+  readonly pipelined: number
 }
 
 interface Requests {
@@ -63,12 +64,12 @@ export function requestMetrics({
       name: 'caching_layer_connections_closed_total',
       help:
         'Connections closed by the data listener: evicted to make room for a new one, turned away with 401 or ' +
-        '421, or because the client did not read its response.',
+        '421, because the client did not read its response, or because too many pipelined requests waited.',
       type: 'counter',
       labels: ['reason'],
       read: () => {
-        const { evicted, turned_away, unread } = closedConnections()
-        return byLabel('reason', { evicted, turned_away, unread })
+        const { full: _, ...byReason } = closedConnections()
+        return byLabel('reason', byReason)
       },
     },
     {

@@ -141,6 +141,11 @@ t.test('values', async (t) => {
   isProblem(t, await send('GET', '/cache/get?key=foo'), 404, /^Key not found$/)
 })
 
+t.test('a member that is given twice is refused', async (t) => {
+  for (const body of ['{"key":"a","key":"b","value":1}', '{"key":"a","value":1,"\\u0076alue":"2"}'])
+    isProblem(t, await send('POST', '/cache/set', { raw: body }), 422, /^(key|value): given more than once$/)
+})
+
 t.test('unknown members and parameters are refused', async (t) => {
   for (const [member, detail] of [
     ['"ttl":30', /^ttl: unknown member; a set has key and value$/],

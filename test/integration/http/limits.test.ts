@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { receiveBody } from '../../../src/http/fast-lane/request-body.js'
@@ -286,3 +287,41 @@ t.test('a sidecar limits headers, URLs and connections', async (t) => {
   for (const socket of sockets) socket.destroy()
   await eventually(() => client.stats().catch(() => undefined))
 })
+
+t.test(
+  'waiting requests are bounded over all connections; the one that exceeds the bound is closed',
+  async (t) => {
+    let excess = 0
+    const held: ServerResponse[] = []
+    const server = new HttpServer({
+      address: { host: '127.0.0.1', port: 0 },
+      limits: { ...dataLimits, maxConnections: 10, maxWaitingBytes: 120_000 },
+      idleGraceMs: 0,
+      onExcess: () => excess++,
+      listener: (request, response) => {
+        if (request.url === '/hold') held.push(response)
+        else response.end('!')
+      },
+    })
+    await server.listen()
+    t.teardown(() => server.close(0))
+    const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
+    const last = get('/', 'Connection: close\r\n')
+    const responses = (text: string) => text.split('HTTP/1.1 200').length - 1
+
+    const first = exchange(server.port, `${get('/hold')}${get('/').repeat(39)}${last}`)
+    await eventually(() => held.length === 1)
+    const second = exchange(server.port, `${get('/hold')}${get('/').repeat(39)}${last}`).catch(() => '')
+    t.equal(await second, '', 'closed without a response')
+    t.match({ excess, closed: server.closedConnections }, { excess: 1, closed: { pipelined: 1 } })
+    for (const response of held) response.end('!')
+    t.equal(responses(await first), 41, 'the other connection gets its responses')
+
+    for (let round = 0; round < 3; round++)
+      t.equal(
+        responses(await exchange(server.port, `${get('/').repeat(45)}${last}`)),
+        46,
+        'the room is free again',
+      )
+  },
+)

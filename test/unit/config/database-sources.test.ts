@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError } from '../../../src/config/config-error.js'
 import { describeSettings } from '../../../src/config/describe-settings.js'
 import type { Environment } from '../../../src/config/environment.js'
 import { loadConfig } from '../../../src/config/load.js'
+import { readApiToken } from '../../../src/config/read-api-token.js'
 
 function faultsOf(environment: Environment, flags: Record<string, string> = {}): readonly string[] {
   try {
@@ -33,6 +35,18 @@ t.test('a file that cannot be used is refused', async (t) => {
   }
   t.match(faultsOf({ DATABASE_PASSWORD_FILE: at('missing') }), [/^DATABASE_PASSWORD_FILE: /])
 })
+
+t.test(
+  'a file that would block the process is refused',
+  { skip: process.platform === 'win32' },
+  async (t) => {
+    const fifo = join(t.testdir(), 'fifo')
+    execFileSync('mkfifo', [fifo])
+    for (const variable of ['DATABASE_URL_FILE', 'DATABASE_PASSWORD_FILE', 'CACHE_CONFIG_FILE'])
+      t.match(faultsOf({ [variable]: fifo }), [/fifo: cannot be read: it is not a regular file/], variable)
+    await t.rejects(readApiToken({ apiToken: undefined, apiTokenFile: fifo }), /it is not a regular file/)
+  },
+)
 
 t.test('a flag that carries a secret is refused, with the reason', async (t) => {
   const url = 'postgres://app:s3cret@host/db'

@@ -66,3 +66,18 @@ t.test(
     t.equal(bytes({ CACHE_CAPACITY: '102400' }), 1)
   },
 )
+
+t.test('connections that do not fit into memory are refused; the default is what fits', async (t) => {
+  const load = (environment: Record<string, string>) =>
+    loadConfig({ CACHE_CAPACITY: '10', ...environment }).config
+  t.equal(load({ CACHE_MEMORY_BYTES: String(64 * 1024 * 2_000) }).maxConnections, 2_000)
+  t.equal(load({ CACHE_MEMORY_BYTES: String(64 * 1024 * 50_000) }).maxConnections, 10_000)
+  t.equal(
+    load({ CACHE_MEMORY_BYTES: String(64 * 1024 * 2_000), CACHE_MAX_CONNECTIONS: '5' }).maxConnections,
+    5,
+  )
+  t.throws(
+    () => load({ CACHE_MEMORY_BYTES: String(64 * 1024 * 2_000), CACHE_MAX_CONNECTIONS: '2001' }),
+    /CACHE_MAX_CONNECTIONS: 2001 connections do not fit into memory, at most 2000 do/,
+  )
+})
