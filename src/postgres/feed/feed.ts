@@ -5,11 +5,12 @@ import type { Database } from '../pool/database.js'
 import { messageOf, wasNotPrepared } from '../pool/errors.js'
 import { publicReason } from '../pool/public-reason.js'
 import { withTimeout } from '../pool/with-timeout.js'
-import { type CacheTable, inspectTable, type ProofRow, proofIn, proofOf } from '../schema/table.js'
+import { type CacheTable, inspectTable } from '../schema/table-inspection.js'
 import { decodeChanges } from './change.js'
 import { deaf, echo } from './echo.js'
 import { ListenSession } from './listen-session.js'
 import { ListenerLiveness } from './listener-liveness.js'
+import { type ProofRow, proofIn, proofOf } from './proof.js'
 
 export interface PostgresChangeFeedOptions {
   /** URL that leads directly to the server: LISTEN does not work through a pooler in transaction mode. */

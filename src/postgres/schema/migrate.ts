@@ -20,7 +20,8 @@ import {
   requireNoImpostors,
   requireTrustedOwners,
 } from './schema-owner.js'
-import { inspectTable, movedFault, movedFrom } from './table.js'
+import { movedFault, movedFrom } from './table-fault.js'
+import { inspectTable } from './table-inspection.js'
 
 /**
  * State of a migration. `altered`: the file differs from what was applied. `unknown`: applied by a newer release, and

@@ -6,7 +6,7 @@ import { ListenSession } from '../../postgres/feed/listen-session.js'
 import type { Database } from '../../postgres/pool/database.js'
 import { messageOf } from '../../postgres/pool/errors.js'
 import { withTimeout } from '../../postgres/pool/with-timeout.js'
-import { inspectTable } from '../../postgres/schema/table.js'
+import { inspectTable } from '../../postgres/schema/table-inspection.js'
 
 export interface ChangeFollowerOptions {
   /** URL that leads directly to the server: LISTEN does not work through a pooler in transaction mode. */

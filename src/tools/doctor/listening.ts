@@ -1,10 +1,11 @@
 import type pg from 'pg'
 import { echo } from '../../postgres/feed/echo.js'
 import { ListenSession } from '../../postgres/feed/listen-session.js'
+import { proofIn } from '../../postgres/feed/proof.js'
 import type { Database } from '../../postgres/pool/database.js'
 import { messageOf } from '../../postgres/pool/errors.js'
 import { withTimeout } from '../../postgres/pool/with-timeout.js'
-import { inspectTable, proofIn } from '../../postgres/schema/table.js'
+import { inspectTable } from '../../postgres/schema/table-inspection.js'
 import { databaseError, failure } from './failure.js'
 import { bad, type Finding, ok, warning } from './finding.js'
 
