@@ -239,7 +239,7 @@ export const statementMutants = [
     name: 'a migration that is not whole is taken for applied',
     caughtBy: 'postgres/identity',
     tests: '^the table is dropped and made again$',
-    file: 'src/postgres/schema/migrate.ts',
+    file: 'src/postgres/schema/migration-status.ts',
     find: "state === 'pending' || state === 'incomplete'",
     replace: "state === 'pending'",
   },

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Database } from '../../postgres/pool/database.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
-import { migrationStatus } from '../../postgres/schema/migrate.js'
+import { migrationStatus } from '../../postgres/schema/migration-status.js'
 import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { TableFault } from '../../postgres/schema/table-fault.js'
 import { inspectTable } from '../../postgres/schema/table-inspection.js'
