@@ -24,3 +24,11 @@ export function proofIn(schema: string): string {
 export function proofOf({ epoch, latest, fingerprint, database_ms }: ProofRow): Proof {
   return { epoch, latest: BigInt(latest), fingerprint, databaseMs: Number(database_ms) }
 }
+
+/** Returns the statement that prepares the probe in a session. */
+export function prepareProbeIn(schema: string): string {
+  return `prepare caching_layer_probe as ${proofIn(schema)}`
+}
+
+/** Statement that sends the probe, once it is prepared. */
+export const probe = 'execute caching_layer_probe'
