@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { errorMessage } from '../errors/error-message.js'
 
 /**
  * Returns the settings in a configuration file, by name. The file is JSON if its name ends in `.json`, and YAML
@@ -18,7 +19,7 @@ function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Error(`cannot be read: ${error instanceof Error ? error.message : error}`)
+    throw new Error(`cannot be read: ${errorMessage(error)}`)
   }
 }
 
