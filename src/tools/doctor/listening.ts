@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { ChangeFeed } from '../../core/ports.js'
+import type { ChangeFeed, Log } from '../../core/ports.js'
 import { PostgresChangeFeed } from '../../postgres/feed/feed.js'
 import type { Database } from '../../postgres/pool/database.js'
 import { messageOf } from '../../postgres/pool/errors.js'
@@ -8,15 +8,14 @@ import { bad, type Finding, ok, warning } from './finding.js'
 
 /** Staleness bound of the feed, which waits for half of it for an answer. */
 const maxStalenessMs = 6_000
-const silent = { info: () => undefined, warn: () => undefined }
 
 /**
  * Checks that a feed receives a notification that is sent through the pool, and that its probes are answered.
  */
-export async function lookAtRoundTrip(database: Database, listenUrl: string): Promise<Finding> {
+export async function lookAtRoundTrip(database: Database, listenUrl: string, log: Log): Promise<Finding> {
   const feed = new PostgresChangeFeed(
     { url: listenUrl, maxStalenessMs, whenIdle: 'listen' },
-    { database, clock: { now: () => performance.now() }, log: silent },
+    { database, clock: { now: () => performance.now() }, log },
   )
   try {
     const roundTripMs = await firstRoundTrip(feed)
