@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { flagName } from '../config/flag-name.js'
 import { settings } from '../config/settings.js'
+import { errorMessage } from '../errors/error-message.js'
 import type { Command, CommandInput } from './command.js'
 import { UsageError } from './usage-error.js'
 
@@ -23,7 +24,7 @@ export function parseArguments(
       positionals,
     }
   } catch (error) {
-    throw new UsageError(`${name}: ${error instanceof Error ? error.message : error}`)
+    throw new UsageError(`${name}: ${errorMessage(error)}`)
   }
 }
 

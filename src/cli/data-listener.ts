@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import { loadConfig } from '../config/load.js'
 import { readApiToken } from '../config/read-api-token.js'
+import { errorMessage } from '../errors/error-message.js'
 import type { CommandInput } from './command.js'
 import { connectUrl } from './connect-host.js'
 import { UsageError } from './usage-error.js'
@@ -84,7 +85,7 @@ export class DataListener {
         },
       })
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = errorMessage(error)
       throw new Error(`${this.name}: ${reason || 'no response'}`, {
         cause: error,
       })

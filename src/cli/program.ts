@@ -1,3 +1,4 @@
+import { errorMessage } from '../errors/error-message.js'
 import './node-navigator.js'
 import { ConfigError } from '../config/config-error.js'
 import { parseArguments } from './arguments.js'
@@ -72,8 +73,7 @@ export async function runProgram(args: readonly string[], stop: AbortSignal): Pr
     process.exitCode = await main(args, stop)
   } catch (error) {
     const expected = error instanceof UsageError || error instanceof ConfigError
-    const lines =
-      error instanceof ConfigError ? error.faults : [error instanceof Error ? error.message : error]
+    const lines = error instanceof ConfigError ? error.faults : [errorMessage(error)]
     for (const line of lines) process.stderr.write(`caching-layer: ${line}\n`)
     process.exitCode = expected ? 2 : (process.exitCode ?? 1)
   }

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { errorMessage } from '../errors/error-message.js'
 import { readRegularFile } from '../files/read-regular-file.js'
 
 /**
@@ -18,7 +19,7 @@ function textOf(path: string): string {
   try {
     return readRegularFile(path)
   } catch (error) {
-    throw new Error(`cannot be read: ${error instanceof Error ? error.message : error}`)
+    throw new Error(`cannot be read: ${errorMessage(error)}`)
   }
 }
 

@@ -1,4 +1,5 @@
 import { closest, distance } from 'fastest-levenshtein'
+import { errorMessage } from '../errors/error-message.js'
 import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { readConfigFile } from './config-file.js'
@@ -40,7 +41,7 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
     try {
       return read()
     } catch (error) {
-      faults.push(`${name}: ${error instanceof Error ? error.message : error}`)
+      faults.push(`${name}: ${errorMessage(error)}`)
       return undefined
     }
   }

@@ -106,8 +106,3 @@ export class PublicError extends Error {
 export function hasCode(error: unknown, ...codes: readonly CacheErrorCode[]): error is CacheError {
   return error instanceof CacheError && codes.includes(error.code)
 }
-
-/** Returns the message of an error, or the text of anything else that was thrown. */
-export function reasonIn(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

@@ -168,6 +168,12 @@ export interface Proof extends Position {
 export interface FeedSession {
   /** Fingerprint of the table when the session began; see `Proof`. */
   readonly fingerprint: string
+  /**
+   * Resolves when every change that was visible in the database at the time of the call has been delivered, to the time
+   * in ms that a notification took. (`proven` covers acknowledged changes only: a commit is visible a moment before it
+   * is announced.) Rejects if that cannot be shown, for example because changes are not announced.
+   */
+  roundTrip(): Promise<number>
   /** Ends the session for a reason in words. */
   end(reason: string): void
 }
@@ -190,9 +196,10 @@ export interface ChangeFeedHandler {
   /** Called for each change. A returned promise is treated like that of `listening`. */
   changed(change: Change): Promise<void> | undefined
   /**
-   * Called when the feed is lost. `shownReason` is public: it names no roles, hosts, paths or objects of the database.
+   * Called when the feed is lost, and after each attempt to reconnect that fails. `shownReason` is public: it names no
+   * roles, hosts, paths or objects of the database. `cause` is the error behind it.
    */
-  lost(reason: string, shownReason?: string): void
+  lost(reason: string, shownReason?: string, cause?: unknown): void
   /**
    * Called between two probes while the feed is live. Returns undefined if the feed is needed. Otherwise nothing is
    * proven from now on, changes may be missed, and the promise resolves when the feed is needed again. `listening` or

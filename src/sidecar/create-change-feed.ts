@@ -4,7 +4,7 @@ import { PostgresChangeFeed } from '../postgres/feed/feed.js'
 import type { Database } from '../postgres/pool/database.js'
 import { migrate } from '../postgres/schema/migrate.js'
 import type { SchemaName } from '../postgres/schema/schema-name.js'
-import type { CacheTable } from '../postgres/schema/table.js'
+import type { CacheTable } from '../postgres/schema/table-inspection.js'
 
 export interface ChangeFeedParts {
   readonly config: Config

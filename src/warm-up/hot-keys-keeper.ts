@@ -1,6 +1,6 @@
 import type { Cache } from '../core/cache.js'
-import { reasonIn } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
+import { errorMessage } from '../errors/error-message.js'
 import type { HotKeysFile } from './hot-keys-file.js'
 
 export interface HotKeysKeeperParts {
@@ -54,7 +54,7 @@ export class HotKeysKeeper {
       await write()
       this.#lastReason = ''
     } catch (error) {
-      const reason = reasonIn(error)
+      const reason = errorMessage(error)
       if (reason !== this.#lastReason)
         log.warn({ path: file.path, reason }, 'cannot write the list of hot keys')
       this.#lastReason = reason

@@ -1,5 +1,5 @@
-import { reasonIn } from '../core/errors.js'
 import type { Log } from '../core/ports.js'
+import { errorMessage } from '../errors/error-message.js'
 import type { HotKeysFile } from './hot-keys-file.js'
 
 /** Returns the keys of the list, or none if there is no list or it cannot be trusted. The log says so. */
@@ -10,7 +10,7 @@ export async function hotKeys(file: HotKeysFile, most: number, log: Log): Promis
     if (keys === undefined) log.info({ path }, 'there is no list of hot keys yet')
     return keys ?? []
   } catch (error) {
-    const reason = reasonIn(error)
+    const reason = errorMessage(error)
     log.warn({ path, reason }, 'ignoring the list of hot keys')
     return []
   }

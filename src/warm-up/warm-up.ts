@@ -1,7 +1,7 @@
 import type { Cache } from '../core/cache.js'
-import { reasonIn } from '../core/errors.js'
 import type { ChangeFeedHandler, Clock, Log } from '../core/ports.js'
 import { type Ended, warm } from '../core/reads/warming.js'
+import { errorMessage } from '../errors/error-message.js'
 import type { HotKeysKeeper } from './hot-keys-keeper.js'
 
 export interface WarmUpParts {
@@ -84,7 +84,7 @@ export class WarmUp {
       if (reason === undefined) log.info(fields, 'warm-up completed')
       else log.warn({ ...fields, reason }, 'warm-up incomplete')
     } catch (error) {
-      const reason = reasonIn(error)
+      const reason = errorMessage(error)
       log.warn({ from, reason }, 'warm-up failed')
     } finally {
       clearTimeout(timer)

@@ -2,7 +2,9 @@
 
 const identity = 'sql/0006_identity.sql'
 const statements = 'src/postgres/store/entry-statements.ts'
-const table = 'src/postgres/schema/table.ts'
+const settle = 'src/postgres/store/settle-statement.ts'
+const triggers = 'src/postgres/schema/table-triggers.ts'
+const tableIdentity = 'src/postgres/schema/table-identity.ts'
 const epochTest = { caughtBy: 'postgres/identity', tests: 'the epoch names' }
 const anotherHistory = { caughtBy: 'postgres/store', tests: 'in another history nothing' }
 const onlyUnchanged = { caughtBy: 'postgres/store', tests: 'only where the row has not changed' }
@@ -88,42 +90,42 @@ export const statementMutants = [
     name: 'a version without its value counts whatever became of the table',
     caughtBy: 'postgres/store',
     tests: 'a version without its value',
-    file: statements,
+    file: settle,
     find: 'when held_digest is null then held_fingerprint =',
     replace: 'when held_digest is null then held_fingerprint is distinct from',
   },
   {
     name: 'a pending write without its mark is accepted where there is no row',
     ...anotherHistory,
-    file: statements,
+    file: settle,
     find: ' and (seen is null or oldest_xid is not null)',
     replace: '',
   },
   {
     name: 'a pending write without its mark is accepted where there is a row',
     ...anotherHistory,
-    file: statements,
+    file: settle,
     find: 'else 0::bigint end < oldest_xid',
     replace: 'else 0::bigint end < coalesce(oldest_xid, beyond)',
   },
   {
     name: 'pending writes of versions without random bits cross histories',
     ...anotherHistory,
-    file: statements,
+    file: settle,
     find: ' and (held > 16777215::bigint or held_epoch = epoch)',
     replace: '',
   },
   {
     name: 'a pending write to a row of any version is accepted',
     ...anotherHistory,
-    file: statements,
+    file: settle,
     find: 'then version = held and is_held',
     replace: 'then is_held',
   },
   {
     name: 'a mark of another table is accepted for pending writes',
     ...anotherTable,
-    file: statements,
+    file: settle,
     find: `.cache_marks where lineage = \${lineageIn(schemaName)}) as marks`,
     replace: '.cache_marks) as marks',
   },
@@ -152,21 +154,21 @@ export const statementMutants = [
   {
     name: 'a pending write overwrites what was changed without a version',
     ...onlyUnchanged,
-    file: statements,
+    file: settle,
     find: 'then version = held and is_held',
     replace: 'then version = held',
   },
   {
     name: 'a pending write that may have happened is inserted again',
     ...onlyUnchanged,
-    file: statements,
+    file: settle,
     find: ' and not may_have_happened',
     replace: '',
   },
   {
     name: 'a pending write inserts what was held and is gone',
     ...onlyUnchanged,
-    file: statements,
+    file: settle,
     find: '(may_be_gone or held is null and (seen',
     replace: '(may_be_gone or (seen',
   },
@@ -174,7 +176,7 @@ export const statementMutants = [
     name: 'a pending write does not expire by default',
     caughtBy: 'postgres/store',
     tests: 'a pending write expires',
-    file: statements,
+    file: settle,
     find: 'updated_at = now(), expires_at = default\n    from unchanged',
     replace: 'updated_at = now(), expires_at = null\n    from unchanged',
   },
@@ -213,7 +215,7 @@ export const statementMutants = [
     name: "somebody else's trigger is overlooked",
     caughtBy: 'postgres/table',
     tests: 'a BEFORE trigger changes the value',
-    file: table,
+    file: triggers,
     find: '(select pg_catalog.count(*) = ',
     replace: '(select pg_catalog.count(*) >= ',
   },
@@ -221,7 +223,7 @@ export const statementMutants = [
     name: 'a table that was rewritten has the same fingerprint',
     caughtBy: 'postgres/table',
     tests: 'alter column ... using',
-    file: table,
+    file: tableIdentity,
     find: `concat_ws(' ', pg_relation_filenode(\${table}),`,
     replace: "concat_ws(' ', 0,",
   },
@@ -229,7 +231,7 @@ export const statementMutants = [
     name: 'triggers off and on again have the same fingerprint',
     caughtBy: 'postgres/table',
     tests: 'triggers off, update, triggers on',
-    file: table,
+    file: tableIdentity,
     find: "pg_catalog.concat_ws(' ', oid, xmin, tgenabled)",
     replace: "pg_catalog.concat_ws(' ', oid, tgenabled)",
   },
@@ -237,7 +239,7 @@ export const statementMutants = [
     name: 'a migration that is not whole is taken for applied',
     caughtBy: 'postgres/identity',
     tests: '^the table is dropped and made again$',
-    file: 'src/postgres/schema/migrate.ts',
+    file: 'src/postgres/schema/migration-status.ts',
     find: "state === 'pending' || state === 'incomplete'",
     replace: "state === 'pending'",
   },

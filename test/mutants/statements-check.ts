@@ -3,8 +3,9 @@
  * SQL would fail in every test, and show nothing.
  */
 import pg from 'pg'
+import { proofIn } from '../../src/postgres/feed/proof.js'
 import { migrate } from '../../src/postgres/schema/migrate.js'
-import { inspectTable, proofIn } from '../../src/postgres/schema/table.js'
+import { inspectTable } from '../../src/postgres/schema/table-inspection.js'
 import { entryStatements } from '../../src/postgres/store/entry-statements.js'
 import { freshDatabase } from '../support/database.js'
 

@@ -26,7 +26,11 @@ export class ModelFeed {
     this.#onItsWay = []
     this.#cut = store.onChange((change) => this.#onItsWay.push(() => this.#arrived(change)))
     const { fingerprint } = store.now()
-    return handler.listening(clock.now(), { fingerprint, end: (reason) => this.lose(reason) })
+    return handler.listening(clock.now(), {
+      fingerprint,
+      roundTrip: async () => 0,
+      end: (reason) => this.lose(reason),
+    })
   }
 
   /** Delivers everything that is on its way, or the first `count` changes. */

@@ -1,4 +1,5 @@
-import type { ChangeFeedHandler } from '../../src/core/ports.js'
+import type { Change } from '../../src/core/entry.js'
+import type { ChangeFeedHandler, FeedSession } from '../../src/core/ports.js'
 import { PostgresChangeFeed } from '../../src/postgres/feed/feed.js'
 import { Database } from '../../src/postgres/pool/database.js'
 import type { Owner } from './database.js'
@@ -7,6 +8,11 @@ import { recordingLog } from './recording-log.js'
 export interface RecordedFeed {
   /** `listening`, and the reasons of losses, in order. */
   readonly told: readonly string[]
+  readonly changes: readonly Change[]
+  /** The errors behind the losses. */
+  readonly causes: readonly unknown[]
+  /** The session that is or was live last. */
+  session(): FeedSession
   /** Puts the feed's clock forward. */
   pass(ms: number): void
 }
@@ -24,23 +30,31 @@ export async function startRecordedFeed(
   const database = new Database({ url, poolSize: 2, timeoutMs: 2_000, log })
   let aheadMs = 0
   const told: string[] = []
+  const changes: Change[] = []
+  const causes: unknown[] = []
+  let latest: FeedSession | undefined
   const handler: ChangeFeedHandler = {
-    listening: async () => {
+    listening: async (_asOfMs, session) => {
       told.push('listening')
+      latest = session
     },
     proven: () => undefined,
-    changed: () => undefined,
-    lost: (reason) => told.push(reason),
+    changed: (change) => {
+      changes.push(change)
+      return undefined
+    },
+    lost: (reason, _shownReason, cause) => {
+      told.push(reason)
+      causes.push(cause)
+    },
     rest,
   }
   const feed = new PostgresChangeFeed(
     { url: listenUrl, maxStalenessMs: 1_000, whenIdle: 'listen' },
     {
       database,
-      clock: { now: () => performance.now() + aheadMs, defer: setImmediate },
+      clock: { now: () => performance.now() + aheadMs },
       log,
-      prepare: async () => undefined,
-      onTable: () => undefined,
     },
   )
   t.teardown(async () => {
@@ -50,6 +64,12 @@ export async function startRecordedFeed(
   await feed.start(handler)
   return {
     told,
+    changes,
+    causes,
+    session() {
+      if (latest === undefined) throw new Error('the feed was never live')
+      return latest
+    },
     pass(ms) {
       aheadMs += ms
     },

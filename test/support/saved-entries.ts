@@ -1,5 +1,5 @@
+import type { BackupColumn } from '../../src/postgres/bulk/backup-columns.js'
 import { copyOut } from '../../src/postgres/bulk/copy-out.js'
-import type { EntryColumn } from '../../src/postgres/bulk/entry-columns.js'
 import {
   type Restored,
   type RestoreMode,
@@ -11,7 +11,7 @@ import type { FreshDatabase } from './database.js'
 import { joined, pieces } from './pieces.js'
 
 export interface SavedEntries {
-  readonly columns: readonly EntryColumn[]
+  readonly columns: readonly BackupColumn[]
   readonly entries: Buffer
 }
 

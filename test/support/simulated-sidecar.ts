@@ -113,7 +113,13 @@ export class SimulatedSidecar {
     this.#deliveries = []
     this.#database.listeners.add(this.#deliveries)
     const { fingerprint } = this.#database
-    this.#orLose(this.cache.listening(this.#clock.now(), { fingerprint, end: () => this.lose() }))
+    this.#orLose(
+      this.cache.listening(this.#clock.now(), {
+        fingerprint,
+        roundTrip: async () => 0,
+        end: () => this.lose(),
+      }),
+    )
   }
 
   /** One of the replicas it reads from goes on. */

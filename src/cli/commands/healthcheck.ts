@@ -1,6 +1,7 @@
 import { get } from 'node:http'
 import { ConfigError } from '../../config/config-error.js'
 import { loadConfig } from '../../config/load.js'
+import { errorMessage } from '../../errors/error-message.js'
 import type { Command } from '../command.js'
 import { connectHost } from '../connect-host.js'
 
@@ -22,7 +23,7 @@ export const healthcheck: Command = {
       else note(`/livez answered ${status}`)
       return status === 200 ? 0 : 1
     } catch (error) {
-      note(`/livez: ${error instanceof Error ? error.message : error}`)
+      note(`/livez: ${errorMessage(error)}`)
       return 1
     }
   },

@@ -1,11 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig } from '../../config/load.js'
 import { mayBecomeReachable, messageOf } from '../../postgres/pool/errors.js'
-import {
-  migrate as applyMigrations,
-  migrationStatus,
-  pendingMigrations,
-} from '../../postgres/schema/migrate.js'
+import { migrate as applyMigrations } from '../../postgres/schema/migrate.js'
+import { migrationStatus, pendingMigrations } from '../../postgres/schema/migration-status.js'
 import type { Command } from '../command.js'
 import { UsageError } from '../usage-error.js'
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../../config/config-error.js'
 import type { Environment } from '../../config/environment.js'
 import { loadConfig } from '../../config/load.js'
+import { errorMessage } from '../../errors/error-message.js'
 import type { Command } from '../command.js'
 import { connectUrl } from '../connect-host.js'
 import { DataListener } from '../data-listener.js'
@@ -45,6 +46,6 @@ async function reasonNotReady(listener: DataListener): Promise<string | undefine
     const { status, body } = await listener.ask('/readyz?verbose')
     return status === 200 ? undefined : [body.reasons].flat().join('; ')
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return errorMessage(error)
   }
 }

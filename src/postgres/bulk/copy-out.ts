@@ -1,12 +1,12 @@
 import pg from 'pg'
 import copy from 'pg-copy-streams'
-import { longTransaction } from '../feed/long-transaction.js'
-import { type EntryColumn, entryColumns } from './entry-columns.js'
+import { type BackupColumn, backupColumns } from './backup-columns.js'
+import { longTransaction } from './long-transaction.js'
 
 export interface Snapshot {
   /** Moment of the snapshot by the database's clock. Entries that have expired by then are left out. */
   readonly takenAt: Date
-  readonly columns: readonly EntryColumn[]
+  readonly columns: readonly BackupColumn[]
   /** Entries in COPY's text format, one per line. Iterating throws if the copy breaks off. */
   readonly entries: AsyncIterable<Buffer>
 }
@@ -31,7 +31,7 @@ export async function copyOut<T>(
     isolation: 'repeatable read, read only',
   } as const
   return longTransaction(options, async (client, table) => {
-    const columns = await entryColumns(client, table)
+    const columns = await backupColumns(client, table)
     const { rows } = await client.query<{ now: Date }>('select now()')
     const names = columns.map(({ name }) => pg.escapeIdentifier(name)).join(', ')
     const entries = client.query(

@@ -1,9 +1,9 @@
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import copy from 'pg-copy-streams'
-import { longTransaction } from '../feed/long-transaction.js'
-import { inspectTable } from '../schema/table.js'
-import { type EntryColumn, entryColumns } from './entry-columns.js'
+import { inspectTable } from '../schema/table-inspection.js'
+import { type BackupColumn, backupColumns } from './backup-columns.js'
+import { longTransaction } from './long-transaction.js'
 
 export const restoreModes = ['merge', 'missing', 'replace'] as const
 /**
@@ -18,7 +18,7 @@ export interface RestoreOptions {
   readonly stop: AbortSignal
   readonly mode: RestoreMode
   /** Columns of `entries`, in their order. */
-  readonly columns: readonly EntryColumn[]
+  readonly columns: readonly BackupColumn[]
   /** Entries in COPY's text format. If iterating throws, nothing is restored. */
   readonly entries: AsyncIterable<Buffer>
   /** Called when all entries have been received, and writing them to the table begins. */
@@ -46,7 +46,7 @@ export async function restoreEntries(options: RestoreOptions): Promise<Restored>
   return longTransaction({ url, stop, name, isolation: 'read committed' }, async (client, table) => {
     await checkSchema(client, table)
     await checkRights(client, table, mode)
-    const names = columnsToRestore(await entryColumns(client, table), columns)
+    const names = columnsToRestore(await backupColumns(client, table), columns)
     const list = names.join(', ')
     await client.query(
       `create temporary table cache_restore on commit drop as select ${list} from ${table} with no data`,
@@ -87,8 +87,8 @@ async function checkRights(client: pg.Client, table: string, mode: RestoreMode):
 /**
  * Returns the quoted column names in the order of the backup. Throws if the table has other columns than the backup.
  */
-function columnsToRestore(table: readonly EntryColumn[], backup: readonly EntryColumn[]): string[] {
-  const only = (these: readonly EntryColumn[], those: readonly EntryColumn[]) =>
+function columnsToRestore(table: readonly BackupColumn[], backup: readonly BackupColumn[]): string[] {
+  const only = (these: readonly BackupColumn[], those: readonly BackupColumn[]) =>
     these
       .filter(({ name, type }) => !those.some((other) => other.name === name && other.type === type))
       .map(({ name, type }) => `${name} (${type})`)

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PublicError } from '../../core/errors.js'
 import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../../core/ports.js'
 import type { Database } from '../pool/database.js'
-import { messageOf, wasNotPrepared } from '../pool/errors.js'
+import { messageOf } from '../pool/errors.js'
 import { publicReason } from '../pool/public-reason.js'
 import { withTimeout } from '../pool/with-timeout.js'
-import { type CacheTable, inspectTable, type ProofRow, proofIn, proofOf } from '../schema/table.js'
+import { type CacheTable, inspectTable } from '../schema/table-inspection.js'
 import { decodeChanges } from './change.js'
-import { deaf, echo } from './echo.js'
 import { ListenSession } from './listen-session.js'
-import { ListenerLiveness } from './listener-liveness.js'
+import { Prober } from './prober.js'
+import { prepareProbeIn } from './proof.js'
 
 export interface PostgresChangeFeedOptions {
   /** URL that leads directly to the server: LISTEN does not work through a pooler in transaction mode. */
@@ -21,18 +21,17 @@ export interface PostgresChangeFeedOptions {
 
 export interface PostgresChangeFeedParts {
   readonly database: Database
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'now'>
   readonly log: Log
   /** Called before every session. */
-  readonly prepare: () => Promise<void>
+  readonly prepare?: () => Promise<void>
   /**
    * Called with the table that a session has inspected: at its start, every minute, and after a change of the
    * fingerprint. Called with undefined when the session ends or the handler rests.
    */
-  readonly onTable: (table: CacheTable | undefined) => void
+  readonly onTable?: (table: CacheTable | undefined) => void
 }
 
-const inspectionIntervalMs = 60_000
 const connectTimeoutMs = 3_000
 /** Outcome of a session: it failed, or it ended while the handler rested. `needed` resolves when the rest is over. */
 type Ending =
@@ -97,7 +96,7 @@ export class PostgresChangeFeed implements ChangeFeed {
         continue
       }
       const reason = messageOf(ending.reason)
-      handler.lost(reason, publicReason(ending.reason))
+      handler.lost(reason, publicReason(ending.reason), ending.reason)
       if (reason !== lastReason) log.warn({ reason }, 'no change feed; trying again')
       lastReason = reason
       database.renew()
@@ -123,7 +122,7 @@ export class PostgresChangeFeed implements ChangeFeed {
 
   /** Runs one session until it ends. */
   async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<Ending> {
-    const { prepare, clock, database, onTable } = this.#parts
+    const { prepare, clock, database, onTable = () => undefined } = this.#parts
     const over = new AbortController()
     const end = (reason: unknown) => over.abort(reason)
     const ended = new Promise<never>((_resolve, reject) => {
@@ -136,7 +135,7 @@ export class PostgresChangeFeed implements ChangeFeed {
     let session: ListenSession | undefined
     let needed: Promise<void> | undefined
     try {
-      await Promise.race([prepare(), ended])
+      await Promise.race([prepare?.(), ended])
       const listening = new ListenSession({
         url: this.#options.url,
         connectTimeoutMs,
@@ -145,29 +144,30 @@ export class PostgresChangeFeed implements ChangeFeed {
       })
       session = listening
       session.lost.catch(end)
-      let table = await Promise.race([
-        withTimeout(connectTimeoutMs, listen(session), 'LISTEN was not answered'),
-        ended,
-      ])
+      const prober = new Prober(this.#options, { session: listening, database, clock, onTable, end })
+      let table = await Promise.race([listen(listening), ended])
       for (;;) {
         // LISTEN is in force: it was acknowledged just now, or, after a rest, the echo below shows it.
         const listeningSinceMs = clock.now()
         onTable(table)
-        await Promise.race([echo(database, session, this.#probeTimeoutMs), ended])
+        await Promise.race([prober.echo(), ended])
         const caughtUp = handler
           .listening(listeningSinceMs, {
             fingerprint: table.fingerprint,
+            roundTrip: () => Promise.race([prober.roundTrip(), ended]),
             end: (reason) => end(new PublicError(reason)),
           })
           .then(onLive)
-        const proving = this.#prove(session, table, handler, over)
+        const proving = prober.prove(table, handler, over.signal)
         const [resting] = await Promise.race([Promise.all([proving, caughtUp]), ended])
         needed = resting.needed
         onTable(undefined)
         if (this.#options.whenIdle === 'disconnect') break
         await Promise.race([needed, ended])
         needed = undefined
-        table = await Promise.race([this.#inspectAgain(session), ended])
+        // It may have been replaced meanwhile.
+        table = await Promise.race([prober.inspect(), ended])
+        if (table.channel !== session.channel) throw new PublicError('the table was moved to another schema')
       }
       return { kind: 'resting', needed }
     } catch (reason) {
@@ -180,79 +180,29 @@ export class PostgresChangeFeed implements ChangeFeed {
     }
   }
 
-  /** Inspects the table after a rest, during which it may have been replaced. */
-  async #inspectAgain(session: ListenSession): Promise<CacheTable> {
-    const table = await withTimeout(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer)
-    if (table.channel !== session.channel) throw new PublicError('the table was moved to another schema')
-    return table
-  }
-
-  /** Renews the lease until the handler rests. Rejects when the session is over. */
-  async #prove(
-    session: ListenSession,
-    { fingerprint: first }: CacheTable,
-    handler: ChangeFeedHandler,
-    over: AbortController,
-  ): Promise<{ readonly needed: Promise<void> }> {
-    const { clock, database, onTable } = this.#parts
-    let sentMs = clock.now()
-    let inspectedMs = sentMs
-    let fingerprint = first
-    const { signal } = over
-    const onDeaf = (reason: unknown) => over.abort(reason)
-    const options = { quietMs: this.#probeIntervalMs / 2, echoTimeoutMs: this.#probeTimeoutMs }
-    const liveness = new ListenerLiveness(options, { database, session, onDeaf }, sentMs)
-    for (;;) {
-      const dueMs = sentMs + this.#probeIntervalMs * (0.8 + 0.4 * Math.random())
-      await sleep(Math.max(0, dueMs - clock.now()), undefined, { signal })
-      const needed = handler.rest()
-      if (needed) return { needed }
-      sentMs = clock.now()
-      const asking = session.query<ProofRow>(probe).catch((error: unknown) => {
-        // After DISCARD ALL the session has neither the prepared statement nor its LISTEN.
-        throw wasNotPrepared(error) ? new PublicError(deaf) : error
-      })
-      const [proof] = await withTimeout(this.#probeTimeoutMs, asking, noAnswer)
-      if (proof === undefined) throw new PublicError('the probe returned no row')
-      if (proof.fingerprint !== fingerprint || sentMs - inspectedMs >= inspectionIntervalMs) {
-        onTable(await withTimeout(this.#probeTimeoutMs, inspectTable(session.query.bind(session)), noAnswer))
-        fingerprint = proof.fingerprint
-        inspectedMs = sentMs
-      }
-      await liveness.confirm(sentMs)
-      signal.throwIfAborted()
-      handler.proven(sentMs, proofOf(proof))?.catch(onDeaf)
-    }
-  }
-
-  get #probeIntervalMs(): number {
-    return Math.min(1_000, this.#options.maxStalenessMs / 3)
-  }
-
-  /**
-   * Chosen so that, together with the longest interval before it, a silent link is given up within the staleness bound.
-   */
-  get #probeTimeoutMs(): number {
-    return this.#options.maxStalenessMs / 2
-  }
-
   /** Long enough that a sidecar that has not read for so long has given up the session, or will once it runs again. */
   get #unreadTimeoutMs(): number {
     return this.#options.maxStalenessMs * 4
   }
 }
 
-/** Finds the table, and listens for its changes. Prepares the probe, so that it is planned only once. */
-async function listen(session: ListenSession): Promise<CacheTable> {
-  await session.open()
-  const table = await inspectTable(session.query.bind(session))
-  await session.listen(table.channel)
-  await session.query(`prepare caching_layer_probe as ${proofIn(table.schema)}`)
-  return table
+/**
+ * Finds the table, and listens for its changes. Prepares the probe, so that it is planned only once. Rejects if all that
+ * takes too long.
+ */
+function listen(session: ListenSession): Promise<CacheTable> {
+  let late = 'the connection was not answered'
+  const listening = async () => {
+    await session.open()
+    late = 'the table could not be inspected in time'
+    const table = await inspectTable(session.query.bind(session))
+    late = 'LISTEN was not answered'
+    await session.listen(table.channel)
+    await session.query(prepareProbeIn(table.schema))
+    return table
+  }
+  return withTimeout(connectTimeoutMs, listening(), () => late)
 }
-
-const probe = 'execute caching_layer_probe'
-const noAnswer = 'the listening connection does not answer'
 
 /**
  * Passes the changes of a notification to the handler. If the handler throws, it has not applied the change. Only a new

@@ -72,6 +72,19 @@ export function newClient(source: string, options: pg.ClientConfig): pg.Client {
   return new (clientClass(source))(options)
 }
 
+/** Creates and connects a client. The caller must end it. */
+export async function openClient(source: string, options: pg.ClientConfig): Promise<pg.Client> {
+  const client = newClient(source, options)
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    // Not awaited: a connection that was refused within TLS never emits its end.
+    client.end().catch(() => undefined)
+    throw error
+  }
+}
+
 /**
  * Returns a class of clients that read the source again for each connection. While the source cannot be read, the last
  * settings apply; if it was never readable, the clients fail to connect.
@@ -93,6 +106,9 @@ export function clientClass(source: string): typeof pg.Client {
       const { config, attach } = renewed()
       super({ ...(options as pg.ClientConfig), ...config })
       attach((this as unknown as { readonly connection: EventEmitter }).connection)
+      // If the connection is lost between two statements, the next statement reports it. Without a listener, the event
+      // would end the process.
+      this.on('error', () => undefined)
     }
   }
 }

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { CacheError, type CacheErrorCode, hasCode, PublicError } from '../../core/errors.js'
+import { errorMessage } from '../../errors/error-message.js'
 import { hasMessageWithoutData, isOfWholeStatement, meaningOf } from './sql-states.js'
 
 /** Returns true if the server answered, rolled the statement back, and the connection can be used again. */
@@ -195,12 +196,9 @@ const tlsFailures: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "the database's certificate is for another host name",
 }
 
-/**
- * Returns the message of an error. Node's AggregateError (several addresses refused) has an empty message of its own.
- */
+/** Returns the message of an error, and before it the setting that a failure of TLS is about. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
-  if (!(error instanceof Error)) return String(error)
-  const failure = tlsFailures[(error as NodeJS.ErrnoException).code ?? '']
-  return failure === undefined ? error.message : `${failure}: ${error.message}`
+  const failure = error instanceof Error && tlsFailures[(error as NodeJS.ErrnoException).code ?? '']
+  return failure ? `${failure}: ${errorMessage(error)}` : errorMessage(error)
 }

@@ -3,11 +3,13 @@ import type { Epoch, Version, Withheld } from '../../core/entry.js'
 import type { Clock, Log, LogPosition, Replica, ReplicaAnswer, Wanted } from '../../core/ports.js'
 import type { Database } from '../pool/database.js'
 import { messageOf } from '../pool/errors.js'
+import { type AttributeRow, storedAttributes } from '../schema/entry-columns.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
-import { epochIn, historyIn } from '../schema/table.js'
+import { epochIn, historyIn } from '../schema/table-identity.js'
 import { type EntryRow, entryOf, wantedColumns } from '../store/entry-row.js'
-import { isHeld, withinBytes } from '../store/entry-statements.js'
+import { isHeld } from '../store/value-digest.js'
+import { withinBytes } from '../store/value-limit.js'
 
 export interface ReadReplicasParts {
   readonly primary: Database
@@ -28,14 +30,15 @@ interface StandbyRow {
   readonly replayed: string | null
 }
 
-type WantedRow = StandbyRow & {
-  readonly key: string
-  readonly version: Version | null
-  readonly content_type: string | null
-  readonly value: string | null
-  readonly withheld: Withheld['withheld'] | null
-  readonly expires: boolean | null
-}
+/** Row of a key; `version` is null if the replica has no entry. */
+type WantedRow = StandbyRow &
+  AttributeRow & {
+    readonly key: string
+    readonly version: Version | null
+    readonly value: string | null
+    readonly withheld: Withheld['withheld'] | null
+    readonly expires: boolean | null
+  }
 
 /** Time that a replica may take to replay the log up to the position that the primary told. */
 const catchUpMs = 5_000
@@ -105,7 +108,7 @@ export class ReadReplicas implements Replica {
     const schema = await this.#parts.schema.get()
     const rows = await this.#database.read<WantedRow>(
       withinBytes(
-        `select server, epoch, replayed, key, version, content_type, value, expires_at is not null as expires,
+        `select server, epoch, replayed, key, version, ${storedAttributes}, value, expires_at is not null as expires,
               expires_at is not null
                 or version = held_version and epoch = held_epoch and ${isHeld('cache_entries')} as is_unsent
        from ${standby(schema)},

@@ -48,6 +48,16 @@ export function createdBy(files: readonly MigrationFile[]): Created {
   }
 }
 
+/** Returns the names of the columns with which the files create the table. */
+export function columnsOf(table: string, files: readonly MigrationFile[]): string[] {
+  const [, definition = ''] = files
+    .map(({ sql }) => sql)
+    .join('\n')
+    .split(`create table ${table} (\n`)
+  const [columns = ''] = definition.split('\n);')
+  return columns.split('\n').map((line) => line.trim().split(' ')[0] as string)
+}
+
 /**
  * Rewrites the statements so that they also succeed if some of the objects that they create exist already: after a
  * restore of the table, or after a `drop table`, which leaves the functions.

@@ -1,16 +1,17 @@
-import { createHash } from 'node:crypto'
-import type { Epoch, StoredEntry, Unchanged, Value, Version, Withheld } from '../../core/entry.js'
+import type { Absent, Epoch, StoredEntry, Unchanged, Version, Withheld } from '../../core/entry.js'
 import type { Wanted } from '../../core/ports.js'
-import { fromColumns, toColumns } from './value.js'
+import type { AttributeRow } from '../schema/entry-columns.js'
+import { fromColumns } from './value.js'
+import { heldColumns } from './value-digest.js'
+import type { NothingRow } from './written-row.js'
 
-export interface EntryRow {
+export interface EntryRow extends AttributeRow {
   readonly key: string
   readonly version: Version
   readonly epoch: Epoch
   /** Text of the value; null if the reader holds it already, or if it is withheld. */
   readonly value: string | null
   readonly withheld: Withheld['withheld'] | null
-  readonly content_type: string | null
   readonly remaining_ms: number | null
 }
 
@@ -33,23 +34,7 @@ export function wantedColumns(wanted: readonly Wanted[]): unknown[][] {
   ]
 }
 
-/** Returns the content types and the SHA-256 of values as they are stored; null for unknown values. */
-export function heldColumns(values: readonly (Value | undefined)[]): (string | null)[][] {
-  const columns = values.map((value) => (value === undefined ? undefined : toColumns(value)))
-  return [
-    columns.map((column) => column?.contentType ?? null),
-    columns.map((column) => (column ? createHash('sha256').update(column.text).digest('hex') : null)),
-  ]
-}
-
-/** Returns a hash of the content type and the text that a write leaves in the row. */
-export function outcomeOf(value: Value): string {
-  const { text, contentType } = toColumns(value)
-  return createHash('sha256')
-    .update(`${contentType ?? ''}:${text}`)
-    .digest('hex')
-}
-
+/** Returns the entry of a row. */
 export function entryOf(row: EntryRow): StoredEntry | Unchanged | Withheld {
   const { key, version, epoch, value: text, content_type: contentType, remaining_ms, withheld } = row
   if (withheld !== null) return { key, version, epoch, value: undefined, withheld }
@@ -58,4 +43,16 @@ export function entryOf(row: EntryRow): StoredEntry | Unchanged | Withheld {
   const value = fromColumns({ text, contentType })
   const isComparable = value.startsWith('"') === (contentType === null)
   return { key, version, epoch, remainingMs, value, isComparable }
+}
+
+/** Returns an answer for each key. `rows` are those of entries, or the row without a key. */
+export function entriesOf(
+  wanted: readonly Wanted[],
+  rows: readonly (EntryRow | NothingRow)[],
+): Map<string, StoredEntry | Unchanged | Withheld | Absent> {
+  const { epoch } = rows[0] as NothingRow | EntryRow
+  const answers = new Map<string, StoredEntry | Unchanged | Withheld | Absent>()
+  for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
+  for (const row of rows) if (row.key !== null) answers.set(row.key, entryOf(row))
+  return answers
 }

@@ -8,7 +8,6 @@ import type {
   StoredEntry,
   Transaction,
   Unchanged,
-  Value,
   Version,
   Withheld,
   Written,
@@ -28,20 +27,25 @@ import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
 import { sqlState } from '../pool/errors.js'
 import type { SchemaName } from '../schema/schema-name.js'
-import { type EntryRow, entryOf, heldColumns, outcomeOf, wantedColumns } from './entry-row.js'
-import { defaultReadBytes, type EntryStatements, entryStatements } from './entry-statements.js'
+import { type EntryRow, entriesOf, wantedColumns } from './entry-row.js'
+import { type EntryStatements, entryStatements } from './entry-statements.js'
+import {
+  committedSettlements,
+  type SettledRow,
+  settlementsOf,
+  settleParameters,
+  settleVariant,
+  type WrittenByRow,
+} from './settlement.js'
 import { toColumns } from './value.js'
-
-interface WrittenRow {
-  readonly key: string
-  readonly version: Version
-  readonly epoch: Epoch
-}
-
-interface StoredRow extends WrittenRow {
-  readonly remaining_ms: number | null
-  readonly is_as_sent: boolean
-}
+import { defaultReadBytes } from './value-limit.js'
+import {
+  type NothingRow,
+  removalsOf,
+  type StoredRow,
+  type WrittenRow,
+  writeAnswersOf,
+} from './written-row.js'
 
 interface PositionRow {
   readonly epoch: Epoch
@@ -49,20 +53,7 @@ interface PositionRow {
   readonly has_mark: boolean
 }
 
-interface SettledRow {
-  readonly key: string
-  /** Null for a delete. */
-  readonly version: Version | null
-  readonly epoch: Epoch
-}
-
 const invalidParameterValue = '22023'
-
-/** Row without a key, which is returned if no entry was found, and has the epoch. */
-interface NothingRow {
-  readonly key: null
-  readonly epoch: Epoch
-}
 
 export interface PostgresStoreParts {
   readonly database: Database
@@ -96,12 +87,7 @@ export class PostgresStore implements Store {
     wanted: readonly Wanted[],
     part?: BatchPart,
   ): Promise<Map<string, StoredEntry | Unchanged | Withheld | Absent>> {
-    const rows = await this.#rowsOf(wanted, part)
-    const { epoch } = rows[0] as NothingRow | EntryRow
-    const answers = new Map<string, StoredEntry | Unchanged | Withheld | Absent>()
-    for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
-    for (const row of rows) if (row.key !== null) answers.set(row.key, entryOf(row))
-    return answers
+    return entriesOf(wanted, await this.#rowsOf(wanted, part))
   }
 
   #rowsOf(wanted: readonly Wanted[], part: BatchPart | undefined): Promise<(EntryRow | NothingRow)[]> {
@@ -156,19 +142,12 @@ export class PostgresStore implements Store {
       writes.length === 1
         ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]], 1, part)
         : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes], writes.length, part)
-    const written = new Map<string, WriteAnswer>()
-    for (const { key, version, epoch, remaining_ms, is_as_sent: isAsSent } of rows)
-      written.set(key, { version, epoch, remainingMs: remaining_ms ?? undefined, isAsSent })
-    return written
+    return writeAnswersOf(rows)
   }
 
   async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, Written | Absent>> {
     const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys], keys.length, part)
-    const { epoch } = rows[0] as NothingRow | WrittenRow
-    const answers = new Map<string, Written | Absent>()
-    for (const key of keys) answers.set(key, { version: undefined, epoch })
-    for (const row of rows) if (row.key !== null) answers.set(row.key, { version: row.version, epoch })
-    return answers
+    return removalsOf(keys, rows)
   }
 
   async lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>> {
@@ -201,40 +180,16 @@ export class PostgresStore implements Store {
     writes: readonly PendingWrite[],
     onBegun: (transaction: Transaction) => void,
   ): Promise<Map<string, Settlement>> {
-    const columns = writes.map(({ value }) => (value === undefined ? undefined : toColumns(value)))
-    const marks = writes.map(({ base }) => (base.kind === 'unseen' ? (base.mark ?? null) : null))
     const texts = await this.#texts()
-    const isMarked = marks.some((mark) => mark !== null)
-    const [plain, withDeletes] = isMarked
-      ? [texts.settleMarked, texts.settleMarkedDeletes]
-      : [texts.settle, texts.settleDeletes]
-    const unknown = writes.filter(({ outcomes }) => outcomes.length > 0)
-    const statement = columns.includes(undefined) ? withDeletes : plain
+    const statement = texts[settleVariant(writes)]
     const onId = (id: string, epoch: Epoch) => onBegun({ id, epoch })
     const { transactionId } = texts
-    const rows = await this.#database.transaction<SettledRow>({ transactionId, statement, onId }, [
-      writes.map(({ key }) => key),
-      columns.map((column) => column?.text ?? null),
-      columns.map((column) => column?.contentType ?? null),
-      writes.map(({ base }) => (base.kind === 'held' ? base.version : null)),
-      writes.map(({ epoch }) => epoch ?? null),
-      ...heldColumns(writes.map(({ base }) => (base.kind === 'held' ? base.value : undefined))),
-      marks,
-      writes.map(({ mayHaveHappened }) => mayHaveHappened),
-      unknown.map(({ key }) => key),
-      unknown.map(({ outcomes }) =>
-        outcomes.flatMap((value) => (value === undefined ? [] : outcomeOf(value))).join(),
-      ),
-      unknown.map(({ outcomes }) => outcomes.includes(undefined)),
-      writes.map(({ base }) => (base.kind === 'held' ? (base.fingerprint ?? null) : null)),
-    ])
-    this.#attempts.reached()
-    return new Map(
-      rows.map(({ key, version, epoch }): [string, Settlement] => [
-        key,
-        { kind: 'written', written: version === null ? undefined : { version, epoch } },
-      ]),
+    const rows = await this.#database.transaction<SettledRow>(
+      { transactionId, statement, onId },
+      settleParameters(writes),
     )
+    this.#attempts.reached()
+    return settlementsOf(rows)
   }
 
   async outcomeOf(transaction: Transaction, writes: readonly PendingWrite[]): Promise<TransactionOutcome> {
@@ -252,14 +207,9 @@ export class PostgresStore implements Store {
     if (row?.status === 'in progress') return 'in-progress'
     if (row?.status === 'aborted') return 'aborted'
     if (row?.status !== 'committed') return 'unknown'
-    const rows = await this.#database.read<WrittenRow & { readonly is_written: boolean }>(writtenBy, [
-      writes.map(({ key }) => key),
-      transaction.id,
-    ])
-    const found = new Map(rows.map((written) => [written.key, written]))
-    return {
-      settlements: new Map(writes.map(({ key, value }) => [key, settlementOf(value, found.get(key))])),
-    }
+    const keys = writes.map(({ key }) => key)
+    const rows = await this.#database.read<WrittenByRow>(writtenBy, [keys, transaction.id])
+    return { settlements: committedSettlements(writes, rows) }
   }
 
   async #texts(): Promise<EntryStatements> {
@@ -296,15 +246,4 @@ export class PostgresStore implements Store {
 function maxConflicts(rows: number, part: BatchPart | undefined): number {
   if (part !== undefined) return 0
   return rows === 1 ? Number.POSITIVE_INFINITY : 2
-}
-
-/** Returns the result of a committed write or delete. If another client has written the row since, it is a conflict. */
-function settlementOf(
-  value: Value | undefined,
-  row: (Written & { readonly is_written: boolean }) | undefined,
-): Settlement {
-  if (value === undefined)
-    return row === undefined ? { kind: 'written', written: undefined } : { kind: 'conflict' }
-  if (!row?.is_written) return { kind: 'conflict' }
-  return { kind: 'written', written: { version: row.version, epoch: row.epoch } }
 }

@@ -10,9 +10,9 @@ import {
 } from '@opentelemetry/resources'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import type { Cache, CacheOptions, CacheParts } from '../../core/cache.js'
-import { reasonIn } from '../../core/errors.js'
 import type { Log } from '../../core/ports.js'
 import type { BatchTracer } from '../../core/tracer.js'
+import { errorMessage } from '../../errors/error-message.js'
 import { batchSpans } from './batch-spans.js'
 import { requestSpans } from './request-spans.js'
 import { SpanScope } from './span-scope.js'
@@ -79,7 +79,7 @@ function complainTo(log: Log): void {
     log.warn({ reason }, 'traces cannot be exported')
   }
   const ignore = () => undefined
-  setGlobalErrorHandler((error) => complain(reasonIn(error)))
+  setGlobalErrorHandler((error) => complain(errorMessage(error)))
   diag.setLogger(
     { error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },

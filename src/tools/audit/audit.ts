@@ -1,3 +1,4 @@
+import { PostgresChangeFeed } from '../../postgres/feed/feed.js'
 import { Database } from '../../postgres/pool/database.js'
 import { messageOf } from '../../postgres/pool/errors.js'
 import { SchemaName } from '../../postgres/schema/schema-name.js'
@@ -35,6 +36,9 @@ export interface AuditEvents {
 
 const maxUnderWay = 100
 const askTimeoutMs = 2_000
+/** Staleness bound of the audit's own feed, which gives up a connection that is silent for half of it. */
+const feedStalenessMs = 6_000
+const silent = { info: () => undefined, warn: () => undefined }
 
 /**
  * Follows some of the changes of a live fleet, and asks every sidecar what it would serve, 100 ms, 1 s and L after each
@@ -91,19 +95,20 @@ export class Audit {
         onVerdict: (sample, checkpoint, verdict) => this.#judged(sample, checkpoint, verdict),
       },
     )
-    this.#follower = new ChangeFollower(
-      { listenUrl: options.databaseListenUrl },
-      {
-        database: this.#database,
-        onChange: (change) => this.#sampler.changed(change),
-        onLost: (reason) => {
-          this.#tally.feedLosses++
-          this.#sampler.lost()
-          events.onNote(`the change feed was lost, trying again: ${reason}`)
-        },
-        onBack: () => events.onNote('the change feed is back'),
+    this.#follower = new ChangeFollower({
+      feed: new PostgresChangeFeed(
+        { url: options.databaseListenUrl, maxStalenessMs: feedStalenessMs, whenIdle: 'listen' },
+        // The follower reports losses.
+        { database: this.#database, clock: systemClock, log: silent },
+      ),
+      onChange: (change) => this.#sampler.changed(change),
+      onLost: (reason) => {
+        this.#tally.feedLosses++
+        this.#sampler.lost()
+        events.onNote(`the change feed was lost, trying again: ${reason}`)
       },
-    )
+      onBack: () => events.onNote('the change feed is back'),
+    })
   }
 
   /** Starts the audit. Rejects with an Error of one line if changes cannot be received. */

@@ -1,20 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Change } from '../../core/entry.js'
-import { decodeChanges } from '../../postgres/feed/change.js'
-import { echo } from '../../postgres/feed/echo.js'
-import { ListenSession } from '../../postgres/feed/listen-session.js'
-import type { Database } from '../../postgres/pool/database.js'
-import { messageOf } from '../../postgres/pool/errors.js'
-import { withTimeout } from '../../postgres/pool/with-timeout.js'
-import { inspectTable } from '../../postgres/schema/table.js'
-
-export interface ChangeFollowerOptions {
-  /** URL that leads directly to the server: LISTEN does not work through a pooler in transaction mode. */
-  readonly listenUrl: string
-}
+import type { ChangeFeed, ChangeFeedHandler, FeedSession } from '../../core/ports.js'
 
 export interface ChangeFollowerParts {
-  readonly database: Database
+  readonly feed: ChangeFeed
   readonly onChange: (change: Change) => void
   /** Called when the feed is lost. From then on, changes may be missed. */
   readonly onLost: (reason: string) => void
@@ -22,120 +10,59 @@ export interface ChangeFollowerParts {
   readonly onBack: () => void
 }
 
-const timeoutMs = 3_000
-const checkIntervalMs = 10_000
-const pauseMs = 1_000
-
 /** Receives every change from start() to close(), in commit order, and reports when it may have missed some. */
 export class ChangeFollower {
-  readonly #options: ChangeFollowerOptions
   readonly #parts: ChangeFollowerParts
-  readonly #closing = new AbortController()
-  #session: ListenSession | undefined
-  #running: Promise<void> | undefined
+  #session: FeedSession | undefined
+  /** Error that ended the latest session, or prevented it. */
+  #failure: unknown
 
-  constructor(options: ChangeFollowerOptions, parts: ChangeFollowerParts) {
-    this.#options = options
+  constructor(parts: ChangeFollowerParts) {
     this.#parts = parts
   }
 
-  /** Starts. Rejects if changes cannot be received. After a later loss, it reconnects. */
+  /** Starts. Rejects if changes cannot be received. After a later loss, the feed reconnects. */
   async start(): Promise<void> {
-    this.#session = await this.#open()
-    this.#running = this.#run()
+    await this.#parts.feed.start(this.#handler())
+    if (this.#session) return
+    await this.close()
+    throw this.#failure
   }
 
   /** Stops. Nothing is called afterwards. Idempotent. */
-  async close(): Promise<void> {
-    this.#closing.abort()
-    await this.#running
+  close(): Promise<void> {
+    return this.#parts.feed.close()
   }
 
   /**
-   * Resolves when every change that was visible in the database at the time of the call has been received. To show
-   * that, checks that changes are announced, and waits for the round trip of an echo. (An in-band probe would show it
-   * only for acknowledged changes: a commit is visible a moment before its listeners are notified.) Rejects if it
-   * cannot be shown.
+   * Resolves when every change that was visible in the database at the time of the call has been received. Rejects if
+   * that cannot be shown.
    */
-  caughtUp(): Promise<void> {
-    return this.#session ? this.#hear(this.#session) : Promise.reject(new Error('no change feed'))
+  async caughtUp(): Promise<void> {
+    if (this.#session === undefined) throw new Error('no change feed')
+    await this.#session.roundTrip()
   }
 
-  async #run(): Promise<void> {
-    const { database, onLost, onBack } = this.#parts
-    while (this.#session) {
-      const reason = await this.#untilLost(this.#session)
-      this.#session.destroy()
-      this.#session = undefined
-      if (this.#closing.signal.aborted) return
-      onLost(reason)
-      this.#session = await this.#reopen(database)
-      if (this.#session) onBack()
-    }
-  }
-
-  /** Opens a new session, and retries until that succeeds. Resolves to undefined if it was closed meanwhile. */
-  async #reopen(database: Database): Promise<ListenSession | undefined> {
-    for (;;) {
-      await sleep(pauseMs, undefined, { signal: this.#closing.signal }).catch(() => undefined)
-      if (this.#closing.signal.aborted) return undefined
-      // Existing connections may lead to a server that is no longer the primary.
-      database.renew()
-      const session = await this.#open().catch(() => undefined)
-      if (session) return session
-    }
-  }
-
-  async #open(): Promise<ListenSession> {
-    const session: ListenSession = new ListenSession({
-      url: this.#options.listenUrl,
-      connectTimeoutMs: timeoutMs,
-      onNotification: (payload) => {
-        // Changes that arrive before the session has been checked are ignored. Nobody counts on them.
-        if (session === this.#session) decodeChanges(payload).forEach(this.#parts.onChange)
+  #handler(): ChangeFeedHandler {
+    const { onChange, onLost, onBack } = this.#parts
+    return {
+      listening: async (_asOfMs, session) => {
+        this.#session = session
+        if (this.#failure !== undefined) onBack()
       },
-    })
-    try {
-      await withTimeout(timeoutMs, listen(session), 'LISTEN was not answered')
-      await this.#hear(session)
-      return session
-    } catch (error) {
-      session.destroy()
-      throw error
+      changed: (change) => {
+        // Changes that arrive before the session has been checked are ignored. Nobody counts on them.
+        if (this.#session) onChange(change)
+        return undefined
+      },
+      lost: (reason, _shownReason, cause) => {
+        const wasLive = this.#session !== undefined
+        this.#session = undefined
+        this.#failure = cause ?? new Error(reason)
+        if (wasLive) onLost(reason)
+      },
+      proven: () => undefined,
+      rest: () => undefined,
     }
   }
-
-  /** Waits until the session is lost. Resolves to the reason. */
-  async #untilLost(session: ListenSession): Promise<string> {
-    try {
-      return await Promise.race([session.lost, this.#check(session)])
-    } catch (error) {
-      return messageOf(error)
-    }
-  }
-
-  /** Checks the session regularly, and rejects if it is silent or deaf. Resolves when the follower is closed. */
-  async #check(session: ListenSession): Promise<string> {
-    const { signal } = this.#closing
-    for (;;) {
-      await sleep(checkIntervalMs, undefined, { signal }).catch(() => undefined)
-      if (signal.aborted || session !== this.#session) return 'closed'
-      await this.#hear(session)
-    }
-  }
-
-  async #hear(session: ListenSession): Promise<void> {
-    await withTimeout(
-      timeoutMs,
-      inspectTable(session.query.bind(session)),
-      'the listening connection is silent',
-    )
-    await echo(this.#parts.database, session, timeoutMs)
-  }
-}
-
-async function listen(session: ListenSession): Promise<void> {
-  await session.open()
-  const { channel } = await inspectTable(session.query.bind(session))
-  await session.listen(channel)
 }

@@ -1,5 +1,6 @@
 import type { Version } from '../../core/entry.js'
 import type { Database } from '../../postgres/pool/database.js'
+import { type AttributeRow, readAttributes } from '../../postgres/schema/entry-columns.js'
 import type { SchemaName } from '../../postgres/schema/schema-name.js'
 import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { fromColumns } from '../../postgres/store/value.js'
@@ -12,10 +13,9 @@ export interface Row {
   readonly expired: boolean
 }
 
-interface EntryRow {
+interface PrimaryRow extends AttributeRow {
   readonly version: Version
   readonly value: string
-  readonly content_type: string | null
   readonly expired: boolean
 }
 
@@ -25,8 +25,8 @@ export async function readPrimary(
   schema: Pick<SchemaName, 'get'>,
   key: string,
 ): Promise<Row | undefined> {
-  const [row] = await database.read<EntryRow>(
-    `select version, value, content_type, coalesce(expires_at <= clock_timestamp(), false) as expired
+  const [row] = await database.read<PrimaryRow>(
+    `select version, value, ${readAttributes}, coalesce(expires_at <= clock_timestamp(), false) as expired
      from ${quoteIdentifier(await schema.get())}.cache_entries where key = $1`,
     [key],
   )

@@ -134,7 +134,7 @@ function looks(client: pg.Client, database: Database, options: DoctorOptions): r
       check: 'LISTEN',
       needs: [moreConnections, listenVariable, ...whole, 'rights', 'triggers'],
       subject: listenVariable,
-      look: () => lookAtRoundTrip(database, listenUrl),
+      look: () => lookAtRoundTrip(database, listenUrl, silent),
     },
     ...databaseReadUrls.map((url, index): Look => {
       const check = `replica ${index + 1}`

@@ -1,44 +1,45 @@
 import type pg from 'pg'
-import { echo } from '../../postgres/feed/echo.js'
-import { ListenSession } from '../../postgres/feed/listen-session.js'
+import type { ChangeFeed, Log } from '../../core/ports.js'
+import { PostgresChangeFeed } from '../../postgres/feed/feed.js'
 import type { Database } from '../../postgres/pool/database.js'
 import { messageOf } from '../../postgres/pool/errors.js'
-import { withTimeout } from '../../postgres/pool/with-timeout.js'
-import { inspectTable, proofIn } from '../../postgres/schema/table.js'
 import { databaseError, failure } from './failure.js'
 import { bad, type Finding, ok, warning } from './finding.js'
 
-const timeoutMs = 3_000
+/** Staleness bound of the feed, which waits for half of it for an answer. */
+const maxStalenessMs = 6_000
 
 /**
- * Checks that the listening session receives a notification sent through the pool, and answers a probe like the feed's.
+ * Checks that a feed receives a notification that is sent through the pool, and that its probes are answered.
  */
-export async function lookAtRoundTrip(database: Database, listenUrl: string): Promise<Finding> {
-  const session = new ListenSession({
-    url: listenUrl,
-    connectTimeoutMs: timeoutMs,
-    onNotification: () => undefined,
-  })
-  session.lost.catch(() => undefined)
+export async function lookAtRoundTrip(database: Database, listenUrl: string, log: Log): Promise<Finding> {
+  const feed = new PostgresChangeFeed(
+    { url: listenUrl, maxStalenessMs, whenIdle: 'listen' },
+    { database, clock: { now: () => performance.now() }, log },
+  )
   try {
-    await withTimeout(timeoutMs, session.open(), 'the connection was not answered')
-    const { schema } = await withTimeout(
-      timeoutMs,
-      inspectTable(session.query.bind(session)),
-      'the table could not be inspected in time',
-    )
-    await withTimeout(timeoutMs, session.listen('caching_layer_doctor'), 'LISTEN was not answered')
-    await withTimeout(timeoutMs, session.query(proofIn(schema)), 'a probe was not answered')
-    const sentMs = performance.now()
-    await echo(database, session, timeoutMs)
-    return ok('LISTEN', `round trip of a notification: ${(performance.now() - sentMs).toFixed(1)} ms`)
+    const roundTripMs = await firstRoundTrip(feed)
+    return ok('LISTEN', `round trip of a notification: ${roundTripMs.toFixed(1)} ms`)
   } catch (error) {
     if (databaseError(error) !== undefined) return failure('LISTEN', 'DATABASE_LISTEN_URL', error)
     const [says = '', cure = 'check DATABASE_LISTEN_URL'] = messageOf(error).split(': ')
     return bad('LISTEN', says, cure)
   } finally {
-    session.destroy()
+    await feed.close()
   }
+}
+
+/** Starts the feed. Resolves to the time in ms of a round trip; rejects with the error if the feed cannot start. */
+function firstRoundTrip(feed: ChangeFeed): Promise<number> {
+  return new Promise((resolve, reject) => {
+    feed.start({
+      listening: async (_asOfMs, session) => resolve(await session.roundTrip()),
+      lost: (reason, _shownReason, cause) => reject(cause ?? new Error(reason)),
+      changed: () => undefined,
+      proven: () => undefined,
+      rest: () => undefined,
+    })
+  })
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type pg from 'pg'
+import { proofIn } from '../../postgres/feed/proof.js'
 import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
-import { proofIn } from '../../postgres/schema/table.js'
 import { type EntryStatements, entryStatements } from '../../postgres/store/entry-statements.js'
 import { databaseError, reasonOf } from './failure.js'
 import { bad, type Finding, ok, warning } from './finding.js'

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { newClient } from '../../postgres/pool/connection.js'
+import { openClient } from '../../postgres/pool/connection.js'
 import { refusesSettings } from '../../postgres/pool/errors.js'
 import { failure } from './failure.js'
 import type { Finding } from './finding.js'
@@ -33,22 +33,14 @@ export async function reach(variable: string, url: string): Promise<Reached> {
   }
 }
 
-export async function connect(url: string, config: pg.ClientConfig = {}): Promise<pg.Client> {
-  const client = newClient(url, {
+/** Opens a session of the doctor. The caller must end it. */
+export function connect(url: string, config: pg.ClientConfig = {}): Promise<pg.Client> {
+  return openClient(url, {
     application_name: 'caching-layer doctor',
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
     ...config,
   })
-  client.on('error', () => undefined)
-  try {
-    await client.connect()
-    return client
-  } catch (error) {
-    // Not awaited: a connection that was refused within TLS never emits its end.
-    client.end().catch(() => undefined)
-    throw error
-  }
 }
 
 function roleOf(url: string): string {

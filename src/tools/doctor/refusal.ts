@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { inTransaction } from '../../postgres/pool/transaction.js'
+import { columnsOf, migrationFiles } from '../../postgres/schema/migration-files.js'
 import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { cureOf, databaseError } from './failure.js'
 import { runAs } from './finding.js'
@@ -105,13 +106,17 @@ async function boundedColumns(client: pg.Client, table: string): Promise<readonl
 }
 
 async function lacksColumnOfMarks(client: pg.Client, schema: string): Promise<boolean> {
-  const { rows } = await client.query<{ count: number }>(
-    `select pg_catalog.count(*)::int as count from pg_attribute
-     where attrelid = to_regclass($1)::oid and not attisdropped
-       and attname::text in ('number', 'mark', 'oldest_xid', 'latest', 'lineage', 'written_at')`,
-    [`${quoteIdentifier(schema)}.cache_marks`],
+  const { rows } = await client.query<{ lacks: boolean }>(
+    `select exists (
+       select from unnest($2::text[]) as wanted
+       where not exists (
+         select from pg_attribute
+         where attrelid = to_regclass($1)::oid and attname::text = wanted and not attisdropped
+       )
+     ) as lacks`,
+    [`${quoteIdentifier(schema)}.cache_marks`, columnsOf('cache_marks', await migrationFiles())],
   )
-  return (rows[0]?.count ?? 0) < 6
+  return rows[0]?.lacks === true
 }
 
 /** Returns the policies that no other policy can make up for. */

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { inTransaction } from '../../postgres/pool/transaction.js'
+import { columnsFor } from '../../postgres/schema/entry-columns.js'
 import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { bad, type Finding, ok, runAs, warning } from './finding.js'
 
@@ -18,18 +19,18 @@ interface Need {
 
 const noMarks = 'after an outage, pending writes of keys that were not in memory are given up as conflicts'
 
-/** Rights that the statements of a sidecar need (`postgres/store/entry-statements.ts`, `postgres/schema/table.ts`). */
+/** Rights that the statements of a sidecar need (`postgres/store/*-statement*.ts`, `postgres/feed/proof.ts`). */
 const needs: readonly Need[] = [
   {
     privilege: 'select',
     relation: 'cache_entries',
-    columns: ['key', 'value', 'version', 'content_type', 'expires_at'],
+    columns: columnsFor('select'),
     without: 'no entry can be read',
   },
   {
     privilege: 'insert',
     relation: 'cache_entries',
-    columns: ['key', 'value', 'content_type'],
+    columns: columnsFor('insert'),
     without: 'no entry can be set',
   },
   {
@@ -41,7 +42,7 @@ const needs: readonly Need[] = [
   {
     privilege: 'update',
     relation: 'cache_entries',
-    columns: ['value', 'content_type', 'updated_at', 'expires_at'],
+    columns: columnsFor('update'),
     without: 'no entry can be set, because a set updates the row that may be there, and none can be deleted',
   },
   {

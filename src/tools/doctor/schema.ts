@@ -1,9 +1,10 @@
 import type pg from 'pg'
 import type { Database } from '../../postgres/pool/database.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
-import { migrationStatus } from '../../postgres/schema/migrate.js'
+import { migrationStatus } from '../../postgres/schema/migration-status.js'
 import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
-import { inspectTable, TableFault } from '../../postgres/schema/table.js'
+import { TableFault } from '../../postgres/schema/table-fault.js'
+import { inspectTable } from '../../postgres/schema/table-inspection.js'
 import { stateOf } from './failure.js'
 import { bad, type Finding, migrateAs, ok, runAs, warning } from './finding.js'
 

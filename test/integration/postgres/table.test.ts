@@ -1,6 +1,7 @@
 /** The table of entries: where it is, what it must be, and what others do to what is stored in it. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { entryColumns } from '../../../src/postgres/schema/entry-columns.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { type FreshDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
@@ -23,6 +24,22 @@ const on = `alter table cache_entries
   enable always trigger cache_entries_3_inserted, enable always trigger cache_entries_3_updated,
   enable always trigger cache_entries_3_deleted, enable always trigger cache_entries_3_truncated,
   enable replica trigger cache_entries_4_replicated`
+
+t.test('the list of columns is what the migrations create', async (t) => {
+  const { query } = await migrated(t)
+  const { rows } = await query<{ name: string; type: string }>(
+    `select attname as name, atttypid::regtype::text as type from pg_attribute
+     where attrelid = 'cache_entries'::regclass and attnum > 0 order by attnum`,
+  )
+  const { rows: listed } = await query<{ name: string; type: string }>(
+    'select name, type::regtype::text as type from unnest($1::text[], $2::text[]) as listed (name, type)',
+    [
+      [...entryColumns.keys()],
+      [...entryColumns.values()].map(({ added, original }) => added ?? original.split(' ')[0]),
+    ],
+  )
+  t.same(listed, rows)
+})
 
 // --- Values that change without a version ---
 

@@ -98,7 +98,7 @@ t.test('every event of the feed reaches the cache', async (t) => {
     },
   }
   const followed = warmUp.follow(handler)
-  const session: FeedSession = { fingerprint: 'x', end: () => undefined }
+  const session: FeedSession = { fingerprint: 'x', roundTrip: async () => 0, end: () => undefined }
   const proof: Proof = { epoch: '1-00000001', latest: 1n, fingerprint: 'x', databaseMs: 0 }
   await followed.listening(1, session)
   followed.proven(2, proof)

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { newClient } from '../pool/connection.js'
+import { newClient, openClient } from '../pool/connection.js'
 import { isStatementError, messageOf } from '../pool/errors.js'
 import { openSchema, quoteIdentifier } from '../schema/schema-owner.js'
 
@@ -29,8 +29,6 @@ export async function longTransaction<T>(
 ): Promise<T> {
   const options = { connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }
   const client = newClient(url, { ...options, application_name: name })
-  // If the connection is lost between two statements, the next statement reports it.
-  client.on('error', () => undefined)
   let session: number | undefined
   const cut = async () => {
     if (session !== undefined) await cancel(url, options, session).catch(() => undefined)
@@ -86,10 +84,8 @@ async function prepare(client: pg.Client): Promise<number | undefined> {
 
 /** Cancels the running statement of the session. Every role may do that to its own sessions. */
 async function cancel(url: string, options: pg.ClientConfig, session: number): Promise<void> {
-  const client = newClient(url, options)
-  client.on('error', () => undefined)
+  const client = await openClient(url, options)
   try {
-    await client.connect()
     await client.query('select pg_catalog.pg_cancel_backend($1)', [session])
   } finally {
     await client.end().catch(() => undefined)

@@ -1,0 +1,34 @@
+import type { Epoch } from '../../core/entry.js'
+import type { Proof } from '../../core/ports.js'
+import { quoteIdentifier } from '../schema/schema-owner.js'
+import { epochIn, fingerprintIn } from '../schema/table-identity.js'
+
+export interface ProofRow {
+  readonly epoch: Epoch
+  readonly latest: string
+  readonly fingerprint: string
+  readonly database_ms: number
+}
+
+/**
+ * Returns the SQL of the probe, which returns one row: epoch, position, fingerprint of the table, and the database's
+ * clock. Fails once the table has been renamed, moved or dropped.
+ */
+export function proofIn(schema: string): string {
+  return `select ${epochIn(schema)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
+    ${fingerprintIn(schema)} as fingerprint,
+    (extract(epoch from clock_timestamp()) * 1000.0)::float8 as database_ms
+    from ${quoteIdentifier(schema)}.cache_version`
+}
+
+export function proofOf({ epoch, latest, fingerprint, database_ms }: ProofRow): Proof {
+  return { epoch, latest: BigInt(latest), fingerprint, databaseMs: Number(database_ms) }
+}
+
+/** Returns the statement that prepares the probe in a session. */
+export function prepareProbeIn(schema: string): string {
+  return `prepare caching_layer_probe as ${proofIn(schema)}`
+}
+
+/** Statement that sends the probe, once it is prepared. */
+export const probe = 'execute caching_layer_probe'

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto'
+import type { Value } from '../../core/entry.js'
+import { toColumns } from './value.js'
+
+/** Returns the content types and the SHA-256 of values as they are stored; null for unknown values. */
+export function heldColumns(values: readonly (Value | undefined)[]): (string | null)[][] {
+  const columns = values.map((value) => (value === undefined ? undefined : toColumns(value)))
+  return [
+    columns.map((column) => column?.contentType ?? null),
+    columns.map((column) => (column ? createHash('sha256').update(column.text).digest('hex') : null)),
+  ]
+}
+
+/** Returns a hash of the content type and the text that a write leaves in the row. */
+export function outcomeOf(value: Value): string {
+  const { text, contentType } = toColumns(value)
+  return createHash('sha256')
+    .update(`${contentType ?? ''}:${text}`)
+    .digest('hex')
+}
+
+/**
+ * Returns SQL that is true if the stored value is the held one. Equal versions mean equal values, unless somebody has
+ * disabled the triggers, updated rows, and enabled the triggers again.
+ */
+export const isHeld = (entry: string) =>
+  `${entry}.content_type is not distinct from held_type
+   and encode(sha256(convert_to(${entry}.value, 'UTF8'::name)), 'hex') = held_digest`
+
+/** Returns SQL for a hash of the content type and the value of a row. Same as `outcomeOf`. */
+export const outcomeIn = (entry: string) =>
+  `encode(sha256(convert_to(coalesce(${entry}.content_type, '') || (':' || ${entry}.value), 'UTF8'::name)), 'hex')`

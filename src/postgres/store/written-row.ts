@@ -1,0 +1,40 @@
+import type { Absent, Epoch, Version, Written } from '../../core/entry.js'
+import type { WriteAnswer } from '../../core/ports.js'
+
+/** Row that was deleted; `version` is the version of its absence. */
+export interface WrittenRow {
+  readonly key: string
+  readonly version: Version
+  readonly epoch: Epoch
+}
+
+/** Row that was inserted or updated. */
+export interface StoredRow extends WrittenRow {
+  readonly remaining_ms: number | null
+  readonly is_as_sent: boolean
+}
+
+/** Row without a key, which is returned if no entry was found, and has the epoch. */
+export interface NothingRow {
+  readonly key: null
+  readonly epoch: Epoch
+}
+
+export function writeAnswersOf(rows: readonly StoredRow[]): Map<string, WriteAnswer> {
+  const answers = new Map<string, WriteAnswer>()
+  for (const { key, version, epoch, remaining_ms, is_as_sent: isAsSent } of rows)
+    answers.set(key, { version, epoch, remainingMs: remaining_ms ?? undefined, isAsSent })
+  return answers
+}
+
+/** Returns an answer for each key. `rows` are those that were deleted, or the row without a key. */
+export function removalsOf(
+  keys: readonly string[],
+  rows: readonly (WrittenRow | NothingRow)[],
+): Map<string, Written | Absent> {
+  const { epoch } = rows[0] as NothingRow | WrittenRow
+  const answers = new Map<string, Written | Absent>()
+  for (const key of keys) answers.set(key, { version: undefined, epoch })
+  for (const row of rows) if (row.key !== null) answers.set(row.key, { version: row.version, epoch })
+  return answers
+}
