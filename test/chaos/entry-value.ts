@@ -1,4 +1,4 @@
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 
 /**
  * Every value written is unique, so that a read says which write it saw. Most are strings, some JSON objects,

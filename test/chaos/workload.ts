@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Random } from '../support/random.js'
 import { uniqueValue } from './entry-value.js'
 import type { Fleet, Member } from './fleet/fleet.js'
 import type { SidecarClient, WriteAnswer } from './fleet/sidecar-client.js'
@@ -7,7 +8,6 @@ import type { Denial } from './oracle/denials.js'
 import type { OnceWritten } from './oracle/durability.js'
 import type { WriteRecord, WrittenValue } from './oracle/history.js'
 import type { Recorder, WriteHandle } from './oracle/recorder.js'
-import { Random } from './random.js'
 
 export interface WorkloadParts {
   readonly fleet: Fleet

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Random } from '../random.js'
+import { Random } from '../../support/random.js'
 import { LinearizabilityChecker, type RegisterValue } from './linearizability.js'
 
 /**

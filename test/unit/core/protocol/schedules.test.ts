@@ -104,9 +104,9 @@ class Schedule {
       ['get', () => this.#get(node, key)],
       ['set', () => this.#set(node, key)],
       ['sql set', () => store.setBySql(key, this.#newValue(), this.#version())],
-      ['advance', () => this.#clock.advance(random.below(500))],
+      ['advance', () => this.#clock.advance(random.integer(0, 499))],
       ['hold', () => this.#hold()],
-      ['open', () => this.#gates.splice(random.below(this.#gates.length), 1)[0]?.open()],
+      ['open', () => this.#gates.splice(random.integer(0, this.#gates.length - 1), 1)[0]?.open()],
     ] as const
     const seldom = [
       ['delete', () => this.#delete(node, key)],
