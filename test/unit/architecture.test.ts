@@ -25,6 +25,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'config',
     'connection-url',
     'json',
+    'text',
   ],
   dev: [],
   sidecar: [
@@ -38,10 +39,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'config',
     'connection-url',
   ],
-  'tools/audit': ['postgres', 'core', 'json'],
+  'tools/audit': ['postgres', 'core', 'json', 'text'],
   'tools/doctor': ['postgres', 'core'],
   'tools/backup': ['files'],
-  'tools/load': [],
+  'tools/load': ['text'],
   http: ['telemetry/request-stats', 'core', 'json'],
   postgres: ['core', 'connection-url'],
   'telemetry/prometheus': ['telemetry/request-stats', 'core'],
@@ -54,6 +55,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'connection-url': [],
   files: [],
   json: [],
+  text: [],
 }
 
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */
