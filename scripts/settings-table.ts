@@ -1,7 +1,7 @@
 import { markdownTable } from '../bench/markdown.js'
 import { shownText, shownValue } from '../src/config/describe-settings.js'
 import type { Setting } from '../src/config/setting.js'
-import { settings } from '../src/config/settings.js'
+import { settings } from '../src/config/settings/settings.js'
 
 const begin = '<!-- npm run docs:settings writes this table -->\n\n'
 const end = '\n<!-- end of the table -->'
