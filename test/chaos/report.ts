@@ -45,7 +45,7 @@ export interface Result {
   readonly replay: string
 }
 
-/** Promises about what an answer says. */
+/** Promises about the content of responses. */
 const wrong: readonly Promised[] = [
   'bounded staleness',
   'strong reads linearizable',

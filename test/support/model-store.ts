@@ -41,7 +41,7 @@ export type Operation =
   | 'replica position'
   | 'replica read'
 
-/** `before` the statement takes effect; `after` it did, and before its answer is delivered. */
+/** `before`: before the statement takes effect. `after`: after that, and before its answer is delivered. */
 export type Moment = 'before' | 'after'
 
 export interface Statement {
@@ -67,7 +67,7 @@ interface Obstacle {
   readonly meet: () => Promise<void>
 }
 
-/** A copy of everything at one moment. */
+/** A copy of the database at one moment. */
 export interface Backup {
   readonly rows: ReadonlyMap<string, Row>
   /** Number of versions that had been drawn. */

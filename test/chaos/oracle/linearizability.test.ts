@@ -3,8 +3,8 @@ import { Random } from '../../support/random.js'
 import { LinearizabilityChecker, type RegisterValue } from './linearizability.js'
 
 /**
- * `w` and `r`: known outcome; `?`: a write of unknown outcome; `e`: the expiry of what was written before. Then the value, the
- * call and the return.
+ * `w` and `r`: known outcome; `?`: a write of unknown outcome; `e`: the expiry of what was written before. Then the
+ * value, the call and the return.
  */
 type Step = readonly ['w' | 'r' | '?' | 'e', RegisterValue, number, number]
 

@@ -7,8 +7,8 @@ import { Random } from '../../support/random.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 /**
- * Connections that send any requests in any pieces: each response must be the one to its request. `FUZZ_REQUESTS=100000` sends
- * more of them, `FUZZ_SEED` others.
+ * Connections that send any requests in any pieces: each response must be the one to its request.
+ * `FUZZ_REQUESTS=100000` sends more of them, `FUZZ_SEED` others.
  */
 const requests = Number(process.env.FUZZ_REQUESTS ?? 3_000)
 const seed = Number(process.env.FUZZ_SEED ?? 4711)

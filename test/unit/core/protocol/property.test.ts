@@ -9,11 +9,12 @@ import { maxStalenessMs, SimulatedSidecar } from '../../../support/simulated-sid
 import { turn } from '../../../support/turn.js'
 
 /**
- * Random schedules of reads, writes, changes by SQL, forged notifications, losses, silences and failovers over three sidecars, one database
- * and replicas of it that are behind, in which every message and every statement takes its steps one by one, at any time. Checked after
- * every step: I1, no fresh hit is older than the bound, and no read older than what it asked for; I3, with a token
- * nobody sees their own past; I4, no pending write overwrites what was acknowledged after it; I5, no fresh hit has expired. Whenever
- * everything has arrived: I2, what would be served is what the database has.
+ * Random schedules of reads, writes, changes by SQL, forged notifications, losses, silences and failovers over three
+ * sidecars, one database and replicas of it that are behind, in which every message and every statement takes its steps
+ * one by one, at any time. Checked after every step: I1, no fresh hit is older than the bound, and no read older than
+ * what it asked for; I3, with a token nobody sees their own past; I4, no pending write overwrites what was acknowledged
+ * after it; I5, no fresh hit has expired. Whenever everything has arrived: I2, what would be served is what the
+ * database has.
  */
 
 const keys = ['a', 'b'] as const
