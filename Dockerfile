@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 
-# Node 26 is the newest LTS. This is the slim image and not a distroless one, because Node needs libatomic since version 25, and
-# the distroless C++ base lacks it. Pin the image for production: --build-arg NODE_IMAGE=node:26-slim@sha256:...
+# Node 26 is the newest LTS. This is the slim image and not a distroless one, because Node needs libatomic since version
+# 25, and the distroless C++ base lacks it. Pin the image for production: --build-arg NODE_IMAGE=node:26-slim@sha256:...
 ARG NODE_IMAGE=node:26-slim
 
 FROM ${NODE_IMAGE} AS build
@@ -12,34 +12,41 @@ COPY tsconfig.json ./
 COPY src ./src
 RUN npm run build
 
-# Installs only what the program needs at run time. The PostgreSQL server of `dev` and the tests is a development dependency with
-# optional parts. Packages also ship tests, types and source maps, and OpenTelemetry ships itself three times: these are removed.
+# Installs only what the program needs at run time. The PostgreSQL server of `dev` and the tests is a development
+# dependency with optional parts. Packages also ship tests, types and source maps, and OpenTelemetry ships itself three
+# times: these are removed.
 FROM ${NODE_IMAGE} AS install
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts \
-  && find node_modules \( -name test -o -name tests -o -name '*.test.*' -o -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -path '*/@opentelemetry/*/build/es*' -o -path '*/@opentelemetry/*/dist/*.mjs' \) -prune -exec rm -r {} +
+  && find node_modules \( \
+    -name test -o -name tests -o -name '*.test.*' -o -name '*.map' \
+    -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \
+    -o -path '*/@opentelemetry/*/build/es*' -o -path '*/@opentelemetry/*/dist/*.mjs' \
+  \) -prune -exec rm -r {} +
 COPY --from=build /app/dist ./dist
 COPY sql ./sql
 # Any user may read the files, whatever their mode in the checkout. Only root may write them.
 RUN chmod -R u=rwX,go=rX package.json node_modules dist sql
 
 FROM ${NODE_IMAGE}
-# By default glibc keeps most of what is freed, so that the resident size goes on growing (docs/contributing/torture.md). With these, all threads share
-# one heap, and blocks of 32 KiB or more, such as the buffers of sockets, go back to the system at once.
+# By default glibc keeps most of what is freed, and the resident size keeps growing (docs/contributing/torture.md). With
+# these settings, all threads share one heap, and blocks of 32 KiB or more, such as the buffers of sockets, go back to
+# the system at once.
 ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=32768 MALLOC_TRIM_THRESHOLD_=131072
 WORKDIR /app
 COPY --from=install /app/package.json ./
 COPY --from=install /app/node_modules ./node_modules
 COPY --from=install /app/dist ./dist
 COPY --from=install /app/sql ./sql
-# A number, so that Kubernetes can tell that it is not root (runAsNonRoot). Any other number works as well, because nothing is
-# written. The root file system may be read-only.
+# A number, so that Kubernetes can tell that it is not root (runAsNonRoot). Any other number works as well, because
+# nothing is written. The root file system may be read-only.
 USER 1000:1000
 # The data port, which is bound to loopback unless HOST says otherwise, and the operations port.
 EXPOSE 8025 9025
 # For Docker and Compose. Kubernetes uses its own probes.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --start-interval=1s CMD ["node", "dist/main.js", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --start-interval=1s \
+  CMD ["node", "dist/main.js", "healthcheck"]
 # It runs as process 1 without an init: it handles SIGTERM and SIGINT, and starts no children.
 ENTRYPOINT ["node", "dist/main.js"]
 CMD ["serve"]

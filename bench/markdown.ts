@@ -1,9 +1,16 @@
 export type Cells = readonly (readonly string[])[]
 
-/** The first row is the head. */
-export function markdownTable(cells: Cells): string {
+/**
+ * Returns the rows, of which the first is the head, as a table in Markdown. Set `endsInProse` if the last column has
+ * sentences: it is then not padded to the longest of them.
+ */
+export function markdownTable(cells: Cells, { endsInProse = false } = {}): string {
   const [head = []] = cells
-  const widths = head.map((_, column) => Math.max(3, ...cells.map((row) => row[column]?.length ?? 0)))
+  const widths = head.map((_, column) =>
+    endsInProse && column === head.length - 1
+      ? 3
+      : Math.max(3, ...cells.map((row) => row[column]?.length ?? 0)),
+  )
   const line = (row: readonly string[]) =>
     `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |\n`
   return [head, widths.map((width) => '-'.repeat(width)), ...cells.slice(1)].map(line).join('')

@@ -1,3 +1,4 @@
+import { textTable } from '../src/text/text-table.js'
 import type { Target } from './comparison.js'
 import type { Section } from './results.js'
 import type { Spread } from './statistics.js'
@@ -7,7 +8,7 @@ const head = ['work', 'sidecar', 'against', '', 'ratio (min..max)', 'target', ''
 
 /** The results for people. */
 export function tableOf(sections: readonly Section[]): string {
-  return columns([head, ...sections.flatMap(({ rows }) => rows.map(lineOf))])
+  return textTable([head, ...sections.flatMap(({ rows }) => rows.map(lineOf))]).join('\n')
 }
 
 function lineOf(row: Outcome): string[] {
@@ -42,16 +43,4 @@ export function targetText(target: Target): string {
 export function numberOf(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
   return String(Number(value.toPrecision(3)))
-}
-
-function columns(lines: readonly (readonly string[])[]): string {
-  const widths = head.map((_name, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)))
-  return lines
-    .map((line) =>
-      line
-        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }

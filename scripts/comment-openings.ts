@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Words that begin a clause. A doc comment that begins with a clause ("What a client gets: ...") has to be read twice; one
- * that begins with a noun or a verb ("Returns ...") does not.
+ * Words that begin a clause. A doc comment that begins with a clause ("What a client gets: ...") has to be read twice;
+ * one that begins with a noun or a verb ("Returns ...") does not.
  */
 const commonest = new Set(['what', 'whether', 'of', 'as', 'also'])
 const clauses = new Set([

@@ -1,6 +1,7 @@
 /**
- * Prints a CycloneDX list of the packages that are installed for production. It is made from a copy of the lock file without
- * development packages, because `npm sbom --omit dev` also omits packages that production and development share.
+ * Prints a CycloneDX list of the packages that are installed for production. It is made from a copy of the lock file
+ * without development packages, because `npm sbom --omit dev` also omits packages that production and development
+ * share.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,7 @@
+import { markdownTable } from '../bench/markdown.js'
 import { shownText, shownValue } from '../src/config/describe-settings.js'
 import type { Setting } from '../src/config/setting.js'
-import { settings } from '../src/config/settings.js'
+import { settings } from '../src/config/settings/settings.js'
 
 const begin = '<!-- npm run docs:settings writes this table -->\n\n'
 const end = '\n<!-- end of the table -->'
@@ -16,11 +17,7 @@ export function settingsTable(all: Readonly<Record<string, Setting<unknown>>> = 
     one.like ? `\`${all[one.like]?.variable}\`` : code(shownText(shownValue(one, one.fallback))),
     one.about.replaceAll('|', '\\|'),
   ])
-  const cells = [['variable', 'default', 'meaning'], ...rows]
-  const widths = [0, 1].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
-  const lines = cells.map((row) => `| ${row.map((cell, n) => cell.padEnd(widths[n] ?? 0)).join(' | ')} |\n`)
-  lines.splice(1, 0, `| ${[...widths, 3].map((width) => '-'.repeat(width)).join(' | ')} |\n`)
-  return lines.join('')
+  return markdownTable([['variable', 'default', 'meaning'], ...rows], { endsInProse: true })
 }
 
 /** Returns the text with its table replaced. Throws if the text has no place for a table. */

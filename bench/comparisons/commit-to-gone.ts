@@ -14,16 +14,19 @@ import { quantile } from '../statistics.js'
 
 const keys = 1_000
 const fewest = 100
-/** Commits that do not count: both processes are new, and what Node compiles while it runs is compiled on their cores. */
+/**
+ * Commits that do not count: both processes are new, and what Node compiles while it runs is compiled on their cores.
+ */
 const warmUp = 2_000
 const heardWithinMs = 5_000
 
 const row = { of: 'sidecar', against: 'bare client', unit: 'ms' } as const
 
 /**
- * Both hear the same commits, so they are measured together, each with a core to itself; in the second half of each round
- * they have changed cores and the order in which they connect, which matter more than who they are. Counted from COMMIT being sent to the notification event of the
- * bare client, and to the moment at which the sidecar (watched from within) no longer has the entry.
+ * Both hear the same commits, so they are measured together, each with a core to itself; in the second half of each
+ * round they have changed cores and the order in which they connect, which matter more than who they are. Counted from
+ * COMMIT being sent to the notification event of the bare client, and to the moment at which the sidecar (watched from
+ * within) no longer has the entry.
  */
 export const commitToGone: Comparison = {
   name: 'commit-to-gone',

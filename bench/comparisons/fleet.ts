@@ -9,7 +9,9 @@ import { startSidecar } from '../sidecar.js'
 const listeners = 50
 const changesPerSecond = 1_000
 const deliveredWithinMs = 20_000
-/** Does not count: the listeners are new in each round, and what Node compiles while it runs is compiled on their core. */
+/**
+ * Does not count: the listeners are new in each round, and what Node compiles while it runs is compiled on their core.
+ */
 const warmUpSeconds = 4
 
 const row = { of: 'sidecar feeds' } as const

@@ -6,8 +6,8 @@ import { HeardChanges } from './heard-changes.mjs'
 import { monotonicMs } from './monotonic.mjs'
 
 /**
- * COUNT sidecars in one process: each with its own feed, pool and listener. Notes when each has applied which change, and
- * when its feed became live.
+ * COUNT sidecars in one process: each with its own feed, pool and listener. Notes when each has applied which change,
+ * and when its feed became live.
  */
 const { COUNT, ...environment } = process.env
 const heard = new HeardChanges()

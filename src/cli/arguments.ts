@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { flagName } from '../config/flag-name.js'
-import { settings } from '../config/settings.js'
+import { settings } from '../config/settings/settings.js'
 import { errorMessage } from '../errors/error-message.js'
 import type { Command, CommandInput } from './command.js'
 import { UsageError } from './usage-error.js'

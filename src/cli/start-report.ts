@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type ShownValue, shownValue } from '../config/describe-settings.js'
 import type { LoadedConfig } from '../config/load.js'
 import type { Setting } from '../config/setting.js'
-import { settings } from '../config/settings.js'
+import { settings } from '../config/settings/settings.js'
 import { currentUrl } from '../connection-url/connection-source.js'
 import { parseConnectionUrl } from '../connection-url/connection-url.js'
 

@@ -4,7 +4,7 @@ import { ConfigError } from './config-error.js'
 import { type ShownValue, shownValue } from './describe-settings.js'
 import type { LoadedConfig } from './load.js'
 import type { Setting } from './setting.js'
-import { settings } from './settings.js'
+import { settings } from './settings/settings.js'
 
 export interface ConfigReloadParts {
   /** Loads the settings. Throws ConfigError. */

@@ -1,5 +1,5 @@
 import type { Setting } from './setting.js'
-import type { settings } from './settings.js'
+import type { settings } from './settings/settings.js'
 
 /** All settings, validated. Times are in ms unless the name says otherwise. */
 export type Config = {

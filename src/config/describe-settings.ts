@@ -2,7 +2,7 @@ import { flagName } from './flag-name.js'
 import type { LoadedConfig, Source } from './load.js'
 import { type MemoryBudget, memoryBudget } from './memory-budget.js'
 import type { Setting, Unit } from './setting.js'
-import { settings } from './settings.js'
+import { settings } from './settings/settings.js'
 
 /** A setting as it may be shown to people and scripts, without secrets. */
 export interface ShownSetting {

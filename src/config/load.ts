@@ -10,7 +10,7 @@ import { flagName } from './flag-name.js'
 import { defaultMaxConnections, defaultMemoryBytes } from './memory-budget.js'
 import { withoutServiceLinks } from './service-links.js'
 import { type Setting, settingType } from './setting.js'
-import { settings } from './settings.js'
+import { settings } from './settings/settings.js'
 
 /** Source of a value. */
 export type Source = 'default' | 'file' | 'environment' | 'flag'

@@ -1,13 +1,14 @@
 import { type ChildProcess, execFile, type StdioOptions, spawn } from 'node:child_process'
 import { randomInt, randomUUID } from 'node:crypto'
-import { existsSync, constants as fsConstants } from 'node:fs'
-import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { type FileHandle, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Account, postgresAccount } from './postgres-account.js'
 import { postgresBinaries } from './postgres-binaries.js'
 import { postgresFolder } from './postgres-folder.js'
+import { openServerLog, startFailure, textFrom } from './server-log.js'
 
 const INITDB_TIMEOUT_MS = 60_000
 const START_TIMEOUT_MS = 30_000
@@ -123,7 +124,7 @@ export class LocalPostgres {
       // The backends of a killed postmaster will soon notice that it is gone.
       const isMemoryTaken = log.includes('pre-existing shared memory block')
       const isPassing = isPortTaken || isMemoryTaken
-      if (!isPassing || attempt === ATTEMPTS) throw new Error(reasonIn(log, this.#folder))
+      if (!isPassing || attempt === ATTEMPTS) throw new Error(startFailure(log, this.#folder))
       // No client knows the port before the first start. After that, clients do, so this port must become free.
       if (isPortTaken && this.#port === undefined) port = randomPort()
       else await sleep(RETRY_MS)
@@ -166,7 +167,7 @@ export class LocalPostgres {
 
   /** Starts the server. Resolves to undefined once it is ready, or to its output if it ended before that. */
   async #launch(postgres: string, port: number, account: Account | undefined): Promise<string | undefined> {
-    const log = await openLog(join(this.#folder, 'server.log'))
+    const log = await openServerLog(join(this.#folder, 'server.log'))
     try {
       const { size } = await log.stat()
       const server = this.#spawn(postgres, port, account, log)
@@ -234,28 +235,4 @@ function randomPort(): number {
  */
 function serverEnv(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, SystemRoot: process.env.SystemRoot, LC_ALL: 'C' }
-}
-
-/**
- * Opens the log without following links: the account owns the folder and could put a link there, which root must not
- * follow.
- */
-function openLog(path: string): Promise<FileHandle> {
-  const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = fsConstants
-  return open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
-}
-
-async function textFrom(log: FileHandle, position: number): Promise<string> {
-  const { size } = await log.stat()
-  const { buffer } = await log.read({ buffer: Buffer.alloc(size - position), position })
-  return buffer.toString()
-}
-
-function reasonIn(log: string, folder: string): string {
-  const owner = /another postmaster \(PID (\d+)\)/.exec(log)?.[1]
-  if (owner) return `PostgreSQL with pid ${owner} already runs on the data in ${folder}: stop it first`
-  const lines = log.trim().split('\n')
-  const fatal = lines.findLastIndex((line) => /(FATAL|PANIC):/.test(line))
-  const reason = fatal < 0 ? lines.slice(-1) : lines.slice(fatal).filter((line) => !/ LOG:/.test(line))
-  return `PostgreSQL did not start: ${reason.map((line) => line.replace(/^.*?\[\d+\] /, '').trim()).join('; ')}`
 }

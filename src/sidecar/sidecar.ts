@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.js'
-import { Cache, type CacheParts } from '../core/cache.js'
+import type { Cache } from '../core/cache.js'
 import type { Clock } from '../core/ports.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
 import { type Phase, type Readiness, readiness } from '../core/state/readiness.js'
@@ -10,22 +10,21 @@ import { RequestBodies } from '../http/server/request-bodies.js'
 import type { HttpServer } from '../http/server/server.js'
 import { UnreadResponses } from '../http/server/unread-responses.js'
 import type { PostgresChangeFeed } from '../postgres/feed/feed.js'
-import { Attempts } from '../postgres/pool/attempts.js'
+import type { Attempts } from '../postgres/pool/attempts.js'
 import { Database } from '../postgres/pool/database.js'
 import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
 import { SchemaName } from '../postgres/schema/schema-name.js'
-import { PostgresStore } from '../postgres/store/store.js'
 import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
 import { EventLoopDelay } from '../telemetry/prometheus/event-loop-delay.js'
 import type { Exposition } from '../telemetry/prometheus/exposition.js'
 import { RequestStats } from '../telemetry/request-stats.js'
 import type { WarmUp } from '../warm-up/warm-up.js'
-import { budgetOf, cacheOptions, maxBodyBytes, maxReadBytes, reconfigurable } from './cache-options.js'
+import { budgetOf, maxBodyBytes, reconfigurable } from './cache-options.js'
 import { createBearerToken } from './create-bearer-token.js'
+import { createCache } from './create-cache.js'
 import { createChangeFeed } from './create-change-feed.js'
 import { createClock } from './create-clock.js'
 import { createExposition } from './create-exposition.js'
-import { createReadReplicas } from './create-read-replicas.js'
 import { createWarmUp } from './create-warm-up.js'
 import { dataServer } from './data-server.js'
 import { memoryUse } from './memory-use.js'
@@ -81,52 +80,27 @@ export class Sidecar {
     this.#log = log
     this.#tracing = tracing
     const clock = createClock(log)
-    this.#database = new Database({
+    const database = new Database({
       url: config.databaseUrl,
       poolSize: config.databasePoolSize,
       timeoutMs: config.databaseTimeoutMs,
       log,
       tracer: tracing?.statements,
     })
-    const schema = new SchemaName(this.#database)
-    const readBytes = maxReadBytes(config)
-    const replicaParts = { primary: this.#database, schema, clock, log, maxReadBytes: readBytes }
-    this.#replicas = createReadReplicas(config, replicaParts, tracing)
-    this.#attempts = new Attempts({
-      clock,
-      log,
-      timeoutMs: config.databaseTimeoutMs,
-      ping: () => this.#database.ping(),
-    })
-    const options = cacheOptions(config)
-    const parts: CacheParts = {
-      store: new PostgresStore({
-        database: this.#database,
-        attempts: this.#attempts,
-        schema,
-        maxReadBytes: readBytes,
-      }),
-      replica: this.#replicas,
-      clock,
-      log,
-      tracer: tracing?.batches,
-    }
-    this.#cache = tracing ? tracing.newCache(options, parts) : new Cache(options, parts)
-    const { feed, queueUsage } = createChangeFeed({
-      config,
-      migratesFirst,
-      database: this.#database,
-      schema,
-      clock,
-      log,
-    })
+    this.#database = database
+    const schema = new SchemaName(database)
+    const { cache, attempts, replicas } = createCache({ config, database, schema, clock, log, tracing })
+    this.#cache = cache
+    this.#attempts = attempts
+    this.#replicas = replicas
+    const { feed, queueUsage } = createChangeFeed({ config, migratesFirst, database, schema, clock, log })
     this.#feed = feed
     this.#queueUsage = queueUsage
     this.#warmUp = createWarmUp({
       config,
       limits: () => this.#config,
-      cache: this.#cache,
-      database: this.#database,
+      cache,
+      database,
       schema,
       clock,
       log,
@@ -139,8 +113,8 @@ export class Sidecar {
       config,
       maxConnections: connections.data,
       limits: () => this.#config,
-      cache: this.#cache,
-      attempts: () => this.#attempts.status(),
+      cache,
+      attempts: () => attempts.status(),
       token: this.#token,
       requests: this.#requests,
       responses: this.#responses,
@@ -154,7 +128,7 @@ export class Sidecar {
     this.#ops = opsServer({
       config,
       maxConnections: connections.ops,
-      status: () => this.#cache.status(),
+      status: () => cache.status(),
       readiness: () => this.#readiness(),
       metrics: () => this.#metrics(),
       isStarted: () => this.#phase !== 'starting',

@@ -1,8 +1,8 @@
-import type { Random } from './random.js'
+import type { Random } from '../support/random.js'
 
 /**
- * Every value written is unique, so that a read says which write it saw. Most are strings, some JSON objects,
- * a few too long for one packet. Here a value is its text: what stands in the table's column.
+ * Returns a value that no other write has, so that a read shows which write it saw. Most values are strings, some are
+ * JSON objects, and a few are too long for one packet. The result is the text that the table's column gets.
  */
 export function uniqueValue(name: string, random: Random): string {
   const padding = random.chance(0.05) ? 'x'.repeat(random.integer(500, 6_000)) : ''

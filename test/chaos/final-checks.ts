@@ -22,9 +22,7 @@ export interface FinalChecksParts {
   readonly maxStalenessMs: number
 }
 
-/**
- * Everything is healed by now. Ends the workload, waits until the fleet has settled, and compares it with the primary.
- */
+/** Ends the workload after the last fault, waits until the fleet has settled, and compares it with the primary. */
 export async function finalChecks(
   parts: FinalChecksParts,
 ): Promise<{ readonly durability: DurabilityResult; readonly converged: number }> {
@@ -79,7 +77,7 @@ export async function finalChecks(
   return { durability, converged: reads.length }
 }
 
-/** Resolves when every feed is live and nothing is kept any more, or else to what is still missing. */
+/** Resolves when every feed is live and no write is pending, or to what is still missing if that takes too long. */
 export async function untilSettled(
   { members }: Pick<Fleet, 'members'>,
   observer: Observer,

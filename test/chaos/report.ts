@@ -1,3 +1,4 @@
+import { textTable } from '../../src/text/text-table.js'
 import type { ProxyCounts } from '../support/fault-proxy.js'
 import type { Recovered } from './faults/recovery.js'
 import type { FaultKind } from './faults/schedule.js'
@@ -44,7 +45,7 @@ export interface Result {
   readonly replay: string
 }
 
-/** Promises about what an answer says. */
+/** Promises about the content of responses. */
 const wrong: readonly Promised[] = [
   'bounded staleness',
   'strong reads linearizable',
@@ -94,9 +95,9 @@ export function tableOf(result: Result): string {
   return [
     `chaos: seed ${result.seed}, ${seconds}, ${result.sidecars} sidecars`,
     '',
-    columns([['promise', 'violations', 'checked'], ...rows]),
+    ...textTable([['promise', 'violations', 'checked'], ...rows]),
     '',
-    columns([
+    ...textTable([
       ['fault', 'times', 'noticed, ms', 'back after its end, ms', 'late', 'feed kept', 'not measured'],
       ...faultRows,
     ]),
@@ -134,18 +135,4 @@ function spread(times: readonly number[]): string {
   const max = sorted.at(-1)
   if (median === undefined || max === undefined) return ''
   return sorted.length === 1 ? `${Math.round(max)}` : `${Math.round(median)}, at most ${Math.round(max)}`
-}
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_name, index) =>
-    Math.max(...rows.map((row) => row[index]?.length ?? 0)),
-  )
-  return rows
-    .map((row) =>
-      row
-        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }

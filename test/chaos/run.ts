@@ -27,12 +27,12 @@ export interface RunOptions {
 }
 
 /**
- * Shortest run, in minutes, in which default reads must fail the check for strong ones; otherwise the checker finds
- * nothing.
+ * Shortest run, in minutes, in which default reads must fail the check for strong reads. If they pass, the checker does
+ * not work.
  */
 const longEnoughMinutes = 0.9
 const forgetEveryMs = 10_000
-/** So many sidecars have all ways to be set up between them. */
+/** Number of sidecars that covers all variants of their settings. */
 const kindsOfSidecars = 3
 
 /** One run: everything is started, broken, healed, checked and ended. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Random } from '../support/random.js'
 import { uniqueValue } from './entry-value.js'
 import type { Fleet, Member } from './fleet/fleet.js'
 import type { SidecarClient, WriteAnswer } from './fleet/sidecar-client.js'
@@ -7,7 +8,6 @@ import type { Denial } from './oracle/denials.js'
 import type { OnceWritten } from './oracle/durability.js'
 import type { WriteRecord, WrittenValue } from './oracle/history.js'
 import type { Recorder, WriteHandle } from './oracle/recorder.js'
-import { Random } from './random.js'
 
 export interface WorkloadParts {
   readonly fleet: Fleet
@@ -18,7 +18,7 @@ export interface WorkloadParts {
   readonly isDuringFault: () => boolean
 }
 
-/** Pauses between the operations of one client, in ms; without them two processors would do nothing else. */
+/** Pauses in ms between the operations of one client. Without them, the clients would keep both processors busy. */
 const pauses = {
   reader: [0, 8],
   strongReader: [10, 40],
@@ -29,7 +29,7 @@ const pauses = {
   once: [100, 400],
 } as const
 
-/** Rows that are written with a time of their own expire after so long. */
+/** Time to live in ms of the rows that are written with a time of their own. */
 const lifetimesMs = [300, 2_500] as const
 /** Nothing expires any more so long after the last write. */
 export const longestLifetimeMs = lifetimesMs[1]

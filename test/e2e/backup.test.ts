@@ -24,7 +24,7 @@ await query(
   [count],
 )
 
-/** Equal for tables with equal entries. */
+/** Returns a digest that is equal for tables with equal entries. */
 async function digest(of = database): Promise<string> {
   const { rows } = await of.query<{ digest: string }>(
     `select md5(string_agg(row(key, value, content_type, expires_at, updated_at)::text, '' order by key)) as digest
@@ -33,7 +33,7 @@ async function digest(of = database): Promise<string> {
   return rows[0]?.digest ?? ''
 }
 
-/** Does a command's COPY wait for its client to do this? */
+/** Returns true if the COPY of a command has this wait event. */
 async function sessions(waitsFor: string, name = database.name): Promise<boolean> {
   const { rows } = await query(
     `select from pg_stat_activity

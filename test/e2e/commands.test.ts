@@ -106,7 +106,7 @@ function occupy(t: Pick<Test, 'teardown'>, port: number): Promise<number> {
   })
 }
 
-/** The first of so many free ports in a row, below those that outgoing connections get. */
+/** Returns the first of so many free ports in a row, below the range that outgoing connections use. */
 async function freePorts(count: number): Promise<number> {
   for (let first = 21_000 + (process.pid % 8_000); ; first += count) {
     const opened: (() => unknown)[] = []

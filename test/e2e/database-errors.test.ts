@@ -1,6 +1,6 @@
 /**
- * Every kind of error that PostgreSQL answers with, and what clients, neighbours in the batch, and the operator see of
- * it.
+ * Tests of errors from PostgreSQL, by kind: the response to the client, the other writes of the batch, and the messages
+ * for the operator.
  */
 import t from 'tap'
 import { migrate } from '../../src/postgres/schema/migrate.js'

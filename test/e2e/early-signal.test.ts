@@ -6,7 +6,10 @@ import { CliProcess } from '../support/child-process.js'
 import { eventually } from '../support/eventually.js'
 import { silentServer } from '../support/silent-server.js'
 
-/** Loaded by Node in front of the program: every file but main.js and what it imports statically waits until `gate` is there. */
+/**
+ * Loaded by Node in front of the program: every file but main.js and what it imports statically waits until `gate` is
+ * there.
+ */
 const hooks = `
 import { existsSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'

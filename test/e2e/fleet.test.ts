@@ -8,9 +8,9 @@ import { eventually } from '../support/eventually.js'
 import { startSidecar } from '../support/sidecar.js'
 
 const count = 20
-/** One that listens, and the pool. */
+/** Connections of one sidecar: one that listens, and the pool. */
 const connectionsEach = 3
-/** PostgreSQL keeps three for superusers; one is the test's. */
+/** Connections that no sidecar gets: three that PostgreSQL reserves for superusers, and one of the test. */
 const others = 3 + 1
 
 t.test('a fleet on a server with as few connections as doctor allows', async (t) => {

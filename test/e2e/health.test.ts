@@ -1,4 +1,4 @@
-/** The change feed is live, and requests fail all the same: health says so, and why. */
+/** Tests of `/health` while the change feed is live, but requests fail: it must say that, and why. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
@@ -9,7 +9,7 @@ import { guestOf } from '../support/guest.js'
 import type { JsonClient } from '../support/json-client.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 
-/** Ready, but degraded, for this reason; neither answer names what the database calls things. */
+/** Checks that the sidecar is ready, but degraded for this reason, and that no response names a database object. */
 async function degraded(
   t: Test,
   clients: { client: JsonClient; ops: JsonClient },

@@ -4,7 +4,7 @@ import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 
-/** A connection and a statement, each within its timeout, and the wait for them, with much to spare. */
+/** Upper bound in ms for any response: the timeouts of a connection and of a statement, and a wide margin. */
 const boundMs = 8_000
 
 for (const [name, lock] of [

@@ -7,10 +7,10 @@ import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import { type Answer, JsonClient } from '../support/json-client.js'
 
-/** No answer takes longer: the longest waits for a connection and a statement, with much to spare. */
+/** Upper bound in ms for any response: the timeouts of a connection and of a statement, and a wide margin. */
 const boundMs = 15_000
 
-/** Every answer during an outage is one of these. */
+/** Status codes that are allowed during an outage. */
 function isInOrder(t: Test, { status, headers, text }: Answer): void {
   if (![200, 404, 503].includes(status)) t.fail(`answered ${status} ${text}`)
   if (status === 503 && !/^\d+$/.test(String(headers['retry-after']))) t.fail('503 without Retry-After')

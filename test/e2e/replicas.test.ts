@@ -10,12 +10,12 @@ const [a, b] = await Promise.all([serve(t, environment), serve(t, environment)])
 await Promise.all([a, b].map(untilLive))
 const clients = [a.client, b.client]
 
-/** Every sidecar holds the key: a change has something to make wrong. */
+/** Resolves when every sidecar holds the key, so that a change makes a held value outdated. */
 async function hold(t: Test, key: string, value: unknown): Promise<void> {
   for (const client of clients) t.strictSame(await client.held(key), value, `${key} is held`)
 }
 
-/** Every sidecar comes to answer this; `undefined` for no such key. */
+/** Resolves when every sidecar returns this value; `undefined` means that there is no such key. */
 async function follows(key: string, value: unknown): Promise<void> {
   for (const client of clients) {
     await eventually(async () => (await client.value(key)) === value)

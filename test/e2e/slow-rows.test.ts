@@ -1,4 +1,4 @@
-/** One row whose trigger takes long, or fails for ever, among others in one statement. */
+/** Tests of a statement with several rows, one of which has a trigger that is slow or always fails. */
 import t, { type Test } from 'tap'
 import { freshDatabase } from '../support/database.js'
 import type { Answer, JsonClient } from '../support/json-client.js'

@@ -1,4 +1,4 @@
-/** A fleet is upgraded one sidecar after the other: the previous release and this one run on one database. */
+/** Tests of an upgrade, sidecar by sidecar: the previous release and this one share a database. */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import pg from 'pg'

@@ -1,4 +1,4 @@
-/** Restarts of a real process: what is in memory when /readyz turns green. */
+/** Tests of restarts of a real process: the entries in memory when `/readyz` first answers 200. */
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import type { JsonClient } from '../support/json-client.js'
 
-/** k1 to kN, written in this order. */
+/** Writes the keys k1 to kN, in this order. */
 async function databaseOf(t: Test, count: number): Promise<FreshDatabase> {
   const database = await freshDatabase(t)
   await migrate(database.url)

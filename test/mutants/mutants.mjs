@@ -1,8 +1,8 @@
 /**
- * Mistakes in the algorithm, each as one change to one file. `find` occurs in the file exactly once; where it
- * does not any more, the run fails, and the mutant is to be put where the mistake would now be made. `caughtBy`
- * is the test file that is tried first; without a folder, one of the core's. `tests` is a pattern for the names of the tests in
- * it that are run, where all of them would take too long.
+ * Mistakes in the algorithm, each as one change to one file. `find` occurs in the file exactly once; where it does not
+ * any more, the run fails, and the mutant is to be put where the mistake would now be made. `caughtBy` is the test file
+ * that is tried first; without a folder, one of the core's. `tests` is a pattern for the names of the tests in it that
+ * are run, where all of them would take too long.
  */
 import { statementMutants } from './statement-mutants.mjs'
 

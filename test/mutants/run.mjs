@@ -1,10 +1,10 @@
 /**
- * Puts each mutant of mutants.mjs, one at a time, into a copy of the project and requires that a test fails. A mutant that
- * survives is a hole in the suite, and so is one that does not compile: it would fail whatever the tests say. The mistakes of
- * the design are caught twice: by the property test alone, and by the others without it.
+ * Puts each mutant of mutants.mjs, one at a time, into a copy of the project and requires that a test fails. A mutant
+ * that survives is a hole in the suite, and so is one that does not compile: it would fail whatever the tests say. The
+ * mistakes of the design are caught twice: by the property test alone, and by the others without it.
  *
- * Sources and tests are transpiled once, and the files of tests run as what they are: plain programs that exit 1 on failure.
- * Those that need a database share one server.
+ * Sources and tests are transpiled once, and the files of tests run as what they are: plain programs that exit 1 on
+ * failure. Those that need a database share one server.
  *
  *   node test/mutants/run.mjs            all of them
  *   node test/mutants/run.mjs token      those with `token` in their name

@@ -1,6 +1,6 @@
 /**
- * Exits with 0 if PostgreSQL takes the migrations and the statements of the store, whatever they then do: a mutant that is no
- * SQL would fail in every test, and show nothing.
+ * Exits with 0 if PostgreSQL takes the migrations and the statements of the store, whatever they then do: a mutant that
+ * is no SQL would fail in every test, and show nothing.
  */
 import pg from 'pg'
 import { proofIn } from '../../src/postgres/feed/proof.js'

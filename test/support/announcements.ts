@@ -4,7 +4,7 @@ import { decodeChanges } from '../../src/postgres/feed/change.js'
 import type { FreshDatabase, Owner } from './database.js'
 import { eventually } from './eventually.js'
 
-/** Hears what the database announces, as it comes over the wire. */
+/** Records the notifications of a database, as they are sent. */
 export class Announcements {
   readonly channel: string
   readonly #database: FreshDatabase

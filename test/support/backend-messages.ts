@@ -55,8 +55,8 @@ const severities: Readonly<Record<string, string>> = {
 const text = 'сообщение на другом языке'
 
 /**
- * Translates an error or a notice: its severity (S), and its text (M). V, which has the severity in English, is kept or left
- * out. Returns any other message as it is.
+ * Translates an error or a notice: its severity (S), and its text (M). V, which has the severity in English, is kept or
+ * left out. Returns any other message as it is.
  */
 export function translated(message: Buffer, { keepsV }: { readonly keepsV: boolean }): Buffer {
   if (!'EN'.includes(typeOf(message))) return message

@@ -10,7 +10,7 @@ export const backupHeader = {
   ],
 } as const
 
-/** A backup with these lines for entries and a checksum that fits, whether or not COPY would take them. */
+/** Returns a backup with these lines as entries and a valid checksum, even if COPY would reject the lines. */
 export function backupText(lines: readonly string[], header = headerLine(backupHeader)): string {
   const seal = new Trailer()
   const entries = lines.map((line) => `${line}\n`).join('')

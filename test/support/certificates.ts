@@ -12,7 +12,7 @@ export interface Certified {
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const hourMs = 3_600_000
 
-/** A private authority that signs what a test needs, for an hour. */
+/** A private certificate authority for a test. Its certificates are valid for an hour. */
 export class CertificateAuthority {
   readonly #keys: webcrypto.CryptoKeyPair
   readonly #certificate: x509.X509Certificate

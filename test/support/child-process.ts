@@ -21,7 +21,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
-/** The `caching-layer` command as its users start it: a process of its own. It is killed with its test. */
+/** The `caching-layer` command as a process, as users start it. It is killed at the end of its test. */
 export class CliProcess {
   readonly child: ChildProcess
   /** Resolves when the process has ended and all that it said has been read. */
@@ -79,7 +79,7 @@ export interface Served extends CliProcess {
   readonly ops: JsonClient
 }
 
-/** `serve` on free ports; resolves as soon as it says that it serves. */
+/** Starts `serve` on free ports. Resolves when the process reports that it serves. */
 export async function serve(
   t: Owner,
   environment: Readonly<Record<string, string>>,

@@ -15,7 +15,7 @@ export interface ExportedSpan {
   readonly isError: boolean
 }
 
-/** Takes what OpenTelemetry exports, as JSON over HTTP. */
+/** Receives what OpenTelemetry exports, as JSON over HTTP. */
 export interface Collector {
   readonly url: string
   readonly spans: readonly ExportedSpan[]

@@ -8,7 +8,10 @@ export interface ConfigMap {
   readonly swap: (text: string) => Promise<void>
 }
 
-/** A ConfigMap of one file, mounted into `folder`: https://github.com/kubernetes/kubernetes, pkg/volume/util/atomic_writer.go */
+/**
+ * A ConfigMap of one file, mounted into `folder`: https://github.com/kubernetes/kubernetes,
+ * pkg/volume/util/atomic_writer.go
+ */
 export async function configMap(folder: string, name: string, text: string): Promise<ConfigMap> {
   let current: string | undefined
   let count = 0

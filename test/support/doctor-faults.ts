@@ -9,7 +9,7 @@ import type { Finding, Level } from '../../src/tools/doctor/finding.js'
 import { type FreshDatabase, freshDatabase } from './database.js'
 import { type Guest, guestOf } from './guest.js'
 
-/** A database of one owner, with a sidecar's role of `sql/least-privilege.sql`. */
+/** A database with an owner, and with the role of `sql/least-privilege.sql` for sidecars. */
 export interface Place {
   readonly database: FreshDatabase
   readonly superuser: pg.Client
@@ -43,7 +43,10 @@ const leastPrivilege = await readFile(new URL('../../sql/least-privilege.sql', i
 export const asRole = ({ url }: Place): Environment => ({ DATABASE_URL: url })
 export const asOwner = ({ ownerUrl }: Place): Environment => ({ DATABASE_URL: ownerUrl })
 export const withParameter = (url: string, parameter: string) => `${url}?${parameter}`
-/** A database that is copied for each fault. Nobody may be connected to it, so `other` is where roles are dropped. */
+/**
+ * A database that is copied for each fault. PostgreSQL copies it only while nobody is connected to it, so roles are
+ * dropped through `other`.
+ */
 interface Source {
   readonly template: FreshDatabase
   readonly other: FreshDatabase

@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/core/ports.js'
 
-/** Time stands still until the test moves it. */
+/** A clock that stands still until the test moves it. */
 export class DrivenClock implements Clock {
   #nowMs: number
 

@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const releases = new URL('./releases/', import.meta.url)
-/** Within the project, so that the release finds its packages. */
+/** Folder for releases. It is in the project, so that a release finds its packages. */
 const cache = fileURLToPath(new URL('../../node_modules/.cache/caching-layer-releases/', import.meta.url))
 
-/** The folder of a release as it was published: `dist/`, `sql/` and `package.json`. */
+/** Returns the folder of a release as it was published, with `dist/`, `sql/` and `package.json`. */
 export async function earlierRelease(version: string): Promise<string> {
   const archive = fileURLToPath(new URL(`${version}.tgz`, releases))
   const digest = createHash('sha256')

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Asks again and again until `check` answers something truthy, which is the answer. Rejects when that has
- * not happened within the bound, with what `check` said last. The bound is for what never happens: machines are shared.
+ * Calls `check` repeatedly until it returns something truthy, and resolves to that. Rejects if that does not happen in
+ * time, with the last result of `check`. The time is for what never happens: it is long, because machines are shared.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,

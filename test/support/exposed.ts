@@ -1,4 +1,4 @@
-/** Prometheus' text format, read: https://prometheus.io/docs/instrumenting/exposition_formats/ */
+/** Parsed text in Prometheus' format: https://prometheus.io/docs/instrumenting/exposition_formats/ */
 export interface Exposed {
   /** Types by metric name. */
   readonly types: ReadonlyMap<string, string>
@@ -14,7 +14,7 @@ export interface ExposedSample {
   readonly value: number
 }
 
-/** Throws at a line that is none of these. */
+/** Parses the text. Throws an Error if a line is invalid. */
 export function parseExposed(text: string): Exposed {
   const types = new Map<string, string>()
   const helps = new Map<string, string>()

@@ -144,7 +144,9 @@ export class FaultProxy {
     this.#targetPort = targetPort
   }
 
-  /** Resets the connections in this scope and refuses new ones until `unbar`, whatever fault is set or healed meanwhile. */
+  /**
+   * Resets the connections in this scope and refuses new ones until `unbar`, whatever fault is set or healed meanwhile.
+   */
   bar(scope: Scope = 'all'): void {
     this.#isBarred = true
     this.reset(scope)

@@ -2,12 +2,14 @@ import type { Test } from 'tap'
 import { eventually } from './eventually.js'
 import type { StartedSidecar } from './sidecar.js'
 
-/** Names of roles, schemas, tables, columns, triggers and files, none of which anybody in the pod network is told. */
+/**
+ * Matches names of roles, schemas, tables, columns, triggers and files, which no response in the pod network may have.
+ */
 const names = /cache_|public\.|"public"|test_|trigger cache|127\.0\.0\.1|localhost|nowhere|\.sql|\//
 
 /**
- * Resolves once the log says that there is no change feed for this reason. `GET /health` and `/readyz?verbose` must name its kind
- * and the cure, and no object of the database.
+ * Resolves once the log says that there is no change feed for this reason. `GET /health` and `/readyz?verbose` must
+ * name its kind and the cure, and no object of the database.
  */
 export async function blamed(
   t: Test,

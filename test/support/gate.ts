@@ -1,4 +1,4 @@
-/** Holds every caller until the test opens it; from then on it is open. */
+/** Holds every caller until the test opens it. Then it stays open. */
 export class Gate {
   /** Resolves when a caller has reached it. */
   readonly reached: Promise<void>

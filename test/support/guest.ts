@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { type FreshDatabase, freshDatabase, type Owner } from './database.js'
 
 /**
- * A role that can be shut out of its database, as if the database were away for it alone: SQL of the test's
- * own goes on. An ordinary role, without any right but those of the owner of one database.
+ * A role that can be locked out of its database, so that the database is unavailable for it, and not for the test. It
+ * is an ordinary role that owns one database, and has no other rights.
  */
 export interface Guest {
   readonly name: string
@@ -13,7 +13,7 @@ export interface Guest {
   letIn(): Promise<void>
 }
 
-/** A new role that owns `database`. It is dropped, with the database, when the test ends. */
+/** Creates a role that owns `database`. It is dropped, with the database, when the test ends. */
 export async function guestOf(t: Owner, database: FreshDatabase): Promise<Guest> {
   // Only from another database can the first one be dropped before its owner is.
   const { query } = await freshDatabase(t)

@@ -19,7 +19,7 @@ export interface Proxy {
   refusing: boolean
 }
 
-/** A way to a database that can be cut. It ends with its test. */
+/** Starts a proxy to a database whose connections can be cut silently. It is closed at the end of the test. */
 export async function proxyTo(t: Owner, databaseUrl: string): Promise<Proxy> {
   let target = new URL(databaseUrl)
   const links = new Set<readonly [Socket, Socket]>()

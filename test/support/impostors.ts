@@ -8,7 +8,7 @@ const types =
 const longer = ['text,text,text', 'text,text,boolean', 'text[],bigint[],text[]', 'text,bigint,text']
 const operators = '|| = <> < <= > >= + - * / ~ & | # <<'.split(' ')
 
-/** The words that stand before a parenthesis in our SQL and TypeScript. */
+/** Returns the words before a parenthesis in our SQL and TypeScript. */
 async function calledNames(): Promise<string[]> {
   const names = new Set<string>()
   for (const folder of ['src', 'sql']) {
@@ -22,9 +22,9 @@ async function calledNames(): Promise<string[]> {
 }
 
 /**
- * Puts functions and operators into the schema `public` that bear the names of those in `pg_catalog` which our statements
- * use, for every pair of the usual types. Whatever is called without its schema, and with arguments whose types are not
- * exactly those of PostgreSQL's own, runs one of these, which raises an exception.
+ * Creates functions and operators in the schema `public` with the names of those in `pg_catalog` that our statements
+ * use, for every pair of the usual types. Each raises an exception. A statement runs one of them if it calls a function
+ * without its schema, and with arguments whose types are not exactly those of PostgreSQL's own.
  */
 export async function plantImpostors(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })

@@ -21,7 +21,7 @@ interface Session {
 
 const readyForQuery = Buffer.from('Z\0\0\0\x05I', 'latin1')
 
-/** A proxy to a database that can inject messages. It ends with its test. */
+/** Starts a proxy to a database that can inject messages. It is closed at the end of the test. */
 export async function injectingProxyTo(t: Owner, databaseUrl: string): Promise<InjectingProxy> {
   const target = new URL(databaseUrl)
   let latest: Session | undefined
@@ -71,7 +71,7 @@ export async function injectingProxyTo(t: Owner, databaseUrl: string): Promise<I
   }
 }
 
-/** The message of a simple query. */
+/** Returns the protocol message of a simple query. */
 function query(sql: string): Buffer {
   const text = Buffer.from(`${sql}\0`)
   const header = Buffer.from('Q\0\0\0\0', 'latin1')

@@ -17,7 +17,7 @@ export interface Sending {
   readonly headers?: OutgoingHttpHeaders
 }
 
-/** Nothing may hang; what takes longer than this is taken for hung. */
+/** Time in ms after which a request counts as hung. */
 const answerTimeoutMs = 30_000
 
 /** A client of one sidecar. */

@@ -8,7 +8,7 @@ export interface ModelFeedParts {
   readonly handler: ChangeFeedHandler
 }
 
-/** The listening session of one sidecar. What arrives arrives when the test says so, in the order it was sent. */
+/** The listening session of one sidecar. The test decides when changes arrive. They arrive in the order of sending. */
 export class ModelFeed {
   readonly #parts: ModelFeedParts
   /** Changes, and answers to probes. */

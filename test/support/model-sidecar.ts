@@ -18,11 +18,11 @@ interface Shared extends Partial<Pick<ModelSidecar, 'clock' | 'store'>> {
   readonly withReplica?: boolean
 }
 
-/** L and the time to live in the tests, unless they say otherwise. */
+/** Default staleness bound L and default time to live of the tests. */
 export const maxStalenessMs = 3_000
 export const ttlMs = 60_000
 
-/** The core of one sidecar, over a model of everything else. Its feed is down. */
+/** Creates the core of one sidecar, over models of its database and its feed. The feed is down. */
 export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Shared): ModelSidecar {
   const clock = shared?.clock ?? new DrivenClock()
   const store = shared?.store ?? new ModelStore(clock)

@@ -1,4 +1,4 @@
-/** The same bytes, in pieces of at most this size. */
+/** Returns the bytes in pieces of at most this size. */
 export async function* pieces(whole: Buffer, bytes: number): AsyncGenerator<Buffer, void> {
   for (let at = 0; at < whole.length; at += bytes) yield whole.subarray(at, at + bytes)
 }

@@ -6,7 +6,7 @@ const program = installed('promtool')
 /** Value for the option `skip` of a test: false if promtool is installed. */
 export const withoutPromtool = program ? false : 'promtool is not installed (Debian: prometheus)'
 
-/** Runs it to its end; what it said, of both kinds. */
+/** Runs promtool to its end. Returns its output, from stdout and stderr. */
 export function promtool(
   args: readonly string[],
   input = '',

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 
-/** Sends this text on a connection of its own, and answers with everything that comes back until it is closed. */
+/** Sends this text on a new connection. Resolves to everything that is received until the connection is closed. */
 export function exchange(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(text, 'latin1'))

@@ -17,7 +17,7 @@ export interface RecordedFeed {
   pass(ms: number): void
 }
 
-/** The real feed on its own, with a clock that can be put forward. It ends with its test. */
+/** Starts the real feed without a cache, with a clock that can be put forward. It is closed at the end of the test. */
 export async function startRecordedFeed(
   t: Owner,
   {

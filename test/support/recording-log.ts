@@ -6,7 +6,7 @@ export interface Logged {
   readonly message: string
 }
 
-/** A log that can be read. */
+/** Returns a log, and the list of the lines that are logged. */
 export function recordingLog(): { readonly log: Log; readonly logged: Logged[] } {
   const logged: Logged[] = []
   const log: Log = {

@@ -37,7 +37,7 @@ export function bringBack(
   })
 }
 
-/** Saves entries and then changes them: a and b stay, c is changed, d deleted, e added. */
+/** Saves entries, and then changes them: a and b stay, c is changed, d is deleted, e is added. */
 export async function savedAndChanged(
   { url, query }: FreshDatabase,
   announced: Announcements,

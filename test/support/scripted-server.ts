@@ -8,7 +8,7 @@ export interface ScriptedServer {
   readonly sockets: readonly Socket[]
 }
 
-/** A TCP server, or one on a Unix socket, that does with what it reads what the test says. */
+/** Starts a server, on TCP or a Unix socket, that passes what it reads to a function of the test. */
 export async function scriptedServer(
   t: Owner,
   onRequest: (socket: Socket, text: string) => void,
@@ -30,7 +30,7 @@ export async function scriptedServer(
   return { port: path === undefined ? (server.address() as AddressInfo).port : 0, sockets }
 }
 
-/** A whole answer. */
+/** Returns a complete response. */
 export function answer(status: number, body = '{}'): string {
   return `HTTP/1.1 ${status} Words\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 }

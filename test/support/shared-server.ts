@@ -59,8 +59,8 @@ export async function temporaryServer(settings: Readonly<Record<string, string>>
  *                                                                the watchdog stops the server and removes its
  *                                                                data, the note and the claim
  *
- * If A dies before its note, B removes the claim and starts the server itself. Two files that do so at the same moment may
- * start two servers. That does no harm: each server has its own watchdog.
+ * If A dies before its note, B removes the claim and starts the server itself. Two files that do so at the same moment
+ * may start two servers. That does no harm: each server has its own watchdog.
  */
 export async function sharedServerUrl(): Promise<string | undefined> {
   const tapPid = process.ppid // the same for all files of the run

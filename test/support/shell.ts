@@ -10,7 +10,7 @@ export interface Said {
   readonly stderr: string
 }
 
-/** Runs a script in which `caching-layer` is the command, and a pipeline fails when any part of it does. */
+/** Runs a script in which `caching-layer` is the command. A pipeline fails if any part of it fails. */
 export function shell(
   t: Owner,
   script: string,

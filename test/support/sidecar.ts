@@ -21,7 +21,7 @@ export interface StartOptions extends Partial<Config> {
   readonly migrate?: boolean
 }
 
-/** A sidecar within this process, put together as `serve` does it, on a free port. It ends with its test. */
+/** Starts a sidecar in this process, as `serve` does, on a free port. It is closed at the end of the test. */
 export async function startSidecar(t: Owner, options: StartOptions): Promise<StartedSidecar> {
   const { migrate = true, ...overrides } = options
   const config: Config = {

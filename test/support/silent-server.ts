@@ -8,7 +8,7 @@ export interface SilentServer {
   connections(): number
 }
 
-/** Takes connections and says nothing. */
+/** Starts a server that accepts connections and sends nothing. */
 export async function silentServer(t: Owner): Promise<SilentServer> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => sockets.add(socket.on('error', () => {})))

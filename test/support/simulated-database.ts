@@ -45,7 +45,7 @@ const saltBits = 24n
 /** Effect of a user's trigger on each row that is written. */
 export type ForeignTrigger = 'changes the value' | 'leaves the row out' | 'writes the row again'
 
-/** While this was the value (undefined: no entry), by the driven clock. */
+/** Time in which a key had this value, by the driven clock. The value is undefined if there was no entry. */
 export interface Reign {
   readonly value: Value | undefined
   /** Undefined before the first write, and for what a failover brought back. */

@@ -6,7 +6,7 @@ import { SimulatedReplica } from './simulated-replica.js'
 
 export const maxStalenessMs = 3_000
 
-/** A statement on its way: sent, then in effect, then answered. */
+/** A statement in flight. It is sent, then takes effect, then is answered. */
 interface Statement {
   readonly isWrite: boolean
   /** Belongs to catching up, and not to a request. */
@@ -17,7 +17,7 @@ interface Statement {
   readonly reject: (error: Error) => void
 }
 
-/** A real Cache, with a store and a feed whose every step the test decides on. */
+/** A real Cache with a store and a feed of which the test makes every step. */
 export class SimulatedSidecar {
   readonly cache: Cache
   readonly #database: SimulatedDatabase

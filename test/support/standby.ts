@@ -16,7 +16,7 @@ export interface Standby {
   promote(): Promise<void>
 }
 
-/** A standby that is left behind: what is written from now on does not get to it. The server has been stopped. */
+/** A standby that receives nothing more. To copy it, the server has been stopped. */
 export async function standbyOf(t: Owner, server: LocalPostgres): Promise<Standby> {
   const dataDir = await mkdtemp(join(tmpdir(), 'caching-layer-test-'))
   const { port } = server

@@ -14,7 +14,10 @@ export interface StreamingStandby {
   query<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]>
 }
 
-/** A hot standby that streams from the server, which is restarted for a copy of its data. It ends with its test. */
+/**
+ * Starts a hot standby that streams from the server. The server is restarted, so that its data can be copied. The
+ * standby is stopped at the end of the test.
+ */
 export async function streamingStandbyOf(
   t: Owner,
   primary: LocalPostgres,

@@ -1,6 +1,6 @@
 /**
- * Everything that can happen by itself has happened: what is left waits for the test. No time passes, by any
- * clock that matters here.
+ * Resolves when everything that can happen by itself has happened, and the rest waits for the test. No clock of the
+ * test moves.
  */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))

@@ -11,7 +11,7 @@ const usage = `usage: npm run torture -- [--minutes N] [--heap-mebibytes N] [--l
   --limit-mebibytes  limit of its cgroup, and most that its resident size may come to (320)
 `
 
-/** Shorter runs do not tell whether the resident size is flat. */
+/** Shortest run, in minutes, that can show if the resident size is flat. */
 const leastMinutesForFlat = 3
 
 interface Arguments {

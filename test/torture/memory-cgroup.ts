@@ -48,7 +48,9 @@ export class MemoryCgroup {
   }
 }
 
-/** Version 1 has a hierarchy for memory alone, and a line with its name; version 2 has one for everything. */
+/**
+ * Finds the group of memory: version 1 has a separate hierarchy, on a line with its name. Version 2 has one for all.
+ */
 function ownCgroup(lines: string): { parent: string; limitFile: string } {
   const v1 = /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$/m.exec(lines)?.[1]
   if (v1 !== undefined) return { parent: join(root, 'memory', v1), limitFile: 'memory.limit_in_bytes' }

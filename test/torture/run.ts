@@ -52,7 +52,7 @@ export interface TortureResult {
 const mebibyte = 1024 * 1024
 const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 const smallHitsProgram = fileURLToPath(new URL('small-hits.ts', import.meta.url))
-/** After the loads have ended, for what they hold to be let go. */
+/** Pause in ms after the loads, in which their memory is released. */
 const settleMs = 1_000
 
 /** Starts PostgreSQL and a sidecar, runs all loads at once, and watches the sidecar. */

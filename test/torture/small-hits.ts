@@ -3,8 +3,8 @@ import { smallKeys } from './loads.js'
 import { token } from './target.js'
 
 /**
- * Reads small entries, one after the other, until its standard input ends. Then prints statuses and latencies as JSON. A process of
- * its own: those that keep the sidecar busy would otherwise keep this busy as well.
+ * Reads small entries, one after the other, until its standard input ends. Then prints statuses and latencies as JSON.
+ * It is a separate process, because the loads keep theirs busy, which would delay the measurement.
  */
 const port = Number(process.argv[2])
 const agent = new Agent({ keepAlive: true, maxSockets: 1 })

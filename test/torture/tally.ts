@@ -6,7 +6,7 @@ export interface LoadCounts {
   readonly unanswered: number
 }
 
-/** Counts what came of the requests of each load. */
+/** Counts the results of the requests of each load. */
 export class Tally {
   readonly #loads = new Map<string, { statuses: Map<number, number>; unanswered: number }>()
 

@@ -8,7 +8,7 @@ const authorization = `Authorization: Bearer ${token}\r\n`
 
 const answerTimeoutMs = 60_000
 
-/** The sidecar, as one load sees it: with connections of its own, and a tally of what came of its requests. */
+/** The sidecar as one load uses it, with connections and a tally of its own. */
 export class Target {
   readonly #load: string
   readonly #port: number

@@ -26,6 +26,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'connection-url',
     'errors',
     'json',
+    'text',
   ],
   dev: [],
   sidecar: [
@@ -39,10 +40,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'config',
     'connection-url',
   ],
-  'tools/audit': ['postgres', 'core', 'json'],
+  'tools/audit': ['postgres', 'core', 'json', 'text'],
   'tools/doctor': ['postgres', 'core'],
   'tools/backup': ['files'],
-  'tools/load': [],
+  'tools/load': ['text'],
   http: ['telemetry/request-stats', 'core', 'json'],
   postgres: ['core', 'connection-url', 'errors'],
   'telemetry/prometheus': ['telemetry/request-stats', 'core'],
@@ -56,6 +57,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   files: [],
   json: [],
+  text: [],
 }
 
 /** Packages, and builtin modules by their names with `node:`, that only certain files may import. */

@@ -1,6 +1,7 @@
 import { describeSettings, shownText } from '../../config/describe-settings.js'
 import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
 import { loadConfig } from '../../config/load.js'
+import { textTable } from '../../text/text-table.js'
 import type { Command } from '../command.js'
 import { UsageError } from '../usage-error.js'
 
@@ -34,17 +35,7 @@ export const config: Command = {
         '',
       ]),
     ])
-    for (const line of columns([['setting', 'value', 'default', 'unit', 'source'], ...rows])) out(line)
+    for (const line of textTable([['setting', 'value', 'default', 'unit', 'source'], ...rows])) out(line)
     return 0
   },
-}
-
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
 }

@@ -1,3 +1,4 @@
+import { textTable } from '../../text/text-table.js'
 import type { Report, SidecarAnswers, Within } from './tally.js'
 import type { Violation } from './violation.js'
 
@@ -86,14 +87,7 @@ function table(sidecars: readonly SidecarAnswers[]): string[] {
       ...[fresh, nothing, stale, unanswered].map((times) => numbers.format(times)),
     ]),
   ]
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  return rows.map((row) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  '),
-  )
+  return textTable(rows, { numbers: true })
 }
 
 function label(ms: number): string {

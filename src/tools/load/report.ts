@@ -1,3 +1,4 @@
+import { textTable } from '../../text/text-table.js'
 import type { LatencySummary } from './latencies.js'
 import type { TallySummary } from './tally.js'
 
@@ -46,7 +47,9 @@ export function linesOf(report: LoadReport, before?: LoadReport): string[] {
     row(operation, summary, before?.latencies[operation as keyof LoadReport['latencies']]),
   )
   if (failed > 0) rows.push(row('failed', report.failedLatencies, before?.failedLatencies))
-  lines.push(...aligned([['µs', 'p50', 'p90', 'p99', 'p99.9', 'max', 'answers'], ...rows]))
+  lines.push(
+    ...textTable([['µs', 'p50', 'p90', 'p99', 'p99.9', 'max', 'answers'], ...rows], { numbers: true }),
+  )
   if (failed > 0) lines.push(`${failed} answers were failures: ${statusesOf(report)}`)
   if (due > sent)
     lines.push(`${due - sent} requests were due and not sent: all connections waited for answers`)
@@ -84,17 +87,4 @@ function statusesOf({ statuses }: LoadReport): string {
       Object.entries(counts).map(([status, count]) => `${count} × ${operation} ${status}`),
     )
     .join(', ')
-}
-
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
-  )
-  return rows.map((cells) =>
-    cells
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  '),
-  )
 }

@@ -7,7 +7,7 @@ import type { LocalPostgres } from '../../../src/dev/local-postgres.js'
 
 const run = promisify(execFile)
 
-/** A copy of a server's data, as a snapshot of its file system or a standby that has lost touch would have it. */
+/** A copy of a server's data, like a snapshot of its file system, or like a standby that is no longer connected. */
 export class ClusterCopy {
   readonly #folder: string
 
@@ -51,8 +51,8 @@ export class ClusterCopy {
   }
 
   /**
-   * Puts the copy in the place of a server's data, which are gone then, and starts the server. A standby can be read, and
-   * waits to be promoted. A primary goes on from where the copy was made, in the same timeline.
+   * Puts the copy in the place of a server's data, which are gone then, and starts the server. A standby can be read,
+   * and waits to be promoted. A primary goes on from where the copy was made, in the same timeline.
    */
   async takePlace(postgres: LocalPostgres, role: 'primary' | 'standby'): Promise<void> {
     if (role === 'standby') await writeOwned(this.#folder, 'standby.signal', '')
@@ -67,7 +67,7 @@ function clusterOf(postgres: LocalPostgres): string {
   return join(postgres.dataDir, 'cluster')
 }
 
-/** Copies with owners and modes, which Node's own copy would change. */
+/** Copies a folder with its owners and modes, which Node's own function would change. */
 async function copy(from: string, to: string): Promise<void> {
   await rm(to, { recursive: true, force: true })
   await run('cp', ['-a', from, to])

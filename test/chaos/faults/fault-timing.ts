@@ -1,4 +1,4 @@
-/** Ends early when the run does. */
+/** Resolves after this time, or as soon as the run ends. */
 export type Pause = (ms: number) => Promise<void>
 
 export interface Timing {

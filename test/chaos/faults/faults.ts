@@ -28,7 +28,7 @@ export interface FaultsParts {
   readonly stop: AbortSignal
 }
 
-/** Something a network does to the connections of one sidecar for a while. */
+/** A temporary fault of the network between one sidecar and the database. */
 const networkFaults: Partial<Record<FaultKind, (choice: number) => Fault>> = {
   refused: () => ({ admission: 'refuse' }),
   blackout: () => ({ toServer: { kind: 'drop' }, toClient: { kind: 'drop' }, admission: 'ignore' }),
@@ -47,7 +47,7 @@ const networkFaults: Partial<Record<FaultKind, (choice: number) => Fault>> = {
   },
 }
 
-/** The same for ever, for the connections that there are; new ones are whole. */
+/** A lasting fault of the connections that are open now. New connections work. */
 const lastingFaults: Partial<Record<FaultKind, Fault>> = {
   'half-open': { toServer: { kind: 'drop' }, toClient: { kind: 'drop' }, existingOnly: true },
   'half-open listener': {

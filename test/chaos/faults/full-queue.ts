@@ -1,12 +1,12 @@
 import pg from 'pg'
 
 const tooManyNotifications = '54000'
-/** Twice as many pages as the fleet's server has. */
+/** Number of pages of notifications to send: twice as many as the queue of the fleet's server has. */
 const pages = 128
 
 /**
- * The server's notification queue, full: a session that listens and sits in a transaction holds its tail back.
- * From then on no transaction that notifies can commit.
+ * Fills the server's notification queue: a session that listens keeps a transaction open, so that nothing is removed
+ * from the queue. Then no transaction that notifies can commit.
  */
 export class FullQueue {
   readonly #holder: pg.Client

@@ -14,8 +14,9 @@ export interface HistoryFaultParts {
 }
 
 /**
- * A snapshot of the file system is put back: same server, same timeline. What was acknowledged since is lost, and there are
- * other writes before anybody is back. The first of them is the one that came first after the snapshot, too.
+ * Restores a snapshot of the file system, on the same server and the same timeline. Writes that were acknowledged after
+ * the snapshot are lost, and others happen before a sidecar is connected again. The first of them repeats the first
+ * write after the snapshot.
  */
 export async function putSnapshotBack(
   { fleet, recorder, workload }: HistoryFaultParts,
@@ -55,8 +56,8 @@ const removals: Partial<Record<FaultKind, readonly string[]>> = {
 }
 
 /**
- * Everything is removed, made again and filled by the same script with other values, twice, as a suite of tests does it; while
- * sidecars are there, or before they are back.
+ * Everything is removed, made again and filled by the same script with other values, twice, as a suite of tests does
+ * it; while sidecars are there, or before they are back.
  */
 export async function recreate(
   parts: HistoryFaultParts,

@@ -16,7 +16,7 @@ export async function translatedMessages(parts: RefusalParts): Promise<void> {
 
 const mostWaitMs = 4_000
 
-/** Writes were kept; the link is back, and breaks around the commits that settle them. */
+/** Breaks the link again while pending writes are sent: just before or just after their commit. */
 export async function cutSettling(parts: RefusalParts): Promise<void> {
   const { member, fault, healed, pause } = parts
   const { proxy } = member

@@ -5,7 +5,7 @@ import { RecoveryWatch } from './recovery.js'
 
 const maxStalenessMs = 500
 
-/** A sidecar whose feed is lost, and live again, when we say so. */
+/** A sidecar whose feed the test loses and recovers. */
 function member() {
   const feed = { state: 'live', lease_age_ms: 0, losses: 0 }
   return {

@@ -21,7 +21,7 @@ const everyMs = 25
 const unnoticedMs = 500
 export const recoveryLimitMs = 30_000
 
-/** Promised: the feed is live again so soon after the fault has ended and its loss has been noticed. */
+/** Promised time in ms until the feed is live again, after the fault has ended and the loss has been noticed. */
 const backWithinMs = 3_000
 /** A machine that is busy with other things may take so much longer: it is counted as late, and is no violation. */
 const allowanceMs = 3_000
@@ -89,8 +89,8 @@ export class RecoveryWatch {
   }
 
   /**
-   * Waits for something other than the feed, now that the fault has ended. `limitMs`: after so long it is a violation, unless
-   * another fault was under way. `isWithinFault`: the fault itself still is.
+   * Waits for something other than the feed, now that the fault has ended. `limitMs`: after so long it is a violation,
+   * unless another fault was under way. `isWithinFault`: the fault itself still is.
    */
   async untilBack(
     kind: FaultKind,

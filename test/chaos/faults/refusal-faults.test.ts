@@ -8,8 +8,9 @@ import { fullDisk, type RefusalParts, readOnlyServer, rightsRevoked, rowRefused 
 import type { FaultKind } from './schedule.js'
 
 /**
- * Carries the fault out on a real server. Whenever it pauses, the statement is sent as the role of a sidecar. Returns the
- * SQLSTATEs of these attempts, `done` for success, the same of one more attempt at the end, and how many spells were announced.
+ * Carries the fault out on a real server. Whenever it pauses, the statement is sent as the role of a sidecar. Returns
+ * the SQLSTATEs of these attempts, `done` for success, the same of one more attempt at the end, and how many spells
+ * were announced.
  */
 async function carryOut(
   t: Test,

@@ -25,7 +25,7 @@ export interface RefusalParts {
   readonly pause: Pause
 }
 
-/** The server takes no writes for a while, as one that is about to be replaced. */
+/** Makes the server read-only for a while, as before it is replaced. */
 export async function readOnlyServer({ fleet, fault, pause, ...parts }: RefusalParts): Promise<void> {
   await fleet.administer('alter system set default_transaction_read_only = on')
   await fleet.administer('select pg_reload_conf()')
@@ -36,8 +36,8 @@ export async function readOnlyServer({ fleet, fault, pause, ...parts }: RefusalP
 }
 
 /**
- * Nothing can be added to the table: a trigger raises what PostgreSQL raises then. A small file system of its own would need
- * root, and a tablespace there cannot be copied with the cluster, as other faults do.
+ * Simulates a full disk: a trigger raises the error that PostgreSQL raises then. A real one would need a small file
+ * system, and so root. It would also need a tablespace, which other faults could not copy with the cluster.
  */
 export async function fullDisk({ fleet, fault, pause, ...parts }: RefusalParts): Promise<void> {
   await inForce(fleet, new Spell(performance.now()), {
@@ -90,8 +90,8 @@ export async function rightsRevoked(parts: RefusalParts): Promise<void> {
 }
 
 /**
- * One row never goes through. A request for it is told so, and its neighbours in the batch are not; a pending write of it is
- * given up while the row is still refused, and so does not hold the others up.
+ * One row never goes through. A request for it is told so, and its neighbours in the batch are not; a pending write of
+ * it is given up while the row is still refused, and so does not hold the others up.
  */
 export async function rowRefused(parts: RefusalParts): Promise<void> {
   const { fleet, recorder, recovery, workload, fault, member, healed, pause } = parts

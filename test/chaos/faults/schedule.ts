@@ -1,4 +1,4 @@
-import { Random } from '../random.js'
+import { Random } from '../../support/random.js'
 import type { Timing } from './fault-timing.js'
 
 /** Faults of the network and of processes, one at a time. */

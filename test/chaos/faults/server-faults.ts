@@ -15,7 +15,7 @@ interface FailoverParts {
   readonly recorder: Recorder
 }
 
-/** An asynchronous standby takes over that has not received what was acknowledged last. */
+/** Promotes an asynchronous standby that has not received the last acknowledged writes. */
 export async function failover(
   { fleet, sql, recorder }: FailoverParts,
   { lagMs, standbyMs }: { readonly lagMs: number; readonly standbyMs: number },
@@ -37,7 +37,7 @@ export async function failover(
   return { fromMs, toMs }
 }
 
-/** The server ends sessions that say nothing for a while. */
+/** Makes the server end idle sessions. */
 export async function endIdleSessions(
   fleet: Fleet,
   { idleMs, durationMs }: { readonly idleMs: number; readonly durationMs: number },

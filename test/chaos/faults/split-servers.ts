@@ -8,8 +8,8 @@ import { ClusterCopy } from './cluster-copy.js'
 import type { Pause, Timing } from './fault-timing.js'
 
 /**
- * Two servers live side by side. A standby that lacks nothing was promoted, and the name leads to it for new connections. The
- * old primary is still running, no client writes to it, and the connections that listen to it are intact.
+ * Runs two primaries. A standby that lacks nothing is promoted, and new connections go to it. The old primary continues
+ * to run: no client writes to it, and the connections that listen to it are intact.
  */
 export async function splitServers(
   { fleet }: { readonly fleet: Fleet },
@@ -55,7 +55,7 @@ async function promote(url: string): Promise<void> {
   }
 }
 
-/** Ends statements of connections that are gone: their effect would be lost, although it is in time. */
+/** Ends statements whose clients are gone. Otherwise their effect would be lost, although it came in time. */
 async function endStatements(fleet: Fleet): Promise<void> {
   await fleet.administer(
     `select pg_terminate_backend(pid, 5000) from pg_stat_activity

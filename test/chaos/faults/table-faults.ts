@@ -13,10 +13,10 @@ export interface TableFaultParts {
   readonly workload: Workload
 }
 
-/** Everything that is written meanwhile expires after so long. */
+/** Time to live in ms of all rows that are written during the fault. */
 const lifetimeMs = 3_000
 
-/** A default on `expires_at`. Ends when what was written under it has expired. */
+/** Sets a default on `expires_at`. Ends when the rows that got it have expired. */
 export async function ownDefault(
   { fleet, recorder }: TableFaultParts,
   { durationMs }: Timing,

@@ -41,7 +41,7 @@ interface FleetParts {
 }
 
 const user = 'cache_user'
-/** It may read and write entries, and owns nothing. */
+/** Role of the sidecars. It may read and write entries, and owns nothing. */
 export const guest = 'cache_guest'
 const password = 'cache_pass'
 const database = 'cache_db'

@@ -42,7 +42,7 @@ interface HttpAnswer {
   readonly text: string
 }
 
-/** After this a client gives up: the check for requests that hang has long bitten. */
+/** Timeout of a client, far above the limit from which a request counts as hung. */
 const giveUpMs = 25_000
 
 /** Speaks to one sidecar over connections that are kept alive, and knows what each answer means. */

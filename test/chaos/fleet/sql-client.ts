@@ -4,7 +4,7 @@ import type { Outcome } from '../oracle/history.js'
 
 export type SqlOutcome = Exclude<Outcome, 'kept'>
 
-/** Content of a row, and if it has expired; then it counts as absent. */
+/** Content of a row. A row that has expired counts as absent. */
 export interface StoredRow {
   readonly value: string
   readonly isExpired: boolean
@@ -12,12 +12,12 @@ export interface StoredRow {
 
 const update = 'update cache_entries set value = $2, content_type = $3, expires_at = default where key = $1'
 const isThere = '(expires_at is null or expires_at > clock_timestamp())'
-/** Limit of the wait for a lock that keeps all other clients out. */
+/** Limits the wait for an exclusive lock, because all other clients wait behind it. */
 const lockTimeout = "set local lock_timeout = '1s'"
 
 /**
- * Reads and writes as any application does that uses the table and knows of no sidecar. What it writes expires as what a
- * sidecar writes: as the column's default says.
+ * Reads and writes as any application does that uses the table and knows of no sidecar. What it writes expires as what
+ * a sidecar writes: as the column's default says.
  */
 export class SqlClient {
   readonly #pool: pg.Pool
@@ -109,8 +109,8 @@ export class SqlClient {
   }
 
   /**
-   * Sets the sequence of versions back and gives every row among these keys the value, each under the number that its version
-   * has already. Afterwards the sequence is where it was, or stays behind. Outcomes by key.
+   * Sets the sequence of versions back and gives every row among these keys the value, each under the number that its
+   * version has already. Afterwards the sequence is where it was, or stays behind. Outcomes by key.
    */
   async handOutAgain(
     keys: readonly string[],

@@ -2,7 +2,7 @@ import { isAltered } from '../entry-value.js'
 import type { WriteRecord } from './history.js'
 import type { Spell } from './spell.js'
 
-/** The times in which a user's own trigger altered the values of all that was written, and what that says of a value shown. */
+/** Times in which a user's trigger altered all values that were written: only then may a read show an altered value. */
 export class Alterations {
   readonly #spells: Spell[] = []
 

@@ -14,7 +14,7 @@ export interface Denied {
   readonly returnMs: number
 }
 
-/** A read may join a statement that was sent earlier, and a statement takes no longer than this. */
+/** Maximum time that a statement takes. A read may join a statement that was sent up to so long before. */
 const joinedMs = 5_000
 
 const words: Readonly<Record<Denial, string>> = {
@@ -22,7 +22,10 @@ const words: Readonly<Record<Denial, string>> = {
   refused: 'was told that the database refuses the row, while nothing refused it',
 }
 
-/** The times in which the database had a reason to say no for good, and to whom. Nobody else is told so: no neighbour in a batch. */
+/**
+ * The times in which the database had a reason to say no for good, and to whom. Nobody else is told so: no neighbour in
+ * a batch.
+ */
 export class Denials {
   readonly #reasons: {
     readonly denial: Denial

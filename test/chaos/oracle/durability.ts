@@ -8,7 +8,7 @@ export interface KeeperEnd {
   readonly conflicts: number
 }
 
-/** A key that is written once, by one client, and not read before the end. */
+/** A key that one client writes once, and that nobody reads before the end of the run. */
 export interface OnceWritten {
   readonly key: string
   readonly value: string

@@ -2,7 +2,7 @@ import type { LinearizabilityChecker, Operation } from './linearizability.js'
 
 type Checkers = ReadonlyMap<string, LinearizabilityChecker>
 
-/** A row that expires at one moment between these, if it has not been overwritten by then. */
+/** Bounds of the moment at which a row expires, unless it is overwritten before. */
 interface Expiry {
   readonly value: string
   readonly fromMs: number
@@ -11,8 +11,8 @@ interface Expiry {
 }
 
 /**
- * Rows that expire by themselves, as operations of the linearizability checkers. Nobody is there to begin and end them, so
- * `advance` does before anything else of the key begins or ends.
+ * Expiries of rows, as operations for the linearizability checkers. No client begins or ends them, so `advance` does,
+ * before any other operation of the key begins or ends.
  */
 export class Expiries {
   readonly #checkers: readonly Checkers[]

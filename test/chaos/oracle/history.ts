@@ -1,11 +1,10 @@
 /**
- * History of each key, as far as an outside observer can know it: writes with the moments of their call
- * and return, all by the one monotonic clock of this process.
+ * History of each key, as far as an outside observer can know it: writes with the moments of their call and return, all
+ * by the one monotonic clock of this process.
  *
- * Conclusions that may be drawn. A write takes effect at one moment (its commit) between its call
- * and its return. When its outcome is unknown that moment may come later, or never; a write that a sidecar has
- * kept takes effect when it is sent. So of each write we know `invokeMs`, and `effectByMs`: by then it has
- * taken effect, if it ever does:
+ * Conclusions that may be drawn. A write takes effect at one moment (its commit) between its call and its return. When
+ * its outcome is unknown that moment may come later, or never; a write that a sidecar has kept takes effect when it is
+ * sent. So of each write we know `invokeMs`, and `effectByMs`: by then it has taken effect, if it ever does:
  *
  * - the return, when the write was acknowledged;
  * - the return of any read that saw its value in the database, or in memory without a stale mark (a pending
@@ -14,20 +13,20 @@
  *   statement_timeout, and no fault holds bytes back for longer);
  * - for a pending write, the moment when its sidecar reports that nothing is kept any more, or has been killed.
  *
- * A value is *certainly overwritten* at the return of the first acknowledged write that was called after the
- * value's `effectByMs`: it took effect later, and had by then. Writes that overlap, and those that may not have
- * happened, overwrite nothing. So the staleness computed here is never more than the true one.
+ * A value is *certainly overwritten* at the return of the first acknowledged write that was called after the value's
+ * `effectByMs`: it took effect later, and had by then. Writes that overlap, and those that may not have happened,
+ * overwrite nothing. So the staleness computed here is never more than the true one.
  *
  * Versions are not used: a delete that races an insert can invert them (P1 of docs/protocol.md).
  *
- * An absence has no unique value: any of the deletes may be the one that a reader saw, and it is given the
- * benefit of the most recent of them.
+ * An absence has no unique value: any of the deletes may be the one that a reader saw, and it is given the benefit of
+ * the most recent of them.
  *
- * A row that expires is a delete that happens by itself, at a time of which we know the bounds. A value that has expired is not
- * served any more, however short that was ago.
+ * A row that expires is a delete that happens by itself, at a time of which we know the bounds. A value that has
+ * expired is not served any more, however short that was ago.
  *
- * When a standby takes over that has lost the tail, or the data are replaced in another way, another history begins, from what
- * is in the table then. What was acknowledged before and is not there is legitimately lost.
+ * When a standby takes over that has lost the tail, or the data are replaced in another way, another history begins,
+ * from what is in the table then. What was acknowledged before and is not there is legitimately lost.
  */
 
 /** `nothing`: acknowledged, but there was no row to change: the key was absent at that moment. */

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { Random } from '../random.js'
+import { Random } from '../../support/random.js'
 import { LinearizabilityChecker, type RegisterValue } from './linearizability.js'
 
 /**
- * `w` and `r`: known outcome; `?`: a write of unknown outcome; `e`: the expiry of what was written before. Then the value, the
- * call and the return.
+ * `w` and `r`: known outcome; `?`: a write of unknown outcome; `e`: the expiry of what was written before. Then the
+ * value, the call and the return.
  */
 type Step = readonly ['w' | 'r' | '?' | 'e', RegisterValue, number, number]
 

@@ -8,10 +8,11 @@ export interface PrimaryRead {
 }
 
 /**
- * A pending write is sent only where the row has not changed since it was kept (P9). So the primary does not hold it after
- * another write that was called once it had been kept, and acknowledged: had it been sent before that one, it would have been
- * overwritten, and after that one it must not have been sent. Where the key may have been deleted since, or may have expired,
- * it may have been sent into the gap.
+ * Checks that no pending write overwrites a later one. A pending write is sent only if its row has not changed since it
+ * was kept (P9). Suppose that another write of the key was called after that, and acknowledged. If the pending write
+ * was sent before the other one, it has been overwritten, and after the other one it must not be sent. So in both cases
+ * the primary does not hold it. An exception is a key that may have been deleted or may have expired in between: the
+ * pending write may then be sent.
  */
 export function checkPendingOverwrites(
   history: History,

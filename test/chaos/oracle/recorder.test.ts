@@ -88,7 +88,7 @@ t.test('a stale response promises nothing', async (t) => {
   t.match(recorder.counts, { staleMarked: 1, hits: 0 })
 })
 
-/** A spell that is in force. */
+/** A spell that has begun and not ended. */
 function present(): Spell {
   const spell = new Spell(performance.now())
   spell.inForce(performance.now())

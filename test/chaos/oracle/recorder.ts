@@ -60,7 +60,7 @@ export interface Counts {
   queueFull: number
 }
 
-/** A request that takes longer has hung; every wait of a sidecar has a bound below this. */
+/** Time in ms after which a request counts as hung. Every wait of a sidecar has a shorter bound. */
 const hungMs = 7_000
 const linesPerKey = 40
 /** Tolerance in ms between the clock of the database and ours until a row expires. */

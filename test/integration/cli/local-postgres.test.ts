@@ -31,7 +31,7 @@ async function temporaryFolder(t: Test, place = tmpdir()): Promise<string> {
   return folder
 }
 
-/** A server that is not started yet. */
+/** Creates a server without starting it. */
 function serverOn(t: Test, dataDir: string, options: Omit<LocalPostgresOptions, 'dataDir'> = {}) {
   const server = new LocalPostgres({ dataDir, settings: { fsync: 'off' }, ...options })
   t.teardown(async () => {
@@ -66,7 +66,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The message of an error that has to be one line. */
+/** Returns the message of an error, and checks that it is one line. */
 async function messageOf(t: Test, failing: Promise<unknown>): Promise<string> {
   const { message } = await failing.then(
     () => new Error('nothing failed'),

@@ -102,13 +102,15 @@ t.test('GET / describes the service', async (t) => {
   t.equal(new URL(body.postgres as string).pathname, new URL(url).pathname)
   t.notMatch(text, 'not-to-be-seen')
   const paths = (body.endpoints as string[]).map((endpoint) => endpoint.replace(/\?.*/, ''))
-  t.strictSame(paths.sort(), [
+  // There may be more: test/integration/docs/http-api.test.ts requires that each of them is documented.
+  for (const documented of [
     'DELETE /cache/delete',
     'GET /cache/get',
     'GET /cache/stats',
     'GET /health',
     'POST /cache/set',
   ])
+    t.ok(paths.includes(documented), documented)
 })
 
 t.test('the defaults', async (t) => {

@@ -33,7 +33,7 @@ async function migrated(t: Test): Promise<FreshDatabase> {
   return database
 }
 
-/** Exactly these are wrong. */
+/** Checks that doctor reports exactly these findings. */
 function wrong(t: Test, all: readonly Finding[], wanted: Readonly<Record<string, RegExp>>): void {
   const bad = all.filter(({ level }) => level === 'bad')
   t.same(

@@ -24,7 +24,7 @@ function isProblem(t: Test, { status, headers, body }: Answer, wanted: number): 
 }
 
 /**
- * One of each kind: a hit in the fast lane, a miss, a set in the fast lane, what Koa answers, and what is not there.
+ * Requests of each kind: a hit and a set in the fast lane, a miss, a request that Koa answers, and an unknown path.
  */
 function everything(
   client: JsonClient,

@@ -7,8 +7,8 @@ import { Random } from '../../support/random.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 /**
- * Connections that send any requests in any pieces: each response must be the one to its request. `FUZZ_REQUESTS=100000` sends
- * more of them, `FUZZ_SEED` others.
+ * Connections that send any requests in any pieces: each response must be the one to its request.
+ * `FUZZ_REQUESTS=100000` sends more of them, `FUZZ_SEED` others.
  */
 const requests = Number(process.env.FUZZ_REQUESTS ?? 3_000)
 const seed = Number(process.env.FUZZ_SEED ?? 4711)
@@ -46,7 +46,7 @@ class Script {
 
   next(): Sent {
     const random = this.#random
-    const kind = random.below(100)
+    const kind = random.integer(0, 99)
     if (kind < 35) return this.#get()
     if (kind < 70) return this.#set()
     if (kind < 78) return this.#delete()
@@ -56,7 +56,7 @@ class Script {
   }
 
   #key(): string {
-    return `${this.#name}-${this.#random.below(4)}`
+    return `${this.#name}-${this.#random.integer(0, 3)}`
   }
 
   #get(): Sent {
@@ -80,7 +80,7 @@ class Script {
     const random = this.#random
     const key = this.#key()
     const length = random.pick([0, 1, 20, 200, 10_000])
-    const text = `"${random.pick(['', ...disguised])}${'x'.repeat(length)} ${this.#name} ${random.below(1e9)}"`
+    const text = `"${random.pick(['', ...disguised])}${'x'.repeat(length)} ${this.#name} ${random.integer(0, 1e9)}"`
     const value = random.pick([text, `[1.10,${text}]`, `{"b":${text},"1":2}`])
     this.#values.set(key, `"value":${value},`)
     const type = random.pick(['application/json', 'application/json', 'application/json; charset=utf-8'])
@@ -146,13 +146,13 @@ class Script {
   #message(line: string, headers: readonly string[], body: string, expected: Omit<Sent, 'text'>): Sent {
     const random = this.#random
     const head = [`${line} HTTP/1.1`, 'Host: localhost', ...headers]
-    if (random.chance(0.2)) head.push(`X-Padding: ${'p'.repeat(random.below(200))}`)
+    if (random.chance(0.2)) head.push(`X-Padding: ${'p'.repeat(random.integer(0, 199))}`)
     if (body === '') return { ...expected, text: `${head.join('\r\n')}\r\n\r\n` }
     if (random.chance(0.7))
       return { ...expected, text: [...head, `Content-Length: ${body.length}`, '', body].join('\r\n') }
     const chunks: string[] = []
     for (let rest = body; rest !== ''; ) {
-      const size = 1 + random.below(random.pick([3, 50, 5_000]))
+      const size = random.integer(1, random.pick([3, 50, 5_000]))
       const chunk = rest.slice(0, size)
       rest = rest.slice(size)
       const extension = random.chance(0.2) ? ';a=b' : ''
@@ -225,7 +225,7 @@ async function exchanged(
   })
   const closed = new Promise((resolve) => socket.once('close', resolve))
   await once(socket, 'connect')
-  const size = random.pick([1 + random.below(20), 100, 1_000, 1_000_000])
+  const size = random.pick([random.integer(1, 20), 100, 1_000, 1_000_000])
   const pieces = Math.max(size, Math.ceil(text.length / 200))
   for (let from = 0; from < text.length && socket.writable; from += pieces) {
     socket.write(text.slice(from, from + pieces), 'latin1')
@@ -251,7 +251,7 @@ async function converse(port: number, connection: number): Promise<number> {
     ? random.pick(['waits', 'sends FIN'])
     : random.pick(['sends FIN', 'is cut', 'is reset'])
   const text =
-    end === 'is cut' || end === 'is reset' ? whole.slice(0, 1 + random.below(whole.length - 1)) : whole
+    end === 'is cut' || end === 'is reset' ? whole.slice(0, random.integer(1, whole.length - 1)) : whole
   const { received, isReset } = await exchanged(port, text, random, isEnded ? 'sends FIN' : end, sent.length)
   const responses = responsesIn(received, sent, isReset || end === 'is reset')
   let complete = 0

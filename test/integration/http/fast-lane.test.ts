@@ -46,10 +46,10 @@ interface Request {
   readonly body?: string
 }
 
-/** Koa's routes see nothing in it that they know; the fast lane cannot tell, and leaves the request to them. */
+/** A header without effect. The fast lane does not know that, and leaves the request to Koa. */
 const around = 'Cache-Control: bounded'
 
-/** The connection is kept, and closed by a second request, which is there before the first is answered. */
+/** Returns the text of the request, followed by a request that closes the connection if the first one would keep it. */
 function textOf({ line, headers = [], body = '' }: Request, more: readonly string[] = []): string {
   const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body, 'latin1')}`]
   const isKept = headers.includes('Connection: keep-alive') || !/HTTP\/1\.0|close/.test(`${line} ${headers}`)

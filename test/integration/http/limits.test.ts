@@ -13,7 +13,7 @@ import { JsonClient } from '../../support/json-client.js'
 import { exchange } from '../../support/raw-http.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** The same checks as in service, in less time. */
+/** Limits as in production, but with shorter times. */
 const short: ConnectionLimits = {
   ...dataLimits,
   maxConnections: 100,
@@ -26,7 +26,7 @@ const short: ConnectionLimits = {
 const largeBytes = 32 * 1024 * 1024
 const large = Buffer.alloc(largeBytes, 'x')
 
-/** Answers what it was sent, and much at /large. */
+/** Starts a server that returns each body that it gets, and a large body at /large. */
 async function startServer(t: Test, limits: ConnectionLimits) {
   let closed = 0
   const server = new HttpServer({

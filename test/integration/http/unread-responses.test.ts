@@ -9,7 +9,7 @@ const mebibyte = 1024 * 1024
 const large = 'x'.repeat(mebibyte - 100)
 const stopped: Socket[] = []
 
-/** Asks for the key many times on one connection, and reads nothing. */
+/** Sends many reads of the key on one connection, and does not read the responses. */
 function neverReads(t: Test, port: number, header = ''): void {
   const socket = connect(port, '127.0.0.1', () =>
     socket.write(`GET /cache/get?key=large HTTP/1.1\r\nHost: localhost\r\n${header}\r\n`.repeat(30)),

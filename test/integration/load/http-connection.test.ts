@@ -8,7 +8,7 @@ import { answer, scriptedServer } from '../../support/scripted-server.js'
 
 const request = Buffer.from('GET / HTTP/1.1\r\n\r\n')
 
-/** The status of the answer, or why there is none. */
+/** Resolves to the status of the response, or to the reason why there is none. */
 function ask(connection: HttpConnection): Promise<number | string> {
   return new Promise((resolve) => {
     connection.onAnswer = resolve

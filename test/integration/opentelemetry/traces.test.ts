@@ -18,7 +18,7 @@ const sidecar = await serve(t, {
 await untilLive(sidecar)
 const { client, ops } = sidecar
 
-/** The spans that come from what is done, as soon as there is the one that is waited for. */
+/** Returns the spans of an action as soon as the expected one is among them. */
 async function traced(
   act: () => Promise<unknown>,
   name: string,

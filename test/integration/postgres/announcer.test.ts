@@ -7,7 +7,7 @@ import type { JsonClient } from '../../support/json-client.js'
 import { startRecordedFeed } from '../../support/recorded-feed.js'
 import { type StartedSidecar, startLiveSidecar, startSidecar } from '../../support/sidecar.js'
 
-/** The triggers that announce, and the one that stamps versions: without it a change looks like no change. */
+/** Faults of the triggers that announce changes, and of the trigger that sets versions, without which none is new. */
 const faults = [
   'disable trigger cache_entries_3_updated',
   'enable trigger cache_entries_3_deleted',
@@ -27,7 +27,7 @@ async function health(client: JsonClient): Promise<Readonly<Record<string, unkno
   return (await client.request('GET', '/health')).body
 }
 
-/** The log says which trigger it is, and what to do; `GET /health` names no trigger. */
+/** Checks that the log names the trigger and the cure, and that `GET /health` names no trigger. */
 async function blames(t: Test, sidecar: StartedSidecar, fault: string): Promise<void> {
   const trigger = /cache_entries_\d_\w+/.exec(fault)?.[0] as string
   const cure = /able /.test(fault)

@@ -18,7 +18,7 @@ const fresh = await freshDatabase(t)
 await migrate(fresh.url)
 await fresh.query('create table numbers (n int)')
 await fresh.query('create sequence attempt')
-/** Fails so many times, with this SQLSTATE; what a sequence has handed out stays so in a rollback. */
+/** Fails so many times with this SQLSTATE. A sequence counts the calls, because a rollback does not reset it. */
 await fresh.query(`create function fails(times int, state text) returns int language plpgsql as $$
   begin
     if nextval('attempt') <= times then raise exception using errcode = state; end if;

@@ -1,4 +1,4 @@
-/** Errors of a write that say nothing was committed, and those of the same SQLSTATE that do not. */
+/** Tests of errors that prove that a write was not committed, and of others with the same SQLSTATE that do not. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
@@ -10,7 +10,7 @@ import { freshDatabase } from '../../support/database.js'
 const fresh = await freshDatabase(t)
 await fresh.query('create table numbers (n int)')
 
-/** A database whose server's errors are passed on by `forward`. */
+/** A database behind a proxy whose `forward` may change the errors of the server. */
 async function databaseBehind(t: Test, forward: (error: Buffer, client: Socket) => void): Promise<Database> {
   const target = new URL(fresh.url)
   const proxy = createServer((client) => {

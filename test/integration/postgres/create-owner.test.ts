@@ -1,4 +1,4 @@
-/** docker-compose.yml and k8s/overlays/dev make the owner of the cache by sql/create-owner.sql. */
+/** Tests of sql/create-owner.sql, with which docker-compose.yml and k8s/overlays/dev create the owner of the cache. */
 import { execFile, spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'

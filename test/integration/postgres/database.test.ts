@@ -27,7 +27,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return error instanceof CacheError ? error.code : `no CacheError: ${error}`
 }
 
-/** Resolves when the server runs, or waits in, a statement of this text. */
+/** Resolves when the server is executing a statement with this text, or waiting in it. */
 function underWay(text: string): Promise<unknown> {
   return eventually(async () => {
     const { rows } = await fresh.query(
@@ -134,7 +134,7 @@ t.test('rare errors of the server have their error codes', async (t) => {
   t.equal(await codeOf(database.write(tooLarge, [])), 'refused', 'not a full notification queue')
 })
 
-/** Does it again and again, until the work has ended. */
+/** Repeats `act` until `work` has ended. */
 async function untilEnded(work: Promise<unknown>, act: () => unknown): Promise<void> {
   let ended = false
   work.finally(() => {

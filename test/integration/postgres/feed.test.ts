@@ -16,7 +16,7 @@ async function terminateListener({ query }: FreshDatabase): Promise<void> {
   if (rows.length === 0) throw new Error('nobody listens')
 }
 
-/** Resolves when the feed is live again after more losses than that. */
+/** Resolves when the feed is live again and has been lost more often than `losses`. */
 function liveAfter(client: JsonClient, losses: number): Promise<Stats | false> {
   return eventually(async () => {
     const stats = await client.stats()
@@ -24,7 +24,7 @@ function liveAfter(client: JsonClient, losses: number): Promise<Stats | false> {
   })
 }
 
-/** Changes made by SQL are followed. */
+/** Checks that the feed reports changes that are made by SQL. */
 async function follows(t: Test, { query }: FreshDatabase, client: JsonClient): Promise<void> {
   const value = `at ${performance.now()}`
   await query(

@@ -1,4 +1,4 @@
-/** Any role of a database may notify on the sidecars' channel. That may cost time, and nothing else. */
+/** Tests of forged notifications. Any role may send them on the sidecars' channel. They may cost time, nothing else. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** Sends on the channel of the changes, as a role that may do nothing else with the cache. */
+/** Sends a notification on the channel of changes, as a role that has no right to the table. */
 async function forgerIn(
   t: Test,
   { url, query }: FreshDatabase,

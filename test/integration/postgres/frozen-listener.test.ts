@@ -4,7 +4,7 @@ import { serve, untilLive } from '../../support/child-process.js'
 import { ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 
-/** Nothing but Linux tells a server that what it sent is not being read. */
+/** Reason to skip the test: only on Linux does a server notice that its client does not read. */
 const skip = process.platform === 'linux' ? false : 'tcp_user_timeout: Linux only'
 
 t.test('a frozen sidecar does not block the notification queue for long', { skip }, async (t) => {

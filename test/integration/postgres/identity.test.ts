@@ -1,6 +1,6 @@
 /**
- * The data behind a version is replaced: re-created, restored, swapped, rewound. Nobody is told; versions are what
- * tells.
+ * Tests of data that are replaced without a notification: a table that is re-created, restored, swapped or rewound. The
+ * versions must show it.
  */
 import { execFile, spawnSync } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
@@ -20,7 +20,7 @@ import { startLiveSidecar } from '../../support/sidecar.js'
 const boundMs = 1_000
 const keys = Array.from({ length: 30 }, (_, index) => `key ${index}`)
 
-/** Returns a seed script with other values, like that of a test suite. */
+/** Returns a script that writes another generation of values, like the seed script of a test suite. */
 const seed = (generation: string) =>
   `insert into cache_entries (key, value) values ${keys.map((key) => `('${key}', '${generation}')`).join(', ')}`
 

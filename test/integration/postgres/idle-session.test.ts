@@ -5,7 +5,7 @@ import { ListenSession } from '../../../src/postgres/feed/listen-session.js'
 import { ownServer } from '../../support/database.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** The server ends sessions that have been idle for so long. */
+/** Value of idle_session_timeout: the server ends sessions that have been idle for so long. */
 const idleMs = 300
 
 t.test('idle_session_timeout of the server does no harm', async (t) => {

@@ -1,4 +1,4 @@
-/** A session of the pool begins with a setting that another client of a pooler has left there. */
+/** Tests of sessions that begin with a setting which another client of a pooler has left behind. */
 import t from 'tap'
 import type { PendingWrite } from '../../../src/core/entry.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
@@ -16,7 +16,7 @@ const proxy = new FaultProxy(Number(new URL(url).port))
 const proxied = Object.assign(new URL(url), { port: String(await proxy.listen()) }).href
 t.teardown(() => proxy.close())
 
-/** Settings that change what a statement means, or how it answers, if it lets them. */
+/** Settings that could change the meaning or the result of a statement. */
 const settings = [
   'set array_nulls = off',
   'set standard_conforming_strings = off; set bytea_output = escape; set extra_float_digits = -15',

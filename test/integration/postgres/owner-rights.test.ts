@@ -1,4 +1,4 @@
-/** Other roles of the database do not get the rights of the owner of cache_entries, nor those of a sidecar. */
+/** Tests that no other role can get the rights of the owner of cache_entries, or those of a sidecar. */
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import t, { type Test } from 'tap'
@@ -19,7 +19,7 @@ interface Role {
   readonly client: pg.Client
 }
 
-/** A role that may connect to the database, as every role may by default, and nothing else. */
+/** Creates a role with no right but the one to connect, which every role has by default. */
 async function strangerIn(t: Test, database: FreshDatabase): Promise<Role> {
   const { query } = await freshDatabase(t)
   const name = `test_${randomUUID().replaceAll('-', '_')}`

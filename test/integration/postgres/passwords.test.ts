@@ -1,4 +1,4 @@
-/** A server that asks for passwords, and where they come from. */
+/** Tests with a server that asks for passwords, and of the places where passwords are found. */
 import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'

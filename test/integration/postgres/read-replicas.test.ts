@@ -1,4 +1,4 @@
-/** P13, on a real standby that streams from a real primary. */
+/** Tests of P13 on a real standby that streams from a real primary. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
@@ -31,7 +31,7 @@ const put = (key: string, value: number) =>
     [key, value],
   )
 
-/** One that holds a single entry, so that nearly every read is a fill. */
+/** Starts a sidecar that holds a single entry, so that nearly every read is a fill. */
 async function forgetful(t: Test, readUrls: readonly string[] = [standby.url()]) {
   const options = { databaseUrl: primary.url(), databaseReadUrls: readUrls, maxStalenessMs, capacity: 1 }
   const { client, log } = await startLiveSidecar(t, options)

@@ -12,7 +12,7 @@ const { url, query } = database
 await migrate(url)
 const announced = await Announcements.of(t, database)
 
-/** The restore rejects so, and nothing has changed nor been announced. */
+/** Checks that the restore rejects with this error, and that nothing was changed or announced. */
 async function changesNothing(t: Test, restoring: () => Promise<unknown>, message: string | RegExp) {
   const before = [await entriesIn(database), await versionsIn(database)]
   await announced.payloads()

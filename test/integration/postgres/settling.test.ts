@@ -1,4 +1,4 @@
-/** The link breaks while pending writes commit. The database tells afterwards what became of them (P9). */
+/** Tests of a link that breaks while pending writes commit. Afterwards, the database tells if they did (P9). */
 import t from 'tap'
 import type { PendingWrite, Transaction } from '../../../src/core/entry.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
@@ -56,7 +56,7 @@ t.beforeEach(async () => {
   await query('delete from cache_entries')
 })
 
-/** The link is lost while the transaction commits. The lock is held until `end`. */
+/** Breaks the link while the transaction commits. A lock delays the commit until `end`. */
 async function lostWhileCommitting(writes: readonly PendingWrite[]) {
   const holder = await freshDatabaseSession()
   await holder.query('select pg_advisory_lock(7)')

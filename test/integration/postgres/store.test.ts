@@ -31,7 +31,7 @@ function storeOf(database: Database, maxReadBytes?: number): PostgresStore {
   })
 }
 
-/** Sends them as they are kept now: with the table's fingerprint, unless they have another. */
+/** Sends pending writes with the current fingerprint of the table, unless they have another. */
 async function settle(writes: readonly PendingWrite[]) {
   const fingerprint = await fingerprintNow(query)
   const withFingerprint = (base: Base) => (base.kind === 'held' ? { fingerprint, ...base } : base)
@@ -46,7 +46,7 @@ async function fingerprintNow(queryNow: typeof query): Promise<string> {
   return rows[0]?.fingerprint ?? ''
 }
 
-/** The entries there are. */
+/** Returns the entries of the table. */
 async function entriesOf(
   wanted: readonly Wanted[],
   from = store,

@@ -1,4 +1,4 @@
-/** The table of entries: where it is, what it must be, and what others do to what is stored in it. */
+/** Tests of the table of entries: its schema, its required form, and triggers and rules of others on it. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { entryColumns } from '../../../src/postgres/schema/entry-columns.js'

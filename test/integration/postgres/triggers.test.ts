@@ -14,7 +14,7 @@ const { url, query } = database
 await migrate(url)
 const announced = await Announcements.of(t, database)
 
-/** Keys with the versions they have in the table. */
+/** Returns the keys with their versions in the table. */
 async function versions(): Promise<Map<string, Version>> {
   const { rows } = await query<{ key: string; version: Version }>('select key, version from cache_entries')
   return new Map(rows.map(({ key, version }) => [key, version]))

@@ -201,7 +201,7 @@ t.test('every metric is exposed as it is described', async (t) => {
   t.same(wrong, [], 'labels')
 })
 
-/** One line for every name that Prometheus' conventions forbid: https://prometheus.io/docs/practices/naming/ */
+/** Returns a line for each name that breaks Prometheus' conventions: https://prometheus.io/docs/practices/naming/ */
 function misnamed(metrics: readonly Pick<Metric, 'name' | 'type' | 'help'>[]): string[] {
   return metrics.flatMap(({ name, type, help }) => {
     const found: string[] = []

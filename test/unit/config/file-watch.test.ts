@@ -54,6 +54,14 @@ t.test('the symlink swap of a ConfigMap is reported', async (t) => {
   await until('third')
 })
 
+t.test('an edit behind a symlink into another folder is reported', async (t) => {
+  const folder = t.testdir({ target: { file: 'a' }, file: t.fixture('symlink', 'target/file') })
+  const { until } = watched(t, join(folder, 'file'))
+  await until('a')
+  await appendFile(join(folder, 'target', 'file'), 'b')
+  await until('ab')
+})
+
 t.test('a file that is deleted with its folder, and created again, is watched again', async (t) => {
   const folder = join(t.testdir(), 'folder')
   const path = join(folder, 'file')

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ConfigError } from '../../../src/config/config-error.js'
 import { loadConfig } from '../../../src/config/load.js'
-import { settings } from '../../../src/config/settings.js'
+import { settings } from '../../../src/config/settings/settings.js'
 
 /**
  * Returns the variables that Kubernetes sets in every container for a Service, as `getServiceEnvVars` of the kubelet

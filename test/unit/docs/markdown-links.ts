@@ -29,8 +29,8 @@ export function linksOf(markdown: string): readonly string[] {
 }
 
 /**
- * Returns the links between these files that lead nowhere: a file or folder that is not there, or a heading that the page does
- * not have. Links to other hosts are not followed.
+ * Returns the links between these files that lead nowhere: a file or folder that is not there, or a heading that the
+ * page does not have. Links to other hosts are not followed.
  */
 export function brokenLinks(
   files: readonly string[],

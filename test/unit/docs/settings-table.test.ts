@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { settingsPage, settingsTable, withSettingsTable } from '../../../scripts/settings-table.js'
-import { settings } from '../../../src/config/settings.js'
+import { settings } from '../../../src/config/settings/settings.js'
 
 const page = await readFile(settingsPage, 'utf8')
 

@@ -5,7 +5,7 @@ import { Random } from '../../support/random.js'
 
 function drawn(choice: KeyChoice, draws: number): Map<number, number> {
   const random = new Random(7)
-  const next = drawKeys(choice, () => random.fraction())
+  const next = drawKeys(choice, () => random.next())
   const counts = new Map<number, number>()
   for (let index = 0; index < draws; index++) {
     const number = next()

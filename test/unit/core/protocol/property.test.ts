@@ -9,11 +9,18 @@ import { maxStalenessMs, SimulatedSidecar } from '../../../support/simulated-sid
 import { turn } from '../../../support/turn.js'
 
 /**
- * Random schedules of reads, writes, changes by SQL, forged notifications, losses, silences and failovers over three sidecars, one database
- * and replicas of it that are behind, in which every message and every statement takes its steps one by one, at any time. Checked after
- * every step: I1, no fresh hit is older than the bound, and no read older than what it asked for; I3, with a token
- * nobody sees their own past; I4, no pending write overwrites what was acknowledged after it; I5, no fresh hit has expired. Whenever
- * everything has arrived: I2, what would be served is what the database has.
+ * Random schedules of reads, writes, changes by SQL, forged notifications, losses, silences and failovers over three
+ * sidecars, one database and replicas of it that are behind. Every message and every statement takes its steps one by
+ * one, at any time. Checked after every step:
+ * - I1: no fresh hit is older than the bound, and no read is older than what it asked for;
+ * - I3: with a token, nobody reads a value from before their own write;
+ * - I4: no pending write overwrites what was acknowledged after it was kept;
+ * - I5: no fresh hit has expired.
+ * Checked whenever everything has arrived:
+ * - I2: what would be served is what the database has.
+ *
+ * schedules.test.ts has no replicas, triggers, expiry, forged notifications and tokens. It says why it is needed as
+ * well.
  */
 
 const keys = ['a', 'b'] as const
@@ -112,10 +119,13 @@ const troubles = [
   ],
 ]
 /**
- * Nothing but unrepeatable versions, the position and marks tell of it. Not together with silent changes, for a limit is known:
- *   1. a value is changed without a version    3. a snapshot from before 1. is put back: the version stands for the old value,
- *   2. a sidecar reads it before its next         and the fingerprint is the one that the sidecar saw last
- *      probe has seen another fingerprint      4. all versions are compared, and are the same
+ * Restores a snapshot. Only versions that never repeat, the position and marks show it. It is not combined with silent
+ * changes, because of a known limit:
+ *   1. A value is changed without a new version.
+ *   2. A sidecar reads it before its next probe sees another fingerprint.
+ *   3. A snapshot from before step 1 is restored: the version stands for the old value again, and the fingerprint is
+ *      the one that the sidecar saw last.
+ *   4. All versions are compared, and are equal.
  */
 const rewinding = [
   {

@@ -1,7 +1,12 @@
 /**
- * The promises of docs/protocol.md under random schedules: three sidecars, statements that wait before they
- * take effect and answers that are late, changes late and lost, links cut without anybody noticing, versions
- * out of commit order, an absent database, failovers that lose writes.
+ * The promises of docs/protocol.md under random schedules: three sidecars, statements that wait before they take
+ * effect, late answers, changes that are late or lost, links that are cut unnoticed, versions out of commit order, a
+ * database that is unavailable, and failovers that lose writes.
+ *
+ * property.test.ts is not enough. Two mistakes are found here within 400 schedules, and not there within 1,000: a fill
+ * that began before the feed had caught up is kept ("a fill begun before the feed had caught up puts" in
+ * test/mutants/mutants.mjs), and "a fill is joined after a change". This test also has versions out of commit order,
+ * checks that a sidecar never goes back behind its own writes, and checks that nothing is left over after a recovery.
  *
  * A failure names its seed. SCHEDULE_SEED=n runs that one alone and prints its steps.
  */
@@ -104,9 +109,9 @@ class Schedule {
       ['get', () => this.#get(node, key)],
       ['set', () => this.#set(node, key)],
       ['sql set', () => store.setBySql(key, this.#newValue(), this.#version())],
-      ['advance', () => this.#clock.advance(random.below(500))],
+      ['advance', () => this.#clock.advance(random.integer(0, 499))],
       ['hold', () => this.#hold()],
-      ['open', () => this.#gates.splice(random.below(this.#gates.length), 1)[0]?.open()],
+      ['open', () => this.#gates.splice(random.integer(0, this.#gates.length - 1), 1)[0]?.open()],
     ] as const
     const seldom = [
       ['delete', () => this.#delete(node, key)],

@@ -1,0 +1,48 @@
+import type { Config } from '../config/config.js'
+import { Cache, type CacheParts } from '../core/cache.js'
+import type { Clock, Log } from '../core/ports.js'
+import { Attempts } from '../postgres/pool/attempts.js'
+import type { Database } from '../postgres/pool/database.js'
+import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
+import type { SchemaName } from '../postgres/schema/schema-name.js'
+import { PostgresStore } from '../postgres/store/store.js'
+import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
+import { cacheOptions, maxReadBytes } from './cache-options.js'
+import { createReadReplicas } from './create-read-replicas.js'
+
+export interface CacheSources {
+  readonly config: Config
+  readonly database: Database
+  readonly schema: SchemaName
+  readonly clock: Clock
+  readonly log: Log
+  readonly tracing: Tracing | undefined
+}
+
+/** Creates the cache over its store, the attempts of its statements, and the read replicas, which the caller closes. */
+export function createCache({ config, database, schema, clock, log, tracing }: CacheSources): {
+  readonly cache: Cache
+  readonly attempts: Attempts
+  /** Undefined if there are none. */
+  readonly replicas: ReadReplicas | undefined
+} {
+  const attempts = new Attempts({
+    clock,
+    log,
+    timeoutMs: config.databaseTimeoutMs,
+    ping: () => database.ping(),
+  })
+  const readBytes = maxReadBytes(config)
+  const replicaParts = { primary: database, schema, clock, log, maxReadBytes: readBytes }
+  const replicas = createReadReplicas(config, replicaParts, tracing)
+  const parts: CacheParts = {
+    store: new PostgresStore({ database, attempts, schema, maxReadBytes: readBytes }),
+    replica: replicas,
+    clock,
+    log,
+    tracer: tracing?.batches,
+  }
+  const options = cacheOptions(config)
+  const cache = tracing ? tracing.newCache(options, parts) : new Cache(options, parts)
+  return { cache, attempts, replicas }
+}
