@@ -1,7 +1,5 @@
-import type { Log } from '../../core/ports.js'
-
 /** Logs the warnings of Node and of libraries, which Node would print to stderr as plain text. */
-export function logNodeWarnings(log: Log): void {
+export function logNodeWarnings(log: { warn(fields: object, message: string): void }): void {
   process.removeAllListeners('warning')
   process.on('warning', ({ name, message }) =>
     log.warn({ warning: name, reason: message }, 'warning of Node.js'),
