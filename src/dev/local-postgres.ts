@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Account, postgresAccount } from './postgres-account.js'
 import { postgresBinaries } from './postgres-binaries.js'
-import { postgresFolder } from './postgres-folder.js'
+import { freshStart, postgresFolder } from './postgres-folder.js'
 
 const INITDB_TIMEOUT_MS = 60_000
 const START_TIMEOUT_MS = 30_000
@@ -110,10 +110,12 @@ export class LocalPostgres {
   async #start(): Promise<void> {
     if (this.#server) return
     this.#stopped = new AbortController()
+    const dataDir = resolve(this.#options.dataDir)
     const account = postgresAccount()
     const { initdb, postgres } = await postgresBinaries({ account })
-    this.#folder = await postgresFolder(resolve(this.#options.dataDir), account)
-    if (!existsSync(this.#cluster)) await this.#initialize(initdb, account)
+    this.#folder = await postgresFolder(dataDir, account)
+    const isNew = !existsSync(this.#cluster)
+    if (isNew) await this.#initialize(initdb, account)
 
     let port = this.#port ?? this.#options.port ?? randomPort()
     for (let attempt = 1; ; attempt++) {
@@ -123,7 +125,8 @@ export class LocalPostgres {
       // The backends of a killed postmaster will soon notice that it is gone.
       const isMemoryTaken = log.includes('pre-existing shared memory block')
       const isPassing = isPortTaken || isMemoryTaken
-      if (!isPassing || attempt === ATTEMPTS) throw new Error(reasonIn(log, this.#folder))
+      if (!isPassing || attempt === ATTEMPTS)
+        throw new Error(reasonIn(log, this.#folder, isNew || isPassing ? '' : `; ${freshStart(dataDir)}`))
       // No client knows the port before the first start. After that, clients do, so this port must become free.
       if (isPortTaken && this.#port === undefined) port = randomPort()
       else await sleep(RETRY_MS)
@@ -251,11 +254,12 @@ async function textFrom(log: FileHandle, position: number): Promise<string> {
   return buffer.toString()
 }
 
-function reasonIn(log: string, folder: string): string {
+function reasonIn(log: string, folder: string, cure: string): string {
   const owner = /another postmaster \(PID (\d+)\)/.exec(log)?.[1]
   if (owner) return `PostgreSQL with pid ${owner} already runs on the data in ${folder}: stop it first`
   const lines = log.trim().split('\n')
   const fatal = lines.findLastIndex((line) => /(FATAL|PANIC):/.test(line))
   const reason = fatal < 0 ? lines.slice(-1) : lines.slice(fatal).filter((line) => !/ LOG:/.test(line))
-  return `PostgreSQL did not start: ${reason.map((line) => line.replace(/^.*?\[\d+\] /, '').trim()).join('; ')}`
+  const words = reason.map((line) => line.replace(/^.*?\[\d+\] /, '').trim()).join('; ')
+  return `PostgreSQL did not start: ${words}${cure}`
 }

@@ -28,12 +28,15 @@ import { createExposition } from './create-exposition.js'
 import { createReadReplicas } from './create-read-replicas.js'
 import { createWarmUp } from './create-warm-up.js'
 import { dataServer } from './data-server.js'
+import { namingSettings } from './listening-error.js'
 import { memoryUse } from './memory-use.js'
 import { opsServer } from './ops-server.js'
 import { shareConnections } from './share-connections.js'
 import { runInOrder } from './shutdown-sequence.js'
 
 export interface SidecarOptions {
+  /** Version of this program, which the listeners report. */
+  readonly version: string
   readonly config: Config
   readonly log: Logger
   /** True to apply pending migrations at the first contact with the database. */
@@ -64,6 +67,7 @@ export class Sidecar {
   readonly #server: HttpServer
   readonly #ops: HttpServer
   readonly #token: BearerToken | undefined
+  readonly #version: string
   #config: Config
   readonly #log: Logger
   readonly #tracing: Tracing | undefined
@@ -76,7 +80,8 @@ export class Sidecar {
   #exposition: Promise<Exposition> | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ config, log, migrate: migratesFirst, onShutdown, tracing }: SidecarOptions) {
+  constructor({ version, config, log, migrate: migratesFirst, onShutdown, tracing }: SidecarOptions) {
+    this.#version = version
     this.#config = config
     this.#log = log
     this.#tracing = tracing
@@ -136,6 +141,7 @@ export class Sidecar {
     this.#bodies = new RequestBodies(maxBodyBytes(config))
     const connections = shareConnections(config, log)
     this.#server = dataServer({
+      version,
       config,
       maxConnections: connections.data,
       limits: () => this.#config,
@@ -178,7 +184,7 @@ export class Sidecar {
    */
   async start(): Promise<void> {
     await this.#token?.start()
-    await this.#ops.listen()
+    await this.#ops.listen().catch(namingSettings({ host: 'OPS_HOST', port: 'OPS_PORT' }))
     this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
     this.#eventLoopDelay.start()
     const handler = this.#warmUp?.follow(this.#cache) ?? this.#cache
@@ -186,7 +192,14 @@ export class Sidecar {
     // Loads the code while waiting for the database. Otherwise loading it would delay a request.
     this.#metrics().catch(() => undefined)
     await connected
-    if (this.#closing === undefined) await this.#server.listen()
+    if (this.#closing === undefined)
+      await this.#server
+        .listen()
+        .catch(
+          namingSettings(
+            this.#config.socket === undefined ? { host: 'HOST', port: 'PORT' } : { socket: 'CACHE_SOCKET' },
+          ),
+        )
     if (this.#closing === undefined) this.#phase = 'serving'
   }
 
@@ -214,6 +227,7 @@ export class Sidecar {
 
   #metrics(): Promise<Exposition> {
     this.#exposition ??= createExposition({
+      version: this.#version,
       status: () => this.#cache.status(),
       readiness: () => this.#readiness(),
       limits: () => this.#config,
