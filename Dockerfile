@@ -10,11 +10,11 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=optional --ignore-scripts
 COPY tsconfig.json ./
 COPY src ./src
-RUN npm run build
+RUN npm run build && find dist \( -name '*.d.ts' -o -name .tsbuildinfo \) -delete
 
-# Installs only what the program needs at run time. The PostgreSQL server of `dev` and the tests is a development
-# dependency with optional parts. Packages also ship tests, types and source maps, and OpenTelemetry ships itself three
-# times: these are removed.
+# Installs only what the program needs at run time. The PostgreSQL server of `dev` and the tests is an optional
+# dependency. Packages also ship tests, types and source maps, and OpenTelemetry ships itself three times: these are
+# removed.
 FROM ${NODE_IMAGE} AS install
 WORKDIR /app
 COPY package.json package-lock.json ./

@@ -1,7 +1,6 @@
 /**
- * Prints a CycloneDX list of the packages that are installed for production. It is made from a copy of the lock file
- * without development packages, because `npm sbom --omit dev` also omits packages that production and development
- * share.
+ * Prints a CycloneDX list of the packages in the image. It is made from a copy of the lock file without development and
+ * optional packages, because `npm sbom --omit dev` also omits packages that production and development share.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,10 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const read = (name) => JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'))
-const { devDependencies: _ours, ...manifest } = read('package.json')
+const { devDependencies: _ours, optionalDependencies: _oursToo, ...manifest } = read('package.json')
 const lock = read('package-lock.json')
-const packages = Object.entries(lock.packages).filter(([, { dev, devOptional }]) => !dev && !devOptional)
-const { devDependencies: _locked, ...root } = lock.packages['']
+const packages = Object.entries(lock.packages).filter(
+  ([, { dev, devOptional, optional }]) => !dev && !devOptional && !optional,
+)
+const { devDependencies: _locked, optionalDependencies: _lockedToo, ...root } = lock.packages['']
 
 const folder = mkdtempSync(join(tmpdir(), 'caching-layer-sbom-'))
 try {

@@ -31,6 +31,9 @@ process.on('message', (question) => {
 })
 const { config } = loadConfig({ LOG_LEVEL: 'warn', ...environment, PORT: '0', OPS_PORT: '0' })
 const log = createLog(config.logLevel)
-const sidecars = Array.from({ length: Number(COUNT) }, () => new Sidecar({ config, log, migrate: false }))
+const sidecars = Array.from(
+  { length: Number(COUNT) },
+  () => new Sidecar({ version: 'bench', config, log, migrate: false }),
+)
 for (const sidecar of sidecars) await sidecar.start()
 heard.answerParent()

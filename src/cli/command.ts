@@ -25,20 +25,24 @@ export interface CommandInput {
   readonly stdout: () => Writable
 }
 
-export interface CommandOption {
-  readonly type: 'boolean' | 'string'
-}
+/** An option as it is parsed, and as it is shown in the help of its command. */
+export type CommandOption = {
+  readonly about: string
+} & (
+  | { readonly type: 'boolean' }
+  | { readonly type: 'string' /** Placeholder of the value. */; readonly value: string }
+)
 
 export interface Command {
   /** Options by name, without `--`. Any other option is refused. */
   readonly options: Readonly<Record<string, CommandOption>>
   /**
-   * True if the command reads the settings. Their flags are then among its options, and no other option may have such a
-   * name.
+   * Set if the command reads the settings. Their flags are then among its options, and no other option may have such a
+   * name. The help of the command lists them if they are `listed`.
    */
-  readonly settings?: boolean
-  /** True if the command accepts arguments that are not options. */
-  readonly positionals?: boolean
+  readonly settings?: 'accepted' | 'listed'
+  /** Names of the arguments that are not options, such as `KEY`; undefined if the command accepts none. */
+  readonly positionals?: string
   /** Exit code after an error or a second signal; 1 by default. */
   readonly failureCode?: number
   /** Runs the command. Resolves to the exit code. */

@@ -1,31 +1,35 @@
 import { errorMessage } from '../errors/error-message.js'
 import './node-navigator.js'
 import { ConfigError } from '../config/config-error.js'
-import { parseArguments } from './arguments.js'
+import { asksForHelp, parseArguments } from './arguments.js'
 import { commands, type ListedCommand } from './commands.js'
+import { commandHelp, programHelp } from './help.js'
+import { didYouMean } from './nearest-name.js'
 import { ProgressLine } from './progress-line.js'
 import { UsageError } from './usage-error.js'
+import { version } from './version.js'
 
-/** Command line of the program. Exit codes: 0 for success, 1 for a failure, 2 for wrong usage. */
-
-const usage = `usage: caching-layer COMMAND [OPTION...]
-
-${Object.entries(commands)
-  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
-  .join('\n')}
-
-Settings come from flags, the environment and a file: caching-layer config lists them.
-`
-
-async function main([name, ...rest]: readonly string[], stop: AbortSignal): Promise<number> {
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    const stream = name === undefined ? process.stderr : process.stdout
-    stream.write(usage)
-    return name === undefined ? 2 : 0
+/**
+ * Command line of the program. Exit codes: 0 for success, 1 for a failure, 2 for wrong usage; some commands have others
+ * for a failure.
+ */
+async function main([first, ...others]: readonly string[], stop: AbortSignal): Promise<number> {
+  if (first === '--version' || first === '-v') return print(version)
+  // `help COMMAND` is `COMMAND --help`.
+  const [name, ...rest] =
+    first === 'help' && others[0] !== undefined ? [others[0], '--help'] : [first, ...others]
+  if (name === undefined) {
+    process.stderr.write(programHelp())
+    return 2
   }
+  if (name === 'help' || name === '--help' || name === '-h') return print(programHelp().trimEnd())
   const listed = new Map<string, ListedCommand>(Object.entries(commands)).get(name)
-  if (listed === undefined) throw new UsageError(`there is no command "${name}"; see caching-layer --help`)
+  if (listed === undefined) {
+    const near = didYouMean(name, Object.keys(commands))
+    throw new UsageError(`there is no command "${name}"${near || '; see caching-layer --help'}`)
+  }
   const command = await listed.load()
+  if (asksForHelp(command, rest)) return print(commandHelp(name, listed, command).trimEnd())
   // A second signal ends the process with this code.
   failureCode = command.failureCode ?? 1
   process.exitCode = failureCode
@@ -56,6 +60,11 @@ async function main([name, ...rest]: readonly string[], stop: AbortSignal): Prom
   }
 }
 
+function print(text: string): number {
+  process.stdout.write(`${text}\n`)
+  return 0
+}
+
 /** Exit code of the command after an error. */
 let failureCode = 1
 
@@ -69,6 +78,11 @@ const onLinesRefused = (error: NodeJS.ErrnoException) => {
 /** Runs the command that the arguments name, sets the exit code, and lets the process end. */
 export async function runProgram(args: readonly string[], stop: AbortSignal): Promise<void> {
   process.stdout.on('error', onLinesRefused)
+  // Node itself would exit with 1, which of some commands means something else.
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`caching-layer: ${error.stack ?? error}\n`)
+    process.exit(failureCode)
+  })
   try {
     process.exitCode = await main(args, stop)
   } catch (error) {

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
 import { type ShownValue, shownValue } from '../config/describe-settings.js'
 import type { LoadedConfig } from '../config/load.js'
@@ -6,13 +5,13 @@ import type { Setting } from '../config/setting.js'
 import { settings } from '../config/settings/settings.js'
 import { currentUrl } from '../connection-url/connection-source.js'
 import { parseConnectionUrl } from '../connection-url/connection-url.js'
+import { version } from './version.js'
 
 /**
  * Returns the fields of the first line of the log: the facts that every question about a sidecar begins with, without
  * secrets.
  */
 export function startReport({ config, sources }: LoadedConfig) {
-  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
   const { host, database } = parseConnectionUrl(currentUrl(config.databaseUrl))
   const { socket, host: dataHost, port, opsHost, opsPort } = config
   return {

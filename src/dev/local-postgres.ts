@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Account, postgresAccount } from './postgres-account.js'
 import { postgresBinaries } from './postgres-binaries.js'
-import { postgresFolder } from './postgres-folder.js'
+import { freshStart, postgresFolder } from './postgres-folder.js'
 import { openServerLog, startFailure, textFrom } from './server-log.js'
 
 const INITDB_TIMEOUT_MS = 60_000
@@ -111,10 +111,12 @@ export class LocalPostgres {
   async #start(): Promise<void> {
     if (this.#server) return
     this.#stopped = new AbortController()
+    const dataDir = resolve(this.#options.dataDir)
     const account = postgresAccount()
     const { initdb, postgres } = await postgresBinaries({ account })
-    this.#folder = await postgresFolder(resolve(this.#options.dataDir), account)
-    if (!existsSync(this.#cluster)) await this.#initialize(initdb, account)
+    this.#folder = await postgresFolder(dataDir, account)
+    const isNew = !existsSync(this.#cluster)
+    if (isNew) await this.#initialize(initdb, account)
 
     let port = this.#port ?? this.#options.port ?? randomPort()
     for (let attempt = 1; ; attempt++) {
@@ -124,7 +126,10 @@ export class LocalPostgres {
       // The backends of a killed postmaster will soon notice that it is gone.
       const isMemoryTaken = log.includes('pre-existing shared memory block')
       const isPassing = isPortTaken || isMemoryTaken
-      if (!isPassing || attempt === ATTEMPTS) throw new Error(startFailure(log, this.#folder))
+      if (!isPassing || attempt === ATTEMPTS) {
+        const cure = isNew || isPassing ? '' : `; ${freshStart(dataDir)}`
+        throw new Error(`${startFailure(log, this.#folder)}${cure}`)
+      }
       // No client knows the port before the first start. After that, clients do, so this port must become free.
       if (isPortTaken && this.#port === undefined) port = randomPort()
       else await sleep(RETRY_MS)

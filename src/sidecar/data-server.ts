@@ -20,6 +20,8 @@ import type { RequestStats } from '../telemetry/request-stats.js'
 import { connectionWarnings } from './connection-warnings.js'
 
 export interface DataServerOptions {
+  /** Version of this program. */
+  readonly version: string
   readonly config: Config
   readonly maxConnections: number
   /** Returns the limits in force. */
@@ -43,10 +45,11 @@ const idleGraceMs = 500
 /** Creates the data listener with everything in front of the cache: access guard, tracing, fast lane, Koa. */
 export function dataServer(options: DataServerOptions): HttpServer {
   const { config, limits, cache, attempts, token, requests, onShutdown, tracing, clock, log } = options
-  const { maxConnections, responses, bodies, memory } = options
+  const { version, maxConnections, responses, bodies, memory } = options
   const { host, port, socket: socketPath, maxValueBytes } = config
   const warnings = connectionWarnings('data', maxConnections, { clock, log })
   const endpoints = createEndpoints({
+    version,
     cache,
     limits,
     attempts,

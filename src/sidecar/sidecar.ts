@@ -27,12 +27,15 @@ import { createClock } from './create-clock.js'
 import { createExposition } from './create-exposition.js'
 import { createWarmUp } from './create-warm-up.js'
 import { dataServer } from './data-server.js'
+import { namingSettings } from './listening-error.js'
 import { memoryUse } from './memory-use.js'
 import { opsServer } from './ops-server.js'
 import { shareConnections } from './share-connections.js'
 import { runInOrder } from './shutdown-sequence.js'
 
 export interface SidecarOptions {
+  /** Version of this program, which the listeners report. */
+  readonly version: string
   readonly config: Config
   readonly log: Logger
   /** True to apply pending migrations at the first contact with the database. */
@@ -63,6 +66,7 @@ export class Sidecar {
   readonly #server: HttpServer
   readonly #ops: HttpServer
   readonly #token: BearerToken | undefined
+  readonly #version: string
   #config: Config
   readonly #log: Logger
   readonly #tracing: Tracing | undefined
@@ -75,7 +79,8 @@ export class Sidecar {
   #exposition: Promise<Exposition> | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ config, log, migrate: migratesFirst, onShutdown, tracing }: SidecarOptions) {
+  constructor({ version, config, log, migrate: migratesFirst, onShutdown, tracing }: SidecarOptions) {
+    this.#version = version
     this.#config = config
     this.#log = log
     this.#tracing = tracing
@@ -110,6 +115,7 @@ export class Sidecar {
     this.#bodies = new RequestBodies(maxBodyBytes(config))
     const connections = shareConnections(config, log)
     this.#server = dataServer({
+      version,
       config,
       maxConnections: connections.data,
       limits: () => this.#config,
@@ -152,7 +158,7 @@ export class Sidecar {
    */
   async start(): Promise<void> {
     await this.#token?.start()
-    await this.#ops.listen()
+    await this.#ops.listen().catch(namingSettings({ host: 'OPS_HOST', port: 'OPS_PORT' }))
     this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
     this.#eventLoopDelay.start()
     const handler = this.#warmUp?.follow(this.#cache) ?? this.#cache
@@ -160,7 +166,14 @@ export class Sidecar {
     // Loads the code while waiting for the database. Otherwise loading it would delay a request.
     this.#metrics().catch(() => undefined)
     await connected
-    if (this.#closing === undefined) await this.#server.listen()
+    if (this.#closing === undefined)
+      await this.#server
+        .listen()
+        .catch(
+          namingSettings(
+            this.#config.socket === undefined ? { host: 'HOST', port: 'PORT' } : { socket: 'CACHE_SOCKET' },
+          ),
+        )
     if (this.#closing === undefined) this.#phase = 'serving'
   }
 
@@ -188,6 +201,7 @@ export class Sidecar {
 
   #metrics(): Promise<Exposition> {
     this.#exposition ??= createExposition({
+      version: this.#version,
       status: () => this.#cache.status(),
       readiness: () => this.#readiness(),
       limits: () => this.#config,

@@ -61,6 +61,7 @@ t.test('wrong use and refusals of the sidecar have their exit codes', async (t) 
     [['set', 'a'], /set: name a key and a value/],
     [['set', 'a', '{', '--json'], /must be JSON/],
     [['get', 'a', '--url=ftp://x'], /is not a URL/],
+    [['get', 'a', `--url=${base}/cache`], /is not a URL/],
     [['watch', '--seconds=0'], /--seconds/],
     [['wait', '--timeout=long'], /--timeout/],
   ] as const) {
@@ -71,7 +72,7 @@ t.test('wrong use and refusals of the sidecar have their exit codes', async (t) 
   }
   t.same(await run(t, 'set', '', 'x'), { code: 1, out: '', said: 'caching-layer: key: must not be empty\n' })
   const nobody = await run(t, 'get', 'a', '--url=http://127.0.0.1:1')
-  t.equal(nobody.code, 1)
+  t.equal(nobody.code, 3, 'it is not known if there is an entry')
   t.match(nobody.said, /^caching-layer: http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.*\n$/)
 })
 
@@ -89,6 +90,54 @@ t.test('stats and watch', async (t) => {
   )
   watch.kill('SIGINT')
   t.equal((await watch.exited).code, 0)
+})
+
+t.test('every command that asks a sidecar takes a URL, and names the right listener', async (t) => {
+  const ops = sidecar.ops.base
+  t.equal((await run(t, 'stats', `--url=${base}/`)).code, 0)
+  t.match(await run(t, 'healthcheck', `--url=${ops}`), { code: 0, out: 'alive\n' })
+  t.equal((await run(t, 'wait', `--url=${ops}/`)).code, 0)
+  for (const args of [['stats'], ['get', 'a'], ['set', 'a', 'b'], ['del', 'a'], ['watch'], ['bench']])
+    t.same(
+      await run(t, ...args, `--url=${ops}`),
+      {
+        code: 2,
+        out: '',
+        said: `caching-layer: ${ops} is the operations listener of a sidecar; name its data listener (PORT, 8025 by default)\n`,
+      },
+      args.join(' '),
+    )
+  for (const command of ['wait', 'healthcheck'])
+    t.same(
+      await run(t, command, `--url=${base}`),
+      {
+        code: 2,
+        out: '',
+        said: `caching-layer: ${base} is the data listener of a sidecar; name its operations listener (OPS_PORT, 9025 by default)\n`,
+      },
+      command,
+    )
+})
+
+t.test('watch survives a restart of the sidecar', async (t) => {
+  const first = await serve(t, { DATABASE_URL: guest.url })
+  const at = new URL(first.client.base).port
+  await first.client.set('watched', 'x')
+  const watch = new CliProcess(t, ['watch', '--seconds=0.1'], { HOST: '127.0.0.1', PORT: at })
+  const lines = () => watch.stdout.split('\n').length
+  await eventually(() => lines() > 2)
+  first.kill('SIGTERM')
+  await first.exited
+  await eventually(() => /^waiting for the sidecar: .*ECONNREFUSED/m.test(watch.stderr))
+  await serve(t, { DATABASE_URL: guest.url, HOST: '127.0.0.1', PORT: at })
+  await eventually(() => watch.stderr.includes('the sidecar answers again\n'))
+  const before = lines()
+  await eventually(() => lines() > before + 1)
+  t.notMatch(watch.stdout, /-\d+\/s/, 'no rate is negative')
+  watch.kill('SIGINT')
+  t.equal((await watch.exited).code, 0)
+  const nobody = new CliProcess(t, ['watch'], { PORT: '1' })
+  t.equal((await nobody.exited).code, 1, 'one that was never there is an error')
 })
 
 t.test('wait ends when the sidecar is ready, or after its timeout', async (t) => {
@@ -135,7 +184,7 @@ t.test('a sidecar with a token on a Unix socket can be used', async (t) => {
   const token = { CACHE_API_TOKEN: 'let-me-in-please' }
   t.same(await asked(token, 'set', 'guarded', 'value'), { code: 0, out: '', said: '' })
   t.same(await asked(token, 'get', 'guarded'), { code: 0, out: 'value\n', said: '' })
-  t.match(await asked({}, 'get', 'guarded'), { code: 1, out: '', said: /token/ })
+  t.match(await asked({}, 'get', 'guarded'), { code: 3, out: '', said: /token/ })
 })
 
 t.test('get on a terminal escapes control characters', async (t) => {

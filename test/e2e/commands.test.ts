@@ -1,13 +1,9 @@
-import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
 import { CliProcess, serve } from '../support/child-process.js'
 import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
-import { JsonClient } from '../support/json-client.js'
+import { occupy } from '../support/free-ports.js'
 
 t.test('an invalid configuration gives one line and exit code 2', async (t) => {
   const wrong: Readonly<Record<string, string>> = {
@@ -68,9 +64,24 @@ t.test('wrong use of the command line is refused', async (t) => {
     t.match(process.stderr, /caching-layer/)
     t.equal(process.stdout, '')
   }
-  const help = new CliProcess(t, ['--help'])
-  t.strictSame(await help.exited, { code: 0, signal: null })
-  t.match(help.stdout, /serve[\s\S]*dev[\s\S]*migrate/)
+  const near = new CliProcess(t, ['sevre'])
+  t.strictSame(await near.exited, { code: 2, signal: null })
+  t.equal(near.stderr, 'caching-layer: there is no command "sevre"; did you mean serve?\n')
+})
+
+t.test('the version and the help are printed without a configuration', async (t) => {
+  const { version } = JSON.parse(await readFile('package.json', 'utf8'))
+  const output = async (...args: readonly string[]) => {
+    // An invalid setting shows that none is read.
+    const process = new CliProcess(t, args, { PORT: 'x' })
+    t.strictSame(await process.exited, { code: 0, signal: null }, args.join(' '))
+    t.equal(process.stderr, '')
+    return process.stdout
+  }
+  t.equal(await output('--version'), `${version}\n`)
+  t.match(await output('--help'), /serve[\s\S]*dev[\s\S]*migrate/)
+  t.match(await output('get', '--help'), /^usage: caching-layer get .*KEY\n[\s\S]*--strong/)
+  t.equal(await output('help', 'get'), await output('get', 'some', '--strong', '-h'))
 })
 
 t.test('an unknown setting causes a warning that names the nearest one', async (t) => {
@@ -82,107 +93,31 @@ t.test('an unknown setting causes a warning that names the nearest one', async (
   t.equal(sidecar.stdout, '')
 })
 
-t.test('a port that is taken gives one line and exit code 1', async (t) => {
-  const { url } = await freshDatabase(t)
-  const port = await occupy(t, 0)
-  const process = new CliProcess(t, ['serve'], {
-    DATABASE_URL: url,
-    OPS_PORT: '0',
-    PORT: String(port),
-    LOG_LEVEL: 'error',
-  })
-  t.strictSame(await process.exited, { code: 1, signal: null })
-  t.match(process.stderr, /^caching-layer: .*EADDRINUSE.*\n$/)
-})
-
-function occupy(t: Pick<Test, 'teardown'>, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(port, '127.0.0.1', () => {
-      t.teardown(() => server.close())
-      resolve((server.address() as { port: number }).port)
+t.test(
+  'a port or address that cannot be used gives one line with the setting, and exit code 1',
+  async (t) => {
+    const { url } = await freshDatabase(t)
+    const port = await occupy(t, 0)
+    const process = new CliProcess(t, ['serve'], {
+      DATABASE_URL: url,
+      OPS_PORT: '0',
+      PORT: String(port),
+      LOG_LEVEL: 'error',
     })
-  })
-}
-
-/** Returns the first of so many free ports in a row, below the range that outgoing connections use. */
-async function freePorts(count: number): Promise<number> {
-  for (let first = 21_000 + (process.pid % 8_000); ; first += count) {
-    const opened: (() => unknown)[] = []
-    const owner = { teardown: (fn: () => unknown) => opened.push(fn) } as unknown as Pick<Test, 'teardown'>
-    try {
-      for (let port = first; port < first + count; port++) await occupy(owner, port)
-      return first
-    } catch {
-      // One of them is taken.
-    } finally {
-      for (const close of opened) close()
+    t.strictSame(await process.exited, { code: 1, signal: null })
+    const taken = `another process listens on 127.0.0.1:${port}; choose another port (EADDRINUSE)\n`
+    t.equal(process.stderr, `caching-layer: PORT: ${taken}`)
+    const base = { DATABASE_URL: url, PORT: '0', OPS_PORT: '0', LOG_LEVEL: 'error' }
+    for (const [environment, message] of [
+      [{ OPS_PORT: String(port), OPS_HOST: '127.0.0.1' }, `OPS_PORT: ${taken}`],
+      [{ HOST: '192.0.2.1' }, 'HOST: 192.0.2.1 is not an address of this machine (EADDRNOTAVAIL)\n'],
+    ] as const) {
+      const other = new CliProcess(t, ['serve'], { ...base, CACHE_ALLOWED_HOSTS: '*', ...environment })
+      t.strictSame(await other.exited, { code: 1, signal: null })
+      t.equal(
+        other.stderr.split('\n').find((line) => line.startsWith('caching-layer:')),
+        `caching-layer: ${message}`.trim(),
+      )
     }
-  }
-}
-
-t.test('dev starts a PostgreSQL server and two sidecars, and leaves nothing running', async (t) => {
-  const cwd = await realpath(await mkdtemp(join(tmpdir(), 'caching-layer-dev-')))
-  t.teardown(() => rm(cwd, { recursive: true, force: true }))
-
-  const postmaster = async () => {
-    const names = await readdir(join(cwd, '.data'), { recursive: true })
-    const name = names.find((one) => one.endsWith('postmaster.pid'))
-    return name && Number((await readFile(join(cwd, '.data', name), 'utf8')).split('\n')[0])
-  }
-  const session = async (t: Test, firstValue: unknown) => {
-    const port = await freePorts(3)
-    const dev = new CliProcess(t, ['dev'], { PORT: String(port), OPS_PORT: '0' }, { cwd })
-    await eventually(() => dev.hasExited || dev.stdout.includes('Ctrl-C'), { withinMs: 60_000 })
-    t.notOk(dev.hasExited, dev.stderr)
-    const [a, b, sql] = [0, 1, 2].map((index) => new JsonClient(`http://127.0.0.1:${port + index}`)) as [
-      JsonClient,
-      JsonClient,
-      JsonClient,
-    ]
-    for (const client of [a, b, sql]) t.match(dev.stdout, client.base, 'the addresses are printed')
-    t.equal(await b.value('foo'), firstValue, 'the data of the last time')
-
-    const curls = dev.stdout.split('\n').filter((line) => line.trim().startsWith('curl '))
-    t.equal(curls.length, 3)
-    const body = /-d '([^']*)'/.exec(curls[0] ?? '')?.[1] ?? ''
-    t.match((await a.request('POST', '/cache/set', { raw: body })).body, { ok: true, db_written: true })
-    await eventually(async () => (await b.value('foo')) === 'bar')
-    const statement = /-d "([^"]*)"/.exec(curls[2] ?? '')?.[1] ?? ''
-    const changed = await sql.request('POST', '/', {
-      raw: statement,
-      headers: { 'Content-Type': 'application/sql' },
-    })
-    t.strictSame([changed.status, changed.text], [200, 'UPDATE 1\n'])
-    for (const client of [a, b]) await eventually(async () => (await client.value('foo')) === 'by SQL')
-
-    const role = await sql.request('POST', '/', {
-      raw: 'select rolsuper from pg_roles where rolname = current_user',
-      headers: { 'Content-Type': 'application/sql' },
-    })
-    t.equal(role.text, '[{"rolsuper":false}]\n', 'the owner is no superuser')
-
-    const refused = await sql.request('POST', '/', {
-      raw: statement,
-      headers: { 'Content-Type': 'text/plain' },
-    })
-    t.equal(refused.status, 415)
-    const broken = await sql.request('POST', '/', {
-      raw: 'no SQL',
-      headers: { 'Content-Type': 'application/sql' },
-    })
-    t.equal(broken.status, 422)
-
-    const pid = await postmaster()
-    t.type(pid, 'number', 'the server runs')
-    dev.kill('SIGINT')
-    t.strictSame(await dev.exited, { code: 0, signal: null })
-    t.equal(await postmaster(), undefined, 'no lock file is left')
-    t.throws(() => process.kill(Number(pid), 0), { code: 'ESRCH' }, 'no server is left')
-    for (const client of [a, b, sql]) await t.rejects(client.request('GET', '/'), { code: 'ECONNREFUSED' })
-    t.ok(existsSync(join(cwd, '.data')), 'the data stay')
-  }
-  await t.test('on the first start', (t) => session(t, undefined))
-  await t.test('on the second start', (t) => session(t, 'by SQL'))
-})
+  },
+)

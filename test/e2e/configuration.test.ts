@@ -29,17 +29,20 @@ t.test('config prints every setting with the source of its value', async (t) => 
   t.match(text.out, /^PORT +8025 +8025 +default$/m)
 
   const json = await run([...args, '--json'], environment)
-  const shown = JSON.parse(json.out) as Record<string, unknown>[]
-  t.match(
-    shown.find(({ variable }) => variable === 'CACHE_CAPACITY'),
-    { flag: '--cache-capacity', value: 7, default: 1_000, unit: 'entries', source: 'file', reloads: true },
-  )
+  const shown = JSON.parse(json.out) as Record<string, Record<string, unknown>>
+  t.match(shown.CACHE_CAPACITY, {
+    flag: '--cache-capacity',
+    value: 7,
+    default: 1_000,
+    unit: 'entries',
+    source: 'file',
+    reloads: true,
+  })
   t.notMatch(text.out + json.out, 'hunter2')
-  const memory = shown.find(({ variable }) => variable === 'CACHE_MEMORY_BYTES')
-  const parts = Object.entries(memory?.parts as Record<string, number>)
+  const parts = Object.entries(shown.CACHE_MEMORY_BYTES?.parts as Record<string, number>)
   t.equal(parts.length, 5)
   for (const [part, bytes] of parts) t.match(text.out, new RegExp(`^  ${part} +${bytes} +bytes$`, 'm'))
-  t.equal(shown.length + parts.length, text.out.trim().split('\n').length - 1)
+  t.equal(Object.keys(shown).length + parts.length, text.out.trim().split('\n').length - 1)
 })
 
 t.test('config --check validates without printing the settings', async (t) => {
@@ -55,7 +58,7 @@ t.test('config --check validates without printing the settings', async (t) => {
     /^caching-layer: LOG_LEVEL: must be/,
   ])
   t.match(await run(['config', '--check', '--json']), { code: 2, err: /exclude/ })
-  t.match(await run(['config', '--cache-capacitee=1']), { code: 2, err: /Unknown option/ })
+  t.match(await run(['config', '--cache-capacitee=1']), { code: 2, err: /did you mean --cache-capacity\?/ })
 })
 
 t.test('a closed output pipe is no error', async (t) => {

@@ -40,7 +40,12 @@ export async function startSidecar(t: Owner, options: StartOptions): Promise<Sta
       done()
     },
   })
-  const sidecar = new Sidecar({ config, log: pino({ level: 'trace' }, stream), migrate })
+  const sidecar = new Sidecar({
+    version: '0.0.0-test',
+    config,
+    log: pino({ level: 'trace' }, stream),
+    migrate,
+  })
   t.teardown(() => sidecar.close())
   await sidecar.start()
   const [client, ops] = [sidecar.port, sidecar.opsPort].map(

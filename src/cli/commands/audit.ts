@@ -20,9 +20,13 @@ const notCarriedOut = 3
  */
 export const audit: Command = {
   failureCode: notCarriedOut,
-  options: { sample: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean' } },
-  settings: true,
-  positionals: true,
+  options: {
+    sample: { type: 'string', value: 'FRACTION', about: 'share of the changes that are checked (0.1)' },
+    minutes: { type: 'string', value: 'MINUTES', about: 'duration; by default until it is stopped' },
+    json: { type: 'boolean', about: 'print the result as JSON' },
+  },
+  settings: 'accepted',
+  positionals: 'URL...',
   async run({ flags, values, positionals, environment, stop, out, note, progress }) {
     if (positionals.length === 0)
       throw new UsageError('audit: name the sidecars, as in http://127.0.0.1:8025')

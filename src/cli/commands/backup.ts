@@ -14,12 +14,16 @@ import { UsageError } from '../usage-error.js'
 /** Writes all entries, as they are at one moment, to a file or to stdout. */
 export const backup: Command = {
   options: {
-    file: { type: 'string' },
-    force: { type: 'boolean' },
-    compress: { type: 'string' },
-    json: { type: 'boolean' },
+    file: { type: 'string', value: 'PATH', about: 'write to this file and not to stdout' },
+    force: { type: 'boolean', about: 'replace an existing file' },
+    compress: {
+      type: 'string',
+      value: 'FORMAT',
+      about: 'gzip, zstd or none; by default the name of the file decides',
+    },
+    json: { type: 'boolean', about: 'print the result as JSON' },
   },
-  settings: true,
+  settings: 'accepted',
   async run({ flags, values, environment, stop, out, note, progress, stdout }) {
     const path = values.get('file')
     if (path === '') throw new UsageError('backup: --file needs a name')

@@ -9,7 +9,8 @@ import { preload } from '../../tools/load/preload.js'
 import { type LoadReport, linesOf } from '../../tools/load/report.js'
 import { keyPrefix, Requests } from '../../tools/load/requests.js'
 import type { Command, CommandInput } from '../command.js'
-import { DataListener, refusal } from '../data-listener.js'
+import { type ListenerClient, refusal } from '../listener-client.js'
+import { dataListener, urlOptions } from '../listeners.js'
 import { parseOption } from '../parse-option.js'
 
 const ownLimitMs = 500
@@ -17,19 +18,19 @@ const ownLimitMs = 500
 /** Sends requests to a running sidecar at a fixed rate. */
 export const bench: Command = {
   options: {
-    url: { type: 'string' },
-    mix: { type: 'string' },
-    keys: { type: 'string' },
-    rate: { type: 'string' },
-    duration: { type: 'string' },
-    connections: { type: 'string' },
-    'value-bytes': { type: 'string' },
-    'no-fill': { type: 'boolean' },
-    keep: { type: 'boolean' },
-    compare: { type: 'string' },
-    json: { type: 'boolean' },
+    mix: { type: 'string', value: 'MIX', about: 'share of each operation (get=90,set=10)' },
+    keys: { type: 'string', value: 'KEYS', about: 'choice of keys (zipf:10000)' },
+    rate: { type: 'string', value: 'NUMBER', about: 'requests per second (1000)' },
+    duration: { type: 'string', value: 'SECONDS', about: 'duration of the measurement (10)' },
+    connections: { type: 'string', value: 'NUMBER', about: 'connections to the sidecar (32)' },
+    'value-bytes': { type: 'string', value: 'NUMBER', about: 'size of a value (100)' },
+    'no-fill': { type: 'boolean', about: 'do not write the entries first' },
+    keep: { type: 'boolean', about: 'keep the entries afterwards' },
+    compare: { type: 'string', value: 'PATH', about: 'compare with the --json output of an earlier run' },
+    json: { type: 'boolean', about: 'print the result as JSON' },
+    url: urlOptions.data,
   },
-  settings: true,
+  settings: 'accepted',
   async run(input) {
     const { flags, values, stop, out, note, progress } = input
     const options = optionsFrom(values)
@@ -38,7 +39,7 @@ export const bench: Command = {
     const before = compare === undefined ? undefined : await earlier(compare)
     for (const difference of before ? differences(options.conditions, before) : [])
       note(`these runs are not comparable: ${difference}`)
-    const listener = await DataListener.of(input)
+    const listener = await dataListener(input)
     // A sidecar that does not answer, or refuses the requests, is found out first.
     await readsOf(listener)
     const { address, host, token } = listener.address()
@@ -138,7 +139,7 @@ interface Reads {
   readonly misses: number
 }
 
-async function readsOf(listener: DataListener): Promise<Reads> {
+async function readsOf(listener: ListenerClient): Promise<Reads> {
   const answer = await listener.ask('/cache/stats')
   if (answer.status !== 200) throw refusal(answer)
   const { hits, misses } = answer.body

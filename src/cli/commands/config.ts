@@ -7,8 +7,11 @@ import { UsageError } from '../usage-error.js'
 
 /** Prints all settings and their sources, or only checks them. */
 export const config: Command = {
-  options: { json: { type: 'boolean' }, check: { type: 'boolean' } },
-  settings: true,
+  options: {
+    json: { type: 'boolean', about: 'print them as a JSON object' },
+    check: { type: 'boolean', about: 'only check them' },
+  },
+  settings: 'listed',
   async run({ flags, values, environment, out, note }) {
     if (flags.size > 1) throw new UsageError('config: --json and --check exclude each other')
     const loaded = loadConfig(environment, { flags: values })
@@ -22,7 +25,8 @@ export const config: Command = {
     }
     const shown = describeSettings(loaded)
     if (flags.has('json')) {
-      out(JSON.stringify(shown, undefined, 2))
+      const byVariable = shown.map(({ variable, ...one }) => [variable, one])
+      out(JSON.stringify(Object.fromEntries(byVariable), undefined, 2))
       return 0
     }
     const rows = shown.flatMap((one) => [

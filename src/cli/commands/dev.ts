@@ -3,22 +3,37 @@ import pg from 'pg'
 import { ConfigError } from '../../config/config-error.js'
 import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
 import { loadConfig } from '../../config/load.js'
+import { integer } from '../../config/parse.js'
 import { LocalPostgres } from '../../dev/local-postgres.js'
+import { freshStart } from '../../dev/postgres-folder.js'
 import { SqlServer } from '../../dev/sql-server.js'
+import { namingSettings } from '../../sidecar/listening-error.js'
 import { Sidecar } from '../../sidecar/sidecar.js'
 import { createLog } from '../../telemetry/log/log.js'
 import type { Command } from '../command.js'
+import { parseOption } from '../parse-option.js'
+import { version } from '../version.js'
 
 const user = 'cache_user'
 const password = 'cache_pass'
 const database = 'cache_db'
 const sidecars = 2
+const dataDir = '.data/postgres'
+const usualPostgresPort = 5432
 
 /** Runs a local PostgreSQL server, two sidecars, and a way to run SQL: everything to try out the program. */
 export const dev: Command = {
-  options: {},
-  settings: true,
-  async run({ values, environment, stop, out, note }) {
+  options: {
+    'postgres-port': {
+      type: 'string',
+      value: 'PORT',
+      about: `port of the PostgreSQL server (${usualPostgresPort}, or another one if that is in use)`,
+    },
+    'sql-port': { type: 'string', value: 'PORT', about: 'port that runs the SQL posted to it (PORT + 2)' },
+  },
+  settings: 'listed',
+  async run({ values, environment, onHangup, stop, out, note }) {
+    const postgresPort = portIn(values, 'postgres-port')
     const loaded = loadConfig(environment, {
       flags: values,
       defaults: { LOG_LEVEL: 'warn', OPS_HOST: '127.0.0.1' },
@@ -26,19 +41,32 @@ export const dev: Command = {
     const { config: first, warnings } = loaded
     refuseInheritedHost(loaded)
     for (const warning of [...warnings, openHostWarning(first) ?? []].flat()) note(warning)
+    if (first.port === 0)
+      throw new ConfigError('PORT: with 0 the other ports are not known; set a fixed port')
+    const sqlPort = portIn(values, 'sql-port') ?? first.port + sidecars
     if (first.port + sidecars > 65_535)
       throw new ConfigError('PORT: too high, the next two ports are needed, too')
     if (first.opsPort + sidecars > 65_536)
       throw new ConfigError('OPS_PORT: too high, the next port is needed, too')
     const log = createLog(first.logLevel)
-    const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort')
+    // A terminal that is closed sends SIGHUP. PostgreSQL, in a process group of its own, does not get it.
+    const hangup = new AbortController()
+    onHangup?.(() => hangup.abort())
+    const end = AbortSignal.any([stop, hangup.signal])
+    const stopped = end.aborted ? Promise.resolve() : once(end, 'abort')
     const started: { close(): Promise<void> }[] = []
     const opsPorts: number[] = []
     try {
-      const postgres = new LocalPostgres({ dataDir: '.data/postgres', port: 5432 })
+      const postgres = new LocalPostgres({ dataDir, port: postgresPort ?? usualPostgresPort })
       started.push({ close: () => postgres.stop('fast') })
       await postgres.start()
-      const databaseUrl = await createDatabase(postgres)
+      if (postgresPort !== undefined && postgres.port !== postgresPort)
+        throw new Error(`--postgres-port: another process listens on port ${postgresPort}`)
+      const databaseUrl = await createDatabase(postgres).catch((error: Error) => {
+        throw new Error(`the database ${database}: ${error.message}; ${freshStart(dataDir)}`, {
+          cause: error,
+        })
+      })
 
       for (let index = 0; index < sidecars; index++) {
         const config = {
@@ -50,16 +78,16 @@ export const dev: Command = {
           databaseUrl,
           databaseListenUrl: databaseUrl,
         }
-        const sidecar = new Sidecar({ config, log, migrate: true })
+        const sidecar = new Sidecar({ version, config, log, migrate: true })
         started.push(sidecar)
         await sidecar.start()
         opsPorts.push(sidecar.opsPort)
       }
-      const sql = new SqlServer({ port: first.port + sidecars, databaseUrl })
+      const sql = new SqlServer({ port: sqlPort, databaseUrl })
       started.push(sql)
-      await sql.listen()
+      await sql.listen().catch(namingSettings({ host: '--sql-port', port: '--sql-port' }))
 
-      out(welcome(first.port, opsPorts, databaseUrl))
+      out(welcome({ port: first.port, opsPorts, sqlPort, databaseUrl }))
       await stopped
     } finally {
       for (const part of started.reverse()) await part.close()
@@ -80,22 +108,45 @@ async function createDatabase(postgres: LocalPostgres): Promise<string> {
   } finally {
     await client.end()
   }
-  return `postgresql://${user}:${password}@127.0.0.1:${postgres.port}/${database}`
+  const databaseUrl = `postgresql://${user}:${password}@127.0.0.1:${postgres.port}/${database}`
+  await tryConnection(databaseUrl)
+  return databaseUrl
 }
 
-function welcome(port: number, opsPorts: readonly number[], databaseUrl: string): string {
+/** Connects once, because damage to the files of one database shows only there. */
+async function tryConnection(databaseUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  await client.end()
+}
+
+function portIn(values: ReadonlyMap<string, string>, option: string): number | undefined {
+  const text = values.get(option)
+  return text === undefined ? undefined : parseOption('dev', option, text, integer(1, 65_535))
+}
+
+interface Started {
+  readonly port: number
+  readonly opsPorts: readonly number[]
+  readonly sqlPort: number
+  readonly databaseUrl: string
+}
+
+function welcome({ port, opsPorts, sqlPort, databaseUrl }: Started): string {
   const a = `http://127.0.0.1:${port}`
   const b = `http://127.0.0.1:${port + 1}`
-  const sql = `http://127.0.0.1:${port + sidecars}`
+  const sql = `http://127.0.0.1:${sqlPort}`
   return `
 Two sidecars on ${a} and ${b}, on ${databaseUrl}
 
   Set on one, read on the other, then change the row by SQL and see both follow:
 
-  curl ${a}/cache/set -H 'Content-Type: application/json' -d '{"key":"foo","value":"bar"}'
-  curl '${b}/cache/get?key=foo'
+  curl -w '\\n' ${a}/cache/set -H 'Content-Type: application/json' -d '{"key":"foo","value":"bar"}'
+  curl -w '\\n' '${b}/cache/get?key=foo'
   curl ${sql} -H 'Content-Type: application/sql' -d "update cache_entries set value = 'by SQL' where key = 'foo'" && \
-curl '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
+curl -w '\\n' '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
+
+  psql ${databaseUrl}
 
   Probes and metrics: ${opsPorts.map((port) => `http://127.0.0.1:${port}/metrics`).join(' ')}
 

@@ -6,8 +6,11 @@ import { UsageError } from '../usage-error.js'
 
 /** Checks everything that a sidecar needs from its database. Prints a line for each finding, with the cure. */
 export const doctor: Command = {
-  options: { sidecars: { type: 'string' }, json: { type: 'boolean' } },
-  settings: true,
+  options: {
+    sidecars: { type: 'string', value: 'NUMBER', about: 'number of sidecars that the database has to serve' },
+    json: { type: 'boolean', about: 'print the findings as JSON' },
+  },
+  settings: 'accepted',
   async run({ flags, values, environment, out, note }) {
     const sidecars = countOf(values.get('sidecars'))
     const { config, warnings } = loadConfig(environment, { flags: values })

@@ -1,17 +1,26 @@
 import { memberText } from '../../json/json-source.js'
 import type { Command } from '../command.js'
-import { DataListener, refusal } from '../data-listener.js'
 import { keyArgument } from '../key-argument.js'
+import { refusal } from '../listener-client.js'
+import { dataListener, urlOptions } from '../listeners.js'
 
-/** Prints a value: a string as it is, anything else as JSON. The exit code is 1 if there is no entry. */
+/** Exit code if it is not known whether there is an entry, so that scripts can tell that from no entry (1). */
+const failed = 3
+
+/** Prints a value: a string as it is, anything else as JSON. Exits with 1 only if there is no entry. */
 export const get: Command = {
-  options: { url: { type: 'string' }, strong: { type: 'boolean' }, json: { type: 'boolean' } },
-  settings: true,
-  positionals: true,
+  failureCode: failed,
+  options: {
+    strong: { type: 'boolean', about: 'ask the database: the latest acknowledged value' },
+    json: { type: 'boolean', about: 'print the whole response' },
+    url: urlOptions.data,
+  },
+  settings: 'accepted',
+  positionals: 'KEY',
   async run({ flags, values, positionals, environment, out, note, isTerminal }) {
     const key = keyArgument('get', positionals)
     const headers: Record<string, string> = flags.has('strong') ? { 'Cache-Control': 'no-cache' } : {}
-    const listener = await DataListener.of({ environment, values })
+    const listener = await dataListener({ environment, values })
     const answer = await listener.ask(`/cache/get?key=${encodeURIComponent(key)}`, { headers })
     if (answer.status === 404) {
       note('no such entry')

@@ -12,12 +12,20 @@ const pauseMs = 500
 /** Applies pending migrations, or only shows their status or what would be applied. */
 export const migrate: Command = {
   options: {
-    status: { type: 'boolean' },
-    'dry-run': { type: 'boolean' },
-    owner: { type: 'string' },
-    wait: { type: 'string' },
+    status: { type: 'boolean', about: 'list all migrations and their state' },
+    'dry-run': { type: 'boolean', about: 'list what would be applied' },
+    owner: {
+      type: 'string',
+      value: 'ROLE',
+      about: 'make this role the owner of everything that belongs to the cache',
+    },
+    wait: {
+      type: 'string',
+      value: 'SECONDS',
+      about: 'wait this long for a database that refuses connections (60)',
+    },
   },
-  settings: true,
+  settings: 'accepted',
   async run({ flags, values, environment, stop, out, note }) {
     if (flags.size > 1) throw new UsageError('migrate: --status and --dry-run exclude each other')
     const waitMs = 1_000 * secondsOf(values.get('wait'))

@@ -12,8 +12,12 @@ import { UsageError } from '../usage-error.js'
 
 /** Restores the entries of a backup in one transaction, while sidecars and their clients keep running. */
 export const restore: Command = {
-  options: { file: { type: 'string' }, mode: { type: 'string' }, json: { type: 'boolean' } },
-  settings: true,
+  options: {
+    file: { type: 'string', value: 'PATH', about: 'read this file and not stdin' },
+    mode: { type: 'string', value: 'MODE', about: 'merge, missing or replace (merge)' },
+    json: { type: 'boolean', about: 'print the result as JSON' },
+  },
+  settings: 'accepted',
   async run({ flags, values, environment, stop, out, note, progress, stdin }) {
     const path = values.get('file')
     const mode = parseOption('restore', 'mode', values.get('mode') ?? 'merge', oneOf(...restoreModes))

@@ -14,11 +14,14 @@ import { logNodeWarnings } from '../../telemetry/log/node-warnings.js'
 import type { Tracing } from '../../telemetry/opentelemetry/tracing.js'
 import type { Command } from '../command.js'
 import { startReport } from '../start-report.js'
+import { version } from '../version.js'
 
 /** Runs one sidecar until it has to stop. */
 export const serve: Command = {
-  options: { 'no-migrate': { type: 'boolean' } },
-  settings: true,
+  options: {
+    'no-migrate': { type: 'boolean', about: 'leave pending migrations to `caching-layer migrate`' },
+  },
+  settings: 'listed',
   async run({ flags, values, environment, onHangup, stop }) {
     const load = () => loadConfig(environment, { flags: values })
     const loaded = load()
@@ -35,6 +38,7 @@ export const serve: Command = {
       log.warn({ databaseUrl: redactUrl(config.databaseUrl) }, 'DATABASE_URL is not set: using the default')
     const shutdown = new AbortController()
     const sidecar = new Sidecar({
+      version,
       config,
       log,
       migrate: !flags.has('no-migrate'),

@@ -1,20 +1,24 @@
 import { text as textOf } from 'node:stream/consumers'
 import type { Command } from '../command.js'
-import { DataListener, refusal } from '../data-listener.js'
+import { refusal } from '../listener-client.js'
+import { dataListener, urlOptions } from '../listeners.js'
 import { UsageError } from '../usage-error.js'
 
 /** Writes one entry: the given text or, with `--json`, the JSON value that it contains. `-` reads it from stdin. */
 export const set: Command = {
-  options: { url: { type: 'string' }, json: { type: 'boolean' } },
-  settings: true,
-  positionals: true,
+  options: {
+    json: { type: 'boolean', about: 'VALUE is JSON and not a string' },
+    url: urlOptions.data,
+  },
+  settings: 'accepted',
+  positionals: 'KEY VALUE',
   async run({ flags, values, positionals, environment, note }) {
     const [key, given, ...more] = positionals
     if (key === undefined || given === undefined || more.length > 0)
       throw new UsageError('set: name a key and a value, or - for one on stdin')
     const text = given === '-' ? await textOf(process.stdin) : given
     const value = flags.has('json') ? checked(text) : JSON.stringify(text)
-    const listener = await DataListener.of({ environment, values })
+    const listener = await dataListener({ environment, values })
     const answer = await listener.ask('/cache/set', {
       method: 'POST',
       body: `{"key":${JSON.stringify(key)},"value":${value}}`,

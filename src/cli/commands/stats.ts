@@ -1,12 +1,16 @@
 import type { Command } from '../command.js'
-import { DataListener, refusal } from '../data-listener.js'
+import { refusal } from '../listener-client.js'
+import { dataListener, urlOptions } from '../listeners.js'
 
 /** Prints the counters of the sidecar, one per line. */
 export const stats: Command = {
-  options: { url: { type: 'string' }, json: { type: 'boolean' } },
-  settings: true,
+  options: {
+    json: { type: 'boolean', about: 'print them as JSON' },
+    url: urlOptions.data,
+  },
+  settings: 'accepted',
   async run({ flags, values, environment, out }) {
-    const listener = await DataListener.of({ environment, values })
+    const listener = await dataListener({ environment, values })
     const answer = await listener.ask('/cache/stats')
     if (answer.status !== 200) throw refusal(answer)
     if (flags.has('json')) out(JSON.stringify(answer.body))

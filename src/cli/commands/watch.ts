@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errorMessage } from '../../errors/error-message.js'
 import type { Command } from '../command.js'
-import { DataListener, refusal } from '../data-listener.js'
+import { type ListenerClient, refusal } from '../listener-client.js'
+import { dataListener, urlOptions } from '../listeners.js'
 import { UsageError } from '../usage-error.js'
 
 /** The watched part of `GET /cache/stats`. */
@@ -13,26 +15,57 @@ interface Counted {
   readonly writes: { readonly pending: number }
 }
 
-/** Prints, until stopped, a line every few seconds with the rates since the line before. */
+interface Reading {
+  readonly counted: Counted
+  readonly atMs: number
+}
+
+/** Prints, until stopped, a line every few seconds with the rates since the line before. Survives restarts. */
 export const watch: Command = {
-  options: { url: { type: 'string' }, seconds: { type: 'string' } },
-  settings: true,
-  async run({ values, environment, stop, out }) {
+  options: {
+    seconds: { type: 'string', value: 'SECONDS', about: 'time between two lines (1)' },
+    url: urlOptions.data,
+  },
+  settings: 'accepted',
+  async run({ values, environment, stop, out, note }) {
     const seconds = Number(values.get('seconds') ?? '1')
     if (!(seconds >= 0.1 && seconds <= 3_600))
       throw new UsageError('watch: --seconds must be a number from 0.1 to 3600')
-    const listener = await DataListener.of({ environment, values })
-    let before: { readonly counted: Counted; readonly atMs: number } | undefined
+    const listener = await dataListener({ environment, values })
+    // A sidecar that never answers is an error, one that no longer answers may be starting again.
+    let before: Reading | undefined = await read(listener)
+    let toldReason = ''
     while (!stop.aborted) {
-      const answer = await listener.ask('/cache/stats')
-      if (answer.status !== 200) throw refusal(answer)
-      const now = { counted: answer.body as unknown as Counted, atMs: performance.now() }
-      if (before) out(lineOf(before.counted, now.counted, (now.atMs - before.atMs) / 1_000))
-      before = now
       await sleep(seconds * 1_000, undefined, { signal: stop }).catch(() => undefined)
+      if (stop.aborted) break
+      try {
+        const now = await read(listener)
+        if (before === undefined) note('the sidecar answers again')
+        else if (isRestarted(before.counted, now.counted)) note('the sidecar has been restarted')
+        else out(lineOf(before.counted, now.counted, (now.atMs - before.atMs) / 1_000))
+        before = now
+        toldReason = ''
+      } catch (error) {
+        if (error instanceof UsageError) throw error
+        const reason = errorMessage(error)
+        if (reason !== toldReason) note(`waiting for the sidecar: ${reason}`)
+        toldReason = reason
+        before = undefined
+      }
     }
     return 0
   },
+}
+
+async function read(listener: ListenerClient): Promise<Reading> {
+  const answer = await listener.ask('/cache/stats')
+  if (answer.status !== 200) throw refusal(answer)
+  return { counted: answer.body as unknown as Counted, atMs: performance.now() }
+}
+
+/** Returns true if a counter is lower than before: they start at 0 with the process. */
+function isRestarted(before: Counted, now: Counted): boolean {
+  return (['hits', 'misses', 'changes_applied'] as const).some((name) => now[name] < before[name])
 }
 
 function lineOf(before: Counted, now: Counted, seconds: number): string {

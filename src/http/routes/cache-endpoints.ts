@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import type { Cache } from '../../core/cache.js'
+import type { DeleteResponse } from '../../http-api.js'
 import type { RequestBodies } from '../server/request-bodies.js'
 import { withJsonBody } from './body.js'
 import type { Endpoint } from './endpoint.js'
@@ -51,8 +52,8 @@ async function remove(ctx: Context, cache: Cache): Promise<void> {
   ctx.body = {
     cache_removed: held,
     db_removed: stored,
-    ...(token ? giveToken(ctx, token) : { pending: true }),
-  }
+    ...(token ? giveToken(ctx, token) : { pending: true as const }),
+  } satisfies DeleteResponse
 }
 
 function giveToken(ctx: Context, token: string): { token: string } {

@@ -15,9 +15,9 @@ export interface EndpointsOptions
 
 /** Returns all endpoints of the data listener, in the order in which `GET /` lists them. */
 export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] {
-  const { cache, onShutdown } = options
+  const { cache, version, onShutdown } = options
   const endpoints: Endpoint[] = [
-    healthEndpoint(cache),
+    healthEndpoint(cache, version),
     ...cacheEndpoints(options),
     statisticsEndpoint(options),
     serviceEndpoint({ ...options, endpoints: () => listOf(endpoints) }),

@@ -1,9 +1,10 @@
 import type { Cache } from '../../core/cache.js'
 import { explanations } from '../../core/errors.js'
+import type { HealthResponse } from '../../http-api.js'
 import type { Endpoint } from './endpoint.js'
 
-/** Returns the endpoint that says that the process runs, the state of its change feed, and what fails. */
-export function healthEndpoint(cache: Cache): Endpoint {
+/** Returns the endpoint that says that the process runs, its version, the state of its change feed, and what fails. */
+export function healthEndpoint(cache: Cache, version: string): Endpoint {
   return {
     method: 'get',
     path: '/health',
@@ -12,6 +13,7 @@ export function healthEndpoint(cache: Cache): Endpoint {
       const { feed, feedReason, pendingWrites, pendingWritesObstacle, faults } = cache.status()
       ctx.body = {
         status: 'ok',
+        version,
         feed,
         ...(feedReason && { reason: feedReason }),
         ...(faults.length > 0 && {
@@ -23,7 +25,7 @@ export function healthEndpoint(cache: Cache): Endpoint {
             ...(pendingWritesObstacle && { reason: explanations[pendingWritesObstacle] }),
           },
         }),
-      }
+      } satisfies HealthResponse
     },
   }
 }

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import { CacheError, type CacheErrorCode, explanations } from '../../core/errors.js'
+import type { Problem as ProblemBody } from '../../http-api.js'
 import { type PlainResponse, sendByKoa } from './response.js'
 
 /** An error whose `message` is meant for the client: its own mistake, or a lack of room for its request. */
@@ -67,7 +68,12 @@ export function problemResponse(
   return {
     status,
     headers: [...headers, ...retryAfter, 'Content-Type', 'application/problem+json; charset=utf-8'],
-    body: JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail }),
+    body: JSON.stringify({
+      type: 'about:blank',
+      title: STATUS_CODES[status] as string,
+      status,
+      detail,
+    } satisfies ProblemBody),
   }
 }
 

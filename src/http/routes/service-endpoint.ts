@@ -1,7 +1,10 @@
+import type { ServiceResponse } from '../../http-api.js'
 import type { Endpoint } from './endpoint.js'
 import { type CacheLimits, shownLimits } from './limits.js'
 
 export interface ServiceEndpointOptions {
+  /** Version of this program. */
+  readonly version: string
   /** Returns the limits in force. */
   readonly limits: () => CacheLimits
   /** URL of the database, without the password. */
@@ -10,17 +13,19 @@ export interface ServiceEndpointOptions {
 }
 
 /** Returns the endpoint that names the service, its endpoints and its configuration. */
-export function serviceEndpoint({ limits, databaseUrl, endpoints }: ServiceEndpointOptions): Endpoint {
+export function serviceEndpoint(options: ServiceEndpointOptions): Endpoint {
+  const { version, limits, databaseUrl, endpoints } = options
   return {
     method: 'get',
     path: '/',
     handle: (ctx) => {
       ctx.body = {
         service: 'caching-layer',
+        version,
         endpoints: endpoints(),
         postgres: databaseUrl,
         cache: shownLimits(limits()),
-      }
+      } satisfies ServiceResponse
     },
   }
 }

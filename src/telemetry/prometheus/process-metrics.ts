@@ -3,11 +3,20 @@ import type { Histogram } from '../../core/histogram.js'
 import { type Metric, single } from './metric.js'
 
 export interface ProcessSources {
+  /** Version of this program. */
+  readonly version: string
   readonly eventLoopDelay: Histogram
 }
 
-export function processMetrics({ eventLoopDelay }: ProcessSources): readonly Metric[] {
+export function processMetrics({ version, eventLoopDelay }: ProcessSources): readonly Metric[] {
   return [
+    {
+      name: 'caching_layer_build_info',
+      help: '1, with the version of this program and of Node.',
+      type: 'gauge',
+      labels: ['version', 'node_version'],
+      read: () => [{ labels: { version, node_version: process.version }, value: 1 }],
+    },
     {
       name: 'caching_layer_event_loop_delay_seconds',
       help: 'Delay of timers.',

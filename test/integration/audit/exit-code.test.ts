@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, openSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
@@ -29,6 +30,21 @@ t.test('wrong use exits with 2, and no violation with 0', async (t) => {
   }
   const process = new CliProcess(t, ['audit', sidecar, '--minutes=0.001'], { DATABASE_URL: url })
   t.same(await process.exited, { code: 0, signal: null }, process.stderr)
+})
+
+t.test('an audit that crashes exits with 3', async (t) => {
+  const { url } = await freshDatabase(t)
+  await migrate(url)
+  const crash = join(
+    t.testdir({ 'crash.cjs': "setTimeout(() => { throw new Error('a crash') }, 2_000)" }),
+    'crash.cjs',
+  )
+  const process = new CliProcess(t, ['audit', sidecar], {
+    DATABASE_URL: url,
+    NODE_OPTIONS: `--require="${crash}"`,
+  })
+  t.same(await process.exited, { code: 3, signal: null }, process.stderr)
+  t.match(process.stderr, /a crash/)
 })
 
 const withoutFull = !existsSync('/dev/full') && 'this system has no /dev/full'

@@ -89,7 +89,7 @@ t.test(
     await t.test('a socket in use is not replaced', async (t) => {
       const second = start(t, socketPath)
       t.same(await second.exited, { code: 1, signal: null })
-      t.match(second.stderr, /caching-layer: another process listens on [^\n]+\n$/)
+      t.match(second.stderr, /caching-layer: CACHE_SOCKET: another process listens on [^\n]+\n$/)
       t.equal((await ask(socketPath, 'GET', '/health')).status, 200, 'the first one still answers')
     })
 
@@ -113,7 +113,7 @@ t.test(
       await writeFile(file, 'precious')
       const refused = start(t, file)
       t.same(await refused.exited, { code: 1, signal: null })
-      t.match(refused.stderr, /caching-layer: [^\n]+ exists and is not a socket\n$/)
+      t.match(refused.stderr, /caching-layer: CACHE_SOCKET: [^\n]+ exists and is not a socket\n$/)
       t.equal(await readFile(file, 'utf8'), 'precious')
     })
   },

@@ -45,6 +45,7 @@ const metrics = metricsOf({
   attempts: () => ({ breaker: 'closed', retries: 0, opened: 0, refused: 0 }),
   errorCounts: () => new Map(),
   queueUsage: () => 0,
+  version: '1.2.3',
   eventLoopDelay: new Histogram([1]),
 })
 
@@ -207,7 +208,10 @@ function misnamed(metrics: readonly Pick<Metric, 'name' | 'type' | 'help'>[]): s
     const found: string[] = []
     if (!/^(caching_layer|process|nodejs)(_[a-z]+)+$/.test(name)) found.push('prefix')
     if ((type === 'counter') !== name.endsWith('_total')) found.push('_total')
-    if (/_(ms|milliseconds|minutes|kb|mb|kilobytes|percent|count|sum|bucket|info)(_|$)/.test(name))
+    if (
+      /_(ms|milliseconds|minutes|kb|mb|kilobytes|percent|count|sum|bucket)(_|$)/.test(name) ||
+      /_info(_|$)/.test(name.replace(/_build_info$/, ''))
+    )
       found.push('unit')
     if (name.includes(type)) found.push('type')
     if (!/^\S.*\S\.$/.test(help)) found.push('help')

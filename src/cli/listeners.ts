@@ -1,0 +1,53 @@
+import { ConfigError } from '../config/config-error.js'
+import { loadConfig } from '../config/load.js'
+import { readApiToken } from '../config/read-api-token.js'
+import type { CommandInput, CommandOption } from './command.js'
+import { connectUrl } from './connect-host.js'
+import { ListenerClient, type ListenerClientOptions, type ListenerKind } from './listener-client.js'
+import { UsageError } from './usage-error.js'
+
+type Given = Pick<CommandInput, 'environment' | 'values'>
+
+/** The option `--url` of the commands that ask a running sidecar, by the listener that they ask. */
+export const urlOptions: Readonly<Record<ListenerKind, CommandOption>> = {
+  data: { type: 'string', value: 'URL', about: 'data listener of the sidecar (http://127.0.0.1:8025)' },
+  operations: {
+    type: 'string',
+    value: 'URL',
+    about: 'operations listener of the sidecar (http://127.0.0.1:9025)',
+  },
+}
+
+/** Returns a client for the data listener at `--url` or in the settings, with the token of the settings. */
+export async function dataListener({ environment, values }: Given): Promise<ListenerClient> {
+  const { config } = loadConfig(environment, { flags: values })
+  const url = values.get('url')
+  return new ListenerClient({
+    kind: 'data',
+    base: baseUrl('data', url ?? connectUrl(config.host, config.port)),
+    socketPath: url === undefined ? config.socket : undefined,
+    token: await readApiToken(config),
+  })
+}
+
+/** Returns a client for the operations listener at `--url` or in the settings. */
+export function operationsListener(
+  { environment, values }: Given,
+  options: Pick<ListenerClientOptions, 'timeoutMs'> = {},
+): ListenerClient {
+  const url = values.get('url') ?? operationsUrl({ environment, values })
+  return new ListenerClient({ kind: 'operations', base: baseUrl('operations', url), ...options })
+}
+
+function operationsUrl({ environment, values }: Given): string {
+  const { opsHost, opsPort } = loadConfig(environment, { flags: values }).config
+  if (opsPort === 0) throw new ConfigError('OPS_PORT: with 0 the port is not known; set a fixed port')
+  return connectUrl(opsHost, opsPort)
+}
+
+function baseUrl(kind: ListenerKind, text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol === 'http:' && url.pathname === '/' && url.search === '' && url.hash === '') return url
+  const port = kind === 'data' ? 8025 : 9025
+  throw new UsageError(`--url: "${text}" is not a URL like http://127.0.0.1:${port}`)
+}

@@ -1,0 +1,75 @@
+/**
+ * The types of the package: JSON bodies of the HTTP API, for applications in TypeScript. This file imports nothing,
+ * because it is the only one whose types are published. The endpoints are checked against it.
+ */
+
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [member: string]: JsonValue }
+
+/** Body of `POST /cache/set`. */
+export interface SetRequest {
+  /** 1 to 1,024 bytes of UTF-8, without U+0000. */
+  readonly key: string
+  readonly value: NonNullable<JsonValue>
+}
+
+/** Response to `POST /cache/set`, with status 200. */
+export type SetResponse =
+  | { readonly ok: true; readonly db_written: true; readonly token: string }
+  /** The database is unavailable: the sidecar keeps the write and sends it later. */
+  | { readonly ok: true; readonly db_written: false }
+
+/** Response to `GET /cache/get`, with status 200. */
+export interface ReadResponse {
+  readonly key: string
+  readonly value: NonNullable<JsonValue>
+  /** `cache`: the value comes from memory. `db`: the database was asked. */
+  readonly source: 'cache' | 'db'
+  /** True if the value comes from memory without proof that it is fresh; left out otherwise. */
+  readonly stale?: true
+}
+
+/** Response to `DELETE /cache/delete`, with status 200. */
+export type DeleteResponse = {
+  readonly cache_removed: boolean
+  readonly db_removed: boolean
+} & (
+  | { readonly token: string }
+  /** The database is unavailable: the sidecar keeps the delete and sends it later. */
+  | { readonly pending: true }
+)
+
+/** Response to `GET /health`, with status 200. */
+export interface HealthResponse {
+  readonly status: 'ok'
+  readonly version: string
+  readonly feed: string
+  /** Reason why the feed is not live. */
+  readonly reason?: string
+  /** Reasons why reads, writes or deletes fail. */
+  readonly failing?: { readonly [operation: string]: string }
+  readonly pending_writes?: { readonly count: number; readonly reason?: string }
+}
+
+/** Response to `GET /`. */
+export interface ServiceResponse {
+  readonly service: 'caching-layer'
+  readonly version: string
+  readonly endpoints: readonly string[]
+  /** URL of the database, without the password. */
+  readonly postgres: string
+  readonly cache: { readonly capacity: number; readonly ttl_seconds: number }
+}
+
+/** Body of every response with a status of 400 or more (RFC 9457). */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+}

@@ -1,0 +1,87 @@
+import t from 'tap'
+import { asksForHelp, parseArguments } from '../../../src/cli/arguments.js'
+import type { Command } from '../../../src/cli/command.js'
+import { commands, type ListedCommand } from '../../../src/cli/commands.js'
+import { commandHelp, programHelp } from '../../../src/cli/help.js'
+import { flagName } from '../../../src/config/flag-name.js'
+import { settings } from '../../../src/config/settings/settings.js'
+
+const all = await Promise.all(
+  Object.entries<ListedCommand>(commands).map(
+    async ([name, listed]) => [name, listed, await listed.load()] as const,
+  ),
+)
+
+/** Returns the options that a help describes. */
+function describedIn(help: string): string[] {
+  return [...help.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, option = '']) => option)
+}
+
+t.test('the help of the program lists every command', async (t) => {
+  const help = programHelp()
+  for (const [name, { summary }] of all) t.match(help, `  ${name} `, summary)
+  t.ok(help.split('\n').every((line) => line.length <= 90))
+})
+
+t.test('the help of a command describes exactly what the command accepts', async (t) => {
+  for (const [name, listed, command] of all) {
+    const help = commandHelp(name, listed, command)
+    const flags =
+      command.settings === 'listed' ? Object.values(settings).map(({ variable }) => flagName(variable)) : []
+    t.strictSame(describedIn(help), [...Object.keys(command.options), 'help', ...flags], name)
+    t.match(
+      help,
+      `usage: caching-layer ${name} [OPTION...]${command.positionals ? ` ${command.positionals}` : ''}\n`,
+    )
+    for (const option of Object.keys(command.options)) {
+      const isFlag = command.options[option]?.type === 'boolean'
+      const { flags, values } = parseArguments(name, command, [`--${option}${isFlag ? '' : '=x'}`])
+      t.ok(isFlag ? flags.has(option) : values.get(option) === 'x', `${name} --${option}`)
+    }
+  }
+})
+
+const command: Pick<Command, 'options' | 'settings' | 'positionals'> = {
+  options: {
+    strong: { type: 'boolean', about: '' },
+    url: { type: 'string', value: 'URL', about: '' },
+  },
+  settings: 'accepted',
+  positionals: 'KEY',
+}
+
+t.test('--help counts as an option, and not as a value or an argument', async (t) => {
+  for (const args of [['--help'], ['-h'], ['key', '--strong', '--help'], ['--frobnicate', '--help']])
+    t.ok(asksForHelp(command, args), args.join(' '))
+  for (const args of [[], ['key'], ['--', '--help'], ['--url=--help']])
+    t.notOk(asksForHelp(command, args), args.join(' '))
+})
+
+t.test('an unknown option names the nearest one', async (t) => {
+  for (const [given, message] of [
+    ['--stron', 'get: there is no option --stron; did you mean --strong?'],
+    ['--prot=1', 'get: there is no option --prot; did you mean --port?'],
+    [
+      '--cache-max-stalenes-sms=1',
+      'get: there is no option --cache-max-stalenes-sms; did you mean --cache-max-staleness-ms?',
+    ],
+    ['--cache_capacity=1', 'get: there is no option --cache_capacity; did you mean --cache-capacity?'],
+    ['--frobnicate', 'get: there is no option --frobnicate; see caching-layer get --help'],
+    ['-x', 'get: there is no option -x; see caching-layer get --help'],
+    ['--constructor', 'get: there is no option --constructor; see caching-layer get --help'],
+  ] as const) {
+    t.throws(() => parseArguments('get', command, [given]), { name: 'UsageError', message }, given)
+  }
+  t.throws(() => parseArguments('get', command, ['--url']), {
+    name: 'UsageError',
+    message: /argument missing/,
+  })
+  t.same(parseArguments('get', command, ['key', '--strong', '--url=u', '--port=1']), {
+    flags: new Set(['strong']),
+    values: new Map([
+      ['url', 'u'],
+      ['port', '1'],
+    ]),
+    positionals: ['key'],
+  })
+})
