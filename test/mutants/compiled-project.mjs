@@ -46,17 +46,20 @@ export async function replaceFile(target, file, text) {
   for (const [place, compiled] of compiledFiles(file, text)) await writeFile(join(target, place), compiled)
 }
 
-/** Returns what a file of the project becomes: pairs of path and text. A source is in `dist/` too, as processes need it. */
+/** Puts a file back as it is in another of these folders. The project's own may have been edited since. */
+export async function restoreFile(target, unchanged, file) {
+  for (const place of placesOf(file)) await cp(join(unchanged, place), join(target, place))
+}
+
+/** Returns what a file of the project becomes: pairs of path and text. A source is in `dist/` too, for tests that start processes. */
 function compiledFiles(file, text) {
-  if (!file.endsWith('.ts')) return [[file, text]]
+  const compiled = file.endsWith('.ts') ? transpiled(file, text) : text
+  return placesOf(file).map((place) => [place, compiled])
+}
+
+function placesOf(file) {
   const place = file.replace(/\.ts$/, '.js')
-  const compiled = transpiled(file, text)
-  return place.startsWith('src/')
-    ? [
-        [place, compiled],
-        [place.replace(/^src/, 'dist'), compiled],
-      ]
-    : [[place, compiled]]
+  return place.startsWith('src/') ? [place, place.replace(/^src/, 'dist')] : [place]
 }
 
 function transpiled(fileName, text) {

@@ -13,7 +13,7 @@ import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compileProject, replaceFile } from './compiled-project.mjs'
+import { compileProject, replaceFile, restoreFile } from './compiled-project.mjs'
 import { mutants } from './mutants.mjs'
 import { endRuns, failureOf, jobs } from './test-run.mjs'
 import { typeErrors } from './type-check.mjs'
@@ -73,7 +73,7 @@ async function main() {
       for (let trial = queue.shift(); trial; trial = queue.shift()) {
         const startedMs = performance.now()
         trial.failure = await tryIn(copy, trial)
-        await replaceFile(copy, trial.mutant.file, await textOf(trial.mutant.file))
+        await restoreFile(copy, unchanged, trial.mutant.file)
         trial.tookMs = performance.now() - startedMs
       }
     }),
@@ -185,13 +185,9 @@ function nameOf(file) {
   return basename(file).replace(/(\.test)?\.js$/, '')
 }
 
-function textOf(file) {
-  return readFile(join(project, file), 'utf8')
-}
-
 /** The file with the mutant in it; undefined if its text is not there exactly once. */
 async function mutated({ file, find, replace }) {
-  const parts = (await textOf(file)).split(find)
+  const parts = (await readFile(join(project, file), 'utf8')).split(find)
   return parts.length === 2 ? parts.join(replace) : undefined
 }
 

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { compileProject, replaceFile } from '../compiled-project.mjs'
+import { compileProject, replaceFile, restoreFile } from '../compiled-project.mjs'
 import { endRuns, failureOf, jobs } from '../test-run.mjs'
 import { typeErrors } from '../type-check.mjs'
 import { mutationsOf } from './mutations.mjs'
@@ -135,7 +135,7 @@ async function tryIn(copy, { file, text }) {
     }
     return { failure: undefined, tried }
   } finally {
-    await replaceFile(copy, file, await readFile(join(project, file), 'utf8'))
+    await restoreFile(copy, unchanged, file)
   }
 }
 
