@@ -6,9 +6,9 @@ const slowerBy = 3
 const command = 'dist/main.js'
 
 /**
- * Returns the test files that load a source, directly or by others: first those named after it, then the nearest. Among those
- * at the same distance, tests in a folder of the same name come first, then those whose text has words of the source's name
- * that few others have. A test that names the built command loads `src/main.ts`.
+ * Returns the test files that load a source, directly or by others: first those named after it, then those in a folder of
+ * the same name, then the others, each by their distance. Among those at the same distance, the ones come first whose text has
+ * words of the source's name that few others have. A test that names the built command loads `src/main.ts`.
  *
  * @param {Map<string, string>} texts compiled files by their paths, as `compileProject` returns them
  * @param {string} source path of a TypeScript file
@@ -27,7 +27,7 @@ export function nearestTests(texts, source) {
     const distance = steps.get(test) + (test.startsWith('test/unit/') ? 0 : slowerBy)
     const rarity = mentions.reduce((sum, tests) => sum + (tests.has(test) ? 1 / tests.size : 0), 0)
     const isBeside = folders.some((folder) => test.includes(`/${folder}/`))
-    return [isNamedAfter ? 0 : 1, distance, isBeside ? 0 : 1, -rarity]
+    return [isNamedAfter ? 0 : 1, isBeside ? 0 : 1, distance, -rarity]
   }
   return [...steps.keys()]
     .filter((file) => file.endsWith('.test.js'))
