@@ -3,30 +3,30 @@
  * that survives is a hole in the suite, and so is one that does not compile: it would fail whatever the tests say. The
  * mistakes of the design are caught twice: by the property test alone, and by the others without it.
  *
- * Sources and tests are transpiled once, and the files of tests run as what they are: plain programs that exit 1 on
- * failure. Those that need a database share one server.
+ * Sources and tests are transpiled once, and the files of tests run as plain programs that end at the first failure.
+ * Those that need a database share one server.
  *
  *   node test/mutants/run.mjs            all of them
  *   node test/mutants/run.mjs token      those with `token` in their name
  */
-import { spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import ts from 'typescript'
+import { compileProject, replaceFile, restoreFile } from './compiled-project.mjs'
 import { mutants } from './mutants.mjs'
+import { endRuns, failureOf, jobs } from './test-run.mjs'
 import { typeErrors } from './type-check.mjs'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
-const folders = ['src', 'test']
 const statementsCheck = 'test/mutants/statements-check.js'
 const coreFolder = 'test/unit/core/'
-const jobs = Math.max(2, availableParallelism())
-const fileTimeoutSeconds = 120
+const fileTimeoutMs = 120_000
 
 const chosen = mutants.filter(({ name }) => name.includes(process.argv[2] ?? ''))
 const work = await mkdtemp(join(tmpdir(), 'mutants-'))
+/** Test files that start servers besides the shared one. */
+const hasOwnServer = new Set()
 let server
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.once(signal, () => end().then(() => process.exit(1)))
@@ -37,6 +37,7 @@ try {
 }
 
 async function end() {
+  endRuns()
   await server?.end()
   await rm(work, { recursive: true, force: true })
 }
@@ -49,13 +50,16 @@ async function main() {
     return false
   }
 
-  const { transpiled, tests } = await transpileAll()
+  const unchanged = join(work, 'unchanged')
+  const texts = await compileProject(project, unchanged)
+  for (const [file, text] of texts) if (text.includes('ownServer(')) hasOwnServer.add(file)
+  const tests = [...texts.keys()].filter((file) => file.endsWith('.test.js'))
   const trials = applied.flatMap(({ mutant, text }) =>
     trialsOf(mutant, tests).map((runs) => ({ mutant, text, runs })),
   )
-  if (trials.some(({ runs }) => runs.some(needsServer))) await startServer(transpiled)
+  if (trials.some(({ runs }) => runs.some(needsServer))) await startServer(unchanged)
 
-  const failure = await baselineFailure(transpiled, trials)
+  const failure = await baselineFailure(unchanged, trials)
   if (failure) {
     console.error(`without a mutant it fails already: ${failure.file}: ${failure.test}\n${failure.output}`)
     return false
@@ -65,14 +69,11 @@ async function main() {
   await Promise.all(
     Array.from({ length: jobs }, async (_, index) => {
       const copy = join(work, `copy ${index}`)
-      await cp(transpiled, copy, { recursive: true })
+      await cp(unchanged, copy, { recursive: true })
       for (let trial = queue.shift(); trial; trial = queue.shift()) {
         const startedMs = performance.now()
         trial.failure = await tryIn(copy, trial)
-        await cp(
-          join(transpiled, compiledName(trial.mutant.file)),
-          join(copy, compiledName(trial.mutant.file)),
-        )
+        await restoreFile(copy, unchanged, trial.mutant.file)
         trial.tookMs = performance.now() - startedMs
       }
     }),
@@ -142,13 +143,13 @@ function needsServer({ file }) {
   return !file.startsWith('test/unit/')
 }
 
-async function startServer(transpiled) {
-  const { temporaryServer } = await import(join(transpiled, 'test/support/shared-server.js'))
+async function startServer(unchanged) {
+  const { temporaryServer } = await import(join(unchanged, 'test/support/shared-server.js'))
   server = await temporaryServer()
 }
 
 /** Returns the first failure without a mutant among all runs. */
-async function baselineFailure(transpiled, trials) {
+async function baselineFailure(unchanged, trials) {
   const runs = new Map(trials.flatMap((trial) => trial.runs).map((run) => [`${run.file} ${run.tests}`, run]))
   if (trials.some(({ mutant }) => isStatement(mutant))) runs.set('statements', { file: statementsCheck })
   const queue = [...runs.values()].sort((a, b) => nameOf(b.file).localeCompare(nameOf(a.file)))
@@ -156,7 +157,7 @@ async function baselineFailure(transpiled, trials) {
   await Promise.all(
     Array.from({ length: jobs }, async () => {
       for (let run = queue.shift(); run && !failure; run = queue.shift()) {
-        const found = await failureOf(transpiled, run, { isMutant: false })
+        const found = await runFailure(unchanged, run, { isMutant: false })
         failure ??= found
       }
     }),
@@ -166,11 +167,11 @@ async function baselineFailure(transpiled, trials) {
 
 /** The first failure, in a copy that has the mutant. */
 async function tryIn(copy, { mutant, text, runs }) {
-  await writeFile(join(copy, compiledName(mutant.file)), compiled(text, mutant.file))
-  const noStatement = isStatement(mutant) && (await failureOf(copy, { file: statementsCheck }))
+  await replaceFile(copy, mutant.file, text)
+  const noStatement = isStatement(mutant) && (await runFailure(copy, { file: statementsCheck }))
   if (noStatement) return { ...noStatement, test: undefined }
   for (const run of runs) {
-    const failure = await failureOf(copy, run)
+    const failure = await runFailure(copy, run)
     if (failure) return failure
   }
   return undefined
@@ -190,80 +191,18 @@ async function mutated({ file, find, replace }) {
   return parts.length === 2 ? parts.join(replace) : undefined
 }
 
-/** A folder that looks like the project as far as Node is concerned, and the paths of the core's tests. */
-async function transpileAll() {
-  const transpiled = join(work, 'unchanged')
-  const tests = []
-  for (const folder of folders) {
-    for (const entry of await readdir(join(project, folder), { recursive: true })) {
-      if (!entry.endsWith('.ts') || entry.endsWith('.d.ts')) continue
-      const file = join(folder, entry)
-      const target = join(transpiled, compiledName(file))
-      await mkdir(dirname(target), { recursive: true })
-      await writeFile(target, compiled(await readFile(join(project, file), 'utf8'), file))
-      if (file.endsWith('.test.ts')) tests.push(compiledName(file).replaceAll('\\', '/'))
-    }
-  }
-  await cp(join(project, 'sql'), join(transpiled, 'sql'), { recursive: true })
-  await cp(join(project, 'package.json'), join(transpiled, 'package.json'))
-  await symlink(join(project, 'node_modules'), join(work, 'node_modules'), 'dir')
-  return { transpiled, tests }
-}
-
-function compiledName(file) {
-  return file.replace(/\.ts$/, '.js')
-}
-
-function compiled(text, fileName) {
-  if (!fileName.endsWith('.ts')) return text
-  return ts.transpileModule(text, {
-    fileName,
-    compilerOptions: {
-      target: ts.ScriptTarget.ES2023,
-      module: ts.ModuleKind.ESNext,
-      verbatimModuleSyntax: true,
+/** Runs tests of one file, until the first of them fails. */
+function runFailure(folder, { file, tests }, { isMutant } = { isMutant: true }) {
+  return failureOf(folder, file, {
+    // A server of its own must be stopped by the test that has started it.
+    untilFirstFailure: !hasOwnServer.has(file),
+    timeoutMs: fileTimeoutMs,
+    env: {
+      // A run that does not end has not caught the mutant.
+      TAP_TIMEOUT: '0',
+      ...(isMutant && { PROPERTY_RUNS: '10000' }),
+      ...(tests && { TAP_GREP: tests }),
+      ...(server && { TEST_DATABASE_URL: server.server.url() }),
     },
-  }).outputText
-}
-
-/**
- * Returns the output of the run if it fails, and undefined if it passes. `test` is the first test that failed, if
- * any.
- */
-function failureOf(folder, { file, tests }, { isMutant } = { isMutant: true }) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file], {
-      cwd: folder,
-      env: {
-        ...process.env,
-        TAP_BAIL: '0',
-        TAP_DIAG: '0',
-        // A run that does not end has not caught the mutant.
-        TAP_TIMEOUT: '0',
-        ...(isMutant && { PROPERTY_RUNS: '10000' }),
-        ...(tests && { TAP_GREP: tests }),
-        ...(server && { TEST_DATABASE_URL: server.server.url() }),
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: fileTimeoutSeconds * 1_000,
-    })
-    let output = ''
-    const onOutput = (chunk) => {
-      output += chunk
-      // The core's tests leave nothing behind: the first that fails is enough.
-      if (!needsServer({ file }) && firstFailure(output)) child.kill()
-    }
-    child.stdout.on('data', onOutput)
-    child.stderr.on('data', onOutput)
-    child.on('error', reject)
-    child.on('close', (code) =>
-      resolve(code === 0 ? undefined : { file, output, test: firstFailure(output) }),
-    )
   })
-}
-
-/** Returns the title of the first top-level test that failed in a TAP report. */
-function firstFailure(output) {
-  const name = output.match(/^not ok \d+ - (.*)\n/m)?.[1]?.replace(/ # time=.*$/, '')
-  return name?.replaceAll('\\', '')
 }

@@ -17,7 +17,7 @@ export const statementMutants = [
     tests: 'larger than one statement',
     file: 'src/postgres/store/store.ts',
     find: 'this.#maxReadBytes - bytes',
-    replace: 'this.#maxReadBytes',
+    replace: 'this.#maxReadBytes - bytes * 0',
   },
   {
     name: 'large values are left out',

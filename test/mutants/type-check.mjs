@@ -17,8 +17,6 @@ export function typeErrors(project, changed) {
     ts.sys,
     join(project, 'test'),
   )
-  // Code that a mutant no longer uses does no harm.
-  Object.assign(options, { noUnusedLocals: false, noUnusedParameters: false })
   const host = ts.createCompilerHost(options)
   const { fileExists, readFile } = host
   host.fileExists = (name) => texts.has(name) || fileExists(name)

@@ -411,7 +411,14 @@ t.test('plain reads and sets do not reach Koa, and everything else does', async 
       port,
       textOf({
         line: 'POST /cache/set HTTP/1.1',
-        headers: [json[0]],
+        // Of the same lengths as the names of headers that only Koa understands.
+        headers: [
+          json[0],
+          'X-Request-Id: 1',
+          'X-Request-Hash: 2',
+          'X-Correlation-Id: 3',
+          'X-Correlation-Ids: 4',
+        ],
         body: JSON.stringify({ key, value }),
       }),
     )

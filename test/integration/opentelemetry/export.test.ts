@@ -57,8 +57,10 @@ t.test('a silent collector does not use up the shutdown time', async (t) => {
   t.notOk(held.log.some(({ msg }) => /^not closed within/.test(String(msg))))
 })
 
-t.test('a refusal by the collector is logged without its response and our headers', async (t) => {
+t.test('refusals by the collector are logged once, without its response and our headers', async (t) => {
+  let refusals = 0
   const refusing = createServer((request, response) => {
+    refusals++
     response.writeHead(401).end(`who is ${request.headers['api-key']}?`)
   })
   await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve))
@@ -74,8 +76,14 @@ t.test('a refusal by the collector is logged without its response and our header
   await refused.client.get('absent')
   const said = await eventually(() => refused.log.find(({ msg }) => msg === 'traces cannot be exported'))
   t.match(said, { reason: 'Unauthorized' })
+  for (const before = refusals; refusals < before + 3; ) {
+    const now = refusals
+    await refused.client.get('absent')
+    await eventually(() => refusals > now)
+  }
   refused.kill('SIGTERM')
   await refused.exited
+  t.equal(refused.log.filter(({ msg }) => msg === 'traces cannot be exported').length, 1)
   t.notMatch(refused.stderr, 's3cret')
 })
 

@@ -183,6 +183,18 @@ t.test('a role without the right to create gets one clear line', async (t) => {
   t.match((await client.delete('a')).body, { cache_removed: true, db_removed: true })
 })
 
+t.test('a role that may not apply a file is told which one, and why', async (t) => {
+  const database = await freshDatabase(t)
+  await database.query('revoke usage on language plpgsql from public')
+  const { url } = await guestOf(t, database)
+  await t.rejects(migrate(url), {
+    message:
+      /^the database role may not apply sql\/0001_cache_entries\.sql \(permission denied for language plpgsql\): run .*migrate/,
+  })
+  const { rows } = await database.query("select from pg_class where relname = 'cache_migrations'")
+  t.equal(rows.length, 0)
+})
+
 t.test('a missing database is reported in one line', async (t) => {
   const { url, drop } = await freshDatabase(t)
   await drop()

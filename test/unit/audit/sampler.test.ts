@@ -214,6 +214,7 @@ t.test('close sends no more requests and waits for pending verdicts', async (t) 
   sampler.changed(change('m', '9'))
   gate.open()
   await closed
+  t.equal(sampler.underWay, 0, 'nothing begins after it')
   t.strictSame(violations, ['7'])
   t.strictSame(
     asked.map(({ key }) => key),

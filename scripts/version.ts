@@ -1,0 +1,21 @@
+/** `npm version` runs this after it has changed package.json: changes the other files that name the version, and stages them. */
+import { spawnSync } from 'node:child_process'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { datedChangelog, withImageTag } from './release-texts.js'
+
+const { version } = JSON.parse(await readFile('package.json', 'utf8'))
+const texts = new Map([
+  [
+    'CHANGELOG.md',
+    datedChangelog(await readFile('CHANGELOG.md', 'utf8'), version, new Date().toISOString().slice(0, 10)),
+  ],
+])
+for (const name of await readdir('k8s', { recursive: true })) {
+  if (!name.endsWith('kustomization.yaml')) continue
+  const file = join('k8s', name)
+  texts.set(file, withImageTag(await readFile(file, 'utf8'), version))
+}
+for (const [file, text] of texts) await writeFile(file, text)
+const { status } = spawnSync('git', ['add', ...texts.keys()], { stdio: 'inherit' })
+process.exitCode = status ?? 1

@@ -1,0 +1,74 @@
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import ts from 'typescript'
+
+/** Folders whose files may be replaced in the copy. Everything else is linked. */
+const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench']
+const leftOut = new Set(['.git', 'dist', ...copiedFolders])
+
+/**
+ * Makes a folder that looks like the project, with every TypeScript file transpiled to JavaScript, so that Node runs a test
+ * file as a plain program.
+ *
+ * @param {string} project
+ * @param {string} target a folder that does not exist yet
+ * @returns {Promise<Map<string, string>>} the transpiled texts by their paths in the target
+ */
+export async function compileProject(project, target) {
+  const texts = new Map()
+  await mkdir(target)
+  for (const name of await readdir(project))
+    if (!leftOut.has(name)) await symlink(join(project, name), join(target, name))
+  for (const folder of copiedFolders) {
+    for (const entry of await readdir(join(project, folder), { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue
+      const path = join(entry.parentPath, entry.name)
+      const file = relative(project, path).replaceAll('\\', '/')
+      if (file.endsWith('.d.ts')) continue
+      if (file.endsWith('.ts')) {
+        const text = await readFile(path, 'utf8')
+        for (const [place, compiled] of compiledFiles(file, text)) texts.set(place, compiled)
+      } else {
+        await mkdir(dirname(join(target, file)), { recursive: true })
+        await cp(path, join(target, file))
+      }
+    }
+  }
+  for (const [place, text] of texts) {
+    await mkdir(dirname(join(target, place)), { recursive: true })
+    await writeFile(join(target, place), text)
+  }
+  return texts
+}
+
+/** Puts a changed text of a file of the project into a folder that `compileProject` has made. */
+export async function replaceFile(target, file, text) {
+  for (const [place, compiled] of compiledFiles(file, text)) await writeFile(join(target, place), compiled)
+}
+
+/** Puts a file back as it is in another of these folders. The project's own may have been edited since. */
+export async function restoreFile(target, unchanged, file) {
+  for (const place of placesOf(file)) await cp(join(unchanged, place), join(target, place))
+}
+
+/** Returns what a file of the project becomes: pairs of path and text. A source is in `dist/` too, for tests that start processes. */
+function compiledFiles(file, text) {
+  const compiled = file.endsWith('.ts') ? transpiled(file, text) : text
+  return placesOf(file).map((place) => [place, compiled])
+}
+
+function placesOf(file) {
+  const place = file.replace(/\.ts$/, '.js')
+  return place.startsWith('src/') ? [place, place.replace(/^src/, 'dist')] : [place]
+}
+
+function transpiled(fileName, text) {
+  return ts.transpileModule(text, {
+    fileName,
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2023,
+      module: ts.ModuleKind.ESNext,
+      verbatimModuleSyntax: true,
+    },
+  }).outputText
+}
