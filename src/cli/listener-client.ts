@@ -124,7 +124,10 @@ export class ListenerClient {
         ...(socketPath !== undefined && { socketPath }),
         signal: AbortSignal.timeout(timeoutMs),
       })
-      sent.on('error', reject)
+      const timedOut = `no answer within ${timeoutMs} ms`
+      sent.on('error', (error) =>
+        reject(error.name === 'AbortError' ? new Error(timedOut, { cause: error }) : error),
+      )
       sent.on('response', (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))

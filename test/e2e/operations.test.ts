@@ -112,8 +112,8 @@ t.test('healthcheck exits with the health of the sidecar', async (t) => {
     check(await answering(undefined)),
     check({ OPS_PORT: '0' }),
   ])
-  t.match(none, [1, '', /^\/livez: connect ECONNREFUSED 127.0.0.1:1\n$/])
-  t.match(ill, [1, '', /^\/livez answered 500\n$/])
-  t.match(hung, [1, '', /^\/livez: no answer within 2000 ms\n$/])
+  t.match(none, [1, '', /^http:\/\/127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1\n$/])
+  t.match(ill, [1, '', /^http:\/\/127.0.0.1:\d+: not a sidecar: the response is not JSON\n$/])
+  t.match(hung, [1, '', /^http:\/\/127.0.0.1:\d+: no answer within 2000 ms\n$/])
   t.match(unknown, [2, '', /^caching-layer: OPS_PORT: .*\n$/])
 })
