@@ -4,8 +4,8 @@
 --   psql --single-transaction --set ON_ERROR_STOP=1 --set role=sidecar --file sql/least-privilege.sql "$OWNER_URL"
 --
 -- Then give the role a password ("\password sidecar" in psql) or a client certificate, and run
--- "caching-layer serve --no-migrate" with it. Running this file again changes nothing. If the owner may not create
--- roles, create the role beforehand; this file then only grants its rights.
+-- "caching-layer serve --no-migrate" as this role. Running this file again changes nothing. If the owner may not create
+-- roles, let somebody create the role first; this file then only grants the rights.
 
 select set_config('caching_layer.role', :'role', true);
 
@@ -17,28 +17,27 @@ begin
     execute format('create role %I login nosuperuser nocreatedb nocreaterole noreplication nobypassrls', name);
   end if;
   execute format('grant connect on database %I to %I', current_database(), name);
-  -- The schema of the table, which may not be the first one of the search path.
+  -- The schema of the table, which need not be the first one of the search path.
   execute format('grant usage on schema %I to %I',
     (select nspname from pg_class join pg_namespace on pg_namespace.oid = relnamespace
      where pg_class.oid = 'cache_entries'::regclass), name);
 end
 $$;
 
--- Rights on rows only, without TRUNCATE, TRIGGER and REFERENCES. A role that may delete rows may also lock the table:
--- PostgreSQL does not offer one without the other. docs/how-to/secure.md says what to do if that matters.
+-- Rights on rows only, without TRUNCATE, TRIGGER and REFERENCES. In PostgreSQL, a role that may delete rows may always
+-- lock the table, too. docs/how-to/secure.md says what to do if that matters.
 grant select, insert, update, delete on cache_entries to :"role";
 
 -- The list of applied migrations, for "doctor" and for "serve" without --no-migrate.
 grant select on cache_migrations to :"role";
 
--- Marks, by which a sidecar can tell after an outage whether the database still has the same history (docs/protocol.md,
--- P9).
+-- Marks, which show a sidecar after an outage whether the database still has the same history (docs/protocol.md, P9).
 grant select, insert, delete on cache_marks to :"role";
 
--- Versions. By default, all roles may draw them.
+-- The sequence of versions. By default, all roles may use it.
 grant usage, select on cache_version to :"role";
 
--- Functions for the channel of the changes, the epoch and the position. By default, all roles may call them.
+-- Functions that return the channel of the changes, the epoch and the position. By default, all roles may call them.
 grant execute on function cache_channel(text, text), cache_epoch(), cache_position(), cache_system_identifier(),
   cache_database_oid(), cache_knows_timeline(), cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass),
   cache_lineage(regclass) to :"role";
