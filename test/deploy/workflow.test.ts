@@ -11,7 +11,9 @@ interface Job {
 const workflow: { jobs: Record<'landing' | 'versions' | 'image', Job> } = parse(
   await readFile('.github/workflows/ci.yml', 'utf8'),
 )
-const { scripts, engines, devDependencies, optionalDependencies } = JSON.parse(await readFile('package.json', 'utf8'))
+const { scripts, engines, devDependencies, optionalDependencies } = JSON.parse(
+  await readFile('package.json', 'utf8'),
+)
 const commands = Object.values(workflow.jobs).flatMap(({ steps }) => steps.flatMap(({ run }) => run ?? []))
 
 t.test('every npm script that CI runs exists', async (t) => {

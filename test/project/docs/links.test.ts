@@ -28,7 +28,7 @@ t.test('every page of docs/ can be reached from docs/README.md', { skip }, async
 
 t.test('every page that code, SQL or a manifest names exists', { skip }, async (t) => {
   const missing = files
-    .filter((file) => /\.(ts|mjs|js|sql|ya?ml|json)$/.test(file) && !file.startsWith('test/unit/docs/'))
+    .filter((file) => /\.(ts|mjs|js|sql|ya?ml|json)$/.test(file) && !file.startsWith('test/project/docs/'))
     .flatMap((file) =>
       [...readFileSync(file, 'utf8').matchAll(/(?<![\w/.])(?:docs|bench|k8s)\/[\w/-]+\.md/g)].map(
         ([page]) => ({

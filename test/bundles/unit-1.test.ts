@@ -1,0 +1,3 @@
+import { importUnitTests } from './unit-tests.js'
+
+importUnitTests(0, 3)
