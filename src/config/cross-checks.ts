@@ -28,7 +28,8 @@ function withoutRoom({
   const mostConnections = maxConnectionsIn(memoryBytes)
   if (maxConnections > mostConnections)
     found.push(
-      `CACHE_MAX_CONNECTIONS: ${maxConnections} connections do not fit into memory, at most ${mostConnections} do: ${of}`,
+      `CACHE_MAX_CONNECTIONS: ${maxConnections} connections do not fit into memory, ` +
+        `at most ${mostConnections} do: ${of}`,
     )
   const mostBytes = Math.floor(memoryBytes / 4)
   if (maxValueBytes > mostBytes)

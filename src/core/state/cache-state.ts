@@ -206,7 +206,9 @@ export class CacheState {
     this.apply(id, written && this.#parts.versions.written(id, written, askedMs))
   }
 
-  /** Records that a write of this sidecar may have happened, so that nothing known about the row is certain any more. */
+  /**
+   * Records that a write of this sidecar may have happened, so that nothing known about the row is certain any more.
+   */
   doubtWrite(id: string): void {
     this.#parts.versions.doubtWrite(id)
     this.apply(id, undefined)

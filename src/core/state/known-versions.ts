@@ -21,8 +21,8 @@ interface OwnWrite extends Written {
 }
 
 /**
- * What the database has told this sidecar about versions: which are confirmed (P11), which it wrote itself since the
- * last mark (P9), and in which history (P1).
+ * Versions as the database has told them to this sidecar: those that are confirmed (P11), those that it wrote itself
+ * since the last mark (P9), and the history that they belong to (P1).
  */
 export class KnownVersions {
   readonly #parts: KnownVersionsParts
