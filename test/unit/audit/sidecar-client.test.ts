@@ -8,6 +8,7 @@ import { SidecarClient } from '../../../src/tools/audit/sidecar-client.js'
 async function clientOf(
   t: Test,
   respond: (response: ServerResponse, url: string, cacheControl: string | undefined) => void,
+  timeoutMs = 60_000,
 ) {
   const server = createServer((request, response) =>
     respond(response, request.url ?? '', request.headers['cache-control']),
@@ -17,7 +18,7 @@ async function clientOf(
   const silent: string[] = []
   const client = new SidecarClient({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    timeoutMs: 200,
+    timeoutMs,
     onSilent: (reason) => silent.push(reason),
   })
   t.teardown(() => {
@@ -65,9 +66,13 @@ t.test('each response is understood', async (t) => {
 
 t.test('a sidecar that does not respond is named once', async (t) => {
   let mute = true
-  const { ask, silent, server } = await clientOf(t, (response) => {
-    if (!mute) response.writeHead(504).end()
-  })
+  const { ask, silent, server } = await clientOf(
+    t,
+    (response) => {
+      if (!mute) response.writeHead(504).end()
+    },
+    2_000,
+  )
   t.strictSame(await ask('k'), { kind: 'none', reason: 'no answer in time' })
   t.equal((await ask('k')).kind, 'none')
   t.equal(silent.length, 1)
