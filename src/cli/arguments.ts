@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { flagName } from '../config/flag-name.js'
+import { isUrlWithPassword, secretInFlag, variableOfSecret } from '../config/secret-in-flag.js'
 import { settings } from '../config/settings/settings.js'
 import { errorMessage } from '../errors/error-message.js'
 import type { Command, CommandInput } from './command.js'
@@ -13,17 +14,8 @@ type Accepting = Pick<Command, 'options' | 'settings' | 'positionals'>
 /** Parses the arguments of a command. Throws UsageError for arguments that the command does not accept. */
 export function parseArguments(name: string, command: Accepting, args: readonly string[]): Arguments {
   const options = optionsOf(command)
-  const unknown = namesIn(command, args).find((option) => !Object.hasOwn(options, option))
-  if (unknown !== undefined) {
-    const dashes = unknown.length === 1 ? '-' : '--'
-    const near = didYouMean(
-      `--${unknown}`,
-      Object.keys(options).map((option) => `--${option}`),
-    )
-    throw new UsageError(
-      `${name}: there is no option ${dashes}${unknown}${near || `; see caching-layer ${name} --help`}`,
-    )
-  }
+  const unknown = optionsIn(command, args).find((option) => !Object.hasOwn(options, option.name))
+  if (unknown !== undefined) throw new UsageError(`${name}: ${refusal(name, unknown, Object.keys(options))}`)
   const allowPositionals = command.positionals !== undefined
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals })
@@ -34,13 +26,35 @@ export function parseArguments(name: string, command: Accepting, args: readonly 
       positionals,
     }
   } catch (error) {
-    throw new UsageError(`${name}: ${errorMessage(error)}`)
+    // The message would repeat the argument.
+    const isSecret = args.some(isUrlWithPassword)
+    throw new UsageError(
+      `${name}: ${isSecret ? `an argument ${secretInFlag('DATABASE_URL')}` : errorMessage(error)}`,
+    )
   }
+}
+
+interface GivenOption {
+  /** Name without its dashes. */
+  readonly name: string
+  readonly value: string | undefined
+}
+
+/** Returns the reason why an option is refused that the command does not have. */
+function refusal(command: string, { name, value }: GivenOption, known: readonly string[]): string {
+  const option = `${name.length === 1 ? '-' : '--'}${name}`
+  const variable = variableOfSecret(name, value)
+  if (variable !== undefined) return `${option}: ${secretInFlag(variable)}`
+  const near = didYouMean(
+    `--${flagName(name)}`,
+    known.map((one) => `--${one}`),
+  )
+  return `there is no option ${option}${near || `; see caching-layer ${command} --help`}`
 }
 
 /** Returns true if the arguments ask for the help of the command. */
 export function asksForHelp(command: Accepting, args: readonly string[]): boolean {
-  return namesIn(command, args).some((option) => option === 'help' || option === 'h')
+  return optionsIn(command, args).some(({ name }) => name === 'help' || name === 'h')
 }
 
 type ParsedOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>
@@ -53,8 +67,10 @@ const settingOptions: ParsedOptions = Object.fromEntries(
   Object.values(settings).map(({ variable }) => [flagName(variable), { type: 'string' }]),
 )
 
-/** Returns the names of all options among the arguments, known or not, without their dashes. */
-function namesIn(command: Accepting, args: readonly string[]): string[] {
+/** Returns all options among the arguments, known or not. */
+function optionsIn(command: Accepting, args: readonly string[]): GivenOption[] {
   const { tokens } = parseArgs({ args: [...args], options: optionsOf(command), strict: false, tokens: true })
-  return tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
+  return tokens.flatMap((token) =>
+    token.kind === 'option' ? [{ name: token.name, value: token.value }] : [],
+  )
 }

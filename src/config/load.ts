@@ -8,6 +8,7 @@ import { databaseSources, unencryptedWarning } from './database-sources.js'
 import type { Environment } from './environment.js'
 import { flagName } from './flag-name.js'
 import { defaultMaxConnections, defaultMemoryBytes } from './memory-budget.js'
+import { secretInFlag } from './secret-in-flag.js'
 import { withoutServiceLinks } from './service-links.js'
 import { type Setting, settingType } from './setting.js'
 import { settings } from './settings/settings.js'
@@ -93,13 +94,6 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
     ...[unencryptedWarning(config, environment) ?? []].flat(),
   ]
   return { config, sources: sources as LoadedConfig['sources'], warnings }
-}
-
-function secretInFlag(variable: string): string {
-  return (
-    'contains a secret, and every user of the machine can see the arguments of a process: ' +
-    `set ${variable} or ${variable}_FILE`
-  )
 }
 
 /** Returns the value as it would be written in the environment. */

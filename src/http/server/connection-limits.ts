@@ -56,7 +56,8 @@ export const dataLimits: Omit<ConnectionLimits, 'maxConnections'> = {
 export const opsLimits: ConnectionLimits = {
   ...dataLimits,
   maxConnections: 1_000,
-  maxWaitingBytes: 1024 * 1024,
+  // About 30 probes. More would only keep others waiting: a segment of 64 KiB contains 1,500 of them.
+  maxWaitingBytes: 64 * 1024,
   evicts: 'any',
   idleTimeoutMs: 10_000,
 }

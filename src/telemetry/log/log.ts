@@ -24,9 +24,11 @@ export function createLog(level: LogLevel, destination: DestinationStream = stde
 }
 
 function stderrDestination(): DestinationStream {
-  const lines = new LossyDestination(
-    stderrSink(),
-    (dropped) =>
+  const { isTTY } = process.stderr
+  const hasColors = isTTY && process.stderr.hasColors() && !process.env.NO_COLOR
+  const shown = (line: string) => (isTTY ? terminalLine(line, { hasColors }) : line)
+  const lines = new LossyDestination(stderrSink(), (dropped) =>
+    shown(
       `${JSON.stringify({
         level: 40,
         time: Date.now(),
@@ -34,11 +36,9 @@ function stderrDestination(): DestinationStream {
         dropped,
         msg: 'log lines were dropped: stderr did not accept them',
       })}\n`,
+    ),
   )
-  const { isTTY } = process.stderr
-  if (!isTTY) return lines
-  const hasColors = process.stderr.hasColors() && !process.env.NO_COLOR
-  return { write: (line) => lines.write(terminalLine(line, { hasColors })) }
+  return { write: (line) => lines.write(shown(line)) }
 }
 
 const service = 'caching-layer'

@@ -82,9 +82,16 @@ export function fileSink(fd: number): LineSink {
   }
 }
 
+/** Undocumented member of Node's streams for terminals. */
+interface TerminalInternals {
+  readonly _handle?: { setBlocking?(isBlocking: boolean): unknown } | null
+}
+
 /** Returns the sink for the stderr of this process. */
 export function stderrSink(): LineSink {
   const stat = fstatSync(2)
+  // Node waits for a terminal at each write. One that was stopped with Ctrl+S would stop the process.
+  if (process.stderr.isTTY) (process.stderr as TerminalInternals)._handle?.setBlocking?.(false)
   const isStream = process.stderr.isTTY || stat.isFIFO() || stat.isSocket()
   return isStream ? streamSink(process.stderr) : fileSink(2)
 }

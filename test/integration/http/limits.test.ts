@@ -325,3 +325,20 @@ t.test(
       )
   },
 )
+
+t.test(
+  'the operations listener answers a few pipelined probes, and closes a flood of them early',
+  async (t) => {
+    const { url: databaseUrl } = await freshDatabase(t)
+    const { sidecar } = await startLiveSidecar(t, { databaseUrl })
+    const probe = (more = '') => `GET /livez HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
+    const few = await exchange(sidecar.opsPort, `${probe().repeat(9)}${probe('Connection: close\r\n')}`)
+    t.equal(few.split('HTTP/1.1 200').length - 1, 10)
+    // Every one that is parsed keeps the probes of others waiting.
+    const flood = await exchange(
+      sidecar.opsPort,
+      `${probe().repeat(99)}${probe('Connection: close\r\n')}`,
+    ).catch(() => '')
+    t.equal(flood, '')
+  },
+)

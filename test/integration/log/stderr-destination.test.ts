@@ -118,3 +118,22 @@ t.test('serve writes lines for people to a terminal', async (t) => {
   t.match(stdout, /\d\d:\d\d:\d\d.* .*INFO .*answering probes/)
   t.notMatch(stdout, '{"level"')
 })
+
+t.test('a terminal that takes no output does not block the process', async (t) => {
+  const logModule = new URL('../../../dist/telemetry/log/log.js', import.meta.url)
+  const child = `
+    const log = (await import('${logModule}')).createLog('info')
+    for (let index = 0; index < 2_000; index++) log.info({ text: 'x'.repeat(1_000) }, 'line')
+    process.kill(process.ppid, 'SIGCONT')
+    while (process.stderr.writableLength > 0) await new Promise((resolve) => setTimeout(resolve, 10))
+    log.info('last')`
+  const folder = t.testdir({ 'child.mjs': child })
+  // `script` is the terminal of its child, which stops it first.
+  const { stdout } = await shell(
+    t,
+    `timeout -k 1 20 script -qec "kill -STOP \\$PPID; exec '${process.execPath}' '${folder}/child.mjs'" /dev/null`,
+  )
+  const shown = stdout.split('\n').filter((line) => !line.includes('xxx'))
+  t.match(shown.join('\n'), /WARN .*log lines were dropped: stderr did not accept them.* dropped=\d+/)
+  t.match(shown.at(-2), /INFO .*last/)
+})

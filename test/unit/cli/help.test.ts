@@ -12,6 +12,15 @@ const all = await Promise.all(
   ),
 )
 
+function messageOf(run: () => unknown): string {
+  try {
+    run()
+  } catch (error) {
+    return (error as Error).message
+  }
+  return 'accepted'
+}
+
 /** Returns the options that a help describes. */
 function describedIn(help: string): string[] {
   return [...help.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, option = '']) => option)
@@ -66,6 +75,7 @@ t.test('an unknown option names the nearest one', async (t) => {
       'get: there is no option --cache-max-stalenes-sms; did you mean --cache-max-staleness-ms?',
     ],
     ['--cache_capacity=1', 'get: there is no option --cache_capacity; did you mean --cache-capacity?'],
+    ['--CACHE_CAPACITY=1', 'get: there is no option --CACHE_CAPACITY; did you mean --cache-capacity?'],
     ['--frobnicate', 'get: there is no option --frobnicate; see caching-layer get --help'],
     ['-x', 'get: there is no option -x; see caching-layer get --help'],
     ['--constructor', 'get: there is no option --constructor; see caching-layer get --help'],
@@ -84,4 +94,25 @@ t.test('an unknown option names the nearest one', async (t) => {
     ]),
     positionals: ['key'],
   })
+})
+
+t.test('an unknown option or argument that contains a secret is refused, with the reason', async (t) => {
+  const get: Pick<Command, 'options' | 'settings' | 'positionals'> = { options: {}, settings: 'listed' }
+  const url = 'postgresql://app:s3cret@host/db'
+  for (const [args, option, variable] of [
+    [['--token=s3cret'], '--token', 'CACHE_API_TOKEN'],
+    [['--api-token', 's3cret'], '--api-token', 'CACHE_API_TOKEN'],
+    [['--CACHE_API_TOKEN=s3cret'], '--CACHE_API_TOKEN', 'CACHE_API_TOKEN'],
+    [[`--DATABASE_URL=${url}`], '--DATABASE_URL', 'DATABASE_URL'],
+    [['--dsn=postgresql://app:12/s3cret@host/db'], '--dsn', 'DATABASE_URL'],
+    [['--PGPASSWORD=s3cret'], '--PGPASSWORD', 'DATABASE_URL'],
+    [[url], 'an argument', 'DATABASE_URL'],
+    [['--strong', 'postgresql://host/db?password=s3cret'], '--strong', ''],
+  ] as const) {
+    const message = messageOf(() => parseArguments('get', get, args))
+    t.notMatch(message, 's3cret')
+    t.match(message, `get: ${option}`.replace(' --strong', ' there is no option --strong'))
+    if (variable !== '') t.match(message, `every user of the machine can see`)
+    t.ok(message.endsWith(variable === '' ? '--help' : `set ${variable} or ${variable}_FILE`), message)
+  }
 })
