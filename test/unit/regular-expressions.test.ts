@@ -7,7 +7,7 @@ process.env.RECHECK_BACKEND = 'pure'
 const { checkSync } = await import('recheck')
 
 /** Files whose expressions see nothing but the files in sql/. */
-const ofOurOwnFiles = new Set(['postgres/migration-files.ts'])
+const ofOurOwnFiles = ['postgres/schema/migration-files.ts']
 
 interface Found {
   readonly place: string
@@ -40,7 +40,23 @@ function mayBeSlow({ source }: Found): boolean {
 }
 
 /** Time limit of the search for a slow text, in ms. */
-const timeout = 30_000
+const timeout = 300_000
+/** CPU time that makes an expression slow, in ms. recheck's texts are made to take several times as long. */
+const slowMs = 300
+
+/**
+ * Returns a text for which the expression takes long; undefined if none is found. recheck measures the time that a process
+ * takes, which on a busy machine is long for any expression. So what it finds is measured again, in CPU time.
+ */
+function slowText({ source, flags }: Found): string | undefined {
+  const diagnostics = checkSync(source, flags, { timeout })
+  if (diagnostics.status === 'unknown') throw new Error(`${source}: ${diagnostics.error.kind}`)
+  if (diagnostics.status === 'safe') return undefined
+  const { string } = diagnostics.attack
+  const before = process.cpuUsage()
+  new RegExp(source, flags).test(string)
+  return process.cpuUsage(before).user > slowMs * 1000 ? string : undefined
+}
 
 t.test(
   'no regular expression takes a time that grows with the square of its input',
@@ -49,13 +65,13 @@ t.test(
     const folder = new URL('../../src/', import.meta.url)
     const names = (await readdir(folder, { recursive: true })).map((name) => name.replaceAll('\\', '/'))
     const found: Found[] = []
-    for (const name of names.filter((name) => name.endsWith('.ts') && !ofOurOwnFiles.has(name)))
+    for (const name of ofOurOwnFiles) t.ok(names.includes(name), `${name} exists`)
+    for (const name of names.filter((name) => name.endsWith('.ts') && !ofOurOwnFiles.includes(name)))
       found.push(...expressionsIn(name, await readFile(new URL(name, folder), 'utf8')))
     t.ok(found.length > 30, 'they are found')
     for (const one of found.filter(mayBeSlow)) {
-      const diagnostics = checkSync(one.source, one.flags, { timeout })
-      const attack = diagnostics.status === 'vulnerable' ? diagnostics.attack.pattern : ''
-      t.equal(diagnostics.status, 'safe', `${one.place} /${one.source}/${one.flags} ${attack}`)
+      const slow = slowText(one)
+      t.equal(slow, undefined, `${one.place} /${one.source}/${one.flags} ${slow?.slice(0, 40)}`)
     }
   },
 )
@@ -63,5 +79,5 @@ t.test(
 t.test('an expression that backtracks is found', async (t) => {
   const [found] = expressionsIn('a.ts', 'text.split(/\\s*,\\s*/)')
   t.ok(found && mayBeSlow(found))
-  t.equal(checkSync(found?.source as string, '', { timeout }).status, 'vulnerable')
+  t.type(found && slowText(found), 'string')
 })
