@@ -20,7 +20,7 @@ export interface Member {
   readonly end: number
 }
 
-/** Returns the members of a JSON object in their order. JSON.parse must accept `text`, and its value must be an object. */
+/** Returns the members of a JSON object in order. JSON.parse must accept `text`, and its value must be an object. */
 export function members(text: string): readonly Member[] {
   const found: Member[] = []
   let index = skipSpace(text, skipSpace(text, 0) + 1)
@@ -37,8 +37,9 @@ export function members(text: string): readonly Member[] {
 }
 
 /**
- * Returns the text of a member's value as a string that does not retain the whole text. V8's slices keep the text that they come from: a
- * short value could retain a body with a megabyte of spaces. A slice that makes up most of the text need not be copied.
+ * Returns the text of a member's value as a string that does not retain the whole text. V8's slices keep the text that
+ * they come from: a short value could retain a body with a megabyte of spaces. A slice that makes up most of the text
+ * need not be copied.
  */
 export function sourceOf(text: string, { start, end }: Member): string {
   const slice = text.slice(start, end)

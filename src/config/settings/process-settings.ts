@@ -60,7 +60,8 @@ export const processSettings = {
     fallback: true,
     parse: onOrOff,
     about:
-      '`off`: every request goes through Koa, about three times as slow. Use it to find out if the fast lane is at fault.',
+      '`off`: every request goes through Koa, about three times as slow. ' +
+      'Use it to find out if the fast lane is at fault.',
   }),
   logLevel: setting<LogLevel>({
     variable: 'LOG_LEVEL',

@@ -40,8 +40,8 @@ interface Waiting {
  * 3. The client receives the response to SET, and then a value older than what it wrote.
  *
  * While requests wait, nothing more is read from the connection: requests would pile up in memory. What has been read
- * already is up to 64 KiB per connection, and Node makes objects of 100 times that size of the shortest requests. So the
- * memory of all of them is bounded, and the connection that exceeds it is closed.
+ * already is up to 64 KiB per connection, and Node makes objects of 100 times that size of the shortest requests. So
+ * the memory of all of them is bounded, and the connection that exceeds it is closed.
  */
 export class Pipelining {
   readonly #listener: RequestListener
