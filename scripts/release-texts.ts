@@ -1,4 +1,4 @@
-/** The changelog with today's date in the heading of the release. Throws an Error if there is no such heading without a date. */
+/** Returns the changelog with `date` in the heading of the release. Throws an Error if no undated heading is there. */
 export function datedChangelog(changelog: string, version: string, date: string): string {
   const undated = `\n## ${version} - unreleased\n`
   if (changelog.split(undated).length !== 2)

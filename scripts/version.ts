@@ -1,4 +1,4 @@
-/** `npm version` runs this after it has changed package.json: changes the other files that name the version, and stages them. */
+/** Changes and stages the other files that name the version. `npm version` runs it after changing package.json. */
 import { spawnSync } from 'node:child_process'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -52,7 +52,9 @@ function settingsHelp(kind: NonNullable<Command['settings']>): string {
       : shownText(shownValue(one, one.fallback))
     return [`--${flagName(one.variable)}=${usual}`, one.about.replaceAll('`', '')]
   })
-  return `\nSettings, each with its default (none: not set); they also come from variables and from a file:\n\n${list(rows)}\n`
+  const heading =
+    'Settings, each with its default (none: not set). They may also be variables, or be in a file:'
+  return `\n${heading}\n\n${list(rows)}\n`
 }
 
 /** Returns the rows in two columns. */

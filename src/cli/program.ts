@@ -25,7 +25,7 @@ async function main([first, ...others]: readonly string[], stop: AbortSignal): P
   if (name === 'help' || name === '--help' || name === '-h') return print(programHelp().trimEnd())
   const listed = new Map<string, ListedCommand>(Object.entries(commands)).get(name)
   if (listed === undefined) {
-    const near = didYouMean(name, Object.keys(commands))
+    const near = didYouMean(name, [...Object.keys(commands), '--version', '--help'])
     throw new UsageError(`there is no command "${name}"${near || '; see caching-layer --help'}`)
   }
   const command = await listed.load()

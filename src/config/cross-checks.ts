@@ -22,19 +22,13 @@ function withoutRoom({
 }: Config): string[] {
   const found: string[] = []
   const mostEntries = Math.floor(memoryBudget(memoryBytes).entries / entryBookkeepingBytes)
-  const of = `CACHE_MEMORY_BYTES is ${memoryBytes}`
-  if (capacity > mostEntries)
-    found.push(`CACHE_CAPACITY: ${capacity} entries do not fit into memory, at most ${mostEntries} do: ${of}`)
+  const beyond = (most: number) =>
+    `do not fit into memory, at most ${most} do: CACHE_MEMORY_BYTES is ${memoryBytes}`
+  if (capacity > mostEntries) found.push(`CACHE_CAPACITY: ${capacity} entries ${beyond(mostEntries)}`)
   const mostConnections = maxConnectionsIn(memoryBytes)
   if (maxConnections > mostConnections)
-    found.push(
-      `CACHE_MAX_CONNECTIONS: ${maxConnections} connections do not fit into memory, ` +
-        `at most ${mostConnections} do: ${of}`,
-    )
+    found.push(`CACHE_MAX_CONNECTIONS: ${maxConnections} connections ${beyond(mostConnections)}`)
   const mostBytes = Math.floor(memoryBytes / 4)
-  if (maxValueBytes > mostBytes)
-    found.push(
-      `CACHE_MAX_VALUE_BYTES: ${maxValueBytes} do not fit into memory, at most ${mostBytes} do: ${of}`,
-    )
+  if (maxValueBytes > mostBytes) found.push(`CACHE_MAX_VALUE_BYTES: ${maxValueBytes} ${beyond(mostBytes)}`)
   return found
 }

@@ -20,9 +20,7 @@ export interface Member {
   readonly end: number
 }
 
-/**
- * Returns the members of a JSON object in their order. JSON.parse must accept `text`, and its value must be an object.
- */
+/** Returns the members of a JSON object in order. JSON.parse must accept `text`, and its value must be an object. */
 export function members(text: string): readonly Member[] {
   const found: Member[] = []
   let index = skipSpace(text, skipSpace(text, 0) + 1)

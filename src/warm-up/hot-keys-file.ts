@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { renameDurably } from '../files/rename-durably.js'
-import { linesOf } from './lines-of.js'
+import { fileLines } from './file-lines.js'
 
 const format = 'caching-layer hot keys'
 const formatVersion = 1
@@ -41,17 +41,18 @@ export class HotKeysFile {
   async read(most: number): Promise<readonly string[] | undefined> {
     const lines: string[] = []
     try {
-      for await (const more of linesOf(this.path)) for (const line of more) lines.push(line)
+      for await (const more of fileLines(this.path)) for (const line of more) lines.push(line)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
     }
     const [first = '', ...rest] = lines
     if (first !== header) throw new Error(faultOf(first))
-    const seal = rest.pop()
+    const trailer = rest.pop()
     const hash = createHash('sha256')
     for (const line of [first, ...rest]) hash.update(`${line}\n`)
-    if (seal !== sealOf(rest.length, hash.digest('hex'))) throw new Error('it is incomplete or was changed')
+    if (trailer !== trailerOf(rest.length, hash.digest('hex')))
+      throw new Error('it is incomplete or was changed')
     return rest.slice(0, most).map((line) => JSON.parse(line) as string)
   }
 
@@ -71,7 +72,7 @@ export class HotKeysFile {
         const lines = keys.slice(start, start + keysPerWrite).map((key) => `${JSON.stringify(key)}\n`)
         await append(lines.join(''))
       }
-      await handle.writeFile(`${sealOf(keys.length, hash.digest('hex'))}\n`)
+      await handle.writeFile(`${trailerOf(keys.length, hash.digest('hex'))}\n`)
       await handle.sync()
     } finally {
       await handle.close()
@@ -94,7 +95,7 @@ export class HotKeysFile {
   }
 }
 
-function sealOf(keys: number, sha256: string): string {
+function trailerOf(keys: number, sha256: string): string {
   return JSON.stringify({ keys, sha256 })
 }
 

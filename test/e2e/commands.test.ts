@@ -64,9 +64,16 @@ t.test('wrong use of the command line is refused', async (t) => {
     t.match(process.stderr, /caching-layer/)
     t.equal(process.stdout, '')
   }
-  const near = new CliProcess(t, ['sevre'])
-  t.strictSame(await near.exited, { code: 2, signal: null })
-  t.equal(near.stderr, 'caching-layer: there is no command "sevre"; did you mean serve?\n')
+  for (const [given, meant] of [
+    ['sevre', 'serve'],
+    ['--verison', '--version'],
+    ['version', '--version'],
+    ['--hlep', '--help'],
+  ] as const) {
+    const near = new CliProcess(t, [given])
+    t.strictSame(await near.exited, { code: 2, signal: null }, given)
+    t.equal(near.stderr, `caching-layer: there is no command "${given}"; did you mean ${meant}?\n`)
+  }
 })
 
 t.test('the version and the help are printed without a configuration', async (t) => {

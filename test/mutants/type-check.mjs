@@ -7,8 +7,9 @@ import ts from 'typescript'
  *
  * All texts are checked in one program, each as another file beside its own: a program for each would take a second.
  *
- * @param {string} project the folder of the project, with `test/tsconfig.json` @param {readonly { readonly file:
- * string, readonly text: string }[]} changed files relative to the project @returns {(string | undefined)[]}
+ * @param {string} project the folder of the project, with `test/tsconfig.json`
+ * @param {readonly { readonly file: string, readonly text: string }[]} changed files relative to the project
+ * @returns {(string | undefined)[]}
  */
 export function typeErrors(project, changed) {
   const texts = new Map(changed.map(({ file, text }, index) => [besides(project, file, index), text]))

@@ -66,7 +66,7 @@ export class FeedFollower implements ChangeFeedHandler {
     followed.begin(session, asOfMs)
     this.#probeFloor = -1n
     lease.listening(asOfMs)
-    this.#catchingUp('it listens')
+    this.#catchingUp('connected and listening')
     if (versions.tableSeen(session.fingerprint))
       this.#flush('the table was rewritten, or its triggers were changed')
     await this.#revalidation.run()

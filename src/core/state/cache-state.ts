@@ -206,9 +206,7 @@ export class CacheState {
     this.apply(id, written && this.#parts.versions.written(id, written, askedMs))
   }
 
-  /**
-   * Records that a write of this sidecar may have happened, so that nothing known about the row is certain any more.
-   */
+  /** Records that a write of this sidecar may have happened: what is known about the row is no longer certain. */
   doubtWrite(id: string): void {
     this.#parts.versions.doubtWrite(id)
     this.apply(id, undefined)
@@ -243,7 +241,7 @@ export class CacheState {
 
   /** Applies a change that the feed has brought. */
   announced(id: string, version: Version): void {
-    this.#unconfirmed.heard(id, version)
+    this.#unconfirmed.confirmed(id, version)
     this.apply(id, version)
   }
 

@@ -14,7 +14,7 @@ export class UnconfirmedWrites {
     this.#acknowledgedMs.set(changeName(id, version), nowMs)
   }
 
-  heard(id: string, version: Version): void {
+  confirmed(id: string, version: Version): void {
     if (this.#acknowledgedMs.size > 0) this.#acknowledgedMs.delete(changeName(id, version))
   }
 

@@ -20,7 +20,7 @@ export interface DirectWritesParts {
   readonly onWriteOutage: 'local' | 'reject'
 }
 
-/** Sets and deletes: to the store first, then to memory; kept as pending writes while the database is away. */
+/** Sets and deletes: to the store first, then to memory; kept as pending writes while the database is unavailable. */
 export class DirectWrites {
   readonly #parts: DirectWritesParts
 
@@ -96,7 +96,7 @@ export class DirectWrites {
     if (!willPass || onWriteOutage === 'reject') throw error
     const base = state.baseOf(id)
     if (!pending.keep(id, { key, value, base, epoch, mayHaveHappened: false, outcomes: [] })) {
-      throw new CacheError('store-unavailable', 'the database is away and no further write can be kept', {
+      throw new CacheError('store-unavailable', 'the database is unavailable, and no write can be kept', {
         cause: error,
       })
     }

@@ -1,6 +1,4 @@
-/**
- * Share of a part of the memory that large pieces may use, so that small ones still find room when large ones do not.
- */
+/** Share of a part of the memory that large pieces may use. Small ones still find room when large ones do not. */
 export const shareOfLarge = 0.8
 const largeBytes = 16 * 1024
 

@@ -25,11 +25,11 @@ export async function echo(
   onSent?: () => void,
 ): Promise<void> {
   const payload = `echo ${randomBytes(8).toString('hex')}`
-  const heard = session.heard(payload)
+  const received = session.received(payload)
   try {
     await database.read('select pg_catalog.pg_notify($1, $2)', [session.channel, payload])
     onSent?.()
-    await withTimeout(timeoutMs, heard, deaf)
+    await withTimeout(timeoutMs, received, deaf)
   } finally {
     session.forget(payload)
   }

@@ -187,8 +187,8 @@ export class PostgresChangeFeed implements ChangeFeed {
 }
 
 /**
- * Finds the table, and listens for its changes. Prepares the probe, so that it is planned only once. Rejects if all that
- * takes too long.
+ * Finds the table, and listens for its changes. Prepares the probe, so that it is planned only once. Rejects if all
+ * that takes too long.
  */
 function listen(session: ListenSession): Promise<CacheTable> {
   let late = 'the connection was not answered'

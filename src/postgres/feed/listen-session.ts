@@ -148,12 +148,12 @@ export class ListenSession {
   /**
    * Resolves to true if any notification arrives within this time. If so, LISTEN has been in force until that moment.
    */
-  hears(withinMs: number): Promise<boolean> {
+  receivesAny(withinMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const done = (isHeard: boolean) => {
+      const done = (isReceived: boolean) => {
         clearTimeout(timer)
         this.#waiting.delete(wake)
-        resolve(isHeard)
+        resolve(isReceived)
       }
       const wake = () => done(true)
       const timer = setTimeout(() => done(false), withinMs)
@@ -162,7 +162,7 @@ export class ListenSession {
   }
 
   /** Resolves when a notification with exactly this payload has arrived, unless `forget` is called before. */
-  heard(payload: string): Promise<void> {
+  received(payload: string): Promise<void> {
     return new Promise((resolve) => this.#expected.set(payload, resolve))
   }
 

@@ -53,13 +53,13 @@ export class ListenerLiveness {
     const { session } = this.#parts
     // Echoes of other sidecars do not show that our pool leads to this server.
     const isOwnDue = nowMs - this.#echoedMs >= ownEchoIntervalMs
-    if (!isOwnDue && (await session.hears(quietMs))) return
+    if (!isOwnDue && (await session.receivesAny(quietMs))) return
     this.#echoedMs = nowMs
     let isSent = false
     const echoed = this.#echo(() => {
       isSent = true
     })
-    if ((await session.hears(quietMs)) || !isSent) return
+    if ((await session.receivesAny(quietMs)) || !isSent) return
     // The server has accepted the echo, so it would deliver the echo before it answers this query.
     const answered = session.query('select').then(() => Promise.reject(new PublicError(deaf)))
     await Promise.race([echoed, answered])

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 
 /**
- * Names of the prepared statements, by text. Each connection prepares a statement once, because planning it takes longer
- * than running it.
+ * Names of the prepared statements, by text. Each connection prepares a statement once, because planning it takes
+ * longer than running it.
  */
 export class StatementNames {
   /** Undefined behind a pooler that may send each statement to another connection. */

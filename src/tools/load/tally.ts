@@ -50,14 +50,14 @@ export class RequestTally {
     return {
       answered: this.#answered,
       failed: this.#failed,
-      statuses: inOrder(this.#statuses, (counts) => Object.fromEntries(counts)),
-      latencies: inOrder(this.#latencies, (latencies) => latencies.summary()),
+      statuses: byOperation(this.#statuses, (counts) => Object.fromEntries(counts)),
+      latencies: byOperation(this.#latencies, (latencies) => latencies.summary()),
       failedLatencies: this.#failedLatencies.summary(),
     }
   }
 }
 
-function inOrder<From, To>(
+function byOperation<From, To>(
   map: ReadonlyMap<Operation, From>,
   convert: (from: From) => To,
 ): Partial<Record<Operation, To>> {

@@ -152,7 +152,7 @@ t.test('at the most verbose level no failure logs a secret or data', async (t) =
   const live = { level: 30, msg: 'change feed live', was: 'catching-up', forMs: Number, reason: String }
   const feed = sidecar.log.filter(({ msg }) => /^change feed/.test(String(msg)))
   t.match(feed.slice(0, 5), [
-    { ...catchingUp, was: 'down', forMs: Number, reason: 'it listens' },
+    { ...catchingUp, was: 'down', forMs: Number, reason: 'connected and listening' },
     live,
     { ...catchingUp, was: 'live', forMs: Number, reason: 'more has changed than was named' },
     live,

@@ -1,6 +1,6 @@
 /**
- * Breaks lines of src/ that are drawn at random, one at a time, each by a small change that compiles, and shows which of them
- * the nearest tests catch. A line that no test catches is a hole in the suite, or the change makes no difference.
+ * Breaks lines of src/ that are drawn at random, one at a time, each by a small change that compiles, and shows which of
+ * them the nearest tests catch. A line that no test catches is a hole in the suite, or the change makes no difference.
  *
  *   npm run test:sample -- --seed 1                 the same seed draws the same lines from the same sources
  *   npm run test:sample -- --seed 1 --lines 10 --seconds 60
@@ -100,7 +100,7 @@ async function draw(random) {
   const drawFrom = (items, count) =>
     Array.from(
       { length: Math.min(count, items.length) },
-      () => items.splice(random.below(items.length), 1)[0],
+      () => items.splice(random.integer(0, items.length - 1), 1)[0],
     )
   const lines = [...byLine.values()]
   const drawn = []

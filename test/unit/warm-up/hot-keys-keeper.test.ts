@@ -60,6 +60,8 @@ t.test('a folder that cannot be created is logged once and tried again', async (
   rmSync(join(folder, 'state'))
   await eventually(async () => (await read())?.join() === 'a')
   t.match(logged[0], { level: 'warn', fields: { reason: /EEXIST/ }, message: /cannot write the list/ })
+  // Before the folder is removed: a list that is written meanwhile would be in the way.
+  await keeper.close()
 })
 
 t.test('an unusable folder is logged at the start, not after a minute', async (t) => {

@@ -8,7 +8,7 @@ t.test('each state is logged with its reason and the duration of the one before'
   const { log, logged } = recordingLog()
   const feed = new FeedLog(clock, log)
   clock.advance(250)
-  feed.catchingUp('it listens')
+  feed.catchingUp('connected and listening')
   clock.advance(12.4)
   feed.live({ epoch: '1-00000000', entries: 3 })
   clock.advance(60_000)
@@ -17,7 +17,7 @@ t.test('each state is logged with its reason and the duration of the one before'
   t.same(logged, [
     {
       level: 'info',
-      fields: { reason: 'it listens', was: 'down', forMs: 250 },
+      fields: { reason: 'connected and listening', was: 'down', forMs: 250 },
       message: 'change feed catching up',
     },
     {

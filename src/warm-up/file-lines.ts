@@ -7,7 +7,7 @@ const longestLine = 65_536
 /**
  * Yields the lines of a file in UTF-8, together those of each chunk that was read. Throws if the file cannot be read.
  */
-export async function* linesOf(path: string): AsyncGenerator<readonly string[], void> {
+export async function* fileLines(path: string): AsyncGenerator<readonly string[], void> {
   // Opening a FIFO that has no writer would block forever, and delay the shutdown.
   if (!(await stat(path)).isFile()) throw new Error('it is not a regular file')
   let rest = ''
