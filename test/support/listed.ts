@@ -10,6 +10,7 @@ export async function listed(
   const entries: ListedEntry[] = []
   let path: string | undefined = `/v1/entries${query}`
   while (path !== undefined) {
+    const before: string = path
     const { status, headers, text } = await client.request('GET', path)
     if (status !== 200) throw new Error(`GET ${path}: ${status} ${text}`)
     const page = JSON.parse(text) as ListResponse
@@ -18,6 +19,8 @@ export async function listed(
     path = /^<([^>]*)>; rel="next"$/.exec(link)?.[1]
     const after = path && new URL(path, client.base).searchParams.get('after')
     if ((after ?? undefined) !== page.next) throw new Error(`${link} and next ${page.next} differ`)
+    // Otherwise a list that does not advance would never end.
+    if (path === before) throw new Error(`${path} leads to itself`)
     if (path !== undefined) await betweenPages()
   }
   return entries

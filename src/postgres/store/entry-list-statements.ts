@@ -44,7 +44,8 @@ export function entryListStatements(schemaName: string, isIndexed: boolean): Ent
   const entries = `${quoteIdentifier(schemaName)}.cache_entries`
   // The column may be a varchar, and operators get operands of exactly their types (entry-statements.ts).
   const key = isIndexed ? 'key::text' : 'key::text collate "C"'
-  const isListed = `(expires_at is null or expires_at > clock_timestamp()) and octet_length(key::text) <= ${maxKeyBytes}`
+  const isListed = `(expires_at is null or expires_at > clock_timestamp())
+    and octet_length(key::text) <= ${maxKeyBytes}`
   return {
     rows: `select key, version::text as version, bytes, is_listed, number = ${maxRowsSeen}::bigint as is_bound,
         case when isfinite(expires_at)
