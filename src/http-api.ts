@@ -44,6 +44,30 @@ export type DeleteResponse = {
   | { readonly pending: true }
 )
 
+/** Member of the response to `GET /v1/entries`. */
+export interface ListedEntry {
+  readonly key: string
+  readonly version: string
+  /** Size of the stored value, in bytes. */
+  readonly size: number
+  /** Remaining time to live, rounded up; null if the entry does not expire. */
+  readonly expires_in_seconds: number | null
+  /** Only with `values=true`, and only if the value is not too large for a page. */
+  readonly value?: NonNullable<JsonValue>
+}
+
+/** Response to `GET /v1/entries`, with status 200. */
+export interface ListResponse {
+  readonly entries: readonly ListedEntry[]
+  /** Value of `after` for the next page; left out on the last page. */
+  readonly next?: string
+}
+
+/** Response to `GET /v1/entries:count`, with status 200. */
+export interface CountResponse {
+  readonly count: number
+}
+
 /** Response to `GET /health`, with status 200. */
 export interface HealthResponse {
   readonly status: 'ok'

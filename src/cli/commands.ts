@@ -48,6 +48,10 @@ export const commands = {
     summary: 'deletes an entry',
     load: async () => (await import('./commands/del.js')).del,
   },
+  list: {
+    summary: 'prints the keys of all entries, or of those with a prefix',
+    load: async () => (await import('./commands/list.js')).list,
+  },
   stats: {
     summary: 'prints the counters of a running sidecar',
     load: async () => (await import('./commands/stats.js')).stats,

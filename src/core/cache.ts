@@ -195,6 +195,12 @@ export class Cache implements ChangeFeedHandler {
     return this.#reads.warm(keyId(key), key, nowMs)
   }
 
+  /** Calls `read`, which returns values of the store, once memory is reserved for them. */
+  async withValueSlot<T>(read: () => Promise<T>): Promise<T> {
+    await new Promise<void>((resolve) => this.#valueSlots.acquire(resolve))
+    return read().finally(() => this.#valueSlots.release())
+  }
+
   /** Marks the keys as used, one after the other: the last one is evicted last. */
   touch(keys: Iterable<string>): void {
     for (const key of keys) this.#state.held(keyId(key))

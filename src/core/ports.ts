@@ -128,6 +128,32 @@ export interface Store {
   outcomeOf(transaction: Transaction, writes: readonly PendingWrite[]): Promise<TransactionOutcome>
 }
 
+/** An entry in a list, without its value. */
+export interface ListedRow {
+  readonly key: string
+  readonly version: Version
+  /** Size of the stored value, in bytes. */
+  readonly bytes: number
+  /** Remaining time to live of the row, in ms; undefined if it does not expire (P12). */
+  readonly remainingMs: number | undefined
+}
+
+/** A part of the list of entries. */
+export interface ListedRows<Row = ListedRow> {
+  /** Rows in the order of their keys. There may be fewer than wanted, or none, even if more follow. */
+  readonly rows: readonly Row[]
+  /** Key after which the list continues; undefined at its end. */
+  readonly next: string | undefined
+}
+
+/** The entries of the store in the byte order of their keys. Both methods reject with a CacheError. */
+export interface EntryList {
+  /** Returns up to `limit` of the rows whose key begins with `prefix` and comes after `after`. */
+  rows(range: { readonly prefix: string; readonly after: string }, limit: number): Promise<ListedRows>
+  /** Returns the number of entries whose key begins with the prefix. */
+  count(prefix: string): Promise<number>
+}
+
 /** A position in the primary's write-ahead log, which only grows. */
 export interface LogPosition {
   readonly epoch: Epoch

@@ -6,6 +6,7 @@ import {
   memoryBudget,
 } from '../config/memory-budget.js'
 import type { CacheOptions, Reconfigurable } from '../core/cache.js'
+import type { ListingOptions } from '../core/reads/listing.js'
 import { bytesForOneBody } from '../http/server/request-bodies.js'
 
 /** Returns the options of the cache for these settings. */
@@ -24,6 +25,14 @@ export function cacheOptions(config: Config): CacheOptions {
   }
 }
 
+/** Returns the options of lists for these settings. */
+export function listingOptions(config: Config): ListingOptions {
+  return {
+    maxPageBytes: Math.max(config.maxValueBytes, Math.min(largestPageBytes, maxReadBytes(config))),
+    maxWaitMs: config.databaseTimeoutMs,
+  }
+}
+
 /** Returns the division of the memory. */
 export function budgetOf({ memoryBytes = defaultMemoryBytes() }: Pick<Config, 'memoryBytes'>): MemoryBudget {
   return memoryBudget(memoryBytes)
@@ -35,6 +44,9 @@ export function budgetOf({ memoryBytes = defaultMemoryBytes() }: Pick<Config, 'm
 const copiesOfValue = 4
 /** The driver takes too long for more. */
 const largestReadBytes = 64 * 1024 * 1024
+
+/** A client of lists waits for a whole page, so more would not help it. */
+const largestPageBytes = 4 * 1024 * 1024
 
 /** Bytes reserved for one statement that reads values. */
 export function readBytesInMemory(config: Config): number {

@@ -1,13 +1,15 @@
 import type { Config } from '../config/config.js'
 import { Cache, type CacheParts } from '../core/cache.js'
 import type { Clock, Log } from '../core/ports.js'
+import { Listing } from '../core/reads/listing.js'
 import { Attempts } from '../postgres/pool/attempts.js'
 import type { Database } from '../postgres/pool/database.js'
 import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
 import type { SchemaName } from '../postgres/schema/schema-name.js'
+import { PostgresEntryList } from '../postgres/store/entry-list.js'
 import { PostgresStore } from '../postgres/store/store.js'
 import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
-import { cacheOptions, maxReadBytes } from './cache-options.js'
+import { cacheOptions, listingOptions, maxReadBytes } from './cache-options.js'
 import { createReadReplicas } from './create-read-replicas.js'
 
 export interface CacheSources {
@@ -19,9 +21,13 @@ export interface CacheSources {
   readonly tracing: Tracing | undefined
 }
 
-/** Creates the cache over its store, the attempts of its statements, and the read replicas, which the caller closes. */
+/**
+ * Creates the cache over its store, the list of the store's entries, the attempts of their statements, and the read
+ * replicas, which the caller closes.
+ */
 export function createCache({ config, database, schema, clock, log, tracing }: CacheSources): {
   readonly cache: Cache
+  readonly listing: Listing
   readonly attempts: Attempts
   /** Undefined if there are none. */
   readonly replicas: ReadReplicas | undefined
@@ -35,8 +41,9 @@ export function createCache({ config, database, schema, clock, log, tracing }: C
   const readBytes = maxReadBytes(config)
   const replicaParts = { primary: database, schema, clock, log, maxReadBytes: readBytes }
   const replicas = createReadReplicas(config, replicaParts, tracing)
+  const store = new PostgresStore({ database, attempts, schema, maxReadBytes: readBytes })
   const parts: CacheParts = {
-    store: new PostgresStore({ database, attempts, schema, maxReadBytes: readBytes }),
+    store,
     replica: replicas,
     clock,
     log,
@@ -44,5 +51,18 @@ export function createCache({ config, database, schema, clock, log, tracing }: C
   }
   const options = cacheOptions(config)
   const cache = tracing ? tracing.newCache(options, parts) : new Cache(options, parts)
-  return { cache, attempts, replicas }
+  // Requests that wait for the connection of a list get it before their own time is up.
+  const list = new PostgresEntryList({
+    database,
+    attempts,
+    schema,
+    withinMs: Math.ceil(config.databaseTimeoutMs / 2),
+  })
+  const listing = new Listing(listingOptions(config), {
+    list,
+    store,
+    withValueSlot: (read) => cache.withValueSlot(read),
+    clock,
+  })
+  return { cache, listing, attempts, replicas }
 }

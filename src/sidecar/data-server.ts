@@ -3,6 +3,7 @@ import { redactUrl } from '../connection-url/redact-url.js'
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
 import type { Clock } from '../core/ports.js'
+import type { Listing } from '../core/reads/listing.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
 import { accessGuard } from '../http/access/access-guard.js'
 import { allowedHosts } from '../http/access/allowed-hosts.js'
@@ -27,6 +28,7 @@ export interface DataServerOptions {
   /** Returns the limits in force. */
   readonly limits: () => Pick<Config, 'capacity' | 'ttlSeconds'>
   readonly cache: Cache
+  readonly listing: Listing
   readonly attempts: () => AttemptsStatus
   readonly token: BearerToken | undefined
   readonly requests: RequestStats
@@ -44,13 +46,15 @@ const idleGraceMs = 500
 
 /** Creates the data listener with everything in front of the cache: access guard, tracing, fast lane, Koa. */
 export function dataServer(options: DataServerOptions): HttpServer {
-  const { config, limits, cache, attempts, token, requests, onShutdown, tracing, clock, log } = options
+  const { config, limits, cache, listing, attempts, token, requests, onShutdown, tracing, clock, log } =
+    options
   const { version, maxConnections, responses, bodies, memory } = options
   const { host, port, socket: socketPath, maxValueBytes } = config
   const warnings = connectionWarnings('data', maxConnections, { clock, log })
   const endpoints = createEndpoints({
     version,
     cache,
+    listing,
     limits,
     attempts,
     memory,

@@ -94,7 +94,14 @@ export class Sidecar {
     })
     this.#database = database
     const schema = new SchemaName(database)
-    const { cache, attempts, replicas } = createCache({ config, database, schema, clock, log, tracing })
+    const { cache, listing, attempts, replicas } = createCache({
+      config,
+      database,
+      schema,
+      clock,
+      log,
+      tracing,
+    })
     this.#cache = cache
     this.#attempts = attempts
     this.#replicas = replicas
@@ -120,6 +127,7 @@ export class Sidecar {
       maxConnections: connections.data,
       limits: () => this.#config,
       cache,
+      listing,
       attempts: () => attempts.status(),
       token: this.#token,
       requests: this.#requests,

@@ -38,6 +38,40 @@ t.test('set, get and del', async (t) => {
   t.equal((await run(t, 'get', 'greeting', `--url=${base}`)).out, 'hello\nworld\n')
 })
 
+t.test('list', async (t) => {
+  await sidecar.client.set('list:0', 'x')
+  // More than two pages, whose order is that of the bytes.
+  await database.query(
+    "insert into cache_entries (key, value, expires_at) select 'list:' || n, n, 'infinity' from generate_series(1, 2100) n",
+  )
+  await database.query("insert into cache_entries (key, value) values ('liste', 'x'), ('list:%', 'x')")
+  const keys = ['list:%', ...Array.from({ length: 2_101 }, (_, index) => `list:${index}`).sort()]
+  t.same(await run(t, 'list', '--prefix=list:'), { code: 0, out: `${keys.join('\n')}\n`, said: '' })
+  t.same(await run(t, 'list', '--prefix=list:%'), { code: 0, out: 'list:%\n', said: '' })
+  t.same(await run(t, 'list', '--prefix=nothing'), { code: 0, out: '', said: '' })
+  const { out } = await run(t, 'list')
+  t.ok(out.includes('\nliste\n'), 'without a prefix all are listed')
+  const [line, ...others] = (await run(t, 'list', '--prefix=list:2100', '--json')).out.split('\n')
+  t.match(JSON.parse(line as string), {
+    key: 'list:2100',
+    version: /^\d+$/,
+    size: 4,
+    expires_in_seconds: null,
+  })
+  t.same(others, [''])
+  const inPart = await shell(t, `'${process.execPath}' dist/main.js list | head -n 1`, {
+    HOST: hostname,
+    PORT: port,
+  })
+  t.equal(inPart.stdout.split('\n').length, 2, 'a reader may stop early')
+  t.equal(inPart.stderr, '')
+  t.match(await run(t, 'list', 'list:'), { code: 2, out: '', said: /list: / })
+  t.match(await run(t, 'list', `--prefix=${'a'.repeat(1_025)}`), {
+    code: 1,
+    said: 'caching-layer: prefix: longer than 1024 bytes of UTF-8\n',
+  })
+})
+
 t.test('numbers keep all their digits, and members their order', async (t) => {
   for (const value of ['12345678901234567890', '1.10', '{"z":1.0,"1":-0}', '[ 1e2 ]']) {
     t.same(await run(t, 'set', '--json', 'exact', value), { code: 0, out: '', said: '' })
@@ -97,7 +131,15 @@ t.test('every command that asks a sidecar takes a URL, and names the right liste
   t.equal((await run(t, 'stats', `--url=${base}/`)).code, 0)
   t.match(await run(t, 'healthcheck', `--url=${ops}`), { code: 0, out: 'alive\n' })
   t.equal((await run(t, 'wait', `--url=${ops}/`)).code, 0)
-  for (const args of [['stats'], ['get', 'a'], ['set', 'a', 'b'], ['del', 'a'], ['watch'], ['bench']])
+  for (const args of [
+    ['stats'],
+    ['get', 'a'],
+    ['set', 'a', 'b'],
+    ['del', 'a'],
+    ['list'],
+    ['watch'],
+    ['bench'],
+  ])
     t.same(
       await run(t, ...args, `--url=${ops}`),
       {
@@ -187,11 +229,16 @@ t.test('a sidecar with a token on a Unix socket can be used', async (t) => {
   t.match(await asked({}, 'get', 'guarded'), { code: 3, out: '', said: /token/ })
 })
 
-t.test('get on a terminal escapes control characters', async (t) => {
+t.test('get and list escape control characters on a terminal', async (t) => {
   const value = 'a\u001b]0;title\u0007\tb\nc\r\u009b31mé'
   await sidecar.client.set('odd', value)
   const program = `'${process.execPath}' dist/main.js get odd`
   const onTerminal = await shell(t, `script -qec "${program}" /dev/null`, { HOST: hostname, PORT: port })
   t.equal(onTerminal.stdout.replaceAll('\r\n', '\n'), 'a\\x1b]0;title\\x07\tb\nc\\x0d\\x9b31mé\n')
   t.equal((await run(t, 'get', 'odd')).out, `${value}\n`, 'elsewhere it is as it is')
+  await sidecar.client.set(value, 'x')
+  const list = `'${process.execPath}' dist/main.js list --prefix=a`
+  const keys = await shell(t, `script -qec "${list}" /dev/null`, { HOST: hostname, PORT: port })
+  t.equal(keys.stdout.replaceAll('\r\n', '\n'), 'a\\x1b]0;title\\x07\tb\nc\\x0d\\x9b31mé\n')
+  t.equal((await run(t, 'list', '--prefix=a')).out, `${value}\n`)
 })

@@ -222,14 +222,16 @@ t.test('without a database the sidecar starts, and warms once there is one', asy
   writeFileSync(join(folder, 'hot-keys'), 'not looked at before the first catch-up')
   const sidecar = await serve(
     t,
-    { DATABASE_URL: guest.url, CACHE_WARM: 'recent:5', CACHE_WARM_TIMEOUT_MS: '100' },
+    { DATABASE_URL: guest.url, CACHE_WARM: 'recent:5', CACHE_WARM_TIMEOUT_MS: '2000' },
     ['--no-migrate'],
   )
+  const startedMs = performance.now()
   t.match(await readiness(sidecar), { status: 503, reasons: [/^has not caught up/] })
   t.match(await sidecar.client.set('kept', 1), { body: { db_written: false } })
+  await eventually(() => performance.now() - startedMs > 2_500)
   await guest.letIn()
   await untilReady(sidecar)
-  t.match(await sidecar.client.stats(), { warmed: 5 })
+  t.match(await sidecar.client.stats(), { warmed: 5 }, 'the timeout began when there was a database')
 
   await guest.shutOut()
   const hot = { DATABASE_URL: guest.url, CACHE_WARM: 'hot', CACHE_STATE_DIR: folder }

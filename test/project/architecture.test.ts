@@ -14,6 +14,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   main: ['cli', 'config', 'telemetry/log'],
   cli: [
     'sidecar',
+    'http-api',
     'dev',
     'tools/audit',
     'tools/doctor',

@@ -23,11 +23,17 @@ export interface FreshDatabase {
  * setting, on the server that the test files of this run of tap share, which is started if this is the first file that
  * needs it; or on a server for this process alone if the test file was started by hand.
  */
-export async function freshDatabase(t: Owner, options: { template?: string } = {}): Promise<FreshDatabase> {
+export async function freshDatabase(
+  t: Owner,
+  options: {
+    template?: string /** Further options of `create database`, such as its locale. */
+    with?: string
+  } = {},
+): Promise<FreshDatabase> {
   const serverUrl = await testServerUrl()
   const name = `test_${randomUUID().replaceAll('-', '_')}`
   const from = options.template ? ` template ${pg.escapeIdentifier(options.template)}` : ''
-  await runOn(serverUrl, `create database ${name}${from}`)
+  await runOn(serverUrl, `create database ${name}${from} ${options.with ?? ''}`)
 
   const url = Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href
   const pool = new pg.Pool({ connectionString: url, max: 4, application_name: 'test' })

@@ -3,6 +3,7 @@ import type { Command } from '../command.js'
 import { keyArgument } from '../key-argument.js'
 import { refusal } from '../listener-client.js'
 import { dataListener, urlOptions } from '../listeners.js'
+import { withoutControls } from '../terminal-text.js'
 
 /** Exit code if it is not known whether there is an entry, so that scripts can tell that from no entry (1). */
 const failed = 3
@@ -34,16 +35,4 @@ export const get: Command = {
     out(isTerminal ? withoutControls(text) : text)
     return 0
   },
-}
-
-/**
- * Returns the text with control characters escaped, except tab and line feed: a value must not move the cursor, set the
- * title of the terminal, or send input in place of the user.
- */
-function withoutControls(text: string): string {
-  return text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression has to match them
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )
 }

@@ -1,12 +1,14 @@
 import { type CacheEndpointsOptions, cacheEndpoints } from './cache-endpoints.js'
 import { type Endpoint, listOf } from './endpoint.js'
 import { healthEndpoint } from './health-endpoint.js'
+import { type ListEndpointsOptions, listEndpoints } from './list-endpoints.js'
 import { type ServiceEndpointOptions, serviceEndpoint } from './service-endpoint.js'
 import { shutdownEndpoint } from './shutdown-endpoint.js'
 import { type StatisticsEndpointOptions, statisticsEndpoint } from './statistics-endpoint.js'
 
 export interface EndpointsOptions
   extends CacheEndpointsOptions,
+    ListEndpointsOptions,
     Omit<ServiceEndpointOptions, 'endpoints'>,
     StatisticsEndpointOptions {
   /** Tells the process to stop; undefined where clients may not. */
@@ -19,6 +21,7 @@ export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] 
   const endpoints: Endpoint[] = [
     healthEndpoint(cache, version),
     ...cacheEndpoints(options),
+    ...listEndpoints(options),
     statisticsEndpoint(options),
     serviceEndpoint({ ...options, endpoints: () => listOf(endpoints) }),
     ...(onShutdown ? [shutdownEndpoint(onShutdown)] : []),

@@ -87,7 +87,7 @@ export function problems(log: ProblemLog): Middleware {
     try {
       await next()
     } catch (error) {
-      return sendProblem(ctx, problemIn(error, String(ctx._matchedRoute ?? 'other'), log))
+      return sendProblem(ctx, problemIn(error, String(ctx._matchedRouteName ?? 'other'), log))
     }
     if (ctx.status === 404 && ctx.body == null) sendProblem(ctx, { status: 404, detail: 'Not Found' })
     if (ctx.status === 405) sendProblem(ctx, { status: 405, detail: 'Method Not Allowed' })

@@ -8,7 +8,7 @@ export function requestMetrics(requests: RequestStats, clock: Clock): Middleware
     const startedMs = clock.now()
     await next()
     // The path of an endpoint, so that paths that clients make up do not add labels.
-    const route = String(ctx._matchedRoute ?? 'other')
+    const route = String(ctx._matchedRouteName ?? 'other')
     requests.tally(route, ctx.status, ctx.state.source).add(clock.now() - startedMs)
   }
 }

@@ -36,7 +36,7 @@ t.test('an audit that crashes exits with 3', async (t) => {
   const { url } = await freshDatabase(t)
   await migrate(url)
   const crash = join(
-    t.testdir({ 'crash.cjs': "setTimeout(() => { throw new Error('a crash') }, 2_000)" }),
+    t.testdir({ 'crash.cjs': "setTimeout(() => { throw new Error('a crash') }, 10_000)" }),
     'crash.cjs',
   )
   const process = new CliProcess(t, ['audit', sidecar], {

@@ -194,6 +194,13 @@ t.test('an unsampled request leaves no span, whoever shares its connection and b
   t.notOk(of.some(({ traceId }) => traceId === hidden))
 })
 
+t.test('the span of a list is named after its route', async (t) => {
+  for (const route of ['/v1/entries', '/v1/entries:count']) {
+    const of = await traced(() => client.request('GET', `${route}?prefix=secret-key`), `GET ${route}`)
+    t.match(one(of, `GET ${route}`).attributes, { 'http.route': route, 'http.response.status_code': 200 })
+  }
+})
+
 t.test('invented paths and methods do not become span names', async (t) => {
   const of = await traced(() => client.request('GET', '/secret-path/secret-key'), 'GET')
   t.strictSame(one(of, 'GET').attributes['http.route'], undefined)
