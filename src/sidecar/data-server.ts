@@ -55,6 +55,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
     attempts,
     memory,
     bodies,
+    responses,
     maxValueBytes,
     databaseUrl: redactUrl(config.databaseUrl),
     onShutdown,

@@ -28,7 +28,9 @@ export function createApp(options: AppOptions): Koa {
   app.use(options.responses.middleware())
   app.use(problems(options.log))
   const router = new Router({ strict: true })
-  for (const { method, path, handle } of options.endpoints) router[method](path, handle)
+  // The path is also the name of the route. In a pattern of the router, a colon would begin a parameter.
+  for (const { method, path, handle } of options.endpoints)
+    router[method](path, path.replaceAll(':', '\\:'), handle)
   app.use(router.routes())
   app.use(router.allowedMethods())
   return app

@@ -1,5 +1,6 @@
 import { type CacheEndpointsOptions, cacheEndpoints } from './cache-endpoints.js'
 import { type Endpoint, listOf } from './endpoint.js'
+import { type EntriesEndpointOptions, entriesEndpoint } from './entries-endpoint.js'
 import { healthEndpoint } from './health-endpoint.js'
 import { type ServiceEndpointOptions, serviceEndpoint } from './service-endpoint.js'
 import { shutdownEndpoint } from './shutdown-endpoint.js'
@@ -7,6 +8,7 @@ import { type StatisticsEndpointOptions, statisticsEndpoint } from './statistics
 
 export interface EndpointsOptions
   extends CacheEndpointsOptions,
+    EntriesEndpointOptions,
     Omit<ServiceEndpointOptions, 'endpoints'>,
     StatisticsEndpointOptions {
   /** Tells the process to stop; undefined where clients may not. */
@@ -19,6 +21,7 @@ export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] 
   const endpoints: Endpoint[] = [
     healthEndpoint(cache, version),
     ...cacheEndpoints(options),
+    entriesEndpoint(options),
     statisticsEndpoint(options),
     serviceEndpoint({ ...options, endpoints: () => listOf(endpoints) }),
     ...(onShutdown ? [shutdownEndpoint(onShutdown)] : []),
