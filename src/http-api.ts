@@ -34,6 +34,22 @@ export interface ReadResponse {
   readonly stale?: true
 }
 
+/** Body of `POST /v1/entries:get`. */
+export interface EntriesRequest {
+  /** Up to 1,000 keys. */
+  readonly keys: readonly string[]
+  /** `bounded` by default. `strong`: all entries are read from the primary in one statement. */
+  readonly consistency?: 'bounded' | 'strong'
+}
+
+/** Response to `POST /v1/entries:get`, with status 200. */
+export interface EntriesResponse {
+  /** The entries found, in the order of the request, each key once. */
+  readonly entries: readonly ReadResponse[]
+  /** The keys without an entry, in the order of the request. */
+  readonly missing: readonly string[]
+}
+
 /** Response to `DELETE /cache/delete`, with status 200. */
 export type DeleteResponse = {
   readonly cache_removed: boolean

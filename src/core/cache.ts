@@ -1,11 +1,10 @@
 import { BatchedStore } from './batching/batched-store.js'
 import { Semaphore } from './batching/semaphore.js'
-import type { StoreFault } from './batching/store-health.js'
 import type { Change, Entry, Value } from './entry.js'
-import type { CacheErrorCode } from './errors.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import { Idleness } from './feed/idleness.js'
 import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Replica, Store } from './ports.js'
+import { type Admit, BulkReads } from './reads/bulk-reads.js'
 import { Fills } from './reads/fills.js'
 import type { ReadOptions, ReadResult } from './reads/read-result.js'
 import { Reads } from './reads/reads.js'
@@ -15,8 +14,9 @@ import { DatabasePosition } from './state/database-position.js'
 import { FollowedSession } from './state/followed-session.js'
 import { keyId } from './state/key-id.js'
 import { KnownVersions } from './state/known-versions.js'
-import { type FeedState, Lease } from './state/lease.js'
+import { Lease } from './state/lease.js'
 import { Stats } from './stats.js'
+import type { CacheStatus } from './status.js'
 import type { BatchTracer } from './tracer.js'
 import { Delivery } from './writes/delivery.js'
 import { DirectWrites } from './writes/direct-writes.js'
@@ -54,33 +54,6 @@ export interface CacheParts {
   readonly random?: () => number
 }
 
-export interface CacheStatus {
-  readonly stats: Stats
-  readonly size: number
-  readonly bytes: number
-  readonly pendingWrites: number
-  readonly pendingBytes: number
-  /** Size of the values of writes whose outcome is unknown, in bytes. */
-  readonly unknownBytes: number
-  /** Number of statements in flight that return values. */
-  readonly valueReads: number
-  /**
-   * Error with which the database answered the pending writes when they were last sent; undefined if there was none.
-   */
-  readonly pendingWritesObstacle: CacheErrorCode | undefined
-  /** Kinds of statements that keep failing, whatever the state of the feed is. */
-  readonly faults: readonly StoreFault[]
-  readonly feed: FeedState
-  /** Reason why the feed is not live; undefined if it is. */
-  readonly feedReason: string | undefined
-  /** Age of the lease; `Infinity` before the feed was live for the first time. */
-  readonly leaseAgeMs: number
-  /** Time for which the feed has been needed without a pause; `Infinity` if it has never been idle. */
-  readonly neededForMs: number
-  /** True if a replica may be asked; undefined if none is configured. */
-  readonly replicaUsable: boolean | undefined
-}
-
 /**
  * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P13 that the
  * comments refer to. This class joins the parts: `CacheState` holds the entries, `Reads` and `DirectWrites` have the
@@ -100,6 +73,7 @@ export class Cache implements ChangeFeedHandler {
   readonly #delivery: Delivery
   readonly #follower: FeedFollower
   readonly #reads: Reads
+  readonly #bulkReads: BulkReads
   readonly #writes: DirectWrites
 
   constructor(options: CacheOptions, { store, replica, clock, log, tracer, random }: CacheParts) {
@@ -125,6 +99,7 @@ export class Cache implements ChangeFeedHandler {
     this.#follower = new FeedFollower({ ...options, ...shared, store, session })
     const fills = new Fills({ ...options, ...shared, statements, replicaReads })
     this.#reads = new Reads({ ...options, ...shared, fills })
+    this.#bulkReads = new BulkReads({ reads: this.#reads, statements })
     this.#writes = new DirectWrites({ ...options, ...shared, statements })
 
     this.#idleness = idleness
@@ -186,6 +161,17 @@ export class Cache implements ChangeFeedHandler {
     const id = keyId(key)
     const recalled = this.#reads.recall(id, options, nowMs)
     return recalled ? Promise.resolve(recalled) : this.#reads.ask(id, key, options, nowMs)
+  }
+
+  /** Reads distinct keys, in the order given. Rejects like `get`, or with what `admit` throws. */
+  getMany(
+    keys: readonly string[],
+    options: ReadOptions,
+    admit: Admit,
+    nowMs = this.#clock.now(),
+  ): Promise<readonly ReadResult[]> {
+    this.#idleness.used(nowMs)
+    return this.#bulkReads.get(keys, options, admit, nowMs)
   }
 
   /** Fills a key for the warm-up. Resolves to true if it was put. Rejects like `get`. */

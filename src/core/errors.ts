@@ -15,6 +15,8 @@
  * - `forbidden`: the database role lacks a right; a write has certainly not happened.
  * - `refused`: the store does not accept this data; the same write would fail again.
  * - `too-large`: the value in the store exceeds the memory for one value; the next read would fail again.
+ * - `too-large-together`: the values of a request for many keys exceed the memory for one statement; the same request
+ *   would fail again.
  * - `not-stored`: the store accepted the write, but has no entry under its key: a trigger or rule renamed it or left it
  *   out.
  */
@@ -32,6 +34,7 @@ export type CacheErrorCode =
   | 'forbidden'
   | 'refused'
   | 'too-large'
+  | 'too-large-together'
   | 'not-stored'
 
 /** Errors that can pass without a change of the write, which is therefore kept as a pending write (P9). */
@@ -62,6 +65,8 @@ export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   forbidden: 'The database role does not have the right to do this: see sql/least-privilege.sql',
   refused: 'The database refused the value',
   'too-large': 'The value in the database is too large for the memory of a sidecar: see CACHE_MEMORY_BYTES',
+  'too-large-together':
+    'The values of these keys are too large together for one statement: ask for fewer keys, or see CACHE_MEMORY_BYTES',
   'not-stored':
     'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
 }
@@ -70,21 +75,25 @@ export interface CacheErrorOptions {
   readonly cause?: unknown
   /** True if the statement would fail whichever rows it contains. */
   readonly isOfWholeStatement?: boolean
+  /** Key of the entry that caused the error, in a request for many keys. */
+  readonly key?: string | undefined
 }
 
 export class CacheError extends Error {
   readonly code: CacheErrorCode
   readonly isOfWholeStatement: boolean
+  readonly key: string | undefined
 
   constructor(
     code: CacheErrorCode,
     message: string,
-    { cause, isOfWholeStatement = false }: CacheErrorOptions = {},
+    { cause, isOfWholeStatement = false, key }: CacheErrorOptions = {},
   ) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'CacheError'
     this.code = code
     this.isOfWholeStatement = isOfWholeStatement
+    this.key = key
   }
 }
 

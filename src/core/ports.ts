@@ -100,6 +100,11 @@ export interface Store {
     wanted: readonly Wanted[],
     part?: BatchPart,
   ): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Withheld | Absent>>
+  /** Reads like `read`, in one statement: all answers are from one snapshot. */
+  readAtOnce(
+    wanted: readonly Wanted[],
+    part?: BatchPart,
+  ): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Withheld | Absent>>
   /** Returns the current versions from the primary; none if the primary has another epoch. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
   /**

@@ -59,6 +59,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
     attempts,
     memory,
     bodies,
+    responses,
     maxValueBytes,
     databaseUrl: redactUrl(config.databaseUrl),
     onShutdown,

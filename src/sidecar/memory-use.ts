@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.js'
 import { entryBookkeepingBytes } from '../config/memory-budget.js'
-import type { CacheStatus } from '../core/cache.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
+import type { CacheStatus } from '../core/status.js'
 import type { RequestBodies } from '../http/server/request-bodies.js'
 import type { UnreadResponses } from '../http/server/unread-responses.js'
 import { cacheOptions, readBytesInMemory } from './cache-options.js'

@@ -9,6 +9,34 @@ import { statementMutants } from './statement-mutants.mjs'
 /** The mistakes of the design. */
 const mistakes = [
   {
+    name: 'a strong request for many keys in several statements',
+    caughtBy: 'bulk-reads',
+    file: 'src/core/batching/batched-store.ts',
+    find: 'const unlimited = { maxItems: Number.POSITIVE_INFINITY',
+    replace: 'const unlimited = { maxItems: 500',
+  },
+  {
+    name: 'the statement of a strong request is split',
+    caughtBy: 'bulk-reads',
+    file: 'src/core/batching/batched-store.ts',
+    find: 'isOneSnapshot ? asOfWholeStatement(error) : error',
+    replace: 'isOneSnapshot ? error : asOfWholeStatement(error)',
+  },
+  {
+    name: 'a strong request continues with another snapshot',
+    caughtBy: 'bulk-reads',
+    file: 'src/core/batching/batched-store.ts',
+    find: '!isOneSnapshot && isPostponed(answer)',
+    replace: 'isPostponed(answer)',
+  },
+  {
+    name: 'a read fails with the request for many keys that it joined',
+    caughtBy: 'bulk-reads',
+    file: 'src/core/reads/fills.ts',
+    find: "if (hasCode(error, 'too-large-together'))",
+    replace: "if (hasCode(error, 'too-large'))",
+  },
+  {
     name: 'no token on fills',
     caughtBy: 'protocol',
     file: 'src/core/reads/fills.ts',

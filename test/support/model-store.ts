@@ -138,6 +138,10 @@ export class ModelStore implements Store {
     })
   }
 
+  readAtOnce(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged | Absent>> {
+    return this.read(wanted)
+  }
+
   versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
     return this.#statement('versions', keys, () => {
       const answer = new Map<string, Version>()

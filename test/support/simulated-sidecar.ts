@@ -47,6 +47,7 @@ export class SimulatedSidecar {
       })
     const store: Store = {
       read: (wanted) => ask(false, () => database.read(wanted)),
+      readAtOnce: (wanted) => ask(false, () => database.read(wanted)),
       versions: (keys, epoch) => ask(false, () => database.versions(keys, epoch), true),
       position: (mark) => ask(false, () => database.position(mark), true),
       lockedOf: async () => new Set(),

@@ -1,4 +1,5 @@
 import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from '../entry.js'
+import { CacheError } from '../errors.js'
 import type { BatchPart, Clock, Store, Write, WriteAnswer } from '../ports.js'
 import type { Stats } from '../stats.js'
 import type { BatchTracer } from '../tracer.js'
@@ -31,6 +32,13 @@ export interface WantedEntry {
 
 export type ReadAnswer = StoredEntry | Unchanged | Withheld | Absent
 
+export interface TogetherOptions {
+  /** True if all answers must be from one statement, and therefore from one snapshot. */
+  readonly isOneSnapshot: boolean
+  /** Returns true once nobody waits for the answers any more. */
+  readonly isStopped: () => boolean
+}
+
 export type BatchedRead = Batched<WantedEntry, ReadAnswer>
 
 const maxItems = 500
@@ -45,16 +53,14 @@ export class BatchedStore {
   readonly read: Batcher<WantedEntry, ReadAnswer>
   readonly write: Batcher<Write, WriteAnswer>
   readonly remove: Batcher<{ readonly key: string }, Written | Absent>
+  readonly #newTogether: (options: TogetherOptions) => Batcher<WantedEntry, ReadAnswer>
 
   constructor({ store, stats, ...options }: BatchedStoreOptions) {
     const { health } = this
     const bounds = { ...batchBounds(options), health }
-    this.read = readBatcher(
-      { ...bounds, valueSlots: options.valueSlots },
-      stats,
-      (wanted, part) => store.read(wanted, part),
-      isPostponed,
-    )
+    const readBounds = { ...bounds, valueSlots: options.valueSlots }
+    this.read = readBatcher(readBounds, stats, (wanted, part) => store.read(wanted, part), isPostponed)
+    this.#newTogether = (together) => togetherBatcher(readBounds, stats, store, together)
     this.write = new Batcher({
       ...bounds,
       keepsOrder: true,
@@ -78,6 +84,50 @@ export class BatchedStore {
       lockedOf: (keys) => store.lockedOf(keys),
     })
   }
+
+  /** Returns a batcher for the reads of one request. */
+  together(options: TogetherOptions): Batcher<WantedEntry, ReadAnswer> {
+    return this.#newTogether(options)
+  }
+}
+
+/**
+ * Returns a batcher for the reads of one request. All reads that are added in one turn of the event loop are sent in
+ * one statement, however many they are. Values for which that statement has no room are read by further ones, or
+ * rejected as too large together if there must be one snapshot.
+ */
+function togetherBatcher(
+  bounds: ReturnType<typeof batchBounds> & { readonly health: StoreHealth; readonly valueSlots: Semaphore },
+  stats: Stats,
+  store: Store,
+  { isOneSnapshot, isStopped }: TogetherOptions,
+): Batcher<WantedEntry, ReadAnswer> {
+  const unlimited = { maxItems: Number.POSITIVE_INFINITY, maxBytes: Number.POSITIVE_INFINITY }
+  return readBatcher(
+    { ...bounds, ...unlimited },
+    stats,
+    async (wanted, part) => {
+      if (isStopped()) throw tooLargeTogether()
+      try {
+        return await store.readAtOnce(wanted, part)
+      } catch (error) {
+        throw isOneSnapshot ? asOfWholeStatement(error) : error
+      }
+    },
+    (answer) => !isOneSnapshot && isPostponed(answer),
+  )
+}
+
+export function tooLargeTogether(): CacheError {
+  return new CacheError('too-large-together', 'the values are too large for one statement', {
+    isOfWholeStatement: true,
+  })
+}
+
+/** Returns the error in a form after which the statement is not split into several. */
+function asOfWholeStatement(error: unknown): unknown {
+  if (!(error instanceof CacheError) || error.isOfWholeStatement) return error
+  return new CacheError(error.code, error.message, { cause: error.cause, isOfWholeStatement: true })
 }
 
 /** Returns the options of batchers that share their connections. */

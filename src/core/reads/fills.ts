@@ -1,6 +1,12 @@
-import type { BatchedRead, BatchedStore, WantedEntry } from '../batching/batched-store.js'
+import {
+  type BatchedRead,
+  type BatchedStore,
+  isPostponed,
+  tooLargeTogether,
+  type WantedEntry,
+} from '../batching/batched-store.js'
 import type { Entry } from '../entry.js'
-import { CacheError } from '../errors.js'
+import { CacheError, hasCode } from '../errors.js'
 import type { Clock } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
 import type { DatabasePosition } from '../state/database-position.js'
@@ -31,6 +37,8 @@ export interface Miss {
   readonly forwarded: Forwarded
 }
 
+export type ReadBatcher = BatchedStore['read']
+
 interface Answered extends BatchedRead {
   /** Time up to which a replica's answer is proven; undefined if the store itself answered. */
   readonly asOfMs?: number
@@ -46,20 +54,29 @@ export class Fills {
 
   /**
    * Reads a key. A strong read is served by a statement that is sent after the read arrived, and shares it with strong
-   * reads that wait at the same moment (P10). Any other read may join a fill in flight (P4).
+   * reads that wait at the same moment (P10). Any other read may join a fill in flight (P4). `batcher` is the one of a
+   * request for many keys.
    */
-  read({ id, key, entry, forwarded }: Miss, nowMs: number): Promise<ReadResult> {
-    const { state, lease, position, statements, stats, maxStalenessMs } = this.#parts
+  read(miss: Miss, nowMs: number, batcher: ReadBatcher = this.#parts.statements.read): Promise<ReadResult> {
+    const { state, lease, position, stats, maxStalenessMs } = this.#parts
+    const { id, key, entry, forwarded } = miss
     const joinable = forwarded === 'request' ? undefined : state.joinable(id, nowMs - maxStalenessMs)
     if (joinable) {
       stats.coalesced++
-      return joinable.then((read) => ({ ...read, forwarded, collapsed: true }))
+      return joinable.then(
+        (read) => ({ ...read, forwarded, collapsed: true }),
+        (error: unknown) => {
+          // The request for many keys that had started the fill has been given up. This read goes on without it.
+          if (hasCode(error, 'too-large-together')) return this.read(miss, nowMs, batcher)
+          throw error
+        },
+      )
     }
     const flight = state.open(id, nowMs)
     const { epoch } = position
     const item = { key, held: entry?.isComparable && epoch !== undefined ? { ...entry, epoch } : undefined }
-    const fromReplica = this.#readReplica(flight, item, forwarded)
-    const answered: Promise<Answered> = fromReplica ?? statements.read.add(item)
+    const fromReplica = this.#readReplica(flight, item, forwarded, batcher)
+    const answered: Promise<Answered> = fromReplica ?? batcher.add(item)
     const end = () => {
       state.close(flight)
       state.unshare(id, result)
@@ -86,14 +103,19 @@ export class Fills {
    * lease: everything acknowledged before `asOf` has been seen here, and so the replica has replayed it. If the answer
    * arrives when a hit would no longer be fresh, the store is asked after all.
    */
-  #readReplica(flight: Flight, item: WantedEntry, forwarded: Forwarded): Promise<Answered> | undefined {
-    const { lease, statements, replicaReads, clock, maxStalenessMs } = this.#parts
+  #readReplica(
+    flight: Flight,
+    item: WantedEntry,
+    forwarded: Forwarded,
+    batcher: ReadBatcher,
+  ): Promise<Answered> | undefined {
+    const { lease, replicaReads, clock, maxStalenessMs } = this.#parts
     if (forwarded === 'request' || lease.state !== 'live') return undefined
     const { asOfMs } = lease
     const reading = replicaReads?.read(flight.id, item)
     return reading?.then((batched) => {
       const isInTime = clock.now() - asOfMs <= maxStalenessMs
-      return batched && isInTime ? { ...batched, asOfMs } : statements.read.add(item)
+      return batched && isInTime ? { ...batched, asOfMs } : batcher.add(item)
     })
   }
 
@@ -110,6 +132,7 @@ export class Fills {
     }
     if ('withheld' in answer) {
       state.observe(answer.epoch, flight)
+      if (isPostponed(answer)) throw tooLargeTogether()
       throw new CacheError('too-large', 'the value is too large for the memory that one value may take')
     }
     const value = answer.value ?? sent.held?.value

@@ -6,7 +6,7 @@ import type { CacheState } from '../state/cache-state.js'
 import type { SessionToken } from '../state/session-token.js'
 import type { Stats } from '../stats.js'
 import type { PendingWrites } from '../writes/pending-writes.js'
-import type { Fills } from './fills.js'
+import type { Fills, ReadBatcher } from './fills.js'
 import type { Forwarded, ReadOptions, ReadResult } from './read-result.js'
 
 export interface ReadsParts {
@@ -52,15 +52,21 @@ export class Reads {
 
   /**
    * Reads a key that memory alone cannot answer. Rejects with a CacheError if the store does not answer and memory may
-   * not do so instead.
+   * not do so instead. `batcher` is the one of a request for many keys.
    */
-  ask(id: string, key: string, { strong, token }: ReadOptions, nowMs: number): Promise<ReadResult> {
+  ask(
+    id: string,
+    key: string,
+    { strong, token }: ReadOptions,
+    nowMs: number,
+    batcher?: ReadBatcher,
+  ): Promise<ReadResult> {
     const { state, pending, fills, clock } = this.#parts
     const entry = state.held(id)
     const usable = entry && entry.expiresAtMs > nowMs ? entry : undefined
     const requested = strong || !state.satisfies(token, id)
     const forwarded = this.#miss(requested, entry, usable)
-    const reading = fills.read({ id, key, entry, forwarded }, nowMs)
+    const reading = fills.read({ id, key, entry, forwarded }, nowMs, batcher)
     return this.#remembered(reading, token, id).catch((error: unknown) => {
       if (requested || !hasCode(error, ...answersFromMemory)) throw error
       // A write that has become pending meanwhile is the latest known; an entry that was dropped meanwhile is known to

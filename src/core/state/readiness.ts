@@ -1,6 +1,6 @@
-import type { CacheStatus } from '../cache.js'
 import { explanations } from '../errors.js'
 import type { BatchOperation } from '../stats.js'
+import type { CacheStatus } from '../status.js'
 
 export interface ReadinessRules {
   /** L: time for which entries are served as fresh after the last proof. */

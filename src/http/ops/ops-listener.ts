@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http'
-import type { CacheStatus } from '../../core/cache.js'
 import type { Clock } from '../../core/ports.js'
 import type { Readiness } from '../../core/state/readiness.js'
+import type { CacheStatus } from '../../core/status.js'
 import { type ProblemLog, problemIn, problemResponse } from '../routes/problem.js'
 import { type PlainResponse, sendDirectly } from '../routes/response.js'
 import { Scrapes } from './scrapes.js'

@@ -28,7 +28,7 @@ export function createApp(options: AppOptions): Koa {
   app.use(options.responses.middleware())
   app.use(problems(options.log))
   const router = new Router({ strict: true })
-  // The path as the name of the route: in the pattern, a colon would begin a parameter.
+  // The path is also the name of the route. In a pattern of the router, a colon would begin a parameter.
   for (const { method, path, handle } of options.endpoints)
     router[method](path, path.replaceAll(':', '\\:'), handle)
   app.use(router.routes())

@@ -1,5 +1,6 @@
 import { type CacheEndpointsOptions, cacheEndpoints } from './cache-endpoints.js'
 import { type Endpoint, listOf } from './endpoint.js'
+import { type EntriesEndpointOptions, entriesEndpoint } from './entries-endpoint.js'
 import { healthEndpoint } from './health-endpoint.js'
 import { type ListEndpointsOptions, listEndpoints } from './list-endpoints.js'
 import { type ServiceEndpointOptions, serviceEndpoint } from './service-endpoint.js'
@@ -8,6 +9,7 @@ import { type StatisticsEndpointOptions, statisticsEndpoint } from './statistics
 
 export interface EndpointsOptions
   extends CacheEndpointsOptions,
+    EntriesEndpointOptions,
     ListEndpointsOptions,
     Omit<ServiceEndpointOptions, 'endpoints'>,
     StatisticsEndpointOptions {
@@ -21,6 +23,7 @@ export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] 
   const endpoints: Endpoint[] = [
     healthEndpoint(cache, version),
     ...cacheEndpoints(options),
+    entriesEndpoint(options),
     ...listEndpoints(options),
     statisticsEndpoint(options),
     serviceEndpoint({ ...options, endpoints: () => listOf(endpoints) }),

@@ -3,6 +3,8 @@ import type { Context, Middleware } from 'koa'
 import { CacheError, type CacheErrorCode, explanations } from '../../core/errors.js'
 import type { Problem as ProblemBody } from '../../http-api.js'
 import { type PlainResponse, sendByKoa } from './response.js'
+import { routeOf } from './route-name.js'
+import { shortName } from './short-name.js'
 
 /** An error whose `message` is meant for the client: its own mistake, or a lack of room for its request. */
 export class RequestError extends Error {
@@ -40,6 +42,7 @@ const byCode: Readonly<Record<CacheErrorCode, Omit<Problem, 'detail'>>> = {
   forbidden: { status: 403 },
   refused: { status: 422 },
   'too-large': { status: 413 },
+  'too-large-together': { status: 413 },
   'not-stored': { status: 422 },
 }
 
@@ -50,9 +53,11 @@ export function problemIn(error: unknown, path: string, log: ProblemLog): Proble
     return status === 503 ? { status, detail, retryAfterSeconds: 1 } : { status, detail }
   }
   if (error instanceof CacheError) {
-    const problem = { ...byCode[error.code], detail: explanations[error.code] }
+    const explanation = explanations[error.code]
+    const detail = error.key === undefined ? explanation : `${shortName(error.key)}: ${explanation}`
+    const problem = { ...byCode[error.code], detail }
     // During an outage every request fails in the same way. The feed logs the outage once.
-    log.debug({ reason: error.message, path }, problem.detail)
+    log.debug({ reason: error.message, path }, explanation)
     return problem
   }
   log.error({ err: error, path }, 'Internal Server Error')
@@ -87,7 +92,7 @@ export function problems(log: ProblemLog): Middleware {
     try {
       await next()
     } catch (error) {
-      return sendProblem(ctx, problemIn(error, String(ctx._matchedRouteName ?? 'other'), log))
+      return sendProblem(ctx, problemIn(error, routeOf(ctx), log))
     }
     if (ctx.status === 404 && ctx.body == null) sendProblem(ctx, { status: 404, detail: 'Not Found' })
     if (ctx.status === 405) sendProblem(ctx, { status: 405, detail: 'Method Not Allowed' })

@@ -4,11 +4,12 @@ import { RequestError } from './problem.js'
 /**
  * Returns the parameters of a query string that have these names. Other parameters are ignored, because proxies and
  * libraries add their own. Throws 422 for a parameter that nearly has one of the names, and for one that is given
- * twice.
+ * twice. `advice` says what to do instead of giving it twice.
  */
 export function parseQuery<Name extends string>(
   querystring: string,
   names: readonly Name[],
+  advice?: { readonly [name in Name]?: string },
 ): Readonly<Partial<Record<Name, string>>> {
   const found: Partial<Record<Name, string>> = {}
   for (const part of querystring.split('&')) {
@@ -21,12 +22,16 @@ export function parseQuery<Name extends string>(
       if (near === undefined) continue
       throw new RequestError(422, `${given}: unknown parameter; did you mean ${near}?`)
     }
-    if (found[name] !== undefined) throw new RequestError(422, `${name}: given more than once`)
+    if (found[name] !== undefined) throw repeatedParameter(name, advice?.[name])
     const value = decode(equals < 0 ? '' : part.slice(equals + 1))
     if (value === undefined) throw new RequestError(422, `${name}: not valid percent-encoded UTF-8`)
     found[name] = value
   }
   return found
+}
+
+function repeatedParameter(name: string, advice: string | undefined): RequestError {
+  return new RequestError(422, `${name}: given more than once${advice === undefined ? '' : `; ${advice}`}`)
 }
 
 /** Decodes a part of a form (`+` is a space). Returns undefined if the bytes are not valid UTF-8. */

@@ -5,16 +5,30 @@ import { checkKey } from './key.js'
 import { RequestError } from './problem.js'
 import { parseQuery } from './query.js'
 
-export interface ReadRequest {
-  readonly key: string
+export interface ReadWish {
   readonly wish: ReadOptions
   /** True if the store must not be asked. */
   readonly onlyIfCached: boolean
 }
 
+export interface ReadRequest extends ReadWish {
+  readonly key: string
+}
+
+const severalKeys = { key: 'to read several keys, use POST /v1/entries:get' }
+
 /** Returns the key and the options of a GET, from its query and its headers. Throws 422. */
 export function readRequest(ctx: Context): ReadRequest {
-  const { key, consistency, token } = parseQuery(ctx.querystring, ['key', 'consistency', 'token'])
+  const { key, consistency, token } = parseQuery(
+    ctx.querystring,
+    ['key', 'consistency', 'token'],
+    severalKeys,
+  )
+  return { key: checkKey(key), ...readWish(ctx, consistency, token) }
+}
+
+/** Returns the options of a read, from these members or parameters and from the headers. Throws 422. */
+export function readWish(ctx: Context, consistency: unknown, token?: string): ReadWish {
   if (consistency !== undefined && consistency !== 'strong' && consistency !== 'bounded') {
     throw new RequestError(422, 'consistency: must be strong or bounded')
   }
@@ -24,7 +38,6 @@ export function readRequest(ctx: Context): ReadRequest {
     .split(',')
     .map((directive) => directive.trim())
   return {
-    key: checkKey(key),
     wish: {
       strong: consistency === 'strong' || directives.includes('no-cache'),
       token: sessionToken(token ?? ctx.get('Cache-Token')),

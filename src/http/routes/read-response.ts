@@ -3,7 +3,17 @@ import { cacheStatus } from './cache-status.js'
 import { problemResponse } from './problem.js'
 import type { PlainResponse } from './response.js'
 
-/** Returns the response to a GET. The value is JSON text already. `stale` is left out unless it is true. */
+/** Returns the members of an entry up to its value. */
+export function membersBefore(key: string): string {
+  return `"key":${JSON.stringify(key)},"value":`
+}
+
+/** Returns the members of an entry after its value. `stale` is left out unless it is true. */
+export function membersAfter({ forwarded, stale }: ReadResult): string {
+  return `,"source":"${forwarded === undefined ? 'cache' : 'db'}"${stale ? ',"stale":true' : ''}`
+}
+
+/** Returns the response to a GET. The value is JSON text already. */
 export function readResponse(key: string, read: ReadResult): PlainResponse {
   const { value, forwarded, stale, ageMs } = read
   const headers = ['Cache-Status', cacheStatus(read)]
@@ -11,7 +21,6 @@ export function readResponse(key: string, read: ReadResult): PlainResponse {
   if (value === undefined)
     return { ...problemResponse({ status: 404, detail: 'Key not found' }, headers), source: from }
   headers.push('Age', String(Math.floor(ageMs / 1_000)), 'Content-Type', 'application/json; charset=utf-8')
-  const source = forwarded === undefined ? 'cache' : 'db'
-  const body = `{"key":${JSON.stringify(key)},"value":${value},"source":"${source}"${stale ? ',"stale":true' : ''}}`
+  const body = `{${membersBefore(key)}${value}${membersAfter(read)}}`
   return { status: 200, headers, body, source: from }
 }

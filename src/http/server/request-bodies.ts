@@ -31,6 +31,11 @@ export class RequestBodies {
     return this.#bytes
   }
 
+  /** Length of the largest body that finds room. */
+  get largestBytes(): number {
+    return Math.floor((this.maxBytes * shareOfLarge) / copiesOfBody)
+  }
+
   /** Returns false if a body of this length must not be received. */
   hasRoomFor(length: number): boolean {
     return this.#bytes + copiesOfBody * length <= limitFor(length, this.maxBytes)

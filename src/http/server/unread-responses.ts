@@ -4,8 +4,8 @@ import type { Middleware } from 'koa'
 import { problemResponse, sendProblem } from '../routes/problem.js'
 import { limitFor } from './large-share.js'
 
-const noRoom = {
-  status: 503,
+export const noRoom = {
+  status: 503 as const,
   detail: 'No memory is left for the response: other clients do not read theirs',
   retryAfterSeconds: 1,
 }
@@ -33,6 +33,20 @@ export class UnreadResponses {
   /** Returns false if a response of this size must not be built. */
   hasRoomFor(bytes: number): boolean {
     return this.#bytes + bytes <= limitFor(bytes, this.maxBytes)
+  }
+
+  /**
+   * Reserves room for a part of a response of this length so far. Returns false if there is none. To be released by the
+   * caller.
+   */
+  acquire(bytes: number, length: number): boolean {
+    if (this.#bytes + bytes > limitFor(length, this.maxBytes)) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  release(bytes: number): void {
+    this.#bytes -= bytes
   }
 
   /** Counts the bytes that have been written to the socket and not sent yet. To be called after each response. */

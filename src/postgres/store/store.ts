@@ -1,17 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import type {
-  Absent,
-  Epoch,
-  Mark,
-  PendingWrite,
-  StoredEntry,
-  Transaction,
-  Unchanged,
-  Version,
-  Withheld,
-  Written,
-} from '../../core/entry.js'
+import type { Absent, Epoch, Mark, PendingWrite, Transaction, Version, Written } from '../../core/entry.js'
 import type {
   BatchPart,
   MarkAnswer,
@@ -27,7 +16,7 @@ import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
 import { sqlState } from '../pool/errors.js'
 import type { SchemaName } from '../schema/schema-name.js'
-import { type EntryRow, entriesOf, wantedColumns } from './entry-row.js'
+import { type EntryAnswers, EntryReads } from './entry-reads.js'
 import { type EntryStatements, entryStatements } from './entry-statements.js'
 import {
   committedSettlements,
@@ -64,7 +53,7 @@ export interface PostgresStoreParts {
 }
 
 /**
- * System of record. A call sends one statement for any number of keys; `read` may send a second one for large values.
+ * System of record. A call sends one statement for any number of keys; only `read` may send a second one, for large values.
  * Statements that lock rows lock them in the order of their keys, so that two sidecars do not deadlock. Statements of
  * requests are retried where that is safe, and fail immediately while the breaker is open. Statements of the feed are
  * always sent, and close the breaker if they succeed.
@@ -74,6 +63,7 @@ export class PostgresStore implements Store {
   readonly #attempts: Attempts
   readonly #schema: SchemaName
   readonly #maxReadBytes: number
+  readonly #reads: EntryReads
   #statements: { readonly schema: string; readonly texts: EntryStatements } | undefined
 
   constructor({ database, attempts, schema, maxReadBytes = defaultReadBytes }: PostgresStoreParts) {
@@ -81,48 +71,18 @@ export class PostgresStore implements Store {
     this.#attempts = attempts
     this.#schema = schema
     this.#maxReadBytes = maxReadBytes
+    this.#reads = new EntryReads({
+      send: (name, values, part) => this.#read(name, values, part),
+      maxReadBytes,
+    })
   }
 
-  async read(
-    wanted: readonly Wanted[],
-    part?: BatchPart,
-  ): Promise<Map<string, StoredEntry | Unchanged | Withheld | Absent>> {
-    return entriesOf(wanted, await this.#rowsOf(wanted, part))
+  read(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {
+    return this.#reads.read(wanted, part)
   }
 
-  #rowsOf(wanted: readonly Wanted[], part: BatchPart | undefined): Promise<(EntryRow | NothingRow)[]> {
-    if (wanted.some(({ held }) => held !== undefined))
-      return this.#read('readWhatIsNotHeld', wantedColumns(wanted), part)
-    if (wanted.length === 1) return this.#read('readOne', [wanted[0]?.key], part)
-    return this.#readMany(
-      wanted.map(({ key }) => key),
-      part,
-    )
-  }
-
-  /**
-   * Reads many keys. Values are nearly always small, and adding up their lengths takes a sixth of the statement's time.
-   * So the first statement compares each length with an equal share of the room. The second one reads the larger values
-   * with the room that is left, which is all of it if the first one returned no value. So at least one value is
-   * returned.
-   */
-  async #readMany(keys: readonly string[], part: BatchPart | undefined): Promise<(EntryRow | NothingRow)[]> {
-    const share = Math.floor(this.#maxReadBytes / keys.length)
-    const rows = await this.#read<EntryRow | NothingRow>('readMany', [keys, share], part)
-    const large = new Set<string>()
-    for (const row of rows) if (row.key !== null && row.withheld === 'postponed') large.add(row.key)
-    if (large.size === 0) return rows
-    const found = rows.filter(({ key }) => key === null || !large.has(key))
-    const bytes = found.reduce(
-      (sum, row) => sum + (row.key === null ? 0 : Buffer.byteLength(row.value ?? '')),
-      0,
-    )
-    const rest = await this.#read<EntryRow | NothingRow>(
-      'readLarge',
-      [[...large], this.#maxReadBytes - bytes],
-      part,
-    )
-    return [...found, ...rest]
+  readAtOnce(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {
+    return this.#reads.readAtOnce(wanted, part)
   }
 
   async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {

@@ -14,18 +14,21 @@ export interface BatchSpansOptions {
  * request, and has links to all recorded ones, so that it can be found from each of them. A batch without a recorded
  * request has no span.
  */
-export function batchSpans({ tracer, requests, batches }: BatchSpansOptions): BatchTracer {
+export function batchSpans({ tracer, requests: scope, batches }: BatchSpansOptions): BatchTracer {
   return {
-    origin: () => requests.span,
+    origin: () => scope.span,
     batch({ operation, keys, origins }, run) {
-      const recorded = origins.filter((origin): origin is Span => origin !== undefined)
+      const spans = origins.filter((origin): origin is Span => origin !== undefined)
+      // A request for many keys is the origin of each.
+      const recorded = [...new Set(spans)]
       const [first] = recorded
+      const requests = origins.length - spans.length + recorded.length
       if (first === undefined) return run()
       const span = tracer.startSpan(
         nameOf[operation],
         {
           links: recorded.map((origin) => ({ context: origin.spanContext() })),
-          attributes: { 'caching_layer.batch.keys': keys, 'caching_layer.batch.requests': origins.length },
+          attributes: { 'caching_layer.batch.keys': keys, 'caching_layer.batch.requests': requests },
         },
         below(first),
       )

@@ -2,6 +2,7 @@ import { type Attributes, type Span, SpanStatusCode, type Tracer } from '@opente
 import { Cache, type CacheOptions, type CacheParts } from '../../core/cache.js'
 import type { Entry, Value } from '../../core/entry.js'
 import { CacheError } from '../../core/errors.js'
+import type { Admit } from '../../core/reads/bulk-reads.js'
 import type { ReadOptions, ReadResult } from '../../core/reads/read-result.js'
 import type { DeleteResult, WriteResult } from '../../core/writes/write-result.js'
 import { below, type SpanScope } from './span-scope.js'
@@ -34,6 +35,23 @@ export class TracedCache extends Cache {
         ...(read.stale && { 'caching_layer.stale': read.stale }),
         ...(read.stored && { 'caching_layer.stored': true }),
         ...(read.collapsed && { 'caching_layer.coalesced': true }),
+      }),
+    )
+  }
+
+  override getMany(
+    keys: readonly string[],
+    wish: ReadOptions,
+    admit: Admit,
+    nowMs?: number,
+  ): Promise<readonly ReadResult[]> {
+    return this.#within(
+      'cache get many',
+      () => super.getMany(keys, wish, admit, nowMs),
+      (reads) => ({
+        'caching_layer.source': reads.some(({ forwarded }) => forwarded !== undefined) ? 'db' : 'cache',
+        'caching_layer.keys': reads.length,
+        'caching_layer.keys_found': reads.filter(({ value }) => value !== undefined).length,
       }),
     )
   }

@@ -1,6 +1,6 @@
-import type { CacheStatus } from '../../core/cache.js'
 import type { MemoryUse, PartUse } from '../../core/state/memory-use.js'
 import type { Stats } from '../../core/stats.js'
+import type { CacheStatus } from '../../core/status.js'
 import { byLabel, type Metric, oneOf, type Sample, single } from './metric.js'
 
 export interface CacheSources {

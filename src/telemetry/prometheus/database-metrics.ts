@@ -1,5 +1,5 @@
 import type { AttemptsStatus } from '../../core/breaker.js'
-import type { CacheStatus } from '../../core/cache.js'
+import type { CacheStatus } from '../../core/status.js'
 import { byLabel, type Metric, type Sample, single } from './metric.js'
 
 export interface DatabaseSources {

@@ -101,6 +101,30 @@ t.test('the span of a hit has no children; that of a miss has its reason', async
   t.equal(one(miss, 'SELECT cache_entries').parentSpanId, one(miss, 'batch read').spanId)
 })
 
+t.test('a request for several keys: one span each for request, cache, batch and statement', async (t) => {
+  const keys = ['secret-key', 'secret-1', 'secret-2', 'secret-3']
+  const path = '/v1/entries:get'
+  const of = await traced(
+    () => client.request('POST', path, { body: { keys, consistency: 'strong' } }),
+    `POST ${path}`,
+  )
+  const request = one(of, `POST ${path}`)
+  t.match(request.attributes, { 'http.route': path, 'http.response.status_code': 200 })
+  const cache = one(of, 'cache get many')
+  t.match(cache, {
+    parentSpanId: request.spanId,
+    attributes: { 'caching_layer.source': 'db', 'caching_layer.keys': 4, 'caching_layer.keys_found': 1 },
+  })
+  const batch = one(of, 'batch read')
+  t.match(batch, {
+    parentSpanId: cache.spanId,
+    links: [cache.spanId],
+    attributes: { 'caching_layer.batch.keys': 4, 'caching_layer.batch.requests': 1 },
+  })
+  t.equal(batch.links.length, 1)
+  t.equal(one(of, 'SELECT cache_entries').parentSpanId, batch.spanId)
+})
+
 t.test('a delete', async (t) => {
   const of = await traced(() => client.delete('secret-key'), 'DELETE /cache/delete')
   t.match(one(of, 'cache delete').attributes, { 'caching_layer.stored': true })

@@ -656,6 +656,41 @@ t.test(
   },
 )
 
+t.test('many keys are read at once by one statement, whatever the size of their values', async (t) => {
+  const small = storeOf(database, 1_000)
+  await query(`insert into cache_entries (key, value) values
+    ('large', repeat('x', 1001)), ('a', repeat('x', 900)), ('b', repeat('x', 90)), ('c', repeat('x', 20))`)
+  const keys = ['none', 'large', 'a', 'b', 'c']
+  const statements: string[] = []
+  const read = database.read.bind(database)
+  t.intercept(database, 'read', {
+    value: (text: string, ...others: never[]) => {
+      if (text.includes('octet_length')) statements.push(text)
+      return read(text, ...others)
+    },
+  })
+  const answers = await small.readAtOnce(wanted(...keys))
+  t.equal(statements.length, 1)
+  t.match(answers.get('none'), { version: undefined })
+  t.match(answers.get('large'), { withheld: 'too-large' })
+  const told = ['a', 'b', 'c'].map((key) => answers.get(key))
+  t.ok(told.some((answer) => answer && 'withheld' in answer && answer.withheld === 'postponed'))
+  t.ok(told.some((answer) => answer && 'value' in answer && answer.value !== undefined))
+
+  const { epoch } = await store.position()
+  const held: Held = {
+    value: JSON.stringify('x'.repeat(900)),
+    version: (await versionOf('a')) as string,
+    epoch,
+  }
+  statements.length = 0
+  const confirmed = await small.readAtOnce([{ key: 'a', held }, ...wanted('b', 'c')])
+  t.equal(statements.length, 1)
+  t.match(confirmed.get('a'), { version: held.version, value: undefined })
+  t.notOk('withheld' in (confirmed.get('a') as Unchanged))
+  for (const key of ['b', 'c']) t.type((confirmed.get(key) as StoredEntry).value, 'string')
+})
+
 t.test('a content type of any length is not transferred', async (t) => {
   await silently(
     "insert into cache_entries (key, value, content_type) values ('k', 'v', repeat('x', 2000000))",

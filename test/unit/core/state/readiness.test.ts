@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
-import type { CacheStatus } from '../../../../src/core/cache.js'
 import { type Readiness, type ReadinessRules, readiness } from '../../../../src/core/state/readiness.js'
 import { Stats } from '../../../../src/core/stats.js'
+import type { CacheStatus } from '../../../../src/core/status.js'
 
 const rules: ReadinessRules = { maxStalenessMs: 3_000, graceMs: 60_000, onFeedLoss: 'bypass' }
 

@@ -1,0 +1,32 @@
+import type { StoreFault } from './batching/store-health.js'
+import type { CacheErrorCode } from './errors.js'
+import type { FeedState } from './state/lease.js'
+import type { Stats } from './stats.js'
+
+/** State of the cache, for statistics, metrics and probes. */
+export interface CacheStatus {
+  readonly stats: Stats
+  readonly size: number
+  readonly bytes: number
+  readonly pendingWrites: number
+  readonly pendingBytes: number
+  /** Size of the values of writes whose outcome is unknown, in bytes. */
+  readonly unknownBytes: number
+  /** Number of statements in flight that return values. */
+  readonly valueReads: number
+  /**
+   * Error with which the database answered the pending writes when they were last sent; undefined if there was none.
+   */
+  readonly pendingWritesObstacle: CacheErrorCode | undefined
+  /** Kinds of statements that keep failing, whatever the state of the feed is. */
+  readonly faults: readonly StoreFault[]
+  readonly feed: FeedState
+  /** Reason why the feed is not live; undefined if it is. */
+  readonly feedReason: string | undefined
+  /** Age of the lease; `Infinity` before the feed was live for the first time. */
+  readonly leaseAgeMs: number
+  /** Time for which the feed has been needed without a pause; `Infinity` if it has never been idle. */
+  readonly neededForMs: number
+  /** True if a replica may be asked; undefined if none is configured. */
+  readonly replicaUsable: boolean | undefined
+}
