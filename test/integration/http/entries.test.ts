@@ -224,7 +224,7 @@ for (const isFastLaneOn of [true, false]) {
     t.match(await getMany(client, { keys }, packed), { status: 415 })
     for (const method of ['GET', 'PUT', 'DELETE'])
       t.match(await client.request(method, path), { status: 405, headers: { allow: 'POST' } }, method)
-    for (const other of ['/v1/entries', '/v1/entriesXget', '/v1/entries:got', '/v1/entries:get/'])
+    for (const other of ['/v1/entriesXget', '/v1/entries:got', '/v1/entries:get/'])
       t.match(await client.request('POST', other, { body: { keys } }), { status: 404 }, other)
     const request = (line: string) => `${line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`
     const twice = await exchange(sidecar.port, request('GET /cache/get?key=a&key=b'))
