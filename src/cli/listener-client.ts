@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { errorMessage } from '../errors/error-message.js'
 import { UsageError } from './usage-error.js'
 
-export interface Answer {
+export interface ListenerResponse {
   readonly status: number
   readonly body: Readonly<Record<string, unknown>>
   /** The body as it was received, with all digits of its numbers. */
@@ -70,7 +70,7 @@ export class ListenerClient {
    * Sends a request. Rejects with an Error that names the sidecar and the reason if there is no response, and with a
    * UsageError if this is the other listener of a sidecar.
    */
-  async ask(path: string, asking: Asking = {}): Promise<Answer> {
+  async ask(path: string, asking: Asking = {}): Promise<ListenerResponse> {
     const answer = await this.#ask(path, asking)
     const isUnknownPath = answer.status === 404 && answer.body.detail === 'Not Found'
     if (isUnknownPath || answer.status === 401) await this.#refuseOther()
@@ -89,7 +89,7 @@ export class ListenerClient {
     )
   }
 
-  async #ask(path: string, { method = 'GET', headers = {}, body = '' }: Asking): Promise<Answer> {
+  async #ask(path: string, { method = 'GET', headers = {}, body = '' }: Asking): Promise<ListenerResponse> {
     const { token } = this.#options
     try {
       return await this.#send(path, body, {
@@ -115,7 +115,7 @@ export class ListenerClient {
     path: string,
     text: string,
     options: { readonly method: string; readonly headers: Readonly<Record<string, string>> },
-  ): Promise<Answer> {
+  ): Promise<ListenerResponse> {
     const { base, socketPath, timeoutMs = defaultTimeoutMs } = this.#options
     return new Promise((resolve, reject) => {
       const sent = request(new URL(path, base), {
@@ -147,6 +147,6 @@ export class ListenerClient {
 }
 
 /** Returns the reason why a request was refused, as an Error for people. */
-export function refusal({ status, body }: Answer): Error {
+export function refusal({ status, body }: ListenerResponse): Error {
   return new Error(typeof body.detail === 'string' ? body.detail : `the sidecar answered ${status}`)
 }

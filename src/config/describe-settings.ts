@@ -5,7 +5,7 @@ import type { Setting, Unit } from './setting.js'
 import { settings } from './settings/settings.js'
 
 /** A setting as it may be shown to people and scripts, without secrets. */
-export interface ShownSetting {
+export interface DescribedSetting {
   readonly variable: string
   readonly flag: string
   readonly value: ShownValue
@@ -22,7 +22,7 @@ export interface ShownSetting {
 /** A value as it can be written in a file; null if none is set. */
 export type ShownValue = string | number | boolean | null
 
-export function describeSettings({ config, sources }: LoadedConfig): readonly ShownSetting[] {
+export function describeSettings({ config, sources }: LoadedConfig): readonly DescribedSetting[] {
   return Object.entries<Setting<unknown>>(settings).map(([key, one]) => {
     const name = key as keyof typeof settings
     const { variable, unit = null, reloads = false, about } = one

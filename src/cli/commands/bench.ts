@@ -6,7 +6,7 @@ import { type KeyChoice, parseKeyChoice } from '../../tools/load/key-choice.js'
 import { measure } from '../../tools/load/measure.js'
 import { type Operation, parseMix } from '../../tools/load/mix.js'
 import { preload } from '../../tools/load/preload.js'
-import { type LoadReport, linesOf } from '../../tools/load/report.js'
+import { type LoadReport, reportLines } from '../../tools/load/report.js'
 import { keyPrefix, Requests } from '../../tools/load/requests.js'
 import type { Command, CommandInput } from '../command.js'
 import { type ListenerClient, refusal } from '../listener-client.js'
@@ -72,7 +72,7 @@ export const bench: Command = {
         ...(reads && hitRatio(readsBefore, reads)),
       }
       if (flags.has('json')) out(JSON.stringify(report))
-      for (const line of linesOf(report, before)) (flags.has('json') ? note : out)(line)
+      for (const line of reportLines(report, before)) (flags.has('json') ? note : out)(line)
       if (report.lost !== undefined) throw new Error(`${listener.name}: ${report.lost}`)
       return report.answered > report.failed ? 0 : 1
     } finally {

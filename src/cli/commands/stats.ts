@@ -14,16 +14,16 @@ export const stats: Command = {
     const answer = await listener.ask('/cache/stats')
     if (answer.status !== 200) throw refusal(answer)
     if (flags.has('json')) out(JSON.stringify(answer.body))
-    else for (const line of linesOf(answer.body)) out(line)
+    else for (const line of statisticsLines(answer.body)) out(line)
     return 0
   },
 }
 
 /** Returns the lines, such as `feed.state live` for `{"feed":{"state":"live"}}`. */
-function linesOf(body: Readonly<Record<string, unknown>>, prefix = ''): string[] {
+function statisticsLines(body: Readonly<Record<string, unknown>>, prefix = ''): string[] {
   return Object.entries(body).flatMap(([name, member]) =>
     typeof member === 'object' && member !== null
-      ? linesOf(member as Record<string, unknown>, `${prefix}${name}.`)
+      ? statisticsLines(member as Record<string, unknown>, `${prefix}${name}.`)
       : [`${prefix}${name} ${member}`],
   )
 }

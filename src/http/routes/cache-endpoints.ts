@@ -31,8 +31,8 @@ export function cacheEndpoints(options: CacheEndpointsOptions): readonly Endpoin
 }
 
 async function get(ctx: Context, cache: Cache): Promise<void> {
-  const { key, wish, onlyIfCached } = readRequest(ctx)
-  const read = onlyIfCached ? cache.recall(key, wish) : await cache.get(key, wish)
+  const { key, options, onlyIfCached } = readRequest(ctx)
+  const read = onlyIfCached ? cache.recall(key, options) : await cache.get(key, options)
   if (read === undefined) sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
   else sendByKoa(ctx, readResponse(key, read))
 }

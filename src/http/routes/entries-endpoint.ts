@@ -10,7 +10,7 @@ import { type EntriesRequest, entriesRequest } from './entries-request.js'
 import { sendEntries } from './entries-response.js'
 import { RequestError, sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
-import { readWish } from './read-request.js'
+import { readConditions } from './read-request.js'
 
 export interface EntriesEndpointOptions {
   readonly cache: Cache
@@ -68,11 +68,11 @@ async function getEntries(
   { cache }: EntriesEndpointOptions,
   room: ResponseRoom,
 ): Promise<void> {
-  const { wish, onlyIfCached } = readWish(ctx, consistency)
+  const { options, onlyIfCached } = readConditions(ctx, consistency)
   const admit = (read: ReadResult | undefined) => room.take(read?.value?.length ?? 0)
   room.take(keys.reduce((bytes, key) => bytes + key.length + bytesAroundEntry, 0))
-  if (!onlyIfCached) return sendEntries(ctx, keys, await cache.getMany(keys, wish, admit), room)
-  const recalled = keys.map((key) => cache.recall(key, wish)).filter((read) => read !== undefined)
+  if (!onlyIfCached) return sendEntries(ctx, keys, await cache.getMany(keys, options, admit), room)
+  const recalled = keys.map((key) => cache.recall(key, options)).filter((read) => read !== undefined)
   for (const read of recalled) admit(read)
   if (recalled.length === keys.length) return sendEntries(ctx, keys, recalled, room)
   room.release()

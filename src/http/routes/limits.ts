@@ -4,7 +4,7 @@ export interface CacheLimits {
   readonly ttlSeconds: number
 }
 
-export function shownLimits({ capacity, ttlSeconds }: CacheLimits): {
+export function limitMembers({ capacity, ttlSeconds }: CacheLimits): {
   capacity: number
   ttl_seconds: number
 } {

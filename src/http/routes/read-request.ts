@@ -5,13 +5,13 @@ import { checkKey } from './key.js'
 import { RequestError } from './problem.js'
 import { parseQuery } from './query.js'
 
-export interface ReadWish {
-  readonly wish: ReadOptions
+export interface ReadConditions {
+  readonly options: ReadOptions
   /** True if the store must not be asked. */
   readonly onlyIfCached: boolean
 }
 
-export interface ReadRequest extends ReadWish {
+export interface ReadRequest extends ReadConditions {
   readonly key: string
 }
 
@@ -24,11 +24,11 @@ export function readRequest(ctx: Context): ReadRequest {
     ['key', 'consistency', 'token'],
     severalKeys,
   )
-  return { key: checkKey(key), ...readWish(ctx, consistency, token) }
+  return { key: checkKey(key), ...readConditions(ctx, consistency, token) }
 }
 
 /** Returns the options of a read, from these members or parameters and from the headers. Throws 422. */
-export function readWish(ctx: Context, consistency: unknown, token?: string): ReadWish {
+export function readConditions(ctx: Context, consistency: unknown, token?: string): ReadConditions {
   if (consistency !== undefined && consistency !== 'strong' && consistency !== 'bounded') {
     throw new RequestError(422, 'consistency: must be strong or bounded')
   }
@@ -38,7 +38,7 @@ export function readWish(ctx: Context, consistency: unknown, token?: string): Re
     .split(',')
     .map((directive) => directive.trim())
   return {
-    wish: {
+    options: {
       strong: consistency === 'strong' || directives.includes('no-cache'),
       token: sessionToken(token ?? ctx.get('Cache-Token')),
     },

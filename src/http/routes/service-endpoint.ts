@@ -1,6 +1,6 @@
 import type { ServiceResponse } from '../../http-api.js'
 import type { Endpoint } from './endpoint.js'
-import { type CacheLimits, shownLimits } from './limits.js'
+import { type CacheLimits, limitMembers } from './limits.js'
 
 export interface ServiceEndpointOptions {
   /** Version of this program. */
@@ -24,7 +24,7 @@ export function serviceEndpoint(options: ServiceEndpointOptions): Endpoint {
         version,
         endpoints: endpoints(),
         postgres: databaseUrl,
-        cache: shownLimits(limits()),
+        cache: limitMembers(limits()),
       } satisfies ServiceResponse
     },
   }

@@ -2,7 +2,7 @@ import type { AttemptsStatus } from '../../core/breaker.js'
 import type { Cache } from '../../core/cache.js'
 import type { MemoryUse } from '../../core/state/memory-use.js'
 import type { Endpoint } from './endpoint.js'
-import { type CacheLimits, shownLimits } from './limits.js'
+import { type CacheLimits, limitMembers } from './limits.js'
 
 export interface StatisticsEndpointOptions {
   readonly cache: Cache
@@ -40,7 +40,7 @@ function statistics({ cache, limits, attempts, memory }: StatisticsEndpointOptio
   return {
     size,
     bytes,
-    ...shownLimits(limits()),
+    ...limitMembers(limits()),
     hits: stats.hits,
     misses: stats.missesAbsent + stats.missesExpired + stats.missesUnproven + stats.missesRequested,
     misses_by_reason: {

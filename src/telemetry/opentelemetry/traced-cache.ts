@@ -24,10 +24,10 @@ export class TracedCache extends Cache {
     return entry
   }
 
-  override get(key: string, wish?: ReadOptions): Promise<ReadResult> {
+  override get(key: string, options?: ReadOptions): Promise<ReadResult> {
     return this.#within(
       'cache get',
-      () => super.get(key, wish),
+      () => super.get(key, options),
       (read) => ({
         'caching_layer.source': read.forwarded === undefined ? 'cache' : 'db',
         'caching_layer.found': read.value !== undefined,
@@ -41,13 +41,13 @@ export class TracedCache extends Cache {
 
   override getMany(
     keys: readonly string[],
-    wish: ReadOptions,
+    options: ReadOptions,
     admit: Admit,
     nowMs?: number,
   ): Promise<readonly ReadResult[]> {
     return this.#within(
       'cache get many',
-      () => super.getMany(keys, wish, admit, nowMs),
+      () => super.getMany(keys, options, admit, nowMs),
       (reads) => ({
         'caching_layer.source': reads.some(({ forwarded }) => forwarded !== undefined) ? 'db' : 'cache',
         'caching_layer.keys': reads.length,

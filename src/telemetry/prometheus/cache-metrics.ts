@@ -1,7 +1,7 @@
 import type { MemoryUse, PartUse } from '../../core/state/memory-use.js'
 import type { Stats } from '../../core/stats.js'
 import type { CacheStatus } from '../../core/status.js'
-import { byLabel, type Metric, oneOf, type Sample, single } from './metric.js'
+import { byLabel, type Metric, type Sample, single, stateSamples } from './metric.js'
 
 export interface CacheSources {
   readonly status: () => CacheStatus
@@ -102,7 +102,7 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
       help: '1 for the state that the change feed is in, 0 for the others.',
       type: 'gauge',
       labels: ['state'],
-      read: () => oneOf('state', ['down', 'idle', 'catching-up', 'live'], status().feed),
+      read: () => stateSamples('state', ['down', 'idle', 'catching-up', 'live'], status().feed),
     },
     gauge(
       'caching_layer_lease_age_seconds',

@@ -33,6 +33,10 @@ export function byLabel<Value>(
 }
 
 /** Returns one sample for each choice: 1 for the chosen one, 0 for the others. */
-export function oneOf(name: string, choices: readonly string[], chosen: string): readonly Sample<number>[] {
+export function stateSamples(
+  name: string,
+  choices: readonly string[],
+  chosen: string,
+): readonly Sample<number>[] {
   return choices.map((choice) => ({ labels: { [name]: choice }, value: choice === chosen ? 1 : 0 }))
 }

@@ -1,6 +1,6 @@
 import type { Histogram } from '../../core/histogram.js'
 import type { Readiness } from '../../core/state/readiness.js'
-import { byLabel, type Metric, oneOf, single } from './metric.js'
+import { byLabel, type Metric, single, stateSamples } from './metric.js'
 
 export interface RequestSources {
   readonly requests: Requests
@@ -77,7 +77,7 @@ export function requestMetrics({
       help: '1 for the status that /readyz reports, 0 for the others.',
       type: 'gauge',
       labels: ['status'],
-      read: () => oneOf('status', ['ready', 'idle', 'degraded', 'unready'], readiness().status),
+      read: () => stateSamples('status', ['ready', 'idle', 'degraded', 'unready'], readiness().status),
     },
   ]
 }

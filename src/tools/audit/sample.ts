@@ -21,7 +21,7 @@ export class Sample {
   readonly key: string
   readonly version: Version
   /** Moment at which the announcement was received. The commit was earlier. */
-  readonly heardMs: number
+  readonly announcedMs: number
   readonly #parts: SampleParts
   readonly #ended = new AbortController()
   #announced: Announced
@@ -30,7 +30,7 @@ export class Sample {
   constructor(key: string, version: Version, parts: SampleParts) {
     this.key = key
     this.version = version
-    this.heardMs = parts.clock.now()
+    this.announcedMs = parts.clock.now()
     this.#parts = parts
     this.#announced = { key, version, row: undefined }
   }
@@ -54,9 +54,9 @@ export class Sample {
 
   async #check(checkpoint: Checkpoint): Promise<void> {
     const { clock, ask, readPrimary, caughtUp, onAnswers, onVerdict } = this.#parts
-    await clock.sleep(this.heardMs + checkpoint.askAtMs - clock.now(), this.#ended.signal)
+    await clock.sleep(this.announcedMs + checkpoint.askAtMs - clock.now(), this.#ended.signal)
     if (this.#ended.signal.aborted) return
-    const isLate = clock.now() > this.heardMs + checkpoint.askAtMs + lateMs
+    const isLate = clock.now() > this.announcedMs + checkpoint.askAtMs + lateMs
     const answers = await ask(this.key)
     onAnswers(answers)
     try {

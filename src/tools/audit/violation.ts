@@ -12,17 +12,17 @@ export interface Violation {
   readonly ageMs: number
 }
 
-export interface Heard {
+export interface AnnouncedChange {
   readonly key: string
   readonly version: Version
   /** Moment at which the announcement was received. The commit was earlier. */
-  readonly heardMs: number
+  readonly announcedMs: number
 }
 
 /** Returns violations for those suspects that were asked later than the bound allows. */
 export function violationsAmong(
   suspects: readonly Asked[],
-  { key, version, heardMs }: Heard,
+  { key, version, announcedMs: heardMs }: AnnouncedChange,
   maxStalenessMs: number,
 ): Violation[] {
   return suspects

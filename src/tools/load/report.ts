@@ -35,7 +35,7 @@ const comfortableShare = 0.8
 /**
  * Returns the report as lines for people. If an earlier run is given, each figure is followed by its ratio to that run.
  */
-export function linesOf(report: LoadReport, before?: LoadReport): string[] {
+export function reportLines(report: LoadReport, before?: LoadReport): string[] {
   const { rate, ratePerSecond, hitRatio, due, sent, answered, failed, lateness } = report
   const lines = [
     `${Math.round(ratePerSecond)} requests/s of ${rate} asked for${ratio(ratePerSecond, before?.ratePerSecond)}, ` +

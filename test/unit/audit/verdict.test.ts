@@ -156,7 +156,7 @@ t.test('there is no verdict without evidence', async (t) => {
 })
 
 t.test('a violation needs a response from clearly after the bound', async (t) => {
-  const heard = { key: 'k', version: '7', heardMs: 1_000 }
+  const heard = { key: 'k', version: '7', announcedMs: 1_000 }
   const asked = (ageMs: number): Asked => ({ sidecar: a, sentMs: 1_000 + ageMs, answer: fresh('old') })
   t.strictSame(violationsAmong([asked(100), asked(3_000), asked(boundMs(3_000))], heard, 3_000), [])
   t.strictSame(violationsAmong([asked(1_000), asked(3_013)], heard, 3_000), [

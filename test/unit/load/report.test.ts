@@ -1,6 +1,6 @@
 import t from 'tap'
 import { differences, parseBaseline } from '../../../src/tools/load/baseline.js'
-import { type LoadReport, linesOf } from '../../../src/tools/load/report.js'
+import { type LoadReport, reportLines } from '../../../src/tools/load/report.js'
 import { RequestTally } from '../../../src/tools/load/tally.js'
 
 function tallied(...answers: readonly Parameters<RequestTally['add']>[]): RequestTally {
@@ -49,7 +49,7 @@ t.test('failures are counted separately and have their own latencies', async (t)
   t.notOk(latencies.del)
   t.match(failedLatencies, { count: 2 })
   t.ok(failedLatencies.p50Micros >= 699_000)
-  const text = linesOf(reportOf(tally)).join('\n')
+  const text = reportLines(reportOf(tally)).join('\n')
   t.match(text, /^get .*\nset .*\nfailed /m, 'in the same order, independent of the responses')
   t.match(text, /^failed +\d/m)
   t.match(text, /2 answers were failures: 1 × get 200, 1 × get 404, 1 × get 503, 1 × set 200, 1 × del 404/)
@@ -77,22 +77,22 @@ t.test('a progress line covers the time since the line before', async (t) => {
 t.test('with an earlier run, each figure has its ratio', async (t) => {
   const before = reportOf(tallied(['get', 200, 1]), { hitRatio: 0.4 })
   const now = reportOf(tallied(['get', 200, 2]), { hitRatio: 0.8, ratePerSecond: 50 })
-  const [rate, hits, , get] = linesOf(now, before)
+  const [rate, hits, , get] = reportLines(now, before)
   t.match(rate, /^50 requests\/s of 100 asked for \(×0\.50\), 1 in 10\.0 s$/)
   t.match(hits, /^80\.0 % of the reads were hits \(×2\.00\)$/)
   t.match(get, /^get +2000 \(×2\.00\) +2000 \(×2\.00\)/)
-  t.notMatch(linesOf(now).join('\n'), '×')
+  t.notMatch(reportLines(now).join('\n'), '×')
 })
 
 t.test('the report says how reliable its figures are', async (t) => {
-  const lines = linesOf(
+  const lines = reportLines(
     reportOf(tallied(['get', 200, 1]), { due: 30, sent: 20, rate: 9_000, ratePerSecond: 1 }),
   ).join('\n')
   t.match(lines, '10 requests were due and not sent')
   t.match(lines, '19 requests were sent and not answered')
   t.match(lines, 'do not include unanswered requests')
   t.match(lines, 'near the limit of this load generator, 10000 requests/s')
-  t.notMatch(linesOf(reportOf(tallied(['get', 200, 1]))).join('\n'), /not sent|not answered|near/)
+  t.notMatch(reportLines(reportOf(tallied(['get', 200, 1]))).join('\n'), /not sent|not answered|near/)
 })
 
 t.test('an earlier run must be a file written by --json', async (t) => {
