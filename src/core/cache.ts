@@ -216,7 +216,7 @@ export class Cache implements ChangeFeedHandler {
   async close(): Promise<void> {
     await this.#delivery.send().catch(() => undefined)
     if (this.#pending.size > 0)
-      this.#log.warn({ kept: this.#pending.size }, 'pending writes are lost with this process')
+      this.#log.warn({ pending: this.#pending.size }, 'pending writes are lost with this process')
   }
 
   // --- The change feed: see feed/feed-follower.ts ---

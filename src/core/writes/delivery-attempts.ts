@@ -46,7 +46,7 @@ export class DeliveryAttempts {
     this.#dueMs = nowMs + Math.min(firstPauseMs * 2 ** this.#failures++, longestPauseMs)
     if (nowMs - this.#reportedMs < reportIntervalMs) return
     this.#reportedMs = nowMs
-    this.#log.warn({ kept: left, reason: failure.message }, 'pending writes cannot be delivered')
+    this.#log.warn({ pending: left, reason: failure.message }, 'pending writes cannot be delivered')
   }
 
   /**

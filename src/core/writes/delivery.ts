@@ -221,7 +221,7 @@ export class Delivery {
     const { pending, state, versions, health, stats, log } = this.#parts
     if (settlement.kind === 'conflict') {
       stats.pendingConflicts++
-      log.warn({ keyHash: keyHash(write.key), reason }, 'a write kept during the outage was given up')
+      log.warn({ keyHash: keyHash(write.key), reason }, 'a pending write was given up')
       pending.settled(id, write)
       state.written(id, undefined)
       return

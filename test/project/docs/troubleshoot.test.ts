@@ -32,7 +32,7 @@ t.test('the log lines that it names exist', async (t) => {
     'database error',
     'pending writes cannot be delivered',
     'pending writes are lost with this process',
-    'a write kept during the outage was given up',
+    'a pending write was given up',
     'the database has another history: cache flushed',
     'as many connections are open as may be',
     'Internal Server Error',
