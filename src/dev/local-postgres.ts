@@ -103,6 +103,11 @@ export class LocalPostgres {
     if (isLate) throw new Error(`PostgreSQL (pid ${server.child.pid}) did not end in ${STOP_TIMEOUT_MS} ms`)
   }
 
+  /** Tells the server to end without a checkpoint, and does not wait. For the last moment of this process. */
+  abandon(): void {
+    this.#server?.child.kill(STOP_SIGNALS.immediate)
+  }
+
   /** Lets this process end while the server continues. The caller must remember the pid. */
   unref(): void {
     this.#server?.child.unref()

@@ -232,7 +232,7 @@ t.test('the version is the same everywhere', async (t) => {
   const { version } = manifest
   const lock = JSON.parse(await readFile('package-lock.json', 'utf8'))
   t.strictSame([lock.version, lock.packages[''].version], [version, version])
-  t.equal(/^## (\S+)/m.exec(await readFile('CHANGELOG.md', 'utf8'))?.[1], version)
+  t.equal(/^## (\d\S*)/m.exec(await readFile('CHANGELOG.md', 'utf8'))?.[1], version)
   const names = (await readdir('k8s', { recursive: true })).filter((name) =>
     name.endsWith('kustomization.yaml'),
   )

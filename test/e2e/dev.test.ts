@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, readFile, realpath, rm, truncate } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -165,4 +166,29 @@ t.test('closing the terminal of dev leaves no PostgreSQL behind', async (t) => {
   await ended
   await eventually(() => !isRunning(Number(postgres)), { withinMs: 60_000 })
   t.equal(await postmasterIn(cwd), undefined, 'it was stopped in order')
+})
+
+t.test('a second Ctrl-C leaves no PostgreSQL behind', async (t) => {
+  const cwd = await freshFolder(t)
+  const port = await freePorts(3)
+  const dev = new CliProcess(t, ['dev'], { PORT: String(port), OPS_PORT: '0' }, { cwd })
+  await eventually(() => dev.hasExited || dev.stdout.includes('Ctrl-C'))
+  t.ok(isRunning(Number(await postmasterIn(cwd))))
+  // A request that is not complete keeps the second sidecar, which is stopped first, from ending at once.
+  const socket = connect(port + 1, '127.0.0.1', () => socket.write('GET /health HTTP/1.1\r\n'))
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => undefined)
+  await once(socket, 'ready')
+  dev.kill('SIGINT')
+  const second = new JsonClient(`http://127.0.0.1:${port + 1}`)
+  await eventually(() =>
+    second.request('GET', '/health').then(
+      () => false,
+      () => true,
+    ),
+  )
+  t.notOk(dev.hasExited)
+  dev.kill('SIGINT')
+  await dev.exited
+  await eventually(async () => (await postmasterIn(cwd)) === undefined)
 })

@@ -59,6 +59,8 @@ export const dev: Command = {
     try {
       const postgres = new LocalPostgres({ dataDir, port: postgresPort ?? usualPostgresPort })
       started.push({ close: () => postgres.stop('fast') })
+      // A second Ctrl-C ends this process before that.
+      process.once('exit', () => postgres.abandon())
       await postgres.start()
       if (postgresPort !== undefined && postgres.port !== postgresPort)
         throw new Error(`--postgres-port: another process listens on port ${postgresPort}`)

@@ -5,6 +5,7 @@ import { bad, type Finding, ok, runAs, warning } from './finding.js'
 
 /** Time that a statement of the feed may take on a busy server, if it inspects the whole definition of the table. */
 const shortestTimeoutMs = 100
+const mostAttempts = 100
 
 /** Checks the settings that decide whether acknowledged writes are durable, and whether writes are possible at all. */
 export async function lookAtSettings(client: pg.Client, variable: string): Promise<readonly Finding[]> {
@@ -83,17 +84,14 @@ export async function lookAtTimeouts(
   { url, maxStalenessMs }: { readonly url: string; readonly maxStalenessMs: number },
 ): Promise<readonly Finding[]> {
   const options = new URL(url).searchParams.get('options') ?? ''
-  const timeouts: [name: string, ms: number][] = []
-  for (const name of ['statement_timeout', 'transaction_timeout']) {
-    // One short statement for each: with a timeout of 1 ms, a longer one would be cancelled.
-    const { rows } = await client.query<{ value: string | null }>(
-      `select pg_catalog.current_setting('${name}', true) as value`,
-    )
-    await client.query('set statement_timeout = 0')
-    timeouts.push([name, millisecondsOf(rows[0]?.value ?? '0')])
-  }
+  await withoutTimeout(client)
+  // `reset_val` is the value with which the session began, in ms.
+  const { rows: timeouts } = await client.query<{ name: string; ms: number }>(
+    `select name, reset_val::integer as ms from pg_catalog.pg_settings
+      where name in ('statement_timeout', 'transaction_timeout') order by name`,
+  )
   const findings: Finding[] = []
-  for (const [name, ms] of timeouts) {
+  for (const { name, ms } of timeouts) {
     if (ms === 0 || ms >= maxStalenessMs / 2) continue
     const finding = ms < shortestTimeoutMs ? bad : warning
     findings.push(
@@ -112,18 +110,16 @@ export async function lookAtTimeouts(
   return findings
 }
 
-/** Converts a setting such as `1min` or `1500ms`. */
-function millisecondsOf(setting: string): number {
-  const [, number = '0', unit = 'ms'] = /^(\d+)([a-z]*)$/.exec(setting) ?? []
-  const units: Readonly<Record<string, number>> = {
-    '': 1,
-    ms: 1,
-    s: 1_000,
-    min: 60_000,
-    h: 3_600_000,
-    d: 86_400_000,
+/** Ends the statement timeout of the session. With a timeout of 1 ms, a busy server can cancel even that. */
+async function withoutTimeout(client: pg.Client): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await client.query('set statement_timeout = 0')
+      return
+    } catch (error) {
+      if (attempt === mostAttempts || (error as pg.DatabaseError).code !== '57014') throw error
+    }
   }
-  return Number(number) * (units[unit] ?? 1)
 }
 
 interface PlaceRow {
