@@ -7,8 +7,8 @@ const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench']
 const leftOut = new Set(['.git', 'dist', ...copiedFolders])
 
 /**
- * Makes a folder that looks like the project, with every TypeScript file transpiled to JavaScript, so that Node runs a test
- * file as a plain program.
+ * Makes a folder that looks like the project, with every TypeScript file transpiled to JavaScript, so that Node runs a
+ * test file as a plain program.
  *
  * @param {string} project
  * @param {string} target a folder that does not exist yet
@@ -51,7 +51,10 @@ export async function restoreFile(target, unchanged, file) {
   for (const place of placesOf(file)) await cp(join(unchanged, place), join(target, place))
 }
 
-/** Returns what a file of the project becomes: pairs of path and text. A source is in `dist/` too, for tests that start processes. */
+/**
+ * Returns what a file of the project becomes: pairs of path and text. A source is in `dist/` too, for tests that start
+ * processes.
+ */
 function compiledFiles(file, text) {
   const compiled = file.endsWith('.ts') ? transpiled(file, text) : text
   return placesOf(file).map((place) => [place, compiled])

@@ -9,14 +9,14 @@
  *   node test/mutants/run.mjs            all of them
  *   node test/mutants/run.mjs token      those with `token` in their name
  */
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compileProject, replaceFile, restoreFile } from './compiled-project.mjs'
+import { replaceFile, restoreFile } from './compiled-project.mjs'
 import { mutants } from './mutants.mjs'
-import { endRuns, failureOf, jobs } from './test-run.mjs'
+import { failureOf, jobs } from './test-run.mjs'
 import { typeErrors } from './type-check.mjs'
+import { WorkFolder } from './work-folder.mjs'
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
 const statementsCheck = 'test/mutants/statements-check.js'
@@ -24,25 +24,11 @@ const coreFolder = 'test/unit/core/'
 const fileTimeoutMs = 120_000
 
 const chosen = mutants.filter(({ name }) => name.includes(process.argv[2] ?? ''))
-const work = await mkdtemp(join(tmpdir(), 'mutants-'))
 /** Test files that start servers besides the shared one. */
 const hasOwnServer = new Set()
-let server
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-  process.once(signal, () => end().then(() => process.exit(1)))
-try {
-  process.exitCode = (await main()) ? 0 : 1
-} finally {
-  await end()
-}
+await WorkFolder.use('mutants-', main)
 
-async function end() {
-  endRuns()
-  await server?.end()
-  await rm(work, { recursive: true, force: true })
-}
-
-async function main() {
+async function main(work) {
   const applied = await Promise.all(chosen.map(async (mutant) => ({ mutant, text: await mutated(mutant) })))
   const useless = uselessOf(applied)
   if (useless.length > 0) {
@@ -50,34 +36,27 @@ async function main() {
     return false
   }
 
-  const unchanged = join(work, 'unchanged')
-  const texts = await compileProject(project, unchanged)
+  const texts = await work.compile(project)
   for (const [file, text] of texts) if (text.includes('ownServer(')) hasOwnServer.add(file)
   const tests = [...texts.keys()].filter((file) => file.endsWith('.test.js'))
   const trials = applied.flatMap(({ mutant, text }) =>
     trialsOf(mutant, tests).map((runs) => ({ mutant, text, runs })),
   )
-  if (trials.some(({ runs }) => runs.some(needsServer))) await startServer(unchanged)
+  if (trials.some(({ runs }) => runs.some(needsServer))) await work.startServer()
 
-  const failure = await baselineFailure(unchanged, trials)
+  const failure = await baselineFailure(work, trials)
   if (failure) {
     console.error(`without a mutant it fails already: ${failure.file}: ${failure.test}\n${failure.output}`)
     return false
   }
 
   const queue = [...trials].sort((a, b) => b.runs.some(needsServer) - a.runs.some(needsServer))
-  await Promise.all(
-    Array.from({ length: jobs }, async (_, index) => {
-      const copy = join(work, `copy ${index}`)
-      await cp(unchanged, copy, { recursive: true })
-      for (let trial = queue.shift(); trial; trial = queue.shift()) {
-        const startedMs = performance.now()
-        trial.failure = await tryIn(copy, trial)
-        await restoreFile(copy, unchanged, trial.mutant.file)
-        trial.tookMs = performance.now() - startedMs
-      }
-    }),
-  )
+  await work.forEach(queue, async (copy, trial) => {
+    const startedMs = performance.now()
+    trial.failure = await tryIn(work, copy, trial)
+    await restoreFile(copy, work.unchanged, trial.mutant.file)
+    trial.tookMs = performance.now() - startedMs
+  })
 
   const width = Math.max(...chosen.map(({ name }) => name.length))
   for (const { mutant, runs, failure, tookMs } of trials) {
@@ -143,13 +122,8 @@ function needsServer({ file }) {
   return !file.startsWith('test/unit/')
 }
 
-async function startServer(unchanged) {
-  const { temporaryServer } = await import(join(unchanged, 'test/support/shared-server.js'))
-  server = await temporaryServer()
-}
-
 /** Returns the first failure without a mutant among all runs. */
-async function baselineFailure(unchanged, trials) {
+async function baselineFailure(work, trials) {
   const runs = new Map(trials.flatMap((trial) => trial.runs).map((run) => [`${run.file} ${run.tests}`, run]))
   if (trials.some(({ mutant }) => isStatement(mutant))) runs.set('statements', { file: statementsCheck })
   const queue = [...runs.values()].sort((a, b) => nameOf(b.file).localeCompare(nameOf(a.file)))
@@ -157,7 +131,7 @@ async function baselineFailure(unchanged, trials) {
   await Promise.all(
     Array.from({ length: jobs }, async () => {
       for (let run = queue.shift(); run && !failure; run = queue.shift()) {
-        const found = await runFailure(unchanged, run, { isMutant: false })
+        const found = await runFailure(work, work.unchanged, run, { isMutant: false })
         failure ??= found
       }
     }),
@@ -166,12 +140,12 @@ async function baselineFailure(unchanged, trials) {
 }
 
 /** The first failure, in a copy that has the mutant. */
-async function tryIn(copy, { mutant, text, runs }) {
+async function tryIn(work, copy, { mutant, text, runs }) {
   await replaceFile(copy, mutant.file, text)
-  const noStatement = isStatement(mutant) && (await runFailure(copy, { file: statementsCheck }))
+  const noStatement = isStatement(mutant) && (await runFailure(work, copy, { file: statementsCheck }))
   if (noStatement) return { ...noStatement, test: undefined }
   for (const run of runs) {
-    const failure = await runFailure(copy, run)
+    const failure = await runFailure(work, copy, run)
     if (failure) return failure
   }
   return undefined
@@ -192,7 +166,7 @@ async function mutated({ file, find, replace }) {
 }
 
 /** Runs tests of one file, until the first of them fails. */
-function runFailure(folder, { file, tests }, { isMutant } = { isMutant: true }) {
+function runFailure({ databaseUrl }, folder, { file, tests }, { isMutant } = { isMutant: true }) {
   return failureOf(folder, file, {
     // A server of its own must be stopped by the test that has started it.
     untilFirstFailure: !hasOwnServer.has(file),
@@ -200,9 +174,10 @@ function runFailure(folder, { file, tests }, { isMutant } = { isMutant: true }) 
     env: {
       // A run that does not end has not caught the mutant.
       TAP_TIMEOUT: '0',
+      TEST_PATIENCE_MS: '20000',
       ...(isMutant && { PROPERTY_RUNS: '10000' }),
       ...(tests && { TAP_GREP: tests }),
-      ...(server && { TEST_DATABASE_URL: server.server.url() }),
+      ...(databaseUrl && { TEST_DATABASE_URL: databaseUrl }),
     },
   })
 }

@@ -7,8 +7,8 @@ export const jobs = 2 * availableParallelism()
 const running = new Set()
 
 /**
- * Runs a compiled test file. Resolves with undefined if it passes. If it fails, resolves with its output and with `test`,
- * the title of the first top-level test that failed, if any.
+ * Runs a compiled test file. Resolves with undefined if it passes. If it fails, resolves with its output and with
+ * `test`, the title of the first top-level test that failed, if any.
  *
  * @param {string} folder as `compileProject` makes it
  * @param {string} file path in it

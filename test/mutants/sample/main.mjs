@@ -1,20 +1,21 @@
 /**
- * Breaks lines of src/ that are drawn at random, one at a time, each by a small change that compiles, and shows which of
- * them the nearest tests catch. A line that no test catches is a hole in the suite, or the change makes no difference.
+ * Breaks lines of src/ that are drawn at random, one at a time, each by a small change that compiles, and shows which
+ * of them the nearest tests catch. A line that no test catches is a hole in the suite, or the change makes no
+ * difference.
  *
  *   npm run test:sample -- --seed 1                 the same seed draws the same lines from the same sources
  *   npm run test:sample -- --seed 1 --lines 10 --seconds 60
  *
  * The exit code is 0 if 95% of the lines are caught.
  */
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { compileProject, replaceFile, restoreFile } from '../compiled-project.mjs'
-import { endRuns, failureOf, jobs } from '../test-run.mjs'
+import { replaceFile, restoreFile } from '../compiled-project.mjs'
+import { failureOf } from '../test-run.mjs'
 import { typeErrors } from '../type-check.mjs'
+import { WorkFolder } from '../work-folder.mjs'
 import { mutationsOf } from './mutations.mjs'
 import { nearestTests } from './nearest-tests.mjs'
 
@@ -33,55 +34,28 @@ const changesPerLine = 3
 /** A test that takes this much longer than four times the usual has caught the change. */
 const patienceMs = 20_000
 const unchangedTimeoutMs = 120_000
-const work = await mkdtemp(join(tmpdir(), 'sample-'))
-const [unchanged, temporary] = [join(work, 'unchanged'), join(work, 'tmp')]
 
 /** Times that test files take without a change; undefined for those that fail in the copy. */
 const durations = new Map()
-let texts
-let server
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-  process.once(signal, () => end().then(() => process.exit(1)))
-try {
-  process.exitCode = (await main()) ? 0 : 1
-} finally {
-  await end()
-}
+await WorkFolder.use('sample-', main)
 
-async function end() {
-  endRuns()
-  await server?.end()
-  await rm(work, { recursive: true, force: true })
-}
-
-async function main() {
+async function main(work) {
   // Servers of the tests may run under another account.
-  await mkdir(temporary)
-  await chmod(work, 0o755)
-  await chmod(temporary, 0o777)
-  texts = await compileProject(project, unchanged)
-  server = await (await import(join(unchanged, 'test/support/shared-server.js'))).temporaryServer()
-  const { Random } = await import(join(unchanged, 'test/support/random.js'))
+  await mkdir(temporaryIn(work))
+  await chmod(work.path, 0o755)
+  await chmod(temporaryIn(work), 0o777)
+  const texts = await work.compile(project)
+  await work.startServer()
+  const { Random } = await import(join(work.unchanged, 'test/support/random.js'))
 
   const mutations = await draw(new Random(seed))
-  const queue = [...mutations]
   let caught = 0
-  await Promise.all(
-    Array.from({ length: jobs }, async (_, index) => {
-      const copy = join(work, `copy ${index}`)
-      await cp(unchanged, copy, { recursive: true })
-      for (let mutation = queue.shift(); mutation; mutation = queue.shift()) {
-        const { failure, tried } = await tryIn(copy, mutation)
-        if (failure) caught++
-        console.log(
-          `${failure ? 'caught' : 'NOT CAUGHT'}  ${mutation.file}:${mutation.line}  ${mutation.change}`,
-        )
-        console.log(
-          `    ${failure ? `${failure.file}: ${failure.test ?? 'does not end'}` : tried.join(', ')}`,
-        )
-      }
-    }),
-  )
+  await work.forEach(mutations, async (copy, mutation) => {
+    const { failure, tried } = await tryIn(work, copy, nearestTests(texts, mutation.file), mutation)
+    if (failure) caught++
+    console.log(`${failure ? 'caught' : 'NOT CAUGHT'}  ${mutation.file}:${mutation.line}  ${mutation.change}`)
+    console.log(`    ${failure ? `${failure.file}: ${failure.test ?? 'does not end'}` : tried.join(', ')}`)
+  })
   console.log(`\nseed ${seed}: caught ${caught} of ${mutations.length} lines`)
   return caught >= mutations.length * 0.95
 }
@@ -117,42 +91,47 @@ async function draw(random) {
 }
 
 /** Returns the failure that shows the change, if any, and the tests that were run. */
-async function tryIn(copy, { file, text }) {
+async function tryIn(work, copy, tests, { file, text }) {
   const tried = []
   const deadlineMs = performance.now() + seconds * 1_000
   await replaceFile(copy, file, text)
   try {
-    for (const test of nearestTests(texts, file)) {
+    for (const test of tests) {
       if (performance.now() > deadlineMs) break
-      const usualMs = await durationUnchanged(test)
+      const usualMs = await durationUnchanged(work, test)
       if (usualMs === undefined) continue
       tried.push(test)
       const timeoutMs = patienceMs + 4 * usualMs
-      const failure = await run(copy, test, timeoutMs)
+      const failure = await run(work, copy, test, timeoutMs)
       // A test with servers and processes may have failed by chance.
       const isSure = failure && (failure.isTimeout || test.startsWith('test/unit/'))
-      if (isSure || (failure && (await run(copy, test, timeoutMs)))) return { failure, tried }
+      if (isSure || (failure && (await run(work, copy, test, timeoutMs)))) return { failure, tried }
     }
     return { failure: undefined, tried }
   } finally {
-    await restoreFile(copy, unchanged, file)
+    await restoreFile(copy, work.unchanged, file)
   }
 }
 
 /** Runs a test without a change, once. Resolves with the time that it took, or undefined if it did not pass. */
-function durationUnchanged(test) {
+function durationUnchanged(work, test) {
   if (!durations.has(test)) {
     const startedMs = performance.now()
     const took = (failure) => (failure ? undefined : performance.now() - startedMs)
-    durations.set(test, run(unchanged, test, unchangedTimeoutMs).then(took))
+    durations.set(test, run(work, work.unchanged, test, unchangedTimeoutMs).then(took))
   }
   return durations.get(test)
 }
 
-function run(folder, test, timeoutMs) {
+/** Returns the folder for temporary files of the tests. */
+function temporaryIn({ path }) {
+  return join(path, 'tmp')
+}
+
+function run(work, folder, test, timeoutMs) {
   return failureOf(folder, test, {
     untilFirstFailure: true,
     timeoutMs,
-    env: { TAP_TIMEOUT: '0', TEST_DATABASE_URL: server.server.url(), TMPDIR: temporary },
+    env: { TAP_TIMEOUT: '0', TEST_DATABASE_URL: work.databaseUrl, TMPDIR: temporaryIn(work) },
   })
 }

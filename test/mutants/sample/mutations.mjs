@@ -25,7 +25,8 @@ const eitherSide = new Set([
  *
  * @param {string} file
  * @param {string} text
- * @returns {{ file: string, line: number, change: string, text: string }[]} `line` counts from 1; `text` is that of the file
+ * @returns {{ file: string, line: number, change: string, text: string }[]} `line` counts from 1; `text` is that of the
+ * file
  *   with the change
  */
 export function mutationsOf(file, text) {

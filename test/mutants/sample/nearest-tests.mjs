@@ -6,9 +6,10 @@ const slowerBy = 3
 const command = 'dist/main.js'
 
 /**
- * Returns the test files that load a source, directly or by others: first those named after it, then those in a folder of
- * the same name, then the others, each by their distance. Among those at the same distance, the ones come first whose text has
- * words of the source's name that few others have. A test that names the built command loads `src/main.ts`.
+ * Returns the test files that load a source, directly or by others: first those named after it, then those in a folder
+ * of the same name, then the others, each by their distance. Among those at the same distance, the ones come first
+ * whose text has words of the source's name that few others have. A test that names the built command loads
+ * `src/main.ts`.
  *
  * @param {Map<string, string>} texts compiled files by their paths, as `compileProject` returns them
  * @param {string} source path of a TypeScript file

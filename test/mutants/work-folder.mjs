@@ -1,0 +1,68 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { compileProject } from './compiled-project.mjs'
+import { endRuns, jobs } from './test-run.mjs'
+
+/**
+ * Folder with copies of the compiled project, and a database server for their tests. Both are gone when the program
+ * ends.
+ */
+export class WorkFolder {
+  #server
+
+  /** @param {string} path an empty folder */
+  constructor(path) {
+    this.path = path
+    /** Copy that no trial changes. */
+    this.unchanged = join(path, 'unchanged')
+  }
+
+  /** Runs `main` with a new folder. Exits with 0 if it resolves to true, and with 1 otherwise. */
+  static async use(prefix, main) {
+    const folder = new WorkFolder(await mkdtemp(join(tmpdir(), prefix)))
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+      process.once(signal, () => folder.#end().then(() => process.exit(1)))
+    try {
+      process.exitCode = (await main(folder)) ? 0 : 1
+    } finally {
+      await folder.#end()
+    }
+  }
+
+  /** URL of the server; undefined if none was started. */
+  get databaseUrl() {
+    return this.#server?.server.url()
+  }
+
+  /** Compiles the project. Resolves to the compiled texts by their paths. */
+  compile(project) {
+    return compileProject(project, this.unchanged)
+  }
+
+  async startServer() {
+    const { temporaryServer } = await import(join(this.unchanged, 'test/support/shared-server.js'))
+    this.#server = await temporaryServer()
+  }
+
+  /**
+   * Calls `tryIn` with each item and a copy of the project, which it must leave as it was. Several copies are in use at
+   * once.
+   */
+  async forEach(items, tryIn) {
+    const queue = [...items]
+    await Promise.all(
+      Array.from({ length: jobs }, async (_, index) => {
+        const copy = join(this.path, `copy ${index}`)
+        await cp(this.unchanged, copy, { recursive: true })
+        for (let item = queue.shift(); item !== undefined; item = queue.shift()) await tryIn(copy, item)
+      }),
+    )
+  }
+
+  async #end() {
+    endRuns()
+    await this.#server?.end()
+    await rm(this.path, { recursive: true, force: true })
+  }
+}
