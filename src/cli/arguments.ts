@@ -4,7 +4,7 @@ import { isUrlWithPassword, secretInFlag, variableOfSecret } from '../config/sec
 import { settings } from '../config/settings/settings.js'
 import { errorMessage } from '../errors/error-message.js'
 import type { Command, CommandInput } from './command.js'
-import { didYouMean } from './nearest-name.js'
+import { suggestion } from './suggestion.js'
 import { UsageError } from './usage-error.js'
 
 export type Arguments = Pick<CommandInput, 'flags' | 'values' | 'positionals'>
@@ -45,7 +45,7 @@ function refusal(command: string, { name, value }: GivenOption, known: readonly 
   const option = `${name.length === 1 ? '-' : '--'}${name}`
   const variable = variableOfSecret(name, value)
   if (variable !== undefined) return `${option}: ${secretInFlag(variable)}`
-  const near = didYouMean(
+  const near = suggestion(
     `--${flagName(name)}`,
     known.map((one) => `--${one}`),
   )

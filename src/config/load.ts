@@ -1,5 +1,5 @@
-import { closest, distance } from 'fastest-levenshtein'
 import { errorMessage } from '../errors/error-message.js'
+import { didYouMean } from '../text/did-you-mean.js'
 import type { Config } from './config.js'
 import { ConfigError } from './config-error.js'
 import { readConfigFile } from './config-file.js'
@@ -117,9 +117,5 @@ function unknownSettings(names: readonly string[], where = ''): string[] {
   const known = Object.values(settings).map(({ variable }) => variable)
   return names
     .filter((name) => !known.some((variable) => variable === name))
-    .map((name) => {
-      const nearest = closest(name, known)
-      const near = distance(name, nearest) <= 4
-      return `${name}${where} is not a setting and has no effect${near ? `; did you mean ${nearest}?` : ''}`
-    })
+    .map((name) => `${name}${where} is not a setting and has no effect${didYouMean(name, known, () => 4)}`)
 }

@@ -1,4 +1,4 @@
-import { closest, distance } from 'fastest-levenshtein'
+import { didYouMean } from '../text/did-you-mean.js'
 
 /** A connection URL, split into its decoded parts. */
 export interface ConnectionUrl {
@@ -136,9 +136,7 @@ function unknown(name: string): string {
   if (!/^[a-z_]{2,40}$/i.test(name)) return encode
   const cure = otherDrivers[name]
   if (cure !== undefined) return `${name} is not supported by this driver: ${cure}`
-  const nearest = closest(name, knownParameters)
-  const near = distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ''
-  return `${name} is not a supported parameter${near}`
+  return `${name} is not a supported parameter${didYouMean(name, knownParameters, () => 3)}`
 }
 
 function splitOnce(text: string, separator: string): [string, string?] {

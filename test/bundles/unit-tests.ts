@@ -5,8 +5,8 @@ import t from 'tap'
 const slow = /\/core\/protocol\/(property|schedules)\.test\.ts$/
 
 /**
- * Imports every `of`-th file of unit tests, from the `first` one on, into this process. Their tests become those of this
- * file. Most unit tests take a millisecond, and a process of their own a second.
+ * Imports every `of`-th file of unit tests, from the `first` one on, into this process. Their tests become those of
+ * this file. Most unit tests take a millisecond, and a process of their own a second.
  */
 export function importUnitTests(first: number, of: number): void {
   const folder = new URL('../unit/', import.meta.url)

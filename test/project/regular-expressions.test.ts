@@ -45,8 +45,8 @@ const timeout = 300_000
 const slowMs = 300
 
 /**
- * Returns a text for which the expression takes long; undefined if none is found. recheck measures the time that a process
- * takes, which on a busy machine is long for any expression. So what it finds is measured again, in CPU time.
+ * Returns a text for which the expression takes long; undefined if none is found. recheck measures the time that a
+ * process takes, which on a busy machine is long for any expression. So what it finds is measured again, in CPU time.
  */
 function slowText({ source, flags }: Found): string | undefined {
   const diagnostics = checkSync(source, flags, { timeout })

@@ -61,21 +61,20 @@ export class FeedFollower implements ChangeFeedHandler {
   }
 
   async listening(asOfMs: number, session: FeedSession): Promise<void> {
-    const { lease, position, session: followed, versions, idleness, stats } = this.#parts
+    const { lease, position, session: followed, idleness, stats } = this.#parts
     stats.feedSessions++
     followed.begin(session, asOfMs)
     this.#probeFloor = -1n
     lease.listening(asOfMs)
     this.#catchingUp('connected and listening')
-    if (versions.tableSeen(session.fingerprint))
-      this.#flush('the table was rewritten, or its triggers were changed')
+    this.#tableSeen(session.fingerprint)
     await this.#revalidation.run()
     if (followed.is(session)) idleness.settled()
     if (followed.is(session) && position.isPastMark) this.#leaveMark()
   }
 
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined {
-    const { state, lease, position, session, versions, delivery, clock } = this.#parts
+    const { state, lease, position, session, delivery, clock } = this.#parts
     const nowMs = clock.now()
     if (state.hasUnannounced(asOfMs)) throw new PublicError('a write of our own was not announced')
     if (!session.isOpen) throw new PublicError('there is no session that could prove anything')
@@ -86,8 +85,7 @@ export class FeedFollower implements ChangeFeedHandler {
       position.observe(proof, this.#probeFloor)
       this.#probeFloor = position.latest
     }
-    if (versions.tableSeen(proof.fingerprint))
-      this.#flush('the table was rewritten, or its triggers were changed')
+    this.#tableSeen(proof.fingerprint)
     state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)
     lease.proven(asOfMs)
     delivery.inContact()
@@ -95,11 +93,12 @@ export class FeedFollower implements ChangeFeedHandler {
     return this.#revalidation.runIfNeeded()
   }
 
-  /** Drops all entries, because their versions may stand for other values. */
-  #flush(reason: string): void {
-    const { state, lease, stats, log } = this.#parts
+  /** Drops all entries if the table is not what it was: their versions may stand for other values. */
+  #tableSeen(fingerprint: string): void {
+    const { state, lease, versions, stats, log } = this.#parts
+    if (!versions.tableSeen(fingerprint)) return
     stats.flushes++
-    log.info({ reason }, 'cache flushed')
+    log.info({ reason: 'the table was rewritten, or its triggers were changed' }, 'cache flushed')
     state.forget()
     lease.stopFlights()
   }

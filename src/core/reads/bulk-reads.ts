@@ -33,22 +33,23 @@ export class BulkReads {
     nowMs: number,
   ): Promise<readonly ReadResult[]> {
     const { reads, statements } = this.#parts
-    const recalled = keys.map((key) => reads.recall(keyId(key), options, nowMs))
+    const ids = keys.map(keyId)
+    const recalled = ids.map((id) => reads.recall(id, options, nowMs))
     for (const read of recalled) if (read) admit(read)
     let isStopped = false
     const together = statements.together({
       isOneSnapshot: options.strong === true,
       isStopped: () => isStopped,
     })
-    const ask = async (key: string): Promise<ReadResult> => {
-      const read = await reads.ask(keyId(key), key, options, nowMs, together).catch((error: unknown) => {
+    const ask = async (id: string, key: string): Promise<ReadResult> => {
+      const read = await reads.ask(id, key, options, nowMs, together).catch((error: unknown) => {
         throw ofKey(error, key)
       })
       if (!isStopped) admit(read)
       return read
     }
     try {
-      return await Promise.all(keys.map((key, index) => recalled[index] ?? ask(key)))
+      return await Promise.all(keys.map((key, index) => recalled[index] ?? ask(ids[index] as string, key)))
     } catch (error) {
       isStopped = true
       throw error

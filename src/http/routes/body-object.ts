@@ -1,12 +1,31 @@
-import type { Member } from '../../json/json-source.js'
+import { type Member, members } from '../../json/json-source.js'
 import { nearestName } from './nearest-name.js'
 import { RequestError } from './problem.js'
 import { shortName } from './short-name.js'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Returns the text of a body, and the JSON object in it. Throws 422. */
-export function parseObject(bytes: Buffer): { text: string; body: Readonly<Record<string, unknown>> } {
+export interface BodyObject {
+  readonly text: string
+  readonly body: Readonly<Record<string, unknown>>
+  /** Where the members are in the text. */
+  readonly given: readonly Member[]
+}
+
+/**
+ * Returns the text of a body, and the JSON object in it, which may have these members, each once. Throws 422. `owner`
+ * is what has those members, such as `a set`.
+ */
+export function parseObject(bytes: Buffer, memberNames: readonly string[], owner: string): BodyObject {
+  const { text, body } = parsed(bytes)
+  const names = Object.keys(body)
+  for (const name of names) if (!memberNames.includes(name)) throw unknownMember(name, memberNames, owner)
+  const given = members(text)
+  if (given.length > names.length) throw repeatedMember(given)
+  return { text, body, given }
+}
+
+function parsed(bytes: Buffer): Pick<BodyObject, 'text' | 'body'> {
   let text: string
   let body: unknown
   try {
@@ -20,14 +39,12 @@ export function parseObject(bytes: Buffer): { text: string; body: Readonly<Recor
   return { text, body: body as Record<string, unknown> }
 }
 
-/** Returns the error for the member of an object that was given more than once. */
-export function repeatedMember(given: readonly Member[]): RequestError {
+function repeatedMember(given: readonly Member[]): RequestError {
   const again = given.find(({ name }, index) => given.findIndex((other) => other.name === name) < index)
   return new RequestError(422, `${again?.name}: given more than once`)
 }
 
-/** Returns the error for a member that is none of `names`. `owner` is what has those, such as `a set`. */
-export function unknownMember(name: string, names: readonly string[], owner: string): RequestError {
+function unknownMember(name: string, names: readonly string[], owner: string): RequestError {
   const near = nearestName(name, names, 2)
   return new RequestError(
     422,

@@ -1,5 +1,4 @@
-import { members } from '../../json/json-source.js'
-import { parseObject, repeatedMember, unknownMember } from './body-object.js'
+import { parseObject } from './body-object.js'
 import { checkKey } from './key.js'
 import { RequestError } from './problem.js'
 
@@ -14,13 +13,7 @@ const memberNames = ['keys', 'consistency']
 
 /** Returns the keys and the consistency in the body of a request for several entries. Throws 422. */
 export function entriesRequest(bytes: Buffer): EntriesRequest {
-  const { text, body } = parseObject(bytes)
-  const names = Object.keys(body)
-  for (const name of names)
-    if (!memberNames.includes(name)) throw unknownMember(name, memberNames, 'this request')
-  const given = members(text)
-  if (given.length > names.length) throw repeatedMember(given)
-  const { keys, consistency } = body
+  const { keys, consistency } = parseObject(bytes, memberNames, 'this request').body
   if (keys === undefined) throw new RequestError(422, 'keys: missing')
   if (!Array.isArray(keys)) throw new RequestError(422, 'keys: must be an array of strings')
   if (keys.length > maxKeys) throw new RequestError(422, `keys: more than ${maxKeys}`)

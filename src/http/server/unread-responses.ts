@@ -30,17 +30,17 @@ export class UnreadResponses {
     return this.#bytes
   }
 
-  /** Returns false if a response of this size must not be built. */
-  hasRoomFor(bytes: number): boolean {
-    return this.#bytes + bytes <= limitFor(bytes, this.maxBytes)
+  /** Returns false if a response of this size, or a further part of one of this length, must not be built. */
+  hasRoomFor(bytes: number, length = bytes): boolean {
+    return this.#bytes + bytes <= limitFor(length, this.maxBytes)
   }
 
   /**
-   * Reserves room for a part of a response of this length so far. Returns false if there is none. To be released by the
-   * caller.
+   * Reserves room for a response, or for a further part of one of this length. Returns false if there is none. To be
+   * released by the caller.
    */
-  acquire(bytes: number, length: number): boolean {
-    if (this.#bytes + bytes > limitFor(length, this.maxBytes)) return false
+  acquire(bytes: number, length = bytes): boolean {
+    if (!this.hasRoomFor(bytes, length)) return false
     this.#bytes += bytes
     return true
   }
@@ -73,19 +73,18 @@ export class UnreadResponses {
     return async (ctx, next) => {
       await next()
       if (typeof ctx.body !== 'string') return
-      if (this.hasRoomFor(ctx.body.length)) this.#reserve(ctx.res, ctx.body.length)
+      // Reserved until Koa sends it: otherwise, other responses could take the same room meanwhile.
+      if (this.acquire(ctx.body.length)) this.#releaseWhenSent(ctx.res, ctx.body.length)
       else sendProblem(ctx, noRoom)
       ctx.res.once('prefinish', () => this.written(ctx.req.socket))
     }
   }
 
-  /** Reserves room for a response until Koa sends it: otherwise, other responses could take the same room meanwhile. */
-  #reserve(response: ServerResponse, bytes: number): void {
-    this.#bytes += bytes
+  #releaseWhenSent(response: ServerResponse, bytes: number): void {
     const release = () => {
       response.off('prefinish', release)
       response.off('close', release)
-      this.#bytes -= bytes
+      this.release(bytes)
     }
     response.on('prefinish', release)
     response.on('close', release)

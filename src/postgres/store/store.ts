@@ -53,7 +53,8 @@ export interface PostgresStoreParts {
 }
 
 /**
- * System of record. A call sends one statement for any number of keys; only `read` may send a second one, for large values.
+ * System of record. A call sends one statement for any number of keys; only `read` may send a second one, for large
+ * values.
  * Statements that lock rows lock them in the order of their keys, so that two sidecars do not deadlock. Statements of
  * requests are retried where that is safe, and fail immediately while the breaker is open. Statements of the feed are
  * always sent, and close the breaker if they succeed.

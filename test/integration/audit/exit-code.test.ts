@@ -6,6 +6,7 @@ import t from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { CliProcess } from '../../support/child-process.js'
 import { freshDatabase } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
 
 const sidecar = 'http://127.0.0.1:1'
 
@@ -33,16 +34,21 @@ t.test('wrong use exits with 2, and no violation with 0', async (t) => {
 })
 
 t.test('an audit that crashes exits with 3', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url, query } = await freshDatabase(t)
   await migrate(url)
   const crash = join(
-    t.testdir({ 'crash.cjs': "setTimeout(() => { throw new Error('a crash') }, 10_000)" }),
+    t.testdir({ 'crash.cjs': "process.on('SIGUSR2', () => { throw new Error('a crash') })" }),
     'crash.cjs',
   )
   const process = new CliProcess(t, ['audit', sidecar], {
     DATABASE_URL: url,
     NODE_OPTIONS: `--require="${crash}"`,
   })
+  // Its connection shows that it runs.
+  const sessions =
+    'select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()'
+  await eventually(async () => process.hasExited || (await query(sessions)).rows.length > 0)
+  process.kill('SIGUSR2')
   t.same(await process.exited, { code: 3, signal: null }, process.stderr)
   t.match(process.stderr, /a crash/)
 })
