@@ -28,6 +28,8 @@ export type SetResponse =
 export interface ReadResponse {
   readonly key: string
   readonly value: NonNullable<JsonValue>
+  /** Given if the value is binary: it is a string with the bytes in base64. */
+  readonly encoding?: 'base64'
   /** `cache`: the value comes from memory. `db`: the database was asked. */
   readonly source: 'cache' | 'db'
   /** True if the value comes from memory without proof that it is fresh; left out otherwise. */

@@ -3,6 +3,7 @@ import { Semaphore } from './batching/semaphore.js'
 import type { Change, Entry, Value } from './entry.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import { Idleness } from './feed/idleness.js'
+import type { Content } from './media-type.js'
 import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Replica, Store } from './ports.js'
 import { type Admit, BulkReads } from './reads/bulk-reads.js'
 import { Fills } from './reads/fills.js'
@@ -11,6 +12,7 @@ import { Reads } from './reads/reads.js'
 import { ReplicaReads } from './reads/replica-reads.js'
 import { CacheState, type CacheStateBounds } from './state/cache-state.js'
 import { DatabasePosition } from './state/database-position.js'
+import type { WriteCondition } from './state/entry-tag.js'
 import { FollowedSession } from './state/followed-session.js'
 import { keyId } from './state/key-id.js'
 import { KnownVersions } from './state/known-versions.js'
@@ -21,7 +23,7 @@ import type { BatchTracer } from './tracer.js'
 import { Delivery } from './writes/delivery.js'
 import { DirectWrites } from './writes/direct-writes.js'
 import { PendingWrites } from './writes/pending-writes.js'
-import type { DeleteResult, WriteResult } from './writes/write-result.js'
+import type { ChangeResult, DeleteResult, WriteResult } from './writes/write-result.js'
 
 /** Options that can change at run time. */
 export type Reconfigurable = CacheStateBounds
@@ -210,6 +212,16 @@ export class Cache implements ChangeFeedHandler {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
     return this.#writes.delete(keyId(key), key, nowMs)
+  }
+
+  /**
+   * Writes an entry, or without a content deletes it, and tells whether there was one. With a condition, only if the
+   * condition holds.
+   */
+  change(key: string, content: Content | undefined, condition?: WriteCondition): Promise<ChangeResult> {
+    const nowMs = this.#clock.now()
+    this.#idleness.used(nowMs)
+    return this.#writes.change(keyId(key), key, content, condition, nowMs)
   }
 
   /** Sends the pending writes, if the database answers. */

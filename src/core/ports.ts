@@ -12,6 +12,8 @@ import type {
   Withheld,
   Written,
 } from './entry.js'
+import type { MediaType } from './media-type.js'
+import type { WriteCondition } from './state/entry-tag.js'
 
 /** Interfaces that `core/` needs from outside. */
 
@@ -28,6 +30,7 @@ export interface Clock {
 /** An entry that the reader holds. */
 export interface Held extends Written {
   readonly value: Value
+  readonly mediaType?: MediaType | undefined
 }
 
 /** A key to read, and the entry that the reader already holds, if any. */
@@ -39,6 +42,13 @@ export interface Wanted {
 export interface Write {
   readonly key: string
   readonly value: Value
+  readonly mediaType?: MediaType | undefined
+}
+
+/** A write, or without a value a delete, that happens only if the condition holds. */
+export interface ConditionalWrite extends Omit<Write, 'value'> {
+  readonly value: Value | undefined
+  readonly condition: WriteCondition
 }
 
 /** The position of the database. */
@@ -54,6 +64,17 @@ export interface WriteAnswer extends Written {
   readonly remainingMs: number | undefined
   /** True if the stored row is what was sent: the table has no triggers or rules except those of the migrations. */
   readonly isAsSent: boolean
+}
+
+/** The answer to a conditional write. */
+export interface ConditionalAnswer {
+  readonly epoch: Epoch
+  /** Version of the entry that the condition was about; undefined if there was none. */
+  readonly before: Version | undefined
+  /** True if the condition held. */
+  readonly isMet: boolean
+  /** The write; undefined if the condition did not hold, if there was nothing to delete, or if a trigger left it out. */
+  readonly written: WriteAnswer | undefined
 }
 
 /**
@@ -114,6 +135,8 @@ export interface Store {
   write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes entries. For each key that existed, the answer has the version of its absence. */
   remove(keys: readonly string[], part?: BatchPart): Promise<ReadonlyMap<string, Written | Absent>>
+  /** Decides about a conditional write, and writes or deletes the entry, in one statement. */
+  writeIf(write: ConditionalWrite, part?: BatchPart): Promise<ConditionalAnswer>
   /** Returns those of the keys whose row is locked by another transaction. */
   lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>>
   /** Returns the position. `hasMark` is true if the database has this mark, or no mark was given. */

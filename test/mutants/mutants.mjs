@@ -89,11 +89,53 @@ const mistakes = [
     replace: 'state.put(',
   },
   {
+    name: 'a write with a condition is kept',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'this.#keepOrThrow(id, key, content, error, condition === undefined)',
+    replace: 'this.#keepOrThrow(id, key, content, error, true)',
+  },
+  {
+    name: 'a condition is decided before the pending write of its key',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'if (condition) await delivery.finish(id)',
+    replace: "if (condition) await delivery.finish('')",
+  },
+  {
+    name: 'a write with a condition drops a later one that is pending',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'if (!condition) delivery.drop(id)',
+    replace: 'delivery.drop(id)',
+  },
+  {
+    name: 'an entry that a condition disproved stays',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/writes/direct-writes.ts',
+    find: '        state.apply(id, before)\n',
+    replace: '',
+  },
+  {
+    name: 'writes with a condition are merged',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/batching/batched-store.ts',
+    find: 'const key = String(++this.#conditionalWrites)',
+    replace: 'const key = String(this.#conditionalWrites)',
+  },
+  {
+    name: 'a confirmed value loses its media type',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/reads/fills.ts',
+    find: 'const { value, mediaType } = content',
+    replace: 'const { value, mediaType } = { ...content, mediaType: answer.value && content.mediaType }',
+  },
+  {
     name: 'what remains is ignored after a write',
     caughtBy: 'protocol',
     file: 'src/core/writes/direct-writes.ts',
-    find: 'isComparable: true, ...written }',
-    replace: 'isComparable: true, ...written, remainingMs: undefined }',
+    find: '{ key, value: sent.value, isComparable: true, ...written }',
+    replace: '{ key, value: sent.value, isComparable: true, ...written, remainingMs: undefined }',
   },
   {
     name: 'another fingerprint in a probe is ignored',
@@ -301,8 +343,8 @@ const omissions = [
     name: 'what is held answers, whatever version the store has',
     caughtBy: 'ttl',
     file: 'src/core/reads/fills.ts',
-    find: 'answer.value ?? sent.held?.value',
-    replace: 'sent.held?.value ?? answer.value',
+    find: 'const content = answer.value === undefined ? sent.held : answer',
+    replace: 'const content = answer.value === undefined ? sent.held : (sent.held ?? answer)',
   },
   {
     name: 'a shorter time to live does not count for what is held',
@@ -327,9 +369,9 @@ const omissions = [
     caughtBy: 'outage',
     file: 'src/core/state/known-versions.ts',
     find: `    if (entry) {
-      const value`,
+      const { version, value`,
     replace: `    if (entry && id === '') {
-      const value`,
+      const { version, value`,
   },
   {
     name: 'a mark covers whatever was written while it was asked for',
@@ -356,8 +398,8 @@ const omissions = [
     name: 'a later pending write takes a new base',
     caughtBy: 'outage',
     file: 'src/core/writes/pending-writes.ts',
-    find: '{ ...earlier, value: write.value, outcomes, mayHaveHappened: false }',
-    replace: '{ ...write, outcomes, mayHaveHappened: false }',
+    find: '{ ...earlier, value, mediaType, outcomes, mayHaveHappened: false }',
+    replace: '{ ...write, value, mediaType, outcomes, mayHaveHappened: false }',
   },
   {
     name: 'a pending write that may have happened is sent as if it had not',
@@ -766,9 +808,10 @@ const omissions = [
     name: 'a row left out by a trigger counts as written',
     caughtBy: 'protocol',
     file: 'src/core/writes/direct-writes.ts',
-    find: `        state.apply(id, undefined)
-        throw`,
-    replace: '        throw',
+    find: `    this.#parts.state.apply(id, undefined)
+    return new`,
+    replace: `    void this.#parts.state.has(id)
+    return new`,
   },
   {
     name: 'a strong read that finds nothing leaves the entry',
@@ -789,8 +832,8 @@ const omissions = [
     name: 'a pending write does not name the value it replaces',
     caughtBy: 'outage',
     file: 'src/core/state/known-versions.ts',
-    find: 'const value = entry.isComparable ? entry.value : undefined',
-    replace: 'const value = entry.isComparable ? undefined : undefined',
+    find: "if (!entry.isComparable) return { kind: 'held', version",
+    replace: "if (entry.isComparable || !entry.isComparable) return { kind: 'held', version",
   },
   {
     name: 'the first of two writes that hold a kept one back lets it go',

@@ -11,6 +11,8 @@ import type {
   Written,
 } from '../../src/core/entry.js'
 import type {
+  ConditionalAnswer,
+  ConditionalWrite,
   MarkAnswer,
   Position,
   Proof,
@@ -20,6 +22,7 @@ import type {
   Write,
   WriteAnswer,
 } from '../../src/core/ports.js'
+import { entryTag } from '../../src/core/state/entry-tag.js'
 import { keyId } from '../../src/core/state/key-id.js'
 
 interface Row {
@@ -208,6 +211,26 @@ export class SimulatedDatabase {
     return answer
   }
 
+  writeIf({ key, value, condition }: ConditionalWrite): ConditionalAnswer {
+    const { epoch } = this
+    const row = this.#rows.get(key)
+    const before = row && row.expiresAtMs > this.#nowMs() ? String(row.version) : undefined
+    const tag = before && entryTag({ version: before, epoch })
+    const { match, noneMatch } = condition
+    const hasOne = (tags: '*' | readonly string[]) =>
+      tag !== undefined && (tags === '*' || tags.includes(tag))
+    const isMet = (!match || hasOne(match)) && !(noneMatch && hasOne(noneMatch))
+    if (!isMet) return { epoch, before, isMet, written: undefined }
+    if (value !== undefined) return { epoch, before, isMet, written: this.write([{ key, value }]).get(key) }
+    const removed = this.remove([key]).get(key)
+    return {
+      epoch,
+      before,
+      isMet,
+      written: removed && { ...removed, remainingMs: undefined, isAsSent: true },
+    }
+  }
+
   /** The version that the statement is told; undefined if the row was left out. */
   #write(key: string, value: Value): Version | undefined {
     switch (this.#trigger) {
@@ -288,7 +311,7 @@ export class SimulatedDatabase {
   /** Decides like the statement in postgres/store/entry-statements.ts. */
   #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: PendingWrite): boolean {
     const row = this.#rows.get(key)
-    if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
+    if (outcomes.some((one) => one?.value === row?.value) && (row || !mayHaveHappened)) return true
     if (base.kind === 'held') {
       if (row === undefined) return value === undefined
       const isSameValue =

@@ -1,4 +1,5 @@
-import type { Value } from '../entry.js'
+import type { Value, Written } from '../entry.js'
+import type { MediaType } from '../media-type.js'
 import type { SessionToken } from '../state/session-token.js'
 
 /** Options of a read. */
@@ -24,6 +25,9 @@ export type StaleReason = 'unproven' | 'kept'
 export interface ReadResult {
   /** Value of the entry; undefined if there is none. */
   readonly value: Value | undefined
+  readonly mediaType?: MediaType | undefined
+  /** The write that the value is from; undefined for a pending write, and if there is no value. */
+  readonly written?: Written | undefined
   /** Reason why the store was asked; undefined for a value from memory. */
   readonly forwarded?: Forwarded
   /** True if the answer came from a fill that another read had started. */

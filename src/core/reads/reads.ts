@@ -1,4 +1,4 @@
-import type { Entry, Value } from '../entry.js'
+import type { Entry, PendingWrite } from '../entry.js'
 import { type CacheErrorCode, hasCode, passingErrors } from '../errors.js'
 import type { Idleness } from '../feed/idleness.js'
 import type { Clock } from '../ports.js'
@@ -43,7 +43,7 @@ export class Reads {
     const hit = state.hit(id, nowMs)
     if (hit) return this.#fromMemory(hit)
     const kept = pending.get(id)
-    if (kept) return this.#fromPending(kept.value)
+    if (kept) return this.#fromPending(kept)
     // After a rest, the database is not known to be unavailable, so it is asked.
     const mayBeStale = onFeedLoss === 'stale' && !idleness.isUnproven
     const usable = mayBeStale ? state.usable(id, nowMs) : undefined
@@ -72,7 +72,7 @@ export class Reads {
       // A write that has become pending meanwhile is the latest known; an entry that was dropped meanwhile is known to
       // be outdated.
       const kept = pending.get(id)
-      if (kept) return this.#fromPending(kept.value)
+      if (kept) return this.#fromPending(kept)
       if (usable && state.usable(id, clock.now()) === usable) return this.#fromMemory(usable, 'unproven')
       throw error
     })
@@ -129,14 +129,16 @@ export class Reads {
     if (stale) stats.staleServed++
     return {
       value: entry.value,
+      mediaType: entry.mediaType,
+      written: entry,
       ageMs: nowMs - entry.asOfMs,
       ttlMs: entry.expiresAtMs - nowMs,
       ...(stale && { stale }),
     }
   }
 
-  #fromPending(value: Value | undefined): ReadResult {
+  #fromPending({ value, mediaType }: PendingWrite): ReadResult {
     this.#parts.stats.staleServed++
-    return { value, stale: 'kept', ageMs: 0 }
+    return { value, mediaType, stale: 'kept', ageMs: 0 }
   }
 }

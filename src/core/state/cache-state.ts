@@ -161,7 +161,7 @@ export class CacheState {
    */
   put(
     flight: Flight,
-    { key, value, version, epoch, remainingMs, isComparable }: StoredEntry,
+    { key, value, mediaType, version, epoch, remainingMs, isComparable }: StoredEntry,
     asOfMs?: number,
   ): boolean {
     const { versions, pending, clock } = this.#parts
@@ -173,7 +173,10 @@ export class CacheState {
     this.#local.put(flight.id, {
       key,
       value,
+      mediaType,
       version,
+      // The same text for all entries, not the one of this answer.
+      epoch: versions.epoch ?? epoch,
       isComparable,
       asOfMs: asOfMs ?? flight.openedAtMs,
       expiresAtMs: Math.min(clock.now() + this.#ttl.drawMs(key), rowExpiresAtMs),

@@ -38,6 +38,11 @@ export class KnownVersions {
     this.#parts = parts
   }
 
+  /** Epoch of the history that is followed; undefined until the first contact. */
+  get epoch(): Epoch | undefined {
+    return this.#parts.position.epoch
+  }
+
   /** Fingerprint of the table when it was last seen. */
   get fingerprint(): string | undefined {
     return this.#fingerprint
@@ -119,8 +124,9 @@ export class KnownVersions {
   baseOf(id: string, entry: Entry | undefined): Base {
     const fingerprint = this.#fingerprint
     if (entry) {
-      const value = entry.isComparable ? entry.value : undefined
-      return { kind: 'held', version: entry.version, value, fingerprint }
+      const { version, value, mediaType } = entry
+      if (!entry.isComparable) return { kind: 'held', version, value: undefined, fingerprint }
+      return { kind: 'held', version, value, ...(mediaType !== undefined && { mediaType }), fingerprint }
     }
     const { position } = this.#parts
     const written = this.#writtenSinceMark.get(id)

@@ -95,6 +95,17 @@ export class Delivery {
     }
   }
 
+  /**
+   * Sends the pending write of a key, if there is one. Rejects if it cannot be sent now: whether it will be written is
+   * open.
+   */
+  async finish(id: string): Promise<void> {
+    const { pending } = this.#parts
+    if (pending.has(id)) await this.send()
+    if (pending.has(id))
+      throw new CacheError('store-unavailable', 'a pending write of the key has not been sent yet')
+  }
+
   /** Drops the pending write of a key, because a direct write has succeeded. */
   drop(id: string): void {
     this.#parts.pending.drop(id)

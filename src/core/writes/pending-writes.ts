@@ -1,4 +1,5 @@
-import type { Base, Epoch, PendingWrite, Value } from '../entry.js'
+import type { Base, Epoch, PendingWrite } from '../entry.js'
+import type { Content } from '../media-type.js'
 import { heldBytes } from '../state/held-bytes.js'
 import { SizedMap } from '../state/sized-map.js'
 
@@ -87,7 +88,8 @@ export class PendingWrites {
     if (earlier) {
       const outcomes = [...earlier.outcomes, ...(unknown?.outcomes ?? [])].slice(-maxOutcomes)
       // The write comes after every write of unknown outcome. If there is no row, it may be the first to create it.
-      return { ...earlier, value: write.value, outcomes, mayHaveHappened: false }
+      const { value, mediaType } = write
+      return { ...earlier, value, mediaType, outcomes, mayHaveHappened: false }
     }
     return { ...write, ...unknown }
   }
@@ -126,11 +128,11 @@ export class PendingWrites {
    * Records a direct write of this key whose outcome is unknown. `base` is the row before it. A write that becomes
    * pending later finds the row as it was, or as this write has left it.
    */
-  sentInVain(id: string, value: Value | undefined, base: Base, epoch: Epoch | undefined): void {
+  sentInVain(id: string, content: Content | undefined, base: Base, epoch: Epoch | undefined): void {
     // A pending write of the key is older, and must not replace what this one has left.
     this.doubt(id)
     const { outcomes, ...before } = this.#unknown.get(id) ?? { base, epoch, outcomes: [] }
-    const next = { ...before, outcomes: [...outcomes.slice(1 - maxOutcomes), value] }
+    const next = { ...before, outcomes: [...outcomes.slice(1 - maxOutcomes), content] }
     const isFull =
       this.#unknown.size >= maxUnknown || this.#unknown.bytesWith(id, next) > this.#bounds.maxBytes
     if (isFull) this.#unknown.clear()
@@ -145,15 +147,15 @@ export class PendingWrites {
 
 /** Returns the size of a pending write, in bytes. */
 export function pendingBytes(write: PendingWrite): number {
-  return bookkeepingBytes + heldBytes(write.key) + valueBytes(write.value) + unknownBytes(write)
+  return bookkeepingBytes + heldBytes(write.key) + contentBytes(write) + unknownBytes(write)
 }
 
 function unknownBytes({ base, outcomes }: Unknown): number {
-  let bytes = base.kind === 'held' ? valueBytes(base.value) : 0
-  for (const value of outcomes) bytes += valueBytes(value)
+  let bytes = base.kind === 'held' ? contentBytes(base) : 0
+  for (const content of outcomes) if (content) bytes += contentBytes(content)
   return bytes
 }
 
-function valueBytes(value: Value | undefined): number {
-  return value === undefined ? 0 : heldBytes(value)
+function contentBytes({ value, mediaType }: Pick<PendingWrite, 'value' | 'mediaType'>): number {
+  return value === undefined ? 0 : heldBytes(value) + (mediaType?.length ?? 0)
 }

@@ -23,19 +23,21 @@ export function sendRaw(response: ServerResponse, answer: PlainResponse): void {
   for (let index = 0; index < headers.length; index += 2)
     head += `${headers[index]}: ${headers[index + 1]}\r\n`
   head += `Content-Length: ${bytes}\r\nDate: ${date()}\r\nConnection: keep-alive\r\n\r\n`
-  write(response, socket, head + body, bytes === body.length)
+  if (typeof body === 'string') write(response, socket, head + body, bytes === body.length)
+  else write(response, socket, Buffer.concat([Buffer.from(head, 'latin1'), body]), true)
 }
 
 /** Sends an entry from memory, like `sendRaw`, but built from as few pieces as possible. */
 export function sendHit(response: ServerResponse, key: string, entry: Entry, nowMs: number): void {
-  const { value, asOfMs, expiresAtMs } = entry
+  const { value, mediaType, asOfMs, expiresAtMs } = entry
   const ageMs = nowMs - asOfMs
   const ttlMs = expiresAtMs - nowMs
   const socket = socketFor(response)
   const quoted = JSON.stringify(key)
   // `entry.bytes` has the length of the unescaped key, so keys that JSON escapes take the longer way. They are rare.
-  if (socket === undefined || quoted.length !== key.length + 2 || ttlMs === Number.POSITIVE_INFINITY) {
-    sendRaw(response, readResponse(key, { value, ageMs, ttlMs }))
+  const isPlain = mediaType === undefined && quoted.length === key.length + 2
+  if (socket === undefined || !isPlain || ttlMs === Number.POSITIVE_INFINITY) {
+    sendRaw(response, readResponse(key, { value, mediaType, ageMs, ttlMs }))
     return
   }
   const text =
@@ -60,8 +62,9 @@ function socketFor({ socket, shouldKeepAlive }: ServerResponse): Socket | undefi
 }
 
 /** Writes the response. `isAscii` is true if the text has as many bytes as UTF-16 units. */
-function write(response: ServerResponse, socket: Socket, text: string, isAscii: boolean): void {
-  socket.write(text, isAscii ? 'latin1' : 'utf8')
+function write(response: ServerResponse, socket: Socket, text: string | Buffer, isAscii: boolean): void {
+  if (typeof text === 'string') socket.write(text, isAscii ? 'latin1' : 'utf8')
+  else socket.write(text)
   // Node waits for this event before it finishes the request, and begins the next one on the connection.
   response.emit('finish')
 }

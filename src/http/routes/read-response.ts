@@ -1,3 +1,4 @@
+import { isBinary } from '../../core/media-type.js'
 import type { ReadResult } from '../../core/reads/read-result.js'
 import { cacheStatus } from './cache-status.js'
 import { problemResponse } from './problem.js'
@@ -8,9 +9,10 @@ export function membersBefore(key: string): string {
   return `"key":${JSON.stringify(key)},"value":`
 }
 
-/** Returns the members of an entry after its value. `stale` is left out unless it is true. */
-export function membersAfter({ forwarded, stale }: ReadResult): string {
-  return `,"source":"${forwarded === undefined ? 'cache' : 'db'}"${stale ? ',"stale":true' : ''}`
+/** Returns the members of an entry after its value. `encoding` is left out unless the value is binary, `stale` unless it is true. */
+export function membersAfter({ mediaType, forwarded, stale }: ReadResult): string {
+  const encoding = mediaType !== undefined && isBinary(mediaType) ? ',"encoding":"base64"' : ''
+  return `${encoding},"source":"${forwarded === undefined ? 'cache' : 'db'}"${stale ? ',"stale":true' : ''}`
 }
 
 /** Returns the response to a GET. The value is JSON text already. */

@@ -2,6 +2,7 @@ import { readAttributes, storedAttributes } from '../schema/entry-columns.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, lineageIn } from '../schema/table-identity.js'
 import { isPlainIn } from '../schema/table-triggers.js'
+import { type ConditionalStatements, conditionalStatements } from './conditional-statement.js'
 import { type SettleStatements, settleStatements } from './settle-statement.js'
 import { isHeld } from './value-digest.js'
 import { defaultReadBytes, isBeyond, withinBytes } from './value-limit.js'
@@ -15,7 +16,7 @@ import { defaultReadBytes, isBeyond, withinBytes } from './value-limit.js'
  * arrays is syntax, and always PostgreSQL's own.)
  */
 
-export interface EntryStatements extends SettleStatements {
+export interface EntryStatements extends SettleStatements, ConditionalStatements {
   /**
    * Reads the key $1. An array of one key would be slower: a generic plan assumes that `any($1)` means ten keys, so
    * PostgreSQL plans a single key anew each time, which takes longer than running it.
@@ -159,5 +160,6 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
         xmin::text = ($2::bigint & 4294967295::bigint)::text as is_written
       from ${entries} where key = any($1)`,
     ...settleStatements(schemaName),
+    ...conditionalStatements(schemaName, { remaining, isPlain: isPlainIn(schemaName) }),
   }
 }

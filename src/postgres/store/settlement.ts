@@ -1,4 +1,5 @@
 import type { Epoch, PendingWrite, Value, Version, Written } from '../../core/entry.js'
+import type { Content } from '../../core/media-type.js'
 import type { Settlement } from '../../core/ports.js'
 import type { SettleStatements } from './settle-statement.js'
 import { toColumns } from './value.js'
@@ -29,7 +30,10 @@ export function settleVariant(writes: readonly PendingWrite[]): keyof SettleStat
 
 /** Returns the parameters of the statement: one array for each column. */
 export function settleParameters(writes: readonly PendingWrite[]): unknown[] {
-  const columns = writes.map(({ value }) => (value === undefined ? undefined : toColumns(value)))
+  const columns = writes.map((write) => {
+    const content = contentOf(write)
+    return content && toColumns(content)
+  })
   const unknown = writes.filter(({ outcomes }) => outcomes.length > 0)
   return [
     writes.map(({ key }) => key),
@@ -37,16 +41,18 @@ export function settleParameters(writes: readonly PendingWrite[]): unknown[] {
     columns.map((column) => column?.contentType ?? null),
     writes.map(({ base }) => (base.kind === 'held' ? base.version : null)),
     writes.map(({ epoch }) => epoch ?? null),
-    ...heldColumns(writes.map(({ base }) => (base.kind === 'held' ? base.value : undefined))),
+    ...heldColumns(writes.map(({ base }) => (base.kind === 'held' ? contentOf(base) : undefined))),
     writes.map(({ base }) => (base.kind === 'unseen' ? (base.mark ?? null) : null)),
     writes.map(({ mayHaveHappened }) => mayHaveHappened),
     unknown.map(({ key }) => key),
-    unknown.map(({ outcomes }) =>
-      outcomes.flatMap((value) => (value === undefined ? [] : outcomeOf(value))).join(),
-    ),
+    unknown.map(({ outcomes }) => outcomes.flatMap((content) => (content ? outcomeOf(content) : [])).join()),
     unknown.map(({ outcomes }) => outcomes.includes(undefined)),
     writes.map(({ base }) => (base.kind === 'held' ? (base.fingerprint ?? null) : null)),
   ]
+}
+
+function contentOf({ value, mediaType }: Pick<PendingWrite, 'value' | 'mediaType'>): Content | undefined {
+  return value === undefined ? undefined : { value, mediaType }
 }
 
 /** Returns the settlements of the writes whose rows the statement has returned. */

@@ -3,6 +3,8 @@ import type pg from 'pg'
 import type { Absent, Epoch, Mark, PendingWrite, Transaction, Version, Written } from '../../core/entry.js'
 import type {
   BatchPart,
+  ConditionalAnswer,
+  ConditionalWrite,
   MarkAnswer,
   Position,
   Settlement,
@@ -16,6 +18,12 @@ import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
 import { sqlState } from '../pool/errors.js'
 import type { SchemaName } from '../schema/schema-name.js'
+import {
+  type ConditionalRow,
+  conditionalAnswerOf,
+  conditionalParameters,
+  isUndecided,
+} from './conditional-statement.js'
 import { type EntryAnswers, EntryReads } from './entry-reads.js'
 import { type EntryStatements, entryStatements } from './entry-statements.js'
 import {
@@ -41,6 +49,12 @@ interface PositionRow {
   readonly latest: string
   readonly has_mark: boolean
 }
+
+/**
+ * Maximum number of statements for one conditional write. Each time, another transaction must have inserted the row at
+ * that moment, unless a trigger leaves it out.
+ */
+const maxAttemptsToDecide = 10
 
 const invalidParameterValue = '22023'
 
@@ -95,7 +109,7 @@ export class PostgresStore implements Store {
 
   async write(writes: readonly Write[], part?: BatchPart): Promise<Map<string, WriteAnswer>> {
     const keys = writes.map(({ key }) => key)
-    const columns = writes.map(({ value }) => toColumns(value))
+    const columns = writes.map(toColumns)
     const texts = columns.map(({ text }) => text)
     const contentTypes = columns.map(({ contentType }) => contentType)
     // A sidecar with little traffic sends single writes; arrays would cost 15 µs more (bench/README.md).
@@ -109,6 +123,17 @@ export class PostgresStore implements Store {
   async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, Written | Absent>> {
     const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys], keys.length, part)
     return removalsOf(keys, rows)
+  }
+
+  async writeIf(write: ConditionalWrite, part?: BatchPart): Promise<ConditionalAnswer> {
+    const name = write.value === undefined ? 'removeIf' : 'writeIf'
+    const parameters = conditionalParameters(write)
+    for (let attempt = 1; ; attempt++) {
+      const [row] = await this.#write<ConditionalRow>(name, parameters, 1, part)
+      if (row === undefined) throw new Error('a conditional write returned no row')
+      if (write.value === undefined || !isUndecided(row) || attempt === maxAttemptsToDecide)
+        return conditionalAnswerOf(write.key, row)
+    }
   }
 
   async lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>> {

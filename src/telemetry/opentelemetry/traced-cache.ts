@@ -2,9 +2,11 @@ import { type Attributes, type Span, SpanStatusCode, type Tracer } from '@opente
 import { Cache, type CacheOptions, type CacheParts } from '../../core/cache.js'
 import type { Entry, Value } from '../../core/entry.js'
 import { CacheError } from '../../core/errors.js'
+import type { Content } from '../../core/media-type.js'
 import type { Admit } from '../../core/reads/bulk-reads.js'
 import type { ReadOptions, ReadResult } from '../../core/reads/read-result.js'
-import type { DeleteResult, WriteResult } from '../../core/writes/write-result.js'
+import type { WriteCondition } from '../../core/state/entry-tag.js'
+import type { ChangeResult, DeleteResult, WriteResult } from '../../core/writes/write-result.js'
 import { below, type SpanScope } from './span-scope.js'
 
 /** A cache that records, in a span of the request, how it came to its answer. It never records the key. */
@@ -73,6 +75,21 @@ export class TracedCache extends Cache {
       ({ held, stored }) => ({
         'caching_layer.held': held,
         'caching_layer.stored': stored,
+      }),
+    )
+  }
+
+  override change(
+    key: string,
+    content: Content | undefined,
+    condition?: WriteCondition,
+  ): Promise<ChangeResult> {
+    return this.#within(
+      content ? 'cache set' : 'cache delete',
+      () => super.change(key, content, condition),
+      (result) => ({
+        'caching_layer.written': result.kind === 'written',
+        ...(condition && { 'caching_layer.condition_met': result.kind !== 'unmet' }),
       }),
     )
   }
