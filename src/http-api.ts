@@ -72,6 +72,8 @@ export interface ListedEntry {
   readonly expires_in_seconds: number | null
   /** Only with `values=true`, and only if the value is not too large for a page. */
   readonly value?: NonNullable<JsonValue>
+  /** Given with a binary value, as in `ReadResponse`. */
+  readonly encoding?: 'base64'
 }
 
 /** Response to `GET /v1/entries`, with status 200. */

@@ -1,4 +1,4 @@
-import { isBinary } from '../../core/media-type.js'
+import { isBinary, type MediaType } from '../../core/media-type.js'
 import type { ReadResult } from '../../core/reads/read-result.js'
 import { cacheStatus } from './cache-status.js'
 import { problemResponse } from './problem.js'
@@ -11,8 +11,12 @@ export function membersBefore(key: string): string {
 
 /** Returns the members of an entry after its value. `encoding` is left out unless the value is binary, `stale` unless it is true. */
 export function membersAfter({ mediaType, forwarded, stale }: ReadResult): string {
-  const encoding = mediaType !== undefined && isBinary(mediaType) ? ',"encoding":"base64"' : ''
-  return `${encoding},"source":"${forwarded === undefined ? 'cache' : 'db'}"${stale ? ',"stale":true' : ''}`
+  return `${encodingMember(mediaType)},"source":"${forwarded === undefined ? 'cache' : 'db'}"${stale ? ',"stale":true' : ''}`
+}
+
+/** Returns the member that says that the value is base64. */
+export function encodingMember(mediaType: MediaType | undefined): string {
+  return mediaType !== undefined && isBinary(mediaType) ? ',"encoding":"base64"' : ''
 }
 
 /** Returns the response to a GET. The value is JSON text already. */
