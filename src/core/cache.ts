@@ -3,7 +3,16 @@ import { Semaphore } from './batching/semaphore.js'
 import type { Change, Entry, Value } from './entry.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import { Idleness } from './feed/idleness.js'
-import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Replica, Store } from './ports.js'
+import type {
+  ChangeFeedHandler,
+  Clock,
+  FeedSession,
+  Log,
+  Proof,
+  Replica,
+  Store,
+  WriteOptions,
+} from './ports.js'
 import { type Admit, BulkReads } from './reads/bulk-reads.js'
 import { Fills } from './reads/fills.js'
 import type { ReadOptions, ReadResult } from './reads/read-result.js'
@@ -200,10 +209,10 @@ export class Cache implements ChangeFeedHandler {
   // --- Writes: see writes/direct-writes.ts ---
 
   /** Writes an entry through: to the store first, then to memory. */
-  set(key: string, value: Value): Promise<WriteResult> {
+  set(key: string, value: Value, options: WriteOptions = {}): Promise<WriteResult> {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
-    return this.#writes.set(keyId(key), key, value, nowMs)
+    return this.#writes.set(keyId(key), key, value, options, nowMs)
   }
 
   delete(key: string): Promise<DeleteResult> {

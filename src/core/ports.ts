@@ -36,9 +36,21 @@ export interface Wanted {
   readonly held?: Held | undefined
 }
 
-export interface Write {
+/** Options of a write. */
+export interface WriteOptions {
+  /** Time to live of the row in ms, by the database's own clock; undefined if the row does not expire (P12). */
+  readonly ttlMs?: number | undefined
+}
+
+export interface Write extends WriteOptions {
   readonly key: string
   readonly value: Value
+}
+
+/** A pending write as it is sent, with what remains of its time to live. A write that has expired is a delete. */
+export interface SentWrite extends Omit<PendingWrite, 'expiresAtMs' | 'outcomesExpireAtMs'>, WriteOptions {
+  /** True if the row that it builds on may have expired: then a missing row is not a change. */
+  readonly mayHaveExpired?: boolean
 }
 
 /** The position of the database. */
@@ -108,8 +120,8 @@ export interface Store {
   /** Returns the current versions from the primary; none if the primary has another epoch. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
   /**
-   * Inserts or replaces entries. A key is missing from the answer if a trigger or rule left the entry out or renamed
-   * it.
+   * Inserts or replaces entries. Either all of them have a time to live, or none has. A key is missing from the answer
+   * if a trigger or rule left the entry out or renamed it.
    */
   write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes entries. For each key that existed, the answer has the version of its absence. */
@@ -126,11 +138,11 @@ export interface Store {
    * `outcomeOf`.
    */
   settle(
-    writes: readonly PendingWrite[],
+    writes: readonly SentWrite[],
     onBegun: (transaction: Transaction) => void,
   ): Promise<ReadonlyMap<string, Settlement>>
   /** Returns the outcome of the transaction of a `settle` and, if it was committed, of each of its writes. */
-  outcomeOf(transaction: Transaction, writes: readonly PendingWrite[]): Promise<TransactionOutcome>
+  outcomeOf(transaction: Transaction, writes: readonly SentWrite[]): Promise<TransactionOutcome>
 }
 
 /** An entry in a list, without its value. */

@@ -4,6 +4,7 @@
  * that is tried first; without a folder, one of the core's. `tests` is a pattern for the names of the tests in it that
  * are run, where all of them would take too long.
  */
+import { expiryMutants } from './expiry-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
 
 /** The mistakes of the design. */
@@ -356,8 +357,8 @@ const omissions = [
     name: 'a later pending write takes a new base',
     caughtBy: 'outage',
     file: 'src/core/writes/pending-writes.ts',
-    find: '{ ...earlier, value: write.value, outcomes, mayHaveHappened: false }',
-    replace: '{ ...write, outcomes, mayHaveHappened: false }',
+    find: '{ ...earlier, value, expiresAtMs, outcomes, outcomesExpireAtMs, mayHaveHappened: false }',
+    replace: '{ ...write, value, expiresAtMs, outcomes, outcomesExpireAtMs, mayHaveHappened: false }',
   },
   {
     name: 'a pending write that may have happened is sent as if it had not',
@@ -403,9 +404,8 @@ const omissions = [
     name: 'a settled write leaves what was read meanwhile',
     caughtBy: 'pending-writes',
     file: 'src/core/writes/delivery.ts',
-    find: `    state.written(id, written)
-`,
-    replace: '',
+    find: '    state.written(id, written && { ...written, expiresAtMs })',
+    replace: '    void state',
   },
   {
     name: 'a missing answer to a pending write is not a conflict',
@@ -868,6 +868,7 @@ export const mutants = [
   ...omissions,
   ...models,
   ...statementMutants,
+  ...expiryMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',
     caughtBy: 'pending-writes',

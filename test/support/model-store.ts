@@ -3,7 +3,6 @@ import type {
   Change,
   Epoch,
   Mark,
-  PendingWrite,
   StoredEntry,
   Transaction,
   Unchanged,
@@ -19,6 +18,7 @@ import type {
   Position,
   Replica,
   ReplicaAnswer,
+  SentWrite,
   Settlement,
   Store,
   TransactionOutcome,
@@ -158,12 +158,12 @@ export class ModelStore implements Store {
     return this.#statement('write', keys, () => {
       this.#acceptable(keys)
       const answer = new Map<string, WriteAnswer>()
-      for (const { key, value } of writes) {
+      for (const { key, value, ttlMs: remainingMs = this.#defaultRemainingMs } of writes) {
         const stored = this.#altered ? this.#altered(value) : value
         if (stored === undefined) continue
-        const version = this.setBySql(key, stored)
+        const version = this.setBySql(key, stored, { remainingMs })
         const isAsSent = this.#altered === undefined
-        answer.set(key, { version, epoch: this.#epoch, remainingMs: this.#defaultRemainingMs, isAsSent })
+        answer.set(key, { version, epoch: this.#epoch, remainingMs, isAsSent })
       }
       return answer
     })
@@ -173,8 +173,11 @@ export class ModelStore implements Store {
     return this.#statement('remove', keys, () => {
       this.#acceptable(keys)
       const answer = new Map<string, Written | Absent>()
-      for (const key of keys)
-        answer.set(key, { version: this.deleteBySql(key), epoch: this.#epoch } as Written | Absent)
+      for (const key of keys) {
+        const hadExpired = this.#hasExpired(key)
+        const version = this.deleteBySql(key)
+        answer.set(key, { version: hadExpired ? undefined : version, epoch: this.#epoch } as Written | Absent)
+      }
       return answer
     })
   }
@@ -203,7 +206,7 @@ export class ModelStore implements Store {
   }
 
   settle(
-    writes: readonly PendingWrite[],
+    writes: readonly SentWrite[],
     onBegun: (transaction: Transaction) => void = () => undefined,
   ): Promise<Map<string, Settlement>> {
     const keys = keysOf(writes)
@@ -215,10 +218,12 @@ export class ModelStore implements Store {
       this.#committed.set(transaction.id, answer)
       for (const write of writes) {
         if (!this.#isUnchanged(write)) continue
-        const { key, value } = write
+        const { key, value, ttlMs: remainingMs } = write
         if (value === undefined) this.deleteBySql(key)
         const written =
-          value === undefined ? undefined : { version: this.setBySql(key, value), epoch: this.#epoch }
+          value === undefined
+            ? undefined
+            : { version: this.setBySql(key, value, { remainingMs }), epoch: this.#epoch }
         answer.set(key, { kind: 'written', written })
       }
       return answer
@@ -234,8 +239,17 @@ export class ModelStore implements Store {
   }
 
   /** Decides like the statement in postgres/store/entry-statements.ts. */
-  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: PendingWrite): boolean {
+  #isUnchanged({
+    key,
+    value,
+    base,
+    epoch,
+    mayHaveHappened,
+    outcomes,
+    mayHaveExpired = false,
+  }: SentWrite): boolean {
     const row = this.#rows.get(key)
+    if (row === undefined && mayHaveExpired && !mayHaveHappened && epoch === this.#epoch) return true
     if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
     if (base.kind === 'held') {
       if (row === undefined) return value === undefined
@@ -298,7 +312,10 @@ export class ModelStore implements Store {
   setBySql(
     key: string,
     value: Value,
-    { version = this.stamp(), remainingMs = this.#defaultRemainingMs ?? Number.POSITIVE_INFINITY } = {},
+    {
+      version = this.stamp(),
+      remainingMs = this.#defaultRemainingMs ?? Number.POSITIVE_INFINITY,
+    }: { readonly version?: Version; readonly remainingMs?: number | undefined } = {},
   ): Version {
     const commit = this.#commits + 1
     this.#commit(key, {
@@ -311,14 +328,25 @@ export class ModelStore implements Store {
     return version
   }
 
-  /** The version of its absence, if it was there. */
+  /** The version of its absence, if it was there. The end of a row that had expired is not announced. */
   deleteBySql(key: string): Version | undefined {
     const row = this.#rows.get(key)
     if (row === undefined) return undefined
     const version = `-${row.version}`
+    const hadExpired = this.#hasExpired(key)
     this.#commit(key, undefined)
-    this.#announce({ kind: 'key', id: keyId(key), version })
+    if (!hadExpired) this.#announce({ kind: 'key', id: keyId(key), version })
     return version
+  }
+
+  /** Removes all rows that have expired. */
+  sweep(): void {
+    for (const key of [...this.#rows.keys()]) if (this.#hasExpired(key)) this.deleteBySql(key)
+  }
+
+  #hasExpired(key: string): boolean {
+    const { expiresAtMs = Number.POSITIVE_INFINITY } = this.#rows.get(key) ?? {}
+    return expiresAtMs <= this.#clock.now() + this.#clockAheadMs
   }
 
   /** A statement that changes more rows than are worth naming. */

@@ -138,8 +138,10 @@ export class Fills {
     const value = answer.value ?? sent.held?.value
     if (value === undefined) throw new Error('the store omitted a value that is not held')
     const stored = state.put(flight, { ...answer, value }, asOfMs)
-    if (answer.value !== undefined) return { value, forwarded, stored, ageMs }
+    const { remainingMs } = answer
+    const expiresInMs = remainingMs === undefined ? undefined : flight.openedAtMs + remainingMs - clock.now()
+    if (answer.value !== undefined) return { value, forwarded, stored, ageMs, expiresInMs }
     stats.revalidatedFills++
-    return { value, forwarded, stored, ageMs, revalidated: true }
+    return { value, forwarded, stored, ageMs, expiresInMs, revalidated: true }
   }
 }

@@ -1,13 +1,14 @@
 import type { BatchedStore } from '../batching/batched-store.js'
-import type { Value, Written } from '../entry.js'
+import type { Value } from '../entry.js'
 import { CacheError, hasCode, passingErrors } from '../errors.js'
-import type { CacheState } from '../state/cache-state.js'
+import type { Clock, WriteOptions } from '../ports.js'
+import type { Acknowledged, CacheState } from '../state/cache-state.js'
 import type { DatabasePosition } from '../state/database-position.js'
 import type { Flight } from '../state/flights.js'
 import { formatToken } from '../state/session-token.js'
 import type { Stats } from '../stats.js'
 import type { Delivery } from './delivery.js'
-import type { PendingWrites } from './pending-writes.js'
+import { type DirectWrite, type PendingWrites, pendingValue } from './pending-writes.js'
 import type { DeleteResult, WriteResult } from './write-result.js'
 
 export interface DirectWritesParts {
@@ -16,6 +17,7 @@ export interface DirectWritesParts {
   readonly pending: PendingWrites
   readonly delivery: Delivery
   readonly statements: BatchedStore
+  readonly clock: Clock
   readonly stats: Stats
   readonly onWriteOutage: 'local' | 'reject'
 }
@@ -29,11 +31,20 @@ export class DirectWrites {
   }
 
   /** Writes an entry through. Rejects with a CacheError if it is neither written nor kept. */
-  async set(id: string, key: string, value: Value, nowMs: number): Promise<WriteResult> {
-    const { state, delivery, statements } = this.#parts
+  async set(
+    id: string,
+    key: string,
+    value: Value,
+    { ttlMs }: WriteOptions,
+    nowMs: number,
+  ): Promise<WriteResult> {
+    const { state, delivery, statements, clock } = this.#parts
+    const expiresAtMs = ttlMs === undefined ? undefined : nowMs + ttlMs
     const flight = state.open(id, nowMs)
     try {
-      const { sent, answer: written } = await delivery.inOrder(id, () => statements.write.add({ key, value }))
+      const { sent, answer: written } = await delivery.inOrder(id, () =>
+        statements.write.add({ key, value, ttlMs }),
+      )
       if (written === undefined) {
         state.apply(id, undefined)
         throw new CacheError(
@@ -43,10 +54,15 @@ export class DirectWrites {
       }
       this.#acknowledged(flight, written)
       if (written.isAsSent) state.put(flight, { key, value: sent.value, isComparable: true, ...written })
-      return { written: true, token: formatToken(id, written) }
+      const { remainingMs } = written
+      const expiresInMs = remainingMs === undefined ? undefined : nowMs + remainingMs - clock.now()
+      return { written: true, token: formatToken(id, written), expiresInMs }
     } catch (error) {
-      this.#keepOrThrow(id, key, value, error)
-      return { written: false }
+      this.#keepOrThrow(id, key, { value, expiresAtMs }, error)
+      return {
+        written: false,
+        expiresInMs: expiresAtMs === undefined ? undefined : expiresAtMs - clock.now(),
+      }
     } finally {
       state.close(flight)
     }
@@ -56,7 +72,7 @@ export class DirectWrites {
   async delete(id: string, key: string, nowMs: number): Promise<DeleteResult> {
     const { state, pending, delivery, statements } = this.#parts
     const kept = pending.get(id)
-    const held = kept ? kept.value !== undefined : state.usable(id, nowMs) !== undefined
+    const held = kept ? pendingValue(kept, nowMs) !== undefined : state.usable(id, nowMs) !== undefined
     const flight = state.open(id, nowMs)
     const item = { key }
     try {
@@ -66,14 +82,14 @@ export class DirectWrites {
       this.#acknowledged(flight, written)
       return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
     } catch (error) {
-      this.#keepOrThrow(id, key, undefined, error)
+      this.#keepOrThrow(id, key, { value: undefined }, error)
       return { held, stored: false, token: undefined }
     } finally {
       state.close(flight)
     }
   }
 
-  #acknowledged(flight: Flight, written: Written | undefined): void {
+  #acknowledged(flight: Flight, written: Acknowledged | undefined): void {
     const { state, delivery } = this.#parts
     state.acknowledged(flight, written)
     delivery.drop(flight.id)
@@ -84,18 +100,23 @@ export class DirectWrites {
    * Keeps a write that has certainly not happened, if the options and the error allow it. Throws any other error to the
    * caller.
    */
-  #keepOrThrow(id: string, key: string, value: Value | undefined, error: unknown): void {
+  #keepOrThrow(
+    id: string,
+    key: string,
+    write: Pick<DirectWrite, 'value' | 'expiresAtMs'>,
+    error: unknown,
+  ): void {
     const { state, position, pending, stats, onWriteOutage } = this.#parts
     const { epoch } = position
     if (hasCode(error, 'outcome-unknown')) {
       stats.writesUnknown++
-      pending.sentInVain(id, value, state.baseOf(id), epoch)
+      pending.sentInVain(id, { ...write, base: state.baseOf(id), epoch })
       state.doubtWrite(id)
     }
     const willPass = hasCode(error, ...passingErrors)
     if (!willPass || onWriteOutage === 'reject') throw error
     const base = state.baseOf(id)
-    if (!pending.keep(id, { key, value, base, epoch, mayHaveHappened: false, outcomes: [] })) {
+    if (!pending.keep(id, { key, ...write, base, epoch, mayHaveHappened: false, outcomes: [] })) {
       throw new CacheError('store-unavailable', 'the database is unavailable, and no write can be kept', {
         cause: error,
       })

@@ -1,6 +1,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Entry } from '../../core/entry.js'
+import { expiresInMs } from '../../core/reads/read-result.js'
 import { readResponse } from '../routes/read-response.js'
 import { type PlainResponse, sendDirectly } from '../routes/response.js'
 
@@ -28,14 +29,18 @@ export function sendRaw(response: ServerResponse, answer: PlainResponse): void {
 
 /** Sends an entry from memory, like `sendRaw`, but built from as few pieces as possible. */
 export function sendHit(response: ServerResponse, key: string, entry: Entry, nowMs: number): void {
-  const { value, asOfMs, expiresAtMs } = entry
+  const { value, asOfMs, expiresAtMs, rowExpiresAtMs } = entry
   const ageMs = nowMs - asOfMs
   const ttlMs = expiresAtMs - nowMs
   const socket = socketFor(response)
   const quoted = JSON.stringify(key)
   // `entry.bytes` has the length of the unescaped key, so keys that JSON escapes take the longer way. They are rare.
-  if (socket === undefined || quoted.length !== key.length + 2 || ttlMs === Number.POSITIVE_INFINITY) {
-    sendRaw(response, readResponse(key, { value, ageMs, ttlMs }))
+  const isUsual =
+    quoted.length === key.length + 2 &&
+    ttlMs !== Number.POSITIVE_INFINITY &&
+    rowExpiresAtMs === Number.POSITIVE_INFINITY
+  if (socket === undefined || !isUsual) {
+    sendRaw(response, readResponse(key, { value, ageMs, ttlMs, expiresInMs: expiresInMs(entry, nowMs) }))
     return
   }
   const text =

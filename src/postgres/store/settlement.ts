@@ -1,5 +1,5 @@
-import type { Epoch, PendingWrite, Value, Version, Written } from '../../core/entry.js'
-import type { Settlement } from '../../core/ports.js'
+import type { Epoch, Value, Version, Written } from '../../core/entry.js'
+import type { SentWrite, Settlement } from '../../core/ports.js'
 import type { SettleStatements } from './settle-statement.js'
 import { toColumns } from './value.js'
 import { heldColumns, outcomeOf } from './value-digest.js'
@@ -19,7 +19,7 @@ export interface WrittenByRow extends Written {
 }
 
 /** Returns the name of the statement that needs no more rights than the writes do. */
-export function settleVariant(writes: readonly PendingWrite[]): keyof SettleStatements {
+export function settleVariant(writes: readonly SentWrite[]): keyof SettleStatements {
   const isMarked = writes.some(({ base }) => base.kind === 'unseen' && base.mark !== undefined)
   const [plain, withDeletes] = isMarked
     ? (['settleMarked', 'settleMarkedDeletes'] as const)
@@ -28,7 +28,7 @@ export function settleVariant(writes: readonly PendingWrite[]): keyof SettleStat
 }
 
 /** Returns the parameters of the statement: one array for each column. */
-export function settleParameters(writes: readonly PendingWrite[]): unknown[] {
+export function settleParameters(writes: readonly SentWrite[]): unknown[] {
   const columns = writes.map(({ value }) => (value === undefined ? undefined : toColumns(value)))
   const unknown = writes.filter(({ outcomes }) => outcomes.length > 0)
   return [
@@ -46,6 +46,8 @@ export function settleParameters(writes: readonly PendingWrite[]): unknown[] {
     ),
     unknown.map(({ outcomes }) => outcomes.includes(undefined)),
     writes.map(({ base }) => (base.kind === 'held' ? (base.fingerprint ?? null) : null)),
+    writes.map(({ ttlMs }) => ttlMs ?? null),
+    writes.map(({ mayHaveExpired }) => mayHaveExpired ?? false),
   ]
 }
 
@@ -61,7 +63,7 @@ export function settlementsOf(rows: readonly SettledRow[]): Map<string, Settleme
 
 /** Returns the settlements of writes whose transaction was committed. `rows` are those that exist now. */
 export function committedSettlements(
-  writes: readonly PendingWrite[],
+  writes: readonly SentWrite[],
   rows: readonly WrittenByRow[],
 ): Map<string, Settlement> {
   const found = new Map(rows.map((row) => [row.key, row]))

@@ -2,6 +2,7 @@ import { type Attributes, type Span, SpanStatusCode, type Tracer } from '@opente
 import { Cache, type CacheOptions, type CacheParts } from '../../core/cache.js'
 import type { Entry, Value } from '../../core/entry.js'
 import { CacheError } from '../../core/errors.js'
+import type { WriteOptions } from '../../core/ports.js'
 import type { Admit } from '../../core/reads/bulk-reads.js'
 import type { ReadOptions, ReadResult } from '../../core/reads/read-result.js'
 import type { DeleteResult, WriteResult } from '../../core/writes/write-result.js'
@@ -56,10 +57,10 @@ export class TracedCache extends Cache {
     )
   }
 
-  override set(key: string, value: Value): Promise<WriteResult> {
+  override set(key: string, value: Value, options?: WriteOptions): Promise<WriteResult> {
     return this.#within(
       'cache set',
-      () => super.set(key, value),
+      () => super.set(key, value, options),
       ({ written }) => ({
         'caching_layer.written': written,
       }),
