@@ -4,7 +4,17 @@ import type { Change, Entry, Value } from './entry.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import { Idleness } from './feed/idleness.js'
 import type { Content } from './media-type.js'
-import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Replica, Store } from './ports.js'
+import type {
+  ChangeFeedHandler,
+  ChangeOptions,
+  Clock,
+  FeedSession,
+  Log,
+  Proof,
+  Replica,
+  Store,
+  WriteOptions,
+} from './ports.js'
 import { type Admit, BulkReads } from './reads/bulk-reads.js'
 import { Fills } from './reads/fills.js'
 import type { ReadOptions, ReadResult } from './reads/read-result.js'
@@ -12,7 +22,6 @@ import { Reads } from './reads/reads.js'
 import { ReplicaReads } from './reads/replica-reads.js'
 import { CacheState, type CacheStateBounds } from './state/cache-state.js'
 import { DatabasePosition } from './state/database-position.js'
-import type { WriteCondition } from './state/entry-tag.js'
 import { FollowedSession } from './state/followed-session.js'
 import { keyId } from './state/key-id.js'
 import { KnownVersions } from './state/known-versions.js'
@@ -202,10 +211,10 @@ export class Cache implements ChangeFeedHandler {
   // --- Writes: see writes/direct-writes.ts ---
 
   /** Writes an entry through: to the store first, then to memory. */
-  set(key: string, value: Value): Promise<WriteResult> {
+  set(key: string, value: Value, options: WriteOptions = {}): Promise<WriteResult> {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
-    return this.#writes.set(keyId(key), key, value, nowMs)
+    return this.#writes.set(keyId(key), key, value, options, nowMs)
   }
 
   delete(key: string): Promise<DeleteResult> {
@@ -218,10 +227,10 @@ export class Cache implements ChangeFeedHandler {
    * Writes an entry, or without a content deletes it, and tells whether there was one. With a condition, only if the
    * condition holds.
    */
-  change(key: string, content: Content | undefined, condition?: WriteCondition): Promise<ChangeResult> {
+  change(key: string, content: Content | undefined, options: ChangeOptions = {}): Promise<ChangeResult> {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
-    return this.#writes.change(keyId(key), key, content, condition, nowMs)
+    return this.#writes.change(keyId(key), key, content, options, nowMs)
   }
 
   /** Sends the pending writes, if the database answers. */

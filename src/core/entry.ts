@@ -108,6 +108,11 @@ export type Base =
        * it.
        */
       readonly fingerprint?: string | undefined
+      /**
+       * Time at which the row expires, by the sidecar's monotonic clock, in ms; undefined if it does not. From then on
+       * a missing row is not a change.
+       */
+      readonly expiresAtMs?: number | undefined
     }
   /**
    * No entry was held: there must be no row, or a row that was committed before the mark, and the mark must still be
@@ -133,6 +138,10 @@ export interface PendingWrite {
    * them were made by this sidecar. The row may have one of these contents instead of the base.
    */
   readonly outcomes: readonly (Content | undefined)[]
+  /** Time at which the first of these expires, like `expiresAtMs`. From then on a missing row is not a change. */
+  readonly outcomesExpireAtMs?: number | undefined
+  /** Time of expiry by the sidecar's monotonic clock, in ms; undefined if the write does not expire (P12). */
+  readonly expiresAtMs?: number | undefined
 }
 
 /** A transaction of the store, kept to ask later whether it was committed. */

@@ -39,16 +39,33 @@ export interface Wanted {
   readonly held?: Held | undefined
 }
 
-export interface Write {
+/** Options of a write. */
+export interface WriteOptions {
+  /** Time to live of the row in ms, by the database's own clock; undefined if the row does not expire (P12). */
+  readonly ttlMs?: number | undefined
+}
+
+export interface Write extends WriteOptions {
   readonly key: string
   readonly value: Value
   readonly mediaType?: MediaType | undefined
+}
+
+/** Options of a write that may have a condition. */
+export interface ChangeOptions extends WriteOptions {
+  readonly condition?: WriteCondition | undefined
 }
 
 /** A write, or without a value a delete, that happens only if the condition holds. */
 export interface ConditionalWrite extends Omit<Write, 'value'> {
   readonly value: Value | undefined
   readonly condition: WriteCondition
+}
+
+/** A pending write as it is sent, with what remains of its time to live. A write that has expired is a delete. */
+export interface SentWrite extends Omit<PendingWrite, 'expiresAtMs' | 'outcomesExpireAtMs'>, WriteOptions {
+  /** True if the row that it builds on may have expired: then a missing row is not a change. */
+  readonly mayHaveExpired?: boolean
 }
 
 /** The position of the database. */
@@ -129,8 +146,8 @@ export interface Store {
   /** Returns the current versions from the primary; none if the primary has another epoch. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
   /**
-   * Inserts or replaces entries. A key is missing from the answer if a trigger or rule left the entry out or renamed
-   * it.
+   * Inserts or replaces entries. Either all of them have a time to live, or none has. A key is missing from the answer
+   * if a trigger or rule left the entry out or renamed it.
    */
   write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes entries. For each key that existed, the answer has the version of its absence. */
@@ -149,11 +166,11 @@ export interface Store {
    * `outcomeOf`.
    */
   settle(
-    writes: readonly PendingWrite[],
+    writes: readonly SentWrite[],
     onBegun: (transaction: Transaction) => void,
   ): Promise<ReadonlyMap<string, Settlement>>
   /** Returns the outcome of the transaction of a `settle` and, if it was committed, of each of its writes. */
-  outcomeOf(transaction: Transaction, writes: readonly PendingWrite[]): Promise<TransactionOutcome>
+  outcomeOf(transaction: Transaction, writes: readonly SentWrite[]): Promise<TransactionOutcome>
 }
 
 /** An entry in a list, without its value. */

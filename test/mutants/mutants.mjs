@@ -4,6 +4,7 @@
  * that is tried first; without a folder, one of the core's. `tests` is a pattern for the names of the tests in it that
  * are run, where all of them would take too long.
  */
+import { expiryMutants } from './expiry-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
 
 /** The mistakes of the design. */
@@ -92,8 +93,8 @@ const mistakes = [
     name: 'a write with a condition is kept',
     caughtBy: 'conditional-writes',
     file: 'src/core/writes/direct-writes.ts',
-    find: 'this.#keepOrThrow(id, key, content, error, condition === undefined)',
-    replace: 'this.#keepOrThrow(id, key, content, error, true)',
+    find: '{ value, mediaType, expiresAtMs }, error, condition === undefined)',
+    replace: '{ value, mediaType, expiresAtMs }, error, true)',
   },
   {
     name: 'a condition is decided before the pending write of its key',
@@ -369,9 +370,9 @@ const omissions = [
     caughtBy: 'outage',
     file: 'src/core/state/known-versions.ts',
     find: `    if (entry) {
-      const { version, value`,
+      const { version, mediaType`,
     replace: `    if (entry && id === '') {
-      const { version, value`,
+      const { version, mediaType`,
   },
   {
     name: 'a mark covers whatever was written while it was asked for',
@@ -398,8 +399,10 @@ const omissions = [
     name: 'a later pending write takes a new base',
     caughtBy: 'outage',
     file: 'src/core/writes/pending-writes.ts',
-    find: '{ ...earlier, value, mediaType, outcomes, mayHaveHappened: false }',
-    replace: '{ ...write, value, mediaType, outcomes, mayHaveHappened: false }',
+    find: `        ...earlier,
+        value,`,
+    replace: `        ...write,
+        value,`,
   },
   {
     name: 'a pending write that may have happened is sent as if it had not',
@@ -445,9 +448,8 @@ const omissions = [
     name: 'a settled write leaves what was read meanwhile',
     caughtBy: 'pending-writes',
     file: 'src/core/writes/delivery.ts',
-    find: `    state.written(id, written)
-`,
-    replace: '',
+    find: '    state.written(id, written && { ...written, expiresAtMs })',
+    replace: '    void state',
   },
   {
     name: 'a missing answer to a pending write is not a conflict',
@@ -832,8 +834,8 @@ const omissions = [
     name: 'a pending write does not name the value it replaces',
     caughtBy: 'outage',
     file: 'src/core/state/known-versions.ts',
-    find: "if (!entry.isComparable) return { kind: 'held', version",
-    replace: "if (entry.isComparable || !entry.isComparable) return { kind: 'held', version",
+    find: 'const value = entry.isComparable ? entry.value : undefined',
+    replace: 'const value = entry.isComparable ? undefined : undefined',
   },
   {
     name: 'the first of two writes that hold a kept one back lets it go',
@@ -911,6 +913,7 @@ export const mutants = [
   ...omissions,
   ...models,
   ...statementMutants,
+  ...expiryMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',
     caughtBy: 'pending-writes',

@@ -3,7 +3,6 @@ import type {
   Change,
   Epoch,
   Mark,
-  PendingWrite,
   StoredEntry,
   Transaction,
   Unchanged,
@@ -22,6 +21,7 @@ import type {
   Position,
   Replica,
   ReplicaAnswer,
+  SentWrite,
   Settlement,
   Store,
   TransactionOutcome,
@@ -171,15 +171,20 @@ export class ModelStore implements Store {
     })
   }
 
-  #write({ key, value, mediaType }: Write): WriteAnswer | undefined {
+  #write({
+    key,
+    value,
+    mediaType,
+    ttlMs: remainingMs = this.#defaultRemainingMs,
+  }: Write): WriteAnswer | undefined {
     const stored = this.#altered ? this.#altered(value) : value
     if (stored === undefined) return undefined
-    const version = this.setBySql(key, stored, { mediaType })
+    const version = this.setBySql(key, stored, { mediaType, remainingMs })
     const isAsSent = this.#altered === undefined
-    return { version, epoch: this.#epoch, remainingMs: this.#defaultRemainingMs, isAsSent }
+    return { version, epoch: this.#epoch, remainingMs, isAsSent }
   }
 
-  writeIf({ key, value, mediaType, condition }: ConditionalWrite): Promise<ConditionalAnswer> {
+  writeIf({ key, value, mediaType, ttlMs, condition }: ConditionalWrite): Promise<ConditionalAnswer> {
     return this.#statement(value === undefined ? 'remove' : 'write', [key], () => {
       this.#acceptable([key])
       const epoch = this.#epoch
@@ -192,7 +197,7 @@ export class ModelStore implements Store {
       const isMet = (!match || hasOne(match)) && !(noneMatch && hasOne(noneMatch))
       if (!isMet) return { epoch, before, isMet, written: undefined }
       if (value !== undefined)
-        return { epoch, before, isMet, written: this.#write({ key, value, mediaType }) }
+        return { epoch, before, isMet, written: this.#write({ key, value, mediaType, ttlMs }) }
       const version = this.deleteBySql(key)
       const written =
         version === undefined ? undefined : { version, epoch, remainingMs: undefined, isAsSent: true }
@@ -204,8 +209,11 @@ export class ModelStore implements Store {
     return this.#statement('remove', keys, () => {
       this.#acceptable(keys)
       const answer = new Map<string, Written | Absent>()
-      for (const key of keys)
-        answer.set(key, { version: this.deleteBySql(key), epoch: this.#epoch } as Written | Absent)
+      for (const key of keys) {
+        const hadExpired = this.#hasExpired(key)
+        const version = this.deleteBySql(key)
+        answer.set(key, { version: hadExpired ? undefined : version, epoch: this.#epoch } as Written | Absent)
+      }
       return answer
     })
   }
@@ -234,7 +242,7 @@ export class ModelStore implements Store {
   }
 
   settle(
-    writes: readonly PendingWrite[],
+    writes: readonly SentWrite[],
     onBegun: (transaction: Transaction) => void = () => undefined,
   ): Promise<Map<string, Settlement>> {
     const keys = keysOf(writes)
@@ -246,12 +254,12 @@ export class ModelStore implements Store {
       this.#committed.set(transaction.id, answer)
       for (const write of writes) {
         if (!this.#isUnchanged(write)) continue
-        const { key, value, mediaType } = write
+        const { key, value, mediaType, ttlMs: remainingMs } = write
         if (value === undefined) this.deleteBySql(key)
         const written =
           value === undefined
             ? undefined
-            : { version: this.setBySql(key, value, { mediaType }), epoch: this.#epoch }
+            : { version: this.setBySql(key, value, { mediaType, remainingMs }), epoch: this.#epoch }
         answer.set(key, { kind: 'written', written })
       }
       return answer
@@ -267,8 +275,17 @@ export class ModelStore implements Store {
   }
 
   /** Decides like the statement in postgres/store/entry-statements.ts. */
-  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: PendingWrite): boolean {
+  #isUnchanged({
+    key,
+    value,
+    base,
+    epoch,
+    mayHaveHappened,
+    outcomes,
+    mayHaveExpired = false,
+  }: SentWrite): boolean {
     const row = this.#rows.get(key)
+    if (row === undefined && mayHaveExpired && !mayHaveHappened && epoch === this.#epoch) return true
     const isOutcome = outcomes.some((one) => one?.value === row?.value && one?.mediaType === row?.mediaType)
     if (isOutcome && (row || !mayHaveHappened)) return true
     if (base.kind === 'held') {
@@ -336,8 +353,12 @@ export class ModelStore implements Store {
     value: Value,
     {
       version = this.stamp(),
-      mediaType = undefined as MediaType | undefined,
+      mediaType,
       remainingMs = this.#defaultRemainingMs ?? Number.POSITIVE_INFINITY,
+    }: {
+      readonly version?: Version
+      readonly mediaType?: MediaType | undefined
+      readonly remainingMs?: number | undefined
     } = {},
   ): Version {
     const commit = this.#commits + 1
@@ -352,14 +373,25 @@ export class ModelStore implements Store {
     return version
   }
 
-  /** The version of its absence, if it was there. */
+  /** The version of its absence, if it was there. The end of a row that had expired is not announced. */
   deleteBySql(key: string): Version | undefined {
     const row = this.#rows.get(key)
     if (row === undefined) return undefined
     const version = `-${row.version}`
+    const hadExpired = this.#hasExpired(key)
     this.#commit(key, undefined)
-    this.#announce({ kind: 'key', id: keyId(key), version })
+    if (!hadExpired) this.#announce({ kind: 'key', id: keyId(key), version })
     return version
+  }
+
+  /** Removes all rows that have expired. */
+  sweep(): void {
+    for (const key of [...this.#rows.keys()]) if (this.#hasExpired(key)) this.deleteBySql(key)
+  }
+
+  #hasExpired(key: string): boolean {
+    const { expiresAtMs = Number.POSITIVE_INFINITY } = this.#rows.get(key) ?? {}
+    return expiresAtMs <= this.#clock.now() + this.#clockAheadMs
   }
 
   /** A statement that changes more rows than are worth naming. */

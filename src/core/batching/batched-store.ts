@@ -83,6 +83,7 @@ export class BatchedStore {
       operation: 'write',
       sizes: stats.batchKeys.write,
       bytesOf: ({ key, value }) => key.length + value.length,
+      groupOf: ({ ttlMs }) => ttlMs === undefined,
       run: (writes, part) => store.write(writes, part),
       lockedOf: (keys) => store.lockedOf(keys),
     })

@@ -139,7 +139,9 @@ export class Fills {
     if (content === undefined) throw new Error('the store omitted a value that is not held')
     const { value, mediaType } = content
     const stored = state.put(flight, { ...answer, value, mediaType }, asOfMs)
-    const read = { value, mediaType, written: answer, forwarded, stored, ageMs }
+    const { remainingMs } = answer
+    const expiresInMs = remainingMs === undefined ? undefined : flight.openedAtMs + remainingMs - clock.now()
+    const read = { value, mediaType, written: answer, forwarded, stored, ageMs, expiresInMs }
     if (answer.value !== undefined) return read
     stats.revalidatedFills++
     return { ...read, revalidated: true }

@@ -1,4 +1,4 @@
-import type { Value, Written } from '../entry.js'
+import type { Entry, Value, Written } from '../entry.js'
 import type { MediaType } from '../media-type.js'
 import type { SessionToken } from '../state/session-token.js'
 
@@ -44,4 +44,11 @@ export interface ReadResult {
    * memory.
    */
   readonly ttlMs?: number
+  /** Remaining time to live of the row, in ms; undefined if the row does not expire (P12). */
+  readonly expiresInMs?: number | undefined
+}
+
+/** Returns the remaining time to live of the row of an entry, in ms; undefined if the row does not expire. */
+export function expiresInMs({ rowExpiresAtMs }: Entry, nowMs: number): number | undefined {
+  return rowExpiresAtMs === Number.POSITIVE_INFINITY ? undefined : rowExpiresAtMs - nowMs
 }

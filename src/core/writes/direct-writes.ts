@@ -1,15 +1,15 @@
 import type { BatchedStore } from '../batching/batched-store.js'
-import type { Value, Written } from '../entry.js'
+import type { Value } from '../entry.js'
 import { CacheError, hasCode, passingErrors } from '../errors.js'
 import type { Content } from '../media-type.js'
-import type { CacheState } from '../state/cache-state.js'
+import type { ChangeOptions, Clock, WriteOptions } from '../ports.js'
+import type { Acknowledged, CacheState } from '../state/cache-state.js'
 import type { DatabasePosition } from '../state/database-position.js'
-import type { WriteCondition } from '../state/entry-tag.js'
 import type { Flight } from '../state/flights.js'
 import { formatToken } from '../state/session-token.js'
 import type { Stats } from '../stats.js'
 import type { Delivery } from './delivery.js'
-import type { PendingWrites } from './pending-writes.js'
+import { type DirectWrite, type PendingWrites, pendingValue } from './pending-writes.js'
 import type { ChangeResult, DeleteResult, WriteResult } from './write-result.js'
 
 export interface DirectWritesParts {
@@ -18,6 +18,7 @@ export interface DirectWritesParts {
   readonly pending: PendingWrites
   readonly delivery: Delivery
   readonly statements: BatchedStore
+  readonly clock: Clock
   readonly stats: Stats
   readonly onWriteOutage: 'local' | 'reject'
 }
@@ -31,18 +32,32 @@ export class DirectWrites {
   }
 
   /** Writes an entry through. Rejects with a CacheError if it is neither written nor kept. */
-  async set(id: string, key: string, value: Value, nowMs: number): Promise<WriteResult> {
-    const { state, delivery, statements } = this.#parts
+  async set(
+    id: string,
+    key: string,
+    value: Value,
+    { ttlMs }: WriteOptions,
+    nowMs: number,
+  ): Promise<WriteResult> {
+    const { state, delivery, statements, clock } = this.#parts
+    const expiresAtMs = ttlMs === undefined ? undefined : nowMs + ttlMs
     const flight = state.open(id, nowMs)
     try {
-      const { sent, answer: written } = await delivery.inOrder(id, () => statements.write.add({ key, value }))
+      const { sent, answer: written } = await delivery.inOrder(id, () =>
+        statements.write.add({ key, value, ttlMs }),
+      )
       if (written === undefined) throw this.#notStored(id)
       this.#acknowledged(flight, written)
       if (written.isAsSent) state.put(flight, { key, value: sent.value, isComparable: true, ...written })
-      return { written: true, token: formatToken(id, written) }
+      const { remainingMs } = written
+      const expiresInMs = remainingMs === undefined ? undefined : nowMs + remainingMs - clock.now()
+      return { written: true, token: formatToken(id, written), expiresInMs }
     } catch (error) {
-      this.#keepOrThrow(id, key, { value }, error)
-      return { written: false }
+      this.#keepOrThrow(id, key, { value, expiresAtMs }, error)
+      return {
+        written: false,
+        expiresInMs: expiresAtMs === undefined ? undefined : expiresAtMs - clock.now(),
+      }
     } finally {
       state.close(flight)
     }
@@ -52,7 +67,7 @@ export class DirectWrites {
   async delete(id: string, key: string, nowMs: number): Promise<DeleteResult> {
     const { state, pending, delivery, statements } = this.#parts
     const kept = pending.get(id)
-    const held = kept ? kept.value !== undefined : state.usable(id, nowMs) !== undefined
+    const held = kept ? pendingValue(kept, nowMs) !== undefined : state.usable(id, nowMs) !== undefined
     const flight = state.open(id, nowMs)
     const item = { key }
     try {
@@ -62,7 +77,7 @@ export class DirectWrites {
       this.#acknowledged(flight, written)
       return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
     } catch (error) {
-      this.#keepOrThrow(id, key, undefined, error)
+      this.#keepOrThrow(id, key, { value: undefined }, error)
       return { held, stored: false, token: undefined }
     } finally {
       state.close(flight)
@@ -85,13 +100,15 @@ export class DirectWrites {
     id: string,
     key: string,
     content: Content | undefined,
-    condition: WriteCondition | undefined,
+    { condition, ttlMs }: ChangeOptions,
     nowMs: number,
   ): Promise<ChangeResult> {
-    const { state, delivery, statements } = this.#parts
+    const { state, delivery, statements, clock } = this.#parts
     if (condition) await delivery.finish(id)
     const flight = state.open(id, nowMs)
-    const write = { key, value: content?.value, mediaType: content?.mediaType, condition: condition ?? {} }
+    const { value, mediaType } = content ?? { value: undefined }
+    const expiresAtMs = ttlMs === undefined ? undefined : clock.now() + ttlMs
+    const write = { key, value, mediaType, ttlMs, condition: condition ?? {} }
     const send = () => statements.writeIf(write)
     try {
       const { epoch, before, isMet, written } = await (condition ? send() : delivery.inOrder(id, send))
@@ -117,7 +134,7 @@ export class DirectWrites {
         written: isStored ? written : undefined,
       }
     } catch (error) {
-      this.#keepOrThrow(id, key, content, error, condition === undefined)
+      this.#keepOrThrow(id, key, { value, mediaType, expiresAtMs }, error, condition === undefined)
       return { kind: 'kept' }
     } finally {
       state.close(flight)
@@ -132,7 +149,7 @@ export class DirectWrites {
     )
   }
 
-  #acknowledged(flight: Flight, written: Written | undefined): void {
+  #acknowledged(flight: Flight, written: Acknowledged | undefined): void {
     const { state, delivery } = this.#parts
     state.acknowledged(flight, written)
     delivery.drop(flight.id)
@@ -146,7 +163,7 @@ export class DirectWrites {
   #keepOrThrow(
     id: string,
     key: string,
-    content: Content | undefined,
+    write: Pick<DirectWrite, 'value' | 'mediaType' | 'expiresAtMs'>,
     error: unknown,
     mayBeKept = true,
   ): void {
@@ -154,15 +171,13 @@ export class DirectWrites {
     const { epoch } = position
     if (hasCode(error, 'outcome-unknown')) {
       stats.writesUnknown++
-      pending.sentInVain(id, content, state.baseOf(id), epoch)
+      pending.sentInVain(id, { ...write, base: state.baseOf(id), epoch })
       state.doubtWrite(id)
     }
     const willPass = hasCode(error, ...passingErrors)
     if (!willPass || !mayBeKept || onWriteOutage === 'reject') throw error
     const base = state.baseOf(id)
-    const { value, mediaType } = content ?? { value: undefined }
-    const write = { key, value, mediaType, base, epoch, mayHaveHappened: false, outcomes: [] }
-    if (!pending.keep(id, write)) {
+    if (!pending.keep(id, { key, ...write, base, epoch, mayHaveHappened: false, outcomes: [] })) {
       throw new CacheError('store-unavailable', 'the database is unavailable, and no write can be kept', {
         cause: error,
       })

@@ -1,17 +1,23 @@
 import type { ServerResponse } from 'node:http'
 import type { Entry } from '../../core/entry.js'
+import { expiresInMs } from '../../core/reads/read-result.js'
 import { entryTag } from '../../core/state/entry-tag.js'
 import { entryResponse } from '../routes/entry/entry-response.js'
 import { dateLine, sendRaw, socketFor, write } from './raw-response.js'
 
 /** Sends the response to a GET or HEAD of an entry from memory. JSON is sent from as few pieces as possible. */
 export function sendEntryHit(response: ServerResponse, entry: Entry, nowMs: number, isHead: boolean): void {
-  const { key, value, mediaType, asOfMs, expiresAtMs } = entry
+  const { key, value, mediaType, asOfMs, expiresAtMs, rowExpiresAtMs } = entry
   const ageMs = nowMs - asOfMs
   const ttlMs = expiresAtMs - nowMs
   const socket = socketFor(response)
-  if (socket === undefined || mediaType !== undefined || ttlMs === Number.POSITIVE_INFINITY) {
-    sendRaw(response, entryResponse({ value, mediaType, written: entry, ageMs, ttlMs }), isHead)
+  const isUsual =
+    mediaType === undefined &&
+    ttlMs !== Number.POSITIVE_INFINITY &&
+    rowExpiresAtMs === Number.POSITIVE_INFINITY
+  if (socket === undefined || !isUsual) {
+    const read = { value, mediaType, written: entry, ageMs, ttlMs, expiresInMs: expiresInMs(entry, nowMs) }
+    sendRaw(response, entryResponse(read), isHead)
     return
   }
   const isAscii = entry.bytes === key.length + value.length

@@ -1,6 +1,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Entry } from '../../core/entry.js'
+import { expiresInMs } from '../../core/reads/read-result.js'
 import { readResponse } from '../routes/read-response.js'
 import { type PlainResponse, sendDirectly } from '../routes/response.js'
 
@@ -31,15 +32,20 @@ export function sendRaw(response: ServerResponse, answer: PlainResponse, isHead 
 
 /** Sends an entry from memory, like `sendRaw`, but built from as few pieces as possible. */
 export function sendHit(response: ServerResponse, key: string, entry: Entry, nowMs: number): void {
-  const { value, mediaType, asOfMs, expiresAtMs } = entry
+  const { value, mediaType, asOfMs, expiresAtMs, rowExpiresAtMs } = entry
   const ageMs = nowMs - asOfMs
   const ttlMs = expiresAtMs - nowMs
   const socket = socketFor(response)
   const quoted = JSON.stringify(key)
   // `entry.bytes` has the length of the unescaped key, so keys that JSON escapes take the longer way. They are rare.
-  const isPlain = mediaType === undefined && quoted.length === key.length + 2
-  if (socket === undefined || !isPlain || ttlMs === Number.POSITIVE_INFINITY) {
-    sendRaw(response, readResponse(key, { value, mediaType, ageMs, ttlMs }))
+  const isUsual =
+    mediaType === undefined &&
+    quoted.length === key.length + 2 &&
+    ttlMs !== Number.POSITIVE_INFINITY &&
+    rowExpiresAtMs === Number.POSITIVE_INFINITY
+  if (socket === undefined || !isUsual) {
+    const read = { value, mediaType, ageMs, ttlMs, expiresInMs: expiresInMs(entry, nowMs) }
+    sendRaw(response, readResponse(key, read))
     return
   }
   const text =

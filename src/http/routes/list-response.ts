@@ -3,6 +3,7 @@ import type { ListedEntry, PageRequest } from '../../core/reads/listing.js'
 import type { ListedEntry as ListedEntryBody } from '../../http-api.js'
 import { encodingMember } from './read-response.js'
 import type { PlainResponse } from './response.js'
+import { expiresInSeconds } from './ttl-seconds.js'
 
 /** Returns the response to a request for a page. Values are JSON text already. */
 export function listResponse(request: PageRequest, { rows, next }: ListedRows<ListedEntry>): PlainResponse {
@@ -24,7 +25,7 @@ function entryText({ key, version, bytes, remainingMs, value, mediaType }: Liste
     key,
     version,
     size: bytes,
-    expires_in_seconds: remainingMs === undefined ? null : Math.ceil(remainingMs / 1_000),
+    expires_in_seconds: remainingMs === undefined ? null : expiresInSeconds(remainingMs),
   } satisfies ListedEntryBody)
   return value === undefined ? text : `${text.slice(0, -1)},"value":${value}${encodingMember(mediaType)}}`
 }

@@ -1,7 +1,9 @@
+import type { Version } from '../../core/entry.js'
 import type { ConditionalAnswer, ConditionalWrite } from '../../core/ports.js'
 import type { EntryTag } from '../../core/state/entry-tag.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn } from '../schema/table-identity.js'
+import { expiryIn } from './expiry.js'
 import { toColumns } from './value.js'
 import type { StoredRow } from './written-row.js'
 
@@ -9,6 +11,8 @@ import type { StoredRow } from './written-row.js'
 export interface ConditionalStatements {
   /** Writes the entry $1 with the text $4 and the content type $5, if its tag fits $2 and $3. */
   readonly writeIf: string
+  /** Does the same as `writeIf`, with a time to live of $6 ms. */
+  readonly writeIfExpiring: string
   /** Deletes the entry $1, if its tag fits $2 and $3. */
   readonly removeIf: string
 }
@@ -20,7 +24,9 @@ export interface SharedExpressions {
 }
 
 /** The one row that each of the statements returns. The members of a StoredRow are null if nothing was written. */
-export interface ConditionalRow extends StoredRow {
+export interface ConditionalRow extends Omit<StoredRow, 'version'> {
+  /** Null also if the row that was deleted had expired: there was no entry, and its absence may not be announced. */
+  readonly version: Version | null
   readonly before: string | null
   readonly is_present: boolean
   readonly is_met: boolean
@@ -73,33 +79,47 @@ export function conditionalStatements(
     `select judged.epoch, before::text as before, is_present, is_met, written.key is not null as is_written, written.*
      from judged left join (${written}) as written on true`
   const returning = `key, version, ${remaining}, ${isPlain} as is_as_sent`
+  const write = (expiry?: string) => `with ${judged}, updated as (
+      update ${entries}
+      set value = $4, content_type = $5, updated_at = now(), expires_at = ${expiry ?? 'default'}
+      from judged where key = $1 and is_met and is_present
+      returning ${returning}
+    ), inserted as (
+      insert into ${entries} (key, value, content_type${expiry ? ', expires_at' : ''})
+      select $1, $4, $5${expiry ? `, ${expiry}` : ''} from judged where is_met and not is_present
+      on conflict (key) do nothing
+      returning ${returning}
+    )
+    ${answer('select * from updated union all select * from inserted')}`
   return {
-    writeIf: `with ${judged}, updated as (
-        update ${entries}
-        set value = $4, content_type = $5, updated_at = now(), expires_at = default
-        from judged where key = $1 and is_met and is_present
-        returning ${returning}
-      ), inserted as (
-        insert into ${entries} (key, value, content_type)
-        select $1, $4, $5 from judged where is_met and not is_present
-        on conflict (key) do nothing
-        returning ${returning}
-      )
-      ${answer('select * from updated union all select * from inserted')}`,
+    writeIf: write(),
+    writeIfExpiring: write(expiryIn('$6::float8')),
     removeIf: `with ${judged}, removed as (
         delete from ${entries} using judged where key = $1 and is_met and is_present
-        returning key, '-' || version::text as version, null::float8 as remaining_ms, true as is_as_sent
+        returning key, case when before is not null then '-' || version::text end as version, null::float8 as remaining_ms, true as is_as_sent
       )
       ${answer('select * from removed')}`,
   }
 }
 
+/** Returns the name of the statement for a write. */
+export function conditionalName({ value, ttlMs }: ConditionalWrite): keyof ConditionalStatements {
+  if (value === undefined) return 'removeIf'
+  return ttlMs === undefined ? 'writeIf' : 'writeIfExpiring'
+}
+
 /** Returns the parameters of the statement. */
-export function conditionalParameters({ key, value, mediaType, condition }: ConditionalWrite): unknown[] {
+export function conditionalParameters({
+  key,
+  value,
+  mediaType,
+  ttlMs,
+  condition,
+}: ConditionalWrite): unknown[] {
   const tags = [tagsOf(condition.match), tagsOf(condition.noneMatch)]
   if (value === undefined) return [key, ...tags]
   const { text, contentType } = toColumns({ value, mediaType })
-  return [key, ...tags, text, contentType]
+  return [key, ...tags, text, contentType, ...(ttlMs === undefined ? [] : [ttlMs])]
 }
 
 /** No tag is `*`. */
@@ -115,6 +135,7 @@ export function isUndecided({ is_met, is_present, is_written }: ConditionalRow):
 /** Returns the answer of a row. A trigger may have renamed the row: then it is not the entry that was written. */
 export function conditionalAnswerOf(key: string, row: ConditionalRow): ConditionalAnswer {
   const { epoch, before, is_met: isMet, version, remaining_ms: remainingMs, is_as_sent: isAsSent } = row
-  const written = { version, epoch, remainingMs: remainingMs ?? undefined, isAsSent }
-  return { epoch, before: before ?? undefined, isMet, written: row.key === key ? written : undefined }
+  const isWritten = row.key === key && version !== null
+  const written = isWritten ? { version, epoch, remainingMs: remainingMs ?? undefined, isAsSent } : undefined
+  return { epoch, before: before ?? undefined, isMet, written }
 }

@@ -1,6 +1,6 @@
-import type { Epoch, PendingWrite, Value, Version, Written } from '../../core/entry.js'
+import type { Epoch, Value, Version, Written } from '../../core/entry.js'
 import type { Content } from '../../core/media-type.js'
-import type { Settlement } from '../../core/ports.js'
+import type { SentWrite, Settlement } from '../../core/ports.js'
 import type { SettleStatements } from './settle-statement.js'
 import { toColumns } from './value.js'
 import { heldColumns, outcomeOf } from './value-digest.js'
@@ -20,7 +20,7 @@ export interface WrittenByRow extends Written {
 }
 
 /** Returns the name of the statement that needs no more rights than the writes do. */
-export function settleVariant(writes: readonly PendingWrite[]): keyof SettleStatements {
+export function settleVariant(writes: readonly SentWrite[]): keyof SettleStatements {
   const isMarked = writes.some(({ base }) => base.kind === 'unseen' && base.mark !== undefined)
   const [plain, withDeletes] = isMarked
     ? (['settleMarked', 'settleMarkedDeletes'] as const)
@@ -29,7 +29,7 @@ export function settleVariant(writes: readonly PendingWrite[]): keyof SettleStat
 }
 
 /** Returns the parameters of the statement: one array for each column. */
-export function settleParameters(writes: readonly PendingWrite[]): unknown[] {
+export function settleParameters(writes: readonly SentWrite[]): unknown[] {
   const columns = writes.map((write) => {
     const content = contentOf(write)
     return content && toColumns(content)
@@ -48,10 +48,12 @@ export function settleParameters(writes: readonly PendingWrite[]): unknown[] {
     unknown.map(({ outcomes }) => outcomes.flatMap((content) => (content ? outcomeOf(content) : [])).join()),
     unknown.map(({ outcomes }) => outcomes.includes(undefined)),
     writes.map(({ base }) => (base.kind === 'held' ? (base.fingerprint ?? null) : null)),
+    writes.map(({ ttlMs }) => ttlMs ?? null),
+    writes.map(({ mayHaveExpired }) => mayHaveExpired ?? false),
   ]
 }
 
-function contentOf({ value, mediaType }: Pick<PendingWrite, 'value' | 'mediaType'>): Content | undefined {
+function contentOf({ value, mediaType }: Pick<SentWrite, 'value' | 'mediaType'>): Content | undefined {
   return value === undefined ? undefined : { value, mediaType }
 }
 
@@ -67,7 +69,7 @@ export function settlementsOf(rows: readonly SettledRow[]): Map<string, Settleme
 
 /** Returns the settlements of writes whose transaction was committed. `rows` are those that exist now. */
 export function committedSettlements(
-  writes: readonly PendingWrite[],
+  writes: readonly SentWrite[],
   rows: readonly WrittenByRow[],
 ): Map<string, Settlement> {
   const found = new Map(rows.map((row) => [row.key, row]))

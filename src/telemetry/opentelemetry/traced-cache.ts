@@ -3,9 +3,9 @@ import { Cache, type CacheOptions, type CacheParts } from '../../core/cache.js'
 import type { Entry, Value } from '../../core/entry.js'
 import { CacheError } from '../../core/errors.js'
 import type { Content } from '../../core/media-type.js'
+import type { ChangeOptions, WriteOptions } from '../../core/ports.js'
 import type { Admit } from '../../core/reads/bulk-reads.js'
 import type { ReadOptions, ReadResult } from '../../core/reads/read-result.js'
-import type { WriteCondition } from '../../core/state/entry-tag.js'
 import type { ChangeResult, DeleteResult, WriteResult } from '../../core/writes/write-result.js'
 import { below, type SpanScope } from './span-scope.js'
 
@@ -58,10 +58,10 @@ export class TracedCache extends Cache {
     )
   }
 
-  override set(key: string, value: Value): Promise<WriteResult> {
+  override set(key: string, value: Value, options?: WriteOptions): Promise<WriteResult> {
     return this.#within(
       'cache set',
-      () => super.set(key, value),
+      () => super.set(key, value, options),
       ({ written }) => ({
         'caching_layer.written': written,
       }),
@@ -79,17 +79,13 @@ export class TracedCache extends Cache {
     )
   }
 
-  override change(
-    key: string,
-    content: Content | undefined,
-    condition?: WriteCondition,
-  ): Promise<ChangeResult> {
+  override change(key: string, content: Content | undefined, options?: ChangeOptions): Promise<ChangeResult> {
     return this.#within(
       content ? 'cache set' : 'cache delete',
-      () => super.change(key, content, condition),
+      () => super.change(key, content, options),
       (result) => ({
         'caching_layer.written': result.kind === 'written',
-        ...(condition && { 'caching_layer.condition_met': result.kind !== 'unmet' }),
+        ...(options?.condition && { 'caching_layer.condition_met': result.kind !== 'unmet' }),
       }),
     )
   }

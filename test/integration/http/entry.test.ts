@@ -284,6 +284,59 @@ t.test('a tag that was given out remains valid after a restart of the sidecar', 
   t.equal((await put(next, 'k', '2', { ...json, 'If-Match': etag })).status, 204)
 })
 
+t.test('max-age is the time to live of the entry, and what remains of it comes back', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const { client } = await startLiveSidecar(t, { databaseUrl: url })
+  const other = (await startLiveSidecar(t, { databaseUrl: url })).client
+  const seconds = async () => {
+    const { rows } = await query<{ seconds: number | null }>(
+      'select extract(epoch from expires_at - now())::float8 as seconds from cache_entries',
+    )
+    return rows[0]?.seconds ?? null
+  }
+  for (const directive of ['max-age=60', 'no-transform, Max-Age = "60"', 'public,max-age=60,foo=1']) {
+    for (const condition of [{}, { 'If-None-Match': '*' }, { 'If-Match': '*' }]) {
+      const written = await put(client, 'k', '1', { ...json, 'Cache-Control': directive, ...condition })
+      t.ok(written.status < 300 || 'If-None-Match' in condition, directive)
+      const remaining = Number(await seconds())
+      t.ok(remaining > 50 && remaining <= 60, `${remaining}`)
+    }
+    for (const one of [client, other]) {
+      for (const read of [await get(one, 'k'), await held(one, 'k')]) {
+        const [, given] = /^max-age=(\d+)$/.exec(String(read.headers['cache-control'])) ?? []
+        const left = Number(given) - Number(read.headers.age)
+        t.ok(left >= 50 && left <= Number(await seconds()), `${left}`)
+      }
+      t.match(await get(one, 'k', { 'If-None-Match': '*' }), {
+        status: 304,
+        headers: { 'cache-control': /^max-age=/ },
+      })
+    }
+    await client.delete('k')
+  }
+  await put(client, 'k', '1', { ...json, 'Cache-Control': 'max-age=60' })
+  t.equal((await put(client, 'k', '2')).status, 204)
+  t.equal(await seconds(), null, 'a write without max-age ends the expiry')
+  t.notOk('cache-control' in (await held(client, 'k')).headers)
+  for (const bad of [
+    'max-age',
+    'max-age=',
+    'max-age=-1',
+    'max-age=1.5',
+    'max-age=0',
+    'max-age=a',
+    'max-age=1,max-age=2',
+  ])
+    t.match(await put(client, 'k', '3', { ...json, 'Cache-Control': bad }), {
+      status: 422,
+      body: { detail: /^Cache-Control: max-age: / },
+    })
+  t.equal((await put(client, 'k', '3', { ...json, 'Cache-Control': 'max-age=1' })).status, 204)
+  await eventually(async () => (await get(client, 'k')).status === 404)
+  t.equal((await client.request('DELETE', at('k'))).status, 404)
+  t.equal((await client.stats()).feed.state, 'live')
+})
+
 t.test('with CACHE_REQUIRE_CONDITIONS, a write of an entry needs a condition', async (t) => {
   const { url } = await freshDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, requiresConditions: true })

@@ -305,7 +305,7 @@ t.test('sets', async (t) => {
     ['{"key":"set","value":"bar"}', written],
     ['{"key":"set","value":{"any":["JSON",null,1.5]}}', written],
     [' { "value" : [ 1.10 ,12345678901234567890 ] , "k\\u0065y" : "set" } ', written],
-    ['{"key":"set","value":1,"ttl":30}', / 422 .*ttl: unknown member; a set has key and value/s],
+    ['{"key":"set","value":1,"ttl":30}', / 422 .*ttl: unknown member; a set has key, value and ttl_seconds/s],
     ['{"key":"set","Valeu":1}', / 422 .*Valeu: unknown member; did you mean value\?/s],
     [bytesOf('\ufeff{"key":"漢字 😀","value":"ß"}'), written],
     ['{"key":"\\u0041\\n","value":"\\ud83d\\ude00"}', written],
@@ -314,6 +314,7 @@ t.test('sets', async (t) => {
     ['{"key":"set","value":"\\u0000"}', / 422 .*U\+0000/s],
     ['{"key":"set","value":"\\ud800"}', / 422 .*surrogate/s],
     ['{"key":"set","value":null}', / 422 .*value: must not be null/s],
+    ['{"key":"set","value":1,"ttl_seconds":0}', / 422 .*ttl_seconds: must be a number/s],
     ['{"key":"set"}', / 422 .*value: missing/s],
     ['{"key":"","value":1}', / 422 .*key: must not be empty/s],
     ['{"key":1,"value":1}', / 422 .*key: must be a string/s],
@@ -412,7 +413,16 @@ t.test('plain reads and sets do not reach Koa, and everything else does', async 
   const logged: string[] = []
   const cache = {
     hit: (key: string) =>
-      key === 'hit' ? { value: '"bar"', bytes: 8, asOfMs: 0, expiresAtMs: 60_000 } : undefined,
+      key === 'hit'
+        ? {
+            key,
+            value: '"bar"',
+            bytes: 8,
+            asOfMs: 0,
+            expiresAtMs: 60_000,
+            rowExpiresAtMs: Number.POSITIVE_INFINITY,
+          }
+        : undefined,
     get: async (key: string) => {
       if (key === 'bug') throw new Error('a bug of ours')
       return { value: undefined, forwarded: 'miss', ageMs: 0 }

@@ -12,6 +12,7 @@ import { deleteResponse, putResponse } from './change-response.js'
 import { checkContentType, contentOf } from './entry-content.js'
 import { entryKey, entryPath } from './entry-key.js'
 import { entryResponse } from './entry-response.js'
+import { maxAge } from './max-age.js'
 import { preconditions } from './preconditions.js'
 
 export interface EntryEndpointsOptions {
@@ -58,16 +59,17 @@ async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> 
     throw new RequestError(400, 'Content-Range: an entry is only written as a whole')
   const condition = writeCondition(ctx, options)
   const contentType = checkContentType(ctx)
+  const ttlMs = maxAge(ctx)
   await withBody(ctx, { maxBytes: maxValueBytes, bodies }, async (bytes) => {
     const { isExact, ...content } = contentOf(bytes, contentType, maxValueBytes)
-    sendByKoa(ctx, putResponse(await cache.change(key, content, condition), isExact))
+    sendByKoa(ctx, putResponse(await cache.change(key, content, { condition, ttlMs }), isExact))
   })
 }
 
 async function remove(ctx: Context, options: EntryEndpointsOptions): Promise<void> {
   const key = entryKey(ctx)
   const condition = writeCondition(ctx, options)
-  sendByKoa(ctx, deleteResponse(await options.cache.change(key, undefined, condition)))
+  sendByKoa(ctx, deleteResponse(await options.cache.change(key, undefined, { condition })))
 }
 
 /** Returns the condition of a write. Throws 422 or 428. */

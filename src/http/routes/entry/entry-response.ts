@@ -4,6 +4,7 @@ import { cacheStatus } from '../cache-status.js'
 import { problemResponse } from '../problem.js'
 import type { PlainResponse } from '../response.js'
 import { bodyOf } from './entry-content.js'
+import { freshness } from './max-age.js'
 import { isAmong } from './preconditions.js'
 
 export const unmet = { status: 412, detail: 'The entry is not as If-Match or If-None-Match requires' }
@@ -13,7 +14,7 @@ const sandbox = ['Content-Security-Policy', "default-src 'none'; sandbox"]
 
 /** Returns the response to a GET of an entry. */
 export function entryResponse(read: ReadResult, condition?: WriteCondition): PlainResponse {
-  const { value, mediaType, written, forwarded, stale, ageMs } = read
+  const { value, mediaType, written, forwarded, stale, ageMs, expiresInMs } = read
   const headers = ['Cache-Status', cacheStatus(read)]
   const source = forwarded === undefined ? (stale ?? 'cache') : 'db'
   const tag = written && entryTag(written)
@@ -23,6 +24,7 @@ export function entryResponse(read: ReadResult, condition?: WriteCondition): Pla
   if (value === undefined)
     return { ...problemResponse({ status: 404, detail: 'Key not found' }, headers), source }
   headers.push('Age', String(Math.floor(ageMs / 1_000)))
+  if (expiresInMs !== undefined) headers.push('Cache-Control', freshness(ageMs, expiresInMs))
   if (tag !== undefined) headers.push('ETag', `"${tag}"`)
   if (noneMatch !== undefined && isAmong(noneMatch, tag, true))
     return { status: 304, headers, body: '', source }

@@ -33,7 +33,7 @@ t.test('the store decides, and not the entry that is held', async (t) => {
   store.setBySql('k', '1')
   const tag = await tagOf(sidecar)
   const writing = store.hold('write')
-  const changing = cache.change('k', three, { match: [tag] })
+  const changing = cache.change('k', three, { condition: { match: [tag] } })
   await writing.reached
   store.setBySql('k', '2')
   writing.open()
@@ -48,7 +48,7 @@ t.test('what a condition was about is not served after it did not hold', async (
   const tag = await tagOf(sidecar)
   store.setBySql('k', '2')
   t.equal(cache.hit('k')?.value, '1')
-  t.same(await cache.change('k', three, { match: [tag] }), { kind: 'unmet' })
+  t.same(await cache.change('k', three, { condition: { match: [tag] } }), { kind: 'unmet' })
   t.equal((await cache.get('k')).value, '2')
 })
 
@@ -56,7 +56,7 @@ t.test('an entry stays held if a condition about it did not hold', async (t) => 
   const { cache, store } = await liveSidecar()
   store.setBySql('k', '1')
   await cache.get('k')
-  t.same(await cache.change('k', two, { noneMatch: '*' }), { kind: 'unmet' })
+  t.same(await cache.change('k', two, { condition: { noneMatch: '*' } }), { kind: 'unmet' })
   t.equal(cache.hit('k')?.value, '1')
 })
 
@@ -66,7 +66,9 @@ t.test('two writes with one condition are two statements, and one of them succee
   store.setBySql('k', '0')
   const tag = await tagOf(sidecar)
   const writing = store.hold('write')
-  const changing = [one, two, three].map((content) => cache.change('k', content, { match: [tag] }))
+  const changing = [one, two, three].map((content) =>
+    cache.change('k', content, { condition: { match: [tag] } }),
+  )
   await writing.reached
   writing.open()
   const kinds = (await Promise.all(changing)).map(({ kind }) => kind)
@@ -82,7 +84,7 @@ for (const code of ['store-unavailable', 'store-suspended', 'login-refused'] as 
     for (const content of [one, undefined]) {
       const operation = content ? 'write' : 'remove'
       store.fail(operation, code)
-      await t.rejects(cache.change('k', content, { match: '*' }), { code })
+      await t.rejects(cache.change('k', content, { condition: { match: '*' } }), { code })
       t.equal(cache.status().pendingWrites, 0)
       store.fail(operation, code)
       t.same(await cache.change('k', content), { kind: 'kept' })
@@ -107,9 +109,13 @@ t.test('P9: a pending write of the key is sent before a condition is decided', a
   const tag = await tagOf(sidecar)
   store.fail('write', 'store-unavailable')
   t.same(await cache.change('k', one), { kind: 'kept' })
-  t.same(await cache.change('k', two, { match: [tag] }), { kind: 'unmet' }, 'the pending write came first')
+  t.same(
+    await cache.change('k', two, { condition: { match: [tag] } }),
+    { kind: 'unmet' },
+    'the pending write came first',
+  )
   t.equal(store.valueOf('k'), '1')
-  t.match(await cache.change('k', two, { match: [await tagOf(sidecar)] }), { kind: 'written' })
+  t.match(await cache.change('k', two, { condition: { match: [await tagOf(sidecar)] } }), { kind: 'written' })
 })
 
 t.test('P9: as long as a pending write cannot be sent, no condition is decided', async (t) => {
@@ -121,11 +127,15 @@ t.test('P9: as long as a pending write cannot be sent, no condition is decided',
   const obstacles: readonly CacheErrorCode[] = ['store-unavailable', 'row-locked']
   for (const code of obstacles) {
     store.fail('settle', code)
-    await t.rejects(cache.change('k', two, { match: '*' }), { code: 'store-unavailable' }, code)
+    await t.rejects(
+      cache.change('k', two, { condition: { match: '*' } }),
+      { code: 'store-unavailable' },
+      code,
+    )
     t.equal(store.valueOf('k'), '0')
     t.equal(cache.status().pendingWrites, 1)
   }
-  t.match(await cache.change('j', two, { noneMatch: '*' }), { kind: 'written' }, 'another key')
+  t.match(await cache.change('j', two, { condition: { noneMatch: '*' } }), { kind: 'written' }, 'another key')
 })
 
 t.test('P9: a write that is kept while one with a condition is in flight is not lost', async (t) => {
@@ -133,7 +143,7 @@ t.test('P9: a write that is kept while one with a condition is in flight is not 
   store.setBySql('k', '0')
   await cache.get('k')
   const writing = store.hold('write', 'after')
-  const changing = cache.change('k', one, { match: '*' })
+  const changing = cache.change('k', one, { condition: { match: '*' } })
   await writing.reached
   store.fail('write', 'store-unavailable')
   store.fail('settle', 'store-unavailable')
@@ -148,7 +158,7 @@ t.test('P3: an unknown outcome is not repeated, and the entry is dropped', async
   store.setBySql('k', '0')
   await cache.get('k')
   store.fail('write', 'outcome-unknown', 'after')
-  await t.rejects(cache.change('k', one, { match: '*' }), { code: 'outcome-unknown' })
+  await t.rejects(cache.change('k', one, { condition: { match: '*' } }), { code: 'outcome-unknown' })
   t.equal(store.statements.filter(({ operation }) => operation === 'write').length, 1)
   t.equal(cache.hit('k'), undefined)
   t.equal((await cache.get('k')).value, '1')
@@ -158,7 +168,7 @@ t.test('P3: an unknown outcome is not repeated, and the entry is dropped', async
 t.test('P3: a change that arrives during a write keeps it from being held', async (t) => {
   const { cache, store, feed } = await liveSidecar()
   const writing = store.hold('write', 'after')
-  const changing = cache.change('k', one, { noneMatch: '*' })
+  const changing = cache.change('k', one, { condition: { noneMatch: '*' } })
   await writing.reached
   store.setBySql('k', '2')
   feed.deliver()
@@ -170,7 +180,7 @@ t.test('P3: a change that arrives during a write keeps it from being held', asyn
 t.test('a row that a trigger leaves out is an error, and one that it changes is not held', async (t) => {
   const { cache, store } = await liveSidecar()
   store.alterWith(() => undefined)
-  await t.rejects(cache.change('k', one, { noneMatch: '*' }), { code: 'not-stored' })
+  await t.rejects(cache.change('k', one, { condition: { noneMatch: '*' } }), { code: 'not-stored' })
   store.alterWith((value) => `${value}.5`)
   t.match(await cache.change('k', one), { kind: 'written', written: undefined })
   t.equal(cache.hit('k'), undefined)
