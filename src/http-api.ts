@@ -16,22 +16,32 @@ export interface SetRequest {
   /** 1 to 1,024 bytes of UTF-8, without U+0000. */
   readonly key: string
   readonly value: NonNullable<JsonValue>
+  /** Time to live, from 0.001 to 1,000,000,000. Without it, the entry does not expire. */
+  readonly ttl_seconds?: number
 }
 
 /** Response to `POST /cache/set`, with status 200. */
-export type SetResponse =
+export type SetResponse = (
   | { readonly ok: true; readonly db_written: true; readonly token: string }
   /** The database is unavailable: the sidecar keeps the write and sends it later. */
   | { readonly ok: true; readonly db_written: false }
+) & {
+  /** Remaining time to live, in steps of 0.001; left out if the entry does not expire. */
+  readonly expires_in_seconds?: number
+}
 
 /** Response to `GET /cache/get`, with status 200. */
 export interface ReadResponse {
   readonly key: string
   readonly value: NonNullable<JsonValue>
+  /** Given if the value is binary: it is a string with the bytes in base64. */
+  readonly encoding?: 'base64'
   /** `cache`: the value comes from memory. `db`: the database was asked. */
   readonly source: 'cache' | 'db'
   /** True if the value comes from memory without proof that it is fresh; left out otherwise. */
   readonly stale?: true
+  /** Remaining time to live, in steps of 0.001; left out if the entry does not expire. */
+  readonly expires_in_seconds?: number
 }
 
 /** Body of `POST /v1/entries:get`. */
@@ -66,10 +76,12 @@ export interface ListedEntry {
   readonly version: string
   /** Size of the stored value, in bytes. */
   readonly size: number
-  /** Remaining time to live, rounded up; null if the entry does not expire. */
+  /** Remaining time to live, in steps of 0.001; null if the entry does not expire. */
   readonly expires_in_seconds: number | null
   /** Only with `values=true`, and only if the value is not too large for a page. */
   readonly value?: NonNullable<JsonValue>
+  /** Given with a binary value, as in `ReadResponse`. */
+  readonly encoding?: 'base64'
 }
 
 /** Response to `GET /v1/entries`, with status 200. */

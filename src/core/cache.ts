@@ -3,7 +3,18 @@ import { Semaphore } from './batching/semaphore.js'
 import type { Change, Entry, Value } from './entry.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import { Idleness } from './feed/idleness.js'
-import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Replica, Store } from './ports.js'
+import type { Content } from './media-type.js'
+import type {
+  ChangeFeedHandler,
+  ChangeOptions,
+  Clock,
+  FeedSession,
+  Log,
+  Proof,
+  Replica,
+  Store,
+  WriteOptions,
+} from './ports.js'
 import { type Admit, BulkReads } from './reads/bulk-reads.js'
 import { Fills } from './reads/fills.js'
 import type { ReadOptions, ReadResult } from './reads/read-result.js'
@@ -21,7 +32,7 @@ import type { BatchTracer } from './tracer.js'
 import { Delivery } from './writes/delivery.js'
 import { DirectWrites } from './writes/direct-writes.js'
 import { PendingWrites } from './writes/pending-writes.js'
-import type { DeleteResult, WriteResult } from './writes/write-result.js'
+import type { ChangeResult, DeleteResult, WriteResult } from './writes/write-result.js'
 
 /** Options that can change at run time. */
 export type Reconfigurable = CacheStateBounds
@@ -200,16 +211,26 @@ export class Cache implements ChangeFeedHandler {
   // --- Writes: see writes/direct-writes.ts ---
 
   /** Writes an entry through: to the store first, then to memory. */
-  set(key: string, value: Value): Promise<WriteResult> {
+  set(key: string, value: Value, options: WriteOptions = {}): Promise<WriteResult> {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
-    return this.#writes.set(keyId(key), key, value, nowMs)
+    return this.#writes.set(keyId(key), key, value, options, nowMs)
   }
 
   delete(key: string): Promise<DeleteResult> {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
     return this.#writes.delete(keyId(key), key, nowMs)
+  }
+
+  /**
+   * Writes an entry, or without a content deletes it, and tells whether there was one. With a condition, only if the
+   * condition holds.
+   */
+  change(key: string, content: Content | undefined, options: ChangeOptions = {}): Promise<ChangeResult> {
+    const nowMs = this.#clock.now()
+    this.#idleness.used(nowMs)
+    return this.#writes.change(keyId(key), key, content, options, nowMs)
   }
 
   /** Sends the pending writes, if the database answers. */

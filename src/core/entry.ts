@@ -1,3 +1,5 @@
+import type { Content, MediaType } from './media-type.js'
+
 /** A value as clients see it: JSON text, never `null`. A string value is a JSON string. */
 export type Value = string
 
@@ -35,6 +37,8 @@ export interface Absent {
 export interface StoredEntry extends Written {
   readonly key: string
   readonly value: Value
+  /** Media type of the value; undefined for JSON without parameters. */
+  readonly mediaType?: MediaType | undefined
   /** Remaining time to live by the database's own clock, in ms; undefined if the entry does not expire (P12). */
   readonly remainingMs: number | undefined
   /**
@@ -45,7 +49,7 @@ export interface StoredEntry extends Written {
 }
 
 /** A stored entry whose value the reader already holds, so that it is not transferred (P10). */
-export interface Unchanged extends Omit<StoredEntry, 'value'> {
+export interface Unchanged extends Omit<StoredEntry, 'value' | 'mediaType'> {
   readonly value: undefined
 }
 
@@ -64,7 +68,10 @@ export interface Withheld extends Written {
 export interface Entry {
   readonly key: string
   readonly value: Value
+  /** Media type as in `StoredEntry`. */
+  readonly mediaType: MediaType | undefined
   readonly version: Version
+  readonly epoch: Epoch
   /** True as in `StoredEntry`. */
   readonly isComparable: boolean
   /** Time at which the store was asked, by the sidecar's monotonic clock, in ms. */
@@ -95,11 +102,17 @@ export type Base =
       readonly kind: 'held'
       readonly version: Version
       readonly value: Value | undefined
+      readonly mediaType?: MediaType | undefined
       /**
        * Fingerprint of the table when it was last seen. Without a value, the version counts only while the table has
        * it.
        */
       readonly fingerprint?: string | undefined
+      /**
+       * Time at which the row expires, by the sidecar's monotonic clock, in ms; undefined if it does not. From then on
+       * a missing row is not a change.
+       */
+      readonly expiresAtMs?: number | undefined
     }
   /**
    * No entry was held: there must be no row, or a row that was committed before the mark, and the mark must still be
@@ -111,6 +124,7 @@ export type Base =
 export interface PendingWrite {
   readonly key: string
   readonly value: Value | undefined
+  readonly mediaType?: MediaType | undefined
   readonly base: Base
   /** The history that the base belongs to; undefined before the first contact. */
   readonly epoch: Epoch | undefined
@@ -120,10 +134,14 @@ export interface PendingWrite {
    */
   readonly mayHaveHappened: boolean
   /**
-   * Values that earlier writes of the same key with an unknown outcome would have left, undefined for a delete. All of
-   * them were made by this sidecar. The row may have one of these values instead of the base.
+   * Contents that earlier writes of the same key with an unknown outcome would have left, undefined for a delete. All of
+   * them were made by this sidecar. The row may have one of these contents instead of the base.
    */
-  readonly outcomes: readonly (Value | undefined)[]
+  readonly outcomes: readonly (Content | undefined)[]
+  /** Time at which the first of these expires, like `expiresAtMs`. From then on a missing row is not a change. */
+  readonly outcomesExpireAtMs?: number | undefined
+  /** Time of expiry by the sidecar's monotonic clock, in ms; undefined if the write does not expire (P12). */
+  readonly expiresAtMs?: number | undefined
 }
 
 /** A transaction of the store, kept to ask later whether it was committed. */

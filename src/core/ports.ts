@@ -12,6 +12,8 @@ import type {
   Withheld,
   Written,
 } from './entry.js'
+import type { MediaType } from './media-type.js'
+import type { WriteCondition } from './state/entry-tag.js'
 
 /** Interfaces that `core/` needs from outside. */
 
@@ -28,6 +30,7 @@ export interface Clock {
 /** An entry that the reader holds. */
 export interface Held extends Written {
   readonly value: Value
+  readonly mediaType?: MediaType | undefined
 }
 
 /** A key to read, and the entry that the reader already holds, if any. */
@@ -36,9 +39,33 @@ export interface Wanted {
   readonly held?: Held | undefined
 }
 
-export interface Write {
+/** Options of a write. */
+export interface WriteOptions {
+  /** Time to live of the row in ms, by the database's own clock; undefined if the row does not expire (P12). */
+  readonly ttlMs?: number | undefined
+}
+
+export interface Write extends WriteOptions {
   readonly key: string
   readonly value: Value
+  readonly mediaType?: MediaType | undefined
+}
+
+/** Options of a write that may have a condition. */
+export interface ChangeOptions extends WriteOptions {
+  readonly condition?: WriteCondition | undefined
+}
+
+/** A write, or without a value a delete, that happens only if the condition holds. */
+export interface ConditionalWrite extends Omit<Write, 'value'> {
+  readonly value: Value | undefined
+  readonly condition: WriteCondition
+}
+
+/** A pending write as it is sent, with what remains of its time to live. A write that has expired is a delete. */
+export interface SentWrite extends Omit<PendingWrite, 'expiresAtMs' | 'outcomesExpireAtMs'>, WriteOptions {
+  /** True if the row that it builds on may have expired: then a missing row is not a change. */
+  readonly mayHaveExpired?: boolean
 }
 
 /** The position of the database. */
@@ -54,6 +81,17 @@ export interface WriteAnswer extends Written {
   readonly remainingMs: number | undefined
   /** True if the stored row is what was sent: the table has no triggers or rules except those of the migrations. */
   readonly isAsSent: boolean
+}
+
+/** The answer to a conditional write. */
+export interface ConditionalAnswer {
+  readonly epoch: Epoch
+  /** Version of the entry that the condition was about; undefined if there was none. */
+  readonly before: Version | undefined
+  /** True if the condition held. */
+  readonly isMet: boolean
+  /** The write; undefined if the condition did not hold, if there was nothing to delete, or if a trigger left it out. */
+  readonly written: WriteAnswer | undefined
 }
 
 /**
@@ -108,12 +146,14 @@ export interface Store {
   /** Returns the current versions from the primary; none if the primary has another epoch. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
   /**
-   * Inserts or replaces entries. A key is missing from the answer if a trigger or rule left the entry out or renamed
-   * it.
+   * Inserts or replaces entries. Either all of them have a time to live, or none has. A key is missing from the answer
+   * if a trigger or rule left the entry out or renamed it.
    */
   write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes entries. For each key that existed, the answer has the version of its absence. */
   remove(keys: readonly string[], part?: BatchPart): Promise<ReadonlyMap<string, Written | Absent>>
+  /** Decides about a conditional write, and writes or deletes the entry, in one statement. */
+  writeIf(write: ConditionalWrite, part?: BatchPart): Promise<ConditionalAnswer>
   /** Returns those of the keys whose row is locked by another transaction. */
   lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>>
   /** Returns the position. `hasMark` is true if the database has this mark, or no mark was given. */
@@ -126,11 +166,11 @@ export interface Store {
    * `outcomeOf`.
    */
   settle(
-    writes: readonly PendingWrite[],
+    writes: readonly SentWrite[],
     onBegun: (transaction: Transaction) => void,
   ): Promise<ReadonlyMap<string, Settlement>>
   /** Returns the outcome of the transaction of a `settle` and, if it was committed, of each of its writes. */
-  outcomeOf(transaction: Transaction, writes: readonly PendingWrite[]): Promise<TransactionOutcome>
+  outcomeOf(transaction: Transaction, writes: readonly SentWrite[]): Promise<TransactionOutcome>
 }
 
 /** An entry in a list, without its value. */

@@ -49,7 +49,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
   const { config, limits, cache, listing, attempts, token, requests, onShutdown, tracing, clock, log } =
     options
   const { version, maxConnections, responses, bodies, memory } = options
-  const { host, port, socket: socketPath, maxValueBytes } = config
+  const { host, port, socket: socketPath, maxValueBytes, requiresConditions } = config
   const warnings = connectionWarnings('data', maxConnections, { clock, log })
   const endpoints = createEndpoints({
     version,
@@ -61,6 +61,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
     bodies,
     responses,
     maxValueBytes,
+    requiresConditions,
     databaseUrl: redactUrl(config.databaseUrl),
     onShutdown,
   })

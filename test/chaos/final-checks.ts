@@ -9,7 +9,7 @@ import { checkConvergence, type FinalRead } from './oracle/convergence.js'
 import { checkDurability, type DurabilityResult } from './oracle/durability.js'
 import type { Recorder } from './oracle/recorder.js'
 import type { Violations } from './oracle/violations.js'
-import { longestLifetimeMs, type Workload } from './workload.js'
+import { counterKey, counterOf, longestLifetimeMs, type Workload } from './workload.js'
 
 export interface FinalChecksParts {
   readonly fleet: Fleet
@@ -46,6 +46,10 @@ export async function finalChecks(
     const value = stored.get(key) ?? null
     recorder.endRead(read, { kind: 'entry', value, source: 'db', stale: false, status: '' }, false)
   }
+
+  const counter = await fleet.members[0]?.client.getTagged(counterKey, { consistency: 'strong' })
+  const counted = counter && counterOf(counter.text)
+  if (counted) recorder.increments.check(counted)
 
   const reads: FinalRead[] = []
   for (const { sidecar, client } of fleet.members) {

@@ -137,6 +137,8 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       evictions: observer.sum(({ evictions }) => evictions),
       replicaFills: observer.sum(({ replica }) => replica?.fills ?? 0),
       expiring: recorder.counts.expiring,
+      increments: recorder.increments.counts.ok,
+      incrementsRefused: recorder.increments.counts.unmet,
     }
     if (isUsual && !stop.aborted && sidecars >= kindsOfSidecars) {
       for (const [what, count] of Object.entries(exercised))

@@ -7,6 +7,7 @@ import type { SqlClient, SqlOutcome } from './fleet/sql-client.js'
 import type { Denial } from './oracle/denials.js'
 import type { OnceWritten } from './oracle/durability.js'
 import type { WriteRecord, WrittenValue } from './oracle/history.js'
+import type { Counter } from './oracle/increments.js'
 import type { Recorder, WriteHandle } from './oracle/recorder.js'
 
 export interface WorkloadParts {
@@ -27,6 +28,7 @@ const pauses = {
   sqlReader: [30, 100],
   session: [5, 40],
   once: [100, 400],
+  incrementer: [10, 60],
 } as const
 
 /** Time to live in ms of the rows that are written with a time of their own. */
@@ -34,7 +36,16 @@ const lifetimesMs = [300, 2_500] as const
 /** Nothing expires any more so long after the last write. */
 export const longestLifetimeMs = lifetimesMs[1]
 
-const clients = { reader: 18, strongReader: 8, writer: 4, sqlWriter: 3, sqlReader: 1, session: 6, once: 2 }
+const clients = {
+  reader: 18,
+  strongReader: 8,
+  writer: 4,
+  sqlWriter: 3,
+  sqlReader: 1,
+  session: 6,
+  once: 2,
+  incrementer: 4,
+}
 
 /**
  * The keys of a run. A third is written several times a second, a third now and then, a third hardly ever: an
@@ -44,6 +55,9 @@ export const keys: readonly string[] = Array.from({ length: 60 }, (_none, index)
   const name = `k${String(index).padStart(2, '0')}`
   return index % 30 === 29 ? `${name}${'.'.repeat(600)}` : name
 })
+
+/** The counter that clients increment with If-Match. Nothing else writes it. */
+export const counterKey = 'counter'
 
 /** Those that are written several times a second. */
 export const hotKeys = keys.slice(0, keys.length / 3)
@@ -72,6 +86,7 @@ export class Workload {
       sqlReader: (by: string) => this.#readSql(by),
       session: (by: string) => this.#session(by),
       once: (by: string) => this.writeOnce(by, this.#member()),
+      incrementer: (by: string) => this.#increment(by),
     }
     for (const [kind, count] of Object.entries(clients) as [keyof typeof clients, number][]) {
       for (let index = 0; index < count; index++) {
@@ -263,6 +278,23 @@ export class Workload {
     return answer.kind
   }
 
+  /** Reads the counter at one sidecar, and increments it at another. Begins anew if it is not a counter any more. */
+  async #increment(by: string): Promise<void> {
+    const { recorder } = this.#parts
+    const read = await this.#member().client.getTagged(counterKey)
+    // A pending write has no tag. Nobody keeps the counter, so there is none.
+    if (read === undefined || (read.text !== null && read.tag === undefined)) return sleep(50)
+    const before = counterOf(read.text)
+    const to = before ? { ...before, n: before.n + 1 } : { run: `${by}-${this.#names++}`, n: 0 }
+    const increment = recorder.increments.begin(to)
+    const member = this.#member()
+    const answer = await member.client.putIf(counterKey, JSON.stringify(to), read.tag)
+    recorder.increments.end(increment, answer.kind === 'wrong' ? 'unknown' : answer.kind)
+    if (answer.kind === 'wrong')
+      recorder.wrongAnswer({ key: counterKey, by, via: member.sidecar.via }, answer.why)
+    await backOff(answer.kind)
+  }
+
   async #writeThrough(
     { client, sidecar }: Member,
     { key, by, value }: { readonly key: string; readonly by: string; readonly value: WrittenValue },
@@ -311,6 +343,16 @@ export class Workload {
 
   #member(): Member {
     return this.#random.pick(this.#parts.fleet.members)
+  }
+}
+
+/** Returns undefined for what is not a counter, such as a value that a trigger has altered. */
+export function counterOf(text: string | null): Counter | undefined {
+  try {
+    const { run, n } = JSON.parse(text ?? '') as Partial<Counter>
+    return typeof run === 'string' && typeof n === 'number' ? { run, n } : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -4,6 +4,7 @@
  * that is tried first; without a folder, one of the core's. `tests` is a pattern for the names of the tests in it that
  * are run, where all of them would take too long.
  */
+import { expiryMutants } from './expiry-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
 
 /** The mistakes of the design. */
@@ -89,11 +90,53 @@ const mistakes = [
     replace: 'state.put(',
   },
   {
+    name: 'a write with a condition is kept',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/writes/direct-writes.ts',
+    find: '{ value, mediaType, expiresAtMs }, error, condition === undefined)',
+    replace: '{ value, mediaType, expiresAtMs }, error, true)',
+  },
+  {
+    name: 'a condition is decided before the pending write of its key',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'if (condition) await delivery.finish(id)',
+    replace: "if (condition) await delivery.finish('')",
+  },
+  {
+    name: 'a write with a condition drops a later one that is pending',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'if (!condition) delivery.drop(id)',
+    replace: 'delivery.drop(id)',
+  },
+  {
+    name: 'an entry that a condition disproved stays',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/writes/direct-writes.ts',
+    find: '        state.apply(id, before)\n',
+    replace: '',
+  },
+  {
+    name: 'writes with a condition are merged',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/batching/batched-store.ts',
+    find: 'const key = String(++this.#conditionalWrites)',
+    replace: 'const key = String(this.#conditionalWrites)',
+  },
+  {
+    name: 'a confirmed value loses its media type',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/reads/fills.ts',
+    find: 'const { value, mediaType } = content',
+    replace: 'const { value, mediaType } = { ...content, mediaType: answer.value && content.mediaType }',
+  },
+  {
     name: 'what remains is ignored after a write',
     caughtBy: 'protocol',
     file: 'src/core/writes/direct-writes.ts',
-    find: 'isComparable: true, ...written }',
-    replace: 'isComparable: true, ...written, remainingMs: undefined }',
+    find: '{ key, value: sent.value, isComparable: true, ...written }',
+    replace: '{ key, value: sent.value, isComparable: true, ...written, remainingMs: undefined }',
   },
   {
     name: 'another fingerprint in a probe is ignored',
@@ -301,8 +344,8 @@ const omissions = [
     name: 'what is held answers, whatever version the store has',
     caughtBy: 'ttl',
     file: 'src/core/reads/fills.ts',
-    find: 'answer.value ?? sent.held?.value',
-    replace: 'sent.held?.value ?? answer.value',
+    find: 'const content = answer.value === undefined ? sent.held : answer',
+    replace: 'const content = answer.value === undefined ? sent.held : (sent.held ?? answer)',
   },
   {
     name: 'a shorter time to live does not count for what is held',
@@ -327,9 +370,9 @@ const omissions = [
     caughtBy: 'outage',
     file: 'src/core/state/known-versions.ts',
     find: `    if (entry) {
-      const value`,
+      const { version, mediaType`,
     replace: `    if (entry && id === '') {
-      const value`,
+      const { version, mediaType`,
   },
   {
     name: 'a mark covers whatever was written while it was asked for',
@@ -356,8 +399,10 @@ const omissions = [
     name: 'a later pending write takes a new base',
     caughtBy: 'outage',
     file: 'src/core/writes/pending-writes.ts',
-    find: '{ ...earlier, value: write.value, outcomes, mayHaveHappened: false }',
-    replace: '{ ...write, outcomes, mayHaveHappened: false }',
+    find: `        ...earlier,
+        value,`,
+    replace: `        ...write,
+        value,`,
   },
   {
     name: 'a pending write that may have happened is sent as if it had not',
@@ -403,9 +448,8 @@ const omissions = [
     name: 'a settled write leaves what was read meanwhile',
     caughtBy: 'pending-writes',
     file: 'src/core/writes/delivery.ts',
-    find: `    state.written(id, written)
-`,
-    replace: '',
+    find: '    state.written(id, written && { ...written, expiresAtMs })',
+    replace: '    void state',
   },
   {
     name: 'a missing answer to a pending write is not a conflict',
@@ -766,9 +810,10 @@ const omissions = [
     name: 'a row left out by a trigger counts as written',
     caughtBy: 'protocol',
     file: 'src/core/writes/direct-writes.ts',
-    find: `        state.apply(id, undefined)
-        throw`,
-    replace: '        throw',
+    find: `    this.#parts.state.apply(id, undefined)
+    return new`,
+    replace: `    void this.#parts.state.has(id)
+    return new`,
   },
   {
     name: 'a strong read that finds nothing leaves the entry',
@@ -868,6 +913,7 @@ export const mutants = [
   ...omissions,
   ...models,
   ...statementMutants,
+  ...expiryMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',
     caughtBy: 'pending-writes',

@@ -3,7 +3,6 @@ import type {
   Change,
   Epoch,
   Mark,
-  PendingWrite,
   StoredEntry,
   Transaction,
   Unchanged,
@@ -12,13 +11,17 @@ import type {
   Written,
 } from '../../src/core/entry.js'
 import { CacheError, type CacheErrorCode } from '../../src/core/errors.js'
+import type { MediaType } from '../../src/core/media-type.js'
 import type {
   Clock,
+  ConditionalAnswer,
+  ConditionalWrite,
   LogPosition,
   MarkAnswer,
   Position,
   Replica,
   ReplicaAnswer,
+  SentWrite,
   Settlement,
   Store,
   TransactionOutcome,
@@ -26,6 +29,7 @@ import type {
   Write,
   WriteAnswer,
 } from '../../src/core/ports.js'
+import { entryTag } from '../../src/core/state/entry-tag.js'
 import { keyId } from '../../src/core/state/key-id.js'
 import { Gate } from './gate.js'
 
@@ -51,6 +55,7 @@ export interface Statement {
 
 interface Row {
   readonly value: Value
+  readonly mediaType?: MediaType | undefined
   readonly version: Version
   /** Which commit it was, counted through all histories. */
   readonly commit: number
@@ -158,14 +163,45 @@ export class ModelStore implements Store {
     return this.#statement('write', keys, () => {
       this.#acceptable(keys)
       const answer = new Map<string, WriteAnswer>()
-      for (const { key, value } of writes) {
-        const stored = this.#altered ? this.#altered(value) : value
-        if (stored === undefined) continue
-        const version = this.setBySql(key, stored)
-        const isAsSent = this.#altered === undefined
-        answer.set(key, { version, epoch: this.#epoch, remainingMs: this.#defaultRemainingMs, isAsSent })
+      for (const write of writes) {
+        const written = this.#write(write)
+        if (written) answer.set(write.key, written)
       }
       return answer
+    })
+  }
+
+  #write({
+    key,
+    value,
+    mediaType,
+    ttlMs: remainingMs = this.#defaultRemainingMs,
+  }: Write): WriteAnswer | undefined {
+    const stored = this.#altered ? this.#altered(value) : value
+    if (stored === undefined) return undefined
+    const version = this.setBySql(key, stored, { mediaType, remainingMs })
+    const isAsSent = this.#altered === undefined
+    return { version, epoch: this.#epoch, remainingMs, isAsSent }
+  }
+
+  writeIf({ key, value, mediaType, ttlMs, condition }: ConditionalWrite): Promise<ConditionalAnswer> {
+    return this.#statement(value === undefined ? 'remove' : 'write', [key], () => {
+      this.#acceptable([key])
+      const epoch = this.#epoch
+      const [entry] = this.#entries(this.#rows, [{ key }]).values()
+      const before = entry?.version
+      const tag = entry && entryTag(entry)
+      const { match, noneMatch } = condition
+      const hasOne = (tags: '*' | readonly string[]) =>
+        tag !== undefined && (tags === '*' || tags.includes(tag))
+      const isMet = (!match || hasOne(match)) && !(noneMatch && hasOne(noneMatch))
+      if (!isMet) return { epoch, before, isMet, written: undefined }
+      if (value !== undefined)
+        return { epoch, before, isMet, written: this.#write({ key, value, mediaType, ttlMs }) }
+      const version = this.deleteBySql(key)
+      const written =
+        version === undefined ? undefined : { version, epoch, remainingMs: undefined, isAsSent: true }
+      return { epoch, before, isMet, written }
     })
   }
 
@@ -173,8 +209,11 @@ export class ModelStore implements Store {
     return this.#statement('remove', keys, () => {
       this.#acceptable(keys)
       const answer = new Map<string, Written | Absent>()
-      for (const key of keys)
-        answer.set(key, { version: this.deleteBySql(key), epoch: this.#epoch } as Written | Absent)
+      for (const key of keys) {
+        const hadExpired = this.#hasExpired(key)
+        const version = this.deleteBySql(key)
+        answer.set(key, { version: hadExpired ? undefined : version, epoch: this.#epoch } as Written | Absent)
+      }
       return answer
     })
   }
@@ -203,7 +242,7 @@ export class ModelStore implements Store {
   }
 
   settle(
-    writes: readonly PendingWrite[],
+    writes: readonly SentWrite[],
     onBegun: (transaction: Transaction) => void = () => undefined,
   ): Promise<Map<string, Settlement>> {
     const keys = keysOf(writes)
@@ -215,10 +254,12 @@ export class ModelStore implements Store {
       this.#committed.set(transaction.id, answer)
       for (const write of writes) {
         if (!this.#isUnchanged(write)) continue
-        const { key, value } = write
+        const { key, value, mediaType, ttlMs: remainingMs } = write
         if (value === undefined) this.deleteBySql(key)
         const written =
-          value === undefined ? undefined : { version: this.setBySql(key, value), epoch: this.#epoch }
+          value === undefined
+            ? undefined
+            : { version: this.setBySql(key, value, { mediaType, remainingMs }), epoch: this.#epoch }
         answer.set(key, { kind: 'written', written })
       }
       return answer
@@ -234,13 +275,25 @@ export class ModelStore implements Store {
   }
 
   /** Decides like the statement in postgres/store/entry-statements.ts. */
-  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: PendingWrite): boolean {
+  #isUnchanged({
+    key,
+    value,
+    base,
+    epoch,
+    mayHaveHappened,
+    outcomes,
+    mayHaveExpired = false,
+  }: SentWrite): boolean {
     const row = this.#rows.get(key)
-    if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
+    if (row === undefined && mayHaveExpired && !mayHaveHappened && epoch === this.#epoch) return true
+    const isOutcome = outcomes.some((one) => one?.value === row?.value && one?.mediaType === row?.mediaType)
+    if (isOutcome && (row || !mayHaveHappened)) return true
     if (base.kind === 'held') {
       if (row === undefined) return value === undefined
       const isSameValue =
-        base.value === undefined ? base.fingerprint === String(this.#fingerprint) : base.value === row.value
+        base.value === undefined
+          ? base.fingerprint === String(this.#fingerprint)
+          : base.value === row.value && base.mediaType === row.mediaType
       if (!isSameValue) return false
       return row.version === base.version && (this.#isSalted || epoch === this.#epoch)
     }
@@ -298,11 +351,20 @@ export class ModelStore implements Store {
   setBySql(
     key: string,
     value: Value,
-    { version = this.stamp(), remainingMs = this.#defaultRemainingMs ?? Number.POSITIVE_INFINITY } = {},
+    {
+      version = this.stamp(),
+      mediaType,
+      remainingMs = this.#defaultRemainingMs ?? Number.POSITIVE_INFINITY,
+    }: {
+      readonly version?: Version
+      readonly mediaType?: MediaType | undefined
+      readonly remainingMs?: number | undefined
+    } = {},
   ): Version {
     const commit = this.#commits + 1
     this.#commit(key, {
       value,
+      mediaType,
       version,
       commit,
       expiresAtMs: this.#clock.now() + this.#clockAheadMs + remainingMs,
@@ -311,14 +373,25 @@ export class ModelStore implements Store {
     return version
   }
 
-  /** The version of its absence, if it was there. */
+  /** The version of its absence, if it was there. The end of a row that had expired is not announced. */
   deleteBySql(key: string): Version | undefined {
     const row = this.#rows.get(key)
     if (row === undefined) return undefined
     const version = `-${row.version}`
+    const hadExpired = this.#hasExpired(key)
     this.#commit(key, undefined)
-    this.#announce({ kind: 'key', id: keyId(key), version })
+    if (!hadExpired) this.#announce({ kind: 'key', id: keyId(key), version })
     return version
+  }
+
+  /** Removes all rows that have expired. */
+  sweep(): void {
+    for (const key of [...this.#rows.keys()]) if (this.#hasExpired(key)) this.deleteBySql(key)
+  }
+
+  #hasExpired(key: string): boolean {
+    const { expiresAtMs = Number.POSITIVE_INFINITY } = this.#rows.get(key) ?? {}
+    return expiresAtMs <= this.#clock.now() + this.#clockAheadMs
   }
 
   /** A statement that changes more rows than are worth naming. */
@@ -496,9 +569,16 @@ export class ModelStore implements Store {
       if (row === undefined || row.expiresAtMs <= nowMs) continue
       const { version } = row
       const remainingMs = Number.isFinite(row.expiresAtMs) ? row.expiresAtMs - nowMs : undefined
-      const isHeld = held?.version === version && held.epoch === epoch && held.value === row.value
+      const isHeld =
+        held?.version === version &&
+        held.epoch === epoch &&
+        held.value === row.value &&
+        held.mediaType === row.mediaType
       const stored = { key, version, epoch, remainingMs, isComparable: true }
-      answer.set(key, isHeld ? { ...stored, value: undefined } : { ...stored, value: row.value })
+      answer.set(
+        key,
+        isHeld ? { ...stored, value: undefined } : { ...stored, value: row.value, mediaType: row.mediaType },
+      )
     }
     return answer
   }

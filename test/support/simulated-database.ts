@@ -2,7 +2,6 @@ import type {
   Change,
   Epoch,
   Mark,
-  PendingWrite,
   StoredEntry,
   Transaction,
   Unchanged,
@@ -11,15 +10,19 @@ import type {
   Written,
 } from '../../src/core/entry.js'
 import type {
+  ConditionalAnswer,
+  ConditionalWrite,
   MarkAnswer,
   Position,
   Proof,
+  SentWrite,
   Settlement,
   TransactionOutcome,
   Wanted,
   Write,
   WriteAnswer,
 } from '../../src/core/ports.js'
+import { entryTag } from '../../src/core/state/entry-tag.js'
 import { keyId } from '../../src/core/state/key-id.js'
 
 interface Row {
@@ -198,8 +201,8 @@ export class SimulatedDatabase {
 
   write(writes: readonly Write[]): Map<string, WriteAnswer> {
     const answer = new Map<string, WriteAnswer>()
-    for (const { key, value } of writes) {
-      const version = this.#write(key, value)
+    for (const { key, value, ttlMs } of writes) {
+      const version = this.#write(key, value, ttlMs)
       const row = this.#rows.get(key)
       if (version === undefined || row === undefined) continue
       const isAsSent = this.#trigger === undefined
@@ -208,19 +211,39 @@ export class SimulatedDatabase {
     return answer
   }
 
+  writeIf({ key, value, condition }: ConditionalWrite): ConditionalAnswer {
+    const { epoch } = this
+    const row = this.#rows.get(key)
+    const before = row && row.expiresAtMs > this.#nowMs() ? String(row.version) : undefined
+    const tag = before && entryTag({ version: before, epoch })
+    const { match, noneMatch } = condition
+    const hasOne = (tags: '*' | readonly string[]) =>
+      tag !== undefined && (tags === '*' || tags.includes(tag))
+    const isMet = (!match || hasOne(match)) && !(noneMatch && hasOne(noneMatch))
+    if (!isMet) return { epoch, before, isMet, written: undefined }
+    if (value !== undefined) return { epoch, before, isMet, written: this.write([{ key, value }]).get(key) }
+    const removed = this.remove([key]).get(key)
+    return {
+      epoch,
+      before,
+      isMet,
+      written: removed && { ...removed, remainingMs: undefined, isAsSent: true },
+    }
+  }
+
   /** The version that the statement is told; undefined if the row was left out. */
-  #write(key: string, value: Value): Version | undefined {
+  #write(key: string, value: Value, ttlMs?: number): Version | undefined {
     switch (this.#trigger) {
       case undefined:
-        return this.#commit(key, value)
+        return this.#commit(key, value, ttlMs)
       case 'changes the value':
-        return this.#commit(key, `${value}.5`)
+        return this.#commit(key, `${value}.5`, ttlMs)
       case 'leaves the row out':
         return undefined
       case 'writes the row again': {
         // In one transaction: the first of the two is never visible, and is announced after the second.
         const version = String(this.#draw())
-        this.#commit(key, `${value}.5`)
+        this.#commit(key, `${value}.5`, ttlMs)
         this.#announce({ kind: 'key', id: keyId(key), version })
         return version
       }
@@ -249,8 +272,22 @@ export class SimulatedDatabase {
   }
 
   remove(keys: readonly string[]): Map<string, Written> {
-    const there = keys.filter((key) => this.#rows.has(key))
-    return new Map(there.map((key) => [key, { version: this.#commit(key, undefined), epoch: this.epoch }]))
+    const removed = new Map<string, Written>()
+    for (const key of keys.filter((key) => this.#rows.has(key))) {
+      const hadExpired = this.#isExpired(key)
+      const version = this.#commit(key, undefined)
+      if (!hadExpired) removed.set(key, { version, epoch: this.epoch })
+    }
+    return removed
+  }
+
+  /** Removes all rows that have expired, which is not announced. */
+  sweep(): void {
+    for (const key of [...this.#rows.keys()]) if (this.#isExpired(key)) this.#commit(key, undefined)
+  }
+
+  #isExpired(key: string): boolean {
+    return (this.#rows.get(key)?.expiresAtMs ?? Number.POSITIVE_INFINITY) <= this.#nowMs()
   }
 
   /** Transactions are numbered anew in every history. */
@@ -264,17 +301,17 @@ export class SimulatedDatabase {
     return settlements ? { settlements } : 'aborted'
   }
 
-  settle(writes: readonly PendingWrite[], { id }: Transaction): Map<string, Settlement> {
+  settle(writes: readonly SentWrite[], { id }: Transaction): Map<string, Settlement> {
     const settled = new Map<string, Settlement>()
     this.#committed.set(id, settled)
     for (const write of writes) {
       if (!this.#isUnchanged(write)) continue
-      const { key, value } = write
+      const { key, value, ttlMs } = write
       const row = this.#rows.get(key)
       const keptAfter = value === undefined ? undefined : this.#keptAfter.get(value)
       if (row && keptAfter !== undefined && row.commit > keptAfter)
         this.violations.push(`I4: ${key} = ${row.value} was overwritten by ${value}, which is older`)
-      const version = value === undefined ? undefined : this.#write(key, value)
+      const version = value === undefined ? undefined : this.#write(key, value, ttlMs)
       if (value === undefined && row) this.#commit(key, undefined)
       if (value !== undefined && version === undefined) continue
       settled.set(key, {
@@ -286,9 +323,18 @@ export class SimulatedDatabase {
   }
 
   /** Decides like the statement in postgres/store/entry-statements.ts. */
-  #isUnchanged({ key, value, base, epoch, mayHaveHappened, outcomes }: PendingWrite): boolean {
+  #isUnchanged({
+    key,
+    value,
+    base,
+    epoch,
+    mayHaveHappened,
+    outcomes,
+    mayHaveExpired = false,
+  }: SentWrite): boolean {
     const row = this.#rows.get(key)
-    if (row ? outcomes.includes(row.value) : outcomes.includes(undefined) && !mayHaveHappened) return true
+    if (row === undefined && mayHaveExpired && !mayHaveHappened && epoch === this.epoch) return true
+    if (outcomes.some((one) => one?.value === row?.value) && (row || !mayHaveHappened)) return true
     if (base.kind === 'held') {
       if (row === undefined) return value === undefined
       const isSameValue =
@@ -347,24 +393,25 @@ export class SimulatedDatabase {
     return lost
   }
 
-  #commit(key: string, value: Value | undefined): Version {
-    const version = this.#store(key, value)
-    this.#announce({ kind: 'key', id: keyId(key), version })
+  #commit(key: string, value: Value | undefined, ttlMs?: number): Version {
+    const isUnannounced = value === undefined && this.#isExpired(key)
+    const version = this.#store(key, value, ttlMs)
+    if (!isUnannounced) this.#announce({ kind: 'key', id: keyId(key), version })
     return version
   }
 
-  #store(key: string, value: Value | undefined): Version {
+  #store(key: string, value: Value | undefined, ttlMs?: number): Version {
     const before = this.#rows.get(key)
     this.#commits++
-    const row = value === undefined ? undefined : this.#newRow(value)
+    const row = value === undefined ? undefined : this.#newRow(value, ttlMs)
     this.#keepState(key, row)
     const version = row ? String(row.version) : `-${before?.version}`
     this.#reign(key, value, { version, epoch: this.epoch })
     return version
   }
 
-  #newRow(value: Value): Row {
-    const expiresAtMs = this.#nowMs() + (this.#expiresAfterMs ?? Number.POSITIVE_INFINITY)
+  #newRow(value: Value, ttlMs = this.#expiresAfterMs): Row {
+    const expiresAtMs = this.#nowMs() + (ttlMs ?? Number.POSITIVE_INFINITY)
     if (Number.isFinite(expiresAtMs)) this.#expiriesMs.set(value, expiresAtMs)
     return { value, version: this.#draw(), commit: this.#commits, expiresAtMs }
   }

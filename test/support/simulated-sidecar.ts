@@ -54,6 +54,7 @@ export class SimulatedSidecar {
       mark: () => ask(true, () => database.mark(), true),
       write: (writes) => ask(true, () => database.write(writes)),
       remove: (keys) => ask(true, () => database.remove(keys)),
+      writeIf: (write) => ask(true, () => database.writeIf(write)),
       settle: (writes, onBegun) => {
         const transaction = database.begin()
         onBegun(transaction)

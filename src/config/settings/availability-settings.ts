@@ -1,4 +1,4 @@
-import { integer, oneOf } from '../parse.js'
+import { integer, oneOf, onOrOff } from '../parse.js'
 import { setting } from '../setting.js'
 
 /** Settings of freshness, idleness and outages: what is served and written without the database, or without proof. */
@@ -42,6 +42,13 @@ export const availabilitySettings = {
     about:
       'Behaviour while the database is unavailable. `local`: writes are kept in memory and sent later. ' +
       '`reject`: writes are answered with 503.',
+  }),
+  requiresConditions: setting({
+    variable: 'CACHE_REQUIRE_CONDITIONS',
+    fallback: false,
+    parse: onOrOff,
+    about:
+      '`on`: a `PUT` or `DELETE` of `/v1/entries/{key}` without `If-Match` or `If-None-Match` is answered with 428.',
   }),
   readyGraceMs: setting({
     variable: 'CACHE_READY_GRACE_MS',

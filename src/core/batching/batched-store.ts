@@ -1,7 +1,15 @@
 import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from '../entry.js'
 import { CacheError } from '../errors.js'
-import type { BatchPart, Clock, Store, Write, WriteAnswer } from '../ports.js'
-import type { Stats } from '../stats.js'
+import type {
+  BatchPart,
+  Clock,
+  ConditionalAnswer,
+  ConditionalWrite,
+  Store,
+  Write,
+  WriteAnswer,
+} from '../ports.js'
+import type { BatchOperation, Stats } from '../stats.js'
 import type { BatchTracer } from '../tracer.js'
 import { Batcher } from './batcher.js'
 import { Semaphore } from './semaphore.js'
@@ -39,6 +47,12 @@ export interface TogetherOptions {
   readonly isStopped: () => boolean
 }
 
+/** A conditional write with an identifier of its own as its key, so that it is never merged with another write. */
+interface SingleWrite {
+  readonly key: string
+  readonly write: ConditionalWrite
+}
+
 export type BatchedRead = Batched<WantedEntry, ReadAnswer>
 
 const maxItems = 500
@@ -53,6 +67,8 @@ export class BatchedStore {
   readonly read: Batcher<WantedEntry, ReadAnswer>
   readonly write: Batcher<Write, WriteAnswer>
   readonly remove: Batcher<{ readonly key: string }, Written | Absent>
+  readonly #conditional: Readonly<Record<'write' | 'remove', Batcher<SingleWrite, ConditionalAnswer>>>
+  #conditionalWrites = 0
   readonly #newTogether: (options: TogetherOptions) => Batcher<WantedEntry, ReadAnswer>
 
   constructor({ store, stats, ...options }: BatchedStoreOptions) {
@@ -67,6 +83,7 @@ export class BatchedStore {
       operation: 'write',
       sizes: stats.batchKeys.write,
       bytesOf: ({ key, value }) => key.length + value.length,
+      groupOf: ({ ttlMs }) => ttlMs === undefined,
       run: (writes, part) => store.write(writes, part),
       lockedOf: (keys) => store.lockedOf(keys),
     })
@@ -83,6 +100,31 @@ export class BatchedStore {
         ),
       lockedOf: (keys) => store.lockedOf(keys),
     })
+    const conditional = (operation: BatchOperation) =>
+      new Batcher<SingleWrite, ConditionalAnswer>({
+        ...bounds,
+        maxItems: 1,
+        keepsOrder: false,
+        operation,
+        sizes: stats.batchKeys[operation],
+        bytesOf: ({ write }) => write.key.length + (write.value?.length ?? 0),
+        run: async (items, part) => {
+          const [{ key, write }] = items as readonly [SingleWrite]
+          return new Map([[key, await store.writeIf(write, part)]])
+        },
+      })
+    this.#conditional = { write: conditional('write'), remove: conditional('remove') }
+  }
+
+  /**
+   * Sends a conditional write in a statement of its own. It never shares the fate of another write: two writes of one key
+   * with the same condition must not both succeed.
+   */
+  async writeIf(write: ConditionalWrite): Promise<ConditionalAnswer> {
+    const operation = write.value === undefined ? 'remove' : 'write'
+    const key = String(++this.#conditionalWrites)
+    const { answer } = await this.#conditional[operation].add({ key, write })
+    return answer as ConditionalAnswer
   }
 
   /** Returns a batcher for the reads of one request. */

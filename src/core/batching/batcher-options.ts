@@ -26,6 +26,8 @@ export interface BatcherOptions<I, O> {
   readonly maxItems: number
   readonly maxBytes: number
   readonly bytesOf: (item: I) => number
+  /** Returns the group of an item. One statement has items of one group only. By default all items are in one group. */
+  readonly groupOf?: (item: I) => unknown
   /**
    * True if an item waits for the statement in flight that has its key. Otherwise two writes of a key may be in flight
    * in two statements, and the later one may commit first.

@@ -22,7 +22,7 @@ export interface Waiting<I, O> {
 
 type Bounds<I> = Pick<
   BatcherOptions<I, unknown>,
-  'clock' | 'maxItems' | 'maxBytes' | 'bytesOf' | 'maxWaitMs' | 'keepsOrder'
+  'clock' | 'maxItems' | 'maxBytes' | 'bytesOf' | 'groupOf' | 'maxWaitMs' | 'keepsOrder'
 >
 
 /** The items of a batcher that have not been sent yet, one per key, oldest first. */
@@ -55,10 +55,11 @@ export class WaitingItems<I extends { readonly key: string }, O> {
   }
 
   /**
-   * Removes and returns the next batch within the bounds, oldest items first. Rejects items that have waited too long.
+   * Removes and returns the next batch within the bounds: the items in the group of the oldest one, oldest first. Rejects
+   * items that have waited too long.
    */
   take(): Waiting<I, O>[] {
-    const { clock, maxItems, maxBytes, maxWaitMs, bytesOf, keepsOrder } = this.#bounds
+    const { clock, maxItems, maxBytes, maxWaitMs, bytesOf, groupOf, keepsOrder } = this.#bounds
     const overdueMs = clock.now() - maxWaitMs
     const batch: Waiting<I, O>[] = []
     let bytes = 0
@@ -67,6 +68,8 @@ export class WaitingItems<I extends { readonly key: string }, O> {
         const reason = new CacheError('store-busy', 'the request waited too long for its statement to start')
         for (const caller of waiting.callers) caller.reject(reason)
       } else {
+        const [oldest] = batch
+        if (groupOf && oldest && groupOf(waiting.item) !== groupOf(oldest.item)) continue
         bytes += bytesOf(waiting.item)
         if (batch.length > 0 && (batch.length >= maxItems || bytes > maxBytes)) break
         batch.push(waiting)

@@ -135,11 +135,15 @@ export class Fills {
       if (isPostponed(answer)) throw tooLargeTogether()
       throw new CacheError('too-large', 'the value is too large for the memory that one value may take')
     }
-    const value = answer.value ?? sent.held?.value
-    if (value === undefined) throw new Error('the store omitted a value that is not held')
-    const stored = state.put(flight, { ...answer, value }, asOfMs)
-    if (answer.value !== undefined) return { value, forwarded, stored, ageMs }
+    const content = answer.value === undefined ? sent.held : answer
+    if (content === undefined) throw new Error('the store omitted a value that is not held')
+    const { value, mediaType } = content
+    const stored = state.put(flight, { ...answer, value, mediaType }, asOfMs)
+    const { remainingMs } = answer
+    const expiresInMs = remainingMs === undefined ? undefined : flight.openedAtMs + remainingMs - clock.now()
+    const read = { value, mediaType, written: answer, forwarded, stored, ageMs, expiresInMs }
+    if (answer.value !== undefined) return read
     stats.revalidatedFills++
-    return { value, forwarded, stored, ageMs, revalidated: true }
+    return { ...read, revalidated: true }
   }
 }

@@ -1,11 +1,13 @@
 import { Semaphore } from '../batching/semaphore.js'
 import type { Value } from '../entry.js'
 import { CacheError } from '../errors.js'
+import { isJson, type MediaType } from '../media-type.js'
 import type { Clock, EntryList, ListedRow, ListedRows, Store } from '../ports.js'
 
 export interface ListedEntry extends ListedRow {
   /** Undefined if no values were asked for, or if this one is too large. */
   readonly value?: Value | undefined
+  readonly mediaType?: MediaType | undefined
 }
 
 export interface PageRequest {
@@ -101,9 +103,9 @@ export class Listing {
       const answer = answers.get(row.key)
       if (answer === undefined || 'withheld' in answer) entries.push(row)
       else if (answer.version !== undefined && answer.value !== undefined) {
-        const { version, value, remainingMs } = answer
-        const size = version === row.version ? row.bytes : storedBytes(value)
-        entries.push({ key: row.key, version, bytes: size, remainingMs, value })
+        const { version, value, mediaType, remainingMs } = answer
+        const size = version === row.version ? row.bytes : storedBytes(value, mediaType)
+        entries.push({ key: row.key, version, bytes: size, remainingMs, value, mediaType })
       }
       // Otherwise, the entry was deleted after it was listed, or has expired.
     }
@@ -111,7 +113,8 @@ export class Listing {
   }
 }
 
-/** Returns the size of a value in the store, where a string is plain text. */
-function storedBytes(value: Value): number {
-  return Buffer.byteLength(value.startsWith('"') ? (JSON.parse(value) as string) : value)
+/** Returns the size of a value in the store, where a string is plain text, unless its type says JSON. */
+function storedBytes(value: Value, mediaType: MediaType | undefined): number {
+  const isText = value.startsWith('"') && !(mediaType !== undefined && isJson(mediaType))
+  return Buffer.byteLength(isText ? (JSON.parse(value) as string) : value)
 }

@@ -1,4 +1,5 @@
-import type { Value } from '../entry.js'
+import type { Entry, Value, Written } from '../entry.js'
+import type { MediaType } from '../media-type.js'
 import type { SessionToken } from '../state/session-token.js'
 
 /** Options of a read. */
@@ -24,6 +25,9 @@ export type StaleReason = 'unproven' | 'kept'
 export interface ReadResult {
   /** Value of the entry; undefined if there is none. */
   readonly value: Value | undefined
+  readonly mediaType?: MediaType | undefined
+  /** The write that the value is from; undefined for a pending write, and if there is no value. */
+  readonly written?: Written | undefined
   /** Reason why the store was asked; undefined for a value from memory. */
   readonly forwarded?: Forwarded
   /** True if the answer came from a fill that another read had started. */
@@ -40,4 +44,11 @@ export interface ReadResult {
    * memory.
    */
   readonly ttlMs?: number
+  /** Remaining time to live of the row, in ms; undefined if the row does not expire (P12). */
+  readonly expiresInMs?: number | undefined
+}
+
+/** Returns the remaining time to live of the row of an entry, in ms; undefined if the row does not expire. */
+export function expiresInMs({ rowExpiresAtMs }: Entry, nowMs: number): number | undefined {
+  return rowExpiresAtMs === Number.POSITIVE_INFINITY ? undefined : rowExpiresAtMs - nowMs
 }

@@ -1,13 +1,13 @@
-import type { Entry, Value } from '../entry.js'
+import type { Entry, PendingWrite } from '../entry.js'
 import { type CacheErrorCode, hasCode, passingErrors } from '../errors.js'
 import type { Idleness } from '../feed/idleness.js'
 import type { Clock } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
 import type { SessionToken } from '../state/session-token.js'
 import type { Stats } from '../stats.js'
-import type { PendingWrites } from '../writes/pending-writes.js'
+import { type PendingWrites, pendingValue } from '../writes/pending-writes.js'
 import type { Fills, ReadBatcher } from './fills.js'
-import type { Forwarded, ReadOptions, ReadResult } from './read-result.js'
+import { expiresInMs, type Forwarded, type ReadOptions, type ReadResult } from './read-result.js'
 
 export interface ReadsParts {
   readonly state: CacheState
@@ -43,7 +43,7 @@ export class Reads {
     const hit = state.hit(id, nowMs)
     if (hit) return this.#fromMemory(hit)
     const kept = pending.get(id)
-    if (kept) return this.#fromPending(kept.value)
+    if (kept) return this.#fromPending(kept, nowMs)
     // After a rest, the database is not known to be unavailable, so it is asked.
     const mayBeStale = onFeedLoss === 'stale' && !idleness.isUnproven
     const usable = mayBeStale ? state.usable(id, nowMs) : undefined
@@ -72,7 +72,7 @@ export class Reads {
       // A write that has become pending meanwhile is the latest known; an entry that was dropped meanwhile is known to
       // be outdated.
       const kept = pending.get(id)
-      if (kept) return this.#fromPending(kept.value)
+      if (kept) return this.#fromPending(kept, clock.now())
       if (usable && state.usable(id, clock.now()) === usable) return this.#fromMemory(usable, 'unproven')
       throw error
     })
@@ -129,14 +129,20 @@ export class Reads {
     if (stale) stats.staleServed++
     return {
       value: entry.value,
+      mediaType: entry.mediaType,
+      written: entry,
       ageMs: nowMs - entry.asOfMs,
       ttlMs: entry.expiresAtMs - nowMs,
+      expiresInMs: expiresInMs(entry, nowMs),
       ...(stale && { stale }),
     }
   }
 
-  #fromPending(value: Value | undefined): ReadResult {
+  /** Returns what a pending write leaves. Once it has expired, there is no entry, as after a delete. */
+  #fromPending(write: PendingWrite, nowMs: number): ReadResult {
     this.#parts.stats.staleServed++
-    return { value, stale: 'kept', ageMs: 0 }
+    const value = pendingValue(write, nowMs)
+    const expiresInMs = write.expiresAtMs === undefined ? undefined : write.expiresAtMs - nowMs
+    return { value, mediaType: write.mediaType, stale: 'kept', ageMs: 0, expiresInMs }
   }
 }

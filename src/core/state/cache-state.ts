@@ -7,7 +7,7 @@ import { DatabaseClock } from './database-clock.js'
 import { type FeedNow, type Flight, Flights, type SharedFill } from './flights.js'
 import { heldKeys } from './held-keys.js'
 import { keyId } from './key-id.js'
-import type { KnownVersions } from './known-versions.js'
+import type { ExpiringWrite, KnownVersions } from './known-versions.js'
 import type { Lease } from './lease.js'
 import { LocalCache, type LocalCacheBounds } from './local-cache.js'
 import { concerns, type SessionToken } from './session-token.js'
@@ -25,6 +25,9 @@ export interface CacheStateParts {
   readonly stats: Stats
   readonly random: (() => number) | undefined
 }
+
+/** A write that the store has confirmed, with the remaining time to live of its row. */
+export type Acknowledged = Written & Partial<Pick<StoredEntry, 'remainingMs'>>
 
 /** The entries that this sidecar holds, and who may put, drop and get them: P1 to P3 and P7. */
 export class CacheState {
@@ -161,7 +164,7 @@ export class CacheState {
    */
   put(
     flight: Flight,
-    { key, value, version, epoch, remainingMs, isComparable }: StoredEntry,
+    { key, value, mediaType, version, epoch, remainingMs, isComparable }: StoredEntry,
     asOfMs?: number,
   ): boolean {
     const { versions, pending, clock } = this.#parts
@@ -173,7 +176,10 @@ export class CacheState {
     this.#local.put(flight.id, {
       key,
       value,
+      mediaType,
       version,
+      // The same text for all entries, not the one of this answer.
+      epoch: versions.epoch ?? epoch,
       isComparable,
       asOfMs: asOfMs ?? flight.openedAtMs,
       expiresAtMs: Math.min(clock.now() + this.#ttl.drawMs(key), rowExpiresAtMs),
@@ -191,18 +197,18 @@ export class CacheState {
    * Records that a write of this sidecar has happened. For all other flights it is a change like any other. Without a
    * version there was nothing to delete, but the entry is wrong all the same.
    */
-  acknowledged(flight: Flight, written: Written | undefined): void {
+  acknowledged(flight: Flight, written: Acknowledged | undefined): void {
     const { id, changes } = flight
     if (written && this.#flights.unbroken(flight, this.#feedNow()) && !changes.includes(written.version)) {
       this.#unconfirmed.acknowledged(id, written.version, this.#parts.clock.now())
     }
-    this.written(id, written, flight.openedAtMs)
+    this.written(id, written && { ...written, expiresAtMs: expiryOf(flight, written) }, flight.openedAtMs)
     // In another history, an entry with this very version can have another value.
     this.#local.drop(id)
   }
 
   /** Records that the store, asked at `askedMs`, has confirmed a write (undefined: that nothing was written). */
-  written(id: string, written: Written | undefined, askedMs = Number.NEGATIVE_INFINITY): void {
+  written(id: string, written: ExpiringWrite | undefined, askedMs = Number.NEGATIVE_INFINITY): void {
     this.apply(id, written && this.#parts.versions.written(id, written, askedMs))
   }
 
@@ -290,4 +296,9 @@ export class CacheState {
     this.#unconfirmed.clear()
     this.#parts.replicaReads?.doubt()
   }
+}
+
+/** Returns the time at which the row of an acknowledged write expires; undefined if it does not. */
+function expiryOf({ openedAtMs }: Flight, { remainingMs }: Acknowledged): number | undefined {
+  return remainingMs === undefined ? undefined : openedAtMs + remainingMs
 }

@@ -15,7 +15,12 @@ const maxWrittenSinceMark = 10_000
 /** The store may answer with a mark that another sidecar has made up to 5 seconds before. */
 const oldestMarkMs = 6_000
 
-interface OwnWrite extends Written {
+/** A confirmed write, with the time at which its row expires, by the sidecar's clock; undefined if it does not. */
+export interface ExpiringWrite extends Written {
+  readonly expiresAtMs?: number | undefined
+}
+
+interface OwnWrite extends ExpiringWrite {
   /** Time at which it was acknowledged. */
   readonly atMs: number
 }
@@ -36,6 +41,11 @@ export class KnownVersions {
 
   constructor(parts: KnownVersionsParts) {
     this.#parts = parts
+  }
+
+  /** Epoch of the history that is followed; undefined until the first contact. */
+  get epoch(): Epoch | undefined {
+    return this.#parts.position.epoch
   }
 
   /** Fingerprint of the table when it was last seen. */
@@ -75,12 +85,12 @@ export class KnownVersions {
    * Records that the store, asked at `askedMs`, has confirmed a write. Returns its version, or undefined if it was
    * written in another history, in which the same version is another write.
    */
-  written(id: string, written: Written, askedMs: number): Version | undefined {
-    const { version, epoch } = written
+  written(id: string, written: ExpiringWrite, askedMs: number): Version | undefined {
+    const { version, epoch, expiresAtMs } = written
     if (!this.isOurs(epoch, askedMs)) return undefined
     // If the map is full, it is cleared. A pending write may then be a conflict although nothing has changed.
     if (this.#writtenSinceMark.size >= maxWrittenSinceMark) this.#writtenSinceMark.clear()
-    this.#writtenSinceMark.set(id, { version, epoch, atMs: this.#parts.clock.now() })
+    this.#writtenSinceMark.set(id, { version, epoch, expiresAtMs, atMs: this.#parts.clock.now() })
     this.#parts.position.version(version)
     this.#confirmed.add(version)
     return version
@@ -119,13 +129,21 @@ export class KnownVersions {
   baseOf(id: string, entry: Entry | undefined): Base {
     const fingerprint = this.#fingerprint
     if (entry) {
+      const { version, mediaType, rowExpiresAtMs } = entry
       const value = entry.isComparable ? entry.value : undefined
-      return { kind: 'held', version: entry.version, value, fingerprint }
+      const expiresAtMs = Number.isFinite(rowExpiresAtMs) ? rowExpiresAtMs : undefined
+      return { kind: 'held', version, value, mediaType, fingerprint, expiresAtMs }
     }
     const { position } = this.#parts
     const written = this.#writtenSinceMark.get(id)
     if (written?.epoch === position.epoch && written !== undefined && !written.version.startsWith('-'))
-      return { kind: 'held', version: written.version, value: undefined, fingerprint }
+      return {
+        kind: 'held',
+        version: written.version,
+        value: undefined,
+        fingerprint,
+        expiresAtMs: written.expiresAtMs,
+      }
     return position.unseen
   }
 

@@ -103,7 +103,7 @@ export class LocalCache {
  * Returns `heldBytes` of both texts without scanning them: if the number of bytes equals the number of UTF-16 units,
  * all of it is ASCII.
  */
-function heldBytesOf({ key, value, bytes }: Entry): number {
+function heldBytesOf({ key, value, mediaType, bytes }: Entry): number {
   const units = key.length + value.length
-  return bytes === units ? units : 2 * units
+  return (bytes === units ? units : 2 * units) + (mediaType?.length ?? 0)
 }

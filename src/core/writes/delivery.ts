@@ -2,13 +2,13 @@ import { runBisecting } from '../batching/bisect.js'
 import type { StoreHealth } from '../batching/store-health.js'
 import type { Base, PendingWrite, Transaction } from '../entry.js'
 import { CacheError, type CacheErrorCode, hasCode } from '../errors.js'
-import type { Clock, Log, Settlement, Store } from '../ports.js'
+import type { Clock, Log, SentWrite, Settlement, Store } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
 import { keyHash } from '../state/key-hash.js'
 import type { KnownVersions } from '../state/known-versions.js'
 import type { Stats } from '../stats.js'
 import { DeliveryAttempts } from './delivery-attempts.js'
-import { type PendingWrites, pendingBytes } from './pending-writes.js'
+import { type PendingWrites, pendingBytes, sentWrite } from './pending-writes.js'
 
 export interface DeliveryParts {
   readonly pending: PendingWrites
@@ -45,6 +45,8 @@ interface Sent {
 interface InDoubt {
   readonly transaction: Transaction
   readonly write: PendingWrite
+  /** The write as it was sent. It may have expired since. */
+  readonly sent: SentWrite
 }
 
 /** Sends the pending writes when the database is back (P9). */
@@ -93,6 +95,17 @@ export class Delivery {
       if (others > 0) this.#heldBack.set(id, others)
       else this.#heldBack.delete(id)
     }
+  }
+
+  /**
+   * Sends the pending write of a key, if there is one. Rejects if it cannot be sent now: whether it will be written is
+   * open.
+   */
+  async finish(id: string): Promise<void> {
+    const { pending } = this.#parts
+    if (pending.has(id)) await this.send()
+    if (pending.has(id))
+      throw new CacheError('store-unavailable', 'a pending write of the key has not been sent yet')
   }
 
   /** Drops the pending write of a key, because a direct write has succeeded. */
@@ -168,17 +181,18 @@ export class Delivery {
   }
 
   async #settle(part: readonly Sent[]): Promise<ReadonlyMap<string, Settlement>> {
-    const { store, pending } = this.#parts
+    const { store, pending, clock } = this.#parts
     let transaction: Transaction | undefined
-    const writes = part.map(({ write }) => write)
+    const writes = part.map(({ write }) => sentWrite(write, clock.now()))
     try {
       return await store.settle(writes, (begun) => {
         transaction = begun
       })
     } catch (error) {
       if (hasCode(error, 'outcome-unknown')) {
-        for (const { id, write } of part) {
-          if (transaction) this.#inDoubt.set(id, { transaction, write })
+        for (const [index, { id, write }] of part.entries()) {
+          const sent = writes[index] as SentWrite
+          if (transaction) this.#inDoubt.set(id, { transaction, write, sent })
           else pending.doubt(id)
         }
       }
@@ -200,7 +214,7 @@ export class Delivery {
     const inDoubt = [...this.#inDoubt]
     for (const transaction of new Set(inDoubt.map(([, one]) => one.transaction))) {
       const members = inDoubt.filter(([, one]) => one.transaction === transaction)
-      const writes = members.map(([, { write }]) => write)
+      const writes = members.map(([, { sent }]) => sent)
       const outcome = await store.outcomeOf(transaction, writes)
       if (outcome === 'in-progress') continue
       for (const [id, { write }] of members) {
@@ -228,12 +242,14 @@ export class Delivery {
     }
     stats.pendingSettled++
     const { written } = settlement
+    const { expiresAtMs } = write
+    const { fingerprint } = versions
     const base: Base = written
-      ? { kind: 'held', version: written.version, value: undefined, fingerprint: versions.fingerprint }
+      ? { kind: 'held', version: written.version, value: undefined, fingerprint, expiresAtMs }
       : { kind: 'unseen', mark: undefined }
     pending.settled(id, write, { base, ...(written && { epoch: written.epoch }) })
     if (written) health.succeeded('write')
-    state.written(id, written)
+    state.written(id, written && { ...written, expiresAtMs })
   }
 }
 

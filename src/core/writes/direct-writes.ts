@@ -1,14 +1,16 @@
 import type { BatchedStore } from '../batching/batched-store.js'
-import type { Value, Written } from '../entry.js'
+import type { Value } from '../entry.js'
 import { CacheError, hasCode, passingErrors } from '../errors.js'
-import type { CacheState } from '../state/cache-state.js'
+import type { Content } from '../media-type.js'
+import type { ChangeOptions, Clock, WriteOptions } from '../ports.js'
+import type { Acknowledged, CacheState } from '../state/cache-state.js'
 import type { DatabasePosition } from '../state/database-position.js'
 import type { Flight } from '../state/flights.js'
 import { formatToken } from '../state/session-token.js'
 import type { Stats } from '../stats.js'
 import type { Delivery } from './delivery.js'
-import type { PendingWrites } from './pending-writes.js'
-import type { DeleteResult, WriteResult } from './write-result.js'
+import { type DirectWrite, type PendingWrites, pendingValue } from './pending-writes.js'
+import type { ChangeResult, DeleteResult, WriteResult } from './write-result.js'
 
 export interface DirectWritesParts {
   readonly state: CacheState
@@ -16,6 +18,7 @@ export interface DirectWritesParts {
   readonly pending: PendingWrites
   readonly delivery: Delivery
   readonly statements: BatchedStore
+  readonly clock: Clock
   readonly stats: Stats
   readonly onWriteOutage: 'local' | 'reject'
 }
@@ -29,24 +32,32 @@ export class DirectWrites {
   }
 
   /** Writes an entry through. Rejects with a CacheError if it is neither written nor kept. */
-  async set(id: string, key: string, value: Value, nowMs: number): Promise<WriteResult> {
-    const { state, delivery, statements } = this.#parts
+  async set(
+    id: string,
+    key: string,
+    value: Value,
+    { ttlMs }: WriteOptions,
+    nowMs: number,
+  ): Promise<WriteResult> {
+    const { state, delivery, statements, clock } = this.#parts
+    const expiresAtMs = ttlMs === undefined ? undefined : nowMs + ttlMs
     const flight = state.open(id, nowMs)
     try {
-      const { sent, answer: written } = await delivery.inOrder(id, () => statements.write.add({ key, value }))
-      if (written === undefined) {
-        state.apply(id, undefined)
-        throw new CacheError(
-          'not-stored',
-          'the database did not store the entry under this key: a trigger or rule',
-        )
-      }
+      const { sent, answer: written } = await delivery.inOrder(id, () =>
+        statements.write.add({ key, value, ttlMs }),
+      )
+      if (written === undefined) throw this.#notStored(id)
       this.#acknowledged(flight, written)
       if (written.isAsSent) state.put(flight, { key, value: sent.value, isComparable: true, ...written })
-      return { written: true, token: formatToken(id, written) }
+      const { remainingMs } = written
+      const expiresInMs = remainingMs === undefined ? undefined : nowMs + remainingMs - clock.now()
+      return { written: true, token: formatToken(id, written), expiresInMs }
     } catch (error) {
-      this.#keepOrThrow(id, key, value, error)
-      return { written: false }
+      this.#keepOrThrow(id, key, { value, expiresAtMs }, error)
+      return {
+        written: false,
+        expiresInMs: expiresAtMs === undefined ? undefined : expiresAtMs - clock.now(),
+      }
     } finally {
       state.close(flight)
     }
@@ -56,7 +67,7 @@ export class DirectWrites {
   async delete(id: string, key: string, nowMs: number): Promise<DeleteResult> {
     const { state, pending, delivery, statements } = this.#parts
     const kept = pending.get(id)
-    const held = kept ? kept.value !== undefined : state.usable(id, nowMs) !== undefined
+    const held = kept ? pendingValue(kept, nowMs) !== undefined : state.usable(id, nowMs) !== undefined
     const flight = state.open(id, nowMs)
     const item = { key }
     try {
@@ -66,14 +77,79 @@ export class DirectWrites {
       this.#acknowledged(flight, written)
       return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
     } catch (error) {
-      this.#keepOrThrow(id, key, undefined, error)
+      this.#keepOrThrow(id, key, { value: undefined }, error)
       return { held, stored: false, token: undefined }
     } finally {
       state.close(flight)
     }
   }
 
-  #acknowledged(flight: Flight, written: Written | undefined): void {
+  /**
+   * Writes an entry through, or without a content deletes it, if the condition holds. The store decides about the
+   * condition, and tells whether there was an entry. Rejects with a CacheError if that was not possible. A write with a
+   * condition is never kept: its client has to know whether the condition held.
+   *
+   * A pending write of the key is older, and has to be in the store when the condition is decided:
+   *
+   *   1. A client reads tag 7.                       3. The database is back.
+   *   2. Another client's write is kept here.        4. The first client writes if the tag is 7.
+   *
+   * In step 4 the row still has tag 7, but the write of step 2 has been accepted before, and would be lost.
+   */
+  async change(
+    id: string,
+    key: string,
+    content: Content | undefined,
+    { condition, ttlMs }: ChangeOptions,
+    nowMs: number,
+  ): Promise<ChangeResult> {
+    const { state, delivery, statements, clock } = this.#parts
+    if (condition) await delivery.finish(id)
+    const flight = state.open(id, nowMs)
+    const { value, mediaType } = content ?? { value: undefined }
+    const expiresAtMs = ttlMs === undefined ? undefined : clock.now() + ttlMs
+    const write = { key, value, mediaType, ttlMs, condition: condition ?? {} }
+    const send = () => statements.writeIf(write)
+    try {
+      const { epoch, before, isMet, written } = await (condition ? send() : delivery.inOrder(id, send))
+      if (!isMet) {
+        state.observe(epoch, flight)
+        delivery.inContact()
+        // The next read must not return what the condition was about.
+        state.apply(id, before)
+        return { kind: 'unmet' }
+      }
+      if (written === undefined && (content || before !== undefined)) throw this.#notStored(id)
+      state.observe(epoch, flight)
+      state.acknowledged(flight, written)
+      // A write that was kept while this one was in flight is a later one.
+      if (!condition) delivery.drop(id)
+      delivery.inContact()
+      const isStored = content !== undefined && written?.isAsSent === true
+      if (isStored) state.put(flight, { key, ...content, isComparable: true, ...written })
+      return {
+        kind: 'written',
+        existed: before !== undefined,
+        token: formatToken(id, written),
+        written: isStored ? written : undefined,
+      }
+    } catch (error) {
+      this.#keepOrThrow(id, key, { value, mediaType, expiresAtMs }, error, condition === undefined)
+      return { kind: 'kept' }
+    } finally {
+      state.close(flight)
+    }
+  }
+
+  #notStored(id: string): CacheError {
+    this.#parts.state.apply(id, undefined)
+    return new CacheError(
+      'not-stored',
+      'the database did not store the entry under this key: a trigger or rule',
+    )
+  }
+
+  #acknowledged(flight: Flight, written: Acknowledged | undefined): void {
     const { state, delivery } = this.#parts
     state.acknowledged(flight, written)
     delivery.drop(flight.id)
@@ -84,18 +160,24 @@ export class DirectWrites {
    * Keeps a write that has certainly not happened, if the options and the error allow it. Throws any other error to the
    * caller.
    */
-  #keepOrThrow(id: string, key: string, value: Value | undefined, error: unknown): void {
+  #keepOrThrow(
+    id: string,
+    key: string,
+    write: Pick<DirectWrite, 'value' | 'mediaType' | 'expiresAtMs'>,
+    error: unknown,
+    mayBeKept = true,
+  ): void {
     const { state, position, pending, stats, onWriteOutage } = this.#parts
     const { epoch } = position
     if (hasCode(error, 'outcome-unknown')) {
       stats.writesUnknown++
-      pending.sentInVain(id, value, state.baseOf(id), epoch)
+      pending.sentInVain(id, { ...write, base: state.baseOf(id), epoch })
       state.doubtWrite(id)
     }
     const willPass = hasCode(error, ...passingErrors)
-    if (!willPass || onWriteOutage === 'reject') throw error
+    if (!willPass || !mayBeKept || onWriteOutage === 'reject') throw error
     const base = state.baseOf(id)
-    if (!pending.keep(id, { key, value, base, epoch, mayHaveHappened: false, outcomes: [] })) {
+    if (!pending.keep(id, { key, ...write, base, epoch, mayHaveHappened: false, outcomes: [] })) {
       throw new CacheError('store-unavailable', 'the database is unavailable, and no write can be kept', {
         cause: error,
       })

@@ -1,4 +1,5 @@
-import type { Base, Epoch, PendingWrite, Value } from '../entry.js'
+import type { PendingWrite, Value } from '../entry.js'
+import type { SentWrite } from '../ports.js'
 import { heldBytes } from '../state/held-bytes.js'
 import { SizedMap } from '../state/sized-map.js'
 
@@ -15,7 +16,10 @@ const bookkeepingBytes = 256
 const maxUnknown = 1_000
 const maxOutcomes = 16
 
-type Unknown = Pick<PendingWrite, 'base' | 'epoch' | 'outcomes'>
+type Unknown = Pick<PendingWrite, 'base' | 'epoch' | 'outcomes' | 'outcomesExpireAtMs'>
+
+/** A write that was sent directly. */
+export type DirectWrite = Pick<PendingWrite, 'value' | 'mediaType' | 'base' | 'epoch' | 'expiresAtMs'>
 
 /**
  * The writes to send when the database is back, by key id. Their number and size are bounded. `Delivery` sends them.
@@ -86,8 +90,18 @@ export class PendingWrites {
     const unknown = write.base.kind === 'held' && !earlier ? undefined : this.#unknown.get(id)
     if (earlier) {
       const outcomes = [...earlier.outcomes, ...(unknown?.outcomes ?? [])].slice(-maxOutcomes)
+      const outcomesExpireAtMs = earliest(earlier.outcomesExpireAtMs, unknown?.outcomesExpireAtMs)
+      const { value, mediaType, expiresAtMs } = write
       // The write comes after every write of unknown outcome. If there is no row, it may be the first to create it.
-      return { ...earlier, value: write.value, outcomes, mayHaveHappened: false }
+      return {
+        ...earlier,
+        value,
+        mediaType,
+        expiresAtMs,
+        outcomes,
+        outcomesExpireAtMs,
+        mayHaveHappened: false,
+      }
     }
     return { ...write, ...unknown }
   }
@@ -126,11 +140,16 @@ export class PendingWrites {
    * Records a direct write of this key whose outcome is unknown. `base` is the row before it. A write that becomes
    * pending later finds the row as it was, or as this write has left it.
    */
-  sentInVain(id: string, value: Value | undefined, base: Base, epoch: Epoch | undefined): void {
+  sentInVain(id: string, { value, mediaType, base, epoch, expiresAtMs }: DirectWrite): void {
     // A pending write of the key is older, and must not replace what this one has left.
     this.doubt(id)
-    const { outcomes, ...before } = this.#unknown.get(id) ?? { base, epoch, outcomes: [] }
-    const next = { ...before, outcomes: [...outcomes.slice(1 - maxOutcomes), value] }
+    const before: Unknown = this.#unknown.get(id) ?? { base, epoch, outcomes: [] }
+    const outcome = value === undefined ? undefined : { value, mediaType }
+    const next = {
+      ...before,
+      outcomes: [...before.outcomes.slice(1 - maxOutcomes), outcome],
+      outcomesExpireAtMs: earliest(before.outcomesExpireAtMs, expiresAtMs),
+    }
     const isFull =
       this.#unknown.size >= maxUnknown || this.#unknown.bytesWith(id, next) > this.#bounds.maxBytes
     if (isFull) this.#unknown.clear()
@@ -143,17 +162,41 @@ export class PendingWrites {
   }
 }
 
+/** Returns the value that a pending write leaves at this moment; undefined for a delete, and once it has expired. */
+export function pendingValue({ value, expiresAtMs }: PendingWrite, nowMs: number): Value | undefined {
+  return expiresAtMs !== undefined && expiresAtMs <= nowMs ? undefined : value
+}
+
+/** Returns a pending write as it is sent at this moment. */
+export function sentWrite(write: PendingWrite, nowMs: number): SentWrite {
+  const { expiresAtMs, outcomesExpireAtMs, ...sent } = write
+  const value = pendingValue(write, nowMs)
+  const { base } = write
+  const rowExpiresAtMs = earliest(outcomesExpireAtMs, base.kind === 'held' ? base.expiresAtMs : undefined)
+  return {
+    ...sent,
+    value,
+    ...(value !== undefined && expiresAtMs !== undefined && { ttlMs: expiresAtMs - nowMs }),
+    mayHaveExpired: rowExpiresAtMs !== undefined && rowExpiresAtMs <= nowMs,
+  }
+}
+
+/** Returns the earlier of two times; undefined stands for never. */
+function earliest(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+}
+
 /** Returns the size of a pending write, in bytes. */
 export function pendingBytes(write: PendingWrite): number {
-  return bookkeepingBytes + heldBytes(write.key) + valueBytes(write.value) + unknownBytes(write)
+  return bookkeepingBytes + heldBytes(write.key) + contentBytes(write) + unknownBytes(write)
 }
 
 function unknownBytes({ base, outcomes }: Unknown): number {
-  let bytes = base.kind === 'held' ? valueBytes(base.value) : 0
-  for (const value of outcomes) bytes += valueBytes(value)
+  let bytes = base.kind === 'held' ? contentBytes(base) : 0
+  for (const content of outcomes) if (content) bytes += contentBytes(content)
   return bytes
 }
 
-function valueBytes(value: Value | undefined): number {
-  return value === undefined ? 0 : heldBytes(value)
+function contentBytes({ value, mediaType }: Pick<PendingWrite, 'value' | 'mediaType'>): number {
+  return value === undefined ? 0 : heldBytes(value) + (mediaType?.length ?? 0)
 }

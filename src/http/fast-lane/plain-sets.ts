@@ -45,8 +45,8 @@ export function plainSets({ cache, clock, requests, log, maxValueBytes, bodies }
         return
       }
       try {
-        const { key, value } = setRequest(bytes)
-        cache.set(key, value).then((result) => answered(setResponse(result)), failed)
+        const { key, value, options } = setRequest(bytes)
+        cache.set(key, value, options).then((result) => answered(setResponse(result)), failed)
       } catch (error) {
         failed(error)
       }

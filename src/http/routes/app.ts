@@ -29,8 +29,8 @@ export function createApp(options: AppOptions): Koa {
   app.use(problems(options.log))
   const router = new Router({ strict: true })
   // The path is also the name of the route. In a pattern of the router, a colon would begin a parameter.
-  for (const { method, path, handle } of options.endpoints)
-    router[method](path, path.replaceAll(':', '\\:'), handle)
+  for (const { method, path, pattern = path.replaceAll(':', '\\:'), handle } of options.endpoints)
+    router[method](path, pattern, handle)
   app.use(router.routes())
   app.use(router.allowedMethods())
   return app

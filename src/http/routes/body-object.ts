@@ -48,6 +48,10 @@ function unknownMember(name: string, names: readonly string[], owner: string): R
   const near = nearestName(name, names, 2)
   return new RequestError(
     422,
-    `${shortName(name)}: unknown member; ${near ? `did you mean ${near}?` : `${owner} has ${names.join(' and ')}`}`,
+    `${shortName(name)}: unknown member; ${near ? `did you mean ${near}?` : `${owner} has ${listOf(names)}`}`,
   )
+}
+
+function listOf(names: readonly string[]): string {
+  return [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ')
 }

@@ -22,6 +22,15 @@ export async function withJsonBody<T>(
   if (isUntyped ? comesFromWebPage(ctx) : ctx.is('json', '+json') === false) {
     throw new RequestError(415, 'Content-Type must be application/json')
   }
+  return withBody(ctx, { maxBytes, bodies }, use)
+}
+
+/** Does the same as `withJsonBody` for a body of any type. Throws 413, 415, 422 or 503. */
+export async function withBody<T>(
+  ctx: Context,
+  { maxBytes, bodies }: BodyOptions,
+  use: (bytes: Buffer) => Promise<T>,
+): Promise<T> {
   // The size after decompression has no bound, and an application beside the sidecar gains nothing by compressing.
   if (!/^(identity)?$/i.test(ctx.get('Content-Encoding')))
     throw new RequestError(415, 'Content-Encoding: must be identity')

@@ -39,8 +39,8 @@ async function get(ctx: Context, cache: Cache): Promise<void> {
 
 async function set(ctx: Context, { cache, maxValueBytes, bodies }: CacheEndpointsOptions): Promise<void> {
   const result = await withJsonBody(ctx, { maxBytes: maxValueBytes, bodies }, (bytes) => {
-    const { key, value } = setRequest(bytes)
-    return cache.set(key, value)
+    const { key, value, options } = setRequest(bytes)
+    return cache.set(key, value, options)
   })
   sendByKoa(ctx, setResponse(result))
 }

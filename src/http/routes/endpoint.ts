@@ -2,8 +2,10 @@ import type { Context } from 'koa'
 
 /** One endpoint of the data listener. The router, the list in `GET /` and the names of spans are made from these. */
 export interface Endpoint {
-  readonly method: 'get' | 'post' | 'delete'
+  readonly method: 'get' | 'post' | 'put' | 'delete'
+  /** Path, or a template of several paths, which `pattern` describes. */
   readonly path: string
+  readonly pattern?: RegExp
   /** Query that `GET /` shows after the path; undefined for an endpoint that it does not list. */
   readonly listedQuery?: string
   readonly handle: (ctx: Context) => void | Promise<void>

@@ -1,6 +1,7 @@
 import { type CacheEndpointsOptions, cacheEndpoints } from './cache-endpoints.js'
 import { type Endpoint, listOf } from './endpoint.js'
 import { type EntriesEndpointOptions, entriesEndpoint } from './entries-endpoint.js'
+import { type EntryEndpointsOptions, entryEndpoints } from './entry/entry-endpoints.js'
 import { healthEndpoint } from './health-endpoint.js'
 import { type ListEndpointsOptions, listEndpoints } from './list-endpoints.js'
 import { type ServiceEndpointOptions, serviceEndpoint } from './service-endpoint.js'
@@ -10,6 +11,7 @@ import { type StatisticsEndpointOptions, statisticsEndpoint } from './statistics
 export interface EndpointsOptions
   extends CacheEndpointsOptions,
     EntriesEndpointOptions,
+    EntryEndpointsOptions,
     ListEndpointsOptions,
     Omit<ServiceEndpointOptions, 'endpoints'>,
     StatisticsEndpointOptions {
@@ -23,6 +25,7 @@ export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] 
   const endpoints: Endpoint[] = [
     healthEndpoint(cache, version),
     ...cacheEndpoints(options),
+    ...entryEndpoints(options),
     entriesEndpoint(options),
     ...listEndpoints(options),
     statisticsEndpoint(options),

@@ -1,7 +1,9 @@
 import type { ListedRows } from '../../core/ports.js'
 import type { ListedEntry, PageRequest } from '../../core/reads/listing.js'
 import type { ListedEntry as ListedEntryBody } from '../../http-api.js'
+import { encodingMember } from './read-response.js'
 import type { PlainResponse } from './response.js'
+import { expiresInSeconds } from './ttl-seconds.js'
 
 /** Returns the response to a request for a page. Values are JSON text already. */
 export function listResponse(request: PageRequest, { rows, next }: ListedRows<ListedEntry>): PlainResponse {
@@ -18,14 +20,14 @@ export function listResponse(request: PageRequest, { rows, next }: ListedRows<Li
   }
 }
 
-function entryText({ key, version, bytes, remainingMs, value }: ListedEntry): string {
+function entryText({ key, version, bytes, remainingMs, value, mediaType }: ListedEntry): string {
   const text = JSON.stringify({
     key,
     version,
     size: bytes,
-    expires_in_seconds: remainingMs === undefined ? null : Math.ceil(remainingMs / 1_000),
+    expires_in_seconds: remainingMs === undefined ? null : expiresInSeconds(remainingMs),
   } satisfies ListedEntryBody)
-  return value === undefined ? text : `${text.slice(0, -1)},"value":${value}}`
+  return value === undefined ? text : `${text.slice(0, -1)},"value":${value}${encodingMember(mediaType)}}`
 }
 
 /** Returns the URL of a page, relative to that of the sidecar. */

@@ -6,11 +6,13 @@ import { type PlainResponse, sendByKoa } from './response.js'
 import { routeOf } from './route-name.js'
 import { shortName } from './short-name.js'
 
+type RequestErrorStatus = 400 | 413 | 415 | 422 | 428 | 503
+
 /** An error whose `message` is meant for the client: its own mistake, or a lack of room for its request. */
 export class RequestError extends Error {
-  readonly status: 413 | 415 | 422 | 503
+  readonly status: RequestErrorStatus
 
-  constructor(status: 413 | 415 | 422 | 503, message: string) {
+  constructor(status: RequestErrorStatus, message: string) {
     super(message)
     this.status = status
   }

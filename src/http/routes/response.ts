@@ -7,7 +7,7 @@ export interface PlainResponse {
   readonly status: number
   /** Names and values in turn, without Content-Length. */
   readonly headers: readonly string[]
-  readonly body: string
+  readonly body: string | Buffer
   /** Source of the response, for the statistics. */
   readonly source?: Source
 }
@@ -28,5 +28,6 @@ export function sendDirectly(response: ServerResponse, { status, headers, body }
   const bytes = Buffer.byteLength(body)
   response.writeHead(status, [...noSniff, ...headers, 'Content-Length', String(bytes)])
   // As many bytes as UTF-16 units means ASCII, which Node writes without looking at every character.
-  response.end(body, bytes === body.length ? 'latin1' : 'utf8')
+  if (typeof body === 'string') response.end(body, bytes === body.length ? 'latin1' : 'utf8')
+  else response.end(body)
 }

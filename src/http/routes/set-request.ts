@@ -1,19 +1,26 @@
 import type { Value } from '../../core/entry.js'
+import type { WriteOptions } from '../../core/ports.js'
 import { type Member, sourceOf } from '../../json/json-source.js'
 import { parseObject } from './body-object.js'
 import { checkKey } from './key.js'
+import { parseTtl } from './ttl-seconds.js'
 import { checkValue } from './value.js'
 
 export interface SetRequest {
   readonly key: string
   readonly value: Value
+  readonly options: WriteOptions
 }
 
-const memberNames = ['key', 'value']
+const memberNames = ['key', 'value', 'ttl_seconds']
 
-/** Returns the key and the value in the body of a set. Throws 422, also for an unknown member. */
+/** Returns the key, the value and the options in the body of a set. Throws 422, also for an unknown member. */
 export function setRequest(bytes: Buffer): SetRequest {
   const { text, body, given } = parseObject(bytes, memberNames, 'a set')
   const source = () => sourceOf(text, given.find(({ name }) => name === 'value') as Member)
-  return { key: checkKey(body.key), value: checkValue(body.value, source) }
+  return { key: checkKey(body.key), value: checkValue(body.value, source), options: optionsOf(body) }
+}
+
+function optionsOf(body: Readonly<Record<string, unknown>>): WriteOptions {
+  return { ttlMs: parseTtl(body.ttl_seconds) }
 }

@@ -72,7 +72,7 @@ export class UnreadResponses {
   middleware(): Middleware {
     return async (ctx, next) => {
       await next()
-      if (typeof ctx.body !== 'string') return
+      if (typeof ctx.body !== 'string' && !Buffer.isBuffer(ctx.body)) return
       // Reserved until Koa sends it: otherwise, other responses could take the same room meanwhile.
       if (this.acquire(ctx.body.length)) this.#releaseWhenSent(ctx.res, ctx.body.length)
       else sendProblem(ctx, noRoom)

@@ -1,7 +1,7 @@
 import type { Absent, Epoch, StoredEntry, Unchanged, Version, Withheld } from '../../core/entry.js'
 import type { Wanted } from '../../core/ports.js'
 import type { AttributeRow } from '../schema/entry-columns.js'
-import { fromColumns } from './value.js'
+import { fromColumns, isAsWritten } from './value.js'
 import { heldColumns } from './value-digest.js'
 import type { NothingRow } from './written-row.js'
 
@@ -30,7 +30,7 @@ export function wantedColumns(wanted: readonly Wanted[]): unknown[][] {
     wanted.map(({ key }) => key),
     wanted.map(({ held }) => held?.version ?? noVersion),
     wanted.map(({ held }) => held?.epoch ?? null),
-    ...heldColumns(wanted.map(({ held }) => held?.value)),
+    ...heldColumns(wanted.map(({ held }) => held)),
   ]
 }
 
@@ -40,9 +40,8 @@ export function entryOf(row: EntryRow): StoredEntry | Unchanged | Withheld {
   if (withheld !== null) return { key, version, epoch, value: undefined, withheld }
   const remainingMs = remaining_ms ?? undefined
   if (text === null) return { key, version, epoch, remainingMs, value: undefined, isComparable: true }
-  const value = fromColumns({ text, contentType })
-  const isComparable = value.startsWith('"') === (contentType === null)
-  return { key, version, epoch, remainingMs, value, isComparable }
+  const content = fromColumns({ text, contentType })
+  return { key, version, epoch, remainingMs, ...content, isComparable: isAsWritten(content, contentType) }
 }
 
 /** Returns an answer for each key. `rows` are those of entries, or the row without a key. */

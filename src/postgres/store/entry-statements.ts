@@ -2,6 +2,8 @@ import { readAttributes, storedAttributes } from '../schema/entry-columns.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, lineageIn } from '../schema/table-identity.js'
 import { isPlainIn } from '../schema/table-triggers.js'
+import { type ConditionalStatements, conditionalStatements } from './conditional-statement.js'
+import { expiryIn } from './expiry.js'
 import { type SettleStatements, settleStatements } from './settle-statement.js'
 import { isHeld } from './value-digest.js'
 import { defaultReadBytes, isBeyond, withinBytes } from './value-limit.js'
@@ -15,7 +17,7 @@ import { defaultReadBytes, isBeyond, withinBytes } from './value-limit.js'
  * arrays is syntax, and always PostgreSQL's own.)
  */
 
-export interface EntryStatements extends SettleStatements {
+export interface EntryStatements extends SettleStatements, ConditionalStatements {
   /**
    * Reads the key $1. An array of one key would be slower: a generic plan assumes that `any($1)` means ten keys, so
    * PostgreSQL plans a single key anew each time, which takes longer than running it.
@@ -36,6 +38,10 @@ export interface EntryStatements extends SettleStatements {
   readonly versions: string
   readonly writeOne: string
   readonly writeMany: string
+  /** Writes one entry, like `writeOne`, with a time to live of $4 ms. */
+  readonly writeOneExpiring: string
+  /** Writes entries, like `writeMany`, with times to live of $4 ms. */
+  readonly writeManyExpiring: string
   readonly remove: string
   readonly position: string
   /** Returns the position, and whether the mark $1 exists. */
@@ -55,6 +61,10 @@ const markAgeSeconds = 5
 /** Number of marks that are kept: 14 hours of continuous writing. Older ones are deleted. */
 const marksKept = 10_000
 
+/** Parts of a write of which the column's default, or else the sender, decides when the rows expire. */
+const byDefault = { columns: '', updated: 'default' }
+const bySender = { columns: ', expires_at', updated: 'excluded.expires_at' }
+
 export function entryStatements(schemaName: string, maxReadBytes = defaultReadBytes): EntryStatements {
   const schema = quoteIdentifier(schemaName)
   const entries = `${schema}.cache_entries`
@@ -68,11 +78,14 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
    * conflict was found:
    *   1. our row is stamped 7 and waits for the lock     3. ours goes through, and is stamped again: 9
    *   2. another session's update, stamped 8, commits    4. `excluded.version` would take the row back to 7
+   * A write without a time to live names no expiry, so that the default of the column applies, which is null unless
+   * somebody has set another one. That takes statements of its own, because no expression of SQL stands for a default.
    */
-  const upsert = (rows: string) =>
-    `insert into ${entries} (key, value, content_type) ${rows}
+  const upsert = (rows: string, expiry: { readonly columns: string; readonly updated: string } = byDefault) =>
+    `insert into ${entries} (key, value, content_type${expiry.columns}) ${rows}
      on conflict (key) do update
-       set value = excluded.value, content_type = excluded.content_type, updated_at = now(), expires_at = default
+       set value = excluded.value, content_type = excluded.content_type, updated_at = now(),
+         expires_at = ${expiry.updated}
      returning key, version, ${epoch} as epoch, ${remaining}, ${isPlainIn(schemaName)} as is_as_sent`
 
   /**
@@ -122,10 +135,19 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
        from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
        order by key collate "C"`,
     ),
+    writeOneExpiring: upsert(`values ($1, $2, $3, ${expiryIn('$4::float8')})`, bySender),
+    writeManyExpiring: upsert(
+      `select key, value, nullif(content_type, 'NULL'::text), ${expiryIn('ttl_ms')}
+       from unnest($1::text[], $2::text[], $3::text[], $4::float8[]) as written (key, value, content_type, ttl_ms)
+       order by key collate "C"`,
+      bySender,
+    ),
+    // For a row that has expired there is no version: there was no entry, and its absence may not be announced.
     remove: `with removed as (
         delete from ${entries}
         where key in (select key from ${entries} where key = any($1) order by key collate "C" for update)
-        returning key, '-' || version::text as version
+        returning key, case when expires_at is null or expires_at > clock_timestamp() then '-' || version::text end
+          as version
       )
       select key, version, epoch from ${epochIn(schemaName)} as epoch left join removed on true`,
     position: position('true'),
@@ -159,5 +181,6 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
         xmin::text = ($2::bigint & 4294967295::bigint)::text as is_written
       from ${entries} where key = any($1)`,
     ...settleStatements(schemaName),
+    ...conditionalStatements(schemaName, { remaining, isPlain: isPlainIn(schemaName) }),
   }
 }

@@ -1,5 +1,6 @@
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, fingerprintIn, lineageIn } from '../schema/table-identity.js'
+import { expiryIn } from './expiry.js'
 import { isHeld, outcomeIn } from './value-digest.js'
 
 /** Statements that send pending writes. The variants differ in the rights that they need. */
@@ -29,7 +30,8 @@ const transactionsPerStatement = 2 ** 24
 /**
  * Returns the statement that sends pending writes (P9). It locks the rows first, so that the rows that it compares are
  * those that it writes. A row that appears in between counts as a change: `do nothing` applies, and its key is missing
- * from the answer. Without `withDeletes`, the role needs no right to delete.
+ * from the answer. Without `withDeletes`, the role needs no right to delete. A row that is missing counts as a change,
+ * unless the write may be the first one, or the row may have expired and been removed in the same history.
  *
  * If nothing was held of a key, its row has not changed since the mark if the row's transaction is older than every
  * transaction that was running then. A row has only the low 32 bits of its transaction's number. The high bits are
@@ -51,9 +53,9 @@ function settleStatement(
     select kept.*, outcomes, may_be_gone, oldest_xid, epoch
     from ${epoch} as epoch,
       unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-             $9::boolean[], $13::text[])
+             $9::boolean[], $13::text[], $14::float8[], $15::boolean[])
         as kept (key, value, content_type, held, held_epoch, held_type, held_digest, seen,
-                 may_have_happened, held_fingerprint)
+                 may_have_happened, held_fingerprint, ttl_ms, may_have_expired)
       left join unnest($10::text[], $11::text[], $12::boolean[]) as unknown (unknown_key, outcomes, may_be_gone)
         on unknown_key = key
       left join ${withMarks ? marks : '(select null::bigint as mark, null::bigint as oldest_xid) as marks'}
@@ -83,13 +85,31 @@ function settleStatement(
     update ${entries} as entry
     set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(), expires_at = default
     from unchanged
-    where entry.key = unchanged.key and unchanged.value is not null
+    where entry.key = unchanged.key and unchanged.value is not null and ttl_ms is null
     returning entry.key, entry.version
+  ), updated_expiring as (
+    update ${entries} as entry
+    set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(),
+      expires_at = ${expiryIn('ttl_ms')}
+    from unchanged
+    where entry.key = unchanged.key and unchanged.value is not null and ttl_ms is not null
+    returning entry.key, entry.version
+  ), insertable as (
+    select * from absent
+    where value is not null and not may_have_happened and (
+      may_be_gone
+      or may_have_expired and held_epoch = epoch
+      or held is null and (seen is null or oldest_xid is not null)
+    )
   ), inserted as (
     insert into ${entries} (key, value, content_type)
-    select key, value, content_type from absent
-    where value is not null and not may_have_happened
-      and (may_be_gone or held is null and (seen is null or oldest_xid is not null))
+    select key, value, content_type from insertable where ttl_ms is null
+    order by key collate "C"
+    on conflict (key) do nothing
+    returning key, version
+  ), inserted_expiring as (
+    insert into ${entries} (key, value, content_type, expires_at)
+    select key, value, content_type, ${expiryIn('ttl_ms')} from insertable where ttl_ms is not null
     order by key collate "C"
     on conflict (key) do nothing
     returning key, version
@@ -104,7 +124,9 @@ function settleStatement(
     }
   ), settled as (
     select key, version from updated
+    union all select key, version from updated_expiring
     union all select key, version from inserted
+    union all select key, version from inserted_expiring
     union all select key, null from deleted
     union all select key, null from absent where value is null
   )

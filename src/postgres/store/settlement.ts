@@ -1,5 +1,6 @@
-import type { Epoch, PendingWrite, Value, Version, Written } from '../../core/entry.js'
-import type { Settlement } from '../../core/ports.js'
+import type { Epoch, Value, Version, Written } from '../../core/entry.js'
+import type { Content } from '../../core/media-type.js'
+import type { SentWrite, Settlement } from '../../core/ports.js'
 import type { SettleStatements } from './settle-statement.js'
 import { toColumns } from './value.js'
 import { heldColumns, outcomeOf } from './value-digest.js'
@@ -19,7 +20,7 @@ export interface WrittenByRow extends Written {
 }
 
 /** Returns the name of the statement that needs no more rights than the writes do. */
-export function settleVariant(writes: readonly PendingWrite[]): keyof SettleStatements {
+export function settleVariant(writes: readonly SentWrite[]): keyof SettleStatements {
   const isMarked = writes.some(({ base }) => base.kind === 'unseen' && base.mark !== undefined)
   const [plain, withDeletes] = isMarked
     ? (['settleMarked', 'settleMarkedDeletes'] as const)
@@ -28,8 +29,11 @@ export function settleVariant(writes: readonly PendingWrite[]): keyof SettleStat
 }
 
 /** Returns the parameters of the statement: one array for each column. */
-export function settleParameters(writes: readonly PendingWrite[]): unknown[] {
-  const columns = writes.map(({ value }) => (value === undefined ? undefined : toColumns(value)))
+export function settleParameters(writes: readonly SentWrite[]): unknown[] {
+  const columns = writes.map((write) => {
+    const content = contentOf(write)
+    return content && toColumns(content)
+  })
   const unknown = writes.filter(({ outcomes }) => outcomes.length > 0)
   return [
     writes.map(({ key }) => key),
@@ -37,16 +41,20 @@ export function settleParameters(writes: readonly PendingWrite[]): unknown[] {
     columns.map((column) => column?.contentType ?? null),
     writes.map(({ base }) => (base.kind === 'held' ? base.version : null)),
     writes.map(({ epoch }) => epoch ?? null),
-    ...heldColumns(writes.map(({ base }) => (base.kind === 'held' ? base.value : undefined))),
+    ...heldColumns(writes.map(({ base }) => (base.kind === 'held' ? contentOf(base) : undefined))),
     writes.map(({ base }) => (base.kind === 'unseen' ? (base.mark ?? null) : null)),
     writes.map(({ mayHaveHappened }) => mayHaveHappened),
     unknown.map(({ key }) => key),
-    unknown.map(({ outcomes }) =>
-      outcomes.flatMap((value) => (value === undefined ? [] : outcomeOf(value))).join(),
-    ),
+    unknown.map(({ outcomes }) => outcomes.flatMap((content) => (content ? outcomeOf(content) : [])).join()),
     unknown.map(({ outcomes }) => outcomes.includes(undefined)),
     writes.map(({ base }) => (base.kind === 'held' ? (base.fingerprint ?? null) : null)),
+    writes.map(({ ttlMs }) => ttlMs ?? null),
+    writes.map(({ mayHaveExpired }) => mayHaveExpired ?? false),
   ]
+}
+
+function contentOf({ value, mediaType }: Pick<SentWrite, 'value' | 'mediaType'>): Content | undefined {
+  return value === undefined ? undefined : { value, mediaType }
 }
 
 /** Returns the settlements of the writes whose rows the statement has returned. */
@@ -61,7 +69,7 @@ export function settlementsOf(rows: readonly SettledRow[]): Map<string, Settleme
 
 /** Returns the settlements of writes whose transaction was committed. `rows` are those that exist now. */
 export function committedSettlements(
-  writes: readonly PendingWrite[],
+  writes: readonly SentWrite[],
   rows: readonly WrittenByRow[],
 ): Map<string, Settlement> {
   const found = new Map(rows.map((row) => [row.key, row]))

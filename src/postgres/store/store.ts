@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import type { Absent, Epoch, Mark, PendingWrite, Transaction, Version, Written } from '../../core/entry.js'
+import type { Absent, Epoch, Mark, Transaction, Version, Written } from '../../core/entry.js'
 import type {
   BatchPart,
+  ConditionalAnswer,
+  ConditionalWrite,
   MarkAnswer,
   Position,
+  SentWrite,
   Settlement,
   Store,
   TransactionOutcome,
@@ -16,6 +19,13 @@ import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
 import { sqlState } from '../pool/errors.js'
 import type { SchemaName } from '../schema/schema-name.js'
+import {
+  type ConditionalRow,
+  conditionalAnswerOf,
+  conditionalName,
+  conditionalParameters,
+  isUndecided,
+} from './conditional-statement.js'
 import { type EntryAnswers, EntryReads } from './entry-reads.js'
 import { type EntryStatements, entryStatements } from './entry-statements.js'
 import {
@@ -30,9 +40,9 @@ import { toColumns } from './value.js'
 import { defaultReadBytes } from './value-limit.js'
 import {
   type NothingRow,
+  type RemovedRow,
   removalsOf,
   type StoredRow,
-  type WrittenRow,
   writeAnswersOf,
 } from './written-row.js'
 
@@ -41,6 +51,12 @@ interface PositionRow {
   readonly latest: string
   readonly has_mark: boolean
 }
+
+/**
+ * Maximum number of statements for one conditional write. Each time, another transaction must have inserted the row at
+ * that moment, unless a trigger leaves it out.
+ */
+const maxAttemptsToDecide = 10
 
 const invalidParameterValue = '22023'
 
@@ -88,27 +104,45 @@ export class PostgresStore implements Store {
 
   async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
     const { versions } = await this.#texts()
-    const rows = await this.#database.read<Omit<WrittenRow, 'epoch'>>(versions, [keys, epoch])
+    const rows = await this.#database.read<{ readonly key: string; readonly version: Version }>(versions, [
+      keys,
+      epoch,
+    ])
     this.#attempts.reached()
     return new Map(rows.map(({ key, version }) => [key, version]))
   }
 
   async write(writes: readonly Write[], part?: BatchPart): Promise<Map<string, WriteAnswer>> {
     const keys = writes.map(({ key }) => key)
-    const columns = writes.map(({ value }) => toColumns(value))
+    const columns = writes.map(toColumns)
     const texts = columns.map(({ text }) => text)
     const contentTypes = columns.map(({ contentType }) => contentType)
+    const all = [keys, texts, contentTypes]
+    const isExpiring = writes[0]?.ttlMs !== undefined
+    if (isExpiring) all.push(writes.map(({ ttlMs }) => String(ttlMs)))
+    const [one, many] = isExpiring
+      ? (['writeOneExpiring', 'writeManyExpiring'] as const)
+      : (['writeOne', 'writeMany'] as const)
     // A sidecar with little traffic sends single writes; arrays would cost 15 µs more (bench/README.md).
-    const rows =
-      writes.length === 1
-        ? await this.#write<StoredRow>('writeOne', [keys[0], texts[0], contentTypes[0]], 1, part)
-        : await this.#write<StoredRow>('writeMany', [keys, texts, contentTypes], writes.length, part)
-    return writeAnswersOf(rows)
+    const isOne = writes.length === 1
+    const values = isOne ? all.map(([first]) => first) : all
+    return writeAnswersOf(await this.#write<StoredRow>(isOne ? one : many, values, writes.length, part))
   }
 
   async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, Written | Absent>> {
-    const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys], keys.length, part)
+    const rows = await this.#write<RemovedRow | NothingRow>('remove', [keys], keys.length, part)
     return removalsOf(keys, rows)
+  }
+
+  async writeIf(write: ConditionalWrite, part?: BatchPart): Promise<ConditionalAnswer> {
+    const name = conditionalName(write)
+    const parameters = conditionalParameters(write)
+    for (let attempt = 1; ; attempt++) {
+      const [row] = await this.#write<ConditionalRow>(name, parameters, 1, part)
+      if (row === undefined) throw new Error('a conditional write returned no row')
+      if (write.value === undefined || !isUndecided(row) || attempt === maxAttemptsToDecide)
+        return conditionalAnswerOf(write.key, row)
+    }
   }
 
   async lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>> {
@@ -138,7 +172,7 @@ export class PostgresStore implements Store {
   }
 
   async settle(
-    writes: readonly PendingWrite[],
+    writes: readonly SentWrite[],
     onBegun: (transaction: Transaction) => void,
   ): Promise<Map<string, Settlement>> {
     const texts = await this.#texts()
@@ -153,7 +187,7 @@ export class PostgresStore implements Store {
     return settlementsOf(rows)
   }
 
-  async outcomeOf(transaction: Transaction, writes: readonly PendingWrite[]): Promise<TransactionOutcome> {
+  async outcomeOf(transaction: Transaction, writes: readonly SentWrite[]): Promise<TransactionOutcome> {
     const { transactionStatus, writtenBy } = await this.#texts()
     const asking = this.#database.read<{ status: string | null }>(transactionStatus, [
       transaction.epoch,

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Value } from '../../core/entry.js'
+import type { Content } from '../../core/media-type.js'
 import { toColumns } from './value.js'
 
-/** Returns the content types and the SHA-256 of values as they are stored; null for unknown values. */
-export function heldColumns(values: readonly (Value | undefined)[]): (string | null)[][] {
-  const columns = values.map((value) => (value === undefined ? undefined : toColumns(value)))
+/** Returns the content types and the SHA-256 of contents as they are stored; null for unknown ones. */
+export function heldColumns(contents: readonly (Content | undefined)[]): (string | null)[][] {
+  const columns = contents.map((content) => content && toColumns(content))
   return [
     columns.map((column) => column?.contentType ?? null),
     columns.map((column) => (column ? createHash('sha256').update(column.text).digest('hex') : null)),
@@ -12,8 +12,8 @@ export function heldColumns(values: readonly (Value | undefined)[]): (string | n
 }
 
 /** Returns a hash of the content type and the text that a write leaves in the row. */
-export function outcomeOf(value: Value): string {
-  const { text, contentType } = toColumns(value)
+export function outcomeOf(content: Content): string {
+  const { text, contentType } = toColumns(content)
   return createHash('sha256')
     .update(`${contentType ?? ''}:${text}`)
     .digest('hex')

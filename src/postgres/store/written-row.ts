@@ -1,15 +1,20 @@
 import type { Absent, Epoch, Version, Written } from '../../core/entry.js'
 import type { WriteAnswer } from '../../core/ports.js'
 
-/** Row that was deleted; `version` is the version of its absence. */
-export interface WrittenRow {
+interface RowIdentity {
   readonly key: string
-  readonly version: Version
   readonly epoch: Epoch
 }
 
+/** Row that was deleted. */
+export interface RemovedRow extends RowIdentity {
+  /** Version of its absence; null if the row had expired, so that there was no entry. */
+  readonly version: Version | null
+}
+
 /** Row that was inserted or updated. */
-export interface StoredRow extends WrittenRow {
+export interface StoredRow extends RowIdentity {
+  readonly version: Version
   readonly remaining_ms: number | null
   readonly is_as_sent: boolean
 }
@@ -30,11 +35,12 @@ export function writeAnswersOf(rows: readonly StoredRow[]): Map<string, WriteAns
 /** Returns an answer for each key. `rows` are those that were deleted, or the row without a key. */
 export function removalsOf(
   keys: readonly string[],
-  rows: readonly (WrittenRow | NothingRow)[],
+  rows: readonly (RemovedRow | NothingRow)[],
 ): Map<string, Written | Absent> {
-  const { epoch } = rows[0] as NothingRow | WrittenRow
+  const { epoch } = rows[0] as NothingRow | RemovedRow
   const answers = new Map<string, Written | Absent>()
   for (const key of keys) answers.set(key, { version: undefined, epoch })
-  for (const row of rows) if (row.key !== null) answers.set(row.key, { version: row.version, epoch })
+  for (const row of rows)
+    if (row.key !== null && row.version !== null) answers.set(row.key, { version: row.version, epoch })
   return answers
 }

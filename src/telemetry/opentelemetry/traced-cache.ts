@@ -2,9 +2,11 @@ import { type Attributes, type Span, SpanStatusCode, type Tracer } from '@opente
 import { Cache, type CacheOptions, type CacheParts } from '../../core/cache.js'
 import type { Entry, Value } from '../../core/entry.js'
 import { CacheError } from '../../core/errors.js'
+import type { Content } from '../../core/media-type.js'
+import type { ChangeOptions, WriteOptions } from '../../core/ports.js'
 import type { Admit } from '../../core/reads/bulk-reads.js'
 import type { ReadOptions, ReadResult } from '../../core/reads/read-result.js'
-import type { DeleteResult, WriteResult } from '../../core/writes/write-result.js'
+import type { ChangeResult, DeleteResult, WriteResult } from '../../core/writes/write-result.js'
 import { below, type SpanScope } from './span-scope.js'
 
 /** A cache that records, in a span of the request, how it came to its answer. It never records the key. */
@@ -56,10 +58,10 @@ export class TracedCache extends Cache {
     )
   }
 
-  override set(key: string, value: Value): Promise<WriteResult> {
+  override set(key: string, value: Value, options?: WriteOptions): Promise<WriteResult> {
     return this.#within(
       'cache set',
-      () => super.set(key, value),
+      () => super.set(key, value, options),
       ({ written }) => ({
         'caching_layer.written': written,
       }),
@@ -73,6 +75,17 @@ export class TracedCache extends Cache {
       ({ held, stored }) => ({
         'caching_layer.held': held,
         'caching_layer.stored': stored,
+      }),
+    )
+  }
+
+  override change(key: string, content: Content | undefined, options?: ChangeOptions): Promise<ChangeResult> {
+    return this.#within(
+      content ? 'cache set' : 'cache delete',
+      () => super.change(key, content, options),
+      (result) => ({
+        'caching_layer.written': result.kind === 'written',
+        ...(options?.condition && { 'caching_layer.condition_met': result.kind !== 'unmet' }),
       }),
     )
   }

@@ -31,6 +31,6 @@ export async function readPrimary(
     [key],
   )
   if (row === undefined) return undefined
-  const value = fromColumns({ text: row.value, contentType: row.content_type })
+  const { value } = fromColumns({ text: row.value, contentType: row.content_type })
   return { version: row.version, digest: digestOf(value), expired: row.expired }
 }

@@ -35,10 +35,23 @@ export interface Asked {
   readonly token?: string | undefined
 }
 
+/** Response to a read of an entry with its tag; undefined if there was no usable one. */
+export interface TaggedAnswer {
+  /** Null if there is no entry. */
+  readonly text: string | null
+  readonly tag: string | undefined
+}
+
+/** Response to a write with a condition. */
+export type ConditionalAnswer =
+  | { readonly kind: 'ok' | 'unmet' | 'unknown' | 'failed' }
+  | { readonly kind: 'wrong'; readonly why: string }
+
 interface HttpAnswer {
   readonly status: number
   readonly cacheStatus: string
   readonly token: string | undefined
+  readonly tag: string | undefined
   readonly text: string
 }
 
@@ -73,6 +86,24 @@ export class SidecarClient {
 
   async delete(key: string): Promise<WriteAnswer> {
     return writeAnswer(await this.#ask('DELETE', `/cache/delete?key=${encodeURIComponent(key)}`))
+  }
+
+  /** Reads an entry with its tag, for a write with a condition. */
+  async getTagged(key: string, { consistency }: Asked = {}): Promise<TaggedAnswer | undefined> {
+    const query = consistency ? `?consistency=${consistency}` : ''
+    const answer = await this.#ask('GET', `/v1/entries/${encodeURIComponent(key)}${query}`)
+    if (typeof answer === 'string' || (answer.status !== 200 && answer.status !== 404)) return undefined
+    return { text: answer.status === 404 ? null : answer.text, tag: answer.tag }
+  }
+
+  /** Writes JSON if the entry has the tag, or without a tag if there is no entry. */
+  async putIf(key: string, body: string, tag: string | undefined): Promise<ConditionalAnswer> {
+    const headers = {
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(body),
+      ...(tag === undefined ? { 'If-None-Match': '*' } : { 'If-Match': tag }),
+    }
+    return conditionalAnswer(await this.#ask('PUT', `/v1/entries/${encodeURIComponent(key)}`, headers, body))
   }
 
   /** The body of a GET; undefined when there was no answer. */
@@ -116,6 +147,7 @@ export class SidecarClient {
             status: response.statusCode ?? 0,
             cacheStatus: String(response.headers['cache-status'] ?? ''),
             token: typeof token === 'string' ? token : undefined,
+            tag: response.headers.etag,
             text,
           })
         })
@@ -159,6 +191,18 @@ function writeAnswer(answer: HttpAnswer | 'unsent' | 'lost'): WriteAnswer {
   return token === undefined
     ? { kind: 'wrong', why: `no token: ${text.slice(0, 200)}` }
     : { kind: 'ok', token }
+}
+
+function conditionalAnswer(answer: HttpAnswer | 'unsent' | 'lost'): ConditionalAnswer {
+  if (answer === 'unsent') return { kind: 'failed' }
+  if (answer === 'lost') return { kind: 'unknown' }
+  const { status, text } = answer
+  const body = members(text)
+  if (status === 201 || status === 204) return { kind: 'ok' }
+  if (status === 412) return { kind: 'unmet' }
+  if (status === 503) return { kind: String(body.detail).includes('outcome') ? 'unknown' : 'failed' }
+  if (denialOf(status, body)) return { kind: 'failed' }
+  return { kind: 'wrong', why: `${status} ${text.slice(0, 200)}` }
 }
 
 /**

@@ -4,6 +4,7 @@ import { Alterations } from './alterations.js'
 import { type Denial, Denials } from './denials.js'
 import { Expiries } from './expiries.js'
 import { History, type Outcome, unknownHorizonMs, type WriteRecord, type WrittenValue } from './history.js'
+import { Increments } from './increments.js'
 import { LinearizabilityChecker, type Operation } from './linearizability.js'
 import { checkPendingOverwrites } from './pending-overwrites.js'
 import { checkSession } from './sessions.js'
@@ -70,6 +71,7 @@ const clockToleranceMs = 100
 export class Recorder {
   readonly history: History
   readonly staleness: StalenessCheck
+  readonly increments: Increments
   readonly counts: Counts = {
     reads: { default: 0, strong: 0, session: 0, sql: 0 },
     writes: { ok: 0, nothing: 0, kept: 0, unknown: 0, failed: 0 },
@@ -99,6 +101,13 @@ export class Recorder {
   constructor(options: RecorderOptions) {
     this.#options = options
     this.history = new History(options.keys)
+    this.increments = new Increments((text) =>
+      options.violations.add({
+        promise: 'nothing lost',
+        text: `${this.clock()}: ${text}; ${options.situation()}`,
+        around: [],
+      }),
+    )
     this.staleness = new StalenessCheck(this.history, options.maxStalenessMs)
     for (const key of options.keys) {
       this.#strong.set(
@@ -140,6 +149,7 @@ export class Recorder {
     const nowMs = performance.now()
     const stored = new Map([...rows].map(([key, value]) => [key, asSent(value)]))
     this.#expiries.beginAnew()
+    this.increments.beginAnew()
     this.history.beginAnew(stored, nowMs)
     for (const checkers of [this.#strong, this.#asIfStrong]) {
       for (const [key, checker] of checkers) checker.beginAnew(stored.get(key) ?? null, nowMs)
@@ -258,7 +268,7 @@ export class Recorder {
   }
 
   /** An answer to a write that the documentation does not know. */
-  wrongAnswer({ key, by, via }: WriteRecord, why: string): void {
+  wrongAnswer({ key, by, via }: Pick<WriteRecord, 'key' | 'by' | 'via'>, why: string): void {
     this.#violated('answers', key, { text: `${by} via ${via}: ${why}` })
   }
 

@@ -102,6 +102,49 @@ t.test('hits', async (t) => {
   await same(t, { line: `GET /cache/get?key=${encoded} HTTP/1.1` }, /^HTTP\/1\.1 200 .*"bar"/s)
 })
 
+t.test('hits of entries', async (t) => {
+  const typed: readonly (readonly [key: string, type: string, body: Buffer])[] = [
+    ['text', 'text/plain; charset=utf-8', Buffer.from('h\u00e9 "\n"')],
+    ['html', 'text/html', Buffer.from('<p>')],
+    ['empty', 'text/plain', Buffer.alloc(0)],
+    ['binary', 'image/png', Buffer.from([0, 255, 13, 10])],
+    ['typed', 'application/json; a=b', Buffer.from('"h\u00e9"')],
+  ]
+  for (const { client } of [expiring, lasting]) {
+    for (const [key, type, body] of typed) {
+      await client.request('PUT', `/v1/entries/${key}`, { raw: body, headers: { 'Content-Type': type } })
+      await client.held(key)
+    }
+  }
+  for (const key of [...Object.keys(held), ...typed.map(([key]) => key)]) {
+    for (const method of ['GET', 'HEAD']) {
+      const line = `${method} /v1/entries/${encodeURIComponent(key)} HTTP/1.1`
+      await same(t, { line }, /^HTTP\/1\.1 200 .*hit.*ETag: "/s)
+      await same(t, { line, headers: ['Connection: close'] }, /^HTTP\/1\.1 200 /)
+      await same(t, { line, headers: ['Accept: image/png', 'Range: bytes=0-1'] }, /^HTTP\/1\.1 200 /)
+    }
+  }
+  const { headers } = await expiring.client.request('GET', '/v1/entries/foo')
+  for (const tag of ['*', '"a"', String(headers.etag)])
+    for (const name of ['If-Match', 'If-None-Match'])
+      await same(t, { line: 'GET /v1/entries/foo HTTP/1.1', headers: [`${name}: ${tag}`] }, /^HTTP\/1\.1 /)
+  const lines: readonly (readonly [line: string, wanted: RegExp])[] = [
+    ['GET /v1/entries/foo? HTTP/1.1', / 200 /],
+    ['GET /v1/entries/foo?consistency=strong HTTP/1.1', /fwd=request/],
+    ['GET /v1/entries/%66oo HTTP/1.1', / 200 /],
+    ['GET /v1/entries/absent HTTP/1.1', / 404 /],
+    ['GET /v1/entries/ HTTP/1.1', / 422 /],
+    ['GET /v1/entries/%zz HTTP/1.1', / 422 /],
+    ['GET /v1/entries/%00 HTTP/1.1', / 422 /],
+    ['GET http://localhost/v1/entries/foo HTTP/1.1', / 200 /],
+    ['GET /v1/entries/foo HTTP/1.0', / 200 /],
+    ['HEAD /v1/entries/foo HTTP/1.0', / 200 /],
+    ['POST /v1/entries/foo HTTP/1.1', / 405 /],
+    ['GET /v1/entries/h\u00e9 HTTP/1.1', / 400 /],
+  ]
+  for (const [line, wanted] of lines) await same(t, { line }, wanted)
+})
+
 t.test('requests that are not plain hits are answered the same by both lanes', async (t) => {
   const hash = Buffer.from(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(long))).toString(
     'hex',
@@ -262,7 +305,7 @@ t.test('sets', async (t) => {
     ['{"key":"set","value":"bar"}', written],
     ['{"key":"set","value":{"any":["JSON",null,1.5]}}', written],
     [' { "value" : [ 1.10 ,12345678901234567890 ] , "k\\u0065y" : "set" } ', written],
-    ['{"key":"set","value":1,"ttl":30}', / 422 .*ttl: unknown member; a set has key and value/s],
+    ['{"key":"set","value":1,"ttl":30}', / 422 .*ttl: unknown member; a set has key, value and ttl_seconds/s],
     ['{"key":"set","Valeu":1}', / 422 .*Valeu: unknown member; did you mean value\?/s],
     [bytesOf('\ufeff{"key":"漢字 😀","value":"ß"}'), written],
     ['{"key":"\\u0041\\n","value":"\\ud83d\\ude00"}', written],
@@ -271,6 +314,7 @@ t.test('sets', async (t) => {
     ['{"key":"set","value":"\\u0000"}', / 422 .*U\+0000/s],
     ['{"key":"set","value":"\\ud800"}', / 422 .*surrogate/s],
     ['{"key":"set","value":null}', / 422 .*value: must not be null/s],
+    ['{"key":"set","value":1,"ttl_seconds":0}', / 422 .*ttl_seconds: must be a number/s],
     ['{"key":"set"}', / 422 .*value: missing/s],
     ['{"key":"","value":1}', / 422 .*key: must not be empty/s],
     ['{"key":1,"value":1}', / 422 .*key: must be a string/s],
@@ -369,7 +413,16 @@ t.test('plain reads and sets do not reach Koa, and everything else does', async 
   const logged: string[] = []
   const cache = {
     hit: (key: string) =>
-      key === 'hit' ? { value: '"bar"', bytes: 8, asOfMs: 0, expiresAtMs: 60_000 } : undefined,
+      key === 'hit'
+        ? {
+            key,
+            value: '"bar"',
+            bytes: 8,
+            asOfMs: 0,
+            expiresAtMs: 60_000,
+            rowExpiresAtMs: Number.POSITIVE_INFINITY,
+          }
+        : undefined,
     get: async (key: string) => {
       if (key === 'bug') throw new Error('a bug of ours')
       return { value: undefined, forwarded: 'miss', ageMs: 0 }
@@ -401,6 +454,7 @@ t.test('plain reads and sets do not reach Koa, and everything else does', async 
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
   const get = (target: string) => exchange(port, textOf({ line: `GET ${target} HTTP/1.1` }))
+  t.match(await get('/v1/entries/hit'), /ETag: .*\r\n\r\n"bar"HTTP\/1\.1 200/s)
   const hit = await get('/cache/get?key=hit')
   t.match(hit, /Cache-Status: caching-layer; hit; ttl=58\r\nAge: 1\r\n/)
   t.match(hit, /\r\n\r\n\{"key":"hit","value":"bar","source":"cache"\}HTTP\/1\.1 200/)
@@ -429,7 +483,7 @@ t.test('plain reads and sets do not reach Koa, and everything else does', async 
   t.match(await set('bug', 'bar'), /^HTTP\/1\.1 500 .*"detail":"Internal Server Error"/s)
   t.same(logged, ['Internal Server Error', 'Internal Server Error'])
   t.same(asked, [])
-  t.equal(taken.length, 5)
+  t.equal(taken.length, 6)
   for (const { url, readableFlowing } of taken)
     t.equal(readableFlowing, null, `${url}: its stream has not begun`)
   await set('large', 'x'.repeat(100))

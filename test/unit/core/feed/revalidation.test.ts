@@ -39,7 +39,9 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
     local.put(`id of ${key}`, {
       key,
       value: '1',
+      mediaType: undefined,
       version,
+      epoch,
       isComparable: true,
       asOfMs: 0,
       expiresAtMs: Number.POSITIVE_INFINITY,

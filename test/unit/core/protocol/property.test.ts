@@ -15,7 +15,7 @@ import { turn } from '../../../support/turn.js'
  * - I1: no fresh hit is older than the bound, and no read is older than what it asked for;
  * - I3: with a token, nobody reads a value from before their own write;
  * - I4: no pending write overwrites what was acknowledged after it was kept;
- * - I5: no fresh hit has expired.
+ * - I5: no fresh hit has expired, and no pending write is served past its time.
  * Checked whenever everything has arrived:
  * - I2: what would be served is what the database has.
  *
@@ -38,6 +38,16 @@ const usual = [
   { weight: 4, arbitrary: fc.record({ do: fc.constant('read strongly' as const), sidecar, key }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('read with token' as const), sidecar, key }) },
   { weight: 10, arbitrary: fc.record({ do: fc.constant('write' as const), sidecar, key }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('write with ttl' as const),
+      sidecar,
+      key,
+      ttlMs: fc.constantFrom(5, 1_000, 4_000),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), sidecar, key }) },
   { weight: 10, arbitrary: fc.record({ do: fc.constant('write by SQL' as const), key }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('delete by SQL' as const), key }) },
@@ -158,6 +168,8 @@ class Schedule {
   readonly #probesMs = new Map<SimulatedSidecar, number>()
   /** Last token of the client and the reign that its write began, by key. */
   readonly #sessions = new Map<string, { token: string; reign: number; timeline: number }>()
+  /** Latest moment at which a pending write may be served, by value, for values with a time to live. */
+  readonly #endsMs = new Map<Value, number>()
   readonly violations: string[] = []
 
   constructor({ salted }: { salted: boolean }) {
@@ -241,6 +253,9 @@ class Schedule {
       case 'set silently':
         this.#database.setSilently(one.key, this.#unique())
         return
+      case 'sweep':
+        this.#database.sweep()
+        return
       case 'toggle trigger':
         this.#database.toggleTrigger(one.trigger)
         return
@@ -267,9 +282,12 @@ class Schedule {
         if (session) this.#read(target, one.key, { token: parseToken(session.token) })
         break
       }
-      case 'write': {
+      case 'write':
+      case 'write with ttl': {
         const value = this.#unique()
-        target.cache.set(one.key, value).then(
+        const options = one.do === 'write' ? {} : { ttlMs: one.ttlMs }
+        if (options.ttlMs !== undefined) this.#endsMs.set(value, this.#nowMs + options.ttlMs)
+        target.cache.set(one.key, value, options).then(
           (result) => (result.written ? this.#remember(one.key, result.token) : this.#database.kept(value)),
           () => undefined,
         )
@@ -328,7 +346,12 @@ class Schedule {
     const session = wish.token ? this.#sessions.get(name) : undefined
     target.cache.get(name, wish).then(
       (read) => {
-        if (read.stale === 'kept') return
+        if (read.stale === 'kept') {
+          const endMs = this.#endsMs.get(read.value ?? '') ?? Number.POSITIVE_INFINITY
+          if (endMs <= this.#nowMs)
+            this.violations.push(`I5: ${name} is kept as ${read.value} past its time, at ${this.#nowMs}`)
+          return
+        }
         // Only what was asked of the store after the read arrived is as new as the read.
         const slackMs = read.stale ? Number.POSITIVE_INFINITY : wish.strong ? 0 : maxStalenessMs
         if (!this.#wasCurrent(name, read.value, askedMs - slackMs)) {

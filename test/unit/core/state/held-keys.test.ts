@@ -10,6 +10,8 @@ function entry(key: string): Entry {
     key,
     value: '1',
     version: '1',
+    mediaType: undefined,
+    epoch: '1-00000001',
     isComparable: true,
     asOfMs: 0,
     expiresAtMs: 1,

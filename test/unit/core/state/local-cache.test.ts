@@ -8,7 +8,9 @@ function entry(key: string, bytes = 10, version = '1'): Entry {
   return {
     key,
     value: '1'.padEnd(bytes - key.length),
+    mediaType: undefined,
     version,
+    epoch: '1-00000001',
     isComparable: true,
     asOfMs: 0,
     expiresAtMs: never,

@@ -445,7 +445,7 @@ for (const [what, happens] of [
   t.test(`after a set that ${what}, a pending set is sent`, async (t) => {
     const { store, stats, pending, delivery, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
-    pending.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
+    pending.sentInVain('k', { value: '1', base: { kind: 'held', version, value: '0' }, epoch })
     if (happens) store.setBySql('k', '1')
     keep('k', '2')
     await delivery.send()
@@ -456,7 +456,7 @@ for (const [what, happens] of [
   t.test(`after a delete that ${what}, a pending set is sent`, async (t) => {
     const { store, stats, pending, delivery, keep } = pendingWrites()
     const version = store.setBySql('k', '0')
-    pending.sentInVain('k', undefined, { kind: 'held', version, value: '0' }, epoch)
+    pending.sentInVain('k', { value: undefined, base: { kind: 'held', version, value: '0' }, epoch })
     if (happens) store.deleteBySql('k')
     keep('k', '2')
     await delivery.send()
@@ -468,7 +468,7 @@ for (const [what, happens] of [
 t.test('a write by another client after a set with an unknown outcome stays', async (t) => {
   const { store, stats, pending, delivery, keep } = pendingWrites()
   const version = store.setBySql('k', '0')
-  pending.sentInVain('k', '1', { kind: 'held', version, value: '0' }, epoch)
+  pending.sentInVain('k', { value: '1', base: { kind: 'held', version, value: '0' }, epoch })
   store.setBySql('k', 'theirs')
   keep('k', '2')
   await delivery.send()
@@ -480,7 +480,7 @@ t.test('the row of a later write is not mistaken for that of an earlier pending 
   const { store, stats, pending, delivery, keep } = pendingWrites()
   const version = store.setBySql('k', '0')
   keep('k', '1', { base: { kind: 'held', version, value: '0' } })
-  pending.sentInVain('k', '2', unseen, epoch)
+  pending.sentInVain('k', { value: '2', base: unseen, epoch })
   store.setBySql('k', '2')
   await delivery.send()
   t.equal(store.valueOf('k'), '2')
@@ -489,7 +489,7 @@ t.test('the row of a later write is not mistaken for that of an earlier pending 
 
 t.test('an entry cached since then is the better base', async (t) => {
   const { store, pending, delivery, keep } = pendingWrites()
-  pending.sentInVain('k', '1', unseen, epoch)
+  pending.sentInVain('k', { value: '1', base: unseen, epoch })
   const version = store.setBySql('k', 'theirs')
   keep('k', '2', { base: { kind: 'held', version, value: 'theirs' } })
   await delivery.send()
@@ -498,7 +498,7 @@ t.test('an entry cached since then is the better base', async (t) => {
 
 t.test('after a set of a new key, the base is still that there is no row', async (t) => {
   const { store, pending, delivery, keep } = pendingWrites()
-  pending.sentInVain('k', '1', unseen, epoch)
+  pending.sentInVain('k', { value: '1', base: unseen, epoch })
   keep('k', '2')
   await delivery.send()
   t.equal(store.valueOf('k'), '2')
@@ -544,12 +544,12 @@ t.test(
     const version = store.setBySql('a', '0')
     const held: Base = { kind: 'held', version, value: '0' }
     const large = 'x'.repeat(6_000)
-    pending.sentInVain('a', '1', held, epoch)
-    pending.sentInVain('b', large, unseen, epoch)
-    pending.sentInVain('c', large, unseen, epoch)
+    pending.sentInVain('a', { value: '1', base: held, epoch })
+    pending.sentInVain('b', { value: large, base: unseen, epoch })
+    pending.sentInVain('c', { value: large, base: unseen, epoch })
     keep('a', '2')
     t.same(pending.get('a')?.outcomes, [], 'forgotten')
     keep('c', '2')
-    t.same(pending.get('c')?.outcomes, [large])
+    t.same(pending.get('c')?.outcomes, [{ value: large }])
   },
 )

@@ -1,0 +1,84 @@
+import type { Context } from 'koa'
+import type { Cache } from '../../../core/cache.js'
+import type { WriteCondition } from '../../../core/state/entry-tag.js'
+import type { RequestBodies } from '../../server/request-bodies.js'
+import { withBody } from '../body.js'
+import type { Endpoint } from '../endpoint.js'
+import { RequestError, sendProblem } from '../problem.js'
+import { parseQuery } from '../query.js'
+import { readConditions } from '../read-request.js'
+import { sendByKoa } from '../response.js'
+import { deleteResponse, putResponse } from './change-response.js'
+import { checkContentType, contentOf } from './entry-content.js'
+import { entryKey, entryPath } from './entry-key.js'
+import { entryResponse } from './entry-response.js'
+import { maxAge } from './max-age.js'
+import { preconditions } from './preconditions.js'
+
+export interface EntryEndpointsOptions {
+  readonly cache: Cache
+  /** Largest body of a PUT. */
+  readonly maxValueBytes: number
+  /** True if a PUT and a DELETE must have a condition. */
+  readonly requiresConditions: boolean
+  readonly bodies: RequestBodies
+}
+
+const pattern = /^\/v1\/entries\/.*$/s
+
+/** Returns the endpoints of one entry, in the terms of HTTP: its value is the body. */
+export function entryEndpoints(options: EntryEndpointsOptions): readonly Endpoint[] {
+  const endpoint = (method: Endpoint['method'], handle: Endpoint['handle']): Endpoint => ({
+    method,
+    path: entryPath,
+    pattern,
+    listedQuery: '',
+    handle,
+  })
+  return [
+    endpoint('get', (ctx) => get(ctx, options)),
+    endpoint('put', (ctx) => put(ctx, options)),
+    endpoint('delete', (ctx) => remove(ctx, options)),
+  ]
+}
+
+async function get(ctx: Context, { cache }: EntryEndpointsOptions): Promise<void> {
+  const key = entryKey(ctx)
+  const { consistency, token } = parseQuery(ctx.querystring, ['consistency', 'token'])
+  const { options, onlyIfCached } = readConditions(ctx, consistency, token)
+  const condition = preconditions(ctx)
+  const read = onlyIfCached ? cache.recall(key, options) : await cache.get(key, options)
+  if (read === undefined) sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
+  else sendByKoa(ctx, entryResponse(read, condition))
+}
+
+async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> {
+  const { cache, maxValueBytes, bodies } = options
+  const key = entryKey(ctx)
+  if (ctx.get('Content-Range') !== '')
+    throw new RequestError(400, 'Content-Range: an entry is only written as a whole')
+  const condition = writeCondition(ctx, options)
+  const contentType = checkContentType(ctx)
+  const ttlMs = maxAge(ctx)
+  await withBody(ctx, { maxBytes: maxValueBytes, bodies }, async (bytes) => {
+    const { isExact, ...content } = contentOf(bytes, contentType, maxValueBytes)
+    sendByKoa(ctx, putResponse(await cache.change(key, content, { condition, ttlMs }), isExact))
+  })
+}
+
+async function remove(ctx: Context, options: EntryEndpointsOptions): Promise<void> {
+  const key = entryKey(ctx)
+  const condition = writeCondition(ctx, options)
+  sendByKoa(ctx, deleteResponse(await options.cache.change(key, undefined, { condition })))
+}
+
+/** Returns the condition of a write. Throws 422 or 428. */
+function writeCondition(
+  ctx: Context,
+  { requiresConditions }: EntryEndpointsOptions,
+): WriteCondition | undefined {
+  const condition = preconditions(ctx)
+  if (condition === undefined && requiresConditions)
+    throw new RequestError(428, 'If-Match or If-None-Match: required, because CACHE_REQUIRE_CONDITIONS is on')
+  return condition
+}
