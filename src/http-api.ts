@@ -78,6 +78,8 @@ export interface ListedEntry {
   readonly size: number
   /** Remaining time to live, in steps of 0.001; null if the entry does not expire. */
   readonly expires_in_seconds: number | null
+  /** Names of its groups; left out if there are none. */
+  readonly groups?: readonly string[]
   /** Only with `values=true`, and only if the value is not too large for a page. */
   readonly value?: NonNullable<JsonValue>
   /** Given with a binary value, as in `ReadResponse`. */
@@ -94,6 +96,12 @@ export interface ListResponse {
 /** Response to `GET /v1/entries:count`, with status 200. */
 export interface CountResponse {
   readonly count: number
+}
+
+/** Response to `POST /v1/invalidate`, with status 200. */
+export interface InvalidateResponse {
+  /** Number of entries that were removed from the database. */
+  readonly removed: number
 }
 
 /** Response to `GET /health`, with status 200. */

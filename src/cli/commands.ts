@@ -52,6 +52,10 @@ export const commands = {
     summary: 'prints the keys of all entries, or of those with a prefix',
     load: async () => (await import('./commands/list.js')).list,
   },
+  invalidate: {
+    summary: 'removes entries by key, group or prefix',
+    load: async () => (await import('./commands/invalidate.js')).invalidate,
+  },
   stats: {
     summary: 'prints the counters of a running sidecar',
     load: async () => (await import('./commands/stats.js')).stats,

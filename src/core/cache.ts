@@ -31,6 +31,7 @@ import type { CacheStatus } from './status.js'
 import type { BatchTracer } from './tracer.js'
 import { Delivery } from './writes/delivery.js'
 import { DirectWrites } from './writes/direct-writes.js'
+import { type EntryRemover, Invalidation, type Selection } from './writes/invalidation.js'
 import { PendingWrites } from './writes/pending-writes.js'
 import type { ChangeResult, DeleteResult, WriteResult } from './writes/write-result.js'
 
@@ -56,6 +57,7 @@ export interface CacheOptions extends Reconfigurable {
 
 export interface CacheParts {
   readonly store: Store
+  readonly remover: EntryRemover
   /** Replica that is asked instead of the store if that is safe (P13). */
   readonly replica?: Replica | undefined
   readonly clock: Clock
@@ -86,8 +88,9 @@ export class Cache implements ChangeFeedHandler {
   readonly #reads: Reads
   readonly #bulkReads: BulkReads
   readonly #writes: DirectWrites
+  readonly #invalidation: Invalidation
 
-  constructor(options: CacheOptions, { store, replica, clock, log, tracer, random }: CacheParts) {
+  constructor(options: CacheOptions, { store, remover, replica, clock, log, tracer, random }: CacheParts) {
     this.#clock = clock
     this.#log = log
     const stats = this.#stats
@@ -112,6 +115,7 @@ export class Cache implements ChangeFeedHandler {
     this.#reads = new Reads({ ...options, ...shared, fills })
     this.#bulkReads = new BulkReads({ reads: this.#reads, statements })
     this.#writes = new DirectWrites({ ...options, ...shared, statements })
+    this.#invalidation = new Invalidation({ remover, state, pending, delivery })
 
     this.#idleness = idleness
     this.#valueSlots = valueSlots
@@ -231,6 +235,12 @@ export class Cache implements ChangeFeedHandler {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
     return this.#writes.change(keyId(key), key, content, options, nowMs)
+  }
+
+  /** Removes entries by key, group or prefix. Returns their number. Rejects with a CacheError. */
+  invalidate(selection: Selection): Promise<number> {
+    this.#idleness.used(this.#clock.now())
+    return this.#invalidation.remove(selection)
   }
 
   /** Sends the pending writes, if the database answers. */

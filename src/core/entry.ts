@@ -142,6 +142,8 @@ export interface PendingWrite {
   readonly outcomesExpireAtMs?: number | undefined
   /** Time of expiry by the sidecar's monotonic clock, in ms; undefined if the write does not expire (P12). */
   readonly expiresAtMs?: number | undefined
+  /** Names of the groups that the entry will belong to; undefined for none. */
+  readonly groups?: readonly string[] | undefined
 }
 
 /** A transaction of the store, kept to ask later whether it was committed. */

@@ -43,6 +43,16 @@ export interface Wanted {
 export interface WriteOptions {
   /** Time to live of the row in ms, by the database's own clock; undefined if the row does not expire (P12). */
   readonly ttlMs?: number | undefined
+  /** Names of the groups that the entry belongs to, by which it can be invalidated. Undefined for none. */
+  readonly groups?: readonly string[] | undefined
+}
+
+/** Writes of one form share statements. A write that does not say when it expires leaves that to the table. */
+export type WriteForm = 'plain' | 'grouped' | 'expiring'
+
+export function formOf({ ttlMs, groups }: WriteOptions): WriteForm {
+  if (ttlMs !== undefined) return 'expiring'
+  return groups === undefined ? 'plain' : 'grouped'
 }
 
 export interface Write extends WriteOptions {
@@ -146,8 +156,8 @@ export interface Store {
   /** Returns the current versions from the primary; none if the primary has another epoch. */
   versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
   /**
-   * Inserts or replaces entries. Either all of them have a time to live, or none has. A key is missing from the answer
-   * if a trigger or rule left the entry out or renamed it.
+   * Inserts or replaces entries, all of one form. A key is missing from the answer if a trigger or rule left the entry
+   * out or renamed it.
    */
   write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes entries. For each key that existed, the answer has the version of its absence. */
@@ -181,6 +191,8 @@ export interface ListedRow {
   readonly bytes: number
   /** Remaining time to live of the row, in ms; undefined if it does not expire (P12). */
   readonly remainingMs: number | undefined
+  /** Names of the groups of the entry. */
+  readonly groups: readonly string[]
 }
 
 /** A part of the list of entries. */

@@ -36,6 +36,19 @@ export function members(text: string): readonly Member[] {
   return found
 }
 
+/** Returns the texts of the elements of a JSON array. JSON.parse must accept `text`, and its value must be an array. */
+export function elementTexts(text: string): readonly string[] {
+  const found: string[] = []
+  let index = skipSpace(text, skipSpace(text, 0) + 1)
+  while (text.charCodeAt(index) !== closingBracket) {
+    const end = valueEnd(text, index)
+    found.push(text.slice(index, end))
+    index = skipSpace(text, end)
+    if (text.charCodeAt(index) === comma) index = skipSpace(text, index + 1)
+  }
+  return found
+}
+
 /**
  * Returns the text of a member's value as a string that does not retain the whole text. V8's slices keep the text that
  * they come from: a short value could retain a body with a megabyte of spaces. A slice that makes up most of the text

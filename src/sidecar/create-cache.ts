@@ -7,6 +7,7 @@ import type { Database } from '../postgres/pool/database.js'
 import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
 import type { SchemaName } from '../postgres/schema/schema-name.js'
 import { PostgresEntryList } from '../postgres/store/entry-list.js'
+import { PostgresEntryRemover } from '../postgres/store/entry-remover.js'
 import { PostgresStore } from '../postgres/store/store.js'
 import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
 import { cacheOptions, listingOptions, maxReadBytes } from './cache-options.js'
@@ -44,6 +45,7 @@ export function createCache({ config, database, schema, clock, log, tracing }: C
   const store = new PostgresStore({ database, attempts, schema, maxReadBytes: readBytes })
   const parts: CacheParts = {
     store,
+    remover: new PostgresEntryRemover({ database, attempts, schema, withinMs: config.databaseTimeoutMs }),
     replica: replicas,
     clock,
     log,

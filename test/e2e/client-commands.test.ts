@@ -38,6 +38,29 @@ t.test('set, get and del', async (t) => {
   t.equal((await run(t, 'get', 'greeting', `--url=${base}`)).out, 'hello\nworld\n')
 })
 
+t.test('several keys, and removal by prefix and group', async (t) => {
+  for (const key of ['many:1', 'many:2', 'many:3']) await sidecar.client.set(key, { n: 1.0 })
+  const several = await run(t, 'get', 'many:1', 'many:2')
+  t.equal(several.code, 0)
+  t.same(
+    several.out.split('\n', 2).map((line) => JSON.parse(line)),
+    ['many:1', 'many:2'].map((key) => ({ key, value: { n: 1 }, source: 'cache' })),
+  )
+  t.match(await run(t, 'get', 'many:1', 'none', '--strong'), {
+    code: 1,
+    out: /^{"key":"many:1","value":{"n":1}.*}\n$/,
+    said: 'no such entry: "none"\n',
+  })
+  t.match(JSON.parse((await run(t, 'get', 'many:1', 'none', '--json')).out), { missing: ['none'] })
+
+  t.same(await run(t, 'del', '--prefix=many:'), { code: 0, out: '', said: '3 deleted\n' })
+  t.match(await run(t, 'del', 'many:1', '--prefix=many:'), { code: 2, said: /a key or --prefix, not both/ })
+  await sidecar.client.request('POST', '/cache/set', { body: { key: 'grouped', value: 1, groups: ['g'] } })
+  t.match(JSON.parse((await run(t, 'list', '--prefix=grouped', '--json')).out), { groups: ['g'] })
+  t.same(await run(t, 'invalidate', '--group=g', 'another'), { code: 0, out: '1 removed\n', said: '' })
+  t.match(await run(t, 'invalidate'), { code: 2, said: /name keys, --group, --prefix or --all/ })
+})
+
 t.test('list', async (t) => {
   await sidecar.client.set('list:0', 'x')
   // More than two pages, whose order is that of the bytes.
@@ -90,8 +113,8 @@ t.test('set reads a value from stdin', async (t) => {
 
 t.test('wrong use and refusals of the sidecar have their exit codes', async (t) => {
   for (const [args, said] of [
-    [['get'], /get: name one key/],
-    [['get', 'a', 'b'], /get: name one key/],
+    [['get'], /get: name at least one key/],
+    [['del', 'a', 'b'], /del: name one key/],
     [['set', 'a'], /set: name a key and a value/],
     [['set', 'a', '{', '--json'], /must be JSON/],
     [['get', 'a', '--url=ftp://x'], /is not a URL/],

@@ -43,8 +43,8 @@ export const expiryMutants = [
     name: 'writes with and without a time to live in one statement',
     caughtBy,
     file: 'src/core/batching/batched-store.ts',
-    find: '      groupOf: ({ ttlMs }) => ttlMs === undefined,\n',
-    replace: '',
+    find: '      groupOf: (write) => formOf(write),\n',
+    replace: "      groupOf: (write) => formOf(write) && 'one',\n",
   },
   {
     name: 'corrections of the database clock do not add up',

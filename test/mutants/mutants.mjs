@@ -5,6 +5,7 @@
  * are run, where all of them would take too long.
  */
 import { expiryMutants } from './expiry-mutants.mjs'
+import { invalidationMutants } from './invalidation-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
 
 /** The mistakes of the design. */
@@ -93,8 +94,8 @@ const mistakes = [
     name: 'a write with a condition is kept',
     caughtBy: 'conditional-writes',
     file: 'src/core/writes/direct-writes.ts',
-    find: '{ value, mediaType, expiresAtMs }, error, condition === undefined)',
-    replace: '{ value, mediaType, expiresAtMs }, error, true)',
+    find: '{ value, mediaType, expiresAtMs, groups }, error, condition === undefined)',
+    replace: '{ value, mediaType, expiresAtMs, groups }, error, condition === undefined || true)',
   },
   {
     name: 'a condition is decided before the pending write of its key',
@@ -914,6 +915,7 @@ export const mutants = [
   ...models,
   ...statementMutants,
   ...expiryMutants,
+  ...invalidationMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',
     caughtBy: 'pending-writes',

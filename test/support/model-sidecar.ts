@@ -44,6 +44,7 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
     },
     {
       store,
+      remover: store.remover,
       clock,
       log,
       ...(shared?.random && { random: shared.random }),

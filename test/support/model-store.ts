@@ -31,6 +31,7 @@ import type {
 } from '../../src/core/ports.js'
 import { entryTag } from '../../src/core/state/entry-tag.js'
 import { keyId } from '../../src/core/state/key-id.js'
+import type { EntryRemover } from '../../src/core/writes/invalidation.js'
 import { Gate } from './gate.js'
 
 export type Operation =
@@ -217,6 +218,20 @@ export class ModelStore implements Store {
       return answer
     })
   }
+
+  /** Removes entries by key and prefix. The model has no groups: every entry is in every group. */
+  readonly remover: EntryRemover = {
+    remove: ({ keys, groups, prefix, all }) =>
+      this.#statement('remove', keys, () => {
+        const isSelected = (key: string) =>
+          all || groups.length > 0 || keys.includes(key) || (prefix !== undefined && key.startsWith(prefix))
+        const selected = [...this.#rows.keys()].filter(isSelected)
+        const rows = selected.map((key) => ({ key, version: this.deleteBySql(key) as Version }))
+        return { count: rows.length, rows: rows.length > this.maxNamed ? undefined : rows }
+      }),
+  }
+  /** Number of removed entries that are named. */
+  maxNamed = Number.POSITIVE_INFINITY
 
   async lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>> {
     return new Set(keys.filter((key) => this.#locked.has(key)))

@@ -24,6 +24,7 @@ import type {
 } from '../../src/core/ports.js'
 import { entryTag } from '../../src/core/state/entry-tag.js'
 import { keyId } from '../../src/core/state/key-id.js'
+import type { Removal } from '../../src/core/writes/invalidation.js'
 
 interface Row {
   readonly value: Value
@@ -288,6 +289,11 @@ export class SimulatedDatabase {
 
   #isExpired(key: string): boolean {
     return (this.#rows.get(key)?.expiresAtMs ?? Number.POSITIVE_INFINITY) <= this.#nowMs()
+  }
+
+  /** Removes every entry, and names none. */
+  removeAll(): Removal {
+    return { count: this.remove([...this.#rows.keys()]).size, rows: undefined }
   }
 
   /** Transactions are numbered anew in every history. */

@@ -1,6 +1,7 @@
 import { Cache, type CacheOptions } from '../../src/core/cache.js'
 import { CacheError } from '../../src/core/errors.js'
 import type { Clock, LogPosition, Replica, Store } from '../../src/core/ports.js'
+import type { EntryRemover } from '../../src/core/writes/invalidation.js'
 import type { Delivery, SimulatedDatabase } from './simulated-database.js'
 import { SimulatedReplica } from './simulated-replica.js'
 
@@ -62,6 +63,7 @@ export class SimulatedSidecar {
       },
       outcomeOf: (transaction) => ask(false, () => database.outcomeOf(transaction), true),
     }
+    const remover: EntryRemover = { remove: () => ask(true, () => database.removeAll()) }
     this.#replicas = [new SimulatedReplica(database), new SimulatedReplica(database)]
     let statements = 0
     const replica: Replica = {
@@ -96,7 +98,7 @@ export class SimulatedSidecar {
         idleAfterMs: 0,
         ...options,
       },
-      { store, replica, clock, log: { info: () => undefined, warn: () => undefined } },
+      { store, remover, replica, clock, log: { info: () => undefined, warn: () => undefined } },
     )
   }
 

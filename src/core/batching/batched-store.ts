@@ -1,13 +1,14 @@
 import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from '../entry.js'
 import { CacheError } from '../errors.js'
-import type {
-  BatchPart,
-  Clock,
-  ConditionalAnswer,
-  ConditionalWrite,
-  Store,
-  Write,
-  WriteAnswer,
+import {
+  type BatchPart,
+  type Clock,
+  type ConditionalAnswer,
+  type ConditionalWrite,
+  formOf,
+  type Store,
+  type Write,
+  type WriteAnswer,
 } from '../ports.js'
 import type { BatchOperation, Stats } from '../stats.js'
 import type { BatchTracer } from '../tracer.js'
@@ -83,7 +84,7 @@ export class BatchedStore {
       operation: 'write',
       sizes: stats.batchKeys.write,
       bytesOf: ({ key, value }) => key.length + value.length,
-      groupOf: ({ ttlMs }) => ttlMs === undefined,
+      groupOf: (write) => formOf(write),
       run: (writes, part) => store.write(writes, part),
       lockedOf: (keys) => store.lockedOf(keys),
     })

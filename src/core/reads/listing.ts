@@ -104,8 +104,9 @@ export class Listing {
       if (answer === undefined || 'withheld' in answer) entries.push(row)
       else if (answer.version !== undefined && answer.value !== undefined) {
         const { version, value, mediaType, remainingMs } = answer
+        const { key, groups } = row
         const size = version === row.version ? row.bytes : storedBytes(value, mediaType)
-        entries.push({ key: row.key, version, bytes: size, remainingMs, value, mediaType })
+        entries.push({ key, version, bytes: size, remainingMs, groups, value, mediaType })
       }
       // Otherwise, the entry was deleted after it was listed, or has expired.
     }

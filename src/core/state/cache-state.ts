@@ -290,6 +290,13 @@ export class CacheState {
     this.doubt()
   }
 
+  /** Drops all entries, and stops all flights, because more has changed than can be named. */
+  dropAll(): void {
+    this.#local.clear()
+    this.#parts.lease.stopFlights()
+    this.doubt()
+  }
+
   /** Records that changes may have been missed, or came unnamed. */
   doubt(): void {
     this.#flights.doubted()

@@ -1,5 +1,5 @@
 import type { BatchedStore } from '../batching/batched-store.js'
-import type { Value } from '../entry.js'
+import type { PendingWrite, Value } from '../entry.js'
 import { CacheError, hasCode, passingErrors } from '../errors.js'
 import type { Content } from '../media-type.js'
 import type { ChangeOptions, Clock, WriteOptions } from '../ports.js'
@@ -9,7 +9,7 @@ import type { Flight } from '../state/flights.js'
 import { formatToken } from '../state/session-token.js'
 import type { Stats } from '../stats.js'
 import type { Delivery } from './delivery.js'
-import { type DirectWrite, type PendingWrites, pendingValue } from './pending-writes.js'
+import { type PendingWrites, pendingValue } from './pending-writes.js'
 import type { ChangeResult, DeleteResult, WriteResult } from './write-result.js'
 
 export interface DirectWritesParts {
@@ -36,15 +36,16 @@ export class DirectWrites {
     id: string,
     key: string,
     value: Value,
-    { ttlMs }: WriteOptions,
+    options: WriteOptions,
     nowMs: number,
   ): Promise<WriteResult> {
     const { state, delivery, statements, clock } = this.#parts
+    const { ttlMs, groups } = options
     const expiresAtMs = ttlMs === undefined ? undefined : nowMs + ttlMs
     const flight = state.open(id, nowMs)
     try {
       const { sent, answer: written } = await delivery.inOrder(id, () =>
-        statements.write.add({ key, value, ttlMs }),
+        statements.write.add({ key, value, ...options }),
       )
       if (written === undefined) throw this.#notStored(id)
       this.#acknowledged(flight, written)
@@ -53,7 +54,7 @@ export class DirectWrites {
       const expiresInMs = remainingMs === undefined ? undefined : nowMs + remainingMs - clock.now()
       return { written: true, token: formatToken(id, written), expiresInMs }
     } catch (error) {
-      this.#keepOrThrow(id, key, { value, expiresAtMs }, error)
+      this.#keepOrThrow(id, key, { value, expiresAtMs, groups }, error)
       return {
         written: false,
         expiresInMs: expiresAtMs === undefined ? undefined : expiresAtMs - clock.now(),
@@ -100,7 +101,7 @@ export class DirectWrites {
     id: string,
     key: string,
     content: Content | undefined,
-    { condition, ttlMs }: ChangeOptions,
+    { condition, ttlMs, groups }: ChangeOptions,
     nowMs: number,
   ): Promise<ChangeResult> {
     const { state, delivery, statements, clock } = this.#parts
@@ -108,7 +109,7 @@ export class DirectWrites {
     const flight = state.open(id, nowMs)
     const { value, mediaType } = content ?? { value: undefined }
     const expiresAtMs = ttlMs === undefined ? undefined : clock.now() + ttlMs
-    const write = { key, value, mediaType, ttlMs, condition: condition ?? {} }
+    const write = { key, value, mediaType, ttlMs, groups, condition: condition ?? {} }
     const send = () => statements.writeIf(write)
     try {
       const { epoch, before, isMet, written } = await (condition ? send() : delivery.inOrder(id, send))
@@ -134,7 +135,7 @@ export class DirectWrites {
         written: isStored ? written : undefined,
       }
     } catch (error) {
-      this.#keepOrThrow(id, key, { value, mediaType, expiresAtMs }, error, condition === undefined)
+      this.#keepOrThrow(id, key, { value, mediaType, expiresAtMs, groups }, error, condition === undefined)
       return { kind: 'kept' }
     } finally {
       state.close(flight)
@@ -163,7 +164,7 @@ export class DirectWrites {
   #keepOrThrow(
     id: string,
     key: string,
-    write: Pick<DirectWrite, 'value' | 'mediaType' | 'expiresAtMs'>,
+    write: Pick<PendingWrite, 'value' | 'mediaType' | 'expiresAtMs' | 'groups'>,
     error: unknown,
     mayBeKept = true,
   ): void {

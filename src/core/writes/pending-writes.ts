@@ -91,13 +91,14 @@ export class PendingWrites {
     if (earlier) {
       const outcomes = [...earlier.outcomes, ...(unknown?.outcomes ?? [])].slice(-maxOutcomes)
       const outcomesExpireAtMs = earliest(earlier.outcomesExpireAtMs, unknown?.outcomesExpireAtMs)
-      const { value, mediaType, expiresAtMs } = write
+      const { value, mediaType, expiresAtMs, groups } = write
       // The write comes after every write of unknown outcome. If there is no row, it may be the first to create it.
       return {
         ...earlier,
         value,
         mediaType,
         expiresAtMs,
+        groups,
         outcomes,
         outcomesExpireAtMs,
         mayHaveHappened: false,
@@ -188,7 +189,9 @@ function earliest(one: number | undefined, other: number | undefined): number | 
 
 /** Returns the size of a pending write, in bytes. */
 export function pendingBytes(write: PendingWrite): number {
-  return bookkeepingBytes + heldBytes(write.key) + contentBytes(write) + unknownBytes(write)
+  let bytes = bookkeepingBytes + heldBytes(write.key) + contentBytes(write) + unknownBytes(write)
+  for (const group of write.groups ?? []) bytes += heldBytes(group)
+  return bytes
 }
 
 function unknownBytes({ base, outcomes }: Unknown): number {

@@ -3,6 +3,7 @@ import { type Endpoint, listOf } from './endpoint.js'
 import { type EntriesEndpointOptions, entriesEndpoint } from './entries-endpoint.js'
 import { type EntryEndpointsOptions, entryEndpoints } from './entry/entry-endpoints.js'
 import { healthEndpoint } from './health-endpoint.js'
+import { invalidateEndpoint } from './invalidate-endpoint.js'
 import { type ListEndpointsOptions, listEndpoints } from './list-endpoints.js'
 import { type ServiceEndpointOptions, serviceEndpoint } from './service-endpoint.js'
 import { shutdownEndpoint } from './shutdown-endpoint.js'
@@ -28,6 +29,7 @@ export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] 
     ...entryEndpoints(options),
     entriesEndpoint(options),
     ...listEndpoints(options),
+    invalidateEndpoint(options),
     statisticsEndpoint(options),
     serviceEndpoint({ ...options, endpoints: () => listOf(endpoints) }),
     ...(onShutdown ? [shutdownEndpoint(onShutdown)] : []),

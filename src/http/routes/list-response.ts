@@ -20,12 +20,14 @@ export function listResponse(request: PageRequest, { rows, next }: ListedRows<Li
   }
 }
 
-function entryText({ key, version, bytes, remainingMs, value, mediaType }: ListedEntry): string {
+function entryText(entry: ListedEntry): string {
+  const { key, version, bytes, remainingMs, groups, value, mediaType } = entry
   const text = JSON.stringify({
     key,
     version,
     size: bytes,
     expires_in_seconds: remainingMs === undefined ? null : expiresInSeconds(remainingMs),
+    ...(groups.length > 0 && { groups }),
   } satisfies ListedEntryBody)
   return value === undefined ? text : `${text.slice(0, -1)},"value":${value}${encodingMember(mediaType)}}`
 }

@@ -2,6 +2,7 @@ import type { Value } from '../../core/entry.js'
 import type { WriteOptions } from '../../core/ports.js'
 import { type Member, sourceOf } from '../../json/json-source.js'
 import { parseObject } from './body-object.js'
+import { entryGroups } from './group.js'
 import { checkKey } from './key.js'
 import { parseTtl } from './ttl-seconds.js'
 import { checkValue } from './value.js'
@@ -12,7 +13,7 @@ export interface SetRequest {
   readonly options: WriteOptions
 }
 
-const memberNames = ['key', 'value', 'ttl_seconds']
+const memberNames = ['key', 'value', 'ttl_seconds', 'groups']
 
 /** Returns the key, the value and the options in the body of a set. Throws 422, also for an unknown member. */
 export function setRequest(bytes: Buffer): SetRequest {
@@ -22,5 +23,6 @@ export function setRequest(bytes: Buffer): SetRequest {
 }
 
 function optionsOf(body: Readonly<Record<string, unknown>>): WriteOptions {
-  return { ttlMs: parseTtl(body.ttl_seconds) }
+  const { ttl_seconds: ttlSeconds, groups } = body
+  return { ttlMs: parseTtl(ttlSeconds), groups: entryGroups(groups) }
 }

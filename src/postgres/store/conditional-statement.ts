@@ -3,15 +3,16 @@ import type { ConditionalAnswer, ConditionalWrite } from '../../core/ports.js'
 import type { EntryTag } from '../../core/state/entry-tag.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn } from '../schema/table-identity.js'
+import { arrayLiteral, groupsIn } from './array-literal.js'
 import { expiryIn } from './expiry.js'
 import { toColumns } from './value.js'
 import type { StoredRow } from './written-row.js'
 
 /** Statements of conditional writes. */
 export interface ConditionalStatements {
-  /** Writes the entry $1 with the text $4 and the content type $5, if its tag fits $2 and $3. */
+  /** Writes the entry $1 with the text $4, the content type $5 and the groups $6, if its tag fits $2 and $3. */
   readonly writeIf: string
-  /** Does the same as `writeIf`, with a time to live of $6 ms. */
+  /** Does the same as `writeIf`, with a time to live of $7 ms. */
   readonly writeIfExpiring: string
   /** Deletes the entry $1, if its tag fits $2 and $3. */
   readonly removeIf: string
@@ -79,21 +80,22 @@ export function conditionalStatements(
     `select judged.epoch, before::text as before, is_present, is_met, written.key is not null as is_written, written.*
      from judged left join (${written}) as written on true`
   const returning = `key, version, ${remaining}, ${isPlain} as is_as_sent`
-  const write = (expiry?: string) => `with ${judged}, updated as (
+  const write = (groups: string, expiry?: string) => `with ${judged}, updated as (
       update ${entries}
-      set value = $4, content_type = $5, updated_at = now(), expires_at = ${expiry ?? 'default'}
+      set value = $4, content_type = $5, updated_at = now(), expires_at = ${expiry ?? 'default'},
+        groups = ${groupsIn(groups)}
       from judged where key = $1 and is_met and is_present
       returning ${returning}
     ), inserted as (
-      insert into ${entries} (key, value, content_type${expiry ? ', expires_at' : ''})
-      select $1, $4, $5${expiry ? `, ${expiry}` : ''} from judged where is_met and not is_present
+      insert into ${entries} (key, value, content_type, groups${expiry ? ', expires_at' : ''})
+      select $1, $4, $5, ${groupsIn(groups)}${expiry ? `, ${expiry}` : ''} from judged where is_met and not is_present
       on conflict (key) do nothing
       returning ${returning}
     )
     ${answer('select * from updated union all select * from inserted')}`
   return {
-    writeIf: write(),
-    writeIfExpiring: write(expiryIn('$6::float8')),
+    writeIf: write('$6'),
+    writeIfExpiring: write('$6', expiryIn('$7::float8')),
     removeIf: `with ${judged}, removed as (
         delete from ${entries} using judged where key = $1 and is_met and is_present
         returning key, case when before is not null then '-' || version::text end as version, null::float8 as remaining_ms, true as is_as_sent
@@ -114,12 +116,13 @@ export function conditionalParameters({
   value,
   mediaType,
   ttlMs,
+  groups,
   condition,
 }: ConditionalWrite): unknown[] {
   const tags = [tagsOf(condition.match), tagsOf(condition.noneMatch)]
   if (value === undefined) return [key, ...tags]
   const { text, contentType } = toColumns({ value, mediaType })
-  return [key, ...tags, text, contentType, ...(ttlMs === undefined ? [] : [ttlMs])]
+  return [key, ...tags, text, contentType, arrayLiteral(groups), ...(ttlMs === undefined ? [] : [ttlMs])]
 }
 
 /** No tag is `*`. */

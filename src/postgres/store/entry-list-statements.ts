@@ -47,13 +47,13 @@ export function entryListStatements(schemaName: string, isIndexed: boolean): Ent
   const isListed = `(expires_at is null or expires_at > clock_timestamp())
     and octet_length(key::text) <= ${maxKeyBytes}`
   return {
-    rows: `select key, version::text as version, bytes, is_listed, number = ${maxRowsSeen}::bigint as is_bound,
+    rows: `select key, version::text as version, bytes, groups, is_listed, number = ${maxRowsSeen}::bigint as is_bound,
         case when isfinite(expires_at)
           then (extract(epoch from expires_at - clock_timestamp()) * 1000.0)::float8 end as remaining_ms
       from (
         select *, row_number() over (order by ${key}) as number, ${isListed} as is_listed
         from (
-          select key::text as key, version, octet_length(value) as bytes, expires_at
+          select key::text as key, version, octet_length(value) as bytes, expires_at, groups
           from ${entries}
           where ${key} > $1::text and ${key} like $2::text
           order by ${key} limit ${maxRowsSeen}

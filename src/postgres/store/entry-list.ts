@@ -19,6 +19,7 @@ interface Row {
   readonly version: Version
   readonly bytes: number
   readonly remaining_ms: number | null
+  readonly groups: readonly string[] | null
   readonly is_listed: boolean
   /** True if the statement did not look at the rows after this one. */
   readonly is_bound: boolean
@@ -43,11 +44,12 @@ export class PostgresEntryList implements EntryList {
     return {
       rows: shown
         .filter(({ is_listed }) => is_listed)
-        .map(({ key, version, bytes, remaining_ms }) => ({
+        .map(({ key, version, bytes, remaining_ms, groups }) => ({
           key,
           version,
           bytes,
           remainingMs: remaining_ms ?? undefined,
+          groups: groups ?? [],
         })),
       next: last?.key,
     }

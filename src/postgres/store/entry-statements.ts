@@ -2,6 +2,7 @@ import { readAttributes, storedAttributes } from '../schema/entry-columns.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, lineageIn } from '../schema/table-identity.js'
 import { isPlainIn } from '../schema/table-triggers.js'
+import { groupsIn } from './array-literal.js'
 import { type ConditionalStatements, conditionalStatements } from './conditional-statement.js'
 import { expiryIn } from './expiry.js'
 import { type SettleStatements, settleStatements } from './settle-statement.js'
@@ -38,9 +39,13 @@ export interface EntryStatements extends SettleStatements, ConditionalStatements
   readonly versions: string
   readonly writeOne: string
   readonly writeMany: string
-  /** Writes one entry, like `writeOne`, with a time to live of $4 ms. */
+  /** Writes one entry, like `writeOne`, with the groups $4. */
+  readonly writeOneGrouped: string
+  /** Writes entries, like `writeMany`, with the groups $4. */
+  readonly writeManyGrouped: string
+  /** Writes one entry, like `writeOne`, with a time to live of $4 ms and the groups $5. */
   readonly writeOneExpiring: string
-  /** Writes entries, like `writeMany`, with times to live of $4 ms. */
+  /** Writes entries, like `writeMany`, with times to live of $4 ms and the groups $5. */
   readonly writeManyExpiring: string
   readonly remove: string
   readonly position: string
@@ -61,9 +66,14 @@ const markAgeSeconds = 5
 /** Number of marks that are kept: 14 hours of continuous writing. Older ones are deleted. */
 const marksKept = 10_000
 
-/** Parts of a write of which the column's default, or else the sender, decides when the rows expire. */
-const byDefault = { columns: '', updated: 'default' }
-const bySender = { columns: ', expires_at', updated: 'excluded.expires_at' }
+/** Parts of the statements for writes of each form. The default of the column decides when a row expires, or the sender. */
+const byDefault = { columns: '', expiresAt: 'default', groups: 'null' }
+const grouped = { columns: ', groups', expiresAt: 'default', groups: 'excluded.groups' }
+const bySender = {
+  columns: ', expires_at, groups',
+  expiresAt: 'excluded.expires_at',
+  groups: 'excluded.groups',
+}
 
 export function entryStatements(schemaName: string, maxReadBytes = defaultReadBytes): EntryStatements {
   const schema = quoteIdentifier(schemaName)
@@ -81,11 +91,11 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
    * A write without a time to live names no expiry, so that the default of the column applies, which is null unless
    * somebody has set another one. That takes statements of its own, because no expression of SQL stands for a default.
    */
-  const upsert = (rows: string, expiry: { readonly columns: string; readonly updated: string } = byDefault) =>
-    `insert into ${entries} (key, value, content_type${expiry.columns}) ${rows}
+  const upsert = (rows: string, { columns, expiresAt, groups }: typeof byDefault = byDefault) =>
+    `insert into ${entries} (key, value, content_type${columns}) ${rows}
      on conflict (key) do update
        set value = excluded.value, content_type = excluded.content_type, updated_at = now(),
-         expires_at = ${expiry.updated}
+         expires_at = ${expiresAt}, groups = ${groups}
      returning key, version, ${epoch} as epoch, ${remaining}, ${isPlainIn(schemaName)} as is_as_sent`
 
   /**
@@ -135,10 +145,18 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
        from unnest($1::text[], $2::text[], $3::text[]) as written (key, value, content_type)
        order by key collate "C"`,
     ),
-    writeOneExpiring: upsert(`values ($1, $2, $3, ${expiryIn('$4::float8')})`, bySender),
+    writeOneGrouped: upsert(`values ($1, $2, $3, ${groupsIn('$4')})`, grouped),
+    writeManyGrouped: upsert(
+      `select key, value, nullif(content_type, 'NULL'::text), ${groupsIn('groups')}
+       from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as written (key, value, content_type, groups)
+       order by key collate "C"`,
+      grouped,
+    ),
+    writeOneExpiring: upsert(`values ($1, $2, $3, ${expiryIn('$4::float8')}, ${groupsIn('$5')})`, bySender),
     writeManyExpiring: upsert(
-      `select key, value, nullif(content_type, 'NULL'::text), ${expiryIn('ttl_ms')}
-       from unnest($1::text[], $2::text[], $3::text[], $4::float8[]) as written (key, value, content_type, ttl_ms)
+      `select key, value, nullif(content_type, 'NULL'::text), ${expiryIn('ttl_ms')}, ${groupsIn('groups')}
+       from unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::text[])
+         as written (key, value, content_type, ttl_ms, groups)
        order by key collate "C"`,
       bySender,
     ),

@@ -1,5 +1,6 @@
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, fingerprintIn, lineageIn } from '../schema/table-identity.js'
+import { groupsIn } from './array-literal.js'
 import { expiryIn } from './expiry.js'
 import { isHeld, outcomeIn } from './value-digest.js'
 
@@ -53,9 +54,9 @@ function settleStatement(
     select kept.*, outcomes, may_be_gone, oldest_xid, epoch
     from ${epoch} as epoch,
       unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-             $9::boolean[], $13::text[], $14::float8[], $15::boolean[])
+             $9::boolean[], $13::text[], $14::float8[], $15::boolean[], $16::text[])
         as kept (key, value, content_type, held, held_epoch, held_type, held_digest, seen,
-                 may_have_happened, held_fingerprint, ttl_ms, may_have_expired)
+                 may_have_happened, held_fingerprint, ttl_ms, may_have_expired, groups)
       left join unnest($10::text[], $11::text[], $12::boolean[]) as unknown (unknown_key, outcomes, may_be_gone)
         on unknown_key = key
       left join ${withMarks ? marks : '(select null::bigint as mark, null::bigint as oldest_xid) as marks'}
@@ -83,14 +84,15 @@ function settleStatement(
     select * from kept where not exists (select from present where present.key = kept.key)
   ), updated as (
     update ${entries} as entry
-    set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(), expires_at = default
+    set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(), expires_at = default,
+      groups = ${groupsIn('unchanged.groups')}
     from unchanged
     where entry.key = unchanged.key and unchanged.value is not null and ttl_ms is null
     returning entry.key, entry.version
   ), updated_expiring as (
     update ${entries} as entry
     set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(),
-      expires_at = ${expiryIn('ttl_ms')}
+      expires_at = ${expiryIn('ttl_ms')}, groups = ${groupsIn('unchanged.groups')}
     from unchanged
     where entry.key = unchanged.key and unchanged.value is not null and ttl_ms is not null
     returning entry.key, entry.version
@@ -102,14 +104,14 @@ function settleStatement(
       or held is null and (seen is null or oldest_xid is not null)
     )
   ), inserted as (
-    insert into ${entries} (key, value, content_type)
-    select key, value, content_type from insertable where ttl_ms is null
+    insert into ${entries} (key, value, content_type, groups)
+    select key, value, content_type, ${groupsIn('groups')} from insertable where ttl_ms is null
     order by key collate "C"
     on conflict (key) do nothing
     returning key, version
   ), inserted_expiring as (
-    insert into ${entries} (key, value, content_type, expires_at)
-    select key, value, content_type, ${expiryIn('ttl_ms')} from insertable where ttl_ms is not null
+    insert into ${entries} (key, value, content_type, expires_at, groups)
+    select key, value, content_type, ${expiryIn('ttl_ms')}, ${groupsIn('groups')} from insertable where ttl_ms is not null
     order by key collate "C"
     on conflict (key) do nothing
     returning key, version

@@ -1,6 +1,7 @@
 import type { Epoch, Value, Version, Written } from '../../core/entry.js'
 import type { Content } from '../../core/media-type.js'
 import type { SentWrite, Settlement } from '../../core/ports.js'
+import { arrayLiteral } from './array-literal.js'
 import type { SettleStatements } from './settle-statement.js'
 import { toColumns } from './value.js'
 import { heldColumns, outcomeOf } from './value-digest.js'
@@ -50,6 +51,7 @@ export function settleParameters(writes: readonly SentWrite[]): unknown[] {
     writes.map(({ base }) => (base.kind === 'held' ? (base.fingerprint ?? null) : null)),
     writes.map(({ ttlMs }) => ttlMs ?? null),
     writes.map(({ mayHaveExpired }) => mayHaveExpired ?? false),
+    writes.map(({ groups }) => arrayLiteral(groups)),
   ]
 }
 

@@ -1,24 +1,26 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import type { Absent, Epoch, Mark, Transaction, Version, Written } from '../../core/entry.js'
-import type {
-  BatchPart,
-  ConditionalAnswer,
-  ConditionalWrite,
-  MarkAnswer,
-  Position,
-  SentWrite,
-  Settlement,
-  Store,
-  TransactionOutcome,
-  Wanted,
-  Write,
-  WriteAnswer,
+import {
+  type BatchPart,
+  type ConditionalAnswer,
+  type ConditionalWrite,
+  formOf,
+  type MarkAnswer,
+  type Position,
+  type SentWrite,
+  type Settlement,
+  type Store,
+  type TransactionOutcome,
+  type Wanted,
+  type Write,
+  type WriteAnswer,
 } from '../../core/ports.js'
 import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
 import { sqlState } from '../pool/errors.js'
 import type { SchemaName } from '../schema/schema-name.js'
+import { arrayLiteral } from './array-literal.js'
 import {
   type ConditionalRow,
   conditionalAnswerOf,
@@ -51,6 +53,13 @@ interface PositionRow {
   readonly latest: string
   readonly has_mark: boolean
 }
+
+/** Names of the statements for one write of a form, and for several. */
+const writeStatements = {
+  plain: ['writeOne', 'writeMany'],
+  grouped: ['writeOneGrouped', 'writeManyGrouped'],
+  expiring: ['writeOneExpiring', 'writeManyExpiring'],
+} as const
 
 /**
  * Maximum number of statements for one conditional write. Each time, another transaction must have inserted the row at
@@ -118,11 +127,10 @@ export class PostgresStore implements Store {
     const texts = columns.map(({ text }) => text)
     const contentTypes = columns.map(({ contentType }) => contentType)
     const all = [keys, texts, contentTypes]
-    const isExpiring = writes[0]?.ttlMs !== undefined
-    if (isExpiring) all.push(writes.map(({ ttlMs }) => String(ttlMs)))
-    const [one, many] = isExpiring
-      ? (['writeOneExpiring', 'writeManyExpiring'] as const)
-      : (['writeOne', 'writeMany'] as const)
+    const form = formOf(writes[0] ?? {})
+    if (form === 'expiring') all.push(writes.map(({ ttlMs }) => String(ttlMs)))
+    if (form !== 'plain') all.push(writes.map(({ groups }) => arrayLiteral(groups)))
+    const [one, many] = writeStatements[form]
     // A sidecar with little traffic sends single writes; arrays would cost 15 µs more (bench/README.md).
     const isOne = writes.length === 1
     const values = isOne ? all.map(([first]) => first) : all

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { checkJsonText } from '../../../src/http/routes/json-text.js'
-import { compactText, memberText } from '../../../src/json/json-source.js'
+import { compactText, elementTexts, memberText } from '../../../src/json/json-source.js'
 
 const holds = (t: Test, property: fc.IRawProperty<unknown>) => {
   const outcome = fc.check(property as fc.IProperty<unknown>, { numRuns: 2_000 })
@@ -166,4 +166,16 @@ t.test('removing the space between tokens keeps all digits and members', async (
     ['{"z":null,"1":false,"z":[]}', '{"z":null,"1":false,"z":[]}'],
   ] as const)
     t.equal(compactText(text), compact)
+})
+
+t.test('the elements of an array keep their texts', async (t) => {
+  t.strictSame(elementTexts(' [ ] '), [])
+  t.strictSame(elementTexts('[1.0]'), ['1.0'])
+  t.strictSame(elementTexts(' [1.0 ,"]," , [1,[2]],{"a":[3]} ,null]'), [
+    '1.0',
+    '"],"',
+    '[1,[2]]',
+    '{"a":[3]}',
+    'null',
+  ])
 })

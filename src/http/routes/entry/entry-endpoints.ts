@@ -8,6 +8,7 @@ import { RequestError, sendProblem } from '../problem.js'
 import { parseQuery } from '../query.js'
 import { readConditions } from '../read-request.js'
 import { sendByKoa } from '../response.js'
+import { cacheGroups } from './cache-groups.js'
 import { deleteResponse, putResponse } from './change-response.js'
 import { checkContentType, contentOf } from './entry-content.js'
 import { entryKey, entryPath } from './entry-key.js'
@@ -60,9 +61,10 @@ async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> 
   const condition = writeCondition(ctx, options)
   const contentType = checkContentType(ctx)
   const ttlMs = maxAge(ctx)
+  const groups = cacheGroups(ctx)
   await withBody(ctx, { maxBytes: maxValueBytes, bodies }, async (bytes) => {
     const { isExact, ...content } = contentOf(bytes, contentType, maxValueBytes)
-    sendByKoa(ctx, putResponse(await cache.change(key, content, { condition, ttlMs }), isExact))
+    sendByKoa(ctx, putResponse(await cache.change(key, content, { condition, ttlMs, groups }), isExact))
   })
 }
 

@@ -49,6 +49,7 @@ const usual = [
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), sidecar, key }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('invalidate' as const), sidecar }) },
   { weight: 10, arbitrary: fc.record({ do: fc.constant('write by SQL' as const), key }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('delete by SQL' as const), key }) },
   { weight: 25, arbitrary: fc.record({ do: fc.constant('effect' as const), sidecar }) },
@@ -299,6 +300,9 @@ class Schedule {
           () => undefined,
         )
         break
+      case 'invalidate':
+        this.#invalidate(target)
+        break
       case 'effect':
         target.effect()
         break
@@ -366,6 +370,23 @@ class Schedule {
           this.violations.push(
             `I3: ${name} was answered with ${read.value}, older than the client's own write`,
           )
+        }
+      },
+      () => undefined,
+    )
+  }
+
+  /** Once an invalidation is acknowledged, its sidecar holds nothing that is older. */
+  #invalidate(target: SimulatedSidecar): void {
+    const askedMs = this.#nowMs
+    target.cache.invalidate({ keys: [], groups: [], prefix: undefined, all: true }).then(
+      () => {
+        for (const name of keys) {
+          const held = target.cache.hit(name)
+          if (held && !this.#wasCurrent(name, held.value, askedMs))
+            this.violations.push(
+              `I1: ${name} is still held with ${held.value}, which was removed at ${askedMs}`,
+            )
         }
       },
       () => undefined,

@@ -34,6 +34,7 @@ function listingOf(
     version: '1',
     bytes,
     remainingMs: undefined,
+    groups: [],
   }))
   const list = {
     rows: async (): Promise<ListedRows> => ({ rows, next: 'the end' }),

@@ -1,0 +1,32 @@
+import type { Context } from 'koa'
+import type { Cache } from '../../core/cache.js'
+import type { InvalidateResponse } from '../../http-api.js'
+import type { RequestBodies } from '../server/request-bodies.js'
+import { withJsonBody } from './body.js'
+import type { Endpoint } from './endpoint.js'
+import { invalidateRequest } from './invalidate-request.js'
+
+export interface InvalidateEndpointOptions {
+  readonly cache: Cache
+  readonly bodies: RequestBodies
+}
+
+/** Enough for 1,000 keys of the largest size, also if some of their characters are escaped. */
+const largestBodyBytes = 2 * 1024 * 1024
+
+/** Returns the endpoint that removes entries by key, group or prefix. */
+export function invalidateEndpoint({ cache, bodies }: InvalidateEndpointOptions): Endpoint {
+  const maxBytes = Math.min(largestBodyBytes, bodies.largestBytes)
+  return {
+    method: 'post',
+    path: '/v1/invalidate',
+    listedQuery: '',
+    handle: async (ctx: Context) => {
+      const removed = await withJsonBody(ctx, { maxBytes, bodies }, async (bytes) =>
+        cache.invalidate(invalidateRequest(bytes)),
+      )
+      ctx.state.source = 'db'
+      ctx.body = { removed } satisfies InvalidateResponse
+    },
+  }
+}
