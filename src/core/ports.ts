@@ -56,6 +56,9 @@ export interface WriteAnswer extends Written {
   readonly isAsSent: boolean
 }
 
+/** An acknowledged delete. */
+export type RemoveAnswer = (Written & Pick<WriteAnswer, 'isAsSent'>) | Absent
+
 /**
  * The end of a pending write: written (`written` is undefined after a delete, even if there was nothing to delete), or
  * a conflict, because the row had changed. After a conflict the row stays as it is.
@@ -105,15 +108,18 @@ export interface Store {
     wanted: readonly Wanted[],
     part?: BatchPart,
   ): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Withheld | Absent>>
-  /** Returns the current versions from the primary; none if the primary has another epoch. */
-  versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
+  /**
+   * Returns the current versions from the primary, of all rows that exist, expired or not; undefined if the primary has
+   * another epoch.
+   */
+  versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version> | undefined>
   /**
    * Inserts or replaces entries. A key is missing from the answer if a trigger or rule left the entry out or renamed
    * it.
    */
   write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes entries. For each key that existed, the answer has the version of its absence. */
-  remove(keys: readonly string[], part?: BatchPart): Promise<ReadonlyMap<string, Written | Absent>>
+  remove(keys: readonly string[], part?: BatchPart): Promise<ReadonlyMap<string, RemoveAnswer>>
   /** Returns those of the keys whose row is locked by another transaction. */
   lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>>
   /** Returns the position. `hasMark` is true if the database has this mark, or no mark was given. */

@@ -9,7 +9,6 @@ import type {
   Unchanged,
   Value,
   Version,
-  Written,
 } from '../../src/core/entry.js'
 import { CacheError, type CacheErrorCode } from '../../src/core/errors.js'
 import type {
@@ -17,6 +16,7 @@ import type {
   LogPosition,
   MarkAnswer,
   Position,
+  RemoveAnswer,
   Replica,
   ReplicaAnswer,
   Settlement,
@@ -142,12 +142,13 @@ export class ModelStore implements Store {
     return this.read(wanted)
   }
 
-  versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
+  versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version> | undefined> {
     return this.#statement('versions', keys, () => {
+      if (epoch !== this.#epoch) return undefined
       const answer = new Map<string, Version>()
       for (const key of keys) {
         const row = this.#rows.get(key)
-        if (row && epoch === this.#epoch) answer.set(key, row.version)
+        if (row) answer.set(key, row.version)
       }
       return answer
     })
@@ -169,12 +170,16 @@ export class ModelStore implements Store {
     })
   }
 
-  remove(keys: readonly string[]): Promise<Map<string, Written | Absent>> {
+  remove(keys: readonly string[]): Promise<Map<string, RemoveAnswer>> {
     return this.#statement('remove', keys, () => {
       this.#acceptable(keys)
-      const answer = new Map<string, Written | Absent>()
-      for (const key of keys)
-        answer.set(key, { version: this.deleteBySql(key), epoch: this.#epoch } as Written | Absent)
+      const answer = new Map<string, RemoveAnswer>()
+      const isAsSent = this.#altered === undefined
+      for (const key of keys) {
+        const version = this.deleteBySql(key)
+        const epoch = this.#epoch
+        answer.set(key, version === undefined ? { version, epoch } : { version, epoch, isAsSent })
+      }
       return answer
     })
   }
@@ -355,7 +360,7 @@ export class ModelStore implements Store {
     this.#defaultRemainingMs = remainingMs
   }
 
-  /** The database's clock is put forward. */
+  /** The database's clock is put forward, or back. */
   putClockForward(ms: number): void {
     this.#clockAheadMs += ms
   }

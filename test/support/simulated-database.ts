@@ -14,6 +14,7 @@ import type {
   MarkAnswer,
   Position,
   Proof,
+  RemoveAnswer,
   Settlement,
   TransactionOutcome,
   Wanted,
@@ -160,11 +161,12 @@ export class SimulatedDatabase {
     return found
   }
 
-  versions(keys: readonly string[], epoch: Epoch): Map<string, Version> {
+  versions(keys: readonly string[], epoch: Epoch): Map<string, Version> | undefined {
+    if (epoch !== this.epoch) return undefined
     const found = new Map<string, Version>()
     for (const key of keys) {
       const row = this.#rows.get(key)
-      if (row && epoch === this.epoch) found.set(key, String(row.version))
+      if (row) found.set(key, String(row.version))
     }
     return found
   }
@@ -248,9 +250,18 @@ export class SimulatedDatabase {
     this.#reign(key, value, undefined)
   }
 
-  remove(keys: readonly string[]): Map<string, Written> {
-    const there = keys.filter((key) => this.#rows.has(key))
-    return new Map(there.map((key) => [key, { version: this.#commit(key, undefined), epoch: this.epoch }]))
+  remove(keys: readonly string[]): Map<string, RemoveAnswer> {
+    const { epoch } = this
+    const isAsSent = this.#trigger === undefined
+    const answer = new Map<string, RemoveAnswer>()
+    for (const key of keys) {
+      const isThere = this.#rows.has(key)
+      answer.set(
+        key,
+        isThere ? { version: this.#commit(key, undefined), epoch, isAsSent } : { version: undefined, epoch },
+      )
+    }
+    return answer
   }
 
   /** Transactions are numbered anew in every history. */

@@ -1,6 +1,6 @@
 import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from '../entry.js'
 import { CacheError } from '../errors.js'
-import type { BatchPart, Clock, Store, Write, WriteAnswer } from '../ports.js'
+import type { BatchPart, Clock, RemoveAnswer, Store, Write, WriteAnswer } from '../ports.js'
 import type { Stats } from '../stats.js'
 import type { BatchTracer } from '../tracer.js'
 import { Batcher } from './batcher.js'
@@ -52,7 +52,7 @@ export class BatchedStore {
   readonly health = new StoreHealth()
   readonly read: Batcher<WantedEntry, ReadAnswer>
   readonly write: Batcher<Write, WriteAnswer>
-  readonly remove: Batcher<{ readonly key: string }, Written | Absent>
+  readonly remove: Batcher<{ readonly key: string }, RemoveAnswer>
   readonly #newTogether: (options: TogetherOptions) => Batcher<WantedEntry, ReadAnswer>
 
   constructor({ store, stats, ...options }: BatchedStoreOptions) {

@@ -56,7 +56,7 @@ export class DirectWrites {
   async delete(id: string, key: string, nowMs: number): Promise<DeleteResult> {
     const { state, pending, delivery, statements } = this.#parts
     const kept = pending.get(id)
-    const held = kept ? kept.value !== undefined : state.usable(id, nowMs) !== undefined
+    const held = kept ? kept.value !== undefined : state.entries.usable(id, nowMs) !== undefined
     const flight = state.open(id, nowMs)
     const item = { key }
     try {
@@ -64,6 +64,7 @@ export class DirectWrites {
       const written = answer?.version === undefined ? undefined : answer
       if (answer) state.observe(answer.epoch, flight)
       this.#acknowledged(flight, written)
+      if (written?.isAsSent) state.putAbsence(flight, key, written.epoch)
       return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
     } catch (error) {
       this.#keepOrThrow(id, key, undefined, error)

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import type { Absent, Epoch, Mark, PendingWrite, Transaction, Version, Written } from '../../core/entry.js'
+import type { Epoch, Mark, PendingWrite, Transaction, Version } from '../../core/entry.js'
 import type {
   BatchPart,
   MarkAnswer,
   Position,
+  RemoveAnswer,
   Settlement,
   Store,
   TransactionOutcome,
@@ -30,11 +31,17 @@ import { toColumns } from './value.js'
 import { defaultReadBytes } from './value-limit.js'
 import {
   type NothingRow,
+  type RemovedRow,
   removalsOf,
   type StoredRow,
-  type WrittenRow,
   writeAnswersOf,
 } from './written-row.js'
+
+/** Row of an entry, or the one without a key. */
+interface VersionRow {
+  readonly key: string | null
+  readonly version: Version
+}
 
 interface PositionRow {
   readonly epoch: Epoch
@@ -86,11 +93,12 @@ export class PostgresStore implements Store {
     return this.#reads.readAtOnce(wanted, part)
   }
 
-  async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
+  async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version> | undefined> {
     const { versions } = await this.#texts()
-    const rows = await this.#database.read<Omit<WrittenRow, 'epoch'>>(versions, [keys, epoch])
+    const rows = await this.#database.read<VersionRow>(versions, [keys, epoch])
     this.#attempts.reached()
-    return new Map(rows.map(({ key, version }) => [key, version]))
+    if (rows.length === 0) return undefined
+    return new Map(rows.flatMap(({ key, version }) => (key === null ? [] : [[key, version]])))
   }
 
   async write(writes: readonly Write[], part?: BatchPart): Promise<Map<string, WriteAnswer>> {
@@ -106,8 +114,8 @@ export class PostgresStore implements Store {
     return writeAnswersOf(rows)
   }
 
-  async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, Written | Absent>> {
-    const rows = await this.#write<WrittenRow | NothingRow>('remove', [keys], keys.length, part)
+  async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, RemoveAnswer>> {
+    const rows = await this.#write<RemovedRow | NothingRow>('remove', [keys], keys.length, part)
     return removalsOf(keys, rows)
   }
 

@@ -1,11 +1,17 @@
-import type { Absent, Epoch, Version, Written } from '../../core/entry.js'
-import type { WriteAnswer } from '../../core/ports.js'
+import type { Epoch, Version } from '../../core/entry.js'
+import type { RemoveAnswer, WriteAnswer } from '../../core/ports.js'
 
-/** Row that was deleted; `version` is the version of its absence. */
+/** Row that was written or deleted. */
 export interface WrittenRow {
   readonly key: string
   readonly version: Version
   readonly epoch: Epoch
+}
+
+/** Row that was deleted; `version` is the version of its absence. */
+export interface RemovedRow extends WrittenRow {
+  /** True if no trigger or rule but our own took part. */
+  readonly is_as_sent: boolean
 }
 
 /** Row that was inserted or updated. */
@@ -30,11 +36,12 @@ export function writeAnswersOf(rows: readonly StoredRow[]): Map<string, WriteAns
 /** Returns an answer for each key. `rows` are those that were deleted, or the row without a key. */
 export function removalsOf(
   keys: readonly string[],
-  rows: readonly (WrittenRow | NothingRow)[],
-): Map<string, Written | Absent> {
-  const { epoch } = rows[0] as NothingRow | WrittenRow
-  const answers = new Map<string, Written | Absent>()
+  rows: readonly (RemovedRow | NothingRow)[],
+): Map<string, RemoveAnswer> {
+  const { epoch } = rows[0] as NothingRow | RemovedRow
+  const answers = new Map<string, RemoveAnswer>()
   for (const key of keys) answers.set(key, { version: undefined, epoch })
-  for (const row of rows) if (row.key !== null) answers.set(row.key, { version: row.version, epoch })
+  for (const row of rows)
+    if (row.key !== null) answers.set(row.key, { version: row.version, epoch, isAsSent: row.is_as_sent })
   return answers
 }
