@@ -131,14 +131,13 @@ export class CacheState {
   }
 
   /**
-   * Remembers the primary's answer to a flight that the key does not exist, if that is safe (P14). Returns true if it
-   * is remembered.
+   * Remembers the primary's answer to a flight that the key does not exist, if that is safe (P14). The entry has been
+   * dropped already. Returns true if the absence is remembered.
    */
   putAbsence(flight: Flight, key: string, epoch: Epoch): boolean {
     const { id, openedAtMs } = flight
     if (!this.#mayPut(flight, epoch) || !this.#flights.mayPutAbsence(flight, this.#feedNow())) return false
     if (!this.#absences.put(id, key, openedAtMs)) return false
-    this.#entries.drop(id)
     this.#flights.told(flight, undefined)
     return true
   }
