@@ -102,6 +102,11 @@ t.test('hits', async (t) => {
   await same(t, { line: `GET /cache/get?key=${encoded} HTTP/1.1` }, /^HTTP\/1\.1 200 .*"bar"/s)
 })
 
+t.test('hits of keys that do not exist', async (t) => {
+  for (const key of ['none', '%C3%A9', 'not+here'])
+    await same(t, { line: `GET /cache/get?key=${key} HTTP/1.1` }, /^HTTP\/1\.1 404 .*caching-layer; hit/s)
+})
+
 t.test('requests that are not plain hits are answered the same by both lanes', async (t) => {
   const hash = Buffer.from(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(long))).toString(
     'hex',
