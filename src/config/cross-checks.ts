@@ -1,5 +1,11 @@
 import type { Config } from './config.js'
-import { defaultMemoryBytes, entryBookkeepingBytes, maxConnectionsIn, memoryBudget } from './memory-budget.js'
+import {
+  defaultMemoryBytes,
+  entryBookkeepingBytes,
+  maxConnectionsIn,
+  memoryBudget,
+  negativeBookkeepingBytes,
+} from './memory-budget.js'
 
 /** Returns one line for each combination of settings that is invalid, although each setting is valid by itself. */
 export function crossChecks(config: Config): readonly string[] {
@@ -16,15 +22,20 @@ export function crossChecks(config: Config): readonly string[] {
  */
 function withoutRoom({
   capacity,
+  negativeCapacity = 0,
   maxValueBytes,
   maxConnections = 1,
   memoryBytes = defaultMemoryBytes(),
 }: Config): string[] {
   const found: string[] = []
-  const mostEntries = Math.floor(memoryBudget(memoryBytes).entries / entryBookkeepingBytes)
+  const budget = memoryBudget(memoryBytes)
+  const mostEntries = Math.floor(budget.entries / entryBookkeepingBytes)
+  const mostNegative = Math.floor(budget.negative_entries / negativeBookkeepingBytes)
   const beyond = (most: number) =>
     `do not fit into memory, at most ${most} do: CACHE_MEMORY_BYTES is ${memoryBytes}`
   if (capacity > mostEntries) found.push(`CACHE_CAPACITY: ${capacity} entries ${beyond(mostEntries)}`)
+  if (negativeCapacity > mostNegative)
+    found.push(`CACHE_NEGATIVE_CAPACITY: ${negativeCapacity} entries ${beyond(mostNegative)}`)
   const mostConnections = maxConnectionsIn(memoryBytes)
   if (maxConnections > mostConnections)
     found.push(`CACHE_MAX_CONNECTIONS: ${maxConnections} connections ${beyond(mostConnections)}`)

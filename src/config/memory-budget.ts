@@ -7,6 +7,8 @@ import { getHeapStatistics } from 'node:v8'
 export interface MemoryBudget {
   /** Entries: keys, values, and the bookkeeping for each. */
   readonly entries: number
+  /** Keys that do not exist, and the bookkeeping for each. */
+  readonly negative_entries: number
   /** Values that are being read from the database. */
   readonly values_in_flight: number
   /** Responses that clients have not read yet. */
@@ -31,6 +33,17 @@ const leastBytes = 16 * mebibyte
 
 /** Bytes that an entry takes in addition to the texts of its key and value (bench/inside/held-bytes.mjs). */
 export const entryBookkeepingBytes = 512
+
+/** Bytes that a negative entry takes in addition to its key (bench/inside/held-bytes.mjs). */
+export const negativeBookkeepingBytes = 384
+/** Bytes of a key for which the default number of negative entries makes room. */
+const usualKeyBytes = 128
+
+/** Returns how many negative entries are held if no setting says otherwise. */
+export function defaultNegativeCapacity(capacity: number, memoryBytes = defaultMemoryBytes()): number {
+  const room = memoryBudget(memoryBytes).negative_entries
+  return Math.min(capacity, Math.floor(room / (negativeBookkeepingBytes + usualKeyBytes)))
+}
 
 /**
  * Returns the memory that the process may use for its work, according to the limits of the container and of the heap.
@@ -62,8 +75,9 @@ export function memoryBudget(bytes: number): MemoryBudget {
   const share = (part: number) => Math.floor(bytes * part)
   return {
     entries: share(0.5),
-    values_in_flight: share(0.15),
-    responses: share(0.15),
+    negative_entries: share(0.05),
+    values_in_flight: share(0.125),
+    responses: share(0.125),
     request_bodies: share(0.1),
     pending_writes: share(0.1),
   }

@@ -68,7 +68,7 @@ export interface CacheParts {
 }
 
 /**
- * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P13 that the
+ * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P14 that the
  * comments refer to. This class joins the parts: `CacheState` holds the entries, `Reads` and `DirectWrites` have the
  * course of each request, `FeedFollower` that of each event of the feed, and `Delivery` sends what an outage left.
  */
@@ -137,8 +137,11 @@ export class Cache implements ChangeFeedHandler {
     const lease = this.#lease
     return {
       stats: this.#stats,
-      size: this.#state.size,
-      bytes: this.#state.bytes,
+      size: this.#state.entries.size,
+      bytes: this.#state.entries.bytes,
+      negativeSize: this.#state.absences.size,
+      negativeCapacity: this.#state.absences.capacity,
+      negativeBytes: this.#state.absences.bytes,
       pendingWrites: this.#pending.size,
       pendingBytes: this.#pending.bytes,
       unknownBytes: this.#pending.unknownBytes,
@@ -204,12 +207,12 @@ export class Cache implements ChangeFeedHandler {
 
   /** Marks the keys as used, one after the other: the last one is evicted last. */
   touch(keys: Iterable<string>): void {
-    for (const key of keys) this.#state.held(keyId(key))
+    for (const key of keys) this.#state.entries.held(keyId(key))
   }
 
   /** Returns the keys of all entries, including expired ones, most recently used first. */
   heldKeys(): Promise<string[]> {
-    return this.#state.keys()
+    return this.#state.entries.keys()
   }
 
   // --- Writes: see writes/direct-writes.ts ---

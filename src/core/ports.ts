@@ -93,6 +93,9 @@ export interface WriteAnswer extends Written {
   readonly isAsSent: boolean
 }
 
+/** An acknowledged delete. */
+export type RemoveAnswer = (Written & Pick<WriteAnswer, 'isAsSent'>) | Absent
+
 /** The answer to a conditional write. */
 export interface ConditionalAnswer {
   readonly epoch: Epoch
@@ -153,15 +156,18 @@ export interface Store {
     wanted: readonly Wanted[],
     part?: BatchPart,
   ): Promise<ReadonlyMap<string, StoredEntry | Unchanged | Withheld | Absent>>
-  /** Returns the current versions from the primary; none if the primary has another epoch. */
-  versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version>>
+  /**
+   * Returns the current versions from the primary, of all rows that exist, expired or not; undefined if the primary has
+   * another epoch.
+   */
+  versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version> | undefined>
   /**
    * Inserts or replaces entries, all of one form. A key is missing from the answer if a trigger or rule left the entry
    * out or renamed it.
    */
   write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes entries. For each key that existed, the answer has the version of its absence. */
-  remove(keys: readonly string[], part?: BatchPart): Promise<ReadonlyMap<string, Written | Absent>>
+  remove(keys: readonly string[], part?: BatchPart): Promise<ReadonlyMap<string, RemoveAnswer>>
   /** Decides about a conditional write, and writes or deletes the entry, in one statement. */
   writeIf(write: ConditionalWrite, part?: BatchPart): Promise<ConditionalAnswer>
   /** Returns those of the keys whose row is locked by another transaction. */

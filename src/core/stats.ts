@@ -7,7 +7,9 @@ export type BatchOperation = 'read' | 'write' | 'remove'
 
 /** Counters since the process started, one for each outcome. */
 export class Stats {
+  /** Reads answered from memory as fresh, and those of them whose key does not exist (P14). */
   hits = 0
+  negativeHits = 0
   /** Misses by reason: no entry held, entry expired, entry not proven fresh (P8), requested by the reader. */
   missesAbsent = 0
   missesExpired = 0
@@ -29,7 +31,9 @@ export class Stats {
   replicaExpiring = 0
   /** Reads answered from memory without proof and marked stale, including those of pending writes. */
   staleServed = 0
+  /** Entries, and absent keys, that were removed to make room. */
   evictions = 0
+  negativeEvictions = 0
   /** Changes that arrived, and entries that they dropped. */
   changesApplied = 0
   invalidations = 0

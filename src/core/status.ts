@@ -8,6 +8,10 @@ export interface CacheStatus {
   readonly stats: Stats
   readonly size: number
   readonly bytes: number
+  /** Number of negative entries, its maximum, and the size of their keys in bytes (P14). */
+  readonly negativeSize: number
+  readonly negativeCapacity: number
+  readonly negativeBytes: number
   readonly pendingWrites: number
   readonly pendingBytes: number
   /** Size of the values of writes whose outcome is unknown, in bytes. */

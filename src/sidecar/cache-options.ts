@@ -1,12 +1,15 @@
 import type { Config } from '../config/config.js'
 import {
   defaultMemoryBytes,
+  defaultNegativeCapacity,
   entryBookkeepingBytes,
   type MemoryBudget,
   memoryBudget,
+  negativeBookkeepingBytes,
 } from '../config/memory-budget.js'
 import type { CacheOptions, Reconfigurable } from '../core/cache.js'
 import type { ListingOptions } from '../core/reads/listing.js'
+import type { NegativeEntriesBounds } from '../core/state/negative-entries.js'
 import { bytesForOneBody } from '../http/server/request-bodies.js'
 
 /** Returns the options of the cache for these settings. */
@@ -78,12 +81,20 @@ function entryBytes({ capacity, maxBytes = Number.POSITIVE_INFINITY, memoryBytes
   return Math.max(1, Math.min(maxBytes, left))
 }
 
+/** Returns how many negative entries may be held, and the most bytes of their keys. */
+function negativeBounds(config: Config): NegativeEntriesBounds {
+  const { capacity, memoryBytes, negativeCapacity = defaultNegativeCapacity(capacity, memoryBytes) } = config
+  const left = budgetOf(config).negative_entries - negativeCapacity * negativeBookkeepingBytes
+  return { negativeCapacity, maxNegativeBytes: Math.max(1, left) }
+}
+
 /** Returns the options that may change while the sidecar runs. */
 export function reconfigurable(config: Config): Reconfigurable {
   const { capacity, ttlSeconds, ttlRules, ttlJitter, ttlMode } = config
   return {
     capacity,
     maxBytes: entryBytes(config),
+    ...negativeBounds(config),
     ttlMs: ttlMs(ttlSeconds),
     ttlRules: ttlRules.map(({ prefix, seconds }) => ({ prefix, ttlMs: ttlMs(seconds) })),
     ttlJitter,

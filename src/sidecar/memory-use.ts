@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.js'
-import { entryBookkeepingBytes } from '../config/memory-budget.js'
+import { entryBookkeepingBytes, negativeBookkeepingBytes } from '../config/memory-budget.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
 import type { CacheStatus } from '../core/status.js'
 import type { RequestBodies } from '../http/server/request-bodies.js'
@@ -16,12 +16,17 @@ export interface MemorySources {
 
 /** Returns how much of each part of the memory is in use. */
 export function memoryUse({ config, status, responses, bodies }: MemorySources): MemoryUse {
-  const { capacity, maxBytes = 0, maxReads, maxPendingBytes } = cacheOptions(config)
+  const { capacity, maxBytes = 0, negativeCapacity, maxNegativeBytes = 0 } = cacheOptions(config)
+  const { maxReads, maxPendingBytes } = cacheOptions(config)
   const bytesPerRead = readBytesInMemory(config)
   return {
     entries: {
       bytes: status.bytes + status.size * entryBookkeepingBytes,
       limitBytes: maxBytes + capacity * entryBookkeepingBytes,
+    },
+    negative_entries: {
+      bytes: status.negativeBytes + status.negativeSize * negativeBookkeepingBytes,
+      limitBytes: negativeCapacity === 0 ? 0 : maxNegativeBytes + negativeCapacity * negativeBookkeepingBytes,
     },
     values_in_flight: { bytes: status.valueReads * bytesPerRead, limitBytes: maxReads * bytesPerRead },
     responses: { bytes: responses.bytes, limitBytes: responses.maxBytes },

@@ -106,7 +106,7 @@ export function tableOf(result: Result): string {
     ]),
     '',
     `wrong      ${wrong.reduce((sum, promise) => sum + violationCounts[promise], 0)} answers`,
-    `reads      ${reads.default + reads.strong + reads.session + reads.sql} answered, ${Math.round(result.readsChecked / (60 * result.minutes))} checked a second; hit rate ${share(counts.hits, counts.defaultReads)}, during faults ${share(counts.hitsDuringFaults, counts.defaultReadsDuringFaults)}; ${counts.staleMarked} marked stale, ${counts.refused} refused, ${counts.lost} lost`,
+    `reads      ${reads.default + reads.strong + reads.session + reads.sql} answered, ${Math.round(result.readsChecked / (60 * result.minutes))} checked a second; hit rate ${share(counts.hits, counts.defaultReads)}, during faults ${share(counts.hitsDuringFaults, counts.defaultReadsDuringFaults)}; ${counts.absentHits} hits of absent keys; ${counts.staleMarked} marked stale, ${counts.refused} refused, ${counts.lost} lost`,
     `writes     ${Object.entries(writes)
       .map(([outcome, count]) => `${count} ${outcome}`)
       .join(

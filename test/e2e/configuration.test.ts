@@ -40,7 +40,7 @@ t.test('config prints every setting with the source of its value', async (t) => 
   })
   t.notMatch(text.out + json.out, 'hunter2')
   const parts = Object.entries(shown.CACHE_MEMORY_BYTES?.parts as Record<string, number>)
-  t.equal(parts.length, 5)
+  t.equal(parts.length, 6)
   for (const [part, bytes] of parts) t.match(text.out, new RegExp(`^  ${part} +${bytes} +bytes$`, 'm'))
   t.equal(Object.keys(shown).length + parts.length, text.out.trim().split('\n').length - 1)
 })

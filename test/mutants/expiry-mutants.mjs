@@ -50,8 +50,8 @@ export const expiryMutants = [
     name: 'corrections of the database clock do not add up',
     caughtBy,
     file: 'src/core/state/database-clock.ts',
-    find: 'hasJumped ? aheadMs : Math.min(this.#aheadMs, aheadMs)',
-    replace: 'aheadMs',
+    find: 'this.#mostMs = hasJumped ? mostMs : Math.min(this.#mostMs, mostMs)',
+    replace: 'this.#mostMs = mostMs',
   },
   {
     name: 'a missing row counts as expired in another history',

@@ -15,8 +15,8 @@ export const invalidationMutants = [
     name: 'a fill that began before a removal is put',
     caughtBy,
     file: 'src/core/state/cache-state.ts',
-    find: '    this.#local.clear()\n    this.#parts.lease.stopFlights()\n',
-    replace: '    this.#local.clear()\n',
+    find: '    this.#entries.clear()\n    this.#parts.lease.stopFlights()\n',
+    replace: '    this.#entries.clear()\n',
   },
   {
     name: 'an unknown outcome of a removal counts as none',

@@ -28,8 +28,8 @@ const mistakes = [
     name: 'no revalidation',
     caughtBy: 'protocol',
     file: 'src/core/feed/revalidation.ts',
-    find: 'const ids = state.ids()',
-    replace: 'const ids = state.ids().slice(0, 0)',
+    find: 'const ids = held.ids()',
+    replace: 'const ids = held.ids().slice(0, 0)',
   },
   {
     // The visible effect in core: versions compared before this session's LISTEN count as compared after it. The
@@ -159,6 +159,41 @@ const mistakes = [
     file: 'src/core/reads/replica-reads.ts',
     find: 'this.#position === undefined || this.#shownSince.has(id)',
     replace: 'this.#position === undefined || (this.#shownSince.has(id) && false)',
+  },
+  {
+    name: 'absent: a change to a row does not prevent the put',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/flights.ts',
+    find: 'return this.unbroken(flight, feed) && flight.changes.every(isDelete)',
+    replace: 'return this.unbroken(flight, feed)',
+  },
+  {
+    name: 'absent: a token that outlives a reconnect',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/flights.ts',
+    find: 'return this.unbroken(flight, feed) && flight.changes.every(isDelete)',
+    replace: 'return feed.mayPut && flight.changes.every(isDelete)',
+  },
+  {
+    name: 'absent: an insert does not drop it',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/cache-state.ts',
+    find: 'if (!isDelete(version)) this.#absences.drop(id)',
+    replace: 'if (isDelete(version)) this.#absences.drop(id)',
+  },
+  {
+    name: 'absent: not compared at a reconnect',
+    caughtBy: 'negative-entries',
+    file: 'src/core/feed/revalidation.ts',
+    find: 'for (const held of [state.entries, state.absences])',
+    replace: 'for (const held of [state.entries])',
+  },
+  {
+    name: 'absent: no lease',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/cache-state.ts',
+    find: 'if (!lease.holds(nowMs)) return undefined',
+    replace: 'void lease',
   },
 ]
 
@@ -323,21 +358,21 @@ const omissions = [
   {
     name: 'what remains is counted from the answer',
     caughtBy: 'protocol',
-    file: 'src/core/state/cache-state.ts',
-    find: 'flight.openedAtMs + (remainingMs',
-    replace: 'clock.now() + (remainingMs',
+    file: 'src/core/state/held-entries.ts',
+    find: 'askedMs + (remainingMs',
+    replace: 'this.#clock.now() + (remainingMs',
   },
   {
     name: 'expiry is not looked at',
     caughtBy: 'protocol',
-    file: 'src/core/state/cache-state.ts',
+    file: 'src/core/state/held-entries.ts',
     find: 'if (entry === undefined || entry.expiresAtMs <= nowMs) return undefined',
     replace: 'if (entry === undefined) return undefined',
   },
   {
     name: 'a hit prolongs an entry beyond its row',
     caughtBy: 'ttl',
-    file: 'src/core/state/cache-state.ts',
+    file: 'src/core/state/held-entries.ts',
     find: 'Math.min(nowMs + this.#ttl.drawMs(entry.key), entry.rowExpiresAtMs)',
     replace: 'nowMs + this.#ttl.drawMs(entry.key)',
   },
@@ -351,9 +386,9 @@ const omissions = [
   {
     name: 'a shorter time to live does not count for what is held',
     caughtBy: 'ttl',
-    file: 'src/core/state/cache-state.ts',
-    find: 'if (entry.expiresAtMs > nowMs + this.#ttl.boundMs(entry.key))',
-    replace: 'if (false)',
+    file: 'src/core/state/ttl-policy.ts',
+    find: 'if (one.expiresAtMs > nowMs + this.boundMs(one.key))',
+    replace: 'if (one.expiresAtMs > nowMs + this.boundMs(one.key) && false)',
   },
 
   {
@@ -463,7 +498,7 @@ const omissions = [
     name: 'an entry dropped meanwhile is served in an outage',
     caughtBy: 'outage',
     file: 'src/core/reads/reads.ts',
-    find: 'if (usable && state.usable(id, clock.now()) === usable)',
+    find: 'if (usable && state.entries.usable(id, clock.now()) === usable)',
     replace: 'if (usable && clock.now() >= 0)',
   },
   {
@@ -514,8 +549,8 @@ const omissions = [
     name: 'an answer from another history is put',
     caughtBy: 'wishes',
     file: 'src/core/state/cache-state.ts',
-    find: 'if (!versions.isOurs(epoch, flight.openedAtMs)) return false',
-    replace: 'versions.isOurs(epoch, flight.openedAtMs)',
+    find: 'if (!versions.isOurs(epoch, openedAtMs)) return false',
+    replace: 'versions.isOurs(epoch, openedAtMs)',
   },
   {
     name: 'an answer from another history counts as the last contact',
@@ -536,8 +571,8 @@ const omissions = [
     name: 'a fill hides the pending write of its key',
     caughtBy: 'outage',
     file: 'src/core/state/cache-state.ts',
-    find: 'if (pending.has(flight.id) || !this.#flights',
-    replace: 'if (!pending || !this.#flights',
+    find: 'return !pending.has(id)',
+    replace: 'return pending.size >= 0 || id.length > 0',
   },
   {
     name: 'a fill puts while what happened before the session is not compared',
@@ -817,11 +852,92 @@ const omissions = [
     return new`,
   },
   {
+    name: 'absent: no versions of another history confirm it',
+    caughtBy: 'negative-entries',
+    file: 'src/core/feed/revalidation.ts',
+    find: 'versions !== undefined && versions.get(key) === version',
+    replace: 'versions?.get(key) === version',
+  },
+  {
+    name: 'absent: put from a replica',
+    caughtBy: 'negative-entries',
+    file: 'src/core/reads/fills.ts',
+    find: '      // A replica does not know it for certain.\n',
+    replace: `      const { epoch } = this.#parts.position
+      if (answer === undefined && epoch)
+        return { value: undefined, forwarded, stored: state.putAbsence(flight, key, epoch), ageMs }
+`,
+  },
+  {
+    name: 'absent: an answer with the row leaves it',
+    caughtBy: 'negative-entries',
+    file: 'src/core/reads/fills.ts',
+    find: '    state.absences.drop(flight.id)\n',
+    replace: '',
+  },
+  {
+    name: 'absent: other flights are not told',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/cache-state.ts',
+    find: '    this.#flights.told(flight, undefined)\n',
+    replace: '',
+  },
+  {
+    name: 'absent: another table leaves it',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/cache-state.ts',
+    find: 'this.#entries.clear()\n    this.#absences.clear()',
+    replace: 'this.#entries.clear()',
+  },
+  {
+    name: 'absent: a clock that goes back leaves it',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/cache-state.ts',
+    find: '\n    else this.#absences.clear()',
+    replace: '',
+  },
+  {
+    name: 'absent: no time to live',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/negative-entries.ts',
+    find: 'if (absence.expiresAtMs <= nowMs) {',
+    replace: 'if (absence.expiresAtMs <= nowMs && false) {',
+  },
+  {
+    name: 'absent: put after a delete, whatever triggers there are',
+    caughtBy: 'negative-entries',
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'if (written?.isAsSent) state.putAbsence',
+    replace: 'if (written) state.putAbsence',
+  },
+  {
+    name: 'absent: put after a delete of nothing',
+    caughtBy: 'negative-entries',
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'if (written?.isAsSent) state.putAbsence(flight, key, written.epoch)',
+    replace:
+      'if (written?.isAsSent || answer?.version === undefined) state.putAbsence({ ...flight, changes: [] }, key, answer?.epoch ?? "")',
+  },
+  {
+    name: 'absent: the warm-up puts it',
+    caughtBy: 'negative-entries',
+    file: 'src/core/reads/fills.ts',
+    find: 'const stored = !isWarmUp && state.putAbsence(flight, key, answer.epoch)',
+    replace: 'const stored = state.putAbsence(flight, key, answer.epoch)',
+  },
+  {
+    name: 'absent: without room, one is put all the same',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/negative-entries.ts',
+    find: '    if (this.#capacity === 0) return false\n',
+    replace: '',
+  },
+  {
     name: 'a strong read that finds nothing leaves the entry',
     caughtBy: 'protocol',
     file: 'src/core/reads/fills.ts',
-    find: 'if (asOfMs === undefined) state.drop(flight.id)',
-    replace: 'if (asOfMs === -1) state.drop(flight.id)',
+    find: '      state.entries.drop(flight.id)\n',
+    replace: '',
   },
   {
     name: 'a flight is not told what another has put',
@@ -904,8 +1020,8 @@ const models = [
     name: 'model: a trigger that changes rows is not told of',
     caughtBy: 'property',
     file: 'test/support/simulated-database.ts',
-    find: 'const isAsSent = this.#trigger === undefined',
-    replace: 'const isAsSent = true',
+    find: 'const isAsSent = this.#trigger === undefined\n      answer',
+    replace: 'const isAsSent = true\n      answer',
   },
 ]
 
@@ -949,9 +1065,9 @@ export const mutants = [
   },
   {
     name: 'an answer that finds nothing tells no history',
-    caughtBy: 'protocol',
-    file: 'src/core/reads/fills.ts',
-    find: 'if (answer) state.observe(answer.epoch, flight)',
-    replace: 'void answer',
+    caughtBy: 'negative-entries',
+    file: 'src/core/state/cache-state.ts',
+    find: 'if (!this.#mayPut(flight, epoch) || !this.#flights.mayPutAbsence',
+    replace: 'if (this.#parts.pending.has(id) || !epoch || !this.#flights.mayPutAbsence',
   },
 ]

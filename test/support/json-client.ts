@@ -108,6 +108,13 @@ export interface Stats {
   readonly changes_applied: number
   readonly invalidations: number
   readonly evictions: number
+  readonly negative: {
+    readonly size: number
+    readonly capacity: number
+    readonly bytes: number
+    readonly hits: number
+    readonly evictions: number
+  }
   readonly feed: {
     readonly state: string
     readonly lease_age_ms: number | null

@@ -30,6 +30,7 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
   const cache = new Cache(
     {
       capacity: 100,
+      negativeCapacity: 100,
       maxBytes: undefined,
       ttlMs,
       maxStalenessMs,

@@ -8,7 +8,6 @@ import type {
   Unchanged,
   Value,
   Version,
-  Written,
 } from '../../src/core/entry.js'
 import { CacheError, type CacheErrorCode } from '../../src/core/errors.js'
 import type { MediaType } from '../../src/core/media-type.js'
@@ -19,6 +18,7 @@ import type {
   LogPosition,
   MarkAnswer,
   Position,
+  RemoveAnswer,
   Replica,
   ReplicaAnswer,
   SentWrite,
@@ -148,12 +148,13 @@ export class ModelStore implements Store {
     return this.read(wanted)
   }
 
-  versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
+  versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version> | undefined> {
     return this.#statement('versions', keys, () => {
+      if (epoch !== this.#epoch) return undefined
       const answer = new Map<string, Version>()
       for (const key of keys) {
         const row = this.#rows.get(key)
-        if (row && epoch === this.#epoch) answer.set(key, row.version)
+        if (row) answer.set(key, row.version)
       }
       return answer
     })
@@ -206,14 +207,17 @@ export class ModelStore implements Store {
     })
   }
 
-  remove(keys: readonly string[]): Promise<Map<string, Written | Absent>> {
+  remove(keys: readonly string[]): Promise<Map<string, RemoveAnswer>> {
     return this.#statement('remove', keys, () => {
       this.#acceptable(keys)
-      const answer = new Map<string, Written | Absent>()
+      const answer = new Map<string, RemoveAnswer>()
+      const isAsSent = this.#altered === undefined
       for (const key of keys) {
         const hadExpired = this.#hasExpired(key)
         const version = this.deleteBySql(key)
-        answer.set(key, { version: hadExpired ? undefined : version, epoch: this.#epoch } as Written | Absent)
+        const epoch = this.#epoch
+        const isRemoved = version !== undefined && !hadExpired
+        answer.set(key, isRemoved ? { version, epoch, isAsSent } : { version: undefined, epoch })
       }
       return answer
     })
@@ -443,7 +447,7 @@ export class ModelStore implements Store {
     this.#defaultRemainingMs = remainingMs
   }
 
-  /** The database's clock is put forward. */
+  /** The database's clock is put forward, or back. */
   putClockForward(ms: number): void {
     this.#clockAheadMs += ms
   }

@@ -15,6 +15,7 @@ import type {
   MarkAnswer,
   Position,
   Proof,
+  RemoveAnswer,
   SentWrite,
   Settlement,
   TransactionOutcome,
@@ -164,11 +165,12 @@ export class SimulatedDatabase {
     return found
   }
 
-  versions(keys: readonly string[], epoch: Epoch): Map<string, Version> {
+  versions(keys: readonly string[], epoch: Epoch): Map<string, Version> | undefined {
+    if (epoch !== this.epoch) return undefined
     const found = new Map<string, Version>()
     for (const key of keys) {
       const row = this.#rows.get(key)
-      if (row && epoch === this.epoch) found.set(key, String(row.version))
+      if (row) found.set(key, String(row.version))
     }
     return found
   }
@@ -224,12 +226,8 @@ export class SimulatedDatabase {
     if (!isMet) return { epoch, before, isMet, written: undefined }
     if (value !== undefined) return { epoch, before, isMet, written: this.write([{ key, value }]).get(key) }
     const removed = this.remove([key]).get(key)
-    return {
-      epoch,
-      before,
-      isMet,
-      written: removed && { ...removed, remainingMs: undefined, isAsSent: true },
-    }
+    const written = removed?.version === undefined ? undefined : { ...removed, remainingMs: undefined }
+    return { epoch, before, isMet, written }
   }
 
   /** The version that the statement is told; undefined if the row was left out. */
@@ -272,14 +270,17 @@ export class SimulatedDatabase {
     this.#reign(key, value, undefined)
   }
 
-  remove(keys: readonly string[]): Map<string, Written> {
-    const removed = new Map<string, Written>()
-    for (const key of keys.filter((key) => this.#rows.has(key))) {
+  remove(keys: readonly string[]): Map<string, RemoveAnswer> {
+    const { epoch } = this
+    const isAsSent = this.#trigger === undefined
+    const answer = new Map<string, RemoveAnswer>()
+    for (const key of keys) {
       const hadExpired = this.#isExpired(key)
-      const version = this.#commit(key, undefined)
-      if (!hadExpired) removed.set(key, { version, epoch: this.epoch })
+      const version = this.#rows.has(key) ? this.#commit(key, undefined) : undefined
+      const isRemoved = version !== undefined && !hadExpired
+      answer.set(key, isRemoved ? { version, epoch, isAsSent } : { version: undefined, epoch })
     }
-    return removed
+    return answer
   }
 
   /** Removes all rows that have expired, which is not announced. */

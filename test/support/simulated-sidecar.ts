@@ -1,6 +1,7 @@
 import { Cache, type CacheOptions } from '../../src/core/cache.js'
+import type { Absent } from '../../src/core/entry.js'
 import { CacheError } from '../../src/core/errors.js'
-import type { Clock, LogPosition, Replica, Store } from '../../src/core/ports.js'
+import type { Clock, LogPosition, Replica, Store, Wanted } from '../../src/core/ports.js'
 import type { EntryRemover } from '../../src/core/writes/invalidation.js'
 import type { Delivery, SimulatedDatabase } from './simulated-database.js'
 import { SimulatedReplica } from './simulated-replica.js'
@@ -46,9 +47,14 @@ export class SimulatedSidecar {
           reject,
         })
       })
+    const answersTo = (wanted: readonly Wanted[]) => {
+      const absent: Absent = { version: undefined, epoch: database.epoch }
+      const found = database.read(wanted)
+      return new Map(wanted.map(({ key }) => [key, found.get(key) ?? absent]))
+    }
     const store: Store = {
-      read: (wanted) => ask(false, () => database.read(wanted)),
-      readAtOnce: (wanted) => ask(false, () => database.read(wanted)),
+      read: (wanted) => ask(false, () => answersTo(wanted)),
+      readAtOnce: (wanted) => ask(false, () => answersTo(wanted)),
       versions: (keys, epoch) => ask(false, () => database.versions(keys, epoch), true),
       position: (mark) => ask(false, () => database.position(mark), true),
       lockedOf: async () => new Set(),
@@ -86,6 +92,7 @@ export class SimulatedSidecar {
     this.cache = new Cache(
       {
         capacity: 100,
+        negativeCapacity: 100,
         maxBytes: undefined,
         ttlMs: 1_000_000,
         maxStalenessMs,

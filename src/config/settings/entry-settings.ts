@@ -9,8 +9,8 @@ export const entrySettings = {
     parse: integer(16 * 1024 * 1024, Number.MAX_SAFE_INTEGER),
     unit: 'bytes',
     about:
-      'Memory for entries (half of it), values being read, responses, request bodies and pending writes. By ' +
-      'default it follows from the limits of the container and the heap.',
+      'Memory for entries (half of it), negative entries, values being read, responses, request bodies and pending ' +
+      'writes. By default it follows from the limits of the container and the heap.',
   }),
   capacity: setting({
     variable: 'CACHE_CAPACITY',
@@ -26,6 +26,16 @@ export const entrySettings = {
     parse: integer(1, Number.MAX_SAFE_INTEGER),
     unit: 'bytes',
     about: 'Maximum size of all keys and values in memory.',
+    reloads: true,
+  }),
+  negativeCapacity: setting<number | undefined>({
+    variable: 'CACHE_NEGATIVE_CAPACITY',
+    fallback: undefined,
+    parse: integer(0, 100_000_000),
+    unit: 'entries',
+    about:
+      'Maximum number of keys that are remembered as not existing. Set 0 to ask the database each time. Default: as ' +
+      'many as `CACHE_CAPACITY`, or as many as fit into memory if that is less.',
     reloads: true,
   }),
   maxValueBytes: setting({

@@ -6,6 +6,7 @@ import {
   type ConditionalAnswer,
   type ConditionalWrite,
   formOf,
+  type RemoveAnswer,
   type Store,
   type Write,
   type WriteAnswer,
@@ -67,7 +68,7 @@ export class BatchedStore {
   readonly health = new StoreHealth()
   readonly read: Batcher<WantedEntry, ReadAnswer>
   readonly write: Batcher<Write, WriteAnswer>
-  readonly remove: Batcher<{ readonly key: string }, Written | Absent>
+  readonly remove: Batcher<{ readonly key: string }, RemoveAnswer>
   readonly #conditional: Readonly<Record<'write' | 'remove', Batcher<SingleWrite, ConditionalAnswer>>>
   #conditionalWrites = 0
   readonly #newTogether: (options: TogetherOptions) => Batcher<WantedEntry, ReadAnswer>

@@ -2,14 +2,19 @@ import type { Epoch } from '../entry.js'
 import type { Clock, Log, Store } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
 import type { DatabasePosition } from '../state/database-position.js'
+import type { HeldEntries } from '../state/held-entries.js'
 import type { Comparison, Lease } from '../state/lease.js'
+import type { NegativeEntries } from '../state/negative-entries.js'
 import type { Stats } from '../stats.js'
 import type { Delivery } from '../writes/delivery.js'
 import type { FeedLog } from './feed-log.js'
 
 export interface RevalidationParts {
   readonly store: Store
-  readonly state: Pick<CacheState, 'size' | 'ids' | 'peek' | 'drop' | 'forget'>
+  readonly state: Pick<CacheState, 'forget'> & {
+    readonly entries: Pick<HeldEntries, 'size' | 'ids' | 'peek' | 'drop'>
+    readonly absences: Pick<NegativeEntries, 'ids' | 'peek' | 'drop'>
+  }
   readonly lease: Lease
   readonly position: DatabasePosition
   readonly delivery: Pick<Delivery, 'send' | 'historyChanged'>
@@ -79,7 +84,7 @@ export class Revalidation {
     }
     if (lease.isCurrent(comparison)) await this.#compare(comparison)
     if (!lease.compared(comparison)) return false
-    if (lease.state === 'live') feedLog.live({ epoch: position.epoch, entries: state.size })
+    if (lease.state === 'live') feedLog.live({ epoch: position.epoch, entries: state.entries.size })
     return true
   }
 
@@ -102,8 +107,8 @@ export class Revalidation {
   }
 
   /**
-   * Drops every entry whose version is not the primary's. The feed is listening already. A comparison before LISTEN
-   * would lose changes:
+   * Drops every entry whose version is not the primary's, and every absence of a key that has a row. The feed is
+   * listening already. A comparison before LISTEN would lose changes:
    *
    *   1. The comparison confirms version 7.
    *   2. Another client writes version 8.
@@ -116,19 +121,22 @@ export class Revalidation {
     await delivery.send()
 
     stats.revalidations++
-    const ids = state.ids()
-    for (let start = 0; start < ids.length; start += keysPerStatement) {
-      const chunk = ids.slice(start, start + keysPerStatement).flatMap((id) => {
-        const entry = state.peek(id)
-        return entry ? [{ id, key: entry.key, version: entry.version }] : []
-      })
-      const versions = await store.versions(
-        chunk.map(({ key }) => key),
-        epoch as Epoch,
-      )
-      if (!lease.isCurrent(comparison)) return
-      for (const { id, key, version } of chunk) {
-        if (versions.get(key) !== version && state.drop(id)) stats.revalidationDrops++
+    for (const held of [state.entries, state.absences]) {
+      const ids = held.ids()
+      for (let start = 0; start < ids.length; start += keysPerStatement) {
+        const chunk = ids.slice(start, start + keysPerStatement).flatMap((id) => {
+          const one = held.peek(id)
+          return one ? [{ id, key: one.key, version: one.version }] : []
+        })
+        const versions = await store.versions(
+          chunk.map(({ key }) => key),
+          epoch as Epoch,
+        )
+        if (!lease.isCurrent(comparison)) return
+        for (const { id, key, version } of chunk) {
+          const isCurrent = versions !== undefined && versions.get(key) === version
+          if (!isCurrent && held.drop(id)) stats.revalidationDrops++
+        }
       }
     }
   }

@@ -35,6 +35,8 @@ export interface Miss {
   /** Entry that is held, but must not be served without asking. */
   readonly entry: Entry | undefined
   readonly forwarded: Forwarded
+  /** True for the warm-up, which puts entries only. */
+  readonly isWarmUp?: boolean
 }
 
 export type ReadBatcher = BatchedStore['read']
@@ -84,7 +86,7 @@ export class Fills {
     const result: Promise<ReadResult> = answered.then(
       (batched) => {
         try {
-          return this.#filled(flight, forwarded, batched)
+          return this.#filled(flight, miss, batched)
         } finally {
           end()
         }
@@ -119,17 +121,22 @@ export class Fills {
     })
   }
 
-  #filled(flight: Flight, forwarded: Forwarded, { sent, answer, asOfMs }: Answered): ReadResult {
+  #filled(flight: Flight, miss: Miss, { sent, answer, asOfMs }: Answered): ReadResult {
+    const { key, forwarded, isWarmUp = false } = miss
     const { state, delivery, replicaReads, clock, stats } = this.#parts
     if (asOfMs === undefined) delivery.inContact()
     replicaReads?.shown(flight.id)
     const ageMs = asOfMs === undefined ? 0 : clock.now() - asOfMs
     if (answer?.version === undefined) {
-      if (answer) state.observe(answer.epoch, flight)
+      // A replica does not know it for certain.
+      if (asOfMs !== undefined || answer === undefined) return { value: undefined, forwarded, ageMs }
       // The primary says that the entry does not exist, whatever changes have said.
-      if (asOfMs === undefined) state.drop(flight.id)
-      return { value: undefined, forwarded, ageMs }
+      state.entries.drop(flight.id)
+      if (isWarmUp) state.observe(answer.epoch, flight)
+      const stored = !isWarmUp && state.putAbsence(flight, key, answer.epoch)
+      return { value: undefined, forwarded, stored, ageMs }
     }
+    state.absences.drop(flight.id)
     if ('withheld' in answer) {
       state.observe(answer.epoch, flight)
       if (isPostponed(answer)) throw tooLargeTogether()

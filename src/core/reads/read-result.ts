@@ -23,7 +23,7 @@ export type Forwarded = 'miss' | 'stale' | 'request'
 export type StaleReason = 'unproven' | 'kept'
 
 export interface ReadResult {
-  /** Value of the entry; undefined if there is none. */
+  /** Value of the entry; undefined if there is none, as the store or memory says. */
   readonly value: Value | undefined
   readonly mediaType?: MediaType | undefined
   /** The write that the value is from; undefined for a pending write, and if there is no value. */
@@ -34,7 +34,7 @@ export interface ReadResult {
   readonly collapsed?: boolean
   /** True if the store confirmed the value held, which was not transferred. */
   readonly revalidated?: boolean
-  /** True if the answer is now held in memory. */
+  /** True if the answer, an entry or its absence, is now held in memory. */
   readonly stored?: boolean
   readonly stale?: StaleReason
   /** Time since the store was asked, in ms. */

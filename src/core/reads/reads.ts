@@ -3,6 +3,7 @@ import { type CacheErrorCode, hasCode, passingErrors } from '../errors.js'
 import type { Idleness } from '../feed/idleness.js'
 import type { Clock } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
+import type { NegativeEntry } from '../state/negative-entries.js'
 import type { SessionToken } from '../state/session-token.js'
 import type { Stats } from '../stats.js'
 import { type PendingWrites, pendingValue } from '../writes/pending-writes.js'
@@ -42,11 +43,13 @@ export class Reads {
     if (strong || !state.satisfies(token, id)) return undefined
     const hit = state.hit(id, nowMs)
     if (hit) return this.#fromMemory(hit)
+    const absence = state.negativeHit(id, nowMs)
+    if (absence) return this.#fromAbsence(absence)
     const kept = pending.get(id)
     if (kept) return this.#fromPending(kept, nowMs)
     // After a rest, the database is not known to be unavailable, so it is asked.
     const mayBeStale = onFeedLoss === 'stale' && !idleness.isUnproven
-    const usable = mayBeStale ? state.usable(id, nowMs) : undefined
+    const usable = mayBeStale ? state.entries.usable(id, nowMs) : undefined
     return usable && this.#fromMemory(usable, 'unproven')
   }
 
@@ -62,7 +65,7 @@ export class Reads {
     batcher?: ReadBatcher,
   ): Promise<ReadResult> {
     const { state, pending, fills, clock } = this.#parts
-    const entry = state.held(id)
+    const entry = state.entries.held(id)
     const usable = entry && entry.expiresAtMs > nowMs ? entry : undefined
     const requested = strong || !state.satisfies(token, id)
     const forwarded = this.#miss(requested, entry, usable)
@@ -73,7 +76,8 @@ export class Reads {
       // be outdated.
       const kept = pending.get(id)
       if (kept) return this.#fromPending(kept, clock.now())
-      if (usable && state.usable(id, clock.now()) === usable) return this.#fromMemory(usable, 'unproven')
+      if (usable && state.entries.usable(id, clock.now()) === usable)
+        return this.#fromMemory(usable, 'unproven')
       throw error
     })
   }
@@ -85,8 +89,9 @@ export class Reads {
   async warm(id: string, key: string, nowMs: number): Promise<boolean> {
     const { state, fills, stats } = this.#parts
     const isRead = state.joinable(id, Number.NEGATIVE_INFINITY) !== undefined
-    if (isRead || state.usable(id, nowMs)) return false
-    const { stored } = await fills.read({ id, key, entry: state.held(id), forwarded: 'miss' }, nowMs)
+    if (isRead || state.entries.usable(id, nowMs)) return false
+    const entry = state.entries.held(id)
+    const { stored } = await fills.read({ id, key, entry, forwarded: 'miss', isWarmUp: true }, nowMs)
     if (!stored) return false
     stats.warmed++
     return true
@@ -136,6 +141,11 @@ export class Reads {
       expiresInMs: expiresInMs(entry, nowMs),
       ...(stale && { stale }),
     }
+  }
+
+  #fromAbsence({ asOfMs, expiresAtMs }: NegativeEntry): ReadResult {
+    const nowMs = this.#parts.clock.now()
+    return { value: undefined, ageMs: nowMs - asOfMs, ttlMs: expiresAtMs - nowMs }
   }
 
   /** Returns what a pending write leaves. Once it has expired, there is no entry, as after a delete. */

@@ -4,17 +4,17 @@ import type { ReplicaReads } from '../reads/replica-reads.js'
 import type { Stats } from '../stats.js'
 import type { PendingWrites } from '../writes/pending-writes.js'
 import { DatabaseClock } from './database-clock.js'
-import { type FeedNow, type Flight, Flights, type SharedFill } from './flights.js'
-import { heldKeys } from './held-keys.js'
-import { keyId } from './key-id.js'
+import { type FeedNow, type Flight, Flights, isDelete, type SharedFill } from './flights.js'
+import { HeldEntries } from './held-entries.js'
 import type { ExpiringWrite, KnownVersions } from './known-versions.js'
 import type { Lease } from './lease.js'
-import { LocalCache, type LocalCacheBounds } from './local-cache.js'
+import type { LocalCacheBounds } from './local-cache.js'
+import { NegativeEntries, type NegativeEntriesBounds, type NegativeEntry } from './negative-entries.js'
 import { concerns, type SessionToken } from './session-token.js'
 import { type TtlOptions, TtlPolicy } from './ttl-policy.js'
 import { UnconfirmedWrites } from './unconfirmed-writes.js'
 
-export type CacheStateBounds = LocalCacheBounds & TtlOptions
+export type CacheStateBounds = LocalCacheBounds & NegativeEntriesBounds & TtlOptions
 
 export interface CacheStateParts {
   readonly lease: Lease
@@ -29,52 +29,39 @@ export interface CacheStateParts {
 /** A write that the store has confirmed, with the remaining time to live of its row. */
 export type Acknowledged = Written & Partial<Pick<StoredEntry, 'remainingMs'>>
 
-/** The entries that this sidecar holds, and who may put, drop and get them: P1 to P3 and P7. */
+/** What this sidecar holds, and who may put, drop and get it: P1 to P3, P7 and P14. */
 export class CacheState {
   readonly #parts: CacheStateParts
-  readonly #local: LocalCache
+  readonly #entries: HeldEntries
+  readonly #absences: NegativeEntries
   readonly #flights = new Flights()
   readonly #unconfirmed = new UnconfirmedWrites()
   readonly #databaseClock = new DatabaseClock()
-  #bounds: CacheStateBounds
-  #ttl: TtlPolicy
 
   constructor(bounds: CacheStateBounds, parts: CacheStateParts) {
     this.#parts = parts
-    this.#bounds = bounds
-    this.#ttl = new TtlPolicy(bounds, parts.random)
-    this.#local = new LocalCache({
-      capacity: bounds.capacity,
-      maxBytes: bounds.maxBytes,
-      onEvict: () => parts.stats.evictions++,
-    })
+    const held = { ...parts, ttl: new TtlPolicy(bounds, parts.random) }
+    this.#entries = new HeldEntries(bounds, held)
+    this.#absences = new NegativeEntries(bounds, held)
   }
 
-  /**
-   * Changes the bounds. Tokens, the lease and flights are not affected. For entries that are held, a shorter time to
-   * live counts from now, so that they do not all expire at once; a longer one applies from the next fill.
-   */
+  /** Changes the bounds. Tokens, the lease and flights are not affected. */
   reconfigure(bounds: CacheStateBounds): void {
-    const { capacity, maxBytes } = this.#bounds
-    this.#bounds = bounds
-    this.#ttl = new TtlPolicy(bounds, this.#parts.random)
-    const nowMs = this.#parts.clock.now()
-    for (const entry of this.#local.entries()) {
-      if (entry.expiresAtMs > nowMs + this.#ttl.boundMs(entry.key))
-        entry.expiresAtMs = nowMs + this.#ttl.drawMs(entry.key)
-    }
-    if (bounds.capacity !== capacity || bounds.maxBytes !== maxBytes) this.#local.resize(bounds)
+    const ttl = new TtlPolicy(bounds, this.#parts.random)
+    this.#entries.reconfigure(bounds, ttl)
+    this.#absences.reconfigure(bounds, ttl)
   }
 
   // --- What is held ---
 
-  get size(): number {
-    return this.#local.size
+  /** The entries in memory. Those that are changed from outside are only dropped. */
+  get entries(): Omit<HeldEntries, 'put' | 'hit' | 'clear' | 'reconfigure'> {
+    return this.#entries
   }
 
-  /** Size of all keys and values in memory, in bytes. */
-  get bytes(): number {
-    return this.#local.bytes
+  /** The keys that are known not to exist. */
+  get absences(): Omit<NegativeEntries, 'put' | 'hit' | 'clear' | 'reconfigure'> {
+    return this.#absences
   }
 
   /**
@@ -83,47 +70,21 @@ export class CacheState {
    */
   hit(id: string, nowMs: number): Entry | undefined {
     if (!this.#parts.lease.holds(nowMs)) return undefined
-    const entry = this.#local.get(id)
-    if (entry === undefined || entry.expiresAtMs <= nowMs) return undefined
-    this.#parts.stats.hits++
-    if (this.#ttl.isSliding) this.#slide(entry, nowMs)
+    const entry = this.#entries.hit(id, nowMs)
+    if (entry) this.#parts.stats.hits++
     return entry
   }
 
-  #slide(entry: Entry, nowMs: number): void {
-    const anewMs = Math.min(nowMs + this.#ttl.drawMs(entry.key), entry.rowExpiresAtMs)
-    if (anewMs > entry.expiresAtMs) entry.expiresAtMs = anewMs
-  }
-
-  /** Returns the entry if it is held and within its time to live. */
-  usable(id: string, nowMs: number): Entry | undefined {
-    const entry = this.#local.get(id)
-    return entry !== undefined && entry.expiresAtMs > nowMs ? entry : undefined
-  }
-
-  /** Returns the entry if it is held, even if it has expired, and marks it as used. */
-  held(id: string): Entry | undefined {
-    return this.#local.get(id)
-  }
-
-  /** Returns the entry if it is held, even if it has expired. Does not mark it as used. */
-  peek(id: string): Entry | undefined {
-    return this.#local.peek(id)
-  }
-
-  /** Returns the ids of all keys that are held. */
-  ids(): string[] {
-    return this.#local.ids()
-  }
-
-  /** Returns the keys of all entries, including expired ones, most recently used first. */
-  keys(): Promise<string[]> {
-    return heldKeys(this.#local, this.#parts.clock)
-  }
-
-  /** Drops an entry that the primary does not have like this. Returns true if it was held. */
-  drop(id: string): boolean {
-    return this.#local.drop(id)
+  /** Returns the absence of a key if it is fresh (P14). */
+  negativeHit(id: string, nowMs: number): NegativeEntry | undefined {
+    const { lease, stats } = this.#parts
+    if (!lease.holds(nowMs)) return undefined
+    const absence = this.#absences.hit(id, nowMs)
+    if (absence) {
+      stats.hits++
+      stats.negativeHits++
+    }
+    return absence
   }
 
   // --- Flights: the statements under way ---
@@ -162,33 +123,35 @@ export class CacheState {
    * Puts the result of a flight into memory, if that is safe. Returns true if it was put. `asOfMs` is only given for
    * the answer of a replica.
    */
-  put(
-    flight: Flight,
-    { key, value, mediaType, version, epoch, remainingMs, isComparable }: StoredEntry,
-    asOfMs?: number,
-  ): boolean {
-    const { versions, pending, clock } = this.#parts
-    if (!versions.isOurs(epoch, flight.openedAtMs)) return false
-    // A pending write takes precedence over what the store has.
-    if (pending.has(flight.id) || !this.#flights.mayPut(flight, version, this.#feedNow())) return false
-    // P12: the remaining time that the database computed counts from the moment at which it was asked, or from later.
-    const rowExpiresAtMs = flight.openedAtMs + (remainingMs ?? Number.POSITIVE_INFINITY)
-    this.#local.put(flight.id, {
-      key,
-      value,
-      mediaType,
-      version,
-      // The same text for all entries, not the one of this answer.
-      epoch: versions.epoch ?? epoch,
-      isComparable,
-      asOfMs: asOfMs ?? flight.openedAtMs,
-      expiresAtMs: Math.min(clock.now() + this.#ttl.drawMs(key), rowExpiresAtMs),
-      rowExpiresAtMs,
-      bytes: Buffer.byteLength(key) + Buffer.byteLength(value),
-    })
+  put(flight: Flight, stored: StoredEntry, asOfMs?: number): boolean {
+    const { id, openedAtMs } = flight
+    const { version, epoch } = stored
+    if (!this.#mayPut(flight, epoch) || !this.#flights.mayPut(flight, version, this.#feedNow())) return false
+    // The same text of the epoch for all entries, not the one of this answer.
+    const { epoch: known = epoch } = this.#parts.versions
+    this.#entries.put(id, { ...stored, epoch: known }, openedAtMs, asOfMs)
     this.#flights.told(flight, version)
-    if (asOfMs === undefined) versions.confirmed(version)
+    if (asOfMs === undefined) this.#parts.versions.confirmed(version)
     return true
+  }
+
+  /**
+   * Remembers the primary's answer to a flight that the key does not exist, if that is safe (P14). The entry has been
+   * dropped already. Returns true if the absence is remembered.
+   */
+  putAbsence(flight: Flight, key: string, epoch: Epoch): boolean {
+    const { id, openedAtMs } = flight
+    if (!this.#mayPut(flight, epoch) || !this.#flights.mayPutAbsence(flight, this.#feedNow())) return false
+    if (!this.#absences.put(id, key, openedAtMs)) return false
+    this.#flights.told(flight, undefined)
+    return true
+  }
+
+  #mayPut({ id, openedAtMs }: Flight, epoch: Epoch): boolean {
+    const { versions, pending } = this.#parts
+    if (!versions.isOurs(epoch, openedAtMs)) return false
+    // A pending write takes precedence over what the store has.
+    return !pending.has(id)
   }
 
   // --- Writes of this sidecar ---
@@ -204,7 +167,7 @@ export class CacheState {
     }
     this.written(id, written && { ...written, expiresAtMs: expiryOf(flight, written) }, flight.openedAtMs)
     // In another history, an entry with this very version can have another value.
-    this.#local.drop(id)
+    this.#entries.drop(id)
   }
 
   /** Records that the store, asked at `askedMs`, has confirmed a write (undefined: that nothing was written). */
@@ -225,7 +188,7 @@ export class CacheState {
 
   /** Returns the base of a new pending write: what its row must still be (P9). */
   baseOf(id: string): Base {
-    return this.#parts.versions.baseOf(id, this.#local.get(id))
+    return this.#parts.versions.baseOf(id, this.#entries.held(id))
   }
 
   /**
@@ -234,12 +197,12 @@ export class CacheState {
    */
   satisfies(token: SessionToken | undefined, id: string): boolean {
     if (token === undefined || !concerns(token, id)) return true
-    return this.#parts.versions.satisfies(token, this.#local.get(id))
+    return this.#parts.versions.satisfies(token, this.#entries.held(id))
   }
 
   /** Remembers the token of a read that has been put, so that it satisfies later reads, too (P11). */
   remember(token: SessionToken, id: string): void {
-    const entry = this.#local.get(id)
+    const entry = this.#entries.held(id)
     if (entry && concerns(token, id)) this.#parts.versions.remember(token, entry)
   }
 
@@ -252,16 +215,17 @@ export class CacheState {
   }
 
   /**
-   * P2: applies a change, which drops the entry unless the entry has exactly that version. `undefined` stands for a
-   * change that has happened, or may have happened, with an unknown version.
+   * P2: applies a change, which drops the entry unless the entry has exactly that version, and the absence unless it is
+   * a delete. `undefined` stands for a change that has happened, or may have happened, with an unknown version.
    */
   apply(id: string, version: Version | undefined): void {
     this.#flights.changed(id, version)
     this.#parts.replicaReads?.shown(id)
     this.#parts.versions.changed(id, version)
-    const entry = this.#local.get(id)
+    const entry = this.#entries.held(id)
+    if (!isDelete(version)) this.#absences.drop(id)
     if (entry === undefined || entry.version === version) return
-    this.#local.drop(id)
+    this.#entries.drop(id)
     this.#parts.stats.invalidations++
   }
 
@@ -271,28 +235,31 @@ export class CacheState {
   }
 
   /**
-   * Records that the database's clock was at `databaseMs` at some moment from `sinceMs` to `nowMs`. If it has jumped,
-   * rows have expired whose entries are still held. So entries with an expiry are dropped (P12).
+   * Records that the database's clock was at `databaseMs` at some moment from `sinceMs` to `nowMs`. If it has jumped
+   * forward, rows have expired whose entries are still held. If it has jumped back, rows exist again whose absence is
+   * held. So what may be wrong is dropped (P12, P14).
    */
   databaseClockSeen(databaseMs: number, sinceMs: number, nowMs: number): void {
-    if (!this.#databaseClock.hasJumped(databaseMs, sinceMs, nowMs)) return
-    for (const entry of [...this.#local.entries()])
-      if (entry.rowExpiresAtMs !== Number.POSITIVE_INFINITY) this.#local.drop(keyId(entry.key))
-    // Flights got remaining times from before the jump.
+    const jump = this.#databaseClock.seen(databaseMs, sinceMs, nowMs)
+    if (jump === undefined) return
+    if (jump === 'forward') this.#entries.dropExpiring()
+    else this.#absences.clear()
+    // Flights got their answers from before the jump.
     this.#parts.lease.stopFlights()
     this.#flights.doubted()
   }
 
-  /** Drops all entries and everything known about versions. */
+  /** Drops everything that is held, and everything known about versions. */
   forget(): void {
-    this.#local.clear()
+    this.#entries.clear()
+    this.#absences.clear()
     this.#parts.versions.forget()
     this.doubt()
   }
 
   /** Drops all entries, and stops all flights, because more has changed than can be named. */
   dropAll(): void {
-    this.#local.clear()
+    this.#entries.clear()
     this.#parts.lease.stopFlights()
     this.doubt()
   }

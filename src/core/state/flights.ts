@@ -104,8 +104,10 @@ export class Flights {
    *   2. Another client writes 8; its change is slow.
    *   3. A read with the token of 8 begins, reads 8, and puts it.
    *   4. A's answer arrives: 7 would be put over 8.
+   *
+   * `undefined` stands for an absence that the other flight has put.
    */
-  told(flight: Flight, version: Version): void {
+  told(flight: Flight, version: Version | undefined): void {
     for (const other of this.#flights.get(flight.id) ?? []) if (other !== flight) other.changes.push(version)
   }
 
@@ -126,4 +128,22 @@ export class Flights {
   mayPut(flight: Flight, version: Version, feed: FeedNow): boolean {
     return this.unbroken(flight, feed) && flight.changes.every((change) => change === version)
   }
+
+  /**
+   * Returns true if the flight may put that the key does not exist: all changes seen meanwhile are deletes (P14).
+   * Otherwise:
+   *
+   *   1. A fill begins, and finds no row.
+   *   2. Another client inserts the row, with version 8.
+   *   3. The change to 8 arrives: there is no absence to drop yet.
+   *   4. The fill puts the absence, and the row is not found until the time to live ends.
+   */
+  mayPutAbsence(flight: Flight, feed: FeedNow): boolean {
+    return this.unbroken(flight, feed) && flight.changes.every(isDelete)
+  }
+}
+
+/** Returns true for the version that a deleted row has left (P1). */
+export function isDelete(version: Version | undefined): boolean {
+  return version?.startsWith('-') === true
 }

@@ -13,21 +13,30 @@ export interface LocalCacheOptions extends LocalCacheBounds {
   readonly onEvict: () => void
 }
 
+/** Something held of a key: an entry, or what is known instead of one. */
+export interface HeldOfKey {
+  readonly key: string
+  readonly value?: string | undefined
+  readonly mediaType?: string | undefined
+  /** Size of key and value in UTF-8. */
+  readonly bytes: number
+}
+
 /**
  * Entries by key id, with eviction of the least recently used. The caller checks the time to live: an expired entry may
  * still be wanted, to see whether it was held.
  */
-export class LocalCache {
+export class LocalCache<E extends HeldOfKey = Entry> {
   readonly #onEvict: () => void
-  #entries: LRUCache<string, Entry>
+  #entries: LRUCache<string, E>
 
   constructor({ onEvict, ...bounds }: LocalCacheOptions) {
     this.#onEvict = onEvict
     this.#entries = this.#within(bounds)
   }
 
-  #within({ capacity, maxBytes }: LocalCacheBounds): LRUCache<string, Entry> {
-    return new LRUCache<string, Entry>({
+  #within({ capacity, maxBytes }: LocalCacheBounds): LRUCache<string, E> {
+    return new LRUCache<string, E>({
       max: capacity,
       maxSize: maxBytes ?? Number.MAX_SAFE_INTEGER,
       sizeCalculation: heldBytesOf,
@@ -46,12 +55,12 @@ export class LocalCache {
     return this.#entries.calculatedSize
   }
 
-  get(id: string): Entry | undefined {
+  get(id: string): E | undefined {
     return this.#entries.get(id)
   }
 
   /** Stores an entry. If it is too large for the byte bound, neither it nor its predecessor is held. */
-  put(id: string, entry: Entry): void {
+  put(id: string, entry: E): void {
     this.#entries.set(id, entry)
   }
 
@@ -75,13 +84,13 @@ export class LocalCache {
   }
 
   /** Returns true if exactly this entry object is held. Does not count as use. */
-  holds(entry: Entry): boolean {
+  holds(entry: E): boolean {
     return this.#entries.peek(keyId(entry.key)) === entry
   }
 
   /** Returns all entries, most recently used first. */
-  entries(): Iterable<Entry> {
-    return this.#entries.values() as Iterable<Entry>
+  entries(): Iterable<E> {
+    return this.#entries.values() as Iterable<E>
   }
 
   clear(): void {
@@ -94,16 +103,16 @@ export class LocalCache {
   }
 
   /** Returns an entry like `get`, but does not count as use. */
-  peek(id: string): Entry | undefined {
+  peek(id: string): E | undefined {
     return this.#entries.peek(id)
   }
 }
 
 /**
- * Returns `heldBytes` of both texts without scanning them: if the number of bytes equals the number of UTF-16 units,
+ * Returns `heldBytes` of the texts without scanning them: if the number of bytes equals the number of UTF-16 units,
  * all of it is ASCII.
  */
-function heldBytesOf({ key, value, mediaType, bytes }: Entry): number {
-  const units = key.length + value.length
+function heldBytesOf({ key, value, mediaType, bytes }: HeldOfKey): number {
+  const units = key.length + (value?.length ?? 0)
   return (bytes === units ? units : 2 * units) + (mediaType?.length ?? 0)
 }

@@ -1,5 +1,11 @@
 /** A part of the memory that requests and entries take. Each part has its own bound. */
-export type MemoryPart = 'entries' | 'values_in_flight' | 'responses' | 'request_bodies' | 'pending_writes'
+export type MemoryPart =
+  | 'entries'
+  | 'negative_entries'
+  | 'values_in_flight'
+  | 'responses'
+  | 'request_bodies'
+  | 'pending_writes'
 
 export interface PartUse {
   /** Bytes in use. */

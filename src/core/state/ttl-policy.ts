@@ -61,4 +61,10 @@ export class TtlPolicy {
   drawMs(key: string): number {
     return this.boundMs(key) * (1 - this.#jitter * this.#random())
   }
+
+  /** Shortens the times to live that are longer than this policy allows from now on. */
+  shorten(all: Iterable<{ readonly key: string; expiresAtMs: number }>, nowMs: number): void {
+    for (const one of all)
+      if (one.expiresAtMs > nowMs + this.boundMs(one.key)) one.expiresAtMs = nowMs + this.drawMs(one.key)
+  }
 }

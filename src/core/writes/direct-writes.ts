@@ -68,7 +68,9 @@ export class DirectWrites {
   async delete(id: string, key: string, nowMs: number): Promise<DeleteResult> {
     const { state, pending, delivery, statements } = this.#parts
     const kept = pending.get(id)
-    const held = kept ? pendingValue(kept, nowMs) !== undefined : state.usable(id, nowMs) !== undefined
+    const held = kept
+      ? pendingValue(kept, nowMs) !== undefined
+      : state.entries.usable(id, nowMs) !== undefined
     const flight = state.open(id, nowMs)
     const item = { key }
     try {
@@ -76,6 +78,7 @@ export class DirectWrites {
       const written = answer?.version === undefined ? undefined : answer
       if (answer) state.observe(answer.epoch, flight)
       this.#acknowledged(flight, written)
+      if (written?.isAsSent) state.putAbsence(flight, key, written.epoch)
       return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
     } catch (error) {
       this.#keepOrThrow(id, key, { value: undefined }, error)
@@ -128,6 +131,7 @@ export class DirectWrites {
       delivery.inContact()
       const isStored = content !== undefined && written?.isAsSent === true
       if (isStored) state.put(flight, { key, ...content, isComparable: true, ...written })
+      if (content === undefined && written?.isAsSent) state.putAbsence(flight, key, epoch)
       return {
         kind: 'written',
         existed: before !== undefined,

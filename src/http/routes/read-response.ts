@@ -28,10 +28,13 @@ export function encodingMember(mediaType: MediaType | undefined): string {
 export function readResponse(key: string, read: ReadResult): PlainResponse {
   const { value, forwarded, stale, ageMs } = read
   const headers = ['Cache-Status', cacheStatus(read)]
+  const age = String(Math.floor(ageMs / 1_000))
   const from = forwarded === undefined ? (stale ?? 'cache') : 'db'
-  if (value === undefined)
+  if (value === undefined) {
+    if (from === 'cache') headers.push('Age', age)
     return { ...problemResponse({ status: 404, detail: 'Key not found' }, headers), source: from }
-  headers.push('Age', String(Math.floor(ageMs / 1_000)), 'Content-Type', 'application/json; charset=utf-8')
+  }
+  headers.push('Age', age, 'Content-Type', 'application/json; charset=utf-8')
   const body = `{${membersBefore(key)}${value}${membersAfter(read)}}`
   return { status: 200, headers, body, source: from }
 }

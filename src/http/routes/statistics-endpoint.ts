@@ -54,6 +54,13 @@ function statistics({ cache, limits, attempts, memory }: StatisticsEndpointOptio
     warmed: stats.warmed,
     stale_served: stats.staleServed,
     evictions: stats.evictions,
+    negative: {
+      size: status.negativeSize,
+      capacity: status.negativeCapacity,
+      bytes: status.negativeBytes,
+      hits: stats.negativeHits,
+      evictions: stats.negativeEvictions,
+    },
     changes_applied: stats.changesApplied,
     invalidations: stats.invalidations,
     feed: {

@@ -98,7 +98,7 @@ export function conditionalStatements(
     writeIfExpiring: write('$6', expiryIn('$7::float8')),
     removeIf: `with ${judged}, removed as (
         delete from ${entries} using judged where key = $1 and is_met and is_present
-        returning key, case when before is not null then '-' || version::text end as version, null::float8 as remaining_ms, true as is_as_sent
+        returning key, case when before is not null then '-' || version::text end as version, null::float8 as remaining_ms, ${isPlain} as is_as_sent
       )
       ${answer('select * from removed')}`,
   }

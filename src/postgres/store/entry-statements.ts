@@ -35,7 +35,10 @@ export interface EntryStatements extends SettleStatements, ConditionalStatements
   readonly readWhatIsNotHeld: string
   /** Returns those of the keys $1 whose row another transaction has locked. */
   readonly locked: string
-  /** Returns the versions of the keys $1; no rows if the epoch is not $2. */
+  /**
+   * Returns the versions of the keys $1. If there are none, one row without a key shows that the epoch is $2; otherwise
+   * no rows.
+   */
   readonly versions: string
   readonly writeOne: string
   readonly writeMany: string
@@ -135,7 +138,8 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
       `(unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[])
          as wanted (key, held_version, held_epoch, held_type, held_digest) join ${entries} using (key)) on true`,
     ),
-    versions: `select key, version from ${entries} where key = any($1) and ${epoch} = $2`,
+    versions: `select key, version from ${epochIn(schemaName)} as epoch left join ${entries} on key = any($1)
+      where epoch = $2`,
     locked: `select key from ${entries} where key = any($1)
       except select key from (select key from ${entries} where key = any($1) for update skip locked) as free`,
     writeOne: upsert('values ($1, $2, $3)'),
@@ -167,7 +171,8 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
         returning key, case when expires_at is null or expires_at > clock_timestamp() then '-' || version::text end
           as version
       )
-      select key, version, epoch from ${epochIn(schemaName)} as epoch left join removed on true`,
+      select key, version, epoch, ${isPlainIn(schemaName)} as is_as_sent
+      from ${epochIn(schemaName)} as epoch left join removed on true`,
     position: position('true'),
     positionAndMark: position(
       `exists (select from ${schema}.cache_marks where mark = $1::bigint and lineage = ${lineage})`,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import type { Absent, Epoch, Mark, Transaction, Version, Written } from '../../core/entry.js'
+import type { Epoch, Mark, Transaction, Version } from '../../core/entry.js'
 import {
   type BatchPart,
   type ConditionalAnswer,
@@ -8,6 +8,7 @@ import {
   formOf,
   type MarkAnswer,
   type Position,
+  type RemoveAnswer,
   type SentWrite,
   type Settlement,
   type Store,
@@ -47,6 +48,12 @@ import {
   type StoredRow,
   writeAnswersOf,
 } from './written-row.js'
+
+/** Row of an entry, or the one without a key. */
+interface VersionRow {
+  readonly key: string | null
+  readonly version: Version
+}
 
 interface PositionRow {
   readonly epoch: Epoch
@@ -111,14 +118,12 @@ export class PostgresStore implements Store {
     return this.#reads.readAtOnce(wanted, part)
   }
 
-  async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version>> {
+  async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version> | undefined> {
     const { versions } = await this.#texts()
-    const rows = await this.#database.read<{ readonly key: string; readonly version: Version }>(versions, [
-      keys,
-      epoch,
-    ])
+    const rows = await this.#database.read<VersionRow>(versions, [keys, epoch])
     this.#attempts.reached()
-    return new Map(rows.map(({ key, version }) => [key, version]))
+    if (rows.length === 0) return undefined
+    return new Map(rows.flatMap(({ key, version }) => (key === null ? [] : [[key, version]])))
   }
 
   async write(writes: readonly Write[], part?: BatchPart): Promise<Map<string, WriteAnswer>> {
@@ -137,7 +142,7 @@ export class PostgresStore implements Store {
     return writeAnswersOf(await this.#write<StoredRow>(isOne ? one : many, values, writes.length, part))
   }
 
-  async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, Written | Absent>> {
+  async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, RemoveAnswer>> {
     const rows = await this.#write<RemovedRow | NothingRow>('remove', [keys], keys.length, part)
     return removalsOf(keys, rows)
   }

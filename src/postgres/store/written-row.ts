@@ -1,5 +1,5 @@
-import type { Absent, Epoch, Version, Written } from '../../core/entry.js'
-import type { WriteAnswer } from '../../core/ports.js'
+import type { Epoch, Version } from '../../core/entry.js'
+import type { RemoveAnswer, WriteAnswer } from '../../core/ports.js'
 
 interface RowIdentity {
   readonly key: string
@@ -10,6 +10,8 @@ interface RowIdentity {
 export interface RemovedRow extends RowIdentity {
   /** Version of its absence; null if the row had expired, so that there was no entry. */
   readonly version: Version | null
+  /** True if no trigger or rule but our own took part. */
+  readonly is_as_sent: boolean
 }
 
 /** Row that was inserted or updated. */
@@ -36,11 +38,12 @@ export function writeAnswersOf(rows: readonly StoredRow[]): Map<string, WriteAns
 export function removalsOf(
   keys: readonly string[],
   rows: readonly (RemovedRow | NothingRow)[],
-): Map<string, Written | Absent> {
+): Map<string, RemoveAnswer> {
   const { epoch } = rows[0] as NothingRow | RemovedRow
-  const answers = new Map<string, Written | Absent>()
+  const answers = new Map<string, RemoveAnswer>()
   for (const key of keys) answers.set(key, { version: undefined, epoch })
   for (const row of rows)
-    if (row.key !== null && row.version !== null) answers.set(row.key, { version: row.version, epoch })
+    if (row.key !== null && row.version !== null)
+      answers.set(row.key, { version: row.version, epoch, isAsSent: row.is_as_sent })
   return answers
 }

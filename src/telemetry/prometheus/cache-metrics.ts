@@ -31,6 +31,11 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
   })
   return [
     counter('caching_layer_hits_total', 'Reads answered from memory as fresh.', ({ hits }) => hits),
+    counter(
+      'caching_layer_negative_hits_total',
+      'Those of them whose key does not exist.',
+      ({ negativeHits }) => negativeHits,
+    ),
     {
       name: 'caching_layer_misses_total',
       help:
@@ -72,6 +77,16 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
       'Maximum of these bytes; missing if there is no limit.',
       () => limits().maxBytes,
     ),
+    gauge(
+      'caching_layer_negative_entries',
+      'Keys remembered as not existing.',
+      ({ negativeSize }) => negativeSize,
+    ),
+    gauge(
+      'caching_layer_negative_entries_limit',
+      'Maximum number of these keys.',
+      ({ negativeCapacity }) => negativeCapacity,
+    ),
     {
       name: 'caching_layer_memory_bytes',
       help: 'Bytes in use of each part of CACHE_MEMORY_BYTES.',
@@ -87,6 +102,11 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
       read: () => ofParts(memory(), ({ limitBytes }) => limitBytes),
     },
     counter('caching_layer_evictions_total', 'Entries removed to make room.', ({ evictions }) => evictions),
+    counter(
+      'caching_layer_negative_evictions_total',
+      'Keys remembered as not existing that were removed to make room.',
+      ({ negativeEvictions }) => negativeEvictions,
+    ),
     counter(
       'caching_layer_changes_applied_total',
       'Changes that the feed brought.',

@@ -88,6 +88,19 @@ t.test('a stale response promises nothing', async (t) => {
   t.match(recorder.counts, { staleMarked: 1, hits: 0 })
 })
 
+t.test('"not found" from memory is a hit, and promises what every hit promises', async (t) => {
+  const { recorder, violations, write, read, entry } = recorded()
+  read('default', entry(null, 'cache'))
+  t.match(recorder.counts, { hits: 1, absentHits: 1 })
+  t.equal(violations.total, 0)
+  write('value')
+  read('default', entry('value', 'cache'))
+  t.equal(violations.total, 0)
+  read('default', entry(null, 'cache'))
+  t.match(recorder.counts, { hits: 3, absentHits: 2 })
+  t.equal(violations.count('sessions read their writes'), 1, 'the write went through the same sidecar')
+})
+
 /** A spell that has begun and not ended. */
 function present(): Spell {
   const spell = new Spell(performance.now())

@@ -48,6 +48,8 @@ export interface Counts {
   /** Default reads answered from memory as fresh, out of those that were answered at all. */
   hits: number
   hitsDuringFaults: number
+  /** Hits that said that there is no such entry. */
+  absentHits: number
   defaultReads: number
   defaultReadsDuringFaults: number
   staleMarked: number
@@ -77,6 +79,7 @@ export class Recorder {
     writes: { ok: 0, nothing: 0, kept: 0, unknown: 0, failed: 0 },
     hits: 0,
     hitsDuringFaults: 0,
+    absentHits: 0,
     defaultReads: 0,
     defaultReadsDuringFaults: 0,
     staleMarked: 0,
@@ -314,6 +317,7 @@ export class Recorder {
       const isHit = source === 'cache' && !stale
       this.counts.defaultReads++
       if (isHit) this.counts.hits++
+      if (isHit && value === null) this.counts.absentHits++
       if (isDuringFault) this.counts.defaultReadsDuringFaults++
       if (isDuringFault && isHit) this.counts.hitsDuringFaults++
     }

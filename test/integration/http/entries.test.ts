@@ -285,7 +285,7 @@ for (const isFastLaneOn of [true, false]) {
     t.ok(entriesOf(fits).every(({ value }) => String(value).length === 100_000))
     t.match(await getMany(client, { keys: keys(200) }), {
       status: 413,
-      body: { detail: /^keys: their values are larger than 8053063 bytes together; ask for fewer keys$/ },
+      body: { detail: /^keys: their values are larger than 6710886 bytes together; ask for fewer keys$/ },
     })
     t.match(
       await getMany(client, { keys: keys(60), consistency: 'strong' }),

@@ -120,7 +120,7 @@ t.test('P12: pending writes have times to live of their own', async (t) => {
   const held = (key: string): Partial<SentWrite> => ({
     base: {
       kind: 'held',
-      version: versions.get(key) ?? '',
+      version: versions?.get(key) ?? '',
       value: undefined,
       fingerprint: rows[0]?.fingerprint,
     },

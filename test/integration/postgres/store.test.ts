@@ -125,8 +125,13 @@ t.test('writes, reads and removes any number of keys', async (t) => {
     new Map([['text', written.get('text')?.version]]),
   )
   t.strictSame(
-    await store.versions(['text'], 'another'),
+    await store.versions(['none'], epoch),
     new Map(),
+    'no row is another answer than another history',
+  )
+  t.strictSame(
+    await store.versions(['text'], 'another'),
+    undefined,
     'versions of another history mean nothing',
   )
   const again = await store.write([{ key: 'json', value: '"text now"' }])
@@ -138,11 +143,22 @@ t.test('writes, reads and removes any number of keys', async (t) => {
   t.strictSame(
     await store.remove(['text', 'none']),
     new Map([
-      ['text', { version: `-${written.get('text')?.version}`, epoch }],
+      ['text', { version: `-${written.get('text')?.version}`, epoch, isAsSent: true }],
       ['none', { version: undefined, epoch }],
     ]),
   )
   t.strictSame(await values(), { json: 'text now' })
+})
+
+t.test('a write or a delete tells of a trigger of somebody else', async (t) => {
+  await query(`create function odd() returns trigger language plpgsql as $$begin
+    insert into cache_entries (key, value) values (old.key, 'again'); return null; end$$`)
+  await query('create trigger odd after delete on cache_entries for each row execute function odd()')
+  t.match((await store.write([{ key: 'k', value: '1' }])).get('k'), { isAsSent: false })
+  t.match((await store.remove(['k'])).get('k'), { version: /^-/, isAsSent: false })
+  t.match(await values(), { k: 'again' }, 'it is there all the same')
+  await query('drop function odd() cascade')
+  t.match((await store.remove(['k'])).get('k'), { version: /^-/, isAsSent: true })
 })
 
 t.test('values written by other clients are read', async (t) => {
@@ -328,7 +344,7 @@ t.test('P9: pending writes are sent only where the row has not changed', async (
     ],
   )
   const { epoch } = await store.position()
-  const before = await store.versions(Object.keys(await values()), epoch)
+  const before = (await store.versions(Object.keys(await values()), epoch)) ?? new Map()
   const older = await unseen()
   await query("update cache_entries set value = 'by SQL' where key in ('held other', 'delete other')")
   await query("delete from cache_entries where key in ('held gone', 'delete gone')")
@@ -559,7 +575,7 @@ t.test('P9: a pending write expires as any other that the table lets expire', as
   t.teardown(() => database.close())
   const store = storeOf(database)
   await query("insert into cache_entries (key, value) values ('present', 'before')")
-  const version = (await store.versions(['present'], (await store.position()).epoch)).get('present')
+  const version = (await store.versions(['present'], (await store.position()).epoch))?.get('present')
   await query("alter table cache_entries alter column expires_at set default now() + interval '1 hour'")
   const base = { ...held(version), fingerprint: await fingerprintNow(query) }
   await store.settle(
@@ -590,7 +606,7 @@ t.test('P9: a row that is changed, inserted or deleted at the same moment', asyn
     { key: 'going', value: '"before"' },
     { key: 'dropping', value: '"before"' },
   ])
-  const before = await store.versions(['changing', 'going', 'dropping'], epoch)
+  const before = (await store.versions(['changing', 'going', 'dropping'], epoch)) ?? new Map()
   const holder = await another(t)
   await holder.query(
     `begin;

@@ -18,6 +18,9 @@ const metrics = metricsOf({
     stats: new Stats(),
     size: 0,
     bytes: 0,
+    negativeSize: 0,
+    negativeCapacity: 0,
+    negativeBytes: 0,
     pendingWrites: 0,
     pendingBytes: 0,
     unknownBytes: 0,
@@ -32,6 +35,7 @@ const metrics = metricsOf({
   }),
   memory: () => ({
     entries: { bytes: 0, limitBytes: 5 },
+    negative_entries: { bytes: 0, limitBytes: 6 },
     values_in_flight: { bytes: 0, limitBytes: 4 },
     responses: { bytes: 0, limitBytes: 3 },
     request_bodies: { bytes: 0, limitBytes: 2 },

@@ -2,7 +2,11 @@ import t from 'tap'
 import { ConfigReload } from '../../../src/config/config-reload.js'
 import { loadConfig } from '../../../src/config/load.js'
 import { defaultMemoryBytes, memoryBudget } from '../../../src/config/memory-budget.js'
+import type { CacheStatus } from '../../../src/core/status.js'
+import { RequestBodies } from '../../../src/http/server/request-bodies.js'
+import { UnreadResponses } from '../../../src/http/server/unread-responses.js'
 import { cacheOptions } from '../../../src/sidecar/cache-options.js'
+import { memoryUse } from '../../../src/sidecar/memory-use.js'
 
 const mebibyte = 1024 * 1024
 const memory = { CACHE_MEMORY_BYTES: String(100 * mebibyte) }
@@ -66,6 +70,35 @@ t.test(
     t.equal(bytes({ CACHE_CAPACITY: '102400' }), 1)
   },
 )
+
+t.test('negative entries have a share of their own', async (t) => {
+  const optionsOf = (more: Record<string, string>) => cacheOptions(loadConfig({ ...memory, ...more }).config)
+  const shareBytes = 5 * mebibyte
+  t.match(optionsOf({}), { negativeCapacity: 1_000, maxNegativeBytes: shareBytes - 1_000 * 384 })
+  t.equal(optionsOf({ CACHE_CAPACITY: '20' }).negativeCapacity, 20, 'as many as entries')
+  const { negativeCapacity, maxNegativeBytes = 0 } = optionsOf({ CACHE_CAPACITY: '102400' })
+  t.equal(negativeCapacity, shareBytes / 512, 'or as many as fit, with keys of 128 bytes')
+  t.equal(maxNegativeBytes, negativeCapacity * 128)
+  t.equal(optionsOf({ CACHE_NEGATIVE_CAPACITY: '0' }).negativeCapacity, 0)
+  t.match(optionsOf({ CACHE_NEGATIVE_CAPACITY: '13653' }), { negativeCapacity: 13_653, capacity: 1_000 })
+  t.throws(() => loadConfig({ ...memory, CACHE_NEGATIVE_CAPACITY: '13654' }), {
+    message:
+      'CACHE_NEGATIVE_CAPACITY: 13654 entries do not fit into memory, at most 13653 do: CACHE_MEMORY_BYTES is 104857600',
+  })
+})
+
+t.test('what negative entries take is a part of the memory in use', async (t) => {
+  const partOf = (negativeSize: number, more: Record<string, string> = {}) =>
+    memoryUse({
+      config: loadConfig({ ...memory, ...more }).config,
+      status: { negativeSize, negativeBytes: negativeSize * 10 } as CacheStatus,
+      responses: new UnreadResponses(1),
+      bodies: new RequestBodies(1),
+    }).negative_entries
+  t.same(partOf(0), { bytes: 0, limitBytes: 5 * mebibyte })
+  t.same(partOf(3), { bytes: 3 * (384 + 10), limitBytes: 5 * mebibyte })
+  t.same(partOf(0, { CACHE_NEGATIVE_CAPACITY: '0' }), { bytes: 0, limitBytes: 0 })
+})
 
 t.test('connections that do not fit into memory are refused; the default is what fits', async (t) => {
   const load = (environment: Record<string, string>) =>

@@ -7,6 +7,8 @@ import type { Log } from '../../../../src/core/ports.js'
 import { DatabasePosition } from '../../../../src/core/state/database-position.js'
 import { Lease } from '../../../../src/core/state/lease.js'
 import { LocalCache } from '../../../../src/core/state/local-cache.js'
+import { NegativeEntries } from '../../../../src/core/state/negative-entries.js'
+import { TtlPolicy } from '../../../../src/core/state/ttl-policy.js'
 import { Stats } from '../../../../src/core/stats.js'
 import { Delivery } from '../../../../src/core/writes/delivery.js'
 import { PendingWrites } from '../../../../src/core/writes/pending-writes.js'
@@ -25,6 +27,10 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   const lease = new Lease(3_000)
   const position = new DatabasePosition()
   const local = new LocalCache({ capacity: 30_000, maxBytes: undefined, onEvict: () => t.fail() })
+  const absences = new NegativeEntries(
+    { negativeCapacity: 10 },
+    { ttl: new TtlPolicy({ ttlMs: Number.POSITIVE_INFINITY }), clock, stats },
+  )
   const parts = { store, clock, stats, log: log ?? recording.log }
   const pending = new PendingWrites({ capacity: 10, maxBytes: 1_000_000 })
   const delivery = new Delivery({
@@ -54,12 +60,8 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
   const it = new Revalidation({
     ...parts,
     state: {
-      get size() {
-        return local.size
-      },
-      ids: () => local.ids(),
-      peek: (id) => local.peek(id),
-      drop: (id) => local.drop(id),
+      entries: local,
+      absences,
       forget: () => local.clear(),
     },
     lease,

@@ -136,7 +136,7 @@ t.test('after waking nothing is served or cached before all entries are compared
   store.setBySql('k', recent)
   // 3. An hour later a read of another key wakes it; nothing is put.
   clock.advance(3_600_000)
-  t.match(await cache.get('another'), { stored: undefined })
+  t.match(await cache.get('another'), { stored: false })
   t.equal(await needs(), true)
   // 4. LISTEN is in force.
   const compared = store.hold('versions', 'before')

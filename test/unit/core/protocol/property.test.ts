@@ -12,7 +12,8 @@ import { turn } from '../../../support/turn.js'
  * Random schedules of reads, writes, changes by SQL, forged notifications, losses, silences and failovers over three
  * sidecars, one database and replicas of it that are behind. Every message and every statement takes its steps one by
  * one, at any time. Checked after every step:
- * - I1: no fresh hit is older than the bound, and no read is older than what it asked for;
+ * - I1: no fresh hit, of an entry or of an absent key, is older than the bound, and no read is older than what it asked
+ *   for;
  * - I3: with a token, nobody reads a value from before their own write;
  * - I4: no pending write overwrites what was acknowledged after it was kept;
  * - I5: no fresh hit has expired, and no pending write is served past its time.
@@ -202,18 +203,24 @@ class Schedule {
 
   #checkFresh(one: SimulatedSidecar): void {
     for (const name of keys) {
-      const hit = one.cache.hit(name)
+      const hit = this.#freshIn(one, name)
       if (hit && !this.#wasCurrent(name, hit.value, this.#nowMs - maxStalenessMs)) {
         this.violations.push(`I1: ${name} is served as ${hit.value} at ${this.#nowMs}`)
       }
-      if (hit && this.#database.hasExpired(hit.value))
+      if (hit?.value !== undefined && this.#database.hasExpired(hit.value))
         this.violations.push(`I5: ${name} is served as ${hit.value}, which has expired, at ${this.#nowMs}`)
     }
   }
 
+  /** Returns what memory would serve as fresh: an entry, or the absence of one. */
+  #freshIn(one: SimulatedSidecar, name: string): { readonly value: Value | undefined } | undefined {
+    const recalled = one.cache.recall(name)
+    return recalled?.stale ? undefined : recalled
+  }
+
   #checkConverged(one: SimulatedSidecar): void {
     for (const name of keys) {
-      const hit = one.cache.hit(name)
+      const hit = this.#freshIn(one, name)
       if (hit && hit.value !== this.#database.value(name)) {
         this.violations.push(
           `I2: ${name} is ${hit.value} here and ${this.#database.value(name)} in the database`,

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { liveSidecar, maxStalenessMs, ttlMs } from '../../../support/model-sidecar.js'
 
-const wide = { capacity: 1_000, maxBytes: undefined, ttlMs }
-const narrow = { capacity: 3, maxBytes: undefined, ttlMs }
+const wide = { capacity: 1_000, maxBytes: undefined, negativeCapacity: 100, ttlMs }
+const narrow = { capacity: 3, maxBytes: undefined, negativeCapacity: 100, ttlMs }
 
 t.test('after a reconfiguration entries are still hits, and changes still drop them', async (t) => {
   const { store, feed, cache } = await liveSidecar()

@@ -225,13 +225,14 @@ class Schedule {
   }
 
   #checkHit(node: Node, key: string): void {
-    const entry = node.cache.hit(key)
-    if (entry === undefined) return
+    const recalled = node.cache.recall(key)
+    if (recalled === undefined || recalled.stale) return
+    const { value } = recalled
     const nowMs = this.#clock.now()
-    if (!this.#wasHeld(key, entry.value, nowMs - maxStalenessMs, 0)) {
-      this.#violation(`${node.name} serves ${key} = ${entry.value} as fresh, older than the bound`)
-    } else if (!this.#wasHeld(key, entry.value, 0, node.floor.get(key) as number)) {
-      this.#violation(`${node.name} serves ${key} = ${entry.value}, older than what was written through it`)
+    if (!this.#wasHeld(key, value, nowMs - maxStalenessMs, 0)) {
+      this.#violation(`${node.name} serves ${key} = ${value} as fresh, older than the bound`)
+    } else if (!this.#wasHeld(key, value, 0, node.floor.get(key) as number)) {
+      this.#violation(`${node.name} serves ${key} = ${value}, older than what was written through it`)
     }
   }
 

@@ -190,7 +190,7 @@ t.test(
   'a shorter time to live applies to present entries at once, a longer one from the next fill',
   async (t) => {
     const { clock, cache } = await liveSidecar(lasting)
-    const bounds = { capacity: 100, maxBytes: undefined }
+    const bounds = { capacity: 100, maxBytes: undefined, negativeCapacity: 100 }
     await cache.set('k', '1')
     clock.advance(ttlMs - 100)
     cache.reconfigure({ ...bounds, ttlMs: 500 })
@@ -212,6 +212,6 @@ t.test('the same times to live change no expiry', async (t) => {
   const { clock, cache } = await liveSidecar({ ...lasting, ttlJitter: 0.1 }, { random })
   await cache.set('k', '1')
   clock.advance(10)
-  cache.reconfigure({ capacity: 50, maxBytes: undefined, ttlMs, ttlJitter: 0.1 })
+  cache.reconfigure({ capacity: 50, maxBytes: undefined, negativeCapacity: 100, ttlMs, ttlJitter: 0.1 })
   t.match(cache.recall('k'), { ttlMs: 0.95 * ttlMs - 10 })
 })

@@ -9,11 +9,12 @@ const recent = '"new"'
 const pauseMs = 100
 
 /**
- * A live sidecar whose replica has replayed everything, and that has noticed. `unread`: a key it may ask the replica
+ * A live sidecar whose replica has replayed everything, and that has noticed. It asks each time for what does not
+ * exist. `unread`: a key it may ask the replica
  * for.
  */
 async function sidecarWithReplica(options: Partial<CacheOptions> = {}) {
-  const sidecar = await liveSidecar(options, { withReplica: true })
+  const sidecar = await liveSidecar({ negativeCapacity: 0, ...options }, { withReplica: true })
   const { store, feed, cache, clock } = sidecar
   for (const key of ['k', 'other', 'unread']) store.setBySql(key, old)
   feed.deliver()
