@@ -148,7 +148,7 @@ t.test('a member that is given twice is refused', async (t) => {
 
 t.test('unknown members and parameters are refused', async (t) => {
   for (const [member, detail] of [
-    ['"ttl":30', /^ttl: unknown member; a set has key, value and ttl_seconds$/],
+    ['"ttl":30', /^ttl: unknown member; a set has key, value, ttl_seconds and groups$/],
     ['"if_absent":true', /^if_absent: unknown member/],
     ['"Key":"b"', /^Key: unknown member; did you mean key\?$/],
     ['"valeu":1', /^valeu: unknown member; did you mean value\?$/],
