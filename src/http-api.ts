@@ -55,7 +55,10 @@ export interface EntriesRequest {
 /** Response to `POST /v1/entries:get`, with status 200. */
 export interface EntriesResponse {
   /** The entries found, in the order of the request, each key once. */
-  readonly entries: readonly ReadResponse[]
+  readonly entries: readonly (ReadResponse & {
+    /** Entity tag, for the condition of a write; left out for a pending write. */
+    readonly etag?: string
+  })[]
   /** The keys without an entry, in the order of the request. */
   readonly missing: readonly string[]
 }
@@ -96,6 +99,27 @@ export interface ListResponse {
 /** Response to `GET /v1/entries:count`, with status 200. */
 export interface CountResponse {
   readonly count: number
+}
+
+/** Member of the response to `POST /v1/entries:batch`. */
+export interface BatchResult {
+  readonly key: string
+  /** Status that a request of its own would get. */
+  readonly status: number
+  /** Token of the write. */
+  readonly token?: string
+  /** Entity tag of the entry, where it is known. */
+  readonly etag?: string
+  /** True if the database is unavailable and the sidecar keeps the write. */
+  readonly pending?: true
+  /** Reason of a failure. */
+  readonly detail?: string
+}
+
+/** Response to `POST /v1/entries:batch`, with status 200. */
+export interface BatchResponse {
+  /** A result for each item, in their order. */
+  readonly results: readonly BatchResult[]
 }
 
 /** Response to `POST /v1/invalidate`, with status 200. */

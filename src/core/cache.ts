@@ -8,11 +8,13 @@ import type {
   ChangeFeedHandler,
   ChangeOptions,
   Clock,
+  ConditionalWrite,
   FeedSession,
   Log,
   Proof,
   Replica,
   Store,
+  TransactionWriter,
   WriteOptions,
 } from './ports.js'
 import { type Admit, BulkReads } from './reads/bulk-reads.js'
@@ -33,6 +35,7 @@ import { Delivery } from './writes/delivery.js'
 import { DirectWrites } from './writes/direct-writes.js'
 import { type EntryRemover, Invalidation, type Selection } from './writes/invalidation.js'
 import { PendingWrites } from './writes/pending-writes.js'
+import { TransactionalWrites, type TransactionResult } from './writes/transactional-writes.js'
 import type { ChangeResult, DeleteResult, WriteResult } from './writes/write-result.js'
 
 /** Options that can change at run time. */
@@ -58,6 +61,7 @@ export interface CacheOptions extends Reconfigurable {
 export interface CacheParts {
   readonly store: Store
   readonly remover: EntryRemover
+  readonly writer: TransactionWriter
   /** Replica that is asked instead of the store if that is safe (P13). */
   readonly replica?: Replica | undefined
   readonly clock: Clock
@@ -89,8 +93,12 @@ export class Cache implements ChangeFeedHandler {
   readonly #bulkReads: BulkReads
   readonly #writes: DirectWrites
   readonly #invalidation: Invalidation
+  readonly #transactions: TransactionalWrites
 
-  constructor(options: CacheOptions, { store, remover, replica, clock, log, tracer, random }: CacheParts) {
+  constructor(
+    options: CacheOptions,
+    { store, remover, writer, replica, clock, log, tracer, random }: CacheParts,
+  ) {
     this.#clock = clock
     this.#log = log
     const stats = this.#stats
@@ -116,6 +124,7 @@ export class Cache implements ChangeFeedHandler {
     this.#bulkReads = new BulkReads({ reads: this.#reads, statements })
     this.#writes = new DirectWrites({ ...options, ...shared, statements })
     this.#invalidation = new Invalidation({ remover, state, pending, delivery })
+    this.#transactions = new TransactionalWrites({ ...shared, writer })
 
     this.#idleness = idleness
     this.#valueSlots = valueSlots
@@ -238,6 +247,13 @@ export class Cache implements ChangeFeedHandler {
     const nowMs = this.#clock.now()
     this.#idleness.used(nowMs)
     return this.#writes.change(keyId(key), key, content, options, nowMs)
+  }
+
+  /** Writes and deletes entries of distinct keys: all of them, in one transaction, or none. */
+  writeAll(writes: readonly ConditionalWrite[]): Promise<TransactionResult> {
+    const nowMs = this.#clock.now()
+    this.#idleness.used(nowMs)
+    return this.#transactions.writeAll(writes, nowMs)
   }
 
   /** Removes entries by key, group or prefix. Returns their number. Rejects with a CacheError. */

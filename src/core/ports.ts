@@ -189,6 +189,16 @@ export interface Store {
   outcomeOf(transaction: Transaction, writes: readonly SentWrite[]): Promise<TransactionOutcome>
 }
 
+/** Writes several entries in one transaction. */
+export interface TransactionWriter {
+  /**
+   * Writes and deletes entries of distinct keys, if all conditions hold; otherwise none. Returns an answer for each
+   * write, in their order. Rejects with a CacheError if nothing has happened, or if the outcome is unknown. The error
+   * has the key of the write that caused it, if one did.
+   */
+  writeAll(writes: readonly ConditionalWrite[]): Promise<readonly ConditionalAnswer[]>
+}
+
 /** An entry in a list, without its value. */
 export interface ListedRow {
   readonly key: string

@@ -9,6 +9,7 @@ import type { SchemaName } from '../postgres/schema/schema-name.js'
 import { PostgresEntryList } from '../postgres/store/entry-list.js'
 import { PostgresEntryRemover } from '../postgres/store/entry-remover.js'
 import { PostgresStore } from '../postgres/store/store.js'
+import { PostgresTransactionWriter } from '../postgres/store/transaction-writer.js'
 import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
 import { cacheOptions, listingOptions, maxReadBytes } from './cache-options.js'
 import { createReadReplicas } from './create-read-replicas.js'
@@ -45,6 +46,7 @@ export function createCache({ config, database, schema, clock, log, tracing }: C
   const store = new PostgresStore({ database, attempts, schema, maxReadBytes: readBytes })
   const parts: CacheParts = {
     store,
+    writer: new PostgresTransactionWriter({ database, attempts, schema, withinMs: config.databaseTimeoutMs }),
     remover: new PostgresEntryRemover({ database, attempts, schema, withinMs: config.databaseTimeoutMs }),
     replica: replicas,
     clock,

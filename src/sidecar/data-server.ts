@@ -64,6 +64,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
     requiresConditions,
     databaseUrl: redactUrl(config.databaseUrl),
     onShutdown,
+    log,
   })
   const koa = createApp({ endpoints, requests, responses, clock, log }).callback()
   const listener = config.isFastLaneOn

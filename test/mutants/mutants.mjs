@@ -4,6 +4,7 @@
  * that is tried first; without a folder, one of the core's. `tests` is a pattern for the names of the tests in it that
  * are run, where all of them would take too long.
  */
+import { batchMutants } from './batch-mutants.mjs'
 import { expiryMutants } from './expiry-mutants.mjs'
 import { invalidationMutants } from './invalidation-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
@@ -1030,6 +1031,7 @@ export const mutants = [
   ...omissions,
   ...models,
   ...statementMutants,
+  ...batchMutants,
   ...expiryMutants,
   ...invalidationMutants,
   {

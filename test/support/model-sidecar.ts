@@ -46,6 +46,7 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
     {
       store,
       remover: store.remover,
+      writer: store.writer,
       clock,
       log,
       ...(shared?.random && { random: shared.random }),

@@ -25,6 +25,7 @@ import type {
   Settlement,
   Store,
   TransactionOutcome,
+  TransactionWriter,
   Wanted,
   Write,
   WriteAnswer,
@@ -186,25 +187,40 @@ export class ModelStore implements Store {
     return { version, epoch: this.#epoch, remainingMs, isAsSent }
   }
 
-  writeIf({ key, value, mediaType, ttlMs, condition }: ConditionalWrite): Promise<ConditionalAnswer> {
-    return this.#statement(value === undefined ? 'remove' : 'write', [key], () => {
-      this.#acceptable([key])
-      const epoch = this.#epoch
-      const [entry] = this.#entries(this.#rows, [{ key }]).values()
-      const before = entry?.version
-      const tag = entry && entryTag(entry)
-      const { match, noneMatch } = condition
-      const hasOne = (tags: '*' | readonly string[]) =>
-        tag !== undefined && (tags === '*' || tags.includes(tag))
-      const isMet = (!match || hasOne(match)) && !(noneMatch && hasOne(noneMatch))
-      if (!isMet) return { epoch, before, isMet, written: undefined }
-      if (value !== undefined)
-        return { epoch, before, isMet, written: this.#write({ key, value, mediaType, ttlMs }) }
-      const version = this.deleteBySql(key)
-      const written =
-        version === undefined ? undefined : { version, epoch, remainingMs: undefined, isAsSent: true }
-      return { epoch, before, isMet, written }
+  /** Writes all, or nothing if a condition does not hold. */
+  readonly writer: TransactionWriter = {
+    writeAll: (writes) =>
+      this.#statement('write', keysOf(writes), () => {
+        this.#acceptable(keysOf(writes))
+        const mayWrite = writes.every((write) => this.#decide(write, false).isMet)
+        return writes.map((write) => this.#decide(write, mayWrite))
+      }),
+  }
+
+  writeIf(write: ConditionalWrite): Promise<ConditionalAnswer> {
+    return this.#statement(write.value === undefined ? 'remove' : 'write', [write.key], () => {
+      this.#acceptable([write.key])
+      return this.#decide(write)
     })
+  }
+
+  #decide(write: ConditionalWrite, mayWrite = true): ConditionalAnswer {
+    const { key, value, mediaType, ttlMs, condition } = write
+    const epoch = this.#epoch
+    const [entry] = this.#entries(this.#rows, [{ key }]).values()
+    const before = entry?.version
+    const tag = entry && entryTag(entry)
+    const { match, noneMatch } = condition
+    const hasOne = (tags: '*' | readonly string[]) =>
+      tag !== undefined && (tags === '*' || tags.includes(tag))
+    const isMet = (!match || hasOne(match)) && !(noneMatch && hasOne(noneMatch))
+    if (!isMet || !mayWrite) return { epoch, before, isMet, written: undefined }
+    if (value !== undefined)
+      return { epoch, before, isMet, written: this.#write({ key, value, mediaType, ttlMs }) }
+    const version = this.deleteBySql(key)
+    const written =
+      version === undefined ? undefined : { version, epoch, remainingMs: undefined, isAsSent: true }
+    return { epoch, before, isMet, written }
   }
 
   remove(keys: readonly string[]): Promise<Map<string, RemoveAnswer>> {

@@ -214,7 +214,13 @@ export class SimulatedDatabase {
     return answer
   }
 
-  writeIf({ key, value, condition }: ConditionalWrite): ConditionalAnswer {
+  /** Writes all, or nothing if a condition does not hold. */
+  writeAll(writes: readonly ConditionalWrite[]): ConditionalAnswer[] {
+    const mayWrite = writes.every((write) => this.writeIf(write, false).isMet)
+    return writes.map((write) => this.writeIf(write, mayWrite))
+  }
+
+  writeIf({ key, value, condition }: ConditionalWrite, mayWrite = true): ConditionalAnswer {
     const { epoch } = this
     const row = this.#rows.get(key)
     const before = row && row.expiresAtMs > this.#nowMs() ? String(row.version) : undefined
@@ -223,7 +229,7 @@ export class SimulatedDatabase {
     const hasOne = (tags: '*' | readonly string[]) =>
       tag !== undefined && (tags === '*' || tags.includes(tag))
     const isMet = (!match || hasOne(match)) && !(noneMatch && hasOne(noneMatch))
-    if (!isMet) return { epoch, before, isMet, written: undefined }
+    if (!isMet || !mayWrite) return { epoch, before, isMet, written: undefined }
     if (value !== undefined) return { epoch, before, isMet, written: this.write([{ key, value }]).get(key) }
     const removed = this.remove([key]).get(key)
     const written = removed?.version === undefined ? undefined : { ...removed, remainingMs: undefined }

@@ -1,7 +1,7 @@
 import { Cache, type CacheOptions } from '../../src/core/cache.js'
 import type { Absent } from '../../src/core/entry.js'
 import { CacheError } from '../../src/core/errors.js'
-import type { Clock, LogPosition, Replica, Store, Wanted } from '../../src/core/ports.js'
+import type { Clock, LogPosition, Replica, Store, TransactionWriter, Wanted } from '../../src/core/ports.js'
 import type { EntryRemover } from '../../src/core/writes/invalidation.js'
 import type { Delivery, SimulatedDatabase } from './simulated-database.js'
 import { SimulatedReplica } from './simulated-replica.js'
@@ -69,6 +69,9 @@ export class SimulatedSidecar {
       },
       outcomeOf: (transaction) => ask(false, () => database.outcomeOf(transaction), true),
     }
+    const writer: TransactionWriter = {
+      writeAll: (writes) => ask(true, () => database.writeAll(writes)),
+    }
     const remover: EntryRemover = { remove: () => ask(true, () => database.removeAll()) }
     this.#replicas = [new SimulatedReplica(database), new SimulatedReplica(database)]
     let statements = 0
@@ -105,7 +108,7 @@ export class SimulatedSidecar {
         idleAfterMs: 0,
         ...options,
       },
-      { store, remover, replica, clock, log: { info: () => undefined, warn: () => undefined } },
+      { store, remover, writer, replica, clock, log: { info: () => undefined, warn: () => undefined } },
     )
   }
 

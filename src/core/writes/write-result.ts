@@ -17,17 +17,20 @@ export interface DeleteResult {
   readonly token: string | undefined
 }
 
+/** Result of a write or delete that has happened. */
+export interface WrittenResult {
+  readonly kind: 'written'
+  /** True if there was an entry before. */
+  readonly existed: boolean
+  readonly token: string
+  /** The write, if the store has exactly what was sent; undefined otherwise, and for a delete. */
+  readonly written: Written | undefined
+}
+
 /** Result of a write or delete that tells what was there before. */
 export type ChangeResult =
   /** The condition did not hold: nothing has changed. */
   | { readonly kind: 'unmet' }
   /** The database is unavailable, and the write is pending. */
   | { readonly kind: 'kept' }
-  | {
-      readonly kind: 'written'
-      /** True if there was an entry before. */
-      readonly existed: boolean
-      readonly token: string
-      /** The write, if the store has exactly what was sent; undefined otherwise, and for a delete. */
-      readonly written: Written | undefined
-    }
+  | WrittenResult

@@ -18,10 +18,21 @@ export interface BodyObject {
  */
 export function parseObject(bytes: Buffer, memberNames: readonly string[], owner: string): BodyObject {
   const { text, body } = parsed(bytes)
+  return checkMembers({ text, body }, memberNames, owner)
+}
+
+/** Checks the members of an object that is part of a body. `path` comes before their names in messages. Throws 422. */
+export function checkMembers(
+  { text, body }: Pick<BodyObject, 'text' | 'body'>,
+  memberNames: readonly string[],
+  owner: string,
+  path = '',
+): BodyObject {
   const names = Object.keys(body)
-  for (const name of names) if (!memberNames.includes(name)) throw unknownMember(name, memberNames, owner)
+  for (const name of names)
+    if (!memberNames.includes(name)) throw unknownMember(path, name, memberNames, owner)
   const given = members(text)
-  if (given.length > names.length) throw repeatedMember(given)
+  if (given.length > names.length) throw repeatedMember(path, given)
   return { text, body, given }
 }
 
@@ -39,16 +50,16 @@ function parsed(bytes: Buffer): Pick<BodyObject, 'text' | 'body'> {
   return { text, body: body as Record<string, unknown> }
 }
 
-function repeatedMember(given: readonly Member[]): RequestError {
+function repeatedMember(path: string, given: readonly Member[]): RequestError {
   const again = given.find(({ name }, index) => given.findIndex((other) => other.name === name) < index)
-  return new RequestError(422, `${again?.name}: given more than once`)
+  return new RequestError(422, `${path}${again?.name}: given more than once`)
 }
 
-function unknownMember(name: string, names: readonly string[], owner: string): RequestError {
+function unknownMember(path: string, name: string, names: readonly string[], owner: string): RequestError {
   const near = nearestName(name, names, 2)
   return new RequestError(
     422,
-    `${shortName(name)}: unknown member; ${near ? `did you mean ${near}?` : `${owner} has ${listOf(names)}`}`,
+    `${path}${shortName(name)}: unknown member; ${near ? `did you mean ${near}?` : `${owner} has ${listOf(names)}`}`,
   )
 }
 

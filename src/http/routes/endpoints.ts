@@ -1,3 +1,4 @@
+import { type BatchEndpointOptions, batchEndpoint } from './batch/batch-endpoint.js'
 import { type CacheEndpointsOptions, cacheEndpoints } from './cache-endpoints.js'
 import { type Endpoint, listOf } from './endpoint.js'
 import { type EntriesEndpointOptions, entriesEndpoint } from './entries-endpoint.js'
@@ -11,6 +12,7 @@ import { type StatisticsEndpointOptions, statisticsEndpoint } from './statistics
 
 export interface EndpointsOptions
   extends CacheEndpointsOptions,
+    BatchEndpointOptions,
     EntriesEndpointOptions,
     EntryEndpointsOptions,
     ListEndpointsOptions,
@@ -29,6 +31,7 @@ export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] 
     ...entryEndpoints(options),
     entriesEndpoint(options),
     ...listEndpoints(options),
+    batchEndpoint(options),
     invalidateEndpoint(options),
     statisticsEndpoint(options),
     serviceEndpoint({ ...options, endpoints: () => listOf(endpoints) }),

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Context } from 'koa'
 import type { ReadResult } from '../../core/reads/read-result.js'
+import { entryTag } from '../../core/state/entry-tag.js'
 import type { Source } from '../../telemetry/request-stats.js'
 import type { ResponseRoom } from '../server/response-room.js'
 import { membersAfter, membersBefore } from './read-response.js'
@@ -50,12 +51,17 @@ function partsOf(keys: readonly string[], reads: readonly ReadResult[]): readonl
     const read = reads[index] as ReadResult
     if (read.value === undefined) missing.push(JSON.stringify(key))
     else {
-      parts.push(`${separator}{${membersBefore(key)}`, read.value, `${membersAfter(read)}}`)
+      parts.push(`${separator}{${membersBefore(key)}`, read.value, `${membersAfter(read)}${tagMember(read)}}`)
       separator = ','
     }
   }
   parts.push(`],"missing":[${missing.join()}]}`)
   return parts
+}
+
+/** Returns the member with the entity tag, for a condition of a batch; empty for a pending write. */
+function tagMember({ written }: ReadResult): string {
+  return written === undefined ? '' : `,"etag":"\\"${entryTag(written)}\\""`
 }
 
 function* piecesOf(parts: readonly string[]): Generator<Buffer> {

@@ -95,8 +95,24 @@ export class Database {
     { transactionId, statement, onId }: TransactionTexts,
     values: unknown[],
   ): Promise<Row[]> {
-    return this.#inTransaction<Row>(transactionId, statement, values, (begun) => {
+    const onBegun = (begun: pg.QueryResultRow | undefined) => {
       if (begun) onId(String(begun.id), String(begun.epoch))
+    }
+    return this.#inTransaction<Row>(transactionId, statement, values, { onBegun })
+  }
+
+  /**
+   * Runs a statement in a transaction of its own, and commits it if `commits` returns true for its rows. Otherwise
+   * nothing has happened. Rejects with `outcome-unknown` only if the connection is lost while the transaction commits.
+   */
+  decide<Row extends pg.QueryResultRow>(
+    statement: string,
+    values: unknown[],
+    commits: (rows: readonly Row[]) => boolean,
+    withinMs: number,
+  ): Promise<Row[]> {
+    return this.#inTransaction<Row>(`set local statement_timeout = ${withinMs}`, statement, values, {
+      commits,
     })
   }
 
@@ -105,7 +121,13 @@ export class Database {
     first: string,
     statement: string,
     values: unknown[],
-    onBegun: (row: pg.QueryResultRow | undefined) => void = () => undefined,
+    {
+      onBegun = () => undefined,
+      commits = () => true,
+    }: {
+      readonly onBegun?: (row: pg.QueryResultRow | undefined) => void
+      readonly commits?: (rows: readonly Row[]) => boolean
+    } = {},
   ): Promise<Row[]> {
     const client = await this.#connect()
     let isCommitting = false
@@ -113,8 +135,8 @@ export class Database {
       const results = (await client.query(begin + first)) as unknown as pg.QueryResult[]
       onBegun(results.at(-1)?.rows[0])
       const { rows } = await client.query<Row>(statement, values)
-      isCommitting = true
-      await client.query('commit')
+      isCommitting = commits(rows)
+      await client.query(isCommitting ? 'commit' : 'rollback')
       client.release()
       return rows
     } catch (error) {

@@ -68,12 +68,7 @@ export function conditionalStatements(
       from ${epochIn(schemaName)} as epoch left join present on true
     ), judged as (
       select *,
-        case when $2::text[] is null then true
-          when '*'::text = any($2::text[]) then before is not null
-          else coalesce(((before::text || '-') || epoch) = any($2::text[]), false) end
-        and case when $3::text[] is null then true
-          when '*'::text = any($3::text[]) then before is null
-          else not coalesce(((before::text || '-') || epoch) = any($3::text[]), false) end as is_met
+        ${isMetIn('$2::text[]', '$3::text[]')} as is_met
       from found
     )`
   const answer = (written: string) =>
@@ -104,6 +99,22 @@ export function conditionalStatements(
   }
 }
 
+/**
+ * Returns SQL for a condition on `before`, the version of an entry, or null if there is none. The arguments are SQL for
+ * the tags of both parts of the condition: null for no condition.
+ */
+export function isMetIn(match: string, noneMatch: string): string {
+  const isAmong = (tags: string) => `coalesce(((before::text || '-') || epoch) = any(${tags}), false)`
+  return `(
+    case when ${match} is null then true
+      when '*'::text = any(${match}) then before is not null
+      else ${isAmong(match)} end
+    and case when ${noneMatch} is null then true
+      when '*'::text = any(${noneMatch}) then before is null
+      else not ${isAmong(noneMatch)} end
+  )`
+}
+
 /** Returns the name of the statement for a write. */
 export function conditionalName({ value, ttlMs }: ConditionalWrite): keyof ConditionalStatements {
   if (value === undefined) return 'removeIf'
@@ -125,8 +136,8 @@ export function conditionalParameters({
   return [key, ...tags, text, contentType, arrayLiteral(groups), ...(ttlMs === undefined ? [] : [ttlMs])]
 }
 
-/** No tag is `*`. */
-function tagsOf(tags: '*' | readonly EntryTag[] | undefined): readonly string[] | null {
+/** Returns the tags of a part of a condition as they are sent. No tag is `*`. */
+export function tagsOf(tags: '*' | readonly EntryTag[] | undefined): readonly string[] | null {
   return tags === '*' ? ['*'] : (tags ?? null)
 }
 

@@ -4,7 +4,7 @@ import { epochIn, lineageIn } from '../schema/table-identity.js'
 import { isPlainIn } from '../schema/table-triggers.js'
 import { groupsIn } from './array-literal.js'
 import { type ConditionalStatements, conditionalStatements } from './conditional-statement.js'
-import { expiryIn } from './expiry.js'
+import { expiryIn, remainingMs } from './expiry.js'
 import { type SettleStatements, settleStatements } from './settle-statement.js'
 import { isHeld } from './value-digest.js'
 import { defaultReadBytes, isBeyond, withinBytes } from './value-limit.js'
@@ -83,8 +83,7 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
   const entries = `${schema}.cache_entries`
   const epoch = `(select ${epochIn(schemaName)})`
   const lineage = lineageIn(schemaName)
-  const remaining = `case when isfinite(expires_at)
-    then (extract(epoch from expires_at - clock_timestamp()) * 1000.0)::float8 end as remaining_ms`
+  const remaining = remainingMs
 
   /**
    * Inserts or updates entries. The version comes from the trigger, not from `excluded`, which was stamped before the

@@ -1,0 +1,98 @@
+import { hasCode } from '../errors.js'
+import type { ConditionalAnswer, ConditionalWrite, TransactionWriter } from '../ports.js'
+import type { CacheState } from '../state/cache-state.js'
+import type { DatabasePosition } from '../state/database-position.js'
+import type { Flight } from '../state/flights.js'
+import { keyId } from '../state/key-id.js'
+import { formatToken } from '../state/session-token.js'
+import type { Stats } from '../stats.js'
+import type { Delivery } from './delivery.js'
+import type { PendingWrites } from './pending-writes.js'
+import type { WrittenResult } from './write-result.js'
+
+export interface TransactionalWritesParts {
+  readonly writer: TransactionWriter
+  readonly state: CacheState
+  readonly position: DatabasePosition
+  readonly pending: PendingWrites
+  readonly delivery: Delivery
+  readonly stats: Stats
+}
+
+export type TransactionResult =
+  /** Nothing was written, because the conditions on these keys do not hold. */
+  | { readonly kind: 'unmet'; readonly keys: readonly string[] }
+  /** A result for each write, in their order. */
+  | { readonly kind: 'written'; readonly results: readonly WrittenResult[] }
+
+/** Writes and deletes of several keys: all of them happen, in one transaction, or none. Nothing is kept. */
+export class TransactionalWrites {
+  readonly #parts: TransactionalWritesParts
+
+  constructor(parts: TransactionalWritesParts) {
+    this.#parts = parts
+  }
+
+  /** Rejects with a CacheError if nothing was written, or if the outcome is unknown. */
+  async writeAll(writes: readonly ConditionalWrite[], nowMs: number): Promise<TransactionResult> {
+    const { writer, state, delivery } = this.#parts
+    // A pending write of a key is older, and has to be in the store when the conditions are decided.
+    for (const { key } of writes) await delivery.finish(keyId(key))
+    const flights = writes.map(({ key }) => state.open(keyId(key), nowMs))
+    try {
+      const answers = await writer.writeAll(writes)
+      for (const [index, { epoch }] of answers.entries()) state.observe(epoch, flights[index] as Flight)
+      delivery.inContact()
+      const keys = this.#unmet(writes, answers)
+      if (keys.length > 0) return { kind: 'unmet', keys }
+      const results = writes.map((write, index) =>
+        this.#written(write, flights[index] as Flight, answers[index] as ConditionalAnswer),
+      )
+      return { kind: 'written', results }
+    } catch (error) {
+      if (hasCode(error, 'outcome-unknown')) this.#doubt(writes)
+      throw error
+    } finally {
+      for (const flight of flights) state.close(flight)
+    }
+  }
+
+  /** Returns the keys whose condition does not hold. The next read must not return what it was about. */
+  #unmet(writes: readonly ConditionalWrite[], answers: readonly ConditionalAnswer[]): readonly string[] {
+    const keys: string[] = []
+    for (const [index, { isMet, before }] of answers.entries()) {
+      if (isMet) continue
+      const { key } = writes[index] as ConditionalWrite
+      this.#parts.state.apply(keyId(key), before)
+      keys.push(key)
+    }
+    return keys
+  }
+
+  #written(write: ConditionalWrite, flight: Flight, answer: ConditionalAnswer): WrittenResult {
+    const { state } = this.#parts
+    const { key, value, mediaType } = write
+    const { epoch, before, written } = answer
+    state.acknowledged(flight, written)
+    const isStored = value !== undefined && written?.isAsSent === true
+    if (isStored) state.put(flight, { key, value, mediaType, isComparable: true, ...written })
+    if (value === undefined && written?.isAsSent) state.putAbsence(flight, key, epoch)
+    return {
+      kind: 'written',
+      existed: before !== undefined,
+      token: formatToken(flight.id, written),
+      written: isStored ? written : undefined,
+    }
+  }
+
+  #doubt(writes: readonly ConditionalWrite[]): void {
+    const { state, position, pending, stats } = this.#parts
+    const { epoch } = position
+    for (const { key, value, mediaType } of writes) {
+      const id = keyId(key)
+      stats.writesUnknown++
+      pending.sentInVain(id, { value, mediaType, base: state.baseOf(id), epoch })
+      state.doubtWrite(id)
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import type { Context } from 'koa'
+import type { Cache } from '../../../core/cache.js'
+import { CacheError } from '../../../core/errors.js'
+import type { ConditionalWrite } from '../../../core/ports.js'
+import type { BatchResponse, BatchResult } from '../../../http-api.js'
+import type { RequestBodies } from '../../server/request-bodies.js'
+import { withJsonBody } from '../body.js'
+import type { Endpoint } from '../endpoint.js'
+import { type ProblemLog, problemIn, sendProblem } from '../problem.js'
+import { parseQuery } from '../query.js'
+import { shortName } from '../short-name.js'
+import { batchRequest } from './batch-request.js'
+import { changeResult, deleteResult, failedResult, setResult, unmetDetail } from './batch-result.js'
+
+export interface BatchEndpointOptions {
+  readonly cache: Cache
+  readonly bodies: RequestBodies
+  readonly log: ProblemLog
+}
+
+const largestBodyBytes = 8 * 1024 * 1024
+const path = '/v1/entries:batch'
+
+/** Returns the endpoint that writes and deletes several entries in one request. */
+export function batchEndpoint(options: BatchEndpointOptions): Endpoint {
+  const { bodies } = options
+  const maxBytes = Math.min(largestBodyBytes, bodies.largestBytes)
+  return {
+    method: 'post',
+    path,
+    listedQuery: '',
+    handle: (ctx) => {
+      parseQuery(ctx.querystring, [])
+      return withJsonBody(ctx, { maxBytes, bodies }, async (bytes) => {
+        const { isAtomic, writes } = batchRequest(bytes)
+        await (isAtomic ? writeTogether(ctx, writes, options) : writeEach(ctx, writes, options))
+      })
+    },
+  }
+}
+
+async function writeTogether(
+  ctx: Context,
+  writes: readonly ConditionalWrite[],
+  { cache }: BatchEndpointOptions,
+): Promise<void> {
+  if (writes.length === 0) return send(ctx, [])
+  try {
+    const result = await cache.writeAll(writes)
+    ctx.state.source = 'db'
+    if (result.kind === 'unmet')
+      return sendProblem(ctx, { status: 412, detail: `${namesOf(writes, result.keys)}: ${unmetDetail}` })
+    send(
+      ctx,
+      writes.map((write, index) => changeResult(write, result.results[index])),
+    )
+  } catch (error) {
+    if (!(error instanceof CacheError) || error.key === undefined) throw error
+    // The client names its items by their index.
+    const { code, message, cause, key } = error
+    throw new CacheError(code, message, { cause, key: namesOf(writes, [key]) })
+  }
+}
+
+async function writeEach(
+  ctx: Context,
+  writes: readonly ConditionalWrite[],
+  options: BatchEndpointOptions,
+): Promise<void> {
+  const { cache, log } = options
+  const results = writes.map(async (write) => {
+    try {
+      return await writeOne(cache, write)
+    } catch (error) {
+      return failedResult(write, problemIn(error, path, log))
+    }
+  })
+  send(ctx, await Promise.all(results))
+  ctx.state.source = 'db'
+}
+
+/** Writes without a condition share statements. */
+async function writeOne(cache: Cache, write: ConditionalWrite): Promise<BatchResult> {
+  const { key, value, condition, ...options } = write
+  if (condition.match !== undefined || condition.noneMatch !== undefined) {
+    const content = value === undefined ? undefined : { value }
+    return changeResult(write, await cache.change(key, content, { ...options, condition }))
+  }
+  if (value === undefined) return deleteResult(write, await cache.delete(key))
+  return setResult(write, await cache.set(key, value, options))
+}
+
+function send(ctx: Context, results: readonly BatchResult[]): void {
+  ctx.body = { results } satisfies BatchResponse
+}
+
+/** Returns the items of these keys as `items[2] (user:1)`. Not more than a few are named. */
+function namesOf(writes: readonly ConditionalWrite[], keys: readonly string[]): string {
+  const named = keys.slice(0, 3).map((key) => {
+    const index = writes.findIndex((write) => write.key === key)
+    return `items[${index}] (${shortName(key)})`
+  })
+  const more = keys.length - named.length
+  return more > 0 ? `${named.join(', ')} and ${more} more` : named.join(', ')
+}

@@ -1,0 +1,95 @@
+import { CacheError, hasCode } from '../../core/errors.js'
+import type { ConditionalAnswer, ConditionalWrite, TransactionWriter } from '../../core/ports.js'
+import type { Attempts } from '../pool/attempts.js'
+import type { Database } from '../pool/database.js'
+import type { SchemaName } from '../schema/schema-name.js'
+import { type ConditionalRow, conditionalAnswerOf, isUndecided } from './conditional-statement.js'
+import { transactionParameters, transactionStatement } from './transaction-statement.js'
+
+export interface PostgresTransactionWriterParts {
+  readonly database: Pick<Database, 'decide'>
+  readonly attempts: Attempts
+  readonly schema: SchemaName
+  /** Maximum time that the server may take for a statement. */
+  readonly withinMs: number
+}
+
+/** As for one conditional write (store.ts). */
+const maxAttemptsToDecide = 10
+
+type Rows = readonly ConditionalRow[]
+
+/** Writes several entries in one transaction of one statement. */
+export class PostgresTransactionWriter implements TransactionWriter {
+  readonly #parts: PostgresTransactionWriterParts
+
+  constructor(parts: PostgresTransactionWriterParts) {
+    this.#parts = parts
+  }
+
+  async writeAll(writes: readonly ConditionalWrite[]): Promise<readonly ConditionalAnswer[]> {
+    const undecidedIn = (rows: Rows) =>
+      writes.findIndex(
+        ({ value }, index) => value !== undefined && isUndecided(rows[index] as ConditionalRow),
+      )
+    const isMet = (rows: Rows) => rows.every(({ is_met }) => is_met)
+    const mayCommit = (rows: Rows) => isMet(rows) && undecidedIn(rows) < 0
+    for (let attempt = 1; ; attempt++) {
+      const rows = await this.#send(writes, mayCommit)
+      if (!isMet(rows) || undecidedIn(rows) < 0) return answersOf(writes, rows)
+      if (attempt === maxAttemptsToDecide)
+        throw new CacheError('not-stored', 'a trigger or rule left an entry out', {
+          key: writes[undecidedIn(rows)]?.key,
+        })
+    }
+  }
+
+  async #send(writes: readonly ConditionalWrite[], mayCommit: (rows: Rows) => boolean): Promise<Rows> {
+    try {
+      return await this.#attempt(writes, mayCommit)
+    } catch (error) {
+      const key = hasCode(error, 'refused') ? await this.#culpritAmong(writes) : undefined
+      if (key === undefined) throw error
+      throw new CacheError('refused', (error as CacheError).message, { cause: error, key })
+    }
+  }
+
+  #attempt(writes: readonly ConditionalWrite[], mayCommit: (rows: Rows) => boolean): Promise<Rows> {
+    const { database, attempts, schema, withinMs } = this.#parts
+    const values = transactionParameters(writes)
+    const attempt = async () =>
+      database.decide<ConditionalRow>(transactionStatement(await schema.get()), values, mayCommit, withinMs)
+    return attempts.run(attempt).catch(schema.explain)
+  }
+
+  /**
+   * Returns the key of a write that the database refuses; undefined if it refuses none of them alone. Searches by halves,
+   * and commits nothing.
+   */
+  async #culpritAmong(writes: readonly ConditionalWrite[]): Promise<string | undefined> {
+    let suspects = writes
+    while (suspects.length > 1) {
+      const half = suspects.slice(0, suspects.length >> 1)
+      suspects = (await this.#isRefused(half)) ? half : suspects.slice(half.length)
+    }
+    return suspects[0] && (await this.#isRefused(suspects)) ? suspects[0].key : undefined
+  }
+
+  async #isRefused(writes: readonly ConditionalWrite[]): Promise<boolean> {
+    try {
+      // Without conditions, so that it is the rows that are judged.
+      await this.#attempt(
+        writes.map((write) => ({ ...write, condition: {} })),
+        () => false,
+      )
+      return false
+    } catch (error) {
+      if (hasCode(error, 'refused')) return true
+      throw error
+    }
+  }
+}
+
+function answersOf(writes: readonly ConditionalWrite[], rows: Rows): readonly ConditionalAnswer[] {
+  return writes.map(({ key }, index) => conditionalAnswerOf(key, rows[index] as ConditionalRow))
+}
