@@ -253,5 +253,5 @@ t.test('psql can create the role as documented', { skip: !psql && 'psql is not i
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 19)
+  t.equal((await rights(byPsql)).length, 22)
 })
