@@ -310,7 +310,10 @@ t.test('sets', async (t) => {
     ['{"key":"set","value":"bar"}', written],
     ['{"key":"set","value":{"any":["JSON",null,1.5]}}', written],
     [' { "value" : [ 1.10 ,12345678901234567890 ] , "k\\u0065y" : "set" } ', written],
-    ['{"key":"set","value":1,"ttl":30}', / 422 .*ttl: unknown member; a set has key, value, ttl_seconds and groups/s],
+    [
+      '{"key":"set","value":1,"ttl":30}',
+      / 422 .*ttl: unknown member; a set has key, value, ttl_seconds and groups/s,
+    ],
     ['{"key":"set","Valeu":1}', / 422 .*Valeu: unknown member; did you mean value\?/s],
     [bytesOf('\ufeff{"key":"漢字 😀","value":"ß"}'), written],
     ['{"key":"\\u0041\\n","value":"\\ud83d\\ude00"}', written],
