@@ -30,6 +30,8 @@ export interface DataServerOptions {
   readonly cache: Cache
   readonly listing: Listing
   readonly attempts: () => AttemptsStatus
+  /** Returns the number of expired rows that this sidecar has removed. */
+  readonly expiredRowsRemoved: () => number
   readonly token: BearerToken | undefined
   readonly requests: RequestStats
   readonly responses: UnreadResponses
@@ -48,7 +50,7 @@ const idleGraceMs = 500
 export function dataServer(options: DataServerOptions): HttpServer {
   const { config, limits, cache, listing, attempts, token, requests, onShutdown, tracing, clock, log } =
     options
-  const { version, maxConnections, responses, bodies, memory } = options
+  const { version, maxConnections, expiredRowsRemoved, responses, bodies, memory } = options
   const { host, port, socket: socketPath, maxValueBytes, requiresConditions } = config
   const warnings = connectionWarnings('data', maxConnections, { clock, log })
   const endpoints = createEndpoints({
@@ -57,6 +59,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
     listing,
     limits,
     attempts,
+    expiredRowsRemoved,
     memory,
     bodies,
     responses,

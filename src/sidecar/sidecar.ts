@@ -14,6 +14,7 @@ import type { Attempts } from '../postgres/pool/attempts.js'
 import { Database } from '../postgres/pool/database.js'
 import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
 import { SchemaName } from '../postgres/schema/schema-name.js'
+import type { Sweeper } from '../postgres/sweep/sweeper.js'
 import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
 import { EventLoopDelay } from '../telemetry/prometheus/event-loop-delay.js'
 import type { Exposition } from '../telemetry/prometheus/exposition.js'
@@ -25,6 +26,7 @@ import { createCache } from './create-cache.js'
 import { createChangeFeed } from './create-change-feed.js'
 import { createClock } from './create-clock.js'
 import { createExposition } from './create-exposition.js'
+import { createSweeper } from './create-sweeper.js'
 import { createWarmUp } from './create-warm-up.js'
 import { dataServer } from './data-server.js'
 import { namingSettings } from './listening-error.js'
@@ -63,6 +65,7 @@ export class Sidecar {
   /** Undefined if there is no warm-up. */
   readonly #warmUp: WarmUp | undefined
   readonly #cache: Cache
+  readonly #sweeper: Sweeper
   readonly #server: HttpServer
   readonly #ops: HttpServer
   readonly #token: BearerToken | undefined
@@ -117,6 +120,7 @@ export class Sidecar {
       clock,
       log,
     })
+    this.#sweeper = createSweeper({ config, cache, database, schema, clock, log })
     this.#token = createBearerToken(config, log)
     this.#responses = new UnreadResponses(budgetOf(config).responses)
     this.#bodies = new RequestBodies(maxBodyBytes(config))
@@ -129,6 +133,7 @@ export class Sidecar {
       cache,
       listing,
       attempts: () => attempts.status(),
+      expiredRowsRemoved: () => this.#sweeper.removedRows,
       token: this.#token,
       requests: this.#requests,
       responses: this.#responses,
@@ -182,7 +187,9 @@ export class Sidecar {
             this.#config.socket === undefined ? { host: 'HOST', port: 'PORT' } : { socket: 'CACHE_SOCKET' },
           ),
         )
-    if (this.#closing === undefined) this.#phase = 'serving'
+    if (this.#closing !== undefined) return
+    this.#phase = 'serving'
+    this.#sweeper.start()
   }
 
   /** Applies settings that can change while the sidecar runs. The others must be unchanged. */
@@ -190,6 +197,7 @@ export class Sidecar {
     this.#config = config
     this.#log.level = config.logLevel
     this.#cache.reconfigure(reconfigurable(config))
+    this.#sweeper.reconfigure({ intervalMs: config.sweepIntervalMs })
   }
 
   #readiness(): Readiness {
@@ -220,6 +228,7 @@ export class Sidecar {
       attempts: () => this.#attempts.status(),
       errorCounts: () => this.#database.errorCounts,
       queueUsage: this.#queueUsage,
+      expiredRowsRemoved: () => this.#sweeper.removedRows,
       eventLoopDelay: this.#eventLoopDelay.seconds,
     })
     return this.#exposition
@@ -250,6 +259,7 @@ export class Sidecar {
           requests,
           'pending writes': () => this.#cache.close(),
           'hot keys': () => this.#warmUp?.close(),
+          sweep: () => this.#sweeper.close(),
           'change feed': () => this.#feed.close(),
           'database connections': () => Promise.all([this.#database.close(), this.#replicas?.close()]),
           traces: () => this.#tracing?.close(longestTraceFlushMs),

@@ -62,6 +62,14 @@ export const counterKey = 'counter'
 /** Those that are written several times a second. */
 export const hotKeys = keys.slice(0, keys.length / 3)
 
+/** A write through a sidecar; null deletes the key. */
+interface SidecarWrite {
+  readonly key: string
+  readonly by: string
+  readonly value: WrittenValue
+  readonly lifetimeMs?: number | undefined
+}
+
 /** Clients that read, write and delete through every sidecar and by SQL; each does one thing at a time. */
 export class Workload {
   readonly once: OnceWritten[] = []
@@ -191,7 +199,9 @@ export class Workload {
   async #write(by: string): Promise<void> {
     const member = this.#member()
     const key = this.#key('write')
-    const answer = await this.#writeThrough(member, { key, by, value: this.#valueOrDelete(by) })
+    const value = this.#valueOrDelete(by)
+    const lifetimeMs = value !== null && this.#random.chance(0.2) ? this.#lifetimeMs() : undefined
+    const answer = await this.#writeThrough(member, { key, by, value, lifetimeMs })
     await backOff(answer.kind)
   }
 
@@ -208,7 +218,7 @@ export class Workload {
       return
     }
     const value = choice < 0.1 ? null : this.#value(by)
-    const lifetimeMs = choice > 0.7 ? Math.round(this.#random.between(...lifetimesMs)) : undefined
+    const lifetimeMs = choice > 0.7 ? this.#lifetimeMs() : undefined
     const handle = recorder.beginWrite({ key, value, by, via: 'sql', lifetimeMs })
     let outcome: SqlOutcome
     if (value === null) outcome = await sql.delete(key)
@@ -297,15 +307,15 @@ export class Workload {
 
   async #writeThrough(
     { client, sidecar }: Member,
-    { key, by, value }: { readonly key: string; readonly by: string; readonly value: WrittenValue },
+    { key, by, value, lifetimeMs }: SidecarWrite,
   ): Promise<{
     record: WriteRecord
     kind: WriteAnswer['kind']
     token: string | undefined
     denial: Denial | undefined
   }> {
-    const handle = this.#begin(key, value, by, sidecar.via)
-    const answer = await this.#send(client, key, value)
+    const handle = this.#parts.recorder.beginWrite({ key, value, by, via: sidecar.via, lifetimeMs })
+    const answer = await this.#send(client, key, value, lifetimeMs)
     if (answer.kind === 'wrong') {
       this.#parts.recorder.endWrite(handle, 'unknown')
       this.#parts.recorder.wrongAnswer(handle.record, answer.why)
@@ -317,8 +327,17 @@ export class Workload {
     return { record: handle.record, kind, token, denial }
   }
 
-  #send(client: SidecarClient, key: string, value: WrittenValue): Promise<WriteAnswer> {
-    return value === null ? client.delete(key) : client.set(key, value)
+  #send(
+    client: SidecarClient,
+    key: string,
+    value: WrittenValue,
+    lifetimeMs: number | undefined,
+  ): Promise<WriteAnswer> {
+    return value === null ? client.delete(key) : client.set(key, value, lifetimeMs)
+  }
+
+  #lifetimeMs(): number {
+    return Math.round(this.#random.between(...lifetimesMs))
   }
 
   #begin(key: string, value: WrittenValue, by: string, via: string): WriteHandle {

@@ -81,6 +81,21 @@ t.test('numbers keep all their digits, and members their order', async (t) => {
   }
 })
 
+t.test('set --ttl', async (t) => {
+  t.same(await run(t, 'set', 'expiring', 'x', '--ttl=3600.5'), { code: 0, out: '', said: '' })
+  t.equal((await run(t, 'get', 'expiring')).out, 'x\n')
+  const { rows } = await database.query<{ minutes: number }>(
+    "select ceil(extract(epoch from expires_at - now()) / 60)::int as minutes from cache_entries where key = 'expiring'",
+  )
+  t.ok([60, 61].includes(rows[0]?.minutes ?? 0), `${rows[0]?.minutes} minutes`)
+  for (const ttl of ['-1', '1m', '', '1e3'])
+    t.match(await run(t, 'set', 'expiring', 'x', `--ttl=${ttl}`), {
+      code: 2,
+      said: /set: --ttl must be a number/,
+    })
+  t.match(await run(t, 'set', 'expiring', 'x', '--ttl=0'), { code: 1, said: /ttl_seconds: must be a number/ })
+})
+
 t.test('set reads a value from stdin', async (t) => {
   const set = new CliProcess(t, ['set', 'piped', '-'], { PORT: port }, { stdin: 'pipe' })
   set.child.stdin?.end('from a pipe')

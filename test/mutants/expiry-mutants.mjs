@@ -1,6 +1,9 @@
 /** Mistakes with times to live of rows (P12). */
 
-const caughtBy = 'expiry'
+const caughtBy = 'core/protocol/expiry'
+const expiry = 'sql/0007_expiry.sql'
+const expiredDeletes = { caughtBy: 'postgres/expired-deletes' }
+const sweep = { caughtBy: 'postgres/sweep', file: 'src/postgres/sweep/sweep-statement.ts' }
 const pending = 'src/core/writes/pending-writes.ts'
 
 export const expiryMutants = [
@@ -68,5 +71,75 @@ export const expiryMutants = [
     file: 'src/postgres/store/entry-statements.ts',
     find: "case when expires_at is null or expires_at > clock_timestamp() then '-' || version::text end\n          as version",
     replace: "'-' || version::text as version",
+  },
+  {
+    name: 'the end of an expired row is announced',
+    ...expiredDeletes,
+    file: expiry,
+    find: '      from changed\n      where tg_op <> ',
+    replace: '      from changed\n      where true or tg_op <> ',
+  },
+  {
+    name: 'an UPDATE to the past is not announced',
+    ...expiredDeletes,
+    file: expiry,
+    find: "    select from changed\n    where tg_op <> 'DELETE' or ",
+    replace: '    select from changed\n    where ',
+  },
+  {
+    name: 'a row counts as expired by the clock alone',
+    ...expiredDeletes,
+    file: expiry,
+    find: 'least(pg_catalog.now(), pg_catalog.clock_timestamp()) -',
+    replace: 'pg_catalog.clock_timestamp() -',
+  },
+  {
+    name: 'the end of a row that has just expired is not announced',
+    ...expiredDeletes,
+    file: expiry,
+    find: "pg_catalog.clock_timestamp()) - interval '10 seconds'",
+    replace: "pg_catalog.clock_timestamp()) - interval '0 seconds'",
+  },
+  {
+    name: 'replicated rows that had expired are announced',
+    ...expiredDeletes,
+    file: expiry,
+    find: 'old.expires_at is null or old.expires_at >',
+    replace: 'true or old.expires_at >',
+  },
+  {
+    name: 'a sweep waits for locked rows',
+    ...sweep,
+    tests: 'rows that are locked',
+    find: ' for update skip locked',
+    replace: ' for update',
+  },
+  {
+    name: 'two sidecars sweep at a time',
+    ...sweep,
+    tests: 'one sidecar at a time',
+    find: 'where present.sidecar = excluded.sidecar or ',
+    replace: 'where true or present.sidecar = excluded.sidecar or ',
+  },
+  {
+    name: 'a turn that cannot end',
+    ...sweep,
+    tests: 'one sidecar at a time',
+    find: 'or present.until > ',
+    replace: 'or present.until is null and present.until > ',
+  },
+  {
+    name: 'a sweep believes the clock of the database at once',
+    ...sweep,
+    tests: 'by a clock that has just been put forward',
+    find: 'least(now(), to_timestamp($2::float8))',
+    replace: 'greatest(now(), to_timestamp($2::float8))',
+  },
+  {
+    name: 'a sweep of rows that have just expired',
+    ...sweep,
+    tests: 'a sweep removes what has expired',
+    find: 'const expiredForSeconds = 10',
+    replace: 'const expiredForSeconds = 0',
   },
 ]

@@ -266,11 +266,20 @@ export class ModelStore implements Store {
     })
   }
 
-  outcomeOf({ id, epoch }: Transaction): Promise<TransactionOutcome> {
+  /** Decides like `committedSettlements`: by what the caller says it has sent. */
+  outcomeOf({ id, epoch }: Transaction, writes: readonly SentWrite[]): Promise<TransactionOutcome> {
     return this.#statement('outcome', [], () => {
       if (epoch !== this.#epoch) return 'unknown'
       const settlements = this.#committed.get(id)
-      return settlements ? { settlements } : 'aborted'
+      if (settlements === undefined) return 'aborted'
+      const isAsSaid = ({ key, value }: SentWrite) => {
+        const settled = settlements.get(key)
+        return settled?.kind === 'written' && (settled.written === undefined) === (value === undefined)
+      }
+      const said = writes
+        .filter(isAsSaid)
+        .map(({ key }) => [key, settlements.get(key) as Settlement] as const)
+      return { settlements: new Map(said) }
     })
   }
 

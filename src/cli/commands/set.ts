@@ -2,12 +2,18 @@ import { text as textOf } from 'node:stream/consumers'
 import type { Command } from '../command.js'
 import { refusal } from '../listener-client.js'
 import { dataListener, urlOptions } from '../listeners.js'
+import { parseOption } from '../parse-option.js'
 import { UsageError } from '../usage-error.js'
 
 /** Writes one entry: the given text or, with `--json`, the JSON value that it contains. `-` reads it from stdin. */
 export const set: Command = {
   options: {
     json: { type: 'boolean', about: 'VALUE is JSON and not a string' },
+    ttl: {
+      type: 'string',
+      value: 'SECONDS',
+      about: 'time to live of the entry; without it, the entry does not expire',
+    },
     url: urlOptions.data,
   },
   settings: 'accepted',
@@ -18,10 +24,12 @@ export const set: Command = {
       throw new UsageError('set: name a key and a value, or - for one on stdin')
     const text = given === '-' ? await textOf(process.stdin) : given
     const value = flags.has('json') ? checked(text) : JSON.stringify(text)
+    const ttl = values.get('ttl')
+    const member = ttl === undefined ? '' : `,"ttl_seconds":${parseOption('set', 'ttl', ttl, ttlSeconds)}`
     const listener = await dataListener({ environment, values })
     const answer = await listener.ask('/cache/set', {
       method: 'POST',
-      body: `{"key":${JSON.stringify(key)},"value":${value}}`,
+      body: `{"key":${JSON.stringify(key)},"value":${value}${member}}`,
     })
     if (answer.status !== 200) throw refusal(answer)
     if (answer.body.db_written === false)
@@ -38,4 +46,10 @@ function checked(text: string): string {
   } catch {
     throw new UsageError('set: with --json the value must be JSON')
   }
+}
+
+/** Returns the number in the text. The sidecar checks its limits. */
+function ttlSeconds(text: string): number {
+  if (!/^(\d+(\.\d+)?|\.\d+)$/.test(text)) throw new Error(`must be a number of seconds, not "${text}"`)
+  return Number(text)
 }

@@ -51,6 +51,16 @@ export const entrySettings = {
     about: 'Times to live by key prefix, such as `user:=30,static:=0`. The longest matching prefix wins.',
     reloads: true,
   }),
+  sweepIntervalMs: setting({
+    variable: 'CACHE_SWEEP_INTERVAL_MS',
+    fallback: 60_000,
+    parse: integer(0, 86_400_000),
+    unit: 'ms',
+    about:
+      'Time between two sweeps. A sweep removes rows that have expired from the table, in small batches, from one ' +
+      'sidecar at a time. Set 0 to leave sweeps to other sidecars.',
+    reloads: true,
+  }),
   ttlJitter: setting({
     variable: 'CACHE_TTL_JITTER',
     fallback: 0.1,

@@ -9,6 +9,8 @@ export interface StatisticsEndpointOptions {
   /** Returns the limits in force. */
   readonly limits: () => CacheLimits
   readonly attempts: () => AttemptsStatus
+  /** Returns the number of expired rows that this sidecar has removed. */
+  readonly expiredRowsRemoved: () => number
   readonly memory: () => MemoryUse
 }
 
@@ -24,7 +26,13 @@ export function statisticsEndpoint(options: StatisticsEndpointOptions): Endpoint
   }
 }
 
-function statistics({ cache, limits, attempts, memory }: StatisticsEndpointOptions): object {
+function statistics({
+  cache,
+  limits,
+  attempts,
+  expiredRowsRemoved,
+  memory,
+}: StatisticsEndpointOptions): object {
   const status = cache.status()
   const {
     stats,
@@ -72,7 +80,7 @@ function statistics({ cache, limits, attempts, memory }: StatisticsEndpointOptio
       pending_conflicts: stats.pendingConflicts,
       unknown: stats.writesUnknown,
     },
-    database: attempts(),
+    database: { ...attempts(), expired_rows_removed: expiredRowsRemoved() },
     memory: shownMemory(memory()),
     ...(replicaUsable !== undefined && {
       replica: {

@@ -3,23 +3,34 @@ import { epochIn, fingerprintIn, lineageIn } from '../schema/table-identity.js'
 import { expiryIn } from './expiry.js'
 import { isHeld, outcomeIn } from './value-digest.js'
 
-/** Statements that send pending writes. The variants differ in the rights that they need. */
-export interface SettleStatements {
-  readonly settle: string
-  /** Compares marks. */
-  readonly settleMarked: string
-  /** Deletes rows. */
-  readonly settleDeletes: string
-  readonly settleMarkedDeletes: string
+/** Variants of the statement that sends pending writes. They differ in the rights that they need. */
+export interface SettleNeeds {
+  /** True if marks are compared. */
+  readonly withMarks: boolean
+  /** True if rows are deleted. */
+  readonly withDeletes: boolean
+  /** True if rows get a time to live. */
+  readonly withTtl: boolean
+}
+
+type SettleVariant = `settle${'' | 'Marked'}${'' | 'Deletes'}${'' | 'Expiring'}`
+
+export type SettleStatements = Readonly<Record<SettleVariant, string>>
+
+/** Returns the name of a variant. */
+export function settleVariant({ withMarks, withDeletes, withTtl }: SettleNeeds): SettleVariant {
+  const [marked, deletes] = [withMarks ? 'Marked' : '', withDeletes ? 'Deletes' : ''] as const
+  return `settle${marked}${deletes}${withTtl ? 'Expiring' : ''}`
 }
 
 export function settleStatements(schemaName: string): SettleStatements {
-  return {
-    settle: settleStatement(schemaName, { withMarks: false, withDeletes: false }),
-    settleMarked: settleStatement(schemaName, { withMarks: true, withDeletes: false }),
-    settleDeletes: settleStatement(schemaName, { withMarks: false, withDeletes: true }),
-    settleMarkedDeletes: settleStatement(schemaName, { withMarks: true, withDeletes: true }),
-  }
+  const either = [false, true]
+  const variants = either.flatMap((withMarks) =>
+    either.flatMap((withDeletes) => either.map((withTtl) => ({ withMarks, withDeletes, withTtl }))),
+  )
+  return Object.fromEntries(
+    variants.map((needs) => [settleVariant(needs), settleStatement(schemaName, needs)]),
+  ) as SettleStatements
 }
 
 /**
@@ -40,10 +51,7 @@ const transactionsPerStatement = 2 ** 24
  *   1. the snapshot is taken, and the statement      2. another client changes b, in the next transaction
  *      waits for the lock of row a                   3. row a is unlocked, and b is locked in its present state
  */
-function settleStatement(
-  schemaName: string,
-  { withMarks, withDeletes }: { withMarks: boolean; withDeletes: boolean },
-): string {
+function settleStatement(schemaName: string, { withMarks, withDeletes, withTtl }: SettleNeeds): string {
   const schema = quoteIdentifier(schemaName)
   const entries = `${schema}.cache_entries`
   const epoch = epochIn(schemaName)
@@ -87,13 +95,6 @@ function settleStatement(
     from unchanged
     where entry.key = unchanged.key and unchanged.value is not null and ttl_ms is null
     returning entry.key, entry.version
-  ), updated_expiring as (
-    update ${entries} as entry
-    set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(),
-      expires_at = ${expiryIn('ttl_ms')}
-    from unchanged
-    where entry.key = unchanged.key and unchanged.value is not null and ttl_ms is not null
-    returning entry.key, entry.version
   ), insertable as (
     select * from absent
     where value is not null and not may_have_happened and (
@@ -107,13 +108,24 @@ function settleStatement(
     order by key collate "C"
     on conflict (key) do nothing
     returning key, version
+  )${
+    withTtl
+      ? `, updated_expiring as (
+    update ${entries} as entry
+    set value = unchanged.value, content_type = unchanged.content_type, updated_at = now(),
+      expires_at = ${expiryIn('ttl_ms')}
+    from unchanged
+    where entry.key = unchanged.key and unchanged.value is not null and ttl_ms is not null
+    returning entry.key, entry.version
   ), inserted_expiring as (
     insert into ${entries} (key, value, content_type, expires_at)
     select key, value, content_type, ${expiryIn('ttl_ms')} from insertable where ttl_ms is not null
     order by key collate "C"
     on conflict (key) do nothing
     returning key, version
-  ), deleted as (
+  )`
+      : ''
+  }, deleted as (
     ${
       withDeletes
         ? `delete from ${entries} as entry
@@ -124,9 +136,12 @@ function settleStatement(
     }
   ), settled as (
     select key, version from updated
-    union all select key, version from updated_expiring
     union all select key, version from inserted
-    union all select key, version from inserted_expiring
+    ${
+      withTtl
+        ? 'union all select key, version from updated_expiring union all select key, version from inserted_expiring'
+        : ''
+    }
     union all select key, null from deleted
     union all select key, null from absent where value is null
   )

@@ -1,7 +1,7 @@
 import type { Epoch, Value, Version, Written } from '../../core/entry.js'
 import type { Content } from '../../core/media-type.js'
 import type { SentWrite, Settlement } from '../../core/ports.js'
-import type { SettleStatements } from './settle-statement.js'
+import type { SettleNeeds } from './settle-statement.js'
 import { toColumns } from './value.js'
 import { heldColumns, outcomeOf } from './value-digest.js'
 
@@ -19,13 +19,13 @@ export interface WrittenByRow extends Written {
   readonly is_written: boolean
 }
 
-/** Returns the name of the statement that needs no more rights than the writes do. */
-export function settleVariant(writes: readonly SentWrite[]): keyof SettleStatements {
-  const isMarked = writes.some(({ base }) => base.kind === 'unseen' && base.mark !== undefined)
-  const [plain, withDeletes] = isMarked
-    ? (['settleMarked', 'settleMarkedDeletes'] as const)
-    : (['settle', 'settleDeletes'] as const)
-  return writes.some(({ value }) => value === undefined) ? withDeletes : plain
+/** Returns the needs of the writes. The statement must not need more rights than they do. */
+export function settleNeeds(writes: readonly SentWrite[]): SettleNeeds {
+  return {
+    withMarks: writes.some(({ base }) => base.kind === 'unseen' && base.mark !== undefined),
+    withDeletes: writes.some(({ value }) => value === undefined),
+    withTtl: writes.some(({ ttlMs }) => ttlMs !== undefined),
+  }
 }
 
 /** Returns the parameters of the statement: one array for each column. */

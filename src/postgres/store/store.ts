@@ -28,12 +28,13 @@ import {
 } from './conditional-statement.js'
 import { type EntryAnswers, EntryReads } from './entry-reads.js'
 import { type EntryStatements, entryStatements } from './entry-statements.js'
+import { settleVariant } from './settle-statement.js'
 import {
   committedSettlements,
   type SettledRow,
   settlementsOf,
+  settleNeeds,
   settleParameters,
-  settleVariant,
   type WrittenByRow,
 } from './settlement.js'
 import { toColumns } from './value.js'
@@ -176,7 +177,7 @@ export class PostgresStore implements Store {
     onBegun: (transaction: Transaction) => void,
   ): Promise<Map<string, Settlement>> {
     const texts = await this.#texts()
-    const statement = texts[settleVariant(writes)]
+    const statement = texts[settleVariant(settleNeeds(writes))]
     const onId = (id: string, epoch: Epoch) => onBegun({ id, epoch })
     const { transactionId } = texts
     const rows = await this.#database.transaction<SettledRow>(

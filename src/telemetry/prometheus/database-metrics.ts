@@ -9,6 +9,8 @@ export interface DatabaseSources {
   readonly errorCounts: () => ReadonlyMap<string, number>
   /** Returns the usage of the notification queue from 0 to 1; undefined while it is unknown. */
   readonly queueUsage: () => number | undefined
+  /** Returns the number of expired rows that this sidecar has removed. */
+  readonly expiredRowsRemoved: () => number
 }
 
 /** Connections of the pool. */
@@ -26,6 +28,7 @@ export function databaseMetrics({
   attempts,
   errorCounts,
   queueUsage,
+  expiredRowsRemoved,
 }: DatabaseSources): readonly Metric[] {
   const ifReplicas = (read: (status: CacheStatus) => readonly Sample<number>[]) => {
     const now = status()
@@ -128,6 +131,12 @@ export function databaseMetrics({
       help: "Usage of the server's notification queue, read once a minute. No write can commit while it is full.",
       type: 'gauge',
       read: () => single(queueUsage()),
+    },
+    {
+      name: 'caching_layer_expired_rows_removed_total',
+      help: 'Rows that this sidecar has removed from the table, because they had expired.',
+      type: 'counter',
+      read: () => single(expiredRowsRemoved()),
     },
   ]
 }

@@ -117,6 +117,8 @@ function stepsOf(texts: EntryStatements, schema: string, key: string): readonly 
     [],
     [],
     [null],
+    [null],
+    [false],
   ]
   return [
     { name: 'the position', statement: proofIn(schema) },

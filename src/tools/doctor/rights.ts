@@ -19,6 +19,8 @@ interface Need {
 
 const noMarks = 'after an outage, pending writes of keys that were not in memory are given up as conflicts'
 
+const noSweeps = 'rows that have expired are not removed by this sidecar'
+
 /** Rights that the statements of a sidecar need (`postgres/store/*-statement*.ts`, `postgres/feed/proof.ts`). */
 const needs: readonly Need[] = [
   {
@@ -52,6 +54,13 @@ const needs: readonly Need[] = [
     isOptional: true,
   },
   {
+    privilege: 'insert',
+    relation: 'cache_entries',
+    columns: ['expires_at'],
+    without: 'no entry can be set with a time to live',
+    isOptional: true,
+  },
+  {
     privilege: 'select',
     relation: 'cache_entries',
     columns: ['xmin'],
@@ -61,6 +70,9 @@ const needs: readonly Need[] = [
   { privilege: 'select', relation: 'cache_marks', without: noMarks, isOptional: true },
   { privilege: 'insert', relation: 'cache_marks', without: noMarks, isOptional: true },
   { privilege: 'delete', relation: 'cache_marks', without: noMarks, isOptional: true },
+  { privilege: 'select', relation: 'cache_sweeper', without: noSweeps, isOptional: true },
+  { privilege: 'insert', relation: 'cache_sweeper', without: noSweeps, isOptional: true },
+  { privilege: 'update', relation: 'cache_sweeper', without: noSweeps, isOptional: true },
 ]
 
 const functions = [
@@ -140,7 +152,7 @@ export async function lookAtRights(client: pg.Client): Promise<Rights> {
       ),
       ...calls.map(({ signature }) => `execute on ${signature}`),
     ]
-    const says = `role "${role}" has no right to ${lost.join(', ')}: ${[...new Set(consequences)].join('; ')}`
+    const says = `role "${role}" has no right to ${[...new Set(lost)].join(', ')}: ${[...new Set(consequences)].join('; ')}`
     const cure = runAs(`the owner, "${entries?.owner}"`, ...new Set(grants))
     const isOptional = calls.length === 0 && lacking.every((need) => need.isOptional)
     return {

@@ -111,6 +111,7 @@ export class Fleet {
             DATABASE_URL: `postgresql://${role}:${password}@127.0.0.1:${await proxy.listen()}/${database}`,
             CACHE_MAX_STALENESS_MS: String(maxStalenessMs),
             CACHE_CAPACITY: String(capacity),
+            CACHE_SWEEP_INTERVAL_MS: '1000',
             // The other ways there are to live through an outage.
             ...(isGuest && { CACHE_ON_FEED_LOSS: 'stale' }),
             ...(isSmall && {

@@ -78,8 +78,10 @@ export class SidecarClient {
     return typeof answer === 'string' ? { kind: 'lost' } : readAnswer(key, answer)
   }
 
-  async set(key: string, value: string): Promise<WriteAnswer> {
-    const body = JSON.stringify({ key, value: toJson(value) })
+  /** Sets a key, to expire after `lifetimeMs` if that is given. */
+  async set(key: string, value: string, lifetimeMs?: number): Promise<WriteAnswer> {
+    const ttl = lifetimeMs === undefined ? {} : { ttl_seconds: lifetimeMs / 1_000 }
+    const body = JSON.stringify({ key, value: toJson(value), ...ttl })
     const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) }
     return writeAnswer(await this.#ask('POST', '/cache/set', headers, body))
   }

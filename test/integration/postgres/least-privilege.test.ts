@@ -79,6 +79,9 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'SELECT cache_marks',
         'SELECT cache_migrations',
         'EXECUTE cache_position',
+        'INSERT cache_sweeper',
+        'SELECT cache_sweeper',
+        'UPDATE cache_sweeper',
         'EXECUTE cache_system_identifier',
         'SELECT cache_version',
         'USAGE cache_version',
@@ -250,5 +253,5 @@ t.test('psql can create the role as documented', { skip: !psql && 'psql is not i
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 19)
+  t.equal((await rights(byPsql)).length, 22)
 })

@@ -90,7 +90,7 @@ t.test(
       /caching-layer migrate/,
     )
     await query("update app.cache_entries set value = 'after'")
-    t.equal((await migrate(withPath)).length, 6, 'applied again, next to the table')
+    t.equal((await migrate(withPath)).length, 7, 'applied again, next to the table')
     t.same(await migrate(withPath), [])
     await eventually(async () => (await client.stats()).feed.state === 'live')
     t.equal(await client.held('a'), 'after')

@@ -45,6 +45,7 @@ const metrics = metricsOf({
   attempts: () => ({ breaker: 'closed', retries: 0, opened: 0, refused: 0 }),
   errorCounts: () => new Map(),
   queueUsage: () => 0,
+  expiredRowsRemoved: () => 0,
   version: '1.2.3',
   eventLoopDelay: new Histogram([1]),
 })

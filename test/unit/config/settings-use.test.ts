@@ -32,7 +32,7 @@ t.test('a setting that reloads is applied to the cache of a running sidecar', as
       },
     }),
   )
-  // Sidecar.reconfigure() applies this one itself.
-  read.add('logLevel')
+  // Sidecar.reconfigure() applies these itself.
+  read.add('logLevel').add('sweepIntervalMs')
   for (const [name, { variable }] of all.filter(([, { reloads }]) => reloads)) t.ok(read.has(name), variable)
 })
