@@ -92,6 +92,38 @@ const mistakes = [
     replace: 'state.put(',
   },
   {
+    name: 'what remains is ignored after a write',
+    caughtBy: 'protocol',
+    file: 'src/core/writes/direct-writes.ts',
+    find: '{ key, value: sent.value, isComparable: true, ...written }',
+    replace: '{ key, value: sent.value, isComparable: true, ...written, remainingMs: undefined }',
+  },
+  {
+    name: 'another fingerprint in a probe is ignored',
+    caughtBy: 'protocol',
+    file: 'src/core/feed/feed-follower.ts',
+    find: '    this.#tableSeen(proof.fingerprint)\n',
+    replace: '',
+  },
+  {
+    name: 'another fingerprint at the begin of a session is ignored',
+    caughtBy: 'protocol',
+    file: 'src/core/feed/feed-follower.ts',
+    find: '    this.#tableSeen(session.fingerprint)\n',
+    replace: '',
+  },
+  {
+    name: 'a fill from a lagging replica',
+    caughtBy: 'replica-reads',
+    file: 'src/core/reads/replica-reads.ts',
+    find: 'this.#position === undefined || this.#shownSince.has(id)',
+    replace: 'this.#position === undefined || (this.#shownSince.has(id) && false)',
+  },
+]
+
+/** Rules left out that those do not cover. */
+const omissions = [
+  {
     name: 'a write with a condition is kept',
     caughtBy: 'conditional-writes',
     file: 'src/core/writes/direct-writes.ts',
@@ -134,32 +166,60 @@ const mistakes = [
     replace: 'const { value, mediaType } = { ...content, mediaType: answer.value && content.mediaType }',
   },
   {
-    name: 'what remains is ignored after a write',
-    caughtBy: 'protocol',
-    file: 'src/core/writes/direct-writes.ts',
-    find: '{ key, value: sent.value, isComparable: true, ...written }',
-    replace: '{ key, value: sent.value, isComparable: true, ...written, remainingMs: undefined }',
+    name: 'the base of a pending write has no media type',
+    caughtBy: 'conditional-writes',
+    file: 'src/core/state/known-versions.ts',
+    find: "return { kind: 'held', version, value, mediaType, fingerprint, expiresAtMs }",
+    replace:
+      "return { kind: 'held', version, value, mediaType: mediaType && undefined, fingerprint, expiresAtMs }",
   },
   {
-    name: 'another fingerprint in a probe is ignored',
-    caughtBy: 'protocol',
-    file: 'src/core/feed/feed-follower.ts',
-    find: '    this.#tableSeen(proof.fingerprint)\n',
-    replace: '',
+    name: 'a PUT that replaces says that it created',
+    caughtBy: 'http/entry',
+    tests: 'a write says whether',
+    file: 'src/http/routes/entry/change-response.ts',
+    find: 'existed ? 204 : 201',
+    replace: 'existed ? 201 : 201',
   },
   {
-    name: 'another fingerprint at the begin of a session is ignored',
-    caughtBy: 'protocol',
-    file: 'src/core/feed/feed-follower.ts',
-    find: '    this.#tableSeen(session.fingerprint)\n',
-    replace: '',
+    name: 'an ETag for bytes that come back otherwise',
+    caughtBy: 'http/entry',
+    tests: 'an ETag is given only',
+    file: 'src/http/routes/entry/change-response.ts',
+    find: 'isExact && written ?',
+    replace: '(isExact || written) && written ?',
   },
   {
-    name: 'a fill from a lagging replica',
-    caughtBy: 'replica-reads',
-    file: 'src/core/reads/replica-reads.ts',
-    find: 'this.#position === undefined || this.#shownSince.has(id)',
-    replace: 'this.#position === undefined || (this.#shownSince.has(id) && false)',
+    name: 'a weak tag counts for If-Match',
+    caughtBy: 'http/entry',
+    tests: 'If-None-Match is answered with 304',
+    file: 'src/http/routes/entry/preconditions.ts',
+    find: '(isWeakComparison || weak === undefined)',
+    replace: '(isWeakComparison || weak === undefined || true)',
+  },
+  {
+    name: 'a text with U+0000 is stored as text',
+    caughtBy: 'http/binary',
+    tests: 'any bytes come back',
+    file: 'src/http/routes/entry/entry-content.ts',
+    find: 'if (bytes.includes(0)) return undefined',
+    replace: 'if (bytes.includes(0) && bytes.length > 1000) return undefined',
+  },
+  {
+    name: 'base64 is not checked before it is decoded',
+    caughtBy: 'http/binary',
+    tests: 'a text that does not fit',
+    file: 'src/postgres/store/value.ts',
+    find: "return Buffer.from(text, 'base64').toString('base64') === text",
+    replace: "return Buffer.from(text, 'base64').toString('base64') !== ' '",
+  },
+  {
+    name: 'a content type from the table is sent as it is',
+    caughtBy: 'http/binary',
+    tests: 'a text that does not fit',
+    file: 'src/postgres/store/value.ts',
+    find: 'if (!isMediaType(contentTypeOf(mediaType))) return false',
+    replace: 'if (!isMediaType(contentTypeOf(mediaType)) && text === mediaType) return false',
   },
   {
     name: 'absent: a change to a row does not prevent the put',
@@ -196,10 +256,6 @@ const mistakes = [
     find: 'if (!lease.holds(nowMs)) return undefined',
     replace: 'void lease',
   },
-]
-
-/** Rules left out that those do not cover. */
-const omissions = [
   {
     name: 'a strong request for many keys in several statements',
     caughtBy: 'bulk-reads',

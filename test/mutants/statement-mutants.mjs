@@ -19,9 +19,8 @@ export const statementMutants = [
     caughtBy: 'http/entry',
     tests: 'in another history',
     file: conditional,
-    find: "coalesce(((before::text || '-') || epoch) = any($2::text[]), false) end",
-    replace:
-      "coalesce(exists (select from unnest($2::text[]) as tag where tag like before || '-%'), false) end",
+    find: "`coalesce(((before::text || '-') || epoch) = any(${tags}), false)`",
+    replace: "`coalesce(exists (select from unnest(${tags}) as tag where tag like before || '-%'), false)`",
   },
   {
     name: 'an entry that has expired counts as there for a condition',
@@ -34,15 +33,15 @@ export const statementMutants = [
     name: 'If-Match is not decided by the statement',
     ...conditionTest,
     file: conditional,
-    find: 'case when $2::text[] is null then true',
-    replace: 'case when $2::text[] is null or true then true',
+    find: '    case when ${match} is null then true',
+    replace: '    case when ${match} is null or true then true',
   },
   {
     name: 'If-None-Match is not decided by the statement',
     ...conditionTest,
     file: conditional,
-    find: 'and case when $3::text[] is null then true',
-    replace: 'and case when $3::text[] is null or true then true',
+    find: 'and case when ${noneMatch} is null then true',
+    replace: 'and case when ${noneMatch} is null or true then true',
   },
   {
     name: 'a conditional write does not lock its row',

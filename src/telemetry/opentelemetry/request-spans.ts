@@ -14,7 +14,10 @@ export interface RequestSpansOptions {
   readonly tracer: Tracer
   readonly requests: SpanScope
   readonly listener: RequestListener
-  /** Paths of endpoints, which name a span. A path that a client makes up does not. */
+  /**
+   * Paths of endpoints, which name a span. A path that a client makes up does not. A path with a parameter in braces is a
+   * template.
+   */
   readonly paths: ReadonlySet<string>
 }
 
@@ -39,10 +42,13 @@ const propagator = new W3CTraceContextPropagator()
  * little more than finding that out.
  */
 export function requestSpans({ tracer, requests, listener, paths }: RequestSpansOptions): RequestListener {
+  const templates = [...paths].filter((path) => path.includes('{'))
+  const templateOf = (path: string) =>
+    templates.find((template) => path.startsWith(template.slice(0, template.indexOf('{'))))
   return (request, response) => {
     const { method = '', url = '', headers } = request
     const path = url.split('?', 1)[0] as string
-    const route = paths.has(path) ? path : undefined
+    const route = paths.has(path) ? path : templateOf(path)
     const isKnown = methods.has(method)
     const verb = isKnown ? method : 'HTTP'
     const span = tracer.startSpan(

@@ -6,7 +6,9 @@ export interface StatementSpans {
   statement<T>(text: string, run: () => Promise<T>): Promise<T>
 }
 
-const operation = /\b(insert|update|delete|select)\b/i
+/** The first operation that writes, because a statement may select the rows that it writes. */
+const writing = /(?<!\bfor )\b(insert|update|delete)\b/i
+const reading = /\b(select)\b/i
 const table = 'cache_entries'
 
 export interface StatementSpansOptions {
@@ -39,7 +41,7 @@ export function statementSpans({ tracer, batches, server }: StatementSpansOption
     async statement(text, run) {
       const parent = batches.span
       if (parent === undefined) return run()
-      const name = operation.exec(text)?.[1]?.toUpperCase() ?? 'QUERY'
+      const name = (writing.exec(text) ?? reading.exec(text))?.[1]?.toUpperCase() ?? 'QUERY'
       const summary = text.includes(table) ? `${name} ${table}` : name
       const span = tracer.startSpan(
         summary,

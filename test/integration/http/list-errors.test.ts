@@ -64,15 +64,10 @@ t.test('wrong methods and paths', async (t) => {
     const head = await client.request('HEAD', path)
     t.match(head, { status: 200, text: '' })
   }
-  for (const path of [
-    '/v1/entries/',
-    '/v1/entries:',
-    '/v1/entriescount',
-    '/v1/entries:counts',
-    '/v1/entries/:count',
-    '/v1/entriesX',
-  ])
+  for (const path of ['/v1/entries:', '/v1/entriescount', '/v1/entries:counts', '/v1/entriesX'])
     isProblem(t, await client.request('GET', path), 404, 'Not Found')
+  isProblem(t, await client.request('GET', '/v1/entries/'), 422, /^key: must not be empty/)
+  isProblem(t, await client.request('GET', '/v1/entries/:count'), 404, 'Key not found')
   const { body } = await client.request('GET', '/')
   t.match(body.endpoints, /GET \/v1\/entries\?prefix=&limit=&after=/)
   t.match(body.endpoints, /GET \/v1\/entries:count\?prefix=/)

@@ -228,6 +228,28 @@ t.test('the span of a list is named after its route', async (t) => {
   }
 })
 
+t.test('the spans of an entry have the template of its path', async (t) => {
+  const route = '/v1/entries/{key}'
+  const path = '/v1/entries/secret-key/more'
+  const sending = { raw: '1', headers: { 'Content-Type': 'application/json', 'If-None-Match': '*' } }
+  const put = await traced(() => client.request('PUT', path, sending), `PUT ${route}`)
+  t.match(one(put, `PUT ${route}`).attributes, { 'http.route': route, 'url.path': route })
+  t.match(one(put, 'cache set').attributes, {
+    'caching_layer.written': true,
+    'caching_layer.condition_met': true,
+  })
+  t.equal(one(put, 'UPDATE cache_entries').parentSpanId, one(put, 'batch write').spanId)
+  const refused = await traced(() => client.request('PUT', path, sending), `PUT ${route}`)
+  t.match(one(refused, 'cache set').attributes, {
+    'caching_layer.written': false,
+    'caching_layer.condition_met': false,
+  })
+  const read = await traced(() => client.request('GET', path), `GET ${route}`)
+  t.match(one(read, `GET ${route}`).attributes, { 'http.route': route, 'http.response.status_code': 200 })
+  const removed = await traced(() => client.request('DELETE', path), `DELETE ${route}`)
+  t.ok(one(removed, 'DELETE cache_entries'))
+})
+
 t.test('invented paths and methods do not become span names', async (t) => {
   const of = await traced(() => client.request('GET', '/secret-path/secret-key'), 'GET')
   t.strictSame(one(of, 'GET').attributes['http.route'], undefined)

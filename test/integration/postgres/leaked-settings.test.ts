@@ -71,6 +71,25 @@ for (const leaked of settings) {
     t.match(read.get('json'), { value: '{"a":1}' })
     t.match(read.get('absent'), { version: undefined })
 
+    const condition = { noneMatch: [`${version}-${epoch}`] }
+    const unmet = await store.writeIf({ key: 'string', value: '"other"', condition })
+    t.match(unmet, { before: version, isMet: false })
+    const tag = `${version}-${epoch}`
+    const replaced = await store.writeIf({
+      key: 'string',
+      value: '"text"',
+      condition: { match: ['1-1-00000000', tag] },
+    })
+    t.match(replaced, { before: version, isMet: true, written: { epoch, isAsSent: true } })
+    const binary = { key: 'binary', value: '"AP8="', mediaType: 'image/png;base64' }
+    const created = await store.writeIf({ ...binary, ttlMs: 60_000, condition: { noneMatch: '*' } })
+    t.match(created, { before: undefined, isMet: true, written: { remainingMs: Number } })
+    t.match((await store.read([{ key: 'binary' }])).get('binary'), binary)
+    t.match(await store.writeIf({ key: 'binary', value: undefined, condition: { match: '*' } }), {
+      isMet: true,
+      written: { epoch },
+    })
+
     const settled = await store.settle([kept('new', '"kept"'), kept('gone', undefined)], () => undefined)
     t.match(settled.get('new'), { kind: 'written' })
     t.match(settled.get('gone'), { kind: 'written', written: undefined })

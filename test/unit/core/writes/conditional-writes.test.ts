@@ -204,5 +204,6 @@ t.test('the media type of a value is held, confirmed and kept with it', async (t
   await cache.set('k', other.value)
   t.equal(cache.status().pendingBytes, pending - other.mediaType.length)
   await cache.close()
+  t.match(cache.status().stats, { pendingConflicts: 0, pendingSettled: 1 })
   t.match(await cache.get('k', { strong: true }), { value: other.value, mediaType: undefined })
 })
