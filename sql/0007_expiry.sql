@@ -2,7 +2,7 @@
 -- docs/protocol.md, P12, says why that is safe.
 
 -- Finds expired rows. Rows that do not expire are not in it, so they cost nothing. Building it reads the table once,
--- and writes wait until it is complete. If that takes too long for a very large table, create the index concurrently
+-- and the table is locked until it is complete. If that takes too long for a very large table, create the index concurrently
 -- before this migration, under this name (docs/reference/http-api.md, "Removal of expired rows").
 create index if not exists cache_entries_expiry on cache_entries (expires_at) where expires_at is not null;
 

@@ -39,6 +39,8 @@ export interface Result {
     /** Increments with If-Match that were acknowledged, and those that came too late. */
     readonly increments: number
     readonly incrementsRefused: number
+    /** Strong reads that saw both entries of a pair. */
+    readonly pairs: number
   }
   /** Resident memory of this process, which must not grow with the length of the run. */
   readonly residentBytes: { readonly atStart: number; readonly atEnd: number }
@@ -114,7 +116,7 @@ export function tableOf(result: Result): string {
       )}; ${counts.queueFull} of them refused for a full notification queue; ${counts.denied} requests denied for good`,
     `network    ${network.accepted} connections, ${network.reset} reset, ${network.refused} refused, ${network.ignored} never answered; ${network.bytesToServer + network.bytesToClient} bytes, ${network.bytesDropped} vanished; ${network.commitsCut} commits of pending writes cut`,
     `repaired   ${repaired.drops} entries dropped by ${repaired.revalidations} revalidations; ${repaired.entriesFlushed} by ${repaired.flushes} flushes`,
-    `entries    ${exercised.evictions} evicted, ${exercised.replicaFills} filled from a standby; ${exercised.expiring} rows written with an end of their own; ${exercised.increments} increments of a counter, ${exercised.incrementsRefused} refused because another one was first`,
+    `entries    ${exercised.evictions} evicted, ${exercised.replicaFills} filled from a standby; ${exercised.expiring} rows written with an end of their own; ${exercised.increments} increments of a counter, ${exercised.incrementsRefused} refused because another one was first; ${exercised.pairs} reads of a pair that is written in one transaction`,
     `memory     ${megabytes(residentBytes.atStart)} MB resident at the start, ${megabytes(residentBytes.atEnd)} MB at the end`,
     `default reads: ${result.defaultReadsNotLinearizable > 0 ? 'not linearizable, as expected' : 'linearizable'} (${result.defaultReadsNotLinearizable} of ${result.keys} keys)`,
     ...result.violations.flatMap(({ promise, text, around }) => [

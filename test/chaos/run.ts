@@ -139,6 +139,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       expiring: recorder.counts.expiring,
       increments: recorder.increments.counts.ok,
       incrementsRefused: recorder.increments.counts.unmet,
+      pairs: recorder.pairs.compared,
     }
     if (isUsual && !stop.aborted && sidecars >= kindsOfSidecars) {
       for (const [what, count] of Object.entries(exercised))

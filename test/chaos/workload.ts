@@ -8,6 +8,7 @@ import type { Denial } from './oracle/denials.js'
 import type { OnceWritten } from './oracle/durability.js'
 import type { WriteRecord, WrittenValue } from './oracle/history.js'
 import type { Counter } from './oracle/increments.js'
+import { pairKeys } from './oracle/pairs.js'
 import type { Recorder, WriteHandle } from './oracle/recorder.js'
 
 export interface WorkloadParts {
@@ -29,6 +30,8 @@ const pauses = {
   session: [5, 40],
   once: [100, 400],
   incrementer: [10, 60],
+  pairWriter: [10, 100],
+  pairReader: [5, 40],
 } as const
 
 /** Time to live in ms of the rows that are written with a time of their own. */
@@ -45,6 +48,8 @@ const clients = {
   session: 6,
   once: 2,
   incrementer: 4,
+  pairWriter: 2,
+  pairReader: 2,
 }
 
 /**
@@ -95,6 +100,8 @@ export class Workload {
       session: (by: string) => this.#session(by),
       once: (by: string) => this.writeOnce(by, this.#member()),
       incrementer: (by: string) => this.#increment(by),
+      pairWriter: (by: string) => this.#writePair(by),
+      pairReader: () => this.#readPair(),
     }
     for (const [kind, count] of Object.entries(clients) as [keyof typeof clients, number][]) {
       for (let index = 0; index < count; index++) {
@@ -303,6 +310,22 @@ export class Workload {
     if (answer.kind === 'wrong')
       recorder.wrongAnswer({ key: counterKey, by, via: member.sidecar.via }, answer.why)
     await backOff(answer.kind)
+  }
+
+  /** Writes both entries of the pair in one transaction. */
+  async #writePair(by: string): Promise<void> {
+    const value = this.#names++
+    const { client, sidecar } = this.#member()
+    const answer = await client.putAll(Object.fromEntries(pairKeys.map((key) => [key, value])))
+    if (answer.kind === 'wrong')
+      this.#parts.recorder.wrongAnswer({ key: pairKeys[0], by, via: sidecar.via }, answer.why)
+    await backOff(answer.kind)
+  }
+
+  async #readPair(): Promise<void> {
+    const values = await this.#member().client.getAll(pairKeys)
+    if (values) this.#parts.recorder.pairs.seen(values)
+    else await sleep(50)
   }
 
   async #writeThrough(

@@ -67,8 +67,8 @@ t.test(
     const writing = Promise.all(
       old.map(async ({ client }, index) => {
         while (!isOver) {
-          const { status } = await client.set(`busy ${index}`, ++writes)
-          if (status !== 200) throw new Error(`a write was answered with ${status}`)
+          const { status, text } = await client.set(`busy ${index}`, ++writes)
+          if (status !== 200) throw new Error(`a write was answered with ${text}`)
           await client.get(`busy ${1 - index}`)
         }
       }),

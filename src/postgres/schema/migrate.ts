@@ -97,6 +97,17 @@ async function requireNotMoved(client: pg.Client, schema: string): Promise<void>
   if (rows[0]) throw movedFault(schema, rows[0].moved)
 }
 
+/**
+ * Locks the table before anything else. Otherwise a migration and a writer can wait for each other, until the writer's
+ * lock timeout:
+ *
+ *   1. A writer has locked the table.              3. The writer draws a version: it waits for the migration.
+ *   2. A migration alters the sequence.            4. The migration alters the table: it waits for the writer.
+ */
+async function lockEntries(client: pg.Client): Promise<void> {
+  await client.query('lock table cache_entries in access exclusive mode')
+}
+
 async function apply(
   client: pg.Client,
   { name: schema, entries }: CacheSchema,
@@ -105,6 +116,7 @@ async function apply(
   // The files name neither the schema nor pg_catalog. pg_temp comes last, so that nothing is found in a temporary
   // schema first.
   await client.query("select set_config('search_path', $1, true)", [`${quoteIdentifier(schema)}, pg_temp`])
+  if (entries !== undefined) await lockEntries(client)
   for (const { name, sql, checksum } of pending) {
     try {
       await client.query(repeatable(sql))

@@ -108,6 +108,27 @@ export class SidecarClient {
     return conditionalAnswer(await this.#ask('PUT', `/v1/entries/${encodeURIComponent(key)}`, headers, body))
   }
 
+  /** Writes all of the values in one transaction, or none. */
+  async putAll(values: Readonly<Record<string, unknown>>): Promise<ConditionalAnswer> {
+    const items = Object.entries(values).map(([key, value]) => ({ op: 'put', key, value }))
+    const answer = await this.#post('/v1/entries:batch', { atomic: true, items })
+    return typeof answer !== 'string' && answer.status === 200 ? { kind: 'ok' } : conditionalAnswer(answer)
+  }
+
+  /** Reads several keys from one snapshot. Returns the values found, by key; undefined if there was no answer. */
+  async getAll(keys: readonly string[]): Promise<Readonly<Record<string, unknown>> | undefined> {
+    const answer = await this.#post('/v1/entries:get', { keys, consistency: 'strong' })
+    if (typeof answer === 'string' || answer.status !== 200) return undefined
+    const { entries } = JSON.parse(answer.text) as { entries: readonly { key: string; value: unknown }[] }
+    return Object.fromEntries(entries.map(({ key, value }) => [key, value]))
+  }
+
+  #post(path: string, body: object): Promise<HttpAnswer | 'unsent' | 'lost'> {
+    const text = JSON.stringify(body)
+    const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }
+    return this.#ask('POST', path, headers, text)
+  }
+
   /** The body of a GET; undefined when there was no answer. */
   async look(path: string): Promise<unknown> {
     const answer = await this.#ask('GET', path)
@@ -213,7 +234,7 @@ function conditionalAnswer(answer: HttpAnswer | 'unsent' | 'lost'): ConditionalA
 function denialOf(status: number, { detail }: Readonly<Record<string, unknown>>): Denial | undefined {
   const says = String(detail)
   if (status === 403 && says.startsWith('The database role does not have the right')) return 'forbidden'
-  return status === 422 && says === 'The database refused the value' ? 'refused' : undefined
+  return status === 422 && says.endsWith('The database refused the value') ? 'refused' : undefined
 }
 
 function members(text: string): Readonly<Record<string, unknown>> {

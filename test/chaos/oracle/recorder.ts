@@ -6,6 +6,7 @@ import { Expiries } from './expiries.js'
 import { History, type Outcome, unknownHorizonMs, type WriteRecord, type WrittenValue } from './history.js'
 import { Increments } from './increments.js'
 import { LinearizabilityChecker, type Operation } from './linearizability.js'
+import { Pairs } from './pairs.js'
 import { checkPendingOverwrites } from './pending-overwrites.js'
 import { checkSession } from './sessions.js'
 import type { Spell } from './spell.js'
@@ -74,6 +75,7 @@ export class Recorder {
   readonly history: History
   readonly staleness: StalenessCheck
   readonly increments: Increments
+  readonly pairs: Pairs
   readonly counts: Counts = {
     reads: { default: 0, strong: 0, session: 0, sql: 0 },
     writes: { ok: 0, nothing: 0, kept: 0, unknown: 0, failed: 0 },
@@ -107,6 +109,13 @@ export class Recorder {
     this.increments = new Increments((text) =>
       options.violations.add({
         promise: 'nothing lost',
+        text: `${this.clock()}: ${text}; ${options.situation()}`,
+        around: [],
+      }),
+    )
+    this.pairs = new Pairs((text) =>
+      options.violations.add({
+        promise: 'answers',
         text: `${this.clock()}: ${text}; ${options.situation()}`,
         around: [],
       }),
