@@ -197,7 +197,7 @@ t.test('P12: an entry expires by the clock of the database', async (t) => {
 
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await query(
-    "insert into cache_entries (key, value, expires_at) values ('soon', 'here', now() + interval '700 ms')",
+    "insert into cache_entries (key, value, expires_at) values ('soon', 'here', now() + interval '3 s')",
   )
   t.equal(await client.value('soon'), 'here')
   await eventually(async () => (await client.value('soon')) === undefined)
