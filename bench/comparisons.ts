@@ -1,6 +1,7 @@
 import type { Comparison } from './comparison.js'
 import { backup } from './comparisons/backup.js'
 import { big } from './comparisons/big.js'
+import { bulk } from './comparisons/bulk.js'
 import { coldStart } from './comparisons/cold-start.js'
 import { commitToGone } from './comparisons/commit-to-gone.js'
 import { fleet } from './comparisons/fleet.js'
@@ -21,6 +22,7 @@ import { warmUp } from './comparisons/warm-up.js'
 /** Comparisons in the order of the table. */
 export const comparisons: readonly Comparison[] = [
   hit,
+  bulk,
   latency,
   set,
   miss,

@@ -69,6 +69,8 @@ function argumentsOf(work: LoadOptions['work']): string[] {
       return ['random', String(work.keys)]
     case 'walk':
       return ['walk', String(work.keys), String(work.from)]
+    case 'bulk':
+      return ['bulk', String(work.keys)]
     case 'set':
       return ['set', String(work.keys), String(work.valueBytes)]
   }

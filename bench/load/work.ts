@@ -10,6 +10,8 @@ export type Work =
   | { readonly kind: 'zipf'; readonly keys: number; readonly exponent: number }
   /** GET of one key after the other, in no order that an index would like, from the given place on. */
   | { readonly kind: 'walk'; readonly keys: number; readonly from: number }
+  /** POST that reads `key:1` to the last of the keys at once. */
+  | { readonly kind: 'bulk'; readonly keys: number }
   /** POST of a string under `PREFIX:1`, `PREFIX:2`, ... */
   | { readonly kind: 'set-new'; readonly prefix: string; readonly valueBytes: number }
   /** POST of a string under a key at random. */
@@ -34,6 +36,11 @@ export function requestsOf(work: Work): () => Buffer {
       let place = work.from
       return () => get(`/cache/get?key=key:${((place++ * stride) % work.keys) + 1}`)
     }
+    case 'bulk': {
+      const keys = Array.from({ length: work.keys }, (_, index) => `key:${index + 1}`)
+      const request = postJson('/v1/entries:get', { keys })
+      return () => request
+    }
     case 'set-new': {
       const value = 'x'.repeat(work.valueBytes)
       let count = 0
@@ -51,8 +58,12 @@ export function get(path: string): Buffer {
 }
 
 export function post(body: { readonly key: string; readonly value: unknown }): Buffer {
+  return postJson('/cache/set', body)
+}
+
+function postJson(path: string, body: object): Buffer {
   const text = JSON.stringify(body)
   return Buffer.from(
-    `POST /cache/set HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   )
 }

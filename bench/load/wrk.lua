@@ -1,4 +1,4 @@
--- What wrk sends: `hit PATH`, `random KEYS`, `walk KEYS FROM`, `set KEYS VALUE_BYTES`. What it saw, as one line of JSON.
+-- What wrk sends: `hit PATH`, `random KEYS`, `walk KEYS FROM`, `bulk KEYS`, `set KEYS VALUE_BYTES`. What it saw, as one line of JSON.
 local kind, first, second
 local count = 0
 
@@ -9,6 +9,17 @@ end
 
 local function get(path)
   return "GET " .. path .. " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+end
+
+local function post(path, body)
+  return "POST " .. path .. " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
+    .. #body .. "\r\n\r\n" .. body
+end
+
+local function bulk(keys)
+  local names = {}
+  for number = 1, keys do names[number] = '"key:' .. number .. '"' end
+  return post("/v1/entries:get", '{"keys":[' .. table.concat(names, ",") .. "]}")
 end
 
 function request()
@@ -22,11 +33,13 @@ function request()
     local key = ((second + count) * 7919) % first + 1
     count = count + 1
     return get("/cache/get?key=key:" .. string.format("%d", key))
+  elseif kind == "bulk" then
+    fixed = fixed or bulk(tonumber(first))
+    return fixed
   else
     value = value or string.rep("x", second)
     local body = '{"key":"key:' .. math.random(first) .. '","value":"' .. value .. '"}'
-    return "POST /cache/set HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
-      .. #body .. "\r\n\r\n" .. body
+    return post("/cache/set", body)
   end
 end
 

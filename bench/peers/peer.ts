@@ -56,8 +56,14 @@ async function script(
   return { port, pids: [child.pid as number] }
 }
 
-/** Redis behind Webdis, both on the server's core; `value` is under `foo`, to be asked for as `/GET/foo`. */
-export async function webdis(owner: Owner, value: string): Promise<Peer | string> {
+/**
+ * Redis behind Webdis, both on the server's core; `value` is under each of the keys, to be asked for as `/GET/KEY`.
+ */
+export async function webdis(
+  owner: Owner,
+  value: string,
+  keys: readonly string[] = ['foo'],
+): Promise<Peer | string> {
   const [redis, front] = [installed('redis-server'), installed('webdis')]
   if (redis === undefined) return 'redis-server is not installed'
   if (front === undefined) return 'webdis is not installed'
@@ -95,8 +101,10 @@ export async function webdis(owner: Owner, value: string): Promise<Peer | string
   )
   const { child } = startProgram(owner, [front, config], { on: 'server' })
   await untilListening(port, child)
-  const answer = await fetch(`http://127.0.0.1:${port}/SET/foo/${encodeURIComponent(value)}`)
-  if (!(await answer.text()).includes('OK')) throw new Error('Webdis took no value')
+  for (const key of keys) {
+    const answer = await fetch(`http://127.0.0.1:${port}/SET/${key}/${encodeURIComponent(value)}`)
+    if (!(await answer.text()).includes('OK')) throw new Error('Webdis took no value')
+  }
   return { port, pids: [redisServer.child.pid as number, child.pid as number] }
 }
 
