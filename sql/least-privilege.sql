@@ -34,6 +34,9 @@ grant select on cache_migrations to :"role";
 -- Marks, which show a sidecar after an outage whether the database still has the same history (docs/protocol.md, P9).
 grant select, insert, delete on cache_marks to :"role";
 
+-- Leases to compute missing values (docs/protocol.md, P14). Deleting entries revokes them.
+grant select, insert, update, delete on cache_leases to :"role";
+
 -- The sequence of versions. By default, all roles may use it.
 grant usage, select on cache_version to :"role";
 

@@ -72,6 +72,7 @@ function statistics({ cache, limits, attempts, memory }: StatisticsEndpointOptio
       pending_conflicts: stats.pendingConflicts,
       unknown: stats.writesUnknown,
     },
+    fill_leases: status.fillLeases,
     database: attempts(),
     memory: shownMemory(memory()),
     ...(replicaUsable !== undefined && {

@@ -10,6 +10,7 @@ interface RowIdentity {
 export interface RemovedRow extends RowIdentity {
   /** Version of its absence; null if the row had expired, so that there was no entry. */
   readonly version: Version | null
+  readonly are_leased: boolean
 }
 
 /** Row that was inserted or updated. */
@@ -23,6 +24,7 @@ export interface StoredRow extends RowIdentity {
 export interface NothingRow {
   readonly key: null
   readonly epoch: Epoch
+  readonly are_leased: boolean
 }
 
 export function writeAnswersOf(rows: readonly StoredRow[]): Map<string, WriteAnswer> {
