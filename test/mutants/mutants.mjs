@@ -6,6 +6,7 @@
  */
 import { expiryMutants } from './expiry-mutants.mjs'
 import { invalidationMutants } from './invalidation-mutants.mjs'
+import { leaseMutants } from './lease-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
 
 /** The mistakes of the design. */
@@ -916,6 +917,7 @@ export const mutants = [
   ...statementMutants,
   ...expiryMutants,
   ...invalidationMutants,
+  ...leaseMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',
     caughtBy: 'pending-writes',
