@@ -37,6 +37,9 @@ grant select, insert, delete on cache_marks to :"role";
 -- The sidecar whose turn it is to remove rows that have expired (docs/protocol.md, P12).
 grant select, insert, update on cache_sweeper to :"role";
 
+-- Leases to compute missing values (docs/protocol.md, P15). Deleting entries revokes them.
+grant select, insert, update, delete on cache_leases to :"role";
+
 -- The sequence of versions. By default, all roles may use it.
 grant usage, select on cache_version to :"role";
 

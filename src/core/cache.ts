@@ -3,6 +3,7 @@ import { Semaphore } from './batching/semaphore.js'
 import type { Change, Entry, Value } from './entry.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import { Idleness } from './feed/idleness.js'
+import { FillContests } from './leases/fill-contests.js'
 import type { Content } from './media-type.js'
 import type {
   ChangeFeedHandler,
@@ -64,6 +65,8 @@ export interface CacheParts {
   readonly writer: TransactionWriter
   /** Replica that is asked instead of the store if that is safe (P13). */
   readonly replica?: Replica | undefined
+  /** Requests that wait for changes of their key (P15). */
+  readonly contests?: FillContests | undefined
   readonly clock: Clock
   readonly log: Log
   readonly tracer?: BatchTracer | undefined
@@ -72,7 +75,7 @@ export interface CacheParts {
 }
 
 /**
- * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P14 that the
+ * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P15 that the
  * comments refer to. This class joins the parts: `CacheState` holds the entries, `Reads` and `DirectWrites` have the
  * course of each request, `FeedFollower` that of each event of the feed, and `Delivery` sends what an outage left.
  */
@@ -94,11 +97,20 @@ export class Cache implements ChangeFeedHandler {
   readonly #writes: DirectWrites
   readonly #invalidation: Invalidation
   readonly #transactions: TransactionalWrites
+  readonly #contests: FillContests
 
-  constructor(
-    options: CacheOptions,
-    { store, remover, writer, replica, clock, log, tracer, random }: CacheParts,
-  ) {
+  constructor(options: CacheOptions, parts: CacheParts) {
+    const {
+      store,
+      remover,
+      writer,
+      replica,
+      contests = new FillContests(),
+      clock,
+      log,
+      tracer,
+      random,
+    } = parts
     this.#clock = clock
     this.#log = log
     const stats = this.#stats
@@ -113,11 +125,32 @@ export class Cache implements ChangeFeedHandler {
     const session = new FollowedSession()
     const versions = new KnownVersions({ clock, position, session })
     const pending = new PendingWrites({ capacity: options.capacity, maxBytes: options.maxPendingBytes })
-    const state = new CacheState(options, { lease, versions, pending, replicaReads, clock, stats, random })
+    const state = new CacheState(options, {
+      lease,
+      versions,
+      pending,
+      replicaReads,
+      contests,
+      clock,
+      stats,
+      random,
+    })
 
     const { health } = statements
     const delivery = new Delivery({ pending, state, versions, health, store, clock, log, stats })
-    const shared = { state, lease, position, versions, pending, delivery, idleness, clock, log, stats }
+    const shared = {
+      state,
+      lease,
+      position,
+      versions,
+      pending,
+      delivery,
+      idleness,
+      contests,
+      clock,
+      log,
+      stats,
+    }
     this.#follower = new FeedFollower({ ...options, ...shared, store, session })
     const fills = new Fills({ ...options, ...shared, statements, replicaReads })
     this.#reads = new Reads({ ...options, ...shared, fills })
@@ -126,6 +159,7 @@ export class Cache implements ChangeFeedHandler {
     this.#invalidation = new Invalidation({ remover, state, pending, delivery })
     this.#transactions = new TransactionalWrites({ ...shared, writer })
 
+    this.#contests = contests
     this.#idleness = idleness
     this.#valueSlots = valueSlots
     this.#statements = statements
@@ -162,6 +196,7 @@ export class Cache implements ChangeFeedHandler {
       leaseAgeMs: lease.ageMs(nowMs),
       neededForMs: this.#idleness.neededForMs(nowMs),
       replicaUsable: this.#replicaReads?.isUsable,
+      fillLeases: this.#contests.counts,
     }
   }
 

@@ -12,6 +12,7 @@ import type {
   Withheld,
   Written,
 } from './entry.js'
+import type { FillRefusal } from './leases/fill-leases.js'
 import type { MediaType } from './media-type.js'
 import type { WriteCondition } from './state/entry-tag.js'
 
@@ -64,12 +65,15 @@ export interface Write extends WriteOptions {
 /** Options of a write that may have a condition. */
 export interface ChangeOptions extends WriteOptions {
   readonly condition?: WriteCondition | undefined
+  /** Lease under which the value was computed (P15); undefined for none. Excludes a condition. */
+  readonly lease?: string | undefined
 }
 
 /** A write, or without a value a delete, that happens only if the condition holds. */
 export interface ConditionalWrite extends Omit<Write, 'value'> {
   readonly value: Value | undefined
   readonly condition: WriteCondition
+  readonly lease?: string | undefined
 }
 
 /** A pending write as it is sent, with what remains of its time to live. A write that has expired is a delete. */
@@ -103,6 +107,8 @@ export interface ConditionalAnswer {
   readonly before: Version | undefined
   /** True if the condition held. */
   readonly isMet: boolean
+  /** Reason why a write with a lease was refused; `isMet` is false then. */
+  readonly refusal?: FillRefusal | undefined
   /** The write; undefined if the condition did not hold, if there was nothing to delete, or if a trigger left it out. */
   readonly written: WriteAnswer | undefined
 }
@@ -168,7 +174,7 @@ export interface Store {
   write(writes: readonly Write[], part?: BatchPart): Promise<ReadonlyMap<string, WriteAnswer>>
   /** Deletes entries. For each key that existed, the answer has the version of its absence. */
   remove(keys: readonly string[], part?: BatchPart): Promise<ReadonlyMap<string, RemoveAnswer>>
-  /** Decides about a conditional write, and writes or deletes the entry, in one statement. */
+  /** Decides about the condition or the lease of a write, and writes or deletes the entry, in one statement. */
   writeIf(write: ConditionalWrite, part?: BatchPart): Promise<ConditionalAnswer>
   /** Returns those of the keys whose row is locked by another transaction. */
   lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>>

@@ -1,5 +1,6 @@
 import type { StoreFault } from './batching/store-health.js'
 import type { CacheErrorCode } from './errors.js'
+import type { FillCounts } from './leases/fill-contests.js'
 import type { FeedState } from './state/lease.js'
 import type { Stats } from './stats.js'
 
@@ -33,4 +34,5 @@ export interface CacheStatus {
   readonly neededForMs: number
   /** True if a replica may be asked; undefined if none is configured. */
   readonly replicaUsable: boolean | undefined
+  readonly fillLeases: FillCounts
 }

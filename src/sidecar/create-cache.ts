@@ -1,5 +1,7 @@
 import type { Config } from '../config/config.js'
 import { Cache, type CacheParts } from '../core/cache.js'
+import { FillContests } from '../core/leases/fill-contests.js'
+import { LeasedReads } from '../core/leases/leased-reads.js'
 import type { Clock, Log } from '../core/ports.js'
 import { Listing } from '../core/reads/listing.js'
 import { Attempts } from '../postgres/pool/attempts.js'
@@ -8,6 +10,7 @@ import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
 import type { SchemaName } from '../postgres/schema/schema-name.js'
 import { PostgresEntryList } from '../postgres/store/entry-list.js'
 import { PostgresEntryRemover } from '../postgres/store/entry-remover.js'
+import { PostgresFillLeases } from '../postgres/store/fill-leases.js'
 import { PostgresStore } from '../postgres/store/store.js'
 import { PostgresTransactionWriter } from '../postgres/store/transaction-writer.js'
 import type { Tracing } from '../telemetry/opentelemetry/tracing.js'
@@ -24,12 +27,13 @@ export interface CacheSources {
 }
 
 /**
- * Creates the cache over its store, the list of the store's entries, the attempts of their statements, and the read
- * replicas, which the caller closes.
+ * Creates the cache over its store, the list of the store's entries, the reads with leases, the attempts of their
+ * statements, and the read replicas. The caller closes the last and the reads with leases.
  */
 export function createCache({ config, database, schema, clock, log, tracing }: CacheSources): {
   readonly cache: Cache
   readonly listing: Listing
+  readonly leasedReads: LeasedReads
   readonly attempts: Attempts
   /** Undefined if there are none. */
   readonly replicas: ReadReplicas | undefined
@@ -44,8 +48,10 @@ export function createCache({ config, database, schema, clock, log, tracing }: C
   const replicaParts = { primary: database, schema, clock, log, maxReadBytes: readBytes }
   const replicas = createReadReplicas(config, replicaParts, tracing)
   const store = new PostgresStore({ database, attempts, schema, maxReadBytes: readBytes })
+  const contests = new FillContests()
   const parts: CacheParts = {
     store,
+    contests,
     writer: new PostgresTransactionWriter({ database, attempts, schema, withinMs: config.databaseTimeoutMs }),
     remover: new PostgresEntryRemover({ database, attempts, schema, withinMs: config.databaseTimeoutMs }),
     replica: replicas,
@@ -68,5 +74,15 @@ export function createCache({ config, database, schema, clock, log, tracing }: C
     withValueSlot: (read) => cache.withValueSlot(read),
     clock,
   })
-  return { cache, listing, attempts, replicas }
+  const leasedReads = new LeasedReads({
+    cache,
+    contests,
+    leases: new PostgresFillLeases({ database, attempts, schema }),
+    clock,
+    after: (ms, task) => {
+      const timer = setTimeout(task, ms)
+      return () => clearTimeout(timer)
+    },
+  })
+  return { cache, listing, leasedReads, attempts, replicas }
 }

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.js'
 import { redactUrl } from '../connection-url/redact-url.js'
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
+import type { LeasedReads } from '../core/leases/leased-reads.js'
 import type { Clock } from '../core/ports.js'
 import type { Listing } from '../core/reads/listing.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
@@ -29,6 +30,7 @@ export interface DataServerOptions {
   readonly limits: () => Pick<Config, 'capacity' | 'ttlSeconds'>
   readonly cache: Cache
   readonly listing: Listing
+  readonly leasedReads: LeasedReads
   readonly attempts: () => AttemptsStatus
   /** Returns the number of expired rows that this sidecar has removed. */
   readonly expiredRowsRemoved: () => number
@@ -50,13 +52,14 @@ const idleGraceMs = 500
 export function dataServer(options: DataServerOptions): HttpServer {
   const { config, limits, cache, listing, attempts, token, requests, onShutdown, tracing, clock, log } =
     options
-  const { version, maxConnections, expiredRowsRemoved, responses, bodies, memory } = options
+  const { version, maxConnections, expiredRowsRemoved, responses, bodies, memory, leasedReads } = options
   const { host, port, socket: socketPath, maxValueBytes, requiresConditions } = config
   const warnings = connectionWarnings('data', maxConnections, { clock, log })
   const endpoints = createEndpoints({
     version,
     cache,
     listing,
+    leasedReads,
     limits,
     attempts,
     expiredRowsRemoved,

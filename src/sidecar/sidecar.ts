@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.js'
 import type { Cache } from '../core/cache.js'
+import type { LeasedReads } from '../core/leases/leased-reads.js'
 import type { Clock } from '../core/ports.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
 import { type Phase, type Readiness, readiness } from '../core/state/readiness.js'
@@ -66,6 +67,7 @@ export class Sidecar {
   readonly #warmUp: WarmUp | undefined
   readonly #cache: Cache
   readonly #sweeper: Sweeper
+  readonly #leasedReads: LeasedReads
   readonly #server: HttpServer
   readonly #ops: HttpServer
   readonly #token: BearerToken | undefined
@@ -97,7 +99,7 @@ export class Sidecar {
     })
     this.#database = database
     const schema = new SchemaName(database)
-    const { cache, listing, attempts, replicas } = createCache({
+    const { cache, listing, leasedReads, attempts, replicas } = createCache({
       config,
       database,
       schema,
@@ -106,6 +108,7 @@ export class Sidecar {
       tracing,
     })
     this.#cache = cache
+    this.#leasedReads = leasedReads
     this.#attempts = attempts
     this.#replicas = replicas
     const { feed, queueUsage } = createChangeFeed({ config, migratesFirst, database, schema, clock, log })
@@ -132,6 +135,7 @@ export class Sidecar {
       limits: () => this.#config,
       cache,
       listing,
+      leasedReads,
       attempts: () => attempts.status(),
       expiredRowsRemoved: () => this.#sweeper.removedRows,
       token: this.#token,
@@ -250,6 +254,7 @@ export class Sidecar {
     this.#warmUp?.stop()
     if (wasServing) await sleep(shutdownDelayMs)
     const requests = async () => {
+      this.#leasedReads.close()
       const cut = await this.#server.close(shutdownTimeoutMs * requestsShare)
       if (cut > 0) this.#log.warn({ connections: cut }, 'requests were cut off: not finished in time')
     }

@@ -7,6 +7,7 @@
 import { batchMutants } from './batch-mutants.mjs'
 import { expiryMutants } from './expiry-mutants.mjs'
 import { invalidationMutants } from './invalidation-mutants.mjs'
+import { leaseMutants } from './lease-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
 
 /** The mistakes of the design. */
@@ -127,21 +128,21 @@ const omissions = [
     name: 'a write with a condition is kept',
     caughtBy: 'conditional-writes',
     file: 'src/core/writes/direct-writes.ts',
-    find: '{ value, mediaType, expiresAtMs, groups }, error, condition === undefined)',
-    replace: '{ value, mediaType, expiresAtMs, groups }, error, condition === undefined || true)',
+    find: '{ value, mediaType, expiresAtMs, groups }, error, !isDecided)',
+    replace: '{ value, mediaType, expiresAtMs, groups }, error, true)',
   },
   {
     name: 'a condition is decided before the pending write of its key',
     caughtBy: 'conditional-writes',
     file: 'src/core/writes/direct-writes.ts',
-    find: 'if (condition) await delivery.finish(id)',
-    replace: "if (condition) await delivery.finish('')",
+    find: 'if (isDecided) await delivery.finish(id)',
+    replace: "if (isDecided) await delivery.finish('')",
   },
   {
     name: 'a write with a condition drops a later one that is pending',
     caughtBy: 'conditional-writes',
     file: 'src/core/writes/direct-writes.ts',
-    find: 'if (!condition) delivery.drop(id)',
+    find: 'if (!isDecided) delivery.drop(id)',
     replace: 'delivery.drop(id)',
   },
   {
@@ -1090,6 +1091,7 @@ export const mutants = [
   ...batchMutants,
   ...expiryMutants,
   ...invalidationMutants,
+  ...leaseMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',
     caughtBy: 'pending-writes',

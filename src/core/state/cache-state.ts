@@ -1,4 +1,5 @@
 import type { Base, Entry, Epoch, StoredEntry, Version, Written } from '../entry.js'
+import type { FillContests } from '../leases/fill-contests.js'
 import type { Clock } from '../ports.js'
 import type { ReplicaReads } from '../reads/replica-reads.js'
 import type { Stats } from '../stats.js'
@@ -21,6 +22,7 @@ export interface CacheStateParts {
   readonly versions: KnownVersions
   readonly pending: PendingWrites
   readonly replicaReads: ReplicaReads | undefined
+  readonly contests: Pick<FillContests, 'changed' | 'allChanged'>
   readonly clock: Clock
   readonly stats: Stats
   readonly random: (() => number) | undefined
@@ -222,6 +224,7 @@ export class CacheState {
     this.#flights.changed(id, version)
     this.#parts.replicaReads?.shown(id)
     this.#parts.versions.changed(id, version)
+    this.#parts.contests.changed(id)
     const entry = this.#entries.held(id)
     if (!isDelete(version)) this.#absences.drop(id)
     if (entry === undefined || entry.version === version) return
@@ -269,6 +272,7 @@ export class CacheState {
     this.#flights.doubted()
     this.#unconfirmed.clear()
     this.#parts.replicaReads?.doubt()
+    this.#parts.contests.allChanged()
   }
 }
 

@@ -1,6 +1,7 @@
 import type { BatchedStore } from '../batching/batched-store.js'
 import type { PendingWrite, Value } from '../entry.js'
 import { CacheError, hasCode, passingErrors } from '../errors.js'
+import type { FillContests } from '../leases/fill-contests.js'
 import type { Content } from '../media-type.js'
 import type { ChangeOptions, Clock, WriteOptions } from '../ports.js'
 import type { Acknowledged, CacheState } from '../state/cache-state.js'
@@ -18,6 +19,7 @@ export interface DirectWritesParts {
   readonly pending: PendingWrites
   readonly delivery: Delivery
   readonly statements: BatchedStore
+  readonly contests: Pick<FillContests, 'refusedFill'>
   readonly clock: Clock
   readonly stats: Stats
   readonly onWriteOutage: 'local' | 'reject'
@@ -91,7 +93,7 @@ export class DirectWrites {
   /**
    * Writes an entry through, or without a content deletes it, if the condition holds. The store decides about the
    * condition, and tells whether there was an entry. Rejects with a CacheError if that was not possible. A write with a
-   * condition is never kept: its client has to know whether the condition held.
+   * condition, or with a lease, is never kept: its client has to know whether the condition held.
    *
    * A pending write of the key is older, and has to be in the store when the condition is decided:
    *
@@ -104,30 +106,34 @@ export class DirectWrites {
     id: string,
     key: string,
     content: Content | undefined,
-    { condition, ttlMs, groups }: ChangeOptions,
+    { condition, lease, ttlMs, groups }: ChangeOptions,
     nowMs: number,
   ): Promise<ChangeResult> {
-    const { state, delivery, statements, clock } = this.#parts
-    if (condition) await delivery.finish(id)
+    const { state, delivery, statements, contests, clock } = this.#parts
+    const isDecided = condition !== undefined || lease !== undefined
+    if (isDecided) await delivery.finish(id)
     const flight = state.open(id, nowMs)
     const { value, mediaType } = content ?? { value: undefined }
     const expiresAtMs = ttlMs === undefined ? undefined : clock.now() + ttlMs
-    const write = { key, value, mediaType, ttlMs, groups, condition: condition ?? {} }
+    const write = { key, value, mediaType, ttlMs, groups, lease, condition: condition ?? {} }
     const send = () => statements.writeIf(write)
     try {
-      const { epoch, before, isMet, written } = await (condition ? send() : delivery.inOrder(id, send))
+      const { epoch, before, isMet, refusal, written } = await (isDecided
+        ? send()
+        : delivery.inOrder(id, send))
       if (!isMet) {
         state.observe(epoch, flight)
         delivery.inContact()
         // The next read must not return what the condition was about.
         state.apply(id, before)
-        return { kind: 'unmet' }
+        if (refusal) contests.refusedFill(id)
+        return { kind: 'unmet', refusal }
       }
       if (written === undefined && (content || before !== undefined)) throw this.#notStored(id)
       state.observe(epoch, flight)
       state.acknowledged(flight, written)
       // A write that was kept while this one was in flight is a later one.
-      if (!condition) delivery.drop(id)
+      if (!isDecided) delivery.drop(id)
       delivery.inContact()
       const isStored = content !== undefined && written?.isAsSent === true
       if (isStored) state.put(flight, { key, ...content, isComparable: true, ...written })
@@ -139,7 +145,7 @@ export class DirectWrites {
         written: isStored ? written : undefined,
       }
     } catch (error) {
-      this.#keepOrThrow(id, key, { value, mediaType, expiresAtMs, groups }, error, condition === undefined)
+      this.#keepOrThrow(id, key, { value, mediaType, expiresAtMs, groups }, error, !isDecided)
       return { kind: 'kept' }
     } finally {
       state.close(flight)

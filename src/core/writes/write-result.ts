@@ -1,4 +1,5 @@
 import type { Written } from '../entry.js'
+import type { FillRefusal } from '../leases/fill-leases.js'
 
 /** Result of a write. `written` is false for a pending write. */
 export type WriteResult = (
@@ -29,8 +30,8 @@ export interface WrittenResult {
 
 /** Result of a write or delete that tells what was there before. */
 export type ChangeResult =
-  /** The condition did not hold: nothing has changed. */
-  | { readonly kind: 'unmet' }
+  /** The condition did not hold, or the lease was refused: nothing has changed. */
+  | { readonly kind: 'unmet'; readonly refusal?: FillRefusal | undefined }
   /** The database is unavailable, and the write is pending. */
   | { readonly kind: 'kept' }
   | WrittenResult

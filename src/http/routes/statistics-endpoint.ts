@@ -87,6 +87,7 @@ function statistics({
       pending_conflicts: stats.pendingConflicts,
       unknown: stats.writesUnknown,
     },
+    fill_leases: status.fillLeases,
     database: { ...attempts(), expired_rows_removed: expiredRowsRemoved() },
     memory: shownMemory(memory()),
     ...(replicaUsable !== undefined && {

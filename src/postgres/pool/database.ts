@@ -186,7 +186,12 @@ export class Database {
     const run = () =>
       withinMs === undefined
         ? this.#run<Row>(kind, text, values)
-        : this.#inTransaction<Row>(`set local statement_timeout = ${withinMs}`, text, values)
+        : this.#inTransaction<Row>(
+            // Removing entries needs READ COMMITTED (sql/0010_fill_leases.sql), and no statement of ours needs more.
+            `set transaction isolation level read committed; set local statement_timeout = ${withinMs}`,
+            text,
+            values,
+          )
     return this.#options.tracer ? this.#options.tracer.statement(text, run) : run()
   }
 

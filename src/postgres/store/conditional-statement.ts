@@ -14,7 +14,10 @@ export interface ConditionalStatements {
   readonly writeIf: string
   /** Does the same as `writeIf`, with a time to live of $7 ms. */
   readonly writeIfExpiring: string
-  /** Deletes the entry $1, if its tag fits $2 and $3. */
+  /**
+   * Deletes the entry $1, if its tag fits $2 and $3, and if there is no lease of the key. With $4, leases do not matter,
+   * because they have been revoked.
+   */
   readonly removeIf: string
 }
 
@@ -22,6 +25,8 @@ export interface ConditionalStatements {
 export interface SharedExpressions {
   readonly remaining: string
   readonly isPlain: string
+  /** True if there is a lease of the key $1. */
+  readonly areLeased: string
 }
 
 /** The one row that each of the statements returns. The members of a StoredRow are null if nothing was written. */
@@ -32,6 +37,8 @@ export interface ConditionalRow extends Omit<StoredRow, 'version'> {
   readonly is_present: boolean
   readonly is_met: boolean
   readonly is_written: boolean
+  /** True if nothing was deleted, because a lease has to be revoked first. Only the statement of a delete tells. */
+  readonly are_leased?: boolean
 }
 
 /**
@@ -57,7 +64,7 @@ export interface ConditionalRow extends Omit<StoredRow, 'version'> {
  */
 export function conditionalStatements(
   schemaName: string,
-  { remaining, isPlain }: SharedExpressions,
+  { remaining, isPlain, areLeased }: SharedExpressions,
 ): ConditionalStatements {
   const entries = `${quoteIdentifier(schemaName)}.cache_entries`
   const judged = `present as (
@@ -71,8 +78,8 @@ export function conditionalStatements(
         ${isMetIn('$2::text[]', '$3::text[]')} as is_met
       from found
     )`
-  const answer = (written: string) =>
-    `select judged.epoch, before::text as before, is_present, is_met, written.key is not null as is_written, written.*
+  const answer = (written: string, more = '') =>
+    `select judged.epoch, before::text as before, is_present, is_met, written.key is not null as is_written, written.*${more}
      from judged left join (${written}) as written on true`
   const returning = `key, version, ${remaining}, ${isPlain} as is_as_sent`
   const write = (groups: string, expiry?: string) => `with ${judged}, updated as (
@@ -92,10 +99,11 @@ export function conditionalStatements(
     writeIf: write('$6'),
     writeIfExpiring: write('$6', expiryIn('$7::float8')),
     removeIf: `with ${judged}, removed as (
-        delete from ${entries} using judged where key = $1 and is_met and is_present
+        delete from ${entries} using judged
+        where key = $1 and is_met and is_present and ($4::boolean or not ${areLeased})
         returning key, case when before is not null then '-' || version::text end as version, null::float8 as remaining_ms, ${isPlain} as is_as_sent
       )
-      ${answer('select * from removed')}`,
+      ${answer('select * from removed', `, ${areLeased} as are_leased`)}`,
   }
 }
 
@@ -122,16 +130,12 @@ export function conditionalName({ value, ttlMs }: ConditionalWrite): keyof Condi
 }
 
 /** Returns the parameters of the statement. */
-export function conditionalParameters({
-  key,
-  value,
-  mediaType,
-  ttlMs,
-  groups,
-  condition,
-}: ConditionalWrite): unknown[] {
+export function conditionalParameters(
+  { key, value, mediaType, ttlMs, groups, condition }: ConditionalWrite,
+  isRevoked = false,
+): unknown[] {
   const tags = [tagsOf(condition.match), tagsOf(condition.noneMatch)]
-  if (value === undefined) return [key, ...tags]
+  if (value === undefined) return [key, ...tags, isRevoked]
   const { text, contentType } = toColumns({ value, mediaType })
   return [key, ...tags, text, contentType, arrayLiteral(groups), ...(ttlMs === undefined ? [] : [ttlMs])]
 }

@@ -5,6 +5,8 @@ import { isPlainIn } from '../schema/table-triggers.js'
 import { groupsIn } from './array-literal.js'
 import { type ConditionalStatements, conditionalStatements } from './conditional-statement.js'
 import { expiryIn, remainingMs } from './expiry.js'
+import { leasesIn, revocationIn } from './fill-leases.js'
+import { type FillStatements, fillStatements } from './fill-statement.js'
 import { type SettleStatements, settleStatements } from './settle-statement.js'
 import { isHeld } from './value-digest.js'
 import { defaultReadBytes, isBeyond, withinBytes } from './value-limit.js'
@@ -18,7 +20,7 @@ import { defaultReadBytes, isBeyond, withinBytes } from './value-limit.js'
  * arrays is syntax, and always PostgreSQL's own.)
  */
 
-export interface EntryStatements extends SettleStatements, ConditionalStatements {
+export interface EntryStatements extends SettleStatements, ConditionalStatements, FillStatements {
   /**
    * Reads the key $1. An array of one key would be slower: a generic plan assumes that `any($1)` means ten keys, so
    * PostgreSQL plans a single key anew each time, which takes longer than running it.
@@ -50,7 +52,10 @@ export interface EntryStatements extends SettleStatements, ConditionalStatements
   readonly writeOneExpiring: string
   /** Writes entries, like `writeMany`, with times to live of $4 ms and the groups $5. */
   readonly writeManyExpiring: string
+  /** Deletes the entries $1, and tells whether there are leases of these keys, which `revoke` has to end. */
   readonly remove: string
+  /** Revokes the leases of the keys $1. */
+  readonly revoke: string
   readonly position: string
   /** Returns the position, and whether the mark $1 exists. */
   readonly positionAndMark: string
@@ -119,6 +124,10 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
       isPostponed,
     )
 
+  const leases = leasesIn(schemaName)
+  const areLeased = (keys: string) => `exists (select from ${leases} where key = ${keys})`
+  const expressions = { remaining, isPlain: isPlainIn(schemaName), areLeased: areLeased('$1') }
+
   const position = (hasMark: string) =>
     `select ${epochIn(schemaName)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
        ${hasMark} as has_mark
@@ -170,8 +179,9 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
         returning key, case when expires_at is null or expires_at > clock_timestamp() then '-' || version::text end
           as version
       )
-      select key, version, epoch, ${isPlainIn(schemaName)} as is_as_sent
+      select key, version, epoch, ${isPlainIn(schemaName)} as is_as_sent, ${areLeased('any($1)')} as are_leased
       from ${epochIn(schemaName)} as epoch left join removed on true`,
+    revoke: revocationIn(schemaName),
     position: position('true'),
     positionAndMark: position(
       `exists (select from ${schema}.cache_marks where mark = $1::bigint and lineage = ${lineage})`,
@@ -203,6 +213,7 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
         xmin::text = ($2::bigint & 4294967295::bigint)::text as is_written
       from ${entries} where key = any($1)`,
     ...settleStatements(schemaName),
-    ...conditionalStatements(schemaName, { remaining, isPlain: isPlainIn(schemaName) }),
+    ...conditionalStatements(schemaName, expressions),
+    ...fillStatements(schemaName, expressions),
   }
 }

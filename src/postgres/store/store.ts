@@ -31,6 +31,7 @@ import {
 } from './conditional-statement.js'
 import { type EntryAnswers, EntryReads } from './entry-reads.js'
 import { type EntryStatements, entryStatements } from './entry-statements.js'
+import { type FillRow, fillAnswerOf, fillName, fillParameters } from './fill-statement.js'
 import { settleVariant } from './settle-statement.js'
 import {
   committedSettlements,
@@ -143,20 +144,46 @@ export class PostgresStore implements Store {
     return writeAnswersOf(await this.#write<StoredRow>(isOne ? one : many, values, writes.length, part))
   }
 
+  /**
+   * Deletes entries, and revokes the leases of their keys. A lease that is given after the first statement has begun is not
+   * revoked, and need not be: its holder reads the data after the client has asked for the delete.
+   */
   async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, RemoveAnswer>> {
-    const rows = await this.#write<RemovedRow | NothingRow>('remove', [keys], keys.length, part)
-    return removalsOf(keys, rows)
+    const send = () => this.#write<RemovedRow | NothingRow>('remove', [keys], keys.length, part)
+    const rows = await send()
+    const answers = removalsOf(keys, rows)
+    if (!rows[0]?.are_leased) return answers
+    await this.#revoke(keys, part)
+    // A value may have been stored under its lease before that.
+    for (const [key, answer] of removalsOf(keys, await send()))
+      if (answer.version !== undefined) answers.set(key, answer)
+    return answers
   }
 
   async writeIf(write: ConditionalWrite, part?: BatchPart): Promise<ConditionalAnswer> {
+    if (write.lease !== undefined) return this.#fill(write, part)
     const name = conditionalName(write)
-    const parameters = conditionalParameters(write)
+    let isRevoked = false
     for (let attempt = 1; ; attempt++) {
-      const [row] = await this.#write<ConditionalRow>(name, parameters, 1, part)
+      const [row] = await this.#write<ConditionalRow>(name, conditionalParameters(write, isRevoked), 1, part)
       if (row === undefined) throw new Error('a conditional write returned no row')
-      if (write.value === undefined || !isUndecided(row) || attempt === maxAttemptsToDecide)
+      if (write.value === undefined && row.is_met && row.are_leased && !isRevoked) {
+        await this.#revoke([write.key], part)
+        isRevoked = true
+      } else if (write.value === undefined || !isUndecided(row) || attempt === maxAttemptsToDecide)
         return conditionalAnswerOf(write.key, row)
     }
+  }
+
+  async #fill(write: ConditionalWrite, part: BatchPart | undefined): Promise<ConditionalAnswer> {
+    const [row] = await this.#write<FillRow>(fillName(write), fillParameters(write), 1, part)
+    if (row === undefined) throw new Error('a write under a lease returned no row')
+    return fillAnswerOf(write.key, row)
+  }
+
+  /** Ends the leases of keys, before their entries are deleted with a new snapshot. */
+  async #revoke(keys: readonly string[], part: BatchPart | undefined): Promise<void> {
+    await this.#write('revoke', [keys], keys.length, part)
   }
 
   async lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>> {

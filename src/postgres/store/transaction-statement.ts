@@ -5,6 +5,7 @@ import { isPlainIn } from '../schema/table-triggers.js'
 import { arrayLiteral, groupsIn } from './array-literal.js'
 import { isMetIn, tagsOf } from './conditional-statement.js'
 import { expiryIn, remainingMs } from './expiry.js'
+import { leasesIn } from './fill-leases.js'
 import { toColumns } from './value.js'
 
 /**
@@ -13,7 +14,7 @@ import { toColumns } from './value.js'
  * before it writes any. Rows are locked in the order of their keys.
  *
  * A row that another transaction inserts after the snapshot is not written, and the others are. Then the transaction must
- * be rolled back and tried again.
+ * be rolled back and tried again. So it must if there is a lease of an entry to delete, which has to be revoked first.
  */
 export function transactionStatement(schemaName: string): string {
   const entries = `${quoteIdentifier(schemaName)}.cache_entries`
@@ -63,7 +64,8 @@ export function transactionStatement(schemaName: string): string {
     union all select * from inserted_expiring
     union all select * from removed
   )
-  select judged.epoch, before::text as before, is_present, is_met, written.key is not null as is_written, written.*
+  select judged.epoch, before::text as before, is_present, is_met, written.key is not null as is_written, written.*,
+    judged.value is null and exists (select from ${leasesIn(schemaName)} as lease where lease.key = judged.key) as are_leased
   from judged left join written using (key)
   order by number`
 }

@@ -4,10 +4,11 @@ import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import { type ConditionalRow, conditionalAnswerOf, isUndecided } from './conditional-statement.js'
+import { revocationIn } from './fill-leases.js'
 import { transactionParameters, transactionStatement } from './transaction-statement.js'
 
 export interface PostgresTransactionWriterParts {
-  readonly database: Pick<Database, 'decide'>
+  readonly database: Pick<Database, 'decide' | 'write'>
   readonly attempts: Attempts
   readonly schema: SchemaName
   /** Maximum time that the server may take for a statement. */
@@ -33,11 +34,17 @@ export class PostgresTransactionWriter implements TransactionWriter {
         ({ value }, index) => value !== undefined && isUndecided(rows[index] as ConditionalRow),
       )
     const isMet = (rows: Rows) => rows.every(({ is_met }) => is_met)
-    const mayCommit = (rows: Rows) => isMet(rows) && undecidedIn(rows) < 0
+    let isRevoked = false
+    const hasLease = (rows: Rows) => !isRevoked && rows.some(({ are_leased }) => are_leased)
+    const mayCommit = (rows: Rows) => isMet(rows) && undecidedIn(rows) < 0 && !hasLease(rows)
     for (let attempt = 1; ; attempt++) {
       const rows = await this.#send(writes, mayCommit)
-      if (!isMet(rows) || undecidedIn(rows) < 0) return answersOf(writes, rows)
-      if (attempt === maxAttemptsToDecide)
+      if (!isMet(rows) || mayCommit(rows)) return answersOf(writes, rows)
+      if (hasLease(rows)) {
+        await this.#revoke(writes.filter(({ value }) => value === undefined).map(({ key }) => key))
+        isRevoked = true
+      }
+      if (attempt >= maxAttemptsToDecide && undecidedIn(rows) >= 0)
         throw new CacheError('not-stored', 'a trigger or rule left an entry out', {
           key: writes[undecidedIn(rows)]?.key,
         })
@@ -52,6 +59,13 @@ export class PostgresTransactionWriter implements TransactionWriter {
       if (key === undefined) throw error
       throw new CacheError('refused', (error as CacheError).message, { cause: error, key })
     }
+  }
+
+  /** Ends the leases of keys, before their entries are deleted with a new snapshot. */
+  async #revoke(keys: readonly string[]): Promise<void> {
+    const { database, attempts, schema } = this.#parts
+    const attempt = async () => database.write(revocationIn(await schema.get()), [keys])
+    await attempts.run(attempt).catch(schema.explain)
   }
 
   #attempt(writes: readonly ConditionalWrite[], mayCommit: (rows: Rows) => boolean): Promise<Rows> {

@@ -12,6 +12,7 @@ export interface RemovedRow extends RowIdentity {
   readonly version: Version | null
   /** True if no trigger or rule but our own took part. */
   readonly is_as_sent: boolean
+  readonly are_leased: boolean
 }
 
 /** Row that was inserted or updated. */
@@ -25,6 +26,7 @@ export interface StoredRow extends RowIdentity {
 export interface NothingRow {
   readonly key: null
   readonly epoch: Epoch
+  readonly are_leased: boolean
 }
 
 export function writeAnswersOf(rows: readonly StoredRow[]): Map<string, WriteAnswer> {

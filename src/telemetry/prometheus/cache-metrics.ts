@@ -178,6 +178,23 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
       'Writes whose outcome is unknown, because the connection was lost before the database confirmed them.',
       ({ writesUnknown }) => writesUnknown,
     ),
+    {
+      name: 'caching_layer_fill_leases_granted_total',
+      help: 'Leases to compute a missing value that callers of this sidecar got.',
+      type: 'counter',
+      read: () => single(status().fillLeases.granted),
+    },
+    {
+      name: 'caching_layer_fill_leases_refused_total',
+      help: 'Values that were not stored, because their lease had ended, was revoked, or an entry was there.',
+      type: 'counter',
+      read: () => single(status().fillLeases.refused),
+    },
+    gauge(
+      'caching_layer_fill_leases_waiting',
+      'Requests that wait for a value that another client computes.',
+      ({ fillLeases }) => fillLeases.waiting,
+    ),
   ]
 }
 

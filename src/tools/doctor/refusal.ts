@@ -40,7 +40,7 @@ export interface Refusal {
 /** Returns the cure for a statement of the probe that failed. */
 export async function cureOfRefusal(client: pg.Client, { error, schema, others }: Refusal): Promise<string> {
   const { code = '', message = '', constraint, column, where = '', file } = databaseError(error) ?? {}
-  const table = `${quoteIdentifier(schema)}.${/"?(cache_marks)"?/.exec(message)?.[1] ?? 'cache_entries'}`
+  const table = `${quoteIdentifier(schema)}.${/"?(cache_marks|cache_leases)"?/.exec(message)?.[1] ?? 'cache_entries'}`
   const owner = 'the owner of the table'
   // The source file tells row-level security from missing privileges, which aclchk.c reports. The message is
   // translated.

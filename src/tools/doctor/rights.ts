@@ -17,11 +17,15 @@ interface Need {
   readonly isOptional?: true
 }
 
+const noLeases = 'no fill lease is given'
 const noMarks = 'after an outage, pending writes of keys that were not in memory are given up as conflicts'
 
 const noSweeps = 'rows that have expired are not removed by this sidecar'
 
-/** Rights that the statements of a sidecar need (`postgres/store/*-statement*.ts`, `postgres/feed/proof.ts`). */
+/**
+ * Rights that the statements of a sidecar need (`postgres/store/*-statement*.ts`, `fill-leases.ts`,
+ * `postgres/feed/proof.ts`).
+ */
 const needs: readonly Need[] = [
   {
     privilege: 'select',
@@ -73,6 +77,20 @@ const needs: readonly Need[] = [
   { privilege: 'select', relation: 'cache_sweeper', without: noSweeps, isOptional: true },
   { privilege: 'insert', relation: 'cache_sweeper', without: noSweeps, isOptional: true },
   { privilege: 'update', relation: 'cache_sweeper', without: noSweeps, isOptional: true },
+  {
+    privilege: 'select',
+    relation: 'cache_leases',
+    without: `${noLeases}, and no entry can be deleted, because a delete revokes the lease of its key`,
+    isOptional: true,
+  },
+  { privilege: 'insert', relation: 'cache_leases', without: noLeases, isOptional: true },
+  { privilege: 'update', relation: 'cache_leases', without: noLeases, isOptional: true },
+  {
+    privilege: 'delete',
+    relation: 'cache_leases',
+    without: `${noLeases}, and entries cannot be removed by group or prefix, because that revokes leases`,
+    isOptional: true,
+  },
 ]
 
 const functions = [

@@ -63,6 +63,20 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /no right to select on cache_marks, insert on cache_marks, delete on cache_marks/,
     cure: /grant select on .*grant insert on .*grant delete on/,
   },
+  'no right to give leases': {
+    sql: 'revoke insert on cache_leases from $role',
+    level: 'warning',
+    check: 'rights',
+    says: /no right to insert on cache_leases: no fill lease is given/,
+    cure: /grant insert on \W*public\W+cache_leases/,
+  },
+  'no right to revoke leases': {
+    sql: 'revoke all on cache_leases from $role',
+    level: 'warning',
+    check: 'rights',
+    says: /cache_leases: .*no entry can be deleted, because a delete revokes the lease/,
+    cure: /grant select on .*grant insert on .*grant update on .*grant delete on/,
+  },
   'no right to draw a version': {
     sql: 'revoke usage on sequence cache_version from public, $role',
     check: 'rights',

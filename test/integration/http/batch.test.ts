@@ -216,3 +216,15 @@ t.test('numbers keep their digits, and text its characters', async (t) => {
     await client.request('POST', '/v1/invalidate', { body: { all: true } })
   }
 })
+
+t.test('a delete revokes the lease of its key', async (t) => {
+  const { client, stored } = await start(t)
+  for (const atomic of [false, true]) {
+    const { headers } = await client.request('GET', '/v1/entries/k', { headers: { Prefer: 'fill-lease=30' } })
+    const lease = String(headers['fill-lease'])
+    t.same(statusesOf((await batch(client, { atomic, items: [remove('k')] })).body), [404])
+    const late = await client.request('PUT', '/v1/entries/k', { raw: '1', headers: { 'Fill-Lease': lease } })
+    t.equal(late.status, 412, `atomic: ${atomic}`)
+  }
+  t.same(await stored(), {})
+})

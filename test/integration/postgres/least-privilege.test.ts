@@ -73,6 +73,10 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'EXECUTE cache_epoch_of',
         'EXECUTE cache_history',
         'EXECUTE cache_knows_timeline',
+        'DELETE cache_leases',
+        'INSERT cache_leases',
+        'SELECT cache_leases',
+        'UPDATE cache_leases',
         'EXECUTE cache_lineage',
         'DELETE cache_marks',
         'INSERT cache_marks',
@@ -253,5 +257,5 @@ t.test('psql can create the role as documented', { skip: !psql && 'psql is not i
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 22)
+  t.equal((await rights(byPsql)).length, 26)
 })

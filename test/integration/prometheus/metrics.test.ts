@@ -30,6 +30,7 @@ const metrics = metricsOf({
     feed: 'live',
     feedReason: undefined,
     replicaUsable: undefined,
+    fillLeases: { granted: 0, refused: 0, waiting: 0 },
     leaseAgeMs: 10,
     neededForMs: Number.POSITIVE_INFINITY,
   }),

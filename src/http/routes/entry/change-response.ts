@@ -3,6 +3,7 @@ import type { ChangeResult } from '../../../core/writes/write-result.js'
 import { problemResponse } from '../problem.js'
 import type { PlainResponse } from '../response.js'
 import { unmet } from './entry-response.js'
+import { refusals } from './fill-lease.js'
 
 const kept: PlainResponse = {
   status: 202,
@@ -17,7 +18,10 @@ const kept: PlainResponse = {
  */
 export function putResponse(result: ChangeResult, isExact: boolean): PlainResponse {
   if (result.kind === 'kept') return kept
-  if (result.kind === 'unmet') return { ...problemResponse(unmet), source: 'db' }
+  if (result.kind === 'unmet') {
+    const problem = result.refusal ? refusals[result.refusal] : unmet
+    return { ...problemResponse(problem), source: 'db' }
+  }
   const { existed, token, written } = result
   const tag = isExact && written ? ['ETag', `"${entryTag(written)}"`] : []
   return { status: existed ? 204 : 201, headers: ['Cache-Token', token, ...tag], body: '', source: 'db' }

@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import type { Cache } from '../../../core/cache.js'
+import type { LeasedReads } from '../../../core/leases/leased-reads.js'
 import type { WriteCondition } from '../../../core/state/entry-tag.js'
 import type { RequestBodies } from '../../server/request-bodies.js'
 import { withBody } from '../body.js'
@@ -13,11 +14,14 @@ import { deleteResponse, putResponse } from './change-response.js'
 import { checkContentType, contentOf } from './entry-content.js'
 import { entryKey, entryPath } from './entry-key.js'
 import { entryResponse } from './entry-response.js'
+import { fillLease, missResponse } from './fill-lease.js'
 import { maxAge } from './max-age.js'
 import { preconditions } from './preconditions.js'
+import { preferences } from './prefer.js'
 
 export interface EntryEndpointsOptions {
   readonly cache: Cache
+  readonly leasedReads: LeasedReads
   /** Largest body of a PUT. */
   readonly maxValueBytes: number
   /** True if a PUT and a DELETE must have a condition. */
@@ -43,11 +47,22 @@ export function entryEndpoints(options: EntryEndpointsOptions): readonly Endpoin
   ]
 }
 
-async function get(ctx: Context, { cache }: EntryEndpointsOptions): Promise<void> {
+async function get(ctx: Context, { cache, leasedReads }: EntryEndpointsOptions): Promise<void> {
   const key = entryKey(ctx)
   const { consistency, token } = parseQuery(ctx.querystring, ['consistency', 'token'])
   const { options, onlyIfCached } = readConditions(ctx, consistency, token)
   const condition = preconditions(ctx)
+  const { leaseMs, waitMs } = preferences(ctx)
+  const groups = cacheGroups(ctx) ?? []
+  // A HEAD asks for nothing to be computed, and a read with If-Match fails without an entry.
+  if (leaseMs !== undefined && !onlyIfCached && ctx.method === 'GET' && condition?.match === undefined) {
+    const isGone = () => ctx.res.closed
+    const request = { durationMs: leaseMs, groups, waitMs, isGone, signal: departure(ctx) }
+    const result = await leasedReads.get(key, options, request)
+    const isFound = result.kind === 'found'
+    sendByKoa(ctx, isFound ? entryResponse(result.read, condition) : missResponse(result, leaseMs))
+    return
+  }
   const read = onlyIfCached ? cache.recall(key, options) : await cache.get(key, options)
   if (read === undefined) sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
   else sendByKoa(ctx, entryResponse(read, condition))
@@ -58,13 +73,17 @@ async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> 
   const key = entryKey(ctx)
   if (ctx.get('Content-Range') !== '')
     throw new RequestError(400, 'Content-Range: an entry is only written as a whole')
-  const condition = writeCondition(ctx, options)
+  const lease = fillLease(ctx)
+  const condition = lease === undefined ? writeCondition(ctx, options) : preconditions(ctx)
+  if (lease !== undefined && condition !== undefined)
+    throw new RequestError(422, 'Fill-Lease: must not be combined with If-Match or If-None-Match')
   const contentType = checkContentType(ctx)
   const ttlMs = maxAge(ctx)
   const groups = cacheGroups(ctx)
   await withBody(ctx, { maxBytes: maxValueBytes, bodies }, async (bytes) => {
     const { isExact, ...content } = contentOf(bytes, contentType, maxValueBytes)
-    sendByKoa(ctx, putResponse(await cache.change(key, content, { condition, ttlMs, groups }), isExact))
+    const change = { condition, lease, ttlMs, groups }
+    sendByKoa(ctx, putResponse(await cache.change(key, content, change), isExact))
   })
 }
 
@@ -83,4 +102,19 @@ function writeCondition(
   if (condition === undefined && requiresConditions)
     throw new RequestError(428, 'If-Match or If-None-Match: required, because CACHE_REQUIRE_CONDITIONS is on')
   return condition
+}
+
+/**
+ * Returns a signal that is aborted when the client goes away. One that has only stopped sending cannot be told from one
+ * that is gone. It still gets a response.
+ */
+function departure({ res, socket }: Context): AbortSignal {
+  const controller = new AbortController()
+  const abort = () => controller.abort()
+  socket.once('end', abort)
+  res.once('close', () => {
+    socket.off('end', abort)
+    abort()
+  })
+  return controller.signal
 }

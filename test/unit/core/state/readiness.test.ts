@@ -21,6 +21,7 @@ const live: CacheStatus = {
   feed: 'live',
   feedReason: undefined,
   replicaUsable: undefined,
+  fillLeases: { granted: 0, refused: 0, waiting: 0 },
   leaseAgeMs: 10,
   neededForMs: Number.POSITIVE_INFINITY,
 }

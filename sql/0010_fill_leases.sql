@@ -1,0 +1,103 @@
+-- Fill leases: of all callers in a fleet that miss a key, one is allowed to compute its value. An invalidation of the key, or
+-- of one of the groups that the value will belong to, revokes the lease, so that a value computed from old data is refused.
+--
+-- Each key and each group has an advisory lock, which ends with the transaction. Removing takes it in shared mode, then deletes
+-- the leases, and then the entries, each with a snapshot of its own. Giving a lease (postgres/store/fill-leases.ts) tries to
+-- take it in exclusive mode, and gives none if that fails. T removes the entries of a group, H computes:
+--
+--   a. T finds no lease yet.        1. T removes, and has changed data in its transaction that nobody else sees.
+--                                   2. H asks for a lease: T has the lock, so H gets none. Otherwise:
+--                                   3. H would compute from the old data, T would commit, and H's value would be stored.
+--   b. T finds H's lease.           1. H has a lease, and has computed from the old data.
+--                                   2. T deletes the lease, and has not committed.
+--                                   3. H's value arrives: deleting the lease waits for T. After T's commit there is no lease
+--                                      to delete, and the value is refused. After a rollback it is stored.
+--   c. H's value comes first.       1. H's statement has deleted its lease, and is storing its value.
+--                                   2. T wants to delete the lease, and waits for H.
+--                                   3. H commits. T finds no lease. Its next statement has a new snapshot, and deletes the entry.
+--
+-- In c, a snapshot of the whole transaction would not show the entry. So removing requires READ COMMITTED.
+
+-- Unlogged, because a lease is worth nothing after a crash: the table is empty then, and on a promoted standby. The next
+-- caller gets a lease, and the value of the former holder is refused.
+create unlogged table cache_leases (
+  key text primary key,
+  -- Random text, which only the holder knows.
+  lease text not null,
+  groups text[],
+  ends_at timestamptz not null
+);
+
+create index cache_leases_groups on cache_leases using gin (groups) where groups is not null;
+create index cache_leases_ends_at on cache_leases (ends_at);
+
+-- Whoever may delete entries must be able to revoke leases.
+select cache_copy_grants('select, insert, update, delete on cache_leases', array['insert', 'update', 'delete']);
+
+-- Replaces the function of 0009: now it revokes leases, too.
+create or replace function cache_remove(entries regclass, keys text[], groups text[], prefix text, everything boolean)
+  returns table (key text, version bigint)
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  last_character constant text := chr(case when getdatabaseencoding() = 'UTF8' then 1114111 else 255 end);
+  -- Whoever gives a lease takes one of these locks as well. A transaction that removes more than a few names takes all of
+  -- them, and no others. They are several so that leases can be given at the same moment, and few so that they always fit
+  -- into the server's table of locks.
+  shares constant integer := 16;
+  names text[] := array(
+    select 'key ' || name from unnest(keys) as name union all select 'group ' || name from unnest(groups) as name
+  );
+  leases constant text := (
+    select quote_ident(nspname) || '.cache_leases'
+    from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = entries::oid
+  );
+  conditions constant text[] := array_remove(array[
+    case when keys is not null then 'key = any($1)' end,
+    case when groups is not null then 'groups && $2' end,
+    case when prefix is not null
+      then 'key::text collate "C" >= $3 and key::text collate "C" < $4 and starts_with(key::text, $3)' end,
+    case when everything then 'true' end
+  ], null);
+  -- Of leases, then of entries.
+  statements text[];
+begin
+  if prefix = '' then
+    raise invalid_parameter_value using
+      message = 'the prefix is empty', hint = 'cache_invalidate_all() removes all entries.';
+  end if;
+  if cardinality(conditions) = 0 then
+    return;
+  end if;
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    raise feature_not_supported using
+      message = 'entries can only be removed in a transaction of READ COMMITTED',
+      detail = 'A snapshot of the whole transaction does not show what others have stored meanwhile.';
+  end if;
+
+  if prefix is not null or everything or cardinality(names) > shares then
+    names := array(select 'share ' || share::text from generate_series(1, shares) as share);
+  end if;
+  perform pg_advisory_xact_lock_shared(hashtextextended(name, entries::oid::bigint)) from unnest(names) as name;
+
+  statements := array(
+    select format(
+      'with locked as (
+         select key from %1$s where %2$s order by key collate "C" for update
+       )
+       delete from %1$s where key in (select key from locked)',
+      source,
+      -- Not joined by "or", so that each condition can use its own index.
+      case when cardinality(conditions) = 1 then conditions[1]
+        else (
+          select 'key in (' || string_agg(format('select key from %s where %s', source, condition), ' union ') || ')'
+          from unnest(conditions) as condition
+        ) end
+    )
+    from unnest(array[leases, entries::text]) with ordinality as sources (source, position) order by position
+  );
+  execute statements[1] using keys, groups, prefix, prefix || repeat(last_character, 256);
+  return query execute statements[2] || ' returning key::text, version'
+    using keys, groups, prefix, prefix || repeat(last_character, 256);
+end
+$$;

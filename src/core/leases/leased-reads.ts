@@ -1,0 +1,147 @@
+import type { Cache } from '../cache.js'
+import type { Clock } from '../ports.js'
+import type { ReadOptions, ReadResult } from '../reads/read-result.js'
+import { keyId } from '../state/key-id.js'
+import type { FillContest, FillContests } from './fill-contests.js'
+import type { FillLeases, WantedLease } from './fill-leases.js'
+
+export interface LeasedReadsParts {
+  readonly cache: Pick<Cache, 'get' | 'status'>
+  readonly contests: FillContests
+  readonly leases: FillLeases
+  readonly clock: Clock
+  /** Calls `task` after `ms`, unless the returned function is called before. */
+  readonly after: (ms: number, task: () => void) => () => void
+}
+
+export interface LeaseRequest extends Omit<WantedLease, 'key'> {
+  /** Time to wait for the value that another caller computes; 0 not to wait. */
+  readonly waitMs: number
+  /** Aborted when the client may be gone, which ends its wait. */
+  readonly signal: AbortSignal
+  /** Returns true if the client is certainly gone, and gets no lease. */
+  readonly isGone: () => boolean
+}
+
+export type LeasedRead =
+  | { readonly kind: 'found'; readonly read: ReadResult }
+  /** There is no value, and the caller is to compute it. */
+  | { readonly kind: 'granted'; readonly read: ReadResult; readonly lease: string }
+  /** There is no value, and nobody else may compute it before this time has passed. */
+  | { readonly kind: 'vain'; readonly read: ReadResult; readonly retryAfterMs: number }
+
+/** Maximum number of requests that wait at the same time. Each takes a few kilobytes. */
+const maxWaiting = 1_000
+/** Interval at which waiting requests ask while changes do not arrive. */
+const pollMs = 500
+
+/**
+ * Reads for callers that will compute the value if there is none. One caller in the fleet gets a lease to do so, and the
+ * others wait until the change feed brings the value (P15). No connection of the database is held meanwhile.
+ */
+export class LeasedReads {
+  readonly #parts: LeasedReadsParts
+  #isClosed = false
+
+  constructor(parts: LeasedReadsParts) {
+    this.#parts = parts
+  }
+
+  /** Reads a key, or gets its lease. Rejects with a CacheError. */
+  async get(key: string, options: ReadOptions, request: LeaseRequest): Promise<LeasedRead> {
+    const { contests, clock } = this.#parts
+    const id = keyId(key)
+    const contest = contests.enter(id)
+    const deadlineMs = clock.now() + request.waitMs
+    try {
+      for (;;) {
+        const { changes } = contest
+        const read = await this.#parts.cache.get(key, options)
+        if (read.value !== undefined) return { kind: 'found', read }
+        const turn = await contest.ask({ key, ...request }, this.#asking)
+        if (turn.kind === 'granted') return this.#checked(contest, key, turn.lease, request.isGone)
+        const nowMs = clock.now()
+        const leftMs = this.#mayWait(request.signal) ? deadlineMs - nowMs : 0
+        if (leftMs <= 0) return { kind: 'vain', read, retryAfterMs: turn.untilMs - nowMs }
+        const ms = Math.min(leftMs, turn.untilMs - nowMs, this.#untilPollMs(nowMs))
+        await this.#wait(contest, changes, ms, request.signal)
+      }
+    } finally {
+      contests.leave(id)
+    }
+  }
+
+  /** Ends all waits, and lets no request wait from now on. */
+  close(): void {
+    this.#isClosed = true
+    this.#parts.contests.allChanged()
+  }
+
+  /**
+   * Reads the key once more, by a statement that begins after the lease was given:
+   *
+   *   1. A caller reads: there is no value.
+   *   2. The holder of the lease stores the value, which ends the lease.
+   *   3. The caller asks for the lease, and gets it.
+   */
+  async #checked(
+    contest: FillContest,
+    key: string,
+    lease: string,
+    isGone: LeaseRequest['isGone'],
+  ): Promise<LeasedRead> {
+    const { cache, contests } = this.#parts
+    const read = await cache.get(key, { strong: true }).catch((error: unknown) => {
+      this.#release(contest, key, lease)
+      throw error
+    })
+    if (read.value === undefined && !isGone()) {
+      contests.granted++
+      return { kind: 'granted', read, lease }
+    }
+    this.#release(contest, key, lease)
+    return read.value === undefined ? { kind: 'vain', read, retryAfterMs: 0 } : { kind: 'found', read }
+  }
+
+  /** Gives a lease back. If that fails, the lease ends by itself. */
+  #release(contest: FillContest, key: string, lease: string): void {
+    this.#parts.leases.release(key, lease).then(
+      () => contest.ended(),
+      () => undefined,
+    )
+  }
+
+  #mayWait({ aborted }: AbortSignal): boolean {
+    return !aborted && !this.#isClosed && this.#parts.contests.waiting < maxWaiting
+  }
+
+  /**
+   * Returns the time to the next poll; `Infinity` while the feed brings all changes. All callers poll at the same
+   * moments, so that they share a statement.
+   */
+  #untilPollMs(nowMs: number): number {
+    const isLive = this.#parts.cache.status().feed === 'live'
+    return isLive ? Number.POSITIVE_INFINITY : pollMs - (nowMs % pollMs)
+  }
+
+  /** Resolves after `ms`, or as soon as there is another change than the first `seen`, or the client is gone. */
+  async #wait(contest: FillContest, seen: number, ms: number, signal: AbortSignal): Promise<void> {
+    if (contest.changes !== seen) return
+    const { contests, after } = this.#parts
+    contests.waiting++
+    let forget: (() => void)[] = []
+    await new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      forget = [after(ms, resolve), contest.onChange(resolve)]
+      if (signal.aborted) resolve()
+    })
+    for (const end of forget) end()
+    contests.waiting--
+  }
+
+  get #asking() {
+    const { leases, clock, after } = this.#parts
+    const pause = (ms: number) => new Promise<void>((resolve) => after(ms, resolve))
+    return { leases, clock, pause }
+  }
+}
