@@ -128,6 +128,7 @@ export interface ServiceResponse {
 
 /** Body of every response with a status of 400 or more (RFC 9457). */
 export interface Problem {
+  /** URL of the paragraph that explains this kind of problem. */
   readonly type: string
   readonly title: string
   readonly status: number

@@ -32,7 +32,7 @@ function parsed(bytes: Buffer): Pick<BodyObject, 'text' | 'body'> {
     text = utf8.decode(bytes)
     body = JSON.parse(text)
   } catch {
-    throw new RequestError(422, 'body: not valid JSON in UTF-8')
+    throw new RequestError(422, 'body: not valid JSON in UTF-8', 'invalid-json')
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new RequestError(422, 'body: must be a JSON object')
@@ -41,7 +41,7 @@ function parsed(bytes: Buffer): Pick<BodyObject, 'text' | 'body'> {
 
 function repeatedMember(given: readonly Member[]): RequestError {
   const again = given.find(({ name }, index) => given.findIndex((other) => other.name === name) < index)
-  return new RequestError(422, `${again?.name}: given more than once`)
+  return new RequestError(422, `${again?.name}: given more than once`, 'repeated-name')
 }
 
 function unknownMember(name: string, names: readonly string[], owner: string): RequestError {
@@ -49,6 +49,7 @@ function unknownMember(name: string, names: readonly string[], owner: string): R
   return new RequestError(
     422,
     `${shortName(name)}: unknown member; ${near ? `did you mean ${near}?` : `${owner} has ${listOf(names)}`}`,
+    'unknown-name',
   )
 }
 

@@ -48,13 +48,13 @@ export function listEndpoints({ listing }: ListEndpointsOptions): readonly Endpo
 
 /** Asks the database. Throws 503 with `tooSlow` as the detail if that takes too long. */
 async function asked<T>(ctx: Context, listing: Listing, tooSlow: string, ask: () => Promise<T>): Promise<T> {
-  if (listing.isCrowded) throw new RequestError(503, crowded)
+  if (listing.isCrowded) throw new RequestError(503, crowded, 'too-many-lists')
   try {
     const answer = await ask()
     ctx.state.source = 'db'
     return answer
   } catch (error) {
-    if (hasCode(error, 'store-busy')) throw new RequestError(503, tooSlow)
+    if (hasCode(error, 'store-busy')) throw new RequestError(503, tooSlow, 'slow-list')
     throw error
   }
 }

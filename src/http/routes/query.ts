@@ -20,7 +20,7 @@ export function parseQuery<Name extends string>(
       // One mistake only: with two, `open` would be taken for `token`.
       const near = nearestName(given ?? '', names, 3)
       if (near === undefined) continue
-      throw new RequestError(422, `${given}: unknown parameter; did you mean ${near}?`)
+      throw new RequestError(422, `${given}: unknown parameter; did you mean ${near}?`, 'unknown-name')
     }
     if (found[name] !== undefined) throw repeatedParameter(name, advice?.[name])
     const value = decode(equals < 0 ? '' : part.slice(equals + 1))
@@ -31,7 +31,11 @@ export function parseQuery<Name extends string>(
 }
 
 function repeatedParameter(name: string, advice: string | undefined): RequestError {
-  return new RequestError(422, `${name}: given more than once${advice === undefined ? '' : `; ${advice}`}`)
+  return new RequestError(
+    422,
+    `${name}: given more than once${advice === undefined ? '' : `; ${advice}`}`,
+    'repeated-name',
+  )
 }
 
 /** Decodes a part of a form (`+` is a space). Returns undefined if the bytes are not valid UTF-8. */

@@ -8,7 +8,8 @@ export function shutdownEndpoint(onShutdown: () => void): Endpoint {
     method: 'post',
     path: '/v1/shutdown',
     handle: (ctx) => {
-      if (comesFromWebPage(ctx)) return sendProblem(ctx, { status: 403, detail: 'Origin: not for web pages' })
+      if (comesFromWebPage(ctx))
+        return sendProblem(ctx, { status: 403, detail: 'Origin: not for web pages', kind: 'web-page' })
       ctx.status = 202
       ctx.body = { status: 'stopping' }
       onShutdown()

@@ -57,7 +57,7 @@ async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> 
   const { cache, maxValueBytes, bodies } = options
   const key = entryKey(ctx)
   if (ctx.get('Content-Range') !== '')
-    throw new RequestError(400, 'Content-Range: an entry is only written as a whole')
+    throw new RequestError(400, 'Content-Range: an entry is only written as a whole', 'partial-write')
   const condition = writeCondition(ctx, options)
   const contentType = checkContentType(ctx)
   const ttlMs = maxAge(ctx)
