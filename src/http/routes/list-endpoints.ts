@@ -5,6 +5,7 @@ import type { CountResponse } from '../../http-api.js'
 import type { Endpoint } from './endpoint.js'
 import { countRequest, listRequest } from './list-request.js'
 import { listResponse } from './list-response.js'
+import { countOperation, listOperation } from './operations/entries-operations.js'
 import { RequestError } from './problem.js'
 import { sendByKoa } from './response.js'
 
@@ -25,6 +26,7 @@ export function listEndpoints({ listing }: ListEndpointsOptions): readonly Endpo
       method: 'get',
       path: '/v1/entries',
       listedQuery: '?prefix=&limit=&after=',
+      operation: listOperation,
       handle: async (ctx) => {
         const request = listRequest(ctx.querystring)
         sendByKoa(
@@ -37,6 +39,7 @@ export function listEndpoints({ listing }: ListEndpointsOptions): readonly Endpo
       method: 'get',
       path: '/v1/entries:count',
       listedQuery: '?prefix=',
+      operation: countOperation,
       handle: async (ctx) => {
         const prefix = countRequest(ctx.querystring)
         const count = await asked(ctx, listing, tooSlow.count, () => listing.count(prefix))

@@ -1,5 +1,16 @@
+import type { z } from 'zod'
 import { nearestName } from './nearest-name.js'
 import { RequestError } from './problem.js'
+import { checked } from './schemas/checked.js'
+
+/** Returns the parameters of a query string that a schema has. Throws 422, as `parseQuery` does. */
+export function checkedQuery<Schema extends z.ZodObject>(
+  querystring: string,
+  schema: Schema,
+  advice?: Readonly<Record<string, string>>,
+): z.output<Schema> {
+  return checked(schema, parseQuery(querystring, Object.keys(schema.shape), advice))
+}
 
 /**
  * Returns the parameters of a query string that have these names. Other parameters are ignored, because proxies and

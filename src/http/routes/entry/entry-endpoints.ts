@@ -4,9 +4,11 @@ import type { WriteCondition } from '../../../core/state/entry-tag.js'
 import type { RequestBodies } from '../../server/request-bodies.js'
 import { withBody } from '../body.js'
 import type { Endpoint } from '../endpoint.js'
+import type { Operation } from '../openapi/operation.js'
+import { deleteEntryOperation, getEntryOperation, putEntryOperation } from '../operations/entry-operations.js'
 import { RequestError, sendProblem } from '../problem.js'
-import { parseQuery } from '../query.js'
-import { readConditions } from '../read-request.js'
+import { checkedQuery } from '../query.js'
+import { conditionsQuery, readConditions } from '../read-request.js'
 import { sendByKoa } from '../response.js'
 import { cacheGroups } from './cache-groups.js'
 import { deleteResponse, putResponse } from './change-response.js'
@@ -29,24 +31,29 @@ const pattern = /^\/v1\/entries\/.*$/s
 
 /** Returns the endpoints of one entry, in the terms of HTTP: its value is the body. */
 export function entryEndpoints(options: EntryEndpointsOptions): readonly Endpoint[] {
-  const endpoint = (method: Endpoint['method'], handle: Endpoint['handle']): Endpoint => ({
+  const endpoint = (
+    method: Endpoint['method'],
+    operation: Operation,
+    handle: Endpoint['handle'],
+  ): Endpoint => ({
     method,
+    operation,
     path: entryPath,
     pattern,
     listedQuery: '',
     handle,
   })
   return [
-    endpoint('get', (ctx) => get(ctx, options)),
-    endpoint('put', (ctx) => put(ctx, options)),
-    endpoint('delete', (ctx) => remove(ctx, options)),
+    endpoint('get', getEntryOperation, (ctx) => get(ctx, options)),
+    endpoint('put', putEntryOperation, (ctx) => put(ctx, options)),
+    endpoint('delete', deleteEntryOperation, (ctx) => remove(ctx, options)),
   ]
 }
 
 async function get(ctx: Context, { cache }: EntryEndpointsOptions): Promise<void> {
   const key = entryKey(ctx)
-  const { consistency, token } = parseQuery(ctx.querystring, ['consistency', 'token'])
-  const { options, onlyIfCached } = readConditions(ctx, consistency, token)
+  const query = checkedQuery(ctx.querystring, conditionsQuery)
+  const { options, onlyIfCached } = readConditions(ctx, query)
   const condition = preconditions(ctx)
   const read = onlyIfCached ? cache.recall(key, options) : await cache.get(key, options)
   if (read === undefined) sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
