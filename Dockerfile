@@ -13,8 +13,8 @@ COPY src ./src
 RUN npm run build && find dist \( -name '*.d.ts' -o -name .tsbuildinfo \) -delete
 
 # Installs only what the program needs at run time. The PostgreSQL server of `dev` and the tests is an optional
-# dependency. Packages also ship tests, types and source maps, and OpenTelemetry ships itself three times: these are
-# removed.
+# dependency. Packages also ship tests, types and source maps, OpenTelemetry ships itself three times, and zod ships its
+# sources: these are removed.
 FROM ${NODE_IMAGE} AS install
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -22,6 +22,7 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts \
   && find node_modules \( \
     -name test -o -name tests -o -name '*.test.*' -o -name '*.map' \
     -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \
+    -o -path '*/zod/src' -o -path '*/zod/*.cjs' \
     -o -path '*/@opentelemetry/*/build/es*' -o -path '*/@opentelemetry/*/dist/*.mjs' \
   \) -prune -exec rm -r {} +
 COPY --from=build /app/dist ./dist

@@ -18,6 +18,8 @@ export interface SetRequest {
   readonly value: NonNullable<JsonValue>
   /** Time to live, from 0.001 to 1,000,000,000. Without it, the entry does not expire. */
   readonly ttl_seconds?: number
+  /** Names of up to 32 groups, of 1 to 256 bytes of UTF-8 each. */
+  readonly groups?: readonly string[]
 }
 
 /** Response to `POST /cache/set`, with status 200. */
@@ -122,6 +124,18 @@ export interface BatchResponse {
   readonly results: readonly BatchResult[]
 }
 
+/** Body of `POST /v1/invalidate`. It selects entries by at least one member. */
+export interface InvalidateRequest {
+  /** Up to 1,000 keys. */
+  readonly keys?: readonly string[]
+  /** Names of up to 1,000 groups. */
+  readonly groups?: readonly string[]
+  /** Beginning of the keys, not empty. */
+  readonly prefix?: string
+  /** True for all entries, without any other member. */
+  readonly all?: boolean
+}
+
 /** Response to `POST /v1/invalidate`, with status 200. */
 export interface InvalidateResponse {
   /** Number of entries that were removed from the database. */
@@ -152,6 +166,7 @@ export interface ServiceResponse {
 
 /** Body of every response with a status of 400 or more (RFC 9457). */
 export interface Problem {
+  /** URL of the paragraph that explains this kind of problem. */
   readonly type: string
   readonly title: string
   readonly status: number

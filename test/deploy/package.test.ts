@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
 import { eventually } from '../support/eventually.js'
 import { freePorts } from '../support/free-ports.js'
@@ -62,7 +63,16 @@ const clone = join(folder, 'clone')
 
 /** Packs a copy of the project in which nothing is built, except for a file of which the source is gone. */
 async function pack(): Promise<Packed> {
-  for (const name of ['src', 'sql', 'package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
+  for (const name of [
+    'src',
+    'scripts',
+    'sql',
+    'package.json',
+    'tsconfig.json',
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+  ])
     await cp(join(project, name), join(clone, name), { recursive: true })
   await symlink(join(project, 'node_modules'), join(clone, 'node_modules'))
   await mkdir(join(clone, 'dist'))
@@ -82,13 +92,20 @@ await run('npm', ['install', '--global', '--prefer-offline', '--prefix', prefix,
 t.test('the package has the program, its SQL and its types, and nothing else', async (t) => {
   const paths = packed.files.map(({ path }) => path)
   const other =
-    /^(dist\/.*\.js|dist\/http-api\.d\.ts|sql\/.*\.sql|(README|CHANGELOG)\.md|LICENSE|package\.json)$/
+    /^(dist\/.*\.js|dist\/http-api\.d\.ts|dist\/openapi\.json|sql\/.*\.sql|(README|CHANGELOG)\.md|LICENSE|package\.json)$/
   t.strictSame(
     paths.filter((path) => !other.test(path)),
     [],
   )
   const sql = (await readdir('sql')).map((name) => `sql/${name}`)
-  for (const path of ['dist/main.js', 'dist/http-api.d.ts', 'README.md', 'LICENSE', ...sql])
+  for (const path of [
+    'dist/main.js',
+    'dist/http-api.d.ts',
+    'dist/openapi.json',
+    'README.md',
+    'LICENSE',
+    ...sql,
+  ])
     t.ok(paths.includes(path), path)
   t.notOk(paths.includes('dist/gone.js'), 'what was built before is not packed')
   for (const path of paths.filter((path) => path.endsWith('.js')))
@@ -113,6 +130,18 @@ t.test('the package says what a registry shows', async (t) => {
     types: './dist/http-api.d.ts',
   })
   t.ok(manifest.keywords.includes('postgresql'))
+})
+
+t.test('the package has the OpenAPI document of this version', async (t) => {
+  const text = await run(
+    process.execPath,
+    ['-p', "JSON.stringify(require('caching-layer/openapi.json'))"],
+    join(prefix, 'lib'),
+  )
+  const document = JSON.parse(text)
+  t.match(document, { openapi: '3.1.1', info: { version: manifest.version } })
+  t.match(document.paths, { '/v1/shutdown': { post: Object }, '/cache/get': { get: Object } })
+  t.match(await new Validator().validate(document), { valid: true })
 })
 
 t.test('a global install gives a command that works', async (t) => {

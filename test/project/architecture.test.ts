@@ -69,7 +69,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^pg-connection-string$/, /^postgres\/pool\/connection\.ts$/],
   [/^pg-copy-streams$/, /^postgres\//],
   [/^pg-listen$/, /^postgres\/feed\/listen-session\.ts$/],
-  [/^(koa|@koa\/router)$/, /^http\//],
+  [/^(koa|@koa\/router|zod)$/, /^http\//],
   [/^@opentelemetry\//, /^telemetry\/opentelemetry\//],
   [/^prom-client(\/|$)/, /^telemetry\/prometheus\/(exposition|prom-client-registry\.d)\.ts$/],
   [/^yaml$/, /^config\/config-file\.ts$/],

@@ -19,11 +19,13 @@ export interface StartedSidecar {
 export interface StartOptions extends Partial<Config> {
   readonly databaseUrl: string
   readonly migrate?: boolean
+  /** Called by `POST /v1/shutdown`; without it there is no such endpoint. */
+  readonly onShutdown?: () => void
 }
 
 /** Starts a sidecar in this process, as `serve` does, on a free port. It is closed at the end of the test. */
 export async function startSidecar(t: Owner, options: StartOptions): Promise<StartedSidecar> {
-  const { migrate = true, ...overrides } = options
+  const { migrate = true, onShutdown, ...overrides } = options
   const config: Config = {
     ...loadConfig({}).config,
     port: 0,
@@ -45,6 +47,7 @@ export async function startSidecar(t: Owner, options: StartOptions): Promise<Sta
     config,
     log: pino({ level: 'trace' }, stream),
     migrate,
+    ...(onShutdown && { onShutdown }),
   })
   t.teardown(() => sidecar.close())
   await sidecar.start()

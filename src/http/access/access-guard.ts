@@ -18,10 +18,10 @@ export interface AccessGuardOptions {
   readonly listener: RequestListener
 }
 
-const noToken = problemResponse({ status: 401, detail: 'Authorization: expected Bearer and the token' }, [
-  'WWW-Authenticate',
-  'Bearer',
-])
+const noToken = problemResponse(
+  { status: 401, detail: 'Authorization: expected Bearer and the token', kind: 'no-token' },
+  ['WWW-Authenticate', 'Bearer'],
+)
 
 /** Refuses requests without the token, and requests for another host, before they reach the fast lane. */
 export function accessGuard(options: AccessGuardOptions): RequestListener {

@@ -13,6 +13,7 @@ const noUrl = problemResponse({ status: 400, detail: 'URL: neither a path nor an
 // 421 and not 403, because the name is wrong, whoever asks.
 const foreignHost = problemResponse({
   status: 421,
+  kind: 'unknown-host',
   detail: 'Host: not a name of this service; use its IP address, or add the name to CACHE_ALLOWED_HOSTS',
 })
 

@@ -42,11 +42,14 @@ export function opsListener(options: OpsListenerOptions): RequestListener {
     const [path = '', query = ''] = url.split('?', 2)
     const route = routes.get(path)
     if (route === undefined)
-      return sendDirectly(response, problemResponse({ status: 404, detail: 'Not Found' }))
+      return sendDirectly(response, problemResponse({ status: 404, detail: 'Not Found', kind: 'no-route' }))
     if (method !== 'GET' && method !== 'HEAD') {
       return sendDirectly(
         response,
-        problemResponse({ status: 405, detail: 'Method Not Allowed' }, ['Allow', 'GET, HEAD']),
+        problemResponse({ status: 405, detail: 'Method Not Allowed', kind: 'wrong-method' }, [
+          'Allow',
+          'GET, HEAD',
+        ]),
       )
     }
     try {

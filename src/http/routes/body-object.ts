@@ -43,7 +43,7 @@ function parsed(bytes: Buffer): Pick<BodyObject, 'text' | 'body'> {
     text = utf8.decode(bytes)
     body = JSON.parse(text)
   } catch {
-    throw new RequestError(422, 'body: not valid JSON in UTF-8')
+    throw new RequestError(422, 'body: not valid JSON in UTF-8', 'invalid-json')
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new RequestError(422, 'body: must be a JSON object')
@@ -52,7 +52,7 @@ function parsed(bytes: Buffer): Pick<BodyObject, 'text' | 'body'> {
 
 function repeatedMember(path: string, given: readonly Member[]): RequestError {
   const again = given.find(({ name }, index) => given.findIndex((other) => other.name === name) < index)
-  return new RequestError(422, `${path}${again?.name}: given more than once`)
+  return new RequestError(422, `${path}${again?.name}: given more than once`, 'repeated-name')
 }
 
 function unknownMember(path: string, name: string, names: readonly string[], owner: string): RequestError {
@@ -60,6 +60,7 @@ function unknownMember(path: string, name: string, names: readonly string[], own
   return new RequestError(
     422,
     `${path}${shortName(name)}: unknown member; ${near ? `did you mean ${near}?` : `${owner} has ${listOf(names)}`}`,
+    'unknown-name',
   )
 }
 

@@ -4,9 +4,9 @@ import type { DeleteResponse } from '../../http-api.js'
 import type { RequestBodies } from '../server/request-bodies.js'
 import { withJsonBody } from './body.js'
 import type { Endpoint } from './endpoint.js'
-import { checkKey } from './key.js'
+import { deleteOperation, deleteQuery, getOperation, setOperation } from './operations/cache-operations.js'
 import { sendProblem } from './problem.js'
-import { parseQuery } from './query.js'
+import { checkedQuery } from './query.js'
 import { readRequest } from './read-request.js'
 import { readResponse } from './read-response.js'
 import { sendByKoa } from './response.js'
@@ -24,9 +24,27 @@ export interface CacheEndpointsOptions {
 export function cacheEndpoints(options: CacheEndpointsOptions): readonly Endpoint[] {
   const { cache } = options
   return [
-    { method: 'get', path: '/cache/get', listedQuery: '?key=', handle: (ctx) => get(ctx, cache) },
-    { method: 'post', path: '/cache/set', listedQuery: '', handle: (ctx) => set(ctx, options) },
-    { method: 'delete', path: '/cache/delete', listedQuery: '?key=', handle: (ctx) => remove(ctx, cache) },
+    {
+      method: 'get',
+      path: '/cache/get',
+      listedQuery: '?key=',
+      operation: getOperation,
+      handle: (ctx) => get(ctx, cache),
+    },
+    {
+      method: 'post',
+      path: '/cache/set',
+      listedQuery: '',
+      operation: setOperation,
+      handle: (ctx) => set(ctx, options),
+    },
+    {
+      method: 'delete',
+      path: '/cache/delete',
+      listedQuery: '?key=',
+      operation: deleteOperation,
+      handle: (ctx) => remove(ctx, cache),
+    },
   ]
 }
 
@@ -46,8 +64,8 @@ async function set(ctx: Context, { cache, maxValueBytes, bodies }: CacheEndpoint
 }
 
 async function remove(ctx: Context, cache: Cache): Promise<void> {
-  const { key } = parseQuery(ctx.querystring, ['key'])
-  const { held, stored, token } = await cache.delete(checkKey(key))
+  const { key } = checkedQuery(ctx.querystring, deleteQuery)
+  const { held, stored, token } = await cache.delete(key)
   ctx.state.source = token === undefined ? 'kept' : 'db'
   ctx.body = {
     cache_removed: held,

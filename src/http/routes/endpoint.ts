@@ -1,6 +1,10 @@
 import type { Context } from 'koa'
+import type { Operation } from './openapi/operation.js'
 
-/** One endpoint of the data listener. The router, the list in `GET /` and the names of spans are made from these. */
+/**
+ * One endpoint of the data listener. The router, the list in `GET /`, the names of spans and the OpenAPI
+ * document are made from these.
+ */
 export interface Endpoint {
   readonly method: 'get' | 'post' | 'put' | 'delete'
   /** Path, or a template of several paths, which `pattern` describes. */
@@ -8,6 +12,8 @@ export interface Endpoint {
   readonly pattern?: RegExp
   /** Query that `GET /` shows after the path; undefined for an endpoint that it does not list. */
   readonly listedQuery?: string
+  /** Description for the OpenAPI document. */
+  readonly operation: Operation
   readonly handle: (ctx: Context) => void | Promise<void>
 }
 

@@ -6,6 +6,7 @@ import { type EntryEndpointsOptions, entryEndpoints } from './entry/entry-endpoi
 import { healthEndpoint } from './health-endpoint.js'
 import { invalidateEndpoint } from './invalidate-endpoint.js'
 import { type ListEndpointsOptions, listEndpoints } from './list-endpoints.js'
+import { openApiEndpoint } from './openapi/openapi-endpoint.js'
 import { type ServiceEndpointOptions, serviceEndpoint } from './service-endpoint.js'
 import { shutdownEndpoint } from './shutdown-endpoint.js'
 import { type StatisticsEndpointOptions, statisticsEndpoint } from './statistics-endpoint.js'
@@ -34,6 +35,7 @@ export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] 
     batchEndpoint(options),
     invalidateEndpoint(options),
     statisticsEndpoint(options),
+    openApiEndpoint(() => endpoints, version),
     serviceEndpoint({ ...options, endpoints: () => listOf(endpoints) }),
     ...(onShutdown ? [shutdownEndpoint(onShutdown)] : []),
   ]

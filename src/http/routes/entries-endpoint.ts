@@ -8,6 +8,7 @@ import { withJsonBody } from './body.js'
 import type { Endpoint } from './endpoint.js'
 import { type EntriesRequest, entriesRequest } from './entries-request.js'
 import { sendEntries } from './entries-response.js'
+import { getEntriesOperation } from './operations/entries-operations.js'
 import { RequestError, sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
 import { readConditions } from './read-request.js'
@@ -31,6 +32,7 @@ export function entriesEndpoint(options: EntriesEndpointOptions): Endpoint {
     method: 'post',
     path: '/v1/entries:get',
     listedQuery: '',
+    operation: getEntriesOperation,
     handle: (ctx) => {
       checkQuery(ctx)
       return withJsonBody(ctx, { maxBytes, bodies }, (bytes) =>
@@ -68,7 +70,7 @@ async function getEntries(
   { cache }: EntriesEndpointOptions,
   room: ResponseRoom,
 ): Promise<void> {
-  const { options, onlyIfCached } = readConditions(ctx, consistency)
+  const { options, onlyIfCached } = readConditions(ctx, { consistency })
   const admit = (read: ReadResult | undefined) => room.take(read?.value?.length ?? 0)
   room.take(keys.reduce((bytes, key) => bytes + key.length + bytesAroundEntry, 0))
   if (!onlyIfCached) return sendEntries(ctx, keys, await cache.getMany(keys, options, admit), room)

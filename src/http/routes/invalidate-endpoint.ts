@@ -5,6 +5,7 @@ import type { RequestBodies } from '../server/request-bodies.js'
 import { withJsonBody } from './body.js'
 import type { Endpoint } from './endpoint.js'
 import { invalidateRequest } from './invalidate-request.js'
+import { invalidateOperation } from './operations/entries-operations.js'
 
 export interface InvalidateEndpointOptions {
   readonly cache: Cache
@@ -21,6 +22,7 @@ export function invalidateEndpoint({ cache, bodies }: InvalidateEndpointOptions)
     method: 'post',
     path: '/v1/invalidate',
     listedQuery: '',
+    operation: invalidateOperation,
     handle: async (ctx: Context) => {
       const removed = await withJsonBody(ctx, { maxBytes, bodies }, async (bytes) =>
         cache.invalidate(invalidateRequest(bytes)),

@@ -1,13 +1,10 @@
 import { validateKey } from '../../core/state/validate-key.js'
-import { RequestError } from './problem.js'
+import { checked } from './schemas/checked.js'
+import { key as keySchema } from './schemas/fields.js'
 
 /** Throws 422 for an invalid key. `name` is that of the member or parameter. */
 export function checkKey(key: unknown, name = 'key'): string {
-  if (key === undefined) throw new RequestError(422, `${name}: missing`)
-  if (typeof key !== 'string') throw new RequestError(422, `${name}: must be a string`)
-  const fault = validateKey(key)
-  if (fault) throw new RequestError(422, `${name}: ${fault}`)
-  return key
+  return checked(keySchema, key, name)
 }
 
 export function isKey(key: string): boolean {

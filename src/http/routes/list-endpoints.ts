@@ -5,6 +5,7 @@ import type { CountResponse } from '../../http-api.js'
 import type { Endpoint } from './endpoint.js'
 import { countRequest, listRequest } from './list-request.js'
 import { listResponse } from './list-response.js'
+import { countOperation, listOperation } from './operations/entries-operations.js'
 import { RequestError } from './problem.js'
 import { sendByKoa } from './response.js'
 
@@ -25,6 +26,7 @@ export function listEndpoints({ listing }: ListEndpointsOptions): readonly Endpo
       method: 'get',
       path: '/v1/entries',
       listedQuery: '?prefix=&limit=&after=',
+      operation: listOperation,
       handle: async (ctx) => {
         const request = listRequest(ctx.querystring)
         sendByKoa(
@@ -37,6 +39,7 @@ export function listEndpoints({ listing }: ListEndpointsOptions): readonly Endpo
       method: 'get',
       path: '/v1/entries:count',
       listedQuery: '?prefix=',
+      operation: countOperation,
       handle: async (ctx) => {
         const prefix = countRequest(ctx.querystring)
         const count = await asked(ctx, listing, tooSlow.count, () => listing.count(prefix))
@@ -48,13 +51,13 @@ export function listEndpoints({ listing }: ListEndpointsOptions): readonly Endpo
 
 /** Asks the database. Throws 503 with `tooSlow` as the detail if that takes too long. */
 async function asked<T>(ctx: Context, listing: Listing, tooSlow: string, ask: () => Promise<T>): Promise<T> {
-  if (listing.isCrowded) throw new RequestError(503, crowded)
+  if (listing.isCrowded) throw new RequestError(503, crowded, 'too-many-lists')
   try {
     const answer = await ask()
     ctx.state.source = 'db'
     return answer
   } catch (error) {
-    if (hasCode(error, 'store-busy')) throw new RequestError(503, tooSlow)
+    if (hasCode(error, 'store-busy')) throw new RequestError(503, tooSlow, 'slow-list')
     throw error
   }
 }

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import { CacheError, type CacheErrorCode, explanations } from '../../core/errors.js'
 import type { Problem as ProblemBody } from '../../http-api.js'
+import { type ProblemKind, problemType, statusOfKind, usualKind } from './problems/problem-kinds.js'
 import { type PlainResponse, sendByKoa } from './response.js'
 import { routeOf } from './route-name.js'
 import { shortName } from './short-name.js'
@@ -11,10 +12,13 @@ type RequestErrorStatus = 400 | 413 | 415 | 422 | 428 | 503
 /** An error whose `message` is meant for the client: its own mistake, or a lack of room for its request. */
 export class RequestError extends Error {
   readonly status: RequestErrorStatus
+  readonly kind: ProblemKind
 
-  constructor(status: RequestErrorStatus, message: string) {
+  /** Without a kind, it is the most frequent one with this status. */
+  constructor(status: RequestErrorStatus, message: string, kind = usualKind(status)) {
     super(message)
     this.status = status
+    this.kind = kind
   }
 }
 
@@ -27,48 +31,43 @@ export interface Problem {
   readonly status: number
   readonly detail: string
   readonly retryAfterSeconds?: number
+  /** Without it, the most frequent kind with this status. */
+  readonly kind?: ProblemKind
 }
 
-/** Status of the response to each error of the cache. The message of the database stays in the log. */
-const byCode: Readonly<Record<CacheErrorCode, Omit<Problem, 'detail'>>> = {
-  'store-unavailable': { status: 503, retryAfterSeconds: 1 },
-  'login-refused': { status: 503, retryAfterSeconds: 5 },
-  'store-suspended': { status: 503, retryAfterSeconds: 1 },
-  'store-not-ready': { status: 503, retryAfterSeconds: 1 },
-  'store-busy': { status: 503, retryAfterSeconds: 1 },
-  'store-failed': { status: 503, retryAfterSeconds: 5 },
-  'row-locked': { status: 503, retryAfterSeconds: 1 },
-  'store-locked': { status: 503, retryAfterSeconds: 1 },
-  'queue-full': { status: 503, retryAfterSeconds: 5 },
-  'outcome-unknown': { status: 503, retryAfterSeconds: 1 },
-  forbidden: { status: 403 },
-  refused: { status: 422 },
-  'too-large': { status: 413 },
-  'too-large-together': { status: 413 },
-  'not-stored': { status: 422 },
+/** Seconds after which a client may try again, where it is not one. */
+const retryAfterSeconds: Readonly<Partial<Record<CacheErrorCode, number>>> = {
+  'login-refused': 5,
+  'store-failed': 5,
+  'queue-full': 5,
 }
 
 /** Returns the problem that the client is told, and logs the rest. */
 export function problemIn(error: unknown, path: string, log: ProblemLog): Problem {
   if (error instanceof RequestError) {
-    const { status, message: detail } = error
-    return status === 503 ? { status, detail, retryAfterSeconds: 1 } : { status, detail }
+    const { status, message: detail, kind } = error
+    return withRetry({ status, detail, kind })
   }
   if (error instanceof CacheError) {
     const explanation = explanations[error.code]
     const detail = error.key === undefined ? explanation : `${shortName(error.key)}: ${explanation}`
-    const problem = { ...byCode[error.code], detail }
     // During an outage every request fails in the same way. The feed logs the outage once.
     log.debug({ reason: error.message, path }, explanation)
-    return problem
+    const kind = error.code
+    // The message of the database stays in the log.
+    return withRetry({ status: statusOfKind[kind], detail, kind }, retryAfterSeconds[kind])
   }
   log.error({ err: error, path }, 'Internal Server Error')
-  return { status: 500, detail: 'Internal Server Error' }
+  return { status: 500, detail: 'Internal Server Error', kind: 'internal-error' }
+}
+
+function withRetry(problem: Problem, afterSeconds = 1): Problem {
+  return problem.status === 503 ? { ...problem, retryAfterSeconds: afterSeconds } : problem
 }
 
 /** Returns the response for a problem (RFC 9457), with additional `headers`. */
 export function problemResponse(
-  { status, detail, retryAfterSeconds }: Problem,
+  { status, detail, retryAfterSeconds, kind = usualKind(status) }: Problem,
   headers: readonly string[] = [],
 ): PlainResponse {
   const retryAfter = retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)]
@@ -76,7 +75,7 @@ export function problemResponse(
     status,
     headers: [...headers, ...retryAfter, 'Content-Type', 'application/problem+json; charset=utf-8'],
     body: JSON.stringify({
-      type: 'about:blank',
+      type: problemType(kind),
       title: STATUS_CODES[status] as string,
       status,
       detail,
@@ -96,8 +95,11 @@ export function problems(log: ProblemLog): Middleware {
     } catch (error) {
       return sendProblem(ctx, problemIn(error, routeOf(ctx), log))
     }
-    if (ctx.status === 404 && ctx.body == null) sendProblem(ctx, { status: 404, detail: 'Not Found' })
-    if (ctx.status === 405) sendProblem(ctx, { status: 405, detail: 'Method Not Allowed' })
-    if (ctx.status === 501) sendProblem(ctx, { status: 501, detail: 'Not Implemented' })
+    if (ctx.status === 404 && ctx.body == null)
+      sendProblem(ctx, { status: 404, detail: 'Not Found', kind: 'no-route' })
+    if (ctx.status === 405)
+      sendProblem(ctx, { status: 405, detail: 'Method Not Allowed', kind: 'wrong-method' })
+    if (ctx.status === 501)
+      sendProblem(ctx, { status: 501, detail: 'Not Implemented', kind: 'unknown-method' })
   }
 }

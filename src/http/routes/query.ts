@@ -1,5 +1,16 @@
+import type { z } from 'zod'
 import { nearestName } from './nearest-name.js'
 import { RequestError } from './problem.js'
+import { checked } from './schemas/checked.js'
+
+/** Returns the parameters of a query string that a schema has. Throws 422, as `parseQuery` does. */
+export function checkedQuery<Schema extends z.ZodObject>(
+  querystring: string,
+  schema: Schema,
+  advice?: Readonly<Record<string, string>>,
+): z.output<Schema> {
+  return checked(schema, parseQuery(querystring, Object.keys(schema.shape), advice))
+}
 
 /**
  * Returns the parameters of a query string that have these names. Other parameters are ignored, because proxies and
@@ -20,7 +31,7 @@ export function parseQuery<Name extends string>(
       // One mistake only: with two, `open` would be taken for `token`.
       const near = nearestName(given ?? '', names, 3)
       if (near === undefined) continue
-      throw new RequestError(422, `${given}: unknown parameter; did you mean ${near}?`)
+      throw new RequestError(422, `${given}: unknown parameter; did you mean ${near}?`, 'unknown-name')
     }
     if (found[name] !== undefined) throw repeatedParameter(name, advice?.[name])
     const value = decode(equals < 0 ? '' : part.slice(equals + 1))
@@ -31,7 +42,11 @@ export function parseQuery<Name extends string>(
 }
 
 function repeatedParameter(name: string, advice: string | undefined): RequestError {
-  return new RequestError(422, `${name}: given more than once${advice === undefined ? '' : `; ${advice}`}`)
+  return new RequestError(
+    422,
+    `${name}: given more than once${advice === undefined ? '' : `; ${advice}`}`,
+    'repeated-name',
+  )
 }
 
 /** Decodes a part of a form (`+` is a space). Returns undefined if the bytes are not valid UTF-8. */

@@ -1,9 +1,10 @@
 import type { Context } from 'koa'
+import { z } from 'zod'
 import type { ReadOptions } from '../../core/reads/read-result.js'
 import { parseToken, type SessionToken } from '../../core/state/session-token.js'
-import { checkKey } from './key.js'
-import { RequestError } from './problem.js'
-import { parseQuery } from './query.js'
+import { checkedQuery } from './query.js'
+import { checked } from './schemas/checked.js'
+import { consistency, key, token } from './schemas/fields.js'
 
 export interface ReadConditions {
   readonly options: ReadOptions
@@ -15,23 +16,25 @@ export interface ReadRequest extends ReadConditions {
   readonly key: string
 }
 
+/** Parameters of a read of one entry. */
+export const conditionsQuery = z.strictObject({
+  consistency: consistency.optional(),
+  token: token.optional(),
+})
+export const readQuery = z.strictObject({ key, ...conditionsQuery.shape })
+
+type Conditions = z.output<typeof conditionsQuery>
+
 const severalKeys = { key: 'to read several keys, use POST /v1/entries:get' }
 
 /** Returns the key and the options of a GET, from its query and its headers. Throws 422. */
 export function readRequest(ctx: Context): ReadRequest {
-  const { key, consistency, token } = parseQuery(
-    ctx.querystring,
-    ['key', 'consistency', 'token'],
-    severalKeys,
-  )
-  return { key: checkKey(key), ...readConditions(ctx, consistency, token) }
+  const { key, ...conditions } = checkedQuery(ctx.querystring, readQuery, severalKeys)
+  return { key, ...readConditions(ctx, conditions) }
 }
 
 /** Returns the options of a read, from these members or parameters and from the headers. Throws 422. */
-export function readConditions(ctx: Context, consistency: unknown, token?: string): ReadConditions {
-  if (consistency !== undefined && consistency !== 'strong' && consistency !== 'bounded') {
-    throw new RequestError(422, 'consistency: must be strong or bounded')
-  }
+export function readConditions(ctx: Context, { consistency, token }: Conditions): ReadConditions {
   const directives = ctx
     .get('Cache-Control')
     .toLowerCase()
@@ -48,7 +51,5 @@ export function readConditions(ctx: Context, consistency: unknown, token?: strin
 
 function sessionToken(text: string): SessionToken | undefined {
   if (text === '') return undefined
-  const token = parseToken(text)
-  if (token === undefined) throw new RequestError(422, 'token: not one that this service gave out')
-  return token
+  return parseToken(checked(token, text, 'token'))
 }

@@ -1,6 +1,7 @@
 import type { ServiceResponse } from '../../http-api.js'
 import type { Endpoint } from './endpoint.js'
 import { type CacheLimits, limitMembers } from './limits.js'
+import { serviceOperation } from './operations/service-operations.js'
 
 export interface ServiceEndpointOptions {
   /** Version of this program. */
@@ -18,6 +19,7 @@ export function serviceEndpoint(options: ServiceEndpointOptions): Endpoint {
   return {
     method: 'get',
     path: '/',
+    operation: serviceOperation,
     handle: (ctx) => {
       ctx.body = {
         service: 'caching-layer',

@@ -1,10 +1,12 @@
+import { z } from 'zod'
 import type { Value } from '../../core/entry.js'
 import type { WriteOptions } from '../../core/ports.js'
 import { type Member, sourceOf } from '../../json/json-source.js'
 import { parseObject } from './body-object.js'
-import { entryGroups } from './group.js'
-import { checkKey } from './key.js'
-import { parseTtl } from './ttl-seconds.js'
+import { isKey } from './key.js'
+import { checked } from './schemas/checked.js'
+import { groups, key, ttlSeconds, value } from './schemas/fields.js'
+import { ttlMs } from './ttl-seconds.js'
 import { checkValue } from './value.js'
 
 export interface SetRequest {
@@ -13,16 +15,43 @@ export interface SetRequest {
   readonly options: WriteOptions
 }
 
-const memberNames = ['key', 'value', 'ttl_seconds', 'groups']
+export const setBody = z.strictObject({
+  key,
+  value,
+  ttl_seconds: ttlSeconds.optional(),
+  groups: groups.optional(),
+})
+
+export type SetBody = z.output<typeof setBody>
 
 /** Returns the key, the value and the options in the body of a set. Throws 422, also for an unknown member. */
 export function setRequest(bytes: Buffer): SetRequest {
   const { text, body, given } = parseObject(bytes, memberNames, 'a set')
   const source = () => sourceOf(text, given.find(({ name }) => name === 'value') as Member)
-  return { key: checkKey(body.key), value: checkValue(body.value, source), options: optionsOf(body) }
+  if (isPlainSet(body)) return { key: body.key, value: checkValue(body.value, source), options: noOptions }
+  const { key, ttl_seconds, groups = [] } = checked(setBody, body)
+  const options = {
+    ttlMs: ttl_seconds === undefined ? undefined : ttlMs(ttl_seconds),
+    groups: groups.length === 0 ? undefined : [...new Set(groups)],
+  }
+  return { key, value: checkValue(body.value, source), options }
 }
 
-function optionsOf(body: Readonly<Record<string, unknown>>): WriteOptions {
-  const { ttl_seconds: ttlSeconds, groups } = body
-  return { ttlMs: parseTtl(ttlSeconds), groups: entryGroups(groups) }
+const noOptions: WriteOptions = { ttlMs: undefined, groups: undefined }
+const memberNames = Object.keys(setBody.shape)
+
+/**
+ * Returns true for a body that has a key and a value and nothing else, as most sets have. The schema, which accepts it
+ * as well, would take a tenth of the time of a small set.
+ */
+export function isPlainSet(body: Readonly<Record<string, unknown>>): body is SetBody {
+  const { key, value, ttl_seconds, groups } = body
+  return (
+    typeof key === 'string' &&
+    isKey(key) &&
+    value !== undefined &&
+    value !== null &&
+    ttl_seconds === undefined &&
+    groups === undefined
+  )
 }

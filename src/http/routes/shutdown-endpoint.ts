@@ -1,4 +1,5 @@
 import type { Endpoint } from './endpoint.js'
+import { shutdownOperation } from './operations/service-operations.js'
 import { sendProblem } from './problem.js'
 import { comesFromWebPage } from './web-page.js'
 
@@ -7,8 +8,10 @@ export function shutdownEndpoint(onShutdown: () => void): Endpoint {
   return {
     method: 'post',
     path: '/v1/shutdown',
+    operation: shutdownOperation,
     handle: (ctx) => {
-      if (comesFromWebPage(ctx)) return sendProblem(ctx, { status: 403, detail: 'Origin: not for web pages' })
+      if (comesFromWebPage(ctx))
+        return sendProblem(ctx, { status: 403, detail: 'Origin: not for web pages', kind: 'web-page' })
       ctx.status = 202
       ctx.body = { status: 'stopping' }
       onShutdown()

@@ -3,6 +3,7 @@ import type { Cache } from '../../core/cache.js'
 import type { MemoryUse } from '../../core/state/memory-use.js'
 import type { Endpoint } from './endpoint.js'
 import { type CacheLimits, limitMembers } from './limits.js'
+import { statisticsOperation } from './operations/service-operations.js'
 
 export interface StatisticsEndpointOptions {
   readonly cache: Cache
@@ -19,6 +20,7 @@ export function statisticsEndpoint(options: StatisticsEndpointOptions): Endpoint
   return {
     method: 'get',
     path: '/cache/stats',
+    operation: statisticsOperation,
     listedQuery: '',
     handle: (ctx) => {
       ctx.body = statistics(options)

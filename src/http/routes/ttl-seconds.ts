@@ -1,18 +1,12 @@
-import { RequestError } from './problem.js'
-
-/** Longest time to live of an entry, in seconds: 31 years. `CACHE_TTL_SECONDS` has the same limit. */
-const longestSeconds = 1_000_000_000
-const shortestSeconds = 0.001
+import { checked } from './schemas/checked.js'
+import { ttlSeconds } from './schemas/fields.js'
 
 /** Returns a time to live in ms; undefined if there is none. `name` is that of the member. Throws 422. */
 export function parseTtl(seconds: unknown, name = 'ttl_seconds'): number | undefined {
-  if (seconds === undefined) return undefined
-  const isTtl = typeof seconds === 'number' && seconds >= shortestSeconds && seconds <= longestSeconds
-  if (!isTtl)
-    throw new RequestError(
-      422,
-      `${name}: must be a number of seconds from ${shortestSeconds} to ${longestSeconds}; without it, the entry does not expire`,
-    )
+  return seconds === undefined ? undefined : ttlMs(checked(ttlSeconds, seconds, name))
+}
+
+export function ttlMs(seconds: number): number {
   return Math.round(seconds * 1_000)
 }
 

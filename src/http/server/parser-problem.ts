@@ -6,10 +6,17 @@ import { maxHeaderBytes } from './connection-limits.js'
 const byCode: ReadonlyMap<string | undefined, Problem> = new Map([
   [
     'HPE_HEADER_OVERFLOW',
-    { status: 431, detail: `request line and headers: more than ${maxHeaderBytes} bytes` },
+    {
+      status: 431,
+      detail: `request line and headers: more than ${maxHeaderBytes} bytes`,
+      kind: 'headers-too-large',
+    },
   ],
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', { status: 413, detail: 'body: chunk extensions too large' }],
-  ['ERR_HTTP_REQUEST_TIMEOUT', { status: 408, detail: 'The request was not received completely in time' }],
+  [
+    'ERR_HTTP_REQUEST_TIMEOUT',
+    { status: 408, detail: 'The request was not received completely in time', kind: 'slow-request' },
+  ],
 ])
 
 /** Returns the raw response, with head and body, to a request that Node's parser refused. */

@@ -21,7 +21,7 @@ export class ResponseRoom {
     const maxBytes = limitFor(length, this.#responses.maxBytes)
     if (length > maxBytes) {
       const detail = `keys: their values are larger than ${Math.floor(maxBytes)} bytes together; ask for fewer keys`
-      throw new RequestError(413, detail)
+      throw new RequestError(413, detail, 'response-too-large')
     }
     if (!this.#responses.acquire(bytes, length)) throw new RequestError(noRoom.status, noRoom.detail)
     this.#bytes = length

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, Server, type ServerOptions } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { problemResponse } from '../routes/problem.js'
+import { type Problem, problemResponse } from '../routes/problem.js'
 import { sendDirectly } from '../routes/response.js'
 import {
   type ConnectionLimits,
@@ -34,10 +34,22 @@ export interface HttpServerOptions {
 
 const idleCheckMs = 50
 
-const tooManyHeaders = problemResponse({ status: 431, detail: `headers: more than ${maxHeaders}` })
-const unknownExpectation = problemResponse({ status: 417, detail: 'Expect: must be 100-continue' })
-const noTunnel = { status: 405, detail: 'CONNECT is not allowed' }
-const tooLongUrl = problemResponse({ status: 414, detail: `URL: longer than ${maxUrlLength} characters` })
+const tooManyHeaders = problemResponse({
+  status: 431,
+  detail: `headers: more than ${maxHeaders}`,
+  kind: 'headers-too-large',
+})
+const unknownExpectation = problemResponse({
+  status: 417,
+  detail: 'Expect: must be 100-continue',
+  kind: 'unknown-expectation',
+})
+const noTunnel: Problem = { status: 405, detail: 'CONNECT is not allowed', kind: 'wrong-method' }
+const tooLongUrl = problemResponse({
+  status: 414,
+  detail: `URL: longer than ${maxUrlLength} characters`,
+  kind: 'url-too-long',
+})
 
 /**
  * HTTP listener that disconnects clients that are too slow, and closes without failing requests that it has accepted.

@@ -6,6 +6,7 @@ import type { BatchResponse, BatchResult } from '../../../http-api.js'
 import type { RequestBodies } from '../../server/request-bodies.js'
 import { withJsonBody } from '../body.js'
 import type { Endpoint } from '../endpoint.js'
+import { batchOperation } from '../operations/batch-operation.js'
 import { type ProblemLog, problemIn, sendProblem } from '../problem.js'
 import { parseQuery } from '../query.js'
 import { shortName } from '../short-name.js'
@@ -29,6 +30,7 @@ export function batchEndpoint(options: BatchEndpointOptions): Endpoint {
     method: 'post',
     path,
     listedQuery: '',
+    operation: batchOperation,
     handle: (ctx) => {
       parseQuery(ctx.querystring, [])
       return withJsonBody(ctx, { maxBytes, bodies }, async (bytes) => {

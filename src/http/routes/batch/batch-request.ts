@@ -1,11 +1,13 @@
+import { z } from 'zod'
 import type { ConditionalWrite } from '../../../core/ports.js'
-import { type EntryTag, isEntryTag, type WriteCondition } from '../../../core/state/entry-tag.js'
+import { type EntryTag, isEntryTag } from '../../../core/state/entry-tag.js'
 import { elementTexts, type Member, sourceOf } from '../../../json/json-source.js'
-import { type BodyObject, checkMembers, parseObject } from '../body-object.js'
-import { entryGroups } from '../group.js'
-import { checkKey } from '../key.js'
+import { checkMembers, parseObject } from '../body-object.js'
 import { RequestError } from '../problem.js'
-import { parseTtl } from '../ttl-seconds.js'
+import { checked } from '../schemas/checked.js'
+import { arrayOf, fault } from '../schemas/faults.js'
+import { groups, key, ttlSeconds, value } from '../schemas/fields.js'
+import { ttlMs } from '../ttl-seconds.js'
 import { checkValue } from '../value.js'
 
 export interface BatchRequest {
@@ -16,79 +18,109 @@ export interface BatchRequest {
 }
 
 const maxItems = 1_000
-const conditionNames = ['if_match', 'if_none_match']
-const putNames = ['op', 'key', 'value', 'ttl_seconds', 'groups', ...conditionNames]
-const deleteNames = ['op', 'key', ...conditionNames]
+
+/** Returns a tag without the quotes of an ETag; undefined for what is none. */
+function tagOf(given: unknown): EntryTag | undefined {
+  const text = typeof given === 'string' ? given.replace(/^"(.*)"$/s, '$1') : ''
+  return isEntryTag(text) ? text : undefined
+}
+
+function tagsFault(given: unknown): string | undefined {
+  const all: readonly unknown[] = Array.isArray(given) ? given : [given]
+  return given === undefined || given === '*' || all.every((tag) => tagOf(tag) !== undefined)
+    ? undefined
+    : 'must be *, an entity tag such as 1-2-0A1B2C3D, or an array of them'
+}
+
+const tags = z
+  .custom<string | readonly string[]>()
+  .check(fault(tagsFault))
+  .meta({
+    anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }],
+    description: '`*`, the `etag` of an entry, or an array of them.',
+    examples: ['*'],
+  })
+const conditions = { if_match: tags.optional(), if_none_match: tags.optional() }
+
+const putItem = z.strictObject({
+  op: z.literal('put'),
+  key,
+  value,
+  ttl_seconds: ttlSeconds.optional(),
+  groups: groups.optional(),
+  ...conditions,
+})
+const deleteItem = z.strictObject({ op: z.literal('delete'), key, ...conditions })
+const item = z.discriminatedUnion('op', [putItem, deleteItem])
+
+/** Body of a request that writes and deletes several entries. */
+export const batchBody = z.strictObject({
+  items: arrayOf(item, maxItems, 'objects').meta({
+    description: 'Writes and deletes of distinct keys.',
+    examples: [[{ op: 'put', key: 'user:42', value: 1, if_none_match: '*' }]],
+  }),
+  atomic: z
+    .boolean('must be true or false')
+    .optional()
+    .meta({ description: 'All items happen in one transaction, or none.' }),
+})
+
+type Item = z.output<typeof item>
 
 /** Returns the writes in the body of a batch. Throws 422, with the index of the item. */
 export function batchRequest(bytes: Buffer): BatchRequest {
-  const { text, body, given } = parseObject(bytes, ['items', 'atomic'], 'a batch')
-  const { items, atomic = false } = body
-  if (typeof atomic !== 'boolean') throw new RequestError(422, 'atomic: must be true or false')
-  if (items === undefined) throw new RequestError(422, 'items: missing')
-  if (!Array.isArray(items)) throw new RequestError(422, 'items: must be an array of objects')
-  if (items.length > maxItems) throw new RequestError(422, `items: more than ${maxItems}`)
-  const source = sourceOf(text, given.find(({ name }) => name === 'items') as Member)
-  const texts = elementTexts(source)
-  const writes = items.map((item, index) => writeOf(item, texts[index] as string, `items[${index}]`))
-  requireDistinct(writes)
-  return { isAtomic: atomic, writes }
+  const { text, body, given } = parseObject(bytes, Object.keys(batchBody.shape), 'a batch')
+  const { items: unchecked } = body
+  if (Array.isArray(unchecked) && unchecked.length <= maxItems) {
+    const source = sourceOf(text, given.find(({ name }) => name === 'items') as Member)
+    const texts = elementTexts(source)
+    const values = unchecked.map((one, index) => valueTextIn(one, texts[index] as string, `items[${index}]`))
+    const { items, atomic = false } = checked(batchBody, body)
+    requireDistinct(items)
+    return { isAtomic: atomic, writes: items.map((one, index) => writeOf(one, values[index] as ValueText)) }
+  }
+  checked(batchBody, body)
+  throw new RequestError(422, 'items: must be an array of objects')
 }
 
-function writeOf(item: unknown, text: string, path: string): ConditionalWrite {
+type ValueText = () => string
+
+/** Checks the members of an item. Returns a function that returns the text of its value. Throws 422. */
+function valueTextIn(item: unknown, text: string, path: string): ValueText {
   if (typeof item !== 'object' || item === null || Array.isArray(item))
     throw new RequestError(422, `${path}: must be an object`)
   const body = item as Readonly<Record<string, unknown>>
   const { op } = body
   if (op !== 'put' && op !== 'delete') throw new RequestError(422, `${path}.op: must be put or delete`)
-  const isPut = op === 'put'
-  const checked = checkMembers({ text, body }, isPut ? putNames : deleteNames, `a ${op}`, `${path}.`)
-  const key = checkKey(body.key, `${path}.key`)
-  const condition = conditionOf(body, path)
-  if (!isPut) return { key, value: undefined, condition }
+  const names = Object.keys((op === 'put' ? putItem : deleteItem).shape)
+  const { given } = checkMembers({ text, body }, names, `a ${op}`, `${path}.`)
+  return () => sourceOf(text, given.find(({ name }) => name === 'value') as Member)
+}
+
+function writeOf(item: Item, valueText: ValueText): ConditionalWrite {
+  const condition = { match: tagsIn(item.if_match), noneMatch: tagsIn(item.if_none_match) }
+  const { key } = item
+  if (item.op === 'delete') return { key, value: undefined, condition }
+  const { ttl_seconds, groups = [] } = item
   return {
     key,
-    value: jsonOf(checked, path),
-    ttlMs: parseTtl(body.ttl_seconds, `${path}.ttl_seconds`),
-    groups: entryGroups(body.groups, `${path}.groups`),
+    value: checkValue(item.value, valueText),
+    ttlMs: ttl_seconds === undefined ? undefined : ttlMs(ttl_seconds),
+    groups: groups.length === 0 ? undefined : [...new Set(groups)],
     condition,
   }
 }
 
-function jsonOf({ text, body, given }: BodyObject, path: string): string {
-  try {
-    return checkValue(body.value, () => sourceOf(text, given.find(({ name }) => name === 'value') as Member))
-  } catch (error) {
-    throw error instanceof RequestError ? new RequestError(error.status, `${path}.${error.message}`) : error
-  }
-}
-
-function conditionOf(body: BodyObject['body'], path: string): WriteCondition {
-  return {
-    match: tagsOf(body.if_match, `${path}.if_match`),
-    noneMatch: tagsOf(body.if_none_match, `${path}.if_none_match`),
-  }
-}
-
-/** Returns the tags in a member: `*`, a tag, or an array of tags. The quotes of an ETag may be part of them. */
-function tagsOf(tags: unknown, name: string): '*' | readonly EntryTag[] | undefined {
-  if (tags === undefined || tags === '*') return tags
-  const given: readonly unknown[] = Array.isArray(tags) ? tags : [tags]
-  return given.map((tag) => {
-    const text = typeof tag === 'string' ? tag.replace(/^"(.*)"$/s, '$1') : ''
-    if (!isEntryTag(text))
-      throw new RequestError(
-        422,
-        `${name}: must be *, an entity tag such as 1-2-0A1B2C3D, or an array of them`,
-      )
-    return text
-  })
+function tagsIn(given: string | readonly string[] | undefined): '*' | readonly EntryTag[] | undefined {
+  if (given === undefined || given === '*') return given
+  const all = typeof given === 'string' ? [given] : given
+  return all.map((tag) => tagOf(tag) as EntryTag)
 }
 
 /** Throws 422 if a key is given twice: the order of the items does not count. */
-function requireDistinct(writes: readonly ConditionalWrite[]): void {
+function requireDistinct(items: readonly Item[]): void {
   const first = new Map<string, number>()
-  for (const [index, { key }] of writes.entries()) {
+  for (const [index, { key }] of items.entries()) {
     const earlier = first.get(key)
     if (earlier !== undefined)
       throw new RequestError(422, `items[${index}].key: the same as that of items[${earlier}]`)

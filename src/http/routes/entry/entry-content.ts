@@ -56,7 +56,7 @@ function jsonOf(bytes: Buffer, contentType: string): ReceivedContent {
     text = utf8.decode(bytes)
     parsed = JSON.parse(text)
   } catch {
-    throw new RequestError(422, 'body: not valid JSON in UTF-8, as its Content-Type says')
+    throw new RequestError(422, 'body: not valid JSON in UTF-8, as its Content-Type says', 'invalid-json')
   }
   const spelt = checkValue(parsed, () => text)
   return contentType === plainJson

@@ -5,9 +5,11 @@ import type { WriteCondition } from '../../../core/state/entry-tag.js'
 import type { RequestBodies } from '../../server/request-bodies.js'
 import { withBody } from '../body.js'
 import type { Endpoint } from '../endpoint.js'
+import type { Operation } from '../openapi/operation.js'
+import { deleteEntryOperation, getEntryOperation, putEntryOperation } from '../operations/entry-operations.js'
 import { RequestError, sendProblem } from '../problem.js'
-import { parseQuery } from '../query.js'
-import { readConditions } from '../read-request.js'
+import { checkedQuery } from '../query.js'
+import { conditionsQuery, readConditions } from '../read-request.js'
 import { sendByKoa } from '../response.js'
 import { cacheGroups } from './cache-groups.js'
 import { deleteResponse, putResponse } from './change-response.js'
@@ -33,24 +35,29 @@ const pattern = /^\/v1\/entries\/.*$/s
 
 /** Returns the endpoints of one entry, in the terms of HTTP: its value is the body. */
 export function entryEndpoints(options: EntryEndpointsOptions): readonly Endpoint[] {
-  const endpoint = (method: Endpoint['method'], handle: Endpoint['handle']): Endpoint => ({
+  const endpoint = (
+    method: Endpoint['method'],
+    operation: Operation,
+    handle: Endpoint['handle'],
+  ): Endpoint => ({
     method,
+    operation,
     path: entryPath,
     pattern,
     listedQuery: '',
     handle,
   })
   return [
-    endpoint('get', (ctx) => get(ctx, options)),
-    endpoint('put', (ctx) => put(ctx, options)),
-    endpoint('delete', (ctx) => remove(ctx, options)),
+    endpoint('get', getEntryOperation, (ctx) => get(ctx, options)),
+    endpoint('put', putEntryOperation, (ctx) => put(ctx, options)),
+    endpoint('delete', deleteEntryOperation, (ctx) => remove(ctx, options)),
   ]
 }
 
 async function get(ctx: Context, { cache, leasedReads }: EntryEndpointsOptions): Promise<void> {
   const key = entryKey(ctx)
-  const { consistency, token } = parseQuery(ctx.querystring, ['consistency', 'token'])
-  const { options, onlyIfCached } = readConditions(ctx, consistency, token)
+  const query = checkedQuery(ctx.querystring, conditionsQuery)
+  const { options, onlyIfCached } = readConditions(ctx, query)
   const condition = preconditions(ctx)
   const { leaseMs, waitMs } = preferences(ctx)
   const groups = cacheGroups(ctx) ?? []
@@ -72,7 +79,7 @@ async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> 
   const { cache, maxValueBytes, bodies } = options
   const key = entryKey(ctx)
   if (ctx.get('Content-Range') !== '')
-    throw new RequestError(400, 'Content-Range: an entry is only written as a whole')
+    throw new RequestError(400, 'Content-Range: an entry is only written as a whole', 'partial-write')
   const lease = fillLease(ctx)
   const condition = lease === undefined ? writeCondition(ctx, options) : preconditions(ctx)
   if (lease !== undefined && condition !== undefined)
