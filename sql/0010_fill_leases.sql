@@ -22,14 +22,20 @@
 -- caller gets a lease, and the value of the former holder is refused.
 create unlogged table cache_leases (
   key text primary key,
+  key_hash bigint not null generated always as (hashtextextended(key, 0)) stored,
   -- Random text, which only the holder knows.
   lease text not null,
   groups text[],
   ends_at timestamptz not null
 );
 
-create index cache_leases_groups on cache_leases using gin (groups) where groups is not null;
-create index cache_leases_ends_at on cache_leases (ends_at);
+create index if not exists cache_leases_groups on cache_leases using gin (groups) where groups is not null;
+create index if not exists cache_leases_key_hash on cache_leases (key_hash);
+create index if not exists cache_leases_ends_at on cache_leases (ends_at);
+
+-- Every statement that deletes an entry looks for a lease of its key, and must not fail for a role that has no rights on
+-- leases as long as there is none.
+grant select (key_hash) on cache_leases to public;
 
 -- Whoever may delete entries must be able to revoke leases.
 select cache_copy_grants('select, insert, update, delete on cache_leases', array['insert', 'update', 'delete']);

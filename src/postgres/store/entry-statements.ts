@@ -123,8 +123,14 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
     )
 
   const leases = leasesIn(schemaName)
-  const areLeased = (keys: string) => `exists (select from ${leases} where key = ${keys})`
-  const expressions = { remaining, isPlain: isPlainIn(schemaName), areLeased: areLeased('$1') }
+  // Roles that have no rights on leases may read this column only.
+  const areLeased = (hashes: string) =>
+    `exists (select from ${leases} where key_hash = any(array(${hashes})))`
+  const expressions = {
+    remaining,
+    isPlain: isPlainIn(schemaName),
+    areLeased: areLeased('select hashtextextended($1::text, 0::bigint)'),
+  }
 
   const position = (hasMark: string) =>
     `select ${epochIn(schemaName)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
@@ -176,7 +182,8 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
         returning key, case when expires_at is null or expires_at > clock_timestamp() then '-' || version::text end
           as version
       )
-      select key, version, epoch, ${areLeased('any($1)')} as are_leased
+      select key, version, epoch, ${areLeased('select hashtextextended(name, 0::bigint) from unnest($1::text[]) as name')}
+        as are_leased
       from ${epochIn(schemaName)} as epoch left join removed on true`,
     revoke: `delete from ${leases} where key in (
         select key from ${leases} where key = any($1) order by key collate "C" for update
