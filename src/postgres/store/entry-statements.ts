@@ -1,6 +1,6 @@
 import { readAttributes, storedAttributes } from '../schema/entry-columns.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
-import { epochIn, lineageIn } from '../schema/table-identity.js'
+import { entriesIn, epochIn, lineageIn } from '../schema/table-identity.js'
 import { isPlainIn } from '../schema/table-triggers.js'
 import { groupsIn } from './array-literal.js'
 import { type ConditionalStatements, conditionalStatements } from './conditional-statement.js'
@@ -51,7 +51,7 @@ export interface EntryStatements extends SettleStatements, ConditionalStatements
   readonly writeManyExpiring: string
   /** Deletes the entries $1, and tells whether there are leases of these keys, which `revoke` has to end. */
   readonly remove: string
-  /** Revokes the leases of the keys $1. */
+  /** Revokes the leases of the keys $1, and announces that. */
   readonly revoke: string
   readonly position: string
   /** Returns the position, and whether the mark $1 exists. */
@@ -185,9 +185,13 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
       select key, version, epoch, ${areLeased('select hashtextextended(name, 0::bigint) from unnest($1::text[]) as name')}
         as are_leased
       from ${epochIn(schemaName)} as epoch left join removed on true`,
-    revoke: `delete from ${leases} where key in (
-        select key from ${leases} where key = any($1) order by key collate "C" for update
-      )`,
+    revoke: `with revoked as (
+        delete from ${leases} where key in (
+          select key from ${leases} where key = any($1) order by key collate "C" for update
+        )
+        returning key
+      )
+      select ${schema}.cache_announce_revoked(${entriesIn(schemaName)}, key) from revoked`,
     position: position('true'),
     positionAndMark: position(
       `exists (select from ${schema}.cache_marks where mark = $1::bigint and lineage = ${lineage})`,
