@@ -22,17 +22,45 @@
 -- caller gets a lease, and the value of the former holder is refused.
 create unlogged table cache_leases (
   key text primary key,
+  key_hash bigint not null generated always as (hashtextextended(key, 0)) stored,
   -- Random text, which only the holder knows.
   lease text not null,
   groups text[],
   ends_at timestamptz not null
 );
 
-create index cache_leases_groups on cache_leases using gin (groups) where groups is not null;
-create index cache_leases_ends_at on cache_leases (ends_at);
+create index if not exists cache_leases_groups on cache_leases using gin (groups) where groups is not null;
+create index if not exists cache_leases_key_hash on cache_leases (key_hash);
+create index if not exists cache_leases_ends_at on cache_leases (ends_at);
+
+-- Every statement that deletes an entry looks for a lease of its key, and must not fail for a role that has no rights on
+-- leases as long as there is none.
+grant select (key_hash) on cache_leases to public;
 
 -- Whoever may delete entries must be able to revoke leases.
 select cache_copy_grants('select, insert, update, delete on cache_leases', array['insert', 'update', 'delete']);
+
+-- Announces that the lease of a key was revoked, so that a caller who waits asks for the next one. The announcement is that of
+-- a deleted entry, with a version that no entry has.
+create function cache_announce_revoked(entries regclass, key text) returns void
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pg_notify(
+    'caching_layer_' || left(md5(nspname::text || '.' || relname::text), 16),
+    '[' || case
+      when octet_length(key) > 128 and octet_length(convert_to(key, 'UTF8')) > 512
+        then '"' || chr(92) || 'u0000' || encode(sha256(convert_to(key, 'UTF8')), 'hex') || '"'
+      else to_json(key)::text
+    end || ',"-' || (
+      (nextval((quote_ident(nspname::text) || '.cache_version')::regclass) << 24)
+      | (random() * 16777215::double precision)::bigint
+    )::text || '"]'
+  )
+  from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+  where pg_class.oid = entries::oid;
+end
+$$;
 
 -- Replaces the function of 0009: now it revokes leases, too.
 create or replace function cache_remove(entries regclass, keys text[], groups text[], prefix text, everything boolean)
@@ -48,10 +76,13 @@ declare
   names text[] := array(
     select 'key ' || name from unnest(keys) as name union all select 'group ' || name from unnest(groups) as name
   );
-  leases constant text := (
-    select quote_ident(nspname) || '.cache_leases'
+  schema constant text := (
+    select quote_ident(nspname)
     from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = entries::oid
   );
+  leases constant text := schema || '.cache_leases';
+  -- Announces no more of them. Who waits for others asks when their leases would have ended.
+  announced constant integer := 100;
   conditions constant text[] := array_remove(array[
     case when keys is not null then 'key = any($1)' end,
     case when groups is not null then 'groups && $2' end,
@@ -96,7 +127,10 @@ begin
     )
     from unnest(array[leases, entries::text]) with ordinality as sources (source, position) order by position
   );
-  execute statements[1] using keys, groups, prefix, prefix || repeat(last_character, 256);
+  execute format(
+    'with revoked as (%s returning key) select %s.cache_announce_revoked($5, key) from revoked limit %s',
+    statements[1], schema, announced
+  ) using keys, groups, prefix, prefix || repeat(last_character, 256), entries;
   return query execute statements[2] || ' returning key::text, version'
     using keys, groups, prefix, prefix || repeat(last_character, 256);
 end

@@ -12,6 +12,21 @@ const inCore = { caughtBy: 'leased-reads' }
 
 export const leaseMutants = [
   {
+    name: 'leases: a revoked lease is not announced',
+    ...inHttp,
+    tests: 'every way of invalidation',
+    file: migration,
+    find: 'from revoked limit %s',
+    replace: 'from revoked where false limit %s',
+  },
+  {
+    name: 'leases: a change does not make callers ask again',
+    ...inCore,
+    file: contests,
+    find: '    this.changes++\n    this.#askedMs = Number.NEGATIVE_INFINITY\n',
+    replace: '    this.changes++\n',
+  },
+  {
     name: 'leases: removing takes no lock',
     ...inSql,
     tests: 'keeps leases from being given',
@@ -40,15 +55,19 @@ export const leaseMutants = [
     ...inSql,
     tests: 'makes a value wait',
     file: migration,
-    find: '  execute statements[1] using keys, groups, prefix, prefix || repeat(last_character, 256);\n',
-    replace: '',
+    find: 'with revoked as (%s returning key)',
+    replace: 'with revoked as (%s and false returning key)',
   },
   {
     name: 'leases: removing deletes the entries before the leases',
     ...inSql,
     tests: 'removes a value that is being stored',
     file: migration,
-    find: '  execute statements[1] using keys, groups, prefix, prefix || repeat(last_character, 256);\n  return query',
+    find: `  execute format(
+    'with revoked as (%s returning key) select %s.cache_announce_revoked($5, key) from revoked limit %s',
+    statements[1], schema, announced
+  ) using keys, groups, prefix, prefix || repeat(last_character, 256), entries;
+  return query`,
     replace: `  return query execute statements[2] || ' returning key::text, version'
     using keys, groups, prefix, prefix || repeat(last_character, 256);
   execute statements[1] using keys, groups, prefix, prefix || repeat(last_character, 256);

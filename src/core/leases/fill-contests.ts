@@ -47,16 +47,11 @@ export class FillContest {
   #askedMs = Number.NEGATIVE_INFINITY
   #untilMs = Number.NEGATIVE_INFINITY
 
-  /** Wakes all callers that wait, because there may be a value. */
+  /** Wakes all callers that wait, because there may be a value, or the lease may have ended. */
   changed(): void {
     this.changes++
+    this.#askedMs = Number.NEGATIVE_INFINITY
     for (const listener of [...this.#listeners]) listener()
-  }
-
-  /** Wakes all callers, because nobody has the lease any more. */
-  ended(): void {
-    this.#untilMs = Number.NEGATIVE_INFINITY
-    this.changed()
   }
 
   /** Calls `listener` at each change until the returned function is called. */
@@ -140,6 +135,6 @@ export class FillContests {
   /** Records that a value was not stored, so that its lease is worth nothing any more. */
   refusedFill(id: string): void {
     this.refused++
-    this.#contests.get(id)?.ended()
+    this.#contests.get(id)?.changed()
   }
 }

@@ -106,7 +106,7 @@ export class LeasedReads {
   /** Gives a lease back. If that fails, the lease ends by itself. */
   #release(contest: FillContest, key: string, lease: string): void {
     this.#parts.leases.release(key, lease).then(
-      () => contest.ended(),
+      () => contest.changed(),
       () => undefined,
     )
   }

@@ -42,7 +42,7 @@ export interface Created {
 export function createdBy(files: readonly MigrationFile[]): Created {
   return {
     functions: unique(files, /\bcreate (?:or replace )?function (\w+)/g),
-    relations: unique(files, /\bcreate (?:table|sequence) (?:if not exists )?(\w+)/g),
+    relations: unique(files, /\bcreate (?:unlogged )?(?:table|sequence) (?:if not exists )?(\w+)/g),
     triggers: unique(files, /\bcreate trigger (\w+)/g),
     columns: unique(files, /\badd column (\w+)/g),
   }
@@ -65,7 +65,7 @@ export function columnsOf(table: string, files: readonly MigrationFile[]): strin
 export function repeatable(sql: string): string {
   return sql
     .replaceAll(/\bcreate (function|trigger)\b/g, 'create or replace $1')
-    .replaceAll(/\bcreate (table|sequence) (?!if not exists)/g, 'create $1 if not exists ')
+    .replaceAll(/\bcreate (table|unlogged table|sequence) (?!if not exists)/g, 'create $1 if not exists ')
     .replaceAll(/\badd column (?!if not exists)/g, 'add column if not exists ')
 }
 

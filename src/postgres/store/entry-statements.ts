@@ -5,7 +5,7 @@ import { isPlainIn } from '../schema/table-triggers.js'
 import { groupsIn } from './array-literal.js'
 import { type ConditionalStatements, conditionalStatements } from './conditional-statement.js'
 import { expiryIn, remainingMs } from './expiry.js'
-import { leasesIn, revocationIn } from './fill-leases.js'
+import { areLeasedIn, revocationIn } from './fill-leases.js'
 import { type FillStatements, fillStatements } from './fill-statement.js'
 import { type SettleStatements, settleStatements } from './settle-statement.js'
 import { isHeld } from './value-digest.js'
@@ -54,7 +54,7 @@ export interface EntryStatements extends SettleStatements, ConditionalStatements
   readonly writeManyExpiring: string
   /** Deletes the entries $1, and tells whether there are leases of these keys, which `revoke` has to end. */
   readonly remove: string
-  /** Revokes the leases of the keys $1. */
+  /** Revokes the leases of the keys $1, and announces that. */
   readonly revoke: string
   readonly position: string
   /** Returns the position, and whether the mark $1 exists. */
@@ -124,9 +124,12 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
       isPostponed,
     )
 
-  const leases = leasesIn(schemaName)
-  const areLeased = (keys: string) => `exists (select from ${leases} where key = ${keys})`
-  const expressions = { remaining, isPlain: isPlainIn(schemaName), areLeased: areLeased('$1') }
+  const areLeased = (hashes: string) => areLeasedIn(schemaName, hashes)
+  const expressions = {
+    remaining,
+    isPlain: isPlainIn(schemaName),
+    areLeased: areLeased('select hashtextextended($1::text, 0::bigint)'),
+  }
 
   const position = (hasMark: string) =>
     `select ${epochIn(schemaName)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
@@ -179,7 +182,8 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
         returning key, case when expires_at is null or expires_at > clock_timestamp() then '-' || version::text end
           as version
       )
-      select key, version, epoch, ${isPlainIn(schemaName)} as is_as_sent, ${areLeased('any($1)')} as are_leased
+      select key, version, epoch, ${isPlainIn(schemaName)} as is_as_sent,
+        ${areLeased('select hashtextextended(name, 0::bigint) from unnest($1::text[]) as name')} as are_leased
       from ${epochIn(schemaName)} as epoch left join removed on true`,
     revoke: revocationIn(schemaName),
     position: position('true'),

@@ -103,9 +103,21 @@ function releaseText(schemaName: string): string {
 /** Returns the statement that revokes the leases of the keys $1. */
 export function revocationIn(schemaName: string): string {
   const leases = leasesIn(schemaName)
-  return `delete from ${leases} where key in (
-      select key from ${leases} where key = any($1) order by key collate "C" for update
-    )`
+  return `with revoked as (
+      delete from ${leases} where key in (
+        select key from ${leases} where key = any($1) order by key collate "C" for update
+      )
+      returning key
+    )
+    select ${quoteIdentifier(schemaName)}.cache_announce_revoked(${entriesIn(schemaName)}, key) from revoked`
+}
+
+/**
+ * Returns SQL that tells whether there are leases of keys with these hashes. Roles that have no rights on leases may read
+ * the column of hashes only.
+ */
+export function areLeasedIn(schemaName: string, hashes: string): string {
+  return `exists (select from ${leasesIn(schemaName)} where key_hash = any(array(${hashes})))`
 }
 
 /** Returns SQL for the table of leases. */

@@ -5,7 +5,7 @@ import { isPlainIn } from '../schema/table-triggers.js'
 import { arrayLiteral, groupsIn } from './array-literal.js'
 import { isMetIn, tagsOf } from './conditional-statement.js'
 import { expiryIn, remainingMs } from './expiry.js'
-import { leasesIn } from './fill-leases.js'
+import { areLeasedIn } from './fill-leases.js'
 import { toColumns } from './value.js'
 
 /**
@@ -65,7 +65,8 @@ export function transactionStatement(schemaName: string): string {
     union all select * from removed
   )
   select judged.epoch, before::text as before, is_present, is_met, written.key is not null as is_written, written.*,
-    judged.value is null and exists (select from ${leasesIn(schemaName)} as lease where lease.key = judged.key) as are_leased
+    judged.value is null
+      and ${areLeasedIn(schemaName, 'select hashtextextended(judged.key, 0::bigint)')} as are_leased
   from judged left join written using (key)
   order by number`
 }

@@ -187,7 +187,7 @@ function stepsOf(texts: EntryStatements, schema: string, key: string): readonly 
       name: 'a delete',
       statement: texts.remove,
       values: [[key]],
-      uses: [update, remove, 'select cache_leases'],
+      uses: [update, remove],
       fault: isThere,
     },
   ]

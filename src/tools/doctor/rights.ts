@@ -80,7 +80,7 @@ const needs: readonly Need[] = [
   {
     privilege: 'select',
     relation: 'cache_leases',
-    without: `${noLeases}, and no entry can be deleted, because a delete revokes the lease of its key`,
+    without: `${noLeases}, and no entry can be deleted while a client computes it, because a delete revokes its lease`,
     isOptional: true,
   },
   { privilege: 'insert', relation: 'cache_leases', without: noLeases, isOptional: true },

@@ -74,7 +74,7 @@ const faults: Readonly<Record<string, Fault>> = {
     sql: 'revoke all on cache_leases from $role',
     level: 'warning',
     check: 'rights',
-    says: /cache_leases: .*no entry can be deleted, because a delete revokes the lease/,
+    says: /cache_leases: .*no entry can be deleted while a client computes it/,
     cure: /grant select on .*grant insert on .*grant update on .*grant delete on/,
   },
   'no right to draw a version': {
