@@ -5,7 +5,7 @@ import { type Member, sourceOf } from '../../json/json-source.js'
 import { parseObject } from './body-object.js'
 import { isKey } from './key.js'
 import { checked } from './schemas/checked.js'
-import { groups, key, ttlSeconds, value } from './schemas/fields.js'
+import { groups, isGroups, isTtlSeconds, key, ttlSeconds, value } from './schemas/fields.js'
 import { ttlMs } from './ttl-seconds.js'
 import { checkValue } from './value.js'
 
@@ -28,30 +28,28 @@ export type SetBody = z.output<typeof setBody>
 export function setRequest(bytes: Buffer): SetRequest {
   const { text, body, given } = parseObject(bytes, memberNames, 'a set')
   const source = () => sourceOf(text, given.find(({ name }) => name === 'value') as Member)
-  if (isPlainSet(body)) return { key: body.key, value: checkValue(body.value, source), options: noOptions }
-  const { key, ttl_seconds, groups = [] } = checked(setBody, body)
+  const { key, value, ttl_seconds, groups = [] } = isSetBody(body) ? body : checked(setBody, body)
   const options = {
     ttlMs: ttl_seconds === undefined ? undefined : ttlMs(ttl_seconds),
     groups: groups.length === 0 ? undefined : [...new Set(groups)],
   }
-  return { key, value: checkValue(body.value, source), options }
+  return { key, value: checkValue(value, source), options }
 }
 
-const noOptions: WriteOptions = { ttlMs: undefined, groups: undefined }
 const memberNames = Object.keys(setBody.shape)
 
 /**
- * Returns true for a body that has a key and a value and nothing else, as most sets have. The schema, which accepts it
- * as well, would take a tenth of the time of a small set.
+ * Returns true for what the schema accepts, if there are no other members. The schema would take a third of the time of
+ * a small set, so it is only asked what is wrong with a body.
  */
-export function isPlainSet(body: Readonly<Record<string, unknown>>): body is SetBody {
+export function isSetBody(body: Readonly<Record<string, unknown>>): body is SetBody {
   const { key, value, ttl_seconds, groups } = body
   return (
     typeof key === 'string' &&
     isKey(key) &&
     value !== undefined &&
     value !== null &&
-    ttl_seconds === undefined &&
-    groups === undefined
+    (ttl_seconds === undefined || isTtlSeconds(ttl_seconds)) &&
+    (groups === undefined || isGroups(groups))
   )
 }
