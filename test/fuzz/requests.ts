@@ -62,6 +62,12 @@ const headerNames = [
 const types = fc.constantFrom('application/json', 'text/plain', 'image/png', 'application/vnd.api+json', '')
 const methods = fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND')
 
+/**
+ * Operations that have rules which no schema has: of members together, or of distinct keys. A lease must not come with a
+ * condition.
+ */
+const withFurtherRules = ['invalidateEntries', 'writeEntries']
+
 /** Returns requests of all operations: valid ones, and ones with one mistake or a few. */
 export function requestsOf(
   operations: readonly DocumentedOperation[],
@@ -90,8 +96,7 @@ function validRequest(operation: DocumentedOperation, components: Components): f
     target: targetOf(path, inPath, query),
     headers: { ...headers, ...(content !== undefined && contentType(body, type)) },
     body: content,
-    // An invalidation has rules about its members together, which no schema has.
-    isValid: operation.id !== 'invalidateEntries',
+    isValid: !withFurtherRules.includes(operation.id) && !('Fill-Lease' in headers),
   }))
 }
 
@@ -196,7 +201,19 @@ type BodyChange = (text: string | undefined) => string | undefined
 function bodyChange(): fc.Arbitrary<BodyChange> {
   const ofMember = fc
     .tuple(
-      fc.constantFrom('key', 'keys', 'value', 'groups', 'ttl_seconds', 'prefix', 'all', 'kye', '__proto__'),
+      fc.constantFrom(
+        'key',
+        'keys',
+        'value',
+        'groups',
+        'ttl_seconds',
+        'prefix',
+        'all',
+        'items',
+        'atomic',
+        'kye',
+        '__proto__',
+      ),
       odd,
     )
     .map(

@@ -6,6 +6,7 @@ export interface Schema {
   readonly const?: unknown
   readonly enum?: readonly unknown[]
   readonly anyOf?: readonly Schema[]
+  readonly oneOf?: readonly Schema[]
   readonly type?: string
   readonly pattern?: string
   readonly minLength?: number
@@ -38,7 +39,7 @@ const text = fc.oneof(sharedText, fc.string({ minLength: 1, maxLength: 40 }))
 
 /** Returns values that a schema accepts. */
 export function valuesOf(schema: Schema, components: Components): fc.Arbitrary<unknown> {
-  const { $ref, const: only, enum: choices, anyOf, type, examples = [] } = schema
+  const { $ref, const: only, enum: choices, oneOf, anyOf = oneOf, type, examples = [] } = schema
   if ($ref !== undefined) return valuesOf(components[$ref.split('/').at(-1) ?? ''] as Schema, components)
   if (only !== undefined) return fc.constant(only)
   if (choices !== undefined) return fc.constantFrom(...choices)

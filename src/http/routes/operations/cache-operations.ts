@@ -17,6 +17,7 @@ export const getOperation: Operation = {
   },
   problems: ['no-entry', 'not-in-memory', 'too-large', ...inputKinds, ...readKinds],
   problemHeaders: { 404: ['Cache-Status'] },
+  optionalProblemHeaders: { 404: ['Age'] },
 }
 
 export const setAnswer = component(
