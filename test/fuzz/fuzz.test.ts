@@ -2,7 +2,6 @@
  * Sends requests that are generated from the OpenAPI document to a sidecar. FUZZ_REQUESTS is their number, FUZZ_SEED
  * repeats a run: `npm run fuzz` sends 200,000.
  */
-import { randomInt } from 'node:crypto'
 import { Agent } from 'node:http'
 import fc from 'fast-check'
 import t from 'tap'
@@ -14,7 +13,7 @@ import { ResidentSize } from '../torture/resident-size.js'
 import { type FuzzRequest, requestsOf } from './requests.js'
 
 const total = Number(process.env.FUZZ_REQUESTS ?? 400)
-const seed = Number(process.env.FUZZ_SEED ?? randomInt(2 ** 31))
+const seed = Number(process.env.FUZZ_SEED ?? 20)
 const batchSize = 500
 const atOnce = 8
 const mebibyte = 1024 * 1024
