@@ -34,8 +34,12 @@ type Refusal = NonNullable<Extract<ChangeResult, { readonly kind: 'unmet' }>['re
 
 /** Responses to a PUT whose value was not stored because of its lease. */
 export const refusals: Readonly<Record<Refusal, Problem>> = {
-  'no-lease': { status: 412, detail: 'Fill-Lease: has ended, or was revoked by an invalidation' },
-  present: { status: 412, detail: 'Fill-Lease: there is an entry already' },
+  'no-lease': {
+    status: 412,
+    detail: 'Fill-Lease: has ended, or was revoked by an invalidation',
+    kind: 'lease-ended',
+  },
+  present: { status: 412, detail: 'Fill-Lease: there is an entry already', kind: 'lease-ended' },
   'other-groups': {
     status: 422,
     detail: 'Cache-Groups: must be among the groups of the request that returned the Fill-Lease',

@@ -59,6 +59,7 @@ export const putEntryOperation: Operation = {
   problems: [
     'partial-write',
     'condition-failed',
+    'lease-ended',
     'condition-required',
     'unsupported-body',
     'invalid-json',

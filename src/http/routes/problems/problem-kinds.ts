@@ -11,6 +11,7 @@ const ofRequests = {
   'wrong-method': 405,
   'slow-request': 408,
   'condition-failed': 412,
+  'lease-ended': 412,
   'body-too-large': 413,
   'response-too-large': 413,
   'url-too-long': 414,
