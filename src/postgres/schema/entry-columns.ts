@@ -21,7 +21,7 @@ export const entryColumns: ReadonlyMap<string, EntryColumn> = new Map<string, En
   ['version', { added: 'bigint', uses: ['select'] }],
   ['content_type', { added: 'text', uses: ['select', 'insert', 'update'] }],
   ['expires_at', { added: 'timestamptz', uses: ['select', 'update'] }],
-  ['groups', { added: 'text[]', uses: ['select', 'insert', 'update'] }],
+  ['groups', { added: 'text[]', uses: ['insert', 'update'] }],
 ])
 
 /** Returns the names of the columns that statements of a sidecar use in this way. */

@@ -58,6 +58,13 @@ const needs: readonly Need[] = [
     isOptional: true,
   },
   {
+    privilege: 'select',
+    relation: 'cache_entries',
+    columns: ['groups'],
+    without: 'entries can be neither listed nor removed by group',
+    isOptional: true,
+  },
+  {
     privilege: 'insert',
     relation: 'cache_entries',
     columns: ['expires_at'],

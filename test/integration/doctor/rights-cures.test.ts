@@ -29,21 +29,21 @@ const faults: Readonly<Record<string, Fault>> = {
     cure: /^if that is not intended, .*grant delete on/,
   },
   'no right to read a column': {
-    sql: 'revoke select on cache_entries from $role; grant select (key, value, version, xmin) on cache_entries to $role',
+    sql: 'revoke select on cache_entries from $role; grant select (key, value, version, groups, xmin) on cache_entries to $role',
     check: 'rights',
     says: /no right to select on content_type, expires_at of cache_entries/,
     cure: /grant select \(content_type, expires_at\) on/,
   },
   'no right to update a column': {
     sql: `revoke update on cache_entries from $role;
-          grant update (key, value, content_type, expires_at) on cache_entries to $role`,
+          grant update (key, value, content_type, expires_at, groups) on cache_entries to $role`,
     check: 'rights',
     says: /no right to update on updated_at of cache_entries/,
     cure: /grant update \(updated_at\) on/,
   },
   'no right to the system column that pending writes compare': {
     sql: `revoke select on cache_entries from $role;
-          grant select (key, value, version, content_type, expires_at) on cache_entries to $role`,
+          grant select (key, value, version, content_type, expires_at, groups) on cache_entries to $role`,
     level: 'warning',
     check: 'rights',
     says: /pending writes cannot be sent/,

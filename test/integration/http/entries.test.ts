@@ -16,6 +16,7 @@ interface Found {
   readonly key: string
   readonly value: unknown
   readonly source: string
+  readonly etag?: string
 }
 
 function getMany(client: JsonClient, body: object, sending: Sending = {}): Promise<Answer> {
@@ -24,6 +25,10 @@ function getMany(client: JsonClient, body: object, sending: Sending = {}): Promi
 
 function entriesOf({ body }: Answer): readonly Found[] {
   return body.entries as Found[]
+}
+
+function withoutTags(text: string): string {
+  return text.replaceAll(/,"etag":"\\"[^"]*\\""/g, '')
 }
 
 /** Number of statements that read entries for requests, and of the keys in them. */
@@ -53,8 +58,9 @@ for (const isFastLaneOn of [true, false]) {
       keys: ['none', 'spelt', 'held', 'spelt', 'sch\u00f6n "q"', 'none', 'nor this'],
     })
     t.equal(read.status, 200)
+    t.ok(entriesOf(read).every(({ etag }) => /^"\d+-\d+-[0-9A-F]{8}"$/.test(etag ?? '')))
     t.equal(
-      read.text,
+      withoutTags(read.text),
       `{"entries":[{"key":"spelt","value":${spelt},"source":"db"},{"key":"held","value":[1],"source":"cache"},` +
         '{"key":"sch\u00f6n \\"q\\"","value":"text\\n\u2028","source":"db"}],"missing":["none","nor this"]}',
     )
@@ -337,7 +343,7 @@ for (const isFastLaneOn of [true, false]) {
     await client.set('b', 'kept')
     const stale = await getMany(client, { keys: ['b', 'a'] })
     t.equal(
-      stale.text,
+      withoutTags(stale.text),
       '{"entries":[{"key":"b","value":"kept","source":"cache","stale":true},' +
         '{"key":"a","value":"v","source":"cache","stale":true}],"missing":[]}',
     )
