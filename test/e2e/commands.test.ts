@@ -87,7 +87,7 @@ t.test('the version and the help are printed without a configuration', async (t)
   }
   t.equal(await output('--version'), `${version}\n`)
   t.match(await output('--help'), /serve[\s\S]*dev[\s\S]*migrate/)
-  t.match(await output('get', '--help'), /^usage: caching-layer get .*KEY\n[\s\S]*--strong/)
+  t.match(await output('get', '--help'), /^usage: caching-layer get .*KEY...\n[\s\S]*--strong/)
   t.equal(await output('help', 'get'), await output('get', 'some', '--strong', '-h'))
 })
 
