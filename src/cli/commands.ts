@@ -37,7 +37,7 @@ export const commands = {
     load: async () => (await import('./commands/wait.js')).wait,
   },
   get: {
-    summary: 'prints the value of a key',
+    summary: 'prints the values of keys',
     load: async () => (await import('./commands/get.js')).get,
   },
   set: {
@@ -45,7 +45,7 @@ export const commands = {
     load: async () => (await import('./commands/set.js')).set,
   },
   del: {
-    summary: 'deletes an entry',
+    summary: 'deletes an entry, or all with a prefix',
     load: async () => (await import('./commands/del.js')).del,
   },
   list: {
