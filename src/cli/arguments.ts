@@ -16,6 +16,8 @@ export function parseArguments(name: string, command: Accepting, args: readonly 
   const options = optionsOf(command)
   const unknown = optionsIn(command, args).find((option) => !Object.hasOwn(options, option.name))
   if (unknown !== undefined) throw new UsageError(`${name}: ${refusal(name, unknown, Object.keys(options))}`)
+  const repeated = repeatedOption(command, args)
+  if (repeated !== undefined) throw new UsageError(`${name}: --${repeated}: given more than once`)
   const allowPositionals = command.positionals !== undefined
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals })
@@ -32,6 +34,12 @@ export function parseArguments(name: string, command: Accepting, args: readonly 
       `${name}: ${isSecret ? `an argument ${secretInFlag('DATABASE_URL')}` : errorMessage(error)}`,
     )
   }
+}
+
+/** Returns an option of the command itself that is given twice. Of a setting, the last value counts. */
+function repeatedOption(command: Accepting, args: readonly string[]): string | undefined {
+  const names = optionsIn(command, args).map(({ name }) => name)
+  return names.find((name, index) => Object.hasOwn(command.options, name) && names.indexOf(name) < index)
 }
 
 interface GivenOption {

@@ -4,7 +4,7 @@ import type { Environment } from '../config/environment.js'
 export interface CommandInput {
   /** Names of the boolean options given. */
   readonly flags: ReadonlySet<string>
-  /** Values of the string options, by name. If an option is repeated, the last value counts. */
+  /** Values of the string options, by name. If a setting is repeated, the last value counts. */
   readonly values: ReadonlyMap<string, string>
   /** Arguments that are not options. */
   readonly positionals: readonly string[]

@@ -130,6 +130,7 @@ t.test('wrong use and refusals of the sidecar have their exit codes', async (t) 
   for (const [args, said] of [
     [['get'], /get: name at least one key/],
     [['del', 'a', 'b'], /del: name one key/],
+    [['invalidate', '--group=a', '--group=b'], /invalidate: --group: given more than once/],
     [['set', 'a'], /set: name a key and a value/],
     [['set', 'a', '{', '--json'], /must be JSON/],
     [['get', 'a', '--url=ftp://x'], /is not a URL/],

@@ -84,6 +84,9 @@ async function checkRights(client: pg.Client, table: string, mode: RestoreMode):
   if (missing.length > 0) throw new Error(`the database role "${role}" needs the right ${missing.join(', ')}`)
 }
 
+/** Columns that backups of earlier releases lack. Their rows get the default. */
+const columnsOfLaterReleases: readonly string[] = ['groups']
+
 /**
  * Returns the quoted column names in the order of the backup. Throws if the table has other columns than the backup.
  */
@@ -93,7 +96,8 @@ function columnsToRestore(table: readonly BackupColumn[], backup: readonly Backu
       .filter(({ name, type }) => !those.some((other) => other.name === name && other.type === type))
       .map(({ name, type }) => `${name} (${type})`)
       .join(', ')
-  const [unknown, lacking] = [only(backup, table), only(table, backup)]
+  const needed = table.filter(({ name }) => !columnsOfLaterReleases.includes(name))
+  const [unknown, lacking] = [only(backup, table), only(needed, backup)]
   if (unknown !== '' && lacking === '')
     throw new Error(`the table is older than the backup: it lacks ${unknown}; run "caching-layer migrate"`)
   if (lacking !== '' && unknown === '')
@@ -102,7 +106,8 @@ function columnsToRestore(table: readonly BackupColumn[], backup: readonly Backu
         'restore it with the release that made it, then migrate',
     )
   if (unknown !== '') throw new Error(`the backup has ${unknown}, where the table has ${lacking}`)
-  if (backup.length !== table.length) throw new Error('the backup names a column twice')
+  if (new Set(backup.map(({ name }) => name)).size < backup.length)
+    throw new Error('the backup names a column twice')
   return backup.map(({ name }) => pg.escapeIdentifier(name))
 }
 

@@ -111,9 +111,16 @@ export class Database {
     commits: (rows: readonly Row[]) => boolean,
     withinMs: number,
   ): Promise<Row[]> {
-    return this.#inTransaction<Row>(`set local statement_timeout = ${withinMs}`, statement, values, {
-      commits,
-    })
+    // Such a statement is not split, so it waits for locked rows as long as for anything else.
+    const limits = `set local statement_timeout = ${withinMs}; set local lock_timeout = ${withinMs}`
+    return this.#inTransaction<Row>(
+      `set transaction isolation level read committed; ${limits}`,
+      statement,
+      values,
+      {
+        commits,
+      },
+    )
   }
 
   /** Runs `first` and then `statement` in one transaction. `onBegun` receives the first row that `first` returns. */

@@ -6,7 +6,7 @@ import type { SchemaName } from '../schema/schema-name.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 
 export interface PostgresEntryRemoverParts {
-  readonly database: Pick<Database, 'write'>
+  readonly database: Pick<Database, 'decide'>
   readonly attempts: Attempts
   readonly schema: SchemaName
   /** Maximum time that the server may take for a statement. */
@@ -35,7 +35,8 @@ export class PostgresEntryRemover implements EntryRemover {
     const given = [givenOf(keys), givenOf(groups), prefix ?? null, all]
     const attempt = async () => {
       const schemaName = quoteIdentifier(await schema.get())
-      return database.write<Row>(statement(schemaName), [`${schemaName}.cache_entries`, ...given], withinMs)
+      const values = [`${schemaName}.cache_entries`, ...given]
+      return database.decide<Row>(statement(schemaName), values, () => true, withinMs)
     }
     const rows = await attempts.run(attempt).catch(schema.explain)
     const count = Number(rows[0]?.removed ?? 0)

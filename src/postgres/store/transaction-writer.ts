@@ -3,7 +3,7 @@ import type { ConditionalAnswer, ConditionalWrite, TransactionWriter } from '../
 import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
 import type { SchemaName } from '../schema/schema-name.js'
-import { type ConditionalRow, conditionalAnswerOf, isUndecided } from './conditional-statement.js'
+import { type ConditionalRow, conditionalAnswerOf } from './conditional-statement.js'
 import { revocationIn } from './fill-leases.js'
 import { transactionParameters, transactionStatement } from './transaction-statement.js'
 
@@ -29,24 +29,19 @@ export class PostgresTransactionWriter implements TransactionWriter {
   }
 
   async writeAll(writes: readonly ConditionalWrite[]): Promise<readonly ConditionalAnswer[]> {
-    const undecidedIn = (rows: Rows) =>
-      writes.findIndex(
-        ({ value }, index) => value !== undefined && isUndecided(rows[index] as ConditionalRow),
-      )
-    const isMet = (rows: Rows) => rows.every(({ is_met }) => is_met)
     let isRevoked = false
     const hasLease = (rows: Rows) => !isRevoked && rows.some(({ are_leased }) => are_leased)
-    const mayCommit = (rows: Rows) => isMet(rows) && undecidedIn(rows) < 0 && !hasLease(rows)
+    const mayCommit = (rows: Rows) => isMet(rows) && unwrittenIn(writes, rows) < 0 && !hasLease(rows)
     for (let attempt = 1; ; attempt++) {
       const rows = await this.#send(writes, mayCommit)
       if (!isMet(rows) || mayCommit(rows)) return answersOf(writes, rows)
+      const unwritten = unwrittenIn(writes, rows)
       if (hasLease(rows)) {
         await this.#revoke(writes.filter(({ value }) => value === undefined).map(({ key }) => key))
         isRevoked = true
-      }
-      if (attempt >= maxAttemptsToDecide && undecidedIn(rows) >= 0)
-        throw new CacheError('not-stored', 'a trigger or rule left an entry out', {
-          key: writes[undecidedIn(rows)]?.key,
+      } else if (rows[unwritten]?.is_present || attempt >= maxAttemptsToDecide)
+        throw new CacheError('not-stored', 'a trigger or rule left a write out', {
+          key: writes[unwritten]?.key,
         })
     }
   }
@@ -102,6 +97,20 @@ export class PostgresTransactionWriter implements TransactionWriter {
       throw error
     }
   }
+}
+
+function isMet(rows: Rows): boolean {
+  return rows.every(({ is_met }) => is_met)
+}
+
+/**
+ * Returns the index of a write that was not made: another transaction has inserted the row meanwhile, or a trigger or rule
+ * has left it out or renamed it. Negative if there is none.
+ */
+function unwrittenIn(writes: readonly ConditionalWrite[], rows: Rows): number {
+  return rows.findIndex(
+    ({ is_written, is_present }, index) => !is_written && (is_present || writes[index]?.value !== undefined),
+  )
 }
 
 function answersOf(writes: readonly ConditionalWrite[], rows: Rows): readonly ConditionalAnswer[] {

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
@@ -33,7 +35,7 @@ async function start(t: Test) {
     )
     return Object.fromEntries(rows.map(({ key, value }) => [key, value]))
   }
-  return { client, other, query, stored }
+  return { client, other, query, stored, url }
 }
 
 for (const atomic of [false, true]) {
@@ -198,6 +200,7 @@ t.test('invalid batches are refused, with the index of the item', async (t) => {
     [{ items: [put('a', 1, { ttl_seconds: 0 })] }, /^items\[0\]\.ttl_seconds: must be a number/],
     [{ items: [put('a', 1, { groups: [7] })] }, /^items\[0\]\.groups\[0\]: must be a string$/],
     [{ items: [put('a', 1, { if_match: 'tag' })] }, /^items\[0\]\.if_match: must be \*, an entity tag/],
+    [{ items: [put('a', 1, { if_match: [] })] }, /^items\[0\]\.if_match: must be \*, an entity tag/],
     [{ items: [put('a', 1), remove('a')] }, /^items\[1\]\.key: the same as that of items\[0\]$/],
   ]
   for (const [body, detail] of refused) {
@@ -234,5 +237,73 @@ t.test('a delete revokes the lease of its key', async (t) => {
     const late = await client.request('PUT', '/v1/entries/k', { raw: '1', headers: { 'Fill-Lease': lease } })
     t.equal(late.status, 412, `atomic: ${atomic}`)
   }
+  t.same(await stored(), {})
+})
+
+t.test(
+  'a write that a trigger leaves out or renames is refused, and so is all of an atomic batch',
+  async (t) => {
+    const { client, query, stored } = await start(t)
+    await query(`
+    create function picky() returns trigger language plpgsql as $$
+    begin
+      if old.key like 'skipped%' then return null; end if;
+      if tg_op = 'DELETE' then return old; end if;
+      if old.key like 'renamed%' then new.key := new.key || '!'; end if;
+      return new;
+    end $$;
+    create trigger picky before update or delete on cache_entries for each row execute function picky()`)
+    for (const key of ['skipped', 'renamed', 'skipped too'])
+      await query('insert into cache_entries (key, value) values ($1, 1)', [key])
+    const before = await stored()
+    for (const item of [
+      put('skipped', 2),
+      put('skipped', 2, { if_match: '*' }),
+      put('renamed', 2),
+      remove('skipped too'),
+    ]) {
+      const answer = await batch(client, { atomic: true, items: [put('other', 1), item] })
+      t.match(answer, {
+        status: 422,
+        body: { detail: /^items\[1\] \(.*\): The database did not store the entry/ },
+      })
+      t.same(await stored(), before, 'nothing has happened')
+    }
+  },
+)
+
+t.test('a locked row is waited for, like in other writes', async (t) => {
+  const { client, query, url } = await start(t)
+  await client.set('locked', 1)
+  for (const send of [
+    () => batch(client, { atomic: true, items: [put('locked', 2)] }),
+    () => client.request('POST', '/v1/invalidate', { body: { keys: ['locked'] } }),
+  ]) {
+    const other = new pg.Client({ connectionString: url })
+    await other.connect()
+    await other.query("begin; select from cache_entries where key = 'locked' for update")
+    const sent = send()
+    await eventually(async () => {
+      const { rows } = await query(
+        "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      )
+      return rows.length > 0
+    })
+    // Longer than other statements wait for a lock before they are split.
+    await sleep(400)
+    await other.query('commit')
+    t.equal((await sent).status, 200)
+    await other.end()
+  }
+})
+
+t.test('a value is as large as one of a set at most', async (t) => {
+  const { client, stored } = await start(t)
+  const large = 'x'.repeat(1024 * 1024)
+  for (const atomic of [false, true])
+    t.match(await batch(client, { atomic, items: [put('a', 1), put('b', large)] }), {
+      status: 413,
+      body: { detail: 'items[1].value: larger than 1048576 bytes' },
+    })
   t.same(await stored(), {})
 })

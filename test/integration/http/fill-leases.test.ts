@@ -186,6 +186,10 @@ t.test('what is not a lease, and what cannot be combined, is refused', async (t)
   for (const prefer of ['respond-async', 'wait=5', 'x="fill-lease=5"', 'x; fill-lease=5'])
     t.notOk(leaseOf(await ask(client, prefer)), prefer)
   t.notOk(leaseOf(await ask(client, 'fill-lease=5', { 'If-Match': '*' })))
+  for (const lease of ['', 'x'])
+    t.match(await client.request('PUT', path, { raw: '1', headers: { 'Fill-Lease': lease } }), {
+      status: 422,
+    })
   const fromMemory = await ask(client, 'fill-lease=5', { 'Cache-Control': 'only-if-cached' })
   t.equal(fromMemory.status, 404, 'memory knows by now that there is no entry')
   t.notOk(leaseOf(fromMemory))

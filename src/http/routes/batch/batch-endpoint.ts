@@ -15,6 +15,8 @@ import { changeResult, deleteResult, failedResult, setResult, unmetDetail } from
 
 export interface BatchEndpointOptions {
   readonly cache: Cache
+  /** Maximum size of a value. */
+  readonly maxValueBytes: number
   readonly bodies: RequestBodies
   readonly log: ProblemLog
 }
@@ -24,7 +26,7 @@ const path = '/v1/entries:batch'
 
 /** Returns the endpoint that writes and deletes several entries in one request. */
 export function batchEndpoint(options: BatchEndpointOptions): Endpoint {
-  const { bodies } = options
+  const { bodies, maxValueBytes } = options
   const maxBytes = Math.min(largestBodyBytes, bodies.largestBytes)
   return {
     method: 'post',
@@ -34,7 +36,7 @@ export function batchEndpoint(options: BatchEndpointOptions): Endpoint {
     handle: (ctx) => {
       parseQuery(ctx.querystring, [])
       return withJsonBody(ctx, { maxBytes, bodies }, async (bytes) => {
-        const { isAtomic, writes } = batchRequest(bytes)
+        const { isAtomic, writes } = batchRequest(bytes, maxValueBytes)
         await (isAtomic ? writeTogether(ctx, writes, options) : writeEach(ctx, writes, options))
       })
     },

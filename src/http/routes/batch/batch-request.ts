@@ -27,7 +27,8 @@ function tagOf(given: unknown): EntryTag | undefined {
 
 function tagsFault(given: unknown): string | undefined {
   const all: readonly unknown[] = Array.isArray(given) ? given : [given]
-  return given === undefined || given === '*' || all.every((tag) => tagOf(tag) !== undefined)
+  const areTags = all.length > 0 && all.every((tag) => tagOf(tag) !== undefined)
+  return given === undefined || given === '*' || areTags
     ? undefined
     : 'must be *, an entity tag such as 1-2-0A1B2C3D, or an array of them'
 }
@@ -67,8 +68,8 @@ export const batchBody = z.strictObject({
 
 type Item = z.output<typeof item>
 
-/** Returns the writes in the body of a batch. Throws 422, with the index of the item. */
-export function batchRequest(bytes: Buffer): BatchRequest {
+/** Returns the writes in the body of a batch. Throws 413 or 422, with the index of the item. */
+export function batchRequest(bytes: Buffer, maxValueBytes: number): BatchRequest {
   const { text, body, given } = parseObject(bytes, Object.keys(batchBody.shape), 'a batch')
   const { items: unchecked } = body
   if (Array.isArray(unchecked) && unchecked.length <= maxItems) {
@@ -77,7 +78,9 @@ export function batchRequest(bytes: Buffer): BatchRequest {
     const values = unchecked.map((one, index) => valueTextIn(one, texts[index] as string, `items[${index}]`))
     const { items, atomic = false } = checked(batchBody, body)
     requireDistinct(items)
-    return { isAtomic: atomic, writes: items.map((one, index) => writeOf(one, values[index] as ValueText)) }
+    const writes = items.map((one, index) => writeOf(one, values[index] as ValueText))
+    requireSmall(writes, maxValueBytes)
+    return { isAtomic: atomic, writes }
   }
   checked(batchBody, body)
   throw new RequestError(422, 'items: must be an array of objects')
@@ -115,6 +118,12 @@ function tagsIn(given: string | readonly string[] | undefined): '*' | readonly E
   if (given === undefined || given === '*') return given
   const all = typeof given === 'string' ? [given] : given
   return all.map((tag) => tagOf(tag) as EntryTag)
+}
+
+/** Throws 413 if a value is larger than that of a set may be. */
+function requireSmall(writes: readonly ConditionalWrite[], maxValueBytes: number): void {
+  const index = writes.findIndex(({ value = '' }) => Buffer.byteLength(value) > maxValueBytes)
+  if (index >= 0) throw new RequestError(413, `items[${index}].value: larger than ${maxValueBytes} bytes`)
 }
 
 /** Throws 422 if a key is given twice: the order of the items does not count. */

@@ -21,9 +21,12 @@ export function entryResponse(read: ReadResult, condition?: WriteCondition): Pla
   const { match, noneMatch } = condition ?? {}
   if (match !== undefined && !isAmong(match, tag, value !== undefined))
     return { ...problemResponse(unmet, headers), source }
-  if (value === undefined)
+  const age = ['Age', String(Math.floor(ageMs / 1_000))]
+  if (value === undefined) {
+    if (forwarded === undefined && stale === undefined) headers.push(...age)
     return { ...problemResponse({ status: 404, detail: 'Key not found' }, headers), source }
-  headers.push('Age', String(Math.floor(ageMs / 1_000)))
+  }
+  headers.push(...age)
   if (expiresInMs !== undefined) headers.push('Cache-Control', freshness(ageMs, expiresInMs))
   if (tag !== undefined) headers.push('ETag', `"${tag}"`)
   if (noneMatch !== undefined && isAmong(noneMatch, tag, true))

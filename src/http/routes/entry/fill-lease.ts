@@ -9,8 +9,8 @@ const form = /^[A-Za-z0-9_-]{22}$/
 
 /** Returns the lease under which the value of a PUT was computed; undefined for none. Throws 422. */
 export function fillLease(ctx: Context): string | undefined {
+  if (ctx.headers['fill-lease'] === undefined) return undefined
   const lease = ctx.get('Fill-Lease')
-  if (lease === '') return undefined
   if (!form.test(lease)) throw new RequestError(422, 'Fill-Lease: not one that this service gave out')
   return lease
 }
