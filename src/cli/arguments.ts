@@ -36,10 +36,10 @@ export function parseArguments(name: string, command: Accepting, args: readonly 
   }
 }
 
-/** Returns an option of the command itself that is given twice. Of a setting, the last value counts. */
+/** Returns an option that is given twice although it must not be. */
 function repeatedOption(command: Accepting, args: readonly string[]): string | undefined {
   const names = optionsIn(command, args).map(({ name }) => name)
-  return names.find((name, index) => Object.hasOwn(command.options, name) && names.indexOf(name) < index)
+  return names.find((name, index) => command.options[name]?.isOnce && names.indexOf(name) < index)
 }
 
 interface GivenOption {

@@ -4,7 +4,7 @@ import type { Environment } from '../config/environment.js'
 export interface CommandInput {
   /** Names of the boolean options given. */
   readonly flags: ReadonlySet<string>
-  /** Values of the string options, by name. If a setting is repeated, the last value counts. */
+  /** Values of the string options, by name. If an option is repeated, the last value counts. */
   readonly values: ReadonlyMap<string, string>
   /** Arguments that are not options. */
   readonly positionals: readonly string[]
@@ -28,6 +28,8 @@ export interface CommandInput {
 /** An option as it is parsed, and as it is shown in the help of its command. */
 export type CommandOption = {
   readonly about: string
+  /** True if it must not be repeated: it selects something, and all but the last would be lost. */
+  readonly isOnce?: boolean
 } & (
   | { readonly type: 'boolean' }
   | { readonly type: 'string' /** Placeholder of the value. */; readonly value: string }

@@ -8,7 +8,12 @@ import { UsageError } from '../usage-error.js'
 /** Deletes one entry, or all with a prefix. Succeeds even if there was none. */
 export const del: Command = {
   options: {
-    prefix: { type: 'string', value: 'TEXT', about: 'delete all entries whose key begins with TEXT' },
+    prefix: {
+      type: 'string',
+      value: 'TEXT',
+      about: 'delete all entries whose key begins with TEXT',
+      isOnce: true,
+    },
     url: urlOptions.data,
   },
   settings: 'accepted',

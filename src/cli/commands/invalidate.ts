@@ -6,8 +6,8 @@ import { UsageError } from '../usage-error.js'
 /** Removes entries, and prints how many there were in the database. */
 export const invalidate: Command = {
   options: {
-    group: { type: 'string', value: 'NAME', about: 'entries of this group' },
-    prefix: { type: 'string', value: 'TEXT', about: 'entries whose key begins with TEXT' },
+    group: { type: 'string', value: 'NAME', about: 'entries of this group', isOnce: true },
+    prefix: { type: 'string', value: 'TEXT', about: 'entries whose key begins with TEXT', isOnce: true },
     all: { type: 'boolean', about: 'all entries' },
     url: urlOptions.data,
   },
