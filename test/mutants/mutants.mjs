@@ -906,7 +906,7 @@ const omissions = [
     file: 'src/core/writes/direct-writes.ts',
     find: `    this.#parts.state.apply(id, undefined)
     return new`,
-    replace: `    void this.#parts.state.has(id)
+    replace: `    void this.#parts.state.baseOf(id)
     return new`,
   },
   {
@@ -1100,7 +1100,7 @@ export const mutants = [
     this.doubt(id)`,
     replace: `must not replace what this one has left.
     const kept = this.#writes.get(id)
-    if (kept) this.#writes.set(id, { ...kept, mayHaveHappened: true, outcomes: [value] })`,
+    if (kept) this.#writes.set(id, { ...kept, mayHaveHappened: true, outcomes: [value === undefined ? undefined : { value }] })`,
   },
   {
     name: 'a write that will never pass is kept',
