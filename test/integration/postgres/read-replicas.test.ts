@@ -172,7 +172,7 @@ t.test('a standby may die, hang and return', async (t) => {
   const { client, log } = await forgetful(t, [`postgresql://postgres@127.0.0.1:${port}/postgres`])
   await put('k', 7)
   await pool.query(
-    `insert into cache_entries (key, value) select 'unread ' || number, 7 from generate_series(1, 20000) as number`,
+    `insert into cache_entries (key, value) select 'unread ' || number, 7 from generate_series(1, 9000) as number`,
   )
   const isUsed = () => isReadFromReplica(client, 'k')
   let unread = 0
