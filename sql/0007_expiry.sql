@@ -2,8 +2,8 @@
 -- docs/protocol.md, P12, says why that is safe.
 
 -- Finds expired rows. Rows that do not expire are not in it, so they cost nothing. Building it reads the table once,
--- and the table is locked until it is complete. If that takes too long for a very large table, create the index concurrently
--- before this migration, under this name (docs/reference/http-api.md, "Removal of expired rows").
+-- and the table is locked until it is complete. If that takes too long for a very large table, create the index
+-- concurrently before this migration, under this name (docs/reference/http-api.md, "Removal of expired rows").
 create index if not exists cache_entries_expiry on cache_entries (expires_at) where expires_at is not null;
 
 -- The sidecar whose turn it is to remove expired rows. There is at most one row. While that sidecar is at work, `until`
@@ -16,9 +16,9 @@ create table cache_sweeper (
 
 select cache_copy_grants('select, insert, update on cache_sweeper', array['delete']);
 
--- As in 0006, but a DELETE leaves out the rows that had expired 10 seconds before, so that nobody holds them as fresh,
--- even if the clock is a little off. Only the row and the clock decide: a setting of the session could be used to hide
--- other changes. INSERT and UPDATE announce every row, because each gives its row a version that nobody holds.
+-- Announces as in 0006, but a DELETE leaves out the rows that had expired 10 seconds before. Nobody holds them as
+-- fresh, even if the clock is a little off. Only the row and the clock decide: a setting of the session could be used
+-- to hide other changes. INSERT and UPDATE announce every row, because each gives its row a version that nobody holds.
 
 create or replace function cache_announce() returns trigger
   language plpgsql security invoker
