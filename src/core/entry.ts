@@ -134,8 +134,8 @@ export interface PendingWrite {
    */
   readonly mayHaveHappened: boolean
   /**
-   * Contents that earlier writes of the same key with an unknown outcome would have left, undefined for a delete. All of
-   * them were made by this sidecar. The row may have one of these contents instead of the base.
+   * Contents that earlier writes of the same key with an unknown outcome would have left, undefined for a delete. All
+   * of them were made by this sidecar. The row may have one of these contents instead of the base.
    */
   readonly outcomes: readonly (Content | undefined)[]
   /** Time at which the first of these expires, like `expiresAtMs`. From then on a missing row is not a change. */

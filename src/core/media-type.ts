@@ -1,6 +1,6 @@
 /**
- * Media type with which a value was stored, as it came in `Content-Type`. If the value is binary, `;base64` follows, as in
- * a data URL. (No parameter of a media type lacks a value, so the two cannot be confused.)
+ * Media type with which a value was stored, as it came in `Content-Type`. If the value is binary, `;base64` follows, as
+ * in a data URL. (No parameter of a media type lacks a value, so the two cannot be confused.)
  */
 export type MediaType = string
 

@@ -109,7 +109,7 @@ export interface ConditionalAnswer {
   readonly isMet: boolean
   /** Reason why a write with a lease was refused; `isMet` is false then. */
   readonly refusal?: FillRefusal | undefined
-  /** The write; undefined if the condition did not hold, if there was nothing to delete, or if a trigger left it out. */
+  /** The write; undefined if the condition did not hold, there was nothing to delete, or a trigger left it out. */
   readonly written: WriteAnswer | undefined
 }
 

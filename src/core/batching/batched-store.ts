@@ -119,8 +119,8 @@ export class BatchedStore {
   }
 
   /**
-   * Sends a conditional write in a statement of its own. It never shares the fate of another write: two writes of one key
-   * with the same condition must not both succeed.
+   * Sends a conditional write in a statement of its own. It never shares the fate of another write: two writes of one
+   * key with the same condition must not both succeed.
    */
   async writeIf(write: ConditionalWrite): Promise<ConditionalAnswer> {
     const operation = write.value === undefined ? 'remove' : 'write'

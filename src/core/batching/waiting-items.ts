@@ -55,8 +55,8 @@ export class WaitingItems<I extends { readonly key: string }, O> {
   }
 
   /**
-   * Removes and returns the next batch within the bounds: the items in the group of the oldest one, oldest first. Rejects
-   * items that have waited too long.
+   * Removes and returns the next batch within the bounds: the items in the group of the oldest one, oldest first.
+   * Rejects items that have waited too long.
    */
   take(): Waiting<I, O>[] {
     const { clock, maxItems, maxBytes, maxWaitMs, bytesOf, groupOf, keepsOrder } = this.#bounds

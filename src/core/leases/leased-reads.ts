@@ -36,8 +36,8 @@ const maxWaiting = 1_000
 const pollMs = 500
 
 /**
- * Reads for callers that will compute the value if there is none. One caller in the fleet gets a lease to do so, and the
- * others wait until the change feed brings the value (P15). No connection of the database is held meanwhile.
+ * Reads for callers that will compute the value if there is none. One caller in the fleet gets a lease to do so, and
+ * the others wait until the change feed brings the value (P15). No connection of the database is held meanwhile.
  */
 export class LeasedReads {
   readonly #parts: LeasedReadsParts

@@ -31,7 +31,7 @@ export interface CacheStateParts {
 /** A write that the store has confirmed, with the remaining time to live of its row. */
 export type Acknowledged = Written & Partial<Pick<StoredEntry, 'remainingMs'>>
 
-/** What this sidecar holds, and who may put, drop and get it: P1 to P3, P7 and P14. */
+/** Entries and absences that this sidecar holds, and who may put, drop and get them: P1 to P3, P7 and P14. */
 export class CacheState {
   readonly #parts: CacheStateParts
   readonly #entries: HeldEntries
@@ -131,7 +131,7 @@ export class CacheState {
     if (!this.#mayPut(flight, epoch) || !this.#flights.mayPut(flight, version, this.#feedNow())) return false
     // The same text of the epoch for all entries, not the one of this answer.
     const { epoch: known = epoch } = this.#parts.versions
-    this.#entries.put(id, { ...stored, epoch: known }, openedAtMs, asOfMs)
+    this.#entries.put(id, stored, known, openedAtMs, asOfMs)
     this.#flights.told(flight, version)
     if (asOfMs === undefined) this.#parts.versions.confirmed(version)
     return true

@@ -1,4 +1,4 @@
-import type { Entry, StoredEntry } from '../entry.js'
+import type { Entry, Epoch, StoredEntry } from '../entry.js'
 import type { Clock } from '../ports.js'
 import type { Stats } from '../stats.js'
 import { heldKeys } from './held-keys.js'
@@ -91,11 +91,12 @@ export class HeldEntries {
   }
 
   /**
-   * Holds an entry for which the store was asked at `askedMs`. `asOfMs` is given for the answer of a replica only. The
-   * remaining time that the database computed counts from the moment at which it was asked, or from later (P12).
+   * Holds an entry of this epoch, for which the store was asked at `askedMs`. `asOfMs` is given for the answer of a
+   * replica only. The remaining time that the database computed counts from the moment at which it was asked, or from
+   * later (P12).
    */
-  put(id: string, stored: StoredEntry, askedMs: number, asOfMs = askedMs): void {
-    const { key, value, mediaType, version, epoch, remainingMs, isComparable } = stored
+  put(id: string, stored: StoredEntry, epoch: Epoch, askedMs: number, asOfMs = askedMs): void {
+    const { key, value, mediaType, version, remainingMs, isComparable } = stored
     const rowExpiresAtMs = askedMs + (remainingMs ?? Number.POSITIVE_INFINITY)
     this.#local.put(id, {
       key,

@@ -9,6 +9,7 @@ import type { DatabasePosition } from '../state/database-position.js'
 import type { Flight } from '../state/flights.js'
 import { formatToken } from '../state/session-token.js'
 import type { Stats } from '../stats.js'
+import { acknowledge } from './acknowledgement.js'
 import type { Delivery } from './delivery.js'
 import { type PendingWrites, pendingValue } from './pending-writes.js'
 import type { ChangeResult, DeleteResult, WriteResult } from './write-result.js'
@@ -118,9 +119,8 @@ export class DirectWrites {
     const write = { key, value, mediaType, ttlMs, groups, lease, condition: condition ?? {} }
     const send = () => statements.writeIf(write)
     try {
-      const { epoch, before, isMet, refusal, written } = await (isDecided
-        ? send()
-        : delivery.inOrder(id, send))
+      const answer = await (isDecided ? send() : delivery.inOrder(id, send))
+      const { epoch, before, isMet, refusal, written } = answer
       if (!isMet) {
         state.observe(epoch, flight)
         delivery.inContact()
@@ -131,19 +131,11 @@ export class DirectWrites {
       }
       if (written === undefined && (content || before !== undefined)) throw this.#notStored(id)
       state.observe(epoch, flight)
-      state.acknowledged(flight, written)
-      // A write that was kept while this one was in flight is a later one.
+      // A write that was kept while one with a condition was in flight is a later one.
       if (!isDecided) delivery.drop(id)
+      const result = acknowledge(state, flight, write, answer)
       delivery.inContact()
-      const isStored = content !== undefined && written?.isAsSent === true
-      if (isStored) state.put(flight, { key, ...content, isComparable: true, ...written })
-      if (content === undefined && written?.isAsSent) state.putAbsence(flight, key, epoch)
-      return {
-        kind: 'written',
-        existed: before !== undefined,
-        token: formatToken(id, written),
-        written: isStored ? written : undefined,
-      }
+      return result
     } catch (error) {
       this.#keepOrThrow(id, key, { value, mediaType, expiresAtMs, groups }, error, !isDecided)
       return { kind: 'kept' }

@@ -4,8 +4,8 @@ import type { CacheState } from '../state/cache-state.js'
 import type { DatabasePosition } from '../state/database-position.js'
 import type { Flight } from '../state/flights.js'
 import { keyId } from '../state/key-id.js'
-import { formatToken } from '../state/session-token.js'
 import type { Stats } from '../stats.js'
+import { acknowledge } from './acknowledgement.js'
 import type { Delivery } from './delivery.js'
 import type { PendingWrites } from './pending-writes.js'
 import type { WrittenResult } from './write-result.js'
@@ -46,7 +46,7 @@ export class TransactionalWrites {
       const keys = this.#unmet(writes, answers)
       if (keys.length > 0) return { kind: 'unmet', keys }
       const results = writes.map((write, index) =>
-        this.#written(write, flights[index] as Flight, answers[index] as ConditionalAnswer),
+        acknowledge(state, flights[index] as Flight, write, answers[index] as ConditionalAnswer),
       )
       return { kind: 'written', results }
     } catch (error) {
@@ -67,22 +67,6 @@ export class TransactionalWrites {
       keys.push(key)
     }
     return keys
-  }
-
-  #written(write: ConditionalWrite, flight: Flight, answer: ConditionalAnswer): WrittenResult {
-    const { state } = this.#parts
-    const { key, value, mediaType } = write
-    const { epoch, before, written } = answer
-    state.acknowledged(flight, written)
-    const isStored = value !== undefined && written?.isAsSent === true
-    if (isStored) state.put(flight, { key, value, mediaType, isComparable: true, ...written })
-    if (value === undefined && written?.isAsSent) state.putAbsence(flight, key, epoch)
-    return {
-      kind: 'written',
-      existed: before !== undefined,
-      token: formatToken(flight.id, written),
-      written: isStored ? written : undefined,
-    }
   }
 
   #doubt(writes: readonly ConditionalWrite[]): void {

@@ -3,6 +3,9 @@ import { type RequestBodies, roomless } from '../server/request-bodies.js'
 import { RequestError } from './problem.js'
 import { comesFromWebPage } from './web-page.js'
 
+/** Enough for 1,000 keys of the largest size, also if some of their characters are escaped. */
+export const largestBytesOfKeys = 2 * 1024 * 1024
+
 export interface BodyOptions {
   readonly maxBytes: number
   readonly bodies: RequestBodies

@@ -4,7 +4,7 @@ import type { ReadResult } from '../../core/reads/read-result.js'
 import type { RequestBodies } from '../server/request-bodies.js'
 import { ResponseRoom } from '../server/response-room.js'
 import type { UnreadResponses } from '../server/unread-responses.js'
-import { withJsonBody } from './body.js'
+import { largestBytesOfKeys, withJsonBody } from './body.js'
 import type { Endpoint } from './endpoint.js'
 import { type EntriesRequest, entriesRequest } from './entries-request.js'
 import { sendEntries } from './entries-response.js'
@@ -19,15 +19,13 @@ export interface EntriesEndpointOptions {
   readonly responses: UnreadResponses
 }
 
-/** Enough for 1,000 keys of the largest size, also if some of their characters are escaped. */
-const largestBodyBytes = 2 * 1024 * 1024
 /** Bytes that an entry takes in a response besides its key and its value. */
 const bytesAroundEntry = 64
 
 /** Returns the endpoint that reads several entries in one request. */
 export function entriesEndpoint(options: EntriesEndpointOptions): Endpoint {
   const { bodies } = options
-  const maxBytes = Math.min(largestBodyBytes, bodies.largestBytes)
+  const maxBytes = Math.min(largestBytesOfKeys, bodies.largestBytes)
   return {
     method: 'post',
     path: '/v1/entries:get',

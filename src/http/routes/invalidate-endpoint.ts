@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type { Cache } from '../../core/cache.js'
 import type { InvalidateResponse } from '../../http-api.js'
 import type { RequestBodies } from '../server/request-bodies.js'
-import { withJsonBody } from './body.js'
+import { largestBytesOfKeys, withJsonBody } from './body.js'
 import type { Endpoint } from './endpoint.js'
 import { invalidateRequest } from './invalidate-request.js'
 import { invalidateOperation } from './operations/entries-operations.js'
@@ -12,12 +12,9 @@ export interface InvalidateEndpointOptions {
   readonly bodies: RequestBodies
 }
 
-/** Enough for 1,000 keys of the largest size, also if some of their characters are escaped. */
-const largestBodyBytes = 2 * 1024 * 1024
-
 /** Returns the endpoint that removes entries by key, group or prefix. */
 export function invalidateEndpoint({ cache, bodies }: InvalidateEndpointOptions): Endpoint {
-  const maxBytes = Math.min(largestBodyBytes, bodies.largestBytes)
+  const maxBytes = Math.min(largestBytesOfKeys, bodies.largestBytes)
   return {
     method: 'post',
     path: '/v1/invalidate',

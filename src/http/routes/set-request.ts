@@ -6,8 +6,8 @@ import { parseObject } from './body-object.js'
 import { isKey } from './key.js'
 import { checked } from './schemas/checked.js'
 import { groups, isGroups, isTtlSeconds, key, ttlSeconds, value } from './schemas/fields.js'
-import { ttlMs } from './ttl-seconds.js'
 import { checkValue } from './value.js'
+import { writeOptions } from './write-options.js'
 
 export interface SetRequest {
   readonly key: string
@@ -28,12 +28,8 @@ export type SetBody = z.output<typeof setBody>
 export function setRequest(bytes: Buffer): SetRequest {
   const { text, body, given } = parseObject(bytes, memberNames, 'a set')
   const source = () => sourceOf(text, given.find(({ name }) => name === 'value') as Member)
-  const { key, value, ttl_seconds, groups = [] } = isSetBody(body) ? body : checked(setBody, body)
-  const options = {
-    ttlMs: ttl_seconds === undefined ? undefined : ttlMs(ttl_seconds),
-    groups: groups.length === 0 ? undefined : [...new Set(groups)],
-  }
-  return { key, value: checkValue(value, source), options }
+  const set = isSetBody(body) ? body : checked(setBody, body)
+  return { key: set.key, value: checkValue(set.value, source), options: writeOptions(set) }
 }
 
 const memberNames = Object.keys(setBody.shape)

@@ -1,11 +1,3 @@
-import { checked } from './schemas/checked.js'
-import { ttlSeconds } from './schemas/fields.js'
-
-/** Returns a time to live in ms; undefined if there is none. `name` is that of the member. Throws 422. */
-export function parseTtl(seconds: unknown, name = 'ttl_seconds'): number | undefined {
-  return seconds === undefined ? undefined : ttlMs(checked(ttlSeconds, seconds, name))
-}
-
 export function ttlMs(seconds: number): number {
   return Math.round(seconds * 1_000)
 }

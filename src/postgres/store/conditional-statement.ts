@@ -15,8 +15,8 @@ export interface ConditionalStatements {
   /** Does the same as `writeIf`, with a time to live of $7 ms. */
   readonly writeIfExpiring: string
   /**
-   * Deletes the entry $1, if its tag fits $2 and $3, and if there is no lease of the key. With $4, leases do not matter,
-   * because they have been revoked.
+   * Deletes the entry $1, if its tag fits $2 and $3, and if there is no lease of the key. With $4, leases do not
+   * matter, because they have been revoked.
    */
   readonly removeIf: string
 }
@@ -58,7 +58,7 @@ export interface ConditionalRow extends Omit<StoredRow, 'version'> {
  *
  * Under REPEATABLE READ, cases 1 to 3 end with a serialization failure, and the statement is sent again.
  *
- * Whether there was an entry follows from the locked row, and not from `xmax`, which does not tell an expired row from a
+ * The locked row shows if there was an entry. `xmax` does not, because it does not tell an expired row from a
  * live one. The tag contains the epoch, so no tag fits in another history, in which a version from before 0.2 may stand
  * for another value. (A null in the array of tags could not be read with array_nulls = off; there is none.)
  */

@@ -19,7 +19,7 @@ interface Row {
   readonly removed: string
 }
 
-/** As many as the change feed names of one statement. */
+/** The change feed names as many keys of one statement. */
 const maxNamed = 10_000
 
 /** Removes entries by key, group or prefix, each selection in one statement. */

@@ -74,7 +74,7 @@ const markAgeSeconds = 5
 /** Number of marks that are kept: 14 hours of continuous writing. Older ones are deleted. */
 const marksKept = 10_000
 
-/** Parts of the statements for writes of each form. The default of the column decides when a row expires, or the sender. */
+/** Parts of the statements for writes of each form. The column's default decides when a row expires, or the sender. */
 const byDefault = { columns: '', expiresAt: 'default', groups: 'null' }
 const grouped = { columns: ', groups', expiresAt: 'default', groups: 'excluded.groups' }
 const bySender = {

@@ -68,9 +68,9 @@ export class PostgresFillLeases implements FillLeases {
 }
 
 /**
- * Returns the statement that gives a lease with the token $3 and the groups $4 for the key $2, for $5 ms, if there is none
- * that has not ended, and if the advisory locks $1 are free. It also deletes some old leases of other keys, whose holders
- * are gone.
+ * Returns the statement that gives a lease with the token $3 and the groups $4 for the key $2, for $5 ms, if there is
+ * none that has not ended, and if the advisory locks $1 are free. It also deletes some old leases of other keys, whose
+ * holders are gone.
  */
 function acquireText(schemaName: string): string {
   const leases = leasesIn(schemaName)
@@ -113,8 +113,8 @@ export function revocationIn(schemaName: string): string {
 }
 
 /**
- * Returns SQL that tells whether there are leases of keys with these hashes. Roles that have no rights on leases may read
- * the column of hashes only.
+ * Returns SQL that tells whether there are leases of keys with these hashes. Roles that have no rights on leases may
+ * read the column of hashes only.
  */
 export function areLeasedIn(schemaName: string, hashes: string): string {
   return `exists (select from ${leasesIn(schemaName)} where key_hash = any(array(${hashes})))`

@@ -27,9 +27,9 @@ export interface FillRow extends Omit<StoredRow, 'key' | 'version'> {
 }
 
 /**
- * Returns the statements that end a lease and store the value that was computed under it, if the lease has not ended and
- * there is no entry. sql/0010_fill_leases.sql shows why deleting the lease is enough. Without groups, the entry gets those
- * of the lease.
+ * Returns the statements that end a lease and store the value that was computed under it, if the lease has not ended
+ * and there is no entry. sql/0010_fill_leases.sql shows why deleting the lease is enough. Without groups, the entry
+ * gets those of the lease.
  */
 export function fillStatements(
   schemaName: string,

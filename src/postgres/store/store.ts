@@ -145,8 +145,8 @@ export class PostgresStore implements Store {
   }
 
   /**
-   * Deletes entries, and revokes the leases of their keys. A lease that is given after the first statement has begun is not
-   * revoked, and need not be: its holder reads the data after the client has asked for the delete.
+   * Deletes entries, and revokes the leases of their keys. A lease that is given after the first statement has begun is
+   * not revoked, and need not be: its holder reads the data after the client has asked for the delete.
    */
   async remove(keys: readonly string[], part?: BatchPart): Promise<Map<string, RemoveAnswer>> {
     const send = () => this.#write<RemovedRow | NothingRow>('remove', [keys], keys.length, part)

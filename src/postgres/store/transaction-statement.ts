@@ -9,12 +9,13 @@ import { areLeasedIn } from './fill-leases.js'
 import { toColumns } from './value.js'
 
 /**
- * Returns the statement that writes and deletes entries, if all conditions hold, and returns a ConditionalRow for each of
- * them, in their order. It decides about each condition like a conditional write (conditional-statement.ts), for all rows
- * before it writes any. Rows are locked in the order of their keys.
+ * Returns the statement that writes and deletes entries, if all conditions hold, and returns a ConditionalRow for each
+ * of them, in their order. It decides about each condition like a conditional write (conditional-statement.ts), for all
+ * rows before it writes any. Rows are locked in the order of their keys.
  *
- * A row that another transaction inserts after the snapshot is not written, and the others are. Then the transaction must
- * be rolled back and tried again. So it must if there is a lease of an entry to delete, which has to be revoked first.
+ * A row that another transaction inserts after the snapshot is not written, and the others are. Then the transaction
+ * must be rolled back and tried again. So it must if there is a lease of an entry to delete, which has to be revoked
+ * first.
  */
 export function transactionStatement(schemaName: string): string {
   const entries = `${quoteIdentifier(schemaName)}.cache_entries`

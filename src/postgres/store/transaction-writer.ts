@@ -15,7 +15,7 @@ export interface PostgresTransactionWriterParts {
   readonly withinMs: number
 }
 
-/** As for one conditional write (store.ts). */
+/** The same as for one conditional write (store.ts). */
 const maxAttemptsToDecide = 10
 
 type Rows = readonly ConditionalRow[]
@@ -72,8 +72,8 @@ export class PostgresTransactionWriter implements TransactionWriter {
   }
 
   /**
-   * Returns the key of a write that the database refuses; undefined if it refuses none of them alone. Searches by halves,
-   * and commits nothing.
+   * Returns the key of a write that the database refuses; undefined if it refuses none of them alone. Searches by
+   * halves, and commits nothing.
    */
   async #culpritAmong(writes: readonly ConditionalWrite[]): Promise<string | undefined> {
     let suspects = writes
@@ -104,8 +104,8 @@ function isMet(rows: Rows): boolean {
 }
 
 /**
- * Returns the index of a write that was not made: another transaction has inserted the row meanwhile, or a trigger or rule
- * has left it out or renamed it. Negative if there is none.
+ * Returns the index of a write that was not made: another transaction has inserted the row meanwhile, or a trigger or
+ * rule has left it out or renamed it. Negative if there is none.
  */
 function unwrittenIn(writes: readonly ConditionalWrite[], rows: Rows): number {
   return rows.findIndex(

@@ -7,8 +7,8 @@ interface Reading {
 
 /**
  * The database's clock as several readings confirm it, so that a jump forward does not count at once. A row counts as
- * expired only if it is expired by every reading, and the readings span at least `spanMs`. If the clock has stayed ahead
- * for that long, every other sidecar has noticed the jump, or has lost its lease (P12).
+ * expired only if it is expired by every reading, and the readings span at least `spanMs`. If the clock has stayed
+ * ahead for that long, every other sidecar has noticed the jump, or has lost its lease (P12).
  */
 export class SteadyClock {
   readonly #spanMs: number

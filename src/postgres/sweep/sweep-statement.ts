@@ -20,9 +20,10 @@ export interface SweepRow {
 }
 
 /**
- * Returns the statement that removes up to `rowsPerSweep` rows that have expired: at $3 or later, and `expiredForSeconds`
- * before both the database's clock and $2 (all in s since 1970). $1 names the sidecar. One sidecar at a time removes rows.
- * Another one gets its turn when `until` has passed, or cannot be right because the clock was set back.
+ * Returns the statement that removes up to `rowsPerSweep` rows that have expired: at $3 or later, and
+ * `expiredForSeconds` before both the database's clock and $2 (all in s since 1970). $1 names the sidecar. One sidecar
+ * at a time removes rows. Another one gets its turn when `until` has passed, or cannot be right because the clock was
+ * set back.
  *
  * Rows that another transaction has locked are skipped: they are being written or deleted. So the statement never waits
  * for a row. It begins where the last one ended, because the index entries of removed rows stay until the next vacuum.

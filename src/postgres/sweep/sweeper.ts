@@ -48,8 +48,9 @@ const expected: readonly CacheErrorCode[] = [
 ]
 
 /**
- * Removes rows that have expired, from time to time, in small batches. Each batch is a statement and a transaction of its
- * own, on a connection of the pool, with a pause after it. All sidecars try; the statement gives one of them the turn.
+ * Removes rows that have expired, from time to time, in small batches. Each batch is a statement and a transaction of
+ * its own, on a connection of the pool, with a pause after it. All sidecars try; the statement gives one of them the
+ * turn.
  */
 export class Sweeper {
   readonly #parts: SweeperParts

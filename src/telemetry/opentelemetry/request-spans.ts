@@ -15,8 +15,8 @@ export interface RequestSpansOptions {
   readonly requests: SpanScope
   readonly listener: RequestListener
   /**
-   * Paths of endpoints, which name a span. A path that a client makes up does not. A path with a parameter in braces is a
-   * template.
+   * Paths of endpoints, which name a span. A path that a client makes up does not. A path with a parameter in braces is
+   * a template.
    */
   readonly paths: ReadonlySet<string>
 }

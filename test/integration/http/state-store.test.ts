@@ -5,7 +5,7 @@ import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 /**
- * What the public conformance tests of Dapr ask of a state store, as far as they are facts about a store, each with the
+ * The facts about a state store that the public conformance tests of Dapr check, each with the
  * requests that answer it here. Queries by a member of the value are the one operation that has no counterpart.
  */
 const facts: readonly (readonly [

@@ -7,8 +7,8 @@ import { RequestError } from '../problem.js'
 import { checked } from '../schemas/checked.js'
 import { arrayOf, fault } from '../schemas/faults.js'
 import { groups, key, ttlSeconds, value } from '../schemas/fields.js'
-import { ttlMs } from '../ttl-seconds.js'
 import { checkValue } from '../value.js'
+import { writeOptions } from '../write-options.js'
 
 export interface BatchRequest {
   /** True if all writes have to happen, or none. */
@@ -104,14 +104,7 @@ function writeOf(item: Item, valueText: ValueText): ConditionalWrite {
   const condition = { match: tagsIn(item.if_match), noneMatch: tagsIn(item.if_none_match) }
   const { key } = item
   if (item.op === 'delete') return { key, value: undefined, condition }
-  const { ttl_seconds, groups = [] } = item
-  return {
-    key,
-    value: checkValue(item.value, valueText),
-    ttlMs: ttl_seconds === undefined ? undefined : ttlMs(ttl_seconds),
-    groups: groups.length === 0 ? undefined : [...new Set(groups)],
-    condition,
-  }
+  return { key, value: checkValue(item.value, valueText), ...writeOptions(item), condition }
 }
 
 function tagsIn(given: string | readonly string[] | undefined): '*' | readonly EntryTag[] | undefined {

@@ -1,6 +1,8 @@
 import type { Context } from 'koa'
-import { entryGroups } from '../group.js'
 import { RequestError } from '../problem.js'
+import { checked } from '../schemas/checked.js'
+import { groups as groupsSchema } from '../schemas/fields.js'
+import { distinctGroups } from '../write-options.js'
 
 /** A string of a structured field (RFC 9651, section 3.3.3), and what separates it from the next one. */
 const item = /"((?:[ !#-[\]-~]|\\["\\])*)"[ \t]*(,[ \t]*|$)/y
@@ -19,5 +21,5 @@ export function cacheGroups(ctx: Context): readonly string[] | undefined {
       )
     groups.push(text.replaceAll(/\\(["\\])/g, '$1'))
   }
-  return groups.length === 0 ? undefined : entryGroups(groups, 'Cache-Groups')
+  return distinctGroups(checked(groupsSchema, groups, 'Cache-Groups'))
 }

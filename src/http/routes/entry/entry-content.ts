@@ -13,7 +13,7 @@ import type { ReadResult } from '../../../core/reads/read-result.js'
 import { RequestError } from '../problem.js'
 import { checkValue } from '../value.js'
 
-/** What a body without a Content-Type is (RFC 9110, section 8.3). */
+/** Type of a body without a Content-Type (RFC 9110, section 8.3). */
 const unknownType = 'application/octet-stream'
 const plainJson = 'application/json'
 
@@ -37,8 +37,8 @@ export function checkContentType(ctx: Context): string {
 }
 
 /**
- * Returns the content of a body. JSON must be valid. A text is one that PostgreSQL can hold; a body that is none, in spite
- * of its type, is binary. Throws 413 or 422.
+ * Returns the content of a body. JSON must be valid. A text is one that PostgreSQL can hold; a body that is none, in
+ * spite of its type, is binary. Throws 413 or 422.
  */
 export function contentOf(bytes: Buffer, contentType: string, maxValueBytes: number): ReceivedContent {
   if (isJson(contentType)) return jsonOf(bytes, contentType)

@@ -1,6 +1,8 @@
 import type { Context } from 'koa'
 import { RequestError } from '../problem.js'
-import { parseTtl } from '../ttl-seconds.js'
+import { checked } from '../schemas/checked.js'
+import { ttlSeconds } from '../schemas/fields.js'
+import { ttlMs } from '../ttl-seconds.js'
 
 const form = /^max-age[ \t]*(?:=[ \t]*"?(\d{1,10})"?)?$/i
 
@@ -14,15 +16,16 @@ export function maxAge(ctx: Context): number | undefined {
   const [first] = given
   if (first === undefined) return undefined
   const [, seconds] = form.exec(first) ?? []
-  const ttlMs = seconds === undefined ? undefined : parseTtl(Number(seconds), 'Cache-Control: max-age')
-  if (ttlMs === undefined || given.length > 1)
-    throw new RequestError(422, 'Cache-Control: max-age: must be given once, as a number of seconds')
-  return ttlMs
+  const name = 'Cache-Control: max-age'
+  const ttl = seconds === undefined ? undefined : checked(ttlSeconds, Number(seconds), name)
+  if (ttl === undefined || given.length > 1)
+    throw new RequestError(422, `${name}: must be given once, as a number of seconds`)
+  return ttlMs(ttl)
 }
 
 /**
- * Returns the Cache-Control of a response. Its max-age counts from the moment of which `Age` tells, so that a client that
- * subtracts the one from the other gets the remaining time to live, and never more.
+ * Returns the Cache-Control of a response. Its max-age counts from the moment of which `Age` tells, so that a client
+ * that subtracts the one from the other gets the remaining time to live, and never more.
  */
 export function freshness(ageMs: number, expiresInMs: number): string {
   return `max-age=${Math.floor(ageMs / 1_000) + Math.max(0, Math.floor(expiresInMs / 1_000))}`

@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import { RequestError } from '../problem.js'
 
-/** What a read asks for in its Prefer headers (RFC 7240). */
+/** Preferences of a read, from its Prefer headers (RFC 7240). */
 export interface Preferences {
   /** Duration of the lease that the client wants to fill the entry; undefined if it does not want one. */
   readonly leaseMs: number | undefined

@@ -39,7 +39,7 @@ export const ttlSeconds = z
   .meta({ description: 'Time to live. Without it, the entry does not expire.', examples: [60] })
 
 const maxGroupBytes = 256
-/** As many as RFC 9875 asks of caches. */
+/** RFC 9875 asks caches to support at least as many. */
 const maxGroupsOfEntry = 32
 
 function groupFault(group: string): string | undefined {
