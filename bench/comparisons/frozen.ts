@@ -109,7 +109,7 @@ async function listenerOf({ query }: BenchDatabase, kind: ListenerKind): Promise
     `select pid from pg_stat_activity
      where application_name = $1 and query ilike '%listen%' and datname = current_database()
      order by backend_start desc limit 1`,
-    [kind === 'sidecar feeds' ? 'caching-layer feed' : ''],
+    [kind === 'sidecar feeds' ? 'caching-layer changes' : ''],
   )
   if (row === undefined) throw new Error('there is no listener')
   return row.pid

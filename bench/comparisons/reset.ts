@@ -61,7 +61,7 @@ export const reset: Comparison = {
           const startMs = performance.now()
           const cut = await query(
             `select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = current_database() and application_name = 'caching-layer feed'`,
+             where datname = current_database() and application_name = 'caching-layer changes'`,
           )
           if (cut.length !== 1) throw new Error(`${cut.length} listening connections`)
           await query("update cache_entries set value = 'changed' where key = any($1)", [

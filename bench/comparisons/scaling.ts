@@ -137,7 +137,7 @@ async function connectionsAtRest({ query }: BenchDatabase, sidecars: number): Pr
   const endMs = performance.now() + restMs
   while (performance.now() < endMs) {
     const [row] = await query<{ listening: number; pool: number }>(
-      `select count(*) filter (where application_name = 'caching-layer feed')::int as listening,
+      `select count(*) filter (where application_name = 'caching-layer changes')::int as listening,
               count(*) filter (where application_name = 'caching-layer')::int as pool
        from pg_stat_activity`,
     )

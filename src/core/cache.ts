@@ -1,5 +1,6 @@
 import { BatchedStore } from './batching/batched-store.js'
 import { Semaphore } from './batching/semaphore.js'
+import { type Binding, type Bindings, noBindings } from './bindings/bindings.js'
 import type { Change, Entry, Value } from './entry.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import { Idleness } from './feed/idleness.js'
@@ -65,6 +66,8 @@ export interface CacheParts {
   readonly writer: TransactionWriter
   /** Replica that is asked instead of the store if that is safe (P13). */
   readonly replica?: Replica | undefined
+  /** Tables that keys are bound to (P16). */
+  readonly bindings?: Bindings | undefined
   /** Requests that wait for changes of their key (P15). */
   readonly contests?: FillContests | undefined
   readonly clock: Clock
@@ -75,7 +78,7 @@ export interface CacheParts {
 }
 
 /**
- * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P15 that the
+ * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P16 that the
  * comments refer to. This class joins the parts: `CacheState` holds the entries, `Reads` and `DirectWrites` have the
  * course of each request, `FeedFollower` that of each event of the feed, and `Delivery` sends what an outage left.
  */
@@ -105,6 +108,7 @@ export class Cache implements ChangeFeedHandler {
       remover,
       writer,
       replica,
+      bindings = noBindings,
       contests = new FillContests(),
       clock,
       log,
@@ -117,7 +121,7 @@ export class Cache implements ChangeFeedHandler {
     const idleness = new Idleness(options.idleAfterMs, clock.now())
     const valueSlots = new Semaphore(options.maxReads)
     const batching = { ...options, clock, stats, tracer, valueSlots }
-    const statements = new BatchedStore({ ...batching, store })
+    const statements = new BatchedStore({ ...batching, store, bindings })
     const replicaReads = replica && new ReplicaReads({ ...batching, replica })
 
     const lease = new Lease(options.maxStalenessMs)
@@ -147,6 +151,7 @@ export class Cache implements ChangeFeedHandler {
       delivery,
       idleness,
       contests,
+      bindings,
       clock,
       log,
       stats,
@@ -305,6 +310,10 @@ export class Cache implements ChangeFeedHandler {
   }
 
   // --- The change feed: see feed/feed-follower.ts ---
+
+  bound(bindings: readonly Binding[]): void {
+    this.#follower.bound(bindings)
+  }
 
   listening(asOfMs: number, session: FeedSession): Promise<void> {
     return this.#follower.listening(asOfMs, session)

@@ -6,7 +6,7 @@ export type Value = string
 /**
  * Identifier of one write of a key. No version is produced twice. Versions are not in commit order across keys, so they
  * are compared for equality, never by order (P1). The version of a missing key is the version of its deleted row with a
- * minus sign.
+ * minus sign. The version of a bound row is a hash of its content, with 32 hexadecimal digits (P16).
  */
 export type Version = string
 

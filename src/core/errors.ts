@@ -17,6 +17,8 @@
  * - `too-large`: the value in the store exceeds the memory for one value; the next read would fail again.
  * - `too-large-together`: the values of a request for many keys exceed the memory for one statement; the same request
  *   would fail again.
+ * - `bound-key`: the key belongs to a binding, so it is written in the table of the binding (P16).
+ * - `binding-unusable`: the table of a binding cannot be read, while others can (P16).
  * - `not-stored`: the store accepted the write, but has no entry under its key: a trigger or rule renamed it or left it
  *   out.
  */
@@ -35,6 +37,8 @@ export type CacheErrorCode =
   | 'refused'
   | 'too-large'
   | 'too-large-together'
+  | 'bound-key'
+  | 'binding-unusable'
   | 'not-stored'
 
 /** Errors that can pass without a change of the write, which is therefore kept as a pending write (P9). */
@@ -67,6 +71,9 @@ export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'too-large': 'The value in the database is too large for the memory of a sidecar: see CACHE_MEMORY_BYTES',
   'too-large-together':
     'The values of these keys are too large together for one statement: ask for fewer keys, or see CACHE_MEMORY_BYTES',
+  'bound-key': 'The key is bound to a table: change the row instead',
+  'binding-unusable':
+    'The table that the key is bound to cannot be read: see the log, and run "caching-layer doctor"',
   'not-stored':
     'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
 }
@@ -77,23 +84,28 @@ export interface CacheErrorOptions {
   readonly isOfWholeStatement?: boolean
   /** Key of the entry that caused the error, in a request for many keys. */
   readonly key?: string | undefined
+  /** More precise words than those of `explanations`, under the same condition. */
+  readonly explanation?: string | undefined
 }
 
 export class CacheError extends Error {
   readonly code: CacheErrorCode
   readonly isOfWholeStatement: boolean
   readonly key: string | undefined
+  /** Explanation for clients. Names no object, role or host. */
+  readonly explanation: string
 
   constructor(
     code: CacheErrorCode,
     message: string,
-    { cause, isOfWholeStatement = false, key }: CacheErrorOptions = {},
+    { cause, isOfWholeStatement = false, key, explanation = explanations[code] }: CacheErrorOptions = {},
   ) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'CacheError'
     this.code = code
     this.isOfWholeStatement = isOfWholeStatement
     this.key = key
+    this.explanation = explanation
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Binding } from './bindings/bindings.js'
 import type {
   Absent,
   Change,
@@ -284,10 +285,15 @@ export interface FeedSession {
 }
 
 /**
- * Receiver of a change feed, which calls `listening`, then `proven` and `changed` any number of times, then `lost` or
- * `rest`, and then starts again. Changes come in commit order.
+ * Receiver of a change feed, which calls `bound` and `listening`, then `proven`, `changed` and `bound` any number of
+ * times, then `lost` or `rest`, and then starts again. Changes come in commit order.
  */
 export interface ChangeFeedHandler {
+  /**
+   * Called with all bindings (P16), as they were found after LISTEN was in force, or, before `proven`, after the probe
+   * was sent.
+   */
+  bound(bindings: readonly Binding[]): void
   /**
    * Called when all changes committed from `asOfMs` (monotonic) on will be delivered. Resolves once the cache has
    * caught up with what happened before. If it rejects, the feed closes the connection and starts again.

@@ -4,6 +4,8 @@ import { FillContests } from '../core/leases/fill-contests.js'
 import { LeasedReads } from '../core/leases/leased-reads.js'
 import type { Clock, Log } from '../core/ports.js'
 import { Listing } from '../core/reads/listing.js'
+import { BoundStore } from '../postgres/bindings/bound-store.js'
+import type { KnownBindings } from '../postgres/bindings/known-bindings.js'
 import { Attempts } from '../postgres/pool/attempts.js'
 import type { Database } from '../postgres/pool/database.js'
 import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
@@ -21,6 +23,7 @@ export interface CacheSources {
   readonly config: Config
   readonly database: Database
   readonly schema: SchemaName
+  readonly bindings: KnownBindings
   readonly clock: Clock
   readonly log: Log
   readonly tracing: Tracing | undefined
@@ -30,7 +33,7 @@ export interface CacheSources {
  * Creates the cache over its store, the list of the store's entries, the reads with leases, the attempts of their
  * statements, and the read replicas. The caller closes the last and the reads with leases.
  */
-export function createCache({ config, database, schema, clock, log, tracing }: CacheSources): {
+export function createCache({ config, database, schema, bindings, clock, log, tracing }: CacheSources): {
   readonly cache: Cache
   readonly listing: Listing
   readonly leasedReads: LeasedReads
@@ -47,10 +50,13 @@ export function createCache({ config, database, schema, clock, log, tracing }: C
   const readBytes = maxReadBytes(config)
   const replicaParts = { primary: database, schema, clock, log, maxReadBytes: readBytes }
   const replicas = createReadReplicas(config, replicaParts, tracing)
-  const store = new PostgresStore({ database, attempts, schema, maxReadBytes: readBytes })
+  const storeParts = { database, attempts, schema, maxReadBytes: readBytes }
+  const entries = new PostgresStore(storeParts)
+  const store = new BoundStore({ ...storeParts, entries, bindings })
   const contests = new FillContests()
   const parts: CacheParts = {
     store,
+    bindings,
     contests,
     writer: new PostgresTransactionWriter({ database, attempts, schema, withinMs: config.databaseTimeoutMs }),
     remover: new PostgresEntryRemover({ database, attempts, schema, withinMs: config.databaseTimeoutMs }),
@@ -76,6 +82,7 @@ export function createCache({ config, database, schema, clock, log, tracing }: C
   })
   const leasedReads = new LeasedReads({
     cache,
+    bindings,
     contests,
     leases: new PostgresFillLeases({ database, attempts, schema }),
     clock,

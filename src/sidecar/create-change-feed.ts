@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.js'
 import type { Clock, Log } from '../core/ports.js'
+import type { KnownBindings } from '../postgres/bindings/known-bindings.js'
 import { PostgresChangeFeed } from '../postgres/feed/feed.js'
 import type { Database } from '../postgres/pool/database.js'
 import { migrate } from '../postgres/schema/migrate.js'
@@ -11,6 +12,7 @@ export interface ChangeFeedParts {
   /** True if pending migrations are to be applied at the first contact with the database. */
   readonly migratesFirst: boolean
   readonly database: Database
+  readonly bindings: KnownBindings
   readonly schema: SchemaName
   readonly clock: Clock
   readonly log: Log
@@ -30,7 +32,7 @@ const alarmingQueueUsage = 0.5
  * table.
  */
 export function createChangeFeed(parts: ChangeFeedParts): CreatedChangeFeed {
-  const { config, database, schema, clock, log } = parts
+  const { config, database, bindings, schema, clock, log } = parts
   const { databaseListenUrl, maxStalenessMs, whenIdle } = config
   let isMigrated = !parts.migratesFirst
   let queueUsage: number | undefined
@@ -52,7 +54,7 @@ export function createChangeFeed(parts: ChangeFeedParts): CreatedChangeFeed {
 
   const feed = new PostgresChangeFeed(
     { url: databaseListenUrl, maxStalenessMs, whenIdle },
-    { database, clock, log, prepare, onTable },
+    { database, bindings, clock, log, prepare, onTable },
   )
   return { feed, queueUsage: () => queueUsage }
 }

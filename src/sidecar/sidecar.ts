@@ -10,6 +10,7 @@ import type { BearerToken } from '../http/access/bearer-token.js'
 import { RequestBodies } from '../http/server/request-bodies.js'
 import type { HttpServer } from '../http/server/server.js'
 import { UnreadResponses } from '../http/server/unread-responses.js'
+import { KnownBindings } from '../postgres/bindings/known-bindings.js'
 import type { PostgresChangeFeed } from '../postgres/feed/feed.js'
 import type { Attempts } from '../postgres/pool/attempts.js'
 import { Database } from '../postgres/pool/database.js'
@@ -99,10 +100,12 @@ export class Sidecar {
     })
     this.#database = database
     const schema = new SchemaName(database)
+    const bindings = new KnownBindings({ database, schema, log })
     const { cache, listing, leasedReads, attempts, replicas } = createCache({
       config,
       database,
       schema,
+      bindings,
       clock,
       log,
       tracing,
@@ -111,7 +114,15 @@ export class Sidecar {
     this.#leasedReads = leasedReads
     this.#attempts = attempts
     this.#replicas = replicas
-    const { feed, queueUsage } = createChangeFeed({ config, migratesFirst, database, schema, clock, log })
+    const { feed, queueUsage } = createChangeFeed({
+      config,
+      migratesFirst,
+      database,
+      bindings,
+      schema,
+      clock,
+      log,
+    })
     this.#feed = feed
     this.#queueUsage = queueUsage
     this.#warmUp = createWarmUp({

@@ -46,6 +46,7 @@ export class WarmUp {
   /** Returns a handler for the feed that passes everything on, and starts the warm-up after the first catch-up. */
   follow(handler: ChangeFeedHandler): ChangeFeedHandler {
     return {
+      bound: (bindings) => handler.bound(bindings),
       listening: async (asOfMs, session) => {
         await handler.listening(asOfMs, session)
         const hasCaughtUp = this.#parts.cache.status().leaseAgeMs !== Number.POSITIVE_INFINITY

@@ -170,7 +170,7 @@ t.test('new connections are refused, or not answered until the link is healed', 
 t.test('the listening connection is recognised by its first message', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const [listener, pooled] = [client(), client()]
-  listener.say('application_name caching-layer feed')
+  listener.say('application_name caching-layer changes')
   pooled.say('application_name caching-layer')
   await Promise.all([
     listener.hears('APPLICATION_NAME CACHING-LAYER FEED'),
@@ -191,7 +191,7 @@ t.test('the listening connection is recognised by its first message', async (t) 
 t.test('barred: no new connection gets through, even after healing', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const [listener, pooled] = [client(), client()]
-  listener.say('application_name caching-layer feed')
+  listener.say('application_name caching-layer changes')
   pooled.say('application_name caching-layer')
   await listener.hears('APPLICATION_NAME CACHING-LAYER FEED')
   await pooled.hears('APPLICATION_NAME CACHING-LAYER')

@@ -43,7 +43,7 @@ t.test('a fleet on a server with as few connections as doctor allows', async (t)
     )
   const connections = async () => {
     const { rows } = await admin.query<{ feeds: number; pools: number }>(
-      `select count(*) filter (where application_name = 'caching-layer feed')::int as feeds,
+      `select count(*) filter (where application_name = 'caching-layer changes')::int as feeds,
               count(*) filter (where application_name = 'caching-layer')::int as pools
        from pg_stat_activity`,
     )

@@ -32,7 +32,7 @@ function untilQuiet({ query, name }: FreshDatabase): Promise<unknown> {
          from pg_stat_activity where datname = $1 and application_name like 'caching-layer%'`,
         [name],
       )
-      return rows.length === 1 && rows[0]?.application === 'caching-layer feed' && rows[0].quiet
+      return rows.length === 1 && rows[0]?.application === 'caching-layer changes' && rows[0].quiet
     },
     { withinMs: 60_000 },
   )
@@ -93,7 +93,7 @@ t.test('a session lost while idle is re-established by the next request', async 
   const sidecar = await idleSidecar(t, database, 'listen')
   await untilQuiet(database)
   await database.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'caching-layer feed' and datname = $1`,
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'caching-layer changes' and datname = $1`,
     [database.name],
   )
   await eventually(async () => (await connections(database)).length === 0)

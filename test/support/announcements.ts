@@ -1,6 +1,5 @@
 import pg from 'pg'
-import type { Change } from '../../src/core/entry.js'
-import { decodeChanges } from '../../src/postgres/feed/change.js'
+import { decodeChanges, type FeedChange } from '../../src/postgres/feed/change.js'
 import type { FreshDatabase, Owner } from './database.js'
 import { eventually } from './eventually.js'
 
@@ -37,7 +36,7 @@ export class Announcements {
   }
 
   /** The same, decoded. */
-  async changes(): Promise<Change[]> {
+  async changes(): Promise<FeedChange[]> {
     return (await this.payloads()).flatMap((payload) => decodeChanges(payload))
   }
 

@@ -394,7 +394,7 @@ class Link {
   /** The startup packet names the application; until it has come the connection may be any. */
   #recognise(chunk: Buffer): void {
     if (this.#isListener !== undefined) return
-    this.#isListener = chunk.includes('caching-layer feed')
+    this.#isListener = chunk.includes('caching-layer changes')
     this.#isPostgres = chunk.length >= 8 && chunk.readUInt32BE(4) === protocolVersion
     this.#apply()
   }

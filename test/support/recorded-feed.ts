@@ -34,6 +34,7 @@ export async function startRecordedFeed(
   const causes: unknown[] = []
   let latest: FeedSession | undefined
   const handler: ChangeFeedHandler = {
+    bound: () => undefined,
     listening: async (_asOfMs, session) => {
       told.push('listening')
       latest = session

@@ -1,3 +1,4 @@
+import type { Bindings } from '../bindings/bindings.js'
 import type { Absent, Entry, StoredEntry, Unchanged, Withheld, Written } from '../entry.js'
 import { CacheError } from '../errors.js'
 import {
@@ -31,6 +32,7 @@ export interface BatchingOptions {
 
 export interface BatchedStoreOptions extends BatchingOptions {
   readonly store: Store
+  readonly bindings: Bindings
   readonly stats: Stats
 }
 
@@ -73,11 +75,18 @@ export class BatchedStore {
   #conditionalWrites = 0
   readonly #newTogether: (options: TogetherOptions) => Batcher<WantedEntry, ReadAnswer>
 
-  constructor({ store, stats, ...options }: BatchedStoreOptions) {
+  constructor({ store, bindings, stats, ...options }: BatchedStoreOptions) {
     const { health } = this
     const bounds = { ...batchBounds(options), health }
     const readBounds = { ...bounds, valueSlots: options.valueSlots }
-    this.read = readBatcher(readBounds, stats, (wanted, part) => store.read(wanted, part), isPostponed)
+    // Each table has statements of its own, so that a table that cannot be read does not affect others.
+    const groupOf = ({ key }: WantedEntry) => bindings.of(key)
+    this.read = readBatcher(
+      { ...readBounds, groupOf },
+      stats,
+      (wanted, part) => store.read(wanted, part),
+      isPostponed,
+    )
     this.#newTogether = (together) => togetherBatcher(readBounds, stats, store, together)
     this.write = new Batcher({
       ...bounds,
@@ -192,7 +201,11 @@ export function isPostponed(answer: ReadAnswer | undefined): boolean {
 }
 
 export function readBatcher<O>(
-  bounds: ReturnType<typeof batchBounds> & { readonly health?: StoreHealth; readonly valueSlots: Semaphore },
+  bounds: ReturnType<typeof batchBounds> & {
+    readonly health?: StoreHealth
+    readonly valueSlots: Semaphore
+    readonly groupOf?: (item: WantedEntry) => unknown
+  },
   stats: Stats,
   run: (wanted: readonly WantedEntry[], part?: BatchPart) => Promise<ReadonlyMap<string, O>>,
   isPostponed: (answer: O) => boolean,

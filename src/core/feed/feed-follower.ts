@@ -1,3 +1,5 @@
+import type { Binding } from '../bindings/bindings.js'
+import { SeenBindings } from '../bindings/seen-bindings.js'
 import type { Change } from '../entry.js'
 import { PublicError } from '../errors.js'
 import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Store } from '../ports.js'
@@ -40,6 +42,7 @@ export class FeedFollower implements ChangeFeedHandler {
   readonly #parts: FeedFollowerParts
   readonly #feedLog: FeedLog
   readonly #revalidation: Revalidation
+  readonly #bindings = new SeenBindings()
   #reason = 'starting'
   /** Highest version known before the next probe is sent. */
   #probeFloor = -1n
@@ -101,6 +104,28 @@ export class FeedFollower implements ChangeFeedHandler {
     log.info({ reason: 'the table was rewritten, or its triggers were changed' }, 'cache flushed')
     state.forget()
     lease.stopFlights()
+  }
+
+  /**
+   * Drops what is held of keys whose binding has changed, and pending writes of keys that are bound now. This comes
+   * before the lease is renewed, so a change of the bindings that was acknowledged before `asOf` has been applied.
+   */
+  bound(bindings: readonly Binding[]): void {
+    const { state, pending, delivery, stats, log } = this.#parts
+    const changed = this.#bindings.seen(bindings)
+    if (changed.length === 0) return
+    log.info({ patterns: changed.map(({ text }) => text) }, 'bindings changed')
+    state.dropCovered(changed)
+    for (const [id, { key }] of [...pending]) {
+      const binding = bindings.find(({ pattern }) => pattern.covers(key))
+      if (binding === undefined) continue
+      delivery.drop(id)
+      stats.pendingConflicts++
+      log.warn(
+        { pattern: binding.pattern.text },
+        'a pending write was given up: its key is bound to a table now',
+      )
+    }
   }
 
   /** Writes a mark, the base of later pending writes (P9). Without one they are sent only if there is no row. */

@@ -1,3 +1,4 @@
+import type { Bindings } from '../bindings/bindings.js'
 import type { Cache } from '../cache.js'
 import type { Clock } from '../ports.js'
 import type { ReadOptions, ReadResult } from '../reads/read-result.js'
@@ -7,6 +8,7 @@ import type { FillLeases, WantedLease } from './fill-leases.js'
 
 export interface LeasedReadsParts {
   readonly cache: Pick<Cache, 'get' | 'status'>
+  readonly bindings: Bindings
   readonly contests: FillContests
   readonly leases: FillLeases
   readonly clock: Clock
@@ -24,6 +26,7 @@ export interface LeaseRequest extends Omit<WantedLease, 'key'> {
 }
 
 export type LeasedRead =
+  /** There is a value, or the key is bound to a table. */
   | { readonly kind: 'found'; readonly read: ReadResult }
   /** There is no value, and the caller is to compute it. */
   | { readonly kind: 'granted'; readonly read: ReadResult; readonly lease: string }
@@ -49,7 +52,9 @@ export class LeasedReads {
 
   /** Reads a key, or gets its lease. Rejects with a CacheError. */
   async get(key: string, options: ReadOptions, request: LeaseRequest): Promise<LeasedRead> {
-    const { contests, clock } = this.#parts
+    const { bindings, contests, clock } = this.#parts
+    // Nobody computes the value of a bound key.
+    if (bindings.of(key)) return { kind: 'found', read: await this.#parts.cache.get(key, options) }
     const id = keyId(key)
     const contest = contests.enter(id)
     const deadlineMs = clock.now() + request.waitMs

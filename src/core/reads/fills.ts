@@ -5,6 +5,7 @@ import {
   tooLargeTogether,
   type WantedEntry,
 } from '../batching/batched-store.js'
+import type { Bindings } from '../bindings/bindings.js'
 import type { Entry } from '../entry.js'
 import { CacheError, hasCode } from '../errors.js'
 import type { Clock } from '../ports.js'
@@ -24,6 +25,7 @@ export interface FillsParts {
   readonly delivery: Delivery
   readonly statements: BatchedStore
   readonly replicaReads: ReplicaReads | undefined
+  readonly bindings: Bindings
   readonly maxStalenessMs: number
   readonly clock: Clock
   readonly stats: Stats
@@ -111,10 +113,11 @@ export class Fills {
     forwarded: Forwarded,
     batcher: ReadBatcher,
   ): Promise<Answered> | undefined {
-    const { lease, replicaReads, clock, maxStalenessMs } = this.#parts
+    const { lease, replicaReads, bindings, clock, maxStalenessMs } = this.#parts
     if (forwarded === 'request' || lease.state !== 'live') return undefined
+    if (replicaReads === undefined || bindings.of(item.key)) return undefined
     const { asOfMs } = lease
-    const reading = replicaReads?.read(flight.id, item)
+    const reading = replicaReads.read(flight.id, item)
     return reading?.then((batched) => {
       const isInTime = clock.now() - asOfMs <= maxStalenessMs
       return batched && isInTime ? { ...batched, asOfMs } : batcher.add(item)

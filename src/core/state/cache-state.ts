@@ -1,3 +1,4 @@
+import type { KeyPattern } from '../bindings/key-pattern.js'
 import type { Base, Entry, Epoch, StoredEntry, Version, Written } from '../entry.js'
 import type { FillContests } from '../leases/fill-contests.js'
 import type { Clock } from '../ports.js'
@@ -245,11 +246,22 @@ export class CacheState {
   databaseClockSeen(databaseMs: number, sinceMs: number, nowMs: number): void {
     const jump = this.#databaseClock.seen(databaseMs, sinceMs, nowMs)
     if (jump === undefined) return
-    if (jump === 'forward') this.#entries.dropExpiring()
+    if (jump === 'forward') this.#entries.dropWhere(({ rowExpiresAtMs }) => Number.isFinite(rowExpiresAtMs))
     else this.#absences.clear()
     // Flights got their answers from before the jump.
     this.#parts.lease.stopFlights()
     this.#flights.doubted()
+  }
+
+  /** Drops what is held of the keys that a pattern covers, because their binding has changed (P16). */
+  dropCovered(patterns: readonly KeyPattern[]): void {
+    const isCovered = ({ key }: { readonly key: string }) => patterns.some((pattern) => pattern.covers(key))
+    this.#entries.dropWhere(isCovered)
+    this.#absences.dropWhere(isCovered)
+    // Flights may have been answered by what the keys stood for before.
+    this.#parts.lease.stopFlights()
+    this.#flights.doubted()
+    this.#parts.contests.allChanged()
   }
 
   /** Drops everything that is held, and everything known about versions. */

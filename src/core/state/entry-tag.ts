@@ -2,11 +2,11 @@ import type { Written } from '../entry.js'
 
 /**
  * Identifier of one write of an entry in one history: the opaque part of an entity tag. Versions from before 0.2 can
- * occur again in another history, so the epoch is part of it.
+ * occur again in another history, so the epoch is part of it. The version of a bound row has 32 hexadecimal digits.
  */
 export type EntryTag = string
 
-const form = /^\d{1,19}-\d{1,20}-[0-9A-F]{8}$/
+const form = /^(?:\d{1,19}|[0-9a-f]{32})-\d{1,20}-[0-9A-F]{8}$/
 
 export function entryTag({ version, epoch }: Written): EntryTag {
   return `${version}-${epoch}`

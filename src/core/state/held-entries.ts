@@ -2,7 +2,6 @@ import type { Entry, Epoch, StoredEntry } from '../entry.js'
 import type { Clock } from '../ports.js'
 import type { Stats } from '../stats.js'
 import { heldKeys } from './held-keys.js'
-import { keyId } from './key-id.js'
 import { LocalCache, type LocalCacheBounds } from './local-cache.js'
 import type { TtlPolicy } from './ttl-policy.js'
 
@@ -117,10 +116,9 @@ export class HeldEntries {
     return this.#local.drop(id)
   }
 
-  /** Removes the entries whose rows expire. */
-  dropExpiring(): void {
-    for (const entry of [...this.#local.entries()])
-      if (entry.rowExpiresAtMs !== Number.POSITIVE_INFINITY) this.#local.drop(keyId(entry.key))
+  /** Removes the entries for which `isWrong` returns true. */
+  dropWhere(isWrong: (entry: Entry) => boolean): void {
+    this.#local.dropWhere(isWrong)
   }
 
   clear(): void {

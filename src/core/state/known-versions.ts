@@ -121,6 +121,8 @@ export class KnownVersions {
    */
   remember({ written }: SessionToken, entry: Entry): void {
     if (written === undefined || written.epoch !== this.#parts.position.epoch) return
+    // The version of a bound row is a hash, which has no order.
+    if (!isRowVersion(entry.version)) return
     if (BigInt(entry.version) >= BigInt(written.version.replace('-', '')))
       this.#confirmed.add(written.version)
   }
@@ -164,6 +166,10 @@ export class KnownVersions {
   forget(): void {
     this.#confirmed.clear()
   }
+}
+
+function isRowVersion(version: Version): boolean {
+  return /^\d{1,19}$/.test(version)
 }
 
 /** Returns true for an unknown version, too. A version is a number, with a minus sign for a delete. */

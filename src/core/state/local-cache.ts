@@ -69,6 +69,11 @@ export class LocalCache<E extends HeldOfKey = Entry> {
     return this.#entries.delete(id)
   }
 
+  /** Removes the entries for which `isWrong` returns true. */
+  dropWhere(isWrong: (entry: E) => boolean): void {
+    for (const entry of [...this.entries()]) if (isWrong(entry)) this.drop(keyId(entry.key))
+  }
+
   /**
    * Changes the bounds, and evicts the least recently used entries beyond them. The library's bounds are fixed at
    * construction, so the entries move to a new instance. This happens within this call, so no change can come in

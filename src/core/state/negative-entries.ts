@@ -109,6 +109,11 @@ export class NegativeEntries {
     return this.#local.drop(id)
   }
 
+  /** Forgets the absences for which `isWrong` returns true. */
+  dropWhere(isWrong: (absence: NegativeEntry) => boolean): void {
+    this.#local.dropWhere(isWrong)
+  }
+
   clear(): void {
     this.#local.clear()
   }

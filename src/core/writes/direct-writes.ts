@@ -1,4 +1,6 @@
 import type { BatchedStore } from '../batching/batched-store.js'
+import type { Bindings } from '../bindings/bindings.js'
+import { requireUnbound } from '../bindings/require-unbound.js'
 import type { PendingWrite, Value } from '../entry.js'
 import { CacheError, hasCode, passingErrors } from '../errors.js'
 import type { FillContests } from '../leases/fill-contests.js'
@@ -21,6 +23,7 @@ export interface DirectWritesParts {
   readonly delivery: Delivery
   readonly statements: BatchedStore
   readonly contests: Pick<FillContests, 'refusedFill'>
+  readonly bindings: Bindings
   readonly clock: Clock
   readonly stats: Stats
   readonly onWriteOutage: 'local' | 'reject'
@@ -42,7 +45,8 @@ export class DirectWrites {
     options: WriteOptions,
     nowMs: number,
   ): Promise<WriteResult> {
-    const { state, delivery, statements, clock } = this.#parts
+    const { state, delivery, statements, bindings, clock } = this.#parts
+    requireUnbound(bindings, key)
     const { ttlMs, groups } = options
     const expiresAtMs = ttlMs === undefined ? undefined : nowMs + ttlMs
     const flight = state.open(id, nowMs)
@@ -69,7 +73,8 @@ export class DirectWrites {
 
   /** Deletes an entry. Rejects with a CacheError if it is neither deleted nor kept. */
   async delete(id: string, key: string, nowMs: number): Promise<DeleteResult> {
-    const { state, pending, delivery, statements } = this.#parts
+    const { state, pending, delivery, statements, bindings } = this.#parts
+    requireUnbound(bindings, key)
     const kept = pending.get(id)
     const held = kept
       ? pendingValue(kept, nowMs) !== undefined
@@ -110,7 +115,8 @@ export class DirectWrites {
     { condition, lease, ttlMs, groups }: ChangeOptions,
     nowMs: number,
   ): Promise<ChangeResult> {
-    const { state, delivery, statements, contests, clock } = this.#parts
+    const { state, delivery, statements, contests, bindings, clock } = this.#parts
+    requireUnbound(bindings, key)
     const isDecided = condition !== undefined || lease !== undefined
     if (isDecided) await delivery.finish(id)
     const flight = state.open(id, nowMs)

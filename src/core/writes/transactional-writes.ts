@@ -1,3 +1,5 @@
+import type { Bindings } from '../bindings/bindings.js'
+import { requireUnbound } from '../bindings/require-unbound.js'
 import { hasCode } from '../errors.js'
 import type { ConditionalAnswer, ConditionalWrite, TransactionWriter } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
@@ -16,6 +18,7 @@ export interface TransactionalWritesParts {
   readonly position: DatabasePosition
   readonly pending: PendingWrites
   readonly delivery: Delivery
+  readonly bindings: Bindings
   readonly stats: Stats
 }
 
@@ -35,7 +38,8 @@ export class TransactionalWrites {
 
   /** Rejects with a CacheError if nothing was written, or if the outcome is unknown. */
   async writeAll(writes: readonly ConditionalWrite[], nowMs: number): Promise<TransactionResult> {
-    const { writer, state, delivery } = this.#parts
+    const { writer, state, delivery, bindings } = this.#parts
+    for (const { key } of writes) requireUnbound(bindings, key)
     // A pending write of a key is older, and has to be in the store when the conditions are decided.
     for (const { key } of writes) await delivery.finish(keyId(key))
     const flights = writes.map(({ key }) => state.open(keyId(key), nowMs))

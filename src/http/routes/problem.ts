@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Context, Middleware } from 'koa'
-import { CacheError, type CacheErrorCode, explanations } from '../../core/errors.js'
+import { CacheError, type CacheErrorCode } from '../../core/errors.js'
 import type { Problem as ProblemBody } from '../../http-api.js'
 import { type ProblemKind, problemType, statusOfKind, usualKind } from './problems/problem-kinds.js'
 import { type PlainResponse, sendByKoa } from './response.js'
@@ -49,7 +49,7 @@ export function problemIn(error: unknown, path: string, log: ProblemLog): Proble
     return withRetry({ status, detail, kind })
   }
   if (error instanceof CacheError) {
-    const explanation = explanations[error.code]
+    const { explanation } = error
     const detail = error.key === undefined ? explanation : `${shortName(error.key)}: ${explanation}`
     // During an outage every request fails in the same way. The feed logs the outage once.
     log.debug({ reason: error.message, path }, explanation)

@@ -1,6 +1,12 @@
 import type { Change } from '../../core/entry.js'
 import { isEcho } from './echo.js'
 
+/** A change of the cache, or the announcement that there are other bindings (sql/0011_bindings.sql). */
+export type FeedChange = Change | { readonly kind: 'bindings' }
+
+/** Id of the announcement, which no key has. */
+const bindingsId = '\u0000bindings'
+
 const everything: readonly Change[] = [{ kind: 'everything' }]
 const nothing: readonly Change[] = []
 
@@ -8,13 +14,16 @@ const nothing: readonly Change[] = []
  * Decodes the payload of a notification; sql/0002_change_feed.sql describes its format. A payload that cannot be
  * decoded may stand for any change, so it puts everything in doubt.
  */
-export function decodeChanges(payload: string | undefined): readonly Change[] {
+export function decodeChanges(payload: string | undefined): readonly FeedChange[] {
   if (payload !== undefined && isEcho(payload)) return nothing
   const parts = parse(payload)
   if (parts === undefined) return everything
-  const changes: Change[] = []
+  const changes: FeedChange[] = []
   for (let index = 0; index < parts.length; index += 2) {
-    changes.push({ kind: 'key', id: parts[index] as string, version: parts[index + 1] as string })
+    const id = parts[index] as string
+    changes.push(
+      id === bindingsId ? { kind: 'bindings' } : { kind: 'key', id, version: parts[index + 1] as string },
+    )
   }
   return changes
 }

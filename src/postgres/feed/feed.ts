@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PublicError } from '../../core/errors.js'
 import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../../core/ports.js'
+import { inspectBindings } from '../bindings/binding-inspection.js'
+import type { KnownBindings } from '../bindings/known-bindings.js'
 import type { Database } from '../pool/database.js'
 import { messageOf } from '../pool/errors.js'
 import { publicReason } from '../pool/public-reason.js'
@@ -8,7 +10,7 @@ import { withTimeout } from '../pool/with-timeout.js'
 import { type CacheTable, inspectTable } from '../schema/table-inspection.js'
 import { decodeChanges } from './change.js'
 import { ListenSession } from './listen-session.js'
-import { Prober } from './prober.js'
+import { type Inspected, Prober } from './prober.js'
 import { prepareProbeIn } from './proof.js'
 
 export interface PostgresChangeFeedOptions {
@@ -21,6 +23,8 @@ export interface PostgresChangeFeedOptions {
 
 export interface PostgresChangeFeedParts {
   readonly database: Database
+  /** Receives what each session finds of the bindings. */
+  readonly bindings?: Pick<KnownBindings, 'found' | 'onOutdated'>
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
   /** Called before every session. */
@@ -122,7 +126,7 @@ export class PostgresChangeFeed implements ChangeFeed {
 
   /** Runs one session until it ends. */
   async #session(handler: ChangeFeedHandler, onLive: () => void): Promise<Ending> {
-    const { prepare, clock, database, onTable = () => undefined } = this.#parts
+    const { prepare, clock, database, bindings, onTable = () => undefined } = this.#parts
     const over = new AbortController()
     const end = (reason: unknown) => over.abort(reason)
     const ended = new Promise<never>((_resolve, reject) => {
@@ -140,25 +144,35 @@ export class PostgresChangeFeed implements ChangeFeed {
         url: this.#options.url,
         connectTimeoutMs,
         unreadTimeoutMs: this.#unreadTimeoutMs,
-        onNotification: (payload) => deliver(payload, handler, end),
+        onNotification: (payload) => deliver(payload, handler, () => prober.hurry(), end),
       })
       session = listening
       session.lost.catch(end)
-      const prober = new Prober(this.#options, { session: listening, database, clock, onTable, end })
-      let table = await Promise.race([listen(listening), ended])
+      const prober = new Prober(this.#options, {
+        session: listening,
+        database,
+        bindings,
+        handler,
+        clock,
+        onTable,
+        end,
+      })
+      bindings?.onOutdated(() => prober.hurry())
+      let inspected = await Promise.race([listen(listening), ended])
       for (;;) {
         // LISTEN is in force: it was acknowledged just now, or, after a rest, the echo below shows it.
         const listeningSinceMs = clock.now()
-        onTable(table)
+        onTable(inspected.table)
+        prober.found(inspected.bindings)
         await Promise.race([prober.echo(), ended])
         const caughtUp = handler
           .listening(listeningSinceMs, {
-            fingerprint: table.fingerprint,
+            fingerprint: inspected.table.fingerprint,
             roundTrip: () => Promise.race([prober.roundTrip(), ended]),
             end: (reason) => end(new PublicError(reason)),
           })
           .then(onLive)
-        const proving = prober.prove(table, handler, over.signal)
+        const proving = prober.prove(inspected, over.signal)
         const [resting] = await Promise.race([Promise.all([proving, caughtUp]), ended])
         needed = resting.needed
         onTable(undefined)
@@ -166,8 +180,9 @@ export class PostgresChangeFeed implements ChangeFeed {
         await Promise.race([needed, ended])
         needed = undefined
         // It may have been replaced meanwhile.
-        table = await Promise.race([prober.inspect(), ended])
-        if (table.channel !== session.channel) throw new PublicError('the table was moved to another schema')
+        inspected = await Promise.race([prober.inspect(), ended])
+        if (inspected.table.channel !== session.channel)
+          throw new PublicError('the table was moved to another schema')
       }
       return { kind: 'resting', needed }
     } catch (reason) {
@@ -187,19 +202,23 @@ export class PostgresChangeFeed implements ChangeFeed {
 }
 
 /**
- * Finds the table, and listens for its changes. Prepares the probe, so that it is planned only once. Rejects if all
+ * Finds the table and the bindings, and listens for changes. Prepares the probe, so that it is planned only once. Rejects if all
  * that takes too long.
  */
-function listen(session: ListenSession): Promise<CacheTable> {
+function listen(session: ListenSession): Promise<Inspected> {
   let late = 'the connection was not answered'
   const listening = async () => {
     await session.open()
     late = 'the table could not be inspected in time'
-    const table = await inspectTable(session.query.bind(session))
+    const query = session.query.bind(session)
+    const table = await inspectTable(query)
     late = 'LISTEN was not answered'
     await session.listen(table.channel)
+    late = 'the bindings could not be inspected in time'
+    // After LISTEN: a binding that is made before is found here, and one that is made later is announced.
+    const bindings = await inspectBindings(query, table.schema)
     await session.query(prepareProbeIn(table.schema))
-    return table
+    return { table, bindings }
   }
   return withTimeout(connectTimeoutMs, listening(), () => late)
 }
@@ -211,10 +230,14 @@ function listen(session: ListenSession): Promise<CacheTable> {
 function deliver(
   payload: string | undefined,
   handler: ChangeFeedHandler,
+  onBindings: () => void,
   end: (reason: unknown) => void,
 ): void {
   try {
-    for (const change of decodeChanges(payload)) handler.changed(change)?.catch(end)
+    for (const change of decodeChanges(payload)) {
+      if (change.kind === 'bindings') onBindings()
+      else handler.changed(change)?.catch(end)
+    }
   } catch (error) {
     end(error)
   }

@@ -112,7 +112,8 @@ export class ListenSession {
   #newSubscriber(settings: { readonly options?: string }): Subscriber {
     const { config: ofUrl, attach } = connectionSettings(this.#options.url)
     const config = {
-      application_name: 'caching-layer feed',
+      // cache_bind() refuses while sidecars that do not know bindings listen; theirs is 'caching-layer feed'.
+      application_name: 'caching-layer changes',
       connectionTimeoutMillis: this.#options.connectTimeoutMs,
       ...settings,
       ...ofUrl,

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PublicError } from '../../core/errors.js'
 import type { ChangeFeedHandler, Clock } from '../../core/ports.js'
+import { type FoundBindings, inspectBindings } from '../bindings/binding-inspection.js'
+import type { KnownBindings } from '../bindings/known-bindings.js'
 import type { Database } from '../pool/database.js'
 import { wasNotPrepared } from '../pool/errors.js'
 import { withTimeout } from '../pool/with-timeout.js'
@@ -17,20 +19,32 @@ export interface ProberOptions {
 export interface ProberParts {
   readonly session: ListenSession
   readonly database: Database
+  readonly handler: ChangeFeedHandler
   readonly clock: Pick<Clock, 'now'>
   /** Called with the table each time it has been inspected. */
   readonly onTable: (table: CacheTable) => void
+  readonly bindings?: Pick<KnownBindings, 'found'> | undefined
   /** Ends the session. */
   readonly end: (reason: unknown) => void
 }
 
 const inspectionIntervalMs = 60_000
+/** Minimum time from one probe to the next, if an announcement brings it forward. */
+const hurriedIntervalMs = 100
 const noAnswer = 'the listening connection does not answer'
+
+/** What a session has found, at its start or since. */
+export interface Inspected {
+  readonly table: CacheTable
+  readonly bindings: FoundBindings
+}
 
 /** Shows that a session, which listens, still delivers every change. */
 export class Prober {
   readonly #options: ProberOptions
   readonly #parts: ProberParts
+  #hurry: () => void = () => undefined
+  #isHurried = false
 
   constructor(options: ProberOptions, parts: ProberParts) {
     this.#options = options
@@ -38,33 +52,59 @@ export class Prober {
   }
 
   /** Calls `handler.proven` at intervals, until the handler rests. Rejects when `signal` is aborted. */
-  async prove(
-    table: CacheTable,
-    handler: ChangeFeedHandler,
-    signal: AbortSignal,
-  ): Promise<{ readonly needed: Promise<void> }> {
-    const { clock, database, session, onTable, end } = this.#parts
+  async prove(inspected: Inspected, signal: AbortSignal): Promise<{ readonly needed: Promise<void> }> {
+    const { handler, clock, database, session, end } = this.#parts
     let sentMs = clock.now()
     let inspectedMs = sentMs
-    let { fingerprint } = table
+    let seen = { fingerprint: inspected.table.fingerprint, digest: inspected.bindings.digest }
     const options = { quietMs: this.#intervalMs / 2, echoTimeoutMs: this.#timeoutMs }
     const liveness = new ListenerLiveness(options, { database, session, onDeaf: end }, sentMs)
     for (;;) {
-      const dueMs = sentMs + this.#intervalMs * (0.8 + 0.4 * Math.random())
-      await sleep(Math.max(0, dueMs - clock.now()), undefined, { signal })
+      await this.#pause(sentMs, signal)
       const needed = handler.rest()
       if (needed) return { needed }
       sentMs = clock.now()
+      const isHurried = this.#isHurried
+      this.#isHurried = false
       const proof = await this.#probe()
-      if (proof.fingerprint !== fingerprint || sentMs - inspectedMs >= inspectionIntervalMs) {
-        onTable(await this.inspect())
-        fingerprint = proof.fingerprint
+      const { fingerprint, bindings: digest } = proof
+      const isChanged = fingerprint !== seen.fingerprint || digest !== seen.digest
+      if (isHurried || isChanged || sentMs - inspectedMs >= inspectionIntervalMs) {
+        const { bindings } = await this.inspect()
+        this.found(bindings)
+        seen = { fingerprint, digest }
         inspectedMs = sentMs
       }
       await liveness.confirm(sentMs)
       signal.throwIfAborted()
       handler.proven(sentMs, proofOf(proof))?.catch(end)
     }
+  }
+
+  /**
+   * Brings the next probe forward, with an inspection: bindings have changed. A role that announces that all the time
+   * causes ten probes a second.
+   */
+  hurry(): void {
+    this.#isHurried = true
+    this.#hurry()
+  }
+
+  /** Waits until the next probe after the one that was sent at `sentMs`. Rejects when `signal` is aborted. */
+  async #pause(sentMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
+    const until = (dueMs: number, sooner: AbortSignal) =>
+      sleep(Math.max(0, dueMs - clock.now()), undefined, { signal: sooner }).catch((error: unknown) => {
+        if (signal.aborted) throw error
+      })
+    const hurried = new AbortController()
+    this.#hurry = () => hurried.abort()
+    if (this.#isHurried) hurried.abort()
+    await until(
+      sentMs + this.#intervalMs * (0.8 + 0.4 * Math.random()),
+      AbortSignal.any([signal, hurried.signal]),
+    )
+    if (hurried.signal.aborted) await until(sentMs + hurriedIntervalMs, signal)
   }
 
   /** Implements `roundTrip` of `FeedSession`. */
@@ -77,10 +117,23 @@ export class Prober {
     return clock.now() - sentMs
   }
 
-  /** Inspects the table. Rejects if its changes are not announced. */
-  inspect(): Promise<CacheTable> {
-    const { session } = this.#parts
-    return withTimeout(this.#timeoutMs, inspectTable(session.query.bind(session)), noAnswer)
+  /** Passes on what an inspection has found of the bindings. */
+  found(bindings: FoundBindings): void {
+    this.#parts.bindings?.found(bindings)
+    this.#parts.handler.bound(bindings.tables)
+  }
+
+  /** Inspects the table and the bindings. Rejects if changes of the table are not announced. */
+  async inspect(): Promise<Inspected> {
+    const { session, onTable } = this.#parts
+    const query = session.query.bind(session)
+    const inspecting = async () => {
+      const table = await inspectTable(query)
+      return { table, bindings: await inspectBindings(query, table.schema) }
+    }
+    const inspected = await withTimeout(this.#timeoutMs, inspecting(), noAnswer)
+    onTable(inspected.table)
+    return inspected
   }
 
   /** Sends an echo. Resolves when the session has received it. */

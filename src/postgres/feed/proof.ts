@@ -1,5 +1,6 @@
 import type { Epoch } from '../../core/entry.js'
 import type { Proof } from '../../core/ports.js'
+import { bindingsDigestIn } from '../bindings/binding-inspection.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, fingerprintIn } from '../schema/table-identity.js'
 
@@ -8,15 +9,17 @@ export interface ProofRow {
   readonly latest: string
   readonly fingerprint: string
   readonly database_ms: number
+  /** Digest of the definitions of all bindings. */
+  readonly bindings: string
 }
 
 /**
- * Returns the SQL of the probe, which returns one row: epoch, position, fingerprint of the table, and the database's
- * clock. Fails once the table has been renamed, moved or dropped.
+ * Returns the SQL of the probe, which returns one row: epoch, position, fingerprint of the table, the database's
+ * clock, and the digest of the bindings. Fails once the table has been renamed, moved or dropped.
  */
 export function proofIn(schema: string): string {
   return `select ${epochIn(schema)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
-    ${fingerprintIn(schema)} as fingerprint,
+    ${fingerprintIn(schema)} as fingerprint, ${bindingsDigestIn(schema)} as bindings,
     (extract(epoch from clock_timestamp()) * 1000.0)::float8 as database_ms
     from ${quoteIdentifier(schema)}.cache_version`
 }

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { CacheErrorCode } from '../../core/errors.js'
+import { CacheError, type CacheErrorCode } from '../../core/errors.js'
 import { openClient } from './connection.js'
 import { type ConnectionPoolOptions, createPool, type PoolUse } from './connection-pool.js'
 import {
@@ -12,7 +12,7 @@ import {
   statementFailed,
   wasNotPrepared,
 } from './errors.js'
-import { committingFailed, uncommittedFailed } from './failed-statement.js'
+import { committingFailed, rolledBack, uncommittedFailed } from './failed-statement.js'
 import { StatementErrors } from './statement-errors.js'
 import { StatementNames } from './statement-names.js'
 
@@ -38,6 +38,9 @@ export interface TransactionTexts {
 export interface StatementTracer {
   statement<T>(text: string, run: () => Promise<T>): Promise<T>
 }
+
+/** Runs a statement in the transaction of a snapshot. */
+export type SnapshotRead = <Row extends pg.QueryResultRow>(text: string, values: unknown[]) => Promise<Row[]>
 
 /** Connection pool. Every wait is bounded, and every failure is a CacheError. */
 export class Database {
@@ -121,6 +124,30 @@ export class Database {
         commits,
       },
     )
+  }
+
+  /** Calls `run`, all of whose statements read one snapshot. Each of them is ended like that of `read`. */
+  async snapshot<T>(run: (read: SnapshotRead) => Promise<T>, withinMs?: number): Promise<T> {
+    const client = await this.#connect()
+    try {
+      const limit = withinMs === undefined ? '' : `set local statement_timeout = ${withinMs}`
+      await client.query(`${begin} set transaction isolation level repeatable read, read only; ${limit}`)
+      const result = await run(async (text, values) => {
+        try {
+          return (await client.query(text, values)).rows
+        } catch (error) {
+          throw statementFailed(error, 'read')
+        }
+      })
+      await client.query('commit')
+      client.release()
+      return result
+    } catch (error) {
+      const failure = error instanceof CacheError ? error : statementFailed(error, 'read')
+      client.release(!(await rolledBack(failure, client)))
+      this.#errors.add(failure)
+      throw failure
+    }
   }
 
   /** Runs `first` and then `statement` in one transaction. `onBegun` receives the first row that `first` returns. */

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { CacheError } from '../../core/errors.js'
+import { type CacheError, hasCode } from '../../core/errors.js'
 import { connectionLost, isOfServer, isStatementError, needsSession, statementFailed } from './errors.js'
 
 /** Outcome of a statement that failed, and of its connection. */
@@ -14,6 +14,14 @@ export async function uncommittedFailed(error: unknown, client: pg.PoolClient): 
   // After our own timeout, the connection is still busy, and a rollback would wait as long again.
   const isUsable = error instanceof pg.DatabaseError && (await succeeds(client, 'rollback'))
   return { failure: statementFailed(error, 'read', isUsable), isUsable }
+}
+
+/**
+ * Rolls a transaction that only reads back. Resolves to true if the connection can be used again. After a failure
+ * without an answer, the connection is lost, or still busy.
+ */
+export async function rolledBack(failure: CacheError, client: pg.PoolClient): Promise<boolean> {
+  return !hasCode(failure, 'store-unavailable', 'store-busy') && (await succeeds(client, 'rollback'))
 }
 
 /**

@@ -43,7 +43,7 @@ export function createdBy(files: readonly MigrationFile[]): Created {
   return {
     functions: unique(files, /\bcreate (?:or replace )?function (\w+)/g),
     relations: unique(files, /\bcreate (?:unlogged )?(?:table|sequence) (?:if not exists )?(\w+)/g),
-    triggers: unique(files, /\bcreate trigger (\w+)/g),
+    triggers: unique(files, /\bcreate trigger (\w+)[^;]*? on cache_entries\b/g),
     columns: unique(files, /\badd column (\w+)/g),
   }
 }

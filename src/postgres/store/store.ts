@@ -18,7 +18,7 @@ import {
   type WriteAnswer,
 } from '../../core/ports.js'
 import type { Attempts } from '../pool/attempts.js'
-import type { Database } from '../pool/database.js'
+import type { Database, SnapshotRead } from '../pool/database.js'
 import { sqlState } from '../pool/errors.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import { arrayLiteral } from './array-literal.js'
@@ -118,6 +118,16 @@ export class PostgresStore implements Store {
 
   readAtOnce(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {
     return this.#reads.readAtOnce(wanted, part)
+  }
+
+  /** Reads like `readAtOnce`, in the transaction of `send`. */
+  async readIn(send: SnapshotRead, wanted: readonly Wanted[]): Promise<EntryAnswers> {
+    const texts = await this.#texts()
+    const reads = new EntryReads({
+      send: (name, values) => send(texts[name], values),
+      maxReadBytes: this.#maxReadBytes,
+    })
+    return reads.readAtOnce(wanted)
   }
 
   async versions(keys: readonly string[], epoch: Epoch): Promise<Map<string, Version> | undefined> {

@@ -6,7 +6,7 @@ export const defaultReadBytes = 64 * 1024 * 1024
 /**
  * True if the value is too large ever to be returned. PostgreSQL knows the length of a value without reading the value.
  */
-const isTooLarge = (maxBytes: number) => `octet_length(value)::bigint > ${maxBytes}::bigint`
+export const isTooLarge = (maxBytes: number) => `octet_length(value)::bigint > ${maxBytes}::bigint`
 
 /** True for a row if the values up to and including it, without those that are too large, exceed `bytes` together. */
 export const isBeyond = (maxBytes: number, bytes = String(maxBytes)) =>

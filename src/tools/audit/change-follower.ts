@@ -46,6 +46,7 @@ export class ChangeFollower {
   #handler(): ChangeFeedHandler {
     const { onChange, onLost, onBack } = this.#parts
     return {
+      bound: () => undefined,
       listening: async (_asOfMs, session) => {
         this.#session = session
         if (this.#failure !== undefined) onBack()

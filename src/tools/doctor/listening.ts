@@ -33,6 +33,7 @@ export async function lookAtRoundTrip(database: Database, listenUrl: string, log
 function firstRoundTrip(feed: ChangeFeed): Promise<number> {
   return new Promise((resolve, reject) => {
     feed.start({
+      bound: () => undefined,
       listening: async (_asOfMs, session) => resolve(await session.roundTrip()),
       lost: (reason, _shownReason, cause) => reject(cause ?? new Error(reason)),
       changed: () => undefined,

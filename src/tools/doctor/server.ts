@@ -105,7 +105,7 @@ export async function lookAtBudget(
               - coalesce(current_setting('reserved_connections', true)::int, 0) as most,
             others.*,
             (select pg_catalog.count(*)::int from pg_stat_activity
-             where application_name = 'caching-layer feed') as feeds,
+             where application_name in ('caching-layer changes', 'caching-layer feed')) as feeds,
             (select rolconnlimit from pg_roles where rolname = current_user) as role_limit,
             (select datconnlimit from pg_database where datname = current_database()) as database_limit,
             current_user::text as role, current_database()::text as database

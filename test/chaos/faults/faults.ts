@@ -286,7 +286,7 @@ export class Faults {
       case 'all terminated':
         return this.#sql(
           `select pg_terminate_backend(pid) from pg_stat_activity
-           where application_name = 'caching-layer feed' or ($1 and application_name = 'caching-layer')`,
+           where application_name = 'caching-layer changes' or ($1 and application_name = 'caching-layer')`,
           [kind === 'all terminated'],
         )
       case 'row locked':

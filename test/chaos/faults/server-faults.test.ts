@@ -31,7 +31,7 @@ t.test('a deaf listener receives nothing and does not notice', async (t) => {
   const proxied = Object.assign(new URL(server.url()), { port: String(await proxy.listen()) }).href
   t.teardown(() => proxy.close())
   t.equal(proxy.deafen(), false, 'nobody listens')
-  const listener = await clientOf(t, proxied, 'caching-layer feed')
+  const listener = await clientOf(t, proxied, 'caching-layer changes')
   const notifier = await clientOf(t, server.url())
   const heard: string[] = []
   listener.on('notification', ({ payload = '' }) => heard.push(payload))

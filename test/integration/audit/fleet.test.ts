@@ -175,7 +175,7 @@ t.test('an audit survives a lost feed', async (t) => {
   await eventually(() => audit.underWay === 1)
   await database.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
-     where application_name = 'caching-layer feed' and datname = current_database()`,
+     where application_name = 'caching-layer changes' and datname = current_database()`,
   )
   await eventually(() => notes.includes('the change feed is back'))
   t.match(notes[0], /^the change feed was lost, trying again: ./)

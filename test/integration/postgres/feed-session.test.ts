@@ -33,7 +33,7 @@ t.test('a round trip fails if the session is over', async (t) => {
   const first = session()
   await query(
     `select pg_terminate_backend(pid, 10000) from pg_stat_activity
-     where datname = current_database() and application_name = 'caching-layer feed'`,
+     where datname = current_database() and application_name = 'caching-layer changes'`,
   )
   await t.rejects(first.roundTrip())
 })

@@ -11,7 +11,7 @@ import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
 async function terminateListener({ query }: FreshDatabase): Promise<void> {
   const { rows } = await query(
     `select pg_terminate_backend(pid, 10000) from pg_stat_activity
-     where datname = current_database() and application_name = 'caching-layer feed'`,
+     where datname = current_database() and application_name = 'caching-layer changes'`,
   )
   if (rows.length === 0) throw new Error('nobody listens')
 }

@@ -20,7 +20,7 @@ t.test('a frozen sidecar does not block the notification queue for long', { skip
   const look = async () => {
     const { rows } = await other.query<{ listeners: number; usage: number }>(
       `select pg_notification_queue_usage() as usage, count(*)::int as listeners
-       from pg_stat_activity where application_name = 'caching-layer feed'`,
+       from pg_stat_activity where application_name = 'caching-layer changes'`,
     )
     return rows[0] as { listeners: number; usage: number }
   }

@@ -57,7 +57,7 @@ t.test('an empty URL file is reported without its path', async (t) => {
   const sidecar = await startLiveSidecar(t, { ...config, port: 0, opsPort: 0, opsHost: '127.0.0.1' })
   await writeFile(file, '')
   await query(
-    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'caching-layer feed' and datname = current_database()",
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'caching-layer changes' and datname = current_database()",
   )
   await blamed(t, sidecar, /url: is empty/)
 })

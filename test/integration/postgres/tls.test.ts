@@ -83,7 +83,7 @@ t.test('with the right authority every connection uses TLS', async (t) => {
   )
   t.same(rows, [
     { name: 'caching-layer', ssl: true },
-    { name: 'caching-layer feed', ssl: true },
+    { name: 'caching-layer changes', ssl: true },
   ])
 })
 

@@ -85,6 +85,7 @@ t.test('every event of the feed reaches the cache', async (t) => {
   const calls: unknown[][] = []
   const pending = Promise.resolve()
   const handler: ChangeFeedHandler = {
+    bound: (...args) => void calls.push(['bound', ...args]),
     listening: async (...args) => void calls.push(['listening', ...args]),
     proven: (...args) => void calls.push(['proven', ...args]),
     changed: (change) => {
@@ -100,12 +101,14 @@ t.test('every event of the feed reaches the cache', async (t) => {
   const followed = warmUp.follow(handler)
   const session: FeedSession = { fingerprint: 'x', roundTrip: async () => 0, end: () => undefined }
   const proof: Proof = { epoch: '1-00000001', latest: 1n, fingerprint: 'x', databaseMs: 0 }
+  followed.bound([])
   await followed.listening(1, session)
   followed.proven(2, proof)
   t.equal(followed.changed({ kind: 'everything' }), pending)
   t.equal(followed.rest(), pending)
   followed.lost('why')
   t.same(calls, [
+    ['bound', []],
     ['listening', 1, session],
     ['proven', 2, proof],
     ['changed', { kind: 'everything' }],

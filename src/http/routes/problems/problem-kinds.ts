@@ -48,6 +48,8 @@ const ofDatabase = {
   refused: 422,
   'too-large': 413,
   'too-large-together': 413,
+  'bound-key': 409,
+  'binding-unusable': 503,
   'not-stored': 422,
 } as const satisfies Readonly<Record<CacheErrorCode, number>>
 

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { noBindings } from '../../../../src/core/bindings/bindings.js'
 import { CacheError } from '../../../../src/core/errors.js'
 import { FillContests } from '../../../../src/core/leases/fill-contests.js'
 import type { LeaseAnswer } from '../../../../src/core/leases/fill-leases.js'
@@ -37,6 +38,7 @@ function leasedReads(...answers: (LeaseAnswer | (() => LeaseAnswer))[]) {
         },
         status: (): CacheStatus => ({ feed: model.feed }) as CacheStatus,
       },
+      bindings: noBindings,
       contests,
       leases: {
         acquire: async (): Promise<LeaseAnswer> => {

@@ -1,0 +1,442 @@
+-- Bindings: keys that are answered from the rows of a table of the application (docs/protocol.md, P16).
+--
+--   select cache_bind('public.products', key => 'product:{id}');
+--
+-- A binding has triggers on its table, which announce the keys of the rows that a statement has changed, under their old
+-- and their new key. They announce no version: a sidecar that receives such a change drops the key, and puts no answer
+-- to a read that began before it. The version of a bound row is a hash of its content, which only a read knows.
+
+create table cache_bound_tables (
+  -- The form of the keys, with the names of columns in braces: 'order:{tenant}:{id}'.
+  pattern text primary key,
+  bound regclass not null,
+  -- The qualified name of the table when it was bound. If another table has this name now, the two were swapped.
+  table_name text not null,
+  key_columns text[] not null,
+  -- Columns of the answer; null for all.
+  columns text[],
+  group_name text,
+  -- Counts invalidations of the whole binding, at which sidecars drop what they hold of it.
+  invalidations bigint not null default 0
+);
+
+-- Like the catalogues of PostgreSQL, everybody may read it. Every sidecar does so with each probe.
+grant select on cache_bound_tables to public;
+select cache_copy_grants('update (invalidations) on cache_bound_tables', array['delete']);
+
+create or replace view cache_bindings as
+  select pattern as key, bound::text as table_name, columns, group_name from cache_bound_tables;
+
+grant select on cache_bindings to public;
+
+-- Announces that there are other bindings. A sidecar would see that with its next probe, and sends it now.
+create function cache_announce_bindings() returns trigger
+  language plpgsql security invoker set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pg_notify(
+    'caching_layer_' || left(md5(tg_table_schema::text || '.cache_entries'), 16),
+    '["' || chr(92) || 'u0000bindings","1"]'
+  );
+  return null;
+end
+$$;
+
+create trigger cache_bound_tables_changed after insert or update or delete or truncate on cache_bound_tables
+  for each statement execute function cache_announce_bindings();
+
+-- --- Patterns ---
+
+-- Returns true if a key can match both patterns. A value in a key never contains a colon, so the parts between colons
+-- can be compared one by one.
+create function cache_patterns_overlap(one text, other text) returns boolean
+  language sql immutable
+  return (
+    select count(*) filter (where not case
+        when a like '%{%' and b like '%{%'
+          then starts_with(split_part(a, '{', 1), split_part(b, '{', 1))
+            or starts_with(split_part(b, '{', 1), split_part(a, '{', 1))
+        when a like '%{%' then starts_with(b, split_part(a, '{', 1))
+        when b like '%{%' then starts_with(a, split_part(b, '{', 1))
+        else a = b
+      end) = 0
+    from unnest(string_to_array(one, ':'), string_to_array(other, ':')) as parts (a, b)
+    having bool_and(a is not null and b is not null)
+  ) is true;
+
+-- Returns SQL of type text for the key of a row. `source` is the alias of the row. In a text, '%' and ':' are written as
+-- '%25' and '%3A', so that each key has one spelling. A date is written as in JSON, whatever the session's DateStyle.
+create function cache_key_expression(bound regclass, pattern text, source text) returns text
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select string_agg(
+      quote_literal(literal) || '::text' || coalesce(' || ' || case
+        when atttypid in ('text'::regtype, 'varchar'::regtype)
+          then format(
+            'pg_catalog.replace(pg_catalog.replace(%s.%I::text, ''%%''::text, ''%%25''::text), '':''::text, ''%%3A''::text)',
+            source, column_name
+          )
+        when atttypid = 'date'::regtype
+          then format('pg_catalog.btrim(pg_catalog.to_json(%s.%I)::text, ''"''::text)', source, column_name)
+        else format('%s.%I::text', source, column_name)
+      end, ''),
+      ' || ' order by position
+    )
+    from (
+      select piece[1] as literal, piece[2] as column_name, position
+      from regexp_matches(cache_key_expression.pattern, '([^{}]*)(?:\{([^{}]+)\}|$)', 'g')
+        with ordinality as matches (piece, position)
+      where piece[1] <> '' or piece[2] is not null
+    ) as pieces
+      left join pg_attribute on attrelid = cache_key_expression.bound::oid and attname = column_name
+  );
+end
+$$;
+
+-- --- Triggers ---
+
+-- Creates the function that announces changes of the rows of a table, and its triggers. Statements announce up to 10,000
+-- rows by their keys, and more as `*`. Rows applied by logical replication fire row triggers only. On a partitioned table,
+-- all changes are announced row by row, because a statement on a partition does not fire its parent's statement triggers.
+create function cache_watch_rows(schema text, bound regclass, pattern text) returns void
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  name constant text := 'cache_announce_' || left(md5(pattern), 12);
+  is_partitioned constant boolean := (select relkind = 'p' from pg_class where oid = bound::oid);
+  of_rows text;
+  of_new text;
+  of_old text;
+begin
+  execute format(
+    'select %1$s.cache_key_expression($1, $2, $3), %1$s.cache_key_expression($1, $2, $4),
+       %1$s.cache_key_expression($1, $2, $5)', schema
+  )
+    into of_rows, of_new, of_old using bound, pattern, 'r', 'new', 'old';
+  execute format(
+    'create or replace function %s.%I() returns trigger
+       language plpgsql security invoker set search_path = pg_catalog, pg_temp as %L',
+    schema, name,
+    format($body$
+declare
+  context text;
+  channel text;
+  keys text[];
+  many constant integer := 10000;
+begin
+  -- The context contains the schema of this function, which may be renamed.
+  get diagnostics context = pg_context;
+  channel := 'caching_layer_' || left(md5((parse_ident(substring(
+    context, '((?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.%1$s)\('
+  )))[1] || '.cache_entries'), 16);
+  if tg_op = 'TRUNCATE' then
+    perform pg_notify(channel, '*');
+    return null;
+  elsif tg_level = 'ROW' then
+    if tg_op <> 'DELETE' then keys := array[%3$s]; end if;
+    if tg_op <> 'INSERT' then keys := keys || array[%4$s]; end if;
+  elsif tg_op = 'UPDATE' then
+    keys := array(
+      select %2$s from changed as r union select %2$s from (select * from before limit many + 1) as r
+    );
+  else
+    keys := array(select %2$s from changed as r limit many + 1);
+  end if;
+  if cardinality(keys) > many then
+    perform pg_notify(channel, '*');
+    return null;
+  end if;
+  -- A payload must stay below 8,000 bytes, see cache_announce().
+  perform pg_notify(channel, '[' || string_agg(change, ',') || ']')
+  from (
+    select change, sum(octet_length(change) + 1) over (rows unbounded preceding) / 4700 as page
+    from (
+      select case
+        when octet_length(key) > 128 and octet_length(convert_to(key, 'UTF8')) > 512
+          then '"' || chr(92) || 'u0000' || encode(sha256(convert_to(key, 'UTF8')), 'hex') || '"'
+        else to_json(key)::text
+      end || ',"1"'
+      from unnest(keys) as key where key is not null
+    ) as announced (change)
+  ) as paged
+  group by page;
+  return null;
+end
+$body$,
+      name, of_rows, of_new, of_old
+    )
+  );
+  execute format('create or replace trigger %I after truncate on %s for each statement execute function %s.%I()',
+    name || '_truncated', bound, schema, name);
+  execute format('alter table %s enable always trigger %I', bound, name || '_truncated');
+  if not is_partitioned then
+    execute format(
+      'create or replace trigger %I after insert on %s referencing new table as changed
+         for each statement execute function %s.%I()', name || '_inserted', bound, schema, name);
+    execute format(
+      'create or replace trigger %I after update on %s referencing old table as before new table as changed
+         for each statement execute function %s.%I()', name || '_updated', bound, schema, name);
+    execute format(
+      'create or replace trigger %I after delete on %s referencing old table as changed
+         for each statement execute function %s.%I()', name || '_deleted', bound, schema, name);
+    execute format(
+      'alter table %1$s enable always trigger %2$I, enable always trigger %3$I, enable always trigger %4$I',
+      bound, name || '_inserted', name || '_updated', name || '_deleted');
+  end if;
+  execute format('create or replace trigger %I after insert or update or delete on %s for each row execute function %s.%I()',
+    name || '_row', bound, schema, name);
+  execute format('alter table %s enable %s trigger %I',
+    bound, case when is_partitioned then 'always' else 'replica' end, name || '_row');
+end
+$$;
+
+-- Drops what cache_watch_rows() has created. The table may be gone.
+create function cache_unwatch_rows(schema text, bound regclass, pattern text) returns void
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  name constant text := 'cache_announce_' || left(md5(pattern), 12);
+  trigger_name text;
+begin
+  for trigger_name in
+    select tgname from pg_trigger
+    where tgrelid = bound::oid and starts_with(tgname::text, name || '_') and not tgisinternal
+  loop
+    execute format('drop trigger %I on %s', trigger_name, bound);
+  end loop;
+  execute format('drop function if exists %s.%I()', schema, name);
+end
+$$;
+
+-- --- Binding ---
+
+-- Binds a table to keys. A binding of the same pattern is replaced. The caller must own the table, and may create
+-- functions in this schema and write cache_bound_tables, as the owner of cache_entries may.
+--
+-- Until the transaction ends, others can read the table, but not write it: a change that nobody announces must not commit
+-- after the binding is there.
+create function cache_bind(bound regclass, key text, columns text[] default null, in_group text default null)
+  returns void
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  context text;
+  schema text;
+  kinds constant jsonb := '{"v": "a view", "m": "a materialized view", "f": "a foreign table", "i": "an index",
+    "S": "a sequence", "c": "a composite type", "t": "a TOAST table", "I": "an index"}';
+  types constant oid[] := '{text,varchar,int2,int4,int8,uuid,date}'::regtype[]::oid[];
+  names text[];
+  missing text;
+  relation record;
+  other text;
+  before regclass;
+begin
+  get diagnostics context = pg_context;
+  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.cache_bind\(');
+
+  select relkind, relpersistence, relispartition, nspname,
+    format('%I.%I', nspname, relname) as name,
+    pg_has_role(relowner, 'usage') as is_own,
+    exists (select from pg_inherits where inhrelid = pg_class.oid or inhparent = pg_class.oid) as has_relatives
+  into relation
+  from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = cache_bind.bound::oid;
+  if relation is null then
+    raise undefined_table using message = format('there is no table %s', cache_bind.bound);
+  elsif relation.relkind not in ('r', 'p') then
+    raise wrong_object_type using message =
+      format('%s is %s, and cannot be bound', relation.name, kinds ->> relation.relkind::text),
+      hint = 'Bind the tables that it reads.';
+  elsif relation.relpersistence = 't' then
+    raise wrong_object_type using message = format('%s is a temporary table, which no sidecar can read', relation.name);
+  elsif relation.relispartition then
+    raise wrong_object_type using message = format('%s is a partition, and cannot be bound alone', relation.name),
+      hint = 'Bind the partitioned table.';
+  elsif relation.relkind = 'r' and relation.has_relatives then
+    raise wrong_object_type using message =
+      format('%s has parents or children by inheritance, and cannot be bound', relation.name),
+      detail = 'A statement on a child does not fire the triggers of its parent.';
+  elsif relation.nspname in ('pg_catalog', 'information_schema') or exists (
+    select from pg_class
+    where oid = cache_bind.bound::oid and relnamespace = schema::regnamespace::oid
+      and relname in ('cache_entries', 'cache_bound_tables', 'cache_leases', 'cache_marks', 'cache_migrations', 'cache_sweeper')
+  ) then
+    raise wrong_object_type using message = format('%s cannot be bound', relation.name);
+  elsif not relation.is_own then
+    raise insufficient_privilege using message =
+      format('only the owner of %s can bind it, and %I is not', relation.name, current_user);
+  end if;
+
+  if cache_bind.key is null or length(cache_bind.key) > 200
+    or cache_bind.key !~ '^[^{}%:[:cntrl:]]+(\{[^{}]+\})?(:[^{}%:[:cntrl:]]*(\{[^{}]+\})?)*$'
+    or cache_bind.key !~ '\{'
+  then
+    raise invalid_parameter_value using message = format('%L is not a pattern of keys', cache_bind.key),
+      hint = 'Write columns in braces, after a text and at the end of each part: product:{id}, order:{tenant}:{id}.';
+  end if;
+  names := array(select piece[1] from regexp_matches(cache_bind.key, '\{([^{}]+)\}', 'g') as piece);
+  if cardinality(names) <> (select count(distinct name) from unnest(names) as name) then
+    raise invalid_parameter_value using message = format('%L names a column twice', cache_bind.key);
+  end if;
+  if cardinality(cache_bind.columns) = 0 or array_position(cache_bind.columns, null) is not null
+    or cardinality(cache_bind.columns) <> (select count(distinct name) from unnest(cache_bind.columns) as name)
+  then
+    raise invalid_parameter_value using message = 'the list of columns is empty, or has a column twice',
+      hint = 'Leave it out to answer with all columns.';
+  end if;
+  select name into missing from unnest(names || cache_bind.columns) as name
+  where not exists (
+    select from pg_attribute
+    where attrelid = cache_bind.bound::oid and attname = name and attnum > 0 and not attisdropped
+  )
+  limit 1;
+  if missing is not null then
+    raise undefined_column using message = format('%s has no column %I', relation.name, missing);
+  end if;
+  select format('%I of type %s', attname, format_type(atttypid, null)) into missing
+  from pg_attribute
+  where attrelid = cache_bind.bound::oid and attname = any(names) and atttypid <> all(types);
+  if missing is not null then
+    raise datatype_mismatch using message = format('the column %s cannot be part of a key', missing),
+      hint = 'These types can: text, varchar, smallint, integer, bigint, uuid, date.';
+  end if;
+  if not exists (
+    select from pg_index
+    where indrelid = cache_bind.bound::oid and indisunique and indisvalid and indimmediate and indpred is null
+      and indexprs is null and not exists (
+        select from unnest((indkey::smallint[])[0:indnkeyatts - 1]) as number
+          left join pg_attribute on attrelid = indrelid and attnum = number
+        where attname is null or attname <> all(names)
+      )
+  ) then
+    raise invalid_parameter_value using message =
+      format('%s has no unique index on %s', relation.name, array_to_string(names, ', ')),
+      detail = 'Without one, two rows could have the same key.',
+      hint = format('create unique index concurrently on %s (%s)', relation.name,
+        (select string_agg(quote_ident(name), ', ') from unnest(names) as name));
+  end if;
+
+  -- Sidecars of earlier versions would answer these keys from cache_entries.
+  if exists (
+    select from pg_stat_activity where datname = current_database() and application_name = 'caching-layer feed'
+  ) then
+    raise object_in_use using message = 'sidecars that do not know bindings are connected',
+      hint = 'Upgrade all sidecars of this database first.';
+  end if;
+
+  execute format('lock table %s.cache_bound_tables in share row exclusive mode', schema);
+  execute format(
+    'select pattern from %1$s.cache_bound_tables where pattern <> $1 and %1$s.cache_patterns_overlap(pattern, $1) limit 1',
+    schema
+  ) into other using cache_bind.key;
+  if other is not null then
+    raise invalid_parameter_value using message =
+      format('%s and %s can match the same key', cache_bind.key, other);
+  end if;
+  execute format('select bound from %s.cache_bound_tables where pattern = $1', schema) into before using cache_bind.key;
+  if before is not null then
+    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, before, cache_bind.key;
+  end if;
+  execute format('select %s.cache_watch_rows($1, $2, $3)', schema) using schema, cache_bind.bound, cache_bind.key;
+  execute format(
+    'insert into %s.cache_bound_tables (pattern, bound, table_name, key_columns, columns, group_name)
+     values ($1, $2, $3, $4, $5, $6)
+     on conflict (pattern) do update
+       set bound = excluded.bound, table_name = excluded.table_name, key_columns = excluded.key_columns,
+         columns = excluded.columns, group_name = excluded.group_name',
+    schema
+  ) using cache_bind.key, cache_bind.bound, relation.name, names, cache_bind.columns, cache_bind.in_group;
+end
+$$;
+
+-- Ends a binding. Returns false if there was none. Its keys are answered from cache_entries again.
+create function cache_unbind(key text) returns boolean
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  context text;
+  schema text;
+  before regclass;
+begin
+  get diagnostics context = pg_context;
+  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.cache_unbind\(');
+  execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
+    into before using cache_unbind.key;
+  if before is null then
+    return false;
+  end if;
+  execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, before, cache_unbind.key;
+  return true;
+end
+$$;
+
+-- --- Invalidation ---
+
+-- Makes sidecars drop what they hold of bound keys. Without a change of the table, the next reads get the same answers.
+create function cache_invalidate_bound(entries regclass, keys text[], groups text[], prefix text, everything boolean)
+  returns void
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  table_schema constant text := (
+    select nspname::text from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where pg_class.oid = entries::oid
+  );
+  chosen text[];
+begin
+  execute format(
+    'select pg_catalog.pg_notify($2, ''['' || case
+        when octet_length(key) > 128 and octet_length(convert_to(key, ''UTF8'')) > 512
+          then ''"'' || chr(92) || ''u0000'' || encode(sha256(convert_to(key, ''UTF8'')), ''hex'') || ''"''
+        else to_json(key)::text
+      end || '',"1"]'')
+     from unnest($1) as key
+     where exists (select from %I.cache_bound_tables where starts_with(key, split_part(pattern, ''{'', 1)))',
+    table_schema
+  ) using keys, 'caching_layer_' || left(md5(table_schema || '.cache_entries'), 16);
+  execute format(
+    'select array_agg(pattern order by pattern) from %I.cache_bound_tables
+     where $3 or group_name = any($1)
+       or starts_with(split_part(pattern, ''{'', 1), $2) or starts_with($2, split_part(pattern, ''{'', 1))',
+    table_schema
+  ) into chosen using groups, prefix, everything;
+  -- A statement that updates no row would fire the trigger as well.
+  if chosen is not null then
+    execute format(
+      'update %I.cache_bound_tables set invalidations = invalidations + 1 where pattern = any($1)', table_schema
+    ) using chosen;
+  end if;
+end
+$$;
+
+create or replace function cache_invalidate(key text) returns bigint
+  language sql volatile
+begin atomic
+  select cache_invalidate_bound(cache_own_table(), array[cache_invalidate.key], null::text[], null::text, false);
+  select pg_catalog.count(*)
+  from cache_remove(cache_own_table(), array[cache_invalidate.key], null::text[], null::text, false);
+end;
+
+create or replace function cache_invalidate_group(name text) returns bigint
+  language sql volatile
+begin atomic
+  select cache_invalidate_bound(cache_own_table(), null::text[], array[cache_invalidate_group.name], null::text, false);
+  select pg_catalog.count(*)
+  from cache_remove(cache_own_table(), null::text[], array[cache_invalidate_group.name], null::text, false);
+end;
+
+create or replace function cache_invalidate_prefix(prefix text) returns bigint
+  language sql volatile
+begin atomic
+  select cache_invalidate_bound(cache_own_table(), null::text[], null::text[], cache_invalidate_prefix.prefix, false);
+  select pg_catalog.count(*)
+  from cache_remove(cache_own_table(), null::text[], null::text[], cache_invalidate_prefix.prefix, false);
+end;
+
+create or replace function cache_invalidate_all() returns bigint
+  language sql volatile
+begin atomic
+  select cache_invalidate_bound(cache_own_table(), null::text[], null::text[], null::text, true);
+  select pg_catalog.count(*) from cache_remove(cache_own_table(), null::text[], null::text[], null::text, true);
+end;

@@ -1,0 +1,95 @@
+import type { BindingFault } from './bound-table.js'
+
+/** State of the table of a binding, as an inspection found it. */
+export interface BindingShape {
+  readonly pattern: string
+  /** Qualified name of the table when it was bound. */
+  readonly bound_name: string
+  /** Name of the table now; null if it was dropped. */
+  readonly table: string | null
+  readonly kind: string | null
+  /** True if another table has the name that the bound one had. */
+  readonly is_replaced: boolean | null
+  readonly key_columns: readonly string[]
+  /** Types of these columns; null for one that was dropped or renamed. */
+  readonly key_types: readonly (string | null)[]
+  readonly missing_columns: readonly string[]
+  readonly has_unique_index: boolean
+  readonly has_relatives: boolean | null
+  readonly has_foreign_partitions: boolean
+  readonly missing_triggers: readonly string[]
+  readonly unwatched_partitions: readonly string[]
+  readonly may_read: boolean | null
+  readonly role: string
+}
+
+const keyTypes: readonly (string | null)[] = [
+  'text',
+  'character varying',
+  'smallint',
+  'integer',
+  'bigint',
+  'uuid',
+  'date',
+]
+
+/** Returns the first fault of a bound table; undefined if its rows can be served. */
+export function faultOf(shape: BindingShape): BindingFault | undefined {
+  const { pattern, table, bound_name: name, key_columns: keyColumns } = shape
+  const bindAgain = `run as the owner: select cache_bind('${name}', key => '${pattern}', ...)`
+  const unbind = `run as the owner: select cache_unbind('${pattern}')`
+  if (table === null)
+    return { says: `the table ${name} was dropped`, cure: unbind, shown: 'its table was dropped' }
+  if (shape.is_replaced)
+    return {
+      says: `${name} is another table than the one that was bound, which is ${table} now`,
+      cure: bindAgain,
+      shown: 'its table was replaced by another one',
+    }
+  const lost = keyColumns.find((_column, index) => !keyTypes.includes(shape.key_types[index] ?? null))
+  if (lost !== undefined)
+    return {
+      says: `${table} has no column ${lost} of a type that a key can have`,
+      cure: bindAgain,
+      shown: 'a column of its key was dropped, renamed or given another type',
+    }
+  const [missing] = shape.missing_columns
+  if (missing !== undefined)
+    return {
+      says: `${table} has no column ${missing}`,
+      cure: bindAgain,
+      shown: 'a column of its table is gone',
+    }
+  if (!shape.has_unique_index)
+    return {
+      says: `${table} has no unique index on ${keyColumns.join(', ')}`,
+      cure: `run as the owner: create unique index concurrently on ${table} (${keyColumns.join(', ')})`,
+      shown: 'its table has no unique index on the key',
+    }
+  if (shape.has_relatives)
+    return {
+      says: `${table} has parents or children by inheritance, whose changes are not announced`,
+      cure: `end the inheritance, or ${unbind}`,
+      shown: 'its table has parents or children by inheritance',
+    }
+  if (shape.has_foreign_partitions)
+    return {
+      says: `${table} has partitions that are foreign tables, whose changes are not announced`,
+      cure: `detach them, or ${unbind}`,
+      shown: 'its table has partitions that are foreign tables',
+    }
+  const unwatched = [...shape.missing_triggers, ...shape.unwatched_partitions]
+  if (unwatched.length > 0)
+    return {
+      says: `changes of ${table} are not announced: triggers are missing or not enabled (${unwatched.join(', ')})`,
+      cure: bindAgain,
+      shown: 'the changes of its table are not announced',
+    }
+  if (!shape.may_read)
+    return {
+      says: `the role ${shape.role} may not read ${table}`,
+      cure: `run as the owner: grant select on ${table} to ${shape.role}`,
+      shown: 'the role of the sidecar may not read its table',
+    }
+  return undefined
+}

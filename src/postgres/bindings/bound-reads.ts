@@ -1,0 +1,156 @@
+import type { Epoch, StoredEntry, Unchanged, Version, Withheld } from '../../core/entry.js'
+import { CacheError, type CacheErrorCode, hasCode } from '../../core/errors.js'
+import type { BatchPart, Wanted } from '../../core/ports.js'
+import type { EntryAnswers } from '../store/entry-reads.js'
+import type { NothingRow } from '../store/written-row.js'
+import { type BoundStatements, boundStatements } from './bound-statements.js'
+import type { BoundTable } from './bound-table.js'
+import { columnValue } from './column-value.js'
+import type { KnownBindings } from './known-bindings.js'
+
+/** A row that was read, or the one that has only the epoch. */
+export type AnswerRow = BoundRow | NothingRow
+
+/** Sends a statement, and resolves to its rows. */
+export type SendBound = (text: string, values: unknown[], part?: BatchPart) => Promise<readonly AnswerRow[]>
+
+interface BoundRow {
+  readonly key: string
+  readonly version: Version
+  readonly epoch: Epoch
+  readonly value: string | null
+  readonly withheld: Withheld['withheld'] | null
+}
+
+/** Errors that concern one table, and not the database. */
+const ofTheTable: readonly CacheErrorCode[] = ['store-failed', 'forbidden', 'refused', 'store-not-ready']
+
+/** Version that no row has. It stands for a row that is not known to be unchanged. */
+const unknownVersion: Version = '?'
+
+/** Reads the rows of bound tables. */
+export class BoundReads {
+  readonly #bindings: Pick<KnownBindings, 'outdated'>
+  readonly #maxReadBytes: number
+  /** Statements for each table, as long as its binding is the same. */
+  readonly #statements = new WeakMap<
+    BoundTable,
+    { readonly schema: string; readonly texts: BoundStatements }
+  >()
+
+  constructor(bindings: Pick<KnownBindings, 'outdated'>, maxReadBytes: number) {
+    this.#bindings = bindings
+    this.#maxReadBytes = maxReadBytes
+  }
+
+  /** Reads rows of one table, with at most `roomBytes` of values. Rejects with a CacheError. */
+  async read(
+    schema: string,
+    bound: BoundTable,
+    wanted: readonly Wanted[],
+    {
+      send,
+      part,
+      roomBytes,
+    }: { readonly send: SendBound; readonly part?: BatchPart | undefined; readonly roomBytes: number },
+  ): Promise<EntryAnswers> {
+    const keyed = wanted.flatMap(({ key, held }) => this.#keyed(bound, key, held?.version ?? ''))
+    const values = [...columnsOf(bound, keyed), keyed.map(({ held }) => held), roomBytes]
+    const rows = await this.#send(bound, this.#textsOf(schema, bound).read, values, send, part)
+    const { epoch } = rows[0] as AnswerRow
+    const answers: EntryAnswers = new Map()
+    for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
+    for (const row of rows) if (row.key !== null) answers.set(row.key, entryOf(row as BoundRow))
+    return answers
+  }
+
+  /**
+   * Returns the versions of rows of one table; undefined if the primary has another epoch. A table that cannot be read
+   * must not end the feed, so all its versions are unknown then.
+   */
+  async versions(
+    schema: string,
+    bound: BoundTable,
+    keys: readonly string[],
+    { send, epoch }: { readonly send: SendBound; readonly epoch: Epoch },
+  ): Promise<ReadonlyMap<string, Version> | undefined> {
+    const keyed = keys.flatMap((key) => this.#keyed(bound, key, ''))
+    try {
+      const values = [...columnsOf(bound, keyed), epoch]
+      const rows = await this.#send(bound, this.#textsOf(schema, bound).versions, values, send)
+      if (rows.length === 0) return undefined
+      return new Map(rows.flatMap((row) => (row.key === null ? [] : [[row.key, (row as BoundRow).version]])))
+    } catch (error) {
+      if (!hasCode(error, 'binding-unusable')) throw error
+      return new Map(keys.map((key) => [key, unknownVersion]))
+    }
+  }
+
+  /** Returns the key with the values of its columns, in a list that is empty if no row can have it. */
+  #keyed({ pattern, keyColumns }: BoundTable, key: string, held: Version): readonly KeyedRow[] {
+    const texts = pattern.valuesIn(key) ?? []
+    const values = keyColumns.map(({ type }, index) => columnValue(texts[index] ?? '', type))
+    return values.every((value) => value !== undefined) ? [{ key, values: values as string[], held }] : []
+  }
+
+  #textsOf(schema: string, bound: BoundTable): BoundStatements {
+    const known = this.#statements.get(bound)
+    if (known?.schema === schema) return known.texts
+    const texts = boundStatements(schema, bound, this.#maxReadBytes)
+    this.#statements.set(bound, { schema, texts })
+    return texts
+  }
+
+  async #send(
+    bound: BoundTable,
+    text: string,
+    values: unknown[],
+    send: SendBound,
+    part?: BatchPart,
+  ): Promise<readonly AnswerRow[]> {
+    const { fault, pattern } = bound
+    if (fault) throw unusable(pattern.text, fault.shown, fault.says)
+    try {
+      return await send(text, values, part)
+    } catch (error) {
+      if (!hasCode(error, ...ofTheTable)) throw error
+      // Another inspection will find what is wrong, or that the table has changed.
+      this.#bindings.outdated()
+      throw unusable(
+        pattern.text,
+        'its table cannot be read as it was when it was last inspected',
+        error.message,
+        error,
+      )
+    }
+  }
+}
+
+interface KeyedRow {
+  readonly key: string
+  readonly values: readonly string[]
+  readonly held: Version
+}
+
+/** Returns the keys, and a column for each key column. */
+function columnsOf({ keyColumns }: BoundTable, keyed: readonly KeyedRow[]): unknown[] {
+  return [
+    keyed.map(({ key }) => key),
+    ...keyColumns.map((_column, index) => keyed.map(({ values }) => values[index])),
+  ]
+}
+
+function entryOf({ key, version, epoch, value, withheld }: BoundRow): StoredEntry | Unchanged | Withheld {
+  if (withheld !== null) return { key, version, epoch, value: undefined, withheld }
+  if (value === null)
+    return { key, version, epoch, remainingMs: undefined, value: undefined, isComparable: true }
+  return { key, version, epoch, remainingMs: undefined, value, isComparable: true }
+}
+
+function unusable(pattern: string, shown: string, message: string, cause?: unknown): CacheError {
+  return new CacheError('binding-unusable', `${pattern}: ${message}`, {
+    cause,
+    isOfWholeStatement: true,
+    explanation: `The key is bound to a table by ${pattern}, and ${shown}`,
+  })
+}

@@ -1,0 +1,95 @@
+import { quoteIdentifier } from '../schema/schema-owner.js'
+import { epochIn } from '../schema/table-identity.js'
+import { isBeyond, isTooLarge } from '../store/value-limit.js'
+import type { BoundTable } from './bound-table.js'
+import type { KeyType } from './column-value.js'
+
+/** Statements for the rows of one table. The parameters $1 to $n are the keys, and a column for each key column. */
+export interface BoundStatements {
+  /**
+   * Reads rows. Values whose version is in the next parameter, an array, are not returned. The values that are returned
+   * have no more bytes together than the last parameter says.
+   */
+  readonly read: string
+  /** Returns the versions of rows. If there are none, one row without a key shows that the epoch is the last parameter. */
+  readonly versions: string
+}
+
+/** Types of the arrays of values, for PostgreSQL to cast the parameters to. */
+const arrayTypes: Readonly<Record<KeyType, string>> = {
+  text: 'text[]',
+  'character varying': 'text[]',
+  smallint: 'int2[]',
+  integer: 'int4[]',
+  bigint: 'int8[]',
+  uuid: 'uuid[]',
+  date: 'date[]',
+}
+
+/** Settings of the session that change how values are written as JSON, and what they are set to. */
+const pinned = {
+  TimeZone: 'UTC',
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'iso_8601',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+}
+
+/**
+ * Returns the statements for a table, whose binding must have no fault.
+ *
+ * Each key is read by one look-up in the index: the `limit` keeps PostgreSQL from joining the keys with the whole
+ * table. The database builds the key from the row, and compares it with the key that was asked for, so that each row has
+ * one key. A version is a hash of the JSON text. The settings that change this text are set for the statement only; a
+ * row is read when that has happened, because its subquery depends on it.
+ */
+export function boundStatements(schema: string, bound: BoundTable, maxBytes: number): BoundStatements {
+  const { table, keyColumns, columns } = bound
+  const settings = Object.entries(pinned)
+    .map(([name, value]) => `set_config('${name}', '${value}', true) is not null`)
+    .join(' and ')
+  const named = keyColumns.map((_column, index) => `c${index + 1}`)
+  const arrays = keyColumns.map(({ type }, index) => `$${index + 2}::text[]::${arrayTypes[type]}`)
+  const isRow = keyColumns
+    .map(({ name }, index) => `t.${quoteIdentifier(name)} = wanted.c${index + 1}`)
+    .join(' and ')
+  const json =
+    columns === undefined
+      ? 'pg_catalog.row_to_json(t)'
+      : `(select pg_catalog.row_to_json(r) from (select ${columns.map((name) => `t.${quoteIdentifier(name)}`).join(', ')}) as r)`
+  const next = keyColumns.length + 2
+  const found = (
+    held: { readonly array: string; readonly name: string } | undefined,
+    columnsOfRow: string,
+  ) => `
+    from ${epochIn(schema)} as epoch
+      cross join (select ${settings} as is_done offset 0) as pinned
+      left join lateral (
+        select ${columnsOfRow}
+        from unnest($1::text[], ${[...arrays, ...(held ? [held.array] : [])].join(', ')})
+            as wanted (key, ${[...named, ...(held ? [held.name] : [])].join(', ')})
+          cross join lateral (
+            select ${json}::text as value, ${bound.keyExpression} as key
+            from ${table} as t where ${isRow} and pinned.is_done
+            limit 1
+          ) as stored
+          cross join lateral (
+            select left(encode(sha256(convert_to(stored.value, 'UTF8')), 'hex'), 32) as version
+          ) as hashed
+        where stored.key = wanted.key
+      ) as found on true`
+  return {
+    read: `select key, version, epoch, case when not is_unsent and withheld is null then value end as value, withheld
+      from (
+        select *, case when is_unsent then null when ${isTooLarge(maxBytes)} then 'too-large'
+          when ${isBeyond(maxBytes, `$${next + 1}`)} then 'postponed' end as withheld
+        from (
+          select found.key, version, epoch, value, is_unsent
+          ${found({ array: `$${next}::text[]`, name: 'held' }, 'wanted.key, hashed.version, stored.value, hashed.version = wanted.held as is_unsent')}
+        ) as rows
+      ) as sized`,
+    versions: `select found.key, version
+      ${found(undefined, 'wanted.key, hashed.version')}
+      where epoch = $${next}`,
+  }
+}

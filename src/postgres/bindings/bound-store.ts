@@ -1,0 +1,181 @@
+import { requireUnbound } from '../../core/bindings/require-unbound.js'
+import type { Epoch, Mark, Transaction, Version } from '../../core/entry.js'
+import type { BatchPart, ConditionalWrite, SentWrite, Store, Wanted, Write } from '../../core/ports.js'
+import type { Attempts } from '../pool/attempts.js'
+import type { Database } from '../pool/database.js'
+import type { SchemaName } from '../schema/schema-name.js'
+import type { EntryAnswers } from '../store/entry-reads.js'
+import type { PostgresStore } from '../store/store.js'
+import { type AnswerRow, BoundReads, type SendBound } from './bound-reads.js'
+import type { BoundTable } from './bound-table.js'
+import type { KnownBindings } from './known-bindings.js'
+
+export interface BoundStoreParts {
+  readonly entries: PostgresStore
+  readonly bindings: KnownBindings
+  readonly database: Database
+  readonly attempts: Attempts
+  readonly schema: SchemaName
+  /** Maximum bytes of values that one statement returns. */
+  readonly maxReadBytes: number
+}
+
+/** Keys by the table that they are read from; undefined for cache_entries. */
+type BySource<Item> = ReadonlyMap<BoundTable | undefined, readonly Item[]>
+
+/** The store with the bound tables beside its entries. Keys that a binding covers are read from its table. */
+export class BoundStore implements Store {
+  readonly #parts: BoundStoreParts
+  readonly #reads: BoundReads
+
+  constructor(parts: BoundStoreParts) {
+    this.#parts = parts
+    this.#reads = new BoundReads(parts.bindings, parts.maxReadBytes)
+  }
+
+  async read(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {
+    const sources = await this.#bySource(wanted)
+    const answers = await Promise.all([...sources].map(([bound, some]) => this.#read(bound, some, part)))
+    return merged(answers)
+  }
+
+  async readAtOnce(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {
+    const sources = await this.#bySource(wanted)
+    const [[bound, some] = [undefined, wanted]] = sources
+    if (sources.size > 1) return this.#readSnapshot(sources, part)
+    return bound === undefined ? this.#parts.entries.readAtOnce(some, part) : this.#read(bound, some, part)
+  }
+
+  async versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version> | undefined> {
+    const { entries } = this.#parts
+    const sources = await this.#bySource(keys.map((key) => ({ key })))
+    const all: ReadonlyMap<string, Version>[] = []
+    for (const [bound, some] of sources) {
+      const names = some.map(({ key }) => key)
+      const found = await (bound === undefined
+        ? entries.versions(names, epoch)
+        : this.#reads.versions(await this.#parts.schema.get(), bound, names, {
+            send: this.#sendOfFeed,
+            epoch,
+          }))
+      if (found === undefined) return undefined
+      all.push(found)
+    }
+    return merged(all)
+  }
+
+  async write(writes: readonly Write[], part?: BatchPart) {
+    await this.#requireUnbound(writes)
+    return this.#parts.entries.write(writes, part)
+  }
+
+  async remove(keys: readonly string[], part?: BatchPart) {
+    await this.#requireUnbound(keys.map((key) => ({ key })))
+    return this.#parts.entries.remove(keys, part)
+  }
+
+  async writeIf(write: ConditionalWrite, part?: BatchPart) {
+    await this.#requireUnbound([write])
+    return this.#parts.entries.writeIf(write, part)
+  }
+
+  lockedOf(keys: readonly string[]) {
+    return this.#parts.entries.lockedOf(keys)
+  }
+
+  position(mark?: Mark) {
+    return this.#parts.entries.position(mark)
+  }
+
+  mark() {
+    return this.#parts.entries.mark()
+  }
+
+  settle(writes: readonly SentWrite[], onBegun: (transaction: Transaction) => void) {
+    return this.#parts.entries.settle(writes, onBegun)
+  }
+
+  outcomeOf(transaction: Transaction, writes: readonly SentWrite[]) {
+    return this.#parts.entries.outcomeOf(transaction, writes)
+  }
+
+  /** Throws if a key is bound. The cache has found out before, unless it has had no contact with the database yet. */
+  async #requireUnbound(items: readonly { readonly key: string }[]): Promise<void> {
+    const known = this.#parts.bindings.get()
+    const tables = known instanceof Promise ? await known : known
+    if (tables.length === 0) return
+    const bindings = { of: (key: string) => tables.find(({ pattern }) => pattern.covers(key)) }
+    for (const { key } of items) requireUnbound(bindings, key)
+  }
+
+  async #bySource<Item extends { readonly key: string }>(items: readonly Item[]): Promise<BySource<Item>> {
+    const known = this.#parts.bindings.get()
+    const tables = known instanceof Promise ? await known : known
+    if (tables.length === 0) return new Map([[undefined, items]])
+    const sources = new Map<BoundTable | undefined, Item[]>()
+    for (const item of items) {
+      const bound = tables.find(({ pattern }) => pattern.covers(item.key))
+      const some = sources.get(bound)
+      if (some) some.push(item)
+      else sources.set(bound, [item])
+    }
+    return sources
+  }
+
+  async #read(
+    bound: BoundTable | undefined,
+    wanted: readonly Wanted[],
+    part?: BatchPart,
+  ): Promise<EntryAnswers> {
+    const { entries, schema, maxReadBytes: roomBytes } = this.#parts
+    if (bound === undefined) return entries.read(wanted, part)
+    return this.#reads.read(await schema.get(), bound, wanted, { send: this.#send, part, roomBytes })
+  }
+
+  /** Reads from several tables in one snapshot. Values of one have the room that those before it have left. */
+  #readSnapshot(sources: BySource<Wanted>, part: BatchPart | undefined): Promise<EntryAnswers> {
+    const { database, attempts, schema, entries, maxReadBytes } = this.#parts
+    const attempt = async () => {
+      const name = await schema.get()
+      return database.snapshot(async (send) => {
+        const all: EntryAnswers[] = []
+        let roomBytes = maxReadBytes
+        for (const [bound, wanted] of sources) {
+          const answers = await (bound === undefined
+            ? entries.readIn(send, wanted)
+            : this.#reads.read(name, bound, wanted, { send: send<AnswerRow>, roomBytes }))
+          roomBytes -= bytesOf(answers)
+          all.push(answers)
+        }
+        return merged(all)
+      }, part?.withinMs)
+    }
+    return attempts.run(attempt).catch(schema.explain)
+  }
+
+  /** Sends a statement of a request. */
+  readonly #send: SendBound = (text, values, part) => {
+    const { database, attempts, schema } = this.#parts
+    return attempts.run(() => database.read<AnswerRow>(text, values, part?.withinMs)).catch(schema.explain)
+  }
+
+  /** Sends a statement of the change feed, which is sent even if those of requests fail. */
+  readonly #sendOfFeed: SendBound = async (text, values) => {
+    const { database, attempts } = this.#parts
+    const rows = await database.read<AnswerRow>(text, values)
+    attempts.reached()
+    return rows
+  }
+}
+
+function merged<V>(maps: readonly ReadonlyMap<string, V>[]): Map<string, V> {
+  const [only] = maps
+  return maps.length === 1 && only ? (only as Map<string, V>) : new Map(maps.flatMap((map) => [...map]))
+}
+
+function bytesOf(answers: EntryAnswers): number {
+  let bytes = 0
+  for (const { value } of answers.values() as Iterable<{ readonly value?: string }>)
+    bytes += value === undefined ? 0 : Buffer.byteLength(value)
+  return bytes
+}

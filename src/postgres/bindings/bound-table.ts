@@ -1,0 +1,28 @@
+import type { Binding } from '../../core/bindings/bindings.js'
+import type { KeyType } from './column-value.js'
+
+/** A binding with its table. */
+export interface BoundTable extends Binding {
+  /** Name of the table, qualified and quoted; undefined if it was dropped. */
+  readonly table: string | undefined
+  readonly keyColumns: readonly KeyColumn[]
+  /** Columns of the answer; undefined for all. */
+  readonly columns: readonly string[] | undefined
+  /** SQL for the key of a row. The alias of the row is `t`. */
+  readonly keyExpression: string
+  /** Reason why the table cannot be read under these keys; undefined if it can. */
+  readonly fault: BindingFault | undefined
+}
+
+export interface KeyColumn {
+  readonly name: string
+  readonly type: KeyType
+}
+
+export interface BindingFault {
+  /** The fault in words, for the log and for doctor. */
+  readonly says: string
+  readonly cure: string
+  /** The fault in words that name no object of the database, for clients. */
+  readonly shown: string
+}
