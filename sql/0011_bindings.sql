@@ -86,7 +86,7 @@ begin
     )
     from (
       select piece[1] as literal, piece[2] as column_name, position
-      from regexp_matches(cache_key_expression.pattern, '([^{}]*)(?:\{([^{}]+)\}|$)', 'g')
+      from regexp_matches(cache_key_expression.pattern, '([^{}]*)(?:[{]([^{}]+)[}]|$)', 'g')
         with ordinality as matches (piece, position)
       where piece[1] <> '' or piece[2] is not null
     ) as pieces
@@ -129,7 +129,7 @@ begin
   -- The context contains the schema of this function, which may be renamed.
   get diagnostics context = pg_context;
   channel := 'caching_layer_' || left(md5((parse_ident(substring(
-    context, '((?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.%1$s)\('
+    context, '((?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]%1$s)[(]'
   )))[1] || '.cache_entries'), 16);
   if tg_op = 'TRUNCATE' then
     perform pg_notify(channel, '*');
@@ -210,6 +210,67 @@ begin
 end
 $$;
 
+-- --- Changes without a change of rows ---
+
+-- Announces a definition that can change what bound keys stand for: of a table, a policy or a type. Without it, sidecars
+-- notice that within a minute. An error here must not be one of the statement.
+create function cache_announce_definition() returns event_trigger
+  language plpgsql security invoker set search_path = pg_catalog, pg_temp
+as $$
+declare
+  context text;
+  table_schema text;
+  is_bound boolean;
+begin
+  get diagnostics context = pg_context;
+  table_schema := (parse_ident(
+    substring(context from '((?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_announce_definition)[(]')
+  ))[1];
+  execute format(
+    'select exists (
+       select from pg_event_trigger_ddl_commands() as command
+       where classid in (''pg_type''::regclass::oid, ''pg_policy''::regclass::oid) and exists (
+         select from %1$I.cache_bound_tables
+       ) or classid = ''pg_class''::regclass::oid and exists (
+         select from %1$I.cache_bound_tables
+         where command.objid = bound::oid or command.objid in (select relid::oid from pg_partition_tree(bound))
+       )
+     )',
+    table_schema
+  ) into is_bound;
+  if is_bound then
+    perform pg_notify(
+      'caching_layer_' || left(md5(table_schema || '.cache_entries'), 16), '["' || chr(92) || 'u0000bindings","1"]'
+    );
+  end if;
+exception when others then
+  return;
+end
+$$;
+
+-- Creates the event trigger if the role may do that, as superusers may. The function must be the role's own, because it
+-- runs with the rights of whoever alters a table.
+create function cache_watch_definitions(schema text) returns void
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  name constant text := 'caching_layer_' || left(md5(schema), 8);
+begin
+  if exists (select from pg_event_trigger where evtname = name) or not exists (
+    select from pg_proc
+    where proname = 'cache_announce_definition' and pronamespace = schema::regnamespace::oid
+      and pg_get_userbyid(proowner) = current_user
+  ) then
+    return;
+  end if;
+  execute format(
+    'create event trigger %I on ddl_command_end execute function %s.cache_announce_definition()', name, schema
+  );
+exception when insufficient_privilege then
+  return;
+end
+$$;
+
 -- --- Binding ---
 
 -- Binds a table to keys. A binding of the same pattern is replaced. The caller must own the table, and may create
@@ -234,7 +295,7 @@ declare
   before regclass;
 begin
   get diagnostics context = pg_context;
-  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.cache_bind\(');
+  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_bind[(]');
 
   select relkind, relpersistence, relispartition, nspname,
     format('%I.%I', nspname, relname) as name,
@@ -269,13 +330,13 @@ begin
   end if;
 
   if cache_bind.key is null or length(cache_bind.key) > 200
-    or cache_bind.key !~ '^[^{}%:[:cntrl:]]+(\{[^{}]+\})?(:[^{}%:[:cntrl:]]*(\{[^{}]+\})?)*$'
-    or cache_bind.key !~ '\{'
+    or cache_bind.key !~ '^[^{}%:[:cntrl:]]+([{][^{}:]+[}])?(:[^{}%:[:cntrl:]]*([{][^{}:]+[}])?)*$'
+    or cache_bind.key !~ '[{]'
   then
     raise invalid_parameter_value using message = format('%L is not a pattern of keys', cache_bind.key),
       hint = 'Write columns in braces, after a text and at the end of each part: product:{id}, order:{tenant}:{id}.';
   end if;
-  names := array(select piece[1] from regexp_matches(cache_bind.key, '\{([^{}]+)\}', 'g') as piece);
+  names := array(select piece[1] from regexp_matches(cache_bind.key, '[{]([^{}]+)[}]', 'g') as piece);
   if cardinality(names) <> (select count(distinct name) from unnest(names) as name) then
     raise invalid_parameter_value using message = format('%L names a column twice', cache_bind.key);
   end if;
@@ -347,6 +408,7 @@ begin
          columns = excluded.columns, group_name = excluded.group_name',
     schema
   ) using cache_bind.key, cache_bind.bound, relation.name, names, cache_bind.columns, cache_bind.in_group;
+  execute format('select %s.cache_watch_definitions($1)', schema) using schema;
 end
 $$;
 
@@ -360,7 +422,7 @@ declare
   before regclass;
 begin
   get diagnostics context = pg_context;
-  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")\.cache_unbind\(');
+  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_unbind[(]');
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_unbind.key;
   if before is null then

@@ -107,6 +107,11 @@ export class CacheError extends Error {
     this.key = key
     this.explanation = explanation
   }
+
+  /** Returns the same error with other options. */
+  with(options: Pick<CacheErrorOptions, 'key' | 'isOfWholeStatement'>): CacheError {
+    return new CacheError(this.code, this.message, { ...this, cause: this.cause, ...options })
+  }
 }
 
 /**

@@ -180,7 +180,7 @@ export function tooLargeTogether(): CacheError {
 /** Returns the error in a form after which the statement is not split into several. */
 function asOfWholeStatement(error: unknown): unknown {
   if (!(error instanceof CacheError) || error.isOfWholeStatement) return error
-  return new CacheError(error.code, error.message, { cause: error.cause, isOfWholeStatement: true })
+  return error.with({ isOfWholeStatement: true })
 }
 
 /** Returns the options of batchers that share their connections. */

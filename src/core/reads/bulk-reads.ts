@@ -1,5 +1,5 @@
 import type { BatchedStore } from '../batching/batched-store.js'
-import { CacheError, hasCode } from '../errors.js'
+import { hasCode } from '../errors.js'
 import { keyId } from '../state/key-id.js'
 import type { ReadOptions, ReadResult } from './read-result.js'
 import type { Reads } from './reads.js'
@@ -59,6 +59,5 @@ export class BulkReads {
 
 /** Returns an error that only this key has, with its name: the other keys can be read without it. */
 function ofKey(error: unknown, key: string): unknown {
-  if (!hasCode(error, 'too-large')) return error
-  return new CacheError(error.code, error.message, { cause: error, key })
+  return hasCode(error, 'too-large') ? error.with({ key }) : error
 }

@@ -64,7 +64,7 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
     return {
       says: `${table} has no unique index on ${keyColumns.join(', ')}`,
       cure: `run as the owner: create unique index concurrently on ${table} (${keyColumns.join(', ')})`,
-      shown: 'its table has no unique index on the key',
+      shown: 'its table has no unique index for the key',
     }
   if (shape.has_relatives)
     return {

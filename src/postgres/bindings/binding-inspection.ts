@@ -73,7 +73,7 @@ function inspectionIn(schema: string): string {
   return `
   select ${bindingsDigestIn(schema)} as digest, b.pattern, b.columns, b.key_columns,
     b.table_name as bound_name, c.relkind as kind,
-    pg_catalog.format('%I.%I', n.nspname, c.relname) as table,
+    quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table,
     to_regclass(b.table_name)::oid <> b.bound::oid as is_replaced,
     ${inSchema}.cache_key_expression(b.bound, b.pattern, 't'::text) as key_expression,
     array(
@@ -140,7 +140,9 @@ function inspectionIn(schema: string): string {
          from pg_attribute join pg_type on pg_type.oid = atttypid where attrelid = c.oid
        )),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
-       from pg_policy where polrelid = c.oid)
+       from pg_policy where polrelid = c.oid),
+      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin, tgenabled), ',' order by oid)
+       from pg_trigger where tgrelid in (select relid from ${tree}))
     )) as fingerprint
   from (select) as always
     left join ${inSchema}.cache_bound_tables as b on true

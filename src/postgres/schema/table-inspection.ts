@@ -95,7 +95,9 @@ const inspection = (name: string) => `
           where tgrelid = c.oid and tgname = 'cache_entries_2_stamp') as functions_schema,
          exists (
            select from pg_proc where proname = 'cache_epoch_of' and pronamespace = n.oid
-         ) as has_identity,
+         ) and exists (
+           select from pg_class where relname = 'cache_bound_tables' and relnamespace = n.oid
+         ) as is_up_to_date,
          ${fingerprintOf('c.oid::regclass')} as fingerprint
   from pg_class as c join pg_namespace as n on n.oid = relnamespace
   where c.oid = to_regclass('${name.replaceAll("'", "''")}')::oid`

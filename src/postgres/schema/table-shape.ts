@@ -27,7 +27,8 @@ export interface TableShape {
   /** Triggers of ours that exist, but are not enabled as they must be. */
   readonly disabled: readonly string[]
   readonly functions_schema: string | null
-  readonly has_identity: boolean
+  /** True if the objects that a session of the change feed asks are there. */
+  readonly is_up_to_date: boolean
   readonly fingerprint: string
 }
 
@@ -105,7 +106,7 @@ function shapeFault(row: TableShape): readonly [says: string, cure: string] | un
     ]
   if (row.functions_schema !== null && row.functions_schema !== row.schema)
     return [`was moved away from its functions, which are in ${row.functions_schema}`, migrateFirst]
-  if (!row.has_identity) return ['is not up to date', migrateFirst]
+  if (!row.is_up_to_date) return ['is not up to date', migrateFirst]
   return undefined
 }
 

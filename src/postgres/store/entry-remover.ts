@@ -44,10 +44,15 @@ export class PostgresEntryRemover implements EntryRemover {
   }
 }
 
-/** Returns the statement, which names some of the removed entries, and returns in each row how many there were. */
+/**
+ * Returns the statement, which names some of the removed entries, and returns in each row how many there were. It also
+ * invalidates what sidecars hold of bound tables.
+ */
 function statement(schema: string): string {
-  return `select key, '-' || version::text as version, (count(*) over ())::text as removed
-    from ${schema}.cache_remove($1::regclass, $2::text[], $3::text[], $4::text, $5::boolean)
+  const selection = '$1::regclass, $2::text[], $3::text[], $4::text, $5::boolean'
+  return `with bound as materialized (select ${schema}.cache_invalidate_bound(${selection}) is null as is_done)
+    select key, '-' || version::text as version, (count(*) over ())::text as removed
+    from bound cross join ${schema}.cache_remove(${selection})
     limit ${maxNamed}`
 }
 

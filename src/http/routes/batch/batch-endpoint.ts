@@ -61,8 +61,7 @@ async function writeTogether(
   } catch (error) {
     if (!(error instanceof CacheError) || error.key === undefined) throw error
     // The client names its items by their index.
-    const { code, message, cause, key } = error
-    throw new CacheError(code, message, { cause, key: namesOf(writes, [key]) })
+    throw error.with({ key: namesOf(writes, [error.key]) })
   }
 }
 

@@ -1,0 +1,245 @@
+/** Tests of cache_bind() and cache_unbind(): what is refused and why, and what a binding leaves in the database. */
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
+import { Announcements } from '../../support/announcements.js'
+import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+
+const database = await freshDatabase(t)
+await migrate(database.url)
+const { query } = database
+await query(`
+  create table product (id int primary key, sku text unique, name text, price numeric, at timestamptz);
+  create table line (tenant uuid, day date, no bigint, note varchar(20), unique (no, day, tenant));
+  create table partitioned (id bigint primary key) partition by range (id);
+  create table partition_1 partition of partitioned for values from (0) to (10);
+  create table parent (id int primary key);
+  create table child (id int primary key) inherits (parent);
+  create view product_view as select * from product;
+  create materialized view product_copy as select * from product;
+  create table odd ("a{b" int primary key);
+  create table few (id int, code text);
+  create unique index on few (id) where code is not null;
+  create unique index on few (lower(code));
+  create table "No ""Such"": Table" ("Id:x" int primary key);
+`)
+
+async function failure(sql: string): Promise<pg.DatabaseError> {
+  return query(sql).then(
+    () => {
+      throw new Error(`accepted: ${sql}`)
+    },
+    (error: pg.DatabaseError) => error,
+  )
+}
+
+const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegExp][] = [
+  [
+    'a view',
+    "cache_bind('product_view', 'v:{id}')",
+    /public\.product_view is a view/,
+    /tables that it reads/,
+  ],
+  ['a materialized view', "cache_bind('product_copy', 'v:{id}')", /is a materialized view/],
+  ['a partition', "cache_bind('partition_1', 'v:{id}')", /is a partition/, /partitioned table/],
+  ['a parent', "cache_bind('parent', 'v:{id}')", /parents or children by inheritance/],
+  ['a child', "cache_bind('child', 'v:{id}')", /parents or children by inheritance/],
+  ['a catalogue', "cache_bind('pg_class', 'v:{oid}')", /pg_catalog\.pg_class cannot be bound/],
+  ['our own table', "cache_bind('cache_entries', 'v:{key}')", /public\.cache_entries cannot be bound/],
+  ['an index', "cache_bind('product_pkey', 'v:{id}')", /is an index/],
+  ['no column', "cache_bind('product', 'v')", /'v' is not a pattern/, /in braces/],
+  ['no text first', "cache_bind('product', '{id}')", /is not a pattern/],
+  ['a text after a column', "cache_bind('product', 'v:{id}x')", /is not a pattern/],
+  ['two columns side by side', "cache_bind('product', 'v:{id}{sku}')", /is not a pattern/],
+  ['a percent sign', "cache_bind('product', 'v%:{id}')", /is not a pattern/],
+  ['a control character', "cache_bind('product', E'v\\n:{id}')", /is not a pattern/],
+  ['no pattern', "cache_bind('product', null)", /is not a pattern/],
+  ['too long a pattern', "cache_bind('product', repeat('v', 300) || ':{id}')", /is not a pattern/],
+  ['a column twice', "cache_bind('product', 'v:{id}:{id}')", /names a column twice/],
+  ['an unknown column', "cache_bind('product', 'v:{ident}')", /has no column ident/],
+  ['a system column', "cache_bind('product', 'v:{ctid}')", /has no column ctid/],
+  ['an unknown column of the answer', "cache_bind('product', 'v:{id}', array['nam'])", /has no column nam/],
+  ['no columns', "cache_bind('product', 'v:{id}', '{}')", /list of columns is empty/, /all columns/],
+  [
+    'a column of the answer twice',
+    "cache_bind('product', 'v:{id}', array['id', 'id'])",
+    /has a column twice/,
+  ],
+  [
+    'a type without one spelling',
+    "cache_bind('product', 'v:{price}')",
+    /price of type numeric/,
+    /uuid, date/,
+  ],
+  ['no unique index', "cache_bind('product', 'v:{name}')", /no unique index on name/, /create unique index/],
+  ['a partial or functional index', "cache_bind('few', 'v:{code}')", /no unique index on code/],
+  ['a part of a unique index', "cache_bind('line', 'v:{tenant}:{no}')", /no unique index on tenant, no/],
+]
+
+for (const [why, sql, message, hint = /.*/s] of refusals)
+  t.test(`refused: ${why}`, async (t) => {
+    const error = await failure(`select ${sql}`)
+    t.match(error.message, message)
+    t.match(error.hint ?? '', hint)
+    t.same((await query('select * from cache_bindings')).rows, [])
+  })
+
+t.test('a table that belongs to another role is refused', async (t) => {
+  const role = `binder_${database.name}`
+  await query(`create role ${role}; grant create, usage on schema public to ${role}`)
+  t.teardown(() => query(`drop owned by ${role}; drop role ${role}`))
+  const client = await sessionOf(t, database)
+  await client.query(`set role ${role}`)
+  await t.rejects(client.query("select cache_bind('product', 'p:{id}')"), {
+    code: '42501',
+    message: /only the owner of public\.product can bind it/,
+  })
+})
+
+t.test('patterns that can match the same key exclude each other', async (t) => {
+  await query("select cache_bind('line', 'line:{tenant}:{day}:{no}')")
+  t.teardown(() => query("select cache_unbind('line:{tenant}:{day}:{no}')"))
+  for (const other of ['line:{no}:{day}:{tenant}', 'li{no}:x{day}:{tenant}:', 'line:1:{day}:{no}{tenant}'])
+    t.match(
+      (await failure(`select cache_bind('line', '${other}')`)).message,
+      /match the same key|not a pattern/,
+    )
+  for (const [pattern, table] of [
+    ['line:{id}', 'product'],
+    ['lin:{tenant}:{day}:{no}', 'line'],
+  ]) {
+    await query(`select cache_bind('${table}', '${pattern}')`)
+    t.same((await query(`select cache_unbind('${pattern}') as was`)).rows, [{ was: true }])
+  }
+})
+
+t.test('two patterns overlap exactly if a key matches both', async (t) => {
+  const pairs: readonly [string, string, boolean][] = [
+    ['a:{x}', 'a:{y}', true],
+    ['a:{x}', 'b:{x}', false],
+    ['a:{x}', 'a:{x}:{y}', false],
+    ['a{x}', 'ab{x}', true],
+    ['a{x}', 'a:{x}', false],
+    ['a:b{x}', 'a:bc', true],
+    ['a:b{x}', 'a:c', false],
+    ['a:1:{x}', 'a:{x}:2', true],
+    ['a:1:{x}', 'a:2:{x}', false],
+  ]
+  for (const [one, other, overlap] of pairs)
+    for (const pair of [
+      [one, other],
+      [other, one],
+    ])
+      t.same(
+        (await query('select cache_patterns_overlap($1, $2) as overlap', pair)).rows,
+        [{ overlap }],
+        pair.join(' '),
+      )
+})
+
+t.test('a binding is replaced in place, and its end leaves nothing behind', async (t) => {
+  const objects = async () =>
+    (
+      await query(
+        `select tgname::text as name from pg_trigger where tgrelid in ('product'::regclass, 'few'::regclass, 'line'::regclass)
+           and not tgisinternal
+         union all
+         select proname::text from pg_proc where proname ~ '^cache_announce_[0-9a-f]{12}$'`,
+      )
+    ).rows.length
+  t.equal(await objects(), 0)
+  await query(
+    "select cache_bind('product', key => 'thing:{id}', columns => array['id', 'name'], in_group => 'things')",
+  )
+  t.same((await query('select * from cache_bindings')).rows, [
+    { key: 'thing:{id}', table_name: 'product', columns: ['id', 'name'], group_name: 'things' },
+  ])
+  t.equal(await objects(), 6)
+  await query("select cache_bind('product', key => 'sku:{sku}')")
+  t.equal(await objects(), 12, 'another pattern is another binding')
+  await query("select cache_unbind('sku:{sku}'); select cache_unbind('few:{id}')")
+  await query("alter table few add primary key (id); select cache_bind('few', key => 'thing:{id}')")
+  t.same((await query('select * from cache_bindings')).rows, [
+    { key: 'thing:{id}', table_name: 'few', columns: null, group_name: null },
+  ])
+  t.equal(await objects(), 6, 'the triggers of the former table are gone')
+  t.same((await query("select cache_unbind('thing:{id}') as was")).rows, [{ was: true }])
+  t.same((await query("select cache_unbind('thing:{id}') as was")).rows, [{ was: false }])
+  t.equal(await objects(), 0)
+})
+
+t.test('a binding of a table that was dropped can be ended', async (t) => {
+  await query("create table short_lived (id int primary key); select cache_bind('short_lived', 's:{id}')")
+  await query('drop table short_lived')
+  t.same((await query("select cache_unbind('s:{id}') as was")).rows, [{ was: true }])
+  t.same((await query("select from pg_proc where proname ~ '^cache_announce_[0-9a-f]{12}$'")).rows, [])
+})
+
+t.test('names of any spelling, and a schema that is renamed', async (t) => {
+  await query(`select cache_bind('"No ""Such"": Table"', 'odd name:{Id:x}')`).then(
+    () => t.fail('a colon in a column name'),
+    (error: pg.DatabaseError) => t.match(error.message, /is not a pattern/),
+  )
+  const other = await freshDatabase(t)
+  await migrate(other.url)
+  await other.query(
+    'create schema "My ""Shop"; create table "My ""Shop"."T:1" ("Key" text primary key, v int)',
+  )
+  await other.query(`select cache_bind('"My ""Shop"."T:1"', 't\\:{Key}')`)
+  await other.query('alter schema public rename to "New Name"; alter schema "My ""Shop" rename to shop')
+  const [channel] = (
+    await other.query<{ name: string }>(
+      `select "New Name".cache_channel('New Name', 'cache_entries') as name`,
+    )
+  ).rows
+  const client = await sessionOf(t, other)
+  const heard: unknown[] = []
+  client.on('notification', ({ payload }) => heard.push(JSON.parse(payload ?? '')))
+  await client.query(`listen ${channel?.name}`)
+  await client.query(`insert into shop."T:1" values ('a:b%', 1); delete from shop."T:1"`)
+  await client.query('select')
+  t.same(heard, [['t\\:a%3Ab%25', '1']])
+})
+
+t.test('what statements announce', async (t) => {
+  await query("select cache_bind('line', 'line:{no}:{day}:{tenant}')")
+  t.teardown(() => query("select cache_unbind('line:{no}:{day}:{tenant}')"))
+  const announced = await Announcements.of(t, database)
+  const tenant = '0189d0a2-0000-7000-8000-0000000000ff'
+  const key = (no: number, day = '2026-11-28') => `line:${no}:${day}:${tenant}`
+  const client = await sessionOf(t, database)
+  await client.query("set datestyle = 'German'; set standard_conforming_strings = off; set search_path = ''")
+  await client.query(
+    `insert into public.line values ('${tenant.toUpperCase()}', '28.11.2026', 1, 'a'), ('${tenant}', '28.11.2026', 2, 'b'),
+       (null, '28.11.2026', 3, 'without a key')`,
+  )
+  t.same(await announced.ids(), [key(1), key(2)])
+  await client.query('update public.line set no = 5 where no = 1')
+  t.same(await announced.ids(), [key(1), key(5)])
+  await client.query("update public.line set note = 'c' where no = 99")
+  t.same(await announced.payloads(), [])
+  await client.query('delete from public.line where no = 5')
+  t.same(await announced.ids(), [key(5)])
+  await client.query(
+    `insert into public.line select '${tenant}', date '2000-01-01' + n, 7, '' from generate_series(1, 10000) as n`,
+  )
+  t.equal(new Set(await announced.ids()).size, 10_000)
+  await client.query('delete from public.line where no = 7')
+  t.equal(new Set(await announced.ids()).size, 10_000)
+  await client.query(
+    `insert into public.line select '${tenant}', date '2000-01-01' + n, 7, '' from generate_series(1, 10001) as n`,
+  )
+  t.same(await announced.ids(), ['*'])
+  await client.query("update public.line set note = 'x'")
+  t.same(await announced.ids(), ['*'])
+  await client.query('truncate public.line')
+  t.same(await announced.ids(), ['*'])
+})
+
+async function sessionOf(t: Test, { url }: FreshDatabase): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  t.teardown(() => client.end())
+  return client
+}
