@@ -73,7 +73,7 @@ export const explanations: Readonly<Record<CacheErrorCode, string>> = {
     'The values of these keys are too large together for one statement: ask for fewer keys, or see CACHE_MEMORY_BYTES',
   'bound-key': 'The key is bound to a table: change the row instead',
   'binding-unusable':
-    'The table that the key is bound to cannot be read: see the log, and run "caching-layer doctor"',
+    'The key is bound to a table that cannot be read at the moment: see the log, and run "caching-layer doctor"',
   'not-stored':
     'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
 }

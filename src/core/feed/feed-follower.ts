@@ -6,6 +6,7 @@ import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Store } from '.
 import type { CacheState } from '../state/cache-state.js'
 import type { DatabasePosition } from '../state/database-position.js'
 import type { FollowedSession } from '../state/followed-session.js'
+import { keyHash } from '../state/key-hash.js'
 import type { KnownVersions } from '../state/known-versions.js'
 import type { Lease } from '../state/lease.js'
 import type { Stats } from '../stats.js'
@@ -121,10 +122,8 @@ export class FeedFollower implements ChangeFeedHandler {
       if (binding === undefined) continue
       delivery.drop(id)
       stats.pendingConflicts++
-      log.warn(
-        { pattern: binding.pattern.text },
-        'a pending write was given up: its key is bound to a table now',
-      )
+      const reason = `the key is bound to a table now, by ${binding.pattern.text}`
+      log.warn({ keyHash: keyHash(key), reason }, 'a pending write was given up')
     }
   }
 

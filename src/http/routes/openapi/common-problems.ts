@@ -28,11 +28,13 @@ export const readKinds: readonly ProblemKind[] = [
   'store-locked',
   'forbidden',
   'refused',
+  'binding-unusable',
 ]
 
 /** Kinds of problems that the database can have with a write. */
 export const writeKinds: readonly ProblemKind[] = [
   ...readKinds,
+  'bound-key',
   'queue-full',
   'outcome-unknown',
   'not-stored',
