@@ -68,7 +68,7 @@ export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'too-large-together':
     'The values of these keys are too large together for one statement: ask for fewer keys, or see CACHE_MEMORY_BYTES',
   'not-stored':
-    'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
+    'The database did not store or delete the entry under this key: a trigger or rule renamed it or left it out',
 }
 
 export interface CacheErrorOptions {

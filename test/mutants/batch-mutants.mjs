@@ -15,8 +15,8 @@ export const batchMutants = [
     name: 'an unknown outcome of a transaction counts as none',
     caughtBy,
     file: core,
-    find: "if (hasCode(error, 'outcome-unknown')) this.#doubt(writes)",
-    replace: "if (hasCode(error, 'store-failed')) this.#doubt(writes)",
+    find: "if (hasCode(error, 'outcome-unknown')) this.#doubt(writes, nowMs)",
+    replace: "if (hasCode(error, 'store-failed')) this.#doubt(writes, nowMs)",
   },
   {
     name: 'an entry that is not as a transaction requires stays in memory',

@@ -161,8 +161,8 @@ export const leaseMutants = [
     ...inSql,
     tests: 'a delete by a client revokes',
     file: store,
-    find: 'if (!rows[0]?.are_leased) return answers',
-    replace: 'if (rows[0]?.are_leased !== undefined) return answers',
+    find: 'if (are_leased) await this.#revoke(keys, part)',
+    replace: 'if (are_leased && keys.length === 0) await this.#revoke(keys, part)',
   },
   {
     name: 'leases: a delete leaves what was stored under a lease that it revokes',
