@@ -25,4 +25,28 @@ export const batchMutants = [
     find: 'this.#parts.state.apply(keyId(key), before)',
     replace: 'void before',
   },
+  {
+    name: 'a batch is not told which item a deferred constraint refuses',
+    caughtBy: 'http/batch',
+    tests: 'a constraint refuses when the transaction commits',
+    file: 'src/postgres/pool/database.ts',
+    find: '; set constraints all immediate',
+    replace: '',
+  },
+  {
+    name: 'a delete that a trigger prevents counts as one of a missing entry',
+    caughtBy: 'http/batch',
+    tests: 'a trigger leaves out or renames',
+    file: 'src/core/writes/direct-writes.ts',
+    find: 'if (answer?.version === undefined && answer?.isLeftIn) throw',
+    replace: "if (answer?.version === undefined && answer?.isLeftIn && id === '') throw",
+  },
+  {
+    name: 'a batch needs no conditions where they are required',
+    caughtBy: 'http/batch',
+    tests: 'each item needs a condition',
+    file: 'src/http/routes/batch/batch-endpoint.ts',
+    find: 'if (requiresConditions && !hasCondition(write)) throw',
+    replace: 'if (requiresConditions && !hasCondition(write) && options.maxValueBytes < 0) throw',
+  },
 ]

@@ -157,6 +157,22 @@ export const leaseMutants = [
     replace: 'operator(pg_catalog.@>) $5::text::text[] or true"',
   },
   {
+    name: 'leases: a value that a trigger leaves out counts as one that is there',
+    ...inHttp,
+    tests: 'a trigger leaves out or renames',
+    file: fill,
+    find: "key === null && may_be_present ? 'present'",
+    replace: "key === null && may_be_present !== undefined ? 'present'",
+  },
+  {
+    name: 'leases: who gets no lease is told of another client in any case',
+    ...inHttp,
+    tests: 'while a transaction that invalidates',
+    file: contests,
+    find: "this.#isBlocked = answer.kind === 'blocked'",
+    replace: "this.#isBlocked = answer.kind === 'blocked' && this.callers < 0",
+  },
+  {
     name: 'leases: a delete revokes no lease',
     ...inSql,
     tests: 'a delete by a client revokes',
