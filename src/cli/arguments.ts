@@ -18,6 +18,10 @@ export function parseArguments(name: string, command: Accepting, args: readonly 
   if (unknown !== undefined) throw new UsageError(`${name}: ${refusal(name, unknown, Object.keys(options))}`)
   const repeated = repeatedOption(command, args)
   if (repeated !== undefined) throw new UsageError(`${name}: --${repeated}: given more than once`)
+  const empty = optionsIn(command, args).find(
+    (option) => option.value === '' && Object.hasOwn(command.options, option.name),
+  )
+  if (empty !== undefined) throw new UsageError(`${name}: --${empty.name} must not be empty`)
   const allowPositionals = command.positionals !== undefined
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals })

@@ -75,7 +75,7 @@ export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'binding-unusable':
     'The key is bound to a table that cannot be read at the moment: see the log, and run "caching-layer doctor"',
   'not-stored':
-    'The database did not store the entry under this key: a trigger or rule renamed it or left it out',
+    'The database did not store or delete the entry under this key: a trigger or rule renamed it or left it out',
 }
 
 export interface CacheErrorOptions {

@@ -98,8 +98,8 @@ export interface WriteAnswer extends Written {
   readonly isAsSent: boolean
 }
 
-/** An acknowledged delete. */
-export type RemoveAnswer = (Written & Pick<WriteAnswer, 'isAsSent'>) | Absent
+/** An acknowledged delete. `isLeftIn` is true if a trigger or rule kept the entry from being deleted. */
+export type RemoveAnswer = (Written & Pick<WriteAnswer, 'isAsSent'>) | (Absent & { readonly isLeftIn?: true })
 
 /** The answer to a conditional write. */
 export interface ConditionalAnswer {

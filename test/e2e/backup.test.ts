@@ -89,7 +89,7 @@ t.test('an error is reported in one line, with its exit code', async (t) => {
   const nowhere = 'postgresql://someone:secret@127.0.0.1:1/none'
   const wrong: readonly (readonly [code: number, args: readonly string[], line: RegExp, at?: string])[] = [
     [2, ['backup', '--compress=best'], /--compress must be one of/],
-    [2, ['backup', '--file='], /--file needs a name/],
+    [2, ['backup', '--file='], /backup: --file must not be empty/],
     [2, ['backup', path('there')], /backup: /],
     [2, ['restore', '--mode=all'], /--mode must be one of/],
     [1, ['backup', `--file=${path('there')}`], /there exists; --force replaces it/],

@@ -1,14 +1,43 @@
 /** Tests of the memory of a process that is asked for many large values at once. */
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { serve, untilLive } from '../support/child-process.js'
 import { freshDatabase } from '../support/database.js'
 import type { Answer } from '../support/json-client.js'
 
 const mebibyte = 1024 * 1024
+const keys = Array.from({ length: 1_000 }, (_, index) => `k${index + 1}`)
+const insertion = `insert into cache_entries (key, value)
+  select 'k' || n, repeat('x', 102400) from generate_series(1, 1000) n`
+
+t.test('1,000 values of 100 KiB are not in memory twice', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  // Twice their bytes are more than the heap. Buffers are outside the heap, so the process is measured as well.
+  const sidecar = await serve(t, {
+    DATABASE_URL: url,
+    DATABASE_TIMEOUT_MS: '20000',
+    CACHE_MEMORY_BYTES: String(2_000 * mebibyte),
+    NODE_OPTIONS: '--max-old-space-size=192',
+  })
+  await untilLive(sidecar)
+  await query(insertion)
+  const peakBytes = () => {
+    const status = readFileSync(`/proc/${sidecar.child.pid}/status`, 'utf8')
+    return 1_024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1])
+  }
+  const before = peakBytes()
+  for (const wanted of ['fwd=miss', 'hit', 'hit']) {
+    const body = { keys }
+    const { status, text, headers } = await sidecar.client.request('POST', '/v1/entries:get', { body })
+    t.equal(status, 200)
+    t.equal(headers['cache-status'], `caching-layer; ${wanted}`)
+    const moreBytes = peakBytes() - before
+    t.ok(moreBytes < 2.3 * text.length, `${moreBytes} bytes more after ${text.length} bytes`)
+  }
+})
 
 t.test('1,000 values of 100 KiB are refused by a small heap, and streamed by a large one', async (t) => {
   const { url, query } = await freshDatabase(t)
-  const keys = Array.from({ length: 1_000 }, (_, index) => `k${index + 1}`)
   const start = async (heapMebibytes: number) => {
     const sidecar = await serve(t, {
       DATABASE_URL: url,
@@ -26,8 +55,7 @@ t.test('1,000 values of 100 KiB are refused by a small heap, and streamed by a l
   }
 
   const small = await start(192)
-  await query(`insert into cache_entries (key, value)
-    select 'k' || n, repeat('x', 102400) from generate_series(1, 1000) n`)
+  await query(insertion)
   for (const more of [{}, { consistency: 'strong' }]) {
     t.equal((await small.getMany(keys, more)).status, 413)
     const all = await Promise.all(Array.from({ length: 10 }, () => small.getMany(keys, more)))

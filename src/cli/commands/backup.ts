@@ -9,7 +9,6 @@ import { writeBackup } from '../../tools/backup/write-backup.js'
 import type { Command } from '../command.js'
 import { nonClosing } from '../non-closing-writable.js'
 import { parseOption } from '../parse-option.js'
-import { UsageError } from '../usage-error.js'
 
 /** Writes all entries, as they are at one moment, to a file or to stdout. */
 export const backup: Command = {
@@ -26,7 +25,6 @@ export const backup: Command = {
   settings: 'accepted',
   async run({ flags, values, environment, stop, out, note, progress, stdout }) {
     const path = values.get('file')
-    if (path === '') throw new UsageError('backup: --file needs a name')
     const compress = compressor(compressionFrom(values.get('compress'), path))
     const { config } = loadConfig(environment, { flags: values })
     const startMs = performance.now()

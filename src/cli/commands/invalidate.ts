@@ -23,6 +23,8 @@ export const invalidate: Command = {
     }
     if (Object.keys(selection).length === 0)
       throw new UsageError('invalidate: name keys, --group, --prefix or --all')
+    if (flags.has('all') && Object.keys(selection).length > 1)
+      throw new UsageError('invalidate: --all excludes keys, --group and --prefix')
     const listener = await dataListener({ environment, values })
     out(`${await removed(listener, selection)} removed`)
     return 0

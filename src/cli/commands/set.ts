@@ -48,8 +48,11 @@ function checked(text: string): string {
   }
 }
 
-/** Returns the number in the text. The sidecar checks its limits. */
+/** Limits of the sidecar. */
+const [shortestSeconds, longestSeconds] = [0.001, 1_000_000_000]
+
 function ttlSeconds(text: string): number {
-  if (!/^(\d+(\.\d+)?|\.\d+)$/.test(text)) throw new Error(`must be a number of seconds, not "${text}"`)
-  return Number(text)
+  const seconds = /^(\d+(\.\d+)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN
+  if (seconds >= shortestSeconds && seconds <= longestSeconds) return seconds
+  throw new Error(`must be a number of seconds from ${shortestSeconds} to ${longestSeconds}, not "${text}"`)
 }

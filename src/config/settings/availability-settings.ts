@@ -48,7 +48,7 @@ export const availabilitySettings = {
     fallback: false,
     parse: onOrOff,
     about:
-      '`on`: a `PUT` or `DELETE` of `/v1/entries/{key}` without `If-Match` or `If-None-Match` is answered with 428.',
+      '`on`: a `PUT` or `DELETE` of `/v1/entries/{key}` without `If-Match` or `If-None-Match` is answered with 428, and so is an item of a batch without `if_match` or `if_none_match`.',
   }),
   readyGraceMs: setting({
     variable: 'CACHE_READY_GRACE_MS',

@@ -1,5 +1,5 @@
-/** One part of a pattern, between two colons: a text, then the name of a column if there is one. */
-interface PatternPart {
+/** A text of a pattern, then the name of a column if one follows. */
+export interface PatternPiece {
   readonly literal: string
   readonly column: string | undefined
 }
@@ -10,7 +10,8 @@ interface PatternPart {
  */
 export class KeyPattern {
   readonly text: string
-  readonly #parts: readonly PatternPart[]
+  /** The parts between colons. */
+  readonly #parts: readonly PatternPiece[]
 
   constructor(text: string) {
     this.text = text
@@ -18,6 +19,14 @@ export class KeyPattern {
       const [literal = '', column] = part.split('{')
       return { literal, column: column?.slice(0, -1) }
     })
+  }
+
+  /** All texts and columns in their order, with the colons. */
+  get pieces(): readonly PatternPiece[] {
+    return this.#parts.map(({ literal, column }, index) => ({
+      literal: index === 0 ? literal : `:${literal}`,
+      column,
+    }))
   }
 
   /** Returns true if the key has the form of the pattern, even if no row can have it. */

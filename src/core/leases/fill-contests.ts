@@ -4,8 +4,11 @@ import type { FillLeases, WantedLease } from './fill-leases.js'
 /** Result of asking for the lease of a key. */
 export type Turn =
   | { readonly kind: 'granted'; readonly lease: string }
-  /** Nobody has to ask again before this time. */
-  | { readonly kind: 'wait'; readonly untilMs: number }
+  /**
+   * Nobody has to ask again before this time. `isBlocked` is true if nobody has the lease, but it is not given at the
+   * moment.
+   */
+  | { readonly kind: 'wait'; readonly untilMs: number; readonly isBlocked: boolean }
 
 export interface AskingParts {
   readonly leases: Pick<FillLeases, 'acquire'>
@@ -17,7 +20,7 @@ export interface AskingParts {
 export interface FillCounts {
   /** Leases that were given to callers of this sidecar. */
   readonly granted: number
-  /** Values that were not stored, because their lease had ended or an entry was there. */
+  /** Values that were sent with a lease and not stored. */
   readonly refused: number
   /** Requests that wait for a value now. */
   readonly waiting: number
@@ -46,6 +49,7 @@ export class FillContest {
   #asking: Promise<void> | undefined
   #askedMs = Number.NEGATIVE_INFINITY
   #untilMs = Number.NEGATIVE_INFINITY
+  #isBlocked = false
 
   /** Wakes all callers that wait, because there may be a value, or the lease may have ended. */
   changed(): void {
@@ -77,7 +81,7 @@ export class FillContest {
       }
       if (lease !== undefined) return { kind: 'granted', lease }
     }
-    return { kind: 'wait', untilMs: this.#untilMs }
+    return { kind: 'wait', untilMs: this.#untilMs, isBlocked: this.#isBlocked }
   }
 
   async #ask(wanted: WantedLease, { leases, clock, pause }: AskingParts): Promise<string | undefined> {
@@ -88,6 +92,7 @@ export class FillContest {
     }
     const nowMs = clock.now()
     this.#askedMs = nowMs
+    this.#isBlocked = answer.kind === 'blocked'
     if (answer.kind === 'blocked') this.#untilMs = nowMs + blockedMs
     else {
       const remainingMs = answer.kind === 'taken' ? answer.remainingMs : wanted.durationMs

@@ -30,8 +30,16 @@ export type LeasedRead =
   | { readonly kind: 'found'; readonly read: ReadResult }
   /** There is no value, and the caller is to compute it. */
   | { readonly kind: 'granted'; readonly read: ReadResult; readonly lease: string }
-  /** There is no value, and nobody else may compute it before this time has passed. */
-  | { readonly kind: 'vain'; readonly read: ReadResult; readonly retryAfterMs: number }
+  /**
+   * There is no value, and the caller gets no lease before this time has passed: another caller has it or, if
+   * `isBlocked`, nobody gets it at the moment.
+   */
+  | {
+      readonly kind: 'vain'
+      readonly read: ReadResult
+      readonly retryAfterMs: number
+      readonly isBlocked: boolean
+    }
 
 /** Maximum number of requests that wait at the same time. Each takes a few kilobytes. */
 const maxWaiting = 1_000
@@ -67,7 +75,8 @@ export class LeasedReads {
         if (turn.kind === 'granted') return this.#checked(contest, key, turn.lease, request.isGone)
         const nowMs = clock.now()
         const leftMs = this.#mayWait(request.signal) ? deadlineMs - nowMs : 0
-        if (leftMs <= 0) return { kind: 'vain', read, retryAfterMs: turn.untilMs - nowMs }
+        if (leftMs <= 0)
+          return { kind: 'vain', read, retryAfterMs: turn.untilMs - nowMs, isBlocked: turn.isBlocked }
         const ms = Math.min(leftMs, turn.untilMs - nowMs, this.#untilPollMs(nowMs))
         await this.#wait(contest, changes, ms, request.signal)
       }
@@ -105,7 +114,9 @@ export class LeasedReads {
       return { kind: 'granted', read, lease }
     }
     this.#release(contest, key, lease)
-    return read.value === undefined ? { kind: 'vain', read, retryAfterMs: 0 } : { kind: 'found', read }
+    return read.value === undefined
+      ? { kind: 'vain', read, retryAfterMs: 0, isBlocked: false }
+      : { kind: 'found', read }
   }
 
   /** Gives a lease back. If that fails, the lease ends by itself. */

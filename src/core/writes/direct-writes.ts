@@ -83,6 +83,7 @@ export class DirectWrites {
     const item = { key }
     try {
       const { sent, answer } = await delivery.inOrder(id, () => statements.remove.add(item))
+      if (answer?.version === undefined && answer?.isLeftIn) throw this.#notStored(id)
       const written = answer?.version === undefined ? undefined : answer
       if (answer) state.observe(answer.epoch, flight)
       this.#acknowledged(flight, written)
@@ -135,7 +136,10 @@ export class DirectWrites {
         if (refusal) contests.refusedFill(id)
         return { kind: 'unmet', refusal }
       }
-      if (written === undefined && (content || before !== undefined)) throw this.#notStored(id)
+      if (written === undefined && (content || before !== undefined)) {
+        if (lease !== undefined) contests.refusedFill(id)
+        throw this.#notStored(id)
+      }
       state.observe(epoch, flight)
       // A write that was kept while one with a condition was in flight is a later one.
       if (!isDecided) delivery.drop(id)

@@ -54,7 +54,7 @@ export class TransactionalWrites {
       )
       return { kind: 'written', results }
     } catch (error) {
-      if (hasCode(error, 'outcome-unknown')) this.#doubt(writes)
+      if (hasCode(error, 'outcome-unknown')) this.#doubt(writes, nowMs)
       throw error
     } finally {
       for (const flight of flights) state.close(flight)
@@ -73,13 +73,14 @@ export class TransactionalWrites {
     return keys
   }
 
-  #doubt(writes: readonly ConditionalWrite[]): void {
+  #doubt(writes: readonly ConditionalWrite[], nowMs: number): void {
     const { state, position, pending, stats } = this.#parts
     const { epoch } = position
-    for (const { key, value, mediaType } of writes) {
+    for (const { key, value, mediaType, ttlMs } of writes) {
       const id = keyId(key)
+      const expiresAtMs = ttlMs === undefined ? undefined : nowMs + ttlMs
       stats.writesUnknown++
-      pending.sentInVain(id, { value, mediaType, base: state.baseOf(id), epoch })
+      pending.sentInVain(id, { value, mediaType, base: state.baseOf(id), epoch, expiresAtMs })
       state.doubtWrite(id)
     }
   }

@@ -4,7 +4,7 @@ import { problemResponse } from '../routes/problem.js'
 import { type PlainResponse, sendDirectly } from '../routes/response.js'
 import type { HostCheck } from './allowed-hosts.js'
 import type { BearerToken } from './bearer-token.js'
-import { headerOf } from './raw-headers.js'
+import { headerOf, isRepeated } from './raw-headers.js'
 
 export interface AccessGuardOptions {
   readonly hostCheck: HostCheck
@@ -23,6 +23,8 @@ const noToken = problemResponse(
   ['WWW-Authenticate', 'Bearer'],
 )
 
+const twoTokens = problemResponse({ status: 400, detail: 'Authorization: given more than once' })
+
 /** Refuses requests without the token, and requests for another host, before they reach the fast lane. */
 export function accessGuard(options: AccessGuardOptions): RequestListener {
   const { hostCheck, token, requests, onTurnedAway, listener } = options
@@ -40,8 +42,11 @@ export function accessGuard(options: AccessGuardOptions): RequestListener {
     const misdirected = hostCheck(request)
     if (misdirected) return refuse(request, response, misdirected)
     // GET /health needs no token: older probes ask it whether the process runs, and have no secret.
-    if (token && request.url !== '/health' && !token.isIn(headerOf(request.rawHeaders, 'authorization')))
-      return refuse(request, response, noToken)
+    if (token && request.url !== '/health') {
+      const { rawHeaders } = request
+      if (isRepeated(rawHeaders, 'authorization')) return refuse(request, response, twoTokens)
+      if (!token.isIn(headerOf(rawHeaders, 'authorization'))) return refuse(request, response, noToken)
+    }
     listener(request, response)
   }
 }

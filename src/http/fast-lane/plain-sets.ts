@@ -55,8 +55,11 @@ export function plainSets({ cache, clock, requests, log, maxValueBytes, bodies }
   }
 }
 
+/** Headers that a set refuses. */
+const conditions: ReadonlySet<string> = new Set(['if-match', 'if-none-match', 'fill-lease'])
+
 /**
- * Returns the Content-Length of a plain JSON body; undefined for any other body. Node makes sure that the client sends
+ * Returns the Content-Length of a plain JSON body; undefined for any other body, and with a condition. Node makes sure that the client sends
  * exactly that many bytes.
  */
 function plainLength(rawHeaders: readonly string[]): number | undefined {
@@ -65,6 +68,9 @@ function plainLength(rawHeaders: readonly string[]): number | undefined {
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
     // Comparing lengths first rules out most names.
+    const { length: nameLength } = name
+    if ((nameLength === 8 || nameLength === 10 || nameLength === 13) && conditions.has(name.toLowerCase()))
+      return undefined
     if (name.length === 12 && name.toLowerCase() === 'content-type') {
       if (isJson || rawHeaders[index + 1] !== 'application/json') return undefined
       isJson = true

@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import { type RequestBodies, roomless } from '../server/request-bodies.js'
+import { requireOnce } from './header-checks.js'
 import { RequestError } from './problem.js'
 import { comesFromWebPage } from './web-page.js'
 
@@ -13,13 +14,14 @@ export interface BodyOptions {
 
 /**
  * Calls `use` with the request's body, which says that it is JSON. The body counts in `bodies` until what `use` returns
- * has settled. Throws 413, 415, 422 or 503.
+ * has settled. Throws 400, 413, 415, 422 or 503.
  */
 export async function withJsonBody<T>(
   ctx: Context,
   { maxBytes, bodies }: BodyOptions,
   use: (bytes: Buffer) => Promise<T>,
 ): Promise<T> {
+  requireOnce(ctx, 'Content-Type')
   // The original service read JSON without a Content-Type as well. With one, a web page would need a preflight.
   const isUntyped = ctx.get('Content-Type') === ''
   if (isUntyped ? comesFromWebPage(ctx) : ctx.is('json', '+json') === false) {

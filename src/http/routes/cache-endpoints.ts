@@ -4,6 +4,7 @@ import type { DeleteResponse } from '../../http-api.js'
 import type { RequestBodies } from '../server/request-bodies.js'
 import { withJsonBody } from './body.js'
 import type { Endpoint } from './endpoint.js'
+import { refuseConditions } from './header-checks.js'
 import { deleteOperation, deleteQuery, getOperation, setOperation } from './operations/cache-operations.js'
 import { sendProblem } from './problem.js'
 import { checkedQuery } from './query.js'
@@ -56,6 +57,7 @@ async function get(ctx: Context, cache: Cache): Promise<void> {
 }
 
 async function set(ctx: Context, { cache, maxValueBytes, bodies }: CacheEndpointsOptions): Promise<void> {
+  refuseConditions(ctx)
   const result = await withJsonBody(ctx, { maxBytes: maxValueBytes, bodies }, (bytes) => {
     const { key, value, options } = setRequest(bytes)
     return cache.set(key, value, options)
@@ -65,6 +67,7 @@ async function set(ctx: Context, { cache, maxValueBytes, bodies }: CacheEndpoint
 
 async function remove(ctx: Context, cache: Cache): Promise<void> {
   const { key } = checkedQuery(ctx.querystring, deleteQuery)
+  refuseConditions(ctx)
   const { held, stored, token } = await cache.delete(key)
   ctx.state.source = token === undefined ? 'kept' : 'db'
   ctx.body = {

@@ -4,6 +4,7 @@ import type { InvalidateResponse } from '../../http-api.js'
 import type { RequestBodies } from '../server/request-bodies.js'
 import { largestBytesOfKeys, withJsonBody } from './body.js'
 import type { Endpoint } from './endpoint.js'
+import { refuseConditions } from './header-checks.js'
 import { invalidateRequest } from './invalidate-request.js'
 import { invalidateOperation } from './operations/entries-operations.js'
 
@@ -21,6 +22,7 @@ export function invalidateEndpoint({ cache, bodies }: InvalidateEndpointOptions)
     listedQuery: '',
     operation: invalidateOperation,
     handle: async (ctx: Context) => {
+      refuseConditions(ctx)
       const removed = await withJsonBody(ctx, { maxBytes, bodies }, async (bytes) =>
         cache.invalidate(invalidateRequest(bytes)),
       )

@@ -30,7 +30,6 @@ type InspectedRow = { readonly digest: string } & (
   | (BindingShape & {
       readonly pattern: string
       readonly columns: readonly string[] | null
-      readonly key_expression: string
       readonly fingerprint: string
     })
 )
@@ -43,7 +42,6 @@ function boundTableOf(row: Exclude<InspectedRow, { readonly pattern: null }>): B
     table: row.table ?? undefined,
     keyColumns: names.map((name, index) => ({ name, type: types[index] as KeyType })),
     columns: columns ?? undefined,
-    keyExpression: row.key_expression,
     fault,
     fingerprint: `${row.fingerprint} ${fault?.says ?? ''}`,
   }
@@ -75,7 +73,6 @@ function inspectionIn(schema: string): string {
     b.table_name as bound_name, c.relkind as kind,
     quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table,
     to_regclass(b.table_name)::oid <> b.bound::oid as is_replaced,
-    ${inSchema}.cache_key_expression(b.bound, b.pattern, 't'::text) as key_expression,
     array(
       select format_type(atttypid, null::integer)
       from pg_catalog.unnest(b.key_columns) with ordinality as k (name, position)

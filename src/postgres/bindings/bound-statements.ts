@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn } from '../schema/table-identity.js'
 import { isBeyond, isTooLarge } from '../store/value-limit.js'
@@ -69,7 +70,7 @@ export function boundStatements(schema: string, bound: BoundTable, maxBytes: num
         from unnest($1::text[], ${[...arrays, ...(held ? [held.array] : [])].join(', ')})
             as wanted (key, ${[...named, ...(held ? [held.name] : [])].join(', ')})
           cross join lateral (
-            select ${json}::text as value, ${bound.keyExpression} as key
+            select ${json}::text as value, ${keyExpression(bound)} as key
             from ${table} as t where ${isRow} and pinned.is_done
             limit 1
           ) as stored
@@ -92,4 +93,24 @@ export function boundStatements(schema: string, bound: BoundTable, maxBytes: num
       ${found(undefined, 'wanted.key, hashed.version')}
       where epoch = $${next}`,
   }
+}
+
+/** Returns SQL of type text for the key of the row `t`, the same that cache_key_expression() returns for the triggers. */
+export function keyExpression({ pattern, keyColumns }: Pick<BoundTable, 'pattern' | 'keyColumns'>): string {
+  const types = new Map(keyColumns.map(({ name, type }) => [name, type]))
+  return pattern.pieces
+    .map(({ literal, column }) => {
+      const text = `${pg.escapeLiteral(literal)}::text`
+      return column === undefined
+        ? text
+        : `${text} || ${spelling(quoteIdentifier(column), types.get(column))}`
+    })
+    .join(' || ')
+}
+
+function spelling(column: string, type: KeyType | undefined): string {
+  const text = `t.${column}::text`
+  if (type === 'date') return `pg_catalog.btrim(pg_catalog.to_json(t.${column})::text, '"'::text)`
+  if (type !== 'text' && type !== 'character varying') return text
+  return `replace(replace(${text}, '%'::text, '%25'::text), ':'::text, '%3A'::text)`
 }

@@ -8,8 +8,6 @@ export interface BoundTable extends Binding {
   readonly keyColumns: readonly KeyColumn[]
   /** Columns of the answer; undefined for all. */
   readonly columns: readonly string[] | undefined
-  /** SQL for the key of a row. The alias of the row is `t`. */
-  readonly keyExpression: string
   /** Reason why the table cannot be read under these keys; undefined if it can. */
   readonly fault: BindingFault | undefined
 }

@@ -116,8 +116,9 @@ export class Database {
   ): Promise<Row[]> {
     // Such a statement is not split, so it waits for locked rows as long as for anything else.
     const limits = `set local statement_timeout = ${withinMs}; set local lock_timeout = ${withinMs}`
+    // Deferred constraints are checked by the statement, so that an error is one of its rows even if it is rolled back.
     return this.#inTransaction<Row>(
-      `set transaction isolation level read committed; ${limits}`,
+      `set transaction isolation level read committed; ${limits}; set constraints all immediate`,
       statement,
       values,
       {

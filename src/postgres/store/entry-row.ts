@@ -44,14 +44,18 @@ export function entryOf(row: EntryRow): StoredEntry | Unchanged | Withheld {
   return { key, version, epoch, remainingMs, ...content, isComparable: isAsWritten(content, contentType) }
 }
 
-/** Returns an answer for each key. `rows` are those of entries, or the row without a key. */
+/**
+ * Returns an answer for each key. `rows` are those of entries, or the row without a key. Empties `rows`: the text of a
+ * row and its value as JSON are two strings, so that all values would be in memory twice.
+ */
 export function entriesOf(
   wanted: readonly Wanted[],
-  rows: readonly (EntryRow | NothingRow)[],
+  rows: (EntryRow | NothingRow)[],
 ): Map<string, StoredEntry | Unchanged | Withheld | Absent> {
   const { epoch } = rows[0] as NothingRow | EntryRow
   const answers = new Map<string, StoredEntry | Unchanged | Withheld | Absent>()
   for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
-  for (const row of rows) if (row.key !== null) answers.set(row.key, entryOf(row))
+  for (let row = rows.pop(); row !== undefined; row = rows.pop())
+    if (row.key !== null) answers.set(row.key, entryOf(row))
   return answers
 }

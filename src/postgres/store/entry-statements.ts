@@ -52,7 +52,10 @@ export interface EntryStatements extends SettleStatements, ConditionalStatements
   readonly writeOneExpiring: string
   /** Writes entries, like `writeMany`, with times to live of $4 ms and the groups $5. */
   readonly writeManyExpiring: string
-  /** Deletes the entries $1, and tells whether there are leases of these keys, which `revoke` has to end. */
+  /**
+   * Deletes the entries $1, and tells whether there are leases of these keys, which `revoke` has to end, and which
+   * entries a trigger may have kept.
+   */
   readonly remove: string
   /** Revokes the leases of the keys $1, and announces that. */
   readonly revoke: string
@@ -183,7 +186,12 @@ export function entryStatements(schemaName: string, maxReadBytes = defaultReadBy
           as version
       )
       select key, version, epoch, ${isPlainIn(schemaName)} as is_as_sent,
-        ${areLeased('select hashtextextended(name, 0::bigint) from unnest($1::text[]) as name')} as are_leased
+        ${areLeased('select hashtextextended(name, 0::bigint) from unnest($1::text[]) as name')} as are_leased,
+        (
+          select array_agg(key::text) from ${entries}
+          where not ${isPlainIn(schemaName)} and key = any($1) and key not in (select key from removed)
+            and (expires_at is null or expires_at > clock_timestamp())
+        ) as left_in
       from ${epochIn(schemaName)} as epoch left join removed on true`,
     revoke: revocationIn(schemaName),
     position: position('true'),

@@ -22,6 +22,8 @@ export interface FillRow extends Omit<StoredRow, 'key' | 'version'> {
   readonly version: string | null
   /** True if the lease has ended with this statement. */
   readonly is_held: boolean
+  /** True if there is an entry already, or may be: the table has no triggers of others that can leave out a row. */
+  readonly may_be_present: boolean
   /** True if the value belongs to a group that the lease does not have. */
   readonly has_other_groups: boolean
 }
@@ -36,12 +38,16 @@ export function fillStatements(
   { remaining, isPlain }: SharedExpressions,
 ): FillStatements {
   const leases = leasesIn(schemaName)
+  const entries = `${quoteIdentifier(schemaName)}.cache_entries`
   const isLease = 'key = $1::text and lease = $2::text and ends_at > clock_timestamp()'
   const hasGroups = "coalesce(groups, '{}'::text[]) operator(pg_catalog.@>) $5::text::text[]"
+  const isPresent = `exists (
+      select from ${entries} where key = $1::text and (expires_at is null or expires_at > clock_timestamp())
+    )`
   const fill = (expiry?: string) => `with ended as (
       delete from ${leases} where ${isLease} and ${hasGroups} returning groups
     ), written as (
-      insert into ${quoteIdentifier(schemaName)}.cache_entries (key, value, content_type, groups${expiry ? ', expires_at' : ''})
+      insert into ${entries} (key, value, content_type, groups${expiry ? ', expires_at' : ''})
       select $1::text, $3::text, $4::text, coalesce(${groupsIn('$5')}, groups)${expiry ? `, ${expiry}` : ''} from ended
       on conflict (key) do update
         set value = excluded.value, content_type = excluded.content_type, updated_at = now(), groups = excluded.groups,
@@ -49,7 +55,7 @@ export function fillStatements(
         where cache_entries.expires_at <= clock_timestamp()
       returning key, version, ${remaining}, ${isPlain} as is_as_sent
     )
-    select epoch, exists (select from ended) as is_held,
+    select epoch, exists (select from ended) as is_held, ${isPlain} or ${isPresent} as may_be_present,
       exists (select from ${leases} where ${isLease} and not (${hasGroups})) as has_other_groups, written.*
     from ${epochIn(schemaName)} as epoch left join written on true`
   return { fill: fill(), fillExpiring: fill(expiryIn('$6::float8')) }
@@ -82,9 +88,21 @@ export function fillAnswerOf(sentKey: string, row: FillRow): ConditionalAnswer {
   return { epoch, before: undefined, isMet: refusal === undefined, refusal, written }
 }
 
-function refusalOf({ has_other_groups, is_held, key }: FillRow): ConditionalAnswer['refusal'] {
+function refusalOf({
+  has_other_groups,
+  is_held,
+  key,
+  may_be_present,
+}: FillRow): ConditionalAnswer['refusal'] {
   if (has_other_groups) return 'other-groups'
   if (!is_held) return 'no-lease'
-  // A trigger that leaves the row out cannot be told from an entry that is there.
-  return key === null ? 'present' : undefined
+  return key === null && may_be_present ? 'present' : undefined
+}
+
+/**
+ * Returns true if the lease has ended and no row was written, although the snapshot shows no entry: a trigger has left
+ * the row out, or another client has inserted one meanwhile, which a new snapshot shows.
+ */
+export function isUndecidedFill({ is_held, key, may_be_present }: FillRow): boolean {
+  return is_held && key === null && !may_be_present
 }

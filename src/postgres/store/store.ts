@@ -31,7 +31,7 @@ import {
 } from './conditional-statement.js'
 import { type EntryAnswers, EntryReads } from './entry-reads.js'
 import { type EntryStatements, entryStatements } from './entry-statements.js'
-import { type FillRow, fillAnswerOf, fillName, fillParameters } from './fill-statement.js'
+import { type FillRow, fillAnswerOf, fillName, fillParameters, isUndecidedFill } from './fill-statement.js'
 import { settleVariant } from './settle-statement.js'
 import {
   committedSettlements,
@@ -162,11 +162,12 @@ export class PostgresStore implements Store {
     const send = () => this.#write<RemovedRow | NothingRow>('remove', [keys], keys.length, part)
     const rows = await send()
     const answers = removalsOf(keys, rows)
-    if (!rows[0]?.are_leased) return answers
-    await this.#revoke(keys, part)
-    // A value may have been stored under its lease before that.
-    for (const [key, answer] of removalsOf(keys, await send()))
-      if (answer.version !== undefined) answers.set(key, answer)
+    const [{ are_leased, left_in } = { are_leased: false, left_in: null }] = rows
+    if (are_leased) await this.#revoke(keys, part)
+    // A value may have been stored under its lease before that. An entry that was not deleted may be gone by now.
+    if (are_leased || left_in !== null)
+      for (const [key, answer] of removalsOf(keys, await send()))
+        if (answer.version !== undefined || answers.get(key)?.version === undefined) answers.set(key, answer)
     return answers
   }
 
@@ -186,9 +187,15 @@ export class PostgresStore implements Store {
   }
 
   async #fill(write: ConditionalWrite, part: BatchPart | undefined): Promise<ConditionalAnswer> {
-    const [row] = await this.#write<FillRow>(fillName(write), fillParameters(write), 1, part)
-    if (row === undefined) throw new Error('a write under a lease returned no row')
-    return fillAnswerOf(write.key, row)
+    const send = async () => {
+      const [row] = await this.#write<FillRow>(fillName(write), fillParameters(write), 1, part)
+      if (row === undefined) throw new Error('a write under a lease returned no row')
+      return row
+    }
+    const row = await send()
+    // Without the lease, the same statement writes nothing.
+    const { may_be_present } = isUndecidedFill(row) ? await send() : row
+    return fillAnswerOf(write.key, { ...row, may_be_present })
   }
 
   /** Ends the leases of keys, before their entries are deleted with a new snapshot. */

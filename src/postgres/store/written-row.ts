@@ -13,6 +13,7 @@ export interface RemovedRow extends RowIdentity {
   /** True if no trigger or rule but our own took part. */
   readonly is_as_sent: boolean
   readonly are_leased: boolean
+  readonly left_in: readonly string[] | null
 }
 
 /** Row that was inserted or updated. */
@@ -27,6 +28,11 @@ export interface NothingRow {
   readonly key: null
   readonly epoch: Epoch
   readonly are_leased: boolean
+  /**
+   * Keys whose entries were there at the beginning of the statement, and were not deleted by it: another client has
+   * deleted them meanwhile, or a trigger keeps them. Null if there are none.
+   */
+  readonly left_in: readonly string[] | null
 }
 
 export function writeAnswersOf(rows: readonly StoredRow[]): Map<string, WriteAnswer> {
@@ -41,9 +47,10 @@ export function removalsOf(
   keys: readonly string[],
   rows: readonly (RemovedRow | NothingRow)[],
 ): Map<string, RemoveAnswer> {
-  const { epoch } = rows[0] as NothingRow | RemovedRow
+  const { epoch, left_in } = rows[0] as NothingRow | RemovedRow
   const answers = new Map<string, RemoveAnswer>()
   for (const key of keys) answers.set(key, { version: undefined, epoch })
+  for (const key of left_in ?? []) answers.set(key, { version: undefined, epoch, isLeftIn: true })
   for (const row of rows)
     if (row.key !== null && row.version !== null)
       answers.set(row.key, { version: row.version, epoch, isAsSent: row.is_as_sent })

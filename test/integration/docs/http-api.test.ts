@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { freshDatabase } from '../../support/database.js'
+import { shell } from '../../support/shell.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 const page = await readFile('docs/reference/http-api.md', 'utf8')
@@ -22,6 +23,39 @@ t.test('it lists every member of GET /cache/stats, and no other', async (t) => {
   )
   // The others are absent without DATABASE_READ_URL.
   t.strictSame(documented.filter((name) => !name.startsWith('replica.')).sort(), membersOf(stats).sort())
+})
+
+t.test('its commands do what it says, one after another', async (t) => {
+  const commands = [...page.matchAll(/^```sh\n(.*?)^```/gms)]
+    .map(([, block = '']) => block.replaceAll('http://127.0.0.1:8025', client.base))
+    .join('')
+    // The tool is not installed.
+    .replaceAll(/^npx .*$/gm, '')
+  const curl = `curl() { command curl -sS -w '%{stderr}%{http_code}\\n' "$@"; echo; }; set -e\n`
+  const { code, stdout, stderr } = await shell(t, curl + commands)
+  t.equal(code, 0, stderr)
+  t.same(stderr.trim().split('\n').map(Number), [
+    // A first set, get and delete; reads; an entry.
+    ...[200, 200, 200],
+    ...[200, 200, 200],
+    ...[201, 200, 200, 204],
+    // A time to live, conditions, several keys, a time to live, a batch.
+    ...[201],
+    ...[201, 200, 304, 204],
+    ...[200],
+    ...[200, 200],
+    ...[200],
+    // A group, a lease, a list, statistics, OpenAPI.
+    ...[200, 200],
+    ...[404, 201],
+    ...[200, 200, 200, 200, 200],
+    ...[200],
+    ...[200],
+  ])
+  t.match(stdout, /"entries":\[\{"key":"foo",.*"missing":\["none"\]/)
+  t.match(stdout, /\{"removed":1\}/)
+  t.match(stdout, /"key":"user:1".*"size":12.*"next":"user:2"/)
+  t.match(stdout, /\{"count":3\}/)
 })
 
 /** `writes.pending` for `{"writes":{"pending":0}}`. */

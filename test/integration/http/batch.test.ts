@@ -265,12 +265,75 @@ t.test(
       const answer = await batch(client, { atomic: true, items: [put('other', 1), item] })
       t.match(answer, {
         status: 422,
-        body: { detail: /^items\[1\] \(.*\): The database did not store the entry/ },
+        body: { detail: /^items\[1\] \(.*\): The database did not store or delete the entry/ },
       })
       t.same(await stored(), before, 'nothing has happened')
     }
+    // An entry that is missing is told from one that a trigger protects, in memory or not.
+    await client.get('skipped')
+    const { body } = await batch(client, {
+      items: [remove('skipped'), remove('never there'), remove('renamed')],
+    })
+    t.match(body.results, [
+      { status: 422, detail: /^The database did not store or delete the entry/ },
+      { status: 404 },
+      { status: 204 },
+    ])
+    t.match(await client.delete('skipped too'), { status: 422, body: { type: /#not-stored$/ } })
+    t.match(await client.delete('never there'), { status: 200, body: { db_removed: false } })
+    t.match(await client.get('skipped'), { status: 200 }, 'it is still there')
+    await query(
+      "insert into cache_entries (key, value, expires_at) values ('skipped as well', 1, now() - interval '1 s')",
+    )
+    t.match(
+      await client.delete('skipped as well'),
+      { status: 200, body: { db_removed: false } },
+      'it had expired',
+    )
   },
 )
+
+t.test('an atomic batch names the item that a constraint refuses when the transaction commits', async (t) => {
+  const { client, query, stored } = await start(t)
+  await query(`
+    create function checked_late() returns trigger language plpgsql as $$
+    begin
+      if new.value = 'bad' then raise check_violation using message = 'no bad values'; end if;
+      return null;
+    end $$;
+    create constraint trigger checked_late after insert or update on cache_entries
+      deferrable initially deferred for each row execute function checked_late()`)
+  const items = ['a', 'b', 'bad', 'c', 'd'].map((value) => put(`k${value}`, value))
+  t.match(await batch(client, { atomic: true, items }), {
+    status: 422,
+    body: { type: /#refused$/, detail: /^items\[2\] \(kbad\): / },
+  })
+  t.same(await stored(), {})
+  t.same(statusesOf((await batch(client, { items })).body), [204, 204, 422, 204, 204])
+})
+
+t.test('with CACHE_REQUIRE_CONDITIONS, each item needs a condition', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const { client } = await startLiveSidecar(t, { databaseUrl: url, requiresConditions: true })
+  const items = [
+    put('a', 1, { if_none_match: '*' }),
+    put('b', 1),
+    remove('c'),
+    remove('d', { if_match: '*' }),
+  ]
+  const detail = 'if_match or if_none_match: required, because CACHE_REQUIRE_CONDITIONS is on'
+  t.match(await batch(client, { atomic: true, items }), {
+    status: 428,
+    body: { type: /#condition-required$/, detail: `items[1] (b), items[2] (c): ${detail}` },
+  })
+  t.same((await query('select from cache_entries')).rows, [])
+  t.match((await batch(client, { items })).body.results, [
+    { status: 201 },
+    { status: 428, detail },
+    { status: 428, detail },
+    { status: 412 },
+  ])
+})
 
 t.test('a locked row is waited for, like in other writes', async (t) => {
   const { client, query, url } = await start(t)

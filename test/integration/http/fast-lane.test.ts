@@ -355,7 +355,9 @@ t.test('sets in pieces, or with other body headers, are answered the same', asyn
   const chunked = `21\r\n${body}\r\n0\r\n\r\n`
   for (const [headers, sent, wanted] of [
     [[json[0], 'Transfer-Encoding: chunked'], chunked, /^HTTP\/1\.1 200 /],
-    [[json[0], json[1], `Content-Length: ${body.length}`], body, /^HTTP\/1\.1 200 /],
+    [[json[1], `Content-Length: ${body.length}`], body, /^HTTP\/1\.1 200 /],
+    [[json[0], json[1], `Content-Length: ${body.length}`], body, /^HTTP\/1\.1 400 /],
+    [[json[0], 'If-Match: *', `Content-Length: ${body.length}`], body, /^HTTP\/1\.1 422 /],
     [
       [json[0], `Content-Length: ${body.length}`, 'Expect: 100-continue'],
       body,

@@ -133,6 +133,7 @@ t.test('while a transaction that invalidates is open, all wait', async (t) => {
   t.match(await ask(one, 'fill-lease=60', groups), {
     status: 404,
     headers: { 'retry-after': '1', 'fill-lease': undefined },
+    body: { detail: /^Key not found: no lease is given .* transaction/ },
   })
   const later = ask(one, 'fill-lease=60, wait=60', groups)
   await eventually(async () => (await waiting(one)) === 1)
@@ -152,6 +153,39 @@ t.test('a value that is stored by others, or in other groups, is refused', async
   await one.set('k', 'theirs')
   t.match(await waiter, { status: 200, text: '"theirs"' }, 'any entry ends the wait')
   t.match(await put(one, lease), { status: 412, body: { detail: 'Fill-Lease: there is an entry already' } })
+})
+
+t.test('a value that a trigger leaves out or renames is not stored, and its lease ends', async (t) => {
+  const { one, two, query } = await fleet(t, 2)
+  await query(`
+    create function picky() returns trigger language plpgsql as $$
+    begin
+      if new.value = 'skipped' then return null; end if;
+      if new.value = 'renamed' then new.key := 'other'; end if;
+      return new;
+    end $$;
+    create trigger picky before insert or update on cache_entries for each row execute function picky()`)
+  for (const value of ['skipped', 'renamed']) {
+    const lease = leaseOf(await ask(one, 'fill-lease=60'))
+    const waiter = ask(one, 'fill-lease=60, wait=60')
+    await eventually(async () => (await waiting(one)) === 1)
+    t.match(await put(one, lease, value), { status: 422, body: { type: /#not-stored$/ } }, value)
+    const next = leaseOf(await waiter)
+    t.ok(next, 'one of those who wait gets the next lease')
+    t.match(await put(one, lease, 'text'), { status: 412 }, value)
+    t.match(await put(two, next, 'text'), { status: 201 })
+    const third = leaseOf(await ask(one, 'fill-lease=60'))
+    t.equal(third, undefined, 'there is an entry')
+    await one.delete('k')
+  }
+  await query(
+    "insert into cache_entries (key, value, expires_at) values ('k', 'old', now() - interval '1 s')",
+  )
+  const lease = leaseOf(await ask(one, 'fill-lease=60'))
+  t.match(await put(one, lease, 'skipped'), { status: 422 }, 'an entry that has expired is none')
+  const another = leaseOf(await ask(one, 'fill-lease=60'))
+  await two.set('k', 'theirs')
+  t.match(await put(one, another), { status: 412, body: { detail: 'Fill-Lease: there is an entry already' } })
 })
 
 t.test('what is not a lease, and what cannot be combined, is refused', async (t) => {

@@ -275,7 +275,7 @@ t.test('a BEFORE trigger renames the key, or leaves the row out: refused, and no
     answers.map(({ status }) => status),
     [422, 422, 200],
   )
-  t.match(answers[0]?.body.detail, /did not store the entry under this key/)
+  t.match(answers[0]?.body.detail, /did not store or delete the entry under this key/)
   for (const key of ['left out', 'renamed']) t.equal((await client.get(key)).status, 404)
   t.equal(await client.value('other'), 1)
 })

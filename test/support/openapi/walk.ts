@@ -138,6 +138,7 @@ export const walks: Readonly<Record<string, Readonly<Record<number, Walk>>>> = {
   invalidateEntries: withBody({ groups: ['none'] }),
   writeEntries: {
     ...withBody({ atomic: true, items: [{ op: 'put', key: 'k', value: 1, ttl_seconds: 60, groups: ['g'] }] }),
+    428: send('strict', { body: { atomic: true, items: [{ op: 'delete', key: 'k' }] } }),
     412: send('usual', { body: { atomic: true, items: [{ op: 'delete', key: 'none', if_match: '*' }] } }),
   },
 }

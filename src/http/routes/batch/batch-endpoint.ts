@@ -6,17 +6,27 @@ import type { BatchResponse, BatchResult } from '../../../http-api.js'
 import type { RequestBodies } from '../../server/request-bodies.js'
 import { withJsonBody } from '../body.js'
 import type { Endpoint } from '../endpoint.js'
+import { refuseConditions } from '../header-checks.js'
 import { batchOperation } from '../operations/batch-operation.js'
-import { type ProblemLog, problemIn, sendProblem } from '../problem.js'
+import { type ProblemLog, problemIn, RequestError, sendProblem } from '../problem.js'
 import { parseQuery } from '../query.js'
 import { shortName } from '../short-name.js'
 import { batchRequest } from './batch-request.js'
-import { changeResult, deleteResult, failedResult, setResult, unmetDetail } from './batch-result.js'
+import {
+  changeResult,
+  deleteResult,
+  failedResult,
+  setResult,
+  unconditionalDetail,
+  unmetDetail,
+} from './batch-result.js'
 
 export interface BatchEndpointOptions {
   readonly cache: Cache
   /** Maximum size of a value. */
   readonly maxValueBytes: number
+  /** True if each item must have a condition. */
+  readonly requiresConditions: boolean
   readonly bodies: RequestBodies
   readonly log: ProblemLog
 }
@@ -35,6 +45,7 @@ export function batchEndpoint(options: BatchEndpointOptions): Endpoint {
     operation: batchOperation,
     handle: (ctx) => {
       parseQuery(ctx.querystring, [])
+      refuseConditions(ctx)
       return withJsonBody(ctx, { maxBytes, bodies }, async (bytes) => {
         const { isAtomic, writes } = batchRequest(bytes, maxValueBytes)
         await (isAtomic ? writeTogether(ctx, writes, options) : writeEach(ctx, writes, options))
@@ -46,9 +57,17 @@ export function batchEndpoint(options: BatchEndpointOptions): Endpoint {
 async function writeTogether(
   ctx: Context,
   writes: readonly ConditionalWrite[],
-  { cache }: BatchEndpointOptions,
+  { cache, requiresConditions }: BatchEndpointOptions,
 ): Promise<void> {
   if (writes.length === 0) return send(ctx, [])
+  const unconditional = requiresConditions ? writes.filter((write) => !hasCondition(write)) : []
+  if (unconditional.length > 0) {
+    const names = namesOf(
+      writes,
+      unconditional.map(({ key }) => key),
+    )
+    throw new RequestError(428, `${names}: ${unconditionalDetail}`)
+  }
   try {
     const result = await cache.writeAll(writes)
     ctx.state.source = 'db'
@@ -70,9 +89,10 @@ async function writeEach(
   writes: readonly ConditionalWrite[],
   options: BatchEndpointOptions,
 ): Promise<void> {
-  const { cache, log } = options
+  const { cache, log, requiresConditions } = options
   const results = writes.map(async (write) => {
     try {
+      if (requiresConditions && !hasCondition(write)) throw new RequestError(428, unconditionalDetail)
       return await writeOne(cache, write)
     } catch (error) {
       return failedResult(write, problemIn(error, path, log))
@@ -85,12 +105,16 @@ async function writeEach(
 /** Writes without a condition share statements. */
 async function writeOne(cache: Cache, write: ConditionalWrite): Promise<BatchResult> {
   const { key, value, condition, ...options } = write
-  if (condition.match !== undefined || condition.noneMatch !== undefined) {
+  if (hasCondition(write)) {
     const content = value === undefined ? undefined : { value }
     return changeResult(write, await cache.change(key, content, { ...options, condition }))
   }
   if (value === undefined) return deleteResult(write, await cache.delete(key))
   return setResult(write, await cache.set(key, value, options))
+}
+
+function hasCondition({ condition }: ConditionalWrite): boolean {
+  return condition.match !== undefined || condition.noneMatch !== undefined
 }
 
 function send(ctx: Context, results: readonly BatchResult[]): void {

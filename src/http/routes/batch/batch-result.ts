@@ -4,6 +4,8 @@ import type { ChangeResult, DeleteResult, WriteResult } from '../../../core/writ
 import type { BatchResult } from '../../../http-api.js'
 import type { Problem } from '../problem.js'
 
+export const unconditionalDetail =
+  'if_match or if_none_match: required, because CACHE_REQUIRE_CONDITIONS is on'
 export const unmetDetail = 'the entry is not as if_match or if_none_match requires'
 
 /** Returns the result of a put that shared its statement with others: nobody knows if there was an entry before. */

@@ -10,6 +10,7 @@ import {
   maxTypeLength,
 } from '../../../core/media-type.js'
 import type { ReadResult } from '../../../core/reads/read-result.js'
+import { requireOnce } from '../header-checks.js'
 import { RequestError } from '../problem.js'
 import { checkValue } from '../value.js'
 
@@ -27,8 +28,9 @@ export interface ReceivedContent extends Content {
   readonly isExact: boolean
 }
 
-/** Returns the Content-Type of a request. Throws 422. */
+/** Returns the Content-Type of a request. Throws 400 or 422. */
 export function checkContentType(ctx: Context): string {
+  requireOnce(ctx, 'Content-Type')
   const type = ctx.get('Content-Type').trim() || unknownType
   if (type.length > maxTypeLength)
     throw new RequestError(422, `Content-Type: longer than ${maxTypeLength} characters`)

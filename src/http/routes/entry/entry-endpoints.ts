@@ -5,6 +5,7 @@ import type { WriteCondition } from '../../../core/state/entry-tag.js'
 import type { RequestBodies } from '../../server/request-bodies.js'
 import { withBody } from '../body.js'
 import type { Endpoint } from '../endpoint.js'
+import { refuseLease } from '../header-checks.js'
 import type { Operation } from '../openapi/operation.js'
 import { deleteEntryOperation, getEntryOperation, putEntryOperation } from '../operations/entry-operations.js'
 import { RequestError, sendProblem } from '../problem.js'
@@ -96,6 +97,7 @@ async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> 
 
 async function remove(ctx: Context, options: EntryEndpointsOptions): Promise<void> {
   const key = entryKey(ctx)
+  refuseLease(ctx)
   const condition = writeCondition(ctx, options)
   sendByKoa(ctx, deleteResponse(await options.cache.change(key, undefined, { condition })))
 }

@@ -2,14 +2,16 @@ import type { Context } from 'koa'
 import type { LeasedRead } from '../../../core/leases/leased-reads.js'
 import type { ChangeResult } from '../../../core/writes/write-result.js'
 import { cacheStatus } from '../cache-status.js'
+import { requireOnce } from '../header-checks.js'
 import { type Problem, problemResponse, RequestError } from '../problem.js'
 import type { PlainResponse } from '../response.js'
 
 const form = /^[A-Za-z0-9_-]{22}$/
 
-/** Returns the lease under which the value of a PUT was computed; undefined for none. Throws 422. */
+/** Returns the lease under which the value of a PUT was computed; undefined for none. Throws 400 or 422. */
 export function fillLease(ctx: Context): string | undefined {
   if (ctx.headers['fill-lease'] === undefined) return undefined
+  requireOnce(ctx, 'Fill-Lease')
   const lease = ctx.get('Fill-Lease')
   if (!form.test(lease)) throw new RequestError(422, 'Fill-Lease: not one that this service gave out')
   return lease
@@ -26,9 +28,12 @@ export function missResponse(
     return { ...problemResponse({ status: 404, detail: 'Key not found' }, headers), source: 'db' }
   }
   const retryAfterSeconds = Math.max(1, Math.ceil(result.retryAfterMs / 1_000))
-  const detail = 'Key not found: another client is computing the value'
+  const detail = result.isBlocked ? blocked : 'Key not found: another client is computing the value'
   return { ...problemResponse({ status: 404, detail, retryAfterSeconds }, headers), source: 'db' }
 }
+
+const blocked =
+  'Key not found: no lease is given at the moment. A transaction that invalidates the key or a group is open, or other leases are being given'
 
 type Refusal = NonNullable<Extract<ChangeResult, { readonly kind: 'unmet' }>['refusal']>
 

@@ -31,7 +31,7 @@ export function openApiDocument(endpoints: readonly Endpoint[], version: string)
       title: 'caching-layer',
       version,
       description:
-        'A cache beside an application. The sidecar answers any other path with 404, any other method with 405, and HEAD wherever there is a GET.',
+        'A cache beside an application. The sidecar answers any other path with 404, HEAD wherever there is a GET, OPTIONS with 200 and the methods of the path in `Allow`, and any other method with 405 or 501.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     externalDocs: {

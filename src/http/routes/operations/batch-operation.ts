@@ -31,5 +31,5 @@ export const batchOperation: Operation = {
   summary: 'Writes and deletes several entries',
   body: component('BatchRequest', batchBody),
   answers: { 200: { description: 'The results', content: batchAnswer } },
-  problems: ['condition-failed', ...bodyKinds, ...writeKinds],
+  problems: ['condition-failed', 'condition-required', ...bodyKinds, ...writeKinds],
 }

@@ -214,13 +214,15 @@ t.test('P12: a row that has expired and was removed meanwhile is no conflict', a
   store.restart()
   store.fail('write', 'outcome-unknown')
   await t.rejects(cache.set('unknown', '1', { ttlMs: 1_000 }))
+  store.fail('write', 'outcome-unknown')
+  await t.rejects(cache.writeAll([{ key: 'in a batch', value: '1', ttlMs: 1_000, condition: {} }]))
   store.stop()
-  for (const key of ['held', 'written', 'unknown']) await cache.set(key, '"new"')
+  for (const key of ['held', 'written', 'unknown', 'in a batch']) await cache.set(key, '"new"')
   clock.advance(5_000)
   store.sweep()
   await recovery(sidecar)
-  t.match(cache.status().stats, { pendingSettled: 3, pendingConflicts: 0 })
-  t.equal(store.valueOf('held'), '"new"')
+  t.match(cache.status().stats, { pendingSettled: 4, pendingConflicts: 0 })
+  for (const key of ['held', 'in a batch']) t.equal(store.valueOf(key), '"new"')
 })
 
 t.test('P12: a row that was deleted before it could expire is a conflict', async (t) => {
