@@ -71,7 +71,7 @@ function inspectionIn(schema: string): string {
   return `
   select ${bindingsDigestIn(schema)} as digest, b.pattern, b.columns, b.key_columns,
     b.table_name as bound_name, c.relkind as kind,
-    quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table,
+    quote_ident(n.nspname::text) || '.'::text || quote_ident(c.relname::text) as table,
     to_regclass(b.table_name)::oid <> b.bound::oid as is_replaced,
     array(
       select format_type(atttypid, null::integer)
@@ -115,7 +115,7 @@ function inspectionIn(schema: string): string {
     has_schema_privilege(n.oid, 'usage') and not exists (
       select from pg_attribute
       where attrelid = c.oid and attnum > 0 and not attisdropped
-        and (b.columns is null or attname = any(b.columns || b.key_columns))
+        and (b.columns is null or attname = any(b.columns) or attname = any(b.key_columns))
         and not has_column_privilege(c.oid, attnum, 'select')
     ) as may_read,
     current_user::text as role,

@@ -75,7 +75,7 @@ export function boundStatements(schema: string, bound: BoundTable, maxBytes: num
             limit 1
           ) as stored
           cross join lateral (
-            select left(encode(sha256(convert_to(stored.value, 'UTF8')), 'hex'), 32) as version
+            select left(encode(sha256(convert_to(stored.value, 'UTF8'::name)), 'hex'::text), 32) as version
           ) as hashed
         where stored.key = wanted.key
       ) as found on true`

@@ -26,11 +26,13 @@ export interface WalkSidecars {
   readonly full: StartedSidecar
 }
 
-/** Starts them, with an entry `held` in the database of `usual`. */
+/** Starts them, with an entry `held`, and a bound table, in the database of `usual`. */
 export async function startWalkSidecars(t: Owner): Promise<WalkSidecars> {
-  const { url } = await freshDatabase(t)
+  const { url, query } = await freshDatabase(t)
   const usual = await startLiveSidecar(t, { databaseUrl: url, maxValueBytes, onShutdown: () => undefined })
   await usual.client.set('held', { any: ['JSON'] })
+  await query("create table bound (id int primary key); select cache_bind('bound', key => 'bound:{id}')")
+  await eventually(async () => (await usual.client.set('bound:1', 1)).status === 409)
   const start = (more: Partial<Parameters<typeof startSidecar>[1]>) =>
     startSidecar(t, { databaseUrl: url, onShutdown: () => undefined, ...more })
   return {

@@ -103,8 +103,16 @@ export const walks: Readonly<Record<string, Readonly<Record<number, Walk>>>> = {
     422: misspelt,
     504: send('usual', onlyIfCached, at('/cache/get?key=unread')),
   },
-  setValue: withBody({ key: 'k', value: 1, ttl_seconds: 60, groups: ['g'] }),
-  deleteValue: { 200: send('usual'), 403: send('powerless'), 422: misspelt },
+  setValue: {
+    ...withBody({ key: 'k', value: 1, ttl_seconds: 60, groups: ['g'] }),
+    409: send('usual', { body: { key: 'bound:1', value: 1 } }),
+  },
+  deleteValue: {
+    200: send('usual'),
+    403: send('powerless'),
+    409: send('usual', {}, at('/cache/delete?key=bound:1')),
+    422: misspelt,
+  },
   getEntry: readOfEntry,
   headEntry: readOfEntry,
   putEntry: {
@@ -112,6 +120,7 @@ export const walks: Readonly<Record<string, Readonly<Record<number, Walk>>>> = {
     202: send('cut', text),
     204: send('usual', text, entry('held')),
     403: send('powerless', text),
+    409: send('usual', text, entry('bound:1')),
     412: send('usual', { raw: '1', ...noMatch }),
     415: send('usual', { raw: 'x', headers: { 'Content-Encoding': 'gzip' } }),
     422: send('usual', { raw: 'no JSON' }),
@@ -125,6 +134,7 @@ export const walks: Readonly<Record<string, Readonly<Record<number, Walk>>>> = {
     },
     403: send('powerless'),
     404: send('usual'),
+    409: send('usual', {}, entry('bound:1')),
     412: send('usual', noMatch),
     422: send('usual', {}, entry('%ff')),
     428: send('strict'),
@@ -138,6 +148,7 @@ export const walks: Readonly<Record<string, Readonly<Record<number, Walk>>>> = {
   invalidateEntries: withBody({ groups: ['none'] }),
   writeEntries: {
     ...withBody({ atomic: true, items: [{ op: 'put', key: 'k', value: 1, ttl_seconds: 60, groups: ['g'] }] }),
+    409: send('usual', { body: { atomic: true, items: [{ op: 'put', key: 'bound:1', value: 1 }] } }),
     428: send('strict', { body: { atomic: true, items: [{ op: 'delete', key: 'k' }] } }),
     412: send('usual', { body: { atomic: true, items: [{ op: 'delete', key: 'none', if_match: '*' }] } }),
   },

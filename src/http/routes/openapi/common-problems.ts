@@ -31,11 +31,13 @@ export const readKinds: readonly ProblemKind[] = [
   'binding-unusable',
 ]
 
-/** Kinds of problems that the database can have with a write. */
-export const writeKinds: readonly ProblemKind[] = [
+/** Kinds of problems that the database can have with the removal of selected entries. */
+export const removalKinds: readonly ProblemKind[] = [
   ...readKinds,
-  'bound-key',
   'queue-full',
   'outcome-unknown',
   'not-stored',
 ]
+
+/** Kinds of problems that the database can have with a write of one entry. */
+export const writeKinds: readonly ProblemKind[] = [...removalKinds, 'bound-key']

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { entriesBody } from '../entries-request.js'
 import { invalidateBody } from '../invalidate-request.js'
 import { countQuery, listQuery } from '../list-request.js'
-import { bodyKinds, inputKinds, readKinds, writeKinds } from '../openapi/common-problems.js'
+import { bodyKinds, inputKinds, readKinds, removalKinds } from '../openapi/common-problems.js'
 import { component } from '../openapi/components.js'
 import type { Operation } from '../openapi/operation.js'
 import { groups, key } from '../schemas/fields.js'
@@ -96,5 +96,5 @@ export const invalidateOperation: Operation = {
   summary: 'Removes entries by key, group or prefix',
   body: component('InvalidateRequest', invalidateBody),
   answers: { 200: { description: 'Number of removed entries', content: invalidateAnswer } },
-  problems: [...bodyKinds, ...writeKinds],
+  problems: [...bodyKinds, ...removalKinds],
 }
