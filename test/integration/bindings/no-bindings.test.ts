@@ -1,0 +1,23 @@
+import pg from 'pg'
+import t from 'tap'
+import { inspectBindings } from '../../../src/postgres/bindings/binding-inspection.js'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
+import { freshDatabase } from '../../support/database.js'
+
+t.test('an inspection accepts that there is no binding, and that a table was dropped', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  await migrate(url)
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  t.teardown(() => client.end())
+  const inspect = () => inspectBindings(async (sql) => (await client.query(sql)).rows as never, 'public')
+  t.strictSame((await inspect()).tables, [])
+
+  await query(
+    "create table products (id int primary key); select cache_bind('products', key => 'product:{id}')",
+  )
+  await query('drop table products')
+  t.match((await inspect()).tables, [
+    { table: undefined, fault: { says: 'the table public.products was dropped' } },
+  ])
+})
