@@ -20,6 +20,10 @@ export const commands = {
     summary: 'applies pending migrations, or lists them',
     load: async () => (await import('./commands/migrate.js')).migrate,
   },
+  bind: {
+    summary: 'lists the bindings of keys to tables, or applies a file of them',
+    load: async () => (await import('./commands/bind.js')).bind,
+  },
   backup: {
     summary: 'writes all entries to a file or to stdout',
     load: async () => (await import('./commands/backup.js')).backup,

@@ -45,6 +45,7 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
       says: `${name} is another table than the one that was bound, which is ${table} now`,
       cure: bindAgain,
       shown: 'its table was replaced by another one',
+      isCuredByBinding: true,
     }
   const lost = keyColumns.find((_column, index) => !keyTypes.includes(shape.key_types[index] ?? null))
   if (lost !== undefined)
@@ -84,6 +85,7 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
       says: `changes of ${table} are not announced: triggers are missing or not enabled (${unwatched.join(', ')})`,
       cure: bindAgain,
       shown: 'the changes of its table are not announced',
+      isCuredByBinding: true,
     }
   if (!shape.may_read)
     return {

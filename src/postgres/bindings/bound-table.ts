@@ -23,4 +23,6 @@ export interface BindingFault {
   readonly cure: string
   /** The fault in words that name no object of the database, for clients. */
   readonly shown: string
+  /** True if binding the table again as before removes the fault. */
+  readonly isCuredByBinding?: true
 }

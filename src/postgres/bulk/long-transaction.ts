@@ -20,12 +20,12 @@ const lockTimeout = '10s'
 
 /**
  * Runs `work` in one transaction, on a connection of its own, without a time limit. `entries` is the qualified name of
- * the table of entries. Rejects with an Error whose message is one line. Then nothing has changed, unless the message
+ * the table of entries, and `schema` the name of its schema. Rejects with an Error whose message is one line. Then nothing has changed, unless the message
  * says that the outcome of the commit is not known.
  */
 export async function longTransaction<T>(
   { url, name, isolation, stop }: LongTransactionOptions,
-  work: (client: pg.Client, entries: string) => Promise<T>,
+  work: (client: pg.Client, entries: string, schema: string) => Promise<T>,
 ): Promise<T> {
   const options = { connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }
   const client = newClient(url, { ...options, application_name: name })
@@ -45,7 +45,7 @@ export async function longTransaction<T>(
     await client.query(`begin isolation level ${isolation}`)
     const { name: schema } = await openSchema(client)
     session = await prepare(client)
-    const result = await work(client, `${quoteIdentifier(schema)}.cache_entries`)
+    const result = await work(client, `${quoteIdentifier(schema)}.cache_entries`, schema)
     stop.throwIfAborted()
     stop.removeEventListener('abort', onStop)
     isCommitting = true

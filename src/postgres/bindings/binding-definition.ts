@@ -1,0 +1,27 @@
+import pg from 'pg'
+
+/** A binding as its owner declares it. */
+export interface BindingDefinition {
+  /** Form of the keys, with names of columns in braces. */
+  readonly key: string
+  /** Name of the table with its schema, quoted where necessary. */
+  readonly table: string
+  /** Columns of the answer; undefined for all. */
+  readonly columns: readonly string[] | undefined
+  readonly group: string | undefined
+}
+
+/** Returns the call that makes a binding, or changes it. `schema` is the quoted name of the cache's schema. */
+export function bindStatement(schema: string, { key, table, columns, group }: BindingDefinition): string {
+  const rest = [
+    `key => ${pg.escapeLiteral(key)}`,
+    ...(columns ? [`columns => array[${columns.map((name) => pg.escapeLiteral(name)).join(', ')}]`] : []),
+    ...(group === undefined ? [] : [`in_group => ${pg.escapeLiteral(group)}`]),
+  ]
+  return `select ${schema}.cache_bind(${[pg.escapeLiteral(table), ...rest].join(', ')})`
+}
+
+/** Returns the call that ends a binding. */
+export function unbindStatement(schema: string, key: string): string {
+  return `select ${schema}.cache_unbind(${pg.escapeLiteral(key)})`
+}

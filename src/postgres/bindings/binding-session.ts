@@ -1,0 +1,104 @@
+import pg from 'pg'
+import { longTransaction } from '../bulk/long-transaction.js'
+import { isStatementError } from '../pool/errors.js'
+import { bindingReason } from './binding-reason.js'
+import { type DefinedBinding, definedBindings, hasBindings } from './defined-bindings.js'
+
+export interface BindingSessionOptions {
+  readonly url: string
+  readonly stop: AbortSignal
+  /** True if bindings will be made or ended. Other sessions cannot do so meanwhile. */
+  readonly isChanging: boolean
+}
+
+/**
+ * Runs `work` in one transaction. Rejects with an Error whose message is one line, or with the one that `work` throws;
+ * then nothing has changed.
+ */
+export function withBindings<T>(
+  { url, stop, isChanging }: BindingSessionOptions,
+  work: (session: BindingSession) => Promise<T>,
+): Promise<T> {
+  const isolation = isChanging ? 'read committed' : 'repeatable read, read only'
+  const options = { url, stop, name: 'caching-layer bind', isolation } as const
+  return longTransaction(options, async (client, _entries, schema) => {
+    if (!(await hasBindings(client, schema)))
+      throw new Error('the database has no table for bindings yet: run "caching-layer migrate"')
+    const session = new BindingSession(client, schema)
+    if (isChanging) await session.lock()
+    return work(session)
+  })
+}
+
+/** Number of names of tables that are compared with a misspelt one. */
+const maxNames = 10_000
+
+/** A transaction that reads bindings, and may change them. */
+export class BindingSession {
+  readonly #client: pg.Client
+  readonly #schema: string
+
+  constructor(client: pg.Client, schema: string) {
+    this.#client = client
+    this.#schema = schema
+  }
+
+  /** Keeps other sessions from changing bindings until the transaction ends. */
+  async lock(): Promise<void> {
+    await this.#client.query(
+      `lock table ${pg.escapeIdentifier(this.#schema)}.cache_bound_tables in share row exclusive mode`,
+    )
+  }
+
+  defined(): Promise<readonly DefinedBinding[]> {
+    return definedBindings(this.#client, this.#schema)
+  }
+
+  /** Returns the name of the cache's schema, quoted if necessary. */
+  async quotedSchema(): Promise<string> {
+    const { rows } = await this.#client.query<{ name: string }>('select quote_ident($1) as name', [
+      this.#schema,
+    ])
+    return rows[0]?.name ?? ''
+  }
+
+  /** Returns the oids of tables by their names, which must have a schema. A table that does not exist is left out. */
+  async tablesNamed(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const { rows } = await this.#client.query<{ name: string; id: number }>(
+      `select name, to_regclass(name)::oid as id from pg_catalog.unnest($1::text[]) as name
+       where to_regclass(name) is not null`,
+      [names],
+    )
+    return new Map(rows.map(({ name, id }) => [name, id]))
+  }
+
+  /** Returns the names of tables that can be bound, for suggestions. */
+  async tableNames(): Promise<readonly string[]> {
+    const { rows } = await this.#client.query<{ name: string }>(
+      `select format('%I.%I', nspname, relname) as name
+       from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+       where relkind in ('r', 'p') and not relispartition and nspname <> 'information_schema'
+         and not starts_with(nspname::text, 'pg_') and not starts_with(relname::text, 'cache_')
+       order by 1
+       limit ${maxNames}`,
+    )
+    return rows.map(({ name }) => name)
+  }
+
+  /**
+   * Sends a call of cache_bind() or cache_unbind(). Resolves to the reason if the database refuses it: then the
+   * transaction continues as if it had not been sent. Rejects if the connection is lost.
+   */
+  async attempt(statement: string): Promise<string | undefined> {
+    await this.#client.query('savepoint binding')
+    try {
+      await this.#client.query(statement)
+      await this.#client.query('release savepoint binding')
+      return undefined
+    } catch (error) {
+      if (!isStatementError(error)) throw error
+      await this.#client.query('rollback to savepoint binding')
+      return bindingReason(error)
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import type pg from 'pg'
+import { quoteIdentifier } from '../schema/schema-owner.js'
+import type { BindingDefinition } from './binding-definition.js'
+import { inspectBindings } from './binding-inspection.js'
+import type { BindingFault } from './bound-table.js'
+
+/** A binding of the database. */
+export interface DefinedBinding extends BindingDefinition {
+  /** Oid of the table. A name may stand for another table by now. */
+  readonly tableId: number
+  readonly fault: BindingFault | undefined
+}
+
+/** Returns true if the migration that brings bindings has run. */
+export async function hasBindings(client: pg.Client, schema: string): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>(
+    `select to_regclass(format('%I.cache_bound_tables', $1::text)) is not null as exists`,
+    [schema],
+  )
+  return rows[0]?.exists === true
+}
+
+/** Returns the bindings, each with its fault for the role of the session. */
+export async function definedBindings(client: pg.Client, schema: string): Promise<readonly DefinedBinding[]> {
+  const { rows } = await client.query<{
+    key: string
+    table: string
+    table_id: number
+    columns: string[] | null
+    group_name: string | null
+  }>(
+    `select pattern as key, bound::oid as table_id, columns, group_name,
+       coalesce(quote_ident(nspname) || '.' || quote_ident(relname), table_name) as table
+     from ${quoteIdentifier(schema)}.cache_bound_tables
+       left join pg_class on pg_class.oid = bound::oid left join pg_namespace on pg_namespace.oid = relnamespace
+     order by pattern collate "C"`,
+  )
+  const query = async (sql: string) => (await client.query(sql)).rows as never
+  const { tables } = await inspectBindings(query, schema)
+  return rows.map(({ key, table, table_id: tableId, columns, group_name: group }) => ({
+    key,
+    table,
+    tableId,
+    columns: columns ?? undefined,
+    group: group ?? undefined,
+    fault: tables.find(({ pattern }) => pattern.text === key)?.fault,
+  }))
+}
