@@ -8,6 +8,7 @@ export const backupHeader = {
     { name: 'key', type: 'text' },
     { name: 'value', type: 'text' },
   ],
+  bindings: [],
 } as const
 
 /** Returns a backup with these lines as entries and a valid checksum, even if COPY would reject the lines. */

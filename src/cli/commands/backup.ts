@@ -20,6 +20,7 @@ export const backup: Command = {
       value: 'FORMAT',
       about: 'gzip, zstd or none; by default the name of the file decides',
     },
+    'no-bindings': { type: 'boolean', about: 'leave out the bindings of keys to tables' },
     json: { type: 'boolean', about: 'print the result as JSON' },
   },
   settings: 'accepted',
@@ -30,9 +31,12 @@ export const backup: Command = {
     const startMs = performance.now()
     const file = path === undefined ? undefined : await BackupFile.create(path, { force: flags.has('force') })
     let tally: TrailerCounts = { entries: 0, bytes: 0 }
+    let bindings = 0
     try {
       const takenAt = await copyOut({ url: config.databaseListenUrl, stop }, async (snapshot) => {
-        const pieces = writeBackup(snapshot, snapshot.entries, (soFar) => {
+        const header = flags.has('no-bindings') ? { ...snapshot, bindings: [] } : snapshot
+        bindings = header.bindings.length
+        const pieces = writeBackup(header, snapshot.entries, (soFar) => {
           tally = soFar
           progress(`${soFar.entries.toLocaleString('en-US')} entries`)
         })
@@ -46,14 +50,26 @@ export const backup: Command = {
         // Without a file, stdout has the backup itself.
         const tell = file ? out : note
         tell(
-          JSON.stringify({ entries: tally.entries, taken_at: takenAt, seconds: Number(seconds.toFixed(3)) }),
+          JSON.stringify({
+            entries: tally.entries,
+            bindings,
+            taken_at: takenAt,
+            seconds: Number(seconds.toFixed(3)),
+          }),
         )
-      } else note(`${tally.entries.toLocaleString('en-US')} entries in ${seconds.toFixed(1)} s`)
+      } else
+        note(
+          `${tally.entries.toLocaleString('en-US')} entries${bindingsText(bindings)} in ${seconds.toFixed(1)} s`,
+        )
       return 0
     } finally {
       await file?.close()
     }
   },
+}
+
+function bindingsText(count: number): string {
+  return count === 0 ? '' : `, ${count} ${count === 1 ? 'binding' : 'bindings'}`
 }
 
 function compressionFrom(text: string | undefined, path = ''): Compression {

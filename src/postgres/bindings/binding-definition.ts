@@ -7,8 +7,8 @@ export interface BindingDefinition {
   /** Name of the table with its schema, quoted where necessary. */
   readonly table: string
   /** Columns of the answer; undefined for all. */
-  readonly columns: readonly string[] | undefined
-  readonly group: string | undefined
+  readonly columns?: readonly string[] | undefined
+  readonly group?: string | undefined
 }
 
 /** Returns the call that makes a binding, or changes it. `schema` is the quoted name of the cache's schema. */

@@ -22,9 +22,7 @@ export function withBindings<T>(
   const isolation = isChanging ? 'read committed' : 'repeatable read, read only'
   const options = { url, stop, name: 'caching-layer bind', isolation } as const
   return longTransaction(options, async (client, _entries, schema) => {
-    if (!(await hasBindings(client, schema)))
-      throw new Error('the database has no table for bindings yet: run "caching-layer migrate"')
-    const session = new BindingSession(client, schema)
+    const session = await BindingSession.of(client, schema)
     if (isChanging) await session.lock()
     return work(session)
   })
@@ -38,9 +36,15 @@ export class BindingSession {
   readonly #client: pg.Client
   readonly #schema: string
 
-  constructor(client: pg.Client, schema: string) {
+  private constructor(client: pg.Client, schema: string) {
     this.#client = client
     this.#schema = schema
+  }
+
+  /** Throws an Error of one line if the migration that brings bindings has not run. */
+  static async of(client: pg.Client, schema: string): Promise<BindingSession> {
+    if (await hasBindings(client, schema)) return new BindingSession(client, schema)
+    throw new Error('the database has no table for bindings yet: run "caching-layer migrate"')
   }
 
   /** Keeps other sessions from changing bindings until the transaction ends. */
@@ -65,8 +69,10 @@ export class BindingSession {
   /** Returns the oids of tables by their names, which must have a schema. A table that does not exist is left out. */
   async tablesNamed(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const { rows } = await this.#client.query<{ name: string; id: number }>(
-      `select name, to_regclass(name)::oid as id from pg_catalog.unnest($1::text[]) as name
-       where to_regclass(name) is not null`,
+      // to_regclass() would be an error if the role may not use the schema.
+      `select name, pg_class.oid as id
+       from pg_catalog.unnest($1::text[]) as name cross join lateral parse_ident(name) as parts
+         join pg_namespace on nspname = parts[1] join pg_class on relnamespace = pg_namespace.oid and relname = parts[2]`,
       [names],
     )
     return new Map(rows.map(({ name, id }) => [name, id]))

@@ -20,8 +20,11 @@ export async function hasBindings(client: pg.Client, schema: string): Promise<bo
   return rows[0]?.exists === true
 }
 
-/** Returns the bindings, each with its fault for the role of the session. */
-export async function definedBindings(client: pg.Client, schema: string): Promise<readonly DefinedBinding[]> {
+/** Returns the bindings in the order of their keys. */
+export async function bindingDefinitions(
+  client: pg.Client,
+  schema: string,
+): Promise<readonly Omit<DefinedBinding, 'fault'>[]> {
   const { rows } = await client.query<{
     key: string
     table: string
@@ -35,14 +38,22 @@ export async function definedBindings(client: pg.Client, schema: string): Promis
        left join pg_class on pg_class.oid = bound::oid left join pg_namespace on pg_namespace.oid = relnamespace
      order by pattern collate "C"`,
   )
-  const query = async (sql: string) => (await client.query(sql)).rows as never
-  const { tables } = await inspectBindings(query, schema)
   return rows.map(({ key, table, table_id: tableId, columns, group_name: group }) => ({
     key,
     table,
     tableId,
     columns: columns ?? undefined,
     group: group ?? undefined,
-    fault: tables.find(({ pattern }) => pattern.text === key)?.fault,
+  }))
+}
+
+/** Returns the bindings, each with its fault for the role of the session. */
+export async function definedBindings(client: pg.Client, schema: string): Promise<readonly DefinedBinding[]> {
+  const definitions = await bindingDefinitions(client, schema)
+  const query = async (sql: string) => (await client.query(sql)).rows as never
+  const { tables } = await inspectBindings(query, schema)
+  return definitions.map((definition) => ({
+    ...definition,
+    fault: tables.find(({ pattern }) => pattern.text === definition.key)?.fault,
   }))
 }

@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import copy from 'pg-copy-streams'
+import { BindingSession } from '../bindings/binding-session.js'
 import { inspectTable } from '../schema/table-inspection.js'
 import { type BackupColumn, backupColumns } from './backup-columns.js'
 import { longTransaction } from './long-transaction.js'
@@ -23,6 +24,8 @@ export interface RestoreOptions {
   readonly entries: AsyncIterable<Buffer>
   /** Called when all entries have been received, and writing them to the table begins. */
   readonly onStaged: () => void
+  /** Restores bindings, in the same transaction. Called when the entries have been written. */
+  readonly bind?: ((session: BindingSession) => Promise<void>) | undefined
 }
 
 export interface Restored {
@@ -41,11 +44,12 @@ export interface Restored {
  * Rejects with an Error whose message is one line.
  */
 export async function restoreEntries(options: RestoreOptions): Promise<Restored> {
-  const { url, stop, mode, columns, entries, onStaged } = options
+  const { url, stop, mode, columns, entries, onStaged, bind } = options
   const name = 'caching-layer restore'
-  return longTransaction({ url, stop, name, isolation: 'read committed' }, async (client, table) => {
+  return longTransaction({ url, stop, name, isolation: 'read committed' }, async (client, table, schema) => {
     await checkSchema(client, table)
     await checkRights(client, table, mode)
+    const session = bind && (await BindingSession.of(client, schema))
     const names = columnsToRestore(await backupColumns(client, table), columns)
     const list = names.join(', ')
     await client.query(
@@ -56,7 +60,12 @@ export async function restoreEntries(options: RestoreOptions): Promise<Restored>
     )
     await pipeline(entries, client.query(staging))
     onStaged()
-    return apply(client, table, mode, names).catch(explain)
+    const restored = await apply(client, table, mode, names).catch(explain)
+    if (session) {
+      await client.query('set local search_path to pg_catalog, pg_temp')
+      await bind?.(session)
+    }
+    return restored
   })
 }
 

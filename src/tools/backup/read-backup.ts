@@ -12,7 +12,8 @@ export interface OpenedBackup {
   readonly entries: (onProgress: (tally: TrailerCounts) => void) => AsyncGenerator<Buffer, void>
 }
 
-const maxHeaderBytes = 65_536
+/** Room for 10,000 bindings. */
+const maxHeaderBytes = 4_194_304
 const maxTrailerBytes = 1_024
 const newline = 0x0a
 /** End of the last entry (or of the header), and the line that marks the end of the entries. */

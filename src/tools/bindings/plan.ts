@@ -4,13 +4,13 @@ import {
   unbindStatement,
 } from '../../postgres/bindings/binding-definition.js'
 import type { DefinedBinding } from '../../postgres/bindings/defined-bindings.js'
-import type { WrittenBinding } from './bindings-file.js'
 
 /** One change that makes the bindings of a database those of a file. */
 export interface Step {
   readonly kind: 'added' | 'changed' | 'removed'
   readonly key: string
-  /** Line of the file; undefined for a binding that only the database has. */
+  readonly table: string
+  /** Line of the file, if the binding is from a file. */
   readonly line: number | undefined
   readonly statement: string
   /** The change, in one line that begins with `+`, `~` or `-`. */
@@ -29,9 +29,9 @@ export interface Plan {
 export interface PlanInput {
   /** Quoted name of the cache's schema. */
   readonly schema: string
-  readonly wanted: readonly WrittenBinding[]
+  readonly wanted: readonly (BindingDefinition & { readonly line?: number })[]
   readonly defined: readonly DefinedBinding[]
-  /** Oids of the tables that the file names. */
+  /** Oids of the tables that `wanted` names. */
   readonly tables: ReadonlyMap<string, number>
   /** True to unbind what the file does not have. */
   readonly prune: boolean
@@ -45,6 +45,7 @@ export function planOf({ schema, wanted, defined, tables, prune }: PlanInput): P
     ({ key, table }): Step => ({
       kind: 'removed',
       key,
+      table,
       line: undefined,
       statement: unbindStatement(schema, key),
       says: `- ${key}: ${table}`,
@@ -53,7 +54,8 @@ export function planOf({ schema, wanted, defined, tables, prune }: PlanInput): P
   const before = new Map(defined.map((binding) => [binding.key, binding]))
   const bindings = wanted.flatMap((binding) => {
     const step = stepFor(binding, before.get(binding.key), tables.get(binding.table))
-    return step ? [{ ...step, statement: bindStatement(schema, binding), line: binding.line }] : []
+    const { table, line } = binding
+    return step ? [{ ...step, table, line, statement: bindStatement(schema, binding) }] : []
   })
   const faulty = defined.filter(({ key, fault }) => inFile.has(key) && fault && !fault.isCuredByBinding)
   return { steps: [...(prune ? removals : []), ...bindings], kept: prune ? [] : others, faulty }

@@ -78,10 +78,55 @@ t.test('a missing, added or moved entry is refused', async (t) => {
     })
 })
 
+const bindings = [
+  { key: 'a:{id}', table: 'public.a', columns: ['id'], group: 'g' },
+  { key: 'b:{id}', table: 'public.b' },
+]
+
+t.test(
+  'a backup with bindings has a version that earlier releases refuse, and one without has theirs',
+  async (t) => {
+    t.match(headerLine(backupHeader), '"format_version":1,')
+    t.notMatch(headerLine(backupHeader), 'bindings')
+    const line = headerLine({ ...backupHeader, bindings })
+    t.match(line, '"format_version":2,')
+    const { header } = await readBackup(pieces(Buffer.from(backupText(['a\t1'], line)), 1_000))
+    t.strictSame(header, { ...backupHeader, bindings })
+  },
+)
+
+t.test('there is room for 10,000 bindings', async (t) => {
+  const many = Array.from({ length: 10_000 }, (_, n) => ({
+    key: `order${n}:{tenant_with_a_name}:{id}`,
+    table: `application."Orders of the year ${n}"`,
+    columns: ['tenant_with_a_name', 'id', 'created_at', 'updated_at', 'description', 'total', 'lines'],
+    group: `group-${n}`,
+  }))
+  const text = backupText(['a\t1'], headerLine({ ...backupHeader, bindings: many }))
+  const { header } = await readBackup(pieces(Buffer.from(text), 65_536))
+  t.strictSame(header.bindings, many)
+})
+
 t.test('an unsupported header is refused', async (t) => {
   const header = headerLine(backupHeader)
+  const bound = headerLine({ ...backupHeader, bindings })
   const others: readonly (readonly [line: string, message: string | RegExp])[] = [
-    [header.replace('"format_version":1', '"format_version":2'), /format version 2, .* reads 1$/],
+    [header.replace('"format_version":1', '"format_version":3'), /format version 3, .* reads 1 and 2$/],
+    [bound.replace('"table":"public.a"', '"table":1'), /^the backup was altered: its header has something/],
+    [
+      bound.replace('"columns":["id"]', '"columns":"id"'),
+      /^the backup was altered: its header has something/,
+    ],
+    [bound.replace('"group":"g"', '"group":1'), /^the backup was altered: its header has something/],
+    [bound.replace('"bindings":[', '"bindings":[null,'), /^the backup was altered: its header has something/],
+    [
+      bound.replace('"key":"b:{id}"', '"more":1,"key":"b:{id}"'),
+      /^the backup was altered: its header is not as/,
+    ],
+    [
+      bound.replace('"format_version":2', '"format_version":1'),
+      /^the backup was altered: its header is not as/,
+    ],
     ['{"format":"something else"}\n', 'this is not a backup of caching-layer'],
     ['PGDMP\n', 'this is not a backup of caching-layer'],
     ['null\n', 'this is not a backup of caching-layer'],
