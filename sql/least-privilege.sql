@@ -40,6 +40,10 @@ grant select, insert, update on cache_sweeper to :"role";
 -- Leases to compute missing values (docs/protocol.md, P15). Deleting entries revokes them.
 grant select, insert, update, delete on cache_leases to :"role";
 
+-- Bindings of keys to tables (docs/protocol.md, P16). The column is a counter, by which their keys are invalidated. Each
+-- table that is bound needs "grant select on TABLE to ROLE" besides, and its schema "grant usage".
+grant select, update (invalidations) on cache_bound_tables to :"role";
+
 -- The sequence of versions. By default, all roles may use it.
 grant usage, select on cache_version to :"role";
 
@@ -47,3 +51,7 @@ grant usage, select on cache_version to :"role";
 grant execute on function cache_channel(text, text), cache_epoch(), cache_position(), cache_system_identifier(),
   cache_database_oid(), cache_knows_timeline(), cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass),
   cache_lineage(regclass) to :"role";
+
+-- Functions that remove entries by key, group or prefix. By default, all roles may call them.
+grant execute on function cache_remove(regclass, text[], text[], text, boolean), cache_announce_revoked(regclass, text),
+  cache_invalidate_bound(regclass, text[], text[], text, boolean) to :"role";

@@ -11,14 +11,21 @@ export interface BindingDefinition {
   readonly group?: string | undefined
 }
 
-/** Returns the call that makes a binding, or changes it. `schema` is the quoted name of the cache's schema. */
-export function bindStatement(schema: string, { key, table, columns, group }: BindingDefinition): string {
+/**
+ * Returns the statement that makes a binding, or changes it. `schema` is the quoted name of the cache's schema; without
+ * it, the function is found by the search path.
+ */
+export function bindStatement(
+  schema: string | undefined,
+  { key, table, columns, group }: BindingDefinition,
+): string {
+  const prefix = schema === undefined ? '' : `${schema}.`
   const rest = [
     `key => ${pg.escapeLiteral(key)}`,
     ...(columns ? [`columns => array[${columns.map((name) => pg.escapeLiteral(name)).join(', ')}]`] : []),
     ...(group === undefined ? [] : [`in_group => ${pg.escapeLiteral(group)}`]),
   ]
-  return `select ${schema}.cache_bind(${[pg.escapeLiteral(table), ...rest].join(', ')})`
+  return `select ${prefix}cache_bind(${[pg.escapeLiteral(table), ...rest].join(', ')})`
 }
 
 /** Returns the call that ends a binding. */

@@ -1,3 +1,4 @@
+import { bindStatement } from './binding-definition.js'
 import type { BindingFault } from './bound-table.js'
 
 /** State of the table of a binding, as an inspection found it. */
@@ -19,7 +20,14 @@ export interface BindingShape {
   readonly has_foreign_partitions: boolean
   readonly missing_triggers: readonly string[]
   readonly unwatched_partitions: readonly string[]
+  /** Columns of the answer; null for all. */
+  readonly columns: readonly string[] | null
+  readonly group_name: string | null
+  /** Name of the table's schema, quoted if necessary, if the role may not use it. */
+  readonly closed_schema: string | null
+  /** True if the role may read the columns of the key and of the answer. */
   readonly may_read: boolean | null
+  /** Role of the session, quoted if necessary. */
   readonly role: string
 }
 
@@ -35,8 +43,15 @@ const keyTypes: readonly (string | null)[] = [
 
 /** Returns the first fault of a bound table; undefined if its rows can be served. */
 export function faultOf(shape: BindingShape): BindingFault | undefined {
-  const { pattern, table, bound_name: name, key_columns: keyColumns } = shape
-  const bindAgain = `run as the owner: select cache_bind('${name}', key => '${pattern}', ...)`
+  const { pattern, table, bound_name: name, key_columns: keyColumns, role } = shape
+  const bindWith = (columns: readonly string[] | null) =>
+    `run as the owner: ${bindStatement(undefined, {
+      table: name,
+      key: pattern,
+      columns: columns ?? undefined,
+      group: shape.group_name ?? undefined,
+    })}`
+  const bindAgain = bindWith(shape.columns)
   const unbind = `run as the owner: select cache_unbind('${pattern}')`
   if (table === null)
     return { says: `the table ${name} was dropped`, cure: unbind, shown: 'its table was dropped' }
@@ -51,14 +66,14 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
   if (lost !== undefined)
     return {
       says: `${table} has no column ${lost} of a type that a key can have`,
-      cure: bindAgain,
+      cure: `give the column back, or ${unbind}`,
       shown: 'a column of its key was dropped, renamed or given another type',
     }
   const [missing] = shape.missing_columns
   if (missing !== undefined)
     return {
       says: `${table} has no column ${missing}`,
-      cure: bindAgain,
+      cure: bindWith(shape.columns?.filter((column) => !shape.missing_columns.includes(column)) ?? null),
       shown: 'a column of its table is gone',
     }
   if (!shape.has_unique_index)
@@ -87,11 +102,16 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
       shown: 'the changes of its table are not announced',
       isCuredByBinding: true,
     }
-  if (!shape.may_read)
+  if (shape.closed_schema !== null || !shape.may_read) {
+    const grants = [
+      ...(shape.closed_schema === null ? [] : [`grant usage on schema ${shape.closed_schema} to ${role}`]),
+      ...(shape.may_read ? [] : [`grant select on ${table} to ${role}`]),
+    ]
     return {
-      says: `the role ${shape.role} may not read ${table}`,
-      cure: `run as the owner: grant select on ${table} to ${shape.role}`,
+      says: `the role ${role} may not read ${table}`,
+      cure: `run as the owner: ${grants.join('; ')}`,
       shown: 'the role of the sidecar may not read its table',
     }
+  }
   return undefined
 }

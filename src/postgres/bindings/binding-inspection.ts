@@ -29,7 +29,6 @@ type InspectedRow = { readonly digest: string } & (
   | { readonly pattern: null }
   | (BindingShape & {
       readonly pattern: string
-      readonly columns: readonly string[] | null
       readonly fingerprint: string
     })
 )
@@ -69,7 +68,7 @@ const tree = 'pg_catalog.unnest(relatives.relids) as tree (relid)'
 function inspectionIn(schema: string): string {
   const inSchema = quoteIdentifier(schema)
   return `
-  select ${bindingsDigestIn(schema)} as digest, b.pattern, b.columns, b.key_columns,
+  select ${bindingsDigestIn(schema)} as digest, b.pattern, b.columns, b.group_name, b.key_columns,
     b.table_name as bound_name, c.relkind as kind,
     quote_ident(n.nspname::text) || '.'::text || quote_ident(c.relname::text) as table,
     to_regclass(b.table_name)::oid <> b.bound::oid as is_replaced,
@@ -112,13 +111,14 @@ function inspectionIn(schema: string): string {
           and tgname = 'cache_announce_' || left(md5(b.pattern), 12) || '_row'
       )
     ) as unwatched_partitions,
-    has_schema_privilege(n.oid, 'usage') and not exists (
+    case when not has_schema_privilege(n.oid, 'usage') then quote_ident(n.nspname::text) end as closed_schema,
+    not exists (
       select from pg_attribute
       where attrelid = c.oid and attnum > 0 and not attisdropped
         and (b.columns is null or attname = any(b.columns) or attname = any(b.key_columns))
         and not has_column_privilege(c.oid, attnum, 'select')
     ) as may_read,
-    current_user::text as role,
+    quote_ident(current_user::text) as role,
     md5(pg_catalog.concat_ws(' ', c.oid, b::text, current_user,
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', part.oid, pg_relation_filenode(part.oid), relrowsecurity,
          relforcerowsecurity, relacl), ',' order by part.oid)

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { Database } from '../../postgres/pool/database.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
 import { openSchema } from '../../postgres/schema/schema-owner.js'
+import { lookAtBindings } from './bindings.js'
 import { failure, stateOf } from './failure.js'
 import { bad, type Finding, skipped } from './finding.js'
 import { lookAtHistory, lookAtPolicies } from './history.js'
@@ -120,6 +121,7 @@ function looks(client: pg.Client, database: Database, options: DoctorOptions): r
         return rights.finding
       },
     },
+    { check: 'bindings', needs: [...whole, 'rights'], look: () => lookAtBindings(client) },
     { check: 'history', needs: [...whole, 'primary', 'rights'], look: () => lookAtHistory(client) },
     {
       check: 'probe row',

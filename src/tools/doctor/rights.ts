@@ -11,6 +11,8 @@ interface Need {
   readonly relation: string
   /** Columns that the statements name; undefined if the right is needed on the whole relation. */
   readonly columns?: readonly string[]
+  /** True if the right must not be granted on the whole relation. */
+  readonly isOfColumns?: true
   /** Consequence of a missing right. */
   readonly without: string
   /** True if a role may lack the right on purpose. */
@@ -98,16 +100,36 @@ const needs: readonly Need[] = [
     without: `${noLeases}, and entries cannot be removed by group or prefix, because that revokes leases`,
     isOptional: true,
   },
+  {
+    privilege: 'select',
+    relation: 'cache_bound_tables',
+    without: 'the feed cannot tell which keys are bound to tables',
+  },
+  {
+    privilege: 'update',
+    relation: 'cache_bound_tables',
+    columns: ['invalidations'],
+    isOfColumns: true,
+    without: 'keys that are bound to tables cannot be invalidated by group or prefix',
+    isOptional: true,
+  },
 ]
 
-const functions = [
-  'cache_system_identifier',
-  'cache_database_oid',
-  'cache_knows_timeline',
-  'cache_history',
-  'cache_epoch_of',
-  'cache_lineage',
-]
+const noHistory = 'the feed cannot tell which history the database has'
+const noRemoval = 'entries cannot be removed by key, group or prefix through /v1/invalidate'
+
+/** Functions that a sidecar calls, each with the consequence of a missing right. */
+const functions: Readonly<Record<string, Pick<Need, 'without' | 'isOptional'>>> = {
+  cache_system_identifier: { without: noHistory },
+  cache_database_oid: { without: noHistory },
+  cache_knows_timeline: { without: noHistory },
+  cache_history: { without: noHistory },
+  cache_epoch_of: { without: noHistory },
+  cache_lineage: { without: noHistory },
+  cache_remove: { without: noRemoval, isOptional: true },
+  cache_invalidate_bound: { without: noRemoval, isOptional: true },
+  cache_announce_revoked: { without: noRemoval, isOptional: true },
+}
 
 /** Missing rights of the role, and the finding about them. */
 export interface Rights {
@@ -140,25 +162,27 @@ export async function lookAtRights(client: pg.Client): Promise<Rights> {
         schema,
       ],
     )
-    const { rows: calls } = await client.query<{ role: string; signature: string }>(
-      `select current_user::text as role, oid::regprocedure::text as signature from pg_proc
+    const { rows: calls } = await client.query<{ name: string; signature: string }>(
+      `select proname::text as name, oid::regprocedure::text as signature from pg_proc
        where pronamespace = $1::text::regnamespace and proname = any($2::text[])
          and not has_function_privilege(oid, 'execute')
        order by 2`,
-      [schema, functions],
+      [schema, Object.keys(functions)],
     )
     const { rows: me } = await client.query<{ role: string }>('select current_user::text as role')
     const role = me[0]?.role ?? ''
     const lacking = needs.flatMap((need, index) => {
       const columns = rows.filter((row) => row.index === index).map(({ column }) => column)
-      return columns.length === 0 ? [] : [{ ...need, lost: columns.filter((column) => column !== null) }]
+      const lost = columns.filter((column) => column !== null)
+      const isWhole = !need.isOfColumns && lost.length === (need.columns ?? []).length
+      return columns.length === 0 ? [] : [{ ...need, lost, isWhole }]
     })
+    const uncallable = calls.flatMap(({ name }) => functions[name] ?? [])
     const missing = new Set(lacking.map(({ privilege, relation }) => `${privilege} ${relation}`))
     if (lacking.length === 0 && calls.length === 0)
       return { missing, finding: ok('rights', `"${role}" may do what a sidecar does`) }
     const grants = [
-      ...lacking.map(({ privilege, relation, columns, lost }) => {
-        const isWhole = columns === undefined || lost.length === columns.length
+      ...lacking.map(({ privilege, relation, lost, isWhole }) => {
         return `grant ${privilege}${isWhole ? '' : ` (${lost.join(', ')})`} on ${schema}.${relation}`
       }),
       ...(calls.length > 0
@@ -167,19 +191,17 @@ export async function lookAtRights(client: pg.Client): Promise<Rights> {
     ].map((grant) => `${grant} to ${quoteIdentifier(role)}`)
     const consequences = [
       ...lacking.map(({ without }) => without),
-      ...(calls.length > 0 ? ['the feed cannot tell which history the database has'] : []),
+      ...uncallable.map(({ without }) => without),
     ]
     const lost = [
-      ...lacking.map(({ privilege, relation, columns, lost }) =>
-        columns === undefined || lost.length === columns.length
-          ? `${privilege} on ${relation}`
-          : `${privilege} on ${lost.join(', ')} of ${relation}`,
+      ...lacking.map(({ privilege, relation, lost, isWhole }) =>
+        isWhole ? `${privilege} on ${relation}` : `${privilege} on ${lost.join(', ')} of ${relation}`,
       ),
       ...calls.map(({ signature }) => `execute on ${signature}`),
     ]
     const says = `role "${role}" has no right to ${[...new Set(lost)].join(', ')}: ${[...new Set(consequences)].join('; ')}`
     const cure = runAs(`the owner, "${entries?.owner}"`, ...new Set(grants))
-    const isOptional = calls.length === 0 && lacking.every((need) => need.isOptional)
+    const isOptional = [...lacking, ...uncallable].every((need) => need.isOptional)
     return {
       missing,
       finding: isOptional

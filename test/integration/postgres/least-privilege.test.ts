@@ -2,7 +2,7 @@ import { execFile, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { isDeepStrictEqual, promisify } from 'node:util'
 import pg from 'pg'
 import t from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
@@ -44,6 +44,9 @@ const rights = async (name: string) =>
     await query(
       `select relname as name, privilege_type as right from pg_class, aclexplode(relacl) join pg_roles on pg_roles.oid = grantee
        where rolname = $1 union all
+       select relname || '.' || attname, privilege_type
+       from pg_attribute join pg_class on pg_class.oid = attrelid, aclexplode(attacl) join pg_roles on pg_roles.oid = grantee
+       where rolname = $1 union all
        select proname, privilege_type from pg_proc, aclexplode(proacl) join pg_roles on pg_roles.oid = grantee
        where rolname = $1 order by 1, 2`,
       [name],
@@ -63,6 +66,9 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
     t.same(
       (await rights(name)).map(({ name, right }) => `${right} ${name}`),
       [
+        'EXECUTE cache_announce_revoked',
+        'SELECT cache_bound_tables',
+        'UPDATE cache_bound_tables.invalidations',
         'EXECUTE cache_channel',
         'EXECUTE cache_database_oid',
         'DELETE cache_entries',
@@ -72,6 +78,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'EXECUTE cache_epoch',
         'EXECUTE cache_epoch_of',
         'EXECUTE cache_history',
+        'EXECUTE cache_invalidate_bound',
         'EXECUTE cache_knows_timeline',
         'DELETE cache_leases',
         'INSERT cache_leases',
@@ -83,6 +90,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'SELECT cache_marks',
         'SELECT cache_migrations',
         'EXECUTE cache_position',
+        'EXECUTE cache_remove',
         'INSERT cache_sweeper',
         'SELECT cache_sweeper',
         'UPDATE cache_sweeper',
@@ -103,6 +111,34 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
       t.equal((await client.request('GET', '/cache/get?key=foo&consistency=strong')).body.value, 'by SQL')
       t.match((await client.delete('foo')).body, { db_removed: true })
       t.equal((await client.get('foo')).status, 404)
+    })
+
+    await t.test('bound tables, as far as it may read them, and invalidation', async (t) => {
+      const bound = new pg.Client({ connectionString: owner.url })
+      await bound.connect()
+      t.teardown(() => bound.end())
+      await bound.query(
+        "create table products (id int primary key, name text); insert into products values (1, 'one')",
+      )
+      await bound.query("select cache_bind('products', key => 'product:{id}', in_group => 'products')")
+      await eventually(async () => (await client.get('product:1')).status === 503)
+      await bound.query(`grant select on products to ${role}`)
+      await query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%feed%'",
+      )
+      await eventually(async () => (await client.get('product:1')).status === 200)
+      await bound.query("update products set name = 'another'")
+      await eventually(async () =>
+        isDeepStrictEqual(await client.value('product:1'), { id: 1, name: 'another' }),
+      )
+      await client.request('POST', '/cache/set', { body: { key: 'grouped', value: 1, groups: ['products'] } })
+      t.match(await client.request('POST', '/v1/invalidate', { body: { groups: ['products'] } }), {
+        status: 200,
+        body: { removed: 1 },
+      })
+      const { rows } = await bound.query('select invalidations from cache_bound_tables')
+      t.same(rows, [{ invalidations: '1' }])
+      await bound.query("select cache_unbind('product:{id}')")
     })
 
     await t.test('probes, and the usage of the notification queue', async (t) => {
@@ -151,6 +187,9 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
       'create temporary table mine ()',
       'create role mine',
       'select * from others',
+      "select cache_bind('others', key => 'other:{secret}')",
+      'update cache_bound_tables set group_name = null',
+      'delete from cache_bound_tables',
       'delete from cache_migrations',
       "select setval('cache_version', 1)",
       "set session_replication_role = 'replica'",
@@ -257,5 +296,5 @@ t.test('psql can create the role as documented', { skip: !psql && 'psql is not i
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 26)
+  t.equal((await rights(byPsql)).length, 31)
 })
