@@ -92,6 +92,7 @@ export class Cache implements ChangeFeedHandler {
   readonly #replicaReads: ReplicaReads | undefined
   readonly #lease: Lease
   readonly #pending: PendingWrites
+  readonly #bindings: Bindings
   readonly #state: CacheState
   readonly #delivery: Delivery
   readonly #follower: FeedFollower
@@ -171,6 +172,7 @@ export class Cache implements ChangeFeedHandler {
     this.#replicaReads = replicaReads
     this.#lease = lease
     this.#pending = pending
+    this.#bindings = bindings
     this.#state = state
     this.#delivery = delivery
   }
@@ -202,6 +204,7 @@ export class Cache implements ChangeFeedHandler {
       neededForMs: this.#idleness.neededForMs(nowMs),
       replicaUsable: this.#replicaReads?.isUsable,
       fillLeases: this.#contests.counts,
+      bindings: this.#bindings.counts,
     }
   }
 

@@ -1,4 +1,5 @@
 import type { StoreFault } from './batching/store-health.js'
+import type { BindingCounts } from './bindings/bindings.js'
 import type { CacheErrorCode } from './errors.js'
 import type { FillCounts } from './leases/fill-contests.js'
 import type { FeedState } from './state/lease.js'
@@ -35,4 +36,5 @@ export interface CacheStatus {
   /** True if a replica may be asked; undefined if none is configured. */
   readonly replicaUsable: boolean | undefined
   readonly fillLeases: FillCounts
+  readonly bindings: BindingCounts
 }

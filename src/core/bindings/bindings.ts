@@ -10,10 +10,22 @@ export interface Binding {
   readonly fingerprint: string
 }
 
+/** A binding that cannot be used, and the reason in words that name no object of the database. */
+export interface UnusableBinding {
+  readonly pattern: string
+  readonly reason: string
+}
+
+export interface BindingCounts {
+  readonly usable: number
+  readonly unusable: readonly UnusableBinding[]
+}
+
 /** The bindings as the database was last seen to have them. */
 export interface Bindings {
+  readonly counts: BindingCounts
   /** Returns the binding that covers a key; undefined if there is none, or before the first contact. */
   of(key: string): Binding | undefined
 }
 
-export const noBindings: Bindings = { of: () => undefined }
+export const noBindings: Bindings = { counts: { usable: 0, unusable: [] }, of: () => undefined }

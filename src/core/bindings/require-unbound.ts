@@ -2,7 +2,7 @@ import { CacheError } from '../errors.js'
 import type { Bindings } from './bindings.js'
 
 /** Throws a CacheError with the code `bound-key` if a binding covers the key: its rows are changed in their table. */
-export function requireUnbound(bindings: Bindings, key: string): void {
+export function requireUnbound(bindings: Pick<Bindings, 'of'>, key: string): void {
   const binding = bindings.of(key)
   if (binding === undefined) return
   const { text } = binding.pattern

@@ -1,3 +1,4 @@
+import type { BindingCounts } from '../bindings/bindings.js'
 import { explanations } from '../errors.js'
 import type { BatchOperation } from '../stats.js'
 import type { CacheStatus } from '../status.js'
@@ -36,7 +37,16 @@ export interface Readiness {
 export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRules): Readiness {
   if (phase === 'starting') return unready('the data listener is not open yet')
   if (phase === 'stopping') return unready('the sidecar is shutting down')
-  const { feed, feedReason, leaseAgeMs, neededForMs, pendingWrites, pendingWritesObstacle, faults } = status
+  const {
+    feed,
+    feedReason,
+    leaseAgeMs,
+    neededForMs,
+    pendingWrites,
+    pendingWritesObstacle,
+    faults,
+    bindings,
+  } = status
   const { maxStalenessMs, graceMs, onFeedLoss } = rules
   if (leaseAgeMs === Number.POSITIVE_INFINITY) {
     return unready(`has not caught up with the database yet: ${feedReason}`)
@@ -63,6 +73,7 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
     const obstacle = pendingWritesObstacle && `: ${explanations[pendingWritesObstacle]}`
     reasons.push(`${pendingWrites} pending writes are not in the database yet${obstacle ?? ''}`)
   }
+  if (bindings.unusable.length > 0) reasons.push(unusable(bindings))
   if (reasons.length > 0) return { status: 'degraded', reasons }
   return { status: isIdle ? 'idle' : 'ready', reasons }
 }
@@ -71,6 +82,16 @@ const inWords: Readonly<Record<BatchOperation, string>> = {
   read: 'reads',
   write: 'writes',
   remove: 'deletes',
+}
+
+/** Number of unusable bindings that are named. */
+const maxNamed = 3
+
+function unusable({ usable, unusable }: BindingCounts): string {
+  const named = unusable.slice(0, maxNamed).map(({ pattern, reason }) => `${pattern}, because ${reason}`)
+  const more = unusable.length > maxNamed ? ' (the log names all)' : ''
+  const count = `${unusable.length} of ${usable + unusable.length}`
+  return `${count} bound tables cannot be read, so their keys get 503: ${named.join('; ')}${more}`
 }
 
 function unready(reason: string): Readiness {

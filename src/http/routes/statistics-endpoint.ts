@@ -90,6 +90,7 @@ function statistics({
       unknown: stats.writesUnknown,
     },
     fill_leases: status.fillLeases,
+    bindings: { usable: status.bindings.usable, unusable: status.bindings.unusable.length },
     database: { ...attempts(), expired_rows_removed: expiredRowsRemoved() },
     memory: shownMemory(memory()),
     ...(replicaUsable !== undefined && {

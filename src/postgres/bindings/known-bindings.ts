@@ -1,4 +1,4 @@
-import type { Bindings } from '../../core/bindings/bindings.js'
+import { type BindingCounts, type Bindings, noBindings } from '../../core/bindings/bindings.js'
 import type { Log } from '../../core/ports.js'
 import type { Database } from '../pool/database.js'
 import type { SchemaName } from '../schema/schema-name.js'
@@ -16,6 +16,7 @@ export interface KnownBindingsParts {
 export class KnownBindings implements Bindings {
   readonly #parts: KnownBindingsParts
   #tables: readonly BoundTable[] | undefined
+  #counts: BindingCounts = noBindings.counts
   #inspect: () => void = () => undefined
 
   constructor(parts: KnownBindingsParts) {
@@ -24,6 +25,10 @@ export class KnownBindings implements Bindings {
 
   of(key: string): BoundTable | undefined {
     return this.#tables?.find(({ pattern }) => pattern.covers(key))
+  }
+
+  get counts(): BindingCounts {
+    return this.#counts
   }
 
   /** The bindings; none before the first contact. */
@@ -49,6 +54,10 @@ export class KnownBindings implements Bindings {
   found({ tables }: FoundBindings): void {
     const known = new Set(this.tables.map(({ fault }) => fault?.says))
     this.#tables = tables
+    const unusable = tables.flatMap(({ pattern, fault }) =>
+      fault ? [{ pattern: pattern.text, reason: fault.shown }] : [],
+    )
+    this.#counts = { usable: tables.length - unusable.length, unusable }
     for (const { pattern, fault } of tables)
       if (fault && !known.has(fault.says))
         this.#parts.log.warn(

@@ -124,6 +124,16 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
       labels: ['state'],
       read: () => stateSamples('state', ['down', 'idle', 'catching-up', 'live'], status().feed),
     },
+    {
+      name: 'caching_layer_bindings',
+      help: 'Bindings of keys to tables. Keys of an unusable one are answered with 503.',
+      type: 'gauge',
+      labels: ['state'],
+      read: () => {
+        const { usable, unusable } = status().bindings
+        return byLabel('state', { usable, unusable: unusable.length })
+      },
+    },
     gauge(
       'caching_layer_lease_age_seconds',
       'Time since everything acknowledged was proven to be applied here; +Inf before the first catch-up.',

@@ -31,6 +31,7 @@ const metrics = metricsOf({
     feedReason: undefined,
     replicaUsable: undefined,
     fillLeases: { granted: 0, refused: 0, waiting: 0 },
+    bindings: { usable: 0, unusable: [] },
     leaseAgeMs: 10,
     neededForMs: Number.POSITIVE_INFINITY,
   }),

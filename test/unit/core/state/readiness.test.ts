@@ -22,6 +22,7 @@ const live: CacheStatus = {
   feedReason: undefined,
   replicaUsable: undefined,
   fillLeases: { granted: 0, refused: 0, waiting: 0 },
+  bindings: { usable: 1, unusable: [] },
   leaseAgeMs: 10,
   neededForMs: Number.POSITIVE_INFINITY,
 }
@@ -36,6 +37,19 @@ function match(t: Test, found: Readiness, status: string, reason?: RegExp) {
   t.equal(found.status, status)
   t.match(found.reasons.join('; '), reason ?? /^$/)
 }
+
+t.test('a bound table that cannot be read is a degradation, and not more', async (t) => {
+  const fault = (n: number) => ({ pattern: `p${n}:{id}`, reason: 'its table was dropped' })
+  const said = (count: number) =>
+    verdict({ bindings: { usable: 2, unusable: Array.from({ length: count }, (_, n) => fault(n)) } })
+  match(
+    t,
+    said(1),
+    'degraded',
+    /^1 of 3 bound tables cannot be read, so their keys get 503: p0:\{id\}, because its table was dropped$/,
+  )
+  match(t, said(4), 'degraded', /^4 of 6 .*: p0:.*; p1:.*; p2:[^;]* \(the log names all\)$/)
+})
 
 t.test('ready while everything is normal', async (t) => {
   match(t, verdict({}), 'ready')
