@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { CliProcess } from '../support/child-process.js'
 import { eventually } from '../support/eventually.js'
@@ -101,6 +102,41 @@ t.test('dev starts a PostgreSQL server and two sidecars, and leaves nothing runn
   }
   await t.test('on the first start', (t) => session(t, undefined))
   await t.test('on the second start', (t) => session(t, 'by SQL'))
+})
+
+t.test('--sample binds tables with data, and prints what to try', async (t) => {
+  const cwd = await freshFolder(t)
+  const session = async (t: Test) => {
+    const port = await freePorts(3)
+    const dev = new CliProcess(t, ['dev', '--sample'], { PORT: String(port), OPS_PORT: '0' }, { cwd })
+    await eventually(() => dev.hasExited || dev.stdout.includes('Ctrl-C'), { withinMs: 60_000 })
+    t.notOk(dev.hasExited, dev.stderr)
+    const lines = dev.stdout.split('\n').map((line) => line.trim())
+    const [first, second] = lines.filter((line) => line.includes('key=product:1'))
+    const [, url = '', statement = ''] =
+      /^psql (\S+) -c "(.*)"$/m.exec(lines.find((line) => line.includes(' -c ')) ?? '') ?? []
+    const read = async (line = '') => JSON.parse((await shell(t, line)).stdout).value
+    const before = await read(first)
+    t.match(before, { id: 1, name: 'Espresso cup' })
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    await client.query(statement)
+    await eventually(async () => (await read(second)).price === before.price + 1)
+    const other = new JsonClient(`http://127.0.0.1:${port}`)
+    t.match(await other.value('review:1'), { id: 1, product_id: 1, stars: 5 })
+    t.match((await other.set('product:1', 'mine')).status, 409)
+    await client.end()
+    dev.kill('SIGINT')
+    t.strictSame(await dev.exited, { code: 0, signal: null })
+    return before.price
+  }
+  let price = 0
+  await t.test('on the first start', async (t) => {
+    price = await session(t)
+  })
+  await t.test('on the second start, which keeps the data', async (t) => {
+    t.equal(await session(t), price + 1)
+  })
 })
 
 t.test('the ports of dev are flags, and one that is taken is named', async (t) => {

@@ -6,6 +6,7 @@ import { loadConfig } from '../../config/load.js'
 import { integer } from '../../config/parse.js'
 import { LocalPostgres } from '../../dev/local-postgres.js'
 import { freshStart } from '../../dev/postgres-folder.js'
+import { createSampleTables } from '../../dev/sample-tables.js'
 import { SqlServer } from '../../dev/sql-server.js'
 import { namingSettings } from '../../sidecar/listening-error.js'
 import { Sidecar } from '../../sidecar/sidecar.js'
@@ -29,10 +30,11 @@ export const dev: Command = {
       value: 'PORT',
       about: `port of the PostgreSQL server (${usualPostgresPort}, or another one if that is in use)`,
     },
+    sample: { type: 'boolean', about: 'create the tables products and reviews, and bind them to keys' },
     'sql-port': { type: 'string', value: 'PORT', about: 'port that runs the SQL posted to it (PORT + 2)' },
   },
   settings: 'listed',
-  async run({ values, environment, onHangup, stop, out, note }) {
+  async run({ flags, values, environment, onHangup, stop, out, note }) {
     const postgresPort = portIn(values, 'postgres-port')
     const loaded = loadConfig(environment, {
       flags: values,
@@ -85,11 +87,13 @@ export const dev: Command = {
         await sidecar.start()
         opsPorts.push(sidecar.opsPort)
       }
+      const isSample = flags.has('sample')
+      if (isSample) await createSampleTables(databaseUrl)
       const sql = new SqlServer({ port: sqlPort, databaseUrl })
       started.push(sql)
       await sql.listen().catch(namingSettings({ host: '--sql-port', port: '--sql-port' }))
 
-      out(welcome({ port: first.port, opsPorts, sqlPort, databaseUrl }))
+      out(welcome({ port: first.port, opsPorts, sqlPort, databaseUrl, isSample }))
       await stopped
     } finally {
       for (const part of started.reverse()) await part.close()
@@ -132,9 +136,10 @@ interface Started {
   readonly opsPorts: readonly number[]
   readonly sqlPort: number
   readonly databaseUrl: string
+  readonly isSample: boolean
 }
 
-function welcome({ port, opsPorts, sqlPort, databaseUrl }: Started): string {
+function welcome({ port, opsPorts, sqlPort, databaseUrl, isSample }: Started): string {
   const a = `http://127.0.0.1:${port}`
   const b = `http://127.0.0.1:${port + 1}`
   const sql = `http://127.0.0.1:${sqlPort}`
@@ -149,9 +154,19 @@ Two sidecars on ${a} and ${b}, on ${databaseUrl}
 curl -w '\\n' '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
 
   psql ${databaseUrl}
-
+${isSample ? sampleText(a, b, databaseUrl) : ''}
   Probes and metrics: ${opsPorts.map((port) => `http://127.0.0.1:${port}/metrics`).join(' ')}
 
 Ctrl-C stops everything; the data stays in .data/.
+`
+}
+
+function sampleText(a: string, b: string, databaseUrl: string): string {
+  return `
+  Read a row of a bound table on one, change it by SQL, and read it on the other:
+
+  curl -w '\\n' '${a}/cache/get?key=product:1'
+  psql ${databaseUrl} -c "update products set price = price + 1 where id = 1"
+  curl -w '\\n' '${b}/cache/get?key=product:1'
 `
 }
