@@ -62,7 +62,7 @@ export async function finalChecks(
   const durability = checkDurability({
     history,
     once: workload.once,
-    // A row that was written once and has expired is not lost.
+    // Rows that have expired are among those that were written once, until they are swept.
     stored: new Map([
       ...once.flatMap((key): [string, string][] => {
         const row = rows.get(key)
@@ -76,6 +76,7 @@ export async function finalChecks(
     keepers: observer.keepers,
     truncatedByMs: faults.truncatedByMs,
     lostTails: faults.lostTails,
+    lifetimes: recorder.lifetimes,
   })
   for (const text of durability.violations) violations.add({ promise: 'nothing lost', text, around: [] })
   return { durability, converged: reads.length }

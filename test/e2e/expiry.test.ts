@@ -110,10 +110,9 @@ t.test(
     })
     const { database } = (await one.client.stats()) as unknown as { database: Record<string, number> }
     t.equal(database.expired_rows_removed, 2_500)
-    t.match(
-      (await one.ops.request('GET', '/metrics')).text,
-      /^caching_layer_expired_rows_removed_total 2500$/m,
-    )
+    const { status, text } = await one.ops.request('GET', '/metrics')
+    t.equal(status, 200, one.stderr)
+    t.match(text, /^caching_layer_expired_rows_removed_total 2500$/m)
 
     await eventually(async () => (await one.client.stats()).feed.state === 'idle')
     await insert(10)

@@ -35,8 +35,10 @@ t.test(
     const url = Object.assign(new URL(database.url), { username: role, password: 'secret' }).href
 
     const old: Served[] = []
+    // Writes wait for the locks of the migration, however long it takes.
+    const patient = { DATABASE_TIMEOUT_MS: '60000' }
     for (const databaseUrl of [owner.url, url])
-      old.push(await serve(t, { DATABASE_URL: databaseUrl }, ['--no-migrate'], { release }))
+      old.push(await serve(t, { DATABASE_URL: databaseUrl, ...patient }, ['--no-migrate'], { release }))
     await Promise.all(old.map(untilLive))
 
     /** Written through one, by SQL, and through another: all follow. */

@@ -4,11 +4,12 @@ import ts from 'typescript'
 
 /** Folders whose files may be replaced in the copy. Everything else is linked. */
 const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench']
-const leftOut = new Set(['.git', 'dist', ...copiedFolders])
+/** Tests write to .tap. */
+const leftOut = new Set(['.git', '.tap', 'dist', ...copiedFolders])
 
 /**
- * Makes a folder that looks like the project, with every TypeScript file transpiled to JavaScript, so that Node runs a
- * test file as a plain program.
+ * Makes a folder that looks like the project, with every TypeScript file transpiled to JavaScript beside it, so that
+ * Node runs a test file as a plain program. The sources stay for the tests that read them.
  *
  * @param {string} project
  * @param {string} target a folder that does not exist yet
@@ -25,13 +26,11 @@ export async function compileProject(project, target) {
       const path = join(entry.parentPath, entry.name)
       const file = relative(project, path).replaceAll('\\', '/')
       if (file.endsWith('.d.ts')) continue
-      if (file.endsWith('.ts')) {
-        const text = await readFile(path, 'utf8')
-        for (const [place, compiled] of compiledFiles(file, text)) texts.set(place, compiled)
-      } else {
-        await mkdir(dirname(join(target, file)), { recursive: true })
-        await cp(path, join(target, file))
-      }
+      await mkdir(dirname(join(target, file)), { recursive: true })
+      await cp(path, join(target, file))
+      if (!file.endsWith('.ts')) continue
+      const text = await readFile(path, 'utf8')
+      for (const [place, compiled] of compiledFiles(file, text)) texts.set(place, compiled)
     }
   }
   for (const [place, text] of texts) {

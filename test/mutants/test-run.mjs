@@ -13,14 +13,16 @@ const running = new Set()
  * @param {string} folder as `compileProject` makes it
  * @param {string} file path in it
  * @param {object} options
+ * @param {readonly string[]} [options.nodeArgs] arguments before the file
+ * @param {readonly string[]} [options.args] arguments after it
  * @param {NodeJS.ProcessEnv} options.env what the environment has besides that of this process
  * @param {boolean} options.untilFirstFailure ends the process when a test fails, instead of running the rest
  * @param {number} options.timeoutMs
  * @returns {Promise<{ file: string, output: string, test: string | undefined, isTimeout: boolean } | undefined>}
  */
-export function failureOf(folder, file, { env, untilFirstFailure, timeoutMs }) {
+export function failureOf(folder, file, { env, untilFirstFailure, timeoutMs, nodeArgs = [], args = [] }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file], {
+    const child = spawn(process.execPath, [...nodeArgs, file, ...args], {
       cwd: folder,
       env: { ...process.env, TAP_BAIL: '0', TAP_DIAG: '0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,8 +1,13 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { compileProject } from './compiled-project.mjs'
-import { endRuns, jobs } from './test-run.mjs'
+import { endRuns } from './test-run.mjs'
+
+export const project = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
  * Folder with copies of the compiled project, and a database server for their tests. Both are gone when the program
@@ -36,7 +41,7 @@ export class WorkFolder {
   }
 
   /** Compiles the project. Resolves to the compiled texts by their paths. */
-  compile(project) {
+  compile() {
     return compileProject(project, this.unchanged)
   }
 
@@ -46,15 +51,15 @@ export class WorkFolder {
   }
 
   /**
-   * Calls `tryIn` with each item and a copy of the project, which it must leave as it was. Several copies are in use at
+   * Calls `tryIn` with each item and a copy of the project, which it must leave as it was. `jobs` copies are in use at
    * once.
    */
-  async forEach(items, tryIn) {
+  async forEach(items, jobs, tryIn) {
     const queue = [...items]
     await Promise.all(
       Array.from({ length: jobs }, async (_, index) => {
         const copy = join(this.path, `copy ${index}`)
-        await cp(this.unchanged, copy, { recursive: true })
+        await promisify(execFile)('cp', ['-R', this.unchanged, copy])
         for (let item = queue.shift(); item !== undefined; item = queue.shift()) await tryIn(copy, item)
       }),
     )

@@ -17,6 +17,7 @@ import { type LoadCounts, Tally } from './tally.js'
 import { Target, token } from './target.js'
 
 export interface TortureOptions {
+  /** Time after which the loads end, if each of them has gone through a round by then. */
   readonly durationMs: number
   /** `--max-old-space-size` of the sidecar. */
   readonly heapMebibytes: number
@@ -92,7 +93,12 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
     undo.push(() => resident.close())
     const endSmallHits = startSmallHits(port)
     const { signal: over, end: endLoads } = ending()
-    const timer = setTimeout(endLoads, durationMs)
+    const unfinished = new Set(loads.map(({ name }) => name))
+    let isTimeOver = false
+    const timer = setTimeout(() => {
+      isTimeOver = true
+      if (unfinished.size === 0) endLoads()
+    }, durationMs)
     undo.push(() => clearTimeout(timer))
     for (const signal of [stop, sidecar.ended]) signal.addEventListener('abort', endLoads)
     if (stop.aborted) endLoads()
@@ -107,6 +113,8 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
         over.addEventListener('abort', () => target.close())
         for (let n = 0; !over.aborted; n++) {
           await round(target, { proxy, configFile }, n)
+          unfinished.delete(name)
+          if (isTimeOver && unfinished.size === 0) endLoads()
           await sleep(pauseMs, undefined, { signal: over }).catch(() => undefined)
         }
       }),

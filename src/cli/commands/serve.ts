@@ -8,7 +8,6 @@ import { isTracingEnabled, otlpWarnings } from '../../config/tracing-enabled.js'
 import { currentUrl } from '../../connection-url/connection-source.js'
 import { parseConnectionUrl } from '../../connection-url/connection-url.js'
 import { redactUrl } from '../../connection-url/redact-url.js'
-import { Sidecar } from '../../sidecar/sidecar.js'
 import { createLog } from '../../telemetry/log/log.js'
 import { logNodeWarnings } from '../../telemetry/log/node-warnings.js'
 import type { Tracing } from '../../telemetry/opentelemetry/tracing.js'
@@ -27,6 +26,8 @@ export const serve: Command = {
     const loaded = load()
     const { config, sources, warnings } = loaded
     refuseInheritedHost(loaded)
+    // Loaded only now: it is most of the program, and an invalid configuration does not need it.
+    const { Sidecar } = await import('../../sidecar/sidecar.js')
     const log = createLog(config.logLevel)
     logNodeWarnings(log)
     const tracing = isTracingEnabled(environment) ? await tracingOf(config, log) : undefined

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { checkDurability, type DurabilityInput, type OnceWritten } from './durability.js'
 import { History, type Outcome } from './history.js'
+import { Spell } from './spell.js'
 
 function keyWithHistory() {
   const history = new History(['k'])
@@ -18,6 +19,7 @@ function check(input: Partial<DurabilityInput> & Pick<DurabilityInput, 'history'
     keepers: new Map(),
     truncatedByMs: Number.NEGATIVE_INFINITY,
     lostTails: [],
+    lifetimes: [],
     ...input,
   })
 }
@@ -87,6 +89,15 @@ t.test('a key that is written once keeps its value', async (t) => {
   const lost = (fromMs: number, toMs: number) => violationsOf('ok', { lostTails: [{ fromMs, toMs }] })
   t.same([...lost(110, 200), ...lost(50, 100)], [])
   t.match(lost(111, 200), [/was acknowledged and is not there/])
+  const given = (outcome: Outcome, fromMs: number, goneMs: number) => {
+    const spell = new Spell(fromMs)
+    spell.gone(goneMs)
+    return violationsOf(outcome, { lifetimes: [spell] })
+  }
+  t.same([...given('ok', 0, 100), ...given('ok', 110, 200), ...given('kept', 150, 200)], [], 'it has expired')
+  t.match(given('ok', 0, 99), [/was acknowledged and is not there/])
+  t.match(given('ok', 111, 200), [/was acknowledged and is not there/])
+  t.match(given('kept', 0, 99), [/1 writes kept/])
 })
 
 t.test('writes that another history lost are void, and restored ones are current', async (t) => {

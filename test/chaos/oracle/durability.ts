@@ -1,5 +1,6 @@
 import { shortKey, shortValue } from '../entry-value.js'
 import type { History, Outcome } from './history.js'
+import type { Spell } from './spell.js'
 
 /** End of a process that may have pending writes. */
 export interface KeeperEnd {
@@ -33,6 +34,8 @@ export interface DurabilityInput {
   /** Last moment at which the whole table may have been emptied; -Infinity for never. */
   readonly truncatedByMs: number
   readonly lostTails: readonly LostTail[]
+  /** Times in which rows were given a time to live that their clients did not ask for. */
+  readonly lifetimes: readonly Spell[]
 }
 
 export interface DurabilityResult {
@@ -50,12 +53,17 @@ export interface DurabilityResult {
  * sidecar was killed. A write that was said to have failed is not there.
  *
  * Nobody promises anything for what was written while a tail was being lost; nor for what was kept before, which may
- * have been sent in that time, and is a conflict afterwards.
+ * have been sent in that time, and is a conflict afterwards. A row that was given a time to live is removed some time
+ * after its end.
  */
 export function checkDurability(input: DurabilityInput): DurabilityResult {
-  const { history, once, stored, keepers, truncatedByMs, lostTails } = input
+  const { history, once, stored, keepers, truncatedByMs, lostTails, lifetimes } = input
   const isLost = ({ invokeMs, returnMs }: { invokeMs: number; returnMs: number }) =>
     lostTails.some(({ fromMs, toMs }) => invokeMs <= toMs && returnMs >= fromMs)
+  const mayHaveExpired = ({ invokeMs, returnMs, outcome }: OnceWritten) => {
+    const effectByMs = outcome === 'ok' ? returnMs : Number.POSITIVE_INFINITY
+    return lifetimes.some((spell) => spell.covers(invokeMs, effectByMs) !== 'no')
+  }
   const violations: string[] = []
   let onceAcknowledged = 0
   let onceKept = 0
@@ -100,6 +108,8 @@ export function checkDurability(input: DurabilityInput): DurabilityResult {
       if (present !== value) violations.push(`${key} holds ${shortValue(present)}, which nobody wrote`)
       else if (outcome === 'failed')
         violations.push(`${key} is there, though its write was said to have failed`)
+    } else if (mayHaveExpired(one)) {
+      // It was removed.
     } else if (outcome === 'ok' && !isTruncated && !isLost(one)) {
       violations.push(`${key} was acknowledged and is not there (${via})`)
     } else if (outcome === 'kept' && !isTruncated && invokeMs > history.beganMs) miss(via, key)

@@ -76,6 +76,8 @@ export class Recorder {
   readonly staleness: StalenessCheck
   readonly increments: Increments
   readonly pairs: Pairs
+  /** Times in which all rows are given a time to live. */
+  readonly lifetimes: Spell[] = []
   readonly counts: Counts = {
     reads: { default: 0, strong: 0, session: 0, sql: 0 },
     writes: { ok: 0, nothing: 0, kept: 0, unknown: 0, failed: 0 },
@@ -198,6 +200,7 @@ export class Recorder {
   expires(spell: Spell, lifetimeMs: number): void {
     const nowMs = performance.now()
     this.#lifetime = { spell, ms: lifetimeMs }
+    this.lifetimes.push(spell)
     for (const record of this.history.unsettled(nowMs)) this.#mayExpire(record, lifetimeMs, nowMs)
   }
 

@@ -40,7 +40,10 @@ const settings: Readonly<Record<string, Setting>> = {
   'after the set, same instance': set,
   'held and stored': set,
   'first read by an instance that does not hold it': async (a, b) => {
+    const { changes_applied: before } = await b.stats()
     await set(a, b)
+    // Until then it knows from before that there is no entry.
+    await eventually(async () => (await b.stats()).changes_applied > before)
     return b
   },
 }

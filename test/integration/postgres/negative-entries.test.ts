@@ -59,17 +59,17 @@ async function searchesOf({ sidecar }: StartedSidecar, { query }: FreshDatabase)
   return Number(rows[0]?.count)
 }
 
-t.test('100,000 reads of keys that do not exist reach the database a few times per key', async (t) => {
+t.test('20,000 reads of keys that do not exist reach the database a few times per key', async (t) => {
   const database = await freshDatabase(t)
   const started = await startLiveSidecar(t, { databaseUrl: database.url })
   const { sidecar, client } = started
   const keys = Array.from({ length: 10 }, (_, n) => `none:${n}`)
-  const reads = await Promise.all([1, 2, 3, 4].map(() => readInTurn(sidecar.port, keys, 25_000)))
-  for (const statuses of reads) t.strictSame([...statuses], [['404', 25_000]])
+  const reads = await Promise.all([1, 2, 3, 4].map(() => readInTurn(sidecar.port, keys, 5_000)))
+  for (const statuses of reads) t.strictSame([...statuses], [['404', 5_000]])
   const { negative, hits, misses } = await client.stats()
   t.match(negative, { size: 10, bytes: 60, evictions: 0 })
   t.equal(hits, negative.hits)
-  t.equal(hits + misses, 100_000)
+  t.equal(hits + misses, 20_000)
   t.ok(misses <= 5 * keys.length, `${misses} misses`)
   const searched = await searchesOf(started, database)
   t.ok(searched >= 1 && searched <= 5 * keys.length, `${searched} searches for ${keys.length} keys`)

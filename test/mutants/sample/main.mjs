@@ -10,16 +10,14 @@
  */
 import { chmod, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { replaceFile, restoreFile } from '../compiled-project.mjs'
-import { failureOf } from '../test-run.mjs'
+import { failureOf, jobs } from '../test-run.mjs'
 import { typeErrors } from '../type-check.mjs'
-import { WorkFolder } from '../work-folder.mjs'
+import { project, WorkFolder } from '../work-folder.mjs'
 import { mutationsOf } from './mutations.mjs'
 import { nearestTests } from './nearest-tests.mjs'
 
-const project = fileURLToPath(new URL('../../..', import.meta.url))
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
@@ -44,13 +42,13 @@ async function main(work) {
   await mkdir(temporaryIn(work))
   await chmod(work.path, 0o755)
   await chmod(temporaryIn(work), 0o777)
-  const texts = await work.compile(project)
+  const texts = await work.compile()
   await work.startServer()
   const { Random } = await import(join(work.unchanged, 'test/support/random.js'))
 
   const mutations = await draw(new Random(seed))
   let caught = 0
-  await work.forEach(mutations, async (copy, mutation) => {
+  await work.forEach(mutations, jobs, async (copy, mutation) => {
     const { failure, tried } = await tryIn(work, copy, nearestTests(texts, mutation.file), mutation)
     if (failure) caught++
     console.log(`${failure ? 'caught' : 'NOT CAUGHT'}  ${mutation.file}:${mutation.line}  ${mutation.change}`)

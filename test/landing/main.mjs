@@ -1,0 +1,35 @@
+/**
+ * Runs everything that decides about a landing, side by side, and prints at the end what failed.
+ *
+ *   npm test                 everything
+ *   npm test -- outage       the steps with `outage` in their name
+ */
+import { availableParallelism } from 'node:os'
+import { WorkFolder } from '../mutants/work-folder.mjs'
+import { stepsOf } from './steps.mjs'
+
+/** More than there are cores, because tests wait. */
+const jobs = 2 * availableParallelism()
+
+await WorkFolder.use('landing-', main)
+
+async function main(work) {
+  const startedMs = performance.now()
+  const texts = await work.compile()
+  await work.startServer()
+  const steps = (await stepsOf(work, texts)).filter(({ name }) => name.includes(process.argv[2] ?? ''))
+  const failures = []
+  await work.forEach(steps, jobs, async (copy, { name, run }) => {
+    const begunMs = performance.now()
+    const failure = await run(copy)
+    const seconds = ((performance.now() - begunMs) / 1_000).toFixed(1)
+    console.log(`${failure === undefined ? 'ok    ' : 'not ok'}  ${seconds.padStart(5)} s  ${name}`)
+    if (failure === undefined) return
+    failures.push({ name, failure })
+  })
+  for (const { name, failure } of failures) console.log(`\nFailed: ${name}\n${failure}`)
+  const minutes = ((performance.now() - startedMs) / 60_000).toFixed(1)
+  console.log(`\n${steps.length} steps in ${minutes} minutes, ${failures.length} failed`)
+  for (const { name } of failures) console.log(`  ${name}`)
+  return failures.length === 0 && steps.length > 0
+}

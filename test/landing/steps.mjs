@@ -1,0 +1,65 @@
+import { MutantTrials } from '../mutants/mutant-trials.mjs'
+import { mutants } from '../mutants/mutants.mjs'
+import { failureOf } from '../mutants/test-run.mjs'
+import { project } from '../mutants/work-folder.mjs'
+import { testRuns } from './test-runs.mjs'
+
+const timeoutMs = 900_000
+
+/**
+ * Returns the steps of a landing, those that take long first, so that the many short ones fill the end.
+ *
+ * @param {WorkFolder} work with its server
+ * @param {Map<string, string>} texts compiled files by their paths
+ * @returns {Promise<{ name: string, run: (copy: string) => Promise<string | undefined> }[]>} `run` resolves to a text
+ *   about the failure, if there is one; the copy of the project is for this step only, until then
+ */
+export async function stepsOf(work, texts) {
+  return [
+    step('types', () => project, 'node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'test']),
+    step('lint', () => project, 'node_modules/@biomejs/biome/bin/biome', ['check']),
+    step('chaos', (copy) => copy, 'test/chaos/main.js', ['--seed', '14113', '--minutes', '1']),
+    ...testRuns(texts).map((run) => testStep(work, run)),
+    ...(await mutantSteps(work, texts)),
+  ]
+}
+
+function step(name, folderOf, program, args) {
+  return { name, run: (copy) => outputOf(folderOf(copy), program, { args, env: {} }) }
+}
+
+function testStep(work, { name, files, isOfSources, env }) {
+  const names = isOfSources ? files.map((file) => file.replace(/\.js$/, '.ts')) : files
+  const main = isOfSources ? 'test/bundles/main.ts' : 'test/bundles/main.js'
+  return {
+    name,
+    // In its copy, because the same tests may run at the same time in the slow lane, and some write files.
+    run: (copy) =>
+      outputOf(isOfSources ? project : copy, names.length > 1 ? main : names[0], {
+        nodeArgs: isOfSources ? ['--import=tsx'] : [],
+        env: {
+          ...{ TAP_TIMEOUT: '0', TAP_DIAG: undefined },
+          ...{ TEST_FILES: names.join(' '), TEST_DATABASE_URL: work.databaseUrl },
+          ...env,
+        },
+      }),
+  }
+}
+
+async function mutantSteps(work, texts) {
+  const trials = await MutantTrials.of(mutants)
+  if (trials.useless.length > 0) return [{ name: 'mutants', run: async () => trials.useless.join('\n\n') }]
+  return trials.in(work, texts).map(({ mutant, verdict }) => ({
+    name: `mutant: ${mutant.name}`,
+    run: async (copy) => {
+      const { isCaught, line } = await verdict(copy)
+      return isCaught ? undefined : line
+    },
+  }))
+}
+
+/** Resolves to the output of a program if it failed, and to undefined otherwise. */
+async function outputOf(folder, file, options) {
+  const failure = await failureOf(folder, file, { untilFirstFailure: false, timeoutMs, ...options })
+  return failure && (failure.isTimeout ? `${failure.output}\nno end in ${timeoutMs} ms` : failure.output)
+}
