@@ -19,17 +19,21 @@ async function main(work) {
   await work.startServer()
   const steps = (await stepsOf(work, texts)).filter(({ name }) => name.includes(process.argv[2] ?? ''))
   const failures = []
+  let ended = 0
   await work.forEach(steps, jobs, async (copy, { name, run }) => {
     const begunMs = performance.now()
     const failure = await run(copy)
-    const seconds = ((performance.now() - begunMs) / 1_000).toFixed(1)
-    console.log(`${failure === undefined ? 'ok    ' : 'not ok'}  ${seconds.padStart(5)} s  ${name}`)
+    const tookMs = Math.round(performance.now() - begunMs)
+    // In the Test Anything Protocol, which CI services read.
+    console.log(`${failure === undefined ? 'ok' : 'not ok'} ${++ended} - ${name} # time=${tookMs}ms`)
     if (failure === undefined) return
     failures.push({ name, failure })
   })
   for (const { name, failure } of failures) console.log(`\nFailed: ${name}\n${failure}`)
   const minutes = ((performance.now() - startedMs) / 60_000).toFixed(1)
-  console.log(`\n${steps.length} steps in ${minutes} minutes, ${failures.length} failed`)
-  for (const { name } of failures) console.log(`  ${name}`)
+  console.log(
+    `\n1..${steps.length}\n# ${steps.length} steps in ${minutes} minutes, ${failures.length} failed`,
+  )
+  for (const { name } of failures) console.log(`#   ${name}`)
   return failures.length === 0 && steps.length > 0
 }
