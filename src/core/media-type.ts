@@ -18,7 +18,8 @@ const binaryMark = ';base64'
 
 const token = "[\\w!#$%&'*+.^`|~-]+"
 const quoted = '"(?:[ !#-\\[\\]-~]|\\\\[ -~])*"'
-const form = new RegExp(`^(${token}/${token})(?:[ \\t]*;[ \\t]*${token}=(?:${token}|${quoted}))*$`)
+const parameter = `[ \\t]*${token}=(?:${token}|${quoted})`
+const form = new RegExp(`^${token}/${token}(?:[ \\t]*;(?:${parameter})?)*$`)
 const charsetForm = /;[ \t]*charset="?([^\s";]*)/i
 const textForm = /^(?:text\/.*|.*\+(?:json|xml)|application\/(?:json|xml|javascript|x-www-form-urlencoded))$/
 

@@ -26,8 +26,8 @@ t.test('1,000 values of 100 KiB are not in memory twice', async (t) => {
     return 1_024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1])
   }
   const before = peakBytes()
-  for (const wanted of ['fwd=miss', 'hit', 'hit']) {
-    const body = { keys }
+  for (const wanted of ['fwd=miss', 'hit', 'hit', 'fwd=request']) {
+    const body = { keys, consistency: wanted === 'fwd=request' ? 'strong' : 'bounded' }
     const { status, text, headers } = await sidecar.client.request('POST', '/v1/entries:get', { body })
     t.equal(status, 200)
     t.equal(headers['cache-status'], `caching-layer; ${wanted}`)

@@ -2,13 +2,19 @@ import { createHash } from 'node:crypto'
 import type { Content } from '../../core/media-type.js'
 import { toColumns } from './value.js'
 
-/** Returns the content types and the SHA-256 of contents as they are stored; null for unknown ones. */
+/**
+ * Returns the content types and the SHA-256 of contents as they are stored; null for unknown ones. One text at a time
+ * is in memory beside the contents, because together they may be as large as everything that is held.
+ */
 export function heldColumns(contents: readonly (Content | undefined)[]): (string | null)[][] {
-  const columns = contents.map((content) => content && toColumns(content))
-  return [
-    columns.map((column) => column?.contentType ?? null),
-    columns.map((column) => (column ? createHash('sha256').update(column.text).digest('hex') : null)),
-  ]
+  const types: (string | null)[] = []
+  const digests: (string | null)[] = []
+  for (const content of contents) {
+    const column = content && toColumns(content)
+    types.push(column?.contentType ?? null)
+    digests.push(column ? createHash('sha256').update(column.text).digest('hex') : null)
+  }
+  return [types, digests]
 }
 
 /** Returns a hash of the content type and the text that a write leaves in the row. */

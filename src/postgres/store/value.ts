@@ -39,7 +39,8 @@ export function fromColumns({ text, contentType }: ValueColumns): Content {
 
 function isOfType(text: string, mediaType: MediaType): boolean {
   if (!isMediaType(contentTypeOf(mediaType))) return false
-  if (isBinary(mediaType)) return isBase64(text)
+  // No sidecar stores JSON in base64. As JSON, the text would not be valid.
+  if (isBinary(mediaType)) return !isJson(mediaType) && isBase64(text)
   return !isJson(mediaType) || isJsonValue(text)
 }
 

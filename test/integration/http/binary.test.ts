@@ -149,6 +149,9 @@ t.test('a text that does not fit its type is a string', async (t) => {
     ['{', 'application/json; a=b'],
     ['null', 'application/json; a=b'],
     ['a', 'application/json'],
+    ['MQ==', 'application/json;base64'],
+    ['MQ==', 'Application/JSON; a=b;base64'],
+    ['{}', 'application/json;base64'],
   ]
   for (const [index, [value, type]] of rows.entries()) {
     await query('insert into cache_entries (key, value, content_type) values ($1, $2, $3)', [
@@ -160,6 +163,8 @@ t.test('a text that does not fit its type is a string', async (t) => {
       const got = await get(client.base, String(index), how)
       t.match(got, { status: 200, type: 'application/json', bytes: Buffer.from(JSON.stringify(value)) }, type)
     }
+    const several = await client.request('POST', '/v1/entries:get', { body: { keys: [String(index)] } })
+    t.match(several.body.entries, [{ value }], type)
     t.equal((await put(client.base, String(index), Buffer.from('1'), 'application/json')).status, 204)
   }
 })

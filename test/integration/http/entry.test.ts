@@ -78,6 +78,8 @@ for (const isFastLaneOn of [true, false]) {
       'Text/Html;charset="utf-8"',
       'application/vnd.api+json',
       'image/svg+xml; a="x;\\"y"',
+      'text/plain;',
+      'text/plain ; ; charset=utf-8;',
       'application/json; charset=utf-8',
     ]
     for (const type of types) {
@@ -164,7 +166,17 @@ for (const isFastLaneOn of [true, false]) {
     const { client } = await start(t, { databaseUrl: url })
     await put(client, 'k', '1')
     const { etag = '' } = (await held(client, 'k')).headers
-    for (const tags of [etag, '*', `W/${etag}`, `"a", ${etag}`, `${etag} ,"b,c"`, `"\u00e9",W/"x",${etag}`]) {
+    for (const tags of [
+      etag,
+      '*',
+      `W/${etag}`,
+      `"a", ${etag}`,
+      `${etag} ,"b,c"`,
+      `"\u00e9",W/"x",${etag}`,
+      `${etag},`,
+      ` , ,${etag}`,
+      `"a",\t,${etag} , `,
+    ]) {
       for (const method of ['GET', 'HEAD']) {
         const answer = await client.request(method, at('k'), { headers: { 'If-None-Match': tags } })
         t.match(answer, { status: 304, text: '', headers: { etag } }, tags)
@@ -187,7 +199,7 @@ for (const isFastLaneOn of [true, false]) {
     t.equal((await get(client, 'k', { 'If-Match': etag })).status, 200)
     t.equal((await get(client, 'k', { 'If-Match': '*' })).status, 200)
     t.equal((await get(client, 'k', { 'If-Match': `W/${etag}` })).status, 412, 'strong comparison')
-    for (const bad of ['', 'a', '"a', '"a" "b"', '"a",', '*,*', 'w/"a"']) {
+    for (const bad of ['', ',', ' , ', 'a', '"a', '"a" "b"', '"a",b', ',,b', '*,*', 'w/"a"']) {
       for (const name of ['If-Match', 'If-None-Match']) {
         const answer = await get(client, 'k', { [name]: bad })
         t.match(answer, { status: 422, body: { detail: new RegExp(`^${name}: `) } }, `${name}: ${bad}`)
@@ -370,6 +382,7 @@ t.test('bad requests name what is wrong', async (t) => {
     ],
     [422, /^Content-Type: not a media type/, 'a', { 'Content-Type': 'text' }],
     [422, /^Content-Type: not a media type/, 'a', { 'Content-Type': 'text/plain;base64' }],
+    [422, /^Content-Type: not a media type/, 'a', { 'Content-Type': 'text/plain; ;base64' }],
     [422, /^Content-Type: longer than/, 'a', { 'Content-Type': `text/${'a'.repeat(240)}` }],
     [415, /^Content-Encoding: /, 'a', { ...text, 'Content-Encoding': 'gzip' }],
     [400, /^Content-Range: /, 'a', { ...text, 'Content-Range': 'bytes 0-0/1' }],

@@ -45,7 +45,7 @@ t.test('one caller gets a lease, and the others wait for its value', async (t) =
     body: { detail: /another client is computing/ },
   })
   t.notOk(leaseOf(vain))
-  const same = ask(one, 'fill-lease=10, wait=20')
+  const same = ask(one, 'fill-lease=10, wait=86400')
   const other = ask(two, 'wait="20", fill-lease=10')
   await eventually(async () => (await waiting(one)) === 1 && (await waiting(two)) === 1)
   t.match(await put(one, leaseOf(first)), { status: 201, headers: { etag: /./ } })
@@ -197,7 +197,7 @@ t.test('what is not a lease, and what cannot be combined, is refused', async (t)
     'fill-lease',
     'fill-lease=x',
     'fill-lease=1.5',
-    'fill-lease=5, wait=61',
+    'wait=1.5',
     'wait=-1',
   ])
     t.match(

@@ -2,7 +2,8 @@ import type { Context } from 'koa'
 import { type EntryTag, isEntryTag, type WriteCondition } from '../../../core/state/entry-tag.js'
 import { RequestError } from '../problem.js'
 
-const tagForm = /(?:^|,)[ \t]*(W\/)?"([!#-~\x80-\xff]*)"[ \t]*(?=,|$)/gy
+/** An element of a list of entity tags. Clients that merge headers leave elements empty (RFC 9110, section 5.6.1). */
+const element = /(?:,|^)[ \t]*(?:(W\/)?"([!#-~\x80-\xff]*)"[ \t]*)?(?=,|$)/gy
 
 /** Returns the conditions of a request (RFC 9110, section 13); undefined if it has none. Throws 422. */
 export function preconditions(ctx: Context): WriteCondition | undefined {
@@ -22,11 +23,14 @@ function tagsIn(name: string, text: string, isWeakComparison: boolean): '*' | re
   if (text.trim() === '*') return '*'
   const tags: EntryTag[] = []
   let end = 0
-  for (const [found, weak, tag = ''] of text.matchAll(tagForm)) {
+  let isEmpty = true
+  for (const [found, weak, tag] of text.matchAll(element)) {
     end += found.length
+    if (tag === undefined) continue
+    isEmpty = false
     if (isEntryTag(tag) && (isWeakComparison || weak === undefined)) tags.push(tag)
   }
-  if (end === 0 || end < text.length)
+  if (isEmpty || end < text.length)
     throw new RequestError(422, `${name}: must be * or a list of entity tags, such as "1-2-0A1B2C3D"`)
   return tags
 }

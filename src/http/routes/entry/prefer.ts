@@ -5,15 +5,17 @@ import { RequestError } from '../problem.js'
 export interface Preferences {
   /** Duration of the lease that the client wants to fill the entry; undefined if it does not want one. */
   readonly leaseMs: number | undefined
-  /** Time to wait for a value. */
+  /** Time to wait for a value, at most 60 s. */
   readonly waitMs: number
 }
 
 const leaseRange = { least: 1, most: 300 }
-const waitRange = { least: 0, most: 60 }
+/** A client may be willing to wait for longer than the service is. That is no error (RFC 7240, section 2). */
+const waitRange = { least: 0, most: 999_999_999 }
+const longestWaitMs = 60_000
 
 /** Returns the preferences of a request. Others than those named are ignored. Throws 422. */
-export function preferences(ctx: Context): Preferences {
+export function preferences(ctx: Pick<Context, 'get'>): Preferences {
   const values = new Map<string, string>()
   for (const preference of split(ctx.get('Prefer'), ',')) {
     // Parameters follow a semicolon. There are none that matter here.
@@ -25,7 +27,7 @@ export function preferences(ctx: Context): Preferences {
   }
   return {
     leaseMs: milliseconds('fill-lease', values, leaseRange),
-    waitMs: milliseconds('wait', values, waitRange) ?? 0,
+    waitMs: Math.min(milliseconds('wait', values, waitRange) ?? 0, longestWaitMs),
   }
 }
 
