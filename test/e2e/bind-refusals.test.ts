@@ -67,7 +67,7 @@ t.test('a faulty file, or wrong use, is exit code 2', async (t) => {
   })
   for (const [options, says] of [
     ['--file=missing.yaml', /^caching-layer: bind: missing\.yaml cannot be read: ENOENT/],
-    ['--file=', /bind: --file needs a name/],
+    ['--file=', /bind: --file must not be empty/],
     ['--check', /bind: --check needs --file/],
     ['--dry-run', /bind: --dry-run needs --file/],
     ['--prune', /bind: --prune needs --file/],

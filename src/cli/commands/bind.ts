@@ -41,7 +41,6 @@ export const bind: Command = {
 }
 
 function refuseCombinations(path: string | undefined, flags: ReadonlySet<string>): void {
-  if (path === '') throw new UsageError('bind: --file needs a name')
   if (flags.has('check') && flags.has('dry-run'))
     throw new UsageError('bind: --check and --dry-run exclude each other')
   if (path !== undefined && flags.has('json'))
