@@ -39,6 +39,9 @@ export async function withBody<T>(
   // The size after decompression has no bound, and an application beside the sidecar gains nothing by compressing.
   if (!/^(identity)?$/i.test(ctx.get('Content-Encoding')))
     throw new RequestError(415, 'Content-Encoding: must be identity')
+  // Node takes off the last coding only. What it leaves would be stored as if it were the value.
+  if (!/^(chunked)?$/i.test(ctx.get('Transfer-Encoding').trim()))
+    throw new RequestError(415, 'Transfer-Encoding: must be chunked')
   const length = Number(ctx.get('Content-Length'))
   if (length > maxBytes) throw tooLarge(maxBytes)
   if (!bodies.hasRoomFor(length)) throw new RequestError(503, roomless)

@@ -52,6 +52,17 @@ t.test('a header that may be given once is refused if it is given twice', async 
   t.equal((await client.get('k')).status, 404, 'nothing was written')
 })
 
+t.test('a body in a transfer coding other than chunked is refused', async (t) => {
+  for (const line of ['PUT /v1/entries/k', 'POST /cache/set', 'POST /v1/entries:batch'])
+    for (const coding of ['gzip, chunked', 'deflate,chunked'])
+      t.match(
+        await send(line, { headers: [json, `Transfer-Encoding: ${coding}`, '', '0', ''] }),
+        { status: 415, body: { detail: 'Transfer-Encoding: must be chunked' } },
+        `${line} ${coding}`,
+      )
+  t.equal((await client.get('k')).status, 404, 'nothing was written')
+})
+
 t.test('a token that is given twice is refused', async (t) => {
   const { port } = guarded.sidecar
   const authorization = `Authorization: Bearer ${apiToken}`
