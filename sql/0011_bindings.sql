@@ -65,7 +65,8 @@ create function cache_patterns_overlap(one text, other text) returns boolean
   ) is true;
 
 -- Returns SQL of type text for the key of a row. `source` is the alias of the row. In a text, '%' and ':' are written as
--- '%25' and '%3A', so that each key has one spelling. A date is written as in JSON, whatever the session's DateStyle.
+-- '%25' and '%3A', so that each key has one spelling. The collation "C" keeps texts apart that another one takes for
+-- equal, and that are two keys. A date is written as in JSON, whatever the session's DateStyle.
 create function cache_key_expression(bound regclass, pattern text, source text) returns text
   language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
@@ -75,7 +76,8 @@ begin
       quote_literal(literal) || '::text' || coalesce(' || ' || case
         when atttypid in ('text'::regtype, 'varchar'::regtype)
           then format(
-            'pg_catalog.replace(pg_catalog.replace(%s.%I::text, ''%%''::text, ''%%25''::text), '':''::text, ''%%3A''::text)',
+            'pg_catalog.replace(pg_catalog.replace(
+               %s.%I::text collate pg_catalog."C", ''%%''::text, ''%%25''::text), '':''::text, ''%%3A''::text)',
             source, column_name
           )
         when atttypid = 'date'::regtype

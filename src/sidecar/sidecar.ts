@@ -100,7 +100,7 @@ export class Sidecar {
     })
     this.#database = database
     const schema = new SchemaName(database)
-    const bindings = new KnownBindings({ database, schema, log })
+    const bindings = new KnownBindings(config, { database, schema, clock, log })
     const { cache, listing, leasedReads, attempts, replicas } = createCache({
       config,
       database,

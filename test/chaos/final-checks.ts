@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { boundChecks } from './bound/bound-checks.js'
+import type { BoundWorkload } from './bound/bound-workload.js'
 import { asSent } from './entry-value.js'
 import type { Faults } from './faults/faults.js'
 import { recoveryLimitMs } from './faults/recovery.js'
@@ -15,6 +17,7 @@ export interface FinalChecksParts {
   readonly fleet: Fleet
   readonly sql: SqlClient
   readonly workload: Workload
+  readonly bound: BoundWorkload
   readonly faults: Faults
   readonly observer: Observer
   readonly recorder: Recorder
@@ -26,12 +29,13 @@ export interface FinalChecksParts {
 export async function finalChecks(
   parts: FinalChecksParts,
 ): Promise<{ readonly durability: DurabilityResult; readonly converged: number }> {
-  const { fleet, sql, workload, faults, observer, recorder, violations, maxStalenessMs } = parts
+  const { fleet, sql, workload, bound, faults, observer, recorder, violations, maxStalenessMs } = parts
   for (const { proxy } of fleet.members) proxy.heal({ reset: true })
   workload.stopWrites()
+  bound.stopWrites()
   const late = await untilSettled(fleet, observer)
   if (late) violations.add({ promise: 'recovery', text: `at the end ${late}`, around: [] })
-  await workload.stop()
+  await Promise.all([workload.stop(), bound.stop()])
   // The last change may be served stale for the promised time; by then every expiring row has expired.
   await sleep(Math.max(maxStalenessMs, longestLifetimeMs) + 200)
 
@@ -58,6 +62,7 @@ export async function finalChecks(
   }
   for (const text of checkConvergence(reads, stored))
     violations.add({ promise: 'convergence', text, around: [] })
+  const rowsCompared = await boundChecks(fleet, bound, violations)
 
   const durability = checkDurability({
     history,
@@ -79,7 +84,7 @@ export async function finalChecks(
     lifetimes: recorder.lifetimes,
   })
   for (const text of durability.violations) violations.add({ promise: 'nothing lost', text, around: [] })
-  return { durability, converged: reads.length }
+  return { durability, converged: reads.length + rowsCompared }
 }
 
 /** Resolves when every feed is live and no write is pending, or to what is still missing if that takes too long. */

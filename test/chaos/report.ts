@@ -41,6 +41,17 @@ export interface Result {
     readonly incrementsRefused: number
     /** Strong reads that saw both entries of a pair. */
     readonly pairs: number
+    readonly boundHits: number
+    readonly boundAbsentHits: number
+    readonly boundStrongReads: number
+  }
+  /** Reads of rows of bound tables, and the transactions that were acknowledged, by kind. */
+  readonly bound: {
+    readonly counts: Counts
+    readonly readsChecked: number
+    readonly maxStalenessMs: number
+    readonly undecided: number
+    readonly statements: Readonly<Record<string, number>>
   }
   /** Resident memory of this process, which must not grow with the length of the run. */
   readonly residentBytes: { readonly atStart: number; readonly atEnd: number }
@@ -117,6 +128,7 @@ export function tableOf(result: Result): string {
     `network    ${network.accepted} connections, ${network.reset} reset, ${network.refused} refused, ${network.ignored} never answered; ${network.bytesToServer + network.bytesToClient} bytes, ${network.bytesDropped} vanished; ${network.commitsCut} commits of pending writes cut`,
     `repaired   ${repaired.drops} entries dropped by ${repaired.revalidations} revalidations; ${repaired.entriesFlushed} by ${repaired.flushes} flushes`,
     `entries    ${exercised.evictions} evicted, ${exercised.replicaFills} filled from a standby; ${exercised.expiring} rows written with an end of their own; ${exercised.increments} increments of a counter, ${exercised.incrementsRefused} refused because another one was first; ${exercised.pairs} reads of a pair that is written in one transaction`,
+    boundLineOf(result),
     `memory     ${megabytes(residentBytes.atStart)} MB resident at the start, ${megabytes(residentBytes.atEnd)} MB at the end`,
     `default reads: ${result.defaultReadsNotLinearizable > 0 ? 'not linearizable, as expected' : 'linearizable'} (${result.defaultReadsNotLinearizable} of ${result.keys} keys)`,
     ...result.violations.flatMap(({ promise, text, around }) => [
@@ -127,6 +139,12 @@ export function tableOf(result: Result): string {
     '',
     result.violations.length === 0 ? 'no violation' : `replay:  ${result.replay}`,
   ].join('\n')
+}
+
+function boundLineOf({ bound, exercised }: Result): string {
+  const { counts, readsChecked, maxStalenessMs, undecided, statements } = bound
+  const total = Object.values(statements).reduce((sum, count) => sum + count, 0)
+  return `bound      ${total} transactions of ${Object.keys(statements).length} kinds; ${readsChecked} fresh reads, ${exercised.boundHits} hits (max ${Math.round(maxStalenessMs)} ms), ${exercised.boundAbsentHits} of absent rows; ${exercised.boundStrongReads} strong, undecided ${undecided}; ${counts.refused} refused`
 }
 
 function megabytes(bytes: number): string {

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { boundRows } from './bound/bound-tables.js'
+import { BoundWorkload } from './bound/bound-workload.js'
 import { Faults } from './faults/faults.js'
 import { RecoveryWatch } from './faults/recovery.js'
 import { allKinds, type FaultKind, faultsOf, planFaults, type Track, tracks } from './faults/schedule.js'
@@ -34,6 +36,8 @@ const longEnoughMinutes = 0.9
 const forgetEveryMs = 10_000
 /** Number of sidecars that covers all variants of their settings. */
 const kindsOfSidecars = 3
+/** Number of kinds of statements on bound tables that must succeed. */
+const kindsOfStatements = 20
 
 /** One run: everything is started, broken, healed, checked and ended. */
 export async function run(options: RunOptions): Promise<Result> {
@@ -60,16 +64,18 @@ export async function run(options: RunOptions): Promise<Result> {
 async function runOn(fleet: Fleet, violations: Violations, options: RunOptions): Promise<Result> {
   const { seed, minutes, sidecars, maxStalenessMs, stop, replay } = options
   const runMs = minutes * 60_000
-  const recorder: Recorder = new Recorder({
-    keys,
-    maxStalenessMs,
-    violations,
-    situation: () => faults.describe(),
-    frozenMs: (via, fromMs, toMs) => {
-      const member = fleet.members.find(({ sidecar }) => via.startsWith(`${sidecar.name}.`))
-      return member?.sidecar.frozenMs(fromMs, toMs) ?? 0
-    },
-  })
+  const recorderOf = (keys: readonly string[]): Recorder =>
+    new Recorder({
+      keys,
+      maxStalenessMs,
+      violations,
+      situation: () => faults.describe(),
+      frozenMs: (via, fromMs, toMs) => {
+        const member = fleet.members.find(({ sidecar }) => via.startsWith(`${sidecar.name}.`))
+        return member?.sidecar.frozenMs(fromMs, toMs) ?? 0
+      },
+    })
+  const recorder = recorderOf(keys)
   const observer = new Observer(fleet.members, recorder.history, ({ sidecar, capacity }, size) => {
     const text = `${recorder.clock()}: ${sidecar.via} holds ${size} entries, and may hold ${capacity}`
     violations.add({ promise: 'answers', text, around: [] })
@@ -82,12 +88,15 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     },
   })
   const sql = new SqlClient(fleet.databaseUrl)
-  const workload: Workload = new Workload({
+  const isDuringFault = () => faults.areUnderWay
+  const workload: Workload = new Workload({ fleet, sql, recorder, seed, isDuringFault })
+  const bound: BoundWorkload = new BoundWorkload({
     fleet,
     sql,
-    recorder,
+    recorder: recorderOf(boundRows.map(({ key }) => key)),
     seed,
-    isDuringFault: () => faults.areUnderWay,
+    maxStalenessMs,
+    isDuringFault,
   })
   const faults: Faults = new Faults({
     fleet,
@@ -96,6 +105,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     recorder,
     recovery,
     workload,
+    bound,
     maxStalenessMs,
     stop,
   })
@@ -103,13 +113,17 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
   const residentAtStart = process.memoryUsage.rss()
   const progress = new Progress(() => ({
     share: Math.min(1, (performance.now() - startMs) / runMs),
-    text: `${recorder.staleness.checked} reads checked, ${violations.total} violations; ${faults.describe()}`,
+    text: `${recorder.staleness.checked + bound.recorder.staleness.checked} reads checked, ${violations.total} violations; ${faults.describe()}`,
   }))
-  const forgetting = setInterval(() => recorder.history.forget(performance.now()), forgetEveryMs)
+  const forgetting = setInterval(() => {
+    for (const { history } of [recorder, bound.recorder]) history.forget(performance.now())
+  }, forgetEveryMs)
   try {
+    await bound.setUp()
     await untilSettled(fleet, observer)
     observer.start()
     workload.start()
+    bound.start()
     progress.start()
     const plan = planFaults(seed, runMs, sidecars, options.faults)
     const endMs = startMs + runMs
@@ -121,6 +135,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       fleet,
       sql,
       workload,
+      bound,
       faults,
       observer,
       recorder,
@@ -140,11 +155,20 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       increments: recorder.increments.counts.ok,
       incrementsRefused: recorder.increments.counts.unmet,
       pairs: recorder.pairs.compared,
+      boundHits: bound.recorder.counts.hits,
+      boundAbsentHits: bound.recorder.counts.absentHits,
+      boundStrongReads: bound.recorder.counts.reads.strong,
     }
     if (isUsual && !stop.aborted && sidecars >= kindsOfSidecars) {
       for (const [what, count] of Object.entries(exercised))
         if (count === 0)
           violations.add({ promise: 'answers', text: `nothing was checked of this: ${what}`, around: [] })
+      if (bound.done.size < kindsOfStatements)
+        violations.add({
+          promise: 'answers',
+          text: `of the statements that change bound tables, only these succeeded: ${[...bound.done.keys()].join(', ')}`,
+          around: [],
+        })
     }
     const { staleness, counts, undecided, keysNotLinearizable, longestMs } = recorder
     return {
@@ -163,6 +187,13 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       keys: keys.length,
       undecided,
       defaultReadsNotLinearizable: keysNotLinearizable,
+      bound: {
+        counts: bound.recorder.counts,
+        readsChecked: bound.recorder.staleness.checked,
+        maxStalenessMs: bound.recorder.staleness.maxMs,
+        undecided: bound.recorder.undecided,
+        statements: Object.fromEntries([...bound.done].sort()),
+      },
       durability,
       converged,
       longestRequestMs: longestMs,
@@ -187,7 +218,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     clearInterval(forgetting)
     progress.stop()
     await observer.stop()
-    await workload.stop()
+    await Promise.all([workload.stop(), bound.stop()])
     await sql.close()
   }
 }

@@ -1,3 +1,4 @@
+import type { Bindings } from '../../src/core/bindings/bindings.js'
 import { Cache, type CacheOptions } from '../../src/core/cache.js'
 import { DrivenClock } from './driven-clock.js'
 import { ModelFeed } from './model-feed.js'
@@ -16,6 +17,7 @@ interface Shared extends Partial<Pick<ModelSidecar, 'clock' | 'store'>> {
   readonly random?: () => number
   /** Its fills may be read from the store's replica. */
   readonly withReplica?: boolean
+  readonly bindings?: Bindings
 }
 
 /** Default staleness bound L and default time to live of the tests. */
@@ -51,6 +53,7 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
       log,
       ...(shared?.random && { random: shared.random }),
       ...(shared?.withReplica && { replica: store.replica }),
+      ...(shared?.bindings && { bindings: shared.bindings }),
     },
   )
   return { clock, store, cache, logged, feed: new ModelFeed({ store, clock, handler: cache }) }

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import type { Version } from '../../core/entry.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn } from '../schema/table-identity.js'
 import { isBeyond, isTooLarge } from '../store/value-limit.js'
@@ -14,6 +15,14 @@ export interface BoundStatements {
   readonly read: string
   /** Returns the versions of rows. If there are none, one row without a key shows that the epoch is the last parameter. */
   readonly versions: string
+}
+
+/** Number of hexadecimal digits in the version of a row: a hash of 128 bits. */
+const versionDigits = 32
+
+/** Returns true for the version of a row. That of an entry is a shorter number. */
+export function isRowVersion(version: Version): boolean {
+  return version.length === versionDigits
 }
 
 /** Types of the arrays of values, for PostgreSQL to cast the parameters to. */
@@ -75,7 +84,7 @@ export function boundStatements(schema: string, bound: BoundTable, maxBytes: num
             limit 1
           ) as stored
           cross join lateral (
-            select left(encode(sha256(convert_to(stored.value, 'UTF8'::name)), 'hex'::text), 32) as version
+            select left(encode(sha256(convert_to(stored.value, 'UTF8'::name)), 'hex'::text), ${versionDigits}) as version
           ) as hashed
         where stored.key = wanted.key
       ) as found on true`
@@ -112,5 +121,5 @@ function spelling(column: string, type: KeyType | undefined): string {
   const text = `t.${column}::text`
   if (type === 'date') return `pg_catalog.btrim(pg_catalog.to_json(t.${column})::text, '"'::text)`
   if (type !== 'text' && type !== 'character varying') return text
-  return `replace(replace(${text}, '%'::text, '%25'::text), ':'::text, '%3A'::text)`
+  return `replace(replace(${text} collate pg_catalog."C", '%'::text, '%25'::text), ':'::text, '%3A'::text)`
 }

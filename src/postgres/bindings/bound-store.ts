@@ -7,6 +7,7 @@ import type { SchemaName } from '../schema/schema-name.js'
 import type { EntryAnswers } from '../store/entry-reads.js'
 import type { PostgresStore } from '../store/store.js'
 import { type AnswerRow, BoundReads, type SendBound } from './bound-reads.js'
+import { isRowVersion } from './bound-statements.js'
 import type { BoundTable } from './bound-table.js'
 import type { KnownBindings } from './known-bindings.js'
 
@@ -21,7 +22,7 @@ export interface BoundStoreParts {
 }
 
 /** Keys by the table that they are read from; undefined for cache_entries. */
-type BySource<Item> = ReadonlyMap<BoundTable | undefined, readonly Item[]>
+type BySource = ReadonlyMap<BoundTable | undefined, readonly Wanted[]>
 
 /** The store with the bound tables beside its entries. Keys that a binding covers are read from its table. */
 export class BoundStore implements Store {
@@ -101,25 +102,29 @@ export class BoundStore implements Store {
 
   /** Throws if a key is bound. The cache has found out before, unless it has had no contact with the database yet. */
   async #requireUnbound(items: readonly { readonly key: string }[]): Promise<void> {
-    const known = this.#parts.bindings.get()
-    const tables = known instanceof Promise ? await known : known
+    const tables = this.#parts.bindings.current ?? (await this.#ask())
     if (tables.length === 0) return
     const bindings = { of: (key: string) => tables.find(({ pattern }) => pattern.covers(key)) }
     for (const { key } of items) requireUnbound(bindings, key)
   }
 
-  async #bySource<Item extends { readonly key: string }>(items: readonly Item[]): Promise<BySource<Item>> {
-    const known = this.#parts.bindings.get()
-    const tables = known instanceof Promise ? await known : known
-    if (tables.length === 0) return new Map([[undefined, items]])
-    const sources = new Map<BoundTable | undefined, Item[]>()
+  async #bySource(items: readonly Wanted[]): Promise<BySource> {
+    const tables = this.#parts.bindings.current ?? (await this.#ask())
+    const sources = new Map<BoundTable | undefined, Wanted[]>()
     for (const item of items) {
       const bound = tables.find(({ pattern }) => pattern.covers(item.key))
+      const wanted = bound === undefined ? asEntry(item) : item
       const some = sources.get(bound)
-      if (some) some.push(item)
-      else sources.set(bound, [item])
+      if (some) some.push(wanted)
+      else sources.set(bound, [wanted])
     }
     return sources
+  }
+
+  /** Asks the database for the bindings, because no session of the change feed has confirmed them for too long. */
+  #ask(): Promise<readonly BoundTable[]> {
+    const { bindings, attempts } = this.#parts
+    return attempts.run(() => bindings.ask())
   }
 
   async #read(
@@ -133,7 +138,7 @@ export class BoundStore implements Store {
   }
 
   /** Reads from several tables in one snapshot. Values of one have the room that those before it have left. */
-  #readSnapshot(sources: BySource<Wanted>, part: BatchPart | undefined): Promise<EntryAnswers> {
+  #readSnapshot(sources: BySource, part: BatchPart | undefined): Promise<EntryAnswers> {
     const { database, attempts, schema, entries, maxReadBytes } = this.#parts
     const attempt = async () => {
       const name = await schema.get()
@@ -166,6 +171,11 @@ export class BoundStore implements Store {
     attempts.reached()
     return rows
   }
+}
+
+/** Returns the key without a row that is held from the time when it was bound. Its version is none of an entry. */
+function asEntry(wanted: Wanted): Wanted {
+  return wanted.held && isRowVersion(wanted.held.version) ? { key: wanted.key } : wanted
 }
 
 function merged<V>(maps: readonly ReadonlyMap<string, V>[]): Map<string, V> {

@@ -1,59 +1,93 @@
 import { type BindingCounts, type Bindings, noBindings } from '../../core/bindings/bindings.js'
-import type { Log } from '../../core/ports.js'
+import { CacheError } from '../../core/errors.js'
+import type { Clock, Log } from '../../core/ports.js'
 import type { Database } from '../pool/database.js'
+import { withTimeout } from '../pool/with-timeout.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import type { Query } from '../schema/table-inspection.js'
-import { type FoundBindings, inspectBindings } from './binding-inspection.js'
+import { bindingsDigestIn, type FoundBindings, inspectBindings } from './binding-inspection.js'
 import type { BoundTable } from './bound-table.js'
+
+export interface KnownBindingsOptions {
+  readonly maxStalenessMs: number
+}
 
 export interface KnownBindingsParts {
   readonly database: Pick<Database, 'read'>
   readonly schema: SchemaName
+  readonly clock: Pick<Clock, 'now'>
   readonly log: Log
 }
 
+/** Limit of the time that a read spends on asking for the bindings, because it has a limit of its own after that. */
+const askingTimeoutMs = 1_000
+const tooSlow = 'the database did not tell its bindings in time'
+
 /** The bindings, as a session of the change feed has last seen them. */
 export class KnownBindings implements Bindings {
+  readonly #options: KnownBindingsOptions
   readonly #parts: KnownBindingsParts
-  #tables: readonly BoundTable[] | undefined
+  #found: FoundBindings | undefined
+  /** Moment at which the database had these bindings. */
+  #asOfMs = Number.NEGATIVE_INFINITY
   #counts: BindingCounts = noBindings.counts
   #inspect: () => void = () => undefined
 
-  constructor(parts: KnownBindingsParts) {
+  constructor(options: KnownBindingsOptions, parts: KnownBindingsParts) {
+    this.#options = options
     this.#parts = parts
   }
 
   of(key: string): BoundTable | undefined {
-    return this.#tables?.find(({ pattern }) => pattern.covers(key))
+    return this.tables.find(({ pattern }) => pattern.covers(key))
   }
 
   get counts(): BindingCounts {
     return this.#counts
   }
 
-  /** The bindings; none before the first contact. */
+  /** The bindings as they were last seen; none before the first contact. */
   get tables(): readonly BoundTable[] {
-    return this.#tables ?? []
+    return this.#found?.tables ?? []
   }
 
-  /** Returns the bindings. Before a session has found them, asks the pool. Rejects with a CacheError. */
-  get(): readonly BoundTable[] | Promise<readonly BoundTable[]> {
-    return this.#tables ?? this.#ask()
+  /**
+   * The bindings, if a session has seen them within the bound on staleness; otherwise undefined. Without a session, a key
+   * would be read for ever from a table that it is not bound to any more.
+   */
+  get current(): readonly BoundTable[] | undefined {
+    const ageMs = this.#parts.clock.now() - this.#asOfMs
+    return ageMs <= this.#options.maxStalenessMs ? this.#found?.tables : undefined
   }
 
-  async #ask(): Promise<readonly BoundTable[]> {
+  /** Returns the bindings that the database has now. Rejects with a CacheError. */
+  async ask(): Promise<readonly BoundTable[]> {
     const { database, schema } = this.#parts
-    const name = await schema.get()
-    const { tables } = await inspectBindings(database.read.bind(database) as Query, name).catch(
-      schema.explain,
-    )
+    const known = this.#found
+    const asking = async () => {
+      const name = await schema.get()
+      if (known !== undefined) {
+        const [row] = await database.read<{ digest: string }>(
+          `select ${bindingsDigestIn(name)} as digest`,
+          [],
+        )
+        if (row?.digest === known.digest) return known
+      }
+      return inspectBindings(database.read.bind(database) as Query, name)
+    }
+    const asked = withTimeout(askingTimeoutMs, asking().catch(schema.explain), tooSlow)
+    const { tables } = await asked.catch((error: unknown) => {
+      throw error instanceof CacheError ? error : new CacheError('store-busy', tooSlow, { cause: error })
+    })
     return tables
   }
 
-  /** Records what a session has found, and logs the faults that are new. */
-  found({ tables }: FoundBindings): void {
+  /** Records what a session has found at a moment, and logs the faults that are new. */
+  found(found: FoundBindings, asOfMs: number): void {
     const known = new Set(this.tables.map(({ fault }) => fault?.says))
-    this.#tables = tables
+    const { tables } = found
+    this.#found = found
+    this.#asOfMs = asOfMs
     const unusable = tables.flatMap(({ pattern, fault }) =>
       fault ? [{ pattern: pattern.text, reason: fault.shown }] : [],
     )
@@ -64,6 +98,11 @@ export class KnownBindings implements Bindings {
           { pattern: pattern.text, reason: fault.says, cure: fault.cure },
           'a binding cannot be used: its keys are answered with 503',
         )
+  }
+
+  /** Records that a probe, which was sent at that moment, has found the same bindings. */
+  proven(asOfMs: number): void {
+    this.#asOfMs = asOfMs
   }
 
   /** Sets what inspects the bindings again. */

@@ -24,7 +24,7 @@ export interface PostgresChangeFeedOptions {
 export interface PostgresChangeFeedParts {
   readonly database: Database
   /** Receives what each session finds of the bindings. */
-  readonly bindings?: Pick<KnownBindings, 'found' | 'onOutdated'>
+  readonly bindings?: Pick<KnownBindings, 'found' | 'proven' | 'onOutdated'>
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
   /** Called before every session. */
@@ -158,12 +158,12 @@ export class PostgresChangeFeed implements ChangeFeed {
         end,
       })
       bindings?.onOutdated(() => prober.hurry())
-      let inspected = await Promise.race([listen(listening), ended])
+      let inspected = await Promise.race([listen(listening, clock), ended])
       for (;;) {
         // LISTEN is in force: it was acknowledged just now, or, after a rest, the echo below shows it.
         const listeningSinceMs = clock.now()
         onTable(inspected.table)
-        prober.found(inspected.bindings)
+        prober.found(inspected.bindings, inspected.bindingsSentMs)
         await Promise.race([prober.echo(), ended])
         const caughtUp = handler
           .listening(listeningSinceMs, {
@@ -205,7 +205,7 @@ export class PostgresChangeFeed implements ChangeFeed {
  * Finds the table and the bindings, and listens for changes. Prepares the probe, so that it is planned only once. Rejects if all
  * that takes too long.
  */
-function listen(session: ListenSession): Promise<Inspected> {
+function listen(session: ListenSession, clock: Pick<Clock, 'now'>): Promise<Inspected> {
   let late = 'the connection was not answered'
   const listening = async () => {
     await session.open()
@@ -216,9 +216,10 @@ function listen(session: ListenSession): Promise<Inspected> {
     await session.listen(table.channel)
     late = 'the bindings could not be inspected in time'
     // After LISTEN: a binding that is made before is found here, and one that is made later is announced.
+    const bindingsSentMs = clock.now()
     const bindings = await inspectBindings(query, table.schema)
     await session.query(prepareProbeIn(table.schema))
-    return { table, bindings }
+    return { table, bindings, bindingsSentMs }
   }
   return withTimeout(connectTimeoutMs, listening(), () => late)
 }

@@ -23,7 +23,7 @@ export interface ProberParts {
   readonly clock: Pick<Clock, 'now'>
   /** Called with the table each time it has been inspected. */
   readonly onTable: (table: CacheTable) => void
-  readonly bindings?: Pick<KnownBindings, 'found'> | undefined
+  readonly bindings?: Pick<KnownBindings, 'found' | 'proven'> | undefined
   /** Ends the session. */
   readonly end: (reason: unknown) => void
 }
@@ -37,6 +37,8 @@ const noAnswer = 'the listening connection does not answer'
 export interface Inspected {
   readonly table: CacheTable
   readonly bindings: FoundBindings
+  /** Moment at which the bindings were asked for. */
+  readonly bindingsSentMs: number
 }
 
 /** Shows that a session, which listens, still delivers every change. */
@@ -53,7 +55,7 @@ export class Prober {
 
   /** Calls `handler.proven` at intervals, until the handler rests. Rejects when `signal` is aborted. */
   async prove(inspected: Inspected, signal: AbortSignal): Promise<{ readonly needed: Promise<void> }> {
-    const { handler, clock, database, session, end } = this.#parts
+    const { handler, clock, database, session, bindings, end } = this.#parts
     let sentMs = clock.now()
     let inspectedMs = sentMs
     let seen = { fingerprint: inspected.table.fingerprint, digest: inspected.bindings.digest }
@@ -64,19 +66,21 @@ export class Prober {
       const needed = handler.rest()
       if (needed) return { needed }
       sentMs = clock.now()
+      const proof = await this.#probe()
+      // Announcements that were committed before the probe was sent have arrived before its answer.
       const isHurried = this.#isHurried
       this.#isHurried = false
-      const proof = await this.#probe()
       const { fingerprint, bindings: digest } = proof
       const isChanged = fingerprint !== seen.fingerprint || digest !== seen.digest
       if (isHurried || isChanged || sentMs - inspectedMs >= inspectionIntervalMs) {
-        const { bindings } = await this.inspect()
-        this.found(bindings)
+        const { bindings: found, bindingsSentMs } = await this.inspect()
+        this.found(found, bindingsSentMs)
         seen = { fingerprint, digest }
         inspectedMs = sentMs
       }
       await liveness.confirm(sentMs)
       signal.throwIfAborted()
+      bindings?.proven(sentMs)
       handler.proven(sentMs, proofOf(proof))?.catch(end)
     }
   }
@@ -117,19 +121,20 @@ export class Prober {
     return clock.now() - sentMs
   }
 
-  /** Passes on what an inspection has found of the bindings. */
-  found(bindings: FoundBindings): void {
-    this.#parts.bindings?.found(bindings)
+  /** Passes on what an inspection has found of the bindings, which the database had at that moment. */
+  found(bindings: FoundBindings, asOfMs: number): void {
+    this.#parts.bindings?.found(bindings, asOfMs)
     this.#parts.handler.bound(bindings.tables)
   }
 
   /** Inspects the table and the bindings. Rejects if changes of the table are not announced. */
   async inspect(): Promise<Inspected> {
-    const { session, onTable } = this.#parts
+    const { session, clock, onTable } = this.#parts
     const query = session.query.bind(session)
     const inspecting = async () => {
       const table = await inspectTable(query)
-      return { table, bindings: await inspectBindings(query, table.schema) }
+      const bindingsSentMs = clock.now()
+      return { table, bindings: await inspectBindings(query, table.schema), bindingsSentMs }
     }
     const inspected = await withTimeout(this.#timeoutMs, inspecting(), noAnswer)
     onTable(inspected.table)

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fault, FaultProxy } from '../../support/fault-proxy.js'
+import type { BoundWorkload } from '../bound/bound-workload.js'
 import { type Fleet, guest, type Member } from '../fleet/fleet.js'
 import type { Observer } from '../fleet/observer.js'
 import type { SqlClient } from '../fleet/sql-client.js'
@@ -23,6 +24,7 @@ export interface FaultsParts {
   readonly recorder: Recorder
   readonly recovery: RecoveryWatch
   readonly workload: Workload
+  readonly bound: BoundWorkload
   readonly maxStalenessMs: number
   /** Aborted when the run is to end early; faults are healed all the same. */
   readonly stop: AbortSignal

@@ -1,3 +1,5 @@
+import { storedRows } from '../bound/bound-tables.js'
+import type { BoundWorkload } from '../bound/bound-workload.js'
 import type { Fleet } from '../fleet/fleet.js'
 import { SqlClient } from '../fleet/sql-client.js'
 import type { LostTail } from '../oracle/durability.js'
@@ -11,6 +13,7 @@ export interface HistoryFaultParts {
   readonly fleet: Fleet
   readonly recorder: Recorder
   readonly workload: Workload
+  readonly bound: BoundWorkload
 }
 
 /**
@@ -19,7 +22,7 @@ export interface HistoryFaultParts {
  * write after the snapshot.
  */
 export async function putSnapshotBack(
-  { fleet, recorder, workload }: HistoryFaultParts,
+  { fleet, recorder, workload, bound }: HistoryFaultParts,
   { durationMs, choice }: Timing,
   pause: Pause,
 ): Promise<LostTail> {
@@ -36,6 +39,7 @@ export async function putSnapshotBack(
     await fleet.postgres.stop('immediate')
     await copy.takePlace(fleet.postgres, 'primary')
     recorder.beginAnew(await fleet.stored())
+    bound.recorder.beginAnew(await storedRows(fleet))
     const toMs = performance.now()
     // Few, so that the sequence stays behind, or so many that it has caught up.
     const fills = choice < 0.5 ? 1 : 12
@@ -51,7 +55,7 @@ export async function putSnapshotBack(
 
 /** Statements that remove the object and create an empty one. */
 const removals: Partial<Record<FaultKind, readonly string[]>> = {
-  'schema re-created': ['drop schema public cascade', 'create schema public'],
+  'schema re-created': ['drop schema public, shop cascade', 'create schema public'],
   'table re-created': ['drop table cache_entries'],
 }
 
@@ -64,10 +68,11 @@ export async function recreate(
   { kind, durationMs, choice }: PlannedFault,
   pause: Pause,
 ): Promise<LostTail> {
-  const { fleet, workload } = parts
+  const { fleet, workload, bound } = parts
   const once = async () => {
     await remove(parts, kind)
     await fleet.migrate()
+    if (kind !== 'table re-created') await directly(fleet, (sql) => bound.setUp(sql))
     await directly(fleet, (sql) => workload.fill(sql))
   }
   await once()
@@ -91,8 +96,12 @@ export async function handOutAgain(
 const attempts = 20
 const retryMs = 100
 
-async function remove({ fleet, recorder }: HistoryFaultParts, kind: FaultKind): Promise<void> {
-  const onRemoved = () => recorder.beginAnew(new Map())
+async function remove({ fleet, recorder, bound }: HistoryFaultParts, kind: FaultKind): Promise<void> {
+  const onRemoved = () => {
+    recorder.beginAnew(new Map())
+    // The bindings and their tables are still there if only the entries are gone.
+    if (kind !== 'table re-created') bound.recorder.beginAnew(new Map())
+  }
   for (let attempt = 1; ; attempt++) {
     try {
       const statements = removals[kind]

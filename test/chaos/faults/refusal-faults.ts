@@ -1,4 +1,5 @@
 import pg from 'pg'
+import type { BoundWorkload } from '../bound/bound-workload.js'
 import type { Fleet, Member } from '../fleet/fleet.js'
 import { guest } from '../fleet/fleet.js'
 import type { Observer } from '../fleet/observer.js'
@@ -17,6 +18,7 @@ export interface RefusalParts {
   readonly recorder: Recorder
   readonly recovery: RecoveryWatch
   readonly workload: Workload
+  readonly bound: BoundWorkload
   readonly fault: PlannedFault
   /** Sidecar that the fault affects. */
   readonly member: Member
@@ -62,12 +64,13 @@ const rights = ['insert, update', 'select', 'delete', 'select, insert, update, d
  * pending.
  */
 export async function rightsRevoked(parts: RefusalParts): Promise<void> {
-  const { fleet, recorder, fault, member, healed, pause } = parts
+  const { fleet, recorder, bound, fault, member, healed, pause } = parts
   const { choice, durationMs } = fault
   const lost = rights[Math.floor(choice * rights.length)]
   const without = async (during: () => Promise<void>) => {
     const spell = new Spell(performance.now())
-    recorder.denies('forbidden', spell, ({ via }) => isOf(member, via))
+    for (const one of [recorder, bound.recorder])
+      one.denies('forbidden', spell, ({ via }) => isOf(member, via))
     await inForce(fleet, spell, {
       make: `revoke ${lost} on cache_entries from ${guest}`,
       remove: `grant select, insert, update, delete on cache_entries to ${guest}`,

@@ -1,3 +1,5 @@
+import { storedRows } from '../bound/bound-tables.js'
+import type { BoundWorkload } from '../bound/bound-workload.js'
 import type { Fleet } from '../fleet/fleet.js'
 import type { SqlClient } from '../fleet/sql-client.js'
 import type { LostTail } from '../oracle/durability.js'
@@ -13,11 +15,12 @@ interface FailoverParts {
   readonly fleet: Fleet
   readonly sql: SqlClient
   readonly recorder: Recorder
+  readonly bound: BoundWorkload
 }
 
 /** Promotes an asynchronous standby that has not received the last acknowledged writes. */
 export async function failover(
-  { fleet, sql, recorder }: FailoverParts,
+  { fleet, sql, recorder, bound }: FailoverParts,
   { lagMs, standbyMs }: { readonly lagMs: number; readonly standbyMs: number },
   pause: Pause,
 ): Promise<LostTail> {
@@ -29,6 +32,7 @@ export async function failover(
   await fleet.postgres.stop('immediate')
   await standby.takePlace(fleet.postgres, 'standby')
   recorder.beginAnew(await fleet.stored())
+  bound.recorder.beginAnew(await storedRows(fleet))
   const toMs = performance.now()
   await pause(standbyMs)
   await fleet.administer('select pg_promote()')

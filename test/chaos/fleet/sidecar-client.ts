@@ -123,6 +123,34 @@ export class SidecarClient {
     return Object.fromEntries(entries.map(({ key, value }) => [key, value]))
   }
 
+  /** Reads the body of an entry. */
+  async getEntry(key: string, { consistency }: Asked = {}): Promise<ReadAnswer> {
+    const query = consistency ? `?consistency=${consistency}` : ''
+    const answer = await this.#ask('GET', `/v1/entries/${encodeURIComponent(key)}${query}`)
+    if (typeof answer === 'string') return { kind: 'lost' }
+    if (answer.status !== 200) return readAnswer(key, answer)
+    const { cacheStatus, text } = answer
+    const source = cacheStatus.includes('; hit') ? 'cache' : 'db'
+    return { kind: 'entry', value: text, source, stale: cacheStatus.includes('detail='), status: cacheStatus }
+  }
+
+  /** Reads several keys with one request. Returns an answer for each. */
+  async getEach(keys: readonly string[], asked: Asked = {}): Promise<readonly ReadAnswer[]> {
+    const answer = await this.#post('/v1/entries:get', { keys, ...asked })
+    if (typeof answer === 'string') return keys.map(() => ({ kind: 'lost' }))
+    if (answer.status !== 200) return keys.map((key) => readAnswer(key, answer))
+    const { entries } = JSON.parse(answer.text) as {
+      entries: readonly { key: string; value: unknown; source: 'cache' | 'db'; stale?: true }[]
+    }
+    return keys.map((key) => {
+      const entry = entries.find((one) => one.key === key)
+      // The response does not say where it knows from that a key does not exist.
+      if (entry === undefined) return { kind: 'entry', value: null, source: 'db', stale: false, status: '' }
+      const { value, source, stale = false } = entry
+      return { kind: 'entry', value: fromJson(value), source, stale, status: '' }
+    })
+  }
+
   #post(path: string, body: object): Promise<HttpAnswer | 'unsent' | 'lost'> {
     const text = JSON.stringify(body)
     const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }

@@ -27,7 +27,7 @@ export class SqlClient {
     this.#pool = new pg.Pool({
       connectionString: url,
       application_name: 'chaos',
-      max: 8,
+      max: 16,
       connectionTimeoutMillis: 3_000,
       statement_timeout: 6_000,
       query_timeout: 7_000,
@@ -88,7 +88,7 @@ export class SqlClient {
   /** Gives every row among these keys the value; the outcome by key. */
   async updateAll(keys: readonly string[], value: string): Promise<(key: string) => SqlOutcome> {
     let changed: ReadonlySet<string> = new Set()
-    const outcome = await this.#run(async (client) => {
+    const outcome = await this.run(async (client) => {
       const { rows } = await client.query<{ key: string }>(
         'update cache_entries set value = $2, expires_at = default where key = any($1) returning key',
         [keys, value],
@@ -187,7 +187,7 @@ export class SqlClient {
     holdMs: number,
   ): Promise<(key: string) => SqlOutcome> {
     const changed = new Set<string>()
-    const outcome = await this.#run(async (client) => {
+    const outcome = await this.run(async (client) => {
       await client.query('begin')
       for (const [key, value] of writes) {
         const contentType = isObject(value) ? 'application/json' : null
@@ -204,7 +204,7 @@ export class SqlClient {
   /** Null where there is no row; undefined when the database did not answer. */
   async read(key: string): Promise<string | null | undefined> {
     let value: string | null | undefined
-    await this.#run(async (client) => {
+    await this.run(async (client) => {
       const { rows } = await client.query<{ value: string }>(
         `select value from cache_entries where key = $1 and ${isThere}`,
         [key],
@@ -226,7 +226,7 @@ export class SqlClient {
 
   /** A transaction of statements that keep everybody else out, which is not to wait for long. */
   #transaction(work: (client: pg.PoolClient) => Promise<void>): Promise<SqlOutcome> {
-    return this.#run(async (client) => {
+    return this.run(async (client) => {
       await client.query('begin')
       await client.query(lockTimeout)
       await work(client)
@@ -236,14 +236,17 @@ export class SqlClient {
   }
 
   #write(text: string, values: unknown[], ofNoRows: SqlOutcome = 'nothing'): Promise<SqlOutcome> {
-    return this.#run(async (client) => {
+    return this.run(async (client) => {
       const { rowCount } = await client.query(text, values)
       return rowCount ? 'ok' : ofNoRows
     })
   }
 
-  /** An error of a statement means that nothing happened; without an answer anything may have. */
-  async #run(work: (client: pg.PoolClient) => Promise<SqlOutcome>): Promise<SqlOutcome> {
+  /**
+   * Runs statements on one connection. An error of a statement means that nothing happened; without an answer anything
+   * may have.
+   */
+  async run(work: (client: pg.PoolClient) => Promise<SqlOutcome>): Promise<SqlOutcome> {
     let client: pg.PoolClient
     try {
       client = await this.#pool.connect()

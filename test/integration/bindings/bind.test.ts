@@ -236,6 +236,18 @@ t.test('what statements announce', async (t) => {
   t.same(await announced.ids(), ['*'])
 })
 
+t.test('texts that a collation takes for equal are two keys', async (t) => {
+  await query(`
+    create collation careless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    create table word (code text collate careless primary key);
+    select cache_bind('word', 'word:{code}')`)
+  const announced = await Announcements.of(t, database)
+  await query("insert into word values ('Cafe')")
+  t.same(await announced.ids(), ['word:Cafe'])
+  await query("update word set code = 'cafe'")
+  t.same(await announced.ids(), ['word:Cafe', 'word:cafe'])
+})
+
 async function sessionOf(t: Test, { url }: FreshDatabase): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { type FreshDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
+import { FaultProxy } from '../../support/fault-proxy.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { type StartedSidecar, type StartOptions, startLiveSidecar } from '../../support/sidecar.js'
 
@@ -204,6 +205,16 @@ t.test(
         t.ok(started.log.some((line) => logged.test(line) && line.includes('a binding cannot be used')))
         t.match(await client.value('other:1'), { v: 'other' })
         t.equal(await client.value('plain'), 'entry')
+        const together = await Promise.all(
+          ['item:1', 'other:1', 'plain'].map((key) =>
+            client.request('GET', `/cache/get?key=${key}&consistency=strong`),
+          ),
+        )
+        t.same(
+          together.map(({ status }) => status),
+          [503, 200, 200],
+          'in one batch',
+        )
         t.match(await client.request('GET', '/v1/entries/other%3A1'), { status: 200 })
         t.match((await started.ops.request('GET', '/readyz')).status, 200)
         await query(cure)
@@ -351,4 +362,68 @@ t.test('silent changes: while the triggers are disabled, and while nobody listen
   await query(change('missed'))
   await isChanged('missed')
   t.match(await hold(client, 'item:1'), { v: 'one' })
+})
+
+t.test('a table that cannot be read does not keep the feed from catching up', async (t) => {
+  const { query, client, database } = await setting(
+    t,
+    `${items}
+     create table other (id int primary key, v text); insert into other values (1, 'other');
+     select cache_bind('other', key => 'other:{id}')`,
+  )
+  await hold(client, 'item:1')
+  await hold(client, 'other:1')
+  // Not noticed before the comparison, which reads the columns that there were.
+  await query('alter table item rename column id to ident')
+  const { losses } = (await client.stats()).feed
+  await query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name = 'caching-layer changes'",
+    [database.name],
+  )
+  await eventually(async () => (await client.stats()).feed.losses > losses)
+  await hold(client, 'other:1')
+  await eventually(async () => (await client.get('item:1')).status === 503)
+  t.equal((await client.stats()).feed.losses, losses + 1)
+})
+
+t.test('bindings that change without an announcement are noticed by the next probe', async (t) => {
+  const { query, client } = await setting(
+    t,
+    `create table item (id int primary key, v text); insert into item values (1, 'row');
+     insert into cache_entries (key, value) values ('item:1', 'entry')`,
+  )
+  t.equal(await hold(client, 'item:1'), 'entry')
+  await query(
+    "alter table cache_bound_tables disable trigger user; select cache_bind('item', key => 'item:{id}')",
+  )
+  await eventually(async () => ((await client.value('item:1')) as { v: string }).v === 'row')
+})
+
+t.test('without a change feed, a sidecar asks for the bindings that there are now', async (t) => {
+  const database = await freshDatabase(t)
+  await migrate(database.url)
+  const { query } = database
+  await query(`create table item (id int primary key, v text); insert into item values (1, 'row');
+    insert into cache_entries (key, value) values ('item:1', 'entry')`)
+  const proxy = new FaultProxy(Number(new URL(database.url).port))
+  t.teardown(() => proxy.close())
+  const listenUrl = Object.assign(new URL(database.url), { port: String(await proxy.listen()) }).href
+  const { client } = await startLiveSidecar(t, {
+    databaseUrl: database.url,
+    databaseListenUrl: listenUrl,
+    maxStalenessMs: 300,
+    migrate: false,
+  })
+  t.equal(await hold(client, 'item:1'), 'entry')
+  proxy.set({ admission: 'refuse' })
+  proxy.reset()
+  await eventually(async () => (await client.stats()).feed.state === 'down')
+  const strong = async () =>
+    (await client.request('GET', '/cache/get?key=item:1&consistency=strong')).body as { value: unknown }
+  await query("select cache_bind('item', key => 'item:{id}')")
+  await eventually(async () => JSON.stringify((await strong()).value) === '{"id":1,"v":"row"}')
+  t.match(await client.set('item:1', 'new'), { status: 409 })
+  await query("select cache_unbind('item:{id}')")
+  await eventually(async () => (await strong()).value === 'entry')
+  t.equal((await client.set('item:1', 'new')).status, 200)
 })

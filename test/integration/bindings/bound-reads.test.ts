@@ -237,5 +237,53 @@ t.test('a sidecar that has not heard of the bindings yet does not answer from th
   t.strictSame(await client.value('product:42'), row)
   t.match(await client.set('product:42', 1), { status: 409 })
   t.match(await client.delete('product:42'), { status: 409 })
+  t.match(
+    await client.request('PUT', '/v1/entries/product%3A42', { raw: '1', headers: { 'If-None-Match': '*' } }),
+    {
+      status: 409,
+    },
+  )
   t.equal(await client.value('plain'), 'entry')
+})
+
+t.test('a collation that takes two texts for equal does not make two keys of one row', async (t) => {
+  await query(`
+    create collation careless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    create table word (code text collate careless primary key, v int);
+    insert into word values ('Cafe', 1);
+    select cache_bind('word', key => 'word:{code}')`)
+  await eventually(async () => (await client.get('word:Cafe')).status === 200)
+  t.equal((await client.get('word:cafe')).status, 404)
+  await client.held('word:Cafe')
+  t.equal((await client.get('word:cafe')).status, 404)
+})
+
+t.test('settings of the session do not change what a row is', async (t) => {
+  await query(`
+    create table odd (id int primary key, at timestamptz, every interval, raw bytea, ratio float8, days daterange);
+    insert into odd values (1, '2026-11-28 12:00+02', '1 day 2 hours', '\\x00ff', 0.1::float8 / 3, '[2026-11-28,2026-12-01)');
+    select cache_bind('odd', key => 'odd:{id}')`)
+  await eventually(async () => (await client.get('odd:1')).status === 200)
+  const path = '/v1/entries/odd%3A1'
+  const { text, headers } = await client.request('GET', path)
+  t.same(JSON.parse(text), {
+    id: 1,
+    at: '2026-11-28T10:00:00+00:00',
+    every: 'P1DT2H',
+    raw: '\\x00ff',
+    ratio: 0.03333333333333333,
+    days: '[2026-11-28,2026-12-01)',
+  })
+  for (const setting of [
+    "TimeZone = 'Asia/Tokyo'",
+    "DateStyle = 'German'",
+    "IntervalStyle = 'postgres_verbose'",
+    "bytea_output = 'escape'",
+    'extra_float_digits = -5',
+  ])
+    await query(`alter database ${database.name} set ${setting}`)
+  const other = await startLiveSidecar(t, { databaseUrl: database.url, migrate: false })
+  const again = await other.client.request('GET', path)
+  t.equal(again.text, text)
+  t.equal(again.headers.etag, headers.etag)
 })

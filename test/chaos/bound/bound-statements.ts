@@ -1,0 +1,300 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type pg from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import type { Random } from '../../support/random.js'
+import type { SqlOutcome } from '../fleet/sql-client.js'
+import type { WrittenValue } from '../oracle/history.js'
+import {
+  type BoundRow,
+  type BoundTable,
+  emptyItem,
+  fillerFrom,
+  isRow,
+  item,
+  keyOf,
+  line,
+  measure,
+  namesOf,
+  valuesOf,
+} from './bound-tables.js'
+
+/** What became of each key. */
+export type Outcomes = (key: string) => SqlOutcome
+
+/** One transaction, with what it gives to keys if it commits; null removes the row. */
+export interface Planned {
+  readonly kind: string
+  readonly writes: ReadonlyMap<string, WrittenValue>
+  /** True if the statement rewrites a table, which is empty for snapshots that were taken before. */
+  readonly isRewrite?: true
+  /** Values that the transaction writes and takes back. */
+  readonly undone?: ReadonlyMap<string, string>
+  /** Resolves to what became of each key. */
+  readonly run: (client: pg.PoolClient) => Promise<Outcomes>
+}
+
+export interface Drawn {
+  readonly random: Random
+  readonly row: BoundRow
+  /** Another row of the same table. */
+  readonly other: BoundRow
+  readonly value: string
+  /** A second value. */
+  readonly lost: string
+}
+
+const all = (outcome: SqlOutcome) => () => outcome
+/** Everything that was written took effect. */
+export const ok: Outcomes = all('ok')
+
+/** Kinds of statements by how often they come; each plans one for a row. */
+export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Drawn) => Planned])[] = [
+  [
+    4,
+    ({ row, value }) => {
+      const sql = `insert into ${row.table.name} (${namesOf(row.table)}, v) values (${valuesOf(row)}, $1)`
+      return one('INSERT', row, value, (client) => client.query(sql, [value]).then(() => 'ok'))
+    },
+  ],
+  [
+    1,
+    ({ row, value }) => {
+      const sql = `insert into ${row.table.name} (${namesOf(row.table)}, v) values (${valuesOf(row)}, $1)
+        on conflict do nothing`
+      return one('ON CONFLICT DO NOTHING', row, value, async (client) =>
+        (await client.query(sql, [value])).rowCount ? 'ok' : 'failed',
+      )
+    },
+  ],
+  [
+    5,
+    ({ row, value }) =>
+      one('ON CONFLICT DO UPDATE', row, value, (client) =>
+        client.query(upsert(row), [value]).then(() => 'ok'),
+      ),
+  ],
+  [
+    8,
+    ({ row, value }) => {
+      const sql = `update ${row.table.name} set v = $1 where ${isRow(row.table, 2)}`
+      return one('UPDATE', row, value, async (client) =>
+        (await client.query(sql, [value, ...row.values])).rowCount ? 'ok' : 'nothing',
+      )
+    },
+  ],
+  [
+    3,
+    ({ row }) => {
+      const sql = `delete from ${row.table.name} where ${isRow(row.table, 1)}`
+      return one('DELETE', row, null, (client) => client.query(sql, [...row.values]).then(() => 'ok'))
+    },
+  ],
+  [
+    2,
+    ({ row, value }) => {
+      const sql = `merge into ${row.table.name} as t using (select ${valuesOf(row)}) as s (${namesOf(row.table)})
+        on ${row.table.columns.map(([name]) => `t.${name} = s.${name}`).join(' and ')}
+        when matched then update set v = $1 when not matched then insert (${namesOf(row.table)}, v) values (${valuesOf(row)}, $1)`
+      return one('MERGE', row, value, (client) => client.query(sql, [value]).then(() => 'ok'))
+    },
+  ],
+  [
+    1,
+    ({ row }) => {
+      const sql = `merge into ${row.table.name} as t using (select ${valuesOf(row)}) as s (${namesOf(row.table)})
+        on ${row.table.columns.map(([name]) => `t.${name} = s.${name}`).join(' and ')} when matched then delete`
+      return one('MERGE, DELETE', row, null, (client) => client.query(sql).then(() => 'ok'))
+    },
+  ],
+  [
+    3,
+    ({ row, other, value }) => {
+      const { table } = row
+      const sets = table.columns.map(([name, type], index) => `${name} = $${index + 2}::${type}`).join(', ')
+      const sql = `update ${table.name} set ${sets}, v = $1 where ${isRow(table, 2 + table.columns.length)}`
+      return {
+        kind: table === measure ? 'UPDATE of the key, to another partition' : 'UPDATE of the key',
+        writes: new Map([
+          [row.key, null],
+          [other.key, value],
+        ]),
+        run: async (client) => {
+          const { rowCount } = await client.query(sql, [value, ...other.values, ...row.values])
+          return (key) => (key === row.key || rowCount ? 'ok' : 'failed')
+        },
+      }
+    },
+  ],
+  [
+    2,
+    ({ row, value }) => ({
+      kind: 'COPY',
+      writes: new Map([[row.key, value]]),
+      run: inTransaction(async (client) => {
+        await client.query(`delete from ${row.table.name} where ${isRow(row.table, 1)}`, [...row.values])
+        const quoted = [...row.values, value].map((text) => `"${String(text).replaceAll('"', '""')}"`)
+        const copy = `copy ${row.table.name} (${namesOf(row.table)}, v) from stdin with (format csv)`
+        await pipeline(Readable.from([`${quoted.join(',')}\n`]), client.query(copyFrom(copy)))
+        return ok
+      }),
+    }),
+  ],
+  [
+    2,
+    ({ row, other, value, lost }) => ({
+      kind: 'SAVEPOINT',
+      writes: new Map([[row.key, value]]),
+      undone: new Map([
+        [row.key, lost],
+        [other.key, lost],
+      ]),
+      run: inTransaction(async (client) => {
+        await client.query(upsert(row), [value])
+        await client.query('savepoint before')
+        for (const one of [row, other]) await client.query(upsert(one), [lost])
+        await client.query('rollback to before')
+        return ok
+      }),
+    }),
+  ],
+  [
+    2,
+    ({ row, lost }) => ({
+      kind: 'ROLLBACK',
+      writes: new Map(),
+      undone: new Map([[row.key, lost]]),
+      run: async (client) => {
+        await client.query('begin')
+        await client.query(upsert(row), [lost])
+        await client.query('rollback')
+        return ok
+      },
+    }),
+  ],
+  [
+    2,
+    ({ row, value }) => ({
+      kind: 'replica role',
+      writes: new Map([[row.key, value]]),
+      run: inTransaction(async (client) => {
+        await client.query('set local session_replication_role = replica')
+        await client.query(upsert(row), [value])
+        return ok
+      }),
+    }),
+  ],
+  [
+    2,
+    ({ random, row, value }) => {
+      const second = random.pick((row.table === line ? item : line).rows)
+      return {
+        kind: 'two tables, held for a while',
+        writes: new Map([
+          [row.key, value],
+          [second.key, value],
+        ]),
+        run: inTransaction(async (client) => {
+          for (const one of [row, second]) await client.query(upsert(one), [value])
+          await client.query('select pg_sleep($1)', [random.between(0, 0.3)])
+          return ok
+        }),
+      }
+    },
+  ],
+  [
+    1,
+    ({ row: { table }, value }) => ({
+      kind: 'UPDATE of all rows',
+      writes: toAll(table, value),
+      run: (client) =>
+        changed(client, table, `update ${table.name} set v = $1 where ${isTracked(table)}`, value),
+    }),
+  ],
+  [
+    0.2,
+    ({ value }) => ({
+      kind: 'UPDATE of more than 10,000 rows',
+      writes: toAll(item, value),
+      run: async (client) => {
+        const { rows } = await client.query(
+          `with all_of_them as (
+             update shop.item set v = case when id < ${fillerFrom} then $1 else v end returning id
+           ) select id from all_of_them where id < ${fillerFrom}`,
+          [value],
+        )
+        return outcomeIn(item, rows)
+      },
+    }),
+  ],
+  [
+    0.3,
+    ({ row: { table } }) => ({
+      kind: 'TRUNCATE',
+      writes: toAll(table, null),
+      run: inTransaction(async (client) => {
+        await client.query("set local lock_timeout = '1s'")
+        await client.query(table === item ? emptyItem : `truncate ${table.name}`)
+        return ok
+      }),
+    }),
+  ],
+  [
+    1,
+    ({ row, value }) => {
+      const region = row.table === measure ? row.values[0] : 'us'
+      const concerned = measure.rows.filter(({ values }) => values[0] === region)
+      const partition = region === 'us' ? 'shop.measure_us' : 'shop.measure_eu_1'
+      return {
+        kind: 'UPDATE of a partition',
+        writes: new Map(concerned.map(({ key }) => [key, value])),
+        run: (client) => changed(client, measure, `update ${partition} set v = $1 where true`, value),
+      }
+    },
+  ],
+]
+
+export function toAll({ rows }: BoundTable, value: WrittenValue): ReadonlyMap<string, WrittenValue> {
+  return new Map(rows.map(({ key }) => [key, value]))
+}
+
+export const isTracked = (table: BoundTable) => (table === item ? `id < ${fillerFrom}` : 'true')
+
+/** Runs an UPDATE, and tells which of the rows have been there. */
+async function changed(
+  client: pg.PoolClient,
+  table: BoundTable,
+  sql: string,
+  value: string,
+): Promise<Outcomes> {
+  return outcomeIn(table, (await client.query(`${sql} returning ${namesOf(table)}`, [value])).rows)
+}
+
+/** Returns `nothing` for the keys whose rows are not among these. */
+export function outcomeIn(table: BoundTable, rows: readonly Readonly<Record<string, unknown>>[]): Outcomes {
+  const there = new Set(rows.map((row) => keyOf(table, row)))
+  return (key) => (there.has(key) ? 'ok' : 'nothing')
+}
+
+function upsert(row: BoundRow): string {
+  return `insert into ${row.table.name} (${namesOf(row.table)}, v) values (${valuesOf(row)}, $1)
+    on conflict (${namesOf(row.table)}) do update set v = excluded.v`
+}
+
+function one(
+  kind: string,
+  { key }: BoundRow,
+  value: WrittenValue,
+  send: (client: pg.PoolClient) => Promise<SqlOutcome>,
+): Planned {
+  return { kind, writes: new Map([[key, value]]), run: async (client) => all(await send(client)) }
+}
+
+export function inTransaction(work: (client: pg.PoolClient) => Promise<Outcomes>): Planned['run'] {
+  return async (client) => {
+    await client.query('begin')
+    const outcome = await work(client)
+    const { command } = await client.query('commit')
+    return command === 'COMMIT' ? outcome : all('failed')
+  }
+}

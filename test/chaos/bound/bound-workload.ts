@@ -1,0 +1,258 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Random } from '../../support/random.js'
+import type { Fleet } from '../fleet/fleet.js'
+import type { ReadAnswer } from '../fleet/sidecar-client.js'
+import type { SqlClient } from '../fleet/sql-client.js'
+import { unknownHorizonMs } from '../oracle/history.js'
+import type { ReadRecord, Recorder } from '../oracle/recorder.js'
+import { definitions, toggled } from './bound-definitions.js'
+import { inTransaction, type Outcomes, ok, type Planned, rowStatements, toAll } from './bound-statements.js'
+import {
+  type BoundRow,
+  boundRows,
+  boundTables,
+  makeTables,
+  namesOf,
+  rowAnswer,
+  toggle,
+  valuesOf,
+  written,
+} from './bound-tables.js'
+
+export interface BoundWorkloadParts {
+  readonly fleet: Pick<Fleet, 'members'>
+  readonly sql: SqlClient
+  /** Recorder of the keys of bound rows. */
+  readonly recorder: Recorder
+  readonly seed: number
+  readonly maxStalenessMs: number
+  readonly isDuringFault: () => boolean
+}
+
+type Asking = 'get' | 'entry' | 'many'
+type Turn = (by: string) => Promise<unknown>
+
+/** Pauses in ms between the operations of one client. */
+const pauses = {
+  reader: [0, 8],
+  strongReader: [10, 40],
+  sqlReader: [50, 150],
+  writer: [20, 120],
+  definer: [400, 2_500],
+  toggler: [500, 4_000],
+} as const
+
+const clients = { reader: 9, strongReader: 4, sqlReader: 1, writer: 4, definer: 1, toggler: 1 }
+
+/** Time after the bound on staleness in which a sidecar may still read from the source that a key had before. */
+const slackMs = 1_000
+
+/** Clients that change bound tables and know of no cache, and clients that read their rows through sidecars. */
+export class BoundWorkload {
+  readonly recorder: Recorder
+  /** Transactions that were acknowledged, by their kind. */
+  readonly done = new Map<string, number>()
+  readonly #parts: BoundWorkloadParts
+  readonly #random: Random
+  readonly #running: Promise<void>[] = []
+  #names = 0
+  #isStopping = false
+  #writesStop = false
+  /** Moment at which the source of all keys has last changed: they were bound. */
+  #boundMs = Number.POSITIVE_INFINITY
+
+  /** Moment by which the last statement that rewrites a table has ended. */
+  #rewrittenMs = Number.NEGATIVE_INFINITY
+
+  constructor(parts: BoundWorkloadParts) {
+    this.#parts = parts
+    this.recorder = parts.recorder
+    this.#random = new Random(parts.seed ^ 0x3c6ef372)
+  }
+
+  /** Creates the tables, with all rows, and binds them. Repeats that until it succeeds. */
+  async setUp(sql = this.#parts.sql): Promise<void> {
+    this.#boundMs = Number.POSITIVE_INFINITY
+    for (;;) {
+      const value = this.#value('set-up')
+      const inserts = boundRows.map(
+        (row) =>
+          `insert into ${row.table.name} (${namesOf(row.table)}, v) values (${valuesOf(row)}, '${value}')`,
+      )
+      const planned: Planned = {
+        kind: 'set-up',
+        writes: new Map(boundTables.flatMap((table) => [...toAll(table, value)])),
+        run: inTransaction((client) => client.query([makeTables, ...inserts].join(';\n')).then(() => ok)),
+      }
+      const isDone = await this.#carryOut('set-up', planned, sql)
+      if (isDone) break
+      await sleep(200)
+    }
+    this.#boundMs = performance.now()
+  }
+
+  start(): void {
+    const turns: Record<keyof typeof clients, Turn> = {
+      reader: (by) => this.#read(by, 'default'),
+      strongReader: (by) => this.#read(by, 'strong'),
+      sqlReader: (by) => this.#readSql(by),
+      writer: (by) => this.#write(by),
+      definer: (by) => this.#carryOut(by, this.#random.pick(definitions)(this.#value(by))),
+      toggler: (by) => this.#carryOut(by, toggled(this.#random.chance(0.5) ? null : this.#value(by))),
+    }
+    for (const [kind, count] of Object.entries(clients) as [keyof typeof clients, number][])
+      for (let index = 0; index < count; index++)
+        this.#running.push(
+          this.#loop(pauses[kind], kind.toLowerCase().includes('reader'), () =>
+            turns[kind](`${kind}-${index}`),
+          ),
+        )
+  }
+
+  stopWrites(): void {
+    this.#writesStop = true
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await Promise.all(this.#running)
+  }
+
+  async #loop(
+    [least, most]: readonly [number, number],
+    isReader: boolean,
+    turn: () => Promise<unknown>,
+  ): Promise<void> {
+    while (!this.#isStopping && (isReader || !this.#writesStop)) {
+      await turn()
+      await sleep(this.#random.between(least, most))
+    }
+  }
+
+  /**
+   * A read of several tables is one snapshot, and sees a table empty that is rewritten after the snapshot was taken, as
+   * any transaction of PostgreSQL does. A default read may join it, up to L later. Such an answer says nothing.
+   */
+  #mayBeOfRewritten(read: ReadRecord, asking: Asking): boolean {
+    const joinedMs = read.kind === 'default' ? this.#parts.maxStalenessMs : 0
+    return (asking === 'many' || read.kind === 'default') && this.#rewrittenMs >= read.invokeMs - joinedMs
+  }
+
+  async #read(by: string, kind: 'default' | 'strong'): Promise<void> {
+    const { fleet, recorder, isDuringFault } = this.#parts
+    const { client, sidecar } = this.#random.pick(fleet.members)
+    const asked = kind === 'strong' ? ({ consistency: 'strong' } as const) : {}
+    const asking = this.#random.pick<Asking>(['get', 'get', 'entry', 'many'])
+    const rows =
+      asking === 'many'
+        ? this.#random.shuffled(this.#rowsOfTwoTables()).slice(0, 6)
+        : [this.#random.pick(boundRows)]
+    const reads = rows.map((row) =>
+      recorder.beginRead({
+        kind: this.#judgedAs(kind, row),
+        key: row.key,
+        by: `${by}, ${asking}`,
+        via: sidecar.via,
+      }),
+    )
+    const keys = rows.map(({ key }) => key)
+    const answers =
+      asking === 'many'
+        ? await client.getEach(keys, asked)
+        : [
+            await (asking === 'get'
+              ? client.get(keys[0] as string, asked)
+              : client.getEntry(keys[0] as string, asked)),
+          ]
+    for (const [index, read] of reads.entries()) {
+      const answer = rowAnswer(read.key, answers[index] as ReadAnswer)
+      const isVoid = answer.kind === 'entry' && answer.value === null && this.#mayBeOfRewritten(read, asking)
+      recorder.endRead(read, isVoid ? { kind: 'refused' } : answer, isDuringFault())
+    }
+    if (answers[0]?.kind !== 'entry') await sleep(50)
+  }
+
+  /** Each table is read by a statement of its own, which takes its time if the link is slow. */
+  #rowsOfTwoTables(): readonly BoundRow[] {
+    return this.#random
+      .shuffled(boundTables)
+      .slice(0, 2)
+      .flatMap(({ rows }) => rows)
+  }
+
+  /**
+   * A strong read asks the table that a sidecar knows to be bound. It learns of other bindings with its probes, so
+   * where these change, a strong read promises no more than a default one.
+   */
+  #judgedAs(kind: 'default' | 'strong', { table }: BoundRow): 'default' | 'strong' {
+    const isSettled = performance.now() > this.#boundMs + this.#parts.maxStalenessMs + slackMs
+    return table === toggle || !isSettled ? 'default' : kind
+  }
+
+  async #readSql(by: string): Promise<void> {
+    const { sql, recorder, isDuringFault } = this.#parts
+    const { key, table, values } = this.#random.pick(written.flatMap(({ rows }) => rows))
+    const read = recorder.beginRead({ kind: 'sql', key, by, via: 'sql' })
+    let value: string | null | undefined
+    const condition = table.columns
+      .map(([name, type], index) => `${name} = $${index + 1}::${type}`)
+      .join(' and ')
+    await sql.run(async (client) => {
+      const { rows } = await client.query<{ v: string }>(`select v from ${table.name} where ${condition}`, [
+        ...values,
+      ])
+      value = rows[0]?.v ?? null
+      return 'ok'
+    })
+    const answer: ReadAnswer =
+      value === undefined
+        ? { kind: 'refused' }
+        : { kind: 'entry', value, source: 'db', stale: false, status: '' }
+    recorder.endRead(read, answer, isDuringFault())
+    if (value === undefined) await sleep(100)
+  }
+
+  async #write(by: string): Promise<void> {
+    const random = this.#random
+    const table = random.pick(written)
+    const [row, other] = random.shuffled(table.rows) as [BoundRow, BoundRow]
+    const total = rowStatements.reduce((sum, [weight]) => sum + weight, 0)
+    let left = random.between(0, total)
+    const index = rowStatements.findIndex(([weight]) => {
+      left -= weight
+      return left < 0
+    })
+    const [, plan] = rowStatements.at(index) as (typeof rowStatements)[number]
+    const planned = plan({ random, row, other, value: this.#value(by), lost: this.#value(`${by}-lost`) })
+    if (!(await this.#carryOut(by, planned))) await sleep(50)
+  }
+
+  /** Runs a transaction between the records of what it writes. Returns true if it was acknowledged. */
+  async #carryOut(
+    by: string,
+    { kind, writes, undone = new Map(), isRewrite, run }: Planned,
+    sql = this.#parts.sql,
+  ): Promise<boolean> {
+    const { recorder } = this.#parts
+    const begin = ([key, value]: readonly [string, string | null]) =>
+      recorder.beginWrite({ key, value, by: `${by}, ${kind}`, via: 'sql' })
+    const handles = [...writes].map(begin)
+    const lost = [...undone].map(begin)
+    if (isRewrite) this.#rewrittenMs = Number.POSITIVE_INFINITY
+    let outcomeOf: Outcomes | undefined
+    const outcome = await sql.run(async (client) => {
+      outcomeOf = await run(client)
+      return 'ok'
+    })
+    if (isRewrite) this.#rewrittenMs = performance.now() + (outcome === 'unknown' ? unknownHorizonMs : 0)
+    for (const handle of lost) recorder.endWrite(handle, 'failed')
+    for (const handle of handles)
+      recorder.endWrite(handle, outcome === 'ok' && outcomeOf ? outcomeOf(handle.record.key) : outcome)
+    if (outcome === 'ok') this.done.set(kind, (this.done.get(kind) ?? 0) + 1)
+    return outcome === 'ok'
+  }
+
+  #value(by: string): string {
+    return `${by}-${this.#names++}`
+  }
+}

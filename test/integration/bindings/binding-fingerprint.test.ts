@@ -1,0 +1,106 @@
+/** The fingerprint of a binding: it changes with everything that can change answers without a change of rows. */
+import pg from 'pg'
+import t from 'tap'
+import { inspectBindings } from '../../../src/postgres/bindings/binding-inspection.js'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
+import type { Query } from '../../../src/postgres/schema/table-inspection.js'
+import { freshDatabase } from '../../support/database.js'
+
+const database = await freshDatabase(t)
+await migrate(database.url)
+const { query } = database
+const role = `reader_${database.name}`
+await query(`
+  create role ${role}; grant usage on schema public to ${role};
+  create type mood as enum ('sad', 'glad');
+  create type point_3d as (x int, y int);
+  create table item (id int primary key, v varchar(10), mood mood, moods mood[], place point_3d);
+  create table measure (id int primary key, v text) partition by range (id);
+  create table measure_0 partition of measure for values from (0) to (10);
+  create table other (id int primary key, v text);
+  select cache_bind('item', key => 'item:{id}');
+  select cache_bind('measure', key => 'measure:{id}');
+  select cache_bind('other', key => 'other:{id}');
+`)
+t.teardown(() => query(`drop owned by ${role}; drop role ${role}`))
+const client = new pg.Client({ connectionString: database.url })
+await client.connect()
+t.teardown(() => client.end())
+const send: Query = async (sql) => (await client.query(sql)).rows
+
+async function fingerprints(): Promise<ReadonlyMap<string, string>> {
+  const { tables } = await inspectBindings(send, 'public')
+  return new Map(tables.map(({ pattern, fingerprint }) => [pattern.text, fingerprint]))
+}
+
+/** Runs a statement, and returns the patterns whose fingerprints it has changed. */
+async function changedBy(sql: string): Promise<readonly string[]> {
+  const before = await fingerprints()
+  await client.query(sql)
+  const after = await fingerprints()
+  return [...after.keys()].filter((pattern) => before.get(pattern) !== after.get(pattern))
+}
+
+const ofItem = [
+  'alter table item add column n int default 7',
+  'alter table item rename column n to number',
+  'alter table item drop column number',
+  'alter table item alter column v type varchar(20)',
+  "alter type mood rename value 'glad' to 'merry'",
+  "alter type mood add value 'angry'",
+  'alter type point_3d rename attribute y to z',
+  'alter type point_3d add attribute w int cascade',
+  'alter table item enable row level security',
+  'alter table item force row level security',
+  'create policy odd on item using (id % 2 = 1)',
+  'alter policy odd on item using (id % 2 = 0)',
+  'drop policy odd on item',
+  'alter table item no force row level security; alter table item disable row level security',
+  `grant select on item to ${role}`,
+  `grant select (v) on item to ${role}`,
+  'vacuum full item',
+  'truncate item',
+  "select cache_bind('item', key => 'item:{id}', columns => array['v'])",
+  "select cache_bind('item', key => 'item:{id}', in_group => 'items')",
+  "select cache_invalidate_group('items')",
+  'alter table item disable trigger user',
+  "select cache_bind('item', key => 'item:{id}')",
+  'alter table item drop constraint item_pkey',
+  'alter table item add primary key (id)',
+]
+
+for (const sql of ofItem)
+  t.test(`of the table: ${sql}`, async (t) => {
+    t.same(await changedBy(sql), ['item:{id}'])
+  })
+
+const ofMeasure = [
+  'truncate measure_0',
+  'create table measure_1 partition of measure for values from (10) to (20)',
+  'alter table measure detach partition measure_1',
+  'alter table measure attach partition measure_1 for values from (10) to (20)',
+  'alter table measure_0 disable trigger user',
+  'drop table measure_1',
+]
+
+for (const sql of ofMeasure)
+  t.test(`of a partition: ${sql}`, async (t) => {
+    t.same(await changedBy(sql), ['measure:{id}'])
+  })
+
+t.test('each role has its own, because it may see other rows', async (t) => {
+  const changed = await changedBy(`set role ${role}`)
+  await client.query('reset role')
+  t.same(changed, ['item:{id}', 'measure:{id}', 'other:{id}'])
+})
+
+t.test('changes of rows and of other objects do not change it', async (t) => {
+  for (const sql of [
+    "insert into item (id, v) values (1, 'one'); update item set v = 'two'; delete from item",
+    'analyze item',
+    'create table unrelated (id int)',
+    'create index on item (v)',
+    'vacuum item',
+  ])
+    t.same(await changedBy(sql), [], sql)
+})
