@@ -74,7 +74,7 @@ const only: readonly (readonly [module: RegExp, file: RegExp])[] = [
   [/^pg-listen$/, /^postgres\/feed\/listen-session\.ts$/],
   [/^(koa|@koa\/router|zod)$/, /^http\//],
   [/^@opentelemetry\//, /^telemetry\/opentelemetry\//],
-  [/^prom-client(\/|$)/, /^telemetry\/prometheus\/(exposition|prom-client-registry\.d)\.ts$/],
+  [/^prom-client(\/|$)/, /^telemetry\/prometheus\/exposition\.ts$/],
   [/^yaml$/, /^(config\/config-file|tools\/bindings\/bindings-file)\.ts$/],
   [/^lru-cache$/, /^core\/state\/local-cache\.ts$/],
   [/^pino$/, /^(telemetry\/log\/log|sidecar\/sidecar)\.ts$/],

@@ -1,13 +1,13 @@
 /** P16: bindings that change under a live sidecar. */
 import t from 'tap'
-import type { Binding } from '../../../../src/core/bindings/bindings.js'
+import { type Binding, noBindings } from '../../../../src/core/bindings/bindings.js'
 import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
 import { liveSidecar, maxStalenessMs } from '../../../support/model-sidecar.js'
 import { turn } from '../../../support/turn.js'
 
 const binding = (text: string, fingerprint = 'f'): Binding => ({ pattern: new KeyPattern(text), fingerprint })
 const ofItems = binding('item:{id}')
-const bindings = { of: (key: string) => (ofItems.pattern.covers(key) ? ofItems : undefined) }
+const bindings = { ...noBindings, of: (key: string) => (ofItems.pattern.covers(key) ? ofItems : undefined) }
 
 t.test('what is held of the keys of a changed binding is dropped, and nothing else', async (t) => {
   const { store, cache } = await liveSidecar()
