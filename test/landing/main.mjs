@@ -25,6 +25,8 @@ async function main(work) {
     const seconds = ((performance.now() - begunMs) / 1_000).toFixed(1)
     console.log(`${failure === undefined ? 'ok    ' : 'not ok'}  ${seconds.padStart(5)} s  ${name}`)
     if (failure === undefined) return
+    // At once, for who waits, and at the end, for who reads the last page.
+    console.log(failure)
     failures.push({ name, failure })
   })
   for (const { name, failure } of failures) console.log(`\nFailed: ${name}\n${failure}`)
