@@ -27,6 +27,8 @@ async function main(work) {
     // In the Test Anything Protocol, which CI services read.
     console.log(`${failure === undefined ? 'ok' : 'not ok'} ${++ended} - ${name} # time=${tookMs}ms`)
     if (failure === undefined) return
+    // At once, for who waits, and at the end, for who reads the last page.
+    console.log(failure)
     failures.push({ name, failure })
   })
   for (const { name, failure } of failures) console.log(`\nFailed: ${name}\n${failure}`)

@@ -15,6 +15,7 @@ export const project = fileURLToPath(new URL('../..', import.meta.url))
  */
 export class WorkFolder {
   #server
+  #isEnding = false
 
   /** @param {string} path an empty folder */
   constructor(path) {
@@ -60,14 +61,16 @@ export class WorkFolder {
       Array.from({ length: jobs }, async (_, index) => {
         const copy = join(this.path, `copy ${index}`)
         await promisify(execFile)('cp', ['-R', this.unchanged, copy])
-        for (let item = queue.shift(); item !== undefined; item = queue.shift()) await tryIn(copy, item)
+        while (queue.length > 0 && !this.#isEnding) await tryIn(copy, queue.shift())
       }),
     )
   }
 
   async #end() {
+    this.#isEnding = true
     endRuns()
     await this.#server?.end()
-    await rm(this.path, { recursive: true, force: true })
+    // Copies may still be written.
+    await rm(this.path, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 })
   }
 }

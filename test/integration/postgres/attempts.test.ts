@@ -176,7 +176,23 @@ t.test('the breaker closes when the database is back', async (t) => {
   t.ok(logged.some(({ message }) => message === 'the database is reachable again'))
 })
 
-t.test('an answer to the feed closes the breaker', async (t) => {
+/** Statements that are sent while the breaker is open: those of the feed and of pending writes. */
+const neverTurnedAway: Readonly<Record<string, (store: PostgresStore) => Promise<unknown>>> = {
+  position: (store) => store.position(),
+  'position and mark': (store) => store.position('1'),
+  mark: (store) => store.mark(),
+  versions: (store) => store.versions(['k'], 'another'),
+  settle: (store) => store.settle([], () => undefined),
+  'outcome of a transaction': (store) => store.outcomeOf({ id: '1', epoch: 'another' }, []),
+}
+
+for (const [name, send] of Object.entries(neverTurnedAway)) {
+  t.test(`an answer to the feed closes the breaker: ${name}`, async (t) => {
+    await closesTheBreaker(t, send)
+  })
+}
+
+async function closesTheBreaker(t: Test, send: (store: PostgresStore) => Promise<unknown>): Promise<void> {
   const { log } = recordingLog()
   const database = new Database({ url: fresh.url, poolSize: 1, timeoutMs: 5_000, log })
   t.teardown(() => database.close())
@@ -195,10 +211,10 @@ t.test('an answer to the feed closes the breaker', async (t) => {
     { message: /a moment ago/ },
     'a request of the feed itself is not turned away',
   )
-  await store.position()
+  await send(store)
   t.equal(attempts.status().breaker, 'closed')
   t.match((await store.read([{ key: 'k' }])).get('k'), { version: undefined })
-})
+}
 
 t.test('the statistics show the breaker', async (t) => {
   const proxy = await proxyTo(t, fresh.url)

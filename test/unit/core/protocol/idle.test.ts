@@ -62,6 +62,11 @@ const uses: Readonly<Record<string, (sidecar: Awaited<ReturnType<typeof warmSide
   'a read from memory only': ({ cache }) => cache.recall('not held'),
   'a set': ({ cache }) => cache.set('k', recent),
   'a delete': ({ cache }) => cache.delete('k'),
+  'a read of several keys': ({ cache }) => cache.getMany(['k', 'cold'], {}, () => undefined),
+  'a change': ({ cache }) => cache.change('k', { value: recent }),
+  'several writes': ({ cache }) => cache.writeAll([]),
+  'an invalidation': ({ cache }) =>
+    cache.invalidate({ keys: ['k'], groups: [], prefix: undefined, all: false }),
   'a warm-up': ({ cache }) => cache.warm('cold'),
 }
 

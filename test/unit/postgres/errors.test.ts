@@ -1,0 +1,14 @@
+import t from 'tap'
+import { messageOf } from '../../../src/postgres/pool/errors.js'
+
+t.test('the message of a failure of TLS begins with what to set', async (t) => {
+  const failure = (code?: string) => Object.assign(new Error('it failed'), { code })
+  t.equal(
+    messageOf(failure('ERR_TLS_CERT_ALTNAME_INVALID')),
+    "the database's certificate is for another host name: it failed",
+  )
+  t.equal(messageOf(failure('ECONNREFUSED')), 'it failed')
+  t.equal(messageOf(failure()), 'it failed')
+  t.equal(messageOf(new AggregateError([failure('ECONNREFUSED'), new Error('the second')])), 'it failed')
+  t.equal(messageOf('thrown as a text'), 'thrown as a text')
+})
