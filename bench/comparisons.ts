@@ -1,6 +1,7 @@
 import type { Comparison } from './comparison.js'
 import { backup } from './comparisons/backup.js'
 import { big } from './comparisons/big.js'
+import { boundTables } from './comparisons/bindings.js'
 import { bulk } from './comparisons/bulk.js'
 import { coldStart } from './comparisons/cold-start.js'
 import { commitToGone } from './comparisons/commit-to-gone.js'
@@ -26,6 +27,7 @@ export const comparisons: readonly Comparison[] = [
   latency,
   set,
   miss,
+  boundTables,
   commitToGone,
   fleet,
   coldStart,

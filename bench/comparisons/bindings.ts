@@ -1,0 +1,184 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Bench } from '../bench.js'
+import type { Comparison, Contender, Figures, Missing } from '../comparison.js'
+import { load } from '../load/load.js'
+import { pgbench, pgbenchMissing } from '../load/pgbench.js'
+import { monotonicMs } from '../monotonic.js'
+import type { BenchDatabase } from '../postgres.js'
+import { type BenchSidecar, startSidecar } from '../sidecar.js'
+import { quantile } from '../statistics.js'
+
+const rows = 200_000
+const table = (name: string) => `
+  create table ${name} (id int primary key, name text not null, price numeric(10, 2) not null, stock int not null);
+  insert into ${name} select n, repeat('x', 60), n / 100.0, n from generate_series(1, ${rows}) as n`
+const select = `\\set n random(1, ${rows})
+select id, name, price, stock from product where id = :n;
+`
+const update = (name: string) => `\\set n random(1, ${rows})
+update ${name} set stock = stock + 1 where id = :n;
+`
+const bindings = 10
+/** Chosen so that a sidecar sends ten probes a second. */
+const probeStalenessMs = 300
+const probesPerSecond = 10
+const fewestCommits = 50
+
+const hits = { work: 'GET hit, 32 connections', figure: 'hitRate', unit: 'requests/s' } as const
+const gone = { unit: 'ms', of: 'bound table', against: 'cache_entries' } as const
+
+/** A table of an application that is bound to keys, against entries, and against the same table without a binding. */
+export const boundTables: Comparison = {
+  name: 'bindings',
+  about: 'rows of bound tables: hits, misses, and the price for those who write',
+  rows: [
+    { ...hits, of: 'bound table', against: 'cache_entries', target: { atLeast: 0.98 } },
+    {
+      work: 'GET miss, 64 connections',
+      figure: 'missRate',
+      unit: 'requests/s',
+      of: 'bound table',
+      against: 'pgbench, 2 clients',
+      target: { atLeast: 0.9 },
+    },
+    ...[1, 16].map((clients) => ({
+      work: `UPDATE of 1 row, ${clients} client${clients === 1 ? '' : 's'}`,
+      figure: `updates${clients}`,
+      unit: 'updates/s',
+      of: 'writers of a bound table',
+      against: 'writers of a bare table',
+    })),
+    { ...gone, work: 'commit to gone, p50', figure: 'goneP50Ms' },
+    { ...gone, work: 'commit to gone, p99', figure: 'goneP99Ms' },
+    {
+      work: 'CPU of the server for a probe',
+      figure: 'probeMs',
+      unit: 'ms',
+      of: `${bindings} bindings`,
+      against: 'no binding',
+    },
+  ],
+  async open(bench) {
+    const database = await bench.postgres.database()
+    await database.query(table('product'))
+    await database.query(table('bare'))
+    await database.query("select cache_bind('product', key => 'key:{id}')")
+    await database.query('vacuum analyze product, bare')
+    const { url } = database
+    const sidecar = await startSidecar(bench, { databaseUrl: url })
+    const small = await startSidecar(bench, {
+      databaseUrl: url,
+      environment: { CACHE_CAPACITY: '1000', CACHE_NEGATIVE_CAPACITY: '0' },
+    })
+    const [row] = await database.query<{ value: unknown }>(
+      'select row_to_json(product) as value from product where id = 1',
+    )
+    await sidecar.client.set('ent:1', row?.value)
+    let from = 0
+    const many: (Contender | Missing)[] = [
+      {
+        name: 'bound table',
+        measure: async ({ seconds }) => {
+          const hit = await hitsOf(sidecar, 'key:1', seconds)
+          const { requests, rate } = await load({
+            port: small.port,
+            connections: 64,
+            seconds,
+            work: { kind: 'walk', keys: rows, from },
+          })
+          from = (from + requests + 64) % rows
+          return { hitRate: hit, missRate: rate, ...(await goneOf(database, sidecar, 'product', seconds)) }
+        },
+      },
+      {
+        name: 'cache_entries',
+        measure: async ({ seconds }) => ({
+          hitRate: await hitsOf(sidecar, 'ent:1', seconds),
+          ...(await goneOf(database, sidecar, 'cache_entries', seconds)),
+        }),
+      },
+      await probes(bench, `${bindings} bindings`, bindings),
+      await probes(bench, 'no binding', 0),
+    ]
+    for (const [name, script] of [
+      ['writers of a bound table', update('product')],
+      ['writers of a bare table', update('bare')],
+    ] as const)
+      many.push(
+        pgbenchMissing
+          ? { name, missing: pgbenchMissing }
+          : {
+              name,
+              measure: async ({ seconds }) => ({
+                updates1: (await pgbench({ url, script, clients: 1, seconds })).rate,
+                updates16: (await pgbench({ url, script, clients: 16, seconds })).rate,
+              }),
+            },
+      )
+    const peer = 'pgbench, 2 clients'
+    many.push(
+      pgbenchMissing
+        ? { name: peer, missing: pgbenchMissing }
+        : {
+            name: peer,
+            measure: async ({ seconds }) => ({
+              missRate: (await pgbench({ url, script: select, clients: 2, seconds })).rate,
+            }),
+          },
+    )
+    return many
+  },
+}
+
+async function hitsOf({ port, client }: BenchSidecar, key: string, seconds: number): Promise<number> {
+  await client.held(key)
+  const work = { kind: 'hit', path: `/cache/get?key=${key}` } as const
+  return (await load({ port, connections: 32, seconds, work })).rate
+}
+
+/** Time from an acknowledged change until the sidecar answers with it, asked again and again. */
+async function goneOf(
+  { query }: BenchDatabase,
+  { client }: BenchSidecar,
+  name: 'product' | 'cache_entries',
+  seconds: number,
+): Promise<Figures> {
+  const key = name === 'product' ? 'key:2' : 'gone:1'
+  if (name === 'cache_entries') await client.set(key, { stock: 0 })
+  const latencies: number[] = []
+  const endMs = monotonicMs() + seconds * 1_000
+  for (let stock = 1; latencies.length < fewestCommits || monotonicMs() < endMs; stock++) {
+    await client.held(key)
+    await (name === 'product'
+      ? query('update product set stock = $1 where id = 2', [stock])
+      : query('update cache_entries set value = $2 where key = $1', [key, JSON.stringify({ stock })]))
+    const changedMs = monotonicMs()
+    while (((await client.value(key)) as { stock: number }).stock !== stock) await sleep(0)
+    latencies.push(monotonicMs() - changedMs)
+  }
+  latencies.sort((one, other) => one - other)
+  return { goneP50Ms: quantile(latencies, 0.5), goneP99Ms: quantile(latencies, 0.99) }
+}
+
+/** A sidecar that only sends probes, to a database with so many bindings. */
+async function probes(bench: Bench, name: string, count: number): Promise<Contender> {
+  const { url, query } = await bench.postgres.database()
+  for (let index = 0; index < count; index++)
+    await query(
+      `create table t${index} (id int primary key); select cache_bind('t${index}', key => 't${index}:{id}')`,
+    )
+  return {
+    name,
+    measure: async ({ seconds }) => {
+      const sidecar = await startSidecar(bench, {
+        databaseUrl: url,
+        environment: { CACHE_MAX_STALENESS_MS: String(probeStalenessMs) },
+      })
+      const before = await bench.postgres.cpuSeconds()
+      await sleep(seconds * 1_000)
+      const cpuMs = 1_000 * ((await bench.postgres.cpuSeconds()) - before)
+      await sidecar.end()
+      return { probeMs: cpuMs / (seconds * probesPerSecond) }
+    },
+  }
+}

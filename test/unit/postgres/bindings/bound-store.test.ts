@@ -1,0 +1,47 @@
+import t from 'tap'
+import type { Wanted } from '../../../../src/core/ports.js'
+import { BoundStore, type BoundStoreParts } from '../../../../src/postgres/bindings/bound-store.js'
+
+/** A store whose bindings are these, or are asked for, over entries that note what they are asked. */
+function boundStore(current: readonly never[] | undefined) {
+  const state = { asked: 0, wanted: [] as readonly Wanted[] }
+  const read = async (wanted: readonly Wanted[]) => {
+    state.wanted = wanted
+    return new Map()
+  }
+  const store = new BoundStore({
+    entries: { read, readAtOnce: read },
+    bindings: {
+      current,
+      ask: async () => {
+        state.asked++
+        return []
+      },
+    },
+    attempts: { run: (attempt: () => Promise<unknown>) => attempt() },
+    maxReadBytes: 1_000,
+  } as unknown as BoundStoreParts)
+  return { store, state }
+}
+
+const held = (version: string): Wanted => ({ key: 'k', held: { version, epoch: 'e', value: '1' } })
+
+t.test('the version of a row is not sent to the entries, whose versions are numbers', async (t) => {
+  const { store, state } = boundStore([])
+  const row = held('0123456789abcdef0123456789abcdef')
+  const entry = held('16777216')
+  await store.read([row, entry])
+  t.same(state.wanted, [{ key: 'k' }, entry])
+  await store.readAtOnce([row])
+  t.same(state.wanted, [{ key: 'k' }])
+})
+
+t.test('bindings that no session has confirmed are asked for before each read', async (t) => {
+  const known = boundStore([])
+  await known.store.read([{ key: 'k' }])
+  t.equal(known.state.asked, 0)
+  const unknown = boundStore(undefined)
+  await unknown.store.read([{ key: 'k' }])
+  await unknown.store.read([{ key: 'k' }])
+  t.equal(unknown.state.asked, 2)
+})
