@@ -56,6 +56,7 @@ async function carryOut(
     } as unknown as Fleet,
     observer: { look: async () => ({ writes: { pending: 0 } }) },
     recorder: { denies: (_denial: unknown, spell: Spell) => spells.push(spell) },
+    bound: { recorder: { denies: () => undefined } },
     recovery: { untilBack: async () => undefined },
     workload: { writeKey: async () => undefined, writeOnce: async () => undefined },
     fault: { kind, choice, durationMs: 10, atMs: 0, target: 0 },

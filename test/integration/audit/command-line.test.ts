@@ -58,7 +58,11 @@ t.test('audit: wrong use is refused', async (t) => {
     ['http://a', '--minutes='],
   ]
   for (const args of wrong)
-    await t.rejects(audit.run(input(args)), { name: 'UsageError', message: /^audit: / }, args.join(' '))
+    await t.rejects(
+      async () => audit.run(input(args)),
+      { name: 'UsageError', message: /^audit: / },
+      args.join(' '),
+    )
   await t.rejects(audit.run(input(['http://user:secret@a'])), { message: /^(?!.*secret)/ })
   await t.rejects(audit.run(input(['http://a'], { CACHE_MAX_STALENESS_MS: 'long' })), ConfigError)
 })
