@@ -173,7 +173,7 @@ t.test('the listening connection is recognised by its first message', async (t) 
   listener.say('application_name caching-layer changes')
   pooled.say('application_name caching-layer')
   await Promise.all([
-    listener.hears('APPLICATION_NAME CACHING-LAYER FEED'),
+    listener.hears('APPLICATION_NAME CACHING-LAYER CHANGES'),
     pooled.hears('APPLICATION_NAME CACHING-LAYER'),
   ])
   t.equal(proxy.connections('listener'), 1)
@@ -193,7 +193,7 @@ t.test('barred: no new connection gets through, even after healing', async (t) =
   const [listener, pooled] = [client(), client()]
   listener.say('application_name caching-layer changes')
   pooled.say('application_name caching-layer')
-  await listener.hears('APPLICATION_NAME CACHING-LAYER FEED')
+  await listener.hears('APPLICATION_NAME CACHING-LAYER CHANGES')
   await pooled.hears('APPLICATION_NAME CACHING-LAYER')
   proxy.bar('pool')
   await pooled.isReset()
