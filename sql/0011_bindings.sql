@@ -2,9 +2,9 @@
 --
 --   select cache_bind('public.products', key => 'product:{id}');
 --
--- A binding has triggers on its table, which announce the keys of the rows that a statement has changed, under their old
--- and their new key. They announce no version: a sidecar that receives such a change drops the key, and puts no answer
--- to a read that began before it. The version of a bound row is a hash of its content, which only a read knows.
+-- A binding has triggers on its table, which announce the keys of the rows that a statement has changed, under their
+-- old and their new key. They announce no version: a sidecar that receives such a change drops the key, and puts no
+-- answer to a read that began before it. The version of a bound row is a hash of its content, which only a read knows.
 
 create table cache_bound_tables (
   -- The form of the keys, with the names of columns in braces: 'order:{tenant}:{id}'.
@@ -64,8 +64,8 @@ create function cache_patterns_overlap(one text, other text) returns boolean
     having bool_and(a is not null and b is not null)
   ) is true;
 
--- Returns SQL of type text for the key of a row. `source` is the alias of the row. In a text, '%' and ':' are written as
--- '%25' and '%3A', so that each key has one spelling. The collation "C" keeps texts apart that another one takes for
+-- Returns SQL of type text for the key of a row. `source` is the alias of the row. In a text, '%' and ':' are written
+-- as '%25' and '%3A', so that each key has one spelling. The collation "C" keeps texts apart that another one takes for
 -- equal, and that are two keys. A date is written as in JSON, whatever the session's DateStyle.
 create function cache_key_expression(bound regclass, pattern text, source text) returns text
   language plpgsql stable set search_path = pg_catalog, pg_temp
@@ -99,9 +99,10 @@ $$;
 
 -- --- Triggers ---
 
--- Creates the function that announces changes of the rows of a table, and its triggers. Statements announce up to 10,000
--- rows by their keys, and more as `*`. Rows applied by logical replication fire row triggers only. On a partitioned table,
--- all changes are announced row by row, because a statement on a partition does not fire its parent's statement triggers.
+-- Creates the function that announces changes of the rows of a table, and its triggers. Statements announce up to
+-- 10,000 rows by their keys, and more as `*`. Rows applied by logical replication fire row triggers only. On a
+-- partitioned table, all changes are announced row by row, because a statement on a partition does not fire its
+-- parent's statement triggers.
 create function cache_watch_rows(schema text, bound regclass, pattern text) returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
@@ -187,7 +188,8 @@ $body$,
       'alter table %1$s enable always trigger %2$I, enable always trigger %3$I, enable always trigger %4$I',
       bound, name || '_inserted', name || '_updated', name || '_deleted');
   end if;
-  execute format('create or replace trigger %I after insert or update or delete on %s for each row execute function %s.%I()',
+  execute format(
+    'create or replace trigger %I after insert or update or delete on %s for each row execute function %s.%I()',
     name || '_row', bound, schema, name);
   execute format('alter table %s enable %s trigger %I',
     bound, case when is_partitioned then 'always' else 'replica' end, name || '_row');
@@ -214,8 +216,8 @@ $$;
 
 -- --- Changes without a change of rows ---
 
--- Announces a definition that can change what bound keys stand for: of a table, a policy or a type. Without it, sidecars
--- notice that within a minute. An error here must not be one of the statement.
+-- Announces a definition that can change what bound keys stand for: of a table, a policy or a type. Without it,
+-- sidecars notice that within a minute. An error here must not be one of the statement.
 create function cache_announce_definition() returns event_trigger
   language plpgsql security invoker set search_path = pg_catalog, pg_temp
 as $$
@@ -278,8 +280,8 @@ $$;
 -- Binds a table to keys. A binding of the same pattern is replaced. The caller must own the table, and may create
 -- functions in this schema and write cache_bound_tables, as the owner of cache_entries may.
 --
--- Until the transaction ends, others can read the table, but not write it: a change that nobody announces must not commit
--- after the binding is there.
+-- Until the transaction ends, others can read the table, but not write it: a change that nobody announces must not
+-- commit after the binding is there.
 create function cache_bind(bound regclass, key text, columns text[] default null, in_group text default null)
   returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
@@ -323,7 +325,9 @@ begin
   elsif relation.nspname in ('pg_catalog', 'information_schema') or exists (
     select from pg_class
     where oid = cache_bind.bound::oid and relnamespace = schema::regnamespace::oid
-      and relname in ('cache_entries', 'cache_bound_tables', 'cache_leases', 'cache_marks', 'cache_migrations', 'cache_sweeper')
+      and relname in (
+        'cache_entries', 'cache_bound_tables', 'cache_leases', 'cache_marks', 'cache_migrations', 'cache_sweeper'
+      )
   ) then
     raise wrong_object_type using message = format('%s cannot be bound', relation.name);
   elsif not relation.is_own then
@@ -390,7 +394,8 @@ begin
 
   execute format('lock table %s.cache_bound_tables in share row exclusive mode', schema);
   execute format(
-    'select pattern from %1$s.cache_bound_tables where pattern <> $1 and %1$s.cache_patterns_overlap(pattern, $1) limit 1',
+    'select pattern from %1$s.cache_bound_tables
+     where pattern <> $1 and %1$s.cache_patterns_overlap(pattern, $1) limit 1',
     schema
   ) into other using cache_bind.key;
   if other is not null then

@@ -28,4 +28,9 @@ export interface Bindings {
   of(key: string): Binding | undefined
 }
 
+/** Returns the binding that covers a key; undefined if there is none. */
+export function bindingOf<B extends Binding>(bindings: readonly B[], key: string): B | undefined {
+  return bindings.find(({ pattern }) => pattern.covers(key))
+}
+
 export const noBindings: Bindings = { counts: { usable: 0, unusable: [] }, of: () => undefined }

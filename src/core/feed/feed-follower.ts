@@ -1,4 +1,4 @@
-import type { Binding } from '../bindings/bindings.js'
+import { type Binding, bindingOf } from '../bindings/bindings.js'
 import { SeenBindings } from '../bindings/seen-bindings.js'
 import type { Change } from '../entry.js'
 import { PublicError } from '../errors.js'
@@ -118,7 +118,7 @@ export class FeedFollower implements ChangeFeedHandler {
     log.info({ patterns: changed.map(({ text }) => text) }, 'bindings changed')
     state.dropCovered(changed)
     for (const [id, { key }] of [...pending]) {
-      const binding = bindings.find(({ pattern }) => pattern.covers(key))
+      const binding = bindingOf(bindings, key)
       if (binding === undefined) continue
       delivery.drop(id)
       stats.pendingConflicts++

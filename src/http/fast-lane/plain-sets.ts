@@ -59,8 +59,8 @@ export function plainSets({ cache, clock, requests, log, maxValueBytes, bodies }
 const conditions: ReadonlySet<string> = new Set(['if-match', 'if-none-match', 'fill-lease'])
 
 /**
- * Returns the Content-Length of a plain JSON body; undefined for any other body, and with a condition. Node makes sure that the client sends
- * exactly that many bytes.
+ * Returns the Content-Length of a plain JSON body; undefined for any other body, and with a condition. Node makes sure
+ * that the client sends exactly that many bytes.
  */
 function plainLength(rawHeaders: readonly string[]): number | undefined {
   let isJson = false

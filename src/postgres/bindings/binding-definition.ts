@@ -19,16 +19,19 @@ export function bindStatement(
   schema: string | undefined,
   { key, table, columns, group }: BindingDefinition,
 ): string {
-  const prefix = schema === undefined ? '' : `${schema}.`
   const rest = [
     `key => ${pg.escapeLiteral(key)}`,
     ...(columns ? [`columns => array[${columns.map((name) => pg.escapeLiteral(name)).join(', ')}]`] : []),
     ...(group === undefined ? [] : [`in_group => ${pg.escapeLiteral(group)}`]),
   ]
-  return `select ${prefix}cache_bind(${[pg.escapeLiteral(table), ...rest].join(', ')})`
+  return `select ${prefixOf(schema)}cache_bind(${[pg.escapeLiteral(table), ...rest].join(', ')})`
 }
 
-/** Returns the call that ends a binding. */
-export function unbindStatement(schema: string, key: string): string {
-  return `select ${schema}.cache_unbind(${pg.escapeLiteral(key)})`
+/** Returns the statement that ends a binding; see `bindStatement`. */
+export function unbindStatement(schema: string | undefined, key: string): string {
+  return `select ${prefixOf(schema)}cache_unbind(${pg.escapeLiteral(key)})`
+}
+
+function prefixOf(schema: string | undefined): string {
+  return schema === undefined ? '' : `${schema}.`
 }

@@ -1,5 +1,6 @@
-import { bindStatement } from './binding-definition.js'
+import { bindStatement, unbindStatement } from './binding-definition.js'
 import type { BindingFault } from './bound-table.js'
+import { keyTypes } from './column-value.js'
 
 /** State of the table of a binding, as an inspection found it. */
 export interface BindingShape {
@@ -31,16 +32,6 @@ export interface BindingShape {
   readonly role: string
 }
 
-const keyTypes: readonly (string | null)[] = [
-  'text',
-  'character varying',
-  'smallint',
-  'integer',
-  'bigint',
-  'uuid',
-  'date',
-]
-
 /** Returns the first fault of a bound table; undefined if its rows can be served. */
 export function faultOf(shape: BindingShape): BindingFault | undefined {
   const { pattern, table, bound_name: name, key_columns: keyColumns, role } = shape
@@ -52,7 +43,7 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
       group: shape.group_name ?? undefined,
     })}`
   const bindAgain = bindWith(shape.columns)
-  const unbind = `run as the owner: select cache_unbind('${pattern}')`
+  const unbind = `run as the owner: ${unbindStatement(undefined, pattern)}`
   if (table === null)
     return { says: `the table ${name} was dropped`, cure: unbind, shown: 'its table was dropped' }
   if (shape.is_replaced)
@@ -62,7 +53,7 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
       shown: 'its table was replaced by another one',
       isCuredByBinding: true,
     }
-  const lost = keyColumns.find((_column, index) => !keyTypes.includes(shape.key_types[index] ?? null))
+  const lost = keyColumns.find((_column, index) => !isKeyType(shape.key_types[index]))
   if (lost !== undefined)
     return {
       says: `${table} has no column ${lost} of a type that a key can have`,
@@ -114,4 +105,8 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
     }
   }
   return undefined
+}
+
+function isKeyType(type: string | null | undefined): boolean {
+  return keyTypes.some((one) => one === type)
 }

@@ -13,7 +13,9 @@ export interface BoundStatements {
    * have no more bytes together than the last parameter says.
    */
   readonly read: string
-  /** Returns the versions of rows. If there are none, one row without a key shows that the epoch is the last parameter. */
+  /**
+   * Returns the versions of rows. If there are none, one row without a key shows that the epoch is the last parameter.
+   */
   readonly versions: string
 }
 
@@ -49,9 +51,9 @@ const pinned = {
  * Returns the statements for a table, whose binding must have no fault.
  *
  * Each key is read by one look-up in the index: the `limit` keeps PostgreSQL from joining the keys with the whole
- * table. The database builds the key from the row, and compares it with the key that was asked for, so that each row has
- * one key. A version is a hash of the JSON text. The settings that change this text are set for the statement only; a
- * row is read when that has happened, because its subquery depends on it.
+ * table. The database builds the key from the row, and compares it with the key that was asked for, so that each row
+ * has one key. A version is a hash of the JSON text. The settings that change this text are set for the statement only;
+ * a row is read when that has happened, because its subquery depends on it.
  */
 export function boundStatements(schema: string, bound: BoundTable, maxBytes: number): BoundStatements {
   const { table, keyColumns, columns } = bound
@@ -104,7 +106,7 @@ export function boundStatements(schema: string, bound: BoundTable, maxBytes: num
   }
 }
 
-/** Returns SQL of type text for the key of the row `t`, the same that cache_key_expression() returns for the triggers. */
+/** Returns SQL of type text for the key of the row `t`, like cache_key_expression() for the triggers. */
 export function keyExpression({ pattern, keyColumns }: Pick<BoundTable, 'pattern' | 'keyColumns'>): string {
   const types = new Map(keyColumns.map(({ name, type }) => [name, type]))
   return pattern.pieces

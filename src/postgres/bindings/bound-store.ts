@@ -1,3 +1,4 @@
+import { bindingOf } from '../../core/bindings/bindings.js'
 import { requireUnbound } from '../../core/bindings/require-unbound.js'
 import type { Epoch, Mark, Transaction, Version } from '../../core/entry.js'
 import type { BatchPart, ConditionalWrite, SentWrite, Store, Wanted, Write } from '../../core/ports.js'
@@ -104,7 +105,7 @@ export class BoundStore implements Store {
   async #requireUnbound(items: readonly { readonly key: string }[]): Promise<void> {
     const tables = this.#parts.bindings.current ?? (await this.#ask())
     if (tables.length === 0) return
-    const bindings = { of: (key: string) => tables.find(({ pattern }) => pattern.covers(key)) }
+    const bindings = { of: (key: string) => bindingOf(tables, key) }
     for (const { key } of items) requireUnbound(bindings, key)
   }
 
@@ -112,7 +113,7 @@ export class BoundStore implements Store {
     const tables = this.#parts.bindings.current ?? (await this.#ask())
     const sources = new Map<BoundTable | undefined, Wanted[]>()
     for (const item of items) {
-      const bound = tables.find(({ pattern }) => pattern.covers(item.key))
+      const bound = bindingOf(tables, item.key)
       const wanted = bound === undefined ? asEntry(item) : item
       const some = sources.get(bound)
       if (some) some.push(wanted)

@@ -1,5 +1,15 @@
-/** Type of a column that can be part of a key, as PostgreSQL names it. */
-export type KeyType = 'text' | 'character varying' | 'smallint' | 'integer' | 'bigint' | 'uuid' | 'date'
+/** Types of columns that can be part of a key, as PostgreSQL names them. */
+export const keyTypes = [
+  'text',
+  'character varying',
+  'smallint',
+  'integer',
+  'bigint',
+  'uuid',
+  'date',
+] as const
+
+export type KeyType = (typeof keyTypes)[number]
 
 const integer = /^(?:0|-?[1-9]\d{0,18})$/
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/

@@ -1,4 +1,4 @@
-import { type BindingCounts, type Bindings, noBindings } from '../../core/bindings/bindings.js'
+import { type BindingCounts, type Bindings, bindingOf } from '../../core/bindings/bindings.js'
 import { CacheError } from '../../core/errors.js'
 import type { Clock, Log } from '../../core/ports.js'
 import type { Database } from '../pool/database.js'
@@ -30,7 +30,6 @@ export class KnownBindings implements Bindings {
   #found: FoundBindings | undefined
   /** Moment at which the database had these bindings. */
   #asOfMs = Number.NEGATIVE_INFINITY
-  #counts: BindingCounts = noBindings.counts
   #inspect: () => void = () => undefined
 
   constructor(options: KnownBindingsOptions, parts: KnownBindingsParts) {
@@ -39,11 +38,14 @@ export class KnownBindings implements Bindings {
   }
 
   of(key: string): BoundTable | undefined {
-    return this.tables.find(({ pattern }) => pattern.covers(key))
+    return bindingOf(this.tables, key)
   }
 
   get counts(): BindingCounts {
-    return this.#counts
+    const unusable = this.tables.flatMap(({ pattern, fault }) =>
+      fault ? [{ pattern: pattern.text, reason: fault.shown }] : [],
+    )
+    return { usable: this.tables.length - unusable.length, unusable }
   }
 
   /** The bindings as they were last seen; none before the first contact. */
@@ -52,8 +54,8 @@ export class KnownBindings implements Bindings {
   }
 
   /**
-   * The bindings, if a session has seen them within the bound on staleness; otherwise undefined. Without a session, a key
-   * would be read for ever from a table that it is not bound to any more.
+   * The bindings, if a session has seen them within the bound on staleness; otherwise undefined. Without a session, a
+   * key would be read for ever from a table that it is not bound to any more.
    */
   get current(): readonly BoundTable[] | undefined {
     const ageMs = this.#parts.clock.now() - this.#asOfMs
@@ -85,14 +87,9 @@ export class KnownBindings implements Bindings {
   /** Records what a session has found at a moment, and logs the faults that are new. */
   found(found: FoundBindings, asOfMs: number): void {
     const known = new Set(this.tables.map(({ fault }) => fault?.says))
-    const { tables } = found
     this.#found = found
     this.#asOfMs = asOfMs
-    const unusable = tables.flatMap(({ pattern, fault }) =>
-      fault ? [{ pattern: pattern.text, reason: fault.shown }] : [],
-    )
-    this.#counts = { usable: tables.length - unusable.length, unusable }
-    for (const { pattern, fault } of tables)
+    for (const { pattern, fault } of found.tables)
       if (fault && !known.has(fault.says))
         this.#parts.log.warn(
           { pattern: pattern.text, reason: fault.says, cure: fault.cure },

@@ -20,8 +20,8 @@ const lockTimeout = '10s'
 
 /**
  * Runs `work` in one transaction, on a connection of its own, without a time limit. `entries` is the qualified name of
- * the table of entries, and `schema` the name of its schema. Rejects with an Error whose message is one line. Then nothing has changed, unless the message
- * says that the outcome of the commit is not known.
+ * the table of entries, and `schema` the name of its schema. Rejects with an Error whose message is one line. Then
+ * nothing has changed, unless the message says that the outcome of the commit is not known.
  */
 export async function longTransaction<T>(
   { url, name, isolation, stop }: LongTransactionOptions,

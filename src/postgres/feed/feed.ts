@@ -202,8 +202,8 @@ export class PostgresChangeFeed implements ChangeFeed {
 }
 
 /**
- * Finds the table and the bindings, and listens for changes. Prepares the probe, so that it is planned only once. Rejects if all
- * that takes too long.
+ * Finds the table and the bindings, and listens for changes. Prepares the probe, so that it is planned only once.
+ * Rejects if all that takes too long.
  */
 function listen(session: ListenSession, clock: Pick<Clock, 'now'>): Promise<Inspected> {
   let late = 'the connection was not answered'

@@ -27,8 +27,8 @@ interface AnnouncerRow {
 }
 
 /**
- * Finds functions of triggers on bound tables that belong to somebody else than the owner of the table, the owner of the
- * cache or a superuser. Such a role can change what runs with the rights of everybody who writes the table.
+ * Finds functions of triggers on bound tables that belong to somebody else than the owner of the table, the owner of
+ * the cache or a superuser. Such a role can change what runs with the rights of everybody who writes the table.
  */
 async function lookAtFunctions(client: pg.Client, schema: string): Promise<readonly Finding[]> {
   const { rows } = await client.query<AnnouncerRow>(

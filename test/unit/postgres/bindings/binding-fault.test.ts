@@ -30,6 +30,11 @@ t.test('a sound table has no fault', async (t) => {
     t.equal(faultOf({ ...sound, key_types: [type, 'date'] }), undefined, type)
 })
 
+t.test('a cure is valid SQL, whatever the pattern contains', async (t) => {
+  const { cure } = faultOf({ ...sound, pattern: "o'clock:{no}", table: null }) ?? {}
+  t.equal(cure, "run as the owner: select cache_unbind('o''clock:{no}')")
+})
+
 const faults: readonly [changes: Partial<BindingShape>, says: RegExp, cure: RegExp][] = [
   [{ table: null }, /the table public\.line was dropped/, /select cache_unbind\('line:\{no\}:\{day\}'\)/],
   [
