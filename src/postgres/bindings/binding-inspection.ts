@@ -30,6 +30,7 @@ type InspectedRow = { readonly digest: string } & (
   | (BindingShape & {
       readonly pattern: string
       readonly fingerprint: string
+      readonly column_types: readonly string[]
     })
 )
 
@@ -41,6 +42,7 @@ function boundTableOf(row: Exclude<InspectedRow, { readonly pattern: null }>): B
     table: row.table ?? undefined,
     keyColumns: names.map((name, index) => ({ name, type: types[index] as KeyType })),
     columns: columns ?? undefined,
+    columnTypes: row.column_types,
     fault,
     fingerprint: `${row.fingerprint} ${fault?.says ?? ''}`,
   }
@@ -82,6 +84,12 @@ function inspectionIn(schema: string): string {
       select name from pg_catalog.unnest(b.columns) as name
       where not exists (select from pg_attribute where attrelid = c.oid and attname = name and not attisdropped)
     ) as missing_columns,
+    array(
+      select distinct case when typtype = 'e' then 'enum' else format_type(atttypid, null::integer) end
+      from pg_attribute join pg_type on pg_type.oid = atttypid
+      where attrelid = c.oid and attnum > 0 and not attisdropped
+        and (b.columns is null or attname = any(b.columns))
+    ) as column_types,
     exists (
       select from pg_index
       where indrelid = c.oid and indisunique and indisvalid and indimmediate and indpred is null and indexprs is null

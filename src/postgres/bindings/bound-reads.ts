@@ -55,8 +55,14 @@ export class BoundReads {
     }: { readonly send: SendBound; readonly part?: BatchPart | undefined; readonly roomBytes: number },
   ): Promise<EntryAnswers> {
     const keyed = wanted.flatMap(({ key, held }) => this.#keyed(bound, key, held?.version ?? ''))
-    const values = [...columnsOf(bound, keyed), keyed.map(({ held }) => held), roomBytes]
-    const rows = await this.#send(bound, this.#textsOf(schema, bound).read, values, send, part)
+    const texts = this.#textsOf(schema, bound)
+    const [one] = keyed
+    const isOne = keyed.length === 1 && one !== undefined && roomBytes === this.#maxReadBytes
+    const text = isOne ? texts.readOne : texts.read
+    const values = isOne
+      ? [one.key, ...one.values, one.held]
+      : [...columnsOf(bound, keyed), keyed.map(({ held }) => held), roomBytes]
+    const rows = await this.#send(bound, text, values, send, part)
     const { epoch } = rows[0] as AnswerRow
     const answers: EntryAnswers = new Map()
     for (const { key } of wanted) answers.set(key, { version: undefined, epoch })

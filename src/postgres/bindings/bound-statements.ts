@@ -5,9 +5,15 @@ import { epochIn } from '../schema/table-identity.js'
 import { isBeyond, isTooLarge } from '../store/value-limit.js'
 import type { BoundTable } from './bound-table.js'
 import type { KeyType } from './column-value.js'
+import { pinningSettings } from './json-settings.js'
 
 /** Statements for the rows of one table. The parameters $1 to $n are the keys, and a column for each key column. */
 export interface BoundStatements {
+  /**
+   * Reads the row of one key, which takes the place of the arrays. Its value is not returned if the next parameter is
+   * its version. PostgreSQL would plan a statement with arrays of one key anew each time.
+   */
+  readonly readOne: string
   /**
    * Reads rows. Values whose version is in the next parameter, an array, are not returned. The values that are returned
    * have no more bytes together than the last parameter says.
@@ -27,24 +33,15 @@ export function isRowVersion(version: Version): boolean {
   return version.length === versionDigits
 }
 
-/** Types of the arrays of values, for PostgreSQL to cast the parameters to. */
-const arrayTypes: Readonly<Record<KeyType, string>> = {
-  text: 'text[]',
-  'character varying': 'text[]',
-  smallint: 'int2[]',
-  integer: 'int4[]',
-  bigint: 'int8[]',
-  uuid: 'uuid[]',
-  date: 'date[]',
-}
-
-/** Settings of the session that change how values are written as JSON, and what they are set to. */
-const pinned = {
-  TimeZone: 'UTC',
-  DateStyle: 'ISO, YMD',
-  IntervalStyle: 'iso_8601',
-  bytea_output: 'hex',
-  extra_float_digits: '1',
+/** Types of the values of keys, for PostgreSQL to cast the parameters to. */
+const valueTypes: Readonly<Record<KeyType, string>> = {
+  text: 'text',
+  'character varying': 'text',
+  smallint: 'int2',
+  integer: 'int4',
+  bigint: 'int8',
+  uuid: 'uuid',
+  date: 'date',
 }
 
 /**
@@ -56,41 +53,48 @@ const pinned = {
  * a row is read when that has happened, because its subquery depends on it.
  */
 export function boundStatements(schema: string, bound: BoundTable, maxBytes: number): BoundStatements {
-  const { table, keyColumns, columns } = bound
-  const settings = Object.entries(pinned)
-    .map(([name, value]) => `set_config('${name}', '${value}', true) is not null`)
-    .join(' and ')
+  const { table, keyColumns, columns, columnTypes } = bound
+  const pinned = `(select ${pinningSettings(columnTypes)} as is_done offset 0) as pinned`
   const named = keyColumns.map((_column, index) => `c${index + 1}`)
-  const arrays = keyColumns.map(({ type }, index) => `$${index + 2}::text[]::${arrayTypes[type]}`)
-  const isRow = keyColumns
-    .map(({ name }, index) => `t.${quoteIdentifier(name)} = wanted.c${index + 1}`)
-    .join(' and ')
+  const arrays = keyColumns.map(({ type }, index) => `$${index + 2}::text[]::${valueTypes[type]}[]`)
+  const isRow = (wantedValue: (index: number, type: KeyType) => string) =>
+    keyColumns
+      .map(({ name, type }, index) => `t.${quoteIdentifier(name)} = ${wantedValue(index, type)}`)
+      .join(' and ')
   const json =
     columns === undefined
       ? 'pg_catalog.row_to_json(t)'
       : `(select pg_catalog.row_to_json(r) from (select ${columns.map((name) => `t.${quoteIdentifier(name)}`).join(', ')}) as r)`
   const next = keyColumns.length + 2
+  const stored = (wantedValue: (index: number, type: KeyType) => string) =>
+    `select ${json}::text as value, ${keyExpression(bound)} as key
+     from ${table} as t where ${isRow(wantedValue)} and pinned.is_done
+     limit 1`
+  const hashed = `select left(encode(sha256(convert_to(stored.value, 'UTF8'::name)), 'hex'::text), ${versionDigits})
+    as version`
   const found = (
     held: { readonly array: string; readonly name: string } | undefined,
     columnsOfRow: string,
   ) => `
     from ${epochIn(schema)} as epoch
-      cross join (select ${settings} as is_done offset 0) as pinned
+      cross join ${pinned}
       left join lateral (
         select ${columnsOfRow}
         from unnest($1::text[], ${[...arrays, ...(held ? [held.array] : [])].join(', ')})
             as wanted (key, ${[...named, ...(held ? [held.name] : [])].join(', ')})
-          cross join lateral (
-            select ${json}::text as value, ${keyExpression(bound)} as key
-            from ${table} as t where ${isRow} and pinned.is_done
-            limit 1
-          ) as stored
-          cross join lateral (
-            select left(encode(sha256(convert_to(stored.value, 'UTF8'::name)), 'hex'::text), ${versionDigits}) as version
-          ) as hashed
+          cross join lateral (${stored((index) => `wanted.c${index + 1}`)}) as stored
+          cross join lateral (${hashed}) as hashed
         where stored.key = wanted.key
       ) as found on true`
   return {
+    readOne: `select stored.key, version, epoch,
+        case when version <> $${next} and not ${isTooLarge(maxBytes)} then value end as value,
+        case when version <> $${next} and ${isTooLarge(maxBytes)} then 'too-large' end as withheld
+      from ${epochIn(schema)} as epoch
+        cross join ${pinned}
+        left join lateral (${stored((index, type) => `$${index + 2}::text::${valueTypes[type]}`)}) as stored
+          on stored.key = $1
+        left join lateral (${hashed}) as hashed on true`,
     read: `select key, version, epoch, case when not is_unsent and withheld is null then value end as value, withheld
       from (
         select *, case when is_unsent then null when ${isTooLarge(maxBytes)} then 'too-large'

@@ -36,6 +36,7 @@ export class BoundStore implements Store {
   }
 
   async read(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {
+    if (this.#parts.bindings.current?.length === 0) return this.#parts.entries.read(wanted.map(asEntry), part)
     const sources = await this.#bySource(wanted)
     const answers = await Promise.all([...sources].map(([bound, some]) => this.#read(bound, some, part)))
     return merged(answers)

@@ -8,6 +8,8 @@ export interface BoundTable extends Binding {
   readonly keyColumns: readonly KeyColumn[]
   /** Columns of the answer; undefined for all. */
   readonly columns: readonly string[] | undefined
+  /** Types of the columns of the answer, without repetition: names as format_type() returns them, and `enum`. */
+  readonly columnTypes: readonly string[]
   /** Reason why the table cannot be read under these keys; undefined if it can. */
   readonly fault: BindingFault | undefined
 }

@@ -10,6 +10,7 @@ const table = (text: string, says?: string): BoundTable => ({
   fingerprint: 'f',
   table: 'public.item',
   keyColumns: [{ name: 'id', type: 'integer' }],
+  columnTypes: ['integer'],
   columns: undefined,
   fault: says === undefined ? undefined : { says, cure: 'a cure', shown: 'a fault' },
 })
