@@ -6,8 +6,9 @@ import {
   type WantedEntry,
 } from '../batching/batched-store.js'
 import type { Bindings } from '../bindings/bindings.js'
-import type { Entry } from '../entry.js'
+import type { Entry, StoredEntry, Unchanged } from '../entry.js'
 import { CacheError, hasCode } from '../errors.js'
+import type { Content } from '../media-type.js'
 import type { Clock } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
 import type { DatabasePosition } from '../state/database-position.js'
@@ -145,10 +146,9 @@ export class Fills {
       if (isPostponed(answer)) throw tooLargeTogether()
       throw new CacheError('too-large', 'the value is too large for the memory that one value may take')
     }
-    const content = answer.value === undefined ? sent.held : answer
-    if (content === undefined) throw new Error('the store omitted a value that is not held')
-    const { value, mediaType } = content
-    const stored = state.put(flight, { ...answer, value, mediaType }, asOfMs)
+    const entry = answer.value === undefined ? entryHeld(answer, sent.held) : answer
+    const { value, mediaType } = entry
+    const stored = state.put(flight, entry, asOfMs)
     const { remainingMs } = answer
     const expiresInMs = remainingMs === undefined ? undefined : flight.openedAtMs + remainingMs - clock.now()
     const read = { value, mediaType, written: answer, forwarded, stored, ageMs, expiresInMs }
@@ -156,4 +156,10 @@ export class Fills {
     stats.revalidatedFills++
     return { ...read, revalidated: true }
   }
+}
+
+/** Returns the entry that the store has found unchanged. */
+function entryHeld(answer: Unchanged, held: Content | undefined): StoredEntry {
+  if (held === undefined) throw new Error('the store omitted a value that is not held')
+  return { ...answer, value: held.value, mediaType: held.mediaType }
 }

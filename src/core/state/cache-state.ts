@@ -164,11 +164,15 @@ export class CacheState {
    * version there was nothing to delete, but the entry is wrong all the same.
    */
   acknowledged(flight: Flight, written: Acknowledged | undefined): void {
-    const { id, changes } = flight
-    if (written && this.#flights.unbroken(flight, this.#feedNow()) && !changes.includes(written.version)) {
-      this.#unconfirmed.acknowledged(id, written.version, this.#parts.clock.now())
+    const { id, changes, openedAtMs } = flight
+    if (written === undefined) {
+      this.apply(id, undefined)
+    } else {
+      const { version, epoch } = written
+      if (this.#flights.unbroken(flight, this.#feedNow()) && !changes.includes(version))
+        this.#unconfirmed.acknowledged(id, version, this.#parts.clock.now())
+      this.written(id, { version, epoch, expiresAtMs: expiryOf(flight, written) }, openedAtMs)
     }
-    this.written(id, written && { ...written, expiresAtMs: expiryOf(flight, written) }, flight.openedAtMs)
     // In another history, an entry with this very version can have another value.
     this.#entries.drop(id)
   }

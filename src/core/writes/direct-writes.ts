@@ -42,22 +42,22 @@ export class DirectWrites {
     id: string,
     key: string,
     value: Value,
-    options: WriteOptions,
+    { ttlMs, groups }: WriteOptions,
     nowMs: number,
   ): Promise<WriteResult> {
     const { state, delivery, statements, bindings, clock } = this.#parts
     requireUnbound(bindings, key)
-    const { ttlMs, groups } = options
     const expiresAtMs = ttlMs === undefined ? undefined : nowMs + ttlMs
     const flight = state.open(id, nowMs)
     try {
       const { sent, answer: written } = await delivery.inOrder(id, () =>
-        statements.write.add({ key, value, ...options }),
+        statements.write.add({ key, value, ttlMs, groups }),
       )
       if (written === undefined) throw this.#notStored(id)
       this.#acknowledged(flight, written)
-      if (written.isAsSent) state.put(flight, { key, value: sent.value, isComparable: true, ...written })
-      const { remainingMs } = written
+      const { version, epoch, remainingMs, isAsSent } = written
+      if (isAsSent)
+        state.put(flight, { key, value: sent.value, version, epoch, remainingMs, isComparable: true })
       const expiresInMs = remainingMs === undefined ? undefined : nowMs + remainingMs - clock.now()
       return { written: true, token: formatToken(id, written), expiresInMs }
     } catch (error) {

@@ -41,7 +41,9 @@ export function entryOf(row: EntryRow): StoredEntry | Unchanged | Withheld {
   const remainingMs = remaining_ms ?? undefined
   if (text === null) return { key, version, epoch, remainingMs, value: undefined, isComparable: true }
   const content = fromColumns({ text, contentType })
-  return { key, version, epoch, remainingMs, ...content, isComparable: isAsWritten(content, contentType) }
+  const { value, mediaType } = content
+  const isComparable = isAsWritten(content, contentType)
+  return { key, version, epoch, remainingMs, value, mediaType, isComparable }
 }
 
 /**
