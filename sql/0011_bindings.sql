@@ -116,45 +116,68 @@ declare
   of_rows text;
   of_new text;
   of_old text;
-  -- The function of the triggers: it finds the keys, and then does one of the two things below.
-  finding constant text := $body$
+  -- Bodies of the function of the triggers. A key is null if a column of it is; no sidecar asks for such a row.
+  opening constant text := $body$
 declare
-  keys text[];
   many constant integer := 10000;
-  is_everything boolean := false;
-  -- False once the schema of the cache was renamed, or the database was restored from a dump.
-  is_at_home constant boolean := to_regclass(%6$L)::oid is not distinct from %7$L::oid;
-  own_schema constant text := case when is_at_home then %8$L else (
+  keys text[];
+  own_schema text;
+  is_everything boolean;
+  stored integer;
+begin$body$;
+  -- The quick way of the outbox: it stores keys without collecting them. It is for as long as the schema has its name,
+  -- and the database was not restored from a dump.
+  storing constant text := $body$
+  if to_regclass(%4$L)::oid is not distinct from %5$L::oid then
+    if tg_op = 'TRUNCATE' then
+      insert into %4$s (key) values (null);
+    elsif tg_level = 'ROW' then
+      if tg_op <> 'DELETE' then
+        insert into %4$s (key) select key from (values (%2$s)) as k (key) where key is not null;
+      end if;
+      if tg_op <> 'INSERT' then
+        insert into %4$s (key) select key from (values (%3$s)) as k (key) where key is not null;
+      end if;
+    else
+      if tg_op = 'UPDATE' then
+        insert into %4$s (key)
+        select key from (
+          select %1$s as key from changed as r union select %1$s from (select * from before limit many + 1) as r
+        ) as k where key is not null;
+      else
+        insert into %4$s (key)
+        select key from (select %1$s as key from changed as r limit many + 1) as k where key is not null;
+      end if;
+      get diagnostics stored = row_count;
+      if stored > many then
+        insert into %4$s (key) values (null);
+      end if;
+    end if;
+    return null;
+  end if;$body$;
+  collecting constant text := $body$
+  own_schema := case when to_regclass(%4$L)::oid is not distinct from %5$L::oid then %6$L else (
     select nspname::text
     from pg_trigger join pg_proc on pg_proc.oid = tgfoid join pg_namespace on pg_namespace.oid = pronamespace
     where tgrelid = tg_relid and tgname = tg_name
   ) end;
-begin
-  if tg_op = 'TRUNCATE' then
-    is_everything := true;
-  elsif tg_level = 'ROW' then
-    if tg_op <> 'DELETE' then keys := array[%3$s]; end if;
-    if tg_op <> 'INSERT' then keys := keys || array[%4$s]; end if;
+  if tg_level = 'ROW' then
+    if tg_op <> 'DELETE' then keys := array[%2$s]; end if;
+    if tg_op <> 'INSERT' then keys := keys || array[%3$s]; end if;
   elsif tg_op = 'UPDATE' then
     keys := array(
-      select %2$s from changed as r union select %2$s from (select * from before limit many + 1) as r
+      select %1$s from changed as r union select %1$s from (select * from before limit many + 1) as r
     );
-  else
-    keys := array(select %2$s from changed as r limit many + 1);
+  elsif tg_op <> 'TRUNCATE' then
+    keys := array(select %1$s from changed as r limit many + 1);
   end if;
-  is_everything := is_everything or cardinality(keys) > many;
-%5$s
+  is_everything := tg_op = 'TRUNCATE' or cardinality(keys) > many;$body$;
+  storing_collected constant text := $body$
+  keys := case when is_everything then array[null::text] else array_remove(keys, null) end;
+  execute format('insert into %%I.cache_outbox (key) select key from unnest($1) as key', own_schema) using keys;
   return null;
 end
 $body$;
-  storing constant text := $body$
-  -- A key is null if a column of it is; no sidecar asks for such a row.
-  keys := case when is_everything then array[null::text] else array_remove(keys, null) end;
-  if is_at_home then
-    insert into %1$s.cache_outbox (key) select key from unnest(keys) as key;
-  else
-    execute format('insert into %%I.cache_outbox (key) select key from unnest($1) as key', own_schema) using keys;
-  end if;$body$;
   -- A payload must stay below 8,000 bytes, see cache_announce().
   notifying constant text := $body$
   if is_everything then
@@ -175,7 +198,10 @@ $body$;
       from unnest(keys) as key where key is not null
     ) as announced (change)
   ) as paged
-  group by page;$body$;
+  group by page;
+  return null;
+end
+$body$;
 begin
   execute format(
     'select %1$s.cache_key_expression($1, $2, $3), %1$s.cache_key_expression($1, $2, $4),
@@ -188,8 +214,8 @@ begin
        language plpgsql %s set search_path = pg_catalog, pg_temp as %L',
     schema, name, case when is_outbox then 'security definer' else 'security invoker' end,
     format(
-      finding, name, of_rows, of_new, of_old, format(case when is_outbox then storing else notifying end, schema),
-      outbox, outbox::regclass::oid, (parse_ident(schema))[1]
+      opening || case when is_outbox then storing || collecting || storing_collected else collecting || notifying end,
+      of_rows, of_new, of_old, outbox, outbox::regclass::oid, (parse_ident(schema))[1]
     )
   );
   if is_outbox then
