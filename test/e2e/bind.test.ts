@@ -142,7 +142,7 @@ t.test('--dry-run prints SQL that does the same', async (t) => {
 t.test('without a file, the bindings are listed with their state', async (t) => {
   const database = await shopDatabase(t)
   t.strictSame(await bind(t, database, '', ' []'), { code: 0, out: [], notes: ['there are no bindings'] })
-  await bind(t, database, '--file=bindings.yaml', `${products}${reviews}    announce: notify\n`)
+  await bind(t, database, '--file=bindings.yaml', `${products}${reviews}\n    announce: notify`)
   await database.query('drop table reviews')
   const fault = 'the table public.reviews was dropped'
   const cure = "run as the owner: select cache_unbind('review:{product}:{id}')"

@@ -18,13 +18,17 @@ export async function lookAtBindings(client: pg.Client): Promise<readonly Findin
   })
 }
 
-/** Returns true if changes of a bound table go through the outbox, for which each sidecar has a connection more. */
-export async function isOutboxUsed(client: pg.Client): Promise<boolean> {
-  return inTransaction(client, async () => {
+/**
+ * Returns true if changes of a bound table go through the outbox, for which each sidecar has a connection more. If
+ * there is no table of entries, another look says so.
+ */
+export function isOutboxUsed(client: pg.Client): Promise<boolean> {
+  const looking = inTransaction(client, async () => {
     const { name } = await openSchema(client)
     if (!(await hasBindings(client, name))) return false
     return (await bindingDefinitions(client, name)).some(({ announce }) => announce === 'outbox')
   })
+  return looking.catch(() => false)
 }
 
 interface AnnouncerRow {
