@@ -8,6 +8,7 @@ import { batchMutants } from './batch-mutants.mjs'
 import { expiryMutants } from './expiry-mutants.mjs'
 import { invalidationMutants } from './invalidation-mutants.mjs'
 import { leaseMutants } from './lease-mutants.mjs'
+import { outboxMutants } from './outbox-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
 
 /** The mistakes of the design. */
@@ -1091,6 +1092,7 @@ export const mutants = [
   ...expiryMutants,
   ...invalidationMutants,
   ...leaseMutants,
+  ...outboxMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',
     caughtBy: 'pending-writes',

@@ -72,6 +72,7 @@ export class Prober {
       const needed = handler.rest()
       if (needed) return { needed }
       await drainer.drain(this.#intervalMs / 2)
+      // Before the probe is sent: only then are the notifications of the drain ahead of its answer.
       const drained = drainer.last
       sentMs = clock.now()
       const proof = await this.#probe()
