@@ -36,6 +36,11 @@ export interface RunOptions {
  */
 const longEnoughMinutes = 0.9
 const forgetEveryMs = 10_000
+/**
+ * Time in ms before the first fault. Faults hide that a change was not announced, because sidecars compare all entries
+ * after most of them.
+ */
+const calmMs = 20_000
 /** Number of sidecars that covers all variants of their settings. */
 const kindsOfSidecars = 3
 /** Number of kinds of statements on bound tables that must succeed. */
@@ -115,7 +120,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
   const startMs = performance.now()
   const residentAtStart = process.memoryUsage.rss()
   const progress = new Progress(() => ({
-    share: Math.min(1, (performance.now() - startMs) / runMs),
+    share: Math.min(1, (performance.now() - startMs) / (calmMs + runMs)),
     text: `${recorder.staleness.checked + bound.recorder.staleness.checked} reads checked, ${violations.total} violations; ${faults.describe()}`,
   }))
   const forgetting = setInterval(() => {
@@ -129,10 +134,13 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     bound.start()
     progress.start()
     const plan = planFaults(seed, runMs, sidecars, options.faults)
-    const endMs = startMs + runMs
+    const faultsFromMs = startMs + calmMs
+    const endMs = faultsFromMs + runMs
     await Promise.all([
-      ...(Object.keys(tracks) as Track[]).map((track) => faults.run(faultsOf(track, plan), startMs, endMs)),
-      sleep(runMs, undefined, { signal: stop }).catch(() => undefined),
+      ...(Object.keys(tracks) as Track[]).map((track) =>
+        faults.run(faultsOf(track, plan), faultsFromMs, endMs),
+      ),
+      sleep(calmMs + runMs, undefined, { signal: stop }).catch(() => undefined),
     ])
     const { durability, converged } = await finalChecks({
       fleet,
