@@ -258,6 +258,13 @@ export class BoundWorkload {
     else await this.#carryOut(by, upserted(one, value))
   }
 
+  /** Binds the table that is not bound, or ends its binding, and announces nothing. */
+  async toggleSilently(): Promise<void> {
+    const [row] = toggle.rows as [BoundRow]
+    const value = (await this.#stored(row)) ? null : this.#value('silent')
+    await this.#carryOut('silent', toggled(value, true))
+  }
+
   /** Runs a transaction between the records of what it writes. Returns true if it was acknowledged. */
   async #carryOut(
     by: string,

@@ -69,6 +69,7 @@ const refusals = [
   'leaked settings',
   'leaked settings',
   'standby behind',
+  'catalogue locked',
 ] as const
 
 /** Tracks of faults; each has its own schedule, and they run concurrently. */
@@ -128,6 +129,7 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
   'cut after a settling commit': [800, 2_000],
   'leaked settings': [1_000, 5_000],
   'standby behind': [1_000, 8_000],
+  'catalogue locked': [4_500, 6_000],
 }
 
 const warmUpMs = 3_000
