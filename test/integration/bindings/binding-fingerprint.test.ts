@@ -88,6 +88,28 @@ for (const sql of ofMeasure)
     t.same(await changedBy(sql), ['measure:{id}'])
   })
 
+t.test('the digest, which probes return, changes with every definition', async (t) => {
+  const digest = async () => (await inspectBindings(send, 'public')).digest
+  let before = await digest()
+  for (const sql of [
+    "select cache_bind('item', key => 'item:{id}', columns => array['id'])",
+    "select cache_bind('item', key => 'item:{id}', in_group => 'items')",
+    "select cache_invalidate_group('items')",
+    "select cache_bind('other', key => 'item:{id}')",
+    "select cache_unbind('item:{id}')",
+    "select cache_bind('item', key => 'item:{id}')",
+  ]) {
+    await client.query(sql)
+    const after = await digest()
+    t.not(after, before, sql)
+    before = after
+  }
+  await client.query(
+    'insert into item (id) values (1); delete from item; alter table item add column last int',
+  )
+  t.equal(await digest(), before, 'rows and columns are not in it')
+})
+
 t.test('each role has its own, because it may see other rows', async (t) => {
   const changed = await changedBy(`set role ${role}`)
   await client.query('reset role')
