@@ -5,6 +5,7 @@
  * are run, where all of them would take too long.
  */
 import { batchMutants } from './batch-mutants.mjs'
+import { bindingMutants } from './binding-mutants.mjs'
 import { expiryMutants } from './expiry-mutants.mjs'
 import { invalidationMutants } from './invalidation-mutants.mjs'
 import { leaseMutants } from './lease-mutants.mjs'
@@ -1088,6 +1089,7 @@ export const mutants = [
   ...models,
   ...statementMutants,
   ...batchMutants,
+  ...bindingMutants,
   ...expiryMutants,
   ...invalidationMutants,
   ...leaseMutants,

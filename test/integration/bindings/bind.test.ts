@@ -73,7 +73,8 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     /uuid, date/,
   ],
   ['no unique index', "cache_bind('product', 'v:{name}')", /no unique index on name/, /create unique index/],
-  ['a partial or functional index', "cache_bind('few', 'v:{code}')", /no unique index on code/],
+  ['a partial index', "cache_bind('few', 'v:{id}')", /no unique index on id/],
+  ['a functional index', "cache_bind('few', 'v:{code}')", /no unique index on code/],
   ['a part of a unique index', "cache_bind('line', 'v:{tenant}:{no}')", /no unique index on tenant, no/],
 ]
 

@@ -13,8 +13,9 @@ const role = `reader_${database.name}`
 await query(`
   create role ${role}; grant usage on schema public to ${role};
   create type mood as enum ('sad', 'glad');
+  create type tag as enum ('new', 'old');
   create type point_3d as (x int, y int);
-  create table item (id int primary key, v varchar(10), mood mood, moods mood[], place point_3d);
+  create table item (id int primary key, v varchar(10), mood mood, moods mood[], tags tag[], place point_3d);
   create table measure (id int primary key, v text) partition by range (id);
   create table measure_0 partition of measure for values from (0) to (10);
   create table other (id int primary key, v text);
@@ -48,6 +49,7 @@ const ofItem = [
   'alter table item alter column v type varchar(20)',
   "alter type mood rename value 'glad' to 'merry'",
   "alter type mood add value 'angry'",
+  "alter type tag rename value 'new' to 'young'",
   'alter type point_3d rename attribute y to z',
   'alter type point_3d add attribute w int cascade',
   'alter table item enable row level security',
