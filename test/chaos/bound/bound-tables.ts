@@ -90,7 +90,7 @@ export const coldPairs: readonly (readonly [BoundRow, BoundRow])[] = written.fla
     [c, d],
   ] as const
 })
-const cold: ReadonlySet<BoundRow> = new Set(coldPairs.flat())
+const cold: ReadonlySet<BoundRow> = new Set([...coldPairs.flat(), ...toggle.rows])
 export const isCold = (row: BoundRow) => cold.has(row)
 const rowsByKey = new Map(boundRows.map((row) => [row.key, row]))
 
