@@ -293,6 +293,14 @@ t.test('cache_bind and cache_unbind announce that there are other bindings', asy
   t.same(await announced.changes(), [], 'there is no such binding')
 })
 
+t.test('an invalidation of a key that can be bound is announced without a version', async (t) => {
+  await query("select cache_bind('product', 'product:{id}')")
+  t.teardown(() => query("select cache_unbind('product:{id}')"))
+  const announced = await Announcements.of(t, database)
+  await query("select cache_invalidate('product:1'), cache_invalidate('produce:1')")
+  t.same(await announced.changes(), [{ kind: 'key', id: 'product:1', version: '1' }])
+})
+
 t.test('texts that a collation takes for equal are two keys', async (t) => {
   await query(`
     create collation careless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);

@@ -113,6 +113,7 @@ t.test('the digest, which probes return, changes with every definition', async (
 })
 
 t.test('each role has its own, because it may see other rows', async (t) => {
+  await client.query(`grant select on item, measure, other to ${role}`)
   const changed = await changedBy(`set role ${role}`)
   await client.query('reset role')
   t.same(changed, ['item:{id}', 'measure:{id}', 'other:{id}'])
