@@ -3,7 +3,15 @@ import { boundRows } from './bound/bound-tables.js'
 import { BoundWorkload } from './bound/bound-workload.js'
 import { Faults } from './faults/faults.js'
 import { RecoveryWatch } from './faults/recovery.js'
-import { allKinds, type FaultKind, faultsOf, planFaults, type Track, tracks } from './faults/schedule.js'
+import {
+  allKinds,
+  type FaultKind,
+  faultsOf,
+  planFaults,
+  solitaryMs,
+  type Track,
+  tracks,
+} from './faults/schedule.js'
 import { finalChecks, untilSettled } from './final-checks.js'
 import { Fleet } from './fleet/fleet.js'
 import { Observer } from './fleet/observer.js'
@@ -71,6 +79,7 @@ export async function run(options: RunOptions): Promise<Result> {
 async function runOn(fleet: Fleet, violations: Violations, options: RunOptions): Promise<Result> {
   const { seed, minutes, sidecars, maxStalenessMs, allowanceMs, stop, replay } = options
   const runMs = minutes * 60_000
+  const beforeMs = calmMs + solitaryMs
   const recorderOf = (keys: readonly string[]): Recorder =>
     new Recorder({
       keys,
@@ -120,7 +129,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
   const startMs = performance.now()
   const residentAtStart = process.memoryUsage.rss()
   const progress = new Progress(() => ({
-    share: Math.min(1, (performance.now() - startMs) / (calmMs + runMs)),
+    share: Math.min(1, (performance.now() - startMs) / (beforeMs + runMs)),
     text: `${recorder.staleness.checked + bound.recorder.staleness.checked} reads checked, ${violations.total} violations; ${faults.describe()}`,
   }))
   const forgetting = setInterval(() => {
@@ -134,13 +143,13 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     bound.start()
     progress.start()
     const plan = planFaults(seed, runMs, sidecars, options.faults)
-    const faultsFromMs = startMs + calmMs
+    const faultsFromMs = startMs + beforeMs
     const endMs = faultsFromMs + runMs
     await Promise.all([
       ...(Object.keys(tracks) as Track[]).map((track) =>
         faults.run(faultsOf(track, plan), faultsFromMs, endMs),
       ),
-      sleep(calmMs + runMs, undefined, { signal: stop }).catch(() => undefined),
+      sleep(beforeMs + runMs, undefined, { signal: stop }).catch(() => undefined),
     ])
     const { durability, converged } = await finalChecks({
       fleet,

@@ -69,16 +69,19 @@ const refusals = [
   'leaked settings',
   'leaked settings',
   'standby behind',
-  'catalogue locked',
 ] as const
 
+/** Faults that come first, before the others begin, because these would hide a mistake. */
+const solitary = ['catalogue locked'] as const
+
 /** Tracks of faults; each has its own schedule, and they run concurrently. */
-export const tracks = { breakdowns, disturbances, replacements, refusals } as const
+export const tracks = { solitary, breakdowns, disturbances, replacements, refusals } as const
 export type Track = keyof typeof tracks
 
 export type FaultKind = (typeof tracks)[Track][number]
 
 export interface PlannedFault extends Timing {
+  /** Time since the faults that are not solitary begin; negative for one that is. */
   readonly atMs: number
   readonly kind: FaultKind
   /** Index of the sidecar, where it is one sidecar's fault. */
@@ -133,6 +136,8 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
 }
 
 const warmUpMs = 3_000
+/** Time for the solitary faults. */
+export const solitaryMs = 8_000
 
 /**
  * The faults of a run, by time. Every kind comes up once before any comes up again; quiet spells are left between.
@@ -173,6 +178,10 @@ export function planFaults(
   // Each once in a short run; in a long one they must not keep the others from being measured.
   lay('replacements', [3_000, 7_000], [10_000, 25_000])
   lay('refusals', [4_000, 9_000], [8_000, 18_000])
+  for (const kind of solitary.filter((one) => only.includes(one))) {
+    const durationMs = random.between(...(durations[kind] as readonly [number, number]))
+    plan.push({ atMs: -solitaryMs, kind, target: 0, durationMs, choice: random.next() })
+  }
   return plan.sort((one, other) => one.atMs - other.atMs)
 }
 
