@@ -83,7 +83,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(usage)
     return 2
   }
-  const { seed, minutes, sidecars, maxStalenessMs, json } = asked
+  const { seed, minutes, sidecars, maxStalenessMs, allowanceMs, json } = asked
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
@@ -99,7 +99,7 @@ async function main(args: readonly string[]): Promise<number> {
   const named = asked.faults.length === 0 ? ['none'] : asked.faults
   const some =
     asked.faults.length === allKinds.length ? '' : named.map((kind) => ` --fault '${kind}'`).join('')
-  const replay = `npm run chaos -- --seed ${seed} --minutes ${minutes} --sidecars ${sidecars} --staleness ${maxStalenessMs}${some}`
+  const replay = `npm run chaos -- --seed ${seed} --minutes ${minutes} --sidecars ${sidecars} --staleness ${maxStalenessMs} --allowance ${allowanceMs}${some}`
   process.stderr.write(`${replay}\n`)
   const result = await run({ ...asked, replay, stop: stop.signal })
   if (mishap !== undefined) throw mishap

@@ -255,6 +255,7 @@ t.test('rows applied by logical replication', async (t) => {
 t.test(
   'invalidation by key, group, prefix and of everything makes the next read ask the table',
   async (t) => {
+    await hold('item:1')
     await query("select cache_bind('item', key => 'item:{id}', in_group => 'items')")
     await eventually(async () => (await client.get('item:1')).body.source === 'db')
     const asks = async (invalidate: () => Promise<unknown>, key = 'item:1') => {
