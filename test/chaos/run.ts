@@ -48,7 +48,7 @@ const forgetEveryMs = 10_000
  * Time in ms before the first fault. Faults hide that a change was not announced, because sidecars compare all entries
  * after most of them.
  */
-const calmMs = 20_000
+const calmMs = 15_000
 /** Number of sidecars that covers all variants of their settings. */
 const kindsOfSidecars = 3
 /** Number of kinds of statements on bound tables that must succeed. */

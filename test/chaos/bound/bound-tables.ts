@@ -81,14 +81,11 @@ export const boundRows: readonly BoundRow[] = boundTables.flatMap(({ rows }) => 
  * The last rows of these tables, in pairs. They are changed rarely, and strong reads of them are rare, so that it shows
  * if one of their changes is not announced.
  */
-const coldRows = 4
+const coldRows = 6
 export const warmRows = ({ rows }: BoundTable) => rows.slice(0, -coldRows)
 export const coldPairs: readonly (readonly [BoundRow, BoundRow])[] = written.flatMap(({ rows }) => {
-  const [a, b, c, d] = rows.slice(-coldRows) as [BoundRow, BoundRow, BoundRow, BoundRow]
-  return [
-    [a, b],
-    [c, d],
-  ] as const
+  const cold = rows.slice(-coldRows)
+  return cold.flatMap((row, index) => (index % 2 === 0 ? [[row, cold[index + 1] as BoundRow] as const] : []))
 })
 const cold: ReadonlySet<BoundRow> = new Set([...coldPairs.flat(), ...toggle.rows])
 export const isCold = (row: BoundRow) => cold.has(row)

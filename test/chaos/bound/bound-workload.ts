@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Random } from '../../support/random.js'
-import type { Fleet } from '../fleet/fleet.js'
+import type { Fleet, Member } from '../fleet/fleet.js'
 import type { ReadAnswer } from '../fleet/sidecar-client.js'
 import type { SqlClient } from '../fleet/sql-client.js'
 import { unknownHorizonMs } from '../oracle/history.js'
@@ -56,7 +56,7 @@ const pauses = {
   toggler: [500, 4_000],
 } as const
 
-const clients = { reader: 9, strongReader: 4, sqlReader: 1, writer: 4, definer: 1, mover: 1, toggler: 1 }
+const clients = { reader: 9, strongReader: 4, sqlReader: 1, writer: 4, definer: 1, mover: 2, toggler: 1 }
 
 /** Time after the bound on staleness in which a sidecar may still read from the source that a key had before. */
 const slackMs = 1_000
@@ -154,9 +154,7 @@ export class BoundWorkload {
   }
 
   async #read(by: string, kind: 'default' | 'strong'): Promise<void> {
-    const { fleet, recorder, isDuringFault } = this.#parts
-    const { client, sidecar } = this.#random.pick(fleet.members)
-    const asked = kind === 'strong' ? ({ consistency: 'strong' } as const) : {}
+    const member = this.#random.pick(this.#parts.fleet.members)
     const asking = this.#random.pick<Asking>(['get', 'get', 'entry', 'many'])
     // A strong read drops what it finds outdated, and would hide that a change was not announced.
     const isAnyRow = kind === 'default' || this.#random.chance(0.05)
@@ -164,6 +162,22 @@ export class BoundWorkload {
       .shuffled(asking === 'many' ? this.#rowsOfTwoTables() : boundRows)
       .filter((row) => isAnyRow || !isCold(row))
       .slice(0, asking === 'many' ? 6 : 1)
+    const isAnswered = await this.#ask(member, rows, { by, kind, asking })
+    if (!isAnswered) await sleep(50)
+  }
+
+  /** Reads rows through a sidecar. Resolves to false if there was no answer. */
+  async #ask(
+    { client, sidecar }: Member,
+    rows: readonly BoundRow[],
+    {
+      by,
+      kind,
+      asking,
+    }: { readonly by: string; readonly kind: 'default' | 'strong'; readonly asking: Asking },
+  ): Promise<boolean> {
+    const { recorder, isDuringFault } = this.#parts
+    const asked = kind === 'strong' ? ({ consistency: 'strong' } as const) : {}
     const reads = rows.map((row) =>
       recorder.beginRead({
         kind: this.#judgedAs(kind, row),
@@ -186,7 +200,7 @@ export class BoundWorkload {
       const isVoid = answer.kind === 'entry' && answer.value === null && this.#mayBeOfRewritten(read, asking)
       recorder.endRead(read, isVoid ? { kind: 'refused' } : answer, isDuringFault())
     }
-    if (answers[0]?.kind !== 'entry') await sleep(50)
+    return answers[0]?.kind === 'entry'
   }
 
   /** Each table is read by a statement of its own, which takes its time if the link is slow. */
@@ -248,14 +262,27 @@ export class BoundWorkload {
     if (!(await this.#carryOut(by, planned))) await sleep(50)
   }
 
-  /** Moves a row that other statements leave alone: its former key must be announced, too. */
+  /**
+   * Moves a row that other statements leave alone: its former key must be announced, too. Every other time, the row is
+   * moved back while both keys, of which nothing is held now, are being read.
+   */
   async #move(by: string): Promise<void> {
     const [one, other] = this.#random.pick(coldPairs)
-    const value = this.#value(by)
     const [isOne, isOther] = [await this.#stored(one), await this.#stored(other)]
-    if (isOne) await this.#carryOut(by, moved(one, other, value))
-    else if (isOther) await this.#carryOut(by, moved(other, one, value))
-    else await this.#carryOut(by, upserted(one, value))
+    if (!isOne && !isOther) {
+      await this.#carryOut(by, upserted(one, this.#value(by)))
+      return
+    }
+    const [from, to] = isOne ? [one, other] : [other, one]
+    await this.#carryOut(by, moved(from, to, this.#value(by)))
+    if (this.#random.chance(0.5)) return
+    await sleep(20)
+    const reads = this.#parts.fleet.members.flatMap((member) =>
+      [from, to].map((row) => this.#ask(member, [row], { by, kind: 'default', asking: 'get' })),
+    )
+    await sleep(this.#random.between(0, 600))
+    await this.#carryOut(by, moved(to, from, this.#value(by)))
+    await Promise.all(reads)
   }
 
   /** Binds the table that is not bound, or ends its binding, and announces nothing. */
