@@ -10,11 +10,11 @@ const usage = `usage: npm run chaos -- [--seed N] [--minutes N] [--sidecars N] [
                         [--fault KIND]... [--json] [--program FILE]
 
   --seed       the schedule of faults; another one every time by default
-  --minutes    how long (2)
+  --minutes    how long there are faults (2)
   --sidecars   how many (3)
   --staleness  CACHE_MAX_STALENESS_MS (3000)
   --allowance  time in ms by which a recovery may be late on a busy machine (3000)
-  --fault      only this one, and others that are named so; the table of a run has their names
+  --fault      only this one, and others that are named so; the table of a run has their names; none: no fault
   --json       the result as JSON on stdout
   --program    the command to test (dist/main.js)
 `
@@ -57,6 +57,7 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
       Number(values.allowance),
     ]
     const faults = allKinds.filter((kind) => values.fault.includes(kind))
+    const isNone = values.fault.length === 1 && values.fault[0] === 'none'
     const isSensible =
       Number.isInteger(seed) &&
       minutes > 0 &&
@@ -66,7 +67,7 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
       sidecars <= 20 &&
       maxStalenessMs >= 100 &&
       allowanceMs >= 0 &&
-      faults.length === new Set(values.fault).size
+      (isNone || faults.length === new Set(values.fault).size)
     return isSensible
       ? { seed, minutes, sidecars, maxStalenessMs, allowanceMs, faults, program, json }
       : undefined
@@ -82,7 +83,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(usage)
     return 2
   }
-  const { seed, minutes, sidecars, maxStalenessMs, json } = asked
+  const { seed, minutes, sidecars, maxStalenessMs, allowanceMs, json } = asked
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
@@ -95,9 +96,10 @@ async function main(args: readonly string[]): Promise<number> {
     mishap ??= error
     stop.abort()
   })
+  const named = asked.faults.length === 0 ? ['none'] : asked.faults
   const some =
-    asked.faults.length === allKinds.length ? '' : asked.faults.map((kind) => ` --fault '${kind}'`).join('')
-  const replay = `npm run chaos -- --seed ${seed} --minutes ${minutes} --sidecars ${sidecars} --staleness ${maxStalenessMs}${some}`
+    asked.faults.length === allKinds.length ? '' : named.map((kind) => ` --fault '${kind}'`).join('')
+  const replay = `npm run chaos -- --seed ${seed} --minutes ${minutes} --sidecars ${sidecars} --staleness ${maxStalenessMs} --allowance ${allowanceMs}${some}`
   process.stderr.write(`${replay}\n`)
   const result = await run({ ...asked, replay, stop: stop.signal })
   if (mishap !== undefined) throw mishap

@@ -3,7 +3,15 @@ import { boundRows } from './bound/bound-tables.js'
 import { BoundWorkload } from './bound/bound-workload.js'
 import { Faults } from './faults/faults.js'
 import { RecoveryWatch } from './faults/recovery.js'
-import { allKinds, type FaultKind, faultsOf, planFaults, type Track, tracks } from './faults/schedule.js'
+import {
+  allKinds,
+  type FaultKind,
+  faultsOf,
+  planFaults,
+  solitaryMs,
+  type Track,
+  tracks,
+} from './faults/schedule.js'
 import { finalChecks, untilSettled } from './final-checks.js'
 import { Fleet } from './fleet/fleet.js'
 import { Observer } from './fleet/observer.js'
@@ -36,6 +44,11 @@ export interface RunOptions {
  */
 const longEnoughMinutes = 0.9
 const forgetEveryMs = 10_000
+/**
+ * Time in ms before the first fault. Faults hide that a change was not announced, because sidecars compare all entries
+ * after most of them.
+ */
+const calmMs = 15_000
 /** Number of sidecars that covers all variants of their settings. */
 const kindsOfSidecars = 3
 /** Number of kinds of statements on bound tables that must succeed. */
@@ -66,6 +79,7 @@ export async function run(options: RunOptions): Promise<Result> {
 async function runOn(fleet: Fleet, violations: Violations, options: RunOptions): Promise<Result> {
   const { seed, minutes, sidecars, maxStalenessMs, allowanceMs, stop, replay } = options
   const runMs = minutes * 60_000
+  const beforeMs = calmMs + solitaryMs
   const recorderOf = (keys: readonly string[]): Recorder =>
     new Recorder({
       keys,
@@ -115,7 +129,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
   const startMs = performance.now()
   const residentAtStart = process.memoryUsage.rss()
   const progress = new Progress(() => ({
-    share: Math.min(1, (performance.now() - startMs) / runMs),
+    share: Math.min(1, (performance.now() - startMs) / (beforeMs + runMs)),
     text: `${recorder.staleness.checked + bound.recorder.staleness.checked} reads checked, ${violations.total} violations; ${faults.describe()}`,
   }))
   const forgetting = setInterval(() => {
@@ -129,10 +143,13 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     bound.start()
     progress.start()
     const plan = planFaults(seed, runMs, sidecars, options.faults)
-    const endMs = startMs + runMs
+    const faultsFromMs = startMs + beforeMs
+    const endMs = faultsFromMs + runMs
     await Promise.all([
-      ...(Object.keys(tracks) as Track[]).map((track) => faults.run(faultsOf(track, plan), startMs, endMs)),
-      sleep(runMs, undefined, { signal: stop }).catch(() => undefined),
+      ...(Object.keys(tracks) as Track[]).map((track) =>
+        faults.run(faultsOf(track, plan), faultsFromMs, endMs),
+      ),
+      sleep(beforeMs + runMs, undefined, { signal: stop }).catch(() => undefined),
     ])
     const { durability, converged } = await finalChecks({
       fleet,

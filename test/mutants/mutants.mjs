@@ -5,6 +5,7 @@
  * are run, where all of them would take too long.
  */
 import { batchMutants } from './batch-mutants.mjs'
+import { bindingMutants } from './binding-mutants.mjs'
 import { expiryMutants } from './expiry-mutants.mjs'
 import { invalidationMutants } from './invalidation-mutants.mjs'
 import { leaseMutants } from './lease-mutants.mjs'
@@ -47,15 +48,18 @@ const mistakes = [
     name: 'no lease',
     caughtBy: 'protocol',
     file: 'src/core/state/cache-state.ts',
-    find: 'if (!this.#parts.lease.holds(nowMs)) return undefined',
-    replace: '',
+    find: `const { lease, stats } = this.#parts
+    if (!lease.holds(nowMs)) return undefined
+    const entry`,
+    replace: `const { lease, stats } = this.#parts
+    const entry`,
   },
   {
     name: 'lease by time of receipt',
     caughtBy: 'protocol',
     file: 'src/core/feed/feed-follower.ts',
-    find: 'lease.proven(asOfMs)',
-    replace: 'lease.proven(this.#parts.clock.now())',
+    find: 'lease.proven(asOfMs, proof',
+    replace: 'lease.proven(this.#parts.clock.now(), proof',
   },
   {
     name: 'any change renews the lease',
@@ -254,8 +258,9 @@ const omissions = [
     name: 'absent: no lease',
     caughtBy: 'negative-entries',
     file: 'src/core/state/cache-state.ts',
-    find: 'if (!lease.holds(nowMs)) return undefined',
-    replace: 'void lease',
+    find: `if (!lease.holds(nowMs)) return undefined
+    const absence`,
+    replace: 'const absence',
   },
   {
     name: 'a strong request for many keys in several statements',
@@ -391,19 +396,19 @@ const omissions = [
     name: 'a probe counts before the cache has caught up',
     caughtBy: 'protocol',
     file: 'src/core/state/lease.ts',
-    find: `if (this.#state === 'live') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
-    else if`,
-    replace: `if (this.#state !== 'down') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
-    if`,
+    find: `if (this.#state === 'live') {
+      this.#asOfMs`,
+    replace: `if (this.#state !== 'down') {
+      this.#asOfMs`,
   },
   {
     name: 'a probe counts though the feed is down',
     caughtBy: 'lease',
     file: 'src/core/state/lease.ts',
-    find: `if (this.#state === 'live') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
-    else if`,
-    replace: `if (this.#state !== 'catching-up') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
-    if`,
+    find: `if (this.#state === 'live') {
+      this.#asOfMs`,
+    replace: `if (this.#state !== 'catching-up') {
+      this.#asOfMs`,
   },
   {
     name: 'a loss of the feed drops everything',
@@ -680,8 +685,8 @@ const omissions = [
     name: 'a comparison proves what came up since it began',
     caughtBy: 'lease',
     file: 'src/core/state/lease.ts',
-    find: 'isComplete ? this.#provenOnceCaughtUpMs : comparison.asOfMs',
-    replace: 'this.#provenOnceCaughtUpMs',
+    find: '      : comparison\n',
+    replace: '      : { ...comparison, asOfMs: this.#provenOnceCaughtUpMs }\n',
   },
   {
     name: 'a doubt left over is never compared',
@@ -980,8 +985,8 @@ const omissions = [
     name: 'absent: the warm-up puts it',
     caughtBy: 'negative-entries',
     file: 'src/core/reads/fills.ts',
-    find: 'const stored = !isWarmUp && state.putAbsence(flight, key, answer.epoch)',
-    replace: 'const stored = state.putAbsence(flight, key, answer.epoch)',
+    find: 'const stored = !isWarmUp && state.putAbsence(',
+    replace: 'const stored = state.putAbsence(',
   },
   {
     name: 'absent: without room, one is put all the same',
@@ -1089,6 +1094,7 @@ export const mutants = [
   ...models,
   ...statementMutants,
   ...batchMutants,
+  ...bindingMutants,
   ...expiryMutants,
   ...invalidationMutants,
   ...leaseMutants,

@@ -276,7 +276,10 @@ export async function testBoundChanges(announce: 'outbox' | 'notify'): Promise<v
   t.test(
     'invalidation by key, group, prefix and of everything makes the next read ask the table',
     async (t) => {
-      await query("select cache_bind('item', key => 'item:{id}', in_group => 'items')")
+      await hold('item:1')
+      await query(
+        `select cache_bind('item', key => 'item:{id}', in_group => 'items', announce => '${announce}')`,
+      )
       await eventually(async () => (await client.get('item:1')).body.source === 'db')
       const asks = async (invalidate: () => Promise<unknown>, key = 'item:1') => {
         await hold(key)

@@ -1,3 +1,4 @@
+import type { Binding } from '../../src/core/bindings/bindings.js'
 import type { Change } from '../../src/core/entry.js'
 import type { ChangeFeedHandler, FeedSession } from '../../src/core/ports.js'
 import { PostgresChangeFeed } from '../../src/postgres/feed/feed.js'
@@ -5,15 +6,24 @@ import { Database } from '../../src/postgres/pool/database.js'
 import type { Owner } from './database.js'
 import { recordingLog } from './recording-log.js'
 
+/** The bindings that an inspection has found, or the moment that a probe has proven. */
+export type FeedStep =
+  | { readonly kind: 'bound'; readonly bindings: readonly Binding[] }
+  | { readonly kind: 'proven'; readonly asOfMs: number }
+
 export interface RecordedFeed {
   /** `listening`, and the reasons of losses, in order. */
   readonly told: readonly string[]
   readonly changes: readonly Change[]
+  /** Inspections and probes, in order. */
+  readonly steps: readonly FeedStep[]
   /** The errors behind the losses. */
   readonly causes: readonly unknown[]
   /** The session that is or was live last. */
   session(): FeedSession
-  /** Puts the feed's clock forward. */
+  /** The time of the feed's clock. */
+  now(): number
+  /** Puts that clock forward. */
   pass(ms: number): void
 }
 
@@ -31,15 +41,22 @@ export async function startRecordedFeed(
   let aheadMs = 0
   const told: string[] = []
   const changes: Change[] = []
+  const steps: FeedStep[] = []
   const causes: unknown[] = []
+  const now = () => performance.now() + aheadMs
   let latest: FeedSession | undefined
   const handler: ChangeFeedHandler = {
-    bound: () => undefined,
+    bound: (bindings) => {
+      steps.push({ kind: 'bound', bindings })
+    },
     listening: async (_asOfMs, session) => {
       told.push('listening')
       latest = session
     },
-    proven: () => undefined,
+    proven: (asOfMs) => {
+      steps.push({ kind: 'proven', asOfMs })
+      return undefined
+    },
     changed: (change) => {
       changes.push(change)
       return undefined
@@ -54,7 +71,7 @@ export async function startRecordedFeed(
     { url: listenUrl, maxStalenessMs: 1_000, whenIdle: 'listen' },
     {
       database,
-      clock: { now: () => performance.now() + aheadMs },
+      clock: { now },
       log,
     },
   )
@@ -66,11 +83,13 @@ export async function startRecordedFeed(
   return {
     told,
     changes,
+    steps,
     causes,
     session() {
       if (latest === undefined) throw new Error('the feed was never live')
       return latest
     },
+    now,
     pass(ms) {
       aheadMs += ms
     },

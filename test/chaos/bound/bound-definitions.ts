@@ -68,12 +68,15 @@ export const definitions: readonly ((value: string) => Planned)[] = [
   },
 ]
 
-/** Binds the table with other rows, or ends its binding: then its keys are read as entries, of which there are none. */
-export function toggled(value: string | null): Planned {
+/**
+ * Binds the table with other rows, or ends its binding: then its keys are read as entries, of which there are none. If
+ * it is silent, sidecars notice it with their next probe.
+ */
+export function toggled(value: string | null, isSilent = false): Planned {
   return {
     kind: value === null ? 'cache_unbind' : 'cache_bind',
     writes: toAll(toggle, value),
-    run: defining(async (client) => {
+    run: (isSilent ? unannounced : defining)(async (client) => {
       if (value === null) {
         await client.query('select cache_unbind($1)', [toggle.pattern])
         // No trigger announces it. A sidecar may know the former bindings for as long as L, and read the table once more.
@@ -111,6 +114,14 @@ function silent(kind: string, table: BoundTable, value: string, sql: string): Pl
       return outcomeIn(table, rows)
     }),
   }
+}
+
+/** The trigger that announces other bindings does not fire in the replica role. */
+function unannounced(work: (client: pg.PoolClient) => Promise<Outcomes>): Planned['run'] {
+  return inTransaction(async (client) => {
+    await client.query("set local lock_timeout = '1s'; set local session_replication_role = replica")
+    return work(client)
+  })
 }
 
 function defining(work: (client: pg.PoolClient) => Promise<Outcomes>): Planned['run'] {

@@ -77,10 +77,18 @@ export const toggle = bound(
 export const written: readonly BoundTable[] = [item, line, measure]
 export const boundTables: readonly BoundTable[] = [...written, toggle]
 export const boundRows: readonly BoundRow[] = boundTables.flatMap(({ rows }) => rows)
-/** The last two rows of these tables are changed rarely, so that it shows if one of their changes is not announced. */
-const coldRows = 2
+/**
+ * The last rows of these tables, in pairs. They are changed rarely, and strong reads of them are rare, so that it shows
+ * if one of their changes is not announced.
+ */
+const coldRows = 6
 export const warmRows = ({ rows }: BoundTable) => rows.slice(0, -coldRows)
-export const coldPair = ({ rows }: BoundTable) => rows.slice(-coldRows) as [BoundRow, BoundRow]
+export const coldPairs: readonly (readonly [BoundRow, BoundRow])[] = written.flatMap(({ rows }) => {
+  const cold = rows.slice(-coldRows)
+  return cold.flatMap((row, index) => (index % 2 === 0 ? [[row, cold[index + 1] as BoundRow] as const] : []))
+})
+const cold: ReadonlySet<BoundRow> = new Set([...coldPairs.flat(), ...toggle.rows])
+export const isCold = (row: BoundRow) => cold.has(row)
 const rowsByKey = new Map(boundRows.map((row) => [row.key, row]))
 
 /** Value of the rows of `item` that no key of the run names. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Random } from '../../support/random.js'
-import type { Fleet } from '../fleet/fleet.js'
+import type { Fleet, Member } from '../fleet/fleet.js'
 import type { ReadAnswer } from '../fleet/sidecar-client.js'
 import type { SqlClient } from '../fleet/sql-client.js'
 import { unknownHorizonMs } from '../oracle/history.js'
@@ -20,7 +20,9 @@ import {
   type BoundRow,
   boundRows,
   boundTables,
-  coldPair,
+  coldPairs,
+  isCold,
+  isRow,
   makeTables,
   namesOf,
   rowAnswer,
@@ -50,11 +52,11 @@ const pauses = {
   sqlReader: [50, 150],
   writer: [20, 120],
   definer: [3_000, 9_000],
-  mover: [500, 3_000],
+  mover: [500, 2_000],
   toggler: [500, 4_000],
 } as const
 
-const clients = { reader: 9, strongReader: 4, sqlReader: 1, writer: 4, definer: 1, mover: 1, toggler: 1 }
+const clients = { reader: 9, strongReader: 4, sqlReader: 1, writer: 4, definer: 1, mover: 2, toggler: 1 }
 
 /** Time after the bound on staleness in which a sidecar may still read from the source that a key had before. */
 const slackMs = 1_000
@@ -152,14 +154,30 @@ export class BoundWorkload {
   }
 
   async #read(by: string, kind: 'default' | 'strong'): Promise<void> {
-    const { fleet, recorder, isDuringFault } = this.#parts
-    const { client, sidecar } = this.#random.pick(fleet.members)
-    const asked = kind === 'strong' ? ({ consistency: 'strong' } as const) : {}
+    const member = this.#random.pick(this.#parts.fleet.members)
     const asking = this.#random.pick<Asking>(['get', 'get', 'entry', 'many'])
-    const rows =
-      asking === 'many'
-        ? this.#random.shuffled(this.#rowsOfTwoTables()).slice(0, 6)
-        : [this.#random.pick(boundRows)]
+    // A strong read drops what it finds outdated, and would hide that a change was not announced.
+    const isAnyRow = kind === 'default' || this.#random.chance(0.05)
+    const rows = this.#random
+      .shuffled(asking === 'many' ? this.#rowsOfTwoTables() : boundRows)
+      .filter((row) => isAnyRow || !isCold(row))
+      .slice(0, asking === 'many' ? 6 : 1)
+    const isAnswered = await this.#ask(member, rows, { by, kind, asking })
+    if (!isAnswered) await sleep(50)
+  }
+
+  /** Reads rows through a sidecar. Resolves to false if there was no answer. */
+  async #ask(
+    { client, sidecar }: Member,
+    rows: readonly BoundRow[],
+    {
+      by,
+      kind,
+      asking,
+    }: { readonly by: string; readonly kind: 'default' | 'strong'; readonly asking: Asking },
+  ): Promise<boolean> {
+    const { recorder, isDuringFault } = this.#parts
+    const asked = kind === 'strong' ? ({ consistency: 'strong' } as const) : {}
     const reads = rows.map((row) =>
       recorder.beginRead({
         kind: this.#judgedAs(kind, row),
@@ -182,7 +200,7 @@ export class BoundWorkload {
       const isVoid = answer.kind === 'entry' && answer.value === null && this.#mayBeOfRewritten(read, asking)
       recorder.endRead(read, isVoid ? { kind: 'refused' } : answer, isDuringFault())
     }
-    if (answers[0]?.kind !== 'entry') await sleep(50)
+    return answers[0]?.kind === 'entry'
   }
 
   /** Each table is read by a statement of its own, which takes its time if the link is slow. */
@@ -203,26 +221,30 @@ export class BoundWorkload {
   }
 
   async #readSql(by: string): Promise<void> {
-    const { sql, recorder, isDuringFault } = this.#parts
-    const { key, table, values } = this.#random.pick(written.flatMap(({ rows }) => rows))
-    const read = recorder.beginRead({ kind: 'sql', key, by, via: 'sql' })
-    let value: string | null | undefined
-    const condition = table.columns
-      .map(([name, type], index) => `${name} = $${index + 1}::${type}`)
-      .join(' and ')
-    await sql.run(async (client) => {
-      const { rows } = await client.query<{ v: string }>(`select v from ${table.name} where ${condition}`, [
-        ...values,
-      ])
-      value = rows[0]?.v ?? null
-      return 'ok'
-    })
+    const { recorder, isDuringFault } = this.#parts
+    const row = this.#random.pick(written.flatMap(({ rows }) => rows))
+    const read = recorder.beginRead({ kind: 'sql', key: row.key, by, via: 'sql' })
+    const value = await this.#stored(row)
     const answer: ReadAnswer =
       value === undefined
         ? { kind: 'refused' }
         : { kind: 'entry', value, source: 'db', stale: false, status: '' }
     recorder.endRead(read, answer, isDuringFault())
     if (value === undefined) await sleep(100)
+  }
+
+  /** Returns the value of a row, null if there is no row, and undefined if the server cannot be asked. */
+  async #stored({ table, values }: BoundRow): Promise<string | null | undefined> {
+    let value: string | null | undefined
+    await this.#parts.sql.run(async (client) => {
+      const { rows } = await client.query<{ v: string }>(
+        `select v from ${table.name} where ${isRow(table, 1)}`,
+        [...values],
+      )
+      value = rows[0]?.v ?? null
+      return 'ok'
+    })
+    return value
   }
 
   async #write(by: string): Promise<void> {
@@ -240,12 +262,34 @@ export class BoundWorkload {
     if (!(await this.#carryOut(by, planned))) await sleep(50)
   }
 
-  /** Moves a row that other statements leave alone: its former key must be announced, too. */
+  /**
+   * Moves a row that other statements leave alone: its former key must be announced, too. Every other time, the row is
+   * moved back while both keys, of which nothing is held now, are being read.
+   */
   async #move(by: string): Promise<void> {
-    const [row, other] = this.#random.shuffled(coldPair(this.#random.pick(written))) as [BoundRow, BoundRow]
-    const value = this.#value(by)
-    // There must be a row to move: other statements may have deleted both.
-    await this.#carryOut(by, this.#random.chance(0.2) ? upserted(row, value) : moved(row, other, value))
+    const [one, other] = this.#random.pick(coldPairs)
+    const [isOne, isOther] = [await this.#stored(one), await this.#stored(other)]
+    if (!isOne && !isOther) {
+      await this.#carryOut(by, upserted(one, this.#value(by)))
+      return
+    }
+    const [from, to] = isOne ? [one, other] : [other, one]
+    await this.#carryOut(by, moved(from, to, this.#value(by)))
+    if (this.#random.chance(0.5)) return
+    await sleep(20)
+    const reads = this.#parts.fleet.members.flatMap((member) =>
+      [from, to].map((row) => this.#ask(member, [row], { by, kind: 'default', asking: 'get' })),
+    )
+    await sleep(this.#random.between(0, 600))
+    await this.#carryOut(by, moved(to, from, this.#value(by)))
+    await Promise.all(reads)
+  }
+
+  /** Binds the table that is not bound, or ends its binding, and announces nothing. */
+  async toggleSilently(): Promise<void> {
+    const [row] = toggle.rows as [BoundRow]
+    const value = (await this.#stored(row)) ? null : this.#value('silent')
+    await this.#carryOut('silent', toggled(value, true))
   }
 
   /** Runs a transaction between the records of what it writes. Returns true if it was acknowledged. */

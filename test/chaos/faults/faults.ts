@@ -11,7 +11,14 @@ import type { Pause } from './fault-timing.js'
 import { handOutAgain, putSnapshotBack, recreate } from './history-faults.js'
 import { cutSettling, leakedSettings, translatedMessages } from './link-faults.js'
 import type { RecoveryWatch } from './recovery.js'
-import { fullDisk, type RefusalParts, readOnlyServer, rightsRevoked, rowRefused } from './refusal-faults.js'
+import {
+  catalogueLocked,
+  fullDisk,
+  type RefusalParts,
+  readOnlyServer,
+  rightsRevoked,
+  rowRefused,
+} from './refusal-faults.js'
 import { type FaultKind, type PlannedFault, tracks } from './schedule.js'
 import { endIdleSessions, failover, fullQueue, standbyBehind } from './server-faults.js'
 import { splitServers } from './split-servers.js'
@@ -76,6 +83,7 @@ const faultsOfServer: ReadonlySet<FaultKind> = new Set([
   'versions handed out again',
   'two live servers',
   'translated messages',
+  'catalogue locked',
 ])
 
 /** Statements are refused. */
@@ -88,6 +96,7 @@ const refusals: Partial<Record<FaultKind, (parts: RefusalParts) => Promise<void>
   'cut before a settling commit': cutSettling,
   'cut after a settling commit': cutSettling,
   'leaked settings': leakedSettings,
+  'catalogue locked': catalogueLocked,
   'standby behind': ({ fleet, fault, pause }) => standbyBehind({ fleet }, fault, pause),
 }
 

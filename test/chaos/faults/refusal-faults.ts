@@ -56,6 +56,20 @@ export async function fullDisk({ fleet, fault, pause, ...parts }: RefusalParts):
   await untilWritable(fault.kind, { fleet, ...parts })
 }
 
+/**
+ * Keeps sidecars from inspecting the bindings, of which one has changed without an announcement. The probe still shows
+ * that there are other bindings, and must not renew the lease before they have been inspected.
+ */
+export async function catalogueLocked({ fleet, bound, fault, pause }: RefusalParts): Promise<void> {
+  // Nothing else in a run reads policies.
+  const locked = fleet
+    .administer(`do $$ begin lock table pg_policy; perform pg_sleep(${fault.durationMs / 1_000}); end $$`)
+    .catch(() => undefined)
+  await pause(20)
+  await bound.toggleSilently()
+  await locked
+}
+
 /** Rights that the role loses. PostgreSQL asks for `select` in every statement of ours. */
 const rights = ['insert, update', 'select', 'delete', 'select, insert, update, delete'] as const
 

@@ -71,13 +71,17 @@ const refusals = [
   'standby behind',
 ] as const
 
+/** Faults that come first, one at a time, because others would hide mistakes that they show. */
+const solitary = ['slow pool', 'catalogue locked'] as const
+
 /** Tracks of faults; each has its own schedule, and they run concurrently. */
-export const tracks = { breakdowns, disturbances, replacements, refusals } as const
+export const tracks = { solitary, breakdowns, disturbances, replacements, refusals } as const
 export type Track = keyof typeof tracks
 
 export type FaultKind = (typeof tracks)[Track][number]
 
 export interface PlannedFault extends Timing {
+  /** Time since the faults that are not solitary begin; negative for one that is. */
   readonly atMs: number
   readonly kind: FaultKind
   /** Index of the sidecar, where it is one sidecar's fault. */
@@ -131,6 +135,10 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
 }
 
 const warmUpMs = 3_000
+/** Time in ms for each of the solitary faults. */
+const eachSolitaryMs = 8_000
+/** Time for all of them. */
+export const solitaryMs = solitary.length * eachSolitaryMs
 
 /**
  * The faults of a run, by time. Every kind comes up once before any comes up again; quiet spells are left between.
@@ -171,10 +179,22 @@ export function planFaults(
   // Each once in a short run; in a long one they must not keep the others from being measured.
   lay('replacements', [3_000, 7_000], [10_000, 25_000])
   lay('refusals', [4_000, 9_000], [8_000, 18_000])
+  for (const [index, kind] of solitary.entries())
+    if (only.includes(kind))
+      plan.push({
+        atMs: index * eachSolitaryMs - solitaryMs,
+        kind,
+        target: 0,
+        durationMs: random.between(0.6, 0.8) * eachSolitaryMs,
+        choice: random.between(0.3, 0.8),
+      })
   return plan.sort((one, other) => one.atMs - other.atMs)
 }
 
 /** Those of one track. */
 export function faultsOf(track: Track, plan: readonly PlannedFault[]): readonly PlannedFault[] {
-  return plan.filter(({ kind }) => (tracks[track] as readonly FaultKind[]).includes(kind))
+  return plan.filter(
+    ({ kind, atMs }) =>
+      (tracks[track] as readonly FaultKind[]).includes(kind) && (track === 'solitary') === atMs < 0,
+  )
 }

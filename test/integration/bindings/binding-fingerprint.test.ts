@@ -13,8 +13,9 @@ const role = `reader_${database.name}`
 await query(`
   create role ${role}; grant usage on schema public to ${role};
   create type mood as enum ('sad', 'glad');
+  create type tag as enum ('new', 'old');
   create type point_3d as (x int, y int);
-  create table item (id int primary key, v varchar(10), mood mood, moods mood[], place point_3d);
+  create table item (id int primary key, v varchar(10), mood mood, moods mood[], tags tag[], place point_3d);
   create table measure (id int primary key, v text) partition by range (id);
   create table measure_0 partition of measure for values from (0) to (10);
   create table other (id int primary key, v text);
@@ -48,6 +49,7 @@ const ofItem = [
   'alter table item alter column v type varchar(20)',
   "alter type mood rename value 'glad' to 'merry'",
   "alter type mood add value 'angry'",
+  "alter type tag rename value 'new' to 'young'",
   'alter type point_3d rename attribute y to z',
   'alter type point_3d add attribute w int cascade',
   'alter table item enable row level security',
@@ -88,7 +90,30 @@ for (const sql of ofMeasure)
     t.same(await changedBy(sql), ['measure:{id}'])
   })
 
+t.test('the digest, which probes return, changes with every definition', async (t) => {
+  const digest = async () => (await inspectBindings(send, 'public')).digest
+  let before = await digest()
+  for (const sql of [
+    "select cache_bind('item', key => 'item:{id}', columns => array['id'])",
+    "select cache_bind('item', key => 'item:{id}', in_group => 'items')",
+    "select cache_invalidate_group('items')",
+    "select cache_bind('other', key => 'item:{id}')",
+    "select cache_unbind('item:{id}')",
+    "select cache_bind('item', key => 'item:{id}')",
+  ]) {
+    await client.query(sql)
+    const after = await digest()
+    t.not(after, before, sql)
+    before = after
+  }
+  await client.query(
+    'insert into item (id) values (1); delete from item; alter table item add column last int',
+  )
+  t.equal(await digest(), before, 'rows and columns are not in it')
+})
+
 t.test('each role has its own, because it may see other rows', async (t) => {
+  await client.query(`grant select on item, measure, other to ${role}`)
   const changed = await changedBy(`set role ${role}`)
   await client.query('reset role')
   t.same(changed, ['item:{id}', 'measure:{id}', 'other:{id}'])

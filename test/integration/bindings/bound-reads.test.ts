@@ -260,6 +260,8 @@ t.test('a collation that takes two texts for equal does not make two keys of one
   t.equal((await client.get('word:cafe')).status, 404)
   await client.held('word:Cafe')
   t.equal((await client.get('word:cafe')).status, 404)
+  const { entries, missing } = await bulk(['word:cafe', 'word:Cafe', 'word:CAFE'], { consistency: 'strong' })
+  t.same([entries.map(({ key }) => key), missing], [['word:Cafe'], ['word:cafe', 'word:CAFE']])
 })
 
 t.test('settings of the session do not change what a row is', async (t) => {

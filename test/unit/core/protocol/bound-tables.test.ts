@@ -85,6 +85,10 @@ t.test('writes of bound keys are refused, also in an outage, and those of other 
     const refused = { code: 'bound-key', key: 'item:1' }
     await t.rejects(cache.set('item:1', '1'), refused, `set ${how}`)
     await t.rejects(cache.delete('item:1'), refused, `delete ${how}`)
+    const content = { value: '1', mediaType: undefined }
+    await t.rejects(cache.change('item:1', content), refused, `PUT ${how}`)
+    const batch = ['other:2', 'item:1'].map((key) => ({ key, value: '1', condition: {} }))
+    await t.rejects(cache.writeAll(batch), refused, `an atomic batch ${how}`)
     await cache.set('other:1', '1')
   }
   await refuse('while the database is there')

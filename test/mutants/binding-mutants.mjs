@@ -1,0 +1,616 @@
+/** Mistakes with bound tables (P16 of docs/protocol.md). As in mutants.mjs. */
+
+const sql = 'sql/0011_bindings.sql'
+const inspection = 'src/postgres/bindings/binding-inspection.ts'
+const reads = 'src/postgres/bindings/bound-reads.ts'
+const store = 'src/postgres/bindings/bound-store.ts'
+const statements = 'src/postgres/bindings/bound-statements.ts'
+const known = 'src/postgres/bindings/known-bindings.ts'
+const follower = 'src/core/feed/feed-follower.ts'
+const state = 'src/core/state/cache-state.ts'
+const announced = { caughtBy: 'bindings/bind', tests: 'what statements announce', file: sql }
+const announcedByRows = { caughtBy: 'bindings/bind', tests: 'what row triggers announce', file: sql }
+const overlap = { caughtBy: 'bindings/bind', tests: 'patterns that can match', file: sql }
+const invalidated = { caughtBy: 'bindings/bind', tests: 'announce that there are other', file: sql }
+const fingerprint = { caughtBy: 'bindings/binding-fingerprint', file: inspection }
+const faults = { caughtBy: 'bindings/bound-definitions', tests: 'each fault of a bound table' }
+const oneKey = { caughtBy: 'integration/bindings/bound-reads', tests: 'each row has one key' }
+const refusedWrites = {
+  caughtBy: 'integration/bindings/bound-reads',
+  tests: 'writes of bound keys are refused',
+}
+const firstContact = { caughtBy: 'integration/bindings/bound-reads', tests: 'has not heard of the bindings' }
+const whileChanging = { caughtBy: 'bound-tables' }
+
+/** Mistakes in what the triggers and functions of the database do. */
+const inDatabase = [
+  {
+    name: 'an UPDATE announces the new keys only',
+    ...announced,
+    find: `changed as r union select %1$s from (select * from before limit many + 1) as r
+    );`,
+    replace: 'changed as r);',
+  },
+  {
+    name: 'an UPDATE of one row announces the new key only',
+    ...announcedByRows,
+    find: "if tg_op <> 'INSERT' then keys := keys || array[%3$s]; end if;",
+    replace: "if tg_op = 'DELETE' then keys := array[%3$s]; end if;",
+  },
+  {
+    name: 'changes of more rows than are named are announced in part',
+    ...announced,
+    find: "or cardinality(keys) > many;",
+    replace: "or cardinality(keys) > many + 1;",
+  },
+  {
+    name: 'a TRUNCATE announces nothing',
+    ...announced,
+    find: "is_everything := tg_op = 'TRUNCATE' or cardinality",
+    replace: 'is_everything := cardinality',
+  },
+  {
+    name: 'a row without a key prevents the announcement of others',
+    ...announced,
+    find: 'from unnest(keys) as key where key is not null',
+    replace: 'from unnest(keys) as key where array_position(keys, null) is null',
+  },
+  {
+    name: 'a date in a key follows the DateStyle of the session',
+    ...announced,
+    find: "when atttypid = 'date'::regtype\n",
+    replace: "when atttypid = 'time'::regtype\n",
+  },
+  {
+    name: 'a notification is longer than PostgreSQL accepts',
+    ...announced,
+    find: 'over (rows unbounded preceding) / 4700 as page',
+    replace: 'over (rows unbounded preceding) / 9400 as page',
+  },
+  {
+    name: 'a long key is announced as it is',
+    caughtBy: 'bindings/bind',
+    tests: 'a long key is announced by its hash',
+    file: sql,
+    find: `when octet_length(key) > 128 and octet_length(convert_to(key, 'UTF8')) > 512
+`,
+    replace: `when octet_length(key) > 128 and length(key) > 512
+`,
+  },
+  {
+    name: 'a colon in a value looks like one of the pattern',
+    caughtBy: 'bindings/bind',
+    tests: 'names of any spelling',
+    file: sql,
+    find: "'':''::text, ''%%3A''::text)'",
+    replace: "'':''::text, '':''::text)'",
+  },
+  {
+    name: 'the channel has the schema that the cache was in when the table was bound',
+    caughtBy: 'bindings/bind',
+    tests: 'names of any spelling',
+    file: sql,
+    find: 'own_schema := case when to_regclass(%4$L)::oid is not distinct from %5$L::oid then',
+    replace: 'own_schema := case when to_regclass(%4$L)::oid is not distinct from %5$L::oid or true then',
+  },
+  {
+    name: 'a partitioned table has no triggers for rows that fire always',
+    ...announcedByRows,
+    find: "case when is_partitioned then 'always' else 'replica' end",
+    replace: "case when is_partitioned then 'replica' else 'replica' end",
+  },
+  {
+    name: 'other bindings are not announced',
+    ...invalidated,
+    find: `    '["' || chr(92) || 'u0000bindings","1"]'
+  );
+  return null;`,
+    replace: `    'echo 0123456789abcdef'
+  );
+  return null;`,
+  },
+  {
+    name: 'an invalidation of a group leaves out the bindings in it',
+    ...invalidated,
+    find: 'where $3 or group_name = any($1)',
+    replace: 'where $3 or group_name = any($1) and $3',
+  },
+  {
+    name: 'an invalidation of a prefix leaves out the bindings with it',
+    ...invalidated,
+    find: "or starts_with(split_part(pattern, ''{'', 1), $2)",
+    replace: '',
+  },
+  {
+    name: 'an invalidation of a bound key is not announced',
+    caughtBy: 'bindings/bind',
+    tests: 'an invalidation of a key that can be bound',
+    file: sql,
+    find: "where exists (select from %I.cache_bound_tables where starts_with(key, split_part(pattern, ''{'', 1)))",
+    replace: 'where key is null',
+  },
+  {
+    name: 'a second binding may cover the same keys',
+    ...overlap,
+    find: 'if other is not null then',
+    replace: 'if other = cache_bind.key then',
+  },
+  {
+    name: 'patterns with columns at the same place do not overlap',
+    ...overlap,
+    tests: 'two patterns overlap exactly',
+    find: "then starts_with(split_part(a, '{', 1), split_part(b, '{', 1))\n            or ",
+    replace: 'then ',
+  },
+  {
+    name: 'a partial index counts as a unique one',
+    caughtBy: 'bindings/bind',
+    tests: 'refused: a partial index',
+    file: sql,
+    find: 'indisvalid and indimmediate and indpred is null\n',
+    replace: 'indisvalid and indimmediate\n',
+  },
+  {
+    name: 'the triggers of the former table stay',
+    caughtBy: 'bindings/bind',
+    tests: 'a binding is replaced in place',
+    file: sql,
+    find: "    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, before, cache_bind.key;",
+    replace: '    null;',
+  },
+  {
+    name: 'a table can be bound beside sidecars that do not know bindings',
+    caughtBy: 'bindings/bound-definitions',
+    tests: 'a sidecar of an earlier version',
+    file: sql,
+    find: "application_name = 'caching-layer feed'",
+    replace: "application_name = 'caching-layer'",
+  },
+  {
+    name: 'a definition is not announced at once',
+    caughtBy: 'bindings/bound-definitions',
+    tests: 'a superuser that owns the cache',
+    file: sql,
+    find: 'if is_bound then',
+    replace: 'if is_bound and false then',
+  },
+]
+
+/** Mistakes in the inspection of bound tables. */
+const inInspection = [
+  {
+    name: 'the digest of the bindings covers their patterns only',
+    ...fingerprint,
+    tests: 'the digest, which probes return',
+    find: 'string_agg(b::text,',
+    replace: 'string_agg(pattern,',
+  },
+  {
+    name: 'a renamed label of an enum does not change the fingerprint',
+    ...fingerprint,
+    tests: 'alter type mood',
+    find: "concat_ws(' ', pg_enum.oid, enumlabel)",
+    replace: "concat_ws(' ', pg_enum.oid)",
+  },
+  {
+    name: 'enums in arrays are not in the fingerprint',
+    ...fingerprint,
+    tests: 'alter type tag',
+    find: 'select pg_catalog.unnest(array[pg_type.oid, typelem])',
+    replace: 'select pg_type.oid',
+  },
+  {
+    name: 'attributes of composite types are not in the fingerprint',
+    ...fingerprint,
+    tests: 'alter type point_3d',
+    find: 'where own.attrelid = c.oid and typrelid <> 0',
+    replace: 'where own.attrelid = c.oid and typrelid < 0',
+  },
+  {
+    name: 'a truncated partition does not change the fingerprint',
+    ...fingerprint,
+    tests: 'of a partition: truncate',
+    find: 'part.oid, pg_relation_filenode(part.oid), relrowsecurity',
+    replace: 'part.oid, relrowsecurity',
+  },
+  {
+    name: 'a changed policy does not change the fingerprint',
+    ...fingerprint,
+    tests: 'policy odd',
+    find: "string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)",
+    replace: "string_agg(pg_catalog.concat_ws(' ', oid), ',' order by oid)",
+  },
+  {
+    name: 'row-level security does not change the fingerprint',
+    ...fingerprint,
+    tests: 'row level security',
+    find: 'pg_relation_filenode(part.oid), relrowsecurity,\n         relforcerowsecurity, relacl)',
+    replace: 'pg_relation_filenode(part.oid), relacl)',
+  },
+  {
+    name: 'roles share a fingerprint',
+    ...fingerprint,
+    tests: 'each role has its own',
+    find: 'c.oid, b::text, current_user,',
+    replace: 'c.oid, b::text,',
+  },
+  {
+    name: 'a fault is not in the fingerprint',
+    ...fingerprint,
+    tests: 'of the table: alter table item drop constraint',
+    find: `fingerprint: \`\${row.fingerprint} \${fault?.says ?? ''}\``,
+    replace: 'fingerprint: row.fingerprint',
+  },
+  {
+    name: 'another table under the name of the bound one is not noticed',
+    ...faults,
+    file: inspection,
+    find: 'to_regclass(b.table_name)::oid <> b.bound::oid as is_replaced',
+    replace: 'to_regclass(b.table_name)::oid <> c.oid and c.oid is null as is_replaced',
+  },
+  {
+    name: 'a disabled trigger counts as enabled',
+    ...faults,
+    file: inspection,
+    find: 'where tgrelid = c.oid and tgenabled = wanted.state',
+    replace: 'where tgrelid = c.oid and wanted.state is not null',
+  },
+  {
+    name: 'a table without a unique index is served',
+    caughtBy: 'bindings/binding-fault',
+    file: 'src/postgres/bindings/binding-fault.ts',
+    find: 'if (!shape.has_unique_index)',
+    replace: 'if (!shape.has_unique_index && shape.kind === null)',
+  },
+  {
+    name: 'a partition without triggers is served',
+    caughtBy: 'bindings/binding-fault',
+    file: 'src/postgres/bindings/binding-fault.ts',
+    find: 'const unwatched = [...shape.missing_triggers, ...shape.unwatched_partitions]',
+    replace: 'const unwatched = [...shape.missing_triggers]',
+  },
+  {
+    name: 'a pattern with an apostrophe breaks the cure',
+    caughtBy: 'bindings/binding-fault',
+    file: 'src/postgres/bindings/binding-definition.ts',
+    find: `cache_unbind(\${pg.escapeLiteral(key)})`,
+    replace: `cache_unbind('\${key}')`,
+  },
+  {
+    name: 'the lease is renewed before changed bindings have been applied',
+    caughtBy: 'bindings/inspections',
+    tests: 'a probe proves nothing before',
+    file: 'src/postgres/feed/prober.ts',
+    find: `      if (isHurried || isChanged`,
+    replace: `      handler.proven(sentMs, proofOf(proof))?.catch(end)
+      if (isHurried || isChanged`,
+  },
+  {
+    name: 'other bindings in a probe are ignored',
+    caughtBy: 'bindings/inspections',
+    tests: 'a probe proves nothing before',
+    file: 'src/postgres/feed/prober.ts',
+    find: ' || digest !== seen.digest',
+    replace: '',
+  },
+  {
+    name: 'definitions that nobody announces are never noticed',
+    caughtBy: 'bindings/inspections',
+    tests: 'within a minute',
+    file: 'src/postgres/feed/prober.ts',
+    find: 'sentMs - inspectedMs >= inspectionIntervalMs',
+    replace: 'sentMs - inspectedMs >= inspectionIntervalMs * 10',
+  },
+  {
+    name: 'an announcement of other bindings does not cause an inspection',
+    caughtBy: 'bindings/inspections',
+    tests: 'brings the inspection forward',
+    file: 'src/postgres/feed/prober.ts',
+    find: 'if (isHurried || isChanged ||',
+    replace: 'if ((isHurried && isChanged) || isChanged ||',
+  },
+]
+
+/** Mistakes in reads of bound rows, and in which source a key is read from. */
+const inReads = [
+  {
+    name: 'the version of a row is a hash of its key',
+    caughtBy: 'integration/bindings/bound-reads',
+    tests: 'a strong ETag of its content',
+    file: statements,
+    find: "convert_to(stored.value, 'UTF8'::name)",
+    replace: "convert_to(stored.key, 'UTF8'::name)",
+  },
+  {
+    name: 'a row is returned under another key that its index takes for equal',
+    caughtBy: 'integration/bindings/bound-reads',
+    tests: 'a collation that takes two texts',
+    file: statements,
+    find: '        where stored.key = wanted.key\n',
+    replace: '',
+  },
+  {
+    name: 'settings of the session change the text of a moment',
+    caughtBy: 'integration/bindings/bound-reads',
+    tests: 'settings of the session',
+    file: 'src/postgres/bindings/json-settings.ts',
+    find: "['timestamp with time zone', ['TimeZone']]",
+    replace: "['timestamp with time zone', []]",
+  },
+  {
+    name: 'settings of the session change the text of a range',
+    caughtBy: 'integration/bindings/bound-reads',
+    tests: 'settings of the session',
+    file: 'src/postgres/bindings/json-settings.ts',
+    find: "settingsByType.get(type.replace(/\\[\\]$/, '')) ?? allSettings",
+    replace: "settingsByType.get(type.replace(/\\[\\]$/, '')) ?? allSettings.slice(0, 0)",
+  },
+  {
+    name: 'a number with a leading zero is a key of the row without it',
+    caughtBy: 'bindings/column-value',
+    file: 'src/postgres/bindings/column-value.ts',
+    find: 'const integer = /^(?:0|-?[1-9]\\d{0,18})$/',
+    replace: 'const integer = /^-?\\d{1,19}$/',
+  },
+  {
+    name: 'a needless escape is a key of the row without it',
+    caughtBy: 'bindings/column-value',
+    file: 'src/postgres/bindings/column-value.ts',
+    find: '/%(?!25|3A)/.test(text)',
+    replace: '/%(?!25|3A|41)/.test(text)',
+  },
+  {
+    name: 'a value is decoded twice',
+    caughtBy: 'bindings/column-value',
+    file: 'src/postgres/bindings/column-value.ts',
+    find: "text.replaceAll('%3A', ':').replaceAll('%25', '%')",
+    replace: "text.replaceAll('%25', '%').replaceAll('%3A', ':')",
+  },
+  {
+    name: 'a number that the column cannot hold is sent',
+    ...oneKey,
+    file: 'src/postgres/bindings/column-value.ts',
+    find: 'return value >= -(1n << bits) && value < 1n << bits',
+    replace: 'return value >= -(1n << bits) || value < 1n << bits',
+  },
+  {
+    name: 'a table with a fault is read',
+    caughtBy: 'unit/postgres/bindings/bound-reads',
+    file: reads,
+    find: 'if (fault) throw',
+    replace: 'if (fault && fault.says === bound.fingerprint) throw',
+  },
+  {
+    name: 'a statement that fails for the table asks for no inspection',
+    caughtBy: 'unit/postgres/bindings/bound-reads',
+    file: reads,
+    find: '      this.#bindings.outdated()\n',
+    replace: '      void this.#bindings\n',
+  },
+  {
+    name: 'the absence of rows that cannot be read is confirmed',
+    caughtBy: 'unit/postgres/bindings/bound-reads',
+    file: reads,
+    find: 'return new Map(keys.map((key) => [key, unknownVersion]))',
+    replace: 'return new Map(keys.slice(0, 0).map((key) => [key, unknownVersion]))',
+  },
+  {
+    name: 'an unavailable database counts as a fault of the table',
+    caughtBy: 'unit/postgres/bindings/bound-reads',
+    file: reads,
+    find: "= ['store-failed', 'forbidden', 'refused', 'store-not-ready']",
+    replace: "= ['store-failed', 'forbidden', 'refused', 'store-not-ready', 'store-unavailable']",
+  },
+  {
+    name: 'a strong read of several tables is several snapshots',
+    caughtBy: 'integration/bindings/bound-reads',
+    tests: 'one snapshot',
+    file: store,
+    find: 'if (sources.size > 1) return this.#readSnapshot(sources, part)',
+    replace:
+      'if (sources.size > 1) return sources.size > 100 ? this.#readSnapshot(sources, part) : this.read(wanted, part)',
+  },
+  {
+    name: 'rows of bound tables are compared with the entries',
+    caughtBy: 'bindings/bound-definitions',
+    tests: 'silent changes',
+    file: store,
+    find: 'const found = await (bound === undefined',
+    replace: 'const found = await (bound === undefined || bound.fault === undefined',
+  },
+  {
+    name: 'the version of a row that was bound is sent to the entries',
+    caughtBy: 'bindings/bound-store',
+    file: store,
+    find: 'const wanted = bound === undefined ? asEntry(item) : item',
+    replace: 'const wanted = item',
+  },
+  {
+    name: 'a write of a bound key is sent before the first contact',
+    ...firstContact,
+    file: store,
+    find: '    await this.#requireUnbound(writes)\n',
+    replace: '',
+  },
+  {
+    name: 'a delete of a bound key is sent before the first contact',
+    ...firstContact,
+    file: store,
+    find: '    await this.#requireUnbound(keys.map((key) => ({ key })))\n',
+    replace: '',
+  },
+  {
+    name: 'a conditional write of a bound key is sent before the first contact',
+    ...firstContact,
+    file: store,
+    find: '    await this.#requireUnbound([write])\n',
+    replace: '',
+  },
+  {
+    name: 'bindings that no session confirms are relied on for ever',
+    caughtBy: 'bindings/known-bindings',
+    file: known,
+    find: 'return ageMs <= this.#options.maxStalenessMs ? this.#found?.tables : undefined',
+    replace: 'return ageMs <= this.#options.maxStalenessMs * 1_000 ? this.#found?.tables : undefined',
+  },
+  {
+    name: 'a probe does not confirm the bindings',
+    caughtBy: 'bindings/known-bindings',
+    file: known,
+    find: `  proven(asOfMs: number): void {
+    this.#asOfMs = asOfMs`,
+    replace: `  proven(asOfMs: number): void {
+    void asOfMs`,
+  },
+  {
+    name: 'other bindings are not read when the database is asked',
+    caughtBy: 'bindings/known-bindings',
+    file: known,
+    find: 'if (row?.digest === known.digest) return known',
+    replace: 'if (row?.digest !== undefined) return known',
+  },
+]
+
+/** Mistakes in what the cache does with bindings. */
+const inCore = [
+  {
+    name: 'a set of a bound key is accepted',
+    ...whileChanging,
+    file: 'src/core/writes/direct-writes.ts',
+    find: `    const { state, delivery, statements, bindings, clock } = this.#parts
+    requireUnbound(bindings, key)`,
+    replace: `    const { state, delivery, statements, bindings, clock } = this.#parts
+    void bindings`,
+  },
+  {
+    name: 'a delete of a bound key is accepted',
+    ...whileChanging,
+    file: 'src/core/writes/direct-writes.ts',
+    find: `    const { state, pending, delivery, statements, bindings } = this.#parts
+    requireUnbound(bindings, key)`,
+    replace: `    const { state, pending, delivery, statements, bindings } = this.#parts
+    void bindings`,
+  },
+  {
+    name: 'a conditional write of a bound key is accepted',
+    ...whileChanging,
+    file: 'src/core/writes/direct-writes.ts',
+    find: `    const { state, delivery, statements, contests, bindings, clock } = this.#parts
+    requireUnbound(bindings, key)`,
+    replace: `    const { state, delivery, statements, contests, bindings, clock } = this.#parts
+    void bindings`,
+  },
+  {
+    name: 'an atomic batch may contain a bound key',
+    ...whileChanging,
+    file: 'src/core/writes/transactional-writes.ts',
+    find: '    for (const { key } of writes) requireUnbound(bindings, key)\n',
+    replace: '    for (const { key } of writes.slice(0, 0)) requireUnbound(bindings, key)\n',
+  },
+  {
+    name: 'a write of a bound key is answered with 403',
+    ...refusedWrites,
+    file: 'src/http/routes/problems/problem-kinds.ts',
+    find: "'bound-key': 409",
+    replace: "'bound-key': 403",
+  },
+  {
+    name: 'the refusal of a write does not name the binding',
+    ...refusedWrites,
+    file: 'src/core/bindings/require-unbound.ts',
+    find: `The key is bound to a table by \${text}: change`,
+    replace: 'The key is bound to a table: change',
+  },
+  {
+    name: 'a key with more parts than the pattern is covered',
+    caughtBy: 'key-pattern',
+    file: 'src/core/bindings/key-pattern.ts',
+    find: 'if (texts.length !== this.#parts.length) return undefined',
+    replace: 'if (texts.length < this.#parts.length) return undefined',
+  },
+  {
+    name: 'a text of the pattern need not be in the key',
+    caughtBy: 'key-pattern',
+    file: 'src/core/bindings/key-pattern.ts',
+    find: 'if (column === undefined ? text !== literal : !text.startsWith(literal)) return undefined',
+    replace: 'if (column === undefined && text !== literal) return undefined',
+  },
+  {
+    name: 'another fingerprint of a binding is ignored',
+    caughtBy: 'seen-bindings',
+    file: 'src/core/bindings/seen-bindings.ts',
+    find: 'before.get(pattern.text)?.fingerprint !== fingerprint',
+    replace: '!before.has(pattern.text) && fingerprint !== undefined',
+  },
+  {
+    name: 'the end of a binding is ignored',
+    caughtBy: 'seen-bindings',
+    file: 'src/core/bindings/seen-bindings.ts',
+    find: 'return [...gone, ...changed]',
+    replace: 'return [...gone.slice(0, 0), ...changed]',
+  },
+  {
+    name: 'entries stay when their binding changes',
+    ...whileChanging,
+    file: state,
+    find: '    this.#entries.dropWhere(isCovered)\n',
+    replace: '',
+  },
+  {
+    name: 'absences stay when their binding changes',
+    ...whileChanging,
+    file: state,
+    find: '    this.#absences.dropWhere(isCovered)\n',
+    replace: '',
+  },
+  {
+    name: 'a fill puts what its key stood for before it was bound',
+    ...whileChanging,
+    file: state,
+    find: `    // Flights may have been answered by what the keys stood for before.
+    this.#parts.lease.stopFlights()
+`,
+    replace: '',
+  },
+  {
+    name: 'a read joins a fill from before its key was bound',
+    ...whileChanging,
+    file: state,
+    find: `    this.#parts.lease.stopFlights()
+    this.#flights.doubted()
+    this.#parts.contests.allChanged()`,
+    replace: `    this.#parts.lease.stopFlights()
+    this.#parts.contests.allChanged()`,
+  },
+  {
+    name: 'a pending write of a key that is bound now stays',
+    ...whileChanging,
+    file: follower,
+    find: '      delivery.drop(id)\n      stats.pendingConflicts++\n      const reason',
+    replace: '      void [delivery, id]\n      stats.pendingConflicts++\n      const reason',
+  },
+  {
+    name: 'pending writes of other keys are given up with those of bound ones',
+    ...whileChanging,
+    file: follower,
+    find: 'const binding = bindingOf(bindings, key)',
+    replace: 'const binding = bindingOf(bindings, key) ?? bindings[0]',
+  },
+  {
+    name: 'a bound key is read from a replica',
+    ...whileChanging,
+    file: 'src/core/reads/fills.ts',
+    find: 'if (replicaReads === undefined || bindings.of(item.key)) return undefined',
+    replace: 'if (replicaReads === undefined || (bindings.of(item.key) && false)) return undefined',
+  },
+  {
+    name: 'bindings are taken for changes of a key',
+    caughtBy: 'bindings/inspections',
+    tests: 'brings the inspection forward',
+    file: 'src/postgres/feed/feed.ts',
+    find: "if (change.kind === 'bindings') onBindings()",
+    replace: "if (change.kind === 'bindings') void onBindings",
+  },
+]
+
+export const bindingMutants = [...inDatabase, ...inInspection, ...inReads, ...inCore]

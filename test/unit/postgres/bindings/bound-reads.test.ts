@@ -1,0 +1,113 @@
+import t from 'tap'
+import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
+import { CacheError, type CacheErrorCode } from '../../../../src/core/errors.js'
+import { type AnswerRow, BoundReads, type SendBound } from '../../../../src/postgres/bindings/bound-reads.js'
+import type { BoundTable } from '../../../../src/postgres/bindings/bound-table.js'
+
+const items: BoundTable = {
+  pattern: new KeyPattern('item:{id}'),
+  fingerprint: 'f',
+  table: 'public.item',
+  keyColumns: [{ name: 'id', type: 'integer' }],
+  columns: undefined,
+  columnTypes: ['integer'],
+  viaOutbox: false,
+  fault: undefined,
+}
+const faulty: BoundTable = {
+  ...items,
+  fault: { says: 'public.item was dropped', cure: 'a cure', shown: 'its table was dropped' },
+}
+const maxReadBytes = 1_000
+
+/** Reads whose statements are answered with these rows, or fail with this code. */
+function reads(answer: readonly Partial<AnswerRow>[] | CacheErrorCode) {
+  const state = { outdated: 0, sent: [] as { readonly text: string; readonly values: readonly unknown[] }[] }
+  const send: SendBound = async (text, values) => {
+    state.sent.push({ text, values })
+    if (typeof answer === 'string') throw new CacheError(answer, 'relation public.item does not exist')
+    return answer as readonly AnswerRow[]
+  }
+  const bound = new BoundReads({ outdated: () => state.outdated++ }, maxReadBytes)
+  return {
+    state,
+    read: (keys: readonly string[], table = items) =>
+      bound.read(
+        'public',
+        table,
+        keys.map((key) => ({ key })),
+        { send, roomBytes: maxReadBytes },
+      ),
+    versions: (keys: readonly string[], table = items) =>
+      bound.versions('public', table, keys, { send, epoch: 'e' }),
+  }
+}
+
+const nothing = { key: null, epoch: 'e' } as Partial<AnswerRow>
+const row = (key: string) =>
+  ({ key, version: 'v', epoch: 'e', value: '{}', withheld: null }) as Partial<AnswerRow>
+
+t.test('a key that no row can have is not sent, and has no row', async (t) => {
+  const { state, read } = reads([row('item:1')])
+  const answers = await read(['item:1', 'item:01', 'item:x'])
+  t.same(state.sent.at(-1)?.values.slice(0, 3), ['item:1', '1', ''], 'one key is left, so it is read alone')
+  t.match(answers.get('item:1'), { version: 'v', value: '{}' })
+  t.match(answers.get('item:01'), { version: undefined, epoch: 'e' })
+})
+
+t.test('a version that is held stands beside its key', async (t) => {
+  const { state, read } = reads([nothing])
+  await read(['item:1', 'item:2'])
+  t.same(state.sent.at(-1)?.values, [['item:1', 'item:2'], ['1', '2'], ['', ''], maxReadBytes])
+})
+
+t.test('a table with a fault is not read', async (t) => {
+  const { state, read } = reads([nothing])
+  await t.rejects(read(['item:1'], faulty), {
+    code: 'binding-unusable',
+    explanation: 'The key is bound to a table by item:{id}, and its table was dropped',
+  })
+  t.same(state.sent, [])
+  t.equal(state.outdated, 0, 'the last inspection has found it')
+})
+
+t.test('a statement that fails for the table asks for an inspection', async (t) => {
+  for (const code of ['store-failed', 'forbidden', 'refused', 'store-not-ready'] as const) {
+    const { state, read } = reads(code)
+    const error = await read(['item:1']).catch((error: CacheError) => error)
+    t.match(error, { code: 'binding-unusable', isOfWholeStatement: true }, code)
+    t.notMatch((error as CacheError).explanation, /public/, 'no object of the database is named')
+    t.equal(state.outdated, 1, code)
+  }
+})
+
+t.test('an error of the database is not one of the table', async (t) => {
+  for (const code of ['store-unavailable', 'store-busy'] as const) {
+    const { state, read, versions } = reads(code)
+    await t.rejects(read(['item:1']), { code })
+    await t.rejects(versions(['item:1']), { code }, 'the comparison has to be repeated')
+    t.equal(state.outdated, 0, code)
+  }
+})
+
+t.test('versions of a table that cannot be read are those of no row, and of no absence', async (t) => {
+  for (const { versions } of [
+    reads('store-failed'),
+    { versions: (keys: string[]) => reads([]).versions(keys, faulty) },
+  ])
+    t.same(
+      [...((await versions(['item:1', 'item:2'])) ?? [])],
+      [
+        ['item:1', '?'],
+        ['item:2', '?'],
+      ],
+    )
+})
+
+t.test('there are no versions in another epoch, and none of a key without a row', async (t) => {
+  t.equal(await reads([]).versions(['item:1']), undefined)
+  t.same([...((await reads([nothing]).versions(['item:1'])) ?? ['?'])], [])
+  const { state, versions } = reads([{ key: 'item:1', version: 'v' } as Partial<AnswerRow>])
+  t.same([...((await versions(['item:1'])) ?? [])], [['item:1', 'v']])
+  t.same(state.sent.at(-1)?.values, [['item:1'], ['1'], 'e'])
+})
