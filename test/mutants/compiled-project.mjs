@@ -42,7 +42,8 @@ export async function compileProject(project, target) {
 
 /** Puts a changed text of a file of the project into a folder that `compileProject` has made. */
 export async function replaceFile(target, file, text) {
-  for (const [place, compiled] of await compiledFiles(file, text)) await writeFile(join(target, place), compiled)
+  for (const [place, compiled] of await compiledFiles(file, text))
+    await writeFile(join(target, place), compiled)
 }
 
 /** Puts a file back as it is in another of these folders. The project's own may have been edited since. */
