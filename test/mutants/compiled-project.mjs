@@ -1,11 +1,12 @@
 import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { transform } from 'esbuild'
+import { linkPackages } from './linked-packages.mjs'
 
 /** Folders whose files may be replaced in the copy. Everything else is linked. */
 const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench']
 /** Tests write to .tap. */
-const leftOut = new Set(['.git', '.tap', 'dist', ...copiedFolders])
+const leftOut = new Set(['.git', '.tap', 'dist', 'node_modules', ...copiedFolders])
 
 /**
  * Makes a folder that looks like the project, with every TypeScript file transpiled to JavaScript beside it, so that
@@ -20,6 +21,7 @@ export async function compileProject(project, target) {
   await mkdir(target)
   for (const name of await readdir(project))
     if (!leftOut.has(name)) await symlink(join(project, name), join(target, name))
+  await linkPackages(join(project, 'node_modules'), join(target, 'node_modules'))
   for (const folder of copiedFolders) {
     for (const entry of await readdir(join(project, folder), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue
