@@ -18,14 +18,20 @@ export async function stepsOf(work, texts) {
   return [
     step('types', () => project, 'test/landing/types.mjs', []),
     step('lint', () => project, 'node_modules/@biomejs/biome/bin/biome', ['check']),
-    step('chaos', (copy) => copy, 'test/chaos/main.js', ['--seed', '14113', '--minutes', '1']),
+    step(
+      'chaos',
+      (copy) => copy,
+      'test/chaos/main.js',
+      ['--seed', '14113', '--minutes', '1'],
+      work.environment,
+    ),
     ...testRuns(texts).map((run) => testStep(work, run)),
     ...(await mutantSteps(work, texts)),
   ]
 }
 
-function step(name, folderOf, program, args) {
-  return { name, run: (copy) => outputOf(folderOf(copy), program, { args, env: {} }) }
+function step(name, folderOf, program, args, env = {}) {
+  return { name, run: (copy) => outputOf(folderOf(copy), program, { args, env }) }
 }
 
 function testStep(work, { name, files, isOfSources, env }) {
@@ -39,7 +45,7 @@ function testStep(work, { name, files, isOfSources, env }) {
         nodeArgs: isOfSources ? ['--import=tsx'] : [],
         env: {
           ...{ TAP_TIMEOUT: '0', TAP_DIAG: undefined },
-          ...{ TEST_FILES: names.join(' '), TEST_DATABASE_URL: work.databaseUrl },
+          ...{ TEST_FILES: names.join(' '), ...work.environment },
           ...env,
         },
       }),

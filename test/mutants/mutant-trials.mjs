@@ -122,7 +122,7 @@ export class MutantTrials {
   }
 
   /** Runs tests of one file, until the first of them fails. */
-  #runFailure({ databaseUrl }, folder, { file, tests }, { nodeArgs, env } = {}) {
+  #runFailure({ environment }, folder, { file, tests }, { nodeArgs, env } = {}) {
     return failureOf(folder, file, {
       nodeArgs,
       // A server of its own must be stopped by the test that has started it.
@@ -134,7 +134,7 @@ export class MutantTrials {
         TEST_PATIENCE_MS: '20000',
         ...env,
         ...(tests && { TAP_GREP: tests }),
-        ...(databaseUrl && { TEST_DATABASE_URL: databaseUrl }),
+        ...environment,
       },
     })
   }
