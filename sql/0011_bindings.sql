@@ -3,7 +3,7 @@
 --   select cache_bind('public.products', key => 'product:{id}');
 --
 -- A binding has triggers on its table, which announce the keys of the rows that a statement has changed, under their
--- old and their new key. They announce no version: a sidecar that receives such a change drops the key, and puts no
+-- old and their new key: through an outbox (sql/0012_outbox.sql), or at each commit. They announce no version: a sidecar that receives such a change drops the key, and puts no
 -- answer to a read that began before it. The version of a bound row is a hash of its content, which only a read knows.
 
 create table cache_bound_tables (
@@ -16,6 +16,8 @@ create table cache_bound_tables (
   -- Columns of the answer; null for all.
   columns text[],
   group_name text,
+  -- How changes are announced: 'outbox', or 'notify' for a notification at each commit.
+  announce text not null,
   -- Counts invalidations of the whole binding, at which sidecars drop what they hold of it.
   invalidations bigint not null default 0
 );
@@ -25,7 +27,7 @@ grant select on cache_bound_tables to public;
 select cache_copy_grants('update (invalidations) on cache_bound_tables', array['delete']);
 
 create or replace view cache_bindings as
-  select pattern as key, bound::text as table_name, columns, group_name from cache_bound_tables;
+  select pattern as key, bound::text as table_name, columns, group_name, announce from cache_bound_tables;
 
 grant select on cache_bindings to public;
 
@@ -103,56 +105,88 @@ $$;
 -- 10,000 rows by their keys, and more as `*`. Rows applied by logical replication fire row triggers only. On a
 -- partitioned table, all changes are announced row by row, because a statement on a partition does not fire its
 -- parent's statement triggers.
-create function cache_watch_rows(schema text, bound regclass, pattern text) returns void
+create function cache_watch_rows(schema text, bound regclass, pattern text, announce text) returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 declare
   name constant text := 'cache_announce_' || left(md5(pattern), 12);
   is_partitioned constant boolean := (select relkind = 'p' from pg_class where oid = bound::oid);
+  is_outbox constant boolean := announce = 'outbox';
+  outbox constant text := schema || '.cache_outbox';
   of_rows text;
   of_new text;
   of_old text;
-begin
-  execute format(
-    'select %1$s.cache_key_expression($1, $2, $3), %1$s.cache_key_expression($1, $2, $4),
-       %1$s.cache_key_expression($1, $2, $5)', schema
-  )
-    into of_rows, of_new, of_old using bound, pattern, 'r', 'new', 'old';
-  execute format(
-    'create or replace function %s.%I() returns trigger
-       language plpgsql security invoker set search_path = pg_catalog, pg_temp as %L',
-    schema, name,
-    format($body$
+  -- Bodies of the function of the triggers. A key is null if a column of it is; no sidecar asks for such a row.
+  opening constant text := $body$
 declare
-  context text;
-  channel text;
-  keys text[];
   many constant integer := 10000;
-begin
-  -- The context contains the schema of this function, which may be renamed.
-  get diagnostics context = pg_context;
-  channel := 'caching_layer_' || left(md5((parse_ident(substring(
-    context, '((?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]%1$s)[(]'
-  )))[1] || '.cache_entries'), 16);
-  if tg_op = 'TRUNCATE' then
-    perform pg_notify(channel, '*');
+  keys text[];
+  own_schema text;
+  is_everything boolean;
+  stored integer;
+begin$body$;
+  -- The quick way of the outbox: it stores keys without collecting them. It is for as long as the schema has its name,
+  -- and the database was not restored from a dump.
+  storing constant text := $body$
+  if to_regclass(%4$L)::oid is not distinct from %5$L::oid then
+    if tg_op = 'TRUNCATE' then
+      insert into %4$s (key) values (null);
+    elsif tg_level = 'ROW' then
+      if tg_op <> 'DELETE' then
+        insert into %4$s (key) select key from (values (%2$s)) as k (key) where key is not null;
+      end if;
+      if tg_op <> 'INSERT' then
+        insert into %4$s (key) select key from (values (%3$s)) as k (key) where key is not null;
+      end if;
+    else
+      if tg_op = 'UPDATE' then
+        insert into %4$s (key)
+        select key from (
+          select %1$s as key from changed as r union select %1$s from (select * from before limit many + 1) as r
+        ) as k where key is not null;
+      else
+        insert into %4$s (key)
+        select key from (select %1$s as key from changed as r limit many + 1) as k where key is not null;
+      end if;
+      get diagnostics stored = row_count;
+      if stored > many then
+        insert into %4$s (key) values (null);
+      end if;
+    end if;
     return null;
-  elsif tg_level = 'ROW' then
-    if tg_op <> 'DELETE' then keys := array[%3$s]; end if;
-    if tg_op <> 'INSERT' then keys := keys || array[%4$s]; end if;
+  end if;$body$;
+  collecting constant text := $body$
+  own_schema := case when to_regclass(%4$L)::oid is not distinct from %5$L::oid then %6$L else (
+    select nspname::text
+    from pg_trigger join pg_proc on pg_proc.oid = tgfoid join pg_namespace on pg_namespace.oid = pronamespace
+    where tgrelid = tg_relid and tgname = tg_name
+  ) end;
+  if tg_level = 'ROW' then
+    if tg_op <> 'DELETE' then keys := array[%2$s]; end if;
+    if tg_op <> 'INSERT' then keys := keys || array[%3$s]; end if;
   elsif tg_op = 'UPDATE' then
     keys := array(
-      select %2$s from changed as r union select %2$s from (select * from before limit many + 1) as r
+      select %1$s from changed as r union select %1$s from (select * from before limit many + 1) as r
     );
-  else
-    keys := array(select %2$s from changed as r limit many + 1);
+  elsif tg_op <> 'TRUNCATE' then
+    keys := array(select %1$s from changed as r limit many + 1);
   end if;
-  if cardinality(keys) > many then
-    perform pg_notify(channel, '*');
+  is_everything := tg_op = 'TRUNCATE' or cardinality(keys) > many;$body$;
+  storing_collected constant text := $body$
+  keys := case when is_everything then array[null::text] else array_remove(keys, null) end;
+  execute format('insert into %%I.cache_outbox (key) select key from unnest($1) as key', own_schema) using keys;
+  return null;
+end
+$body$;
+  -- A payload must stay below 8,000 bytes, see cache_announce().
+  notifying constant text := $body$
+  if is_everything then
+    perform pg_notify('caching_layer_' || left(md5(own_schema || '.cache_entries'), 16), '*');
     return null;
   end if;
-  -- A payload must stay below 8,000 bytes, see cache_announce().
-  perform pg_notify(channel, '[' || string_agg(change, ',') || ']')
+  perform pg_notify(
+    'caching_layer_' || left(md5(own_schema || '.cache_entries'), 16), '[' || string_agg(change, ',') || ']'
+  )
   from (
     select change, sum(octet_length(change) + 1) over (rows unbounded preceding) / 4700 as page
     from (
@@ -167,10 +201,27 @@ begin
   group by page;
   return null;
 end
-$body$,
-      name, of_rows, of_new, of_old
+$body$;
+begin
+  execute format(
+    'select %1$s.cache_key_expression($1, $2, $3), %1$s.cache_key_expression($1, $2, $4),
+       %1$s.cache_key_expression($1, $2, $5)', schema
+  )
+    into of_rows, of_new, of_old using bound, pattern, 'r', 'new', 'old';
+  -- A writer of the table may not insert into the outbox: the function does that with the rights of its owner.
+  execute format(
+    'create or replace function %s.%I() returns trigger
+       language plpgsql %s set search_path = pg_catalog, pg_temp as %L',
+    schema, name, case when is_outbox then 'security definer' else 'security invoker' end,
+    format(
+      opening || case when is_outbox then storing || collecting || storing_collected else collecting || notifying end,
+      of_rows, of_new, of_old, outbox, outbox::regclass::oid, (parse_ident(schema))[1]
     )
   );
+  if is_outbox then
+    -- Nobody else may use it for a trigger.
+    execute format('revoke execute on function %s.%I() from public', schema, name);
+  end if;
   execute format('create or replace trigger %I after truncate on %s for each statement execute function %s.%I()',
     name || '_truncated', bound, schema, name);
   execute format('alter table %s enable always trigger %I', bound, name || '_truncated');
@@ -280,9 +331,13 @@ $$;
 -- Binds a table to keys. A binding of the same pattern is replaced. The caller must own the table, and may create
 -- functions in this schema and write cache_bound_tables, as the owner of cache_entries may.
 --
+-- Changes are announced through the outbox, or with 'notify' by a notification at each commit, which costs writers more
+-- and reaches sidecars sooner.
+--
 -- Until the transaction ends, others can read the table, but not write it: a change that nobody announces must not
 -- commit after the binding is there.
-create function cache_bind(bound regclass, key text, columns text[] default null, in_group text default null)
+create function cache_bind(bound regclass, key text, columns text[] default null, in_group text default null,
+    announce text default 'outbox')
   returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
@@ -326,7 +381,8 @@ begin
     select from pg_class
     where oid = cache_bind.bound::oid and relnamespace = schema::regnamespace::oid
       and relname in (
-        'cache_entries', 'cache_bound_tables', 'cache_leases', 'cache_marks', 'cache_migrations', 'cache_sweeper'
+        'cache_entries', 'cache_bound_tables', 'cache_leases', 'cache_marks', 'cache_migrations', 'cache_outbox',
+        'cache_sweeper'
       )
   ) then
     raise wrong_object_type using message = format('%s cannot be bound', relation.name);
@@ -335,6 +391,10 @@ begin
       format('only the owner of %s can bind it, and %I is not', relation.name, current_user);
   end if;
 
+  if cache_bind.announce is null or cache_bind.announce not in ('outbox', 'notify') then
+    raise invalid_parameter_value using message =
+      format('%L is not a way to announce changes', cache_bind.announce), hint = 'There are two: outbox and notify.';
+  end if;
   if cache_bind.key is null or length(cache_bind.key) > 200
     or cache_bind.key !~ '^[^{}%:[:cntrl:]]+([{][^{}:]+[}])?(:[^{}%:[:cntrl:]]*([{][^{}:]+[}])?)*$'
     or cache_bind.key !~ '[{]'
@@ -406,15 +466,17 @@ begin
   if before is not null then
     execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, before, cache_bind.key;
   end if;
-  execute format('select %s.cache_watch_rows($1, $2, $3)', schema) using schema, cache_bind.bound, cache_bind.key;
+  execute format('select %s.cache_watch_rows($1, $2, $3, $4)', schema)
+    using schema, cache_bind.bound, cache_bind.key, cache_bind.announce;
   execute format(
-    'insert into %s.cache_bound_tables (pattern, bound, table_name, key_columns, columns, group_name)
-     values ($1, $2, $3, $4, $5, $6)
+    'insert into %s.cache_bound_tables (pattern, bound, table_name, key_columns, columns, group_name, announce)
+     values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (pattern) do update
        set bound = excluded.bound, table_name = excluded.table_name, key_columns = excluded.key_columns,
-         columns = excluded.columns, group_name = excluded.group_name',
+         columns = excluded.columns, group_name = excluded.group_name, announce = excluded.announce',
     schema
-  ) using cache_bind.key, cache_bind.bound, relation.name, names, cache_bind.columns, cache_bind.in_group;
+  ) using cache_bind.key, cache_bind.bound, relation.name, names, cache_bind.columns, cache_bind.in_group,
+    cache_bind.announce;
   execute format('select %s.cache_watch_definitions($1)', schema) using schema;
 end
 $$;

@@ -44,6 +44,9 @@ grant select, insert, update, delete on cache_leases to :"role";
 -- table that is bound needs "grant select on TABLE to ROLE" besides, and its schema "grant usage".
 grant select, update (invalidations) on cache_bound_tables to :"role";
 
+-- Keys of bound tables that sidecars have to announce (docs/protocol.md, P17).
+grant select, delete on cache_outbox to :"role";
+
 -- The sequence of versions. By default, all roles may use it.
 grant usage, select on cache_version to :"role";
 

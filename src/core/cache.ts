@@ -78,7 +78,7 @@ export interface CacheParts {
 }
 
 /**
- * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P16 that the
+ * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P17 that the
  * comments refer to. This class joins the parts: `CacheState` holds the entries, `Reads` and `DirectWrites` have the
  * course of each request, `FeedFollower` that of each event of the feed, and `Delivery` sends what an outage left.
  */
@@ -201,6 +201,7 @@ export class Cache implements ChangeFeedHandler {
       feed: lease.state,
       feedReason: lease.state === 'live' ? undefined : this.#follower.reason,
       leaseAgeMs: lease.ageMs(nowMs),
+      outboxLeaseAgeMs: lease.outboxAgeMs(nowMs),
       neededForMs: this.#idleness.neededForMs(nowMs),
       replicaUsable: this.#replicaReads?.isUsable,
       fillLeases: this.#contests.counts,

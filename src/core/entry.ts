@@ -31,6 +31,8 @@ export interface Written {
 export interface Absent {
   readonly version: undefined
   readonly epoch: Epoch
+  /** True as in `StoredEntry`. */
+  readonly viaOutbox?: boolean | undefined
 }
 
 /** The entry that the store has for a key. */
@@ -46,6 +48,8 @@ export interface StoredEntry extends Written {
    * Plain SQL can store the same value in another form.
    */
   readonly isComparable: boolean
+  /** True if changes of the key are announced through the outbox, so that a hit needs the lease of the outbox (P17). */
+  readonly viaOutbox?: boolean | undefined
 }
 
 /** A stored entry whose value the reader already holds, so that it is not transferred (P10). */
@@ -74,6 +78,7 @@ export interface Entry {
   readonly epoch: Epoch
   /** True as in `StoredEntry`. */
   readonly isComparable: boolean
+  readonly viaOutbox: boolean
   /** Time at which the store was asked, by the sidecar's monotonic clock, in ms. */
   readonly asOfMs: number
   /**

@@ -268,6 +268,11 @@ export interface Proof extends Position {
   readonly fingerprint: string
   /** The database's wall clock, in ms since 1970. */
   readonly databaseMs: number
+  /**
+   * Monotonic time at which a drain of the outbox was sent that had been answered before the probe was sent, in ms. So
+   * everything that was acknowledged before that moment has been delivered. Undefined if there was none (P17).
+   */
+  readonly drainedMs?: number | undefined
 }
 
 /** A session of the change feed, on the listening connection. */

@@ -31,6 +31,8 @@ export interface CacheStatus {
   readonly feedReason: string | undefined
   /** Age of the lease; `Infinity` before the feed was live for the first time. */
   readonly leaseAgeMs: number
+  /** Age of the lease of keys whose changes are announced through the outbox, like `leaseAgeMs` (P17). */
+  readonly outboxLeaseAgeMs: number
   /** Time for which the feed has been needed without a pause; `Infinity` if it has never been idle. */
   readonly neededForMs: number
   /** True if a replica may be asked; undefined if none is configured. */

@@ -244,6 +244,7 @@ export class Sidecar {
       errorCounts: () => this.#database.errorCounts,
       queueUsage: this.#queueUsage,
       expiredRowsRemoved: () => this.#sweeper.removedRows,
+      drains: () => this.#feed.drains,
       eventLoopDelay: this.#eventLoopDelay.seconds,
     })
     return this.#exposition

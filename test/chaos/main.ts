@@ -6,13 +6,14 @@ import { run } from './run.js'
 
 /** `npm run chaos`: breaks everything around real sidecars and checks that they keep what they promise. */
 
-const usage = `usage: npm run chaos -- [--seed N] [--minutes N] [--sidecars N] [--staleness MS] [--fault KIND]...
-                        [--json] [--program FILE]
+const usage = `usage: npm run chaos -- [--seed N] [--minutes N] [--sidecars N] [--staleness MS] [--allowance MS]
+                        [--fault KIND]... [--json] [--program FILE]
 
   --seed       the schedule of faults; another one every time by default
   --minutes    how long (2)
   --sidecars   how many (3)
   --staleness  CACHE_MAX_STALENESS_MS (3000)
+  --allowance  time in ms by which a recovery may be late on a busy machine (3000)
   --fault      only this one, and others that are named so; the table of a run has their names
   --json       the result as JSON on stdout
   --program    the command to test (dist/main.js)
@@ -25,6 +26,7 @@ interface Arguments {
   readonly minutes: number
   readonly sidecars: number
   readonly maxStalenessMs: number
+  readonly allowanceMs: number
   readonly faults: readonly FaultKind[]
   readonly program: string
   readonly json: boolean
@@ -40,17 +42,19 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
         minutes: { type: 'string', default: '2' },
         sidecars: { type: 'string', default: '3' },
         staleness: { type: 'string', default: '3000' },
+        allowance: { type: 'string', default: '3000' },
         program: { type: 'string', default: defaultProgram },
         fault: { type: 'string', multiple: true, default: [...allKinds] },
         json: { type: 'boolean', default: false },
       },
     })
     const { program, json } = values
-    const [seed, minutes, sidecars, maxStalenessMs] = [
+    const [seed, minutes, sidecars, maxStalenessMs, allowanceMs] = [
       Number(values.seed),
       Number(values.minutes),
       Number(values.sidecars),
       Number(values.staleness),
+      Number(values.allowance),
     ]
     const faults = allKinds.filter((kind) => values.fault.includes(kind))
     const isSensible =
@@ -61,8 +65,11 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
       sidecars >= 1 &&
       sidecars <= 20 &&
       maxStalenessMs >= 100 &&
+      allowanceMs >= 0 &&
       faults.length === new Set(values.fault).size
-    return isSensible ? { seed, minutes, sidecars, maxStalenessMs, faults, program, json } : undefined
+    return isSensible
+      ? { seed, minutes, sidecars, maxStalenessMs, allowanceMs, faults, program, json }
+      : undefined
   } catch {
     return undefined
   }

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly minutes: number
   readonly sidecars: number
   readonly maxStalenessMs: number
+  /** Time by which a recovery may be late, as the machine may be busy with other things. */
+  readonly allowanceMs: number
   readonly faults: readonly FaultKind[]
   /** The built command. */
   readonly program: string
@@ -62,7 +64,7 @@ export async function run(options: RunOptions): Promise<Result> {
 }
 
 async function runOn(fleet: Fleet, violations: Violations, options: RunOptions): Promise<Result> {
-  const { seed, minutes, sidecars, maxStalenessMs, stop, replay } = options
+  const { seed, minutes, sidecars, maxStalenessMs, allowanceMs, stop, replay } = options
   const runMs = minutes * 60_000
   const recorderOf = (keys: readonly string[]): Recorder =>
     new Recorder({
@@ -82,6 +84,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
   })
   const recovery = new RecoveryWatch({
     maxStalenessMs,
+    allowanceMs,
     onTooLate: ({ sidecar }, what) => {
       const text = `${recorder.clock()}: ${sidecar.via} ${what}`
       violations.add({ promise: 'recovery', text, around: sidecar.log.slice(-10) })

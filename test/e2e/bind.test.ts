@@ -50,6 +50,15 @@ t.test('only what differs is changed', async (t) => {
     notes: ['1 changed'],
   })
   t.match(await boundTables(database), [{ columns: ['id', 'price'], group_name: null }, review])
+  t.match(
+    await bind(
+      t,
+      database,
+      '--file=bindings.yaml',
+      `${products.replace('[id, name]', '[id, price]').replace('group: products', 'announce: notify')}${reviews}`,
+    ),
+    { code: 0, out: ['~ product:{id}: announced by notify, which was outbox'] },
+  )
 })
 
 t.test('a table that was replaced, and a trigger that was dropped, are differences', async (t) => {
@@ -133,16 +142,16 @@ t.test('--dry-run prints SQL that does the same', async (t) => {
 t.test('without a file, the bindings are listed with their state', async (t) => {
   const database = await shopDatabase(t)
   t.strictSame(await bind(t, database, '', ' []'), { code: 0, out: [], notes: ['there are no bindings'] })
-  await bind(t, database, '--file=bindings.yaml', products + reviews)
+  await bind(t, database, '--file=bindings.yaml', `${products}${reviews}\n    announce: notify`)
   await database.query('drop table reviews')
   const fault = 'the table public.reviews was dropped'
   const cure = "run as the owner: select cache_unbind('review:{product}:{id}')"
   t.strictSame(await bind(t, database, '', ' []'), {
     code: 0,
     out: [
-      'KEY                    TABLE            COLUMNS   GROUP     STATE',
-      'product:{id}           public.products  id, name  products  ok',
-      'review:{product}:{id}  public.reviews   all                 unusable',
+      'KEY                    TABLE            COLUMNS   GROUP     ANNOUNCE  STATE',
+      'product:{id}           public.products  id, name  products  outbox    ok',
+      'review:{product}:{id}  public.reviews   all                 notify    unusable',
       `review:{product}:{id}: ${fault} → ${cure}`,
     ],
     notes: [],
@@ -154,10 +163,19 @@ t.test('without a file, the bindings are listed with their state', async (t) => 
       table: 'public.products',
       columns: ['id', 'name'],
       group: 'products',
+      announce: 'outbox',
       fault: null,
       cure: null,
     },
-    { key: 'review:{product}:{id}', table: 'public.reviews', columns: null, group: null, fault, cure },
+    {
+      key: 'review:{product}:{id}',
+      table: 'public.reviews',
+      columns: null,
+      group: null,
+      announce: 'notify',
+      fault,
+      cure,
+    },
   ])
 })
 

@@ -40,12 +40,12 @@ export class ModelFeed {
 
   /**
    * A probe is sent and the server answers it, now: after every change committed so far. Returns the arrival
-   * of its answer, and of what is before it.
+   * of its answer, and of what is before it. A drain of the outbox that was sent at `drainedMs` has been answered.
    */
-  probe(): () => void {
+  probe(drainedMs?: number): () => void {
     const { store, clock, handler } = this.#parts
     const sentMs = clock.now()
-    const proof = store.now()
+    const proof = { ...store.now(), drainedMs }
     const answer = () => {
       try {
         handler.proven(sentMs, proof)?.catch((error: Error) => this.lose(error.message))

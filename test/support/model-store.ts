@@ -139,8 +139,10 @@ export class ModelStore implements Store {
   read(wanted: readonly Wanted[]): Promise<Map<string, StoredEntry | Unchanged | Absent>> {
     return this.#statement('read', keysOf(wanted), () => {
       const answer = new Map<string, StoredEntry | Unchanged | Absent>()
-      for (const { key } of wanted) answer.set(key, { version: undefined, epoch: this.#epoch })
-      for (const [key, entry] of this.#entries(this.#rows, wanted)) answer.set(key, entry)
+      for (const { key } of wanted)
+        answer.set(key, { version: undefined, epoch: this.#epoch, viaOutbox: this.isViaOutbox(key) })
+      for (const [key, entry] of this.#entries(this.#rows, wanted))
+        answer.set(key, { ...entry, viaOutbox: this.isViaOutbox(key) })
       return answer
     })
   }
@@ -252,6 +254,8 @@ export class ModelStore implements Store {
   }
   /** Number of removed entries that are named. */
   maxNamed = Number.POSITIVE_INFINITY
+  /** Tells for which keys changes are announced through the outbox. */
+  isViaOutbox: (key: string) => boolean = () => false
 
   async lockedOf(keys: readonly string[]): Promise<ReadonlySet<string>> {
     return new Set(keys.filter((key) => this.#locked.has(key)))

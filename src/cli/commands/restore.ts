@@ -33,7 +33,9 @@ export const restore: Command = {
       // A stop ends the source, and so everything that waits for it.
       addAbortSignal(stop, source)
       const { header, entries } = await readBackup(decompressed(source))
-      const definitions = flags.has('no-bindings') ? [] : header.bindings
+      const definitions = (flags.has('no-bindings') ? [] : header.bindings).map(
+        ({ announce = 'outbox', ...binding }) => ({ ...binding, announce }),
+      )
       let bindings: RestoredBindings = { bound: 0, refused: [] }
       const bind = async (session: BindingSession) => {
         bindings = await restoreBindings(session, definitions, { onlyMissing: mode === 'missing' })

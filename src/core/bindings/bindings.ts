@@ -8,6 +8,8 @@ export interface Binding {
    * the table and their types, its partitions, policies and triggers.
    */
   readonly fingerprint: string
+  /** True if changes of the rows are announced through the outbox (P17). */
+  readonly viaOutbox: boolean
 }
 
 /** A binding that cannot be used, and the reason in words that name no object of the database. */

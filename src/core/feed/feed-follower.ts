@@ -91,7 +91,7 @@ export class FeedFollower implements ChangeFeedHandler {
     }
     this.#tableSeen(proof.fingerprint)
     state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)
-    lease.proven(asOfMs)
+    lease.proven(asOfMs, proof.drainedMs)
     delivery.inContact()
     if (position.isPastMark && nowMs - this.#markedMs >= markIntervalMs) this.#leaveMark()
     return this.#revalidation.runIfNeeded()

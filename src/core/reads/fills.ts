@@ -137,7 +137,7 @@ export class Fills {
       // The primary says that the entry does not exist, whatever changes have said.
       state.entries.drop(flight.id)
       if (isWarmUp) state.observe(answer.epoch, flight)
-      const stored = !isWarmUp && state.putAbsence(flight, key, answer.epoch)
+      const stored = !isWarmUp && state.putAbsence(flight, key, answer.epoch, answer.viaOutbox)
       return { value: undefined, forwarded, stored, ageMs }
     }
     state.absences.drop(flight.id)

@@ -72,9 +72,11 @@ export class CacheState {
    * path.
    */
   hit(id: string, nowMs: number): Entry | undefined {
-    if (!this.#parts.lease.holds(nowMs)) return undefined
+    const { lease, stats } = this.#parts
+    if (!lease.holds(nowMs)) return undefined
     const entry = this.#entries.hit(id, nowMs)
-    if (entry) this.#parts.stats.hits++
+    if (entry === undefined || (entry.viaOutbox && !lease.outboxHolds(nowMs))) return undefined
+    stats.hits++
     return entry
   }
 
@@ -83,10 +85,9 @@ export class CacheState {
     const { lease, stats } = this.#parts
     if (!lease.holds(nowMs)) return undefined
     const absence = this.#absences.hit(id, nowMs)
-    if (absence) {
-      stats.hits++
-      stats.negativeHits++
-    }
+    if (absence === undefined || (absence.viaOutbox && !lease.outboxHolds(nowMs))) return undefined
+    stats.hits++
+    stats.negativeHits++
     return absence
   }
 
@@ -142,10 +143,10 @@ export class CacheState {
    * Remembers the primary's answer to a flight that the key does not exist, if that is safe (P14). The entry has been
    * dropped already. Returns true if the absence is remembered.
    */
-  putAbsence(flight: Flight, key: string, epoch: Epoch): boolean {
+  putAbsence(flight: Flight, key: string, epoch: Epoch, viaOutbox = false): boolean {
     const { id, openedAtMs } = flight
     if (!this.#mayPut(flight, epoch) || !this.#flights.mayPutAbsence(flight, this.#feedNow())) return false
-    if (!this.#absences.put(id, key, openedAtMs)) return false
+    if (!this.#absences.put(id, key, openedAtMs, viaOutbox)) return false
     this.#flights.told(flight, undefined)
     return true
   }

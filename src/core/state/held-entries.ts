@@ -95,7 +95,7 @@ export class HeldEntries {
    * later (P12).
    */
   put(id: string, stored: StoredEntry, epoch: Epoch, askedMs: number, asOfMs = askedMs): void {
-    const { key, value, mediaType, version, remainingMs, isComparable } = stored
+    const { key, value, mediaType, version, remainingMs, isComparable, viaOutbox = false } = stored
     const rowExpiresAtMs = askedMs + (remainingMs ?? Number.POSITIVE_INFINITY)
     this.#local.put(id, {
       key,
@@ -104,6 +104,7 @@ export class HeldEntries {
       version,
       epoch,
       isComparable,
+      viaOutbox,
       asOfMs,
       expiresAtMs: Math.min(this.#clock.now() + this.#ttl.drawMs(key), rowExpiresAtMs),
       rowExpiresAtMs,

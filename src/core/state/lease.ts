@@ -24,6 +24,7 @@ export interface Comparison {
   readonly session: number
   readonly generation: number
   readonly asOfMs: number
+  readonly outboxAsOfMs: number
 }
 
 export class Lease {
@@ -36,6 +37,9 @@ export class Lease {
   #asOfMs = Number.NEGATIVE_INFINITY
   /** Latest moment that will be proven as soon as the cache has caught up. */
   #provenOnceCaughtUpMs = Number.NEGATIVE_INFINITY
+  /** The same for keys whose changes are announced through the outbox (P17). */
+  #outboxAsOfMs = Number.NEGATIVE_INFINITY
+  #outboxProvenOnceCaughtUpMs = Number.NEGATIVE_INFINITY
 
   constructor(maxStalenessMs: number) {
     this.#maxStalenessMs = maxStalenessMs
@@ -79,9 +83,22 @@ export class Lease {
     return nowMs - this.#asOfMs <= this.#maxStalenessMs
   }
 
+  /**
+   * Returns true if this may also be done with an entry whose changes are announced through the outbox. A drain that is
+   * late costs no hits of other entries.
+   */
+  outboxHolds(nowMs: number): boolean {
+    return nowMs - this.#outboxAsOfMs <= this.#maxStalenessMs
+  }
+
   /** Returns the time since the last proven moment, in ms; `Infinity` before the first. */
   ageMs(nowMs: number): number {
     return nowMs - this.#asOfMs
+  }
+
+  /** Returns the time since the last moment that was proven for the outbox, like `ageMs`. */
+  outboxAgeMs(nowMs: number): number {
+    return nowMs - this.#outboxAsOfMs
   }
 
   lost(): void {
@@ -101,11 +118,15 @@ export class Lease {
     this.#hasCaughtUp = false
   }
 
-  /** Starts catching up: LISTEN was acknowledged at `asOfMs`. */
+  /**
+   * Starts catching up: LISTEN was acknowledged at `asOfMs`. The comparison reads everything after that, whatever is
+   * still in the outbox.
+   */
   listening(asOfMs: number): void {
     this.#state = 'catching-up'
     this.#hasCaughtUp = false
     this.#provenOnceCaughtUpMs = asOfMs
+    this.#outboxProvenOnceCaughtUpMs = asOfMs
   }
 
   /** Records a doubt: the feed is connected, but changes came that could not be applied one by one. */
@@ -114,6 +135,7 @@ export class Lease {
     if (this.#state === 'live') {
       this.#state = 'catching-up'
       this.#provenOnceCaughtUpMs = this.#asOfMs
+      this.#outboxProvenOnceCaughtUpMs = this.#outboxAsOfMs
     }
   }
 
@@ -126,7 +148,12 @@ export class Lease {
   /** Starts a comparison, which covers every doubt so far. */
   comparing(): Comparison {
     this.#coveredGeneration = this.#generation
-    return { session: this.#session, generation: this.#generation, asOfMs: this.#provenOnceCaughtUpMs }
+    return {
+      session: this.#session,
+      generation: this.#generation,
+      asOfMs: this.#provenOnceCaughtUpMs,
+      outboxAsOfMs: this.#outboxProvenOnceCaughtUpMs,
+    }
   }
 
   /** Returns true while the comparison can prove something: the feed has not been lost since it began. */
@@ -153,7 +180,11 @@ export class Lease {
     this.#hasCaughtUp = true
     const isComplete = this.#generation === comparison.generation
     if (isComplete) this.#state = 'live'
-    this.#asOfMs = Math.max(this.#asOfMs, isComplete ? this.#provenOnceCaughtUpMs : comparison.asOfMs)
+    const { asOfMs, outboxAsOfMs } = isComplete
+      ? { asOfMs: this.#provenOnceCaughtUpMs, outboxAsOfMs: this.#outboxProvenOnceCaughtUpMs }
+      : comparison
+    this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
+    this.#outboxAsOfMs = Math.max(this.#outboxAsOfMs, outboxAsOfMs)
     return true
   }
 
@@ -168,11 +199,17 @@ export class Lease {
    *
    * The answer says nothing about step 3. A change that arrives must not renew the lease either: it says nothing about
    * changes that are still on their way.
+   *
+   * `drainedMs` is the moment at which a drain of the outbox was sent that had been answered before the probe was sent
+   * (P17).
    */
-  proven(asOfMs: number): void {
-    if (this.#state === 'live') this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
-    else if (this.#state === 'catching-up') {
+  proven(asOfMs: number, drainedMs = Number.NEGATIVE_INFINITY): void {
+    if (this.#state === 'live') {
+      this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
+      this.#outboxAsOfMs = Math.max(this.#outboxAsOfMs, drainedMs)
+    } else if (this.#state === 'catching-up') {
       this.#provenOnceCaughtUpMs = Math.max(this.#provenOnceCaughtUpMs, asOfMs)
+      this.#outboxProvenOnceCaughtUpMs = Math.max(this.#outboxProvenOnceCaughtUpMs, drainedMs)
     }
   }
 }

@@ -21,6 +21,8 @@ export interface NegativeEntry {
   readonly key: string
   readonly value: undefined
   readonly version: undefined
+  /** True as in `StoredEntry`. */
+  readonly viaOutbox: boolean
   /** Time at which the store was asked, by the sidecar's monotonic clock, in ms. */
   readonly asOfMs: number
   /** Time of expiry by the same clock. A hit or a changed setting may move it. */
@@ -81,12 +83,13 @@ export class NegativeEntries {
   }
 
   /** Remembers that a key did not exist when the store was asked. Returns false if no key may be remembered. */
-  put(id: string, key: string, askedMs: number): boolean {
+  put(id: string, key: string, askedMs: number, viaOutbox: boolean): boolean {
     if (this.#capacity === 0) return false
     this.#local.put(id, {
       key,
       value: undefined,
       version: undefined,
+      viaOutbox,
       asOfMs: askedMs,
       expiresAtMs: this.#clock.now() + this.#ttl.drawMs(key),
       bytes: Buffer.byteLength(key),

@@ -1,5 +1,9 @@
 import pg from 'pg'
 
+/** How changes of the rows are announced: through the outbox, or by a notification at each commit (P17). */
+export const announcements = ['outbox', 'notify'] as const
+export type Announcing = (typeof announcements)[number]
+
 /** A binding as its owner declares it. */
 export interface BindingDefinition {
   /** Form of the keys, with names of columns in braces. */
@@ -9,6 +13,7 @@ export interface BindingDefinition {
   /** Columns of the answer; undefined for all. */
   readonly columns?: readonly string[] | undefined
   readonly group?: string | undefined
+  readonly announce: Announcing
 }
 
 /**
@@ -17,12 +22,13 @@ export interface BindingDefinition {
  */
 export function bindStatement(
   schema: string | undefined,
-  { key, table, columns, group }: BindingDefinition,
+  { key, table, columns, group, announce }: BindingDefinition,
 ): string {
   const rest = [
     `key => ${pg.escapeLiteral(key)}`,
     ...(columns ? [`columns => array[${columns.map((name) => pg.escapeLiteral(name)).join(', ')}]`] : []),
     ...(group === undefined ? [] : [`in_group => ${pg.escapeLiteral(group)}`]),
+    ...(announce === 'outbox' ? [] : [`announce => ${pg.escapeLiteral(announce)}`]),
   ]
   return `select ${prefixOf(schema)}cache_bind(${[pg.escapeLiteral(table), ...rest].join(', ')})`
 }

@@ -1,4 +1,4 @@
-import { bindStatement, unbindStatement } from './binding-definition.js'
+import { type Announcing, bindStatement, unbindStatement } from './binding-definition.js'
 import type { BindingFault } from './bound-table.js'
 import { keyTypes } from './column-value.js'
 
@@ -24,6 +24,7 @@ export interface BindingShape {
   /** Columns of the answer; null for all. */
   readonly columns: readonly string[] | null
   readonly group_name: string | null
+  readonly announce: Announcing
   /** Name of the table's schema, quoted if necessary, if the role may not use it. */
   readonly closed_schema: string | null
   /** True if the role may read the columns of the key and of the answer. */
@@ -41,6 +42,7 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
       key: pattern,
       columns: columns ?? undefined,
       group: shape.group_name ?? undefined,
+      announce: shape.announce,
     })}`
   const bindAgain = bindWith(shape.columns)
   const unbind = `run as the owner: ${unbindStatement(undefined, pattern)}`

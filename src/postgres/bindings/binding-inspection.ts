@@ -41,6 +41,7 @@ function boundTableOf(row: Exclude<InspectedRow, { readonly pattern: null }>): B
     pattern: new KeyPattern(pattern),
     table: row.table ?? undefined,
     keyColumns: names.map((name, index) => ({ name, type: types[index] as KeyType })),
+    viaOutbox: row.announce === 'outbox',
     columns: columns ?? undefined,
     columnTypes: row.column_types,
     fault,
@@ -70,7 +71,7 @@ const tree = 'pg_catalog.unnest(relatives.relids) as tree (relid)'
 function inspectionIn(schema: string): string {
   const inSchema = quoteIdentifier(schema)
   return `
-  select ${bindingsDigestIn(schema)} as digest, b.pattern, b.columns, b.group_name, b.key_columns,
+  select ${bindingsDigestIn(schema)} as digest, b.pattern, b.columns, b.group_name, b.announce, b.key_columns,
     b.table_name as bound_name, c.relkind as kind,
     quote_ident(n.nspname::text) || '.'::text || quote_ident(c.relname::text) as table,
     to_regclass(b.table_name)::oid <> b.bound::oid as is_replaced,

@@ -65,8 +65,9 @@ export class BoundReads {
     const rows = await this.#send(bound, text, values, send, part)
     const { epoch } = rows[0] as AnswerRow
     const answers: EntryAnswers = new Map()
-    for (const { key } of wanted) answers.set(key, { version: undefined, epoch })
-    for (const row of rows) if (row.key !== null) answers.set(row.key, entryOf(row as BoundRow))
+    const { viaOutbox } = bound
+    for (const { key } of wanted) answers.set(key, { version: undefined, epoch, viaOutbox })
+    for (const row of rows) if (row.key !== null) answers.set(row.key, entryOf(row as BoundRow, viaOutbox))
     return answers
   }
 
@@ -146,11 +147,13 @@ function columnsOf({ keyColumns }: BoundTable, keyed: readonly KeyedRow[]): unkn
   ]
 }
 
-function entryOf({ key, version, epoch, value, withheld }: BoundRow): StoredEntry | Unchanged | Withheld {
+function entryOf(
+  { key, version, epoch, value, withheld }: BoundRow,
+  viaOutbox: boolean,
+): StoredEntry | Unchanged | Withheld {
   if (withheld !== null) return { key, version, epoch, value: undefined, withheld }
-  if (value === null)
-    return { key, version, epoch, remainingMs: undefined, value: undefined, isComparable: true }
-  return { key, version, epoch, remainingMs: undefined, value, isComparable: true }
+  const found = { key, version, epoch, remainingMs: undefined, isComparable: true, viaOutbox }
+  return value === null ? { ...found, value: undefined } : { ...found, value }
 }
 
 function unusable(pattern: string, shown: string, message: string, cause?: unknown): CacheError {

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { quoteIdentifier } from '../schema/schema-owner.js'
-import type { BindingDefinition } from './binding-definition.js'
+import type { Announcing, BindingDefinition } from './binding-definition.js'
 import { inspectBindings } from './binding-inspection.js'
 import type { BindingFault } from './bound-table.js'
 
@@ -31,19 +31,21 @@ export async function bindingDefinitions(
     table_id: number
     columns: string[] | null
     group_name: string | null
+    announce: Announcing
   }>(
-    `select pattern as key, bound::oid as table_id, columns, group_name,
+    `select pattern as key, bound::oid as table_id, columns, group_name, announce,
        coalesce(quote_ident(nspname) || '.' || quote_ident(relname), table_name) as table
      from ${quoteIdentifier(schema)}.cache_bound_tables
        left join pg_class on pg_class.oid = bound::oid left join pg_namespace on pg_namespace.oid = relnamespace
      order by pattern collate "C"`,
   )
-  return rows.map(({ key, table, table_id: tableId, columns, group_name: group }) => ({
+  return rows.map(({ key, table, table_id: tableId, columns, group_name: group, announce }) => ({
     key,
     table,
     tableId,
     columns: columns ?? undefined,
     group: group ?? undefined,
+    announce,
   }))
 }
 

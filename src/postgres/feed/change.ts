@@ -1,11 +1,14 @@
 import type { Change } from '../../core/entry.js'
 import { isEcho } from './echo.js'
 
-/** A change of the cache, or the announcement that there are other bindings (sql/0011_bindings.sql). */
-export type FeedChange = Change | { readonly kind: 'bindings' }
+/** A change of the cache, the announcement that there are other bindings, or the mark of a drain (P16, P17). */
+export type FeedChange = Change | { readonly kind: 'bindings' } | { readonly kind: 'drain' }
 
-/** Id of the announcement, which no key has. */
-const bindingsId = '\u0000bindings'
+/** Ids that no key has. */
+const kinds: ReadonlyMap<string, 'bindings' | 'drain'> = new Map([
+  ['\u0000bindings', 'bindings'],
+  ['\u0000drain', 'drain'],
+])
 
 const everything: readonly Change[] = [{ kind: 'everything' }]
 const nothing: readonly Change[] = []
@@ -21,9 +24,8 @@ export function decodeChanges(payload: string | undefined): readonly FeedChange[
   const changes: FeedChange[] = []
   for (let index = 0; index < parts.length; index += 2) {
     const id = parts[index] as string
-    changes.push(
-      id === bindingsId ? { kind: 'bindings' } : { kind: 'key', id, version: parts[index + 1] as string },
-    )
+    const kind = kinds.get(id)
+    changes.push(kind ? { kind } : { kind: 'key', id, version: parts[index + 1] as string })
   }
   return changes
 }

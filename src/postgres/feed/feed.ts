@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PublicError } from '../../core/errors.js'
 import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../../core/ports.js'
-import { inspectBindings } from '../bindings/binding-inspection.js'
 import type { KnownBindings } from '../bindings/known-bindings.js'
+import { type DrainCounts, Drainer } from '../outbox/drainer.js'
 import type { Database } from '../pool/database.js'
 import { messageOf } from '../pool/errors.js'
 import { publicReason } from '../pool/public-reason.js'
@@ -10,7 +10,7 @@ import { withTimeout } from '../pool/with-timeout.js'
 import { type CacheTable, inspectTable } from '../schema/table-inspection.js'
 import { decodeChanges } from './change.js'
 import { ListenSession } from './listen-session.js'
-import { type Inspected, Prober } from './prober.js'
+import { type Inspected, inspectedBindings, Prober } from './prober.js'
 import { prepareProbeIn } from './proof.js'
 
 export interface PostgresChangeFeedOptions {
@@ -65,6 +65,8 @@ const longestPauseMs = 2_000
 export class PostgresChangeFeed implements ChangeFeed {
   readonly #options: PostgresChangeFeedOptions
   readonly #parts: PostgresChangeFeedParts
+  /** What this sidecar has drained from the outbox, in all sessions. */
+  readonly drains: DrainCounts = { statements: 0, rows: 0 }
   readonly #closing = new AbortController()
   #running: Promise<void> | undefined
 
@@ -137,6 +139,7 @@ export class PostgresChangeFeed implements ChangeFeed {
     this.#closing.signal.addEventListener('abort', close)
 
     let session: ListenSession | undefined
+    let drainer: Drainer | undefined
     let needed: Promise<void> | undefined
     try {
       await Promise.race([prepare?.(), ended])
@@ -144,11 +147,20 @@ export class PostgresChangeFeed implements ChangeFeed {
         url: this.#options.url,
         connectTimeoutMs,
         unreadTimeoutMs: this.#unreadTimeoutMs,
-        onNotification: (payload) => deliver(payload, handler, () => prober.hurry(), end),
+        onNotification: (payload) =>
+          deliver(payload, handler, {
+            onBindings: () => prober.hurry(),
+            onDrain: () => drainer?.heard(),
+            end,
+          }),
       })
       session = listening
       session.lost.catch(end)
+      const { log } = this.#parts
+      const intervalMs = this.#options.maxStalenessMs / 3
+      drainer = new Drainer({ url: this.#options.url, intervalMs }, { clock, log, counts: this.drains })
       const prober = new Prober(this.#options, {
+        drainer,
         session: listening,
         database,
         bindings,
@@ -163,7 +175,7 @@ export class PostgresChangeFeed implements ChangeFeed {
         // LISTEN is in force: it was acknowledged just now, or, after a rest, the echo below shows it.
         const listeningSinceMs = clock.now()
         onTable(inspected.table)
-        prober.found(inspected.bindings, inspected.bindingsSentMs)
+        prober.found(inspected)
         await Promise.race([prober.echo(), ended])
         const caughtUp = handler
           .listening(listeningSinceMs, {
@@ -176,6 +188,7 @@ export class PostgresChangeFeed implements ChangeFeed {
         const [resting] = await Promise.race([Promise.all([proving, caughtUp]), ended])
         needed = resting.needed
         onTable(undefined)
+        drainer.drainFor(undefined)
         if (this.#options.whenIdle === 'disconnect') break
         await Promise.race([needed, ended])
         needed = undefined
@@ -191,6 +204,7 @@ export class PostgresChangeFeed implements ChangeFeed {
       onTable(undefined)
       close()
       this.#closing.signal.removeEventListener('abort', close)
+      drainer?.close()
       session?.destroy()
     }
   }
@@ -216,12 +230,18 @@ function listen(session: ListenSession, clock: Pick<Clock, 'now'>): Promise<Insp
     await session.listen(table.channel)
     late = 'the bindings could not be inspected in time'
     // After LISTEN: a binding that is made before is found here, and one that is made later is announced.
-    const bindingsSentMs = clock.now()
-    const bindings = await inspectBindings(query, table.schema)
+    const inspected = await inspectedBindings(query, table, clock)
     await session.query(prepareProbeIn(table.schema))
-    return { table, bindings, bindingsSentMs }
+    return inspected
   }
   return withTimeout(connectTimeoutMs, listening(), () => late)
+}
+
+interface Delivering {
+  readonly onBindings: () => void
+  /** Called if a sidecar has drained the outbox, this one or another. */
+  readonly onDrain: () => void
+  readonly end: (reason: unknown) => void
 }
 
 /**
@@ -231,12 +251,12 @@ function listen(session: ListenSession, clock: Pick<Clock, 'now'>): Promise<Insp
 function deliver(
   payload: string | undefined,
   handler: ChangeFeedHandler,
-  onBindings: () => void,
-  end: (reason: unknown) => void,
+  { onBindings, onDrain, end }: Delivering,
 ): void {
   try {
     for (const change of decodeChanges(payload)) {
       if (change.kind === 'bindings') onBindings()
+      else if (change.kind === 'drain') onDrain()
       else handler.changed(change)?.catch(end)
     }
   } catch (error) {

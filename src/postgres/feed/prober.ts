@@ -3,10 +3,12 @@ import { PublicError } from '../../core/errors.js'
 import type { ChangeFeedHandler, Clock } from '../../core/ports.js'
 import { type FoundBindings, inspectBindings } from '../bindings/binding-inspection.js'
 import type { KnownBindings } from '../bindings/known-bindings.js'
+import type { Drainer } from '../outbox/drainer.js'
+import { PreparedTransactions, preparedTransactions } from '../outbox/prepared-transactions.js'
 import type { Database } from '../pool/database.js'
 import { wasNotPrepared } from '../pool/errors.js'
 import { withTimeout } from '../pool/with-timeout.js'
-import { type CacheTable, inspectTable } from '../schema/table-inspection.js'
+import { type CacheTable, inspectTable, type Query } from '../schema/table-inspection.js'
 import { deaf, echo } from './echo.js'
 import type { ListenSession } from './listen-session.js'
 import { ListenerLiveness } from './listener-liveness.js'
@@ -24,6 +26,7 @@ export interface ProberParts {
   /** Called with the table each time it has been inspected. */
   readonly onTable: (table: CacheTable) => void
   readonly bindings?: Pick<KnownBindings, 'found' | 'proven'> | undefined
+  readonly drainer: Drainer
   /** Ends the session. */
   readonly end: (reason: unknown) => void
 }
@@ -39,6 +42,8 @@ export interface Inspected {
   readonly bindings: FoundBindings
   /** Moment at which the bindings were asked for. */
   readonly bindingsSentMs: number
+  /** Transactions that were prepared before everything is compared. */
+  readonly prepared: string
 }
 
 /** Shows that a session, which listens, still delivers every change. */
@@ -55,16 +60,19 @@ export class Prober {
 
   /** Calls `handler.proven` at intervals, until the handler rests. Rejects when `signal` is aborted. */
   async prove(inspected: Inspected, signal: AbortSignal): Promise<{ readonly needed: Promise<void> }> {
-    const { handler, clock, database, session, bindings, end } = this.#parts
+    const { handler, clock, database, session, bindings, drainer, end } = this.#parts
     let sentMs = clock.now()
     let inspectedMs = sentMs
     let seen = { fingerprint: inspected.table.fingerprint, digest: inspected.bindings.digest }
     const options = { quietMs: this.#intervalMs / 2, echoTimeoutMs: this.#timeoutMs }
+    const prepared = new PreparedTransactions(inspected.prepared)
     const liveness = new ListenerLiveness(options, { database, session, onDeaf: end }, sentMs)
     for (;;) {
       await this.#pause(sentMs, signal)
       const needed = handler.rest()
       if (needed) return { needed }
+      await drainer.drain(this.#intervalMs / 2)
+      const drained = drainer.last
       sentMs = clock.now()
       const proof = await this.#probe()
       // Announcements that were committed before the probe was sent have arrived before its answer.
@@ -73,15 +81,15 @@ export class Prober {
       const { fingerprint, bindings: digest } = proof
       const isChanged = fingerprint !== seen.fingerprint || digest !== seen.digest
       if (isHurried || isChanged || sentMs - inspectedMs >= inspectionIntervalMs) {
-        const { bindings: found, bindingsSentMs } = await this.inspect()
-        this.found(found, bindingsSentMs)
+        this.found(await this.inspect())
         seen = { fingerprint, digest }
         inspectedMs = sentMs
       }
       await liveness.confirm(sentMs)
       signal.throwIfAborted()
       bindings?.proven(sentMs)
-      handler.proven(sentMs, proofOf(proof))?.catch(end)
+      if (prepared.hasEnded(proof.prepared)) handler.changed({ kind: 'everything' })?.catch(end)
+      handler.proven(sentMs, proofOf(proof, drained))?.catch(end)
     }
   }
 
@@ -121,21 +129,20 @@ export class Prober {
     return clock.now() - sentMs
   }
 
-  /** Passes on what an inspection has found of the bindings, which the database had at that moment. */
-  found(bindings: FoundBindings, asOfMs: number): void {
-    this.#parts.bindings?.found(bindings, asOfMs)
-    this.#parts.handler.bound(bindings.tables)
+  /** Passes on what an inspection has found of the bindings. */
+  found({ table, bindings: found, bindingsSentMs }: Inspected): void {
+    const { bindings, handler, drainer } = this.#parts
+    bindings?.found(found, bindingsSentMs)
+    handler.bound(found.tables)
+    const isNeeded = bindings !== undefined && found.tables.some(({ viaOutbox }) => viaOutbox)
+    drainer.drainFor(isNeeded ? table : undefined)
   }
 
   /** Inspects the table and the bindings. Rejects if changes of the table are not announced. */
   async inspect(): Promise<Inspected> {
     const { session, clock, onTable } = this.#parts
     const query = session.query.bind(session)
-    const inspecting = async () => {
-      const table = await inspectTable(query)
-      const bindingsSentMs = clock.now()
-      return { table, bindings: await inspectBindings(query, table.schema), bindingsSentMs }
-    }
+    const inspecting = async () => inspectedBindings(query, await inspectTable(query), clock)
     const inspected = await withTimeout(this.#timeoutMs, inspecting(), noAnswer)
     onTable(inspected.table)
     return inspected
@@ -167,4 +174,16 @@ export class Prober {
   get #timeoutMs(): number {
     return this.#options.maxStalenessMs / 2
   }
+}
+
+/** Inspects the bindings of the cache, and finds the prepared transactions. */
+export async function inspectedBindings(
+  query: Query,
+  table: CacheTable,
+  clock: Pick<Clock, 'now'>,
+): Promise<Inspected> {
+  const bindingsSentMs = clock.now()
+  const bindings = await inspectBindings(query, table.schema)
+  const [row] = await query<{ prepared: string }>(`select ${preparedTransactions} as prepared`)
+  return { table, bindings, bindingsSentMs, prepared: row?.prepared ?? '' }
 }

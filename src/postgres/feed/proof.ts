@@ -1,6 +1,8 @@
 import type { Epoch } from '../../core/entry.js'
 import type { Proof } from '../../core/ports.js'
 import { bindingsDigestIn } from '../bindings/binding-inspection.js'
+import type { Drained } from '../outbox/drain-session.js'
+import { preparedTransactions } from '../outbox/prepared-transactions.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, fingerprintIn } from '../schema/table-identity.js'
 
@@ -11,21 +13,29 @@ export interface ProofRow {
   readonly database_ms: number
   /** Digest of the definitions of all bindings. */
   readonly bindings: string
+  /** Prepared transactions, with spaces in between. */
+  readonly prepared: string
 }
 
 /**
  * Returns the SQL of the probe, which returns one row: epoch, position, fingerprint of the table, the database's
- * clock, and the digest of the bindings. Fails once the table has been renamed, moved or dropped.
+ * clock, the digest of the bindings, and the prepared transactions. Fails once the table has been renamed, moved or dropped.
  */
 export function proofIn(schema: string): string {
   return `select ${epochIn(schema)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
     ${fingerprintIn(schema)} as fingerprint, ${bindingsDigestIn(schema)} as bindings,
-    (extract(epoch from clock_timestamp()) * 1000.0)::float8 as database_ms
+    ${preparedTransactions} as prepared, (extract(epoch from clock_timestamp()) * 1000.0)::float8 as database_ms
     from ${quoteIdentifier(schema)}.cache_version`
 }
 
-export function proofOf({ epoch, latest, fingerprint, database_ms }: ProofRow): Proof {
-  return { epoch, latest: BigInt(latest), fingerprint, databaseMs: Number(database_ms) }
+/** @param drained the last drain that was answered before the probe was sent */
+export function proofOf(
+  { epoch, latest, fingerprint, database_ms }: ProofRow,
+  drained: Pick<Drained, 'epoch' | 'sentMs'> | undefined,
+): Proof {
+  // If the epochs differ, the drain was answered by another server than the probe.
+  const drainedMs = drained?.epoch === epoch ? drained.sentMs : undefined
+  return { epoch, latest: BigInt(latest), fingerprint, databaseMs: Number(database_ms), drainedMs }
 }
 
 /** Returns the statement that prepares the probe in a session. */

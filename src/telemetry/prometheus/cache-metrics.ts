@@ -140,6 +140,11 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
       ({ leaseAgeMs }) => leaseAgeMs / 1_000,
     ),
     gauge(
+      'caching_layer_outbox_lease_age_seconds',
+      'The same for keys whose changes are announced through the outbox.',
+      ({ outboxLeaseAgeMs }) => outboxLeaseAgeMs / 1_000,
+    ),
+    gauge(
       'caching_layer_max_staleness_seconds',
       'Age of the lease beyond which nothing is served as fresh.',
       () => limits().maxStalenessMs / 1_000,

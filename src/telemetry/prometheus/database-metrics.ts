@@ -11,6 +11,13 @@ export interface DatabaseSources {
   readonly queueUsage: () => number | undefined
   /** Returns the number of expired rows that this sidecar has removed. */
   readonly expiredRowsRemoved: () => number
+  readonly drains: () => DrainCounts
+}
+
+/** What this sidecar has drained from the outbox (P17). */
+interface DrainCounts {
+  readonly statements: number
+  readonly rows: number
 }
 
 /** Connections of the pool. */
@@ -29,6 +36,7 @@ export function databaseMetrics({
   errorCounts,
   queueUsage,
   expiredRowsRemoved,
+  drains,
 }: DatabaseSources): readonly Metric[] {
   const ifReplicas = (read: (status: CacheStatus) => readonly Sample<number>[]) => {
     const now = status()
@@ -137,6 +145,18 @@ export function databaseMetrics({
       help: 'Rows that this sidecar has removed from the table, because they had expired.',
       type: 'counter',
       read: () => single(expiredRowsRemoved()),
+    },
+    {
+      name: 'caching_layer_drains_total',
+      help: 'Statements by which this sidecar has drained the outbox.',
+      type: 'counter',
+      read: () => single(drains().statements),
+    },
+    {
+      name: 'caching_layer_drained_rows_total',
+      help: 'Changes of bound tables that these have announced.',
+      type: 'counter',
+      read: () => single(drains().rows),
     },
   ]
 }

@@ -11,6 +11,8 @@ export interface BackupBinding {
   readonly table: string
   readonly columns?: readonly string[] | undefined
   readonly group?: string | undefined
+  /** How changes are announced; `outbox` if undefined. */
+  readonly announce?: 'outbox' | 'notify' | undefined
 }
 
 /** Header of a backup, which comes before its entries. */
@@ -69,17 +71,24 @@ function isColumn(value: unknown): value is Column {
 }
 
 function isBinding(value: unknown): value is BackupBinding {
-  const { key, table, columns = [], group = '' } = (value ?? {}) as Partial<BackupBinding>
+  const {
+    key,
+    table,
+    columns = [],
+    group = '',
+    announce = 'outbox',
+  } = (value ?? {}) as Partial<BackupBinding>
   return (
     [key, table, group].every((text) => typeof text === 'string') &&
     Array.isArray(columns) &&
-    columns.every((name) => typeof name === 'string')
+    columns.every((name) => typeof name === 'string') &&
+    ['outbox', 'notify'].includes(announce)
   )
 }
 
 /** Returns the binding with its members in the order of the format. */
-function asWritten({ key, table, columns, group }: BackupBinding): BackupBinding {
-  return { key, table, columns, group }
+function asWritten({ key, table, columns, group, announce }: BackupBinding): BackupBinding {
+  return { key, table, columns, group, announce: announce === 'outbox' ? undefined : announce }
 }
 
 function members(line: string): Readonly<Record<string, unknown>> {

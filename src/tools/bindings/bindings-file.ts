@@ -9,7 +9,11 @@ import {
   parseDocument,
   type YAMLMap,
 } from 'yaml'
-import type { BindingDefinition } from '../../postgres/bindings/binding-definition.js'
+import {
+  type Announcing,
+  announcements,
+  type BindingDefinition,
+} from '../../postgres/bindings/binding-definition.js'
 import { didYouMean } from '../../text/did-you-mean.js'
 
 /** A binding as a file declares it. */
@@ -42,7 +46,7 @@ export function parseBindingsFile(text: string): BindingsFile {
   return new BindingsReader(document, lines).read()
 }
 
-const members = ['table', 'key', 'columns', 'group']
+const members = ['table', 'key', 'columns', 'group', 'announce']
 const example = 'as in public.products'
 /** A name as SQL has it, with another one before it. */
 const qualifiedName =
@@ -95,8 +99,17 @@ class BindingsReader {
     const key = this.#text(given, 'key')
     const group = this.#text(given, 'group')
     const columns = this.#columns(given.get('columns'))
+    const announce = this.#announce(given.get('announce'))
     if (table === undefined || key === undefined || this.#faults.length > faultsBefore) return undefined
-    return { table, key, columns, group, line: this.#lineOf(item) }
+    return { table, key, columns, group, announce, line: this.#lineOf(item) }
+  }
+
+  #announce(node: Node | null | undefined): Announcing {
+    const text = isScalar(node) ? String(node.value) : ''
+    const given = announcements.find((one) => one === text)
+    if (node !== undefined && given === undefined)
+      this.#fault(node, `announce: expected outbox or notify${didYouMean(text, announcements, () => 4)}`)
+    return given ?? 'outbox'
   }
 
   /** Returns the members of a map, and records a fault for each that is not among the `known`. */

@@ -9,9 +9,13 @@ export function bindingLines(bindings: readonly DefinedBinding[]): readonly stri
     binding.table,
     columnsText(binding),
     binding.group ?? '',
+    binding.announce,
     binding.fault ? 'unusable' : 'ok',
   ])
-  return [...textTable([['KEY', 'TABLE', 'COLUMNS', 'GROUP', 'STATE'], ...rows]), ...faultLines(bindings)]
+  return [
+    ...textTable([['KEY', 'TABLE', 'COLUMNS', 'GROUP', 'ANNOUNCE', 'STATE'], ...rows]),
+    ...faultLines(bindings),
+  ]
 }
 
 /** Returns a line for each binding that cannot be used, with the cure. */
@@ -21,11 +25,12 @@ export function faultLines(bindings: readonly DefinedBinding[]): readonly string
 
 /** Returns the bindings for scripts. */
 export function bindingsJson(bindings: readonly DefinedBinding[]): string {
-  const shown = bindings.map(({ key, table, columns = null, group = null, fault }) => ({
+  const shown = bindings.map(({ key, table, columns = null, group = null, announce, fault }) => ({
     key,
     table,
     columns,
     group,
+    announce,
     fault: fault?.says ?? null,
     cure: fault?.cure ?? null,
   }))

@@ -72,8 +72,12 @@ function stepFor(
   return reasons.length === 0 ? undefined : { kind: 'changed', key, says: `~ ${key}: ${reasons.join('; ')}` }
 }
 
-function extrasOf({ columns, group }: BindingDefinition): string {
-  return `${columns ? `, columns ${columns.join(', ')}` : ''}${group === undefined ? '' : `, group ${group}`}`
+function extrasOf({ columns, group, announce }: BindingDefinition): string {
+  return [
+    columns ? `, columns ${columns.join(', ')}` : '',
+    group === undefined ? '' : `, group ${group}`,
+    announce === 'outbox' ? '' : `, announced by ${announce}`,
+  ].join('')
 }
 
 function reasonsToChange(
@@ -89,6 +93,8 @@ function reasonsToChange(
     reasons.push(`columns ${columnsText(wanted)}, which were ${columnsText(before)}`)
   if (wanted.group !== before.group)
     reasons.push(`group ${wanted.group ?? 'none'}, which was ${before.group ?? 'none'}`)
+  if (wanted.announce !== before.announce)
+    reasons.push(`announced by ${wanted.announce}, which was ${before.announce}`)
   return reasons
 }
 

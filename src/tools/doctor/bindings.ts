@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { definedBindings, hasBindings } from '../../postgres/bindings/defined-bindings.js'
+import { bindingDefinitions, definedBindings, hasBindings } from '../../postgres/bindings/defined-bindings.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
 import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { bad, type Finding, ok, runAs } from './finding.js'
@@ -16,6 +16,19 @@ export async function lookAtBindings(client: pg.Client): Promise<readonly Findin
     const isFine = findings.length === 0 && bindings.length > 0
     return isFine ? [ok('bindings', `all ${bindings.length} can be used`)] : findings
   })
+}
+
+/**
+ * Returns true if changes of a bound table go through the outbox, for which each sidecar has a connection more. If
+ * there is no table of entries, another look says so.
+ */
+export function isOutboxUsed(client: pg.Client): Promise<boolean> {
+  const looking = inTransaction(client, async () => {
+    const { name } = await openSchema(client)
+    if (!(await hasBindings(client, name))) return false
+    return (await bindingDefinitions(client, name)).some(({ announce }) => announce === 'outbox')
+  })
+  return looking.catch(() => false)
 }
 
 interface AnnouncerRow {

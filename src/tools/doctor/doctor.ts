@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { Database } from '../../postgres/pool/database.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
 import { openSchema } from '../../postgres/schema/schema-owner.js'
-import { lookAtBindings } from './bindings.js'
+import { isOutboxUsed, lookAtBindings } from './bindings.js'
 import { failure, stateOf } from './failure.js'
 import { bad, type Finding, skipped } from './finding.js'
 import { lookAtHistory, lookAtPolicies } from './history.js'
@@ -78,7 +78,6 @@ function looks(client: pg.Client, database: Database, options: DoctorOptions): r
   const listenVariable = isOneUrl ? 'DATABASE_URL' : 'DATABASE_LISTEN_URL'
   const databaseUrl = withoutTimeouts(options.databaseUrl)
   const listenUrl = withoutTimeouts(options.databaseListenUrl)
-  const budget = { sidecars, connectionsEach: databasePoolSize + 1 }
   const missing = new Set<string>()
   let isWithinBudget = false
   const whole = ['table', 'migrations']
@@ -90,7 +89,8 @@ function looks(client: pg.Client, database: Database, options: DoctorOptions): r
     {
       check: 'connections',
       look: async () => {
-        const finding = await lookAtBudget(client, budget)
+        const connectionsEach = databasePoolSize + ((await isOutboxUsed(client)) ? 2 : 1)
+        const finding = await lookAtBudget(client, { sidecars, connectionsEach })
         isWithinBudget = finding.ok
         return finding
       },

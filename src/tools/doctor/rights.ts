@@ -19,6 +19,7 @@ interface Need {
   readonly isOptional?: true
 }
 
+const noDrains = 'keys of bound tables are not served from memory, because their changes cannot be announced'
 const noLeases = 'no fill lease is given'
 const noMarks = 'after an outage, pending writes of keys that were not in memory are given up as conflicts'
 
@@ -113,6 +114,8 @@ const needs: readonly Need[] = [
     without: 'keys that are bound to tables cannot be invalidated by group or prefix',
     isOptional: true,
   },
+  { privilege: 'select', relation: 'cache_outbox', without: noDrains, isOptional: true },
+  { privilege: 'delete', relation: 'cache_outbox', without: noDrains, isOptional: true },
 ]
 
 const noHistory = 'the feed cannot tell which history the database has'

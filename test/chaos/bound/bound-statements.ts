@@ -17,6 +17,7 @@ import {
   measure,
   namesOf,
   valuesOf,
+  warmRows,
 } from './bound-tables.js'
 
 /** What became of each key. */
@@ -48,7 +49,10 @@ const all = (outcome: SqlOutcome) => () => outcome
 /** Everything that was written took effect. */
 export const ok: Outcomes = all('ok')
 
-/** Kinds of statements by how often they come; each plans one for a row. */
+/**
+ * Kinds of statements by how often they come; each plans one for a row. Those that change many rows are rare, because
+ * they hide that an earlier change of one row was not announced.
+ */
 export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Drawn) => Planned])[] = [
   [
     4,
@@ -67,13 +71,7 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
       )
     },
   ],
-  [
-    5,
-    ({ row, value }) =>
-      one('ON CONFLICT DO UPDATE', row, value, (client) =>
-        client.query(upsert(row), [value]).then(() => 'ok'),
-      ),
-  ],
+  [5, ({ row, value }) => upserted(row, value)],
   [
     8,
     ({ row, value }) => {
@@ -107,25 +105,7 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
       return one('MERGE, DELETE', row, null, (client) => client.query(sql).then(() => 'ok'))
     },
   ],
-  [
-    3,
-    ({ row, other, value }) => {
-      const { table } = row
-      const sets = table.columns.map(([name, type], index) => `${name} = $${index + 2}::${type}`).join(', ')
-      const sql = `update ${table.name} set ${sets}, v = $1 where ${isRow(table, 2 + table.columns.length)}`
-      return {
-        kind: table === measure ? 'UPDATE of the key, to another partition' : 'UPDATE of the key',
-        writes: new Map([
-          [row.key, null],
-          [other.key, value],
-        ]),
-        run: async (client) => {
-          const { rowCount } = await client.query(sql, [value, ...other.values, ...row.values])
-          return (key) => (key === row.key || rowCount ? 'ok' : 'failed')
-        },
-      }
-    },
-  ],
+  [3, ({ row, other, value }) => moved(row, other, value)],
   [
     2,
     ({ row, value }) => ({
@@ -187,7 +167,7 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
   [
     2,
     ({ random, row, value }) => {
-      const second = random.pick((row.table === line ? item : line).rows)
+      const second = random.pick(warmRows(row.table === line ? item : line))
       return {
         kind: 'two tables, held for a while',
         writes: new Map([
@@ -203,7 +183,7 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
     },
   ],
   [
-    1,
+    0.1,
     ({ row: { table }, value }) => ({
       kind: 'UPDATE of all rows',
       writes: toAll(table, value),
@@ -212,7 +192,7 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
     }),
   ],
   [
-    0.2,
+    0.05,
     ({ value }) => ({
       kind: 'UPDATE of more than 10,000 rows',
       writes: toAll(item, value),
@@ -228,7 +208,7 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
     }),
   ],
   [
-    0.3,
+    0.05,
     ({ row: { table } }) => ({
       kind: 'TRUNCATE',
       writes: toAll(table, null),
@@ -240,7 +220,7 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
     }),
   ],
   [
-    1,
+    0.1,
     ({ row, value }) => {
       const region = row.table === measure ? row.values[0] : 'us'
       const concerned = measure.rows.filter(({ values }) => values[0] === region)
@@ -253,6 +233,33 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
     },
   ],
 ]
+
+export function upserted(row: BoundRow, value: string): Planned {
+  return one('ON CONFLICT DO UPDATE', row, value, (client) =>
+    client.query(upsert(row), [value]).then(() => 'ok'),
+  )
+}
+
+/** Gives the row the key of another one, which is deleted if it is there. */
+export function moved(row: BoundRow, other: BoundRow, value: string): Planned {
+  const { table } = row
+  const sets = table.columns.map(([name, type], index) => `${name} = $${index + 2}::${type}`).join(', ')
+  const sql = `update ${table.name} set ${sets}, v = $1 where ${isRow(table, 2 + table.columns.length)}`
+  return {
+    kind: table === measure ? 'UPDATE of the key, to another partition' : 'UPDATE of the key',
+    writes: new Map([
+      [row.key, null],
+      [other.key, value],
+    ]),
+    run: inTransaction(async (client) => {
+      await client.query(`delete from ${table.name} where ${isRow(table, 1)}`, [...other.values])
+      const { rowCount } = await client.query(sql, [value, ...other.values, ...row.values])
+      if (rowCount) return ok
+      await client.query('rollback')
+      return all('failed')
+    }),
+  }
+}
 
 export function toAll({ rows }: BoundTable, value: WrittenValue): ReadonlyMap<string, WrittenValue> {
   return new Map(rows.map(({ key }) => [key, value]))

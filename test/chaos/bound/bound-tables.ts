@@ -77,6 +77,10 @@ export const toggle = bound(
 export const written: readonly BoundTable[] = [item, line, measure]
 export const boundTables: readonly BoundTable[] = [...written, toggle]
 export const boundRows: readonly BoundRow[] = boundTables.flatMap(({ rows }) => rows)
+/** The last two rows of these tables are changed rarely, so that it shows if one of their changes is not announced. */
+const coldRows = 2
+export const warmRows = ({ rows }: BoundTable) => rows.slice(0, -coldRows)
+export const coldPair = ({ rows }: BoundTable) => rows.slice(-coldRows) as [BoundRow, BoundRow]
 const rowsByKey = new Map(boundRows.map((row) => [row.key, row]))
 
 /** Value of the rows of `item` that no key of the run names. */

@@ -6,16 +6,27 @@ import type { SqlClient } from '../fleet/sql-client.js'
 import { unknownHorizonMs } from '../oracle/history.js'
 import type { ReadRecord, Recorder } from '../oracle/recorder.js'
 import { definitions, toggled } from './bound-definitions.js'
-import { inTransaction, type Outcomes, ok, type Planned, rowStatements, toAll } from './bound-statements.js'
+import {
+  inTransaction,
+  moved,
+  type Outcomes,
+  ok,
+  type Planned,
+  rowStatements,
+  toAll,
+  upserted,
+} from './bound-statements.js'
 import {
   type BoundRow,
   boundRows,
   boundTables,
+  coldPair,
   makeTables,
   namesOf,
   rowAnswer,
   toggle,
   valuesOf,
+  warmRows,
   written,
 } from './bound-tables.js'
 
@@ -38,11 +49,12 @@ const pauses = {
   strongReader: [10, 40],
   sqlReader: [50, 150],
   writer: [20, 120],
-  definer: [400, 2_500],
+  definer: [3_000, 9_000],
+  mover: [500, 3_000],
   toggler: [500, 4_000],
 } as const
 
-const clients = { reader: 9, strongReader: 4, sqlReader: 1, writer: 4, definer: 1, toggler: 1 }
+const clients = { reader: 9, strongReader: 4, sqlReader: 1, writer: 4, definer: 1, mover: 1, toggler: 1 }
 
 /** Time after the bound on staleness in which a sidecar may still read from the source that a key had before. */
 const slackMs = 1_000
@@ -98,6 +110,7 @@ export class BoundWorkload {
       sqlReader: (by) => this.#readSql(by),
       writer: (by) => this.#write(by),
       definer: (by) => this.#carryOut(by, this.#random.pick(definitions)(this.#value(by))),
+      mover: (by) => this.#move(by),
       toggler: (by) => this.#carryOut(by, toggled(this.#random.chance(0.5) ? null : this.#value(by))),
     }
     for (const [kind, count] of Object.entries(clients) as [keyof typeof clients, number][])
@@ -215,7 +228,7 @@ export class BoundWorkload {
   async #write(by: string): Promise<void> {
     const random = this.#random
     const table = random.pick(written)
-    const [row, other] = random.shuffled(table.rows) as [BoundRow, BoundRow]
+    const [row, other] = random.shuffled(warmRows(table)) as [BoundRow, BoundRow]
     const total = rowStatements.reduce((sum, [weight]) => sum + weight, 0)
     let left = random.between(0, total)
     const index = rowStatements.findIndex(([weight]) => {
@@ -225,6 +238,14 @@ export class BoundWorkload {
     const [, plan] = rowStatements.at(index) as (typeof rowStatements)[number]
     const planned = plan({ random, row, other, value: this.#value(by), lost: this.#value(`${by}-lost`) })
     if (!(await this.#carryOut(by, planned))) await sleep(50)
+  }
+
+  /** Moves a row that other statements leave alone: its former key must be announced, too. */
+  async #move(by: string): Promise<void> {
+    const [row, other] = this.#random.shuffled(coldPair(this.#random.pick(written))) as [BoundRow, BoundRow]
+    const value = this.#value(by)
+    // There must be a row to move: other statements may have deleted both.
+    await this.#carryOut(by, this.#random.chance(0.2) ? upserted(row, value) : moved(row, other, value))
   }
 
   /** Runs a transaction between the records of what it writes. Returns true if it was acknowledged. */

@@ -23,7 +23,11 @@ function watch() {
   const tooLate: string[] = []
   return {
     tooLate,
-    recovery: new RecoveryWatch({ maxStalenessMs, onTooLate: (_member, what) => tooLate.push(what) }),
+    recovery: new RecoveryWatch({
+      maxStalenessMs,
+      allowanceMs: 3_000,
+      onTooLate: (_member, what) => tooLate.push(what),
+    }),
   }
 }
 

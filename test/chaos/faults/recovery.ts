@@ -23,8 +23,6 @@ export const recoveryLimitMs = 30_000
 
 /** Promised time in ms until the feed is live again, after the fault has ended and the loss has been noticed. */
 const backWithinMs = 3_000
-/** A machine that is busy with other things may take so much longer: it is counted as late, and is no violation. */
-const allowanceMs = 3_000
 /**
  * Time in ms without faults after which a sidecar must recover within the limit, even if it was disturbed repeatedly
  * before.
@@ -43,6 +41,8 @@ interface Watched {
 
 export interface RecoveryWatchOptions {
   readonly maxStalenessMs: number
+  /** A machine that is busy with other things may take so much longer: that is counted as late, and is no violation. */
+  readonly allowanceMs: number
   readonly onTooLate: (member: Member, what: string) => void
 }
 
@@ -96,8 +96,9 @@ export class RecoveryWatch {
     kind: FaultKind,
     member: Member,
     isBack: () => Promise<boolean>,
-    { limitMs = backWithinMs + allowanceMs, isWithinFault = false }: UntilBackOptions = {},
+    { limitMs = backWithinMs + this.#options.allowanceMs, isWithinFault = false }: UntilBackOptions = {},
   ): Promise<void> {
+    const { allowanceMs } = this.#options
     const own = isWithinFault ? 1 : 0
     const healedMs = performance.now()
     while (!(await isBack())) {
@@ -161,7 +162,7 @@ export class RecoveryWatch {
     const { healedMs, noticedAtMs, liveAtMs } = times
     const noticedMs = noticedAtMs === undefined ? undefined : noticedAtMs - beganMs
     const backMs = liveAtMs - Math.max(healedMs, noticedAtMs ?? healedMs)
-    const { maxStalenessMs, onTooLate } = this.#options
+    const { maxStalenessMs, allowanceMs, onTooLate } = this.#options
     const noticeOverMs = silent.has(kind) ? (noticedMs ?? 0) - maxStalenessMs : 0
     const backOverMs = backMs - backWithinMs
     if (noticeOverMs > allowanceMs)

@@ -152,7 +152,13 @@ t.test('a binding is replaced in place, and its end leaves nothing behind', asyn
     "select cache_bind('product', key => 'thing:{id}', columns => array['id', 'name'], in_group => 'things')",
   )
   t.same((await query('select * from cache_bindings')).rows, [
-    { key: 'thing:{id}', table_name: 'product', columns: ['id', 'name'], group_name: 'things' },
+    {
+      key: 'thing:{id}',
+      table_name: 'product',
+      columns: ['id', 'name'],
+      group_name: 'things',
+      announce: 'outbox',
+    },
   ])
   t.equal(await objects(), 6)
   await query("select cache_bind('product', key => 'sku:{sku}')")
@@ -160,7 +166,7 @@ t.test('a binding is replaced in place, and its end leaves nothing behind', asyn
   await query("select cache_unbind('sku:{sku}'); select cache_unbind('few:{id}')")
   await query("alter table few add primary key (id); select cache_bind('few', key => 'thing:{id}')")
   t.same((await query('select * from cache_bindings')).rows, [
-    { key: 'thing:{id}', table_name: 'few', columns: null, group_name: null },
+    { key: 'thing:{id}', table_name: 'few', columns: null, group_name: null, announce: 'outbox' },
   ])
   t.equal(await objects(), 6, 'the triggers of the former table are gone')
   t.same((await query("select cache_unbind('thing:{id}') as was")).rows, [{ was: true }])
@@ -185,7 +191,7 @@ t.test('names of any spelling, and a schema that is renamed', async (t) => {
   await other.query(
     'create schema "My ""Shop"; create table "My ""Shop"."T:1" ("Key" text primary key, v int)',
   )
-  await other.query(`select cache_bind('"My ""Shop"."T:1"', 't\\:{Key}')`)
+  await other.query(`select cache_bind('"My ""Shop"."T:1"', 't\\:{Key}', announce => 'notify')`)
   await other.query('alter schema public rename to "New Name"; alter schema "My ""Shop" rename to shop')
   const [channel] = (
     await other.query<{ name: string }>(
@@ -201,52 +207,71 @@ t.test('names of any spelling, and a schema that is renamed', async (t) => {
   t.same(heard, [['t\\:a%3Ab%25', '1']])
 })
 
-t.test('what statements announce', async (t) => {
-  await query("select cache_bind('line', 'line:{no}:{day}:{tenant}')")
-  t.teardown(() => query("select cache_unbind('line:{no}:{day}:{tenant}')"))
-  const announced = await Announcements.of(t, database)
-  const tenant = '0189d0a2-0000-7000-8000-0000000000ff'
-  const key = (no: number, day = '2026-11-28') => `line:${no}:${day}:${tenant}`
-  const client = await sessionOf(t, database)
-  await client.query("set datestyle = 'German'; set standard_conforming_strings = off; set search_path = ''")
-  await client.query(
-    `insert into public.line values ('${tenant.toUpperCase()}', '28.11.2026', 1, 'a'), ('${tenant}', '28.11.2026', 2, 'b'),
+for (const announce of ['outbox', 'notify'] as const)
+  t.test(`what statements announce: ${announce}`, async (t) => {
+    await query('truncate line, cache_outbox')
+    await query(`select cache_bind('line', 'line:{no}:{day}:{tenant}', announce => '${announce}')`)
+    t.teardown(() => query("select cache_unbind('line:{no}:{day}:{tenant}')"))
+    const ids = await announcedIds(t, announce)
+    const tenant = '0189d0a2-0000-7000-8000-0000000000ff'
+    const key = (no: number, day = '2026-11-28') => `line:${no}:${day}:${tenant}`
+    const client = await sessionOf(t, database)
+    await client.query(
+      "set datestyle = 'German'; set standard_conforming_strings = off; set search_path = ''",
+    )
+    await client.query(
+      `insert into public.line values ('${tenant.toUpperCase()}', '28.11.2026', 1, 'a'), ('${tenant}', '28.11.2026', 2, 'b'),
        (null, '28.11.2026', 3, 'without a key')`,
-  )
-  t.same(await announced.ids(), [key(1), key(2)])
-  await client.query('update public.line set no = 5 where no = 1')
-  t.same(await announced.ids(), [key(1), key(5)])
-  await client.query("update public.line set note = 'c' where no = 99")
-  t.same(await announced.payloads(), [])
-  await client.query('delete from public.line where no = 5')
-  t.same(await announced.ids(), [key(5)])
-  await client.query(
-    `insert into public.line select '${tenant}', date '2000-01-01' + n, 7, '' from generate_series(1, 10000) as n`,
-  )
-  t.equal(new Set(await announced.ids()).size, 10_000)
-  await client.query('delete from public.line where no = 7')
-  t.equal(new Set(await announced.ids()).size, 10_000)
-  await client.query(
-    `insert into public.line select '${tenant}', date '2000-01-01' + n, 7, '' from generate_series(1, 10001) as n`,
-  )
-  t.same(await announced.ids(), ['*'])
-  await client.query("update public.line set note = 'x'")
-  t.same(await announced.ids(), ['*'])
-  await client.query('truncate public.line')
-  t.same(await announced.ids(), ['*'])
-})
+    )
+    t.same(await ids(), [key(1), key(2)])
+    await client.query('update public.line set no = 5 where no = 1')
+    t.same(await ids(), [key(1), key(5)])
+    await client.query("update public.line set note = 'c' where no = 99")
+    t.same(await ids(), [])
+    await client.query('delete from public.line where no = 5')
+    t.same(await ids(), [key(5)])
+    await client.query(
+      `insert into public.line select '${tenant}', date '2000-01-01' + n, 7, '' from generate_series(1, 10000) as n`,
+    )
+    t.equal(new Set(await ids()).size, 10_000)
+    await client.query('delete from public.line where no = 7')
+    t.equal(new Set(await ids()).size, 10_000)
+    await client.query(
+      `insert into public.line select '${tenant}', date '2000-01-01' + n, 7, '' from generate_series(1, 10001) as n`,
+    )
+    t.same(await ids(), ['*'])
+    await client.query("update public.line set note = 'x'")
+    t.same(await ids(), ['*'])
+    await client.query('truncate public.line')
+    t.same(await ids(), ['*'])
+  })
 
 t.test('texts that a collation takes for equal are two keys', async (t) => {
   await query(`
     create collation careless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
     create table word (code text collate careless primary key);
     select cache_bind('word', 'word:{code}')`)
-  const announced = await Announcements.of(t, database)
+  const ids = await announcedIds(t, 'outbox')
   await query("insert into word values ('Cafe')")
-  t.same(await announced.ids(), ['word:Cafe'])
+  t.same(await ids(), ['word:Cafe'])
   await query("update word set code = 'cafe'")
-  t.same(await announced.ids(), ['word:Cafe', 'word:cafe'])
+  t.same(await ids(), ['word:Cafe', 'word:cafe'])
 })
+
+/** Returns a function that returns what has been announced since its last call: keys, or `*` for any. */
+async function announcedIds(
+  t: Test,
+  announce: 'outbox' | 'notify',
+): Promise<() => Promise<readonly string[]>> {
+  if (announce === 'notify') {
+    const announced = await Announcements.of(t, database)
+    return () => announced.ids()
+  }
+  return async () => {
+    const { rows } = await query<{ key: string | null }>('delete from cache_outbox returning key')
+    return rows.some(({ key }) => key === null) ? ['*'] : rows.map(({ key }) => key as string).sort()
+  }
+}
 
 async function sessionOf(t: Test, { url }: FreshDatabase): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })

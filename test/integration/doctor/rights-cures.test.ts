@@ -77,6 +77,13 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /cache_leases: .*no entry can be deleted while a client computes it/,
     cure: /grant select on .*grant insert on .*grant update on .*grant delete on/,
   },
+  'no right to drain the outbox': {
+    sql: 'revoke delete on cache_outbox from $role',
+    level: 'warning',
+    check: 'rights',
+    says: /no right to delete on cache_outbox: keys of bound tables are not served from memory/,
+    cure: /grant delete on \W*public\W+cache_outbox/,
+  },
   'no right to draw a version': {
     sql: 'revoke usage on sequence cache_version from public, $role',
     check: 'rights',

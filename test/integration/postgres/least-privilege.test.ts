@@ -89,6 +89,8 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'INSERT cache_marks',
         'SELECT cache_marks',
         'SELECT cache_migrations',
+        'DELETE cache_outbox',
+        'SELECT cache_outbox',
         'EXECUTE cache_position',
         'EXECUTE cache_remove',
         'INSERT cache_sweeper',
@@ -296,5 +298,5 @@ t.test('psql can create the role as documented', { skip: !psql && 'psql is not i
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 31)
+  t.equal((await rights(byPsql)).length, 33)
 })

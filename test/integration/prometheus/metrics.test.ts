@@ -33,6 +33,7 @@ const metrics = metricsOf({
     fillLeases: { granted: 0, refused: 0, waiting: 0 },
     bindings: { usable: 0, unusable: [] },
     leaseAgeMs: 10,
+    outboxLeaseAgeMs: 10,
     neededForMs: Number.POSITIVE_INFINITY,
   }),
   memory: () => ({
@@ -52,6 +53,7 @@ const metrics = metricsOf({
   errorCounts: () => new Map(),
   queueUsage: () => 0,
   expiredRowsRemoved: () => 0,
+  drains: () => ({ statements: 0, rows: 0 }),
   version: '1.2.3',
   eventLoopDelay: new Histogram([1]),
 })

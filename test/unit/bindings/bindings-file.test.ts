@@ -12,16 +12,25 @@ bindings:
   - table: '"Sales"."Order Items"'
     key: order:{tenant}:{id}
     columns: *names
+    announce: notify
 `
   const { bindings, faults } = parseBindingsFile(text)
   t.strictSame(faults, [])
   t.strictSame(bindings, [
-    { table: 'public.products', key: 'product:{id}', columns: ['id', 'name'], group: 'products', line: 4 },
+    {
+      table: 'public.products',
+      key: 'product:{id}',
+      columns: ['id', 'name'],
+      group: 'products',
+      announce: 'outbox',
+      line: 4,
+    },
     {
       table: '"Sales"."Order Items"',
       key: 'order:{tenant}:{id}',
       columns: ['id', 'name'],
       group: undefined,
+      announce: 'notify',
       line: 8,
     },
   ])
@@ -46,10 +55,12 @@ t.test('each fault has its line and its cure', async (t) => {
     [
       `${binding}    frobnicate: 1`,
       4,
-      /^there is no member "frobnicate"; there are table, key, columns, group$/,
+      /^there is no member "frobnicate"; there are table, key, columns, group, announce$/,
     ],
     [`${binding}    group: 1`, 4, /^group: expected a text; quote it/],
     [`${binding}    group:`, 4, /^group: expected a text; quote it/],
+    [`${binding}    announce: notifi`, 4, /^announce: expected outbox or notify; did you mean notify\?$/],
+    [`${binding}    announce:`, 4, /^announce: expected outbox or notify$/],
     [`${binding}    columns: []`, 4, /^columns: expected a list of names; leave it out/],
     [`${binding}    columns: [id, 1]`, 4, /^columns: expected a list of names/],
     [`${binding}    columns: id`, 4, /^columns: expected a list of names/],

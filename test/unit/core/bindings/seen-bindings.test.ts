@@ -4,7 +4,11 @@ import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
 import { requireUnbound } from '../../../../src/core/bindings/require-unbound.js'
 import { SeenBindings } from '../../../../src/core/bindings/seen-bindings.js'
 
-const binding = (text: string, fingerprint = 'f'): Binding => ({ pattern: new KeyPattern(text), fingerprint })
+const binding = (text: string, fingerprint = 'f'): Binding => ({
+  pattern: new KeyPattern(text),
+  fingerprint,
+  viaOutbox: false,
+})
 
 t.test('bindings that are new, gone or changed are named, and no others', async (t) => {
   const seen = new SeenBindings()

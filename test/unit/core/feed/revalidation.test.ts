@@ -49,6 +49,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
       version,
       epoch,
       isComparable: true,
+      viaOutbox: false,
       asOfMs: 0,
       expiresAtMs: Number.POSITIVE_INFINITY,
       rowExpiresAtMs: Number.POSITIVE_INFINITY,

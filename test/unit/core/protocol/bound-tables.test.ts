@@ -5,7 +5,11 @@ import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
 import { liveSidecar, maxStalenessMs } from '../../../support/model-sidecar.js'
 import { turn } from '../../../support/turn.js'
 
-const binding = (text: string, fingerprint = 'f'): Binding => ({ pattern: new KeyPattern(text), fingerprint })
+const binding = (text: string, fingerprint = 'f'): Binding => ({
+  pattern: new KeyPattern(text),
+  fingerprint,
+  viaOutbox: false,
+})
 const ofItems = binding('item:{id}')
 const bindings = { ...noBindings, of: (key: string) => (ofItems.pattern.covers(key) ? ofItems : undefined) }
 

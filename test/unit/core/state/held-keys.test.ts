@@ -13,6 +13,7 @@ function entry(key: string): Entry {
     mediaType: undefined,
     epoch: '1-00000001',
     isComparable: true,
+    viaOutbox: false,
     asOfMs: 0,
     expiresAtMs: 1,
     rowExpiresAtMs: 1,

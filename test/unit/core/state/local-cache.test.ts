@@ -12,6 +12,7 @@ function entry(key: string, bytes = 10, version = '1'): Entry {
     version,
     epoch: '1-00000001',
     isComparable: true,
+    viaOutbox: false,
     asOfMs: 0,
     expiresAtMs: never,
     rowExpiresAtMs: never,

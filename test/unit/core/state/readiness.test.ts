@@ -23,6 +23,7 @@ const live: CacheStatus = {
   replicaUsable: undefined,
   fillLeases: { granted: 0, refused: 0, waiting: 0 },
   bindings: { usable: 1, unusable: [] },
+  outboxLeaseAgeMs: 0,
   leaseAgeMs: 10,
   neededForMs: Number.POSITIVE_INFINITY,
 }

@@ -12,6 +12,7 @@ const sound: BindingShape = {
   missing_columns: [],
   columns: null,
   group_name: null,
+  announce: 'outbox',
   closed_schema: null,
   has_unique_index: true,
   has_relatives: false,

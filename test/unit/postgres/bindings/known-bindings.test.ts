@@ -11,6 +11,7 @@ const table = (text: string, says?: string): BoundTable => ({
   table: 'public.item',
   keyColumns: [{ name: 'id', type: 'integer' }],
   columnTypes: ['integer'],
+  viaOutbox: false,
   columns: undefined,
   fault: says === undefined ? undefined : { says, cure: 'a cure', shown: 'a fault' },
 })

@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock, Log } from '../../core/ports.js'
+import { messageOf } from '../pool/errors.js'
+import { type Drained, DrainSession } from './drain-session.js'
+import type { DrainedTable } from './drain-statement.js'
+
+export interface DrainerOptions {
+  readonly url: string
+  /** Time between two drains while nothing changes, in ms. */
+  readonly intervalMs: number
+}
+
+export interface DrainerParts {
+  readonly clock: Pick<Clock, 'now'>
+  readonly log: Log
+  readonly counts: DrainCounts
+}
+
+/** Statements that have drained the outbox, and the rows that they have announced. */
+export interface DrainCounts {
+  statements: number
+  rows: number
+}
+
+/** Time between two drains while rows come. Up to as much again is added at random. */
+const fastMs = 20
+const pauseAfterFailureMs = 1_000
+
+/**
+ * Drains the outbox as long as a session of the change feed goes on. While rows come, drains follow one another, so
+ * that changes are announced soon. The fleet shares this: whoever hears the drain of another sidecar postpones its own.
+ * But every sidecar drains at its interval, because only its own drain renews its lease (P17).
+ */
+export class Drainer {
+  readonly #options: DrainerOptions
+  readonly #parts: DrainerParts
+  readonly #closing = new AbortController()
+  #table: DrainedTable | undefined
+  #last: Drained | undefined
+  #dueMs = 0
+  /** Those who wait for the next drain, which must not be postponed then. */
+  #waiting: (() => void)[] = []
+  #wake: () => void = () => undefined
+  #lastFailure = ''
+
+  constructor(options: DrainerOptions, parts: DrainerParts) {
+    this.#options = options
+    this.#parts = parts
+    void this.#run()
+  }
+
+  /** The last drain that was answered. */
+  get last(): Drained | undefined {
+    return this.#last
+  }
+
+  /** Drains the outbox of this table from now on; none if undefined. */
+  drainFor(table: DrainedTable | undefined): void {
+    if (table?.schema === this.#table?.schema && table?.channel === this.#table?.channel) return
+    this.#table = table
+    this.#wake()
+  }
+
+  /** Sends a drain. Resolves when it has been answered, or after `timeoutMs`. */
+  async drain(timeoutMs: number): Promise<void> {
+    if (this.#table === undefined || this.#closing.signal.aborted) return
+    const late = new AbortController()
+    const drained = new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#wake()
+    await Promise.race([drained, pause(timeoutMs, late.signal)])
+    late.abort()
+  }
+
+  /** Postpones the next drain, because another sidecar has drained. */
+  heard(): void {
+    this.#dueMs = Math.max(this.#dueMs, this.#parts.clock.now() + soonMs())
+  }
+
+  close(): void {
+    this.#closing.abort()
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      const table = this.#table
+      if (table === undefined) {
+        await this.#pause(this.#options.intervalMs)
+      } else {
+        const reason = await this.#drainFrom(table).then(() => undefined, messageOf)
+        if (reason === undefined || signal.aborted) continue
+        if (reason !== this.#lastFailure)
+          this.#parts.log.warn(
+            { reason },
+            'the outbox cannot be drained: bound keys are read from the database',
+          )
+        this.#lastFailure = reason
+        await pause(pauseAfterFailureMs, signal)
+      }
+    }
+  }
+
+  /** Drains until another table, or none, is to be drained. Rejects if the connection is lost. */
+  async #drainFrom(table: DrainedTable): Promise<void> {
+    const { clock, counts } = this.#parts
+    const { url, intervalMs } = this.#options
+    const over = new AbortController()
+    const signal = AbortSignal.any([over.signal, this.#closing.signal])
+    try {
+      const session = await DrainSession.open({ url, table }, clock, signal)
+      while (this.#table === table && !signal.aborted) {
+        const waiting = this.#waiting
+        this.#waiting = []
+        const drained = await session.drain()
+        this.#last = drained
+        this.#lastFailure = ''
+        counts.statements++
+        counts.rows += drained.rows
+        this.#dueMs = clock.now() + (drained.rows > 0 ? soonMs() : intervalMs)
+        for (const resolve of waiting) resolve()
+        while (
+          this.#waiting.length === 0 &&
+          clock.now() < this.#dueMs &&
+          this.#table === table &&
+          !signal.aborted
+        )
+          await this.#pause(this.#dueMs - clock.now())
+      }
+    } finally {
+      over.abort()
+    }
+  }
+
+  /** Waits for so long, or until something else is to be done. */
+  async #pause(ms: number): Promise<void> {
+    const woken = new AbortController()
+    this.#wake = () => woken.abort()
+    await pause(ms, AbortSignal.any([woken.signal, this.#closing.signal]))
+  }
+}
+
+function soonMs(): number {
+  return fastMs * (1 + Math.random())
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal, ref: false }).catch(() => undefined)
+}

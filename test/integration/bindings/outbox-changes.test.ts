@@ -1,0 +1,3 @@
+import { testBoundChanges } from '../../support/bound-changes.js'
+
+await testBoundChanges('outbox')

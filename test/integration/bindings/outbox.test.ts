@@ -1,0 +1,248 @@
+/** P17: the outbox, its drains, and the lease that they renew. */
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { DrainSession } from '../../../src/postgres/outbox/drain-session.js'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
+import { type FreshDatabase, freshDatabase, ownServer } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
+import type { JsonClient } from '../../support/json-client.js'
+import { startLiveSidecar } from '../../support/sidecar.js'
+
+const channel = 'outbox_test'
+const items = `
+  create table item (id int primary key, v text);
+  insert into item select n, 'old' from generate_series(1, 9) n;
+  select cache_bind('item', key => 'item:{id}')`
+
+async function setting(t: Test): Promise<FreshDatabase> {
+  const database = await freshDatabase(t)
+  await migrate(database.url)
+  await database.query(items)
+  return database
+}
+
+/** Opens sessions that drain, and one that listens. */
+async function drains(t: Test, { url }: Pick<FreshDatabase, 'url'>, count: number) {
+  const over = new AbortController()
+  t.teardown(() => over.abort())
+  const heard: string[] = []
+  const listener = await connected(t, url)
+  listener.on('notification', ({ payload = '' }) => heard.push(payload))
+  await listener.query(`listen ${channel}`)
+  const clock = { now: () => performance.now() }
+  const table = { schema: 'public', channel }
+  const sessions = await Promise.all(
+    Array.from({ length: count }, () => DrainSession.open({ url, table }, clock, over.signal)),
+  )
+  return { sessions: sessions as [DrainSession, DrainSession], heard, listener }
+}
+
+async function connected(t: Test, url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  t.teardown(() => client.end())
+  return client
+}
+
+/** Returns true if the key is answered from memory as fresh. */
+async function isHit(client: JsonClient, key: string): Promise<boolean> {
+  return String((await client.get(key)).headers['cache-status']).startsWith('caching-layer; hit')
+}
+
+t.test('a drain announces what it deletes, once', async (t) => {
+  const database = await setting(t)
+  const { sessions, heard, listener } = await drains(t, database, 2)
+  const [one, other] = sessions
+  await database.query("update item set v = 'new' where id < 3")
+  t.match(await one.drain(), { rows: 2 })
+  t.match(await other.drain(), { rows: 0 })
+  await listener.query('select')
+  t.strictSame(heard, ['["\\u0000drain","1","item:1","1","item:2","1"]'])
+
+  heard.length = 0
+  const long = 'ä'.repeat(300)
+  await database.query(`
+    create table word (w text primary key); select cache_bind('word', key => 'word:{w}');
+    insert into word values ('${long}'), ('"a":b')`)
+  await one.drain()
+  await listener.query('select')
+  const hash = /"\\u0000[0-9a-f]{64}","1"/
+  t.match(heard.join(), hash)
+  t.match(heard.join(), '"word:\\"a\\"%3Ab","1"')
+
+  heard.length = 0
+  await database.query('truncate item')
+  await other.drain()
+  await listener.query('select')
+  t.strictSame(heard, ['*'])
+})
+
+t.test('a row that another drain is deleting is announced in any case', async (t) => {
+  const database = await setting(t)
+  const { sessions, heard, listener } = await drains(t, database, 1)
+  const holder = await connected(t, database.url)
+  for (const ending of ['rollback', 'commit']) {
+    await database.query(`update item set v = '${ending}' where id = 1`)
+    await holder.query('begin; delete from cache_outbox')
+    let isOver = false
+    const draining = sessions[0].drain().then((drained) => {
+      isOver = true
+      return drained
+    })
+    await eventually(async () => {
+      const { rows } = await database.query<{ waits: boolean }>(
+        `select wait_event_type = 'Lock' as waits from pg_stat_activity where application_name = 'caching-layer outbox'
+           and datname = current_database()`,
+      )
+      return rows.some(({ waits }) => waits)
+    })
+    t.notOk(isOver, 'it waits')
+    await holder.query(ending)
+    t.match(await draining, { rows: ending === 'rollback' ? 1 : 0 })
+    await listener.query('select')
+    t.equal(heard.length, 1, `after the ${ending}`)
+  }
+})
+
+t.test('transactions that were under way during a drain are announced by the next one', async (t) => {
+  const database = await setting(t)
+  const { sessions, heard, listener } = await drains(t, database, 1)
+  const [session] = sessions
+  const early = await connected(t, database.url)
+  const late = await connected(t, database.url)
+  await session.drain()
+  await early.query("begin; savepoint s; update item set v = 'a' where id = 1; release s")
+  await late.query("begin; update item set v = 'b' where id = 2")
+  await database.query("update item set v = 'c' where id = 3")
+  t.match(await session.drain(), { rows: 1 })
+  await late.query('commit')
+  t.match(await session.drain(), { rows: 1 })
+  t.match(await session.drain(), { rows: 0 })
+  await early.query('commit')
+  t.match(await session.drain(), { rows: 1 })
+  await listener.query('select')
+  t.same(
+    heard.map((payload) => (JSON.parse(payload) as string[])[2]),
+    ['item:3', 'item:2', 'item:1'],
+  )
+})
+
+t.test('an idle database pays no transaction for drains', async (t) => {
+  const database = await setting(t)
+  const { sessions } = await drains(t, database, 1)
+  await sessions[0].drain()
+  const next = async () =>
+    (await database.query<{ xid: string }>('select pg_snapshot_xmax(pg_current_snapshot())::text as xid'))
+      .rows[0]?.xid
+  // Autovacuum and tests in other databases draw ids of the same server.
+  await eventually(async () => {
+    const before = await next()
+    for (let count = 0; count < 20; count++) await sessions[0].drain()
+    return before === (await next())
+  })
+})
+
+t.test('drains of a large outbox at the same moment do not fail', async (t) => {
+  const database = await setting(t)
+  const { sessions, heard, listener } = await drains(t, database, 3)
+  await database.query("insert into cache_outbox (key) select 'k' || n from generate_series(1, 100000) as n")
+  const answers = await Promise.all(sessions.map((session) => session.drain()))
+  t.equal(
+    answers.reduce((sum, { rows }) => sum + rows, 0),
+    100_000,
+  )
+  await listener.query('select')
+  t.strictSame(heard, ['*'])
+})
+
+t.test('writers need no right on the cache, and nobody else can use its triggers', async (t) => {
+  const database = await setting(t)
+  const role = `writer_${Date.now()}`
+  await database.query(`create role ${role} login; grant insert, update, select on item to ${role}`)
+  t.teardown(() => database.query(`drop owned by ${role}; drop role ${role}`))
+  const { client } = await startLiveSidecar(t, { databaseUrl: database.url, ttlSeconds: 0 })
+  await eventually(() => isHit(client, 'item:1'))
+  const writer = await connected(t, Object.assign(new URL(database.url), { username: role }).href)
+  await writer.query("update item set v = 'by the writer' where id = 1")
+  await eventually(async () => ((await client.value('item:1')) as { v: string }).v === 'by the writer')
+  await t.rejects(writer.query("insert into cache_outbox (key) values ('x')"), /permission denied/)
+  const { rows } = await database.query<{ name: string }>(
+    "select oid::regproc::text as name from pg_proc where proname like 'cache_announce_%' and prosecdef and pronargs = 0 and proname ~ '_[0-9a-f]{12}$'",
+  )
+  t.equal(rows.length, 1)
+  await writer.query('create temporary table own (id int)')
+  await t.rejects(
+    writer.query(
+      `create trigger theirs after insert on own for each statement execute function ${rows[0]?.name}()`,
+    ),
+    /permission denied for function/,
+  )
+})
+
+t.test('a drain that waits costs the hits of bound keys, and no others', async (t) => {
+  const database = await setting(t)
+  const { client } = await startLiveSidecar(t, { databaseUrl: database.url, ttlSeconds: 0 })
+  await database.query("insert into cache_entries (key, value) values ('plain', 'entry')")
+  await eventually(() => isHit(client, 'plain'))
+  await eventually(() => isHit(client, 'item:1'))
+  await eventually(() => isHit(client, 'item:99'))
+  const holder = await connected(t, database.url)
+  await holder.query('begin; lock table cache_outbox in access exclusive mode')
+  await eventually(async () => !(await isHit(client, 'item:1')) && !(await isHit(client, 'item:99')))
+  t.ok(await isHit(client, 'plain'), 'the lease of other entries goes on')
+  t.match(await client.value('item:1'), { v: 'old' }, 'the table answers')
+  t.match((await client.stats()).feed, { state: 'live' })
+  await holder.query('rollback')
+  await eventually(() => isHit(client, 'item:1'))
+})
+
+t.test('the schema of the cache is renamed', async (t) => {
+  const database = await setting(t)
+  const writer = await connected(t, database.url)
+  const { sessions } = await drains(t, database, 1)
+  await writer.query("update item set v = 'before' where id = 1")
+  t.match(await sessions[0].drain(), { rows: 1 })
+  await database.query('alter schema public rename to renamed')
+  await writer.query('set search_path = renamed')
+  // The session has compiled the trigger's function already.
+  await writer.query("update item set v = 'after' where id = 2")
+  const { rows } = await database.query('select key from renamed.cache_outbox')
+  t.strictSame(rows, [{ key: 'item:2' }])
+})
+
+t.test('a prepared transaction that outlives a crash', async (t) => {
+  const server = await ownServer(t, { max_prepared_transactions: '2' })
+  const url = server.url()
+  await migrate(url)
+  const admin = await connected(t, url)
+  await admin.query(items)
+  await admin.query("begin; update item set v = 'new' where id = 1; prepare transaction 'later'")
+  admin.on('error', () => undefined)
+  await server.stop('immediate')
+  await server.start()
+  const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
+  const again = await connected(t, url)
+  t.same((await again.query('select from cache_outbox')).rowCount, 0, 'the outbox was lost')
+  await eventually(() => isHit(client, 'item:1'))
+  t.match(await client.value('item:1'), { v: 'old' })
+  await again.query("commit prepared 'later'")
+  await eventually(async () => ((await client.value('item:1')) as { v: string }).v === 'new')
+})
+
+t.test('a crash of the server under a writer', async (t) => {
+  const server = await ownServer(t)
+  const url = server.url()
+  await migrate(url)
+  const admin = await connected(t, url)
+  admin.on('error', () => undefined)
+  await admin.query(items)
+  const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
+  await eventually(() => isHit(client, 'item:1'))
+  // Acknowledged, and perhaps not announced yet.
+  await admin.query("update item set v = 'new' where id = 1")
+  await server.stop('immediate')
+  await server.start()
+  await eventually(async () => ((await client.value('item:1')) as { v: string } | undefined)?.v === 'new')
+  await eventually(() => isHit(client, 'item:1'))
+  t.match(await client.value('item:1'), { v: 'new' })
+})
