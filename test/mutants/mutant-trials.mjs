@@ -35,7 +35,7 @@ export class MutantTrials {
     )
   }
 
-  /** Returns a line for each mutant that does not compile, and so would show nothing. None may be stale. */
+  /** Returns a line for each mutant that does not compile, and so would show nothing. Leaves out those that are stale. */
   typeFaults() {
     return this.#faultsOf(typeErrors(project, this.#sources()))
   }
@@ -93,7 +93,7 @@ export class MutantTrials {
 
   #sources() {
     return this.#applied
-      .filter(({ mutant }) => mutant.file.endsWith('.ts'))
+      .filter(({ mutant, text }) => mutant.file.endsWith('.ts') && text !== undefined)
       .map(({ mutant: { name, file }, text }) => ({ name, file, text }))
   }
 
