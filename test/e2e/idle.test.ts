@@ -112,7 +112,7 @@ t.test('SIGTERM ends an idle sidecar', async (t) => {
 })
 
 t.test('a pool that leads to another server after an idle phase proves nothing of the old one', async (t) => {
-  const [before, after] = await Promise.all([ownServer(t), ownServer(t)])
+  const [before, after] = await Promise.all([ownServer(t), ownServer(t, {}, { isOnlyOne: true })])
   await migrate(after.url())
   const proxy = await proxyTo(t, before.url())
   const { client } = await startLiveSidecar(t, {

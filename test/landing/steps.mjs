@@ -16,20 +16,23 @@ const timeoutMs = 900_000
  */
 export async function stepsOf(work, texts) {
   return [
-    step('types', () => project, 'node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'test']),
+    step('types', () => project, 'test/landing/types.mjs', []),
     step('lint', () => project, 'node_modules/@biomejs/biome/bin/biome', ['check']),
-    step('chaos', (copy) => copy, 'test/chaos/main.js', [
-      ...['--seed', '14113', '--minutes', '1'],
-      // Other steps keep the machine busy.
-      ...['--allowance', '27000'],
-    ]),
+    step(
+      'chaos',
+      (copy) => copy,
+      'test/chaos/main.js',
+      // The allowance, because other steps keep the machine busy.
+      ['--seed', '14113', '--minutes', '1', '--allowance', '27000'],
+      work.environment,
+    ),
     ...testRuns(texts).map((run) => testStep(work, run)),
     ...(await mutantSteps(work, texts)),
   ]
 }
 
-function step(name, folderOf, program, args) {
-  return { name, run: (copy) => outputOf(folderOf(copy), program, { args, env: {} }) }
+function step(name, folderOf, program, args, env = {}) {
+  return { name, run: (copy) => outputOf(folderOf(copy), program, { args, env }) }
 }
 
 function testStep(work, { name, files, isOfSources, env }) {
@@ -43,7 +46,7 @@ function testStep(work, { name, files, isOfSources, env }) {
         nodeArgs: isOfSources ? ['--import=tsx'] : [],
         env: {
           ...{ TAP_TIMEOUT: '0', TAP_DIAG: undefined },
-          ...{ TEST_FILES: names.join(' '), TEST_DATABASE_URL: work.databaseUrl },
+          ...{ TEST_FILES: names.join(' '), ...work.environment },
           ...env,
         },
       }),
@@ -52,7 +55,7 @@ function testStep(work, { name, files, isOfSources, env }) {
 
 async function mutantSteps(work, texts) {
   const trials = await MutantTrials.of(mutants)
-  if (trials.useless.length > 0) return [{ name: 'mutants', run: async () => trials.useless.join('\n\n') }]
+  if (trials.stale.length > 0) return [{ name: 'mutants', run: async () => trials.stale.join('\n\n') }]
   return trials.in(work, texts).map(({ mutant, verdict }) => ({
     name: `mutant: ${mutant.name}`,
     run: async (copy) => {

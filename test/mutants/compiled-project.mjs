@@ -1,11 +1,12 @@
 import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import ts from 'typescript'
+import { transform } from 'esbuild'
+import { linkPackages } from './linked-packages.mjs'
 
 /** Folders whose files may be replaced in the copy. Everything else is linked. */
 const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench']
 /** Tests write to .tap. */
-const leftOut = new Set(['.git', '.tap', 'dist', ...copiedFolders])
+const leftOut = new Set(['.git', '.tap', 'dist', 'node_modules', ...copiedFolders])
 
 /**
  * Makes a folder that looks like the project, with every TypeScript file transpiled to JavaScript beside it, so that
@@ -16,10 +17,11 @@ const leftOut = new Set(['.git', '.tap', 'dist', ...copiedFolders])
  * @returns {Promise<Map<string, string>>} the transpiled texts by their paths in the target
  */
 export async function compileProject(project, target) {
-  const texts = new Map()
+  const compiling = []
   await mkdir(target)
   for (const name of await readdir(project))
     if (!leftOut.has(name)) await symlink(join(project, name), join(target, name))
+  await linkPackages(join(project, 'node_modules'), join(target, 'node_modules'))
   for (const folder of copiedFolders) {
     for (const entry of await readdir(join(project, folder), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue
@@ -29,10 +31,10 @@ export async function compileProject(project, target) {
       await mkdir(dirname(join(target, file)), { recursive: true })
       await cp(path, join(target, file))
       if (!file.endsWith('.ts')) continue
-      const text = await readFile(path, 'utf8')
-      for (const [place, compiled] of compiledFiles(file, text)) texts.set(place, compiled)
+      compiling.push(readFile(path, 'utf8').then((text) => compiledFiles(file, text)))
     }
   }
+  const texts = new Map((await Promise.all(compiling)).flat())
   for (const [place, text] of texts) {
     await mkdir(dirname(join(target, place)), { recursive: true })
     await writeFile(join(target, place), text)
@@ -42,7 +44,8 @@ export async function compileProject(project, target) {
 
 /** Puts a changed text of a file of the project into a folder that `compileProject` has made. */
 export async function replaceFile(target, file, text) {
-  for (const [place, compiled] of compiledFiles(file, text)) await writeFile(join(target, place), compiled)
+  for (const [place, compiled] of await compiledFiles(file, text))
+    await writeFile(join(target, place), compiled)
 }
 
 /** Puts a file back as it is in another of these folders. The project's own may have been edited since. */
@@ -51,11 +54,11 @@ export async function restoreFile(target, unchanged, file) {
 }
 
 /**
- * Returns what a file of the project becomes: pairs of path and text. A source is in `dist/` too, for tests that start
+ * Resolves to what a file of the project becomes: pairs of path and text. A source is in `dist/` too, for tests that start
  * processes.
  */
-function compiledFiles(file, text) {
-  const compiled = file.endsWith('.ts') ? transpiled(file, text) : text
+async function compiledFiles(file, text) {
+  const compiled = file.endsWith('.ts') ? await transpiled(file, text) : text
   return placesOf(file).map((place) => [place, compiled])
 }
 
@@ -64,13 +67,13 @@ function placesOf(file) {
   return place.startsWith('src/') ? [place, place.replace(/^src/, 'dist')] : [place]
 }
 
-function transpiled(fileName, text) {
-  return ts.transpileModule(text, {
-    fileName,
-    compilerOptions: {
-      target: ts.ScriptTarget.ES2023,
-      module: ts.ModuleKind.ESNext,
-      verbatimModuleSyntax: true,
-    },
-  }).outputText
+/** With esbuild, which takes a tenth of the compiler's time. */
+async function transpiled(sourcefile, text) {
+  const { code } = await transform(text, {
+    sourcefile,
+    loader: 'ts',
+    target: 'es2023',
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+  })
+  return code
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { replaceFile, restoreFile } from './compiled-project.mjs'
 import { failureOf } from './test-run.mjs'
-import { typeErrors } from './type-check.mjs'
+import { allTypeErrors, typeErrors } from './type-check.mjs'
 import { project } from './work-folder.mjs'
 
 const statementsCheck = './test/mutants/statements-check.js'
@@ -23,14 +23,27 @@ export class MutantTrials {
 
   constructor(applied) {
     this.#applied = applied
-    /** Why mutants would show nothing, a line each. */
-    this.useless = uselessOf(applied)
+    /** Lines about mutants whose text is not in the project exactly once. They would show nothing. */
+    this.stale = applied
+      .filter(({ text }) => text === undefined)
+      .map(({ mutant: { name, file, find } }) => `${name}: ${file} no longer has exactly once:\n${find}`)
   }
 
   static async of(mutants) {
     return new MutantTrials(
       await Promise.all(mutants.map(async (mutant) => ({ mutant, text: await mutated(mutant) }))),
     )
+  }
+
+  /** Returns a line for each mutant that does not compile, and so would show nothing. Leaves out those that are stale. */
+  typeFaults() {
+    return this.#faultsOf(typeErrors(project, this.#sources()))
+  }
+
+  /** Checks the types of the project, too. Returns the compiler's report if it finds faults in it, and else these lines. */
+  allTypeFaults() {
+    const { ofProject, ofChanged } = allTypeErrors(project, this.#sources())
+    return ofProject === '' ? this.#faultsOf(ofChanged) : [ofProject]
   }
 
   /**
@@ -78,6 +91,18 @@ export class MutantTrials {
     return failure
   }
 
+  #sources() {
+    return this.#applied
+      .filter(({ mutant, text }) => mutant.file.endsWith('.ts') && text !== undefined)
+      .map(({ mutant: { name, file }, text }) => ({ name, file, text }))
+  }
+
+  #faultsOf(errors) {
+    return this.#sources().flatMap(({ name, file }, index) =>
+      errors[index] === undefined ? [] : [`${name}: ${file} does not compile: ${errors[index]}`],
+    )
+  }
+
   /** Returns the first failure in a copy that has the mutant, and puts the copy back as it was. */
   async #tryIn(work, copy, { mutant, text, runs }) {
     await replaceFile(copy, mutant.file, text)
@@ -97,7 +122,7 @@ export class MutantTrials {
   }
 
   /** Runs tests of one file, until the first of them fails. */
-  #runFailure({ databaseUrl }, folder, { file, tests }, { nodeArgs, env } = {}) {
+  #runFailure({ environment }, folder, { file, tests }, { nodeArgs, env } = {}) {
     return failureOf(folder, file, {
       nodeArgs,
       // A server of its own must be stopped by the test that has started it.
@@ -109,30 +134,10 @@ export class MutantTrials {
         TEST_PATIENCE_MS: '20000',
         ...env,
         ...(tests && { TAP_GREP: tests }),
-        ...(databaseUrl && { TEST_DATABASE_URL: databaseUrl }),
+        ...environment,
       },
     })
   }
-}
-
-/**
- * Returns a line for each mutant that would show nothing: its text is not there exactly once, or what comes out does
- * not compile.
- */
-function uselessOf(applied) {
-  const stale = applied.filter(({ text }) => text === undefined)
-  if (stale.length > 0)
-    return stale.map(
-      ({ mutant: { name, file, find } }) => `${name}: ${file} no longer has exactly once:\n${find}`,
-    )
-  const sources = applied.filter(({ mutant }) => mutant.file.endsWith('.ts'))
-  const errors = typeErrors(
-    project,
-    sources.map(({ mutant: { file }, text }) => ({ file, text })),
-  )
-  return sources.flatMap(({ mutant: { name, file } }, index) =>
-    errors[index] === undefined ? [] : [`${name}: ${file} does not compile: ${errors[index]}`],
-  )
 }
 
 /**

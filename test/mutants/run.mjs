@@ -15,8 +15,9 @@ async function main(work) {
   const mutantTrials = await MutantTrials.of(
     mutants.filter(({ name }) => name.includes(process.argv[2] ?? '')),
   )
-  if (mutantTrials.useless.length > 0) {
-    for (const line of mutantTrials.useless) console.error(`${line}\n`)
+  const useless = mutantTrials.stale.length > 0 ? mutantTrials.stale : mutantTrials.typeFaults()
+  if (useless.length > 0) {
+    for (const line of useless) console.error(`${line}\n`)
     return false
   }
   const texts = await work.compile()

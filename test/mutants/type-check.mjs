@@ -12,22 +12,63 @@ import ts from 'typescript'
  * @returns {(string | undefined)[]}
  */
 export function typeErrors(project, changed) {
+  const { program, names } = programOf(project, changed, [])
+  return names.map((name) => firstError(program, name))
+}
+
+/**
+ * Checks the project and the texts in one program, which loads the types of the packages once.
+ *
+ * @returns {{ ofProject: string, ofChanged: (string | undefined)[] }} the compiler's report about the project, empty if
+ *   it finds nothing, and what `typeErrors` returns
+ */
+export function allTypeErrors(project, changed) {
+  const { program, names } = programOf(project, changed, configured(project).fileNames)
+  const isChanged = new Set(names)
+  const found = [
+    ...program.getConfigFileParsingDiagnostics(),
+    ...program.getOptionsDiagnostics(),
+    ...program.getGlobalDiagnostics(),
+    ...program
+      .getSourceFiles()
+      .filter(({ fileName }) => !isChanged.has(fileName))
+      .flatMap((source) => [
+        ...program.getSyntacticDiagnostics(source),
+        ...program.getSemanticDiagnostics(source),
+      ]),
+  ]
+  const ofProject = ts.formatDiagnostics(found, {
+    getCurrentDirectory: () => project,
+    getCanonicalFileName: (name) => name,
+    getNewLine: () => '\n',
+  })
+  return { ofProject, ofChanged: names.map((name) => firstError(program, name)) }
+}
+
+/** Makes a program of some files of the project, and of the texts, whose names it returns as well. */
+function programOf(project, changed, fileNames) {
   const texts = new Map(changed.map(({ file, text }, index) => [besides(project, file, index), text]))
-  const { options } = ts.parseJsonConfigFileContent(
-    ts.readConfigFile(join(project, 'test/tsconfig.json'), ts.sys.readFile).config,
-    ts.sys,
-    join(project, 'test'),
-  )
+  const names = [...texts.keys()]
+  const { options } = configured(project)
   const host = ts.createCompilerHost(options)
   const { fileExists, readFile } = host
   host.fileExists = (name) => texts.has(name) || fileExists(name)
   host.readFile = (name) => texts.get(name) ?? readFile(name)
-  const program = ts.createProgram([...texts.keys()], options, host)
-  return [...texts.keys()].map((name) => {
-    const source = program.getSourceFile(name)
-    const [error] = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]
-    return error && ts.flattenDiagnosticMessageText(error.messageText, '\n')
-  })
+  return { program: ts.createProgram([...fileNames, ...names], options, host), names }
+}
+
+function configured(project) {
+  return ts.parseJsonConfigFileContent(
+    ts.readConfigFile(join(project, 'test/tsconfig.json'), ts.sys.readFile).config,
+    ts.sys,
+    join(project, 'test'),
+  )
+}
+
+function firstError(program, name) {
+  const source = program.getSourceFile(name)
+  const [error] = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]
+  return error && ts.flattenDiagnosticMessageText(error.messageText, '\n')
 }
 
 function besides(project, file, index) {

@@ -15,6 +15,7 @@ export const project = fileURLToPath(new URL('../..', import.meta.url))
  */
 export class WorkFolder {
   #server
+  #cluster
   #isEnding = false
 
   /** @param {string} path an empty folder */
@@ -36,9 +37,12 @@ export class WorkFolder {
     }
   }
 
-  /** URL of the server; undefined if none was started. */
-  get databaseUrl() {
-    return this.#server?.server.url()
+  /** Variables of tests, which name the server and the cluster if they were made. */
+  get environment() {
+    return {
+      ...(this.#server && { TEST_DATABASE_URL: this.#server.server.url() }),
+      ...(this.#cluster && { TEST_CLUSTER: this.#cluster.folder }),
+    }
   }
 
   /** Compiles the project. Resolves to the compiled texts by their paths. */
@@ -46,9 +50,11 @@ export class WorkFolder {
     return compileProject(project, this.unchanged)
   }
 
+  /** Starts the server that tests share, and makes a cluster for those that start their own. */
   async startServer() {
-    const { temporaryServer } = await import(join(this.unchanged, 'test/support/shared-server.js'))
-    this.#server = await temporaryServer()
+    const support = await import(join(this.unchanged, 'test/support/shared-server.js'))
+    this.#server = await support.temporaryServer()
+    this.#cluster = await support.clusterToCopy()
   }
 
   /**
@@ -70,6 +76,7 @@ export class WorkFolder {
     this.#isEnding = true
     endRuns()
     await this.#server?.end()
+    await this.#cluster?.end()
     // Copies may still be written.
     await rm(this.path, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 })
   }

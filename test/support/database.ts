@@ -48,12 +48,16 @@ export async function freshDatabase(
   return { url, name, drop, query: (sql, params) => pool.query(sql, params) }
 }
 
-/** Starts a server for one test, which may stop it. The server ends, and its data are removed, with the test. */
+/**
+ * Starts a server for one test, which may stop it. The server ends, and its data are removed, with the test. Its system
+ * identifier may be that of other servers of this kind, unless it is to be the only one.
+ */
 export async function ownServer(
   t: Owner,
   settings?: Readonly<Record<string, string>>,
+  options?: { readonly isOnlyOne?: boolean },
 ): Promise<LocalPostgres> {
-  const { server, end } = await temporaryServer(settings)
+  const { server, end } = await temporaryServer(settings, options)
   t.teardown(end)
   return server
 }

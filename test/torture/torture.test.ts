@@ -17,7 +17,7 @@ t.test(
   { skip: process.platform !== 'linux' && 'the resident size is in /proc' },
   async (t) => {
     const result = await torture({
-      durationMs: 10_000,
+      durationMs: 4_000,
       heapMebibytes: 192,
       limitMebibytes,
       onProgress: (line) => t.comment(line),

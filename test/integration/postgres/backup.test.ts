@@ -221,6 +221,20 @@ t.test('statement_timeout and datestyle of the database do not matter', async (t
   t.strictSame(sorted(again.entries), sorted(saved.entries))
 })
 
+t.test('a trigger of the owner finds its names as in any session', async (t) => {
+  await query('delete from cache_entries')
+  await query("insert into cache_entries (key, value) values ('a', '1')")
+  const saved = await save(url)
+  await query('delete from cache_entries')
+  await query(`
+    create table notes (key text);
+    create function note() returns trigger language plpgsql as $$begin insert into notes values (new.key); return new; end$$;
+    create trigger note before insert on cache_entries for each row execute function note()`)
+  t.teardown(() => query('drop function note() cascade; drop table notes'))
+  t.match(await bringBack(url, saved, 'merge'), { inserted: 1 })
+  t.strictSame((await query('select key from notes')).rows, [{ key: 'a' }])
+})
+
 t.test('more than 10,000 changes are announced as one', async (t) => {
   const many = await freshDatabase(t)
   await migrate(many.url)

@@ -234,7 +234,7 @@ t.test('setval() backwards is noticed by a live sidecar and by a disconnected on
 })
 
 t.test('a pool on a new primary and a listener on the old one are noticed', async (t) => {
-  const [old, present] = [await ownServer(t), await ownServer(t)]
+  const [old, present] = [await ownServer(t), await ownServer(t, {}, { isOnlyOne: true })]
   for (const server of [old, present]) {
     await migrate(server.url())
     await run(server.url(), seed('before'))

@@ -6,7 +6,7 @@ import { proxyTo } from '../../support/half-open-proxy.js'
 import { startRecordedFeed } from '../../support/recorded-feed.js'
 
 t.test('a session that was idle proves nothing before an echo through the pool arrives', async (t) => {
-  const [before, after] = await Promise.all([ownServer(t), ownServer(t)])
+  const [before, after] = await Promise.all([ownServer(t), ownServer(t, {}, { isOnlyOne: true })])
   for (const server of [before, after]) await migrate(server.url())
   const proxy = await proxyTo(t, before.url())
   let wake: (() => void) | undefined

@@ -112,7 +112,7 @@ t.test('writes, reads and removes any number of keys', async (t) => {
   const entry = (key: string, value: string) => {
     const { isAsSent, ...stored } = written.get(key) as WriteAnswer
     t.equal(isAsSent, true)
-    return { key, value, isComparable: true, ...stored }
+    return { key, value, mediaType: undefined, isComparable: true, ...stored }
   }
   t.strictSame(
     [...read.values()].sort((a, b) => (a.key < b.key ? -1 : 1)),

@@ -130,6 +130,6 @@ function run(work, folder, test, timeoutMs) {
   return failureOf(folder, test, {
     untilFirstFailure: true,
     timeoutMs,
-    env: { TAP_TIMEOUT: '0', TEST_DATABASE_URL: work.databaseUrl, TMPDIR: temporaryIn(work) },
+    env: { TAP_TIMEOUT: '0', ...work.environment, TMPDIR: temporaryIn(work) },
   })
 }

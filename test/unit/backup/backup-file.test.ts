@@ -28,6 +28,13 @@ t.test('the file gets its name when it is complete', async (t) => {
   t.equal((await stat(path)).mode & 0o777, 0o600, 'values may be private')
 })
 
+t.test('a file that is complete is closed', async (t) => {
+  const file = await BackupFile.create(path, { force: false })
+  await fill(file, 'new')
+  await file.finish()
+  await t.rejects(fill(file, 'more'), { code: 'EBADF' })
+})
+
 t.test('an existing file is kept', async (t) => {
   await writeFile(path, 'old')
   const message = `${path} exists; --force replaces it`

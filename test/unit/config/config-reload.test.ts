@@ -38,6 +38,13 @@ t.test('a reloadable setting takes effect and is logged with its old value', asy
   t.equal(applied.length, 1)
 })
 
+t.test('a file that is touched before it has changed brings no news', async (t) => {
+  const { reload, applied, told } = reloading()
+  reload.fileTouched()
+  t.same(told(), [])
+  t.same(applied, [])
+})
+
 t.test('a setting that needs a restart is named at every reload and has no effect', async (t) => {
   const { reload, applied, now, told } = reloading()
   now({ CACHE_CAPACITY: '5', PORT: '1', DATABASE_URL: 'postgres://u:secret@h/d?sslmode=disable' })

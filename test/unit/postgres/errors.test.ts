@@ -7,6 +7,16 @@ t.test('the message of a failure of TLS begins with what to set', async (t) => {
     messageOf(failure('ERR_TLS_CERT_ALTNAME_INVALID')),
     "the database's certificate is for another host name: it failed",
   )
+  for (const code of [
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  ])
+    t.equal(
+      messageOf(failure(code)),
+      "the database's certificate is signed by no authority that sslrootcert names: it failed",
+    )
   t.equal(messageOf(failure('ECONNREFUSED')), 'it failed')
   t.equal(messageOf(failure()), 'it failed')
   t.equal(messageOf(new AggregateError([failure('ECONNREFUSED'), new Error('the second')])), 'it failed')
