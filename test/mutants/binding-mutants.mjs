@@ -40,8 +40,8 @@ const inDatabase = [
   {
     name: 'changes of more rows than are named are announced in part',
     ...announced,
-    find: "or cardinality(keys) > many;",
-    replace: "or cardinality(keys) > many + 1;",
+    find: 'or cardinality(keys) > many;',
+    replace: 'or cardinality(keys) > many + 1;',
   },
   {
     name: 'a TRUNCATE announces nothing',

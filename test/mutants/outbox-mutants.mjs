@@ -6,7 +6,7 @@ const migration = 'sql/0011_bindings.sql'
 const state = 'src/core/state/cache-state.ts'
 const inSql = { caughtBy: 'bindings/outbox' }
 const inCore = { caughtBy: 'core/protocol/outbox' }
-const outbox = '${quoteIdentifier(schema)}.cache_outbox'
+const outbox = `\${quoteIdentifier(schema)}.cache_outbox`
 
 export const outboxMutants = [
   {
@@ -30,7 +30,7 @@ export const outboxMutants = [
     ...inSql,
     tests: 'transactions that were under way',
     file: statement,
-    find: 'xid = any(array(select pg_snapshot_xip(${since}))) or xid >=',
+    find: `xid = any(array(select pg_snapshot_xip(\${since}))) or xid >=`,
     replace: 'xid >=',
   },
   {
@@ -38,7 +38,7 @@ export const outboxMutants = [
     ...inSql,
     tests: 'drains of a large outbox',
     file: statement,
-    find: 'count(*) > ${many} or bool_or',
+    find: `count(*) > \${many} or bool_or`,
     replace: 'bool_or',
   },
   {
