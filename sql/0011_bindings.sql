@@ -68,7 +68,10 @@ create function cache_patterns_overlap(one text, other text) returns boolean
 
 -- Returns SQL of type text for the key of a row. `source` is the alias of the row. In a text, '%' and ':' are written
 -- as '%25' and '%3A', so that each key has one spelling. The collation "C" keeps texts apart that another one takes for
--- equal, and that are two keys. A date is written as in JSON, whatever the session's DateStyle.
+-- equal, and that are two keys. A date is written by the session's DateStyle, which must be ISO.
+--
+-- A value becomes a text by the output function of its type, and not by a cast: the owner of the table can give a column
+-- another type, and that type a cast of his own, which would run with the rights of the triggers' function.
 create function cache_key_expression(bound regclass, pattern text, source text) returns text
   language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
@@ -78,13 +81,12 @@ begin
       quote_literal(literal) || '::text' || coalesce(' || ' || case
         when atttypid in ('text'::regtype, 'varchar'::regtype)
           then format(
-            'pg_catalog.replace(pg_catalog.replace(
-               %s.%I::text collate pg_catalog."C", ''%%''::text, ''%%25''::text), '':''::text, ''%%3A''::text)',
+            'case when %1$s.%2$I is not null then pg_catalog.replace(pg_catalog.replace(
+               pg_catalog.concat(%1$s.%2$I) collate pg_catalog."C", ''%%''::text, ''%%25''::text), '':''::text, ''%%3A''::text) end',
             source, column_name
           )
-        when atttypid = 'date'::regtype
-          then format('pg_catalog.btrim(pg_catalog.to_json(%s.%I)::text, ''"''::text)', source, column_name)
-        else format('%s.%I::text', source, column_name)
+        when column_name is not null
+          then format('case when %1$s.%2$I is not null then pg_catalog.concat(%1$s.%2$I) end', source, column_name)
       end, ''),
       ' || ' order by position
     )
@@ -112,6 +114,10 @@ declare
   name constant text := 'cache_announce_' || left(md5(pattern), 12);
   is_partitioned constant boolean := (select relkind = 'p' from pg_class where oid = bound::oid);
   is_outbox constant boolean := announce = 'outbox';
+  has_date constant boolean := exists (
+    select from pg_attribute
+    where attrelid = bound::oid and atttypid = 'date'::regtype and position('{' || attname || '}' in pattern) > 0
+  );
   outbox constant text := schema || '.cache_outbox';
   of_rows text;
   of_new text;
@@ -211,8 +217,9 @@ begin
   -- A writer of the table may not insert into the outbox: the function does that with the rights of its owner.
   execute format(
     'create or replace function %s.%I() returns trigger
-       language plpgsql %s set search_path = pg_catalog, pg_temp as %L',
+       language plpgsql %s set search_path = pg_catalog, pg_temp %s as %L',
     schema, name, case when is_outbox then 'security definer' else 'security invoker' end,
+    case when has_date then 'set datestyle = ''ISO, YMD''' end,
     format(
       opening || case when is_outbox then storing || collecting || storing_collected else collecting || notifying end,
       of_rows, of_new, of_old, outbox, outbox::regclass::oid, (parse_ident(schema))[1]

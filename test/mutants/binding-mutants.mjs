@@ -282,7 +282,7 @@ const inInspection = [
     tests: 'a probe proves nothing before',
     file: 'src/postgres/feed/prober.ts',
     find: `      if (isHurried || isChanged`,
-    replace: `      handler.proven(sentMs, proofOf(proof))?.catch(end)
+    replace: `      handler.proven(sentMs, proofOf(proof, undefined))?.catch(end)
       if (isHurried || isChanged`,
   },
   {

@@ -396,10 +396,11 @@ const omissions = [
     name: 'a probe counts before the cache has caught up',
     caughtBy: 'protocol',
     file: 'src/core/state/lease.ts',
-    find: `if (this.#state === 'live') {
-      this.#asOfMs`,
-    replace: `if (this.#state !== 'down') {
-      this.#asOfMs`,
+    find: `} else if (this.#state === 'catching-up') {
+`,
+    replace: `} else if (this.#state === 'catching-up') {
+      this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
+`,
   },
   {
     name: 'a probe counts though the feed is down',

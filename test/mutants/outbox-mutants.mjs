@@ -117,6 +117,14 @@ export const outboxMutants = [
       'select %1$s as key from changed as r union select %1$s from (select * from before limit 0) as r',
   },
   {
+    name: 'outbox: a cast makes texts of the columns of a key',
+    ...inSql,
+    tests: 'the owner of a table gets no rights',
+    file: migration,
+    find: 'then pg_catalog.concat(%1$s.%2$I) end',
+    replace: 'then %1$s.%2$I::text end',
+  },
+  {
     name: 'outbox: TRUNCATE stores nothing',
     caughtBy: 'bindings/bind',
     tests: 'what statements announce: outbox',

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock, Log } from '../../core/ports.js'
 import { messageOf } from '../pool/errors.js'
 import { type Drained, DrainSession } from './drain-session.js'
 import type { DrainedTable } from './drain-statement.js'
+import { Pause } from './pause.js'
 
 export interface DrainerOptions {
   readonly url: string
@@ -25,6 +25,8 @@ export interface DrainCounts {
 /** Time between two drains while rows come. Up to as much again is added at random. */
 const fastMs = 20
 const pauseAfterFailureMs = 1_000
+/** Longest time that a timer of Node can wait. */
+const longestPauseMs = 2 ** 31 - 1
 
 /**
  * Drains the outbox as long as a session of the change feed goes on. While rows come, drains follow one another, so
@@ -39,8 +41,8 @@ export class Drainer {
   #last: Drained | undefined
   #dueMs = 0
   /** Those who wait for the next drain, which must not be postponed then. */
-  #waiting: (() => void)[] = []
-  #wake: () => void = () => undefined
+  #waiting = new Set<Pause>()
+  #pausing: Pause | undefined
   #lastFailure = ''
 
   constructor(options: DrainerOptions, parts: DrainerParts) {
@@ -58,17 +60,17 @@ export class Drainer {
   drainFor(table: DrainedTable | undefined): void {
     if (table?.schema === this.#table?.schema && table?.channel === this.#table?.channel) return
     this.#table = table
-    this.#wake()
+    this.#pausing?.end()
   }
 
   /** Sends a drain. Resolves when it has been answered, or after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
     if (this.#table === undefined || this.#closing.signal.aborted) return
-    const late = new AbortController()
-    const drained = new Promise<void>((resolve) => this.#waiting.push(resolve))
-    this.#wake()
-    await Promise.race([drained, pause(timeoutMs, late.signal)])
-    late.abort()
+    const waiting = new Pause(timeoutMs)
+    this.#waiting.add(waiting)
+    this.#pausing?.end()
+    await waiting.over
+    this.#waiting.delete(waiting)
   }
 
   /** Postpones the next drain, because another sidecar has drained. */
@@ -78,6 +80,7 @@ export class Drainer {
 
   close(): void {
     this.#closing.abort()
+    this.#pausing?.end()
   }
 
   async #run(): Promise<void> {
@@ -85,7 +88,7 @@ export class Drainer {
     while (!signal.aborted) {
       const table = this.#table
       if (table === undefined) {
-        await this.#pause(this.#options.intervalMs)
+        await this.#pause(longestPauseMs)
       } else {
         const reason = await this.#drainFrom(table).then(() => undefined, messageOf)
         if (reason === undefined || signal.aborted) continue
@@ -95,7 +98,7 @@ export class Drainer {
             'the outbox cannot be drained: bound keys are read from the database',
           )
         this.#lastFailure = reason
-        await pause(pauseAfterFailureMs, signal)
+        await this.#pause(pauseAfterFailureMs)
       }
     }
   }
@@ -110,16 +113,16 @@ export class Drainer {
       const session = await DrainSession.open({ url, table }, clock, signal)
       while (this.#table === table && !signal.aborted) {
         const waiting = this.#waiting
-        this.#waiting = []
+        this.#waiting = new Set()
         const drained = await session.drain()
         this.#last = drained
         this.#lastFailure = ''
         counts.statements++
         counts.rows += drained.rows
         this.#dueMs = clock.now() + (drained.rows > 0 ? soonMs() : intervalMs)
-        for (const resolve of waiting) resolve()
+        for (const one of waiting) one.end()
         while (
-          this.#waiting.length === 0 &&
+          this.#waiting.size === 0 &&
           clock.now() < this.#dueMs &&
           this.#table === table &&
           !signal.aborted
@@ -132,17 +135,12 @@ export class Drainer {
   }
 
   /** Waits for so long, or until something else is to be done. */
-  async #pause(ms: number): Promise<void> {
-    const woken = new AbortController()
-    this.#wake = () => woken.abort()
-    await pause(ms, AbortSignal.any([woken.signal, this.#closing.signal]))
+  #pause(ms: number): Promise<void> {
+    this.#pausing = new Pause(ms)
+    return this.#pausing.over
   }
 }
 
 function soonMs(): number {
   return fastMs * (1 + Math.random())
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return sleep(ms, undefined, { signal, ref: false }).catch(() => undefined)
 }

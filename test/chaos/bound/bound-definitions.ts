@@ -31,6 +31,8 @@ export const definitions: readonly ((value: string) => Planned)[] = [
     ),
   () => definition('cache_bind in place', bindingOf(line, "array['code', 'v', 'ref']")),
   () => definition('cache_bind in place', bindingOf(line)),
+  () => definition('announced in another way', bindingOf(item, 'null', 'notify')),
+  () => definition('announced in another way', bindingOf(item)),
   () =>
     definition(
       'unbound and bound in one transaction',

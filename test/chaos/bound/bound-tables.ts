@@ -98,8 +98,14 @@ export const fillerFrom = 100_000
 const fillItem = `insert into shop.item select ${fillerFrom} + n, '${filler}' from generate_series(1, 10050) as n`
 export const emptyItem = `truncate shop.item; ${fillItem}`
 
-export function bindingOf({ name, pattern }: BoundTable, columns = 'null'): string {
-  return `select cache_bind('${name}', key => '${pattern}', columns => ${columns}, in_group => 'shop')`
+/** Returns the statement that binds a table. Those of one table are announced at each commit, and others later. */
+export function bindingOf(
+  { name, pattern }: BoundTable,
+  columns = 'null',
+  announce = name === line.name ? 'notify' : 'outbox',
+): string {
+  const how = `columns => ${columns}, in_group => 'shop', announce => '${announce}'`
+  return `select cache_bind('${name}', key => '${pattern}', ${how})`
 }
 
 /** Creates the tables if they are not there, empties them, and binds them. */

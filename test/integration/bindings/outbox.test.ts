@@ -182,6 +182,37 @@ t.test('writers need no right on the cache, and nobody else can use its triggers
   )
 })
 
+t.test('the owner of a table gets no rights of whoever has bound it', async (t) => {
+  const database = await setting(t)
+  const role = `owner_${Date.now()}`
+  await database.query(`
+    create role ${role} login; create schema ${role} authorization ${role};
+    create table ${role}.thing (id text primary key, day date unique);
+    alter table ${role}.thing owner to ${role};
+    select cache_bind('${role}.thing', key => 'thing:{id}'), cache_bind('${role}.thing', key => 'day:{day}')`)
+  t.teardown(() => database.query(`drop owned by ${role} cascade; drop role ${role}`))
+  const owner = await connected(t, Object.assign(new URL(database.url), { username: role }).href)
+  await owner.query(`
+    set search_path = ${role};
+    create table ran_as (who text);
+    grant insert on ran_as to public; grant usage on schema ${role} to public;
+    create type odd as enum ('a', 'b');
+    create function as_text(odd) returns text language plpgsql
+      as 'begin insert into ${role}.ran_as values (current_user); return ''x''; end';
+    create function as_json(odd) returns json language plpgsql
+      as 'begin insert into ${role}.ran_as values (current_user); return ''1''; end';
+    create cast (odd as text) with function as_text(odd) as implicit;
+    create cast (odd as json) with function as_json(odd) as implicit;
+    alter table thing alter column id type odd using 'a', alter column day type odd using 'a';
+    insert into thing values ('a', 'a'); update thing set id = 'b'; delete from thing`)
+  t.strictSame((await owner.query('select * from ran_as')).rows, [])
+  const { rows } = await database.query('select distinct key from cache_outbox order by key')
+  t.strictSame(
+    rows.map(({ key }) => key),
+    ['day:a', 'thing:a', 'thing:b'],
+  )
+})
+
 t.test('a drain that waits costs the hits of bound keys, and no others', async (t) => {
   const database = await setting(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: database.url, ttlSeconds: 0 })
