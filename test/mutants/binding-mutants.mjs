@@ -412,11 +412,10 @@ const inReads = [
   },
   {
     name: 'rows of bound tables are compared with the entries',
-    caughtBy: 'bindings/bound-definitions',
-    tests: 'silent changes',
+    caughtBy: 'bindings/bound-store',
     file: store,
     find: 'const found = await (bound === undefined',
-    replace: 'const found = await (bound === undefined || bound.fault === undefined',
+    replace: 'const found = await (bound === undefined || bound.fault !== undefined',
   },
   {
     name: 'the version of a row that was bound is sent to the entries',

@@ -46,12 +46,8 @@ export class DrainSession {
     this.#client = client
   }
 
-  /** Connects. Rejects if that fails, or when `signal` is aborted. */
-  static async open(
-    options: DrainSessionOptions,
-    clock: Pick<Clock, 'now'>,
-    signal: AbortSignal,
-  ): Promise<DrainSession> {
+  /** Connects. Rejects if that fails. */
+  static async open(options: DrainSessionOptions, clock: Pick<Clock, 'now'>): Promise<DrainSession> {
     const client = newClient(options.url, {
       application_name: 'caching-layer outbox',
       connectionTimeoutMillis: connectTimeoutMs,
@@ -59,11 +55,9 @@ export class DrainSession {
       keepAlive: true,
     })
     const session = new DrainSession(options, clock, client)
-    signal.addEventListener('abort', () => session.destroy(), { once: true })
     try {
       await client.connect()
       await client.query(settings)
-      signal.throwIfAborted()
       return session
     } catch (error) {
       session.destroy()

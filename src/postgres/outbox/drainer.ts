@@ -36,7 +36,8 @@ const longestPauseMs = 2 ** 31 - 1
 export class Drainer {
   readonly #options: DrainerOptions
   readonly #parts: DrainerParts
-  readonly #closing = new AbortController()
+  #isClosed = false
+  #session: DrainSession | undefined
   #table: DrainedTable | undefined
   #last: Drained | undefined
   #dueMs = 0
@@ -65,7 +66,7 @@ export class Drainer {
 
   /** Sends a drain. Resolves when it has been answered, or after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
-    if (this.#table === undefined || this.#closing.signal.aborted) return
+    if (this.#table === undefined || this.#isClosed) return
     const waiting = new Pause(timeoutMs)
     this.#waiting.add(waiting)
     this.#pausing?.end()
@@ -79,19 +80,19 @@ export class Drainer {
   }
 
   close(): void {
-    this.#closing.abort()
+    this.#isClosed = true
+    this.#session?.destroy()
     this.#pausing?.end()
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#closing
-    while (!signal.aborted) {
+    while (!this.#isClosed) {
       const table = this.#table
       if (table === undefined) {
         await this.#pause(longestPauseMs)
       } else {
         const reason = await this.#drainFrom(table).then(() => undefined, messageOf)
-        if (reason === undefined || signal.aborted) continue
+        if (reason === undefined || this.#isClosed) continue
         if (reason !== this.#lastFailure)
           this.#parts.log.warn(
             { reason },
@@ -107,11 +108,11 @@ export class Drainer {
   async #drainFrom(table: DrainedTable): Promise<void> {
     const { clock, counts } = this.#parts
     const { url, intervalMs } = this.#options
-    const over = new AbortController()
-    const signal = AbortSignal.any([over.signal, this.#closing.signal])
+    const isOver = () => this.#table !== table || this.#isClosed
+    const session = await DrainSession.open({ url, table }, clock)
+    this.#session = session
     try {
-      const session = await DrainSession.open({ url, table }, clock, signal)
-      while (this.#table === table && !signal.aborted) {
+      while (!isOver()) {
         const waiting = this.#waiting
         this.#waiting = new Set()
         const drained = await session.drain()
@@ -121,16 +122,11 @@ export class Drainer {
         counts.rows += drained.rows
         this.#dueMs = clock.now() + (drained.rows > 0 ? soonMs() : intervalMs)
         for (const one of waiting) one.end()
-        while (
-          this.#waiting.size === 0 &&
-          clock.now() < this.#dueMs &&
-          this.#table === table &&
-          !signal.aborted
-        )
+        while (this.#waiting.size === 0 && clock.now() < this.#dueMs && !isOver())
           await this.#pause(this.#dueMs - clock.now())
       }
     } finally {
-      over.abort()
+      session.destroy()
     }
   }
 

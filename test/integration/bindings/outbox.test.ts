@@ -23,8 +23,6 @@ async function setting(t: Test): Promise<FreshDatabase> {
 
 /** Opens sessions that drain, and one that listens. */
 async function drains(t: Test, { url }: Pick<FreshDatabase, 'url'>, count: number) {
-  const over = new AbortController()
-  t.teardown(() => over.abort())
   const heard: string[] = []
   const listener = await connected(t, url)
   listener.on('notification', ({ payload = '' }) => heard.push(payload))
@@ -32,8 +30,11 @@ async function drains(t: Test, { url }: Pick<FreshDatabase, 'url'>, count: numbe
   const clock = { now: () => performance.now() }
   const table = { schema: 'public', channel }
   const sessions = await Promise.all(
-    Array.from({ length: count }, () => DrainSession.open({ url, table }, clock, over.signal)),
+    Array.from({ length: count }, () => DrainSession.open({ url, table }, clock)),
   )
+  t.teardown(() => {
+    for (const session of sessions) session.destroy()
+  })
   return { sessions: sessions as [DrainSession, DrainSession], heard, listener }
 }
 

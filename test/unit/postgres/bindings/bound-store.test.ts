@@ -1,4 +1,5 @@
 import t from 'tap'
+import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
 import type { Wanted } from '../../../../src/core/ports.js'
 import { BoundStore, type BoundStoreParts } from '../../../../src/postgres/bindings/bound-store.js'
 
@@ -44,4 +45,32 @@ t.test('bindings that no session has confirmed are asked for before each read', 
   await unknown.store.read([{ key: 'k' }])
   await unknown.store.read([{ key: 'k' }])
   t.equal(unknown.state.asked, 2)
+})
+
+t.test('the versions of rows are not those of the entries', async (t) => {
+  const asked: string[] = []
+  const fault = { says: 'gone', cure: 'none', shown: 'gone' }
+  const store = new BoundStore({
+    entries: {
+      versions: async (keys: readonly string[]) => {
+        asked.push(...keys)
+        return new Map([['plain', '7']])
+      },
+    },
+    bindings: {
+      current: [{ pattern: new KeyPattern('row:{id}'), keyColumns: [], columnTypes: [], fault }],
+      outdated: () => undefined,
+    },
+    schema: { get: async () => 'public' },
+    maxReadBytes: 1_000,
+  } as unknown as BoundStoreParts)
+  const versions = await store.versions(['row:1', 'plain'], '1-0')
+  t.same(asked, ['plain'])
+  t.same(
+    [...(versions ?? [])],
+    [
+      ['row:1', '?'],
+      ['plain', '7'],
+    ],
+  )
 })
