@@ -58,8 +58,8 @@ const inDatabase = [
   {
     name: 'a date in a key follows the DateStyle of the session',
     ...announced,
-    find: "when atttypid = 'date'::regtype\n",
-    replace: "when atttypid = 'time'::regtype\n",
+    find: 'case when has_date then',
+    replace: 'case when has_date and false then',
   },
   {
     name: 'a notification is longer than PostgreSQL accepts',
@@ -82,8 +82,8 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'names of any spelling',
     file: sql,
-    find: "'':''::text, ''%%3A''::text)'",
-    replace: "'':''::text, '':''::text)'",
+    find: "'':''::text, ''%%3A''::text) end'",
+    replace: "'':''::text, '':''::text) end'",
   },
   {
     name: 'the channel has the schema that the cache was in when the table was bound',
