@@ -294,3 +294,19 @@ t.test('another history begins with its own value and the pending writes', async
   t.equal(violationsAfter('lost'), 1)
   t.equal(violationsAfter('pending', 'first'), 1)
 })
+
+t.test(
+  'what has expired by the time at which another history begins may have been seen absent',
+  async (t) => {
+    let violations = 0
+    const checker = new LinearizabilityChecker({ initial: null, onViolation: () => violations++ })
+    const begin = (kind: 'read' | 'write' | 'expire', value: RegisterValue, invokeMs: number) =>
+      checker.begin({ kind, value, invokeMs, by: 'a client' })
+    checker.end(begin('write', 'first', 0), 'known', 10)
+    begin('expire', 'first', 20)
+    checker.end(begin('read', null, 30), 'known', 40, null)
+    checker.beginAnew(null, 50)
+    checker.end(begin('read', null, 60), 'known', 70, null)
+    t.equal(violations, 0)
+  },
+)

@@ -58,6 +58,9 @@ export interface LinearizabilityOptions {
 const slots = 30
 const remembered = 24
 
+/** Fates of what is pending when another history begins. */
+const fateAtEnd = { write: 'unknown', expire: 'known', read: 'void' } as const
+
 export class LinearizabilityChecker {
   undecided = 0
   readonly #options: Required<LinearizabilityOptions>
@@ -102,11 +105,12 @@ export class LinearizabilityChecker {
 
   /**
    * Another history begins, with this value. A write that is pending may have taken effect in the one before, or
-   * does in this one; what a pending read is about to see may be of either. Expiries have to be begun again.
+   * does in this one; what a pending read is about to see may be of either. A pending expiry may have been seen. As the
+   * last operation it forbids nothing. Those of the new history have to be begun again.
    */
   beginAnew(value: RegisterValue, nowMs: number): void {
     for (const operation of [...this.#queue]) {
-      this.end(operation, operation.kind === 'write' ? 'unknown' : 'void', nowMs)
+      this.end(operation, fateAtEnd[operation.kind], nowMs)
     }
     this.#isLost = false
     this.#configurations = [{ value, done: 0, used: [], deletes: 0 }]

@@ -41,7 +41,8 @@ t.test('one caller gets a lease, and the others wait for its value', async (t) =
   const vain = await ask(two)
   t.match(vain, {
     status: 404,
-    headers: { 'retry-after': '10' },
+    // Rounded up, and the answer itself took its time.
+    headers: { 'retry-after': /^1[01]$/ },
     body: { detail: /another client is computing/ },
   })
   t.notOk(leaseOf(vain))
