@@ -3,8 +3,9 @@
 --   select cache_bind('public.products', key => 'product:{id}');
 --
 -- A binding has triggers on its table, which announce the keys of the rows that a statement has changed, under their
--- old and their new key: through an outbox (sql/0012_outbox.sql), or at each commit. They announce no version: a sidecar that receives such a change drops the key, and puts no
--- answer to a read that began before it. The version of a bound row is a hash of its content, which only a read knows.
+-- old and their new key: through an outbox (sql/0012_outbox.sql), or at each commit. They announce no version: a sidecar
+-- that receives such a change drops the key, and puts no answer to a read that began before it. The version of a bound
+-- row is a hash of its content, which only a read knows.
 
 create table cache_bound_tables (
   -- The form of the keys, with the names of columns in braces: 'order:{tenant}:{id}'.
@@ -16,7 +17,7 @@ create table cache_bound_tables (
   -- Columns of the answer; null for all.
   columns text[],
   group_name text,
-  -- How changes are announced: 'outbox', or 'notify' for a notification at each commit.
+  -- The way to announce changes: 'outbox', or 'notify' for a notification at each commit.
   announce text not null,
   -- Counts invalidations of the whole binding, at which sidecars drop what they hold of it.
   invalidations bigint not null default 0
@@ -148,11 +149,11 @@ begin$body$;
       if tg_op = 'UPDATE' then
         insert into %4$s (key)
         select key from (
-          select %1$s as key from changed as r union select %1$s from (select * from before limit many + 1) as r
-        ) as k where key is not null;
+          select %1$s as key from changed as r union select %1$s from before as r
+        ) as k where key is not null limit many + 1;
       else
         insert into %4$s (key)
-        select key from (select %1$s as key from changed as r limit many + 1) as k where key is not null;
+        select key from (select %1$s as key from changed as r) as k where key is not null limit many + 1;
       end if;
       get diagnostics stored = row_count;
       if stored > many then

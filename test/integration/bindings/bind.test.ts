@@ -242,6 +242,14 @@ for (const announce of ['outbox', 'notify'] as const)
       `insert into public.line select '${tenant}', date '2000-01-01' + n, 7, '' from generate_series(1, 10001) as n`,
     )
     t.same(await ids(), ['*'])
+    await client.query('delete from public.line')
+    t.same(await ids(), ['*'])
+    // The row without a key comes among the first, and the last rows are as many as are named.
+    await client.query(
+      `insert into public.line select case when n > 1 then '${tenant}'::uuid end, date '2000-01-01' + n, 7, ''
+       from generate_series(1, 20000) as n`,
+    )
+    t.same(await ids(), ['*'])
     await client.query("update public.line set note = 'x'")
     t.same(await ids(), ['*'])
     await client.query('truncate public.line')
