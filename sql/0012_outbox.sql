@@ -21,5 +21,5 @@ create unlogged table cache_outbox (
 -- A long transaction of another client keeps rows that were deleted. Through the index, a drain does not read them.
 create index if not exists cache_outbox_xid on cache_outbox (xid);
 
--- Sidecars read and delete rows. Only the triggers insert them, with the rights of the owner of the bound table.
+-- Sidecars read and delete rows. Only the triggers insert them, with the rights of whoever has bound the table.
 select cache_copy_grants('select, delete on cache_outbox', array['select']);

@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-/** How changes of the rows are announced: through the outbox, or by a notification at each commit (P17). */
+/** The ways to announce changes of the rows: through the outbox, or by a notification at each commit (P17). */
 export const announcements = ['outbox', 'notify'] as const
 export type Announcing = (typeof announcements)[number]
 

@@ -65,7 +65,7 @@ const longestPauseMs = 2_000
 export class PostgresChangeFeed implements ChangeFeed {
   readonly #options: PostgresChangeFeedOptions
   readonly #parts: PostgresChangeFeedParts
-  /** What this sidecar has drained from the outbox, in all sessions. */
+  /** Counts of the drains of this sidecar, in all sessions. */
   readonly drains: DrainCounts = { statements: 0, rows: 0 }
   readonly #closing = new AbortController()
   #running: Promise<void> | undefined

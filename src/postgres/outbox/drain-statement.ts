@@ -39,7 +39,7 @@ const many = 10_000
 export function drainIn({ schema, channel }: DrainedTable, since?: string): string {
   const isNew =
     since && `where xid = any(array(select pg_snapshot_xip(${since}))) or xid >= pg_snapshot_xmax(${since})`
-  // Ids and pages as in cache_notify (sql/0011_bindings.sql).
+  // Ids and pages as in cache_watch_rows (sql/0011_bindings.sql).
   return `
   with gone as (
     delete from ${quoteIdentifier(schema)}.cache_outbox ${isNew ?? ''} returning key

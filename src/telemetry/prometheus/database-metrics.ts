@@ -14,7 +14,7 @@ export interface DatabaseSources {
   readonly drains: () => DrainCounts
 }
 
-/** What this sidecar has drained from the outbox (P17). */
+/** Counts of the drains of this sidecar (P17). */
 interface DrainCounts {
   readonly statements: number
   readonly rows: number

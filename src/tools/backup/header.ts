@@ -11,7 +11,7 @@ export interface BackupBinding {
   readonly table: string
   readonly columns?: readonly string[] | undefined
   readonly group?: string | undefined
-  /** How changes are announced; `outbox` if undefined. */
+  /** The way to announce changes; `outbox` if undefined. */
   readonly announce?: 'outbox' | 'notify' | undefined
 }
 
