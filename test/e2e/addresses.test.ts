@@ -1,10 +1,10 @@
 import t from 'tap'
 import { CliProcess, serve } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { JsonClient } from '../support/json-client.js'
 
-const { url } = await freshDatabase(t)
+const { url } = await cacheDatabase(t)
 
 const portOf = ({ base }: JsonClient) => new URL(base).port
 

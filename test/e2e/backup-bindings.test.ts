@@ -2,10 +2,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { migrate } from '../../src/postgres/schema/migrate.js'
 import { bind, boundTables, products, reviews, shopDatabase } from '../support/bind-command.js'
 import { CliProcess } from '../support/child-process.js'
-import { type FreshDatabase, freshDatabase } from '../support/database.js'
+import { cacheDatabase, type FreshDatabase } from '../support/database.js'
 import { earlierRelease } from '../support/earlier-release.js'
 import { shell } from '../support/shell.js'
 
@@ -64,8 +63,7 @@ t.test('merge changes a binding back, missing leaves it, and none is unbound', a
 })
 
 t.test('bindings that cannot be made are named, and everything else is restored', async (t) => {
-  const other = await freshDatabase(t)
-  await migrate(other.url)
+  const other = await cacheDatabase(t)
   await other.query('create view products as select 1 as id')
   const { code, notes } = await restore(other, '')
   t.equal(code, 1)
@@ -107,7 +105,7 @@ t.test('--no-bindings leaves them out of a backup or of a restore', async (t) =>
 
 t.test('an earlier release says that it cannot read a backup with bindings', async (t) => {
   t.match(await readFile(file, 'utf8'), '"format_version":2,')
-  const other = await freshDatabase(t)
+  const other = await cacheDatabase(t)
   const release = await earlierRelease('0.1.0')
   const process = new CliProcess(t, ['restore', `--file=${file}`], { DATABASE_URL: other.url }, { release })
   t.strictSame(await process.exited, { code: 1, signal: null })

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { migrate } from '../../src/postgres/schema/migrate.js'
 import { backupText } from '../support/backup-text.js'
 import { CliProcess } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { shell } from '../support/shell.js'
 import { startLiveSidecar } from '../support/sidecar.js'
@@ -15,7 +15,7 @@ const folder = await mkdtemp(join(tmpdir(), 'caching-layer-backup-'))
 t.teardown(() => rm(folder, { recursive: true, force: true }))
 const path = (name: string) => join(folder, name)
 
-const database = await freshDatabase(t)
+const database = await cacheDatabase(t)
 const { url, query } = database
 await migrate(url)
 const count = 12_000
@@ -44,8 +44,7 @@ async function sessions(waitsFor: string, name = database.name): Promise<boolean
 }
 
 async function emptyDatabase(t: Test) {
-  const other = await freshDatabase(t)
-  await migrate(other.url)
+  const other = await cacheDatabase(t)
   return other
 }
 

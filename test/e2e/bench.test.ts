@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { LoadReport } from '../../src/tools/load/report.js'
 import { CliProcess } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { answer, scriptedServer } from '../support/scripted-server.js'
 import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
@@ -12,7 +12,7 @@ import { startLiveSidecar, startSidecar } from '../support/sidecar.js'
 // A socket's path has to be short.
 const folder = await mkdtemp(join(tmpdir(), 'caching-layer-'))
 t.teardown(() => rm(folder, { recursive: true, force: true }))
-const database = await freshDatabase(t)
+const database = await cacheDatabase(t)
 const { client } = await startLiveSidecar(t, { databaseUrl: database.url, capacity: 50 })
 const url = `--url=${client.base}`
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { serve, untilLive } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import type { Answer } from '../support/json-client.js'
 
 const mebibyte = 1024 * 1024
@@ -11,7 +11,7 @@ const insertion = `insert into cache_entries (key, value)
   select 'k' || n, repeat('x', 102400) from generate_series(1, 1000) n`
 
 t.test('1,000 values of 100 KiB are not in memory twice', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   // Twice their bytes are more than the heap. Buffers are outside the heap, so the process is measured as well.
   const sidecar = await serve(t, {
     DATABASE_URL: url,
@@ -37,7 +37,7 @@ t.test('1,000 values of 100 KiB are not in memory twice', async (t) => {
 })
 
 t.test('1,000 values of 100 KiB are refused by a small heap, and streamed by a large one', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const start = async (heapMebibytes: number) => {
     const sidecar = await serve(t, {
       DATABASE_URL: url,

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { CliProcess, serve } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { occupy } from '../support/free-ports.js'
 
@@ -92,7 +92,7 @@ t.test('the version and the help are printed without a configuration', async (t)
 })
 
 t.test('an unknown setting causes a warning that names the nearest one', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_CAPACTIY: '5', CACHE_FROBNICATION: '1' })
   const told = sidecar.log.filter(({ level }) => level === 40).map(({ msg }) => String(msg))
   t.ok(told.some((msg) => /CACHE_CAPACTIY .*CACHE_CAPACITY/.test(msg)))
@@ -103,7 +103,7 @@ t.test('an unknown setting causes a warning that names the nearest one', async (
 t.test(
   'a port or address that cannot be used gives one line with the setting, and exit code 1',
   async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const port = await occupy(t, 0)
     const process = new CliProcess(t, ['serve'], {
       DATABASE_URL: url,

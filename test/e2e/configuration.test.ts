@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { CliProcess, type Served, serve, untilLive } from '../support/child-process.js'
 import { configMap } from '../support/config-map.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 
 const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
@@ -97,7 +97,7 @@ const reloads = ({ log }: Served) =>
   log.filter(({ msg }) => msg === 'settings reloaded').map(({ changed }) => Object.keys(changed as object))
 
 t.test('a changed ConfigMap is applied while the sidecar is serving', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const text = (capacity: number, more = '') => `CACHE_CAPACITY: ${capacity}\n${more}`
   const map = await configMap(t.testdir(), 'settings.yaml', text(4))
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_CONFIG_FILE: map.path })
@@ -144,7 +144,7 @@ t.test('a changed ConfigMap is applied while the sidecar is serving', async (t) 
 })
 
 t.test('SIGHUP reloads the configuration', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const path = join(t.testdir({ 'a.json': '{}' }), 'a.json')
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_CONFIG_FILE: path, CACHE_TTL_SECONDS: '9' })
   sidecar.kill('SIGHUP')

@@ -4,7 +4,7 @@
  */
 import t from 'tap'
 import { migrate } from '../../src/postgres/schema/migrate.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase, freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import type { JsonClient } from '../support/json-client.js'
@@ -91,8 +91,7 @@ const raises =
   "if row.key ~ '^bad ' then raise exception 'said of %', row.value using errcode = right(row.key, 5); end if;"
 
 t.test('an error that a trigger raises for one row fails its write alone', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   await database.query(body(''))
   await database.query(
     'create trigger a_raising before insert or update or delete on cache_entries for each row execute function raising()',
@@ -192,8 +191,7 @@ t.test(
 )
 
 t.test('an error that a policy raises for one row fails its read alone', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   const guest = await guestOf(t, database)
   await database.query(`
     grant all on cache_entries, cache_marks, cache_migrations to ${guest.name};

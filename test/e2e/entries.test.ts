@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { CliProcess, serve, untilLive } from '../support/child-process.js'
-import { freshDatabase, ownServer } from '../support/database.js'
+import { cacheDatabase, ownServer } from '../support/database.js'
 import { earlierRelease } from '../support/earlier-release.js'
 import { eventually } from '../support/eventually.js'
 import { shell } from '../support/shell.js'
@@ -112,7 +112,7 @@ t.test(
 )
 
 t.test('binary values are in a backup, and come back by a restore', async (t) => {
-  const [from, to] = [await freshDatabase(t), await freshDatabase(t)]
+  const [from, to] = [await cacheDatabase(t), await cacheDatabase(t)]
   const source = await serve(t, { DATABASE_URL: from.url })
   await untilLive(source)
   const put = (key: string, headers: Record<string, string>, body: Buffer) =>
@@ -151,7 +151,7 @@ async function readOf(url: string) {
 
 t.test('sidecars of 0.1 read binary values as base64, and replace them by what they write', async (t) => {
   const release = await earlierRelease('0.1.0')
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const present = await serve(t, { DATABASE_URL: url })
   await untilLive(present)
   const old = await serve(t, { DATABASE_URL: url }, ['--no-migrate'], { release })

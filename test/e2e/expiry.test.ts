@@ -5,7 +5,7 @@ import pg from 'pg'
 import t from 'tap'
 import { migrate } from '../../src/postgres/schema/migrate.js'
 import { CliProcess, type Served, serve, untilLive } from '../support/child-process.js'
-import { freshDatabase, ownServer } from '../support/database.js'
+import { cacheDatabase, ownServer } from '../support/database.js'
 import { earlierRelease } from '../support/earlier-release.js'
 import { eventually } from '../support/eventually.js'
 import { streamingStandbyOf } from '../support/streaming-standby.js'
@@ -90,8 +90,7 @@ t.test('an expired row is never served, whatever the clock of a machine says', a
 t.test(
   'sidecars remove expired rows, with settings that can change, and not while they are idle',
   async (t) => {
-    const { url, query } = await freshDatabase(t)
-    await migrate(url)
+    const { url, query } = await cacheDatabase(t)
     const insert = (count: number) =>
       query(
         `insert into cache_entries (key, value, expires_at)
@@ -135,8 +134,7 @@ t.test(
 )
 
 t.test('a sidecar of 0.1 honours times to live, and goes on beside sweeps', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   const [old, now] = await Promise.all([
     serve(t, { DATABASE_URL: url }, ['--no-migrate'], { release: await earlierRelease('0.1.0') }),
     serve(t, { DATABASE_URL: url }),

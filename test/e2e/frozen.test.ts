@@ -2,7 +2,7 @@ import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { serve, untilLive } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { proxyTo } from '../support/half-open-proxy.js'
 import { JsonClient } from '../support/json-client.js'
@@ -10,7 +10,7 @@ import { JsonClient } from '../support/json-client.js'
 const boundMs = 1_000
 
 async function freezes(t: Test, { linkSurvives }: { readonly linkSurvives: boolean }): Promise<void> {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const proxy = await proxyTo(t, database.url)
   const sidecar = await serve(t, {
     DATABASE_URL: database.url,

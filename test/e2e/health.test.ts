@@ -2,8 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import { migrate } from '../../src/postgres/schema/migrate.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase, freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import type { JsonClient } from '../support/json-client.js'
@@ -28,8 +27,7 @@ async function degraded(
 }
 
 t.test('new connections of the pool are refused while the listener lives', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   const guest = await guestOf(t, database)
   await database.query(`grant select, insert, update, delete on cache_entries to ${guest.name}`)
   const { client, ops, log } = await startLiveSidecar(t, {
@@ -52,8 +50,7 @@ t.test('new connections of the pool are refused while the listener lives', async
 })
 
 t.test('writes that cannot commit are reported, while everything else continues', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   // A commit waits until its client gives up, as with an unavailable synchronous standby.
   await database.query(`create function waits() returns trigger language plpgsql as $$
     begin perform pg_sleep(10); return null; end $$`)

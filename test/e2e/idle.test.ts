@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { migrate } from '../../src/postgres/schema/migrate.js'
 import { serve, untilLive } from '../support/child-process.js'
-import { type FreshDatabase, freshDatabase, ownServer } from '../support/database.js'
+import { cacheDatabase, type FreshDatabase, ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { proxyTo } from '../support/half-open-proxy.js'
 import type { JsonClient } from '../support/json-client.js'
@@ -62,7 +62,7 @@ async function wakesRight(t: Test, sidecar: { readonly client: JsonClient }, { q
 }
 
 t.test('an idle sidecar is ready and sends nothing; the next request wakes it', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const sidecar = await idleSidecar(t, database, 'listen')
   await untilQuiet(database)
   t.match(await verdict(sidecar.ops), { status: 200, body: { status: 'idle', reasons: [], feed: 'idle' } })
@@ -80,7 +80,7 @@ t.test('an idle sidecar is ready and sends nothing; the next request wakes it', 
 })
 
 t.test('disconnect: an idle sidecar has no connection', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const sidecar = await idleSidecar(t, database, 'disconnect')
   await eventually(async () => (await connections(database)).length === 0, { withinMs: 60_000 })
   t.match(await verdict(sidecar.ops), { status: 200, body: { status: 'idle' } })
@@ -89,7 +89,7 @@ t.test('disconnect: an idle sidecar has no connection', async (t) => {
 })
 
 t.test('a session lost while idle is re-established by the next request', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const sidecar = await idleSidecar(t, database, 'listen')
   await untilQuiet(database)
   await database.query(
@@ -102,7 +102,7 @@ t.test('a session lost while idle is re-established by the next request', async 
 })
 
 t.test('SIGTERM ends an idle sidecar', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   for (const whenIdle of ['listen', 'disconnect']) {
     const sidecar = await idleSidecar(t, database, whenIdle)
     sidecar.kill('SIGTERM')

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { CliProcess, clientOf, serve, untilLive } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase, freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import type { JsonClient } from '../support/json-client.js'
@@ -66,7 +66,7 @@ t.test('an outage of the database is visible in the probes and the metrics', asy
 })
 
 t.test('the operations listener reads and writes no values', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { ops, client } = await serve(t, { DATABASE_URL: url })
   await client.set('foo', 'bar')
   for (const path of ['/', '/health', '/cache/get?key=foo', '/cache/stats', '/readyz/', '//livez']) {

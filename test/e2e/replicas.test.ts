@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
 import { serve, untilLive } from '../support/child-process.js'
 import { copyIn } from '../support/copy-in.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 
-const { url, query } = await freshDatabase(t)
+const { url, query } = await cacheDatabase(t)
 const environment = { DATABASE_URL: url, LOG_LEVEL: 'info', CACHE_CAPACITY: '5000' }
 const [a, b] = await Promise.all([serve(t, environment), serve(t, environment)])
 await Promise.all([a, b].map(untilLive))

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { CliProcess, serve, untilLive } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase, freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import { JsonClient } from '../support/json-client.js'
@@ -20,7 +20,7 @@ t.test(
   'a signal during load: no request fails that was accepted',
   { timeout: rounds * 60_000 },
   async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     for (let round = 0; round < rounds; round++) {
       const signal = round % 2 === 0 ? 'SIGTERM' : 'SIGINT'
       await t.test(`${signal}, round ${round + 1}`, (t) => stopUnderLoad(t, url, signal))
@@ -64,7 +64,7 @@ async function stopUnderLoad(t: Test, url: string, signal: 'SIGTERM' | 'SIGINT')
 }
 
 t.test('a request in progress is finished', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const sidecar = await serve(t, { DATABASE_URL: url, DATABASE_TIMEOUT_MS: '8000' })
   await untilLive(sidecar)
   await sidecar.client.set('locked', 1)
@@ -89,7 +89,7 @@ t.test('a request in progress is finished', async (t) => {
 })
 
 t.test('a second signal ends the process at once', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const sidecar = await serve(t, { DATABASE_URL: url })
   // Half a request: the first signal waits for the rest of it.
   const socket = connect(Number(new URL(sidecar.client.base).port), '127.0.0.1')
@@ -114,7 +114,7 @@ t.test('a signal before the first contact ends the process', async (t) => {
 })
 
 t.test('a signal while the database is unavailable ends the process', async (t) => {
-  const { url, drop } = await freshDatabase(t)
+  const { url, drop } = await cacheDatabase(t)
   await drop()
   const sidecar = await serve(t, { DATABASE_URL: url })
   await sidecar.client.set('kept', 1)
@@ -137,7 +137,7 @@ t.test('pending writes are sent before the end', async (t) => {
 })
 
 t.test('during the shutdown delay the sidecar is unready and accepts new connections', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const delayMs = 2_000
   const sidecar = await serve(t, { DATABASE_URL: url, CACHE_SHUTDOWN_DELAY_MS: `${delayMs}` })
   await eventually(async () => (await sidecar.ops.request('GET', '/readyz')).status === 200)
@@ -152,7 +152,7 @@ t.test('during the shutdown delay the sidecar is unready and accepts new connect
 })
 
 t.test('a request that is not finished in time is cut off and logged', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   // A statement would wait 6 s for its row.
   const timeouts = { DATABASE_TIMEOUT_MS: '60000', CACHE_SHUTDOWN_TIMEOUT_MS: '1000' }
   const sidecar = await serve(t, { DATABASE_URL: url, ...timeouts })
@@ -184,7 +184,7 @@ t.test('a request that is not finished in time is cut off and logged', async (t)
 })
 
 t.test('POST /v1/shutdown ends the sidecar of a job', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const deaf = await serve(t, { DATABASE_URL: url })
   t.equal((await deaf.client.request('POST', '/v1/shutdown')).status, 404, 'off unless it is turned on')
 

@@ -1,6 +1,6 @@
 /** Tests of a statement with several rows, one of which has a trigger that is slow or always fails. */
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import type { Answer, JsonClient } from '../support/json-client.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 
@@ -8,7 +8,7 @@ const keys = Array.from({ length: 40 }, (_, number) => `key ${number}`)
 
 /** A sidecar, and a table whose trigger runs `statement` for the rows of keys that begin with "bad". */
 async function sidecarWith(t: Test, statement: string) {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, databaseTimeoutMs: 1_000 })
   for (const key of ['bad', ...keys]) await client.set(key, 1)
   await query('create sequence attempt')

@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { serve, untilLive } from '../support/child-process.js'
-import { freshDatabase } from '../support/database.js'
+import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { proxyTo } from '../support/half-open-proxy.js'
 
 t.test('after the machine slept, nothing from before is served as fresh', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const proxy = await proxyTo(t, database.url)
   // The wall clock of the process goes on by an hour at a signal, as after a sleep, and the monotonic one does not.
   const folder = t.testdir({

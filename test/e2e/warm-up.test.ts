@@ -5,15 +5,14 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { migrate } from '../../src/postgres/schema/migrate.js'
 import { CliProcess, type Served, serve, untilLive } from '../support/child-process.js'
-import { type FreshDatabase, freshDatabase } from '../support/database.js'
+import { cacheDatabase, type FreshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import type { JsonClient } from '../support/json-client.js'
 
 /** Writes the keys k1 to kN, in this order. */
 async function databaseOf(t: Test, count: number): Promise<FreshDatabase> {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   await database.query(
     `insert into cache_entries (key, value) select 'k' || n, 'of ' || n from generate_series(1, $1::int) as n`,
     [count],

@@ -9,7 +9,7 @@ import { WorkFolder } from '../mutants/work-folder.mjs'
 import { stepsOf } from './steps.mjs'
 
 /** More than there are cores, because tests wait. */
-const jobs = 2 * availableParallelism()
+const jobs = 3 * availableParallelism()
 
 await WorkFolder.use('landing-', main)
 

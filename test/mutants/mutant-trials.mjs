@@ -111,7 +111,11 @@ export class MutantTrials {
         const failure = await this.#runFailure(work, copy, run, {
           // In the same process: statements that PostgreSQL refuses end it before a test could fail.
           nodeArgs: isStatement(mutant) ? ['--import', statementsCheck] : [],
-          env: { PROPERTY_RUNS: '10000' },
+          env: {
+            PROPERTY_RUNS: '10000',
+            // The template has the tables as they are without the mutant.
+            ...(changesTables(mutant) && { TEST_TEMPLATE: undefined }),
+          },
         })
         if (failure) return failure
       }
@@ -132,9 +136,9 @@ export class MutantTrials {
         // A run that does not end has not caught the mutant.
         TAP_TIMEOUT: '0',
         TEST_PATIENCE_MS: '20000',
+        ...environment,
         ...env,
         ...(tests && { TAP_GREP: tests }),
-        ...environment,
       },
     })
   }
@@ -172,6 +176,10 @@ function needsServer({ file }) {
 
 function isStatement({ file }) {
   return file.startsWith('sql/') || file.startsWith('src/postgres/')
+}
+
+function changesTables({ file }) {
+  return file.startsWith('sql/') || file.startsWith('src/postgres/schema/')
 }
 
 function nameOf(file) {

@@ -16,6 +16,7 @@ export const project = fileURLToPath(new URL('../..', import.meta.url))
 export class WorkFolder {
   #server
   #cluster
+  #template
   #isEnding = false
 
   /** @param {string} path an empty folder */
@@ -37,11 +38,12 @@ export class WorkFolder {
     }
   }
 
-  /** Variables of tests, which name the server and the cluster if they were made. */
+  /** Variables of tests, which name the server, the cluster and the template of databases if they were made. */
   get environment() {
     return {
       ...(this.#server && { TEST_DATABASE_URL: this.#server.server.url() }),
       ...(this.#cluster && { TEST_CLUSTER: this.#cluster.folder }),
+      ...(this.#template && { TEST_TEMPLATE: this.#template }),
     }
   }
 
@@ -50,10 +52,15 @@ export class WorkFolder {
     return compileProject(project, this.unchanged)
   }
 
-  /** Starts the server that tests share, and makes a cluster for those that start their own. */
+  /**
+   * Starts the server that tests share, with a template of databases, and makes a cluster for tests that start their
+   * own.
+   */
   async startServer() {
     const support = await import(join(this.unchanged, 'test/support/shared-server.js'))
     this.#server = await support.temporaryServer()
+    const { makeTemplate } = await import(join(this.unchanged, 'test/support/database.js'))
+    this.#template = await makeTemplate(this.#server.server.url())
     this.#cluster = await support.clusterToCopy()
   }
 

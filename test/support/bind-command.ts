@@ -2,8 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { migrate } from '../../src/postgres/schema/migrate.js'
-import { type FreshDatabase, freshDatabase } from './database.js'
+import { cacheDatabase, type FreshDatabase } from './database.js'
 import { shell } from './shell.js'
 
 /** Bindings of the tables of `shopDatabase`, as a file has them below `bindings:`. */
@@ -18,8 +17,7 @@ export const reviews = `
 
 /** Creates a database with tables that nobody has bound yet. */
 export async function shopDatabase(t: Test): Promise<FreshDatabase> {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   await database.query('create table products (id int primary key, name text, price numeric)')
   await database.query('create table reviews (product int, id int, stars int, primary key (product, id))')
   return database

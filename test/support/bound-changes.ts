@@ -4,15 +4,13 @@ import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import t, { type Test } from 'tap'
-import { migrate } from '../../src/postgres/schema/migrate.js'
-import { freshDatabase } from './database.js'
+import { cacheDatabase, freshDatabase } from './database.js'
 import { eventually } from './eventually.js'
 import { startLiveSidecar } from './sidecar.js'
 
 /** Defines the tests for tables whose changes are announced in this way. */
 export async function testBoundChanges(announce: 'outbox' | 'notify'): Promise<void> {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   const { query } = database
   await query(`
   create table item (id int primary key, v text);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import type { LocalPostgres } from '../../src/dev/local-postgres.js'
+import { migrate } from '../../src/postgres/schema/migrate.js'
 import { sharedServerUrl, temporaryServer } from './shared-server.js'
 
 /** The part of tap's `t` that registers what to do at the end of the test. */
@@ -49,6 +50,26 @@ export async function freshDatabase(
 }
 
 /**
+ * Creates a database with the tables of the cache. It is a copy of the one that `TEST_TEMPLATE` names, if it names one:
+ * that takes half of the time of the migrations.
+ */
+export async function cacheDatabase(t: Owner): Promise<FreshDatabase> {
+  const { TEST_TEMPLATE } = process.env
+  if (TEST_TEMPLATE) return freshDatabase(t, { template: TEST_TEMPLATE })
+  const database = await freshDatabase(t)
+  await migrate(database.url)
+  return database
+}
+
+/** Makes a database for `TEST_TEMPLATE` on a server, and returns its name. */
+export async function makeTemplate(serverUrl: string): Promise<string> {
+  const name = 'template_of_caches'
+  await createDatabase(serverUrl, name)
+  await migrate(Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href)
+  return name
+}
+
+/**
  * Starts a server for one test, which may stop it. The server ends, and its data are removed, with the test. Its system
  * identifier may be that of other servers of this kind, unless it is to be the only one.
  */
@@ -93,13 +114,16 @@ async function createDatabase(serverUrl: string, description: string): Promise<v
 /** True from PostgreSQL 15 on; before, files are copied anyway. */
 let hasStrategies: Promise<boolean> | undefined
 
-async function runOn(url: string, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    return (await client.query(sql)).rows
-  } finally {
-    await client.end()
+async function runOn(serverUrl: string, sql: string): Promise<Record<string, unknown>[]> {
+  let pool = administrators.get(serverUrl)
+  if (pool === undefined) {
+    // Idle connections let the process end. The server may end before.
+    pool = new pg.Pool({ connectionString: serverUrl, max: 2, allowExitOnIdle: true, idleTimeoutMillis: 0 })
+    pool.on('error', () => {})
+    administrators.set(serverUrl, pool)
   }
+  return (await pool.query(sql)).rows
 }
+
+/** Connections that create and drop databases, by the URL of the server. */
+const administrators = new Map<string, pg.Pool>()

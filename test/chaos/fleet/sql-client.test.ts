@@ -1,10 +1,8 @@
 import t from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { SqlClient } from './sql-client.js'
 
-const database = await freshDatabase(t)
-await migrate(database.url)
+const database = await cacheDatabase(t)
 const sql = new SqlClient(database.url)
 t.teardown(() => sql.close())
 const keys = ['a', 'b', 'c']

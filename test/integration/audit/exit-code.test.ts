@@ -3,9 +3,8 @@ import { existsSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { CliProcess } from '../../support/child-process.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 
 const sidecar = 'http://127.0.0.1:1'
@@ -23,8 +22,7 @@ t.test('an audit that cannot be carried out exits with 3', async (t) => {
 })
 
 t.test('wrong use exits with 2, and no violation with 0', async (t) => {
-  const { url } = await freshDatabase(t)
-  await migrate(url)
+  const { url } = await cacheDatabase(t)
   for (const args of [['audit'], ['audit', sidecar, '--sample=2']]) {
     const process = new CliProcess(t, args, { DATABASE_URL: url })
     t.same(await process.exited, { code: 2, signal: null }, args.join(' '))
@@ -34,8 +32,7 @@ t.test('wrong use exits with 2, and no violation with 0', async (t) => {
 })
 
 t.test('an audit that crashes exits with 3', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   const crash = join(
     t.testdir({ 'crash.cjs': "process.on('SIGUSR2', () => { throw new Error('a crash') })" }),
     'crash.cjs',
@@ -56,8 +53,7 @@ t.test('an audit that crashes exits with 3', async (t) => {
 const withoutFull = !existsSync('/dev/full') && 'this system has no /dev/full'
 
 t.test('output that cannot be written is no violation', { skip: withoutFull }, async (t) => {
-  const { url } = await freshDatabase(t)
-  await migrate(url)
+  const { url } = await cacheDatabase(t)
   const program = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
   for (const [args, code] of [
     [['audit', sidecar, '--minutes=0.001'], 3],

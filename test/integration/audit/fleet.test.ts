@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { audit } from '../../../src/cli/commands/audit.js'
 import { loadConfig } from '../../../src/config/load.js'
 import { Audit } from '../../../src/tools/audit/audit.js'
-import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
@@ -53,7 +53,7 @@ function traffic(t: Test, clients: readonly JsonClient[], database: FreshDatabas
 }
 
 async function fleet(t: Test) {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const options = { databaseUrl: database.url, maxStalenessMs }
   const first = await startLiveSidecar(t, options)
   const second = await startLiveSidecar(t, options)

@@ -2,12 +2,10 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { keyId } from '../../../src/core/state/key-id.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { Announcements } from '../../support/announcements.js'
-import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase } from '../../support/database.js'
 
-const database = await freshDatabase(t)
-await migrate(database.url)
+const database = await cacheDatabase(t)
 const { query } = database
 await query(`
   create table product (id int primary key, sku text unique, name text, price numeric, at timestamptz);
@@ -188,8 +186,7 @@ t.test('names of any spelling, and a schema that is renamed', async (t) => {
     () => t.fail('a colon in a column name'),
     (error: pg.DatabaseError) => t.match(error.message, /is not a pattern/),
   )
-  const other = await freshDatabase(t)
-  await migrate(other.url)
+  const other = await cacheDatabase(t)
   await other.query(
     'create schema "My ""Shop"; create table "My ""Shop"."T:1" ("Key" text primary key, v int)',
   )

@@ -2,12 +2,10 @@
 import pg from 'pg'
 import t from 'tap'
 import { inspectBindings } from '../../../src/postgres/bindings/binding-inspection.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import type { Query } from '../../../src/postgres/schema/table-inspection.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 
-const database = await freshDatabase(t)
-await migrate(database.url)
+const database = await cacheDatabase(t)
 const { query } = database
 const role = `reader_${database.name}`
 await query(`

@@ -1,8 +1,7 @@
 /** Changes of bindings and of their tables that change no row: what sidecars notice, and what they answer meanwhile. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { FaultProxy } from '../../support/fault-proxy.js'
 import type { JsonClient } from '../../support/json-client.js'
@@ -21,8 +20,7 @@ async function setting(
   url = (database: FreshDatabase) => database.url,
   options: Partial<StartOptions> = {},
 ): Promise<Setting> {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   await database.query(sql)
   const started = await startLiveSidecar(t, {
     databaseUrl: url(database),
@@ -315,8 +313,7 @@ t.test(
 )
 
 t.test('a sidecar of an earlier version that listens prevents a binding', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   await database.query('create table item (id int primary key)')
   const earlier = new pg.Client({ connectionString: database.url, application_name: 'caching-layer feed' })
   await earlier.connect()
@@ -401,8 +398,7 @@ t.test('bindings that change without an announcement are noticed by the next pro
 })
 
 t.test('without a change feed, a sidecar asks for the bindings that there are now', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   const { query } = database
   await query(`create table item (id int primary key, v text); insert into item values (1, 'row');
     insert into cache_entries (key, value) values ('item:1', 'entry')`)

@@ -1,12 +1,10 @@
 /** Tests of a sidecar with bound tables: what its endpoints answer for keys of rows. */
 import t from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
 
-const database = await freshDatabase(t)
-await migrate(database.url)
+const database = await cacheDatabase(t)
 const { query } = database
 await query(`
   create type colour as enum ('red', 'green');

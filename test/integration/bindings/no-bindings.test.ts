@@ -1,12 +1,10 @@
 import pg from 'pg'
 import t from 'tap'
 import { inspectBindings } from '../../../src/postgres/bindings/binding-inspection.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 
 t.test('an inspection accepts that there is no binding, and that a table was dropped', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   t.teardown(() => client.end())

@@ -3,7 +3,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { DrainSession } from '../../../src/postgres/outbox/drain-session.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { type FreshDatabase, freshDatabase, ownServer } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase, ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
@@ -15,8 +15,7 @@ const items = `
   select cache_bind('item', key => 'item:{id}')`
 
 async function setting(t: Test): Promise<FreshDatabase> {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   await database.query(items)
   return database
 }

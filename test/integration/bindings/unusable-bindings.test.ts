@@ -1,12 +1,10 @@
 import t from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 t.test('statistics, metrics and the readiness tell how many bindings can be used', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   const { client, ops } = await startLiveSidecar(t, { databaseUrl: url })
   const told = async () => ({
     stats: (await client.request('GET', '/cache/stats')).body.bindings,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { Answer, JsonClient, Sending } from '../../support/json-client.js'
 import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
@@ -54,7 +54,7 @@ function sendings({ when, body }: Exchange): Sending[] {
 }
 
 t.test('every request of the original service gets the same response', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client
   t.ok(facts.exchanges.length > 15, 'the facts are there')
@@ -89,14 +89,14 @@ function isProblem(t: Test, { status, headers, body }: Answer): void {
 }
 
 t.test('an empty value is allowed', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   t.match((await client.set('foo', '')).body, { ok: true, db_written: true })
   t.strictSame((await client.get('foo')).body, { key: 'foo', value: '', source: 'cache' })
 })
 
 t.test('GET / describes the service', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const databaseUrl = Object.assign(new URL(url), { password: 'not-to-be-seen' }).href
   const { client } = await startLiveSidecar(t, { databaseUrl, capacity: 77, ttlSeconds: 5 })
   const { text, body } = await client.request('GET', '/')
@@ -134,7 +134,7 @@ t.test('the defaults', async (t) => {
 
 t.test('database down', async (t) => {
   t.test('the service starts and listens', async (t) => {
-    const { url, drop } = await freshDatabase(t)
+    const { url, drop } = await cacheDatabase(t)
     await drop()
     const { client } = await startSidecar(t, { databaseUrl: url })
     const health = await client.request('GET', '/health')
@@ -160,7 +160,7 @@ t.test('database down', async (t) => {
   })
 
   t.test('entries in memory are served', async (t) => {
-    const { url, drop } = await freshDatabase(t)
+    const { url, drop } = await cacheDatabase(t)
     const { client } = await startLiveSidecar(t, { databaseUrl: url, maxStalenessMs: 300 })
     await client.set('held', 'here')
     t.equal(await client.held('held'), 'here')
@@ -176,7 +176,7 @@ t.test('database down', async (t) => {
   })
 
   t.test('with CACHE_ON_WRITE_OUTAGE=reject no write is kept', async (t) => {
-    const { url, drop } = await freshDatabase(t)
+    const { url, drop } = await cacheDatabase(t)
     await drop()
     const { client } = await startSidecar(t, { databaseUrl: url, onWriteOutage: 'reject' })
     for (const answer of [await client.set('foo', 'bar'), await client.delete('foo')]) {

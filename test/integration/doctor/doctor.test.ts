@@ -4,7 +4,7 @@ import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { type DoctorOptions, examine } from '../../../src/tools/doctor/doctor.js'
 import type { Finding } from '../../../src/tools/doctor/finding.js'
 import { CliProcess, serve, untilLive } from '../../support/child-process.js'
-import { type FreshDatabase, freshDatabase, ownServer } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase, freshDatabase, ownServer } from '../../support/database.js'
 import { guestOf } from '../../support/guest.js'
 import { startPgBouncer, withoutPgBouncer } from '../../support/pgbouncer.js'
 import { silentServer } from '../../support/silent-server.js'
@@ -28,8 +28,7 @@ async function findings(url: string, options: Partial<DoctorOptions> = {}): Prom
 }
 
 async function migrated(t: Test): Promise<FreshDatabase> {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   return database
 }
 

@@ -1,12 +1,10 @@
 import pg from 'pg'
 import t from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { cureOfRefusal } from '../../../src/tools/doctor/refusal.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 
 t.test('a probe that a read-only database refuses is cured by its setting', async (t) => {
-  const { url, name, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, name, query } = await cacheDatabase(t)
   await query(`alter database ${name} set default_transaction_read_only = on`)
   const client = new pg.Client({ connectionString: url })
   await client.connect()

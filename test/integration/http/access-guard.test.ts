@@ -7,14 +7,14 @@ import { readApiToken } from '../../../src/config/read-api-token.js'
 import type { Log } from '../../../src/core/ports.js'
 import { BearerToken } from '../../../src/http/access/bearer-token.js'
 import { CliProcess, serve } from '../../support/child-process.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { Answer, JsonClient } from '../../support/json-client.js'
 import { exchange } from '../../support/raw-http.js'
 import { recordingLog } from '../../support/recording-log.js'
 import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
 
-const { url: databaseUrl } = await freshDatabase(t)
+const { url: databaseUrl } = await cacheDatabase(t)
 const token = 'T0ken-4711'
 
 function isProblem(t: Test, { status, headers, body }: Answer, wanted: number): void {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import type { Answer, Sending } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
@@ -10,7 +10,7 @@ const password = 'open-sesame-4711'
 
 const maxValueBytes = 64 * 1024
 
-const { url } = await freshDatabase(t)
+const { url } = await cacheDatabase(t)
 const databaseUrl = Object.assign(new URL(url), { password }).href
 const { client, log } = await startLiveSidecar(t, { databaseUrl, maxValueBytes })
 /** Everything that the sidecar answered. */
@@ -339,7 +339,7 @@ t.test('none of these requests caused a 500', async (t) => {
 
 t.test('the password appears nowhere', async (t) => {
   answers.push((await send('GET', '/')).text, (await send('GET', '/cache/stats')).text)
-  const down = await freshDatabase(t)
+  const down = await cacheDatabase(t)
   const gone = Object.assign(new URL(down.url), { password }).href
   const other = await startLiveSidecar(t, { databaseUrl: gone, maxStalenessMs: 300 })
   await other.client.set('foo', 'bar')

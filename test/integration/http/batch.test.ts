@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
@@ -26,7 +26,7 @@ const put = (key: string, value: unknown, more = {}) => ({ op: 'put', key, value
 const remove = (key: string, more = {}) => ({ op: 'delete', key, ...more })
 
 async function start(t: Test) {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const { client: other } = await startLiveSidecar(t, { databaseUrl: url })
   const stored = async () => {
@@ -313,7 +313,7 @@ t.test('an atomic batch names the item that a constraint refuses when the transa
 })
 
 t.test('with CACHE_REQUIRE_CONDITIONS, each item needs a condition', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, requiresConditions: true })
   const items = [
     put('a', 1, { if_none_match: '*' }),

@@ -1,6 +1,6 @@
 /** Tests of values that are no JSON and no text, at `/v1/entries/{key}` and at the other endpoints. */
 import t from 'tap'
-import { freshDatabase, ownServer } from '../../support/database.js'
+import { cacheDatabase, ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
@@ -48,7 +48,7 @@ for (const isFastLaneOn of [true, false]) {
   t.test(
     `${lane}: any bytes come back from memory, from the database and from another sidecar`,
     async (t) => {
-      const { url, query } = await freshDatabase(t)
+      const { url, query } = await cacheDatabase(t)
       const options = { databaseUrl: url, isFastLaneOn }
       const bases = []
       for (let n = 0; n < 2; n++) bases.push((await startLiveSidecar(t, options)).client)
@@ -85,7 +85,7 @@ for (const isFastLaneOn of [true, false]) {
   )
 
   t.test(`${lane}: the other endpoints give the bytes in base64, and say so`, async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const { client } = await startLiveSidecar(t, { databaseUrl: url, isFastLaneOn })
     await put(client.base, 'b', Buffer.from([0, 255]), octets)
     await put(client.base, 't', Buffer.from('AP8='), 'text/plain')
@@ -105,7 +105,7 @@ for (const isFastLaneOn of [true, false]) {
 }
 
 t.test('SQL that does not know of types turns a value into what it writes', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const { base } = client
   const statements = [
@@ -134,7 +134,7 @@ t.test('SQL that does not know of types turns a value into what it writes', asyn
 })
 
 t.test('a text that does not fit its type is a string', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const rows: readonly [string, string][] = [
     ['not base64!', 'image/png;base64'],
@@ -170,7 +170,7 @@ t.test('a text that does not fit its type is a string', async (t) => {
 })
 
 t.test('a value changed under its version is noticed by a strong read', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await put(client.base, 'k', Buffer.from([1]), octets)
   await get(client.base, 'k')
@@ -194,7 +194,7 @@ t.test('a value changed under its version is noticed by a strong read', async (t
 })
 
 t.test('a binary value has three quarters of the room of a text', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, maxValueBytes: 1_000 })
   t.equal((await put(client.base, 'k', Buffer.alloc(750), octets)).status, 201)
   t.equal((await get(client.base, 'k')).bytes.length, 750)

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { Random } from '../../support/random.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
@@ -276,7 +276,7 @@ async function converse(port: number, connection: number): Promise<number> {
 }
 
 t.test(`${requests} requests, seed ${seed}`, { timeout: 3_600_000 }, async (t) => {
-  const { url: databaseUrl } = await freshDatabase(t)
+  const { url: databaseUrl } = await cacheDatabase(t)
   const { sidecar, client, log } = await startLiveSidecar(t, { databaseUrl, maxValueBytes })
   let [connections, done] = [0, 0]
   const failures: string[] = []

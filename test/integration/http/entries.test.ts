@@ -2,7 +2,7 @@
 import { connect } from 'node:net'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { proxyTo } from '../../support/half-open-proxy.js'
 import type { Answer, JsonClient, Sending } from '../../support/json-client.js'
@@ -44,7 +44,7 @@ for (const isFastLaneOn of [true, false]) {
   const start = (t: Test, options: StartOptions) => startLiveSidecar(t, { isFastLaneOn, ...options })
 
   t.test(`${lane}: entries come in the order of the request, each key once`, async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const { client, ops } = await start(t, { databaseUrl: url })
     const other = (await start(t, { databaseUrl: url })).client
     const spelt = '{"b":1.10,"10":12345678901234567890,"a":"\\u00e9"}'
@@ -81,7 +81,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: 1,000 keys are read by one statement`, async (t) => {
-    const { url, query } = await freshDatabase(t)
+    const { url, query } = await cacheDatabase(t)
     const { client, ops } = await start(t, { databaseUrl: url, capacity: 2_000 })
     await query(`insert into cache_entries (key, value)
       select 'k' || n, repeat('x', case when n % 100 = 0 then 20000 else 10 end) from generate_series(1, 900) n`)
@@ -110,7 +110,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: a strong read sees no part of a transaction`, async (t) => {
-    const { url, query } = await freshDatabase(t)
+    const { url, query } = await cacheDatabase(t)
     // Nothing is held, so that all values are transferred.
     const { client } = await start(t, { databaseUrl: url, maxBytes: 1, memoryBytes: 64 * mebibyte })
     // The values differ in size, so that a batch of single reads would need two statements for them.
@@ -146,7 +146,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: options of a read are those of a GET`, async (t) => {
-    const { url, query } = await freshDatabase(t)
+    const { url, query } = await cacheDatabase(t)
     const proxy = await proxyTo(t, url)
     const { client } = await start(t, { databaseUrl: url, databaseListenUrl: proxy.url })
     const writer = (await start(t, { databaseUrl: url })).client
@@ -178,7 +178,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: bad requests are refused`, async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const { client, sidecar } = await start(t, { databaseUrl: url })
     const keys = ['a']
     for (const [body, detail] of [
@@ -244,7 +244,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: a token is required if there is one`, async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const guarded = await startSidecar(t, {
       databaseUrl: url,
       apiToken: 'a-token-of-some-length',
@@ -256,7 +256,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: requests are counted by route and source`, async (t) => {
-    const { url, query } = await freshDatabase(t)
+    const { url, query } = await cacheDatabase(t)
     const { client, ops } = await start(t, { databaseUrl: url })
     await query("insert into cache_entries (key, value) values ('a', 'v')")
     await getMany(client, { keys: ['a', 'none'] })
@@ -276,7 +276,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: what has no room is refused`, async (t) => {
-    const { url, query } = await freshDatabase(t)
+    const { url, query } = await cacheDatabase(t)
     const memory = { memoryBytes: 64 * mebibyte, databaseTimeoutMs: 20_000 }
     const { client, sidecar } = await start(t, { databaseUrl: url, ...memory })
     await query(`insert into cache_entries (key, value)
@@ -332,7 +332,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: during an outage`, async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const proxy = await proxyTo(t, url)
     const { client } = await start(t, { databaseUrl: proxy.url, maxStalenessMs: 300 })
     await client.set('a', 'v')

@@ -1,6 +1,6 @@
 /** Tests of `/v1/entries/{key}`, with the fast lane and without. */
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { Answer, JsonClient, Sending } from '../../support/json-client.js'
 import { exchange } from '../../support/raw-http.js'
@@ -40,7 +40,7 @@ for (const isFastLaneOn of [true, false]) {
   const start = (t: Test, options: StartOptions) => startLiveSidecar(t, { isFastLaneOn, ...options })
 
   t.test(`${lane}: JSON is the same entry that /cache/set writes and /cache/get reads`, async (t) => {
-    const { url, query } = await freshDatabase(t)
+    const { url, query } = await cacheDatabase(t)
     const { client } = await start(t, { databaseUrl: url })
     const spelt = ' {"b":1.10,"10":12345678901234567890,"a":"\\u00e9"}\n'
     const created = await put(client, 'spelt', spelt)
@@ -68,7 +68,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: a text is a string, and its Content-Type comes back`, async (t) => {
-    const { url, query } = await freshDatabase(t)
+    const { url, query } = await cacheDatabase(t)
     const { client } = await start(t, { databaseUrl: url })
     const other = (await start(t, { databaseUrl: url })).client
     const line = 'h\u00e9llo "w\u00f6rld"\n\u{1f600}'
@@ -107,7 +107,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: a key may have slashes, percent signs and any other character`, async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const { client, sidecar } = await start(t, { databaseUrl: url })
     const keys = [
       'a/b',
@@ -149,7 +149,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: HEAD is GET without a body`, async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const { client } = await start(t, { databaseUrl: url })
     await put(client, 'k', '"h\u00e9"')
     const read = await held(client, 'k')
@@ -162,7 +162,7 @@ for (const isFastLaneOn of [true, false]) {
   })
 
   t.test(`${lane}: If-None-Match is answered with 304, If-Match with 412`, async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const { client } = await start(t, { databaseUrl: url })
     await put(client, 'k', '1')
     const { etag = '' } = (await held(client, 'k')).headers
@@ -213,7 +213,7 @@ for (const isFastLaneOn of [true, false]) {
 const json2 = { 'content-type': 'application/json' }
 
 t.test('a write says whether there was an entry, and a delete of none is 404', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   t.equal((await put(client, 'k', '1')).status, 201)
   t.equal((await put(client, 'k', '2')).status, 204)
@@ -238,7 +238,7 @@ t.test('a write says whether there was an entry, and a delete of none is 404', a
 })
 
 t.test('a condition of a write is decided about the stored entry', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const [a, b] = [
     (await startLiveSidecar(t, { databaseUrl: url })).client,
     (await startLiveSidecar(t, { databaseUrl: url })).client,
@@ -277,7 +277,7 @@ t.test('a condition of a write is decided about the stored entry', async (t) => 
 })
 
 t.test('a tag does not fit in another history, even if the version does', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await put(client, 'k', '1')
   const { etag = '' } = (await get(client, 'k')).headers
@@ -293,7 +293,7 @@ t.test('a tag does not fit in another history, even if the version does', async 
 })
 
 t.test('a tag that was given out remains valid after a restart of the sidecar', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url })
   const { etag = '' } = (await put(client, 'k', '1')).headers
   await sidecar.close()
@@ -302,7 +302,7 @@ t.test('a tag that was given out remains valid after a restart of the sidecar', 
 })
 
 t.test('max-age is the time to live of the entry, and what remains of it comes back', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const other = (await startLiveSidecar(t, { databaseUrl: url })).client
   const seconds = async () => {
@@ -355,7 +355,7 @@ t.test('max-age is the time to live of the entry, and what remains of it comes b
 })
 
 t.test('with CACHE_REQUIRE_CONDITIONS, a write of an entry needs a condition', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, requiresConditions: true })
   t.match(await put(client, 'k', '1'), { status: 428, body: { detail: /^If-Match or If-None-Match: / } })
   t.equal((await client.request('DELETE', at('k'))).status, 428)
@@ -366,7 +366,7 @@ t.test('with CACHE_REQUIRE_CONDITIONS, a write of an entry needs a condition', a
 })
 
 t.test('bad requests name what is wrong', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url, maxValueBytes: 1_000 })
   const bad: readonly [number, RegExp, string | Buffer, Record<string, string>][] = [
     [422, /^body: not valid JSON/, '{', json],
@@ -412,7 +412,7 @@ t.test('bad requests name what is wrong', async (t) => {
 })
 
 t.test('a read with a token is as new as the write that returned it', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client
   for (let n = 0; n < 20; n++) {
@@ -424,7 +424,7 @@ t.test('a read with a token is as new as the write that returned it', async (t) 
 })
 
 t.test('only-if-cached is answered from memory, or with 504', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   t.equal((await get(client, 'k', { 'Cache-Control': 'only-if-cached' })).status, 504)
   await put(client, 'k', '1')
@@ -433,7 +433,7 @@ t.test('only-if-cached is answered from memory, or with 504', async (t) => {
 })
 
 t.test('an ETag is given only to bytes that come back as they were sent', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   t.ok('etag' in (await put(client, 'k', '"a"')).headers)
   t.notOk('etag' in (await put(client, 'k', ' "\\u0061"')).headers, 'a string is stored as its text')

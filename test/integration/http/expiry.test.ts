@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-const { url, query } = await freshDatabase(t)
+const { url, query } = await cacheDatabase(t)
 const [a, b] = await Promise.all([
   startLiveSidecar(t, { databaseUrl: url }),
   startLiveSidecar(t, { databaseUrl: url }),

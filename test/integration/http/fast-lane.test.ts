@@ -10,11 +10,11 @@ import { fastLane } from '../../../src/http/fast-lane/fast-lane.js'
 import { RequestBodies } from '../../../src/http/server/request-bodies.js'
 import { UnreadResponses } from '../../../src/http/server/unread-responses.js'
 import { RequestStats } from '../../../src/telemetry/request-stats.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { exchange } from '../../support/raw-http.js'
 import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
 
-const { url, query } = await freshDatabase(t)
+const { url, query } = await cacheDatabase(t)
 const expiring = await startLiveSidecar(t, { databaseUrl: url })
 const lasting = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
 

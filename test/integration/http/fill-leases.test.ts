@@ -1,8 +1,7 @@
 import { Agent } from 'node:http'
 import pg from 'pg'
 import t from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { freshDatabase, type Owner, ownServer } from '../../support/database.js'
+import { cacheDatabase, type Owner, ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
 import { type Answer, JsonClient } from '../../support/json-client.js'
@@ -22,7 +21,7 @@ const put = (client: JsonClient, lease: unknown, raw = 'value', headers = {}) =>
 const leaseOf = ({ headers }: Answer) => headers['fill-lease']
 
 async function fleet(t: Owner, size: number) {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const sidecars = [await startLiveSidecar(t, { databaseUrl: database.url })]
   while (sidecars.length < size) sidecars.push(await startLiveSidecar(t, { databaseUrl: database.url }))
   const clients = sidecars.map(({ client }) => client)
@@ -264,8 +263,7 @@ t.test('a crash of the server loses leases, and nothing else', async (t) => {
 })
 
 t.test('a role without the rights gets 403 for leases, and reads and writes', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   const { name, url } = await guestOf(t, database)
   await database.query(`grant select, insert, update, delete on cache_entries to ${name}`)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, migrate: false })

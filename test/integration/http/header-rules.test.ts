@@ -1,11 +1,11 @@
 /** Headers that may be given once, headers that a request does not take, and OPTIONS. */
 import t from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { rawAnswer } from '../../support/openapi/raw-answer.js'
 import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
 
 const apiToken = 'let-me-in-please'
-const { url } = await freshDatabase(t)
+const { url } = await cacheDatabase(t)
 const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url })
 const guarded = await startSidecar(t, { databaseUrl: url, apiToken })
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
@@ -7,7 +7,7 @@ import { startLiveSidecar } from '../../support/sidecar.js'
 const post = (client: JsonClient, path: string, body: unknown) => client.request('POST', path, { body })
 
 t.test('entries are removed by key, group and prefix, everywhere', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client: one } = await startLiveSidecar(t, { databaseUrl: url })
   const { client: two } = await startLiveSidecar(t, { databaseUrl: url })
   const set = (key: string, groups: string[]) =>
@@ -45,7 +45,7 @@ t.test('entries are removed by key, group and prefix, everywhere', async (t) => 
 })
 
 t.test('a set without groups ends a membership', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   for (const options of [{}, { ttl_seconds: 60 }]) {
     await post(client, '/cache/set', { key: 'k', value: 1, groups: ['g', 'h', 'g'], ...options })
@@ -57,7 +57,7 @@ t.test('a set without groups ends a membership', async (t) => {
 })
 
 t.test('sets of every form at the same moment keep their groups', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const numbers = Array.from({ length: 60 }, (_, index) => index)
   await Promise.all(
@@ -85,7 +85,7 @@ t.test('sets of every form at the same moment keep their groups', async (t) => {
 })
 
 t.test('a request that selects nothing, or too much, is refused', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const many = Array.from({ length: 1_001 }, (_, index) => `${index}`)
   const refused: [body: object, detail: RegExp][] = [
@@ -116,7 +116,7 @@ t.test('a request that selects nothing, or too much, is refused', async (t) => {
 })
 
 t.test('PUT takes the groups from the header Cache-Groups', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const put = (groups: string, headers = {}) =>
     client.request('PUT', '/v1/entries/k', {

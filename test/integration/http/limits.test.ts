@@ -7,7 +7,7 @@ import { receiveBody } from '../../../src/http/fast-lane/request-body.js'
 import { type ConnectionLimits, dataLimits, opsLimits } from '../../../src/http/server/connection-limits.js'
 import { RequestBodies } from '../../../src/http/server/request-bodies.js'
 import { HttpServer } from '../../../src/http/server/server.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { JsonClient } from '../../support/json-client.js'
 import { exchange } from '../../support/raw-http.js'
@@ -260,7 +260,7 @@ t.test(
 )
 
 t.test('a sidecar limits headers, URLs and connections', async (t) => {
-  const { url: databaseUrl } = await freshDatabase(t)
+  const { url: databaseUrl } = await cacheDatabase(t)
   const { sidecar, ops, client, log } = await startLiveSidecar(t, { databaseUrl, maxConnections: 5 })
   const request = (line: string, headers: string) =>
     exchange(sidecar.port, `${line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${headers}\r\n`)
@@ -329,7 +329,7 @@ t.test(
 t.test(
   'the operations listener answers a few pipelined probes, and closes a flood of them early',
   async (t) => {
-    const { url: databaseUrl } = await freshDatabase(t)
+    const { url: databaseUrl } = await cacheDatabase(t)
     const { sidecar } = await startLiveSidecar(t, { databaseUrl })
     const probe = (more = '') => `GET /livez HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
     const few = await exchange(sidecar.opsPort, `${probe().repeat(9)}${probe('Connection: close\r\n')}`)

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
 import type { Answer } from '../../support/json-client.js'
@@ -20,7 +20,7 @@ function isProblem(
 }
 
 t.test('bad input is answered with the name of the parameter', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const limit = 'limit: must be an integer between 1 and 1000'
   const both = {
@@ -53,7 +53,7 @@ t.test('bad input is answered with the name of the parameter', async (t) => {
 })
 
 t.test('wrong methods and paths', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   for (const path of paths) {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
@@ -74,7 +74,7 @@ t.test('wrong methods and paths', async (t) => {
 })
 
 t.test('a token is required where there is one', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startSidecar(t, { databaseUrl: url, apiToken: 'let-me-in-please' })
   await eventually(async () => (await client.request('GET', '/health')).body.feed === 'live')
   for (const path of paths) {

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase, freshDatabase } from '../../support/database.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { inByteOrder, listed } from '../../support/listed.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 /** Databases by the collation of their keys. In an ICU collation, `a` comes before `B`, and `_` before both. */
 const databases: Readonly<Record<string, (t: Test) => Promise<FreshDatabase>>> = {
-  'the locale C': (t) => freshDatabase(t),
+  'the locale C': cacheDatabase,
   'an ICU locale': (t) =>
     freshDatabase(t, {
       template: 'template0',
@@ -131,7 +131,7 @@ for (const [name, create] of Object.entries(databases)) {
 }
 
 t.test('a row that SQL has written under a key that no request can name is not listed', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await query("insert into cache_entries (key, value) values ('', 'x'), (repeat('b', 1025), 'x')")
   for (const key of ['a', 'b', 'c']) await client.set(key, 'x')

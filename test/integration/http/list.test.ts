@@ -1,10 +1,10 @@
 import t from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { inByteOrder, listed } from '../../support/listed.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 t.test('a list has every entry once, with what is known of it', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   t.same((await client.request('GET', '/v1/entries')).body, { entries: [] }, 'of an empty table')
   await client.set('a', 'ä')
@@ -29,7 +29,7 @@ t.test('a list has every entry once, with what is known of it', async (t) => {
 })
 
 t.test('pages follow each other by the link', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await query("insert into cache_entries (key, value) select 'k' || n, 'x' from generate_series(1, 250) n")
   const keys = inByteOrder(Array.from({ length: 250 }, (_, index) => `k${index + 1}`))
@@ -58,7 +58,7 @@ t.test('pages follow each other by the link', async (t) => {
 })
 
 t.test('many expired entries in a row do not end a list', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await query(
     `insert into cache_entries (key, value, expires_at)
@@ -76,7 +76,7 @@ t.test('many expired entries in a row do not end a list', async (t) => {
 })
 
 t.test('values come on request, exactly as they are stored', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await client.set('json', ['12345678901234567890', { z: 1, a: null }])
   const exact = '{"z":1.0,"1":12345678901234567890}'
@@ -94,7 +94,7 @@ t.test('values come on request, exactly as they are stored', async (t) => {
 })
 
 t.test('a page with values ends early when they take too much memory', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, maxValueBytes: 1_024 * 1_024 })
   await query(
     `insert into cache_entries (key, value)
@@ -119,7 +119,7 @@ t.test('a page with values ends early when they take too much memory', async (t)
 })
 
 t.test('a list never comes from memory', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client, ops } = await startLiveSidecar(t, { databaseUrl: url })
   await client.set('k', 'held')
   await client.held('k')

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { connectionShares } from '../../../src/http/server/open-files-limit.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { JsonClient } from '../../support/json-client.js'
 
@@ -20,7 +20,7 @@ t.test(
   'a sidecar survives as many connections as open files',
   { skip: process.platform !== 'linux' },
   async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const main = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
     const child = spawn('sh', ['-c', 'ulimit -n 200; exec "$0" "$1" serve', process.execPath, main], {
       env: { PATH: process.env.PATH, DATABASE_URL: url, PORT: '0', OPS_HOST: '127.0.0.1', OPS_PORT: '0' },

@@ -1,7 +1,7 @@
 /** Tests of the HTTP headers of reads: requests and responses. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { proxyTo } from '../../support/half-open-proxy.js'
 import type { Answer, JsonClient } from '../../support/json-client.js'
@@ -18,7 +18,7 @@ function tokenOf(t: Test, { headers, body }: Answer): string {
 }
 
 t.test('responses have Cache-Status and Age', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 100 })
   await query("insert into cache_entries (key, value) values ('k', 'v')")
   const first = await read(client, 'k')
@@ -34,7 +34,7 @@ t.test('responses have Cache-Status and Age', async (t) => {
 })
 
 t.test('after its time to live an entry is confirmed by its version', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, {
     databaseUrl: url,
     ttlSeconds: 100,
@@ -58,14 +58,14 @@ t.test('after its time to live an entry is confirmed by its version', async (t) 
 })
 
 t.test('without a local time to live, Cache-Status has no ttl', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
   await client.set('k', 'v')
   t.equal((await read(client, 'k')).headers['cache-status'], 'caching-layer; hit')
 })
 
 t.test('the ttl of an entry that expires in the database comes from there', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 100 })
   await query("insert into cache_entries (key, value, expires_at) values ('k', 'v', now() + interval '10 s')")
   await client.held('k')
@@ -74,7 +74,7 @@ t.test('the ttl of an entry that expires in the database comes from there', asyn
 })
 
 t.test('strong reads are requested by query or header', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const proxy = await proxyTo(t, url)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, databaseListenUrl: proxy.url })
   await client.set('k', 'before')
@@ -99,7 +99,7 @@ t.test('strong reads are requested by query or header', async (t) => {
 })
 
 t.test('500 concurrent strong reads need a handful of statements', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url, databaseTimeoutMs: 60_000 })
   await query("insert into cache_entries (key, value) select 'k' || n, 'v' from generate_series(1, 500) as n")
   const { misses } = await client.stats()
@@ -131,7 +131,7 @@ t.test('500 concurrent strong reads need a handful of statements', async (t) => 
 })
 
 t.test('only-if-cached is answered from memory only', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await query("insert into cache_entries (key, value) values ('k', 'v')")
   const headers = { 'Cache-Control': 'only-if-cached' }
@@ -147,7 +147,7 @@ t.test('only-if-cached is answered from memory only', async (t) => {
 })
 
 t.test('tokens', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const proxy = await proxyTo(t, url)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url, databaseListenUrl: proxy.url })).client
@@ -180,7 +180,7 @@ t.test('tokens', async (t) => {
 })
 
 t.test('an invalid token is refused', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const token = String((await client.set('k', 'v')).body.token)
   const [hash, version, epoch] = token.split('.')
@@ -206,7 +206,7 @@ t.test('an invalid token is refused', async (t) => {
 })
 
 t.test('a response without proof is marked', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const proxy = await proxyTo(t, url)
   const { client } = await startLiveSidecar(t, { databaseUrl: proxy.url, maxStalenessMs: 300 })
   await client.set('k', 'v')

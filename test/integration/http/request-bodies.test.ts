@@ -4,14 +4,14 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { JsonClient, Stats } from '../../support/json-client.js'
 import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
-const { url } = await freshDatabase(t)
+const { url } = await cacheDatabase(t)
 const mebibyte = 1024 * 1024
 /** Room for one large body. */
 const memoryBytes = 24 * mebibyte

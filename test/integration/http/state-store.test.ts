@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
@@ -201,7 +201,7 @@ async function valuesOf(client: JsonClient, keys: readonly string[]): Promise<Re
 
 for (const [operation, fact, answer] of facts) {
   t.test(`${operation}: ${fact}`, async (t) => {
-    const { url } = await freshDatabase(t)
+    const { url } = await cacheDatabase(t)
     const { client } = await startLiveSidecar(t, { databaseUrl: url })
     await answer(t, client)
   })

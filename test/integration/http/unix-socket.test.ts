@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { CliProcess } from '../../support/child-process.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 
-const { url: databaseUrl } = await freshDatabase(t)
+const { url: databaseUrl } = await cacheDatabase(t)
 const folder = await mkdtemp(join(tmpdir(), 'caching-layer-test-'))
 t.teardown(() => rm(folder, { recursive: true }))
 

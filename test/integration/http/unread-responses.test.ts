@@ -1,10 +1,10 @@
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-const { url, query } = await freshDatabase(t)
+const { url, query } = await cacheDatabase(t)
 const mebibyte = 1024 * 1024
 const large = 'x'.repeat(mebibyte - 100)
 const stopped: Socket[] = []

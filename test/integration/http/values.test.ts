@@ -1,5 +1,5 @@
 import t from 'tap'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
@@ -30,7 +30,7 @@ const values: Readonly<Record<string, unknown>> = {
 }
 
 t.test('every value is read back unchanged', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client
   for (const [name, value] of Object.entries(values)) {
@@ -58,7 +58,7 @@ t.test('every value is read back unchanged', async (t) => {
 })
 
 t.test('any other value keeps the spelling in which it was sent', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client
   for (const text of [
@@ -93,7 +93,7 @@ t.test('any other value keeps the spelling in which it was sent', async (t) => {
 })
 
 t.test('an entry that is JSON stays JSON when plain SQL writes JSON', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await query(
     `insert into cache_entries (key, value, content_type) values ('flags', '{"beta":true}', 'application/json')`,
@@ -109,7 +109,7 @@ t.test('an entry that is JSON stays JSON when plain SQL writes JSON', async (t) 
 })
 
 t.test('unusual keys are stored and read back', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const a = (await startLiveSidecar(t, { databaseUrl: url })).client
   const b = (await startLiveSidecar(t, { databaseUrl: url })).client
   const keys = [

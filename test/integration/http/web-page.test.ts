@@ -1,6 +1,6 @@
 import t from 'tap'
 import { serve } from '../../support/child-process.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { exchange } from '../../support/raw-http.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
@@ -9,7 +9,7 @@ const origins = ['https://page.example', 'null']
 const body = JSON.stringify({ key: 'foo', value: 'by a page' })
 
 t.test('a page cannot set an entry by a body without a Content-Type', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client, sidecar } = await startLiveSidecar(t, { databaseUrl: url })
   const untyped = (...headers: readonly string[]) => {
     const head = ['POST /cache/set HTTP/1.1', 'Host: localhost', 'Connection: close', ...headers]
@@ -21,7 +21,7 @@ t.test('a page cannot set an entry by a body without a Content-Type', async (t) 
 })
 
 t.test('a page cannot stop a sidecar', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client, exited } = await serve(t, { DATABASE_URL: url, CACHE_SHUTDOWN_ENDPOINT: 'on' })
   for (const Origin of origins)
     t.equal((await client.request('POST', '/v1/shutdown', { headers: { Origin } })).status, 403, Origin)

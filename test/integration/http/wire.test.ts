@@ -3,14 +3,14 @@ import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { CliProcess } from '../../support/child-process.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { exchange } from '../../support/raw-http.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 /** Tests of requests that Node's own client never sends. */
 
-const { url: databaseUrl, query } = await freshDatabase(t)
+const { url: databaseUrl, query } = await cacheDatabase(t)
 const { sidecar, ops, client, log } = await startLiveSidecar(t, { databaseUrl })
 const { port } = sidecar
 

@@ -5,7 +5,7 @@ import { keyHash } from '../../../src/core/state/key-hash.js'
 import { statementFailed } from '../../../src/postgres/pool/errors.js'
 import { createLog } from '../../../src/telemetry/log/log.js'
 import { CliProcess, clientOf, serve, untilLive } from '../../support/child-process.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
 
@@ -162,7 +162,7 @@ t.test('at the most verbose level no failure logs a secret or data', async (t) =
 })
 
 t.test('a wrong password, a missing host and an invalid URL log no secret', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const wrong = Object.assign(new URL(url), { username: 'nobody_of_that_name', password: 'pa55word' })
   const nowhere = 'postgresql://user:pa55word@host.invalid:5432/database?password=pa55word'
   for (const databaseUrl of [wrong.href, nowhere]) {

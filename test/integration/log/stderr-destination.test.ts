@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { LossyDestination, streamSink } from '../../../src/telemetry/log/stderr-destination.js'
 import { terminalLine } from '../../../src/telemetry/log/terminal-line.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { JsonClient } from '../../support/json-client.js'
 import { shell } from '../../support/shell.js'
@@ -67,7 +67,7 @@ t.test('a line that fails after it was accepted counts too', async (t) => {
 })
 
 t.test('a full disk neither ends nor blocks a sidecar', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }

@@ -3,11 +3,11 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { CliProcess, serve } from '../../support/child-process.js'
 import { collector } from '../../support/collector.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { silentServer } from '../../support/silent-server.js'
 
-const database = await freshDatabase(t)
+const database = await cacheDatabase(t)
 const { url, spans, received, resource } = await collector(t)
 
 t.test('pending spans are exported at the end', async (t) => {

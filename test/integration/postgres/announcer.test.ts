@@ -1,6 +1,5 @@
 import t, { type Test } from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { blamed } from '../../support/feed-reason.js'
 import type { JsonClient } from '../../support/json-client.js'
@@ -48,8 +47,7 @@ async function bypasses(t: Test, { query }: FreshDatabase, client: JsonClient): 
 
 for (const fault of faults) {
   t.test(`${fault}, at the start`, async (t) => {
-    const database = await freshDatabase(t)
-    await migrate(database.url)
+    const database = await cacheDatabase(t)
     await database.query("insert into cache_entries (key, value) values ('a', 'zero')")
     await database.query(`alter table cache_entries ${fault}`)
     const sidecar = await startSidecar(t, { databaseUrl: database.url })
@@ -64,16 +62,14 @@ for (const fault of faults) {
 }
 
 t.test('a missing trigger is created at the start if the sidecar may migrate', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   await database.query('drop trigger cache_entries_3_updated on cache_entries')
   const { log } = await startLiveSidecar(t, { databaseUrl: database.url })
   t.ok(log.some((line) => line.includes('migrations applied')))
 })
 
 t.test('a missing trigger is reported at the start if the sidecar may not migrate', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   await database.query("insert into cache_entries (key, value) values ('a', 'zero')")
   await database.query('drop trigger cache_entries_3_updated on cache_entries')
   const sidecar = await startSidecar(t, { databaseUrl: database.url, migrate: false })
@@ -103,8 +99,7 @@ for (const fault of [
 }
 
 t.test('a trigger that is dropped is noticed within a minute, even without writes', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   const { told, pass } = await startRecordedFeed(t, database)
   t.strictSame(told, ['listening'])
   await database.query('alter table cache_entries disable trigger cache_entries_3_updated')

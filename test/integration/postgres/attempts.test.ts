@@ -3,10 +3,9 @@ import { type AddressInfo, createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { DrivenClock } from '../../support/driven-clock.js'
 import { eventually } from '../../support/eventually.js'
 import { proxyTo } from '../../support/half-open-proxy.js'
@@ -14,8 +13,7 @@ import { recordingLog } from '../../support/recording-log.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 import { silentServer } from '../../support/silent-server.js'
 
-const fresh = await freshDatabase(t)
-await migrate(fresh.url)
+const fresh = await cacheDatabase(t)
 await fresh.query('create table numbers (n int)')
 await fresh.query('create sequence attempt')
 /** Fails so many times with this SQLSTATE. A sequence counts the calls, because a rollback does not reset it. */

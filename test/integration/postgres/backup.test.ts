@@ -4,7 +4,7 @@ import t from 'tap'
 import { copyOut } from '../../../src/postgres/bulk/copy-out.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { Announcements } from '../../support/announcements.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { joined } from '../../support/pieces.js'
 import {
@@ -97,8 +97,7 @@ t.test('expired rows are left out, by the backup and by the restore', async (t) 
 })
 
 t.test('any value is restored unchanged', async (t) => {
-  const other = await freshDatabase(t)
-  await migrate(other.url)
+  const other = await cacheDatabase(t)
   const nasty = fc.constantFrom(
     '\n',
     '\r',
@@ -201,8 +200,7 @@ t.test('added columns are restored, in any order', async (t) => {
 })
 
 t.test('statement_timeout and datestyle of the database do not matter', async (t) => {
-  const other = await freshDatabase(t)
-  await migrate(other.url)
+  const other = await cacheDatabase(t)
   const saved = await savedAndChanged(database, announced)
   for (const setting of [
     "statement_timeout = '300ms'",
@@ -236,8 +234,7 @@ t.test('a trigger of the owner finds its names as in any session', async (t) => 
 })
 
 t.test('more than 10,000 changes are announced as one', async (t) => {
-  const many = await freshDatabase(t)
-  await migrate(many.url)
+  const many = await cacheDatabase(t)
   await many.query(
     "insert into cache_entries (key, value) select 'k' || n, 'v' from generate_series(1, 10001) n",
   )

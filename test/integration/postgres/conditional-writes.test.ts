@@ -5,14 +5,12 @@ import type { ConditionalAnswer } from '../../../src/core/ports.js'
 import { entryTag, type WriteCondition } from '../../../src/core/state/entry-tag.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 
-const { url, query } = await freshDatabase(t)
-await migrate(url)
+const { url, query } = await cacheDatabase(t)
 const log = { info: () => {}, warn: () => {} }
 const clock = { now: () => performance.now(), defer: setImmediate }
 const database = new Database({ url, poolSize: 8, timeoutMs: 10_000, log })

@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import { isEcho } from '../../../src/postgres/feed/echo.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { Announcements } from '../../support/announcements.js'
-import { freshDatabase, ownServer } from '../../support/database.js'
+import { cacheDatabase, ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { proxyTo } from '../../support/half-open-proxy.js'
 import { injectingProxyTo } from '../../support/injecting-proxy.js'
@@ -15,7 +14,7 @@ const boundMs = 1_000
 
 for (const statement of ['discard all', 'unlisten *', 'unlisten CHANNEL']) {
   t.test(`${statement} on the listening session: no hit is older than L`, async (t) => {
-    const database = await freshDatabase(t)
+    const database = await cacheDatabase(t)
     const proxy = await injectingProxyTo(t, database.url)
     const { client, log } = await startLiveSidecar(t, {
       databaseUrl: database.url,
@@ -52,7 +51,7 @@ for (const statement of ['discard all', 'unlisten *', 'unlisten CHANNEL']) {
 }
 
 t.test('a deaf sidecar is not deceived by what others hear', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const proxy = await injectingProxyTo(t, database.url)
   const options = { databaseUrl: database.url, maxStalenessMs: boundMs }
   const others = await Promise.all([1, 2].map(() => startLiveSidecar(t, options)))
@@ -64,7 +63,7 @@ t.test('a deaf sidecar is not deceived by what others hear', async (t) => {
 })
 
 t.test('sidecars of a fleet share their echoes', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const sidecars = await Promise.all(
     Array.from({ length: 10 }, () => startLiveSidecar(t, { databaseUrl: database.url })),
   )
@@ -86,7 +85,7 @@ t.test('sidecars of a fleet share their echoes', async (t) => {
 })
 
 t.test('a pool that does not answer does not cost the lease', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const proxy = await proxyTo(t, database.url)
   const { client } = await startLiveSidecar(t, {
     databaseUrl: proxy.url,
@@ -109,8 +108,7 @@ t.test('a pool that does not answer does not cost the lease', async (t) => {
 })
 
 t.test('a pool that moves to another server is noticed, even while other sidecars are heard', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   const { channel } = await Announcements.of(t, database)
   const echo = () =>
     database.query("select pg_notify($1, 'echo 0123456789abcdef')", [channel]).catch(() => {})

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { comparesBytes, entryListStatements } from '../../../src/postgres/store/entry-list-statements.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 
 t.test('a collation that compares bytes is recognised', async (t) => {
   const collations = {
@@ -12,8 +12,7 @@ t.test('a collation that compares bytes is recognised', async (t) => {
     'en-x-icu': false,
     unicode: false,
   }
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { query } = await cacheDatabase(t)
   for (const [collation, wanted] of Object.entries(collations)) {
     await query(`alter table cache_entries alter column key type text collate "${collation}"`)
     const { rows } = await query(comparesBytes, ['public'])
@@ -29,8 +28,7 @@ t.test('a collation that compares bytes is recognised', async (t) => {
 })
 
 t.test('a page reads as many rows as it has, by an index', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { query } = await cacheDatabase(t)
   await query("insert into cache_entries (key, value) select 'k' || n, 'x' from generate_series(1, 20000) n")
   await query('analyze cache_entries')
   const plan = async (isIndexed: boolean) => {

@@ -4,14 +4,12 @@ import type { Base, Value } from '../../../src/core/entry.js'
 import type { SentWrite } from '../../../src/core/ports.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { fingerprintIn } from '../../../src/postgres/schema/table-identity.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 
-const { url, query } = await freshDatabase(t)
-await migrate(url)
+const { url, query } = await cacheDatabase(t)
 const log = { info: () => undefined, warn: () => undefined }
 const clock = { now: () => performance.now(), defer: setImmediate }
 const database = new Database({ url, poolSize: 2, timeoutMs: 10_000, log })

@@ -1,13 +1,11 @@
 /** The feed without a sidecar, as the tools for operators use it. */
 import pg from 'pg'
 import t from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { startRecordedFeed } from '../../support/recorded-feed.js'
 
 t.test('a round trip brings every change that was committed before it', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   const { told, changes, session } = await startRecordedFeed(t, { url })
   for (let count = 1; count <= 100; count++) {
     await query('insert into cache_entries (key, value) values ($1, $1)', [`key ${count}`])
@@ -19,16 +17,14 @@ t.test('a round trip brings every change that was committed before it', async (t
 })
 
 t.test('a round trip fails as soon as changes are not announced', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   const { session } = await startRecordedFeed(t, { url })
   await query('alter table cache_entries disable trigger cache_entries_3_updated')
   await t.rejects(session().roundTrip(), { message: /cache_entries_3_updated is not enabled always/ })
 })
 
 t.test('a round trip fails if the session is over', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   const { session } = await startRecordedFeed(t, { url })
   const first = session()
   await query(

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { Announcements } from '../../support/announcements.js'
-import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { FaultProxy } from '../../support/fault-proxy.js'
 import { proxyTo } from '../../support/half-open-proxy.js'
@@ -149,8 +149,7 @@ t.test('garbage on the channel casts doubt on everything, and the answers stay r
 })
 
 t.test('a link may be cut at any moment of the start', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   const proxy = await proxyTo(t, database.url)
   const { client } = await startSidecar(t, { databaseUrl: database.url, databaseListenUrl: proxy.url })
   for (let round = 0; round < 6; round++) {

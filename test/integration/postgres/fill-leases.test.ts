@@ -4,16 +4,14 @@ import t, { type Test } from 'tap'
 import type { ConditionalAnswer, ConditionalWrite } from '../../../src/core/ports.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { PostgresEntryRemover } from '../../../src/postgres/store/entry-remover.js'
 import { PostgresFillLeases } from '../../../src/postgres/store/fill-leases.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 
-const { url, query } = await freshDatabase(t)
-await migrate(url)
+const { url, query } = await cacheDatabase(t)
 const log = { info: () => {}, warn: () => {} }
 const clock = { now: () => performance.now(), defer: setImmediate }
 const database = new Database({ url, poolSize: 8, timeoutMs: 10_000, log })

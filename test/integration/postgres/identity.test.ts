@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { type FreshDatabase, freshDatabase, ownServer } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase, freshDatabase, ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { FaultProxy } from '../../support/fault-proxy.js'
 import type { JsonClient } from '../../support/json-client.js'
@@ -123,8 +123,7 @@ const replacements: Readonly<Record<string, (database: FreshDatabase) => Promise
 for (const [what, replace] of Object.entries(replacements)) {
   for (const isAway of [false, true]) {
     t.test(`${what}${isAway ? ', while the sidecar is disconnected' : ''}`, async (t) => {
-      const database = await freshDatabase(t)
-      await migrate(database.url)
+      const database = await cacheDatabase(t)
       await database.query(seed('before'))
       const { client, proxy, keepAway } = await sidecarOf(t, database.url)
       if (isAway) {
@@ -217,8 +216,7 @@ async function restoreOwner(folder: string): Promise<void> {
 }
 
 t.test('setval() backwards is noticed by a live sidecar and by a disconnected one', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   await database.query(seed('before'))
   const live = await sidecarOf(t, database.url)
   const away = await sidecarOf(t, database.url)
@@ -303,8 +301,7 @@ t.test('the epoch names history, database, table and sequence', async (t) => {
 })
 
 t.test('a number that the sequence draws again makes another version', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { query } = await cacheDatabase(t)
   const insert = async () => {
     await query("select setval('cache_version', 1, false)")
     await query('delete from cache_entries')
@@ -321,8 +318,7 @@ t.test('a number that the sequence draws again makes another version', async (t)
 })
 
 t.test('what a provider refuses', async (t) => {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   const { rows } = await database.query('select cache_epoch() as epoch')
   for (const name of ['pg_control_system()', 'pg_current_wal_lsn()']) {
     await database.query(`revoke execute on function ${name} from public`)

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
@@ -54,8 +54,7 @@ t.test('the functions go on when the schema is renamed, and are not misled', asy
 })
 
 t.test('100,000 entries of a group: one statement, one notification', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   await query(
     "insert into cache_entries (key, value, groups) select 'k' || n, 'x', '{g}' from generate_series(1, 100000) n",
   )
@@ -73,8 +72,7 @@ t.test('100,000 entries of a group: one statement, one notification', async (t) 
 })
 
 t.test('only as many as are removed are read, where an index can help', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { query } = await cacheDatabase(t)
   await query(
     "insert into cache_entries (key, value, groups) select 'k' || n, 'x', array['g' || n % 1000] from generate_series(1, 20000) n",
   )

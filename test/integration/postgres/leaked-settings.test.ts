@@ -3,15 +3,13 @@ import t from 'tap'
 import type { PendingWrite } from '../../../src/core/entry.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { FaultProxy } from '../../support/fault-proxy.js'
 import { recordingLog } from '../../support/recording-log.js'
 
-const { url, query } = await freshDatabase(t)
-await migrate(url)
+const { url, query } = await cacheDatabase(t)
 const proxy = new FaultProxy(Number(new URL(url).port))
 const proxied = Object.assign(new URL(url), { port: String(await proxy.listen()) }).href
 t.teardown(() => proxy.close())

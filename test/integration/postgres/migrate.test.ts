@@ -6,7 +6,7 @@ import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { migrationFiles } from '../../../src/postgres/schema/migration-files.js'
 import { migrationStatus } from '../../../src/postgres/schema/migration-status.js'
 import { CliProcess } from '../../support/child-process.js'
-import { freshDatabase, ownServer } from '../../support/database.js'
+import { cacheDatabase, freshDatabase, ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
 import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
@@ -118,8 +118,7 @@ t.test('migrate --status and --dry-run change nothing', async (t) => {
 })
 
 t.test('an altered migration and one from a newer release are refused', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   await query("insert into cache_migrations (name, checksum) values ('9999_from_the_future.sql', 'x')")
   t.strictSame(await migrate(url), [], 'a newer release has been here: that is its affair')
   t.match((await migrationStatus(url)).at(-1), { name: '9999_from_the_future.sql', state: 'unknown' })
@@ -136,8 +135,7 @@ t.test('files with CRLF are the same migrations', async (t) => {
   t.strictSame(await migrationFiles(pathToFileURL(`${folder}/`)), files)
 
   // Before 0.2 their checksums were others.
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   for (const { name, crlfChecksum } of files)
     await query('update cache_migrations set checksum = $2 where name = $1', [name, crlfChecksum])
   t.same(await migrate(url), [])

@@ -1,7 +1,7 @@
 /** Tests of keys that do not exist: few statements for many reads, and no late answer (P14). */
 import { connect } from 'node:net'
 import t from 'tap'
-import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import type { Answer, JsonClient } from '../../support/json-client.js'
 import { type StartedSidecar, startLiveSidecar } from '../../support/sidecar.js'
@@ -60,7 +60,7 @@ async function searchesOf({ sidecar }: StartedSidecar, { query }: FreshDatabase)
 }
 
 t.test('20,000 reads of keys that do not exist reach the database a few times per key', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const started = await startLiveSidecar(t, { databaseUrl: database.url })
   const { sidecar, client } = started
   const keys = Array.from({ length: 10 }, (_, n) => `none:${n}`)
@@ -76,7 +76,7 @@ t.test('20,000 reads of keys that do not exist reach the database a few times pe
 })
 
 t.test('without negative entries, each read is a search: the count above counts', async (t) => {
-  const database = await freshDatabase(t)
+  const database = await cacheDatabase(t)
   const started = await startLiveSidecar(t, { databaseUrl: database.url, negativeCapacity: 0 })
   await readInTurn(started.sidecar.port, ['none'], 500)
   t.match((await started.client.stats()).negative, { size: 0, capacity: 0, hits: 0 })
@@ -98,7 +98,7 @@ async function knowAbsent(client: JsonClient, key: string): Promise<Answer> {
 }
 
 t.test('whoever creates the entry, the next read finds it', async (t) => {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const { client: other } = await startLiveSidecar(t, { databaseUrl: url })
   const creations: Readonly<Record<string, (key: string) => Promise<unknown>>> = {
@@ -137,7 +137,7 @@ t.test('whoever creates the entry, the next read finds it', async (t) => {
 })
 
 t.test('a 404 from memory says so, and can be asked for without the database', async (t) => {
-  const { url } = await freshDatabase(t)
+  const { url } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 100 })
   const onlyIfCached = { 'Cache-Control': 'only-if-cached' }
   t.equal((await read(client, 'k', onlyIfCached)).status, 504)

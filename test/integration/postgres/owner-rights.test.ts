@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { migrationStatus } from '../../../src/postgres/schema/migration-status.js'
 import { CliProcess } from '../../support/child-process.js'
-import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase, freshDatabase } from '../../support/database.js'
 import { earlierRelease } from '../../support/earlier-release.js'
 import { eventually } from '../../support/eventually.js'
 import { blamed } from '../../support/feed-reason.js'
@@ -48,8 +48,7 @@ async function sharedDatabase(t: Test) {
 const everybodyMayCreate = ({ query }: FreshDatabase) => query('grant create on schema public to public')
 
 t.test('no function runs with the rights of its owner', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { query } = await cacheDatabase(t)
   const { rows } = await query(
     "select proname as name from pg_proc where pronamespace = 'public'::regnamespace and prosecdef",
   )
@@ -90,8 +89,7 @@ t.test('a trigger from before the migration runs nothing as the owner', async (t
 })
 
 t.test('no function looks up names in a schema in which others may create', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { query } = await cacheDatabase(t)
   const { rows } = await query<{ name: string; config: string[] | null; source: string }>(
     `select proname as name, proconfig as config, prosrc as source from pg_proc
      where pronamespace = 'public'::regnamespace and prosqlbody is null

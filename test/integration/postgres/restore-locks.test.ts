@@ -1,12 +1,10 @@
 import pg from 'pg'
 import t from 'tap'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { bringBack, save } from '../../support/saved-entries.js'
 
-const { url, query } = await freshDatabase(t)
-await migrate(url)
+const { url, query } = await cacheDatabase(t)
 const other = new pg.Client({ connectionString: url })
 await other.connect()
 t.teardown(() => other.end())

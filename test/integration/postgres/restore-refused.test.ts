@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { Announcements } from '../../support/announcements.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
 import { pieces } from '../../support/pieces.js'
@@ -135,8 +135,7 @@ t.test('a backup of a release without groups is restored', async (t) => {
 
 t.test('missing rights are named', async (t) => {
   const saved = await savedAndChanged(database, announced)
-  const guarded = await freshDatabase(t)
-  await migrate(guarded.url)
+  const guarded = await cacheDatabase(t)
   const guest = await guestOf(t, await freshDatabase(t))
   const as = Object.assign(new URL(guarded.url), {
     username: guest.name,

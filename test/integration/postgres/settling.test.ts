@@ -3,15 +3,13 @@ import t from 'tap'
 import type { PendingWrite, Transaction } from '../../../src/core/entry.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { FaultProxy } from '../../support/fault-proxy.js'
 
-const { url, query } = await freshDatabase(t)
-await migrate(url)
+const { url, query } = await cacheDatabase(t)
 // A commit takes until the lock is given back.
 await query(`create function waits() returns trigger language plpgsql as $$
   begin perform pg_advisory_xact_lock_shared(7); return null; end $$`)

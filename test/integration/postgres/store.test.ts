@@ -9,7 +9,7 @@ import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { fingerprintIn } from '../../../src/postgres/schema/table-identity.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
@@ -450,8 +450,7 @@ t.test('P9: a string stays a string and JSON stays JSON', async (t) => {
 })
 
 t.test('P9: the first row ever is newer than a mark before it', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   const database = new Database({ url, poolSize: 1, timeoutMs: 10_000, log })
   t.teardown(() => database.close())
   const store = storeOf(database)
@@ -569,8 +568,7 @@ t.test(
 )
 
 t.test('P9: a pending write expires as any other that the table lets expire', async (t) => {
-  const { url, query } = await freshDatabase(t)
-  await migrate(url)
+  const { url, query } = await cacheDatabase(t)
   const database = new Database({ url, poolSize: 1, timeoutMs: 10_000, log })
   t.teardown(() => database.close())
   const store = storeOf(database)

@@ -2,16 +2,14 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { Database } from '../../../src/postgres/pool/database.js'
-import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { rowsPerSweep, type SweepRow, sweepStatement } from '../../../src/postgres/sweep/sweep-statement.js'
 import { Sweeper, type SweeperOptions, type SweeperParts } from '../../../src/postgres/sweep/sweeper.js'
-import { freshDatabase } from '../../support/database.js'
+import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { recordingLog } from '../../support/recording-log.js'
 
-const { url, query } = await freshDatabase(t)
-await migrate(url)
+const { url, query } = await cacheDatabase(t)
 const clock = { now: () => performance.now() }
 
 t.beforeEach(async () => {

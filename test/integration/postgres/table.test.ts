@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { entryColumns } from '../../../src/postgres/schema/entry-columns.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { migrationFiles } from '../../../src/postgres/schema/migration-files.js'
-import { type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, type FreshDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { blamed } from '../../support/feed-reason.js'
 import { injectingProxyTo } from '../../support/injecting-proxy.js'
@@ -12,8 +12,7 @@ import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
 
 async function migrated(t: Test): Promise<FreshDatabase> {
-  const database = await freshDatabase(t)
-  await migrate(database.url)
+  const database = await cacheDatabase(t)
   return database
 }
 

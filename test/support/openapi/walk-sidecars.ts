@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { freshDatabase, type Owner } from '../database.js'
+import { cacheDatabase, freshDatabase, type Owner } from '../database.js'
 import { eventually } from '../eventually.js'
 import { guestOf } from '../guest.js'
 import type { JsonClient } from '../json-client.js'
@@ -28,7 +28,7 @@ export interface WalkSidecars {
 
 /** Starts them, with an entry `held`, and a bound table, in the database of `usual`. */
 export async function startWalkSidecars(t: Owner): Promise<WalkSidecars> {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const usual = await startLiveSidecar(t, { databaseUrl: url, maxValueBytes, onShutdown: () => undefined })
   await usual.client.set('held', { any: ['JSON'] })
   await query("create table bound (id int primary key); select cache_bind('bound', key => 'bound:{id}')")
@@ -63,7 +63,7 @@ async function startCut(t: Owner): Promise<StartedSidecar> {
 }
 
 async function startSmall(t: Owner): Promise<StartedSidecar> {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await cacheDatabase(t)
   const started = await startLiveSidecar(t, { databaseUrl: url, memoryBytes: 24 * 1024 * 1024 })
   await query("insert into cache_entries (key, value) values ('large', repeat('x', 20000000))")
   return started
