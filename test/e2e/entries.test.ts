@@ -45,8 +45,10 @@ async function increment(bases: readonly string[], seed: number, tally: Tally): 
         tally.unknown++
         return
       }
-      if (written.status === 412) tally.refused++
-      else if (written.status === 503) {
+      if (written.status === 412) {
+        tally.refused++
+        await sleep(100 * Math.random())
+      } else if (written.status === 503) {
         tally.unavailable++
         await sleep(20)
       } else throw new Error(`answered ${written.status} ${text}`)

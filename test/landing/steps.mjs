@@ -26,9 +26,17 @@ export async function stepsOf(work, texts) {
       ['--seed', '14113', '--minutes', '1', '--allowance', '27000'],
       work.environment,
     ),
-    ...testRuns(texts).map((run) => testStep(work, run)),
-    ...(await mutantSteps(work, texts)),
+    ...inTurn(
+      testRuns(texts).map((run) => testStep(work, run)),
+      await mutantSteps(work, texts),
+    ),
   ]
+}
+
+/** Merges two lists, each evenly spread: mutants often wait for something that does not happen, and tests work. */
+function inTurn(tests, mutants) {
+  const placed = (steps) => steps.map((one, index) => ({ one, place: (index + 0.5) / steps.length }))
+  return [...placed(tests), ...placed(mutants)].sort((a, b) => a.place - b.place).map(({ one }) => one)
 }
 
 function step(name, folderOf, program, args, env = {}) {

@@ -77,7 +77,10 @@ interface BudgetRow {
   readonly others: number
   readonly role_others: number
   readonly database_others: number
+  /** Number of sidecars in these places. */
   readonly feeds: number
+  readonly role_feeds: number
+  readonly database_feeds: number
   readonly role_limit: number
   readonly database_limit: number
   readonly role: string
@@ -103,9 +106,7 @@ export async function lookAtBudget(
     `select current_setting('max_connections')::int
               - current_setting('superuser_reserved_connections')::int
               - coalesce(current_setting('reserved_connections', true)::int, 0) as most,
-            others.*,
-            (select pg_catalog.count(*)::int from pg_stat_activity
-             where application_name in ('caching-layer changes', 'caching-layer feed')) as feeds,
+            others.*, feeds.*,
             (select rolconnlimit from pg_roles where rolname = current_user) as role_limit,
             (select datconnlimit from pg_database where datname = current_database()) as database_limit,
             current_user::text as role, current_database()::text as database
@@ -116,37 +117,62 @@ export async function lookAtBudget(
        from pg_stat_activity
        where coalesce(backend_type = 'client backend', datid is not null)
          and coalesce(application_name, '') not like 'caching-layer%'
-     ) as others`,
+     ) as others,
+     (
+       select pg_catalog.count(*)::int as feeds,
+              pg_catalog.count(*) filter (where usename = current_user)::int as role_feeds,
+              pg_catalog.count(*) filter (where datname = current_database())::int as database_feeds
+       from pg_stat_activity where application_name in ('caching-layer changes', 'caching-layer feed')
+     ) as feeds`,
   )
   const row = rows[0] as BudgetRow
-  const count = sidecars ?? Math.max(row.feeds, 1)
-  const wanted = count * connectionsEach
+  const countOf = (feeds: number) => sidecars ?? Math.max(feeds, 1)
   const spare = 'lower DATABASE_POOL_SIZE, or route DATABASE_URL through PgBouncer'
-  const raise = (what: string, name: string, others: number) =>
-    `${spare}, or ${runAs('a superuser', `alter ${what} ${quoteIdentifier(name)} connection limit ${wanted + others}`)}`
-  const limited = (limit: number, others: number) => (limit < 0 ? Number.POSITIVE_INFINITY : limit - others)
   const taken = (others: number) => (others === 0 ? '' : `, and other clients use ${others} of it`)
-  const limits: readonly (readonly [limit: number, says: string, cure: string])[] = [
-    [
-      row.most - row.others,
-      `max_connections leaves ${row.most - row.others} besides other clients`,
-      `${spare}, or raise max_connections and restart the server`,
-    ],
-    [
-      limited(row.role_limit, row.role_others),
-      `the role's limit is ${row.role_limit}${taken(row.role_others)}`,
-      raise('role', row.role, row.role_others),
-    ],
-    [
-      limited(row.database_limit, row.database_others),
-      `the database's limit is ${row.database_limit}${taken(row.database_others)}`,
-      raise('database', row.database, row.database_others),
-    ],
+  /** A limit of the role or of the database, which only sidecars of that role or database share. */
+  const ofOne = (what: 'role' | 'database', name: string, { limit, others, feeds }: SharedLimit): Limit => ({
+    count: countOf(feeds),
+    left: limit < 0 ? Number.POSITIVE_INFINITY : limit - others,
+    says: `the ${what}'s limit is ${limit}${taken(others)}`,
+    cure: (wanted) =>
+      `${spare}, or ${runAs('a superuser', `alter ${what} ${quoteIdentifier(name)} connection limit ${wanted + others}`)}`,
+  })
+  const ofServer: Limit = {
+    count: countOf(row.feeds),
+    left: row.most - row.others,
+    says: `max_connections leaves ${row.most - row.others} besides other clients`,
+    cure: () => `${spare}, or raise max_connections and restart the server`,
+  }
+  const limits = [
+    ofServer,
+    ofOne('role', row.role, { limit: row.role_limit, others: row.role_others, feeds: row.role_feeds }),
+    ofOne('database', row.database, {
+      limit: row.database_limit,
+      others: row.database_others,
+      feeds: row.database_feeds,
+    }),
   ]
-  const text = `${count} × ${connectionsEach} connections`
-  const short = limits.find(([limit]) => limit < wanted)
-  if (short === undefined) return ok('connections', `${text}: ${limits[0]?.[1]}`)
-  return bad('connections', `${text}: ${short[1]}`, short[2])
+  const says = ({ count, says }: Limit) => `${count} × ${connectionsEach} connections: ${says}`
+  const short = limits.find(({ count, left }) => left < count * connectionsEach)
+  if (short === undefined) return ok('connections', says(ofServer))
+  return bad('connections', says(short), short.cure(short.count * connectionsEach))
+}
+
+interface SharedLimit {
+  /** Negative for none. */
+  readonly limit: number
+  /** Connections of clients that are no sidecars. */
+  readonly others: number
+  readonly feeds: number
+}
+
+interface Limit {
+  /** Number of sidecars that share it. */
+  readonly count: number
+  /** Connections that are left to them. */
+  readonly left: number
+  readonly says: string
+  readonly cure: (wantedConnections: number) => string
 }
 
 function percent(share: number): string {

@@ -190,6 +190,21 @@ t.test('doctor finds too few connections for the fleet', async (t) => {
   wrong(t, await findings(guest.url, { sidecars: 6 }), { connections: /the database's limit is 10/ })
 })
 
+t.test('sidecars of another role and database do not count against the limits of these', async (t) => {
+  const [database, elsewhere] = [await migrated(t), await freshDatabase(t)]
+  const guest = await guestOf(t, database)
+  await database.query(`grant all on cache_entries, cache_migrations to ${guest.name}`)
+  await database.query(`alter role ${guest.name} connection limit 3`)
+  await database.query(`alter database ${database.name} connection limit 5`)
+  const application_name = 'caching-layer changes'
+  const others = new pg.Pool({ connectionString: elsewhere.url, application_name })
+  t.teardown(() => others.end())
+  await Promise.all([others, others].map((pool) => pool.query('select pg_sleep(0.1)')))
+  wrong(t, await findings(guest.url), {})
+  await database.query(`alter role ${guest.name} connection limit 2`)
+  wrong(t, await findings(guest.url), { connections: /^1 × 3 connections: the role's limit is 2 → / })
+})
+
 t.test('doctor finds clocks that differ', async (t) => {
   const { url } = await migrated(t)
   wrong(t, await findings(url, { now: () => Date.now() + 60_000 }), { clock: /60\.\d s behind this machine/ })

@@ -71,8 +71,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'a connection limit of 1': {
     sql: 'alter role $role connection limit 1',
     check: 'connections',
-    // The sidecars of other test files on this server count as well.
-    says: /\d × 3 connections: the role's limit is 1/,
+    says: /^1 × 3 connections: the role's limit is 1/,
     cure: /alter role .* connection limit \d/,
   },
   'a connection limit of the database': {
