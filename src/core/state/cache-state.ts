@@ -231,7 +231,7 @@ export class CacheState {
     this.#parts.replicaReads?.shown(id)
     this.#parts.versions.changed(id, version)
     this.#parts.contests.changed(id)
-    const entry = this.#entries.held(id)
+    const entry = this.#entries.peek(id)
     if (!isDelete(version)) this.#absences.drop(id)
     if (entry === undefined || entry.version === version) return
     this.#entries.drop(id)

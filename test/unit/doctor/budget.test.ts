@@ -2,13 +2,15 @@ import type pg from 'pg'
 import t from 'tap'
 import { lookAtBudget } from '../../../src/tools/doctor/server.js'
 
-/** A server with 97 connections for all, of which others use 10, and two sidecars. */
+/** A server with 97 connections for all, of which others use 10, and two sidecars, both of this role and database. */
 const row = {
   most: 97,
   others: 10,
   role_others: 4,
   database_others: 0,
   feeds: 2,
+  role_feeds: 2,
+  database_feeds: 2,
   role_limit: -1,
   database_limit: -1,
   role: 'app',
@@ -43,6 +45,18 @@ t.test('the limit of the role has to do for its other sessions, too', async (t) 
     ok: false,
     says: "2 × 5 connections: the role's limit is 13, and other clients use 4 of it",
     cure: /alter role "app" connection limit 14$/,
+  })
+})
+
+t.test('only sidecars of the role or the database share its limit', async (t) => {
+  t.match(await budgetOf({ role_limit: 9, role_feeds: 1 }), { ok: true })
+  t.match(await budgetOf({ role_limit: 8, role_feeds: 1 }), {
+    says: /^1 × 5 connections: the role's limit is 8/,
+  })
+  t.match(await budgetOf({ database_limit: 5, database_feeds: 1 }), { ok: true })
+  t.match(await budgetOf({ database_limit: 4, database_feeds: 1 }), {
+    says: "1 × 5 connections: the database's limit is 4",
+    cure: /connection limit 5$/,
   })
 })
 

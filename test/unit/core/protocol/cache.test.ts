@@ -139,6 +139,17 @@ t.test('two sidecars agree as soon as changes arrive', async (t) => {
   t.equal((await two.cache.get('k')).value, undefined)
 })
 
+t.test('a change that comes back does not count as a use of the entry', async (t) => {
+  const { cache, feed } = await liveSidecar({ capacity: 2 })
+  await cache.set('read', '1')
+  await cache.set('written', '1')
+  t.ok(cache.hit('read'))
+  feed.deliver()
+  await cache.set('another', '1')
+  t.equal(cache.hit('written'), undefined, 'it was evicted')
+  t.ok(cache.hit('read'))
+})
+
 t.test('the cache stays within its limits of entries and bytes', async (t) => {
   const few = await liveSidecar({ capacity: 2 })
   for (const key of ['a', 'b', 'c']) await few.cache.set(key, '1')
