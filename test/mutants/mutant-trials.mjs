@@ -135,7 +135,7 @@ export class MutantTrials {
       env: {
         // A run that does not end has not caught the mutant.
         TAP_TIMEOUT: '0',
-        TEST_PATIENCE_MS: '20000',
+        TEST_PATIENCE_MS: '10000',
         ...environment,
         ...env,
         ...(tests && { TAP_GREP: tests }),

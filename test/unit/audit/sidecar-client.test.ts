@@ -71,7 +71,7 @@ t.test('a sidecar that does not respond is named once', async (t) => {
     (response) => {
       if (!mute) response.writeHead(504).end()
     },
-    2_000,
+    1_000,
   )
   t.strictSame(await ask('k'), { kind: 'none', reason: 'no answer in time' })
   t.equal((await ask('k')).kind, 'none')
