@@ -65,7 +65,8 @@ function replacementsOf(node) {
   if (ts.isExpressionStatement(node) || (ts.isIfStatement(node) && !node.elseStatement)) return ['']
   if (ts.isBlock(node) && ts.isFunctionLike(node.parent) && node.statements.length > 0)
     return [`{ return;\n${node.getText().slice(1)}`]
-  if (ts.isReturnStatement(node) && node.expression) return ['return undefined']
+  if (ts.isReturnStatement(node) && node.expression && node.expression.getText() !== 'undefined')
+    return ['return undefined']
   if (ts.isPropertyAssignment(node) || ts.isShorthandPropertyAssignment(node) || ts.isSpreadAssignment(node))
     return ['...{}']
   return []

@@ -8,7 +8,7 @@ const command = 'dist/main.js'
 /**
  * Returns the test files that load a source, directly or by others: first those named after it, then those in a folder
  * of the same name, then the others, each by their distance. Among those at the same distance, the ones come first
- * whose text has words of the source's name that few others have. A test that names the built command loads
+ * whose text has words of the source's path that few others have. A test that names the built command loads
  * `src/main.ts`.
  *
  * @param {Map<string, string>} texts compiled files by their paths, as `compileProject` returns them
@@ -22,7 +22,7 @@ export function nearestTests(texts, source) {
 
   const words = basename(source, '.ts').split('-')
   const folders = posix.dirname(source).split('/').slice(1)
-  const mentions = words.map((word) => testsWith(texts, word))
+  const mentions = [...words, ...folders].map((word) => testsWith(texts, word))
   const rank = (test) => {
     const isNamedAfter = words.every((word) => basename(test).includes(word))
     const distance = steps.get(test) + (test.startsWith('test/unit/') ? 0 : slowerBy)

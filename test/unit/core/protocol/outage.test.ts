@@ -293,6 +293,20 @@ t.test(
   },
 )
 
+t.test('P9: after a statement that finds no database, the others are not sent', async (t) => {
+  const { store, cache } = await sidecarInOutage({ capacity: 2_000 })
+  // Of three statements.
+  for (let n = 0; n < 1_200; n++) await cache.set(`k${n}`, ours)
+  store.restart()
+  store.fail('settle', 'store-unavailable')
+  const settles = () => store.statements.filter(({ operation }) => operation === 'settle').length
+  const before = settles()
+  await cache.get('another')
+  await turn()
+  t.equal(settles(), before + 1)
+  t.equal(cache.status().pendingWrites, 1_200)
+})
+
 t.test('P9: pending writes are sent soon after a short fault, even without requests', async (t) => {
   const { clock, store, feed, cache } = await liveSidecar()
   store.fail('write', 'store-unavailable')
