@@ -1,17 +1,8 @@
 import type pg from 'pg'
 import { CacheError, type CacheErrorCode } from '../../core/errors.js'
 import { openClient } from './connection.js'
-import { type ConnectionPoolOptions, createPool, type PoolUse } from './connection-pool.js'
-import {
-  connectFailed,
-  isStatementError,
-  mayBeRepeated,
-  messageOf,
-  planIsOutdated,
-  refusesSettings,
-  statementFailed,
-  wasNotPrepared,
-} from './errors.js'
+import { ConnectionPool, type ConnectionPoolOptions, type PoolUse } from './connection-pool.js'
+import { isStatementError, mayBeRepeated, planIsOutdated, statementFailed, wasNotPrepared } from './errors.js'
 import { committingFailed, rolledBack, uncommittedFailed } from './failed-statement.js'
 import { StatementErrors } from './statement-errors.js'
 import { StatementNames } from './statement-names.js'
@@ -42,19 +33,17 @@ export interface StatementTracer {
 /** Runs a statement in the transaction of a snapshot. */
 export type SnapshotRead = <Row extends pg.QueryResultRow>(text: string, values: unknown[]) => Promise<Row[]>
 
-/** Connection pool. Every wait is bounded, and every failure is a CacheError. */
+/** Statements over a pool of connections. Every wait is bounded, and every failure is a CacheError. */
 export class Database {
   readonly #options: DatabaseOptions
   readonly #errors: StatementErrors
-  #pool: pg.Pool
-  /** True if a pooler refuses startup settings. */
-  #isBare = false
+  readonly #pool: ConnectionPool
   readonly #names = new StatementNames()
 
   constructor(options: DatabaseOptions) {
     this.#options = options
     this.#errors = new StatementErrors(options.log)
-    this.#pool = createPool(options, this.#isBare)
+    this.#pool = new ConnectionPool(options)
   }
 
   /** Runs a statement that changes nothing. The server ends it after `withinMs`, or after the usual timeout. */
@@ -191,25 +180,16 @@ export class Database {
   }
 
   use(): PoolUse {
-    const { totalCount, idleCount, waitingCount } = this.#pool
-    const { poolSize } = this.#options
-    return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount, size: poolSize }
+    return this.#pool.use
   }
 
-  /** Replaces the pool by a new one: existing connections may lead to a server that is no longer the primary. */
+  /** Replaces all connections by new ones. */
   renew(): void {
-    const old = this.#pool
-    this.#pool = createPool(this.#options, this.#isBare)
-    // `end()` would leave statements that wait for a connection waiting forever.
-    const endOnceNobodyWaits = () => {
-      if (old.waitingCount === 0) old.end().catch(() => undefined)
-    }
-    if (old.waitingCount > 0) old.on('release', endOnceNobodyWaits)
-    else endOnceNobodyWaits()
+    this.#pool.renew()
   }
 
-  async close(): Promise<void> {
-    await this.#pool.end()
+  close(): Promise<void> {
+    return this.#pool.close()
   }
 
   #traced<Row extends pg.QueryResultRow>(
@@ -264,18 +244,8 @@ export class Database {
     try {
       return await this.#pool.connect()
     } catch (error) {
-      if (!refusesSettings(error) || this.#isBare) {
-        const failure = connectFailed(error)
-        this.#errors.add(failure)
-        throw failure
-      }
-      this.#options.log.warn(
-        { reason: messageOf(error) },
-        "the pooler refuses statement_timeout and lock_timeout: only the sidecar's own timeouts apply",
-      )
-      this.#isBare = true
-      this.renew()
-      return this.#connect()
+      this.#errors.add(error as CacheError)
+      throw error
     }
   }
 
