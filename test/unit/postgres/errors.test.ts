@@ -20,5 +20,6 @@ t.test('the message of a failure of TLS begins with what to set', async (t) => {
   t.equal(messageOf(failure('ECONNREFUSED')), 'it failed')
   t.equal(messageOf(failure()), 'it failed')
   t.equal(messageOf(new AggregateError([failure('ECONNREFUSED'), new Error('the second')])), 'it failed')
+  t.equal(messageOf(new AggregateError([], 'none')), 'none')
   t.equal(messageOf('thrown as a text'), 'thrown as a text')
 })
