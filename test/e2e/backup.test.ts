@@ -78,6 +78,7 @@ t.test(
       stderr,
       /^12,000 inserted, 0 updated, .*\n0 inserted, 0 updated, 0 deleted, 12,000 unchanged, .*\n$/,
     )
+    t.notMatch(stderr, /bound/, 'the backup has no bindings')
     t.equal(await digest(other), await digest())
   },
 )

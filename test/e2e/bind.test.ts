@@ -137,6 +137,11 @@ t.test('--dry-run prints SQL that does the same', async (t) => {
   t.strictSame(await boundTables(database), [])
   await database.query(out.join('\n'))
   t.match(await bind(t, database, '--file=bindings.yaml --check', products + reviews), { code: 0, out: [] })
+  t.strictSame(await bind(t, database, '--file=bindings.yaml --dry-run', products + reviews), {
+    code: 0,
+    out: [],
+    notes: ['nothing to change'],
+  })
 })
 
 t.test('without a file, the bindings are listed with their state', async (t) => {

@@ -21,13 +21,13 @@ export function nearestTests(texts, source) {
     for (const loader of loadedBy.get(file) ?? []) if (!steps.has(loader)) steps.set(loader, distance + 1)
 
   const words = basename(source, '.ts').split('-')
-  const folders = posix.dirname(source).split('/').slice(1)
-  const mentions = [...words, ...folders].map((word) => testsWith(texts, word))
+  const folder = posix.basename(posix.dirname(source))
+  const mentions = [...words, folder].map((word) => testsWith(texts, word))
   const rank = (test) => {
     const isNamedAfter = words.every((word) => basename(test).includes(word))
     const distance = steps.get(test) + (test.startsWith('test/unit/') ? 0 : slowerBy)
     const rarity = mentions.reduce((sum, tests) => sum + (tests.has(test) ? 1 / tests.size : 0), 0)
-    const isBeside = folders.some((folder) => test.includes(`/${folder}/`))
+    const isBeside = test.includes(`/${folder}/`)
     return [isNamedAfter ? 0 : 1, isBeside ? 0 : 1, distance, -rarity]
   }
   return [...steps.keys()]
