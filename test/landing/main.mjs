@@ -17,7 +17,9 @@ async function main(work) {
   const startedMs = performance.now()
   const texts = await work.compile()
   await work.startServer()
-  const steps = (await stepsOf(work, texts)).filter(({ name }) => name.includes(process.argv[2] ?? ''))
+  const part = process.argv[2] ?? ''
+  const steps = (await stepsOf(work, texts)).filter(({ name }) => name.includes(part))
+  if (steps.length === 0) console.log(`no step has "${part}" in its name; unit tests are in "unit"`)
   const failures = []
   let ended = 0
   await work.forEach(steps, jobs, async (copy, { name, run }) => {
