@@ -223,10 +223,14 @@ t.test('values beyond the memory of one statement are read by further ones', asy
   await query(
     "insert into product (id, data) select n, to_jsonb(repeat('x', 300000)) from generate_series(5000, 5029) n",
   )
-  const { client } = await startLiveSidecar(t, { databaseUrl: database.url, memoryBytes: 48 * 1024 * 1024 })
+  const { client } = await startLiveSidecar(t, {
+    databaseUrl: database.url,
+    databaseTimeoutMs: 60_000, // a busy machine takes seconds for so much
+    memoryBytes: 48 * 1024 * 1024,
+  })
   const keys = Array.from({ length: 30 }, (_, index) => `product:${5_000 + index}`)
   const answers = await Promise.all(keys.map((key) => client.get(key)))
-  t.ok(answers.every(({ status }) => status === 200))
+  t.strictSame([...new Set(answers.map(({ status }) => status))], [200])
 })
 
 t.test('a sidecar that has not heard of the bindings yet does not answer from the entries', async (t) => {
