@@ -1,9 +1,20 @@
-/** Returns the changelog with `date` in the heading of the release. Throws an Error if no undated heading is there. */
+const unreleased = '\n## Unreleased\n'
+
+/**
+ * Returns the changelog with the release and its date as heading of what was unreleased. Throws an Error if there is no
+ * such section, or the release has one already.
+ */
 export function datedChangelog(changelog: string, version: string, date: string): string {
-  const undated = `\n## ${version} - unreleased\n`
-  if (changelog.split(undated).length !== 2)
-    throw new Error(`CHANGELOG.md: expected one heading "## ${version} - unreleased"`)
-  return changelog.replace(undated, `\n## ${version} - ${date}\n`)
+  if (changelog.split(unreleased).length !== 2)
+    throw new Error('CHANGELOG.md: expected one heading "## Unreleased"')
+  if (changelog.includes(`\n## ${version} - `))
+    throw new Error(`CHANGELOG.md: ${version} is released already`)
+  return changelog.replace(unreleased, `\n## ${version} - ${date}\n`)
+}
+
+/** Returns a page with the name of the packed file of the release. */
+export function withPackageName(page: string, version: string): string {
+  return page.replaceAll(/\bcaching-layer-\d+\.\d+\.\d+[\w.+-]*\.tgz\b/g, `caching-layer-${version}.tgz`)
 }
 
 /** A kustomization with the image of the release. Other tags, such as `dev`, stay. */

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { datedChangelog, withImageTag } from './release-texts.js'
+import { datedChangelog, withImageTag, withPackageName } from './release-texts.js'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8'))
 const texts = new Map([
@@ -16,6 +16,8 @@ for (const name of await readdir('k8s', { recursive: true })) {
   const file = join('k8s', name)
   texts.set(file, withImageTag(await readFile(file, 'utf8'), version))
 }
+const commands = 'docs/reference/commands.md'
+texts.set(commands, withPackageName(await readFile(commands, 'utf8'), version))
 for (const [file, text] of texts) await writeFile(file, text)
 const { status } = spawnSync('git', ['add', ...texts.keys()], { stdio: 'inherit' })
 process.exitCode = status ?? 1

@@ -53,7 +53,7 @@ function testStep(work, { name, files, isOfSources, env }) {
       outputOf(isOfSources ? project : copy, names.length > 1 ? main : names[0], {
         nodeArgs: isOfSources ? ['--import=tsx'] : [],
         env: {
-          ...{ TAP_TIMEOUT: '0', TAP_DIAG: undefined },
+          ...{ TAP_TIMEOUT: '0', TAP_DIAG: undefined, PROPERTY_RUNS: '1000' },
           ...{ TEST_FILES: names.join(' '), ...work.environment },
           ...env,
         },

@@ -55,16 +55,16 @@ export const audit: Command = {
     const report = audit.report()
     out(flags.has('json') ? reportJson(report) : reportText(report))
     if (report.violations > 0) return 1
-    if (!isSilent(report)) return 0
-    note('the audit is inconclusive: no sidecar has given an answer that counts')
+    const silent = report.sidecars.filter(isSilent).map(({ url }) => url)
+    if (silent.length === 0) return 0
+    note(`the audit is inconclusive: no answer that counts from ${silent.join(', ')}`)
     return notCarriedOut
   },
 }
 
-/** Returns true if sidecars were asked, and none ever answered. */
-function isSilent({ sidecars }: Report): boolean {
-  const answered = sidecars.some(({ fresh, nothing, stale }) => fresh + nothing + stale > 0)
-  return !answered && sidecars.some(({ unanswered }) => unanswered > 0)
+/** Returns true if a sidecar was asked, and never answered. */
+function isSilent({ fresh, nothing, stale, unanswered }: Report['sidecars'][number]): boolean {
+  return unanswered > 0 && fresh + nothing + stale === 0
 }
 
 /** Returns the URL of a sidecar without trailing slashes. */

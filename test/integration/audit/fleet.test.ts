@@ -161,6 +161,21 @@ t.test('an audit without any response exits with 3', async (t) => {
   t.match(notes.at(-1), /^the audit is inconclusive/)
 })
 
+t.test('an audit in which one of the sidecars never answers exits with 3, and names it', async (t) => {
+  const { database, clients } = await fleet(t)
+  const silent = 'http://127.0.0.1:1'
+  const urls = clients.map(({ base }) => base)
+  const { exit, stop, notes, progress } = command(database, [...urls, silent], [['sample', '1']])
+  await eventually(() => progress.length > 0)
+  await database.query("insert into cache_entries (key, value) values ('k', '1')")
+  await eventually(() => notes.some((note) => note.includes('gives no usable answer')))
+  const asked = progress.length
+  await eventually(() => progress.length > asked + 2)
+  stop.abort()
+  t.equal(await exit, 3)
+  t.equal(notes.at(-1), `the audit is inconclusive: no answer that counts from ${silent}`)
+})
+
 t.test('an audit survives a lost feed', async (t) => {
   const { database, clients } = await fleet(t)
   const notes: string[] = []

@@ -1,6 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
-import { datedChangelog, imageVersions, newestRelease, withImageTag } from '../../../scripts/release-texts.js'
+import {
+  datedChangelog,
+  imageVersions,
+  newestRelease,
+  withImageTag,
+  withPackageName,
+} from '../../../scripts/release-texts.js'
 
 const changelog = readFileSync('CHANGELOG.md', 'utf8')
 const kustomizations = readdirSync('k8s', { recursive: true, encoding: 'utf8' })
@@ -18,17 +24,33 @@ t.test('the version is the same everywhere', async (t) => {
 })
 
 t.test('a release dates its heading in the changelog', async (t) => {
-  const before = '# Changelog\n\n## 0.2.0 - unreleased\n\n- New.\n\n## 0.1.1 - 2026-11-28\n'
+  const before = '# Changelog\n\n## Unreleased\n\n- New.\n\n## 0.1.1 - 2026-11-28\n'
   t.equal(newestRelease(before), '0.1.1')
   const after = datedChangelog(before, '0.2.0', '2026-12-24')
-  t.equal(after, before.replace('unreleased', '2026-12-24'))
+  t.equal(after, before.replace('Unreleased', '0.2.0 - 2026-12-24'))
   t.equal(newestRelease(after), '0.2.0')
 })
 
 t.test('a release that the changelog does not announce, or has released, is refused', async (t) => {
-  const message = 'CHANGELOG.md: expected one heading "## 0.2.0 - unreleased"'
-  for (const heading of ['## 0.3.0 - unreleased', '## 0.2.0 - 2026-12-24', '## 0.2.0-rc.1 - unreleased'])
-    t.throws(() => datedChangelog(`\n${heading}\n`, '0.2.0', '2026-12-25'), { message })
+  const dated = (text: string) => () => datedChangelog(text, '0.2.0', '2026-12-25')
+  const message = 'CHANGELOG.md: expected one heading "## Unreleased"'
+  t.throws(dated('\n## 0.2.0 - 2026-12-24\n'), { message })
+  t.throws(dated('\n## Unreleased\n\n## Unreleased\n'), { message })
+  const released = '\n## Unreleased\n\n## 0.2.0 - 2026-12-24\n'
+  t.throws(dated(released), { message: 'CHANGELOG.md: 0.2.0 is released already' })
+})
+
+t.test('the changelog has a section for what is not released', async (t) => {
+  t.equal(changelog.split('\n## Unreleased\n').length, 2)
+})
+
+t.test('a release changes the name of the packed file, which the commands of the docs use', async (t) => {
+  const page = readFileSync('docs/reference/commands.md', 'utf8')
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  t.equal(withPackageName(page, version), page)
+  const renamed = withPackageName(page, '9.8.7-rc.1')
+  t.match(renamed, 'npm install --global ./caching-layer-9.8.7-rc.1.tgz')
+  t.notMatch(renamed, `caching-layer-${version}.tgz`)
 })
 
 t.test('a release changes the tags that are versions, and no others', async (t) => {
