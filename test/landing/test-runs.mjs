@@ -34,8 +34,9 @@ export function testRuns(texts) {
   const inOrder = files.sort((a, b) => place(a) - place(b))
   const slowLane = inOrder.filter((file) => isForSlowLane(file, texts.get(file)))
   return [
-    ...processesOf(inOrder, texts, '', {}),
+    // First, as they are long. Those at the end of the other list are short.
     ...processesOf(slowLane, texts, ' (slow lane)', { TEST_FAST_LANE: 'off' }),
+    ...processesOf(inOrder, texts, '', {}),
   ]
 }
 

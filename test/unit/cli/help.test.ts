@@ -32,6 +32,14 @@ t.test('the help of the program lists every command', async (t) => {
   t.ok(help.split('\n').every((line) => line.length <= 90))
 })
 
+t.test('a description is wrapped, and no word of it is lost', async (t) => {
+  for (const [name, listed, command] of all) {
+    const said = commandHelp(name, listed, command).replaceAll(/\s+/g, ' ')
+    for (const { about } of Object.values(command.options))
+      t.ok(said.includes(` ${about} `), `${name}: ${about}`)
+  }
+})
+
 t.test('the help of a command describes exactly what the command accepts', async (t) => {
   for (const [name, listed, command] of all) {
     const help = commandHelp(name, listed, command)

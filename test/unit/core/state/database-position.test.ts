@@ -57,3 +57,13 @@ t.test('a write after a mark is past the mark', async (t) => {
   position.version('11')
   t.ok(position.isPastMark)
 })
+
+t.test('a mark that the database lost is forgotten', async (t) => {
+  const position = new DatabasePosition()
+  position.observe({ epoch: 'a', latest: 10n }, -1n)
+  position.marked('5', 10n)
+  position.rewound()
+  t.equal(position.mark, undefined)
+  t.ok(position.isPastMark, 'another one is due')
+  t.same(position.unseen, { kind: 'unseen', mark: undefined })
+})
