@@ -1,15 +1,15 @@
 const unreleased = '\n## Unreleased\n'
 
 /**
- * Returns the changelog with the release and its date as heading of what was unreleased. Throws an Error if there is no
- * such section, or the release has one already.
+ * Returns the changelog with the release and its date as heading of what was unreleased, below a new section for what
+ * comes next. Throws an Error if there is no such section, or the release has one already.
  */
 export function datedChangelog(changelog: string, version: string, date: string): string {
   if (changelog.split(unreleased).length !== 2)
     throw new Error('CHANGELOG.md: expected one heading "## Unreleased"')
   if (changelog.includes(`\n## ${version} - `))
     throw new Error(`CHANGELOG.md: ${version} is released already`)
-  return changelog.replace(unreleased, `\n## ${version} - ${date}\n`)
+  return changelog.replace(unreleased, `${unreleased}\n## ${version} - ${date}\n`)
 }
 
 /** Returns a page with the name of the packed file of the release. */

@@ -27,7 +27,7 @@ t.test('a release dates its heading in the changelog', async (t) => {
   const before = '# Changelog\n\n## Unreleased\n\n- New.\n\n## 0.1.1 - 2026-11-28\n'
   t.equal(newestRelease(before), '0.1.1')
   const after = datedChangelog(before, '0.2.0', '2026-12-24')
-  t.equal(after, before.replace('Unreleased', '0.2.0 - 2026-12-24'))
+  t.equal(after, before.replace('Unreleased', 'Unreleased\n\n## 0.2.0 - 2026-12-24'))
   t.equal(newestRelease(after), '0.2.0')
 })
 
