@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { migrate } from '../../src/postgres/schema/migrate.js'
 import { backupText } from '../support/backup-text.js'
 import { CliProcess } from '../support/child-process.js'
@@ -43,13 +43,8 @@ async function sessions(waitsFor: string, name = database.name): Promise<boolean
   return rows.length > 0
 }
 
-async function emptyDatabase(t: Test) {
-  const other = await cacheDatabase(t)
-  return other
-}
-
 t.test('a backup on stdout can be restored from stdin', async (t) => {
-  const other = await emptyDatabase(t)
+  const other = await cacheDatabase(t)
   const script =
     'caching-layer backup --compress=gzip | DATABASE_URL=$TO caching-layer restore --mode=replace --json'
   const { code, stdout, stderr } = await shell(t, script, { DATABASE_URL: url, TO: other.url })
@@ -62,7 +57,7 @@ t.test('a backup on stdout can be restored from stdin', async (t) => {
 t.test(
   'through files; the end of the name decides, and the checksum is one that sha256sum knows',
   async (t) => {
-    const other = await emptyDatabase(t)
+    const other = await cacheDatabase(t)
     const script = `
     caching-layer backup --file=plain --json &&
     caching-layer backup --file=packed.gz 2>/dev/null &&
@@ -124,7 +119,7 @@ t.test('a truncated backup changes nothing', async (t) => {
     ['the middle', 'caching-layer backup | sed 100d'],
     ['half of it, compressed', 'caching-layer backup --compress=gzip | head -c 20000'],
   ]
-  const other = await emptyDatabase(t)
+  const other = await cacheDatabase(t)
   for (const [cut, script] of ways) {
     const full = `(${script}) 2>/dev/null | DATABASE_URL=$TO caching-layer restore`
     const { code, stderr } = await shell(t, full, { DATABASE_URL: url, TO: other.url })
@@ -161,7 +156,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     await other.end()
   })
   t.test(`${signal} during a backup to a reader that has stopped reading`, async (t) => {
-    const other = await emptyDatabase(t)
+    const other = await cacheDatabase(t)
     // More than the buffers on the way take.
     await other.query(
       "insert into cache_entries (key, value) select n, repeat('x', 1000000) from generate_series(1, 20) n",
@@ -175,7 +170,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.equal(backup.stderr, 'caching-layer: stopped; nothing was changed\n')
   })
   t.test(`${signal} during a restore`, async (t) => {
-    const other = await emptyDatabase(t)
+    const other = await cacheDatabase(t)
     const restore = new CliProcess(t, ['restore'], { DATABASE_URL: other.url }, { stdin: 'pipe' })
     const { stdout } = await shell(t, 'caching-layer backup 2>/dev/null', { DATABASE_URL: url })
     restore.child.stdin?.on('error', () => undefined).write(stdout.slice(0, 1_000_000))
@@ -190,7 +185,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 for (const many of [3, 10_001])
   t.test(`sidecars follow a restore of ${many} entries`, async (t) => {
-    const other = await emptyDatabase(t)
+    const other = await cacheDatabase(t)
     const options = { databaseUrl: other.url, ttlSeconds: 0, capacity: 100_000 }
     const started = [await startLiveSidecar(t, options), await startLiveSidecar(t, options)] as const
     const [one, two] = [started[0].client, started[1].client]

@@ -36,7 +36,7 @@ export async function freshDatabase(
   const from = options.template ? ` template ${pg.escapeIdentifier(options.template)}` : ''
   await createDatabase(serverUrl, `${name}${from} ${options.with ?? ''}`)
 
-  const url = Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href
+  const url = urlOf(serverUrl, name)
   const pool = new pg.Pool({ connectionString: url, max: 4, application_name: 'test' })
   pool.on('error', () => {}) // a test may stop the server or close the connections
   let dropped: Promise<unknown> | undefined
@@ -65,7 +65,7 @@ export async function cacheDatabase(t: Owner): Promise<FreshDatabase> {
 export async function makeTemplate(serverUrl: string): Promise<string> {
   const name = 'template_of_caches'
   await createDatabase(serverUrl, name)
-  await migrate(Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href)
+  await migrate(urlOf(serverUrl, name))
   return name
 }
 
@@ -98,6 +98,11 @@ async function ownUrl(): Promise<string> {
   const { server, end } = await temporaryServer()
   tap.teardown(end)
   return server.url()
+}
+
+/** Returns the URL of another database of a server. */
+function urlOf(serverUrl: string, database: string): string {
+  return Object.assign(new URL(serverUrl), { pathname: `/${database}` }).href
 }
 
 /** Copies the files of the template: that costs a fifth of writing them to the log. */

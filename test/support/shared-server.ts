@@ -56,8 +56,8 @@ export async function temporaryServer(
 }
 
 /**
- * Returns a folder in memory, if there is one with enough room. Every database has 300 files, and ext4 takes long to create
- * them while others were just deleted: that was an eighth of the CPU time of all tests.
+ * Returns a folder in memory, if there is one with enough room. Every database has 300 files, and ext4 takes long to
+ * create them while others were just deleted: that was an eighth of the CPU time of all tests.
  */
 async function folderOfClusters(): Promise<string> {
   const found = await statfs(MEMORY_FOLDER).catch(() => undefined)

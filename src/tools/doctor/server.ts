@@ -134,8 +134,10 @@ export async function lookAtBudget(
     count: countOf(feeds),
     left: limit < 0 ? Number.POSITIVE_INFINITY : limit - others,
     says: `the ${what}'s limit is ${limit}${taken(others)}`,
-    cure: (wanted) =>
-      `${spare}, or ${runAs('a superuser', `alter ${what} ${quoteIdentifier(name)} connection limit ${wanted + others}`)}`,
+    cure: (wanted) => {
+      const raise = `alter ${what} ${quoteIdentifier(name)} connection limit ${wanted + others}`
+      return `${spare}, or ${runAs('a superuser', raise)}`
+    },
   })
   const ofServer: Limit = {
     count: countOf(row.feeds),

@@ -4,7 +4,7 @@ import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { type DoctorOptions, examine } from '../../../src/tools/doctor/doctor.js'
 import type { Finding } from '../../../src/tools/doctor/finding.js'
 import { CliProcess, serve, untilLive } from '../../support/child-process.js'
-import { cacheDatabase, type FreshDatabase, freshDatabase, ownServer } from '../../support/database.js'
+import { cacheDatabase, freshDatabase, ownServer } from '../../support/database.js'
 import { guestOf } from '../../support/guest.js'
 import { startPgBouncer, withoutPgBouncer } from '../../support/pgbouncer.js'
 import { silentServer } from '../../support/silent-server.js'
@@ -27,11 +27,6 @@ async function findings(url: string, options: Partial<DoctorOptions> = {}): Prom
   return all
 }
 
-async function migrated(t: Test): Promise<FreshDatabase> {
-  const database = await cacheDatabase(t)
-  return database
-}
-
 /** Checks that doctor reports exactly these findings. */
 function wrong(t: Test, all: readonly Finding[], wanted: Readonly<Record<string, RegExp>>): void {
   const bad = all.filter(({ level }) => level === 'bad')
@@ -49,7 +44,7 @@ function wrong(t: Test, all: readonly Finding[], wanted: Readonly<Record<string,
 const moved = (url: string, parts: object): string => Object.assign(new URL(url), parts).href
 
 t.test('doctor finds nothing wrong with a proper database', async (t) => {
-  const { url } = await migrated(t)
+  const { url } = await cacheDatabase(t)
   const all = await findings(url)
   wrong(t, all, {})
   t.same(
@@ -80,7 +75,7 @@ t.test('doctor finds nothing wrong with a proper database', async (t) => {
 })
 
 t.test('doctor explains why a database is not reached', async (t) => {
-  const { url } = await migrated(t)
+  const { url } = await cacheDatabase(t)
   const cases: readonly (readonly [name: string, url: string, wanted: RegExp])[] = [
     ['nobody listens', 'postgresql://user@127.0.0.1:1/database', /nothing listens there/],
     ['no such host', 'postgresql://user@host.invalid/database', /no such host/],
@@ -95,14 +90,14 @@ t.test('doctor explains why a database is not reached', async (t) => {
 })
 
 t.test('doctor finds too many connections', async (t) => {
-  const database = await migrated(t)
+  const database = await cacheDatabase(t)
   const guest = await guestOf(t, database)
   await database.query(`alter role ${guest.name} connection limit 0`)
   wrong(t, await findings(guest.url), { DATABASE_URL: /connection limit/ })
 })
 
 t.test('doctor names the cure for a database that accepts no connections', async (t) => {
-  const database = await migrated(t)
+  const database = await cacheDatabase(t)
   const guest = await guestOf(t, database)
   const { query } = await freshDatabase(t)
   await query(`alter database ${database.name} allow_connections false`)
@@ -113,7 +108,7 @@ t.test('doctor names the cure for a database that accepts no connections', async
 })
 
 t.test('migrations', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   await query("update cache_migrations set checksum = 'x' where name like '0001%'")
   wrong(t, await findings(url), { migrations: /0001_cache_entries.sql differ from what was applied/ })
   await query("insert into cache_migrations (name, checksum) values ('9999_later.sql', 'x')")
@@ -123,7 +118,7 @@ t.test('migrations', async (t) => {
 })
 
 t.test('triggers', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   await query('alter table cache_entries enable trigger cache_entries_3_updated')
   wrong(t, await findings(url), {
     triggers: /cache_entries_3_updated.*enable always trigger cache_entries_3_updated/,
@@ -146,7 +141,7 @@ t.test('doctor finds an encoding that cannot hold every text', async (t) => {
 })
 
 t.test('doctor finds a listen URL that leads to another database', async (t) => {
-  const [here, elsewhere] = [await migrated(t), await migrated(t)]
+  const [here, elsewhere] = [await cacheDatabase(t), await cacheDatabase(t)]
   wrong(t, await findings(here.url, { databaseListenUrl: elsewhere.url }), {
     LISTEN: /notifications do not arrive → DATABASE_LISTEN_URL must lead directly to the same server/,
   })
@@ -156,7 +151,7 @@ t.test('doctor finds a listen URL that leads to another database', async (t) => 
 })
 
 t.test('doctor finds a pooler in transaction mode', { skip: withoutPgBouncer }, async (t) => {
-  const { url } = await migrated(t)
+  const { url } = await cacheDatabase(t)
   const pooled = await startPgBouncer(t, { databaseUrl: url, mode: 'transaction' })
   wrong(t, await findings(pooled), {
     'route of DATABASE_URL': /LISTEN needs a session/,
@@ -170,14 +165,14 @@ t.test('doctor finds a pooler in transaction mode', { skip: withoutPgBouncer }, 
 })
 
 t.test('doctor finds settings that would end the listening session', async (t) => {
-  const { url } = await migrated(t)
+  const { url } = await cacheDatabase(t)
   wrong(t, await findings(`${url}?options=-c%20idle_session_timeout%3D60000`), {
     idle_session_timeout: /1min.*"-c idle_session_timeout=0"/,
   })
 })
 
 t.test('doctor finds too few connections for the fleet', async (t) => {
-  const database = await migrated(t)
+  const database = await cacheDatabase(t)
   wrong(t, await findings(database.url, { sidecars: 10_000 }), {
     connections: /10000 × 3 connections: max_connections leaves \d+/,
   })
@@ -191,22 +186,26 @@ t.test('doctor finds too few connections for the fleet', async (t) => {
 })
 
 t.test('sidecars of another role and database do not count against the limits of these', async (t) => {
-  const [database, elsewhere] = [await migrated(t), await freshDatabase(t)]
+  const [database, elsewhere] = [await cacheDatabase(t), await freshDatabase(t)]
   const guest = await guestOf(t, database)
   await database.query(`grant all on cache_entries, cache_migrations to ${guest.name}`)
   await database.query(`alter role ${guest.name} connection limit 3`)
   await database.query(`alter database ${database.name} connection limit 5`)
-  const application_name = 'caching-layer changes'
-  const others = new pg.Pool({ connectionString: elsewhere.url, application_name })
-  t.teardown(() => others.end())
-  await Promise.all([others, others].map((pool) => pool.query('select pg_sleep(0.1)')))
+  for (let sidecar = 0; sidecar < 2; sidecar++) {
+    const session = new pg.Client({
+      connectionString: elsewhere.url,
+      application_name: 'caching-layer changes',
+    })
+    await session.connect()
+    t.teardown(() => session.end())
+  }
   wrong(t, await findings(guest.url), {})
   await database.query(`alter role ${guest.name} connection limit 2`)
   wrong(t, await findings(guest.url), { connections: /^1 × 3 connections: the role's limit is 2 → / })
 })
 
 t.test('doctor finds clocks that differ', async (t) => {
-  const { url } = await migrated(t)
+  const { url } = await cacheDatabase(t)
   wrong(t, await findings(url, { now: () => Date.now() + 60_000 }), { clock: /60\.\d s behind this machine/ })
 })
 
@@ -238,7 +237,7 @@ t.test('doctor finds a standby', async (t) => {
 })
 
 t.test('the command prints its findings and exits with their code', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   const good = new CliProcess(t, ['doctor', '--sidecars=3'], { DATABASE_URL: url })
   t.same(await good.exited, { code: 0, signal: null })
   t.match(good.stdout, /^✔ parameters [\s\S]*✔ connections: 3 × 3 connections/)
@@ -261,7 +260,7 @@ t.test('the command prints its findings and exits with their code', async (t) =>
 })
 
 t.test('doctor changes nothing that a running sidecar would notice', async (t) => {
-  const { url } = await migrated(t)
+  const { url } = await cacheDatabase(t)
   const sidecar = await serve(t, { DATABASE_URL: url })
   await untilLive(sidecar)
   await sidecar.client.set('k', 1)

@@ -1,20 +1,15 @@
 /** Tests of the table of entries: its schema, its required form, and triggers and rules of others on it. */
 import pg from 'pg'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { entryColumns } from '../../../src/postgres/schema/entry-columns.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { migrationFiles } from '../../../src/postgres/schema/migration-files.js'
-import { cacheDatabase, type FreshDatabase, freshDatabase } from '../../support/database.js'
+import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { blamed } from '../../support/feed-reason.js'
 import { injectingProxyTo } from '../../support/injecting-proxy.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar, startSidecar } from '../../support/sidecar.js'
-
-async function migrated(t: Test): Promise<FreshDatabase> {
-  const database = await cacheDatabase(t)
-  return database
-}
 
 const strong = async (client: JsonClient, key: string) =>
   (await client.request('GET', `/cache/get?key=${key}&consistency=strong`)).body
@@ -26,7 +21,7 @@ const on = `alter table cache_entries
   enable replica trigger cache_entries_4_replicated`
 
 t.test('the list of columns is what the migrations create', async (t) => {
-  const { query } = await migrated(t)
+  const { query } = await cacheDatabase(t)
   const { rows } = await query<{ name: string; type: string }>(
     `select attname as name, atttypid::regtype::text as type from pg_attribute
      where attrelid = 'cache_entries'::regclass and attnum > 0 order by attnum`,
@@ -54,7 +49,7 @@ for (const [what, statements] of Object.entries({
   'alter column ... using': ["alter table cache_entries alter column value type text using 'after'"],
 })) {
   t.test(`${what}: the next probe notices, and a strong read is right at once`, async (t) => {
-    const { url, query } = await migrated(t)
+    const { url, query } = await cacheDatabase(t)
     const { client } = await startLiveSidecar(t, { databaseUrl: url })
     for (const key of ['a', 'b']) {
       await client.set(key, 'before')
@@ -71,7 +66,7 @@ for (const [what, statements] of Object.entries({
 t.test(
   'the table is moved to another schema: it is looked for anew, and migrate moves the rest',
   async (t) => {
-    const { url, query } = await migrated(t)
+    const { url, query } = await cacheDatabase(t)
     await query('create schema app')
     const withPath = Object.assign(new URL(url), { search: '?options=-csearch_path%3Dpublic,app' }).href
     const sidecar = await startLiveSidecar(t, {
@@ -105,7 +100,7 @@ t.test(
 )
 
 t.test('after a rename of the schema, writers and a sidecar that finds it continue', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   const withPath = Object.assign(new URL(url), { search: '?options=-csearch_path%3Dapp,public' }).href
   const { client } = await startLiveSidecar(t, {
     databaseUrl: withPath,
@@ -130,7 +125,7 @@ t.test('a search_path without a schema is reported', async (t) => {
 })
 
 t.test('a SET search_path left by another client of a pooler leads to no other table', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   await query(
     'create schema tenant; set search_path = tenant; create table tenant.cache_entries (like public.cache_entries including all)',
   )
@@ -153,7 +148,7 @@ t.test('a SET search_path left by another client of a pooler leads to no other t
 })
 
 t.test('a writer may use standard_conforming_strings = off', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   const writer = new pg.Client({ connectionString: url })
   await writer.connect()
@@ -180,7 +175,7 @@ for (const [what, sql] of Object.entries({
     "alter table cache_entries drop column value, add column value text not null default 'new'",
 })) {
   t.test(`${what}: the entry is dropped`, async (t) => {
-    const { url, query } = await migrated(t)
+    const { url, query } = await cacheDatabase(t)
     await query("insert into cache_entries (key, value) values ('a', 'old')")
     const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
     t.equal(await client.held('a'), 'old')
@@ -190,7 +185,7 @@ for (const [what, sql] of Object.entries({
 }
 
 t.test('a table moved out of the search path is reported', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   await query("create schema other; insert into cache_entries (key, value) values ('a', 'kept')")
   await query('alter table cache_entries set schema other')
   const moved =
@@ -207,7 +202,7 @@ t.test('a table moved out of the search path is reported', async (t) => {
 // --- After its own set, a sidecar holds what was stored ---
 
 t.test('a default on expires_at: at an insert and at an update', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   await query("alter table cache_entries alter column expires_at set default now() + interval '1 hour'")
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   for (const value of [1, 2]) {
@@ -241,7 +236,7 @@ const stored: Readonly<Record<string, readonly [body: string, when: string, expe
 }
 for (const [what, [body, when, expected]] of Object.entries(stored)) {
   t.test(what, async (t) => {
-    const { url, query } = await migrated(t)
+    const { url, query } = await cacheDatabase(t)
     const { client } = await startLiveSidecar(t, { databaseUrl: url })
     await client.set('a', 'sent')
     t.equal((await client.get('a')).body.value, 'sent')
@@ -261,7 +256,7 @@ for (const [what, [body, when, expected]] of Object.entries(stored)) {
 }
 
 t.test('a BEFORE trigger renames the key, or leaves the row out: refused, and nothing is held', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await client.set('a', 'before')
   await query(`create function odd() returns trigger language plpgsql as $$begin
@@ -334,7 +329,7 @@ const shapes: Readonly<Record<string, readonly [sql: string, reason: RegExp]>> =
 }
 for (const [what, [sql, reason]] of Object.entries(shapes)) {
   t.test(`refused in one line: ${what}`, async (t) => {
-    const { url, query } = await migrated(t)
+    const { url, query } = await cacheDatabase(t)
     await query(sql)
     await blamed(t, await startSidecar(t, { databaseUrl: url, migrate: false }), reason)
   })
@@ -370,7 +365,7 @@ t.test('a key may have the type varchar', async (t) => {
 // --- Smaller ones ---
 
 t.test('an expires_at of infinity never expires, and one of -infinity has expired', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   await query(
     "insert into cache_entries (key, value, expires_at) values ('ever', 'x', 'infinity'), ('never', 'x', '-infinity')",
   )
@@ -381,7 +376,7 @@ t.test('an expires_at of infinity never expires, and one of -infinity has expire
 })
 
 t.test('after a strong read that finds nothing, nothing is served', async (t) => {
-  const { url, query } = await migrated(t)
+  const { url, query } = await cacheDatabase(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: url })
   await client.set('a', 1)
   t.equal(await client.held('a'), 1)
