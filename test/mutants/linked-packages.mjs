@@ -1,5 +1,6 @@
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 /**
@@ -8,8 +9,14 @@ import { build } from 'esbuild'
  * instead of 0.46 s. No other package may load them, because it would get a second copy.
  */
 const bundled = ['tap', 'zod', '@koa/router']
-/** Keeps this package out of the stack traces of failures, as its own packages are. */
-const hiddenTap = "import { addIgnoredPackage } from '@tapjs/stack'\naddIgnoredPackage('tap')"
+const tapWithoutHooks = fileURLToPath(new URL('./tap-without-hooks.mjs', import.meta.url))
+/** What the file of tap does besides: it keeps this package out of the stack traces of failures, as its own packages are. */
+const ofTap = `
+import { addIgnoredPackage } from '@tapjs/stack'
+import tap from 'tap'
+import { failTestsByUncaughtErrors } from '${tapWithoutHooks}'
+addIgnoredPackage('tap')
+failTestsByUncaughtErrors(tap)`
 
 /**
  * Makes a folder `node_modules` that has links to the packages of another.
@@ -39,8 +46,9 @@ async function bundle(packages, target, name) {
   )
   const exports = `export * from '${name}'\nexport { default } from '${name}'\n`
   await build({
-    stdin: { contents: exports + (name === 'tap' ? hiddenTap : ''), resolveDir: packages },
+    stdin: { contents: exports + (name === 'tap' ? ofTap : ''), resolveDir: packages },
     bundle: true,
+    alias: { 'async-hook-domain': tapWithoutHooks },
     platform: 'node',
     format: 'esm',
     outfile: join(folder, 'index.js'),
