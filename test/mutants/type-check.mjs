@@ -45,11 +45,53 @@ export function allTypeErrors(project, changed) {
   return { ofProject, ofChanged: names.map((name) => firstError(program, name)) }
 }
 
+/**
+ * Returns, for each text, true if it may cause errors in files that load it, because what it exports has other types.
+ *
+ * @returns {boolean[]}
+ */
+export function changeTypes(project, changed) {
+  const originals = [...new Set(changed.map(({ file }) => join(project, file)))]
+  const options = { noEmit: false, declaration: true, emitDeclarationOnly: true }
+  const { program, names } = programOf(project, changed, originals, options)
+  const declared = (name) => {
+    let text
+    program.emit(program.getSourceFile(name), (_, emitted) => (text = emitted), undefined, true)
+    return text
+  }
+  return names.map((name, index) => declared(name) !== declared(join(project, changed[index].file)))
+}
+
+/**
+ * Returns those of the texts that cause errors in other files of `src/`. All are put in place at once, because a check of
+ * all files takes seconds, and by halves if there are errors.
+ *
+ * @param {readonly { readonly file: string, readonly text: string }[]} changed of different files
+ */
+export function breakingTexts(project, changed) {
+  if (changed.length === 0) return []
+  if (!hasErrors(project, changed)) return []
+  if (changed.length === 1) return changed
+  const half = changed.length >> 1
+  return [changed.slice(0, half), changed.slice(half)].flatMap((part) => breakingTexts(project, part))
+}
+
+function hasErrors(project, changed) {
+  const { options, fileNames } = configured(project)
+  const sources = fileNames.filter((name) => name.startsWith(join(project, 'src/')))
+  const texts = new Map(changed.map(({ file, text }) => [join(project, file), text]))
+  const host = ts.createCompilerHost(options)
+  const { readFile } = host
+  host.readFile = (name) => texts.get(name) ?? readFile(name)
+  const program = ts.createProgram(sources, options, host)
+  return sources.some((name) => firstError(program, name) !== undefined)
+}
+
 /** Makes a program of some files of the project, and of the texts, whose names it returns as well. */
-function programOf(project, changed, fileNames) {
+function programOf(project, changed, fileNames, more = {}) {
   const texts = new Map(changed.map(({ file, text }, index) => [besides(project, file, index), text]))
   const names = [...texts.keys()]
-  const { options } = configured(project)
+  const options = { ...configured(project).options, ...more }
   const host = ts.createCompilerHost(options)
   const { fileExists, readFile } = host
   host.fileExists = (name) => texts.has(name) || fileExists(name)
