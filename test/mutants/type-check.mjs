@@ -46,20 +46,24 @@ export function allTypeErrors(project, changed) {
 }
 
 /**
- * Returns, for each text, true if it may cause errors in files that load it, because what it exports has other types.
+ * Returns the same as `typeErrors` for each text, and besides it true if the text may cause errors in files that load it,
+ * because what it exports has other types.
  *
- * @returns {boolean[]}
+ * @returns {{ error: string | undefined, changesTypes: boolean }[]}
  */
-export function changeTypes(project, changed) {
-  const originals = [...new Set(changed.map(({ file }) => join(project, file)))]
+export function typeChecks(project, changed) {
+  const original = ({ file }) => join(project, file)
   const options = { noEmit: false, declaration: true, emitDeclarationOnly: true }
-  const { program, names } = programOf(project, changed, originals, options)
+  const { program, names } = programOf(project, changed, [...new Set(changed.map(original))], options)
   const declared = (name) => {
     let text
     program.emit(program.getSourceFile(name), (_, emitted) => (text = emitted), undefined, true)
     return text
   }
-  return names.map((name, index) => declared(name) !== declared(join(project, changed[index].file)))
+  return names.map((name, index) => {
+    const error = firstError(program, name)
+    return { error, changesTypes: !error && declared(name) !== declared(original(changed[index])) }
+  })
 }
 
 /**

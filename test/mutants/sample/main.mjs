@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { isForSlowLane } from '../../landing/test-runs.mjs'
 import { replaceFile, restoreFile, transpiled } from '../compiled-project.mjs'
 import { failureOf, jobs } from '../test-run.mjs'
-import { breakingTexts, changeTypes, typeErrors } from '../type-check.mjs'
+import { breakingTexts, typeChecks } from '../type-check.mjs'
 import { project, WorkFolder } from '../work-folder.mjs'
 import { mutationsOf } from './mutations.mjs'
 import { nearestTests } from './nearest-tests.mjs'
@@ -97,11 +97,11 @@ async function draw(texts, random) {
   const drawn = []
   while (drawn.length < lineCount && lines.length > 0) {
     const candidates = drawFrom(lines, lineCount).map((changes) => drawFrom(changes, changesPerLine))
-    const errors = typeErrors(project, candidates.flat())
+    const checks = typeChecks(project, candidates.flat())
     const compiling = []
     for (const changes of candidates) {
-      const change = changes.find((_, index) => errors[index] === undefined)
-      errors.splice(0, changes.length)
+      const checked = changes.map((change) => ({ ...change, ...checks.shift() }))
+      const change = checked.find(({ error }) => error === undefined)
       if (change) compiling.push(change)
     }
     drawn.push(...(await effective(texts, withoutBreaking(compiling))))
@@ -111,8 +111,7 @@ async function draw(texts, random) {
 
 /** Returns those changes that cause no errors in other files. */
 function withoutBreaking(changes) {
-  const changesType = changeTypes(project, changes)
-  const suspects = changes.filter((_, index) => changesType[index])
+  const suspects = changes.filter(({ changesTypes }) => changesTypes)
   const bad = new Set()
   // Texts of one file cannot be in place together.
   while (suspects.length > 0) {
