@@ -24,7 +24,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     lines: { type: 'string', default: '40' },
-    /** Time that tests of a broken line take, after which no further one is started. */
+    /** Time after which no further test is started for a line. */
     seconds: { type: 'string', default: '180' },
   },
 })
@@ -52,11 +52,11 @@ async function main(work) {
     texts,
     run: (folder, test, env) => run(work, folder, test, { timeoutMs: unchangedTimeoutMs, env }),
   })
-  await unchanged.open()
+  await unchanged.complete(testsWithLanes(texts, [...texts.keys()].filter(isTest)))
   let caught = 0
   await work.forEach(mutations, jobs, async (copy, mutation) => {
-    const tests = testsWithLanes(texts, nearestTests(texts, mutation.file))
-    const { failure, tried, isLate } = await tryIn(work, copy, { tests, unchanged, mutation })
+    const tests = testsOf(texts, unchanged, mutation)
+    const { failure, tried, isLate } = await tryIn(work, copy, tests, mutation)
     if (failure) caught++
     console.log(`${failure ? 'caught' : 'NOT CAUGHT'}  ${mutation.file}:${mutation.line}  ${mutation.change}`)
     const by = failure && `${failure.name}: ${failure.test ?? 'does not end'}`
@@ -67,6 +67,10 @@ async function main(work) {
   return caught >= mutations.length * 0.95
 }
 
+function isTest(file) {
+  return file.endsWith('.test.js')
+}
+
 /** Returns the runs of test files: some run a second time, in the slow lane of HTTP. */
 function testsWithLanes(texts, files) {
   return files.flatMap((file) => [
@@ -75,6 +79,27 @@ function testsWithLanes(texts, files) {
       ? [{ name: `${file} (slow lane)`, file, env: { TEST_FAST_LANE: 'off' } }]
       : []),
   ])
+}
+
+/** Returns the tests that run the line: near ones first, then those that run much of its file in little time. */
+function testsOf(texts, unchanged, mutation) {
+  const place = compiledFile(mutation)
+  const nearest = nearestTests(texts, mutation.file)
+  const isNear = new Set(nearest.filter((test) => test.isNear).map(({ file }) => file))
+  const tests = testsWithLanes(
+    texts,
+    nearest.map(({ file }) => file),
+  ).flatMap((test) => {
+    const { usualMs, parts } = unchanged.of(test) ?? {}
+    const ranges = parts?.[place] ?? []
+    const runs = ranges.some(([start, end]) => start <= mutation.offset && mutation.offset < end)
+    const length = ranges.reduce((sum, [start, end]) => sum + end - start, 0)
+    return runs ? [{ ...test, usualMs, worth: length / (usualMs + 1_000) }] : []
+  })
+  return [
+    ...tests.filter(({ file }) => isNear.has(file)),
+    ...tests.filter(({ file }) => !isNear.has(file)).sort((a, b) => b.worth - a.worth),
+  ]
 }
 
 /** Draws lines, and for each of them a change that compiles. Lines without one are drawn again. */
@@ -147,34 +172,25 @@ function firstDifference(a, b) {
 }
 
 /** Returns the failure that shows the change, if any, the tests that were run, and true if there was no time for all. */
-async function tryIn(work, copy, { tests, unchanged, mutation }) {
+async function tryIn(work, copy, tests, { file, text }) {
   const tried = []
-  let leftMs = seconds * 1_000
-  await replaceFile(copy, mutation.file, mutation.text)
+  const deadlineMs = performance.now() + seconds * 1_000
+  await replaceFile(copy, file, text)
   try {
     for (const test of tests) {
-      const usual = await unchanged.of(test)
-      if (!usual || !runs(usual, mutation)) continue
-      if (leftMs < 0) return { tried, isLate: true }
+      if (performance.now() > deadlineMs) return { tried, isLate: true }
       tried.push(test)
-      const startedMs = performance.now()
-      const options = { timeoutMs: patienceMs + 4 * usual.usualMs }
+      const options = { timeoutMs: patienceMs + 4 * test.usualMs }
       const failure = await run(work, copy, test, options)
       // A test with servers and processes may have failed by chance.
       const isSure = failure && (failure.isTimeout || test.file.startsWith('test/unit/'))
       if (isSure || (failure && (await run(work, copy, test, options))))
         return { failure: { ...failure, name: test.name }, tried }
-      leftMs -= performance.now() - startedMs
     }
     return { tried }
   } finally {
-    await restoreFile(copy, work.unchanged, mutation.file)
+    await restoreFile(copy, work.unchanged, file)
   }
-}
-
-function runs({ parts }, mutation) {
-  const { offset } = mutation
-  return (parts[compiledFile(mutation)] ?? []).some(([start, end]) => start <= offset && offset < end)
 }
 
 /** Returns the folder for temporary files of the tests. */

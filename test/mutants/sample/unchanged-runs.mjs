@@ -1,21 +1,22 @@
 import { createHash } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { jobs } from '../test-run.mjs'
 import { project } from '../work-folder.mjs'
 import { partsRun } from './coverage.mjs'
 
 const known = join(project, 'node_modules/.cache/caching-layer-sample')
 
 /**
- * Runs of tests without a change, each at most once: they tell how long a test takes, and what it runs. They are kept
- * for the next sample, as long as the sources and the test stay the same.
+ * Runs of tests without a change: they tell how long a test takes, and what it runs. They are kept for the next sample,
+ * as long as the sources and the test stay the same.
  */
 export class UnchangedRuns {
   #work
   #texts
   #run
   #folder
-  #runs = new Map()
+  #found = new Map()
 
   /**
    * @param {object} parts
@@ -34,41 +35,54 @@ export class UnchangedRuns {
     this.#folder = join(known, hashOf(shared.flat()))
   }
 
-  /** Forgets the runs of other sources. */
-  async open() {
+  /** Runs those of the tests that are not known from an earlier sample. Forgets the runs of other sources. */
+  async complete(tests) {
     await mkdir(this.#folder, { recursive: true })
     for (const name of await readdir(known))
       if (join(known, name) !== this.#folder) await rm(join(known, name), { recursive: true, force: true })
+    const missing = []
+    for (const test of tests) {
+      const found = await this.#earlier(test)
+      if (found) this.#found.set(test.name, found)
+      else missing.push(test)
+    }
+    if (missing.length > 0) console.log(`# ${missing.length} tests are run without a change`)
+    await this.#work.forEach(missing, jobs, async (copy, test) => {
+      const found = await this.#measured(copy, test)
+      if (found === undefined) return console.log(`# ${test.name} does not pass, and is not used`)
+      this.#found.set(test.name, found)
+      await writeFile(this.#path(test), JSON.stringify(found))
+    })
   }
 
   /**
-   * Resolves to undefined if the test does not pass.
+   * Returns undefined if the test does not pass.
    *
-   * @returns {Promise<{ usualMs: number, parts: Record<string, [number, number][]> } | undefined>}
+   * @returns {{ usualMs: number, parts: Record<string, [number, number][]> } | undefined}
    */
   of(test) {
-    if (!this.#runs.has(test.name)) this.#runs.set(test.name, this.#of(test))
-    return this.#runs.get(test.name)
+    return this.#found.get(test.name)
   }
 
-  async #of(test) {
-    const path = join(this.#folder, hashOf([test.name, this.#texts.get(test.file)]))
+  #path({ name, file }) {
+    return join(this.#folder, hashOf([name, this.#texts.get(file)]))
+  }
+
+  async #earlier(test) {
     try {
-      return JSON.parse(await readFile(path, 'utf8'))
+      return JSON.parse(await readFile(this.#path(test), 'utf8'))
     } catch {
-      const found = await this.#measured(test)
-      if (found) await writeFile(path, JSON.stringify(found))
-      return found
+      return undefined
     }
   }
 
-  async #measured(test) {
+  async #measured(copy, test) {
     const records = await mkdtemp(join(this.#work.path, 'records-'))
     await chmod(records, 0o777)
     const startedMs = performance.now()
-    const failure = await this.#run(this.#work.unchanged, test, { NODE_V8_COVERAGE: records })
+    const failure = await this.#run(copy, test, { NODE_V8_COVERAGE: records })
     const usualMs = performance.now() - startedMs
-    const parts = failure ? {} : await partsRun(records, await realpath(this.#work.unchanged))
+    const parts = failure ? {} : await partsRun(records, await realpath(copy))
     await rm(records, { recursive: true, force: true })
     return failure ? undefined : { usualMs, parts }
   }
