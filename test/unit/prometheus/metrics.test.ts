@@ -40,7 +40,7 @@ function sourcesWith(replicaUsable: boolean | undefined) {
         outboxLeaseAgeMs: 11_000,
       },
       fillLeases: { granted: 12, refused: 13, waiting: 14 },
-      bindings: { usable: 15, unusable: ['a', 'b'] },
+      bindings: { usable: 15, unusable: ['a', 'b'].map((pattern) => ({ pattern, reason: '' })) },
       neededForMs: 0,
     }),
     memory: () => ({
