@@ -38,6 +38,27 @@ export function nearestTests(texts, source) {
     .map(({ file, rank }) => ({ file, isNear: rank[0] === 0 || rank[1] === 0 }))
 }
 
+/**
+ * Returns a file of `test/` and those of `test/` that it loads, directly or by others.
+ *
+ * @param {Map<string, string>} texts compiled files by their paths
+ * @param {string} test
+ */
+export function partsOfTest(texts, test) {
+  const parts = new Set([test])
+  for (const part of parts)
+    for (const imported of importsOf(part, texts.get(part) ?? ''))
+      if (imported.startsWith('test/')) parts.add(imported)
+  return [...parts]
+}
+
+function importsOf(file, text) {
+  return ts
+    .preProcessFile(text, true, true)
+    .importedFiles.filter(({ fileName }) => fileName.startsWith('.'))
+    .map(({ fileName }) => posix.join(posix.dirname(file), fileName))
+}
+
 function testsWith(texts, word) {
   const tests = [...texts.keys()].filter((file) => file.endsWith('.test.js'))
   return new Set(tests.filter((test) => texts.get(test).toLowerCase().includes(word)))
@@ -52,8 +73,7 @@ function loaders(texts) {
   const add = (file, loader) => loadedBy.set(file, [...(loadedBy.get(file) ?? []), loader])
   for (const [file, text] of texts) {
     if (file.startsWith('dist/')) continue
-    for (const { fileName } of ts.preProcessFile(text, true, true).importedFiles)
-      if (fileName.startsWith('.')) add(posix.join(posix.dirname(file), fileName), file)
+    for (const imported of importsOf(file, text)) add(imported, file)
     if (file.startsWith('test/') && text.includes(command)) add('src/main.js', file)
   }
   known.set(texts, loadedBy)

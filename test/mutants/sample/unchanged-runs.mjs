@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { jobs } from '../test-run.mjs'
 import { project } from '../work-folder.mjs'
 import { partsRun } from './coverage.mjs'
+import { partsOfTest } from './nearest-tests.mjs'
 
 const known = join(project, 'node_modules/.cache/caching-layer-sample')
 
 /**
  * Runs of tests without a change: they tell how long a test takes, and what it runs. They are kept for the next sample,
- * as long as the sources and the test stay the same.
+ * as long as the sources and the files of the test stay the same.
  */
 export class UnchangedRuns {
   #work
@@ -29,10 +30,10 @@ export class UnchangedRuns {
     this.#work = work
     this.#texts = texts
     this.#run = run
-    const shared = [...texts]
-      .filter(([file]) => !file.startsWith('dist/') && !file.endsWith('.test.js'))
+    const sources = [...texts]
+      .filter(([file]) => file.startsWith('src/'))
       .sort(([a], [b]) => (a < b ? -1 : 1))
-    this.#folder = join(known, hashOf(shared.flat()))
+    this.#folder = join(known, hashOf(sources.flat()))
   }
 
   /** Runs those of the tests that are not known from an earlier sample. Forgets the runs of other sources. */
@@ -65,7 +66,8 @@ export class UnchangedRuns {
   }
 
   #path({ name, file }) {
-    return join(this.#folder, hashOf([name, this.#texts.get(file)]))
+    const parts = partsOfTest(this.#texts, file).map((part) => this.#texts.get(part) ?? part)
+    return join(this.#folder, hashOf([name, ...parts]))
   }
 
   async #earlier(test) {
