@@ -61,7 +61,8 @@ async function main(work) {
     console.log(`${failure ? 'caught' : 'NOT CAUGHT'}  ${mutation.file}:${mutation.line}  ${mutation.change}`)
     const by = failure && `${failure.name}: ${failure.test ?? 'does not end'}`
     const names = tried.map(({ name }) => name)
-    console.log(`    ${by ?? (isLate ? [...names, 'and no time for others'] : names).join(', ')}`)
+    const others = isLate ? ['and no time for others'] : names.length === 0 ? ['no test runs it'] : []
+    console.log(`    ${by ?? [...names, ...others].join(', ')}`)
   })
   console.log(`\nseed ${seed}: caught ${caught} of ${mutations.length} lines`)
   return caught >= mutations.length * 0.95
