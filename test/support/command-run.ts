@@ -56,16 +56,18 @@ export async function commandRun(
     readonly values?: Readonly<Record<string, string>>
   },
 ) {
-  const [out, notes, progress]: string[][] = [[], [], []]
+  const out: string[] = []
+  const notes: string[] = []
+  const progress: string[] = []
   const code = await command.run({
     flags: new Set(flags),
     values: new Map(Object.entries(values)),
     positionals: [],
     environment: {},
     stop: new AbortController().signal,
-    out: (line) => out?.push(line),
-    note: (line) => notes?.push(line),
-    progress: (line) => progress?.push(line),
+    out: (line) => out.push(line),
+    note: (line) => notes.push(line),
+    progress: (line) => progress.push(line),
     stdin: () => new PassThrough().end(),
     stdout: () => new PassThrough(),
     ...input,
