@@ -14,9 +14,13 @@ const filesPerProcess = 5
 /** Other unit tests are imported by bundles. */
 const alone = /^test\/unit\/core\/protocol\/(property|schedules)\.test\.js$/
 
-/** Tests that the slow lane of HTTP must pass, too. Those that name the option start sidecars of both kinds. */
 const ofHttp = /^test\/integration\/(http|contract)\//
-const isForSlowLane = (file, text) => ofHttp.test(file) && !text.includes('isFastLaneOn')
+
+/**
+ * Returns true for a test that the slow lane of HTTP must pass, too. Those that name the option start sidecars of both
+ * kinds.
+ */
+export const isForSlowLane = (file, text) => ofHttp.test(file) && !text.includes('isFastLaneOn')
 
 /**
  * Returns the processes to run for the tests: each has one file, or several of a folder.

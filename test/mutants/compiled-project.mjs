@@ -67,8 +67,8 @@ function placesOf(file) {
   return place.startsWith('src/') ? [place, place.replace(/^src/, 'dist')] : [place]
 }
 
-/** With esbuild, which takes a tenth of the compiler's time. */
-async function transpiled(sourcefile, text) {
+/** Transpiles a source with esbuild, which takes a tenth of the compiler's time. */
+export async function transpiled(sourcefile, text) {
   const { code } = await transform(text, {
     sourcefile,
     loader: 'ts',

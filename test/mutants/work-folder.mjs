@@ -17,6 +17,7 @@ export class WorkFolder {
   #server
   #cluster
   #template
+  #copies = 0
   #isEnding = false
 
   /** @param {string} path an empty folder */
@@ -71,8 +72,8 @@ export class WorkFolder {
   async forEach(items, jobs, tryIn) {
     const queue = [...items]
     await Promise.all(
-      Array.from({ length: jobs }, async (_, index) => {
-        const copy = join(this.path, `copy ${index}`)
+      Array.from({ length: jobs }, async () => {
+        const copy = join(this.path, `copy ${this.#copies++}`)
         await promisify(execFile)('cp', ['-R', this.unchanged, copy])
         while (queue.length > 0 && !this.#isEnding) await tryIn(copy, queue.shift())
       }),

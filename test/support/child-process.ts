@@ -5,6 +5,14 @@ import type { Owner } from './database.js'
 import { eventually } from './eventually.js'
 import { JsonClient } from './json-client.js'
 
+const recordingMs = 10_000
+
+/** Returns the variables that the processes of tests get, too. The last one is for `npm run test:sample`. */
+export function inheritedVariables(): NodeJS.ProcessEnv {
+  const { PATH, HOME, TMPDIR, SystemRoot, NODE_V8_COVERAGE } = process.env
+  return { PATH, HOME, TMPDIR, SystemRoot, NODE_V8_COVERAGE }
+}
+
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
 export interface CliOptions {
@@ -35,9 +43,8 @@ export class CliProcess {
     environment: Readonly<Record<string, string>> = {},
     { stdin = 'ignore', release = project, ...options }: CliOptions = {},
   ) {
-    const { PATH, HOME, TMPDIR, SystemRoot } = process.env
     this.child = spawn(process.execPath, [join(release, 'dist/main.js'), ...args], {
-      env: { PATH, HOME, TMPDIR, SystemRoot, ...environment },
+      env: { ...inheritedVariables(), ...environment },
       stdio: [stdin, 'pipe', 'pipe'],
       ...options,
     })
@@ -50,10 +57,16 @@ export class CliProcess {
     this.exited = new Promise((resolve, reject) => {
       this.child.once('error', reject).once('close', (code, signal) => resolve({ code, signal }))
     })
-    t.teardown(async () => {
-      this.child.kill('SIGKILL')
-      await this.exited
-    })
+    t.teardown(() => this.#end())
+  }
+
+  /** Kills the process. One that records what it runs gets time to write that down. */
+  async #end(): Promise<void> {
+    if (process.env.NODE_V8_COVERAGE === undefined) this.child.kill('SIGKILL')
+    else this.child.kill('SIGTERM')
+    const late = setTimeout(() => this.child.kill('SIGKILL'), recordingMs)
+    await this.exited
+    clearTimeout(late)
   }
 
   get hasExited(): boolean {

@@ -34,7 +34,13 @@ export async function startRecordedFeed(
     url,
     listenUrl = url,
     rest = () => undefined,
-  }: { readonly url: string; readonly listenUrl?: string; readonly rest?: ChangeFeedHandler['rest'] },
+    changed = () => undefined,
+  }: {
+    readonly url: string
+    readonly listenUrl?: string
+    readonly rest?: ChangeFeedHandler['rest']
+    readonly changed?: ChangeFeedHandler['changed']
+  },
 ): Promise<RecordedFeed> {
   const { log } = recordingLog()
   const database = new Database({ url, poolSize: 2, timeoutMs: 2_000, log })
@@ -59,7 +65,7 @@ export async function startRecordedFeed(
     },
     changed: (change) => {
       changes.push(change)
-      return undefined
+      return changed(change)
     },
     lost: (reason, _shownReason, cause) => {
       told.push(reason)

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { inheritedVariables } from './child-process.js'
 import type { Owner } from './database.js'
 
 const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
@@ -16,11 +17,10 @@ export function shell(
   script: string,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Said> {
-  const { PATH, HOME, TMPDIR } = process.env
   const child = spawn(
     'bash',
     ['-c', `set -o pipefail; caching-layer() { '${process.execPath}' '${program}' "$@"; }; ${script}`],
-    { env: { PATH, HOME, TMPDIR, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] },
+    { env: { ...inheritedVariables(), ...environment }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   t.teardown(() => child.kill('SIGKILL'))
   const said = { stdout: '', stderr: '' }

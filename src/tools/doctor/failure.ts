@@ -8,7 +8,6 @@ import { bad, type Finding, runAs } from './finding.js'
 const cures: Readonly<Record<string, string>> = {
   '25006': 'connect to a primary that accepts writes, and reset default_transaction_read_only',
   '25P04': 'raise transaction_timeout for this role: a request takes up to DATABASE_TIMEOUT_MS',
-  '3D000': 'create the database, or name another one in the URL',
   '42P01': 'run "caching-layer migrate" as the owner',
   '42501': 'as the owner, grant this role what sql/least-privilege.sql grants',
   '53100': "free disk space on the server: the server's log names the file system",

@@ -145,6 +145,20 @@ t.test('an idle database pays no transaction for drains', async (t) => {
   })
 })
 
+t.test('a sidecar that has ended drains no longer', async (t) => {
+  const database = await setting(t)
+  const drainers = async () => {
+    const { rows } = await database.query(
+      `select from pg_stat_activity where application_name = 'caching-layer outbox' and datname = current_database()`,
+    )
+    return rows.length
+  }
+  const { sidecar } = await startLiveSidecar(t, { databaseUrl: database.url })
+  await eventually(async () => (await drainers()) === 1)
+  await sidecar.close()
+  await eventually(async () => (await drainers()) === 0)
+})
+
 t.test('drains of a large outbox at the same moment do not fail', async (t) => {
   const database = await setting(t)
   const { sessions, heard, listener } = await drains(t, database, 3)

@@ -96,6 +96,20 @@ t.test('a server starts from nothing, and nothing remains after stop', async (t)
   await server.stop()
 })
 
+t.test('the environment of this process does not become that of the server', async (t) => {
+  const { TZ } = process.env
+  t.teardown(() => {
+    if (TZ === undefined) delete process.env.TZ
+    else process.env.TZ = TZ
+  })
+  const server = serverOn(t, await temporaryFolder(t))
+  // initdb writes TZ into the settings of the cluster.
+  process.env.TZ = 'Asia/Tokyo'
+  await server.start()
+  delete process.env.TZ
+  t.notMatch(await query(server, 'show timezone'), [['Asia/Tokyo']])
+})
+
 t.test('data and port survive every way to stop', async (t) => {
   const server = await ownServer(t, { fsync: 'on' })
   const { port } = server

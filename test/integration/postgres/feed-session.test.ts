@@ -2,6 +2,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { cacheDatabase, freshDatabase } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
 import { startRecordedFeed } from '../../support/recorded-feed.js'
 
 t.test('a round trip brings every change that was committed before it', async (t) => {
@@ -32,6 +33,26 @@ t.test('a round trip fails if the session is over', async (t) => {
      where datname = current_database() and application_name = 'caching-layer changes'`,
   )
   await t.rejects(first.roundTrip())
+})
+
+t.test('a change that the handler cannot apply ends the session', async (t) => {
+  const failure = new Error('a mistake of ours')
+  for (const [name, fail] of [
+    [
+      'at once',
+      () => {
+        throw failure
+      },
+    ],
+    ['later', () => Promise.reject(failure)],
+  ] as const) {
+    const { url, query } = await cacheDatabase(t)
+    let count = 0
+    const { told } = await startRecordedFeed(t, { url, changed: () => (++count === 1 ? fail() : undefined) })
+    await query("insert into cache_entries (key, value) values ('k', '1')")
+    await eventually(() => told.length === 3)
+    t.match(told, ['listening', /a mistake of ours/, 'listening'], name)
+  }
 })
 
 t.test('the handler is told the error that ended a session', async (t) => {

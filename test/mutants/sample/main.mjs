@@ -1,7 +1,7 @@
 /**
  * Breaks lines of src/ that are drawn at random, one at a time, each by a small change that compiles, and shows which
- * of them the nearest tests catch. A line that no test catches is a hole in the suite, or the change makes no
- * difference.
+ * of them a test catches. Only tests that run the line are tried, the nearest first. A line that no test catches is a
+ * hole in the suite, or the change makes no difference.
  *
  *   npm run test:sample -- --seed 1                 the same seed draws the same lines from the same sources
  *   npm run test:sample -- --seed 1 --lines 10 --seconds 60
@@ -11,12 +11,14 @@
 import { chmod, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { replaceFile, restoreFile } from '../compiled-project.mjs'
+import { isForSlowLane } from '../../landing/test-runs.mjs'
+import { replaceFile, restoreFile, transpiled } from '../compiled-project.mjs'
 import { failureOf, jobs } from '../test-run.mjs'
-import { typeErrors } from '../type-check.mjs'
+import { breakingTexts, typeChecks } from '../type-check.mjs'
 import { project, WorkFolder } from '../work-folder.mjs'
 import { mutationsOf } from './mutations.mjs'
 import { nearestTests } from './nearest-tests.mjs'
+import { UnchangedRuns } from './unchanged-runs.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -31,10 +33,8 @@ const [seed, lineCount, seconds] = [values.seed, values.lines, values.seconds].m
 const changesPerLine = 3
 /** A test that takes this much longer than four times the usual has caught the change. */
 const patienceMs = 20_000
-const unchangedTimeoutMs = 120_000
+const unchangedTimeoutMs = 300_000
 
-/** Times that test files take without a change; undefined for those that fail in the copy. */
-const durations = new Map()
 await WorkFolder.use('sample-', main)
 
 async function main(work) {
@@ -46,20 +46,66 @@ async function main(work) {
   await work.startServer()
   const { Random } = await import(join(work.unchanged, 'test/support/random.js'))
 
-  const mutations = await draw(new Random(seed))
+  const mutations = await draw(texts, new Random(seed))
+  const unchanged = new UnchangedRuns({
+    work,
+    texts,
+    run: (folder, test, env) => run(work, folder, test, { timeoutMs: unchangedTimeoutMs, env }),
+  })
+  await unchanged.complete(testsWithLanes(texts, [...texts.keys()].filter(isTest)))
   let caught = 0
   await work.forEach(mutations, jobs, async (copy, mutation) => {
-    const { failure, tried } = await tryIn(work, copy, nearestTests(texts, mutation.file), mutation)
+    const tests = testsOf(texts, unchanged, mutation)
+    const { failure, tried, isLate } = await tryIn(work, copy, tests, mutation)
     if (failure) caught++
     console.log(`${failure ? 'caught' : 'NOT CAUGHT'}  ${mutation.file}:${mutation.line}  ${mutation.change}`)
-    console.log(`    ${failure ? `${failure.file}: ${failure.test ?? 'does not end'}` : tried.join(', ')}`)
+    const by = failure && `${failure.name}: ${failure.test ?? 'does not end'}`
+    const names = tried.map(({ name }) => name)
+    const others = isLate ? ['and no time for others'] : names.length === 0 ? ['no test runs it'] : []
+    console.log(`    ${by ?? [...names, ...others].join(', ')}`)
   })
   console.log(`\nseed ${seed}: caught ${caught} of ${mutations.length} lines`)
   return caught >= mutations.length * 0.95
 }
 
+/** Tests of what is shipped are left out: they need the project itself, and do not pass in a copy. */
+function isTest(file) {
+  return file.endsWith('.test.js') && !file.startsWith('test/deploy/')
+}
+
+/** Returns the runs of test files: some run a second time, in the slow lane of HTTP. */
+function testsWithLanes(texts, files) {
+  return files.flatMap((file) => [
+    { name: file, file, env: {} },
+    ...(isForSlowLane(file, texts.get(file))
+      ? [{ name: `${file} (slow lane)`, file, env: { TEST_FAST_LANE: 'off' } }]
+      : []),
+  ])
+}
+
+/** Returns the tests that run the line: near ones first, then those that run much of its file in little time. */
+function testsOf(texts, unchanged, mutation) {
+  const place = compiledFile(mutation)
+  const nearest = nearestTests(texts, mutation.file)
+  const isNear = new Set(nearest.filter((test) => test.isNear).map(({ file }) => file))
+  const tests = testsWithLanes(
+    texts,
+    nearest.map(({ file }) => file),
+  ).flatMap((test) => {
+    const { usualMs, parts } = unchanged.of(test) ?? {}
+    const ranges = parts?.[place] ?? []
+    const runs = ranges.some(([start, end]) => start <= mutation.offset && mutation.offset < end)
+    const length = ranges.reduce((sum, [start, end]) => sum + end - start, 0)
+    return runs ? [{ ...test, usualMs, worth: length / (usualMs + 1_000) }] : []
+  })
+  return [
+    ...tests.filter(({ file }) => isNear.has(file)),
+    ...tests.filter(({ file }) => !isNear.has(file)).sort((a, b) => b.worth - a.worth),
+  ]
+}
+
 /** Draws lines, and for each of them a change that compiles. Lines without one are drawn again. */
-async function draw(random) {
+async function draw(texts, random) {
   const byLine = new Map()
   for (const entry of (await readdir(join(project, 'src'), { recursive: true })).sort()) {
     if (!entry.endsWith('.ts') || entry.endsWith('.d.ts')) continue
@@ -78,47 +124,75 @@ async function draw(random) {
   const drawn = []
   while (drawn.length < lineCount && lines.length > 0) {
     const candidates = drawFrom(lines, lineCount).map((changes) => drawFrom(changes, changesPerLine))
-    const errors = typeErrors(project, candidates.flat())
+    const checks = typeChecks(project, candidates.flat())
+    const compiling = []
     for (const changes of candidates) {
-      const compiling = changes.filter((_, index) => errors[index] === undefined)
-      errors.splice(0, changes.length)
-      if (compiling[0] && drawn.length < lineCount) drawn.push(compiling[0])
+      const checked = changes.map((change) => ({ ...change, ...checks.shift() }))
+      const change = checked.find(({ error }) => error === undefined)
+      if (change) compiling.push(change)
     }
+    drawn.push(...(await effective(texts, withoutBreaking(compiling))))
   }
-  return drawn
+  return drawn.slice(0, lineCount)
 }
 
-/** Returns the failure that shows the change, if any, and the tests that were run. */
+/** Returns those changes that cause no errors in other files. */
+function withoutBreaking(changes) {
+  const suspects = changes.filter(({ changesTypes }) => changesTypes)
+  const bad = new Set()
+  // Texts of one file cannot be in place together.
+  while (suspects.length > 0) {
+    const files = new Set()
+    const together = suspects.filter(({ file }) => !files.has(file) && files.add(file))
+    for (const change of breakingTexts(project, together)) bad.add(change)
+    for (const change of together) suspects.splice(suspects.indexOf(change), 1)
+  }
+  return changes.filter((change) => !bad.has(change))
+}
+
+/** Returns those changes that change the compiled text, with the place where they do. */
+async function effective(texts, changes) {
+  const placed = []
+  for (const change of changes) {
+    const changed = await transpiled(change.file, change.text)
+    const offset = firstDifference(texts.get(compiledFile(change)), changed)
+    if (offset !== undefined) placed.push({ ...change, offset })
+  }
+  return placed
+}
+
+function compiledFile({ file }) {
+  return file.replace(/\.ts$/, '.js')
+}
+
+/** Returns the place of the first difference between two texts; undefined if they are the same. */
+function firstDifference(a, b) {
+  if (a === b) return undefined
+  let offset = 0
+  while (a[offset] === b[offset]) offset++
+  return offset
+}
+
+/** Returns the failure that shows the change, if any, the tests that were run, and true if there was no time for all. */
 async function tryIn(work, copy, tests, { file, text }) {
   const tried = []
   const deadlineMs = performance.now() + seconds * 1_000
   await replaceFile(copy, file, text)
   try {
     for (const test of tests) {
-      if (performance.now() > deadlineMs) break
-      const usualMs = await durationUnchanged(work, test)
-      if (usualMs === undefined) continue
+      if (performance.now() > deadlineMs) return { tried, isLate: true }
       tried.push(test)
-      const timeoutMs = patienceMs + 4 * usualMs
-      const failure = await run(work, copy, test, timeoutMs)
+      const options = { timeoutMs: patienceMs + 4 * test.usualMs }
+      const failure = await run(work, copy, test, options)
       // A test with servers and processes may have failed by chance.
-      const isSure = failure && (failure.isTimeout || test.startsWith('test/unit/'))
-      if (isSure || (failure && (await run(work, copy, test, timeoutMs)))) return { failure, tried }
+      const isSure = failure && (failure.isTimeout || test.file.startsWith('test/unit/'))
+      if (isSure || (failure && (await run(work, copy, test, options))))
+        return { failure: { ...failure, name: test.name }, tried }
     }
-    return { failure: undefined, tried }
+    return { tried }
   } finally {
     await restoreFile(copy, work.unchanged, file)
   }
-}
-
-/** Runs a test without a change, once. Resolves with the time that it took, or undefined if it did not pass. */
-function durationUnchanged(work, test) {
-  if (!durations.has(test)) {
-    const startedMs = performance.now()
-    const took = (failure) => (failure ? undefined : performance.now() - startedMs)
-    durations.set(test, run(work, work.unchanged, test, unchangedTimeoutMs).then(took))
-  }
-  return durations.get(test)
 }
 
 /** Returns the folder for temporary files of the tests. */
@@ -126,10 +200,10 @@ function temporaryIn({ path }) {
   return join(path, 'tmp')
 }
 
-function run(work, folder, test, timeoutMs) {
-  return failureOf(folder, test, {
+function run(work, folder, { file, env }, { timeoutMs, env: more = {} }) {
+  return failureOf(folder, file, {
     untilFirstFailure: true,
     timeoutMs,
-    env: { TAP_TIMEOUT: '0', ...work.environment, TMPDIR: temporaryIn(work) },
+    env: { TAP_TIMEOUT: '0', ...work.environment, TMPDIR: temporaryIn(work), ...env, ...more },
   })
 }

@@ -59,7 +59,7 @@ function replacementsOf(node) {
   if (ts.isConditionalExpression(node)) return [node.whenTrue.getText(), node.whenFalse.getText()]
   if (isNegation(node)) return [node.operand.getText()]
   if (isCondition(node)) return [`!(${node.getText()})`]
-  if (ts.isNumericLiteral(node)) return [node.getText() === '0' ? '1' : '0', `${node.getText()} + 1`]
+  if (ts.isNumericLiteral(node)) return numbersFor(node.getText())
   if (node.kind === SyntaxKind.TrueKeyword) return ['false']
   if (node.kind === SyntaxKind.FalseKeyword) return ['true']
   if (ts.isExpressionStatement(node) || (ts.isIfStatement(node) && !node.elseStatement)) return ['']
@@ -70,6 +70,11 @@ function replacementsOf(node) {
   if (ts.isPropertyAssignment(node) || ts.isShorthandPropertyAssignment(node) || ts.isSpreadAssignment(node))
     return ['...{}']
   return []
+}
+
+/** Returns other numbers. One more than many makes no difference in most places: a large number is doubled. */
+function numbersFor(text) {
+  return [text === '0' ? '1' : '0', Number(text.replaceAll('_', '')) > 16 ? `${text} * 2` : `${text} + 1`]
 }
 
 function isNegation(node) {

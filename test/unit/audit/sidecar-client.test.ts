@@ -85,3 +85,21 @@ t.test('a sidecar that does not respond is named once', async (t) => {
   t.match(answer, { kind: 'none', reason: /ECONNREFUSED/ })
   t.equal(silent.length, 2)
 })
+
+t.test('the token is sent if there is one', async (t) => {
+  const seen: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    seen.push(request.headers.authorization)
+    response.writeHead(504).end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  for (const apiToken of ['secret', undefined]) {
+    const client = new SidecarClient({ url, timeoutMs: 60_000, apiToken, onSilent: () => t.fail() })
+    t.match(await client.ask('k'), { sidecar: url, answer: { kind: 'nothing' } })
+    client.close()
+  }
+  t.strictSame(seen, ['Bearer secret', undefined])
+})

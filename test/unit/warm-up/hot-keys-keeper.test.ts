@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { HotKeysFile } from '../../../src/warm-up/hot-keys-file.js'
 import { HotKeysKeeper } from '../../../src/warm-up/hot-keys-keeper.js'
@@ -21,7 +22,7 @@ function keeping(t: Test, { folder = t.testdir(), intervalMs = 10 } = {}) {
 }
 
 t.test('the list follows the entries in memory and is written once more at the end', async (t) => {
-  const { held, keeper, read } = keeping(t)
+  const { held, keeper, read, lists } = keeping(t)
   keeper.start()
   await eventually(async () => (await read())?.join() === 'a')
   held.unshift('b')
@@ -30,7 +31,11 @@ t.test('the list follows the entries in memory and is written once more at the e
   await keeper.close()
   t.same(await read(), ['c', 'b', 'a'])
   held.unshift('d')
+  const before = lists()
   await keeper.close()
+  // Its timer would fire before this one.
+  await sleep(20)
+  t.equal(lists(), before)
   t.same(await read(), ['c', 'b', 'a'], 'and not after that')
 })
 

@@ -293,6 +293,25 @@ t.test(
   },
 )
 
+t.test('P9: a write of a key whose pending write is on its way is sent after it', async (t) => {
+  const sidecar = await sidecarInOutage()
+  const { store, cache, feed } = sidecar
+  await cache.set('k', ours)
+  store.restart()
+  const answer = store.hold('settle', 'after')
+  const connected = feed.connect()
+  await answer.reached
+  outage(sidecar)
+  const setting = cache.set('k', later)
+  answer.open()
+  await connected
+  t.match(await setting, { written: false })
+  store.restart()
+  await feed.connect()
+  t.equal(store.valueOf('k'), later)
+  t.match(cache.status(), { pendingWrites: 0, stats: { pendingSettled: 2, pendingConflicts: 0 } })
+})
+
 t.test('P9: after a statement that finds no database, the others are not sent', async (t) => {
   const { store, cache } = await sidecarInOutage({ capacity: 2_000 })
   // Of three statements.

@@ -105,6 +105,8 @@ for (const [state, row] of Object.entries(table) as [FeedState, (typeof table)[F
       t.equal(lease.state, after.state)
       t.equal(lease.generation - generation, after.generations, 'generations')
       t.equal(lease.ageMs(eventMs), eventMs - after.asOfMs, 'asOf')
+      const hasCaughtUp = state === 'live' || state === 'catching-up'
+      t.equal(lease.mayPut, hasCaughtUp && !['lost', 'rest', 'listening'].includes(event), 'mayPut')
     })
   }
 }

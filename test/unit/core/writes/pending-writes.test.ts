@@ -553,3 +553,15 @@ t.test(
     t.same(pending.get('c')?.outcomes, [{ value: large }])
   },
 )
+
+t.test('the last 16 writes of unknown outcome are remembered', async (t) => {
+  const { pending, keep } = pendingWrites()
+  const values = Array.from({ length: 20 }, (_, index) => String(index))
+  for (const value of values)
+    pending.sentInVain('k', { value, mediaType: undefined, base: unseen, epoch, expiresAtMs: undefined })
+  keep('k', 'later')
+  t.strictSame(
+    pending.get('k')?.outcomes.map((outcome) => outcome?.value),
+    values.slice(-16),
+  )
+})

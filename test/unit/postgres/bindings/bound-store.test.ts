@@ -1,6 +1,6 @@
 import t from 'tap'
 import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
-import type { Wanted } from '../../../../src/core/ports.js'
+import type { Wanted, Write } from '../../../../src/core/ports.js'
 import { BoundStore, type BoundStoreParts } from '../../../../src/postgres/bindings/bound-store.js'
 
 /** A store whose bindings are these, or are asked for, over entries that note what they are asked. */
@@ -11,7 +11,7 @@ function boundStore(current: readonly never[] | undefined) {
     return new Map()
   }
   const store = new BoundStore({
-    entries: { read, readAtOnce: read },
+    entries: { read, readAtOnce: read, write: async () => new Map() },
     bindings: {
       current,
       ask: async () => {
@@ -25,6 +25,7 @@ function boundStore(current: readonly never[] | undefined) {
   return { store, state }
 }
 
+const write = { key: 'k', value: '1' } as unknown as Write
 const held = (version: string): Wanted => ({ key: 'k', held: { version, epoch: 'e', value: '1' } })
 
 t.test('the version of a row is not sent to the entries, whose versions are numbers', async (t) => {
@@ -37,14 +38,16 @@ t.test('the version of a row is not sent to the entries, whose versions are numb
   t.same(state.wanted, [{ key: 'k' }])
 })
 
-t.test('bindings that no session has confirmed are asked for before each read', async (t) => {
+t.test('bindings that no session has confirmed are asked for before each statement', async (t) => {
   const known = boundStore([])
   await known.store.read([{ key: 'k' }])
+  await known.store.write([write])
   t.equal(known.state.asked, 0)
   const unknown = boundStore(undefined)
   await unknown.store.read([{ key: 'k' }])
   await unknown.store.read([{ key: 'k' }])
-  t.equal(unknown.state.asked, 2)
+  await unknown.store.write([write])
+  t.equal(unknown.state.asked, 3)
 })
 
 t.test('the versions of rows are not those of the entries', async (t) => {

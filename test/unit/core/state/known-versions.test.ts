@@ -1,0 +1,38 @@
+import t from 'tap'
+import { KnownVersions, type KnownVersionsParts } from '../../../../src/core/state/known-versions.js'
+import { DrivenClock } from '../../../support/driven-clock.js'
+
+function known(epoch: string | undefined) {
+  const calls: string[] = []
+  const versions = new KnownVersions({
+    clock: new DrivenClock(),
+    position: { epoch, version: (version: string) => calls.push(`version ${version}`) },
+    session: { foreignHistory: (askedMs: number) => calls.push(`foreign ${askedMs}`) },
+  } as unknown as KnownVersionsParts)
+  return { versions, calls }
+}
+
+t.test('another fingerprint of the table is a change, the first one is none', async (t) => {
+  const { versions } = known('e')
+  t.equal(versions.fingerprint, undefined)
+  for (const [fingerprint, isChanged] of [
+    ['a', false],
+    ['a', false],
+    ['b', true],
+    ['b', false],
+  ] as const) {
+    t.equal(versions.tableSeen(fingerprint), isChanged)
+    t.equal(versions.fingerprint, fingerprint)
+  }
+})
+
+t.test('a write in another history has no version here, and ends the session', async (t) => {
+  const ours = known('e')
+  t.equal(ours.versions.written('k', { version: '7', epoch: 'e' }, 1), '7')
+  t.equal(ours.versions.written('k', { version: '8', epoch: 'other' }, 2), undefined)
+  t.strictSame(ours.calls, ['version 7', 'foreign 2'])
+  const before = known(undefined)
+  t.equal(before.versions.written('k', { version: '7', epoch: 'e' }, 1), undefined)
+  t.strictSame(before.calls, [], 'before the first contact there is no history that could end')
+  t.equal(ours.versions.epoch, 'e')
+})
