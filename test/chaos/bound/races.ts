@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../../support/random.js'
+import type { BoundAccess } from './bound-access.js'
+import { inTransaction, ok, type Planned, upsert, upserted } from './bound-statements.js'
+import { type BoundRow, fillerFrom, isRow, slow } from './bound-tables.js'
+
+/** Number of rows that one statement changes before the row that is read: fewer than are announced as any key. */
+const burst = 3_000
+
+/**
+ * Changes a row while every sidecar reads it, and leaves it alone after that. If one of them puts what it has read, or if
+ * the change is not announced, nothing repairs it, and the last read shows it.
+ */
+export async function race(by: string, row: BoundRow, access: BoundAccess): Promise<void> {
+  const { random, maxStalenessMs, value, carryOut, readEverywhere } = access
+  // Nobody holds the row after that.
+  if (!(await carryOut(by, upserted(row, value(by))))) return
+  await sleep(random.between(50, 150))
+  const reads = readEverywhere(by, row)
+  await sleep(random.between(0, 120))
+  const isDone = await carryOut(by, changeOf(row, value(by), random))
+  await reads
+  if (!isDone) return
+  // Once in memory, once after the time in which the old row may be served.
+  await readEverywhere(by, row)
+  await sleep(maxStalenessMs + random.between(100, 600))
+  await readEverywhere(by, row)
+}
+
+function changeOf(row: BoundRow, value: string, random: Random): Planned {
+  const kind = random.next()
+  if (kind < 0.15)
+    return {
+      kind: 'DELETE, during a fill',
+      writes: new Map([[row.key, null]]),
+      run: (client) =>
+        client.query(`delete from ${slow.name} where ${isRow(slow, 1)}`, [...row.values]).then(() => ok),
+    }
+  if (kind < 0.35)
+    return {
+      kind: `after ${burst} other rows`,
+      writes: new Map([[row.key, value]]),
+      run: inTransaction(async (client) => {
+        const last = fillerFrom + burst
+        await client.query(`update shop.item set v = v where id > ${fillerFrom} and id <= ${last}`)
+        await client.query(upsert(row), [value])
+        return ok
+      }),
+    }
+  if (kind < 0.55)
+    return {
+      kind: 'committed late',
+      writes: new Map([[row.key, value]]),
+      run: inTransaction(async (client) => {
+        await client.query(upsert(row), [value])
+        await client.query('select pg_sleep($1)', [random.between(0.05, 0.3)])
+        return ok
+      }),
+    }
+  return { ...upserted(row, value), kind: 'during a fill' }
+}
