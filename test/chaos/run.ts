@@ -48,7 +48,7 @@ const forgetEveryMs = 10_000
  * Time in ms before the first fault. Faults hide that a change was not announced, because sidecars compare all entries
  * after most of them.
  */
-const calmMs = 15_000
+const calmMs = 10_000
 /** Number of sidecars that covers all variants of their settings. */
 const kindsOfSidecars = 3
 /** Number of kinds of statements on bound tables that must succeed. */
@@ -123,6 +123,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     recovery,
     workload,
     bound,
+    violations,
     maxStalenessMs,
     stop,
   })
@@ -178,6 +179,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       boundHits: bound.recorder.counts.hits,
       boundAbsentHits: bound.recorder.counts.absentHits,
       boundStrongReads: bound.recorder.counts.reads.strong,
+      drainsBroken: faults.drainsBroken,
     }
     if (isUsual && !stop.aborted && sidecars >= kindsOfSidecars) {
       for (const [what, count] of Object.entries(exercised))
