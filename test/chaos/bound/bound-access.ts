@@ -11,6 +11,8 @@ export interface BoundAccess {
   readonly value: (by: string) => string
   /** Runs a transaction. Resolves to true if it was acknowledged. */
   readonly carryOut: (by: string, planned: Planned) => Promise<boolean>
+  /** Calls `work` while sidecars' reads of a row of `slow` wait, for a second at most. */
+  readonly readSlowly: (row: BoundRow, work: () => Promise<unknown>) => Promise<unknown>
   /** Reads a row through each sidecar, at once. */
   readonly readEverywhere: (by: string, row: BoundRow) => Promise<readonly ReadAnswer[]>
 }

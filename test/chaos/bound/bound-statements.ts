@@ -47,6 +47,17 @@ export interface Drawn {
   readonly lost: string
 }
 
+/**
+ * Kinds that are announced as a change of any key. Sidecars compare everything then, and that hides an earlier change
+ * that was not announced.
+ */
+export const broadKinds: ReadonlySet<string> = new Set([
+  'COPY FREEZE',
+  'TRUNCATE',
+  'TRUNCATE CASCADE',
+  'UPDATE of more than 10,000 rows',
+])
+
 const all = (outcome: SqlOutcome) => () => outcome
 /** Everything that was written took effect. */
 export const ok: Outcomes = all('ok')

@@ -90,11 +90,11 @@ export const mood = bound(
   numbers(2).map((id) => [id]),
 )
 
-/** A table whose rows are read slowly, so that a change arrives while a fill is under way. Only races change it. */
+/** A table whose rows are read slowly if a client wants that, so that a change arrives during a fill. Only races change it. */
 export const slow = bound(
   'slow',
   [['id', 'int']],
-  numbers(10).map((id) => [id]),
+  numbers(6).map((id) => [id]),
 )
 
 /** A table whose changes stay in the outbox for a while, because a drain that has deleted them does not end. */
@@ -164,8 +164,8 @@ export function relabelled(value: string): string {
   end $$`
 }
 
-/** A read of a sidecar waits for up to this time at a row of `slow`, in seconds. A whole statement waits no longer. */
-const slowSeconds = 0.25
+/** First key of the advisory locks of the rows of `slow`. While one is held, sidecars' reads of the row wait. */
+export const slowLocks = 4_711
 
 /** Creates the tables if they are not there, empties them, and binds them. */
 export const makeTables = `
@@ -191,17 +191,17 @@ export const makeTables = `
   create table if not exists shop.toggle (id smallint primary key, v text);
   create table if not exists shop.held (id int primary key, v text);
   create table if not exists shop.slow (id int primary key, v text);
-  create or replace function shop.dawdle() returns boolean language plpgsql volatile as $$ begin
-    if current_setting('application_name') = 'caching-layer'
-      and clock_timestamp() < statement_timestamp() + ${slowSeconds} * interval '1 s'
-    then
-      perform pg_sleep(${slowSeconds} * random());
-    end if;
+  create or replace function shop.dawdle(id int) returns boolean language plpgsql volatile as $$ begin
+    while current_setting('application_name') = 'caching-layer' and not pg_try_advisory_xact_lock_shared(${slowLocks}, id)
+      and clock_timestamp() < statement_timestamp() + interval '1 s'
+    loop
+      perform pg_sleep(0.01);
+    end loop;
     return true;
   end $$;
   alter table shop.slow enable row level security, force row level security;
   drop policy if exists slow on shop.slow;
-  create policy slow on shop.slow using (shop.dawdle()) with check (true);
+  create policy slow on shop.slow using (shop.dawdle(id)) with check (true);
   truncate shop.line, shop.measure, shop.owner, shop.part, shop.mood, shop.toggle, shop.slow, shop.held;
   insert into shop.owner select generate_series(1, 4);
   ${emptyItem};

@@ -9,6 +9,7 @@ import type { BoundAccess } from './bound-access.js'
 import { definitions, toggled } from './bound-definitions.js'
 import { cascade, repartitioned } from './bound-relatives.js'
 import {
+  broadKinds,
   inTransaction,
   moved,
   type Outcomes,
@@ -32,6 +33,7 @@ import {
   relabelled,
   rowAnswer,
   slow,
+  slowLocks,
   toggle,
   valuesOf,
   warmRows,
@@ -98,6 +100,8 @@ export class BoundWorkload {
   #names = 0
   #isStopping = false
   #writesStop = false
+  /** Number of faults during which nothing is announced as a change of any key. */
+  #narrow = 0
   /** Moment at which the source of all keys has last changed: they were bound. */
   #boundMs = Number.POSITIVE_INFINITY
 
@@ -135,12 +139,20 @@ export class BoundWorkload {
 
   /** What other files need to change and to read rows. */
   get access(): BoundAccess {
-    const { fleet, maxStalenessMs } = this.#parts
+    const { fleet, sql, maxStalenessMs } = this.#parts
     return {
       random: this.#random,
       maxStalenessMs,
       value: (by) => this.#value(by),
       carryOut: (by, planned) => this.#carryOut(by, planned),
+      readSlowly: ({ values }, work) =>
+        sql.run(async (client) => {
+          await client.query('begin')
+          await client.query('select pg_advisory_xact_lock($1, $2)', [slowLocks, values[0]])
+          await work()
+          await client.query('commit')
+          return 'ok'
+        }),
       readEverywhere: (by, row) =>
         Promise.all(
           fleet.members.map((member) => this.#ask(member, [row], { by, kind: 'default', asking: 'get' })),
@@ -366,12 +378,23 @@ export class BoundWorkload {
     await this.#carryOut('silent', toggled(value, true))
   }
 
+  /** Calls `work` while no client begins a change that is announced as one of any key. */
+  async withoutBroadChanges<T>(work: () => Promise<T>): Promise<T> {
+    this.#narrow++
+    try {
+      return await work()
+    } finally {
+      this.#narrow--
+    }
+  }
+
   /** Runs a transaction between the records of what it writes. Returns true if it was acknowledged. */
   async #carryOut(
     by: string,
     { kind, writes, undone = new Map(), isRewrite, run }: Planned,
     sql = this.#parts.sql,
   ): Promise<boolean> {
+    if (this.#narrow > 0 && broadKinds.has(kind)) return false
     const { recorder } = this.#parts
     const begin = ([key, value]: readonly [string, string | null]) =>
       recorder.beginWrite({ key, value, by: `${by}, ${kind}`, via: 'sql' })

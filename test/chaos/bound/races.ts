@@ -12,13 +12,19 @@ const burst = 3_000
  * the change is not announced, nothing repairs it, and the last read shows it.
  */
 export async function race(by: string, row: BoundRow, access: BoundAccess): Promise<void> {
-  const { random, maxStalenessMs, value, carryOut, readEverywhere } = access
+  const { random, maxStalenessMs, value, carryOut, readSlowly, readEverywhere } = access
   // Nobody holds the row after that.
   if (!(await carryOut(by, upserted(row, value(by))))) return
-  await sleep(random.between(50, 150))
-  const reads = readEverywhere(by, row)
-  await sleep(random.between(0, 120))
-  const isDone = await carryOut(by, changeOf(row, value(by), random))
+  await sleep(random.between(100, 300))
+  let reads: Promise<unknown> = Promise.resolve()
+  let isDone = false
+  await readSlowly(row, async () => {
+    reads = readEverywhere(by, row)
+    await sleep(random.between(20, 120))
+    isDone = await carryOut(by, changeOf(row, value(by), random))
+    // The change is announced meanwhile.
+    await sleep(random.between(100, 400))
+  })
   await reads
   if (!isDone) return
   // Once in memory, once after the time in which the old row may be served.

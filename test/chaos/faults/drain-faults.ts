@@ -21,6 +21,8 @@ const attempts = 20
 const reading = { everyMs: 100, limitMs: 2_000 }
 const lookEveryMs = 10
 const waitForDrainMs = 1_500
+/** Time in ms that the last response from memory may take to arrive here. */
+const marginMs = 500
 
 /**
  * Two drains, each of which does not end for a while. While all sidecars wait for the first, rows change, and the second
@@ -46,19 +48,26 @@ export async function drainsHeld(
     // What changes after a drain was sent is not announced by it.
     if (first) await waitingFor(first, { count: fleet.members.length, limitMs: 0.3 * maxStalenessMs })
     second = await holdBack(parts, late)
+    const heldMs = performance.now() - beganMs
     // Early enough for the next probe to come before the leases run out, after which the rows would be read anew.
     await until(0.5 * maxStalenessMs)
     await first?.end(choice < 0.5 ? 'commit' : 'rollback')
     first = undefined
-    await until(maxStalenessMs + 300)
+    await until(heldMs + maxStalenessMs + marginMs)
     const before = recorder.counts.hits
-    await until(1.8 * maxStalenessMs)
+    await until(2 * maxStalenessMs)
     return second && recorder.counts.hits - before
   } finally {
     await first?.end('rollback')
     await second?.end(choice % 0.5 < 0.25 ? 'commit' : 'rollback')
     await reads.stop()
   }
+}
+
+/** What happens to a sidecar in the middle of its drain, and what ends that. */
+export interface Disturbance {
+  readonly disturb: () => Promise<unknown>
+  readonly mend: () => Promise<unknown>
 }
 
 /**
@@ -70,7 +79,7 @@ export async function drainsHeld(
 export async function inDrain(
   parts: DrainFaultParts,
   member: Member,
-  { disturb, mend }: { readonly disturb: () => Promise<unknown>; readonly mend: () => Promise<unknown> },
+  { disturb, mend }: Disturbance,
   pause: Pause,
 ): Promise<boolean> {
   const { bound, maxStalenessMs } = parts

@@ -8,7 +8,7 @@ import type { LostTail } from '../oracle/durability.js'
 import type { Recorder } from '../oracle/recorder.js'
 import type { Violations } from '../oracle/violations.js'
 import type { Workload } from '../workload.js'
-import { drainsHeld, inDrain } from './drain-faults.js'
+import { type Disturbance, drainsHeld, inDrain } from './drain-faults.js'
 import type { Pause } from './fault-timing.js'
 import { handOutAgain, putSnapshotBack, recreate } from './history-faults.js'
 import { cutSettling, leakedSettings, translatedMessages } from './link-faults.js'
@@ -294,8 +294,7 @@ export class Faults {
           sidecar.thaw()
           healed()
         }
-        if (await inDrain(this.#parts, member, { disturb, mend }, pause)) this.#drainsBroken++
-        return
+        return this.#inDrain(member, { disturb, mend })
       }
       case 'sidecar killed in a drain': {
         const { via } = sidecar
@@ -308,8 +307,7 @@ export class Faults {
           healed()
           await sidecar.start()
         }
-        if (await inDrain(this.#parts, member, { disturb, mend }, pause)) this.#drainsBroken++
-        return
+        return this.#inDrain(member, { disturb, mend })
       }
       case 'drains held':
         return this.#drainsHeld(fault)
@@ -362,8 +360,17 @@ export class Faults {
     }
   }
 
+  async #inDrain(member: Member, disturbance: Disturbance): Promise<void> {
+    const isBroken = await this.#parts.bound.withoutBroadChanges(() =>
+      inDrain(this.#parts, member, disturbance, (ms) => this.#pause(ms)),
+    )
+    if (isBroken) this.#drainsBroken++
+  }
+
   async #drainsHeld(fault: PlannedFault): Promise<void> {
-    const hits = await drainsHeld(this.#parts, fault, (ms) => this.#pause(ms))
+    const hits = await this.#parts.bound.withoutBroadChanges(() =>
+      drainsHeld(this.#parts, fault, (ms) => this.#pause(ms)),
+    )
     // Other faults may be under way if it is not solitary.
     if (fault.atMs >= 0 || hits !== 0 || this.#parts.stop.aborted) return
     const text = `${this.#parts.recorder.clock()}: while drains did not end, no entry of another key was served from memory`

@@ -64,8 +64,12 @@ export interface Counts {
   queueFull: number
 }
 
-/** Time in ms after which a request counts as hung. Every wait of a sidecar has a shorter bound. */
-const hungMs = 7_000
+/**
+ * Time in ms after which a request counts as hung. Every wait of a sidecar has a shorter bound: the longest is that of a
+ * read of a bound key without a change feed, which asks for the bindings first (2 s), and then for a connection and the
+ * row (5 s).
+ */
+const hungMs = 9_000
 const linesPerKey = 40
 /** Tolerance in ms between the clock of the database and ours until a row expires. */
 const clockToleranceMs = 100
