@@ -164,8 +164,11 @@ export function relabelled(value: string): string {
   end $$`
 }
 
-/** First key of the advisory locks of the rows of `slow`. While one is held, sidecars' reads of the row wait. */
-export const slowLocks = 4_711
+/**
+ * First keys of the advisory locks of the rows of `slow`. While a client holds the first one of a row, sidecars' reads
+ * of this row wait, and hold the second one.
+ */
+export const slowLocks = { client: 4_711, waiting: 4_712 } as const
 
 /** Creates the tables if they are not there, empties them, and binds them. */
 export const makeTables = `
@@ -192,11 +195,13 @@ export const makeTables = `
   create table if not exists shop.held (id int primary key, v text);
   create table if not exists shop.slow (id int primary key, v text);
   create or replace function shop.dawdle(id int) returns boolean language plpgsql volatile as $$ begin
-    while current_setting('application_name') = 'caching-layer' and not pg_try_advisory_xact_lock_shared(${slowLocks}, id)
-      and clock_timestamp() < statement_timestamp() + interval '1 s'
-    loop
-      perform pg_sleep(0.01);
-    end loop;
+    if current_setting('application_name') = 'caching-layer' then
+      while not pg_try_advisory_xact_lock_shared(${slowLocks.client}, id)
+        and clock_timestamp() < statement_timestamp() + interval '1.5 s'
+      loop
+        perform pg_advisory_xact_lock_shared(${slowLocks.waiting}, id), pg_sleep(0.01);
+      end loop;
+    end if;
     return true;
   end $$;
   alter table shop.slow enable row level security, force row level security;

@@ -60,11 +60,11 @@ const pauses = {
   strongReader: [10, 40],
   sqlReader: [50, 150],
   writer: [20, 120],
-  definer: [2_000, 5_000],
+  definer: [3_000, 9_000],
   mover: [500, 2_000],
-  toggler: [500, 4_000],
+  toggler: [2_000, 6_000],
   cascader: [1_000, 3_000],
-  repartitioner: [4_000, 9_000],
+  repartitioner: [6_000, 12_000],
   racer: [0, 200],
   cleaner: [1_000, 1_000],
 } as const
@@ -143,13 +143,21 @@ export class BoundWorkload {
     return {
       random: this.#random,
       maxStalenessMs,
+      fleetSize: fleet.members.length,
       value: (by) => this.#value(by),
       carryOut: (by, planned) => this.#carryOut(by, planned),
       readSlowly: ({ values }, work) =>
         sql.run(async (client) => {
           await client.query('begin')
-          await client.query('select pg_advisory_xact_lock($1, $2)', [slowLocks, values[0]])
-          await work()
+          await client.query('select pg_advisory_xact_lock($1, $2)', [slowLocks.client, values[0]])
+          await work(async () => {
+            const { rows } = await client.query<{ count: number }>(
+              `select count(*)::int as count from pg_locks
+               where locktype = 'advisory' and classid = $1::int::oid and objid = $2::int::oid`,
+              [slowLocks.waiting, values[0]],
+            )
+            return rows[0]?.count ?? 0
+          })
           await client.query('commit')
           return 'ok'
         }),

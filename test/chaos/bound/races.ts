@@ -4,6 +4,8 @@ import type { BoundAccess } from './bound-access.js'
 import { inTransaction, ok, type Planned, upsert, upserted } from './bound-statements.js'
 import { type BoundRow, fillerFrom, isRow, slow } from './bound-tables.js'
 
+/** Most time in ms in which the reads must have reached the server. */
+const mostWaitMs = 400
 /** Number of rows that one statement changes before the row that is read: fewer than are announced as any key. */
 const burst = 3_000
 
@@ -12,18 +14,20 @@ const burst = 3_000
  * the change is not announced, nothing repairs it, and the last read shows it.
  */
 export async function race(by: string, row: BoundRow, access: BoundAccess): Promise<void> {
-  const { random, maxStalenessMs, value, carryOut, readSlowly, readEverywhere } = access
+  const { random, maxStalenessMs, fleetSize, value, carryOut, readSlowly, readEverywhere } = access
   // Nobody holds the row after that.
   if (!(await carryOut(by, upserted(row, value(by))))) return
   await sleep(random.between(100, 300))
   let reads: Promise<unknown> = Promise.resolve()
   let isDone = false
-  await readSlowly(row, async () => {
+  await readSlowly(row, async (waiting) => {
+    const beganMs = performance.now()
     reads = readEverywhere(by, row)
-    await sleep(random.between(20, 120))
+    do await sleep(20)
+    while ((await waiting()) < fleetSize && performance.now() - beganMs < mostWaitMs)
     isDone = await carryOut(by, changeOf(row, value(by), random))
     // The change is announced meanwhile.
-    await sleep(random.between(100, 400))
+    await sleep(random.between(100, 500))
   })
   await reads
   if (!isDone) return
