@@ -72,6 +72,8 @@ export function repartitioned(value: string | null): Planned {
     run: defining(async (client) => {
       if (value === null) {
         await client.query(`alter table ${measure.name} detach partition ${name}`)
+        // A snapshot from before it is attached again shows the rows that it has by then.
+        await client.query(`truncate ${name}`)
         return ok
       }
       await client.query(`delete from ${name}`)

@@ -7,7 +7,7 @@ import { type BoundRow, fillerFrom, isRow, slow } from './bound-tables.js'
 /** Most time in ms in which the reads must have reached the server. */
 const mostWaitMs = 400
 /** Number of rows that one statement changes before the row that is read: fewer than are announced as any key. */
-const burst = 3_000
+const burst = 4_500
 
 /**
  * Changes a row while every sidecar reads it, and leaves it alone after that. If one of them puts what it has read, or if

@@ -215,12 +215,16 @@ export class Fleet {
     await promisify(execFile)(process.execPath, [this.#program, 'migrate'], { env })
   }
 
+  /** Rolls back prepared transactions, which keep their locks when their clients are cut off. */
+  async rollBackPrepared(): Promise<void> {
+    const prepared = await this.administer<{ gid: string }>(
+      'select gid from pg_prepared_xacts where database = current_database()',
+    )
+    for (const { gid } of prepared) await this.administer(`rollback prepared '${gid}'`).catch(() => undefined)
+  }
+
   /** Removes the database with all connections to it, and makes an empty one. `onDropped` is called in between. */
   async recreateDatabase(onDropped: () => void): Promise<void> {
-    for (const { gid } of await this.administer<{ gid: string }>(
-      'select gid from pg_prepared_xacts where database = current_database()',
-    ))
-      await this.administer(`rollback prepared '${gid}'`).catch(() => undefined)
     const client = new pg.Client({ connectionString: this.postgres.url() })
     await client.connect()
     try {
