@@ -27,7 +27,7 @@ export interface RunOptions {
   readonly minutes: number
   readonly sidecars: number
   readonly maxStalenessMs: number
-  /** Time by which a recovery may be late, as the machine may be busy with other things. */
+  /** Time by which a recovery, and half of it by which a response, may be late: the machine may be busy with other things. */
   readonly allowanceMs: number
   readonly faults: readonly FaultKind[]
   /** The built command. */
@@ -84,6 +84,8 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     new Recorder({
       keys,
       maxStalenessMs,
+      // A request ends in time or never: half of what recoveries get tells that apart.
+      allowanceMs: allowanceMs / 2,
       violations,
       situation: () => faults.describe(),
       frozenMs: (via, fromMs, toMs) => {

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../../support/random.js'
 import type { BoundAccess } from './bound-access.js'
 import { inTransaction, ok, type Planned, upsert, upserted } from './bound-statements.js'
-import { type BoundRow, fillerFrom, isRow, slow } from './bound-tables.js'
+import { type BoundRow, isRow, slow } from './bound-tables.js'
 
 /** Most time in ms in which the reads must have reached the server. */
 const mostWaitMs = 400
-/** Number of rows that one statement changes before the row that is read: fewer than are announced as any key. */
+/** Number of changes before the one of the row that is read, in one transaction: fewer than are announced as any key. */
 const burst = 4_500
 
 /**
@@ -51,8 +51,17 @@ function changeOf(row: BoundRow, value: string, random: Random): Planned {
       kind: `after ${burst} other rows`,
       writes: new Map([[row.key, value]]),
       run: inTransaction(async (client) => {
-        const last = fillerFrom + burst
-        await client.query(`update shop.item set v = v where id > ${fillerFrom} and id <= ${last}`)
+        const [number] = row.values
+        const first = Number(number) * 100_000
+        // Rows of its own, for which it waits for nobody.
+        await client.query(
+          'insert into shop.held (id) select generate_series($1::int, $1::int + $2::int - 1)',
+          [first, burst / 2],
+        )
+        await client.query('delete from shop.held where id between $1::int and $1::int + $2::int', [
+          first,
+          burst,
+        ])
         await client.query(upsert(row), [value])
         return ok
       }),

@@ -21,6 +21,8 @@ const attempts = 20
 const reading = { everyMs: 100, limitMs: 2_000 }
 const lookEveryMs = 10
 const waitForDrainMs = 1_500
+/** Number of reads of which some are hits. */
+const enoughReads = 20
 /** Time in ms that the last response from memory may take to arrive here. */
 const marginMs = 500
 
@@ -29,7 +31,8 @@ const marginMs = 500
  * deletes these from the outbox. When the first has ended, a sidecar knows of changes up to the moment at which its own
  * drain was sent, and not of those.
  *
- * Returns how often an ordinary entry was served from memory after the leases of bound keys had run out.
+ * Returns how often an ordinary entry was served from memory after the leases of bound keys had run out, or undefined if
+ * too few were read for that to say something.
  */
 export async function drainsHeld(
   parts: DrainFaultParts,
@@ -54,9 +57,10 @@ export async function drainsHeld(
     await first?.end(choice < 0.5 ? 'commit' : 'rollback')
     first = undefined
     await until(heldMs + maxStalenessMs + marginMs)
-    const before = recorder.counts.hits
+    const { hits, defaultReads } = recorder.counts
     await until(2 * maxStalenessMs)
-    return second && recorder.counts.hits - before
+    const isEnough = recorder.counts.defaultReads - defaultReads >= enoughReads
+    return second && isEnough ? recorder.counts.hits - hits : undefined
   } finally {
     await first?.end('rollback')
     await second?.end(choice % 0.5 < 0.25 ? 'commit' : 'rollback')

@@ -18,6 +18,8 @@ export type ReadKind = 'default' | 'strong' | 'session' | 'sql'
 export interface RecorderOptions {
   readonly keys: readonly string[]
   readonly maxStalenessMs: number
+  /** Time by which a response may be late, as the machine may be busy with other things. */
+  readonly allowanceMs?: number
   readonly violations: Violations
   /** Returns the present faults, for people. */
   readonly situation: () => string
@@ -415,7 +417,8 @@ export class Recorder {
     const tookMs = returnMs - invokeMs - this.#options.frozenMs(via, invokeMs, returnMs)
     this.longestMs = Math.max(this.longestMs, tookMs)
     // A transaction by SQL may have many statements, each of which waits for a server that is unavailable.
-    if (tookMs > hungMs && via !== 'sql')
+    const { allowanceMs = 0 } = this.#options
+    if (tookMs > hungMs + allowanceMs && via !== 'sql')
       this.#violated('answers', key, { text: `${by} waited ${Math.round(tookMs)} ms for ${via}` })
   }
 
