@@ -5,6 +5,7 @@ import { boundTables } from './comparisons/bindings.js'
 import { bulk } from './comparisons/bulk.js'
 import { coldStart } from './comparisons/cold-start.js'
 import { commitToGone } from './comparisons/commit-to-gone.js'
+import { drains } from './comparisons/drains.js'
 import { fleet } from './comparisons/fleet.js'
 import { frozen } from './comparisons/frozen.js'
 import { hit } from './comparisons/hit.js'
@@ -40,6 +41,7 @@ export const comparisons: readonly Comparison[] = [
   warmUp,
   scaling,
   rest,
+  drains,
   restart,
   frozen,
 ]

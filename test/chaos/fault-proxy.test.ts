@@ -71,6 +71,19 @@ t.test('the proxy passes on bytes and ends of connections, and counts them', asy
   t.match(proxy.counts, { accepted: 1, bytesToServer: 5, bytesToClient: 5, bytesDropped: 0 })
 })
 
+t.test('the port by which the server knows a connection tells its proxy', async (t) => {
+  const { proxy, client, atServer } = await echoThroughProxy(t)
+  const one = client()
+  one.say('a')
+  await one.hears('A')
+  const port = atServer[0]?.remotePort as number
+  t.ok(proxy.hasClientPort(port))
+  t.notOk(proxy.hasClientPort(one.socket.localPort as number))
+  proxy.reset()
+  await one.isReset()
+  t.notOk(proxy.hasClientPort(port))
+})
+
 t.test('reset: both sides get an RST', async (t) => {
   const { proxy, client } = await echoThroughProxy(t)
   const one = client()

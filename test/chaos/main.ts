@@ -13,7 +13,7 @@ const usage = `usage: npm run chaos -- [--seed N] [--minutes N] [--sidecars N] [
   --minutes    how long there are faults (2)
   --sidecars   how many (3)
   --staleness  CACHE_MAX_STALENESS_MS (3000)
-  --allowance  time in ms by which a recovery may be late on a busy machine (3000)
+  --allowance  time in ms by which a recovery may be late on a busy machine, and a response by half of it (3000)
   --fault      only this one, and others that are named so; the table of a run has their names; none: no fault
   --json       the result as JSON on stdout
   --program    the command to test (dist/main.js)

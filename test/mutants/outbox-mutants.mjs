@@ -58,6 +58,18 @@ export const outboxMutants = [
     replace: 'return { sentMs: this.#clock.now() + 0 * sentMs, epoch',
   },
   {
+    name: 'outbox: rows are deleted in one transaction, and announced in another',
+    caughtBy: 'e2e/broken-drains',
+    tests: 'a sidecar is killed, and the server completes its drain',
+    file: session,
+    find: '    const { rows } = await (this.#since',
+    replace: `    const outbox = \`\${table.schema}.cache_outbox\`
+    const gone = await this.#client.query<{ key: string }>(\`delete from \${outbox} returning key\`)
+    const keys = gone.rows.map(({ key }) => key)
+    await this.#client.query(\`insert into \${outbox} (key) select unnest($1::text[])\`, [keys])
+    const { rows } = await (this.#since`,
+  },
+  {
     name: 'outbox: a probe counts as a drain',
     ...inCore,
     file: 'src/core/feed/feed-follower.ts',

@@ -106,6 +106,11 @@ export class FaultProxy {
     return [...this.#links].filter((link) => link.isIn(scope)).length
   }
 
+  /** Returns true if the server knows one of the open connections by this port of its client. */
+  hasClientPort(port: number): boolean {
+    return [...this.#links].some((link) => link.clientPort === port)
+  }
+
   /** Sets the fault, in place of any other. */
   set(fault: Fault): void {
     this.#fault = fault.existingOnly ? {} : fault
@@ -289,6 +294,11 @@ class Link {
     // A side that is gone is news for the other one, which travels, or not, as bytes do.
     client.on('close', () => this.#gone('to-server'))
     this.#server.on('error', () => undefined).on('close', () => this.#gone('to-client'))
+  }
+
+  /** Port of the connection to the server, at this end. */
+  get clientPort(): number | undefined {
+    return this.#server.localPort
   }
 
   isIn(scope: Scope): boolean {

@@ -8,7 +8,17 @@ import {
   type Planned,
   toAll,
 } from './bound-statements.js'
-import { type BoundTable, bindingOf, item, line, measure, namesOf, toggle } from './bound-tables.js'
+import {
+  type BoundTable,
+  bindingOf,
+  item,
+  line,
+  measure,
+  mood,
+  namesOf,
+  relabelled,
+  toggle,
+} from './bound-tables.js'
 
 /** Makes sidecars inspect the bindings now. Without it, they notice definitions within a minute. */
 const announce = `select pg_notify(cache_channel('public', 'cache_entries'), '["' || chr(92) || 'u0000bindings","1"]')`
@@ -37,6 +47,14 @@ export const definitions: readonly ((value: string) => Planned)[] = [
     definition(
       'unbound and bound in one transaction',
       `select cache_unbind('${item.pattern}'); ${bindingOf(item)}`,
+    ),
+  (value) => silent('RENAME VALUE of an enum', mood, value, relabelled(value)),
+  (value) =>
+    silent(
+      'ADD COLUMN ... DEFAULT',
+      line,
+      value,
+      `alter table shop.line drop column v; alter table shop.line add column v text default '${value}'`,
     ),
   (value) => rewrite(item, value),
   (value) => rewrite(measure, value),
@@ -126,7 +144,7 @@ function unannounced(work: (client: pg.PoolClient) => Promise<Outcomes>): Planne
   })
 }
 
-function defining(work: (client: pg.PoolClient) => Promise<Outcomes>): Planned['run'] {
+export function defining(work: (client: pg.PoolClient) => Promise<Outcomes>): Planned['run'] {
   return inTransaction(async (client) => {
     await client.query("set local lock_timeout = '1s'")
     const outcome = await work(client)

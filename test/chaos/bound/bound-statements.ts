@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type pg from 'pg'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { Random } from '../../support/random.js'
 import type { SqlOutcome } from '../fleet/sql-client.js'
@@ -10,6 +11,7 @@ import {
   type BoundTable,
   emptyItem,
   fillerFrom,
+  fillItem,
   isRow,
   item,
   keyOf,
@@ -44,6 +46,17 @@ export interface Drawn {
   /** A second value. */
   readonly lost: string
 }
+
+/**
+ * Kinds that are announced as a change of any key. Sidecars compare everything then, and that hides an earlier change
+ * that was not announced.
+ */
+export const broadKinds: ReadonlySet<string> = new Set([
+  'COPY FREEZE',
+  'TRUNCATE',
+  'TRUNCATE CASCADE',
+  'UPDATE of more than 10,000 rows',
+])
 
 const all = (outcome: SqlOutcome) => () => outcome
 /** Everything that was written took effect. */
@@ -113,12 +126,29 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
       writes: new Map([[row.key, value]]),
       run: inTransaction(async (client) => {
         await client.query(`delete from ${row.table.name} where ${isRow(row.table, 1)}`, [...row.values])
-        const quoted = [...row.values, value].map((text) => `"${String(text).replaceAll('"', '""')}"`)
-        const copy = `copy ${row.table.name} (${namesOf(row.table)}, v) from stdin with (format csv)`
-        await pipeline(Readable.from([`${quoted.join(',')}\n`]), client.query(copyFrom(copy)))
+        await copied(client, [row], value)
         return ok
       }),
     }),
+  ],
+  [
+    0.05,
+    ({ row, value }) => {
+      // Not possible with partitions.
+      const { rows, ...table } = row.table === line ? line : item
+      const kept = rows.filter((_row, index) => index % 3 > 0)
+      return {
+        kind: 'COPY FREEZE',
+        writes: new Map(rows.map((one) => [one.key, kept.includes(one) ? value : null])),
+        run: inTransaction(async (client) => {
+          await client.query("set local lock_timeout = '1s'")
+          await client.query(`truncate ${table.name}`)
+          await copied(client, kept, value, ', freeze')
+          if (table.name === item.name) await client.query(fillItem)
+          return ok
+        }),
+      }
+    },
   ],
   [
     2,
@@ -137,6 +167,70 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
         return ok
       }),
     }),
+  ],
+  [
+    1,
+    ({ row, value, lost }) => ({
+      kind: 'EXCEPTION block',
+      writes: new Map([[row.key, value]]),
+      undone: new Map([[row.key, lost]]),
+      run: inTransaction(async (client) => {
+        const literal = (text: string) => pg.escapeLiteral(text)
+        await client.query(`do $$ begin
+          ${upsert(row).replace('$1', literal(value))};
+          begin
+            ${upsert(row).replace('$1', literal(lost))};
+            raise unique_violation;
+          exception when unique_violation then null;
+          end;
+        end $$`)
+        return ok
+      }),
+    }),
+  ],
+  [
+    1,
+    ({ row, value }) => ({
+      kind: 'SERIALIZABLE',
+      writes: new Map([[row.key, value]]),
+      run: inTransaction(async (client) => {
+        await client.query('set transaction isolation level serializable')
+        await client.query(upsert(row), [value])
+        return ok
+      }),
+    }),
+  ],
+  [
+    1,
+    ({ random, row, value }) => ({
+      kind: 'PREPARE TRANSACTION',
+      writes: new Map([[row.key, value]]),
+      run: async (client) => {
+        const name = `${preparedPrefix}${random.integer(1, 1e9)}`
+        await client.query('begin')
+        await client.query(upsert(row), [value])
+        // Refused if the table announces its changes by NOTIFY.
+        await client.query(`prepare transaction '${name}'`)
+        await sleep(random.between(0, 200))
+        await client.query(`commit prepared '${name}'`)
+        return ok
+      },
+    }),
+  ],
+  [
+    1,
+    ({ random, row, value }) => {
+      const second = random.pick(warmRows(row.table === measure ? item : measure))
+      const sql = `with first as (${upsert(row)} returning 1) ${upsert(second)}`
+      return {
+        kind: 'WITH of two tables',
+        writes: new Map([
+          [row.key, value],
+          [second.key, value],
+        ]),
+        run: (client) => client.query(sql, [value]).then(() => ok),
+      }
+    },
   ],
   [
     2,
@@ -234,6 +328,20 @@ export const rowStatements: readonly (readonly [weight: number, plan: (drawn: Dr
   ],
 ]
 
+/** Beginning of the names of prepared transactions. */
+const preparedPrefix = 'chaos-'
+
+/** Rolls back what was prepared by clients that were cut off since, so that its rows do not stay locked. */
+export async function rollBackPrepared(client: pg.ClientBase, olderThanMs: number): Promise<void> {
+  const { rows } = await client.query<{ gid: string }>(
+    `select gid from pg_prepared_xacts
+     where database = current_database() and starts_with(gid, '${preparedPrefix}')
+       and prepared < clock_timestamp() - $1 * interval '1 ms'`,
+    [olderThanMs],
+  )
+  for (const { gid } of rows) await client.query(`rollback prepared '${gid}'`)
+}
+
 export function upserted(row: BoundRow, value: string): Planned {
   return one('ON CONFLICT DO UPDATE', row, value, (client) =>
     client.query(upsert(row), [value]).then(() => 'ok'),
@@ -261,6 +369,20 @@ export function moved(row: BoundRow, other: BoundRow, value: string): Planned {
   }
 }
 
+async function copied(
+  client: pg.PoolClient,
+  rows: readonly BoundRow[],
+  value: string,
+  options = '',
+): Promise<void> {
+  const [{ table }] = rows as [BoundRow]
+  const lines = rows.map(({ values }) =>
+    [...values, value].map((text) => `"${String(text).replaceAll('"', '""')}"`).join(','),
+  )
+  const copy = `copy ${table.name} (${namesOf(table)}, v) from stdin with (format csv${options})`
+  await pipeline(Readable.from([`${lines.join('\n')}\n`]), client.query(copyFrom(copy)))
+}
+
 export function toAll({ rows }: BoundTable, value: WrittenValue): ReadonlyMap<string, WrittenValue> {
   return new Map(rows.map(({ key }) => [key, value]))
 }
@@ -283,7 +405,7 @@ export function outcomeIn(table: BoundTable, rows: readonly Readonly<Record<stri
   return (key) => (there.has(key) ? 'ok' : 'nothing')
 }
 
-function upsert(row: BoundRow): string {
+export function upsert(row: BoundRow): string {
   return `insert into ${row.table.name} (${namesOf(row.table)}, v) values (${valuesOf(row)}, $1)
     on conflict (${namesOf(row.table)}) do update set v = excluded.v`
 }

@@ -56,6 +56,9 @@ export const line = bound(
   ]),
 )
 
+/** Region whose partition is attached and detached again and again. */
+const movingRegion = 'cn'
+
 /** A partitioned table. */
 export const measure = bound(
   'measure',
@@ -63,7 +66,42 @@ export const measure = bound(
     ['region', 'text'],
     ['id', 'bigint'],
   ],
-  ['eu', 'us'].flatMap((region) => numbers(5).map((id) => [region, id])),
+  [
+    ...['eu', 'us'].flatMap((region) => numbers(5).map((id) => [region, id])),
+    ...numbers(2).map((id) => [movingRegion, id]),
+  ],
+)
+export const movingPartition = measure.rows.filter(({ values }) => values[0] === movingRegion)
+
+/** A table whose rows belong to rows of another one: these are deleted, and get other ids, with a cascade. */
+export const part = bound(
+  'part',
+  [
+    ['owner', 'int'],
+    ['id', 'int'],
+  ],
+  numbers(4).flatMap((owner) => numbers(3).map((id) => [owner, id])),
+)
+
+/** A table whose value is a label of an enum, which is the same for all rows. Only the label is ever changed. */
+export const mood = bound(
+  'mood',
+  [['id', 'int']],
+  numbers(2).map((id) => [id]),
+)
+
+/** A table whose rows are read slowly if a client wants that, so that a change arrives during a fill. Only races change it. */
+export const slow = bound(
+  'slow',
+  [['id', 'int']],
+  numbers(6).map((id) => [id]),
+)
+
+/** A table whose changes stay in the outbox for a while, because a drain that has deleted them does not end. */
+export const held = bound(
+  'held',
+  [['id', 'int']],
+  numbers(6).map((id) => [id]),
 )
 
 /** A table that is bound and unbound again and again. While it is not bound, none of its keys exists. */
@@ -74,20 +112,28 @@ export const toggle = bound(
 )
 
 /** Tables whose rows are changed one by one. */
-export const written: readonly BoundTable[] = [item, line, measure]
-export const boundTables: readonly BoundTable[] = [...written, toggle]
+export const written: readonly BoundTable[] = [item, line, measure, part]
+/** Tables that the ordinary readers ask for. */
+export const readTables: readonly BoundTable[] = [...written, mood, toggle]
+export const boundTables: readonly BoundTable[] = [...readTables, slow, held]
 export const boundRows: readonly BoundRow[] = boundTables.flatMap(({ rows }) => rows)
 /**
  * The last rows of these tables, in pairs. They are changed rarely, and strong reads of them are rare, so that it shows
  * if one of their changes is not announced.
  */
 const coldRows = 6
-export const warmRows = ({ rows }: BoundTable) => rows.slice(0, -coldRows)
-export const coldPairs: readonly (readonly [BoundRow, BoundRow])[] = written.flatMap(({ rows }) => {
-  const cold = rows.slice(-coldRows)
+const stayingRows = ({ rows }: BoundTable) => rows.filter((row) => !movingPartition.includes(row))
+export const warmRows = (table: BoundTable) => stayingRows(table).slice(0, -coldRows)
+export const coldPairs: readonly (readonly [BoundRow, BoundRow])[] = written.flatMap((table) => {
+  const cold = stayingRows(table).slice(-coldRows)
   return cold.flatMap((row, index) => (index % 2 === 0 ? [[row, cold[index + 1] as BoundRow] as const] : []))
 })
-const cold: ReadonlySet<BoundRow> = new Set([...coldPairs.flat(), ...toggle.rows])
+const cold: ReadonlySet<BoundRow> = new Set([
+  ...coldPairs.flat(),
+  ...movingPartition,
+  ...mood.rows,
+  ...toggle.rows,
+])
 export const isCold = (row: BoundRow) => cold.has(row)
 const rowsByKey = new Map(boundRows.map((row) => [row.key, row]))
 
@@ -95,7 +141,7 @@ const rowsByKey = new Map(boundRows.map((row) => [row.key, row]))
 export const filler = 'filler'
 /** Rows of `item` from this one on are filler: more than one statement announces by their keys. */
 export const fillerFrom = 100_000
-const fillItem = `insert into shop.item select ${fillerFrom} + n, '${filler}' from generate_series(1, 10050) as n`
+export const fillItem = `insert into shop.item select ${fillerFrom} + n, '${filler}' from generate_series(1, 10050) as n`
 export const emptyItem = `truncate shop.item; ${fillItem}`
 
 /** Returns the statement that binds a table. Those of one table are announced at each commit, and others later. */
@@ -108,6 +154,22 @@ export function bindingOf(
   return `select cache_bind('${name}', key => '${pattern}', ${how})`
 }
 
+/** Returns SQL that gives the label of the enum this name. */
+export function relabelled(value: string): string {
+  return `do $$ begin
+    execute (
+      select format('alter type shop.label rename value %L to %L', enumlabel, '${value}')
+      from pg_enum where enumtypid = 'shop.label'::regtype
+    );
+  end $$`
+}
+
+/**
+ * First keys of the advisory locks of the rows of `slow`. While a client holds the first one of a row, sidecars' reads
+ * of this row wait, and hold the second one.
+ */
+export const slowLocks = { client: 4_711, waiting: 4_712 } as const
+
 /** Creates the tables if they are not there, empties them, and binds them. */
 export const makeTables = `
   create schema if not exists shop;
@@ -117,8 +179,36 @@ export const makeTables = `
   create table if not exists shop.measure_eu partition of shop.measure for values in ('eu') partition by range (id);
   create table if not exists shop.measure_eu_1 partition of shop.measure_eu for values from (0) to (1000);
   create table if not exists shop.measure_us partition of shop.measure for values in ('us');
+  create table if not exists shop.measure_cn (id bigint not null, region text not null, v text);
+  do $$ begin
+    alter table shop.measure attach partition shop.measure_cn for values in ('${movingRegion}');
+  exception when wrong_object_type then null;
+  end $$;
+  create table if not exists shop.owner (id int primary key);
+  create table if not exists shop.part (owner int references shop.owner on update cascade on delete cascade, id int, v text, primary key (owner, id));
+  do $$ begin
+    create type shop.label as enum ('new');
+  exception when duplicate_object then null;
+  end $$;
+  create table if not exists shop.mood (id int primary key, v shop.label);
   create table if not exists shop.toggle (id smallint primary key, v text);
-  truncate shop.line, shop.measure, shop.toggle;
+  create table if not exists shop.held (id int primary key, v text);
+  create table if not exists shop.slow (id int primary key, v text);
+  create or replace function shop.dawdle(id int) returns boolean language plpgsql volatile as $$ begin
+    if current_setting('application_name') = 'caching-layer' then
+      while not pg_try_advisory_xact_lock_shared(${slowLocks.client}, id)
+        and clock_timestamp() < statement_timestamp() + interval '1.5 s'
+      loop
+        perform pg_advisory_xact_lock_shared(${slowLocks.waiting}, id), pg_sleep(0.01);
+      end loop;
+    end if;
+    return true;
+  end $$;
+  alter table shop.slow enable row level security, force row level security;
+  drop policy if exists slow on shop.slow;
+  create policy slow on shop.slow using (shop.dawdle(id)) with check (true);
+  truncate shop.line, shop.measure, shop.owner, shop.part, shop.mood, shop.toggle, shop.slow, shop.held;
+  insert into shop.owner select generate_series(1, 4);
   ${emptyItem};
   ${boundTables.map((table) => bindingOf(table)).join(';\n')}`
 
@@ -158,7 +248,7 @@ export async function storedRows(fleet: Pick<Fleet, 'administer'>): Promise<Read
   const bindings = await fleet.administer<{ pattern: string }>('select pattern from cache_bound_tables')
   for (const table of boundTables.filter(({ pattern }) => bindings.some((one) => one.pattern === pattern)))
     for (const row of await fleet.administer<{ v: string }>(
-      `select ${namesOf(table)}, v from ${table.name} where v <> '${filler}'`,
+      `select ${namesOf(table)}, v from ${table.name} where v::text <> '${filler}'`,
     )) {
       const key = keyOf(table, row)
       if (key !== undefined) stored.set(key, row.v)

@@ -5,13 +5,17 @@ import type { ReadAnswer } from '../fleet/sidecar-client.js'
 import type { SqlClient } from '../fleet/sql-client.js'
 import { unknownHorizonMs } from '../oracle/history.js'
 import type { ReadRecord, Recorder } from '../oracle/recorder.js'
+import type { BoundAccess } from './bound-access.js'
 import { definitions, toggled } from './bound-definitions.js'
+import { cascade, repartitioned } from './bound-relatives.js'
 import {
+  broadKinds,
   inTransaction,
   moved,
   type Outcomes,
   ok,
   type Planned,
+  rollBackPrepared,
   rowStatements,
   toAll,
   upserted,
@@ -25,12 +29,17 @@ import {
   isRow,
   makeTables,
   namesOf,
+  readTables,
+  relabelled,
   rowAnswer,
+  slow,
+  slowLocks,
   toggle,
   valuesOf,
   warmRows,
   written,
 } from './bound-tables.js'
+import { race } from './races.js'
 
 export interface BoundWorkloadParts {
   readonly fleet: Pick<Fleet, 'members'>
@@ -53,10 +62,29 @@ const pauses = {
   writer: [20, 120],
   definer: [3_000, 9_000],
   mover: [500, 2_000],
-  toggler: [500, 4_000],
+  toggler: [2_000, 6_000],
+  cascader: [1_000, 3_000],
+  repartitioner: [6_000, 12_000],
+  racer: [0, 200],
+  cleaner: [1_000, 1_000],
 } as const
 
-const clients = { reader: 9, strongReader: 4, sqlReader: 1, writer: 4, definer: 1, mover: 2, toggler: 1 }
+const clients: Readonly<Record<keyof typeof pauses, number>> = {
+  reader: 9,
+  strongReader: 4,
+  sqlReader: 1,
+  writer: 4,
+  definer: 1,
+  mover: 2,
+  toggler: 1,
+  cascader: 1,
+  repartitioner: 1,
+  racer: slow.rows.length,
+  cleaner: 1,
+}
+
+/** Time in ms after which a prepared transaction belongs to nobody. */
+const preparedMs = 3_000
 
 /** Time after the bound on staleness in which a sidecar may still read from the source that a key had before. */
 const slackMs = 1_000
@@ -72,6 +100,8 @@ export class BoundWorkload {
   #names = 0
   #isStopping = false
   #writesStop = false
+  /** Number of faults during which nothing is announced as a change of any key. */
+  #narrow = 0
   /** Moment at which the source of all keys has last changed: they were bound. */
   #boundMs = Number.POSITIVE_INFINITY
 
@@ -96,7 +126,9 @@ export class BoundWorkload {
       const planned: Planned = {
         kind: 'set-up',
         writes: new Map(boundTables.flatMap((table) => [...toAll(table, value)])),
-        run: inTransaction((client) => client.query([makeTables, ...inserts].join(';\n')).then(() => ok)),
+        run: inTransaction((client) =>
+          client.query([makeTables, relabelled(value), ...inserts].join(';\n')).then(() => ok),
+        ),
       }
       const isDone = await this.#carryOut('set-up', planned, sql)
       if (isDone) break
@@ -105,15 +137,57 @@ export class BoundWorkload {
     this.#boundMs = performance.now()
   }
 
+  /** What other files need to change and to read rows. */
+  get access(): BoundAccess {
+    const { fleet, sql, maxStalenessMs } = this.#parts
+    return {
+      random: this.#random,
+      maxStalenessMs,
+      fleetSize: fleet.members.length,
+      value: (by) => this.#value(by),
+      carryOut: (by, planned) => this.#carryOut(by, planned),
+      readSlowly: ({ values }, work) =>
+        sql.run(async (client) => {
+          await client.query('begin')
+          await client.query('select pg_advisory_xact_lock($1, $2)', [slowLocks.client, values[0]])
+          await work(async () => {
+            const { rows } = await client.query<{ count: number }>(
+              `select count(*)::int as count from pg_locks
+               where locktype = 'advisory' and classid = $1::int::oid and objid = $2::int::oid`,
+              [slowLocks.waiting, values[0]],
+            )
+            return rows[0]?.count ?? 0
+          })
+          await client.query('commit')
+          return 'ok'
+        }),
+      readEverywhere: (by, row) =>
+        Promise.all(
+          fleet.members.map((member) => this.#ask(member, [row], { by, kind: 'default', asking: 'get' })),
+        ),
+    }
+  }
+
   start(): void {
+    let deck: typeof definitions = []
+    const define: Turn = (by) => {
+      if (deck.length === 0) deck = this.#random.shuffled(definitions)
+      const [plan, ...others] = deck
+      deck = others
+      return plan ? this.#carryOut(by, plan(this.#value(by))) : Promise.resolve()
+    }
     const turns: Record<keyof typeof clients, Turn> = {
       reader: (by) => this.#read(by, 'default'),
       strongReader: (by) => this.#read(by, 'strong'),
       sqlReader: (by) => this.#readSql(by),
       writer: (by) => this.#write(by),
-      definer: (by) => this.#carryOut(by, this.#random.pick(definitions)(this.#value(by))),
+      definer: define,
       mover: (by) => this.#move(by),
       toggler: (by) => this.#carryOut(by, toggled(this.#random.chance(0.5) ? null : this.#value(by))),
+      cascader: (by) => this.#carryOut(by, cascade(this.#random.next(), this.#value(by))),
+      repartitioner: (by) => this.#repartition(by),
+      racer: (by) => this.#race(by),
+      cleaner: () => this.#parts.sql.run((client) => rollBackPrepared(client, preparedMs).then(() => 'ok')),
     }
     for (const [kind, count] of Object.entries(clients) as [keyof typeof clients, number][])
       for (let index = 0; index < count; index++)
@@ -159,14 +233,16 @@ export class BoundWorkload {
     // A strong read drops what it finds outdated, and would hide that a change was not announced.
     const isAnyRow = kind === 'default' || this.#random.chance(0.05)
     const rows = this.#random
-      .shuffled(asking === 'many' ? this.#rowsOfTwoTables() : boundRows)
+      .shuffled(asking === 'many' ? this.#rowsOfTwoTables() : readTables.flatMap(({ rows }) => rows))
       .filter((row) => isAnyRow || !isCold(row))
       .slice(0, asking === 'many' ? 6 : 1)
-    const isAnswered = await this.#ask(member, rows, { by, kind, asking })
-    if (!isAnswered) await sleep(50)
+    // All rows of two tables may be cold.
+    if (rows.length === 0) return
+    const answer = await this.#ask(member, rows, { by, kind, asking })
+    if (answer.kind !== 'entry') await sleep(50)
   }
 
-  /** Reads rows through a sidecar. Resolves to false if there was no answer. */
+  /** Reads rows through a sidecar. Resolves to the answer for the first one. */
   async #ask(
     { client, sidecar }: Member,
     rows: readonly BoundRow[],
@@ -175,7 +251,7 @@ export class BoundWorkload {
       kind,
       asking,
     }: { readonly by: string; readonly kind: 'default' | 'strong'; readonly asking: Asking },
-  ): Promise<boolean> {
+  ): Promise<ReadAnswer> {
     const { recorder, isDuringFault } = this.#parts
     const asked = kind === 'strong' ? ({ consistency: 'strong' } as const) : {}
     const reads = rows.map((row) =>
@@ -200,13 +276,13 @@ export class BoundWorkload {
       const isVoid = answer.kind === 'entry' && answer.value === null && this.#mayBeOfRewritten(read, asking)
       recorder.endRead(read, isVoid ? { kind: 'refused' } : answer, isDuringFault())
     }
-    return answers[0]?.kind === 'entry'
+    return answers[0] as ReadAnswer
   }
 
   /** Each table is read by a statement of its own, which takes its time if the link is slow. */
   #rowsOfTwoTables(): readonly BoundRow[] {
     return this.#random
-      .shuffled(boundTables)
+      .shuffled(readTables)
       .slice(0, 2)
       .flatMap(({ rows }) => rows)
   }
@@ -285,11 +361,39 @@ export class BoundWorkload {
     await Promise.all(reads)
   }
 
+  async #repartition(by: string): Promise<void> {
+    let isAttached: boolean | undefined
+    await this.#parts.sql.run(async (client) => {
+      const { rowCount } = await client.query(
+        "select from pg_inherits where inhrelid = to_regclass('shop.measure_cn')",
+      )
+      isAttached = rowCount === 1
+      return 'ok'
+    })
+    if (isAttached !== undefined) await this.#carryOut(by, repartitioned(isAttached ? null : this.#value(by)))
+  }
+
+  async #race(by: string): Promise<void> {
+    const row = slow.rows[Number(by.split('-')[1])]
+    if (row) await race(by, row, this.access)
+    await sleep(this.#random.between(0, 300))
+  }
+
   /** Binds the table that is not bound, or ends its binding, and announces nothing. */
   async toggleSilently(): Promise<void> {
     const [row] = toggle.rows as [BoundRow]
     const value = (await this.#stored(row)) ? null : this.#value('silent')
     await this.#carryOut('silent', toggled(value, true))
+  }
+
+  /** Calls `work` while no client begins a change that is announced as one of any key. */
+  async withoutBroadChanges<T>(work: () => Promise<T>): Promise<T> {
+    this.#narrow++
+    try {
+      return await work()
+    } finally {
+      this.#narrow--
+    }
   }
 
   /** Runs a transaction between the records of what it writes. Returns true if it was acknowledged. */
@@ -298,6 +402,7 @@ export class BoundWorkload {
     { kind, writes, undone = new Map(), isRewrite, run }: Planned,
     sql = this.#parts.sql,
   ): Promise<boolean> {
+    if (this.#narrow > 0 && broadKinds.has(kind)) return false
     const { recorder } = this.#parts
     const begin = ([key, value]: readonly [string, string | null]) =>
       recorder.beginWrite({ key, value, by: `${by}, ${kind}`, via: 'sql' })

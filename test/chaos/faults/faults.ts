@@ -6,7 +6,9 @@ import type { Observer } from '../fleet/observer.js'
 import type { SqlClient } from '../fleet/sql-client.js'
 import type { LostTail } from '../oracle/durability.js'
 import type { Recorder } from '../oracle/recorder.js'
+import type { Violations } from '../oracle/violations.js'
 import type { Workload } from '../workload.js'
+import { type Disturbance, drainsHeld, inDrain } from './drain-faults.js'
 import type { Pause } from './fault-timing.js'
 import { handOutAgain, putSnapshotBack, recreate } from './history-faults.js'
 import { cutSettling, leakedSettings, translatedMessages } from './link-faults.js'
@@ -32,6 +34,7 @@ export interface FaultsParts {
   readonly recovery: RecoveryWatch
   readonly workload: Workload
   readonly bound: BoundWorkload
+  readonly violations: Violations
   readonly maxStalenessMs: number
   /** Aborted when the run is to end early; faults are healed all the same. */
   readonly stop: AbortSignal
@@ -127,6 +130,9 @@ const exclusive: ReadonlySet<FaultKind> = new Set([
   'idle sessions ended',
   'full queue',
   'row locked',
+  'drains held',
+  'sidecar killed in a drain',
+  'freeze in a drain',
 ])
 
 /** Faults that affect all sidecars, none of which should lose its feed. */
@@ -135,6 +141,7 @@ const harmless: ReadonlySet<FaultKind> = new Set([
   'bulk update',
   'truncate',
   'garbage',
+  'drains held',
   'silent changes',
   'own default',
   'own BEFORE trigger',
@@ -143,6 +150,13 @@ const harmless: ReadonlySet<FaultKind> = new Set([
   'read-only server',
   'full disk',
   'standby behind',
+])
+
+/** Faults after which a sidecar is another process. */
+const replacing: ReadonlySet<FaultKind> = new Set([
+  'sidecar killed',
+  'sidecar killed in a drain',
+  'sidecar restarted',
 ])
 
 /** Whose fault it can be: only a role that does not own the table can lose rights, and some sidecars keep no writes. */
@@ -159,6 +173,7 @@ export class Faults {
   readonly #counts = new Map<FaultKind, number>()
   readonly #lostTails: LostTail[] = []
   #truncatedByMs = Number.NEGATIVE_INFINITY
+  #drainsBroken = 0
   #channel = ''
   #lastExclusive: Promise<unknown> = Promise.resolve()
 
@@ -173,6 +188,11 @@ export class Faults {
   /** Moment by which the last TRUNCATE had certainly ended. */
   get truncatedByMs(): number {
     return this.#truncatedByMs
+  }
+
+  /** Number of drains in the middle of which a sidecar was killed or frozen. */
+  get drainsBroken(): number {
+    return this.#drainsBroken
   }
 
   get lostTails(): readonly LostTail[] {
@@ -217,7 +237,7 @@ export class Faults {
     this.#underWay.add(name)
     try {
       const concerned = isEverybodys ? this.#parts.fleet.members : [member]
-      const isReplaced = kind === 'sidecar killed' || kind === 'sidecar restarted'
+      const isReplaced = replacing.has(kind)
       const ends = harmless.has(kind)
         ? []
         : await Promise.all(concerned.map((one) => this.#parts.recovery.begin(kind, one, isReplaced)))
@@ -267,6 +287,30 @@ export class Faults {
         sidecar.freeze()
         await this.#pause(durationMs)
         return sidecar.thaw()
+      case 'freeze in a drain': {
+        const disturb = async () => sidecar.freeze()
+        const mend = async () => {
+          await pause(durationMs)
+          sidecar.thaw()
+          healed()
+        }
+        return this.#inDrain(member, { disturb, mend })
+      }
+      case 'sidecar killed in a drain': {
+        const { via } = sidecar
+        const disturb = async () => {
+          await sidecar.kill()
+          observer.ended(via)
+        }
+        const mend = async () => {
+          await pause(durationMs)
+          healed()
+          await sidecar.start()
+        }
+        return this.#inDrain(member, { disturb, mend })
+      }
+      case 'drains held':
+        return this.#drainsHeld(fault)
       case 'sidecar killed':
       case 'sidecar restarted': {
         const { via } = sidecar
@@ -314,6 +358,23 @@ export class Faults {
       default:
         throw new Error(`nobody knows how to do "${kind}"`)
     }
+  }
+
+  async #inDrain(member: Member, disturbance: Disturbance): Promise<void> {
+    const isBroken = await this.#parts.bound.withoutBroadChanges(() =>
+      inDrain(this.#parts, member, disturbance, (ms) => this.#pause(ms)),
+    )
+    if (isBroken) this.#drainsBroken++
+  }
+
+  async #drainsHeld(fault: PlannedFault): Promise<void> {
+    const hits = await this.#parts.bound.withoutBroadChanges(() =>
+      drainsHeld(this.#parts, fault, (ms) => this.#pause(ms)),
+    )
+    // Other faults may be under way if it is not solitary.
+    if (fault.atMs >= 0 || hits !== 0 || this.#parts.stop.aborted) return
+    const text = `${this.#parts.recorder.clock()}: while drains did not end, no entry of another key was served from memory`
+    this.#parts.violations.add({ promise: 'answers', text, around: [] })
   }
 
   /**

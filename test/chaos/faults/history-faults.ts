@@ -104,6 +104,7 @@ async function remove({ fleet, recorder, bound }: HistoryFaultParts, kind: Fault
   }
   for (let attempt = 1; ; attempt++) {
     try {
+      await fleet.rollBackPrepared()
       const statements = removals[kind]
       if (statements === undefined) return await fleet.recreateDatabase(onRemoved)
       return await fleet.asOwner(async (client) => {

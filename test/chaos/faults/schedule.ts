@@ -20,7 +20,9 @@ const breakdowns = [
   'cut',
   'freeze',
   'freeze',
+  'freeze in a drain',
   'sidecar killed',
+  'sidecar killed in a drain',
   'sidecar restarted',
   'server crash',
   'server crash',
@@ -40,6 +42,7 @@ const disturbances = [
   'bulk update',
   'truncate',
   'garbage',
+  'drains held',
 ] as const
 
 /** The data behind a version become others, or something else is stored than was sent. */
@@ -72,7 +75,7 @@ const refusals = [
 ] as const
 
 /** Faults that come first, one at a time, because others would hide mistakes that they show. */
-const solitary = ['slow pool', 'catalogue locked'] as const
+const solitary = ['drains held', 'sidecar killed in a drain', 'slow pool', 'catalogue locked'] as const
 
 /** Tracks of faults; each has its own schedule, and they run concurrently. */
 export const tracks = { solitary, breakdowns, disturbances, replacements, refusals } as const
@@ -100,9 +103,12 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
   'bulk update': [0, 0],
   truncate: [0, 0],
   garbage: [0, 0],
+  'drains held': [6_000, 6_500],
   cut: [500, 2_000],
   freeze: [1_000, 6_000],
+  'freeze in a drain': [1_000, 6_000],
   'sidecar killed': [0, 2_000],
+  'sidecar killed in a drain': [0, 2_000],
   'sidecar restarted': [0, 500],
   'late answers': [6_000, 10_000],
   'late news, then none': [7_000, 9_000],
@@ -137,6 +143,8 @@ const durations: Partial<Readonly<Record<FaultKind, readonly [number, number]>>>
 const warmUpMs = 3_000
 /** Time in ms for each of the solitary faults. */
 const eachSolitaryMs = 8_000
+/** Duration of a solitary fault of which nothing else is said. */
+const usualSolitaryMs = [0.6 * eachSolitaryMs, 0.8 * eachSolitaryMs] as const
 /** Time for all of them. */
 export const solitaryMs = solitary.length * eachSolitaryMs
 
@@ -184,8 +192,8 @@ export function planFaults(
       plan.push({
         atMs: index * eachSolitaryMs - solitaryMs,
         kind,
-        target: 0,
-        durationMs: random.between(0.6, 0.8) * eachSolitaryMs,
+        target: kind === 'sidecar killed in a drain' ? 1 : 0,
+        durationMs: random.between(...(durations[kind] ?? usualSolitaryMs)),
         choice: random.between(0.3, 0.8),
       })
   return plan.sort((one, other) => one.atMs - other.atMs)

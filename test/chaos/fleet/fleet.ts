@@ -45,8 +45,8 @@ const user = 'cache_user'
 export const guest = 'cache_guest'
 const password = 'cache_pass'
 const database = 'cache_db'
-/** The least there can be: it has to be filled now and then. */
-export const serverSettings = { max_notify_queue_pages: '64' }
+/** The least queue that there can be: it has to be filled now and then. */
+export const serverSettings = { max_notify_queue_pages: '64', max_prepared_transactions: '16' }
 const attempts = 5
 /** Less than there are keys, so that entries are evicted all the time. */
 const smallCapacity = 20
@@ -213,6 +213,14 @@ export class Fleet {
     const { PATH, HOME, TMPDIR, SystemRoot } = process.env
     const env = { PATH, HOME, TMPDIR, SystemRoot, DATABASE_URL: this.directUrl }
     await promisify(execFile)(process.execPath, [this.#program, 'migrate'], { env })
+  }
+
+  /** Rolls back prepared transactions, which keep their locks when their clients are cut off. */
+  async rollBackPrepared(): Promise<void> {
+    const prepared = await this.administer<{ gid: string }>(
+      'select gid from pg_prepared_xacts where database = current_database()',
+    )
+    for (const { gid } of prepared) await this.administer(`rollback prepared '${gid}'`).catch(() => undefined)
   }
 
   /** Removes the database with all connections to it, and makes an empty one. `onDropped` is called in between. */
