@@ -1,6 +1,8 @@
 import { BatchedStore } from './batching/batched-store.js'
 import { Semaphore } from './batching/semaphore.js'
 import { type Binding, type Bindings, noBindings } from './bindings/bindings.js'
+import { ChangeLog } from './changes/change-log.js'
+import { Following } from './changes/following.js'
 import type { Change, Entry, Value } from './entry.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import { Idleness } from './feed/idleness.js'
@@ -78,7 +80,7 @@ export interface CacheParts {
 }
 
 /**
- * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P17 that the
+ * The algorithm: a local cache that is never staler than it says. docs/protocol.md has the rules P1 to P19 that the
  * comments refer to. This class joins the parts: `CacheState` holds the entries, `Reads` and `DirectWrites` have the
  * course of each request, `FeedFollower` that of each event of the feed, and `Delivery` sends what an outage left.
  */
@@ -102,6 +104,8 @@ export class Cache implements ChangeFeedHandler {
   readonly #invalidation: Invalidation
   readonly #transactions: TransactionalWrites
   readonly #contests: FillContests
+  /** For those who follow the changes from outside (P19). */
+  readonly following: Following
 
   constructor(options: CacheOptions, parts: CacheParts) {
     const {
@@ -141,6 +145,7 @@ export class Cache implements ChangeFeedHandler {
       random,
     })
 
+    const changeLog = new ChangeLog()
     const { health } = statements
     const delivery = new Delivery({ pending, state, versions, health, store, clock, log, stats })
     const shared = {
@@ -153,10 +158,12 @@ export class Cache implements ChangeFeedHandler {
       idleness,
       contests,
       bindings,
+      changeLog,
       clock,
       log,
       stats,
     }
+    this.following = new Following(shared)
     this.#follower = new FeedFollower({ ...options, ...shared, store, session })
     const fills = new Fills({ ...options, ...shared, statements, replicaReads })
     this.#reads = new Reads({ ...options, ...shared, fills })

@@ -1,5 +1,7 @@
 import type { Config } from '../config/config.js'
 import { Cache, type CacheParts } from '../core/cache.js'
+import { ChangedReads } from '../core/changes/changed-reads.js'
+import { KeyWaits } from '../core/changes/key-waits.js'
 import { FillContests } from '../core/leases/fill-contests.js'
 import { LeasedReads } from '../core/leases/leased-reads.js'
 import type { Clock, Log } from '../core/ports.js'
@@ -30,13 +32,15 @@ export interface CacheSources {
 }
 
 /**
- * Creates the cache over its store, the list of the store's entries, the reads with leases, the attempts of their
- * statements, and the read replicas. The caller closes the last and the reads with leases.
+ * Creates the cache over its store, the list of the store's entries, the reads that may wait, the attempts of their
+ * statements, and the read replicas. The caller closes the last, and the waits.
  */
 export function createCache({ config, database, schema, bindings, clock, log, tracing }: CacheSources): {
   readonly cache: Cache
   readonly listing: Listing
   readonly leasedReads: LeasedReads
+  readonly changedReads: ChangedReads
+  readonly waits: KeyWaits
   readonly attempts: Attempts
   /** Undefined if there are none. */
   readonly replicas: ReadReplicas | undefined
@@ -80,16 +84,13 @@ export function createCache({ config, database, schema, bindings, clock, log, tr
     withValueSlot: (read) => cache.withValueSlot(read),
     clock,
   })
-  const leasedReads = new LeasedReads({
-    cache,
-    bindings,
-    contests,
-    leases: new PostgresFillLeases({ database, attempts, schema }),
-    clock,
-    after: (ms, task) => {
-      const timer = setTimeout(task, ms)
-      return () => clearTimeout(timer)
-    },
-  })
-  return { cache, listing, leasedReads, attempts, replicas }
+  const after = (ms: number, task: () => void) => {
+    const timer = setTimeout(task, ms)
+    return () => clearTimeout(timer)
+  }
+  const waits = new KeyWaits({ cache, contests, clock, after })
+  const leases = new PostgresFillLeases({ database, attempts, schema })
+  const leasedReads = new LeasedReads({ cache, bindings, contests, leases, waits, clock, after })
+  const changedReads = new ChangedReads({ cache, contests, waits, clock })
+  return { cache, listing, leasedReads, changedReads, waits, attempts, replicas }
 }

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.js'
 import { redactUrl } from '../connection-url/redact-url.js'
 import type { AttemptsStatus } from '../core/breaker.js'
 import type { Cache } from '../core/cache.js'
+import type { ChangedReads } from '../core/changes/changed-reads.js'
 import type { LeasedReads } from '../core/leases/leased-reads.js'
 import type { Clock } from '../core/ports.js'
 import type { Listing } from '../core/reads/listing.js'
@@ -12,6 +13,7 @@ import type { BearerToken } from '../http/access/bearer-token.js'
 import type { WarningLog } from '../http/access/rare-warning.js'
 import { fastLane } from '../http/fast-lane/fast-lane.js'
 import { type AppOptions, createApp } from '../http/routes/app.js'
+import type { ChangeStreams } from '../http/routes/changes/change-streams.js'
 import { createEndpoints } from '../http/routes/endpoints.js'
 import { dataLimits } from '../http/server/connection-limits.js'
 import type { RequestBodies } from '../http/server/request-bodies.js'
@@ -31,6 +33,8 @@ export interface DataServerOptions {
   readonly cache: Cache
   readonly listing: Listing
   readonly leasedReads: LeasedReads
+  readonly changedReads: ChangedReads
+  readonly changeStreams: ChangeStreams
   readonly attempts: () => AttemptsStatus
   /** Returns the number of expired rows that this sidecar has removed. */
   readonly expiredRowsRemoved: () => number
@@ -52,7 +56,17 @@ const idleGraceMs = 500
 export function dataServer(options: DataServerOptions): HttpServer {
   const { config, limits, cache, listing, attempts, token, requests, onShutdown, tracing, clock, log } =
     options
-  const { version, maxConnections, expiredRowsRemoved, responses, bodies, memory, leasedReads } = options
+  const {
+    version,
+    maxConnections,
+    expiredRowsRemoved,
+    responses,
+    bodies,
+    memory,
+    leasedReads,
+    changedReads,
+    changeStreams,
+  } = options
   const { host, port, socket: socketPath, maxValueBytes, requiresConditions } = config
   const warnings = connectionWarnings('data', maxConnections, { clock, log })
   const endpoints = createEndpoints({
@@ -60,6 +74,8 @@ export function dataServer(options: DataServerOptions): HttpServer {
     cache,
     listing,
     leasedReads,
+    changedReads,
+    changeStreams,
     limits,
     attempts,
     expiredRowsRemoved,

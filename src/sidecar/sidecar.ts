@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.js'
 import type { Cache } from '../core/cache.js'
-import type { LeasedReads } from '../core/leases/leased-reads.js'
+import type { KeyWaits } from '../core/changes/key-waits.js'
 import type { Clock } from '../core/ports.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
 import { type Phase, type Readiness, readiness } from '../core/state/readiness.js'
 import type { BearerToken } from '../http/access/bearer-token.js'
+import { ChangeStreams } from '../http/routes/changes/change-streams.js'
 import { RequestBodies } from '../http/server/request-bodies.js'
 import type { HttpServer } from '../http/server/server.js'
 import { UnreadResponses } from '../http/server/unread-responses.js'
@@ -68,7 +69,8 @@ export class Sidecar {
   readonly #warmUp: WarmUp | undefined
   readonly #cache: Cache
   readonly #sweeper: Sweeper
-  readonly #leasedReads: LeasedReads
+  readonly #waits: KeyWaits
+  readonly #changeStreams: ChangeStreams
   readonly #server: HttpServer
   readonly #ops: HttpServer
   readonly #token: BearerToken | undefined
@@ -101,7 +103,7 @@ export class Sidecar {
     this.#database = database
     const schema = new SchemaName(database)
     const bindings = new KnownBindings(config, { database, schema, clock, log })
-    const { cache, listing, leasedReads, attempts, replicas } = createCache({
+    const { cache, listing, leasedReads, changedReads, waits, attempts, replicas } = createCache({
       config,
       database,
       schema,
@@ -111,7 +113,7 @@ export class Sidecar {
       tracing,
     })
     this.#cache = cache
-    this.#leasedReads = leasedReads
+    this.#waits = waits
     this.#attempts = attempts
     this.#replicas = replicas
     const { feed, queueUsage } = createChangeFeed({
@@ -138,6 +140,12 @@ export class Sidecar {
     this.#token = createBearerToken(config, log)
     this.#responses = new UnreadResponses(budgetOf(config).responses)
     this.#bodies = new RequestBodies(maxBodyBytes(config))
+    this.#changeStreams = new ChangeStreams({
+      following: cache.following,
+      responses: this.#responses,
+      clock,
+      proofMs: config.maxStalenessMs / 3,
+    })
     const connections = shareConnections(config, log)
     this.#server = dataServer({
       version,
@@ -147,6 +155,8 @@ export class Sidecar {
       cache,
       listing,
       leasedReads,
+      changedReads,
+      changeStreams: this.#changeStreams,
       attempts: () => attempts.status(),
       expiredRowsRemoved: () => this.#sweeper.removedRows,
       token: this.#token,
@@ -245,6 +255,7 @@ export class Sidecar {
       queueUsage: this.#queueUsage,
       expiredRowsRemoved: () => this.#sweeper.removedRows,
       drains: () => this.#feed.drains,
+      changeStreams: () => this.#changeStreams.counts,
       eventLoopDelay: this.#eventLoopDelay.seconds,
     })
     return this.#exposition
@@ -266,7 +277,8 @@ export class Sidecar {
     this.#warmUp?.stop()
     if (wasServing) await sleep(shutdownDelayMs)
     const requests = async () => {
-      this.#leasedReads.close()
+      this.#waits.close()
+      this.#changeStreams.close()
       const cut = await this.#server.close(shutdownTimeoutMs * requestsShare)
       if (cut > 0) this.#log.warn({ connections: cut }, 'requests were cut off: not finished in time')
     }

@@ -5,6 +5,7 @@ const acquire = 'src/postgres/store/fill-leases.ts'
 const fill = 'src/postgres/store/fill-statement.ts'
 const store = 'src/postgres/store/store.ts'
 const reads = 'src/core/leases/leased-reads.ts'
+const waits = 'src/core/changes/key-waits.ts'
 const contests = 'src/core/leases/fill-contests.ts'
 const inSql = { caughtBy: 'postgres/fill-leases' }
 const inHttp = { caughtBy: 'http/fill-leases' }
@@ -228,21 +229,21 @@ export const leaseMutants = [
   {
     name: 'leases: a change before the wait is missed',
     ...inCore,
-    file: reads,
+    file: waits,
     find: 'if (contest.changes !== seen) return',
     replace: 'void seen',
   },
   {
     name: 'leases: nobody asks while the feed is lost',
     ...inCore,
-    file: reads,
+    file: waits,
     find: "cache.status().feed === 'live'",
     replace: "cache.status().feed !== 'idle'",
   },
   {
     name: 'leases: any number of requests wait',
     ...inCore,
-    file: reads,
+    file: waits,
     find: 'const maxWaiting = 1_000',
     replace: 'const maxWaiting = 1_000_000',
   },
@@ -264,8 +265,8 @@ export const leaseMutants = [
     name: 'leases: the end of a lease wakes nobody',
     ...inCore,
     file: reads,
-    find: 'const ms = Math.min(leftMs, turn.untilMs - nowMs, ',
-    replace: 'const ms = Math.min(leftMs, ',
+    find: 'Math.min(leftMs, turn.untilMs - nowMs)',
+    replace: 'leftMs',
   },
   {
     name: 'leases: changes wake nobody',

@@ -7,6 +7,7 @@
 import { batchMutants } from './batch-mutants.mjs'
 import { bindingMutants } from './binding-mutants.mjs'
 import { expiryMutants } from './expiry-mutants.mjs'
+import { followerMutants } from './follower-mutants.mjs'
 import { invalidationMutants } from './invalidation-mutants.mjs'
 import { leaseMutants } from './lease-mutants.mjs'
 import { outboxMutants } from './outbox-mutants.mjs'
@@ -902,9 +903,8 @@ const omissions = [
     name: "the database's clock put forward is ignored",
     caughtBy: 'protocol',
     file: 'src/core/feed/feed-follower.ts',
-    find: `    state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)
-`,
-    replace: '',
+    find: 'if (state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)) changeLog.gap()',
+    replace: 'void changeLog',
   },
   {
     name: 'a row left out by a trigger counts as written',
@@ -1099,6 +1099,7 @@ export const mutants = [
   ...expiryMutants,
   ...invalidationMutants,
   ...leaseMutants,
+  ...followerMutants,
   ...outboxMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',

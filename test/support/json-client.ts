@@ -129,6 +129,8 @@ export interface Stats {
     readonly pending_conflicts: number
     readonly unknown: number
   }
+  readonly fill_leases: { readonly granted: number; readonly refused: number; readonly waiting: number }
+  readonly change_streams: { readonly open: number; readonly cut_off: number }
   readonly database: {
     readonly breaker: string
     readonly retries: number

@@ -1,5 +1,6 @@
 import { type Binding, bindingOf } from '../bindings/bindings.js'
 import { SeenBindings } from '../bindings/seen-bindings.js'
+import type { ChangeLog } from '../changes/change-log.js'
 import type { Change } from '../entry.js'
 import { PublicError } from '../errors.js'
 import type { ChangeFeedHandler, Clock, FeedSession, Log, Proof, Store } from '../ports.js'
@@ -29,6 +30,7 @@ export interface FeedFollowerParts {
   readonly pending: PendingWrites
   readonly delivery: Delivery
   readonly idleness: Idleness
+  readonly changeLog: ChangeLog
   readonly maxStalenessMs: number
 }
 
@@ -78,7 +80,7 @@ export class FeedFollower implements ChangeFeedHandler {
   }
 
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined {
-    const { state, lease, position, session, delivery, clock } = this.#parts
+    const { state, lease, position, session, delivery, changeLog, clock } = this.#parts
     const nowMs = clock.now()
     if (state.hasUnannounced(asOfMs)) throw new PublicError('a write of our own was not announced')
     if (!session.isOpen) throw new PublicError('there is no session that could prove anything')
@@ -90,7 +92,8 @@ export class FeedFollower implements ChangeFeedHandler {
       this.#probeFloor = position.latest
     }
     this.#tableSeen(proof.fingerprint)
-    state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)
+    // Before the lease is renewed: followers must drop what the proof does not cover.
+    if (state.databaseClockSeen(proof.databaseMs, asOfMs, nowMs)) changeLog.gap()
     lease.proven(asOfMs, proof.drainedMs)
     delivery.inContact()
     if (position.isPastMark && nowMs - this.#markedMs >= markIntervalMs) this.#leaveMark()
@@ -99,12 +102,13 @@ export class FeedFollower implements ChangeFeedHandler {
 
   /** Drops all entries if the table is not what it was: their versions may stand for other values. */
   #tableSeen(fingerprint: string): void {
-    const { state, lease, versions, stats, log } = this.#parts
+    const { state, lease, versions, changeLog, stats, log } = this.#parts
     if (!versions.tableSeen(fingerprint)) return
     stats.flushes++
     log.info({ reason: 'the table was rewritten, or its triggers were changed' }, 'cache flushed')
     state.forget()
     lease.stopFlights()
+    changeLog.gap()
   }
 
   /**
@@ -112,11 +116,12 @@ export class FeedFollower implements ChangeFeedHandler {
    * before the lease is renewed, so a change of the bindings that was acknowledged before `asOf` has been applied.
    */
   bound(bindings: readonly Binding[]): void {
-    const { state, pending, delivery, stats, log } = this.#parts
+    const { state, pending, delivery, changeLog, stats, log } = this.#parts
     const changed = this.#bindings.seen(bindings)
     if (changed.length === 0) return
     log.info({ patterns: changed.map(({ text }) => text) }, 'bindings changed')
     state.dropCovered(changed)
+    changeLog.gap()
     for (const [id, { key }] of [...pending]) {
       const binding = bindingOf(bindings, key)
       if (binding === undefined) continue
@@ -142,10 +147,11 @@ export class FeedFollower implements ChangeFeedHandler {
   }
 
   changed(change: Change): Promise<void> | undefined {
-    const { state, lease, stats } = this.#parts
+    const { state, lease, changeLog, stats } = this.#parts
     stats.changesApplied++
     if (change.kind === 'key') {
       state.announced(change.id, change.version)
+      changeLog.changed(change.id, change.version)
       return undefined
     }
     const wasLive = lease.state === 'live'

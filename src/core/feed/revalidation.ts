@@ -1,3 +1,4 @@
+import type { ChangeLog } from '../changes/change-log.js'
 import type { Epoch } from '../entry.js'
 import type { Clock, Log, Store } from '../ports.js'
 import type { CacheState } from '../state/cache-state.js'
@@ -21,6 +22,7 @@ export interface RevalidationParts {
   readonly stats: Stats
   readonly log: Log
   readonly feedLog: FeedLog
+  readonly changeLog: Pick<ChangeLog, 'gap'>
   readonly clock: Clock
   /** Minimum time from one comparison to the next, unless a probe comes in between. */
   readonly pauseMs: number
@@ -72,7 +74,7 @@ export class Revalidation {
 
   /** Runs one comparison. Resolves to false if the feed was lost meanwhile. */
   async #compareOnce(): Promise<boolean> {
-    const { state, lease, position, delivery, feedLog, clock } = this.#parts
+    const { state, lease, position, delivery, feedLog, changeLog, clock } = this.#parts
     this.#startedMs = clock.now()
     let comparison = lease.comparing()
     if (await this.#isAnotherHistory(comparison)) {
@@ -84,6 +86,8 @@ export class Revalidation {
     }
     if (lease.isCurrent(comparison)) await this.#compare(comparison)
     if (!lease.compared(comparison)) return false
+    // The comparison has dropped what was wrong here, and followers were not told of it.
+    changeLog.gap()
     if (lease.state === 'live') feedLog.live({ epoch: position.epoch, entries: state.entries.size })
     return true
   }

@@ -1,5 +1,6 @@
 import type { Bindings } from '../bindings/bindings.js'
 import type { Cache } from '../cache.js'
+import type { KeyWaits } from '../changes/key-waits.js'
 import type { Clock } from '../ports.js'
 import type { ReadOptions, ReadResult } from '../reads/read-result.js'
 import { keyId } from '../state/key-id.js'
@@ -7,10 +8,11 @@ import type { FillContest, FillContests } from './fill-contests.js'
 import type { FillLeases, WantedLease } from './fill-leases.js'
 
 export interface LeasedReadsParts {
-  readonly cache: Pick<Cache, 'get' | 'status'>
+  readonly cache: Pick<Cache, 'get'>
   readonly bindings: Bindings
   readonly contests: FillContests
   readonly leases: FillLeases
+  readonly waits: KeyWaits
   readonly clock: Clock
   /** Calls `task` after `ms`, unless the returned function is called before. */
   readonly after: (ms: number, task: () => void) => () => void
@@ -41,18 +43,12 @@ export type LeasedRead =
       readonly isBlocked: boolean
     }
 
-/** Maximum number of requests that wait at the same time. Each takes a few kilobytes. */
-const maxWaiting = 1_000
-/** Interval at which waiting requests ask while changes do not arrive. */
-const pollMs = 500
-
 /**
  * Reads for callers that will compute the value if there is none. One caller in the fleet gets a lease to do so, and
  * the others wait until the change feed brings the value (P15). No connection of the database is held meanwhile.
  */
 export class LeasedReads {
   readonly #parts: LeasedReadsParts
-  #isClosed = false
 
   constructor(parts: LeasedReadsParts) {
     this.#parts = parts
@@ -60,7 +56,7 @@ export class LeasedReads {
 
   /** Reads a key, or gets its lease. Rejects with a CacheError. */
   async get(key: string, options: ReadOptions, request: LeaseRequest): Promise<LeasedRead> {
-    const { bindings, contests, clock } = this.#parts
+    const { bindings, contests, waits, clock } = this.#parts
     // Nobody computes the value of a bound key.
     if (bindings.of(key)) return { kind: 'found', read: await this.#parts.cache.get(key, options) }
     const id = keyId(key)
@@ -74,21 +70,14 @@ export class LeasedReads {
         const turn = await contest.ask({ key, ...request }, this.#asking)
         if (turn.kind === 'granted') return this.#checked(contest, key, turn.lease, request.isGone)
         const nowMs = clock.now()
-        const leftMs = this.#mayWait(request.signal) ? deadlineMs - nowMs : 0
-        if (leftMs <= 0)
+        const leftMs = waits.leftMs(deadlineMs, request.signal)
+        if (leftMs === 0)
           return { kind: 'vain', read, retryAfterMs: turn.untilMs - nowMs, isBlocked: turn.isBlocked }
-        const ms = Math.min(leftMs, turn.untilMs - nowMs, this.#untilPollMs(nowMs))
-        await this.#wait(contest, changes, ms, request.signal)
+        await waits.wait(contest, changes, Math.min(leftMs, turn.untilMs - nowMs), request.signal)
       }
     } finally {
       contests.leave(id)
     }
-  }
-
-  /** Ends all waits, and lets no request wait from now on. */
-  close(): void {
-    this.#isClosed = true
-    this.#parts.contests.allChanged()
   }
 
   /**
@@ -125,34 +114,6 @@ export class LeasedReads {
       () => contest.changed(),
       () => undefined,
     )
-  }
-
-  #mayWait({ aborted }: AbortSignal): boolean {
-    return !aborted && !this.#isClosed && this.#parts.contests.waiting < maxWaiting
-  }
-
-  /**
-   * Returns the time to the next poll; `Infinity` while the feed brings all changes. All callers poll at the same
-   * moments, so that they share a statement.
-   */
-  #untilPollMs(nowMs: number): number {
-    const isLive = this.#parts.cache.status().feed === 'live'
-    return isLive ? Number.POSITIVE_INFINITY : pollMs - (nowMs % pollMs)
-  }
-
-  /** Resolves after `ms`, or as soon as there is another change than the first `seen`, or the client is gone. */
-  async #wait(contest: FillContest, seen: number, ms: number, signal: AbortSignal): Promise<void> {
-    if (contest.changes !== seen) return
-    const { contests, after } = this.#parts
-    contests.waiting++
-    let forget: (() => void)[] = []
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true })
-      forget = [after(ms, resolve), contest.onChange(resolve)]
-      if (signal.aborted) resolve()
-    })
-    for (const end of forget) end()
-    contests.waiting--
   }
 
   get #asking() {

@@ -246,16 +246,17 @@ export class CacheState {
   /**
    * Records that the database's clock was at `databaseMs` at some moment from `sinceMs` to `nowMs`. If it has jumped
    * forward, rows have expired whose entries are still held. If it has jumped back, rows exist again whose absence is
-   * held. So what may be wrong is dropped (P12, P14).
+   * held. So what may be wrong is dropped (P12, P14), and true is returned.
    */
-  databaseClockSeen(databaseMs: number, sinceMs: number, nowMs: number): void {
+  databaseClockSeen(databaseMs: number, sinceMs: number, nowMs: number): boolean {
     const jump = this.#databaseClock.seen(databaseMs, sinceMs, nowMs)
-    if (jump === undefined) return
+    if (jump === undefined) return false
     if (jump === 'forward') this.#entries.dropWhere(({ rowExpiresAtMs }) => Number.isFinite(rowExpiresAtMs))
     else this.#absences.clear()
     // Flights got their answers from before the jump.
     this.#parts.lease.stopFlights()
     this.#flights.doubted()
+    return true
   }
 
   /** Drops what is held of the keys that a pattern covers, because their binding has changed (P16). */

@@ -46,7 +46,13 @@ function plainKey({ method, url = '', rawHeaders }: IncomingMessage): string | u
 }
 
 const [questionMark, hash] = [63, 35]
-const conditions: ReadonlySet<string> = new Set(['cache-token', 'cache-control', 'if-match', 'if-none-match'])
+const conditions: ReadonlySet<string> = new Set([
+  'cache-token',
+  'cache-control',
+  'change-feed',
+  'if-match',
+  'if-none-match',
+])
 
 function asksForMore(rawHeaders: readonly string[]): boolean {
   for (let index = 0; index < rawHeaders.length; index += 2) {

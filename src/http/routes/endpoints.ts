@@ -1,5 +1,6 @@
 import { type BatchEndpointOptions, batchEndpoint } from './batch/batch-endpoint.js'
 import { type CacheEndpointsOptions, cacheEndpoints } from './cache-endpoints.js'
+import { type ChangesEndpointsOptions, changesEndpoints } from './changes/changes-endpoints.js'
 import { type Endpoint, listOf } from './endpoint.js'
 import { type EntriesEndpointOptions, entriesEndpoint } from './entries-endpoint.js'
 import { type EntryEndpointsOptions, entryEndpoints } from './entry/entry-endpoints.js'
@@ -14,6 +15,7 @@ import { type StatisticsEndpointOptions, statisticsEndpoint } from './statistics
 export interface EndpointsOptions
   extends CacheEndpointsOptions,
     BatchEndpointOptions,
+    ChangesEndpointsOptions,
     EntriesEndpointOptions,
     EntryEndpointsOptions,
     ListEndpointsOptions,
@@ -34,6 +36,7 @@ export function createEndpoints(options: EndpointsOptions): readonly Endpoint[] 
     ...listEndpoints(options),
     batchEndpoint(options),
     invalidateEndpoint(options),
+    ...changesEndpoints(options),
     statisticsEndpoint(options),
     openApiEndpoint(() => endpoints, version),
     serviceEndpoint({ ...options, endpoints: () => listOf(endpoints) }),

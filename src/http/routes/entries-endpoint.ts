@@ -5,6 +5,7 @@ import type { RequestBodies } from '../server/request-bodies.js'
 import { ResponseRoom } from '../server/response-room.js'
 import type { UnreadResponses } from '../server/unread-responses.js'
 import { largestBytesOfKeys, withJsonBody } from './body.js'
+import { type ChangeFeedOptions, setChangeFeed } from './changes/change-feed-header.js'
 import type { Endpoint } from './endpoint.js'
 import { type EntriesRequest, entriesRequest } from './entries-request.js'
 import { sendEntries } from './entries-response.js'
@@ -13,7 +14,7 @@ import { RequestError, sendProblem } from './problem.js'
 import { parseQuery } from './query.js'
 import { readConditions } from './read-request.js'
 
-export interface EntriesEndpointOptions {
+export interface EntriesEndpointOptions extends ChangeFeedOptions {
   readonly cache: Cache
   readonly bodies: RequestBodies
   readonly responses: UnreadResponses
@@ -65,16 +66,21 @@ async function withRoom(
 async function getEntries(
   ctx: Context,
   { keys, consistency }: EntriesRequest,
-  { cache }: EntriesEndpointOptions,
+  endpoint: EntriesEndpointOptions,
   room: ResponseRoom,
 ): Promise<void> {
+  const { cache } = endpoint
   const { options, onlyIfCached } = readConditions(ctx, { consistency })
   const admit = (read: ReadResult | undefined) => room.take(read?.value?.length ?? 0)
   room.take(keys.reduce((bytes, key) => bytes + key.length + bytesAroundEntry, 0))
-  if (!onlyIfCached) return sendEntries(ctx, keys, await cache.getMany(keys, options, admit), room)
+  const send = (reads: readonly ReadResult[]) => {
+    setChangeFeed(ctx, keys, reads, endpoint)
+    sendEntries(ctx, keys, reads, room)
+  }
+  if (!onlyIfCached) return send(await cache.getMany(keys, options, admit))
   const recalled = keys.map((key) => cache.recall(key, options)).filter((read) => read !== undefined)
   for (const read of recalled) admit(read)
-  if (recalled.length === keys.length) return sendEntries(ctx, keys, recalled, room)
+  if (recalled.length === keys.length) return send(recalled)
   room.release()
   sendProblem(ctx, { status: 504, detail: 'Not all in memory, and only-if-cached' })
 }

@@ -9,7 +9,7 @@ const maxLimit = 1_000
 const limitFault = `must be an integer between 1 and ${maxLimit}`
 const valuesFault = 'must be true or false'
 
-const prefix = z
+export const prefix = z
   .string()
   .check(fault((text) => (text === '' ? undefined : validateKey(text))))
   .meta({

@@ -1,6 +1,7 @@
 import type { AttemptsStatus } from '../../core/breaker.js'
 import type { Cache } from '../../core/cache.js'
 import type { MemoryUse } from '../../core/state/memory-use.js'
+import type { ChangeStreams } from './changes/change-streams.js'
 import type { Endpoint } from './endpoint.js'
 import { type CacheLimits, limitMembers } from './limits.js'
 import { statisticsOperation } from './operations/service-operations.js'
@@ -13,6 +14,7 @@ export interface StatisticsEndpointOptions {
   /** Returns the number of expired rows that this sidecar has removed. */
   readonly expiredRowsRemoved: () => number
   readonly memory: () => MemoryUse
+  readonly changeStreams: ChangeStreams
 }
 
 /** Returns the endpoint that counts what the sidecar has done, and shows what it holds. */
@@ -34,6 +36,7 @@ function statistics({
   attempts,
   expiredRowsRemoved,
   memory,
+  changeStreams,
 }: StatisticsEndpointOptions): object {
   const status = cache.status()
   const {
@@ -90,6 +93,7 @@ function statistics({
       unknown: stats.writesUnknown,
     },
     fill_leases: status.fillLeases,
+    change_streams: { open: changeStreams.counts.open, cut_off: changeStreams.counts.cutOff },
     bindings: { usable: status.bindings.usable, unusable: status.bindings.unusable.length },
     database: { ...attempts(), expired_rows_removed: expiredRowsRemoved() },
     memory: shownMemory(memory()),

@@ -207,7 +207,7 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
     },
     gauge(
       'caching_layer_fill_leases_waiting',
-      'Requests that wait for a value that another client computes.',
+      'Requests that wait for a value that another client computes, or for a change.',
       ({ fillLeases }) => fillLeases.waiting,
     ),
   ]

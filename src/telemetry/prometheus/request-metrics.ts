@@ -5,6 +5,7 @@ import { byLabel, type Metric, single, stateSamples } from './metric.js'
 export interface RequestSources {
   readonly requests: Requests
   readonly closedConnections: () => ClosedConnections
+  readonly changeStreams: () => { readonly open: number; readonly cutOff: number }
   readonly readiness: () => Readiness
 }
 
@@ -29,6 +30,7 @@ interface RequestLabels {
 export function requestMetrics({
   requests,
   closedConnections,
+  changeStreams,
   readiness,
 }: RequestSources): readonly Metric[] {
   return [
@@ -71,6 +73,18 @@ export function requestMetrics({
         const { full: _, ...byReason } = closedConnections()
         return byLabel('reason', byReason)
       },
+    },
+    {
+      name: 'caching_layer_change_streams',
+      help: 'Clients that follow the changes.',
+      type: 'gauge',
+      read: () => single(changeStreams().open),
+    },
+    {
+      name: 'caching_layer_change_streams_cut_off_total',
+      help: 'Streams of changes that were closed, because their clients were too slow.',
+      type: 'counter',
+      read: () => single(changeStreams().cutOff),
     },
     {
       name: 'caching_layer_readiness',

@@ -47,6 +47,7 @@ const metrics = metricsOf({
   readiness: () => ({ status: 'ready', reasons: [] }),
   limits: () => ({ capacity: 10, maxBytes: 1_000, maxStalenessMs: 3_000 }),
   requests: { tallies: () => [], durations: () => [] },
+  changeStreams: () => ({ open: 3, cutOff: 1 }),
   closedConnections: () => ({ full: 2, evicted: 1, turned_away: 0, unread: 0, pipelined: 0 }),
   pool: () => ({ busy: 0, idle: 0, waiting: 0, size: 2 }),
   attempts: () => ({ breaker: 'closed', retries: 0, opened: 0, refused: 0 }),

@@ -109,7 +109,7 @@ export class Documented {
     if ('*/*' in content) return []
     const { schema } = content[type.replace(/;.*/, '')] ?? {}
     if (schema === undefined) return [`${status}: undeclared type ${type}`]
-    return this.schemaFaults(schema, JSON.parse(text))
+    return this.schemaFaults(schema, type.startsWith('text/') ? text : JSON.parse(text))
   }
 
   schemaFaults(schema: object, value: unknown): string[] {

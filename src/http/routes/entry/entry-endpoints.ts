@@ -1,9 +1,11 @@
 import type { Context } from 'koa'
 import type { Cache } from '../../../core/cache.js'
+import type { ChangedReads } from '../../../core/changes/changed-reads.js'
 import type { LeasedReads } from '../../../core/leases/leased-reads.js'
-import type { WriteCondition } from '../../../core/state/entry-tag.js'
+import { entryTag, type WriteCondition } from '../../../core/state/entry-tag.js'
 import type { RequestBodies } from '../../server/request-bodies.js'
 import { withBody } from '../body.js'
+import { type ChangeFeedOptions, setChangeFeed } from '../changes/change-feed-header.js'
 import type { Endpoint } from '../endpoint.js'
 import { refuseLease } from '../header-checks.js'
 import type { Operation } from '../openapi/operation.js'
@@ -19,12 +21,13 @@ import { entryKey, entryPath } from './entry-key.js'
 import { entryResponse } from './entry-response.js'
 import { fillLease, missResponse } from './fill-lease.js'
 import { maxAge } from './max-age.js'
-import { preconditions } from './preconditions.js'
+import { isAmong, preconditions } from './preconditions.js'
 import { preferences } from './prefer.js'
 
-export interface EntryEndpointsOptions {
+export interface EntryEndpointsOptions extends ChangeFeedOptions {
   readonly cache: Cache
   readonly leasedReads: LeasedReads
+  readonly changedReads: ChangedReads
   /** Largest body of a PUT. */
   readonly maxValueBytes: number
   /** True if a PUT and a DELETE must have a condition. */
@@ -55,7 +58,8 @@ export function entryEndpoints(options: EntryEndpointsOptions): readonly Endpoin
   ]
 }
 
-async function get(ctx: Context, { cache, leasedReads }: EntryEndpointsOptions): Promise<void> {
+async function get(ctx: Context, endpoints: EntryEndpointsOptions): Promise<void> {
+  const { cache, leasedReads, changedReads } = endpoints
   const key = entryKey(ctx)
   const query = checkedQuery(ctx.querystring, conditionsQuery)
   const { options, onlyIfCached } = readConditions(ctx, query)
@@ -68,10 +72,21 @@ async function get(ctx: Context, { cache, leasedReads }: EntryEndpointsOptions):
     const request = { durationMs: leaseMs, groups, waitMs, isGone, signal: departure(ctx) }
     const result = await leasedReads.get(key, options, request)
     const isFound = result.kind === 'found'
+    if (isFound) setChangeFeed(ctx, [key], [result.read], endpoints)
     sendByKoa(ctx, isFound ? entryResponse(result.read, condition) : missResponse(result, leaseMs))
     return
   }
-  const read = onlyIfCached ? cache.recall(key, options) : await cache.get(key, options)
+  const known = condition?.noneMatch
+  const waits = waitMs > 0 && known !== undefined && !onlyIfCached
+  const read = waits
+    ? await changedReads.get(key, options, {
+        isKnown: ({ value, written }) =>
+          value !== undefined && isAmong(known, written && entryTag(written), true),
+        waitMs,
+        signal: departure(ctx),
+      })
+    : await (onlyIfCached ? cache.recall(key, options) : cache.get(key, options))
+  if (read) setChangeFeed(ctx, [key], [read], endpoints)
   if (read === undefined) sendProblem(ctx, { status: 504, detail: 'Not in memory, and only-if-cached' })
   else sendByKoa(ctx, entryResponse(read, condition))
 }

@@ -89,6 +89,7 @@ function schemaParameters(place: 'path' | 'query', schema?: z.ZodObject): readon
 }
 
 function contentOf(content: Content): JsonSchema {
+  if (content === 'events') return { 'text/event-stream': { schema: { type: 'string' } } }
   // RFC 9110 gives bytes no schema, and neither does OpenAPI.
   return content === 'any bytes' ? { '*/*': {} } : { 'application/json': { schema: schemaOf(content) } }
 }

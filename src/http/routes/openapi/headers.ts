@@ -33,9 +33,20 @@ export const requestHeaders = {
   },
   Prefer: {
     description:
-      '`fill-lease=10` asks for a lease to compute a missing value, `wait=5` waits for one that somebody computes (RFC 7240).',
+      '`fill-lease=10` asks for a lease to compute a missing value, `wait=5` waits for one that somebody computes. With `If-None-Match`, `wait=30` waits until the entry is another (RFC 7240).',
     schema: text,
     example: 'fill-lease=10, wait=5',
+  },
+  'Change-Feed': {
+    description:
+      'Any value asks for `Change-Feed` in the response. A client that follows the changes needs it to keep the answer.',
+    schema: text,
+    example: '?1',
+  },
+  'Last-Event-ID': {
+    description: 'Id of the last event that the client has received: the stream continues after it.',
+    schema: text,
+    example: 'b3JkZXJseSE:42',
   },
   'If-Match': {
     description: `The request fails with 412 unless the entry has one of these ${tags}, which any entry has.`,
@@ -58,9 +69,16 @@ export const responseHeaders = {
     example: '3',
   },
   'Cache-Control': {
-    description: 'Remaining time to live: `max-age`, from which a client subtracts `Age`.',
+    description:
+      'Remaining time to live: `max-age`, from which a client subtracts `Age`. `no-store` for a stream.',
     schema: text,
     example: 'max-age=60',
+  },
+  'Change-Feed': {
+    description:
+      'The feed whose changes the answer can be kept by, if it can be kept. `; outbox` says that the lease of the outbox counts as well.',
+    schema: { type: 'string', pattern: '^[\\w-]+\\.[0-9]+(; outbox)?$' },
+    example: 'b3JkZXJseSEh.3',
   },
   'Cache-Status': {
     description: 'Where the value came from (RFC 9211).',
@@ -101,6 +119,11 @@ export const responseHeaders = {
     description: 'Seconds after which the request may be sent again.',
     schema: { type: 'string', pattern: '^[0-9]+$' },
     example: '1',
+  },
+  'X-Accel-Buffering': {
+    description: 'Keeps a proxy from holding back events.',
+    schema: { type: 'string', const: 'no' },
+    example: 'no',
   },
   'WWW-Authenticate': {
     description: 'Asks for a token.',

@@ -38,5 +38,5 @@ export interface Answer {
   readonly optionalHeaders?: readonly HeaderName[]
 }
 
-/** JSON of this schema, or any bytes of any type. */
-export type Content = z.ZodType | 'any bytes'
+/** JSON of this schema, any bytes of any type, or server-sent events. */
+export type Content = z.ZodType | 'any bytes' | 'events'

@@ -26,13 +26,14 @@ export const entriesAnswer = component(
 export const getEntriesOperation: Operation = {
   id: 'getEntries',
   summary: 'Reads several entries',
-  headers: ['Cache-Control', 'Cache-Token'],
+  headers: ['Cache-Control', 'Change-Feed', 'Cache-Token'],
   body: component('EntriesRequest', entriesBody),
   answers: {
     200: {
       description: 'The entries, and the keys that have none',
       content: entriesAnswer,
       headers: ['Cache-Status', 'Age'],
+      optionalHeaders: ['Change-Feed'],
     },
   },
   problems: [

@@ -18,23 +18,31 @@ export const getEntryOperation: Operation = {
   head: { id: 'headEntry', summary: 'Reads one entry without its value' },
   path,
   query: conditionsQuery,
-  headers: ['Cache-Control', 'Cache-Groups', 'Cache-Token', 'If-Match', 'If-None-Match', 'Prefer'],
+  headers: [
+    'Cache-Control',
+    'Change-Feed',
+    'Cache-Groups',
+    'Cache-Token',
+    'If-Match',
+    'If-None-Match',
+    'Prefer',
+  ],
   answers: {
     200: {
       description: 'The value, with the `Content-Type` with which it was written',
       content: 'any bytes',
       headers: ['Cache-Status', 'Age'],
-      optionalHeaders: ['ETag', 'Cache-Control', 'Content-Security-Policy'],
+      optionalHeaders: ['ETag', 'Cache-Control', 'Change-Feed', 'Content-Security-Policy'],
     },
     304: {
       description: 'The entry has one of the tags of `If-None-Match`',
       headers: ['Cache-Status', 'Age'],
-      optionalHeaders: ['ETag', 'Cache-Control'],
+      optionalHeaders: ['ETag', 'Cache-Control', 'Change-Feed'],
     },
   },
   problems: ['no-entry', 'condition-failed', 'not-in-memory', 'too-large', ...inputKinds, ...readKinds],
   problemHeaders: { 404: ['Cache-Status'], 412: ['Cache-Status'] },
-  optionalProblemHeaders: { 404: ['Age', 'Fill-Lease', 'Preference-Applied', 'Retry-After'] },
+  optionalProblemHeaders: { 404: ['Age', 'Change-Feed', 'Fill-Lease', 'Preference-Applied', 'Retry-After'] },
 }
 
 export const putEntryOperation: Operation = {

@@ -119,6 +119,7 @@ export const statisticsAnswer = component(
     feed,
     writes,
     fill_leases: z.strictObject({ granted: count, refused: count, waiting: count }),
+    change_streams: z.strictObject({ open: count, cut_off: count }),
     bindings: z.strictObject({ usable: count, unusable: count }),
     database: z.strictObject({
       breaker: z.enum(['closed', 'open', 'trying']),

@@ -8,6 +8,7 @@ const ofRequests = {
   'web-page': 403,
   'no-entry': 404,
   'no-route': 404,
+  'no-stream': 404,
   'wrong-method': 405,
   'slow-request': 408,
   'condition-failed': 412,

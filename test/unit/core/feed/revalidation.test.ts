@@ -1,5 +1,6 @@
 import t from 'tap'
 import { StoreHealth } from '../../../../src/core/batching/store-health.js'
+import { ChangeLog } from '../../../../src/core/changes/change-log.js'
 import type { Base } from '../../../../src/core/entry.js'
 import { FeedLog } from '../../../../src/core/feed/feed-log.js'
 import { Revalidation } from '../../../../src/core/feed/revalidation.js'
@@ -69,6 +70,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
     position,
     delivery,
     feedLog: new FeedLog(parts.clock, parts.log),
+    changeLog: new ChangeLog(),
     pauseMs: 1_000,
   })
   const held = () => [...local.entries()].map(({ key }) => key)

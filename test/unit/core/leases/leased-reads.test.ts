@@ -1,5 +1,6 @@
 import t from 'tap'
 import { noBindings } from '../../../../src/core/bindings/bindings.js'
+import { KeyWaits } from '../../../../src/core/changes/key-waits.js'
 import { CacheError } from '../../../../src/core/errors.js'
 import { FillContests } from '../../../../src/core/leases/fill-contests.js'
 import type { LeaseAnswer } from '../../../../src/core/leases/fill-leases.js'
@@ -15,8 +16,19 @@ function leasedReads(...answers: (LeaseAnswer | (() => LeaseAnswer))[]) {
   const clock = new DrivenClock()
   const contests = new FillContests()
   const timers = new Map<() => void, number>()
+  const after = (ms: number, task: () => void) => {
+    timers.set(task, clock.now() + ms)
+    return () => timers.delete(task)
+  }
+  const waits = new KeyWaits({
+    cache: { status: (): CacheStatus => ({ feed: model.feed }) as CacheStatus },
+    contests,
+    clock,
+    after,
+  })
   const model = {
     clock,
+    waits,
     contests,
     timers,
     value: undefined as string | undefined,
@@ -36,7 +48,6 @@ function leasedReads(...answers: (LeaseAnswer | (() => LeaseAnswer))[]) {
           model.reads.push(strong)
           return { value: model.value, ageMs: 0 }
         },
-        status: (): CacheStatus => ({ feed: model.feed }) as CacheStatus,
       },
       bindings: noBindings,
       contests,
@@ -51,10 +62,8 @@ function leasedReads(...answers: (LeaseAnswer | (() => LeaseAnswer))[]) {
         },
       },
       clock,
-      after: (ms, task) => {
-        timers.set(task, clock.now() + ms)
-        return () => timers.delete(task)
-      },
+      waits,
+      after,
     }),
     get: (request: Partial<LeaseRequest> = {}): Promise<LeasedRead> =>
       model.leased.get(
@@ -213,7 +222,7 @@ t.test('waits end when the client goes away, and at a shutdown', async (t) => {
   controller.abort()
   t.match(await one, { kind: 'vain' })
   t.equal(model.contests.waiting, 1)
-  model.leased.close()
+  model.waits.close()
   t.match(await two, { kind: 'vain' })
   t.match(await model.get(), { kind: 'vain' }, 'nobody waits any more')
 })
