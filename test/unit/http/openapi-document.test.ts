@@ -40,6 +40,8 @@ t.test('the list of endpoints has those for applications, with their queries', a
     'GET /v1/entries:count?prefix=',
     'POST /v1/entries:batch',
     'POST /v1/invalidate',
+    'GET /v1/changes?prefix=',
+    'POST /v1/changes:prove',
     'GET /cache/stats',
     'GET /openapi.json',
   ])
