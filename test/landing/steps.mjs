@@ -1,6 +1,6 @@
 import { MutantTrials } from '../mutants/mutant-trials.mjs'
 import { mutants } from '../mutants/mutants.mjs'
-import { failureOf } from '../mutants/test-run.mjs'
+import { failureOf, ofTests } from '../mutants/test-run.mjs'
 import { project } from '../mutants/work-folder.mjs'
 import { testRuns } from './test-runs.mjs'
 
@@ -51,7 +51,7 @@ function testStep(work, { name, files, isOfSources, env }) {
     // In its copy, because the same tests may run at the same time in the slow lane, and some write files.
     run: (copy) =>
       outputOf(isOfSources ? project : copy, names.length > 1 ? main : names[0], {
-        nodeArgs: isOfSources ? ['--import=tsx'] : [],
+        nodeArgs: isOfSources ? ['--import=tsx', ...ofTests] : ofTests,
         env: {
           ...{ TAP_TIMEOUT: '0', TAP_DIAG: undefined, PROPERTY_RUNS: '1000' },
           ...{ TEST_FILES: names.join(' '), ...work.environment },

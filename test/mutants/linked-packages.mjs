@@ -1,6 +1,5 @@
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 /**
@@ -9,14 +8,8 @@ import { build } from 'esbuild'
  * instead of 0.46 s. No other package may load them, because it would get a second copy.
  */
 const bundled = ['tap', 'zod', '@koa/router']
-const tapWithoutHooks = fileURLToPath(new URL('./tap-without-hooks.mjs', import.meta.url))
-/** What the file of tap does besides: it keeps this package out of the stack traces of failures, as its own packages are. */
-const ofTap = `
-import { addIgnoredPackage } from '@tapjs/stack'
-import tap from 'tap'
-import { failTestsByUncaughtErrors } from '${tapWithoutHooks}'
-addIgnoredPackage('tap')
-failTestsByUncaughtErrors(tap)`
+/** Keeps this package out of the stack traces of failures, as its own packages are. */
+const hiddenTap = "import { addIgnoredPackage } from '@tapjs/stack'\naddIgnoredPackage('tap')"
 
 /**
  * Makes a folder `node_modules` that has links to the packages of another.
@@ -46,9 +39,8 @@ async function bundle(packages, target, name) {
   )
   const exports = `export * from '${name}'\nexport { default } from '${name}'\n`
   await build({
-    stdin: { contents: exports + (name === 'tap' ? ofTap : ''), resolveDir: packages },
+    stdin: { contents: exports + (name === 'tap' ? hiddenTap : ''), resolveDir: packages },
     bundle: true,
-    alias: { 'async-hook-domain': tapWithoutHooks },
     platform: 'node',
     format: 'esm',
     outfile: join(folder, 'index.js'),

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { replaceFile, restoreFile } from './compiled-project.mjs'
-import { failureOf } from './test-run.mjs'
+import { failureOf, ofTests } from './test-run.mjs'
 import { allTypeErrors, typeErrors } from './type-check.mjs'
 import { project } from './work-folder.mjs'
 
@@ -126,9 +126,9 @@ export class MutantTrials {
   }
 
   /** Runs tests of one file, until the first of them fails. */
-  #runFailure({ environment }, folder, { file, tests }, { nodeArgs, env } = {}) {
+  #runFailure({ environment }, folder, { file, tests }, { nodeArgs = [], env } = {}) {
     return failureOf(folder, file, {
-      nodeArgs,
+      nodeArgs: [...ofTests, ...nodeArgs],
       // A server of its own must be stopped by the test that has started it.
       untilFirstFailure: !this.#hasOwnServer.has(file),
       timeoutMs: fileTimeoutMs,

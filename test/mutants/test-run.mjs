@@ -4,6 +4,9 @@ import { availableParallelism } from 'node:os'
 /** Runs that go on at once: more than there are cores, because a mistake often shows in a wait that fails. */
 export const jobs = 2 * availableParallelism()
 
+/** Arguments of Node for a test file, as `tap` has them in package.json. */
+export const ofTests = ['--import=./test/support/without-async-hooks.mjs']
+
 const running = new Set()
 
 /**

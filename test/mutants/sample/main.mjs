@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { isForSlowLane } from '../../landing/test-runs.mjs'
 import { replaceFile, restoreFile, transpiled } from '../compiled-project.mjs'
-import { failureOf, jobs } from '../test-run.mjs'
+import { failureOf, jobs, ofTests } from '../test-run.mjs'
 import { breakingTexts, typeChecks } from '../type-check.mjs'
 import { project, WorkFolder } from '../work-folder.mjs'
 import { mutationsOf } from './mutations.mjs'
@@ -204,6 +204,7 @@ function run(work, folder, { file, env }, { timeoutMs, env: more = {} }) {
   return failureOf(folder, file, {
     untilFirstFailure: true,
     timeoutMs,
+    nodeArgs: ofTests,
     env: { TAP_TIMEOUT: '0', ...work.environment, TMPDIR: temporaryIn(work), ...env, ...more },
   })
 }
