@@ -38,6 +38,11 @@ export function unbindStatement(schema: string | undefined, key: string): string
   return `select ${prefixOf(schema)}cache_unbind(${pg.escapeLiteral(key)})`
 }
 
+/** Returns the statement that binds a query again, as the database has it. */
+export function rebindStatement(key: string): string {
+  return `select cache_bind_query(pattern, query, depends, is_many, ttl, group_name, names_in) from cache_bound_queries where pattern = ${pg.escapeLiteral(key)}`
+}
+
 function prefixOf(schema: string | undefined): string {
   return schema === undefined ? '' : `${schema}.`
 }

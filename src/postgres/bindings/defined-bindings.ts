@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import type { Announcing, BindingDefinition } from './binding-definition.js'
 import { inspectBindings } from './binding-inspection.js'
-import type { BindingFault } from './bound-table.js'
+import type { BindingFault } from './bound-source.js'
 
 /** A binding of the database. */
 export interface DefinedBinding extends BindingDefinition {
@@ -53,9 +53,9 @@ export async function bindingDefinitions(
 export async function definedBindings(client: pg.Client, schema: string): Promise<readonly DefinedBinding[]> {
   const definitions = await bindingDefinitions(client, schema)
   const query = async (sql: string) => (await client.query(sql)).rows as never
-  const { tables } = await inspectBindings(query, schema)
+  const { sources } = await inspectBindings(query, schema)
   return definitions.map((definition) => ({
     ...definition,
-    fault: tables.find(({ pattern }) => pattern.text === definition.key)?.fault,
+    fault: sources.find(({ pattern }) => pattern.text === definition.key)?.fault,
   }))
 }
