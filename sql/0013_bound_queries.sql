@@ -156,6 +156,27 @@ begin atomic
   limit 1;
 end;
 
+-- Returns the names of the columns of the subquery `alias` in the body of a function, as PostgreSQL has parsed them.
+create function cache_columns_in(query regprocedure, alias text) returns text[]
+  language sql stable
+begin atomic
+  select array(
+    select column_name.match[1]
+    from pg_catalog.pg_proc
+      cross join lateral pg_catalog.substring(
+        pg_proc.prosqlbody::text, ':eref [{]ALIAS :aliasname ' || alias || ' :colnames [(]((?:[^()\\]|\\.)*)[)]'
+      ) as list (columns)
+      cross join lateral pg_catalog.regexp_matches(list.columns, '"((?:[^"\\]|\\.)*)"', 'g') as column_name (match)
+    where pg_proc.oid = query::oid
+  );
+end;
+
+-- All roles may execute functions, unless that was revoked from public.
+select cache_copy_grants(
+  'execute on function cache_uses(regprocedure), cache_reads(regprocedure), cache_forbidden_call(regprocedure, boolean)',
+  array['select', 'insert', 'update', 'delete']
+);
+
 -- Returns the types of the parameters of a query, as PostgreSQL derives them. Names are found by the path `names_in`.
 create function cache_parameters_of(query text, names_in text) returns regtype[]
   language plpgsql volatile set search_path = pg_catalog, pg_temp
@@ -221,6 +242,7 @@ as $$
 declare
   body text := mapping;
   key text;
+  found integer;
   sidecars text;
 begin
   for i in 1 .. coalesce(cardinality(columns), 0) loop
@@ -259,6 +281,13 @@ begin
      from pg_catalog.generate_series(1, pg_catalog.cardinality(parameters)) as number)
   );
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  execute format('select cardinality(%s.cache_columns_in($1, ''mapped''))', schema)
+    into found using format('%s.%I(json)', schema, name)::regprocedure;
+  if found <> cardinality(parameters) then
+    raise invalid_parameter_value using message = format(
+      'a query of depends returns %s columns for %s, but %s needs %s', found, bound, pattern, cardinality(parameters)),
+      hint = 'Return the values of the names, in their order.';
+  end if;
   execute format('revoke execute on function %s.%I(json) from public', schema, name);
   select quote_ident(pg_get_userbyid(proowner)::text) into sidecars
   from pg_proc where pronamespace = schema::regnamespace::oid and proname = 'cache_dependents';
@@ -372,7 +401,7 @@ begin
   execute format('select %s.cache_parameters_of($1, $2)', schema) into parameters using body, cache_bind_query.names_in;
   if cardinality(parameters) <> cardinality(names) then
     raise invalid_parameter_value using message = format(
-      'the query has %s parameters, and %s has %s names', cardinality(parameters), cache_bind_query.key,
+      'the query has %s parameters, but %s needs %s', cardinality(parameters), cache_bind_query.key,
       cardinality(names)), hint = format('$1 stands for the value of %s.', names[1]);
   end if;
   select format('$%s, which stands for %s, has the type %s', position, names[position], type) into wrong
@@ -395,14 +424,8 @@ begin
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   -- It has the rights of whoever calls it.
   execute format('grant execute on function %s to public', function_name);
-  select name into wrong
-  from pg_proc
-    cross join lateral substring(prosqlbody::text from ':eref [{]ALIAS :aliasname answer :colnames [(]((?:[^()\\]|\\.)*)[)]')
-      as list
-    cross join lateral regexp_matches(list, '"((?:[^"\\]|\\.)*)"', 'g') as piece
-    cross join lateral (select piece[1]) as named (name)
-  where pg_proc.oid = function_name::regprocedure::oid
-  group by name having count(*) > 1 limit 1;
+  execute format('select name from unnest(%s.cache_columns_in($1, ''answer'')) as name group by name having count(*) > 1 limit 1', schema)
+    into wrong using function_name::regprocedure;
   if wrong is not null then
     raise duplicate_column using message = format('the query returns two columns named %I', wrong),
       hint = 'Give them different names.';
@@ -453,7 +476,7 @@ begin
     end if;
     if not is_mapped and cardinality(columns) <> cardinality(names) then
       raise invalid_parameter_value using message = format(
-        'depends has %s columns for %s, and %s has %s names', cardinality(columns), before, cache_bind_query.key,
+        'depends names %s columns of %s, but %s needs %s', cardinality(columns), before, cache_bind_query.key,
         cardinality(names)), hint = 'Write one column for each name, or a query that returns the values.';
     end if;
     -- The value must be spelt as the parameter spells it.
