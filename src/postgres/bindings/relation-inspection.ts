@@ -51,7 +51,8 @@ export function unwatchedPartitionsOf(table: string, announcer: string, tree: st
  */
 export function fingerprintsOf(tree: string, roots: string): string {
   return `(select pg_catalog.string_agg(pg_catalog.concat_ws(' ', part.oid, pg_relation_filenode(part.oid), relrowsecurity,
-         relforcerowsecurity, relacl), ',' order by part.oid)
+         relforcerowsecurity, relacl, case when relkind = 'v' then pg_catalog.concat(relowner, reloptions) end),
+         ',' order by part.oid)
        from ${tree} join pg_class as part on part.oid = relid),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod, attacl),
          ',' order by attrelid, attnum)
