@@ -88,13 +88,13 @@ const faults: Readonly<Record<string, Fault>> = {
     sql: 'revoke execute on function cache_dependents(text, text[]) from $role',
     level: 'warning',
     check: 'rights',
-    says: /no right to execute on cache_dependents\(.*: keys of bound tables are not served from memory/,
+    says: /no right to execute on public\.cache_dependents\(.*: keys of bound tables are not served from memory/,
     cure: /grant execute on function/,
   },
   'no right to see what a query reads': {
     sql: 'revoke execute on function cache_uses(regprocedure) from $role, public',
     check: 'rights',
-    says: /execute on cache_uses\(regprocedure\): the feed cannot tell what bound queries read/,
+    says: /execute on public\.cache_uses\(regprocedure\): the feed cannot tell what bound queries read/,
     cure: /grant execute on function/,
   },
   'no right to draw a version': {

@@ -325,5 +325,5 @@ t.test('psql can create the role as documented', { skip: !psql && 'psql is not i
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 33)
+  t.equal((await rights(byPsql)).length, 40)
 })
