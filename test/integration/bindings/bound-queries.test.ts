@@ -164,6 +164,12 @@ t.test('a query for one row that returns several fails for this key only', async
   await query('insert into review values (4, 2, 2)')
   await eventually(async () => (await client.get('one_review_of:2')).status === 503)
   await query('delete from review where id = 4')
+  await hold('one_review_of:2')
+  // A change that only a comparison can find.
+  await query('begin; insert into review values (4, 2, 2); delete from cache_outbox; commit')
+  await query("select pg_notify(cache_channel('public', 'cache_entries'), '*')")
+  await eventually(async () => (await client.get('one_review_of:2')).status === 503)
+  await query('delete from review where id = 4')
   await eventually(async () => (await client.get('one_review_of:2')).status === 200)
 })
 
@@ -175,6 +181,8 @@ t.test('an error of one key does not fail others', async (t) => {
     { status: 200, body: { value: { n: -5 } } },
   ])
   t.match(await client.get('share:1'), { status: 200 })
+  const { body } = await client.request('POST', '/v1/entries:get', { body: { keys: ['share:1', 'share:2'] } })
+  t.match(body.detail, /share:2/)
 })
 
 t.test('writes of keys of a query are refused', async (t) => {
