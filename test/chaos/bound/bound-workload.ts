@@ -6,6 +6,7 @@ import type { SqlClient } from '../fleet/sql-client.js'
 import { unknownHorizonMs } from '../oracle/history.js'
 import type { ReadRecord, Recorder } from '../oracle/recorder.js'
 import { definitions, toggled } from './bound-definitions.js'
+import { BoundPages, firstValue, makePages } from './bound-pages.js'
 import {
   inTransaction,
   moved,
@@ -25,7 +26,9 @@ import {
   isRow,
   makeTables,
   namesOf,
+  page,
   rowAnswer,
+  tableRows,
   toggle,
   valuesOf,
   warmRows,
@@ -54,9 +57,19 @@ const pauses = {
   definer: [3_000, 9_000],
   mover: [500, 2_000],
   toggler: [500, 4_000],
+  pager: [50, 600],
 } as const
 
-const clients = { reader: 9, strongReader: 4, sqlReader: 1, writer: 4, definer: 1, mover: 2, toggler: 1 }
+const clients = {
+  reader: 9,
+  strongReader: 4,
+  sqlReader: 1,
+  writer: 4,
+  definer: 1,
+  mover: 2,
+  toggler: 1,
+  pager: 1,
+}
 
 /** Time after the bound on staleness in which a sidecar may still read from the source that a key had before. */
 const slackMs = 1_000
@@ -68,6 +81,7 @@ export class BoundWorkload {
   readonly done = new Map<string, number>()
   readonly #parts: BoundWorkloadParts
   readonly #random: Random
+  readonly #pages: BoundPages
   readonly #running: Promise<void>[] = []
   #names = 0
   #isStopping = false
@@ -82,6 +96,9 @@ export class BoundWorkload {
     this.#parts = parts
     this.recorder = parts.recorder
     this.#random = new Random(parts.seed ^ 0x3c6ef372)
+    const { sql, recorder } = parts
+    const newValue = (by: string) => this.#value(by)
+    this.#pages = new BoundPages({ sql, recorder, random: this.#random, newValue })
   }
 
   /** Creates the tables, with all rows, and binds them. Repeats that until it succeeds. */
@@ -89,14 +106,19 @@ export class BoundWorkload {
     this.#boundMs = Number.POSITIVE_INFINITY
     for (;;) {
       const value = this.#value('set-up')
-      const inserts = boundRows.map(
+      const inserts = tableRows.map(
         (row) =>
           `insert into ${row.table.name} (${namesOf(row.table)}, v) values (${valuesOf(row)}, '${value}')`,
       )
       const planned: Planned = {
         kind: 'set-up',
-        writes: new Map(boundTables.flatMap((table) => [...toAll(table, value)])),
-        run: inTransaction((client) => client.query([makeTables, ...inserts].join(';\n')).then(() => ok)),
+        writes: new Map([
+          ...boundTables.flatMap((table) => [...toAll(table, value)]),
+          ...toAll(page, firstValue(value)),
+        ]),
+        run: inTransaction((client) =>
+          client.query([makeTables, makePages(value), ...inserts].join(';\n')).then(() => ok),
+        ),
       }
       const isDone = await this.#carryOut('set-up', planned, sql)
       if (isDone) break
@@ -113,6 +135,7 @@ export class BoundWorkload {
       writer: (by) => this.#write(by),
       definer: (by) => this.#carryOut(by, this.#random.pick(definitions)(this.#value(by))),
       mover: (by) => this.#move(by),
+      pager: (by) => this.#pages.turn(by),
       toggler: (by) => this.#carryOut(by, toggled(this.#random.chance(0.5) ? null : this.#value(by))),
     }
     for (const [kind, count] of Object.entries(clients) as [keyof typeof clients, number][])
@@ -206,7 +229,7 @@ export class BoundWorkload {
   /** Each table is read by a statement of its own, which takes its time if the link is slow. */
   #rowsOfTwoTables(): readonly BoundRow[] {
     return this.#random
-      .shuffled(boundTables)
+      .shuffled([...boundTables, page])
       .slice(0, 2)
       .flatMap(({ rows }) => rows)
   }
