@@ -230,6 +230,12 @@ const answered = [
     replace: 'if (isQuery(bound) && error.isOfWholeStatement)',
   },
   {
+    name: 'query: a statement with a key that fails is not split',
+    ...answers('an error of one key', 'src/core/batching/bisect.ts'),
+    find: "  'binding-unusable',\n",
+    replace: '',
+  },
+  {
     name: 'query: a request for several keys does not name the one that fails',
     ...answers('an error of one key', 'src/core/reads/bulk-reads.ts'),
     find: '!error.isOfWholeStatement)',
