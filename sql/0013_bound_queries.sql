@@ -561,6 +561,8 @@ begin
   loop
     execute format('drop function %s', function_name);
   end loop;
+  -- In the replica role, the foreign key does not do that.
+  execute format('delete from %s.cache_dependencies where pattern = $1', schema) using pattern;
   execute format(
     'with ended as (delete from %s.cache_bound_queries where pattern = $1 returning 1) select exists (select from ended)',
     schema

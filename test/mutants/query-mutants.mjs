@@ -309,7 +309,7 @@ const noticed = [
     ['shape.forbidden_call !== null', 'a function becomes volatile'],
   ].map(([condition, tests]) => ({
     name: `query: not a fault: ${tests}`,
-    ...definitions(tests, fault),
+    ...definitions('each fault of a query', fault),
     find: `if (${condition})`,
     replace: `if (${condition.replace(/query === null \|\| /, '')} && role === '')`,
   })),
