@@ -293,7 +293,8 @@ begin$body$;
   storing_collected constant text := $body$
   keys := case when is_everything then array[null::text] else array_remove(keys, null) end;
   execute format(
-    'insert into %%I.cache_outbox (key, mapping) select key, case when key is not null then $2 end from unnest($1) as key',
+    'insert into %%I.cache_outbox (key, mapping)
+     select key, case when key is not null then $2 end from unnest($1) as key',
     own_schema
   ) using keys, %7$L::text;
   return null;
@@ -498,7 +499,9 @@ begin
   end if;
   execute format('select %s.cache_names_in($1)', schema) into names using cache_bind.key;
   if cardinality(cache_bind.columns) = 0 or array_position(cache_bind.columns, null) is not null
-    or cardinality(cache_bind.columns) <> (select count(distinct column_name) from unnest(cache_bind.columns) as column_name)
+    or cardinality(cache_bind.columns) <> (
+      select count(distinct column_name) from unnest(cache_bind.columns) as column_name
+    )
   then
     raise invalid_parameter_value using message = 'the list of columns is empty, or has a column twice',
       hint = 'Leave it out to answer with all columns.';

@@ -276,7 +276,8 @@ begin
        ) as mapped (%s) where %s;
      end',
     schema, name, key, body,
-    (select pg_catalog.string_agg('k' || number, ', ') from pg_catalog.generate_series(1, pg_catalog.cardinality(parameters)) as number),
+    (select pg_catalog.string_agg('k' || number, ', ')
+     from pg_catalog.generate_series(1, pg_catalog.cardinality(parameters)) as number),
     (select pg_catalog.string_agg('k' || number || ' is not null', ' and ')
      from pg_catalog.generate_series(1, pg_catalog.cardinality(parameters)) as number)
   );
@@ -424,7 +425,9 @@ begin
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   -- It has the rights of whoever calls it.
   execute format('grant execute on function %s to public', function_name);
-  execute format('select name from unnest(%s.cache_columns_in($1, ''answer'')) as name group by name having count(*) > 1 limit 1', schema)
+  execute format(
+    'select name from unnest(%s.cache_columns_in($1, ''answer'')) as name group by name having count(*) > 1 limit 1', schema
+  )
     into wrong using function_name::regprocedure;
   if wrong is not null then
     raise duplicate_column using message = format('the query returns two columns named %I', wrong),
@@ -463,7 +466,8 @@ begin
     tables := tables || before;
     is_mapped := dependency.way #>> '{}' !~ '^[{][^{}:]+[}](:[{][^{}:]+[}])*$';
     columns := array(
-      select piece[1] from regexp_matches(dependency.way #>> '{}', '[{]([^{}]+)[}]', 'g') with ordinality as m (piece, position)
+      select piece[1]
+      from regexp_matches(dependency.way #>> '{}', '[{]([^{}]+)[}]', 'g') with ordinality as matches (piece, position)
       group by piece[1] order by min(position)
     );
     select format('%s has no column %I', before, name) into wrong
@@ -487,14 +491,17 @@ begin
       join pg_type as parameter on parameter.oid = case
         when is_mapped then atttypid else parameters[position]::oid end
     where atttypid <> all(types)
-      or case pg_type.typname when 'varchar' then 'text' when 'int2' then 'int8' when 'int4' then 'int8' else pg_type.typname end
-        <> case parameter.typname when 'varchar' then 'text' when 'int2' then 'int8' when 'int4' then 'int8' else parameter.typname end
+      or case pg_type.typname
+          when 'varchar' then 'text' when 'int2' then 'int8' when 'int4' then 'int8' else pg_type.typname end
+        <> case parameter.typname
+          when 'varchar' then 'text' when 'int2' then 'int8' when 'int4' then 'int8' else parameter.typname end
     limit 1;
     if wrong is not null then
       raise datatype_mismatch using
         message = format('%s: such a value cannot lead to a key of %s', wrong, cache_bind_query.key),
         hint = case when is_mapped then type_names
-          else 'The types of column and parameter must agree. Parameters: ' || array_to_string(parameters, ', ') || '.' end;
+          else 'The types of column and parameter must agree. Parameters: ' || array_to_string(parameters, ', ') || '.'
+        end;
     end if;
 
     execute format(
