@@ -27,11 +27,6 @@ create table cache_bound_tables (
 grant select on cache_bound_tables to public;
 select cache_copy_grants('update (invalidations) on cache_bound_tables', array['delete']);
 
-create or replace view cache_bindings as
-  select pattern as key, bound::text as table_name, columns, group_name, announce from cache_bound_tables;
-
-grant select on cache_bindings to public;
-
 -- Announces that there are other bindings. A sidecar would see that with its next probe, and sends it now.
 create function cache_announce_bindings() returns trigger
   language plpgsql security invoker set search_path = pg_catalog, pg_temp
@@ -66,6 +61,49 @@ create function cache_patterns_overlap(one text, other text) returns boolean
     from unnest(string_to_array(one, ':'), string_to_array(other, ':')) as parts (a, b)
     having bool_and(a is not null and b is not null)
   ) is true;
+
+-- Returns the names in a pattern. Raises an error if it is none.
+create function cache_names_in(pattern text) returns text[]
+  language plpgsql immutable set search_path = pg_catalog, pg_temp
+as $$
+declare
+  names text[];
+begin
+  if pattern is null or length(pattern) > 200
+    or pattern !~ '^[^{}%:[:cntrl:]]+([{][^{}:]+[}])?(:[^{}%:[:cntrl:]]*([{][^{}:]+[}])?)*$'
+    or pattern !~ '[{]'
+  then
+    raise invalid_parameter_value using message = format('%L is not a pattern of keys', pattern),
+      hint = 'Write columns in braces, after a text and at the end of each part: product:{id}, order:{tenant}:{id}.';
+  end if;
+  names := array(select piece[1] from regexp_matches(pattern, '[{]([^{}]+)[}]', 'g') as piece);
+  if cardinality(names) <> (select count(distinct name) from unnest(names) as name) then
+    raise invalid_parameter_value using message = format('%L names a column twice', pattern);
+  end if;
+  return names;
+end
+$$;
+
+-- Raises an error if another binding has a pattern that can match the same keys.
+create function cache_require_free(schema text, pattern text) returns void
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  other text;
+begin
+  execute format(
+    'select pattern from (
+       select pattern from %1$s.cache_bound_tables union all select pattern from %1$s.cache_bound_queries
+     ) as bound
+     where pattern <> $1 and %1$s.cache_patterns_overlap(pattern, $1) limit 1',
+    schema
+  ) into other using cache_require_free.pattern;
+  if other is not null then
+    raise invalid_parameter_value using message =
+      format('%s and %s can match the same key', cache_require_free.pattern, other);
+  end if;
+end
+$$;
 
 -- Returns SQL of type text for the key of a row. `source` is the alias of the row. In a text, '%' and ':' are written
 -- as '%25' and '%3A', so that each key has one spelling. The collation "C" keeps texts apart that another one takes for
@@ -102,17 +140,90 @@ begin
 end
 $$;
 
+-- Returns SQL of type text for a JSON array of columns of a row, each as a text. `source` is the alias of the row. A
+-- column becomes a text as in a key.
+create function cache_columns_expression(columns text[], source text) returns text
+  language sql immutable set search_path = pg_catalog, pg_temp
+  return 'pg_catalog.json_build_array(' || coalesce((
+    select string_agg(format('case when %1$s.%2$I is not null then pg_catalog.concat(%1$s.%2$I) end', source, name),
+      ', ' order by position)
+    from unnest(columns) with ordinality as given (name, position)
+  ), '') || ')::text';
+
 -- --- Triggers ---
 
--- Creates the function that announces changes of the rows of a table, and its triggers. Statements announce up to
--- 10,000 rows by their keys, and more as `*`. Rows applied by logical replication fire row triggers only. On a
+-- Raises an error if changes of a table cannot be announced, or if the caller does not own it.
+create function cache_require_table(schema text, bound regclass) returns void
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+declare
+  kinds constant jsonb := '{"v": "a view", "m": "a materialized view", "f": "a foreign table", "i": "an index",
+    "S": "a sequence", "c": "a composite type", "t": "a TOAST table", "I": "an index"}';
+  relation record;
+begin
+  select relkind, relpersistence, relispartition, nspname,
+    format('%I.%I', nspname, relname) as name,
+    pg_has_role(relowner, 'usage') as is_own,
+    exists (select from pg_inherits where inhrelid = pg_class.oid or inhparent = pg_class.oid) as has_relatives
+  into relation
+  from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+  where pg_class.oid = cache_require_table.bound::oid;
+  if relation is null then
+    raise undefined_table using message = format('there is no table %s', cache_require_table.bound);
+  elsif relation.relkind not in ('r', 'p') then
+    raise wrong_object_type using message =
+      format('%s is %s, and cannot be bound', relation.name, kinds ->> relation.relkind::text),
+      hint = 'Bind the tables that it reads.';
+  elsif relation.relpersistence = 't' then
+    raise wrong_object_type using message = format('%s is a temporary table, which no sidecar can read', relation.name);
+  elsif relation.relispartition then
+    raise wrong_object_type using message = format('%s is a partition, and cannot be bound alone', relation.name),
+      hint = 'Bind the partitioned table.';
+  elsif relation.relkind = 'r' and relation.has_relatives then
+    raise wrong_object_type using message =
+      format('%s has parents or children by inheritance, and cannot be bound', relation.name),
+      detail = 'A statement on a child does not fire the triggers of its parent.';
+  elsif relation.nspname in ('pg_catalog', 'information_schema') or exists (
+    select from pg_class
+    where oid = cache_require_table.bound::oid and relnamespace = schema::regnamespace::oid
+      and relname in (
+        'cache_entries', 'cache_bound_queries', 'cache_bound_tables', 'cache_dependencies', 'cache_leases',
+        'cache_marks', 'cache_migrations', 'cache_outbox', 'cache_sweeper'
+      )
+  ) then
+    raise wrong_object_type using message = format('%s cannot be bound', relation.name);
+  elsif not relation.is_own then
+    raise insufficient_privilege using message =
+      format('only the owner of %s can bind it, and %I is not', relation.name, current_user);
+  end if;
+end
+$$;
+
+-- Raises an error while sidecars listen that would answer the keys of any binding from cache_entries.
+create function cache_require_new_sidecars() returns void
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (
+    select from pg_stat_activity where datname = current_database() and application_name = 'caching-layer feed'
+  ) then
+    raise object_in_use using message = 'sidecars that do not know bindings are connected',
+      hint = 'Upgrade all sidecars of this database first.';
+  end if;
+end
+$$;
+
+-- Creates the function `name` that announces changes of the rows of a table, and its triggers. Statements announce up
+-- to 10,000 rows by their keys, and more as `*`. Rows applied by logical replication fire row triggers only. On a
 -- partitioned table, all changes are announced row by row, because a statement on a partition does not fire its
 -- parent's statement triggers.
-create function cache_watch_rows(schema text, bound regclass, pattern text, announce text) returns void
+--
+-- With a mapping, the columns that `pattern` names go through the outbox, and the drain maps them to keys.
+create function cache_watch_rows(schema text, name text, bound regclass, pattern text, announce text, mapping text)
+  returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 declare
-  name constant text := 'cache_announce_' || left(md5(pattern), 12);
   is_partitioned constant boolean := (select relkind = 'p' from pg_class where oid = bound::oid);
   is_outbox constant boolean := announce = 'outbox';
   has_date constant boolean := exists (
@@ -140,20 +251,20 @@ begin$body$;
       insert into %4$s (key) values (null);
     elsif tg_level = 'ROW' then
       if tg_op <> 'DELETE' then
-        insert into %4$s (key) select key from (values (%2$s)) as k (key) where key is not null;
+        insert into %4$s (key, mapping) select key, %7$L from (values (%2$s)) as k (key) where key is not null;
       end if;
       if tg_op <> 'INSERT' then
-        insert into %4$s (key) select key from (values (%3$s)) as k (key) where key is not null;
+        insert into %4$s (key, mapping) select key, %7$L from (values (%3$s)) as k (key) where key is not null;
       end if;
     else
       if tg_op = 'UPDATE' then
-        insert into %4$s (key)
-        select key from (
+        insert into %4$s (key, mapping)
+        select key, %7$L from (
           select %1$s as key from changed as r union select %1$s from before as r
         ) as k where key is not null limit many + 1;
       else
-        insert into %4$s (key)
-        select key from (select %1$s as key from changed as r) as k where key is not null limit many + 1;
+        insert into %4$s (key, mapping)
+        select key, %7$L from (select %1$s as key from changed as r) as k where key is not null limit many + 1;
       end if;
       get diagnostics stored = row_count;
       if stored > many then
@@ -181,7 +292,11 @@ begin$body$;
   is_everything := tg_op = 'TRUNCATE' or cardinality(keys) > many;$body$;
   storing_collected constant text := $body$
   keys := case when is_everything then array[null::text] else array_remove(keys, null) end;
-  execute format('insert into %%I.cache_outbox (key) select key from unnest($1) as key', own_schema) using keys;
+  execute format(
+    'insert into %%I.cache_outbox (key, mapping)
+     select key, case when key is not null then $2 end from unnest($1) as key',
+    own_schema
+  ) using keys, %7$L::text;
   return null;
 end
 $body$;
@@ -210,11 +325,20 @@ $body$;
 end
 $body$;
 begin
-  execute format(
-    'select %1$s.cache_key_expression($1, $2, $3), %1$s.cache_key_expression($1, $2, $4),
-       %1$s.cache_key_expression($1, $2, $5)', schema
-  )
-    into of_rows, of_new, of_old using bound, pattern, 'r', 'new', 'old';
+  if mapping is null then
+    execute format(
+      'select %1$s.cache_key_expression($1, $2, $3), %1$s.cache_key_expression($1, $2, $4),
+         %1$s.cache_key_expression($1, $2, $5)', schema
+    )
+      into of_rows, of_new, of_old using bound, pattern, 'r', 'new', 'old';
+  else
+    execute format(
+      'select %1$s.cache_columns_expression($1, $2), %1$s.cache_columns_expression($1, $3),
+         %1$s.cache_columns_expression($1, $4)', schema
+    )
+      into of_rows, of_new, of_old
+      using array(select piece[1] from regexp_matches(pattern, '[{]([^{}]+)[}]', 'g') as piece), 'r', 'new', 'old';
+  end if;
   -- A writer of the table may not insert into the outbox: the function does that with the rights of its owner.
   execute format(
     'create or replace function %s.%I() returns trigger
@@ -223,7 +347,7 @@ begin
     case when has_date then 'set datestyle = ''ISO, YMD''' end,
     format(
       opening || case when is_outbox then storing || collecting || storing_collected else collecting || notifying end,
-      of_rows, of_new, of_old, outbox, outbox::regclass::oid, (parse_ident(schema))[1]
+      of_rows, of_new, of_old, outbox, outbox::regclass::oid, (parse_ident(schema))[1], mapping
     )
   );
   if is_outbox then
@@ -256,11 +380,10 @@ end
 $$;
 
 -- Drops what cache_watch_rows() has created. The table may be gone.
-create function cache_unwatch_rows(schema text, bound regclass, pattern text) returns void
+create function cache_unwatch_rows(schema text, name text, bound regclass) returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 declare
-  name constant text := 'cache_announce_' || left(md5(pattern), 12);
   trigger_name text;
 begin
   for trigger_name in
@@ -293,9 +416,13 @@ begin
     'select exists (
        select from pg_event_trigger_ddl_commands() as command
        where classid in (''pg_type''::regclass::oid, ''pg_policy''::regclass::oid) and exists (
-         select from %1$I.cache_bound_tables
+         select from %1$I.cache_bound_tables union all select from %1$I.cache_bound_queries
+       ) or (object_type = ''view'' or classid = ''pg_proc''::regclass::oid) and exists (
+         select from %1$I.cache_bound_queries
        ) or classid = ''pg_class''::regclass::oid and exists (
-         select from %1$I.cache_bound_tables
+         select from (
+           select bound from %1$I.cache_bound_tables union all select bound from %1$I.cache_dependencies
+         ) as watched
          where command.objid = bound::oid or command.objid in (select relid::oid from pg_partition_tree(bound))
        )
      )',
@@ -352,82 +479,41 @@ as $$
 declare
   context text;
   schema text;
-  kinds constant jsonb := '{"v": "a view", "m": "a materialized view", "f": "a foreign table", "i": "an index",
-    "S": "a sequence", "c": "a composite type", "t": "a TOAST table", "I": "an index"}';
+  announcer constant text := 'cache_announce_' || left(md5(cache_bind.key), 12);
   types constant oid[] := '{text,varchar,int2,int4,int8,uuid,date}'::regtype[]::oid[];
   names text[];
   missing text;
-  relation record;
-  other text;
+  name text;
   before regclass;
 begin
   get diagnostics context = pg_context;
   schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_bind[(]');
 
-  select relkind, relpersistence, relispartition, nspname,
-    format('%I.%I', nspname, relname) as name,
-    pg_has_role(relowner, 'usage') as is_own,
-    exists (select from pg_inherits where inhrelid = pg_class.oid or inhparent = pg_class.oid) as has_relatives
-  into relation
+  execute format('select %s.cache_require_table($1, $2)', schema) using schema, cache_bind.bound;
+  select format('%I.%I', nspname, relname) into name
   from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = cache_bind.bound::oid;
-  if relation is null then
-    raise undefined_table using message = format('there is no table %s', cache_bind.bound);
-  elsif relation.relkind not in ('r', 'p') then
-    raise wrong_object_type using message =
-      format('%s is %s, and cannot be bound', relation.name, kinds ->> relation.relkind::text),
-      hint = 'Bind the tables that it reads.';
-  elsif relation.relpersistence = 't' then
-    raise wrong_object_type using message = format('%s is a temporary table, which no sidecar can read', relation.name);
-  elsif relation.relispartition then
-    raise wrong_object_type using message = format('%s is a partition, and cannot be bound alone', relation.name),
-      hint = 'Bind the partitioned table.';
-  elsif relation.relkind = 'r' and relation.has_relatives then
-    raise wrong_object_type using message =
-      format('%s has parents or children by inheritance, and cannot be bound', relation.name),
-      detail = 'A statement on a child does not fire the triggers of its parent.';
-  elsif relation.nspname in ('pg_catalog', 'information_schema') or exists (
-    select from pg_class
-    where oid = cache_bind.bound::oid and relnamespace = schema::regnamespace::oid
-      and relname in (
-        'cache_entries', 'cache_bound_tables', 'cache_leases', 'cache_marks', 'cache_migrations', 'cache_outbox',
-        'cache_sweeper'
-      )
-  ) then
-    raise wrong_object_type using message = format('%s cannot be bound', relation.name);
-  elsif not relation.is_own then
-    raise insufficient_privilege using message =
-      format('only the owner of %s can bind it, and %I is not', relation.name, current_user);
-  end if;
 
   if cache_bind.announce is null or cache_bind.announce not in ('outbox', 'notify') then
     raise invalid_parameter_value using message =
       format('%L is not a way to announce changes', cache_bind.announce), hint = 'There are two: outbox and notify.';
   end if;
-  if cache_bind.key is null or length(cache_bind.key) > 200
-    or cache_bind.key !~ '^[^{}%:[:cntrl:]]+([{][^{}:]+[}])?(:[^{}%:[:cntrl:]]*([{][^{}:]+[}])?)*$'
-    or cache_bind.key !~ '[{]'
-  then
-    raise invalid_parameter_value using message = format('%L is not a pattern of keys', cache_bind.key),
-      hint = 'Write columns in braces, after a text and at the end of each part: product:{id}, order:{tenant}:{id}.';
-  end if;
-  names := array(select piece[1] from regexp_matches(cache_bind.key, '[{]([^{}]+)[}]', 'g') as piece);
-  if cardinality(names) <> (select count(distinct name) from unnest(names) as name) then
-    raise invalid_parameter_value using message = format('%L names a column twice', cache_bind.key);
-  end if;
+  execute format('select %s.cache_names_in($1)', schema) into names using cache_bind.key;
   if cardinality(cache_bind.columns) = 0 or array_position(cache_bind.columns, null) is not null
-    or cardinality(cache_bind.columns) <> (select count(distinct name) from unnest(cache_bind.columns) as name)
+    or cardinality(cache_bind.columns) <> (
+      select count(distinct column_name) from unnest(cache_bind.columns) as column_name
+    )
   then
     raise invalid_parameter_value using message = 'the list of columns is empty, or has a column twice',
       hint = 'Leave it out to answer with all columns.';
   end if;
-  select name into missing from unnest(names || cache_bind.columns) as name
+  select column_name into missing from unnest(names || cache_bind.columns) as column_name
   where not exists (
     select from pg_attribute
-    where attrelid = cache_bind.bound::oid and attname = name and attnum > 0 and not attisdropped
+    where attrelid = cache_bind.bound::oid and attname = column_name and attnum > 0 and not attisdropped
   )
   limit 1;
   if missing is not null then
-    raise undefined_column using message = format('%s has no column %I', relation.name, missing);
+    raise undefined_column using message = format('%s has no column %I', name, missing);
   end if;
   select format('%I of type %s', attname, format_type(atttypid, null)) into missing
   from pg_attribute
@@ -446,36 +532,22 @@ begin
       )
   ) then
     raise invalid_parameter_value using message =
-      format('%s has no unique index on %s', relation.name, array_to_string(names, ', ')),
+      format('%s has no unique index on %s', name, array_to_string(names, ', ')),
       detail = 'Without one, two rows could have the same key.',
-      hint = format('create unique index concurrently on %s (%s)', relation.name,
-        (select string_agg(quote_ident(name), ', ') from unnest(names) as name));
+      hint = format('create unique index concurrently on %s (%s)', name,
+        (select string_agg(quote_ident(column_name), ', ') from unnest(names) as column_name));
   end if;
 
-  -- Sidecars of earlier versions would answer these keys from cache_entries.
-  if exists (
-    select from pg_stat_activity where datname = current_database() and application_name = 'caching-layer feed'
-  ) then
-    raise object_in_use using message = 'sidecars that do not know bindings are connected',
-      hint = 'Upgrade all sidecars of this database first.';
-  end if;
-
+  execute format('select %s.cache_require_new_sidecars()', schema);
   execute format('lock table %s.cache_bound_tables in share row exclusive mode', schema);
-  execute format(
-    'select pattern from %1$s.cache_bound_tables
-     where pattern <> $1 and %1$s.cache_patterns_overlap(pattern, $1) limit 1',
-    schema
-  ) into other using cache_bind.key;
-  if other is not null then
-    raise invalid_parameter_value using message =
-      format('%s and %s can match the same key', cache_bind.key, other);
-  end if;
+  execute format('select %s.cache_require_free($1, $2)', schema) using schema, cache_bind.key;
   execute format('select bound from %s.cache_bound_tables where pattern = $1', schema) into before using cache_bind.key;
   if before is not null then
-    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, before, cache_bind.key;
+    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, announcer, before;
   end if;
-  execute format('select %s.cache_watch_rows($1, $2, $3, $4)', schema)
-    using schema, cache_bind.bound, cache_bind.key, cache_bind.announce;
+  execute format('select %s.cache_end_query($1, $2)', schema) using schema, cache_bind.key;
+  execute format('select %s.cache_watch_rows($1, $2, $3, $4, $5, null)', schema)
+    using schema, announcer, cache_bind.bound, cache_bind.key, cache_bind.announce;
   execute format(
     'insert into %s.cache_bound_tables (pattern, bound, table_name, key_columns, columns, group_name, announce)
      values ($1, $2, $3, $4, $5, $6, $7)
@@ -483,7 +555,7 @@ begin
        set bound = excluded.bound, table_name = excluded.table_name, key_columns = excluded.key_columns,
          columns = excluded.columns, group_name = excluded.group_name, announce = excluded.announce',
     schema
-  ) using cache_bind.key, cache_bind.bound, relation.name, names, cache_bind.columns, cache_bind.in_group,
+  ) using cache_bind.key, cache_bind.bound, name, names, cache_bind.columns, cache_bind.in_group,
     cache_bind.announce;
   execute format('select %s.cache_watch_definitions($1)', schema) using schema;
 end
@@ -497,16 +569,19 @@ declare
   context text;
   schema text;
   before regclass;
+  is_ended boolean;
 begin
   get diagnostics context = pg_context;
   schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_unbind[(]');
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_unbind.key;
-  if before is null then
-    return false;
+  if before is not null then
+    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema)
+      using schema, 'cache_announce_' || left(md5(cache_unbind.key), 12), before;
+    return true;
   end if;
-  execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, before, cache_unbind.key;
-  return true;
+  execute format('select %s.cache_end_query($1, $2)', schema) into is_ended using schema, cache_unbind.key;
+  return is_ended;
 end
 $$;
 
@@ -522,6 +597,7 @@ declare
     select nspname::text from pg_class join pg_namespace on pg_namespace.oid = relnamespace
     where pg_class.oid = entries::oid
   );
+  bindings text;
   chosen text[];
 begin
   execute format(
@@ -531,21 +607,28 @@ begin
         else to_json(key)::text
       end || '',"1"]'')
      from unnest($1) as key
-     where exists (select from %I.cache_bound_tables where starts_with(key, split_part(pattern, ''{'', 1)))',
+     where exists (
+       select from (
+         select pattern from %1$I.cache_bound_tables union all select pattern from %1$I.cache_bound_queries
+       ) as bound
+       where starts_with(key, split_part(pattern, ''{'', 1))
+     )',
     table_schema
   ) using keys, 'caching_layer_' || left(md5(table_schema || '.cache_entries'), 16);
-  execute format(
-    'select array_agg(pattern order by pattern) from %I.cache_bound_tables
-     where $3 or group_name = any($1)
-       or starts_with(split_part(pattern, ''{'', 1), $2) or starts_with($2, split_part(pattern, ''{'', 1))',
-    table_schema
-  ) into chosen using groups, prefix, everything;
-  -- A statement that updates no row would fire the trigger as well.
-  if chosen is not null then
+  foreach bindings in array array['cache_bound_tables', 'cache_bound_queries'] loop
     execute format(
-      'update %I.cache_bound_tables set invalidations = invalidations + 1 where pattern = any($1)', table_schema
-    ) using chosen;
-  end if;
+      'select array_agg(pattern order by pattern) from %I.%I
+       where $3 or group_name = any($1)
+         or starts_with(split_part(pattern, ''{'', 1), $2) or starts_with($2, split_part(pattern, ''{'', 1))',
+      table_schema, bindings
+    ) into chosen using groups, prefix, everything;
+    -- A statement that updates no row would fire the trigger as well.
+    if chosen is not null then
+      execute format(
+        'update %I.%I set invalidations = invalidations + 1 where pattern = any($1)', table_schema, bindings
+      ) using chosen;
+    end if;
+  end loop;
 end
 $$;
 

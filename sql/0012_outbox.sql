@@ -10,8 +10,10 @@
 create unlogged table cache_outbox (
   -- The transaction that has inserted the row. A drain needs only those that the last one did not see.
   xid xid8 not null default pg_current_xact_id(),
-  -- Null for any key.
-  key text
+  -- Null for any key. With a mapping, a JSON array of values of the changed row.
+  key text,
+  -- The function that leads from these values to keys (sql/0013_bound_queries.sql). The drain calls it.
+  mapping text
 ) with (
   -- Nearly all rows are dead. The share of the table that is dead says nothing.
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,

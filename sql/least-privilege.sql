@@ -44,8 +44,14 @@ grant select, insert, update, delete on cache_leases to :"role";
 -- table that is bound needs "grant select on TABLE to ROLE" besides, and its schema "grant usage".
 grant select, update (invalidations) on cache_bound_tables to :"role";
 
--- Keys of bound tables that sidecars have to announce (docs/protocol.md, P17).
+-- Bindings of keys to queries (docs/protocol.md, P18). The role also needs SELECT on what a query names in its FROM.
+grant select, update (invalidations) on cache_bound_queries to :"role";
+grant select on cache_dependencies to :"role";
+
+-- Keys of bound tables that sidecars have to announce (docs/protocol.md, P17). The function leads from changed rows to
+-- keys of queries, with the rights of whoever has bound them.
 grant select, delete on cache_outbox to :"role";
+grant execute on function cache_dependents(text, text[]) to :"role";
 
 -- The sequence of versions. By default, all roles may use it.
 grant usage, select on cache_version to :"role";
@@ -54,6 +60,10 @@ grant usage, select on cache_version to :"role";
 grant execute on function cache_channel(text, text), cache_epoch(), cache_position(), cache_system_identifier(),
   cache_database_oid(), cache_knows_timeline(), cache_history(text, regclass, regclass), cache_epoch_of(regclass, regclass),
   cache_lineage(regclass) to :"role";
+
+-- Functions that return what the query of a binding uses. By default, all roles may call them.
+grant execute on function cache_uses(regprocedure), cache_reads(regprocedure),
+  cache_forbidden_call(regprocedure, boolean) to :"role";
 
 -- Functions that remove entries by key, group or prefix. By default, all roles may call them.
 grant execute on function cache_remove(regclass, text[], text[], text, boolean), cache_announce_revoked(regclass, text),

@@ -30,3 +30,16 @@ on conflict do nothing;
 select cache_bind(tables.name::regclass, key => tables.pattern)
 from (values ('products', 'product:{id}'), ('reviews', 'review:{id}')) as tables (name, pattern)
 where not exists (select from cache_bound_tables where cache_bound_tables.pattern = tables.pattern);
+
+select cache_bind_query(
+  'product_page:{id}',
+  query => '
+    select name, price, array(
+      select row_to_json(review) from (
+        select stars, body from reviews where product_id = products.id order by id
+      ) as review
+    ) as reviews
+    from products where id = $1',
+  depends => '{"public.products": "{id}", "public.reviews": "{product_id}"}'
+)
+where not exists (select from cache_bound_queries where pattern = 'product_page:{id}');

@@ -33,6 +33,8 @@ export interface Absent {
   readonly epoch: Epoch
   /** True as in `StoredEntry`. */
   readonly viaOutbox?: boolean | undefined
+  /** Longest time for which the absence may be remembered, in ms; undefined for no limit but the time to live. */
+  readonly remainingMs?: number | undefined
 }
 
 /** The entry that the store has for a key. */
@@ -63,9 +65,10 @@ export interface Withheld extends Written {
   readonly value: undefined
   /**
    * `too-large`: the value alone exceeds the bytes that one statement may return. `postponed`: the value exceeds them
-   * together with others of the same statement, so that another statement has to be sent.
+   * together with others of the same statement, so that another statement has to be sent. `ambiguous`: the query of a
+   * binding returns several rows for the key (P18).
    */
-  readonly withheld: 'too-large' | 'postponed'
+  readonly withheld: 'too-large' | 'postponed' | 'ambiguous'
 }
 
 /** An entry that this sidecar holds in memory. */

@@ -17,8 +17,8 @@
  * - `too-large`: the value in the store exceeds the memory for one value; the next read would fail again.
  * - `too-large-together`: the values of a request for many keys exceed the memory for one statement; the same request
  *   would fail again.
- * - `bound-key`: the key belongs to a binding, so it is written in the table of the binding (P16).
- * - `binding-unusable`: the table of a binding cannot be read, while others can (P16).
+ * - `bound-key`: the key belongs to a binding, so it is changed in the tables of the binding (P16, P18).
+ * - `binding-unusable`: the table or the query of a binding cannot be read, while others can (P16, P18).
  * - `not-stored`: the store accepted the write, but has no entry under its key: a trigger or rule renamed it or left it
  *   out.
  */
@@ -71,9 +71,9 @@ export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'too-large': 'The value in the database is too large for the memory of a sidecar: see CACHE_MEMORY_BYTES',
   'too-large-together':
     'The values of these keys are too large together for one statement: ask for fewer keys, or see CACHE_MEMORY_BYTES',
-  'bound-key': 'The key is bound to a table: change the row instead',
+  'bound-key': 'The key is bound to rows of tables: change these instead',
   'binding-unusable':
-    'The key is bound to a table that cannot be read at the moment: see the log, and run "caching-layer doctor"',
+    'The key is bound to a table or a query that cannot be read at the moment: see the log, and run "caching-layer doctor"',
   'not-stored':
     'The database did not store or delete the entry under this key: a trigger or rule renamed it or left it out',
 }

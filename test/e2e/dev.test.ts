@@ -125,6 +125,14 @@ t.test('--sample binds tables with data, and prints what to try', async (t) => {
     await eventually(async () => (await read(second)).price === before.price + 1)
     const other = new JsonClient(`http://127.0.0.1:${port}`)
     t.match(await other.value('review:1'), { id: 1, product_id: 1, stars: 5 })
+    const [page, pageAfter] = lines.filter((line) => line.includes('key=product_page:1'))
+    const starsOf = async (line = '') =>
+      ((await read(line)) as { reviews: { stars: number }[] }).reviews.map(({ stars }) => stars)
+    const [, ofReview] = [...dev.stdout.matchAll(/^ *psql \S+ -c "(.*)"$/gm)]
+    const [five, stars = 0] = await starsOf(page)
+    t.equal(five, 5)
+    await client.query(ofReview?.[1] ?? '')
+    await eventually(async () => (await starsOf(pageAfter))[1] === 6 - stars)
     t.match((await other.set('product:1', 'mine')).status, 409)
     await client.end()
     dev.kill('SIGINT')

@@ -2,6 +2,7 @@
 
 const sql = 'sql/0011_bindings.sql'
 const inspection = 'src/postgres/bindings/binding-inspection.ts'
+const relations = 'src/postgres/bindings/relation-inspection.ts'
 const reads = 'src/postgres/bindings/bound-reads.ts'
 const store = 'src/postgres/bindings/bound-store.ts'
 const statements = 'src/postgres/bindings/bound-statements.ts'
@@ -126,7 +127,7 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'an invalidation of a key that can be bound',
     file: sql,
-    find: "where exists (select from %I.cache_bound_tables where starts_with(key, split_part(pattern, ''{'', 1)))",
+    find: "where starts_with(key, split_part(pattern, ''{'', 1))",
     replace: 'where key is null',
   },
   {
@@ -155,7 +156,7 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'a binding is replaced in place',
     file: sql,
-    find: "    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, before, cache_bind.key;",
+    find: "    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, announcer, before;",
     replace: '    null;',
   },
   {
@@ -188,6 +189,7 @@ const inInspection = [
   {
     name: 'a renamed label of an enum does not change the fingerprint',
     ...fingerprint,
+    file: relations,
     tests: 'alter type mood',
     find: "concat_ws(' ', pg_enum.oid, enumlabel)",
     replace: "concat_ws(' ', pg_enum.oid)",
@@ -195,6 +197,7 @@ const inInspection = [
   {
     name: 'enums in arrays are not in the fingerprint',
     ...fingerprint,
+    file: relations,
     tests: 'alter type tag',
     find: 'select pg_catalog.unnest(array[pg_type.oid, typelem])',
     replace: 'select pg_type.oid',
@@ -202,13 +205,15 @@ const inInspection = [
   {
     name: 'attributes of composite types are not in the fingerprint',
     ...fingerprint,
+    file: relations,
     tests: 'alter type point_3d',
-    find: 'where own.attrelid = c.oid and typrelid <> 0',
-    replace: 'where own.attrelid = c.oid and typrelid < 0',
+    find: `where own.attrelid in (\${roots}) and typrelid <> 0`,
+    replace: `where own.attrelid in (\${roots}) and typrelid < 0`,
   },
   {
     name: 'a truncated partition does not change the fingerprint',
     ...fingerprint,
+    file: relations,
     tests: 'of a partition: truncate',
     find: 'part.oid, pg_relation_filenode(part.oid), relrowsecurity',
     replace: 'part.oid, relrowsecurity',
@@ -216,6 +221,7 @@ const inInspection = [
   {
     name: 'a changed policy does not change the fingerprint',
     ...fingerprint,
+    file: relations,
     tests: 'policy odd',
     find: "string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)",
     replace: "string_agg(pg_catalog.concat_ws(' ', oid), ',' order by oid)",
@@ -223,9 +229,10 @@ const inInspection = [
   {
     name: 'row-level security does not change the fingerprint',
     ...fingerprint,
+    file: relations,
     tests: 'row level security',
-    find: 'pg_relation_filenode(part.oid), relrowsecurity,\n         relforcerowsecurity, relacl)',
-    replace: 'pg_relation_filenode(part.oid), relacl)',
+    find: 'pg_relation_filenode(part.oid), relrowsecurity,\n         relforcerowsecurity, relacl,',
+    replace: 'pg_relation_filenode(part.oid), relacl,',
   },
   {
     name: 'roles share a fingerprint',
@@ -251,9 +258,9 @@ const inInspection = [
   {
     name: 'a disabled trigger counts as enabled',
     ...faults,
-    file: inspection,
-    find: 'where tgrelid = c.oid and tgenabled = wanted.state',
-    replace: 'where tgrelid = c.oid and wanted.state is not null',
+    file: relations,
+    find: 'and tgenabled = wanted.state and',
+    replace: 'and wanted.state is not null and',
   },
   {
     name: 'a table without a unique index is served',
@@ -449,8 +456,8 @@ const inReads = [
     name: 'bindings that no session confirms are relied on for ever',
     caughtBy: 'bindings/known-bindings',
     file: known,
-    find: 'return ageMs <= this.#options.maxStalenessMs ? this.#found?.tables : undefined',
-    replace: 'return ageMs <= this.#options.maxStalenessMs * 1_000 ? this.#found?.tables : undefined',
+    find: 'return ageMs <= this.#options.maxStalenessMs ? this.#found?.sources : undefined',
+    replace: 'return ageMs <= this.#options.maxStalenessMs * 1_000 ? this.#found?.sources : undefined',
   },
   {
     name: 'a probe does not confirm the bindings',
@@ -517,8 +524,8 @@ const inCore = [
     name: 'the refusal of a write does not name the binding',
     ...refusedWrites,
     file: 'src/core/bindings/require-unbound.ts',
-    find: `The key is bound to a table by \${text}: change`,
-    replace: 'The key is bound to a table: change',
+    find: `The key is bound to rows of tables by \${text}: change`,
+    replace: 'The key is bound to rows of tables: change',
   },
   {
     name: 'a key with more parts than the pattern is covered',

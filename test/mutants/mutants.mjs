@@ -11,6 +11,7 @@ import { followerMutants } from './follower-mutants.mjs'
 import { invalidationMutants } from './invalidation-mutants.mjs'
 import { leaseMutants } from './lease-mutants.mjs'
 import { outboxMutants } from './outbox-mutants.mjs'
+import { queryMutants } from './query-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
 
 /** The mistakes of the design. */
@@ -978,9 +979,9 @@ const omissions = [
     name: 'absent: put after a delete of nothing',
     caughtBy: 'negative-entries',
     file: 'src/core/writes/direct-writes.ts',
-    find: 'if (written?.isAsSent) state.putAbsence(flight, key, written.epoch)',
+    find: 'if (written?.isAsSent) state.putAbsence(flight, key, written)',
     replace:
-      'if (written?.isAsSent || answer?.version === undefined) state.putAbsence({ ...flight, changes: [] }, key, answer?.epoch ?? "")',
+      'if (written?.isAsSent || answer?.version === undefined) state.putAbsence({ ...flight, changes: [] }, key, { epoch: answer?.epoch ?? "" })',
   },
   {
     name: 'absent: the warm-up puts it',
@@ -1101,6 +1102,7 @@ export const mutants = [
   ...leaseMutants,
   ...followerMutants,
   ...outboxMutants,
+  ...queryMutants,
   {
     name: 'a later write is taken for the row of an earlier one that is kept',
     caughtBy: 'pending-writes',
@@ -1136,7 +1138,7 @@ export const mutants = [
     name: 'an answer that finds nothing tells no history',
     caughtBy: 'negative-entries',
     file: 'src/core/state/cache-state.ts',
-    find: 'if (!this.#mayPut(flight, epoch) || !this.#flights.mayPutAbsence',
-    replace: 'if (this.#parts.pending.has(id) || !epoch || !this.#flights.mayPutAbsence',
+    find: 'if (!this.#mayPut(flight, answer.epoch) || !this.#flights.mayPutAbsence',
+    replace: 'if (this.#parts.pending.has(id) || !answer.epoch || !this.#flights.mayPutAbsence',
   },
 ]

@@ -132,8 +132,8 @@ export const outboxMutants = [
     ...inSql,
     tests: 'the owner of a table gets no rights',
     file: migration,
-    find: 'then pg_catalog.concat(%1$s.%2$I) end',
-    replace: 'then %1$s.%2$I::text end',
+    find: "then pg_catalog.concat(%1$s.%2$I) end', source, column_name)",
+    replace: "then %1$s.%2$I::text end', source, column_name)",
   },
   {
     name: 'outbox: rows without a key count as stored',

@@ -20,7 +20,7 @@ export const backup: Command = {
       value: 'FORMAT',
       about: 'gzip, zstd or none; by default the name of the file decides',
     },
-    'no-bindings': { type: 'boolean', about: 'leave out the bindings of keys to tables' },
+    'no-bindings': { type: 'boolean', about: 'leave out the bindings of keys to tables and queries' },
     json: { type: 'boolean', about: 'print the result as JSON' },
   },
   settings: 'accepted',

@@ -5,7 +5,7 @@ import { withBindings } from '../../postgres/bindings/binding-session.js'
 import { applyBindings, BindingsRefused } from '../../tools/bindings/application.js'
 import { type FileFault, parseBindingsFile, type WrittenBinding } from '../../tools/bindings/bindings-file.js'
 import { bindingLines, bindingsJson, faultLines } from '../../tools/bindings/list-text.js'
-import type { Plan } from '../../tools/bindings/plan.js'
+import { type Plan, sourceText } from '../../tools/bindings/plan.js'
 import type { Command, CommandInput } from '../command.js'
 import { UsageError } from '../usage-error.js'
 
@@ -93,8 +93,10 @@ async function apply(
     return 1
   }
   const { steps, kept, faulty } = plan
-  for (const { key, table } of kept)
-    note(`${key} is bound to ${table} and not in ${path}; it stays, and --prune would unbind it`)
+  for (const binding of kept)
+    note(
+      `${binding.key} is bound to ${sourceText(binding)} and not in ${path}; it stays, and --prune would unbind it`,
+    )
   for (const line of faultLines(faulty)) note(line)
   for (const line of flags.has('dry-run') ? sqlOf(plan) : steps.map(({ says }) => says)) out(line)
   note(summaryOf(plan, isChanging))

@@ -30,7 +30,10 @@ export const dev: Command = {
       value: 'PORT',
       about: `port of the PostgreSQL server (${usualPostgresPort}, or another one if that is in use)`,
     },
-    sample: { type: 'boolean', about: 'create the tables products and reviews, and bind them to keys' },
+    sample: {
+      type: 'boolean',
+      about: 'create the tables products and reviews, and bind them and a page to keys',
+    },
     'sql-port': { type: 'string', value: 'PORT', about: 'port that runs the SQL posted to it (PORT + 2)' },
   },
   settings: 'listed',
@@ -168,5 +171,11 @@ function sampleText(a: string, b: string, databaseUrl: string): string {
   curl -w '\\n' '${a}/cache/get?key=product:1'
   psql ${databaseUrl} -c "update products set price = price + 1 where id = 1"
   curl -w '\\n' '${b}/cache/get?key=product:1'
+
+  The same for a page over both tables:
+
+  curl -w '\\n' '${a}/cache/get?key=product_page:1'
+  psql ${databaseUrl} -c "update reviews set stars = 6 - stars where id = 2"
+  curl -w '\\n' '${b}/cache/get?key=product_page:1'
 `
 }

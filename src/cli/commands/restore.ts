@@ -17,7 +17,7 @@ export const restore: Command = {
   options: {
     file: { type: 'string', value: 'PATH', about: 'read this file and not stdin' },
     mode: { type: 'string', value: 'MODE', about: 'merge, missing or replace (merge)' },
-    'no-bindings': { type: 'boolean', about: 'leave the bindings of keys to tables as they are' },
+    'no-bindings': { type: 'boolean', about: 'leave the bindings of keys to tables and queries as they are' },
     json: { type: 'boolean', about: 'print the result as JSON' },
   },
   settings: 'accepted',
@@ -33,9 +33,7 @@ export const restore: Command = {
       // A stop ends the source, and so everything that waits for it.
       addAbortSignal(stop, source)
       const { header, entries } = await readBackup(decompressed(source))
-      const definitions = (flags.has('no-bindings') ? [] : header.bindings).map(
-        ({ announce = 'outbox', ...binding }) => ({ ...binding, announce }),
-      )
+      const definitions = flags.has('no-bindings') ? [] : header.bindings
       let bindings: RestoredBindings = { bound: 0, refused: [] }
       const bind = async (session: BindingSession) => {
         bindings = await restoreBindings(session, definitions, { onlyMissing: mode === 'missing' })

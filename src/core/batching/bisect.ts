@@ -13,6 +13,7 @@ const ofOneItem: readonly CacheErrorCode[] = [
   'row-locked',
   'store-failed',
   'store-suspended',
+  'binding-unusable',
 ]
 
 export interface BisectingOptions<I, O> {

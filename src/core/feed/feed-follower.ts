@@ -127,7 +127,7 @@ export class FeedFollower implements ChangeFeedHandler {
       if (binding === undefined) continue
       delivery.drop(id)
       stats.pendingConflicts++
-      const reason = `the key is bound to a table now, by ${binding.pattern.text}`
+      const reason = `the key is bound now, by ${binding.pattern.text}`
       log.warn({ keyHash: keyHash(key), reason }, 'a pending write was given up')
     }
   }

@@ -28,7 +28,7 @@ export interface LeaseRequest extends Omit<WantedLease, 'key'> {
 }
 
 export type LeasedRead =
-  /** There is a value, or the key is bound to a table. */
+  /** There is a value, or the key is bound. */
   | { readonly kind: 'found'; readonly read: ReadResult }
   /** There is no value, and the caller is to compute it. */
   | { readonly kind: 'granted'; readonly read: ReadResult; readonly lease: string }

@@ -59,5 +59,7 @@ export class BulkReads {
 
 /** Returns an error that only this key has, with its name: the other keys can be read without it. */
 function ofKey(error: unknown, key: string): unknown {
-  return hasCode(error, 'too-large') ? error.with({ key }) : error
+  const isOfKey =
+    hasCode(error, 'too-large') || (hasCode(error, 'binding-unusable') && !error.isOfWholeStatement)
+  return isOfKey ? error.with({ key }) : error
 }

@@ -127,7 +127,7 @@ export class Fills {
 
   #filled(flight: Flight, miss: Miss, { sent, answer, asOfMs }: Answered): ReadResult {
     const { key, forwarded, isWarmUp = false } = miss
-    const { state, delivery, replicaReads, clock, stats } = this.#parts
+    const { state, delivery, replicaReads, bindings, clock, stats } = this.#parts
     if (asOfMs === undefined) delivery.inContact()
     replicaReads?.shown(flight.id)
     const ageMs = asOfMs === undefined ? 0 : clock.now() - asOfMs
@@ -137,13 +137,14 @@ export class Fills {
       // The primary says that the entry does not exist, whatever changes have said.
       state.entries.drop(flight.id)
       if (isWarmUp) state.observe(answer.epoch, flight)
-      const stored = !isWarmUp && state.putAbsence(flight, key, answer.epoch, answer.viaOutbox)
+      const stored = !isWarmUp && state.putAbsence(flight, key, answer)
       return { value: undefined, forwarded, stored, ageMs }
     }
     state.absences.drop(flight.id)
     if ('withheld' in answer) {
       state.observe(answer.epoch, flight)
       if (isPostponed(answer)) throw tooLargeTogether()
+      if (answer.withheld === 'ambiguous') throw ambiguous(key, bindings.of(key)?.pattern.text ?? '')
       throw new CacheError('too-large', 'the value is too large for the memory that one value may take')
     }
     const entry = answer.value === undefined ? entryHeld(answer, sent.held) : answer
@@ -156,6 +157,14 @@ export class Fills {
     stats.revalidatedFills++
     return { ...read, revalidated: true }
   }
+}
+
+/** Returns the error of a key for which a query of one row returns several. */
+function ambiguous(key: string, pattern: string): CacheError {
+  return new CacheError('binding-unusable', `${pattern}: the query returns several rows for ${key}`, {
+    key,
+    explanation: `The key is bound to a query by ${pattern}, and its query returns several rows for this key`,
+  })
 }
 
 /** Returns the entry that the store has found unchanged. */

@@ -81,7 +81,7 @@ function fill(keys: readonly string[], cache: WarmingParts['cache']): Promise<(b
         return validateKey(key) === undefined && (await cache.warm(key))
       } catch (error) {
         // A problem of this key alone does not concern the next.
-        return hasCode(error, 'refused', 'too-large') ? false : (error as Error)
+        return hasCode(error, 'refused', 'too-large', 'binding-unusable') ? false : (error as Error)
       }
     }),
   )

@@ -1,5 +1,5 @@
 import type { KeyPattern } from '../bindings/key-pattern.js'
-import type { Base, Entry, Epoch, StoredEntry, Version, Written } from '../entry.js'
+import type { Absent, Base, Entry, Epoch, StoredEntry, Version, Written } from '../entry.js'
 import type { FillContests } from '../leases/fill-contests.js'
 import type { Clock } from '../ports.js'
 import type { ReplicaReads } from '../reads/replica-reads.js'
@@ -143,10 +143,15 @@ export class CacheState {
    * Remembers the primary's answer to a flight that the key does not exist, if that is safe (P14). The entry has been
    * dropped already. Returns true if the absence is remembered.
    */
-  putAbsence(flight: Flight, key: string, epoch: Epoch, viaOutbox = false): boolean {
+  putAbsence(
+    flight: Flight,
+    key: string,
+    answer: Pick<Absent, 'epoch' | 'viaOutbox' | 'remainingMs'>,
+  ): boolean {
     const { id, openedAtMs } = flight
-    if (!this.#mayPut(flight, epoch) || !this.#flights.mayPutAbsence(flight, this.#feedNow())) return false
-    if (!this.#absences.put(id, key, openedAtMs, viaOutbox)) return false
+    if (!this.#mayPut(flight, answer.epoch) || !this.#flights.mayPutAbsence(flight, this.#feedNow()))
+      return false
+    if (!this.#absences.put(id, key, openedAtMs, answer)) return false
     this.#flights.told(flight, undefined)
     return true
   }

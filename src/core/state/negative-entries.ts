@@ -1,3 +1,4 @@
+import type { Absent } from '../entry.js'
 import type { Clock } from '../ports.js'
 import type { Stats } from '../stats.js'
 import { LocalCache, type LocalCacheBounds } from './local-cache.js'
@@ -27,6 +28,8 @@ export interface NegativeEntry {
   readonly asOfMs: number
   /** Time of expiry by the same clock. A hit or a changed setting may move it. */
   expiresAtMs: number
+  /** Upper bound of the time of expiry; `Infinity` for none. */
+  readonly latestExpiryMs: number
   /** Size of the key in UTF-8. */
   readonly bytes: number
 }
@@ -78,20 +81,33 @@ export class NegativeEntries {
       return undefined
     }
     if (this.#ttl.isSliding)
-      absence.expiresAtMs = Math.max(absence.expiresAtMs, nowMs + this.#ttl.drawMs(absence.key))
+      absence.expiresAtMs = Math.min(
+        absence.latestExpiryMs,
+        Math.max(absence.expiresAtMs, nowMs + this.#ttl.drawMs(absence.key)),
+      )
     return absence
   }
 
   /** Remembers that a key did not exist when the store was asked. Returns false if no key may be remembered. */
-  put(id: string, key: string, askedMs: number, viaOutbox: boolean): boolean {
+  put(
+    id: string,
+    key: string,
+    askedMs: number,
+    {
+      viaOutbox = false,
+      remainingMs = Number.POSITIVE_INFINITY,
+    }: Pick<Absent, 'viaOutbox' | 'remainingMs'> = {},
+  ): boolean {
     if (this.#capacity === 0) return false
+    const latestExpiryMs = askedMs + remainingMs
     this.#local.put(id, {
       key,
       value: undefined,
       version: undefined,
       viaOutbox,
       asOfMs: askedMs,
-      expiresAtMs: this.#clock.now() + this.#ttl.drawMs(key),
+      expiresAtMs: Math.min(latestExpiryMs, this.#clock.now() + this.#ttl.drawMs(key)),
+      latestExpiryMs,
       bytes: Buffer.byteLength(key),
     })
     return true

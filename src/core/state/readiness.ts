@@ -91,7 +91,7 @@ function unusable({ usable, unusable }: BindingCounts): string {
   const named = unusable.slice(0, maxNamed).map(({ pattern, reason }) => `${pattern}, because ${reason}`)
   const more = unusable.length > maxNamed ? ' (the log names all)' : ''
   const count = `${unusable.length} of ${usable + unusable.length}`
-  return `${count} bound tables cannot be read, so their keys get 503: ${named.join('; ')}${more}`
+  return `${count} bindings cannot be used, so their keys get 503: ${named.join('; ')}${more}`
 }
 
 function unready(reason: string): Readiness {

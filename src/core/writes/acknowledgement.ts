@@ -17,7 +17,7 @@ export function acknowledge(
   state.acknowledged(flight, written)
   const isStored = value !== undefined && written?.isAsSent === true
   if (isStored) state.put(flight, { key, value, mediaType, isComparable: true, ...written })
-  if (value === undefined && written?.isAsSent) state.putAbsence(flight, key, epoch)
+  if (value === undefined && written?.isAsSent) state.putAbsence(flight, key, { epoch })
   return {
     kind: 'written',
     existed: before !== undefined,

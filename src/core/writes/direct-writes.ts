@@ -87,7 +87,7 @@ export class DirectWrites {
       const written = answer?.version === undefined ? undefined : answer
       if (answer) state.observe(answer.epoch, flight)
       this.#acknowledged(flight, written)
-      if (written?.isAsSent) state.putAbsence(flight, key, written.epoch)
+      if (written?.isAsSent) state.putAbsence(flight, key, written)
       return { held, stored: written !== undefined && sent === item, token: formatToken(id, written) }
     } catch (error) {
       this.#keepOrThrow(id, key, { value: undefined }, error)

@@ -1,5 +1,5 @@
 import { type Announcing, bindStatement, unbindStatement } from './binding-definition.js'
-import type { BindingFault } from './bound-table.js'
+import type { BindingFault } from './bound-source.js'
 import { keyTypes } from './column-value.js'
 
 /** State of the table of a binding, as an inspection found it. */

@@ -2,30 +2,42 @@ import { KeyPattern } from '../../core/bindings/key-pattern.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import type { Query } from '../schema/table-inspection.js'
 import { type BindingShape, faultOf } from './binding-fault.js'
-import type { BoundTable } from './bound-table.js'
+import type { BoundSource, BoundTable } from './bound-source.js'
 import type { KeyType } from './column-value.js'
+import { inspectQueries } from './query-inspection.js'
+import { fingerprintsOf, missingTriggersOf, unwatchedPartitionsOf } from './relation-inspection.js'
 
 /** All bindings, with the digest of their definitions that a probe returns. */
 export interface FoundBindings {
   readonly digest: string
-  readonly tables: readonly BoundTable[]
+  readonly sources: readonly BoundSource[]
 }
 
 /** Returns SQL for a digest of the definitions. It changes with any of them. */
 export function bindingsDigestIn(schema: string): string {
-  return `(select md5(coalesce(pg_catalog.string_agg(b::text, ','::text order by pattern), ''::text))
-    from ${quoteIdentifier(schema)}.cache_bound_tables as b)`
+  const inSchema = quoteIdentifier(schema)
+  // A query that is bound again may read another view, although its definition is the same.
+  return `md5(pg_catalog.concat(
+    (select pg_catalog.string_agg(b::text, ','::text order by pattern) from ${inSchema}.cache_bound_tables as b), ' ',
+    (select pg_catalog.string_agg(pg_catalog.concat(q.xmin, q::text), ','::text order by pattern)
+     from ${inSchema}.cache_bound_queries as q), ' ',
+    (select pg_catalog.string_agg(d::text, ','::text order by pattern, number)
+     from ${inSchema}.cache_dependencies as d)
+  ))`
 }
 
-/** Inspects the tables of all bindings. */
+/** Inspects the tables and queries of all bindings. */
 export async function inspectBindings(query: Query, schema: string): Promise<FoundBindings> {
   const rows = await query<InspectedRow>(inspectionIn(schema))
-  const digest = rows[0]?.digest ?? ''
-  return { digest, tables: rows.flatMap((row) => (row.pattern === null ? [] : [boundTableOf(row)])) }
+  const [{ digest, has_queries: hasQueries } = { digest: '', has_queries: false }] = rows
+  const tables = rows.flatMap((row) => (row.pattern === null ? [] : [boundTableOf(row)]))
+  // A query that is bound between the two statements changes the digest.
+  const queries = hasQueries ? await inspectQueries(query, schema) : []
+  return { digest, sources: [...tables, ...queries] }
 }
 
 /** A row for each binding, or one without a pattern if there is none. */
-type InspectedRow = { readonly digest: string } & (
+type InspectedRow = { readonly digest: string; readonly has_queries: boolean } & (
   | { readonly pattern: null }
   | (BindingShape & {
       readonly pattern: string
@@ -49,17 +61,8 @@ function boundTableOf(row: Exclude<InspectedRow, { readonly pattern: null }>): B
   }
 }
 
-/** Triggers of a binding by the end of their names, with the state that each must have. */
-const triggers = {
-  r: { truncated: 'A', inserted: 'A', updated: 'A', deleted: 'A', row: 'R' },
-  p: { truncated: 'A', row: 'A' },
-} as const
-
-const wantedTriggers = Object.entries(triggers)
-  .flatMap(([kind, ends]) =>
-    Object.entries(ends).map(([end, state]) => `('${kind}'::"char", '${end}', '${state}'::"char")`),
-  )
-  .join(', ')
+/** Name of the function that announces changes of the table, and the beginning of the names of its triggers. */
+const announcer = "'cache_announce_' || left(md5(b.pattern), 12)"
 
 /** The table and all its partitions. */
 const tree = 'pg_catalog.unnest(relatives.relids) as tree (relid)'
@@ -71,7 +74,8 @@ const tree = 'pg_catalog.unnest(relatives.relids) as tree (relid)'
 function inspectionIn(schema: string): string {
   const inSchema = quoteIdentifier(schema)
   return `
-  select ${bindingsDigestIn(schema)} as digest, b.pattern, b.columns, b.group_name, b.announce, b.key_columns,
+  select ${bindingsDigestIn(schema)} as digest, exists (select from ${inSchema}.cache_bound_queries) as has_queries,
+    b.pattern, b.columns, b.group_name, b.announce, b.key_columns,
     b.table_name as bound_name, c.relkind as kind,
     quote_ident(n.nspname::text) || '.'::text || quote_ident(c.relname::text) as table,
     to_regclass(b.table_name)::oid <> b.bound::oid as is_replaced,
@@ -104,22 +108,8 @@ function inspectionIn(schema: string): string {
     exists (
       select from ${tree} join pg_class as part on part.oid = relid where relkind = 'f'
     ) as has_foreign_partitions,
-    array(
-      select wanted.ending from (values ${wantedTriggers}) as wanted (kind, ending, state)
-      where wanted.kind = c.relkind and not exists (
-        select from pg_trigger
-        where tgrelid = c.oid and tgenabled = wanted.state
-          and tgname = 'cache_announce_' || left(md5(b.pattern), 12) || '_' || wanted.ending
-      )
-    ) as missing_triggers,
-    array(
-      select relid::regclass::text from ${tree}
-      where c.relkind = 'p' and not exists (
-        select from pg_trigger
-        where tgrelid = relid and tgenabled = 'A'
-          and tgname = 'cache_announce_' || left(md5(b.pattern), 12) || '_row'
-      )
-    ) as unwatched_partitions,
+    ${missingTriggersOf('c', announcer)} as missing_triggers,
+    ${unwatchedPartitionsOf('c', announcer, tree)} as unwatched_partitions,
     case when not has_schema_privilege(n.oid, 'usage') then quote_ident(n.nspname::text) end as closed_schema,
     not exists (
       select from pg_attribute
@@ -129,26 +119,7 @@ function inspectionIn(schema: string): string {
     ) as may_read,
     quote_ident(current_user::text) as role,
     md5(pg_catalog.concat_ws(' ', c.oid, b::text, current_user,
-      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', part.oid, pg_relation_filenode(part.oid), relrowsecurity,
-         relforcerowsecurity, relacl), ',' order by part.oid)
-       from ${tree} join pg_class as part on part.oid = relid),
-      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod, attacl),
-         ',' order by attrelid, attnum)
-       from pg_attribute
-       where attnum > 0 and not attisdropped and (attrelid = c.oid or attrelid in (
-         select typrelid from pg_attribute as own join pg_type on pg_type.oid = own.atttypid
-         where own.attrelid = c.oid and typrelid <> 0
-       ))),
-      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_enum.oid, enumlabel), ',' order by pg_enum.oid)
-       from pg_enum
-       where enumtypid in (
-         select pg_catalog.unnest(array[pg_type.oid, typelem])
-         from pg_attribute join pg_type on pg_type.oid = atttypid where attrelid = c.oid
-       )),
-      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
-       from pg_policy where polrelid = c.oid),
-      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin, tgenabled), ',' order by oid)
-       from pg_trigger where tgrelid in (select relid from ${tree}))
+      ${fingerprintsOf(tree, 'c.oid')}
     )) as fingerprint
   from (select) as always
     left join ${inSchema}.cache_bound_tables as b on true

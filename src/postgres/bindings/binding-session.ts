@@ -66,6 +66,14 @@ export class BindingSession {
     return rows[0]?.name ?? ''
   }
 
+  /** Returns the search path of new sessions of this role. */
+  async searchPath(): Promise<string> {
+    const { rows } = await this.#client.query<{ path: string }>(
+      "select reset_val as path from pg_settings where name = 'search_path'",
+    )
+    return rows[0]?.path ?? ''
+  }
+
   /** Returns the oids of tables by their names, which must have a schema. A table that does not exist is left out. */
   async tablesNamed(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const { rows } = await this.#client.query<{ name: string; id: number }>(

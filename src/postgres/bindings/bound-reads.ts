@@ -1,10 +1,10 @@
 import type { Epoch, StoredEntry, Unchanged, Version, Withheld } from '../../core/entry.js'
-import { CacheError, type CacheErrorCode, hasCode } from '../../core/errors.js'
+import { CacheError, type CacheErrorCode, type CacheErrorOptions, hasCode } from '../../core/errors.js'
 import type { BatchPart, Wanted } from '../../core/ports.js'
 import type { EntryAnswers } from '../store/entry-reads.js'
 import type { NothingRow } from '../store/written-row.js'
-import { type BoundStatements, boundStatements } from './bound-statements.js'
-import type { BoundTable } from './bound-table.js'
+import { type BoundSource, isQuery } from './bound-source.js'
+import { type BoundStatements, boundStatements, unknownVersion } from './bound-statements.js'
 import { columnValue } from './column-value.js'
 import type { KnownBindings } from './known-bindings.js'
 
@@ -22,19 +22,16 @@ interface BoundRow {
   readonly withheld: Withheld['withheld'] | null
 }
 
-/** Errors that concern one table, and not the database. */
-const ofTheTable: readonly CacheErrorCode[] = ['store-failed', 'forbidden', 'refused', 'store-not-ready']
+/** Errors that concern one table or query, and not the database. */
+const ofTheSource: readonly CacheErrorCode[] = ['store-failed', 'forbidden', 'refused', 'store-not-ready']
 
-/** Version that no row has. It stands for a row that is not known to be unchanged. */
-const unknownVersion: Version = '?'
-
-/** Reads the rows of bound tables. */
+/** Reads the answers of bound tables and queries. */
 export class BoundReads {
   readonly #bindings: Pick<KnownBindings, 'outdated'>
   readonly #maxReadBytes: number
-  /** Statements for each table, as long as its binding is the same. */
+  /** Statements for each binding, as long as it is the same. */
   readonly #statements = new WeakMap<
-    BoundTable,
+    BoundSource,
     { readonly schema: string; readonly texts: BoundStatements }
   >()
 
@@ -43,10 +40,10 @@ export class BoundReads {
     this.#maxReadBytes = maxReadBytes
   }
 
-  /** Reads rows of one table, with at most `roomBytes` of values. Rejects with a CacheError. */
+  /** Reads answers of one binding, with at most `roomBytes` of values. Rejects with a CacheError. */
   async read(
     schema: string,
-    bound: BoundTable,
+    bound: BoundSource,
     wanted: readonly Wanted[],
     {
       send,
@@ -66,18 +63,20 @@ export class BoundReads {
     const { epoch } = rows[0] as AnswerRow
     const answers: EntryAnswers = new Map()
     const { viaOutbox } = bound
-    for (const { key } of wanted) answers.set(key, { version: undefined, epoch, viaOutbox })
-    for (const row of rows) if (row.key !== null) answers.set(row.key, entryOf(row as BoundRow, viaOutbox))
+    const remainingMs = isQuery(bound) ? bound.ttlMs : undefined
+    for (const { key } of wanted) answers.set(key, { version: undefined, epoch, viaOutbox, remainingMs })
+    for (const row of rows)
+      if (row.key !== null) answers.set(row.key, entryOf(row as BoundRow, { viaOutbox, remainingMs }))
     return answers
   }
 
   /**
-   * Returns the versions of rows of one table; undefined if the primary has another epoch. A table that cannot be read
-   * must not end the feed, so all its versions are unknown then.
+   * Returns the versions of answers of one binding; undefined if the primary has another epoch. A binding that cannot
+   * be read must not end the feed, so all its versions are unknown then.
    */
   async versions(
     schema: string,
-    bound: BoundTable,
+    bound: BoundSource,
     keys: readonly string[],
     { send, epoch }: { readonly send: SendBound; readonly epoch: Epoch },
   ): Promise<ReadonlyMap<string, Version> | undefined> {
@@ -94,13 +93,13 @@ export class BoundReads {
   }
 
   /** Returns the key with the values of its columns, in a list that is empty if no row can have it. */
-  #keyed({ pattern, keyColumns }: BoundTable, key: string, held: Version): readonly KeyedRow[] {
+  #keyed({ pattern, keyColumns }: BoundSource, key: string, held: Version): readonly KeyedRow[] {
     const texts = pattern.valuesIn(key) ?? []
     const values = keyColumns.map(({ type }, index) => columnValue(texts[index] ?? '', type))
     return values.every((value) => value !== undefined) ? [{ key, values: values as string[], held }] : []
   }
 
-  #textsOf(schema: string, bound: BoundTable): BoundStatements {
+  #textsOf(schema: string, bound: BoundSource): BoundStatements {
     const known = this.#statements.get(bound)
     if (known?.schema === schema) return known.texts
     const texts = boundStatements(schema, bound, this.#maxReadBytes)
@@ -109,26 +108,25 @@ export class BoundReads {
   }
 
   async #send(
-    bound: BoundTable,
+    bound: BoundSource,
     text: string,
     values: unknown[],
     send: SendBound,
     part?: BatchPart,
   ): Promise<readonly AnswerRow[]> {
-    const { fault, pattern } = bound
-    if (fault) throw unusable(pattern.text, fault.shown, fault.says)
+    const { fault } = bound
+    if (fault) throw unusable(bound, fault.shown, fault.says, { isOfWholeStatement: true })
     try {
       return await send(text, values, part)
     } catch (error) {
-      if (!hasCode(error, ...ofTheTable)) throw error
+      if (!hasCode(error, ...ofTheSource)) throw error
+      // An error of one key, such as a division by zero: the others can be read without it.
+      if (isQuery(bound) && !error.isOfWholeStatement)
+        throw unusable(bound, 'its query fails for this key', error.message, { cause: error })
       // Another inspection will find what is wrong, or that the table has changed.
       this.#bindings.outdated()
-      throw unusable(
-        pattern.text,
-        'its table cannot be read as it was when it was last inspected',
-        error.message,
-        error,
-      )
+      const shown = `its ${isQuery(bound) ? 'query' : 'table'} cannot be read as it was when it was last inspected`
+      throw unusable(bound, shown, error.message, { cause: error, isOfWholeStatement: true })
     }
   }
 }
@@ -140,7 +138,7 @@ interface KeyedRow {
 }
 
 /** Returns the keys, and a column for each key column. */
-function columnsOf({ keyColumns }: BoundTable, keyed: readonly KeyedRow[]): unknown[] {
+function columnsOf({ keyColumns }: BoundSource, keyed: readonly KeyedRow[]): unknown[] {
   return [
     keyed.map(({ key }) => key),
     ...keyColumns.map((_column, index) => keyed.map(({ values }) => values[index])),
@@ -149,17 +147,22 @@ function columnsOf({ keyColumns }: BoundTable, keyed: readonly KeyedRow[]): unkn
 
 function entryOf(
   { key, version, epoch, value, withheld }: BoundRow,
-  viaOutbox: boolean,
+  { viaOutbox, remainingMs }: Pick<StoredEntry, 'viaOutbox' | 'remainingMs'>,
 ): StoredEntry | Unchanged | Withheld {
   if (withheld !== null) return { key, version, epoch, value: undefined, withheld }
-  const found = { key, version, epoch, remainingMs: undefined, isComparable: true, viaOutbox }
+  const found = { key, version, epoch, remainingMs, isComparable: true, viaOutbox }
   return value === null ? { ...found, value: undefined } : { ...found, value }
 }
 
-function unusable(pattern: string, shown: string, message: string, cause?: unknown): CacheError {
-  return new CacheError('binding-unusable', `${pattern}: ${message}`, {
-    cause,
-    isOfWholeStatement: true,
-    explanation: `The key is bound to a table by ${pattern}, and ${shown}`,
+function unusable(
+  bound: BoundSource,
+  shown: string,
+  message: string,
+  options: Pick<CacheErrorOptions, 'cause' | 'isOfWholeStatement'>,
+): CacheError {
+  const { text } = bound.pattern
+  return new CacheError('binding-unusable', `${text}: ${message}`, {
+    ...options,
+    explanation: `The key is bound to a ${isQuery(bound) ? 'query' : 'table'} by ${text}, and ${shown}`,
   })
 }

@@ -8,8 +8,8 @@ import type { SchemaName } from '../schema/schema-name.js'
 import type { EntryAnswers } from '../store/entry-reads.js'
 import type { PostgresStore } from '../store/store.js'
 import { type AnswerRow, BoundReads, type SendBound } from './bound-reads.js'
+import type { BoundSource } from './bound-source.js'
 import { isRowVersion } from './bound-statements.js'
-import type { BoundTable } from './bound-table.js'
 import type { KnownBindings } from './known-bindings.js'
 
 export interface BoundStoreParts {
@@ -22,10 +22,10 @@ export interface BoundStoreParts {
   readonly maxReadBytes: number
 }
 
-/** Keys by the table that they are read from; undefined for cache_entries. */
-type BySource = ReadonlyMap<BoundTable | undefined, readonly Wanted[]>
+/** Keys by the binding that covers them; undefined for cache_entries. */
+type BySource = ReadonlyMap<BoundSource | undefined, readonly Wanted[]>
 
-/** The store with the bound tables beside its entries. Keys that a binding covers are read from its table. */
+/** The store with the bindings beside its entries. Keys that a binding covers are read from its table or query. */
 export class BoundStore implements Store {
   readonly #parts: BoundStoreParts
   readonly #reads: BoundReads
@@ -112,7 +112,7 @@ export class BoundStore implements Store {
 
   async #bySource(items: readonly Wanted[]): Promise<BySource> {
     const tables = this.#parts.bindings.current ?? (await this.#ask())
-    const sources = new Map<BoundTable | undefined, Wanted[]>()
+    const sources = new Map<BoundSource | undefined, Wanted[]>()
     for (const item of items) {
       const bound = bindingOf(tables, item.key)
       const wanted = bound === undefined ? asEntry(item) : item
@@ -124,13 +124,13 @@ export class BoundStore implements Store {
   }
 
   /** Asks the database for the bindings, because no session of the change feed has confirmed them for too long. */
-  #ask(): Promise<readonly BoundTable[]> {
+  #ask(): Promise<readonly BoundSource[]> {
     const { bindings, attempts } = this.#parts
     return attempts.run(() => bindings.ask())
   }
 
   async #read(
-    bound: BoundTable | undefined,
+    bound: BoundSource | undefined,
     wanted: readonly Wanted[],
     part?: BatchPart,
   ): Promise<EntryAnswers> {
@@ -139,7 +139,7 @@ export class BoundStore implements Store {
     return this.#reads.read(await schema.get(), bound, wanted, { send: this.#send, part, roomBytes })
   }
 
-  /** Reads from several tables in one snapshot. Values of one have the room that those before it have left. */
+  /** Reads from several sources in one snapshot. Values of one have the room that those before it have left. */
   #readSnapshot(sources: BySource, part: BatchPart | undefined): Promise<EntryAnswers> {
     const { database, attempts, schema, entries, maxReadBytes } = this.#parts
     const attempt = async () => {

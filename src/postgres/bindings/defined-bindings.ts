@@ -1,30 +1,36 @@
 import type pg from 'pg'
 import { quoteIdentifier } from '../schema/schema-owner.js'
-import type { Announcing, BindingDefinition } from './binding-definition.js'
+import type { Announcing, Depends, QueryDefinition, TableDefinition } from './binding-definition.js'
 import { inspectBindings } from './binding-inspection.js'
-import type { BindingFault } from './bound-table.js'
+import type { BindingFault } from './bound-source.js'
 
 /** A binding of the database. */
-export interface DefinedBinding extends BindingDefinition {
+export type DefinedBinding = (DefinedTable | QueryDefinition) & { readonly fault: BindingFault | undefined }
+
+interface DefinedTable extends TableDefinition {
   /** Oid of the table. A name may stand for another table by now. */
   readonly tableId: number
-  readonly fault: BindingFault | undefined
 }
 
-/** Returns true if the migration that brings bindings has run. */
+/** Returns true if the migrations that bring bindings have run. */
 export async function hasBindings(client: pg.Client, schema: string): Promise<boolean> {
   const { rows } = await client.query<{ exists: boolean }>(
-    `select to_regclass(format('%I.cache_bound_tables', $1::text)) is not null as exists`,
+    `select to_regclass(format('%I.cache_bound_tables', $1::text)) is not null
+       and to_regclass(format('%I.cache_bound_queries', $1::text)) is not null as exists`,
     [schema],
   )
   return rows[0]?.exists === true
 }
 
-/** Returns the bindings in the order of their keys. */
+/** Returns the bindings in the order of their keys, first those of tables. */
 export async function bindingDefinitions(
   client: pg.Client,
   schema: string,
-): Promise<readonly Omit<DefinedBinding, 'fault'>[]> {
+): Promise<readonly (DefinedTable | QueryDefinition)[]> {
+  return [...(await tableDefinitions(client, schema)), ...(await queryDefinitions(client, schema))]
+}
+
+async function tableDefinitions(client: pg.Client, schema: string): Promise<readonly DefinedTable[]> {
   const { rows } = await client.query<{
     key: string
     table: string
@@ -49,13 +55,36 @@ export async function bindingDefinitions(
   }))
 }
 
+async function queryDefinitions(client: pg.Client, schema: string): Promise<readonly QueryDefinition[]> {
+  const { rows } = await client.query<{
+    key: string
+    query: string
+    depends: Depends
+    many: boolean
+    ttl_seconds: number | null
+    group_name: string | null
+    names_in: string
+  }>(
+    `select pattern as key, query, depends, is_many as many, extract(epoch from ttl)::float8 as ttl_seconds, group_name,
+       names_in
+     from ${quoteIdentifier(schema)}.cache_bound_queries
+     order by pattern collate "C"`,
+  )
+  return rows.map(({ ttl_seconds: ttlSeconds, group_name: group, names_in: namesIn, ...rest }) => ({
+    ...rest,
+    ttlSeconds: ttlSeconds ?? undefined,
+    group: group ?? undefined,
+    namesIn,
+  }))
+}
+
 /** Returns the bindings, each with its fault for the role of the session. */
 export async function definedBindings(client: pg.Client, schema: string): Promise<readonly DefinedBinding[]> {
   const definitions = await bindingDefinitions(client, schema)
   const query = async (sql: string) => (await client.query(sql)).rows as never
-  const { tables } = await inspectBindings(query, schema)
+  const { sources } = await inspectBindings(query, schema)
   return definitions.map((definition) => ({
     ...definition,
-    fault: tables.find(({ pattern }) => pattern.text === definition.key)?.fault,
+    fault: sources.find(({ pattern }) => pattern.text === definition.key)?.fault,
   }))
 }

@@ -6,7 +6,7 @@ import { withTimeout } from '../pool/with-timeout.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import type { Query } from '../schema/table-inspection.js'
 import { bindingsDigestIn, type FoundBindings, inspectBindings } from './binding-inspection.js'
-import type { BoundTable } from './bound-table.js'
+import type { BoundSource } from './bound-source.js'
 
 export interface KnownBindingsOptions {
   readonly maxStalenessMs: number
@@ -37,33 +37,33 @@ export class KnownBindings implements Bindings {
     this.#parts = parts
   }
 
-  of(key: string): BoundTable | undefined {
-    return bindingOf(this.tables, key)
+  of(key: string): BoundSource | undefined {
+    return bindingOf(this.sources, key)
   }
 
   get counts(): BindingCounts {
-    const unusable = this.tables.flatMap(({ pattern, fault }) =>
+    const unusable = this.sources.flatMap(({ pattern, fault }) =>
       fault ? [{ pattern: pattern.text, reason: fault.shown }] : [],
     )
-    return { usable: this.tables.length - unusable.length, unusable }
+    return { usable: this.sources.length - unusable.length, unusable }
   }
 
   /** The bindings as they were last seen; none before the first contact. */
-  get tables(): readonly BoundTable[] {
-    return this.#found?.tables ?? []
+  get sources(): readonly BoundSource[] {
+    return this.#found?.sources ?? []
   }
 
   /**
    * The bindings, if a session has seen them within the bound on staleness; otherwise undefined. Without a session, a
    * key would be read for ever from a table that it is not bound to any more.
    */
-  get current(): readonly BoundTable[] | undefined {
+  get current(): readonly BoundSource[] | undefined {
     const ageMs = this.#parts.clock.now() - this.#asOfMs
-    return ageMs <= this.#options.maxStalenessMs ? this.#found?.tables : undefined
+    return ageMs <= this.#options.maxStalenessMs ? this.#found?.sources : undefined
   }
 
   /** Returns the bindings that the database has now. Rejects with a CacheError. */
-  async ask(): Promise<readonly BoundTable[]> {
+  async ask(): Promise<readonly BoundSource[]> {
     const { database, schema } = this.#parts
     const known = this.#found
     const asking = async () => {
@@ -78,18 +78,18 @@ export class KnownBindings implements Bindings {
       return inspectBindings(database.read.bind(database) as Query, name)
     }
     const asked = withTimeout(askingTimeoutMs, asking().catch(schema.explain), tooSlow)
-    const { tables } = await asked.catch((error: unknown) => {
+    const { sources } = await asked.catch((error: unknown) => {
       throw error instanceof CacheError ? error : new CacheError('store-busy', tooSlow, { cause: error })
     })
-    return tables
+    return sources
   }
 
   /** Records what a session has found at a moment, and logs the faults that are new. */
   found(found: FoundBindings, asOfMs: number): void {
-    const known = new Set(this.tables.map(({ fault }) => fault?.says))
+    const known = new Set(this.sources.map(({ fault }) => fault?.says))
     this.#found = found
     this.#asOfMs = asOfMs
-    for (const { pattern, fault } of found.tables)
+    for (const { pattern, fault } of found.sources)
       if (fault && !known.has(fault.says))
         this.#parts.log.warn(
           { pattern: pattern.text, reason: fault.says, cure: fault.cure },

@@ -134,8 +134,8 @@ export class Prober {
   found({ table, bindings: found, bindingsSentMs }: Inspected): void {
     const { bindings, handler, drainer } = this.#parts
     bindings?.found(found, bindingsSentMs)
-    handler.bound(found.tables)
-    const isNeeded = bindings !== undefined && found.tables.some(({ viaOutbox }) => viaOutbox)
+    handler.bound(found.sources)
+    const isNeeded = bindings !== undefined && found.sources.some(({ viaOutbox }) => viaOutbox)
     drainer.drainFor(isNeeded ? table : undefined)
   }
 

@@ -30,6 +30,9 @@ const many = 10_000
  * it wait until the other drain has ended. If that one commits, its notifications are ahead of ours, and if it rolls
  * back, the row is announced here.
  *
+ * Rows with a mapping are mapped to keys by this statement, and see what it sees (P18). A mapping in the trigger would miss
+ * keys, and so would one with another snapshot; sql/0013_bound_queries.sql has the interleavings.
+ *
  * `since` is the snapshot of the last drain: rows of transactions that it has seen are gone. Without it, the dead rows
  * that a long transaction keeps from being vacuumed would be read each time. All drains read the rows in the order in
  * which the table has them, because two orders could be a deadlock.
@@ -42,9 +45,19 @@ export function drainIn({ schema, channel }: DrainedTable, since?: string): stri
   // Ids and pages as in cache_watch_rows (sql/0011_bindings.sql).
   return `
   with gone as (
-    delete from ${quoteIdentifier(schema)}.cache_outbox ${isNew ?? ''} returning key
+    delete from ${quoteIdentifier(schema)}.cache_outbox ${isNew ?? ''} returning key, mapping
+  ), mapped as (
+    select mapping, pg_catalog.array_agg(distinct key) as changed from gone where mapping is not null group by mapping
   ), ids as (
-    select distinct key from gone limit ${many + 1}
+    select distinct key
+    from (
+      select key from gone where mapping is null
+      union all
+      select dependent.key
+      from mapped
+        cross join lateral ${quoteIdentifier(schema)}.cache_dependents(mapping, changed) as dependent (key)
+    ) as keys
+    limit ${many + 1}
   ), paged as (
     select change, sum(octet_length(change) + 1) over (rows unbounded preceding) / 4700 as page
     from (

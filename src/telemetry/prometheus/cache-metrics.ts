@@ -126,7 +126,7 @@ export function cacheMetrics({ status, memory, limits }: CacheSources): readonly
     },
     {
       name: 'caching_layer_bindings',
-      help: 'Bindings of keys to tables. Keys of an unusable one are answered with 503.',
+      help: 'Bindings of keys to tables and queries. Keys of an unusable one are answered with 503.',
       type: 'gauge',
       labels: ['state'],
       read: () => {

@@ -4,15 +4,26 @@ export interface Column {
   readonly type: string
 }
 
-/** A binding of keys to a table, as its owner has declared it. */
-export interface BackupBinding {
+/** A binding of keys, as its owner has declared it. */
+export type BackupBinding = BackupTable | BackupQuery
+
+interface BackupTable {
   readonly key: string
   /** Name of the table with its schema, quoted where necessary. */
   readonly table: string
   readonly columns?: readonly string[] | undefined
   readonly group?: string | undefined
-  /** The way to announce changes; `outbox` if undefined. */
-  readonly announce?: 'outbox' | 'notify' | undefined
+  readonly announce: 'outbox' | 'notify'
+}
+
+interface BackupQuery {
+  readonly key: string
+  readonly query: string
+  readonly depends: Readonly<Record<string, string | readonly string[]>>
+  readonly many: boolean
+  readonly ttlSeconds?: number | undefined
+  readonly group?: string | undefined
+  readonly namesIn: string
 }
 
 /** Header of a backup, which comes before its entries. */
@@ -54,9 +65,11 @@ export function parseHeader(line: string): Header {
   const takenAt = new Date(String(header.taken_at))
   if (Number.isNaN(takenAt.getTime()) || !Array.isArray(columns) || !columns.every(isColumn))
     throw new Error('the backup was altered: its header lacks the date or the columns')
-  if (!Array.isArray(bindings) || !bindings.every(isBinding))
+  const read = Array.isArray(bindings) ? bindings.map(bindingOf) : [undefined]
+  const known = read.flatMap((binding) => binding ?? [])
+  if (known.length < read.length)
     throw new Error('the backup was altered: its header has something that is not a binding')
-  return { takenAt, columns, bindings }
+  return { takenAt, columns, bindings: known }
 }
 
 /** Returns the error for a backup that ends within its first line. */
@@ -70,25 +83,54 @@ function isColumn(value: unknown): value is Column {
   return typeof name === 'string' && typeof type === 'string'
 }
 
-function isBinding(value: unknown): value is BackupBinding {
-  const {
-    key,
-    table,
-    columns = [],
-    group = '',
-    announce = 'outbox',
-  } = (value ?? {}) as Partial<BackupBinding>
-  return (
-    [key, table, group].every((text) => typeof text === 'string') &&
-    Array.isArray(columns) &&
-    columns.every((name) => typeof name === 'string') &&
-    ['outbox', 'notify'].includes(announce)
-  )
+/** Returns the binding that a member of the header stands for; undefined if it is none. */
+function bindingOf(value: unknown): BackupBinding | undefined {
+  const given = (value ?? {}) as Readonly<Record<string, unknown>>
+  const { key, group = '' } = given
+  if (typeof key !== 'string' || typeof group !== 'string') return undefined
+  const named = { key, group: given.group as string | undefined }
+  return 'query' in given ? queryOf(given, named) : tableOf(given, named)
+}
+
+type Named = Pick<BackupTable, 'key' | 'group'>
+
+function tableOf(given: Readonly<Record<string, unknown>>, named: Named): BackupTable | undefined {
+  const { table, columns, announce = 'outbox' } = given
+  const isTable =
+    typeof table === 'string' &&
+    (columns === undefined || isTexts(columns)) &&
+    (announce === 'outbox' || announce === 'notify')
+  return isTable ? { ...named, table, columns, announce } : undefined
+}
+
+function queryOf(given: Readonly<Record<string, unknown>>, named: Named): BackupQuery | undefined {
+  const { query, depends, many = false, ttl_seconds: ttlSeconds, names_in: namesIn } = given
+  const isQuery =
+    typeof query === 'string' &&
+    isDepends(depends) &&
+    typeof many === 'boolean' &&
+    (ttlSeconds === undefined || typeof ttlSeconds === 'number') &&
+    typeof namesIn === 'string'
+  return isQuery ? { ...named, query, depends, many, ttlSeconds, namesIn } : undefined
+}
+
+function isDepends(value: unknown): value is BackupQuery['depends'] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return Object.values(value).every((way) => typeof way === 'string' || isTexts(way))
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
 }
 
 /** Returns the binding with its members in the order of the format. */
-function asWritten({ key, table, columns, group, announce }: BackupBinding): BackupBinding {
-  return { key, table, columns, group, announce: announce === 'outbox' ? undefined : announce }
+function asWritten(binding: BackupBinding): object {
+  if ('table' in binding) {
+    const { key, table, columns, group, announce } = binding
+    return { key, table, columns, group, announce: announce === 'outbox' ? undefined : announce }
+  }
+  const { key, query, depends, many, ttlSeconds, group, namesIn } = binding
+  return { key, query, depends, many: many || undefined, ttl_seconds: ttlSeconds, group, names_in: namesIn }
 }
 
 function members(line: string): Readonly<Record<string, unknown>> {

@@ -29,9 +29,12 @@ export class BindingsRefused extends Error {
  */
 export function applyBindings(wanted: readonly WrittenBinding[], options: ApplicationOptions): Promise<Plan> {
   return withBindings(options, async (session) => {
+    const namesIn = await session.searchPath()
     const plan = planOf({
       schema: await session.quotedSchema(),
-      wanted,
+      wanted: wanted.map((binding) =>
+        'query' in binding ? { ...binding, namesIn: binding.namesIn ?? namesIn } : binding,
+      ),
       defined: await session.defined(),
       tables: await existingTables(session, wanted),
       prune: options.prune,
@@ -46,8 +49,9 @@ async function existingTables(
   session: BindingSession,
   wanted: readonly WrittenBinding[],
 ): Promise<ReadonlyMap<string, number>> {
-  const tables = await session.tablesNamed(wanted.map(({ table }) => table))
-  const missing = wanted.filter(({ table }) => !tables.has(table))
+  const ofTables = wanted.flatMap((binding) => ('table' in binding ? [binding] : []))
+  const tables = await session.tablesNamed(ofTables.map(({ table }) => table))
+  const missing = ofTables.filter(({ table }) => !tables.has(table))
   if (missing.length === 0) return tables
   const names = await session.tableNames()
   throw new BindingsRefused(

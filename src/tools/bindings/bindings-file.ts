@@ -7,17 +7,30 @@ import {
   LineCounter,
   type Node,
   parseDocument,
+  type Scalar,
   type YAMLMap,
+  type YAMLSeq,
 } from 'yaml'
 import {
   type Announcing,
   announcements,
-  type BindingDefinition,
+  type Depends,
+  type QueryDefinition,
+  type TableDefinition,
 } from '../../postgres/bindings/binding-definition.js'
 import { didYouMean } from '../../text/did-you-mean.js'
 
 /** A binding as a file declares it. */
-export interface WrittenBinding extends BindingDefinition {
+export type WrittenBinding = WrittenTable | WrittenQuery
+
+interface WrittenTable extends TableDefinition {
+  /** Line of the file, from 1. */
+  readonly line: number
+}
+
+interface WrittenQuery extends Omit<QueryDefinition, 'namesIn'> {
+  /** Search path of the names; undefined for that of the connection. */
+  readonly namesIn: string | undefined
   /** Line of the file, from 1. */
   readonly line: number
 }
@@ -46,7 +59,9 @@ export function parseBindingsFile(text: string): BindingsFile {
   return new BindingsReader(document, lines).read()
 }
 
+const lists = ['bindings', 'queries']
 const members = ['table', 'key', 'columns', 'group', 'announce']
+const queryMembers = ['key', 'query', 'depends', 'many', 'ttl_seconds', 'group', 'names_in']
 const example = 'as in public.products'
 /** A name as SQL has it, with another one before it. */
 const qualifiedName =
@@ -65,31 +80,114 @@ class BindingsReader {
   read(): BindingsFile {
     const root = this.#resolved(this.#document.contents)
     if (!isMap(root)) {
-      this.#fault(root, 'expected a map with the member bindings')
+      this.#fault(root, 'expected a map with the members bindings and queries')
       return { bindings: [], faults: this.#faults }
     }
-    const list = this.#membersOf(root, ['bindings']).get('bindings')
+    const given = this.#membersOf(root, lists)
     // A misspelt member is named by its own fault.
-    if (list === undefined && this.#faults.length === 0)
+    if (given.size === 0 && this.#faults.length === 0)
       this.#fault(root, 'the member bindings is missing; write "bindings: []" for none')
-    else if (list !== undefined && !isSeq(list))
-      this.#fault(list, 'bindings: expected a list; write "bindings: []" for none')
-    const items = isSeq(list) ? list.items : []
-    const bindings = items.flatMap((item) => this.#binding(this.#resolved(item as Node)) ?? [])
+    const tables = this.#itemsOf(given, 'bindings').flatMap((item) => this.#binding(item) ?? [])
+    const queries = this.#itemsOf(given, 'queries').flatMap((item) => this.#query(item) ?? [])
+    const bindings = [...tables, ...queries]
     this.#findRepeated(bindings)
     return { bindings, faults: this.#faults }
   }
 
-  #binding(item: Node | null): WrittenBinding | undefined {
+  #itemsOf(given: ReadonlyMap<string, Node | null>, name: string): readonly (Node | null)[] {
+    const list = given.get(name)
+    if (isSeq(list)) return list.items.map((item) => this.#resolved(item as Node))
+    if (given.has(name)) this.#fault(list, `${name}: expected a list; write "${name}: []" for none`)
+    return []
+  }
+
+  #query(item: Node | null): WrittenQuery | undefined {
+    if (!isMap(item)) {
+      this.#fault(item, 'expected a map with the members key, query and depends')
+      return undefined
+    }
+    const faultsBefore = this.#faults.length
+    const given = this.#membersOf(item, queryMembers)
+    this.#require(item, given, ['key', 'query', 'depends'], faultsBefore)
+    const key = this.#text(given, 'key')
+    const query = this.#text(given, 'query')?.trim()
+    const depends = this.#depends(given.get('depends'))
+    const many = this.#value(given, 'many', 'true or false', (value) => typeof value === 'boolean')
+    const isTime = (value: unknown) => typeof value === 'number' && value > 0 && Number.isFinite(value)
+    const ttlSeconds = this.#value(given, 'ttl_seconds', 'a number above zero', isTime)
+    const group = this.#text(given, 'group')
+    const namesIn = this.#text(given, 'names_in')
+    if (key === undefined || query === undefined || depends === undefined) return undefined
+    if (this.#faults.length > faultsBefore) return undefined
+    return {
+      key,
+      query,
+      depends,
+      many: many === true,
+      ttlSeconds: ttlSeconds as number | undefined,
+      group,
+      namesIn,
+      line: this.#lineOf(item),
+    }
+  }
+
+  /** Records a fault for each member that is missing, unless something else is wrong with the map. */
+  #require(
+    map: Node,
+    given: ReadonlyMap<string, unknown>,
+    names: readonly string[],
+    faultsBefore: number,
+  ): void {
+    if (this.#faults.length > faultsBefore) return
+    for (const name of names) if (!given.has(name)) this.#fault(map, `the member ${name} is missing`)
+  }
+
+  #depends(node: Node | null | undefined): Depends | undefined {
+    if (node === undefined) return undefined
+    const expected =
+      'depends: expected a map of tables, each with columns in braces, a query, or a list of these'
+    if (!isMap(node)) {
+      this.#fault(node, expected)
+      return undefined
+    }
+    const depends: Record<string, string | readonly string[]> = {}
+    for (const { key, value } of node.items) {
+      const ways = this.#resolved(value as Node | null)
+      const texts = isSeq(ways) ? this.#textsOf(ways) : isText(ways) ? ways.value : undefined
+      if (!isScalar(key) || texts === undefined) this.#fault(key as Node, expected)
+      else depends[String(key.value)] = texts
+    }
+    return depends
+  }
+
+  /** Returns the texts of a list; undefined if it has anything else, or nothing. */
+  #textsOf(list: YAMLSeq): readonly string[] | undefined {
+    const items = list.items.map((item) => this.#resolved(item as Node))
+    const texts = items.flatMap((item) => (isText(item) ? [item.value] : []))
+    return texts.length > 0 && texts.length === items.length ? texts : undefined
+  }
+
+  #value(
+    given: ReadonlyMap<string, Node | null>,
+    name: string,
+    expected: string,
+    isValid: (value: unknown) => boolean,
+  ): unknown {
+    const node = given.get(name)
+    if (node === undefined) return undefined
+    if (isScalar(node) && isValid(node.value)) return node.value
+    this.#fault(node, `${name}: expected ${expected}`)
+    return undefined
+  }
+
+  #binding(item: Node | null): WrittenTable | undefined {
     if (!isMap(item)) {
       this.#fault(item, 'expected a map with the members table and key')
       return undefined
     }
     const faultsBefore = this.#faults.length
     const given = this.#membersOf(item, members)
-    if (this.#faults.length === faultsBefore)
-      for (const name of ['table', 'key'])
-        if (!given.has(name)) this.#fault(item, `the member ${name} is missing`)
+    this.#require(item, given, ['table', 'key'], faultsBefore)
     const table = this.#text(given, 'table')
     if (table !== undefined && !qualifiedName.test(table))
       this.#fault(
@@ -130,18 +228,15 @@ class BindingsReader {
   #text(given: ReadonlyMap<string, Node | null>, name: string): string | undefined {
     const node = given.get(name)
     if (node === undefined) return undefined
-    if (isScalar(node) && typeof node.value === 'string' && node.value !== '') return node.value
+    if (isText(node) && node.value !== '') return node.value
     this.#fault(node, `${name}: expected a text; quote it if it looks like something else`)
     return undefined
   }
 
   #columns(node: Node | null | undefined): readonly string[] | undefined {
     if (node === undefined) return undefined
-    const items = isSeq(node) ? node.items.map((item) => this.#resolved(item as Node)) : []
-    const names = items.flatMap((item) =>
-      isScalar(item) && typeof item.value === 'string' ? [item.value] : [],
-    )
-    if (names.length > 0 && names.length === items.length) return names
+    const names = isSeq(node) ? this.#textsOf(node) : undefined
+    if (names !== undefined) return names
     this.#fault(node, 'columns: expected a list of names; leave it out to answer with all columns')
     return undefined
   }
@@ -166,4 +261,8 @@ class BindingsReader {
   #lineOf(node: Node | null | undefined): number {
     return this.#lines.linePos(node?.range?.[0] ?? 0).line || 1
   }
+}
+
+function isText(node: Node | null | undefined): node is Scalar<string> {
+  return isScalar(node) && typeof node.value === 'string'
 }

@@ -1,3 +1,4 @@
+import { type BindingDefinition, isQueryDefinition } from '../../postgres/bindings/binding-definition.js'
 import type { DefinedBinding } from '../../postgres/bindings/defined-bindings.js'
 import { textTable } from '../../text/text-table.js'
 import { columnsText } from './plan.js'
@@ -6,10 +7,10 @@ import { columnsText } from './plan.js'
 export function bindingLines(bindings: readonly DefinedBinding[]): readonly string[] {
   const rows = bindings.map((binding) => [
     binding.key,
-    binding.table,
-    columnsText(binding),
+    isQueryDefinition(binding) ? Object.keys(binding.depends).sort().join(', ') : binding.table,
+    isQueryDefinition(binding) ? `query${binding.many ? ', many' : ''}` : columnsText(binding),
     binding.group ?? '',
-    binding.announce,
+    isQueryDefinition(binding) ? 'outbox' : binding.announce,
     binding.fault ? 'unusable' : 'ok',
   ])
   return [
@@ -25,14 +26,19 @@ export function faultLines(bindings: readonly DefinedBinding[]): readonly string
 
 /** Returns the bindings for scripts. */
 export function bindingsJson(bindings: readonly DefinedBinding[]): string {
-  const shown = bindings.map(({ key, table, columns = null, group = null, announce, fault }) => ({
-    key,
-    table,
-    columns,
-    group,
-    announce,
-    fault: fault?.says ?? null,
-    cure: fault?.cure ?? null,
+  const shown = bindings.map((binding) => ({
+    ...membersOf(binding),
+    fault: binding.fault?.says ?? null,
+    cure: binding.fault?.cure ?? null,
   }))
   return JSON.stringify(shown, undefined, 2)
+}
+
+function membersOf(binding: BindingDefinition): object {
+  if (!isQueryDefinition(binding)) {
+    const { key, table, columns = null, group = null, announce } = binding
+    return { key, table, columns, group, announce }
+  }
+  const { key, query, depends, many, ttlSeconds = null, group = null, namesIn } = binding
+  return { key, query, depends, many, ttl_seconds: ttlSeconds, group, names_in: namesIn }
 }

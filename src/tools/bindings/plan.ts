@@ -1,6 +1,9 @@
 import {
   type BindingDefinition,
   bindStatement,
+  isQueryDefinition,
+  type QueryDefinition,
+  type TableDefinition,
   unbindStatement,
 } from '../../postgres/bindings/binding-definition.js'
 import type { DefinedBinding } from '../../postgres/bindings/defined-bindings.js'
@@ -9,7 +12,8 @@ import type { DefinedBinding } from '../../postgres/bindings/defined-bindings.js
 export interface Step {
   readonly kind: 'added' | 'changed' | 'removed'
   readonly key: string
-  readonly table: string
+  /** Name of the table; undefined for a query. */
+  readonly table: string | undefined
   /** Line of the file, if the binding is from a file. */
   readonly line: number | undefined
   readonly statement: string
@@ -42,20 +46,24 @@ export function planOf({ schema, wanted, defined, tables, prune }: PlanInput): P
   const inFile = new Set(wanted.map(({ key }) => key))
   const others = defined.filter(({ key }) => !inFile.has(key))
   const removals = others.map(
-    ({ key, table }): Step => ({
+    (binding): Step => ({
       kind: 'removed',
-      key,
-      table,
+      key: binding.key,
+      table: tableOf(binding),
       line: undefined,
-      statement: unbindStatement(schema, key),
-      says: `- ${key}: ${table}`,
+      statement: unbindStatement(schema, binding.key),
+      says: `- ${binding.key}: ${sourceText(binding)}`,
     }),
   )
   const before = new Map(defined.map((binding) => [binding.key, binding]))
   const bindings = wanted.flatMap((binding) => {
-    const step = stepFor(binding, before.get(binding.key), tables.get(binding.table))
-    const { table, line } = binding
-    return step ? [{ ...step, table, line, statement: bindStatement(schema, binding) }] : []
+    const table = tableOf(binding)
+    const step = stepFor(
+      binding,
+      before.get(binding.key),
+      table === undefined ? undefined : tables.get(table),
+    )
+    return step ? [{ ...step, table, line: binding.line, statement: bindStatement(schema, binding) }] : []
   })
   const faulty = defined.filter(({ key, fault }) => inFile.has(key) && fault && !fault.isCuredByBinding)
   return { steps: [...(prune ? removals : []), ...bindings], kept: prune ? [] : others, faulty }
@@ -66,16 +74,25 @@ function stepFor(
   before: DefinedBinding | undefined,
   tableId: number | undefined,
 ): Pick<Step, 'kind' | 'key' | 'says'> | undefined {
-  const { key, table } = wanted
-  if (before === undefined) return { kind: 'added', key, says: `+ ${key}: ${table}${extrasOf(wanted)}` }
+  const { key } = wanted
+  if (before === undefined)
+    return { kind: 'added', key, says: `+ ${key}: ${sourceText(wanted)}${extrasOf(wanted)}` }
   const reasons = reasonsToChange(wanted, before, tableId)
   return reasons.length === 0 ? undefined : { kind: 'changed', key, says: `~ ${key}: ${reasons.join('; ')}` }
 }
 
-function extrasOf({ columns, group, announce }: BindingDefinition): string {
+function extrasOf(binding: BindingDefinition): string {
+  const { group } = binding
+  const inGroup = group === undefined ? '' : `, group ${group}`
+  if (isQueryDefinition(binding)) {
+    const { many, ttlSeconds } = binding
+    const ttl = ttlSeconds === undefined ? '' : `, held for ${ttlSeconds} seconds`
+    return `${many ? ', many rows' : ''}${ttl}${inGroup}`
+  }
+  const { columns, announce } = binding
   return [
     columns ? `, columns ${columns.join(', ')}` : '',
-    group === undefined ? '' : `, group ${group}`,
+    inGroup,
     announce === 'outbox' ? '' : `, announced by ${announce}`,
   ].join('')
 }
@@ -86,19 +103,64 @@ function reasonsToChange(
   tableId: number | undefined,
 ): readonly string[] {
   const reasons: string[] = []
-  // If the table was replaced by another one of its name, the fault says so.
+  // If a table was replaced by another one of its name, the fault says so.
   if (before.fault?.isCuredByBinding) reasons.push(before.fault.says)
-  else if (tableId !== before.tableId) reasons.push(`table ${wanted.table}, which was ${before.table}`)
-  if (columnsText(wanted) !== columnsText(before))
-    reasons.push(`columns ${columnsText(wanted)}, which were ${columnsText(before)}`)
+  if (isQueryDefinition(wanted) && isQueryDefinition(before)) reasons.push(...queryReasons(wanted, before))
+  else if (!isQueryDefinition(wanted) && 'tableId' in before) {
+    if (reasons.length === 0 && tableId !== before.tableId)
+      reasons.push(`table ${wanted.table}, which was ${before.table}`)
+    reasons.push(...tableReasons(wanted, before))
+  } else reasons.push(`${sourceText(wanted)}, which was ${sourceText(before)}`)
   if (wanted.group !== before.group)
     reasons.push(`group ${wanted.group ?? 'none'}, which was ${before.group ?? 'none'}`)
-  if (wanted.announce !== before.announce)
-    reasons.push(`announced by ${wanted.announce}, which was ${before.announce}`)
   return reasons
 }
 
+function tableReasons(wanted: TableDefinition, before: TableDefinition): readonly string[] {
+  return [
+    ...(columnsText(wanted) === columnsText(before)
+      ? []
+      : [`columns ${columnsText(wanted)}, which were ${columnsText(before)}`]),
+    ...(wanted.announce === before.announce
+      ? []
+      : [`announced by ${wanted.announce}, which was ${before.announce}`]),
+  ]
+}
+
+function queryReasons(wanted: QueryDefinition, before: QueryDefinition): readonly string[] {
+  const rows = ({ many }: QueryDefinition) => (many ? 'many rows' : 'one row')
+  const ttl = ({ ttlSeconds }: QueryDefinition) =>
+    ttlSeconds === undefined ? 'none' : `${ttlSeconds} seconds`
+  return [
+    ...(wanted.query.trim() === before.query.trim() ? [] : ['another query']),
+    ...(dependsText(wanted) === dependsText(before) ? [] : ['other dependencies']),
+    ...(wanted.many === before.many ? [] : [`${rows(wanted)}, which were ${rows(before)}`]),
+    ...(ttl(wanted) === ttl(before) ? [] : [`ttl ${ttl(wanted)}, which was ${ttl(before)}`]),
+    ...(wanted.namesIn === before.namesIn
+      ? []
+      : [`names in ${wanted.namesIn}, which were in ${before.namesIn}`]),
+  ]
+}
+
+/** Returns the dependencies as a text, which is the same for the same ones. */
+function dependsText({ depends }: QueryDefinition): string {
+  const ways = Object.entries(depends).map(([table, way]): [string, readonly string[]] => [
+    table,
+    [way].flat(),
+  ])
+  return JSON.stringify(ways.sort(([one], [other]) => (one < other ? -1 : 1)))
+}
+
+function tableOf(binding: BindingDefinition): string | undefined {
+  return isQueryDefinition(binding) ? undefined : binding.table
+}
+
+/** Returns what a binding reads in words. */
+export function sourceText(binding: BindingDefinition): string {
+  return tableOf(binding) ?? 'a query'
+}
+
 /** Returns the columns of the answer in words. */
-export function columnsText({ columns }: Pick<BindingDefinition, 'columns'>): string {
+export function columnsText({ columns }: Pick<TableDefinition, 'columns'>): string {
   return columns?.join(', ') ?? 'all'
 }

@@ -1,4 +1,4 @@
-import type { BindingDefinition } from '../../postgres/bindings/binding-definition.js'
+import { type BindingDefinition, isQueryDefinition } from '../../postgres/bindings/binding-definition.js'
 import type { BindingSession } from '../../postgres/bindings/binding-session.js'
 import { planOf } from './plan.js'
 
@@ -20,7 +20,9 @@ export async function restoreBindings(
   wanted: readonly BindingDefinition[],
   { onlyMissing }: RestorationOptions,
 ): Promise<RestoredBindings> {
-  const tables = await session.tablesNamed(wanted.map(({ table }) => table))
+  const tables = await session.tablesNamed(
+    wanted.flatMap((binding) => (isQueryDefinition(binding) ? [] : [binding.table])),
+  )
   const { steps } = planOf({
     schema: await session.quotedSchema(),
     wanted,
@@ -32,7 +34,8 @@ export async function restoreBindings(
   const refused: string[] = []
   for (const { kind, key, table, statement } of steps) {
     if (onlyMissing && kind === 'changed') continue
-    const reason = tables.has(table) ? await session.attempt(statement) : `there is no table ${table}`
+    const isThere = table === undefined || tables.has(table)
+    const reason = isThere ? await session.attempt(statement) : `there is no table ${table}`
     if (reason === undefined) bound++
     else refused.push(`${key} was not bound: ${reason}`)
   }

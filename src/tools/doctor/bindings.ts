@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { isQueryDefinition } from '../../postgres/bindings/binding-definition.js'
 import { bindingDefinitions, definedBindings, hasBindings } from '../../postgres/bindings/defined-bindings.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
 import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
@@ -26,7 +27,9 @@ export function isOutboxUsed(client: pg.Client): Promise<boolean> {
   const looking = inTransaction(client, async () => {
     const { name } = await openSchema(client)
     if (!(await hasBindings(client, name))) return false
-    return (await bindingDefinitions(client, name)).some(({ announce }) => announce === 'outbox')
+    return (await bindingDefinitions(client, name)).some(
+      (binding) => isQueryDefinition(binding) || binding.announce === 'outbox',
+    )
   })
   return looking.catch(() => false)
 }
@@ -45,10 +48,15 @@ interface AnnouncerRow {
  */
 async function lookAtFunctions(client: pg.Client, schema: string): Promise<readonly Finding[]> {
   const { rows } = await client.query<AnnouncerRow>(
-    `select distinct pattern as key, bound::text as table, pg_proc.oid::regprocedure::text as function,
+    `with bound_tables as (
+       select pattern, bound from ${quoteIdentifier(schema)}.cache_bound_tables
+       union
+       select pattern, bound from ${quoteIdentifier(schema)}.cache_dependencies
+     )
+     select distinct pattern as key, bound::text as table, pg_proc.oid::regprocedure::text as function,
        pg_get_userbyid(proowner)::text as owner, pg_get_userbyid(relowner)::text as wanted
-     from ${quoteIdentifier(schema)}.cache_bound_tables join pg_class on pg_class.oid = bound::oid
-       join pg_trigger on tgrelid = pg_class.oid and starts_with(tgname::text, 'cache_announce_') and not tgisinternal
+     from bound_tables join pg_class on pg_class.oid = bound::oid
+       join pg_trigger on tgrelid = pg_class.oid and starts_with(tgname::text, 'cache_announce_' || left(md5(pattern), 12)) and not tgisinternal
        join pg_proc on pg_proc.oid = tgfoid join pg_roles on pg_roles.oid = proowner
      where not rolsuper and proowner <> relowner and proowner <> (
        select relowner from pg_class

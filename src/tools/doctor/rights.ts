@@ -114,11 +114,30 @@ const needs: readonly Need[] = [
     without: 'keys that are bound to tables cannot be invalidated by group or prefix',
     isOptional: true,
   },
+  {
+    privilege: 'select',
+    relation: 'cache_bound_queries',
+    without: 'the feed cannot tell which keys are bound to queries',
+  },
+  {
+    privilege: 'update',
+    relation: 'cache_bound_queries',
+    columns: ['invalidations'],
+    isOfColumns: true,
+    without: 'keys that are bound to queries cannot be invalidated by group or prefix',
+    isOptional: true,
+  },
+  {
+    privilege: 'select',
+    relation: 'cache_dependencies',
+    without: 'the feed cannot tell which keys are bound to queries',
+  },
   { privilege: 'select', relation: 'cache_outbox', without: noDrains, isOptional: true },
   { privilege: 'delete', relation: 'cache_outbox', without: noDrains, isOptional: true },
 ]
 
 const noHistory = 'the feed cannot tell which history the database has'
+const noQueries = 'the feed cannot tell what bound queries read'
 const noRemoval = 'entries cannot be removed by key, group or prefix through /v1/invalidate'
 
 /** Functions that a sidecar calls, each with the consequence of a missing right. */
@@ -129,6 +148,10 @@ const functions: Readonly<Record<string, Pick<Need, 'without' | 'isOptional'>>> 
   cache_history: { without: noHistory },
   cache_epoch_of: { without: noHistory },
   cache_lineage: { without: noHistory },
+  cache_uses: { without: noQueries },
+  cache_reads: { without: noQueries },
+  cache_forbidden_call: { without: noQueries },
+  cache_dependents: { without: noDrains, isOptional: true },
   cache_remove: { without: noRemoval, isOptional: true },
   cache_invalidate_bound: { without: noRemoval, isOptional: true },
   cache_announce_revoked: { without: noRemoval, isOptional: true },

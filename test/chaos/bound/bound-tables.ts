@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import pg from 'pg'
 import type { Fleet } from '../fleet/fleet.js'
 import type { ReadAnswer } from '../fleet/sidecar-client.js'
+import { pageIds } from './bound-pages.js'
 
 /** A table of an application, bound to keys. */
 export interface BoundTable {
@@ -111,12 +112,21 @@ export const toggle = bound(
   numbers(4).map((id) => [id]),
 )
 
+/** The view of a bound query over two tables, whose rows only `BoundPages` changes. */
+export const page = bound(
+  'page',
+  [['id', 'int']],
+  pageIds.map((id) => [id]),
+)
+
 /** Tables whose rows are changed one by one. */
 export const written: readonly BoundTable[] = [item, line, measure, part]
 /** Tables that the ordinary readers ask for. */
-export const readTables: readonly BoundTable[] = [...written, mood, toggle]
-export const boundTables: readonly BoundTable[] = [...readTables, slow, held]
-export const boundRows: readonly BoundRow[] = boundTables.flatMap(({ rows }) => rows)
+export const readTables: readonly BoundTable[] = [...written, mood, toggle, page]
+export const boundTables: readonly BoundTable[] = [...written, mood, toggle, slow, held]
+export const tableRows: readonly BoundRow[] = boundTables.flatMap(({ rows }) => rows)
+/** What can be read under a key: rows of tables, and pages. */
+export const boundRows: readonly BoundRow[] = [...tableRows, ...page.rows]
 /**
  * The last rows of these tables, in pairs. They are changed rarely, and strong reads of them are rare, so that it shows
  * if one of their changes is not announced.
@@ -133,6 +143,7 @@ const cold: ReadonlySet<BoundRow> = new Set([
   ...movingPartition,
   ...mood.rows,
   ...toggle.rows,
+  ...page.rows,
 ])
 export const isCold = (row: BoundRow) => cold.has(row)
 const rowsByKey = new Map(boundRows.map((row) => [row.key, row]))
@@ -245,8 +256,12 @@ export async function storedRows(fleet: Pick<Fleet, 'administer'>): Promise<Read
     "select to_regclass('public.cache_bound_tables') is not null as is_there",
   )
   if (!found?.is_there) return stored
-  const bindings = await fleet.administer<{ pattern: string }>('select pattern from cache_bound_tables')
-  for (const table of boundTables.filter(({ pattern }) => bindings.some((one) => one.pattern === pattern)))
+  const bindings = await fleet.administer<{ pattern: string }>(
+    'select pattern from cache_bound_tables union all select pattern from cache_bound_queries',
+  )
+  for (const table of [...boundTables, page].filter(({ pattern }) =>
+    bindings.some((one) => one.pattern === pattern),
+  ))
     for (const row of await fleet.administer<{ v: string }>(
       `select ${namesOf(table)}, v from ${table.name} where v::text <> '${filler}'`,
     )) {

@@ -7,6 +7,7 @@ import { unknownHorizonMs } from '../oracle/history.js'
 import type { ReadRecord, Recorder } from '../oracle/recorder.js'
 import type { BoundAccess } from './bound-access.js'
 import { definitions, toggled } from './bound-definitions.js'
+import { BoundPages, firstValue, makePages } from './bound-pages.js'
 import { cascade, repartitioned } from './bound-relatives.js'
 import {
   broadKinds,
@@ -22,18 +23,19 @@ import {
 } from './bound-statements.js'
 import {
   type BoundRow,
-  boundRows,
   boundTables,
   coldPairs,
   isCold,
   isRow,
   makeTables,
   namesOf,
+  page,
   readTables,
   relabelled,
   rowAnswer,
   slow,
   slowLocks,
+  tableRows,
   toggle,
   valuesOf,
   warmRows,
@@ -67,6 +69,7 @@ const pauses = {
   repartitioner: [6_000, 12_000],
   racer: [0, 200],
   cleaner: [1_000, 1_000],
+  pager: [50, 600],
 } as const
 
 const clients: Readonly<Record<keyof typeof pauses, number>> = {
@@ -81,6 +84,7 @@ const clients: Readonly<Record<keyof typeof pauses, number>> = {
   repartitioner: 1,
   racer: slow.rows.length,
   cleaner: 1,
+  pager: 1,
 }
 
 /** Time in ms after which a prepared transaction belongs to nobody. */
@@ -96,6 +100,7 @@ export class BoundWorkload {
   readonly done = new Map<string, number>()
   readonly #parts: BoundWorkloadParts
   readonly #random: Random
+  readonly #pages: BoundPages
   readonly #running: Promise<void>[] = []
   #names = 0
   #isStopping = false
@@ -112,6 +117,9 @@ export class BoundWorkload {
     this.#parts = parts
     this.recorder = parts.recorder
     this.#random = new Random(parts.seed ^ 0x3c6ef372)
+    const { sql, recorder } = parts
+    const newValue = (by: string) => this.#value(by)
+    this.#pages = new BoundPages({ sql, recorder, random: this.#random, newValue })
   }
 
   /** Creates the tables, with all rows, and binds them. Repeats that until it succeeds. */
@@ -119,15 +127,20 @@ export class BoundWorkload {
     this.#boundMs = Number.POSITIVE_INFINITY
     for (;;) {
       const value = this.#value('set-up')
-      const inserts = boundRows.map(
+      const inserts = tableRows.map(
         (row) =>
           `insert into ${row.table.name} (${namesOf(row.table)}, v) values (${valuesOf(row)}, '${value}')`,
       )
       const planned: Planned = {
         kind: 'set-up',
-        writes: new Map(boundTables.flatMap((table) => [...toAll(table, value)])),
+        writes: new Map([
+          ...boundTables.flatMap((table) => [...toAll(table, value)]),
+          ...toAll(page, firstValue(value)),
+        ]),
         run: inTransaction((client) =>
-          client.query([makeTables, relabelled(value), ...inserts].join(';\n')).then(() => ok),
+          client
+            .query([makeTables, makePages(value), relabelled(value), ...inserts].join(';\n'))
+            .then(() => ok),
         ),
       }
       const isDone = await this.#carryOut('set-up', planned, sql)
@@ -183,6 +196,7 @@ export class BoundWorkload {
       writer: (by) => this.#write(by),
       definer: define,
       mover: (by) => this.#move(by),
+      pager: (by) => this.#pages.turn(by),
       toggler: (by) => this.#carryOut(by, toggled(this.#random.chance(0.5) ? null : this.#value(by))),
       cascader: (by) => this.#carryOut(by, cascade(this.#random.next(), this.#value(by))),
       repartitioner: (by) => this.#repartition(by),

@@ -158,6 +158,7 @@ t.test('a binding is replaced in place, and its end leaves nothing behind', asyn
       columns: ['id', 'name'],
       group_name: 'things',
       announce: 'outbox',
+      query: null,
     },
   ])
   t.equal(await objects(), 6)
@@ -166,7 +167,14 @@ t.test('a binding is replaced in place, and its end leaves nothing behind', asyn
   await query("select cache_unbind('sku:{sku}'); select cache_unbind('few:{id}')")
   await query("alter table few add primary key (id); select cache_bind('few', key => 'thing:{id}')")
   t.same((await query('select * from cache_bindings')).rows, [
-    { key: 'thing:{id}', table_name: 'few', columns: null, group_name: null, announce: 'outbox' },
+    {
+      key: 'thing:{id}',
+      table_name: 'few',
+      columns: null,
+      group_name: null,
+      announce: 'outbox',
+      query: null,
+    },
   ])
   t.equal(await objects(), 6, 'the triggers of the former table are gone')
   t.same((await query("select cache_unbind('thing:{id}') as was")).rows, [{ was: true }])

@@ -28,8 +28,8 @@ t.teardown(() => client.end())
 const send: Query = async (sql) => (await client.query(sql)).rows
 
 async function fingerprints(): Promise<ReadonlyMap<string, string>> {
-  const { tables } = await inspectBindings(send, 'public')
-  return new Map(tables.map(({ pattern, fingerprint }) => [pattern.text, fingerprint]))
+  const { sources } = await inspectBindings(send, 'public')
+  return new Map(sources.map(({ pattern, fingerprint }) => [pattern.text, fingerprint]))
 }
 
 /** Runs a statement, and returns the patterns whose fingerprints it has changed. */

@@ -233,6 +233,7 @@ t.test('a role without the right to read a table, and row-level security', async
      select cache_bind('other', key => 'other:{id}');
      grant select, insert, update, delete on cache_entries, cache_marks, cache_sweeper, cache_leases to ${role};
      grant select, delete on cache_outbox to ${role};
+     grant execute on function cache_dependents(text, text[]) to ${role};
      grant select on cache_migrations, other to ${role}`,
     ({ url }) => Object.assign(new URL(url), { username: role }).href,
   )

@@ -117,7 +117,7 @@ t.test('each row has one key', async (t) => {
 t.test('writes of bound keys are refused, and name the binding', async (t) => {
   const problem = {
     status: 409,
-    body: { detail: /product:42\)?: .*bound to a table by product:\{id\}/, type: /#bound-key$/ },
+    body: { detail: /product:42\)?: .*bound to rows of tables by product:\{id\}/, type: /#bound-key$/ },
   }
   const path = `/v1/entries/${encodeURIComponent('product:42')}`
   t.match(await client.set('product:42', 1), problem)

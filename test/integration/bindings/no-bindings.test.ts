@@ -9,13 +9,13 @@ t.test('an inspection accepts that there is no binding, and that a table was dro
   await client.connect()
   t.teardown(() => client.end())
   const inspect = () => inspectBindings(async (sql) => (await client.query(sql)).rows as never, 'public')
-  t.strictSame((await inspect()).tables, [])
+  t.strictSame((await inspect()).sources, [])
 
   await query(
     "create table products (id int primary key); select cache_bind('products', key => 'product:{id}')",
   )
   await query('drop table products')
-  t.match((await inspect()).tables, [
+  t.match((await inspect()).sources, [
     { table: undefined, fault: { says: 'the table public.products was dropped' } },
   ])
 })

@@ -36,7 +36,7 @@ t.test('statistics, metrics and the readiness tell how many bindings can be used
       body: {
         status: 'degraded',
         reasons: [
-          '1 of 2 bound tables cannot be read, so their keys get 503: review:{id}, because its table was dropped',
+          '1 of 2 bindings cannot be used, so their keys get 503: review:{id}, because its table was dropped',
         ],
       },
     },

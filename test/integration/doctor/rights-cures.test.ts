@@ -84,6 +84,19 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /no right to delete on cache_outbox: keys of bound tables are not served from memory/,
     cure: /grant delete on \W*public\W+cache_outbox/,
   },
+  'no right to map changed rows to keys': {
+    sql: 'revoke execute on function cache_dependents(text, text[]) from $role',
+    level: 'warning',
+    check: 'rights',
+    says: /no right to execute on public\.cache_dependents\(.*: keys of bound tables are not served from memory/,
+    cure: /grant execute on function/,
+  },
+  'no right to see what a query reads': {
+    sql: 'revoke execute on function cache_uses(regprocedure) from $role, public',
+    check: 'rights',
+    says: /execute on public\.cache_uses\(regprocedure\): the feed cannot tell what bound queries read/,
+    cure: /grant execute on function/,
+  },
   'no right to draw a version': {
     sql: 'revoke usage on sequence cache_version from public, $role',
     check: 'rights',

@@ -9,6 +9,7 @@ import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { CliProcess, serve, untilLive } from '../../support/child-process.js'
 import { freshDatabase, type Owner } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
+import { bindFilmPage, filmTables } from '../../support/film-tables.js'
 import { guestOf } from '../../support/guest.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
@@ -67,16 +68,21 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
       (await rights(name)).map(({ name, right }) => `${right} ${name}`),
       [
         'EXECUTE cache_announce_revoked',
+        'SELECT cache_bound_queries',
+        'UPDATE cache_bound_queries.invalidations',
         'SELECT cache_bound_tables',
         'UPDATE cache_bound_tables.invalidations',
         'EXECUTE cache_channel',
         'EXECUTE cache_database_oid',
+        'SELECT cache_dependencies',
+        'EXECUTE cache_dependents',
         'DELETE cache_entries',
         'INSERT cache_entries',
         'SELECT cache_entries',
         'UPDATE cache_entries',
         'EXECUTE cache_epoch',
         'EXECUTE cache_epoch_of',
+        'EXECUTE cache_forbidden_call',
         'EXECUTE cache_history',
         'EXECUTE cache_invalidate_bound',
         'EXECUTE cache_knows_timeline',
@@ -92,11 +98,13 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'DELETE cache_outbox',
         'SELECT cache_outbox',
         'EXECUTE cache_position',
+        'EXECUTE cache_reads',
         'EXECUTE cache_remove',
         'INSERT cache_sweeper',
         'SELECT cache_sweeper',
         'UPDATE cache_sweeper',
         'EXECUTE cache_system_identifier',
+        'EXECUTE cache_uses',
         'SELECT cache_version',
         'USAGE cache_version',
       ],
@@ -141,6 +149,23 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
       const { rows } = await bound.query('select invalidations from cache_bound_tables')
       t.same(rows, [{ invalidations: '1' }])
       await bound.query("select cache_unbind('product:{id}')")
+    })
+
+    await t.test('bound queries, as far as it may read their tables', async (t) => {
+      const bound = new pg.Client({ connectionString: owner.url })
+      await bound.connect()
+      t.teardown(() => bound.end())
+      await bound.query(filmTables)
+      await bound.query(bindFilmPage)
+      await eventually(async () => (await client.get('film_page:1')).status === 503)
+      await bound.query(`grant select on film, actor, film_actor to ${role}`)
+      await bound.query("select cache_invalidate_prefix('film_page:')")
+      await eventually(async () => (await client.get('film_page:1')).status === 200)
+      await bound.query("update actor set name = 'Another'")
+      await eventually(async () =>
+        isDeepStrictEqual(await client.value('film_page:1'), { title: 'Film 1', actors: ['Another'] }),
+      )
+      await bound.query("select cache_unbind('film_page:{id}')")
     })
 
     await t.test('probes, and the usage of the notification queue', async (t) => {
@@ -192,6 +217,8 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
       "select cache_bind('others', key => 'other:{secret}')",
       'update cache_bound_tables set group_name = null',
       'delete from cache_bound_tables',
+      'delete from cache_bound_queries',
+      'delete from cache_dependencies',
       'delete from cache_migrations',
       "select setval('cache_version', 1)",
       "set session_replication_role = 'replica'",
@@ -298,5 +325,5 @@ t.test('psql can create the role as documented', { skip: !psql && 'psql is not i
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 33)
+  t.equal((await rights(byPsql)).length, 40)
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { headerLine } from '../../../src/tools/backup/header.js'
+import { type BackupBinding, headerLine } from '../../../src/tools/backup/header.js'
 import { type OpenedBackup, readBackup } from '../../../src/tools/backup/read-backup.js'
 import { writeBackup } from '../../../src/tools/backup/write-backup.js'
 import { backupHeader, backupText } from '../../support/backup-text.js'
@@ -78,9 +78,18 @@ t.test('a missing, added or moved entry is refused', async (t) => {
     })
 })
 
-const bindings = [
-  { key: 'a:{id}', table: 'public.a', columns: ['id'], group: 'g' },
-  { key: 'b:{id}', table: 'public.b' },
+const bindings: readonly BackupBinding[] = [
+  { key: 'a:{id}', table: 'public.a', columns: ['id'], group: 'g', announce: 'outbox' },
+  { key: 'b:{id}', table: 'public.b', columns: undefined, group: undefined, announce: 'notify' },
+  {
+    key: 'page:{id}',
+    query: 'select *\n from a where id = $1',
+    depends: { 'public.a': '{id}', 'public.b': ['{id}', 'select id from a'] },
+    many: true,
+    ttlSeconds: 60,
+    group: undefined,
+    namesIn: 'public',
+  },
 ]
 
 t.test(
@@ -99,6 +108,7 @@ t.test('there is room for 10,000 bindings', async (t) => {
   const many = Array.from({ length: 10_000 }, (_, n) => ({
     key: `order${n}:{tenant_with_a_name}:{id}`,
     table: `application."Orders of the year ${n}"`,
+    announce: 'outbox' as const,
     columns: ['tenant_with_a_name', 'id', 'created_at', 'updated_at', 'description', 'total', 'lines'],
     group: `group-${n}`,
   }))
@@ -117,6 +127,10 @@ t.test('an unsupported header is refused', async (t) => {
       bound.replace('"columns":["id"]', '"columns":"id"'),
       /^the backup was altered: its header has something/,
     ],
+    [bound.replace('"announce":"notify"', '"announce":"mail"'), /has something that is not a binding$/],
+    [bound.replace('"depends":{', '"depends":{"x":1,'), /has something that is not a binding$/],
+    [bound.replace('"names_in":"public"', '"names_in":1'), /has something that is not a binding$/],
+    [bound.replace('"ttl_seconds":60', '"ttl_seconds":"60"'), /has something that is not a binding$/],
     [bound.replace('"group":"g"', '"group":1'), /^the backup was altered: its header has something/],
     [bound.replace('"bindings":[', '"bindings":[null,'), /^the backup was altered: its header has something/],
     [

@@ -36,6 +36,66 @@ bindings:
   ])
 })
 
+t.test('a file names queries, each with its line', async (t) => {
+  const text = `
+queries:
+  - key: film_page:{id}
+    query: |
+      select title
+      from film where film_id = $1
+    depends:
+      public.film: '{film_id}'
+      public.actor:
+        - select film_id from film_actor where actor_id = {actor_id}
+        - '{favourite}'
+  - {key: 'b:{id}', query: select $1, depends: {}, many: true, ttl_seconds: 1.5, group: g, names_in: shop}
+bindings:
+  - {table: a.b, key: 'c:{id}'}
+`
+  const { bindings, faults } = parseBindingsFile(text)
+  t.strictSame(faults, [])
+  t.match(bindings, [
+    { table: 'a.b', line: 14 },
+    {
+      key: 'film_page:{id}',
+      query: 'select title\nfrom film where film_id = $1',
+      depends: {
+        'public.film': '{film_id}',
+        'public.actor': ['select film_id from film_actor where actor_id = {actor_id}', '{favourite}'],
+      },
+      many: false,
+      ttlSeconds: undefined,
+      group: undefined,
+      namesIn: undefined,
+      line: 3,
+    },
+    { key: 'b:{id}', depends: {}, many: true, ttlSeconds: 1.5, group: 'g', namesIn: 'shop', line: 12 },
+  ])
+})
+
+t.test('each fault of a query has its line and its cure', async (t) => {
+  const query = 'queries:\n  - key: a:{id}\n    query: select $1\n    depends: {a: "{id}"}\n'
+  const faulty: readonly (readonly [text: string, line: number, says: RegExp])[] = [
+    ['queries:', 1, /^queries: expected a list; write "queries: \[\]" for none$/],
+    ['queries: [1]', 1, /^expected a map with the members key, query and depends$/],
+    ['queries:\n  - key: a:{id}\n    query: select $1', 2, /^the member depends is missing$/],
+    [`${query}    ttl: 1`, 5, /^there is no member "ttl"; did you mean/],
+    [`${query}    ttl_seconds: 0`, 5, /^ttl_seconds: expected a number above zero$/],
+    [`${query}    many: 1`, 5, /^many: expected true or false$/],
+    [`${query}    names_in: 1`, 5, /^names_in: expected a text/],
+    [query.replace('{a: "{id}"}', 'a'), 4, /^depends: expected a map of tables, each with columns in braces/],
+    [query.replace('"{id}"', '1'), 4, /^depends: expected a map/],
+    [query.replace('"{id}"', '[1]'), 4, /^depends: expected a map/],
+    [query.replace('"{id}"', '[]'), 4, /^depends: expected a map/],
+    [
+      `${query}bindings:\n  - {table: a.b, key: 'a:{id}'}`,
+      2,
+      /^the key a:\{id\} is bound in line 6 already$/,
+    ],
+  ]
+  for (const [text, line, says] of faulty) t.match(parseBindingsFile(text).faults, [{ line, says }], text)
+})
+
 t.test('a file may be JSON, and may have no binding', async (t) => {
   const { bindings, faults } = parseBindingsFile('{"bindings": [\n{"table": "a.b", "key": "b:{id}"}]}')
   t.strictSame(faults, [])
@@ -46,8 +106,8 @@ t.test('a file may be JSON, and may have no binding', async (t) => {
 t.test('each fault has its line and its cure', async (t) => {
   const binding = 'bindings:\n  - table: a.b\n    key: b:{id}\n'
   const faulty: readonly (readonly [text: string, line: number, says: RegExp])[] = [
-    ['', 1, /^expected a map with the member bindings$/],
-    ['- a', 1, /^expected a map with the member bindings$/],
+    ['', 1, /^expected a map with the members bindings and queries$/],
+    ['- a', 1, /^expected a map with the members bindings and queries$/],
     ['{}', 1, /^the member bindings is missing; write "bindings: \[\]" for none$/],
     ['bindings:', 1, /^bindings: expected a list; write "bindings: \[\]" for none$/],
     ['\nbindigs: []', 2, /^there is no member "bindigs"; did you mean bindings\?$/],

@@ -41,6 +41,32 @@ t.test('for scripts, every member is there, and null for none', async (t) => {
   ])
 })
 
+const page = {
+  key: 'page:{id}',
+  query: 'select $1',
+  depends: { 'public.b': '{id}', 'public.a': '{id}' },
+  many: true,
+  namesIn: 'public',
+  fault: undefined,
+} as const
+
+t.test('a query', async (t) => {
+  t.match(bindingLines([page])[1], /^page:\{id\} +public\.a, public\.b +query, many +outbox +ok$/)
+  t.strictSame(JSON.parse(bindingsJson([page])), [
+    {
+      key: 'page:{id}',
+      query: 'select $1',
+      depends: { 'public.b': '{id}', 'public.a': '{id}' },
+      many: true,
+      ttl_seconds: null,
+      group: null,
+      names_in: 'public',
+      fault: null,
+      cure: null,
+    },
+  ])
+})
+
 t.test('for people, a table, and a line for each fault', async (t) => {
   const [head, first, second, fault, ...more] = bindingLines([usable, broken])
   t.match(head, /^KEY +TABLE +COLUMNS +GROUP +ANNOUNCE +STATE$/)

@@ -28,7 +28,7 @@ t.test('a write of a key that a binding covers is refused, and names the binding
   t.throws(() => requireUnbound(known, 'a:1'), {
     code: 'bound-key',
     key: 'a:1',
-    explanation: /bound to a table by a:\{x\}: change the row instead/,
+    explanation: /bound to rows of tables by a:\{x\}: change these instead/,
   })
   t.doesNotThrow(() => requireUnbound(known, 'b:1'))
 })

@@ -47,7 +47,7 @@ t.test('a bound table that cannot be read is a degradation, and not more', async
     t,
     said(1),
     'degraded',
-    /^1 of 3 bound tables cannot be read, so their keys get 503: p0:\{id\}, because its table was dropped$/,
+    /^1 of 3 bindings cannot be used, so their keys get 503: p0:\{id\}, because its table was dropped$/,
   )
   match(t, said(4), 'degraded', /^4 of 6 .*: p0:.*; p1:.*; p2:[^;]* \(the log names all\)$/)
 })

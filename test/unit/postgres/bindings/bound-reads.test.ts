@@ -2,7 +2,7 @@ import t from 'tap'
 import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
 import { CacheError, type CacheErrorCode } from '../../../../src/core/errors.js'
 import { type AnswerRow, BoundReads, type SendBound } from '../../../../src/postgres/bindings/bound-reads.js'
-import type { BoundTable } from '../../../../src/postgres/bindings/bound-table.js'
+import type { BoundTable } from '../../../../src/postgres/bindings/bound-source.js'
 
 const items: BoundTable = {
   pattern: new KeyPattern('item:{id}'),

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
-import type { BoundTable } from '../../../../src/postgres/bindings/bound-table.js'
+import type { BoundTable } from '../../../../src/postgres/bindings/bound-source.js'
 import { KnownBindings } from '../../../../src/postgres/bindings/known-bindings.js'
 import type { SchemaName } from '../../../../src/postgres/schema/schema-name.js'
 import { recordingLog } from '../../../support/recording-log.js'
@@ -43,15 +43,15 @@ function known() {
 t.test('the bindings are current for as long as the bound on staleness', async (t) => {
   const { bindings, state } = known()
   t.equal(bindings.current, undefined, 'before the first contact')
-  t.same(bindings.tables, [])
-  bindings.found({ digest: 'one', tables: [table('a:{id}')] }, 0)
+  t.same(bindings.sources, [])
+  bindings.found({ digest: 'one', sources: [table('a:{id}')] }, 0)
   state.nowMs = 3_000
   t.equal(bindings.current?.length, 1)
   t.equal(bindings.of('a:1')?.pattern.text, 'a:{id}')
   t.equal(bindings.of('b:1'), undefined)
   state.nowMs = 3_001
   t.equal(bindings.current, undefined)
-  t.equal(bindings.tables.length, 1, 'they are the last that are known')
+  t.equal(bindings.sources.length, 1, 'they are the last that are known')
   bindings.proven(1_000)
   t.equal(bindings.current?.length, 1)
 })
@@ -62,7 +62,7 @@ t.test(
     const { bindings, state } = known()
     t.same(await bindings.ask(), [])
     t.equal(state.statements, 1, 'an inspection')
-    bindings.found({ digest: 'one', tables: [table('a:{id}')] }, 0)
+    bindings.found({ digest: 'one', sources: [table('a:{id}')] }, 0)
     t.equal((await bindings.ask()).length, 1)
     t.equal(state.statements, 2, 'a digest')
     state.digest = 'two'
@@ -74,11 +74,11 @@ t.test(
 t.test('a fault is logged when it is new', async (t) => {
   const { bindings, logged } = known()
   const warnings = () => logged.filter(({ message }) => /binding cannot be used/.test(message)).length
-  bindings.found({ digest: 'one', tables: [table('a:{id}', 'it is gone')] }, 0)
+  bindings.found({ digest: 'one', sources: [table('a:{id}', 'it is gone')] }, 0)
   t.equal(warnings(), 1)
-  bindings.found({ digest: 'one', tables: [table('a:{id}', 'it is gone')] }, 0)
+  bindings.found({ digest: 'one', sources: [table('a:{id}', 'it is gone')] }, 0)
   t.equal(warnings(), 1)
-  bindings.found({ digest: 'one', tables: [table('a:{id}', 'it is another')] }, 0)
+  bindings.found({ digest: 'one', sources: [table('a:{id}', 'it is another')] }, 0)
   t.equal(warnings(), 2)
 })
 

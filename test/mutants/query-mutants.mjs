@@ -1,0 +1,324 @@
+/** Mistakes with bound queries (P18 of docs/protocol.md). As in mutants.mjs. */
+
+const tables = 'sql/0011_bindings.sql'
+const sql = 'sql/0013_bound_queries.sql'
+const drain = 'src/postgres/outbox/drain-statement.ts'
+const statements = 'src/postgres/bindings/bound-statements.ts'
+const reads = 'src/postgres/bindings/bound-reads.ts'
+const inspection = 'src/postgres/bindings/query-inspection.ts'
+const fault = 'src/postgres/bindings/query-fault.ts'
+
+const dependencies = (tests, file = sql) => ({ caughtBy: 'bindings/query-dependencies', tests, file })
+const refused = (tests) => ({ caughtBy: 'bindings/query-refusals', tests, file: sql })
+const answers = (tests, file) => ({ caughtBy: 'bindings/bound-queries', tests, file })
+const definitions = (tests, file = inspection) => ({ caughtBy: 'bindings/query-definitions', tests, file })
+const fingerprint = 'the fingerprint of a query changes'
+
+/** Mistakes on the way from a changed row to keys. */
+const changes = [
+  {
+    name: 'query: the trigger runs a mapping',
+    ...dependencies('a row that another transaction adds', tables),
+    find: '      get diagnostics stored = row_count;',
+    replace: `      with gone as (
+        delete from %4$s where mapping is not null and xid = pg_current_xact_id() returning key, mapping
+      )
+      insert into %4$s (key)
+      select dependent from gone, public.cache_dependents(gone.mapping, array[gone.key]) as dependent;
+      get diagnostics stored = row_count;`,
+  },
+  {
+    name: 'query: a mapping sees more than its drain',
+    ...dependencies('a row that another transaction removes'),
+    find: 'language plpgsql stable security definer set search_path',
+    replace: 'language plpgsql volatile security definer set search_path',
+  },
+  {
+    name: 'query: a drain drops the rows of mappings',
+    ...dependencies('each way from a row to keys', drain),
+    find: 'from gone where mapping is not null group by mapping',
+    replace: 'from gone where mapping is null group by mapping',
+  },
+  {
+    name: 'query: the values of a mapping are announced as keys',
+    ...dependencies('each way from a row to keys', drain),
+    find: 'select key from gone where mapping is null',
+    replace: 'select key from gone',
+  },
+  {
+    name: 'query: a mapping that fails leads to no key',
+    ...dependencies('a mapping that cannot be run'),
+    find: 'exception when others then\n  return next null;',
+    replace: 'exception when others then\n  return;',
+  },
+  {
+    name: 'query: a mapping leads to a few keys at most',
+    ...dependencies('a mapping to more keys'),
+    find: "as key limit 10001',",
+    replace: "as key limit 1',",
+  },
+  {
+    name: 'query: a mapping does not spell keys as rows do',
+    ...dependencies('values of every type'),
+    find: `''%%'', ''%%25''), '':'', ''%%3A'')',`,
+    replace: `''%%'', ''%%''), '':'', '':'')',`,
+  },
+  {
+    name: 'query: a null is mapped as an empty text',
+    ...dependencies('values of every type', tables),
+    find: "format('case when %1$s.%2$I is not null then pg_catalog.concat(%1$s.%2$I) end', source, name)",
+    replace: "format('pg_catalog.concat(%1$s.%2$I)', source, name)",
+  },
+  {
+    name: 'query: everybody may run a mapping',
+    ...dependencies('a mapping has the rights'),
+    find: "  execute format('revoke execute on function %s.%I(json) from public', schema, name);\n",
+    replace: '',
+  },
+  {
+    name: 'query: everybody may ask for dependents',
+    ...dependencies('a mapping has the rights'),
+    find: 'revoke execute on function cache_dependents(text, text[]) from public;',
+    replace: '',
+  },
+]
+
+/** Mistakes in what is refused. */
+const refusals = [
+  {
+    name: 'query: depends may leave a table out',
+    ...refused('a table that depends leaves out'),
+    find: 'if missing.names is not null then',
+    replace: 'if false then',
+  },
+  {
+    name: 'query: views are not followed',
+    ...refused('a table behind two views'),
+    find: "pg_class.oid = uses.id and pg_class.relkind = 'v'",
+    replace: "pg_class.oid = uses.id and pg_class.relkind = 'V'",
+  },
+  {
+    name: 'query: functions are not followed',
+    ...refused('a table behind a function'),
+    find: ':(?:funcid|aggfnoid|winfnoid) ',
+    replace: ':(?:aggfnoid|winfnoid) ',
+  },
+  {
+    name: 'query: operators are not followed',
+    ...refused('a volatile operator'),
+    find: "':opno ([1-9][0-9]*)'",
+    replace: "':nothing ([1-9][0-9]*)'",
+  },
+  {
+    name: 'query: what only a mapping reads need not be in depends',
+    ...refused('a table that only a mapping reads'),
+    find: "dependency.mapping, 'a query of depends', tables, false",
+    replace: "function_name::regprocedure, 'a query of depends', tables, true",
+  },
+  {
+    name: 'query: the date needs no ttl',
+    ...refused('refused: the date'),
+    find: "(0, '[{]SQLVALUEFUNCTION ')",
+    replace: "(0, '[{]NOTHING ')",
+  },
+  {
+    name: 'query: a sample is accepted',
+    ...refused('refused: a sample'),
+    find: "(1, '[{]TABLESAMPLECLAUSE ')",
+    replace: "(1, '[{]NOTHING ')",
+  },
+  {
+    name: 'query: a lock is accepted',
+    ...refused('refused: a lock'),
+    find: "(2, '[{]ROWMARKCLAUSE ')",
+    replace: "(2, '[{]NOTHING ')",
+  },
+  {
+    name: 'query: the clock needs no ttl',
+    ...refused('refused: the clock'),
+    find: "pg_proc.provolatile = 's' and not may_be_old and case",
+    replace: "pg_proc.provolatile = 's' and may_be_old and case",
+  },
+  {
+    name: 'query: a function whose body is not known needs no ttl',
+    ...refused('unknown body'),
+    find: 'then pg_proc.prosqlbody is null',
+    replace: 'then false',
+  },
+  {
+    name: 'query: a volatile function is accepted',
+    ...refused('a volatile function'),
+    find: "pg_proc.provolatile = 'v' or pg_proc.provolatile",
+    replace: 'pg_proc.provolatile',
+  },
+  {
+    name: 'query: a parameter of any type is accepted',
+    ...refused('a parameter without one spelling'),
+    find: 'where type::oid <> all(types) limit 1',
+    replace: 'where false limit 1',
+  },
+  {
+    name: 'query: a column of any type leads to keys',
+    ...refused('a column of another type'),
+    find: '        <> case parameter.typname',
+    replace: "        = 'nothing' || case parameter.typname",
+  },
+  {
+    name: 'query: two columns may have one name',
+    ...refused('two columns of a name'),
+    find: 'having count(*) > 1 limit 1',
+    replace: 'having count(*) > 9 limit 1',
+  },
+  {
+    name: 'query: a mapping may return more than the values of the key',
+    ...refused('a mapping with too many columns'),
+    find: 'if found <> cardinality(parameters) then',
+    replace: 'if false then',
+  },
+  {
+    name: 'query: a query and a table may cover the same keys',
+    ...refused('a binding is replaced in place'),
+    file: tables,
+    find: 'select pattern from %1$s.cache_bound_tables union all select pattern from %1$s.cache_bound_queries',
+    replace: 'select pattern from %1$s.cache_bound_tables',
+  },
+  {
+    name: 'query: the end of a binding leaves its functions',
+    ...refused('leaves nothing behind'),
+    find: "    execute format('drop function %s', function_name);",
+    replace: '    null;',
+  },
+  {
+    name: 'query: a binding that is replaced forgets its invalidations',
+    ...refused('leaves nothing behind'),
+    find: 'coalesce(invalidations, 0)',
+    replace: '0',
+  },
+  {
+    name: 'query: a table takes the pattern of a query, and leaves the query',
+    ...refused('a table and a query take'),
+    file: tables,
+    find: "  execute format('select %s.cache_end_query($1, $2)', schema) using schema, cache_bind.key;\n",
+    replace: '',
+  },
+]
+
+/** Mistakes in what is answered. */
+const answered = [
+  {
+    name: 'query: one of several rows is the answer',
+    ...answers('several fails for this key only', statements),
+    find: 'count(*) > 1 as is_ambiguous',
+    replace: 'false as is_ambiguous',
+  },
+  {
+    name: 'query: the first row is the answer',
+    ...answers('several fails for this key only', statements),
+    find: `from \${rows} limit 2) as few`,
+    replace: `from \${rows} limit 1) as few`,
+  },
+  {
+    name: 'query: an ambiguous answer has a version',
+    ...answers('several fails for this key only', statements),
+    find: 'case when stored.is_ambiguous then',
+    replace: 'case when stored.value is null then',
+  },
+  {
+    name: 'query: an error of one key fails others',
+    ...answers('an error of one key', reads),
+    find: 'if (isQuery(bound) && !error.isOfWholeStatement)',
+    replace: 'if (isQuery(bound) && error.isOfWholeStatement)',
+  },
+  {
+    name: 'query: a statement with a key that fails is not split',
+    ...answers('an error of one key', 'src/core/batching/bisect.ts'),
+    find: "  'binding-unusable',\n",
+    replace: '',
+  },
+  {
+    name: 'query: a request for several keys does not name the one that fails',
+    ...answers('an error of one key', 'src/core/reads/bulk-reads.ts'),
+    find: '!error.isOfWholeStatement)',
+    replace: 'error.isOfWholeStatement)',
+  },
+  {
+    name: 'query: an answer is held beyond its ttl',
+    ...answers('depends on the clock', reads),
+    find: 'isQuery(bound) ? bound.ttlMs : undefined',
+    replace: 'isQuery(bound) && wanted.length > 99 ? bound.ttlMs : undefined',
+  },
+  {
+    name: 'query: an absence is held beyond the ttl',
+    ...answers('depends on the clock', reads),
+    find: '{ version: undefined, epoch, viaOutbox, remainingMs }',
+    replace: '{ version: undefined, epoch, viaOutbox }',
+  },
+  {
+    name: 'query: groups and prefixes leave queries out',
+    ...answers('invalidation by key, group', tables),
+    find: "array['cache_bound_tables', 'cache_bound_queries']",
+    replace: "array['cache_bound_tables']",
+  },
+  {
+    name: 'query: an invalidation of a key of a query is not announced',
+    ...answers('invalidation by key, group', tables),
+    find: 'select pattern from %1$I.cache_bound_tables union all select pattern from %1$I.cache_bound_queries',
+    replace: 'select pattern from %1$I.cache_bound_tables',
+  },
+]
+
+/** Mistakes in what an inspection notices. */
+const noticed = [
+  {
+    name: 'query: one that is bound again has the same digest',
+    ...definitions(fingerprint, 'src/postgres/bindings/binding-inspection.ts'),
+    find: 'pg_catalog.concat(q.xmin, q::text)',
+    replace: 'pg_catalog.concat(q::text)',
+  },
+  {
+    name: 'query: a replaced view does not change the fingerprint',
+    ...definitions(fingerprint),
+    find: `from pg_rewrite where ev_class in (\${roots})`,
+    replace: `from pg_rewrite where ev_class in (\${roots}) and ev_class < 0::oid`,
+  },
+  {
+    name: 'query: a replaced function does not change the fingerprint',
+    ...definitions(fingerprint),
+    find: ' or oid = any(used.functions))',
+    replace: ')',
+  },
+  {
+    name: 'query: options of a view do not change the fingerprint',
+    ...definitions(fingerprint, 'src/postgres/bindings/relation-inspection.ts'),
+    find: 'pg_catalog.concat(relowner, reloptions)',
+    replace: 'pg_catalog.concat(relowner)',
+  },
+  {
+    name: 'query: a replaced view is not announced',
+    ...definitions('a view or a function that is replaced', tables),
+    find: "(object_type = ''view'' or classid",
+    replace: '(classid',
+  },
+  ...[
+    ['replaced !== undefined', 'a table is swapped'],
+    ['missing !== undefined', 'a column that leads to keys'],
+    ['query === null || shape.lacks_mapping', 'the function of a mapping'],
+    ['related !== undefined', 'a table gets a child'],
+    ['unwatched.length > 0', 'a trigger is disabled'],
+    ['unknown.length > 0', 'a view reads another table'],
+    ['shape.forbidden_call !== null', 'a function becomes volatile'],
+  ].map(([condition, tests]) => ({
+    name: `query: not a fault: ${tests}`,
+    ...definitions('each fault of a query', fault),
+    find: `if (${condition})`,
+    replace: `if (${condition.replace(/query === null \|\| /, '')} && role === '')`,
+  })),
+  {
+    name: 'query: not a fault: a table that the role may not read',
+    ...definitions('row-level security and the rights', fault),
+    find: 'shape.is_closed || shape.unreadable_tables.length > 0',
+    replace: 'shape.is_closed',
+  },
+]
+
+export const queryMutants = [...changes, ...refusals, ...answered, ...noticed]
