@@ -3,9 +3,11 @@ import { unwatchFile, watchFile } from 'node:fs'
 export interface FileWatchOptions {
   readonly path: string
   readonly onTouched: () => void
+  /** Time between two looks at the file. */
+  readonly pollMs?: number
 }
 
-const pollMs = 1_000
+const usualPollMs = 1_000
 /** Time for a writer to finish. A file that is read half written may be valid YAML. */
 const settleMs = 100
 
@@ -25,7 +27,8 @@ export class FileWatch {
 
   /** Starts watching, and reports once, because the file may have changed after it was read. */
   start(): void {
-    watchFile(this.#options.path, { interval: pollMs, persistent: false }, this.#reportSoon)
+    const { path, pollMs = usualPollMs } = this.#options
+    watchFile(path, { interval: pollMs, persistent: false }, this.#reportSoon)
     this.#reportSoon()
   }
 

@@ -7,7 +7,7 @@ const store = 'src/postgres/store/store.ts'
 const reads = 'src/core/leases/leased-reads.ts'
 const waits = 'src/core/changes/key-waits.ts'
 const contests = 'src/core/leases/fill-contests.ts'
-const inSql = { caughtBy: 'postgres/fill-leases' }
+const inSql = { caughtBy: 'integration/postgres/fill-leases' }
 const inHttp = { caughtBy: 'http/fill-leases' }
 const inCore = { caughtBy: 'leased-reads' }
 

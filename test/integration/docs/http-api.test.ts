@@ -31,6 +31,8 @@ t.test('its commands do what it says, one after another', async (t) => {
     .join('')
     // The tool is not installed.
     .replaceAll(/^npx .*$/gm, '')
+    // It does not end.
+    .replaceAll(/^curl -N (.*)$/gm, 'curl -N -m 1 $1 || true')
   const curl = `curl() { command curl -sS -w '%{stderr}%{http_code}\\n' "$@"; echo; }; set -e\n`
   const { code, stdout, stderr } = await shell(t, curl + commands)
   t.equal(code, 0, stderr)
@@ -45,9 +47,10 @@ t.test('its commands do what it says, one after another', async (t) => {
     ...[200],
     ...[200, 200],
     ...[200],
-    // A group, a lease, a list, statistics, OpenAPI.
+    // A group, a lease, changes, a list, statistics, OpenAPI.
     ...[200, 200],
     ...[404, 201],
+    ...[200, 404],
     ...[200, 200, 200, 200, 200],
     ...[200],
     ...[200],
@@ -56,6 +59,7 @@ t.test('its commands do what it says, one after another', async (t) => {
   t.match(stdout, /\{"removed":1\}/)
   t.match(stdout, /"key":"user:1".*"size":12.*"next":"user:2"/)
   t.match(stdout, /\{"count":3\}/)
+  t.match(stdout, /^event: open$/m)
 })
 
 /** `writes.pending` for `{"writes":{"pending":0}}`. */

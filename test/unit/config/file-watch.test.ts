@@ -12,6 +12,7 @@ function watched(t: Test, path: string) {
   let asked = Promise.resolve()
   const watch = new FileWatch({
     path,
+    pollMs: 100,
     onTouched: () => {
       asked = asked.then(async () => {
         seen.push(await readFile(path, 'utf8').catch(() => 'gone'))
@@ -28,7 +29,7 @@ function watched(t: Test, path: string) {
 }
 
 t.test('a file is watched', async (t) => {
-  // Side by side, because each of them waits for polls, which are a second apart.
+  // Side by side, because each of them waits for polls.
   t.jobs = 10
 
   t.test('a change from before the watch began is reported', async (t) => {

@@ -27,7 +27,7 @@ import { turn } from '../../../support/turn.js'
 const keys = ['a', 'b'] as const
 /** Their options: as usual, with room for a single entry, and going on with what is held when the feed is lost. */
 const sidecars = [{}, { capacity: 1 }, { onFeedLoss: 'stale' }] as const
-const runs = Number(process.env.PROPERTY_RUNS ?? 500)
+const runs = Number(process.env.PROPERTY_RUNS ?? 300)
 /** Seed of a run to repeat. A failure is then shrunk, which takes a while. */
 const seed = process.env.PROPERTY_SEED
 
