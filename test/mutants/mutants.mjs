@@ -930,7 +930,7 @@ const omissions = [
     find: '      // A replica does not know it for certain.\n',
     replace: `      const { epoch } = this.#parts.position
       if (answer === undefined && epoch)
-        return { value: undefined, forwarded, stored: state.putAbsence(flight, key, epoch), ageMs }
+        return { value: undefined, forwarded, stored: state.putAbsence(flight, key, { epoch }), ageMs }
 `,
   },
   {
