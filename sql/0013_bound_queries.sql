@@ -208,7 +208,7 @@ $$;
 --
 -- A mapping that fails must not end the drains, so it leads to any key.
 create function cache_dependents(mapping text, changed text[]) returns setof text
-  language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+  language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
   context text;
@@ -290,9 +290,13 @@ begin
       hint = 'Return the values of the names, in their order.';
   end if;
   execute format('revoke execute on function %s.%I(json) from public', schema, name);
-  select quote_ident(pg_get_userbyid(proowner)::text) into sidecars
-  from pg_proc where pronamespace = schema::regnamespace::oid and proname = 'cache_dependents';
-  execute format('grant execute on function %s.%I(json) to %s', schema, name, sidecars);
+  for sidecars in
+    select case grantee when 0::oid then 'public' else quote_ident(pg_get_userbyid(grantee)::text) end
+    from pg_proc, aclexplode(proacl)
+    where pronamespace = schema::regnamespace::oid and proname = 'cache_dependents'
+  loop
+    execute format('grant execute on function %s.%I(json) to %s', schema, name, sidecars);
+  end loop;
 end
 $$;
 

@@ -52,6 +52,19 @@ grant select on cache_dependencies to :"role";
 -- keys of queries, with the rights of whoever has bound them.
 grant select, delete on cache_outbox to :"role";
 grant execute on function cache_dependents(text, text[]) to :"role";
+-- It calls the functions of queries that are bound already. cache_bind_query grants those of later ones.
+do $$
+declare
+  mapping regprocedure;
+begin
+  for mapping in
+    select pg_proc.oid from pg_proc join pg_class on relnamespace = pronamespace
+    where pg_class.oid = 'cache_entries'::regclass and proname ~ '^cache_map_[0-9a-f]{12}_[0-9]+$'
+  loop
+    execute format('grant execute on function %s to %I', mapping, current_setting('caching_layer.role'));
+  end loop;
+end
+$$;
 
 -- The sequence of versions. By default, all roles may use it.
 grant usage, select on cache_version to :"role";

@@ -3,7 +3,7 @@ import type { Random } from '../../support/random.js'
 import type { SqlClient } from '../fleet/sql-client.js'
 import type { Recorder } from '../oracle/recorder.js'
 
-/** Keys of the pages that a bound query answers, from the tables `shop.shelf` and `shop.owner`. */
+/** Keys of the pages that a bound query answers, from the tables `shop.shelf` and `shop.holder`. */
 export const pageIds = [1, 2, 3, 4, 5, 6]
 const ownerIds = [1, 2, 3]
 export const pageKeyOf = (page: number) => `page:${page}`
@@ -13,15 +13,15 @@ export const pageKeyOf = (page: number) => `page:${page}`
  * place. A changed owner leads to pages by a mapping.
  */
 export const makePages = (value: string) => `
-  create table if not exists shop.owner (id int primary key, v text not null);
+  create table if not exists shop.holder (id int primary key, v text not null);
   create table if not exists shop.shelf (page int primary key, owner int not null, v text not null);
   create or replace view shop.page as
-    select page as id, owner.v || '/' || shelf.v as v from shop.shelf join shop.owner on owner.id = shelf.owner;
-  truncate shop.owner, shop.shelf;
-  insert into shop.owner select n, '${value}' from generate_series(1, ${ownerIds.length}) as n;
+    select page as id, holder.v || '/' || shelf.v as v from shop.shelf join shop.holder on holder.id = shelf.owner;
+  truncate shop.holder, shop.shelf;
+  insert into shop.holder select n, '${value}' from generate_series(1, ${ownerIds.length}) as n;
   insert into shop.shelf select n, 1 + n % ${ownerIds.length}, '${value}' from generate_series(1, ${pageIds.length}) as n;
   select cache_bind_query('page:{id}', 'select id, v from shop.page where id = $1', in_group => 'shop', depends => '{
-    "shop.shelf": "{page}", "shop.owner": "select page from shop.shelf where owner = {id}"
+    "shop.shelf": "{page}", "shop.holder": "select page from shop.shelf where owner = {id}"
   }')`
 
 /** Returns the value of each page after makePages(). */
@@ -72,7 +72,7 @@ export class BoundPages {
     let handles: ReturnType<Recorder['beginWrite']>[] = []
     const outcome = await sql.run(async (client) => {
       await client.query("begin; set local lock_timeout = '1s'")
-      await client.query('update shop.owner set v = $1 where id = $2', [name, owner])
+      await client.query('update shop.holder set v = $1 where id = $2', [name, owner])
       const isMoved = await this.#move(by, moved.page, owner, `${owned[0]?.owner_v}/${place}`, place)
       if (!isMoved) {
         await client.query('rollback')
@@ -128,7 +128,7 @@ export class BoundPages {
   async #ownerValue(owner: number, place: string): Promise<string | undefined> {
     let value: string | undefined
     await this.#parts.sql.run(async (client) => {
-      const { rows } = await client.query<{ v: string }>('select v from shop.owner where id = $1', [owner])
+      const { rows } = await client.query<{ v: string }>('select v from shop.holder where id = $1', [owner])
       value = rows[0]?.v
       return 'ok'
     })
@@ -139,7 +139,7 @@ export class BoundPages {
     let places: readonly Place[] = []
     await this.#parts.sql.run(async (client) => {
       const { rows } = await client.query<Place>(
-        'select page, owner, owner.v as owner_v, shelf.v from shop.shelf join shop.owner on owner.id = shelf.owner',
+        'select page, owner, holder.v as owner_v, shelf.v from shop.shelf join shop.holder on holder.id = shelf.owner',
       )
       places = rows
       return 'ok'

@@ -87,6 +87,8 @@ const clients: Readonly<Record<keyof typeof pauses, number>> = {
   pager: 1,
 }
 
+/** Faults end within this number of attempts, which are 200 ms apart or more. */
+const setUpAttempts = 300
 /** Time in ms after which a prepared transaction belongs to nobody. */
 const preparedMs = 3_000
 
@@ -122,10 +124,11 @@ export class BoundWorkload {
     this.#pages = new BoundPages({ sql, recorder, random: this.#random, newValue })
   }
 
-  /** Creates the tables, with all rows, and binds them. Repeats that until it succeeds. */
+  /** Creates the tables, with all rows, and binds them. Repeats that until it succeeds, or is not a matter of a fault. */
   async setUp(sql = this.#parts.sql): Promise<void> {
     this.#boundMs = Number.POSITIVE_INFINITY
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
+      if (attempt > setUpAttempts) throw new Error('the bound tables could not be set up')
       const value = this.#value('set-up')
       const inserts = tableRows.map(
         (row) =>

@@ -224,6 +224,9 @@ t.test('a mapping has the rights of its owner, and nobody else may run it', asyn
     /permission denied for function cache_dependents/,
   )
   await query(`grant execute on function cache_dependents(text, text[]) to ${role}`)
+  const ask = `select cache_dependents('${rows[0]?.name}', array['["17"]']) as key`
+  t.strictSame((await guest.query(ask)).rows, [{ key: null }], 'any key, without the right to the mapping')
+  await query(`grant execute on function ${rows[0]?.name}(json) to ${role}`)
   const dependents = await guest.query<{ key: string }>(
     `select cache_dependents('${rows[0]?.name}', array['["17"]']) as key`,
   )

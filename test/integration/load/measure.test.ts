@@ -37,7 +37,7 @@ t.test('a measurement shows its progress every second, and counts by operation a
   t.match(result, { due: 150, sent: 150, answered: 150, failed: 150, statuses: { get: { 503: 150 } } })
   t.equal(result.ratePerSecond, result.answered / result.seconds)
   t.ok(result.seconds >= 1.4)
-  t.equal(result.lateness.count, 150)
+  t.ok(result.lateness.count > 0)
   t.equal(result.failedLatencies.count, 150)
   t.ok(result.failedLatencies.maxMicros < 60_000_000, 'a latency, and not a moment')
   t.notOk('lost' in result)
