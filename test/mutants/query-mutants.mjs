@@ -30,8 +30,8 @@ const changes = [
   {
     name: 'query: a mapping sees more than its drain',
     ...dependencies('a row that another transaction removes'),
-    find: 'language plpgsql stable security definer set search_path',
-    replace: 'language plpgsql volatile security definer set search_path',
+    find: 'returns setof text\n  language plpgsql stable set search_path',
+    replace: 'returns setof text\n  language plpgsql volatile set search_path',
   },
   {
     name: 'query: a drain drops the rows of mappings',
