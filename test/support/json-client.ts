@@ -49,12 +49,20 @@ export class JsonClient {
       sent.on('error', reject)
       sent.on('response', (response) => {
         const chunks: Buffer[] = []
-        response.on('data', (chunk: Buffer) => chunks.push(chunk))
-        response.on('error', reject)
-        response.on('end', () => {
+        const end = () => {
           const text = Buffer.concat(chunks).toString()
           resolve({ status: response.statusCode ?? 0, headers: response.headers, text, body: members(text) })
+        }
+        // A stream has no end: its first part is the answer.
+        const isStream = response.headers['content-type']?.startsWith('text/event-stream')
+        response.on('data', (chunk: Buffer) => {
+          chunks.push(chunk)
+          if (!isStream) return
+          end()
+          sent.destroy()
         })
+        response.on('error', reject)
+        response.on('end', end)
       })
       if (one !== undefined) sent.end(one)
       else {

@@ -23,8 +23,7 @@ function stream({ base }: JsonClient, use: (firstEvent: string) => Promise<void>
   })
 }
 
-export const followChanges: Walk = ({ usual: { client } }) => stream(client, async () => undefined)
-
+/** Asks a stream that is open. */
 export const proveChanges: Walk = async ({ usual: { client } }) => {
   let answer: Answer | undefined
   await stream(client, async (text) => {

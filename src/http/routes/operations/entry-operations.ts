@@ -42,7 +42,10 @@ export const getEntryOperation: Operation = {
   },
   problems: ['no-entry', 'condition-failed', 'not-in-memory', 'too-large', ...inputKinds, ...readKinds],
   problemHeaders: { 404: ['Cache-Status'], 412: ['Cache-Status'] },
-  optionalProblemHeaders: { 404: ['Age', 'Change-Feed', 'Fill-Lease', 'Preference-Applied', 'Retry-After'] },
+  optionalProblemHeaders: {
+    412: ['Change-Feed'],
+    404: ['Age', 'Change-Feed', 'Fill-Lease', 'Preference-Applied', 'Retry-After'],
+  },
 }
 
 export const putEntryOperation: Operation = {
