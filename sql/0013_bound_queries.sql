@@ -140,7 +140,7 @@ begin atomic
   from cache_uses(query) as uses left join pg_catalog.pg_proc on pg_proc.oid = uses.id
   where uses.class = 0 and (uses.id > 0 or not may_be_old)
     or uses.class = 'pg_catalog.pg_proc'::regclass::oid and (
-      pg_proc.provolatile = 'v' or pg_proc.provolatile = 's' and not may_be_old and case
+      pg_proc.provolatile = 'v' or not may_be_old and (pg_proc.provolatile = 's' or pg_proc.prokind = 'a') and case
         when pg_proc.pronamespace <> 'pg_catalog'::regnamespace::oid then pg_proc.prosqlbody is null
         -- Other stable functions depend on settings that are fixed while an answer is read.
         when pg_proc.proname = 'age' then pg_proc.pronargs = 1
@@ -421,7 +421,7 @@ begin
   execute pg_catalog.format(
     'create function %s returns setof pg_catalog.json language sql stable
      begin atomic
-       select pg_catalog.row_to_json(answer) from (%s
+       select pg_catalog.row_to_json(answer.*) from (%s
        ) as answer;
      end',
     function_name, body

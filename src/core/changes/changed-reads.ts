@@ -44,7 +44,9 @@ export class ChangedReads {
         const read = await cache.get(key, options)
         const leftMs = waits.leftMs(deadlineMs, signal)
         if (leftMs === 0 || !isKnown(read)) return read
-        await waits.wait(contest, changes, leftMs, signal)
+        // An entry that expires is announced by nobody.
+        const expiresInMs = read.expiresInMs ?? Number.POSITIVE_INFINITY
+        await waits.wait(contest, changes, Math.min(leftMs, Math.max(0, expiresInMs) + 1), signal)
       }
     } finally {
       contests.leave(id)

@@ -116,8 +116,8 @@ function rowOf(bound: BoundTable): Answer {
   const { table, keyColumns, columns } = bound
   const json =
     columns === undefined
-      ? 'pg_catalog.row_to_json(t)'
-      : `(select pg_catalog.row_to_json(r) from (select ${columns.map((name) => `t.${quoteIdentifier(name)}`).join(', ')}) as r)`
+      ? 'pg_catalog.row_to_json(t.*)'
+      : `(select pg_catalog.row_to_json(r.*) from (select ${columns.map((name) => `t.${quoteIdentifier(name)}`).join(', ')}) as r)`
   return (_wantedKey, wantedValue) => {
     const isRow = keyColumns
       .map(({ name, type }, index) => `t.${quoteIdentifier(name)} = ${wantedValue(index, type)}`)

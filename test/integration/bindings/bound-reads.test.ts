@@ -61,6 +61,34 @@ t.test('a row is answered as JSON, from the table and then from memory', async (
   t.equal(await client.value('plain'), 'entry', 'entries are read as before')
 })
 
+t.test('columns may have the names that statements use themselves', async (t) => {
+  await query(`
+    create type two_numbers as (x int, y int);
+    create table named (id int primary key, t two_numbers, r text, q text, answer text, value text, key text, wanted text);
+    insert into named values (1, (5, 6), 'r', 'q', 'a', 'v', 'k', 'w');
+    select cache_bind('named', key => 'named:{id}');
+    select cache_bind('named', key => 'r-of-named:{id}', columns => array['t', 'r']);
+    select cache_bind_query('answer:{id}', 'select id, answer, q from named where id = $1', '{"public.named": "{id}"}');
+  `)
+  const value = (key: string) =>
+    eventually(async () => {
+      const { status, body } = await client.get(key)
+      return status === 200 && body.value
+    })
+  t.strictSame(await value('named:1'), {
+    id: 1,
+    t: { x: 5, y: 6 },
+    r: 'r',
+    q: 'q',
+    answer: 'a',
+    value: 'v',
+    key: 'k',
+    wanted: 'w',
+  })
+  t.strictSame(await value('r-of-named:1'), { t: { x: 5, y: 6 }, r: 'r' })
+  t.strictSame(await value('answer:1'), { id: 1, answer: 'a', q: 'q' })
+})
+
 t.test('/v1/entries has the row as its body, and a strong ETag of its content', async (t) => {
   const path = `/v1/entries/${encodeURIComponent('product:42')}`
   const { status, headers, text } = await client.request('GET', path)

@@ -27,6 +27,9 @@ await query(`
   create function shown(int) returns text stable language sql begin atomic select title from film where film_id = $1; end;
   create function pure(int) returns int immutable language plpgsql as 'begin return 1; end';
   create function clock(int) returns timestamptz stable language sql begin atomic select now(); end;
+  create function add_title(text, int) returns text stable language plpgsql as
+    'begin return (select title from film where film_id = $2); end';
+  create aggregate titles (int) (sfunc = add_title, stype = text);
   create operator %% (leftarg = int, rightarg = int, function = int4pl);
   create function add_one(int, int) returns int language sql as 'select 1';
   create operator +% (leftarg = int, rightarg = int, function = add_one);
@@ -110,6 +113,11 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     'a volatile function of a user',
     reading('changing(1)', sometime),
     /calls public\.changing\(integer\), which is vol/,
+  ],
+  [
+    'an aggregate whose functions may read tables',
+    reading('(select titles(1))'),
+    /titles\(integer\), which is not immutable, and whose body is not known; and it has no ttl/,
   ],
   [
     'a volatile operator',

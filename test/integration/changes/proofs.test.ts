@@ -80,6 +80,8 @@ t.test('a response names the feed by which it can be kept', async (t) => {
     { headers: { 'change-feed': undefined } },
     'only on demand',
   )
+  const refusing = { headers: { 'Change-Feed': '?0' } }
+  t.notOk((await client.request('GET', '/v1/entries/a', refusing)).headers['change-feed'])
   t.match(await read('/v1/entries/b'), { status: 404, headers: { 'change-feed': feed } }, 'no entry')
   await query(`insert into cache_entries (key, value) values ('c', '1')`)
   t.match(await read('/v1/entries/c'), { status: 200, headers: { 'change-feed': feed } }, 'a fill')
@@ -113,4 +115,10 @@ t.test('a read waits until the entry is another', async (t) => {
   await waiting()
   await client.delete('a')
   t.match(await deleted, { status: 404 })
+
+  const { headers: short } = await client.request('PUT', '/v1/entries/a', {
+    raw: '1',
+    headers: { 'Cache-Control': 'max-age=1' },
+  })
+  t.match(await read(String(short.etag)), { status: 404 }, 'it has expired')
 })

@@ -24,7 +24,7 @@ export function setChangeFeed(
   reads: readonly ReadResult[],
   { cache, changeStreams }: ChangeFeedOptions,
 ): void {
-  if (ctx.headers['change-feed'] === undefined) return
+  if ((ctx.headers['change-feed'] ?? '?0') === '?0') return
   const origins = keys.map((key, index) => cache.following.originOf(key, reads[index] as ReadResult))
   if (origins.includes(undefined)) return
   const viaOutbox = origins.some((origin) => origin?.viaOutbox)
