@@ -136,8 +136,14 @@ const refusals = [
   {
     name: 'query: the clock needs no ttl',
     ...refused('refused: the clock'),
-    find: "pg_proc.provolatile = 's' and not may_be_old and case",
-    replace: "pg_proc.provolatile = 's' and may_be_old and case",
+    find: "not may_be_old and (pg_proc.provolatile = 's'",
+    replace: "may_be_old and (pg_proc.provolatile = 's'",
+  },
+  {
+    name: 'query: an aggregate is taken for what its functions are not',
+    ...refused('an aggregate whose functions may read tables'),
+    find: " or pg_proc.prokind = 'a') and case",
+    replace: ') and case',
   },
   {
     name: 'query: a function whose body is not known needs no ttl',
@@ -148,8 +154,8 @@ const refusals = [
   {
     name: 'query: a volatile function is accepted',
     ...refused('a volatile function'),
-    find: "pg_proc.provolatile = 'v' or pg_proc.provolatile",
-    replace: 'pg_proc.provolatile',
+    find: "pg_proc.provolatile = 'v' or not may_be_old",
+    replace: 'not may_be_old',
   },
   {
     name: 'query: a parameter of any type is accepted',
