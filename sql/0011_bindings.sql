@@ -84,23 +84,27 @@ begin
 end
 $$;
 
--- Raises an error if another binding has a pattern that can match the same keys.
-create function cache_require_free(schema text, pattern text) returns void
+-- Keeps other bindings from being made until the transaction ends. Raises an error if one of them has a pattern that can
+-- match the same keys, or while sidecars listen that would answer the keys of any binding from cache_entries.
+create function cache_begin_binding(schema text, pattern text) returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 declare
   other text;
 begin
+  if exists (
+    select from pg_stat_activity where datname = current_database() and application_name = 'caching-layer feed'
+  ) then
+    raise object_in_use using message = 'sidecars that do not know bindings are connected',
+      hint = 'Upgrade all sidecars of this database first.';
+  end if;
+  execute format('lock table %s.cache_bound_tables in share row exclusive mode', schema);
   execute format(
-    'select pattern from (
-       select pattern from %1$s.cache_bound_tables union all select pattern from %1$s.cache_bound_queries
-     ) as bound
-     where pattern <> $1 and %1$s.cache_patterns_overlap(pattern, $1) limit 1',
-    schema
-  ) into other using cache_require_free.pattern;
+    'select key from %1$s.cache_bindings where key <> $1 and %1$s.cache_patterns_overlap(key, $1) limit 1', schema
+  ) into other using cache_begin_binding.pattern;
   if other is not null then
     raise invalid_parameter_value using message =
-      format('%s and %s can match the same key', cache_require_free.pattern, other);
+      format('%s and %s can match the same key', cache_begin_binding.pattern, other);
   end if;
 end
 $$;
@@ -195,20 +199,6 @@ begin
   elsif not relation.is_own then
     raise insufficient_privilege using message =
       format('only the owner of %s can bind it, and %I is not', relation.name, current_user);
-  end if;
-end
-$$;
-
--- Raises an error while sidecars listen that would answer the keys of any binding from cache_entries.
-create function cache_require_new_sidecars() returns void
-  language plpgsql stable set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if exists (
-    select from pg_stat_activity where datname = current_database() and application_name = 'caching-layer feed'
-  ) then
-    raise object_in_use using message = 'sidecars that do not know bindings are connected',
-      hint = 'Upgrade all sidecars of this database first.';
   end if;
 end
 $$;
@@ -538,9 +528,7 @@ begin
         (select string_agg(quote_ident(column_name), ', ') from unnest(names) as column_name));
   end if;
 
-  execute format('select %s.cache_require_new_sidecars()', schema);
-  execute format('lock table %s.cache_bound_tables in share row exclusive mode', schema);
-  execute format('select %s.cache_require_free($1, $2)', schema) using schema, cache_bind.key;
+  execute format('select %s.cache_begin_binding($1, $2)', schema) using schema, cache_bind.key;
   execute format('select bound from %s.cache_bound_tables where pattern = $1', schema) into before using cache_bind.key;
   if before is not null then
     execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, announcer, before;
@@ -608,10 +596,7 @@ begin
       end || '',"1"]'')
      from unnest($1) as key
      where exists (
-       select from (
-         select pattern from %1$I.cache_bound_tables union all select pattern from %1$I.cache_bound_queries
-       ) as bound
-       where starts_with(key, split_part(pattern, ''{'', 1))
+       select from %1$I.cache_bindings as binding (pattern) where starts_with(key, split_part(pattern, ''{'', 1))
      )',
     table_schema
   ) using keys, 'caching_layer_' || left(md5(table_schema || '.cache_entries'), 16);

@@ -252,7 +252,7 @@ begin
     )) into body
     from pg_attribute join pg_type on pg_type.oid = atttypid where attrelid = bound::oid and attname = columns[i];
   end loop;
-  -- As in cache_key_expression(). No value of the other types has a percent sign or a colon.
+  -- The spelling of cache_key_expression(). No value of the other types has a percent sign or a colon.
   select string_agg(
     quote_literal(piece[1]) || '::pg_catalog.text' || case when piece[2] is null then '' else format(
       ' operator(pg_catalog.||) pg_catalog.replace(pg_catalog.replace(
@@ -391,9 +391,7 @@ begin
       hint = 'Say for each table how a changed row leads to keys: {"public.reviews": "{product_id}"}.';
   end if;
 
-  execute format('select %s.cache_require_new_sidecars()', schema);
-  execute format('lock table %s.cache_bound_tables in share row exclusive mode', schema);
-  execute format('select %s.cache_require_free($1, $2)', schema) using schema, cache_bind_query.key;
+  execute format('select %s.cache_begin_binding($1, $2)', schema) using schema, cache_bind_query.key;
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_bind_query.key;
   if before is not null then

@@ -185,8 +185,8 @@ const refusals = [
     name: 'query: a query and a table may cover the same keys',
     ...refused('a binding is replaced in place'),
     file: tables,
-    find: 'select pattern from %1$s.cache_bound_tables union all select pattern from %1$s.cache_bound_queries',
-    replace: 'select pattern from %1$s.cache_bound_tables',
+    find: 'select key from %1$s.cache_bindings where key <> $1',
+    replace: 'select key from %1$s.cache_bindings where query is null and key <> $1',
   },
   {
     name: 'query: the end of a binding leaves its functions',
@@ -268,8 +268,8 @@ const answered = [
   {
     name: 'query: an invalidation of a key of a query is not announced',
     ...answers('invalidation by key, group', tables),
-    find: 'select pattern from %1$I.cache_bound_tables union all select pattern from %1$I.cache_bound_queries',
-    replace: 'select pattern from %1$I.cache_bound_tables',
+    find: 'from %1$I.cache_bindings as binding (pattern) where',
+    replace: 'from %1$I.cache_bindings as binding (pattern) where query is null and',
   },
 ]
 
