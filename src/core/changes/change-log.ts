@@ -10,7 +10,7 @@ export interface LoggedChange {
 }
 
 /** Number of changes that are remembered. They take at most 5 MB, because no id is longer than 512 bytes. */
-export const rememberedChanges = 8_192
+const rememberedChanges = 8_192
 
 /**
  * The last changes that were applied here, for those who follow them from outside (P19).
@@ -63,13 +63,13 @@ export class ChangeLog {
   }
 
   /**
-   * Returns the changes after the one with this number, in their order; undefined if there was a gap since then, or if
-   * they are not remembered.
+   * Returns the changes after the one with this number, in their order, or the first of them; undefined if there was a
+   * gap since then, or if they are not remembered.
    */
-  since(number: number): readonly LoggedChange[] | undefined {
+  since(number: number, atMost = Number.POSITIVE_INFINITY): readonly LoggedChange[] | undefined {
     if (!this.has(number)) return undefined
     return Array.from(
-      { length: this.#last - number },
+      { length: Math.min(this.#last - number, atMost) },
       (_, index) => this.#changes[(number + 1 + index) % this.#capacity] as LoggedChange,
     )
   }

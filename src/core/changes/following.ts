@@ -20,13 +20,13 @@ export interface LeaseAges {
   readonly outboxAgeMs: number
 }
 
-/** What a follower needs to keep an answer. */
+/** An answer that a follower may keep. */
 export interface AnswerOrigin {
-  /** True if the answer needs the lease of the outbox, too. */
+  /** True if it needs the lease of the outbox, too. */
   readonly viaOutbox: boolean
 }
 
-/** What those who follow the changes from outside need to keep answers themselves (P19). */
+/** For clients that follow the changes from outside, and keep answers themselves (P19). */
 export class Following {
   readonly #parts: FollowingParts
 
@@ -38,11 +38,15 @@ export class Following {
     return this.#parts.changeLog
   }
 
-  /** Returns the ages of the leases. Records that the cache is in use, so that its feed does not rest. */
+  /** Records that somebody follows the changes. The feed must not rest meanwhile. */
+  used(): void {
+    const { idleness, clock } = this.#parts
+    idleness.used(clock.now())
+  }
+
   leaseAges(): LeaseAges {
-    const { lease, idleness, clock } = this.#parts
+    const { lease, clock } = this.#parts
     const nowMs = clock.now()
-    idleness.used(nowMs)
     return { ageMs: lease.ageMs(nowMs), outboxAgeMs: lease.outboxAgeMs(nowMs) }
   }
 

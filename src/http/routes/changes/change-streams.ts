@@ -82,7 +82,7 @@ export class ChangeStreams {
     this.#streams.set(name, stream)
     response.once('close', () => this.#gone(name))
     stream.begin(this.#texts.opening(name), this.#seen(lastEventId))
-    following.leaseAges()
+    following.used()
     this.#beats ??= setInterval(() => this.#beat(), proofMs).unref()
     if (this.#isClosed) stream.end()
     return true
@@ -136,8 +136,7 @@ export class ChangeStreams {
 
   #beat(): void {
     const { following, clock } = this.#parts
-    // The feed must not rest while somebody follows it.
-    following.leaseAges()
+    following.used()
     const nowMs = clock.now()
     const isForAll = nowMs - this.#commentedMs >= commentMs
     if (isForAll) this.#commentedMs = nowMs

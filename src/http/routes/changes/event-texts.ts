@@ -6,6 +6,8 @@ export interface Piece {
   readonly last: number
 }
 
+/** Number of changes that a piece has at most, so that a client far behind does not cause a copy of the log for each. */
+const changesPerPiece = 256
 /** Version of every change of a bound table (P16). */
 const boundVersion = '1'
 
@@ -54,14 +56,14 @@ export class EventTexts {
   }
 
   #piece(number: number, prefix: string): Piece | undefined {
-    const changes = this.#log.since(number)
+    const changes = this.#log.since(number, changesPerPiece)
     if (changes === undefined) return undefined
     let text = ''
     for (const change of changes) {
       if (mayHavePrefix(change, prefix)) text += event('change', membersOf(change), this.#id(change.number))
       if (text.length >= this.#pieceLength) return { text, last: change.number }
     }
-    return { text, last: this.#log.last }
+    return { text, last: changes.at(-1)?.number ?? number }
   }
 
   opening(stream: string): string {
