@@ -22,9 +22,9 @@ export interface QueryShape {
   readonly lacks_mapping: boolean
   /** Tables that the query reads by now, and that `depends` leaves out. */
   readonly unknown_tables: readonly string[]
-  /** What makes answers change without a change of a row; null if nothing does. */
+  /** Reason why answers change without a change of a row, in words; null if there is none. */
   readonly forbidden_call: string | null
-  /** What the query reads, and the role may not read. */
+  /** Tables and views that the query names, and that the role may not read. */
   readonly unreadable_tables: readonly string[]
   /** Role of the session, quoted if necessary. */
   readonly role: string

@@ -56,7 +56,8 @@ async function lookAtFunctions(client: pg.Client, schema: string): Promise<reado
      select distinct pattern as key, bound::text as table, pg_proc.oid::regprocedure::text as function,
        pg_get_userbyid(proowner)::text as owner, pg_get_userbyid(relowner)::text as wanted
      from bound_tables join pg_class on pg_class.oid = bound::oid
-       join pg_trigger on tgrelid = pg_class.oid and starts_with(tgname::text, 'cache_announce_' || left(md5(pattern), 12)) and not tgisinternal
+       join pg_trigger on tgrelid = pg_class.oid and not tgisinternal
+         and starts_with(tgname::text, 'cache_announce_' || left(md5(pattern), 12))
        join pg_proc on pg_proc.oid = tgfoid join pg_roles on pg_roles.oid = proowner
      where not rolsuper and proowner <> relowner and proowner <> (
        select relowner from pg_class
