@@ -1,10 +1,12 @@
 /** P17: what becomes of a drain whose sidecar is killed or frozen, and of the keys that it has deleted. */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { type Served, serve, untilLive } from '../support/child-process.js'
 import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
+import { isHit } from '../support/held-answers.js'
 
 const boundMs = 1_000
 
@@ -75,10 +77,6 @@ async function drainUnderWay(t: Test) {
     return heard.filter((payload) => payload.includes('item:1')).length
   }
   return { database, broken, other, holder, pid, now: `new ${round}`, announced }
-}
-
-function isHit({ headers }: { readonly headers: Readonly<Record<string, unknown>> }): boolean {
-  return String(headers['cache-status']).startsWith('caching-layer; hit')
 }
 
 /** Resolves when the sidecar answers from memory, and requires that it has this value then. */

@@ -1,4 +1,5 @@
 /** Every way in which rows of bound tables change: a sidecar that holds them drops them. */
+
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
@@ -6,6 +7,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 import t, { type Test } from 'tap'
 import { cacheDatabase, freshDatabase } from './database.js'
 import { eventually } from './eventually.js'
+import { isHit } from './held-answers.js'
 import { startLiveSidecar } from './sidecar.js'
 
 /** Defines the tests for tables whose changes are announced in this way. */
@@ -30,9 +32,9 @@ export async function testBoundChanges(announce: 'outbox' | 'notify'): Promise<v
   async function hold(key: string): Promise<unknown> {
     let held: unknown
     await eventually(async () => {
-      const { status, headers, body } = await client.get(key)
-      held = status === 404 ? undefined : (body.value as { v: unknown }).v
-      return String(headers['cache-status']).startsWith('caching-layer; hit')
+      const answer = await client.get(key)
+      held = answer.status === 404 ? undefined : (answer.body.value as { v: unknown }).v
+      return isHit(answer)
     })
     return held
   }

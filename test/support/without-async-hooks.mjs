@@ -5,10 +5,13 @@
  */
 import asyncHooks from 'node:async_hooks'
 import { syncBuiltinESMExports } from 'node:module'
-import { failTestsByUncaughtErrors } from './uncaught-errors.mjs'
 
 const hook = { enable: () => hook, disable: () => hook }
 asyncHooks.createHook = () => hook
 syncBuiltinESMExports()
 const { default: tap } = await import('tap')
-failTestsByUncaughtErrors(tap)
+process.setUncaughtExceptionCaptureCallback((error) => {
+  let running = tap
+  while (running.activeSubtests.size > 0) running = [...running.activeSubtests].at(-1)
+  running.hookDomain.onerror(error, 'uncaughtException')
+})

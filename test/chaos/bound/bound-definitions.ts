@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { inspectNow } from '../../support/held-answers.js'
 import {
   inTransaction,
   isTracked,
@@ -19,9 +20,6 @@ import {
   relabelled,
   toggle,
 } from './bound-tables.js'
-
-/** Makes sidecars inspect the bindings now. Without it, they notice definitions within a minute. */
-const announce = `select pg_notify(cache_channel('public', 'cache_entries'), '["' || chr(92) || 'u0000bindings","1"]')`
 
 /**
  * Statements that change definitions, and rows without a trigger that fires. All of them announce that, so the bound on
@@ -148,7 +146,7 @@ export function defining(work: (client: pg.PoolClient) => Promise<Outcomes>): Pl
   return inTransaction(async (client) => {
     await client.query("set local lock_timeout = '1s'")
     const outcome = await work(client)
-    await client.query(announce)
+    await client.query(inspectNow)
     return outcome
   })
 }

@@ -1,9 +1,11 @@
 /** Changes of bindings and of their tables that change no row: what sidecars notice, and what they answer meanwhile. */
+
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { cacheDatabase, type FreshDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { FaultProxy } from '../../support/fault-proxy.js'
+import { hold, inspectNow } from '../../support/held-answers.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { type StartedSidecar, type StartOptions, startLiveSidecar } from '../../support/sidecar.js'
 
@@ -31,22 +33,7 @@ async function setting(
   return { database, query: database.query, client: started.client, started }
 }
 
-/** Reads until the answer is served from memory as fresh. */
-async function hold(client: JsonClient, key: string): Promise<unknown> {
-  let held: unknown
-  await eventually(async () => {
-    const { headers, body } = await client.get(key)
-    held = body.value
-    return String(headers['cache-status']).startsWith('caching-layer; hit')
-  })
-  return held
-}
-
-/** Makes sidecars inspect the bindings now, as they do every minute. */
-const inspect = (query: Setting['query']) =>
-  query(
-    `select pg_notify(cache_channel('public', 'cache_entries'), '["' || chr(92) || 'u0000bindings","1"]')`,
-  )
+const inspect = (query: Setting['query']) => query(inspectNow)
 
 const items = `
   create type mood as enum ('sad', 'glad');

@@ -1,8 +1,10 @@
 /** P18: what a bound query answers, and how its keys follow changes of the tables. */
+
 import t from 'tap'
 import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { bindFilmPage, bindingQuery, filmTables } from '../../support/film-tables.js'
+import { hold as holdAt } from '../../support/held-answers.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 const database = await cacheDatabase(t)
@@ -35,16 +37,7 @@ await query(`
 // Nothing expires, so what is not announced is never noticed.
 const { client } = await startLiveSidecar(t, { databaseUrl: database.url, ttlSeconds: 0 })
 
-/** Reads until the answer is served from memory as fresh. */
-async function hold(key: string): Promise<unknown> {
-  let held: unknown
-  await eventually(async () => {
-    const { headers, body } = await client.get(key)
-    held = body.value
-    return String(headers['cache-status']).startsWith('caching-layer; hit')
-  })
-  return held
-}
+const hold = (key: string) => holdAt(client, key)
 
 /** Holds a key, runs the statement, and waits until the key has this answer. */
 async function becomes(sql: string, key: string, value: unknown): Promise<void> {

@@ -1,10 +1,12 @@
 /** When a session of the change feed inspects the bindings, and what it has passed on before it proves anything. */
+
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
+import { inspectNow } from '../../support/held-answers.js'
 import { type RecordedFeed, startRecordedFeed } from '../../support/recorded-feed.js'
 
 /** A database with a bound table. Its owner is no superuser, so there is no event trigger. */
@@ -79,7 +81,7 @@ t.test('an announcement brings the inspection forward', async (t) => {
   await query(`
     begin;
     alter table item add column n int default 7;
-    select pg_notify(cache_channel('public', 'cache_entries'), '["' || chr(92) || 'u0000bindings","1"]');
+    ${inspectNow};
     commit`)
   await eventually(() => fingerprint(feed) !== before)
   t.pass('without a minute')

@@ -1,10 +1,12 @@
 /** P17: the outbox, its drains, and the lease that they renew. */
+
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { DrainSession } from '../../../src/postgres/outbox/drain-session.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { cacheDatabase, type FreshDatabase, ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
+import { isHit } from '../../support/held-answers.js'
 import type { JsonClient } from '../../support/json-client.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
@@ -45,9 +47,7 @@ async function connected(t: Test, url: string): Promise<pg.Client> {
 }
 
 /** Returns true if the key is answered from memory as fresh. */
-async function isHit(client: JsonClient, key: string): Promise<boolean> {
-  return String((await client.get(key)).headers['cache-status']).startsWith('caching-layer; hit')
-}
+const isHeld = async (client: JsonClient, key: string) => isHit(await client.get(key))
 
 t.test('a drain announces what it deletes, once', async (t) => {
   const database = await setting(t)
@@ -178,7 +178,7 @@ t.test('writers need no right on the cache, and nobody else can use its triggers
   await database.query(`create role ${role} login; grant insert, update, select on item to ${role}`)
   t.teardown(() => database.query(`drop owned by ${role}; drop role ${role}`))
   const { client } = await startLiveSidecar(t, { databaseUrl: database.url, ttlSeconds: 0 })
-  await eventually(() => isHit(client, 'item:1'))
+  await eventually(() => isHeld(client, 'item:1'))
   const writer = await connected(t, Object.assign(new URL(database.url), { username: role }).href)
   await writer.query("update item set v = 'by the writer' where id = 1")
   await eventually(async () => ((await client.value('item:1')) as { v: string }).v === 'by the writer')
@@ -231,17 +231,17 @@ t.test('a drain that waits costs the hits of bound keys, and no others', async (
   const database = await setting(t)
   const { client } = await startLiveSidecar(t, { databaseUrl: database.url, ttlSeconds: 0 })
   await database.query("insert into cache_entries (key, value) values ('plain', 'entry')")
-  await eventually(() => isHit(client, 'plain'))
-  await eventually(() => isHit(client, 'item:1'))
-  await eventually(() => isHit(client, 'item:99'))
+  await eventually(() => isHeld(client, 'plain'))
+  await eventually(() => isHeld(client, 'item:1'))
+  await eventually(() => isHeld(client, 'item:99'))
   const holder = await connected(t, database.url)
   await holder.query('begin; lock table cache_outbox in access exclusive mode')
-  await eventually(async () => !(await isHit(client, 'item:1')) && !(await isHit(client, 'item:99')))
-  t.ok(await isHit(client, 'plain'), 'the lease of other entries goes on')
+  await eventually(async () => !(await isHeld(client, 'item:1')) && !(await isHeld(client, 'item:99')))
+  t.ok(await isHeld(client, 'plain'), 'the lease of other entries goes on')
   t.match(await client.value('item:1'), { v: 'old' }, 'the table answers')
   t.match((await client.stats()).feed, { state: 'live' })
   await holder.query('rollback')
-  await eventually(() => isHit(client, 'item:1'))
+  await eventually(() => isHeld(client, 'item:1'))
 })
 
 t.test('the schema of the cache is renamed', async (t) => {
@@ -271,7 +271,7 @@ t.test('a prepared transaction that outlives a crash', async (t) => {
   const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
   const again = await connected(t, url)
   t.same((await again.query('select from cache_outbox')).rowCount, 0, 'the outbox was lost')
-  await eventually(() => isHit(client, 'item:1'))
+  await eventually(() => isHeld(client, 'item:1'))
   t.match(await client.value('item:1'), { v: 'old' })
   await again.query("commit prepared 'later'")
   await eventually(async () => ((await client.value('item:1')) as { v: string }).v === 'new')
@@ -285,12 +285,12 @@ t.test('a crash of the server under a writer', async (t) => {
   admin.on('error', () => undefined)
   await admin.query(items)
   const { client } = await startLiveSidecar(t, { databaseUrl: url, ttlSeconds: 0 })
-  await eventually(() => isHit(client, 'item:1'))
+  await eventually(() => isHeld(client, 'item:1'))
   // Acknowledged, and perhaps not announced yet.
   await admin.query("update item set v = 'new' where id = 1")
   await server.stop('immediate')
   await server.start()
   await eventually(async () => ((await client.value('item:1')) as { v: string } | undefined)?.v === 'new')
-  await eventually(() => isHit(client, 'item:1'))
+  await eventually(() => isHeld(client, 'item:1'))
   t.match(await client.value('item:1'), { v: 'new' })
 })

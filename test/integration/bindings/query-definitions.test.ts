@@ -1,4 +1,5 @@
 /** P18: definitions that change what a query answers, and faults of a query. */
+
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { inspectBindings } from '../../../src/postgres/bindings/binding-inspection.js'
@@ -6,7 +7,7 @@ import type { Query } from '../../../src/postgres/schema/table-inspection.js'
 import { cacheDatabase, type FreshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { bindFilmPage, bindingQuery, filmPageDepends, filmTables } from '../../support/film-tables.js'
-import type { JsonClient } from '../../support/json-client.js'
+import { hold, inspectNow } from '../../support/held-answers.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 const viewed = bindingQuery(
@@ -26,21 +27,7 @@ const definitions = `
   ${viewed};
   select cache_bind('other', key => 'other:{id}')`
 
-/** Makes sidecars inspect the bindings now, as they do every minute. */
-const inspect = (query: FreshDatabase['query']) =>
-  query(
-    `select pg_notify(cache_channel('public', 'cache_entries'), '["' || chr(92) || 'u0000bindings","1"]')`,
-  )
-
-async function hold(client: JsonClient, key: string): Promise<unknown> {
-  let held: unknown
-  await eventually(async () => {
-    const { headers, body } = await client.get(key)
-    held = body.value
-    return String(headers['cache-status']).startsWith('caching-layer; hit')
-  })
-  return held
-}
+const inspect = (query: FreshDatabase['query']) => query(inspectNow)
 
 t.test('the fingerprint of a query changes with everything that its answers depend on', async (t) => {
   const database = await cacheDatabase(t)
