@@ -1,17 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bench } from '../bench.js'
 import type { Comparison, Contender } from '../comparison.js'
+import { costAtRest, untilIdle } from '../cost-at-rest.js'
 import { startFleetServer } from '../fleet-server.js'
 import { Lifetime } from '../lifetime.js'
-import type { BenchDatabase } from '../postgres.js'
 import { type BenchSidecar, startSidecar } from '../sidecar.js'
 
 export const restingSidecars = 50
 const startedAtOnce = 5
 const measuredMs = 30_000
-/** Longer than a connection of the pool stays open without work. */
-const settleMs = 15_000
-const idleWithinMs = 60_000
 
 /** Environment by name of the contender. */
 const environments: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -67,42 +63,9 @@ function contender(bench: Bench, name: string): Contender {
         sidecars.push(...(await Promise.all(next)))
       }
       if (name !== 'never idle') await untilIdle(sidecars)
-      await sleep(settleMs)
-      const [before, cpuBefore, startMs] = [
-        await look(database),
-        await server.cpuSeconds(),
-        performance.now(),
-      ]
-      await sleep(measuredMs)
-      const [after, cpuAfter] = [await look(database), await server.cpuSeconds()]
-      const seconds = (performance.now() - startMs) / 1_000
+      const cost = await costAtRest(server, database, measuredMs)
       await round.end()
-      return {
-        xidsPerMinute: ((after.xid - before.xid) * 60) / seconds,
-        serverShare: ((cpuAfter - cpuBefore) * 100) / seconds,
-        walKiBPerMinute: ((after.walBytes - before.walBytes) / 1_024) * (60 / seconds),
-        connections: after.connections,
-      }
+      return cost
     },
   }
-}
-
-async function untilIdle(sidecars: readonly BenchSidecar[]): Promise<void> {
-  const endMs = performance.now() + idleWithinMs
-  for (const { client } of sidecars) {
-    while ((await client.stats()).feed.state !== 'idle') {
-      if (performance.now() > endMs) throw new Error('a sidecar does not become idle')
-      await sleep(100)
-    }
-  }
-}
-
-/** Takes no transaction id itself. */
-async function look({ query }: BenchDatabase) {
-  const [row] = await query<{ xid: string; wal: string; connections: number }>(
-    `select pg_snapshot_xmax(pg_current_snapshot())::text as xid, (pg_current_wal_insert_lsn() - '0/0')::text as wal,
-       (select count(*)::int from pg_stat_activity where application_name like 'caching-layer%') as connections`,
-  )
-  if (row === undefined) throw new Error('no row')
-  return { xid: Number(row.xid), walBytes: Number(row.wal), connections: row.connections }
 }
