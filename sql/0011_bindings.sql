@@ -109,9 +109,10 @@ begin
 end
 $$;
 
--- Returns SQL of type text for the key of a row. `source` is the alias of the row. In a text, '%' and ':' are written
--- as '%25' and '%3A', so that each key has one spelling. The collation "C" keeps texts apart that another one takes for
--- equal, and that are two keys. A date is written by the session's DateStyle, which must be ISO.
+-- Returns SQL of type text for the key of a row. `source` comes before the names of its columns: 'new.', or ''. In a
+-- text, '%' and ':' are written as '%25' and '%3A', so that each key has one spelling. The collation "C" keeps texts
+-- apart that another one takes for equal, and that are two keys. A date is written by the session's DateStyle, which
+-- must be ISO.
 --
 -- A value becomes a text by the output function of its type, and not by a cast: the owner of the table can give a column
 -- another type, and that type a cast of his own, which would run with the rights of the triggers' function.
@@ -124,12 +125,12 @@ begin
       quote_literal(literal) || '::text' || coalesce(' || ' || case
         when atttypid in ('text'::regtype, 'varchar'::regtype)
           then format(
-            'case when %1$s.%2$I is not null then pg_catalog.replace(pg_catalog.replace(
-               pg_catalog.concat(%1$s.%2$I) collate pg_catalog."C", ''%%''::text, ''%%25''::text), '':''::text, ''%%3A''::text) end',
+            'case when %1$s%2$I is not null then pg_catalog.replace(pg_catalog.replace(
+               pg_catalog.concat(%1$s%2$I) collate pg_catalog."C", ''%%''::text, ''%%25''::text), '':''::text, ''%%3A''::text) end',
             source, column_name
           )
         when column_name is not null
-          then format('case when %1$s.%2$I is not null then pg_catalog.concat(%1$s.%2$I) end', source, column_name)
+          then format('case when %1$s%2$I is not null then pg_catalog.concat(%1$s%2$I) end', source, column_name)
       end, ''),
       ' || ' order by position
     )
@@ -144,12 +145,12 @@ begin
 end
 $$;
 
--- Returns SQL of type text for a JSON array of columns of a row, each as a text. `source` is the alias of the row. A
+-- Returns SQL of type text for a JSON array of columns of a row, each as a text. `source` comes before their names. A
 -- column becomes a text as in a key.
 create function cache_columns_expression(columns text[], source text) returns text
   language sql immutable set search_path = pg_catalog, pg_temp
   return 'pg_catalog.json_build_array(' || coalesce((
-    select string_agg(format('case when %1$s.%2$I is not null then pg_catalog.concat(%1$s.%2$I) end', source, name),
+    select string_agg(format('case when %1$s%2$I is not null then pg_catalog.concat(%1$s%2$I) end', source, name),
       ', ' order by position)
     from unnest(columns) with ordinality as given (name, position)
   ), '') || ')::text';
@@ -203,10 +204,34 @@ begin
 end
 $$;
 
+-- Returns SQL for the keys of the rows of the transition table `changed`. A null stands for any key.
+--
+-- Whoever writes the table may not know of the cache. If a column was renamed or dropped, the trigger must not fail their
+-- statements. So the names of columns are looked up where they can always be found: in `changed`, or else in `missing`,
+-- outside of the subquery. A column that is found there has the type boolean, which no column of a key has.
+create function cache_changed_keys(columns text[], key_expression text) returns text
+  language sql immutable set search_path = pg_catalog, pg_temp
+  return format(
+    'select case when not rows.is_lost then rows.key end as key
+     from (select %s) as missing cross join lateral (select %s as key, %s as is_lost from changed) as rows
+     where rows.is_lost or rows.key is not null',
+    (select string_agg(format('false as %I', name), ', ') from unnest(columns) as name),
+    key_expression,
+    coalesce(
+      (select string_agg(format('pg_typeof(%I) = ''boolean''::regtype', name), ' or ') from unnest(columns) as name),
+      'false'
+    )
+  );
+
 -- Creates the function `name` that announces changes of the rows of a table, and its triggers. Statements announce up
 -- to 10,000 rows by their keys, and more as `*`. Rows applied by logical replication fire row triggers only. On a
 -- partitioned table, all changes are announced row by row, because a statement on a partition does not fire its
 -- parent's statement triggers.
+--
+-- The statement trigger of UPDATE announces the keys that rows have now. A row trigger announces the former keys, of the
+-- rows whose key has changed. That costs two thirds of a statement trigger that reads the rows as they were before, too.
+-- Because of its condition, PostgreSQL refuses to drop the columns of the key, or to change their types, as it does with
+-- the columns of a view.
 --
 -- With a mapping, the columns that `pattern` names go through the outbox, and the drain maps them to keys.
 create function cache_watch_rows(schema text, name text, bound regclass, pattern text, announce text, mapping text)
@@ -216,50 +241,34 @@ as $$
 declare
   is_partitioned constant boolean := (select relkind = 'p' from pg_class where oid = bound::oid);
   is_outbox constant boolean := announce = 'outbox';
-  has_date constant boolean := exists (
-    select from pg_attribute
-    where attrelid = bound::oid and atttypid = 'date'::regtype and position('{' || attname || '}' in pattern) > 0
+  columns constant text[] := array(
+    select piece[1] from regexp_matches(pattern, '[{]([^{}]+)[}]', 'g') as piece
   );
+  has_date boolean;
+  has_moved text;
   outbox constant text := schema || '.cache_outbox';
   of_rows text;
   of_new text;
   of_old text;
   -- Bodies of the function of the triggers. A key is null if a column of it is; no sidecar asks for such a row.
   opening constant text := $body$
+-- For columns of the table with the name of a variable.
+#variable_conflict use_column
 declare
-  many constant integer := 10000;
   keys text[];
   own_schema text;
-  is_everything boolean;
+  is_everything boolean := false;
   stored integer;
 begin$body$;
   -- The quick way of the outbox: it stores keys without collecting them. It is for as long as the schema has its name,
   -- and the database was not restored from a dump.
   storing constant text := $body$
-  if to_regclass(%4$L)::oid is not distinct from %5$L::oid then
-    if tg_op = 'TRUNCATE' then
+  if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' and to_regclass(%4$L)::oid is not distinct from %5$L::oid then
+    insert into %4$s (key, mapping)
+    select key, case when key is not null then %7$L end from (%1$s) as named limit 10001;
+    get diagnostics stored = row_count;
+    if stored > 10000 then
       insert into %4$s (key) values (null);
-    elsif tg_level = 'ROW' then
-      if tg_op <> 'DELETE' then
-        insert into %4$s (key, mapping) select key, %7$L from (values (%2$s)) as k (key) where key is not null;
-      end if;
-      if tg_op <> 'INSERT' then
-        insert into %4$s (key, mapping) select key, %7$L from (values (%3$s)) as k (key) where key is not null;
-      end if;
-    else
-      if tg_op = 'UPDATE' then
-        insert into %4$s (key, mapping)
-        select key, %7$L from (
-          select %1$s as key from changed as r union select %1$s from before as r
-        ) as k where key is not null limit many + 1;
-      else
-        insert into %4$s (key, mapping)
-        select key, %7$L from (select %1$s as key from changed as r) as k where key is not null limit many + 1;
-      end if;
-      get diagnostics stored = row_count;
-      if stored > many then
-        insert into %4$s (key) values (null);
-      end if;
     end if;
     return null;
   end if;$body$;
@@ -269,24 +278,33 @@ begin$body$;
     from pg_trigger join pg_proc on pg_proc.oid = tgfoid join pg_namespace on pg_namespace.oid = pronamespace
     where tgrelid = tg_relid and tgname = tg_name
   ) end;
-  if tg_level = 'ROW' then
-    if tg_op <> 'DELETE' then keys := array[%2$s]; end if;
-    if tg_op <> 'INSERT' then keys := keys || array[%3$s]; end if;
-  elsif tg_op = 'UPDATE' then
-    keys := array(
-      select %1$s from changed as r union select %1$s from (select * from before limit many + 1) as r
-    );
-  elsif tg_op <> 'TRUNCATE' then
-    keys := array(select %1$s from changed as r limit many + 1);
-  end if;
-  is_everything := tg_op = 'TRUNCATE' or cardinality(keys) > many;$body$;
+  if tg_op = 'TRUNCATE' then
+    is_everything := true;
+  elsif tg_level = 'STATEMENT' then
+    keys := array(%1$s limit 10001);
+    is_everything := cardinality(keys) > 10000 or array_position(keys, null) is not null;
+  else
+    begin
+      if tg_op <> 'DELETE' and tg_nargs = 0 then keys := array[%2$s]; end if;
+      if tg_op <> 'INSERT' then keys := keys || array[%3$s]; end if;
+      keys := array_remove(keys, null);
+    exception when undefined_column then
+      is_everything := true;
+    end;
+  end if;$body$;
   storing_collected constant text := $body$
-  keys := case when is_everything then array[null::text] else array_remove(keys, null) end;
-  execute format(
-    'insert into %%I.cache_outbox (key, mapping)
-     select key, case when key is not null then $2 end from unnest($1) as key',
-    own_schema
-  ) using keys, %7$L::text;
+  if is_everything then
+    keys := array[null::text];
+  end if;
+  if own_schema = %6$L then
+    insert into %4$s (key, mapping) select key, case when key is not null then %7$L end from unnest(keys) as key;
+  else
+    execute format(
+      'insert into %%I.cache_outbox (key, mapping)
+       select key, case when key is not null then $2 end from unnest($1) as key',
+      own_schema
+    ) using keys, %7$L::text;
+  end if;
   return null;
 end
 $body$;
@@ -307,7 +325,7 @@ $body$;
           then '"' || chr(92) || 'u0000' || encode(sha256(convert_to(key, 'UTF8')), 'hex') || '"'
         else to_json(key)::text
       end || ',"1"'
-      from unnest(keys) as key where key is not null
+      from unnest(keys) as key
     ) as announced (change)
   ) as paged
   group by page;
@@ -315,20 +333,25 @@ $body$;
 end
 $body$;
 begin
+  -- Another spelling of a text is another key, even if the collation of the column takes the two for equal.
+  select coalesce(bool_or(atttypid = 'date'::regtype), false), coalesce(string_agg(format(
+    'old.%1$I%2$s is distinct from new.%1$I%2$s', attname,
+    case when atttypid in ('text'::regtype, 'varchar'::regtype) then ' collate pg_catalog."C"' end
+  ), ' or '), 'false')
+    into has_date, has_moved
+  from pg_attribute where attrelid = bound::oid and attname = any(columns);
   if mapping is null then
     execute format(
       'select %1$s.cache_key_expression($1, $2, $3), %1$s.cache_key_expression($1, $2, $4),
          %1$s.cache_key_expression($1, $2, $5)', schema
-    )
-      into of_rows, of_new, of_old using bound, pattern, 'r', 'new', 'old';
+    ) into of_rows, of_new, of_old using bound, pattern, '', 'new.', 'old.';
   else
     execute format(
       'select %1$s.cache_columns_expression($1, $2), %1$s.cache_columns_expression($1, $3),
          %1$s.cache_columns_expression($1, $4)', schema
-    )
-      into of_rows, of_new, of_old
-      using array(select piece[1] from regexp_matches(pattern, '[{]([^{}]+)[}]', 'g') as piece), 'r', 'new', 'old';
+    ) into of_rows, of_new, of_old using columns, '', 'new.', 'old.';
   end if;
+  execute format('select %s.cache_changed_keys($1, $2)', schema) into of_rows using columns, of_rows;
   -- A writer of the table may not insert into the outbox: the function does that with the rights of its owner.
   execute format(
     'create or replace function %s.%I() returns trigger
@@ -352,14 +375,18 @@ begin
       'create or replace trigger %I after insert on %s referencing new table as changed
          for each statement execute function %s.%I()', name || '_inserted', bound, schema, name);
     execute format(
-      'create or replace trigger %I after update on %s referencing old table as before new table as changed
+      'create or replace trigger %I after update on %s referencing new table as changed
          for each statement execute function %s.%I()', name || '_updated', bound, schema, name);
+    execute format(
+      'create or replace trigger %I after update on %s for each row when (%s)
+         execute function %s.%I(''only the former key'')', name || '_moved', bound, has_moved, schema, name);
     execute format(
       'create or replace trigger %I after delete on %s referencing old table as changed
          for each statement execute function %s.%I()', name || '_deleted', bound, schema, name);
     execute format(
-      'alter table %1$s enable always trigger %2$I, enable always trigger %3$I, enable always trigger %4$I',
-      bound, name || '_inserted', name || '_updated', name || '_deleted');
+      'alter table %1$s enable always trigger %2$I, enable always trigger %3$I, enable always trigger %4$I,
+         enable always trigger %5$I',
+      bound, name || '_inserted', name || '_updated', name || '_deleted', name || '_moved');
   end if;
   execute format(
     'create or replace trigger %I after insert or update or delete on %s for each row execute function %s.%I()',

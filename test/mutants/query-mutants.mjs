@@ -19,13 +19,13 @@ const changes = [
   {
     name: 'query: the trigger runs a mapping',
     ...dependencies('a row that another transaction adds', tables),
-    find: '      get diagnostics stored = row_count;',
-    replace: `      with gone as (
-        delete from %4$s where mapping is not null and xid = pg_current_xact_id() returning key, mapping
-      )
-      insert into %4$s (key)
-      select dependent from gone, public.cache_dependents(gone.mapping, array[gone.key]) as dependent;
-      get diagnostics stored = row_count;`,
+    find: '    get diagnostics stored = row_count;',
+    replace: `    with gone as (
+      delete from %4$s where mapping is not null and xid = pg_current_xact_id() returning key, mapping
+    )
+    insert into %4$s (key)
+    select dependent from gone, public.cache_dependents(gone.mapping, array[gone.key]) as dependent;
+    get diagnostics stored = row_count;`,
   },
   {
     name: 'query: a mapping sees more than its drain',
@@ -66,8 +66,8 @@ const changes = [
   {
     name: 'query: a null is mapped as an empty text',
     ...dependencies('values of every type', tables),
-    find: "format('case when %1$s.%2$I is not null then pg_catalog.concat(%1$s.%2$I) end', source, name)",
-    replace: "format('pg_catalog.concat(%1$s.%2$I)', source, name)",
+    find: "format('case when %1$s%2$I is not null then pg_catalog.concat(%1$s%2$I) end', source, name)",
+    replace: "format('pg_catalog.concat(%1$s%2$I)', source, name)",
   },
   {
     name: 'query: everybody may run a mapping',

@@ -1,9 +1,11 @@
 import { bindingOf } from '../../core/bindings/bindings.js'
 import { requireUnbound } from '../../core/bindings/require-unbound.js'
 import type { Epoch, Mark, Transaction, Version } from '../../core/entry.js'
+import { CacheError } from '../../core/errors.js'
 import type { BatchPart, ConditionalWrite, SentWrite, Store, Wanted, Write } from '../../core/ports.js'
 import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
+import { withTimeout } from '../pool/with-timeout.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import type { EntryAnswers } from '../store/entry-reads.js'
 import type { PostgresStore } from '../store/store.js'
@@ -18,9 +20,14 @@ export interface BoundStoreParts {
   readonly database: Database
   readonly attempts: Attempts
   readonly schema: SchemaName
+  /** Time that a statement may wait for a connection, and again for its answer. */
+  readonly timeoutMs: number
   /** Maximum bytes of values that one statement returns. */
   readonly maxReadBytes: number
 }
+
+const noBindingsInTime = 'the database did not tell its bindings in time'
+const noAnswerInTime = 'the database told its bindings, and did not answer in time after that'
 
 /** Keys by the binding that covers them; undefined for cache_entries. */
 type BySource = ReadonlyMap<BoundSource | undefined, readonly Wanted[]>
@@ -37,16 +44,20 @@ export class BoundStore implements Store {
 
   async read(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {
     if (this.#parts.bindings.current?.length === 0) return this.#parts.entries.read(wanted.map(asEntry), part)
-    const sources = await this.#bySource(wanted)
-    const answers = await Promise.all([...sources].map(([bound, some]) => this.#read(bound, some, part)))
-    return merged(answers)
+    return this.#inTime(async () => {
+      const sources = await this.#bySource(wanted)
+      const answers = await Promise.all([...sources].map(([bound, some]) => this.#read(bound, some, part)))
+      return merged(answers)
+    })
   }
 
-  async readAtOnce(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {
-    const sources = await this.#bySource(wanted)
-    const [[bound, some] = [undefined, wanted]] = sources
-    if (sources.size > 1) return this.#readSnapshot(sources, part)
-    return bound === undefined ? this.#parts.entries.readAtOnce(some, part) : this.#read(bound, some, part)
+  readAtOnce(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {
+    return this.#inTime(async () => {
+      const sources = await this.#bySource(wanted)
+      const [[bound, some] = [undefined, wanted]] = sources
+      if (sources.size > 1) return this.#readSnapshot(sources, part)
+      return bound === undefined ? this.#parts.entries.readAtOnce(some, part) : this.#read(bound, some, part)
+    })
   }
 
   async versions(keys: readonly string[], epoch: Epoch): Promise<ReadonlyMap<string, Version> | undefined> {
@@ -123,10 +134,20 @@ export class BoundStore implements Store {
     return sources
   }
 
-  /** Asks the database for the bindings, because no session of the change feed has confirmed them for too long. */
+  /**
+   * Asks the database for the bindings, because no session of the change feed has confirmed them for too long. A write
+   * is sent after that, and has all of its time.
+   */
   #ask(): Promise<readonly BoundSource[]> {
-    const { bindings, attempts } = this.#parts
-    return attempts.run(() => bindings.ask())
+    const { bindings, attempts, timeoutMs } = this.#parts
+    const asking = attempts.run(() => bindings.ask())
+    return withTimeout(timeoutMs / 2, asking, noBindingsInTime).catch(busyOf)
+  }
+
+  /** Calls `read`. If it has to ask for the bindings first, both together get the time that a read has. */
+  #inTime<T>(read: () => Promise<T>): Promise<T> {
+    const { bindings, timeoutMs } = this.#parts
+    return bindings.current ? read() : withTimeout(2 * timeoutMs, read(), noAnswerInTime).catch(busyOf)
   }
 
   async #read(
@@ -173,6 +194,11 @@ export class BoundStore implements Store {
     attempts.reached()
     return rows
   }
+}
+
+/** Throws a CacheError for work that failed, or was not done in time. */
+function busyOf(error: unknown): never {
+  throw error instanceof CacheError ? error : new CacheError('store-busy', (error as Error).message)
 }
 
 /** Returns the key without a row that is held from the time when it was bound. Its version is none of an entry. */

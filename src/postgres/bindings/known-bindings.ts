@@ -1,8 +1,6 @@
 import { type BindingCounts, type Bindings, bindingOf } from '../../core/bindings/bindings.js'
-import { CacheError } from '../../core/errors.js'
 import type { Clock, Log } from '../../core/ports.js'
 import type { Database } from '../pool/database.js'
-import { withTimeout } from '../pool/with-timeout.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import type { Query } from '../schema/table-inspection.js'
 import { bindingsDigestIn, type FoundBindings, inspectBindings } from './binding-inspection.js'
@@ -18,10 +16,6 @@ export interface KnownBindingsParts {
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
 }
-
-/** Limit of the time that a read spends on asking for the bindings, because it has a limit of its own after that. */
-const askingTimeoutMs = 1_000
-const tooSlow = 'the database did not tell its bindings in time'
 
 /** The bindings, as a session of the change feed has last seen them. */
 export class KnownBindings implements Bindings {
@@ -77,10 +71,7 @@ export class KnownBindings implements Bindings {
       }
       return inspectBindings(database.read.bind(database) as Query, name)
     }
-    const asked = withTimeout(askingTimeoutMs, asking().catch(schema.explain), tooSlow)
-    const { sources } = await asked.catch((error: unknown) => {
-      throw error instanceof CacheError ? error : new CacheError('store-busy', tooSlow, { cause: error })
-    })
+    const { sources } = await asking().catch(schema.explain)
     return sources
   }
 

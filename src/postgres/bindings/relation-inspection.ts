@@ -2,7 +2,7 @@
 
 /** Triggers of a table by the end of their names, with the state that each must have. */
 const triggers = {
-  r: { truncated: 'A', inserted: 'A', updated: 'A', deleted: 'A', row: 'R' },
+  r: { truncated: 'A', inserted: 'A', updated: 'A', moved: 'A', deleted: 'A', row: 'R' },
   p: { truncated: 'A', row: 'A' },
 } as const
 

@@ -161,9 +161,9 @@ t.test('a binding is replaced in place, and its end leaves nothing behind', asyn
       query: null,
     },
   ])
-  t.equal(await objects(), 6)
+  t.equal(await objects(), 7)
   await query("select cache_bind('product', key => 'sku:{sku}')")
-  t.equal(await objects(), 12, 'another pattern is another binding')
+  t.equal(await objects(), 14, 'another pattern is another binding')
   await query("select cache_unbind('sku:{sku}'); select cache_unbind('few:{id}')")
   await query("alter table few add primary key (id); select cache_bind('few', key => 'thing:{id}')")
   t.same((await query('select * from cache_bindings')).rows, [
@@ -176,7 +176,7 @@ t.test('a binding is replaced in place, and its end leaves nothing behind', asyn
       query: null,
     },
   ])
-  t.equal(await objects(), 6, 'the triggers of the former table are gone')
+  t.equal(await objects(), 7, 'the triggers of the former table are gone')
   t.same((await query("select cache_unbind('thing:{id}') as was")).rows, [{ was: true }])
   t.same((await query("select cache_unbind('thing:{id}') as was")).rows, [{ was: false }])
   t.equal(await objects(), 0)

@@ -1,14 +1,16 @@
+import { mock } from 'node:test'
 import t from 'tap'
 import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
 import type { Wanted, Write } from '../../../../src/core/ports.js'
 import { BoundStore, type BoundStoreParts } from '../../../../src/postgres/bindings/bound-store.js'
 
 /** A store whose bindings are these, or are asked for, over entries that note what they are asked. */
-function boundStore(current: readonly never[] | undefined) {
+function boundStore(current: readonly never[] | undefined, stalls?: 'ask' | 'read') {
   const state = { asked: 0, wanted: [] as readonly Wanted[] }
+  const never = new Promise<never>(() => undefined)
   const read = async (wanted: readonly Wanted[]) => {
     state.wanted = wanted
-    return new Map()
+    return stalls === 'read' ? never : new Map()
   }
   const store = new BoundStore({
     entries: { read, readAtOnce: read, write: async () => new Map() },
@@ -16,10 +18,11 @@ function boundStore(current: readonly never[] | undefined) {
       current,
       ask: async () => {
         state.asked++
-        return []
+        return stalls === 'ask' ? never : []
       },
     },
     attempts: { run: (attempt: () => Promise<unknown>) => attempt() },
+    timeoutMs: 2_000,
     maxReadBytes: 1_000,
   } as unknown as BoundStoreParts)
   return { store, state }
@@ -50,6 +53,27 @@ t.test('bindings that no session has confirmed are asked for before each stateme
   t.equal(unknown.state.asked, 3)
 })
 
+for (const [stalls, limitMs, message] of [
+  ['ask', 1_000, /did not tell its bindings/],
+  ['read', 4_000, /did not answer in time after that/],
+] as const)
+  t.test(`a read that asks for the bindings first has no more time than others: ${stalls}`, async (t) => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    t.teardown(() => mock.timers.reset())
+    const { store } = boundStore(undefined, stalls)
+    let failure: unknown
+    const read = store.read([{ key: 'k' }]).catch((error: unknown) => {
+      failure = error
+    })
+    await new Promise(setImmediate)
+    mock.timers.tick(limitMs - 1)
+    await new Promise(setImmediate)
+    t.equal(failure, undefined)
+    mock.timers.tick(1)
+    await read
+    t.match(failure, { code: 'store-busy', message })
+  })
+
 t.test('the versions of rows are not those of the entries', async (t) => {
   const asked: string[] = []
   const fault = { says: 'gone', cure: 'none', shown: 'gone' }
@@ -65,6 +89,7 @@ t.test('the versions of rows are not those of the entries', async (t) => {
       outdated: () => undefined,
     },
     schema: { get: async () => 'public' },
+    timeoutMs: 2_000,
     maxReadBytes: 1_000,
   } as unknown as BoundStoreParts)
   const versions = await store.versions(['row:1', 'plain'], '1-0')

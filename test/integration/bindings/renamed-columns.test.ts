@@ -1,0 +1,95 @@
+/** Columns that a binding names, and that a migration of the application renames, drops or gives another type. */
+import t from 'tap'
+import { Announcements } from '../../support/announcements.js'
+import { cacheDatabase } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
+import { hold, inspectNow } from '../../support/held-answers.js'
+import { startLiveSidecar } from '../../support/sidecar.js'
+
+const columns = '(id int, region text, v text, primary key (region, id))'
+const rows = "insert into item values (1, 'eu', 'old'), (2, 'eu', 'old');"
+const table = `create table item ${columns}; ${rows}`
+const partitions = `
+  create table item ${columns} partition by list (region);
+  create table item_eu partition of item default; ${rows}`
+const bind = "select cache_bind('item', 'item:{region}:{id}')"
+const bindNotify = "select cache_bind('item', 'item:{region}:{id}', announce => 'notify')"
+const bindQuery = (way: string) => `
+  select cache_bind_query('page:{id}', query => 'select region from item where id = $1',
+    depends => '{"public.item": "${way}"}')`
+
+/** Bindings that name the column `id` of the table `item`. */
+const bindings = {
+  'a table': table + bind,
+  'a table, notify': table + bindNotify,
+  'a partitioned table': partitions + bind,
+  'a partitioned table, notify': partitions + bindNotify,
+  'a column in depends': table + bindQuery('{id}'),
+  'a column in a mapping': table + bindQuery('select {id} + 1'),
+}
+
+/** Statements that change rows, when the column has its new name. */
+const writes = [
+  "insert into item values (3, 'eu', 'new')",
+  "update item set v = 'new'",
+  'update item set number = number + 10 where number = 1',
+  'delete from item where number = 2',
+]
+
+for (const [name, sql] of Object.entries(bindings))
+  t.test(`${name}: a renamed column fails no statement, and any key may have changed`, async (t) => {
+    const { query, ...database } = await cacheDatabase(t)
+    await query(sql)
+    await query('alter table item rename id to number; delete from cache_outbox')
+    const announced = await Announcements.of(t, { query, ...database })
+    for (const write of writes) {
+      await query(write)
+      const stored = (await query('delete from cache_outbox returning key, mapping')).rows
+      const notified = await announced.ids()
+      t.same(new Set(notified), new Set(name.endsWith('notify') ? ['*'] : []), write)
+      t.same(stored[0], name.endsWith('notify') ? undefined : { key: null, mapping: null }, write)
+    }
+  })
+
+t.test('a column of a key is neither dropped nor given another type, as with a view', async (t) => {
+  const { query } = await cacheDatabase(t)
+  await query(table + bind)
+  await t.rejects(query('alter table item drop column id'), {
+    code: '2BP01',
+    detail: /trigger cache_announce/,
+  })
+  await t.rejects(query('alter table item alter id type bigint'), {
+    code: '0A000',
+    detail: /trigger cache_announce/,
+  })
+  await query('alter table item drop column v')
+  await query(`
+    begin;
+    select cache_unbind('item:{region}:{id}');
+    alter table item alter id type bigint;
+    ${bind};
+    commit`)
+})
+
+t.test('a column that is dropped with CASCADE fails no statement', async (t) => {
+  const { query } = await cacheDatabase(t)
+  await query(table + bind)
+  await query('alter table item drop column id cascade; delete from cache_outbox')
+  await query("update item set v = 'new'")
+  t.same((await query('select distinct key from cache_outbox')).rows, [{ key: null }])
+})
+
+t.test('keys of a renamed column are answered with the reason until they are bound again', async (t) => {
+  const { query, url } = await cacheDatabase(t)
+  await query(table + bind)
+  const { client } = await startLiveSidecar(t, { databaseUrl: url, migrate: false, ttlSeconds: 0 })
+  t.match(await hold(client, 'item:eu:1'), { v: 'old' })
+  await query('alter table item rename id to number')
+  await query("update item set v = 'new' where number = 1")
+  await query(inspectNow)
+  await eventually(async () => (await client.get('item:eu:1')).status === 503)
+  t.match((await client.get('item:eu:1')).body.detail, /dropped, renamed or given another type/)
+  await query("select cache_unbind('item:{region}:{id}'), cache_bind('item', 'item:{region}:{number}')")
+  await eventually(async () => (await client.get('item:eu:1')).status === 200)
+  t.same(await client.value('item:eu:1'), { number: 1, region: 'eu', v: 'new' })
+})
