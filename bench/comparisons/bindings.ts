@@ -7,6 +7,7 @@ import { monotonicMs } from '../monotonic.js'
 import type { BenchDatabase } from '../postgres.js'
 import { type BenchSidecar, startSidecar } from '../sidecar.js'
 import { quantile } from '../statistics.js'
+import { joinContenders, joinRows } from './joins.js'
 
 const rows = 200_000
 const table = (name: string) => `
@@ -42,6 +43,7 @@ export const boundTables: Comparison = {
       against: 'pgbench, 2 clients',
       target: { atLeast: 0.9 },
     },
+    ...joinRows,
     ...[1, 16].flatMap((clients) =>
       (['writers of a bound table', 'writers of a bound table, notify'] as const).map((of) => ({
         work: `UPDATE of 1 row, ${clients} client${clients === 1 ? '' : 's'}`,
@@ -111,6 +113,7 @@ export const boundTables: Comparison = {
       },
       await probes(bench, `${bindings} bindings`, bindings),
       await probes(bench, 'no binding', 0),
+      ...(await joinContenders(bench)),
     ]
     for (const [name, script] of [
       ['writers of a bound table', update('product')],

@@ -109,7 +109,8 @@ async function remove({ fleet, recorder, bound }: HistoryFaultParts, kind: Fault
       if (statements === undefined) return await fleet.recreateDatabase(onRemoved)
       return await fleet.asOwner(async (client) => {
         await client.query('begin')
-        await client.query("set local lock_timeout = '1s'")
+        // Others wait behind this lock, so that sooner or later nobody holds what it waits for.
+        await client.query(`set local lock_timeout = '${attempt}s'`)
         for (const sql of statements) await client.query(sql)
         // Nobody can read or write until this is committed, and then there is nothing.
         onRemoved()
