@@ -244,6 +244,7 @@ declare
   columns constant text[] := array(
     select piece[1] from regexp_matches(pattern, '[{]([^{}]+)[}]', 'g') as piece
   );
+  virtual_column text;
   has_date boolean;
   has_moved text;
   outbox constant text := schema || '.cache_outbox';
@@ -333,6 +334,14 @@ $body$;
 end
 $body$;
 begin
+  select attname into virtual_column
+  from pg_attribute where attrelid = bound::oid and attname = any(columns) and attgenerated = 'v' limit 1;
+  if virtual_column is not null then
+    raise feature_not_supported using
+      message = format('the column %I of %s is generated when it is read, and its triggers do not have its value',
+        virtual_column, bound),
+      hint = 'Make it a stored column.';
+  end if;
   -- Another spelling of a text is another key, even if the collation of the column takes the two for equal.
   select coalesce(bool_or(atttypid = 'date'::regtype), false), coalesce(string_agg(format(
     'old.%1$I%2$s is distinct from new.%1$I%2$s', attname,

@@ -71,6 +71,31 @@ t.test('a column of a key is neither dropped nor given another type, as with a v
     commit`)
 })
 
+t.test('a column that is generated when it is read cannot be part of a key or lead to one', async (t) => {
+  const { query } = await cacheDatabase(t)
+  const [server] = (
+    await query<{ version: number }>("select current_setting('server_version_num')::int as version")
+  ).rows
+  if ((server?.version ?? 0) < 180_000) return t.pass('PostgreSQL has no such columns yet')
+  await query(`
+    create table item (id int primary key, twice int generated always as (id * 2) virtual,
+      thrice int unique generated always as (id * 3) stored);
+    create unique index on item (thrice)`)
+  const refused = {
+    code: '0A000',
+    message: /the column twice of public\.item is generated when it is read/,
+    hint: /stored/,
+  }
+  for (const way of ['{twice}', 'select {twice}'])
+    await t.rejects(query(bindQuery(way).replace('region', 'thrice')), refused)
+  await query("select cache_bind('item', 'item:{thrice}')")
+  await query('insert into item (id) values (1); update item set id = 2; delete from item')
+  t.same((await query('select distinct key from cache_outbox order by key')).rows, [
+    { key: 'item:3' },
+    { key: 'item:6' },
+  ])
+})
+
 t.test('a column that is dropped with CASCADE fails no statement', async (t) => {
   const { query } = await cacheDatabase(t)
   await query(table + bind)
