@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import t from 'tap'
 import { parse, stringify } from 'yaml'
+import { plainRules, plainRulesFile, prometheusRuleFile } from '../../../scripts/plain-rules.js'
 import { promtool, withoutPromtool } from '../../support/promtool.js'
 import { metricsIn } from './promql.js'
 
@@ -24,6 +25,7 @@ interface Panel {
 }
 
 const folder = 'k8s/components/monitoring'
+const guidePage = 'docs/how-to/monitor.md'
 const { spec } = parse(await readFile(`${folder}/prometheus-rule.yaml`, 'utf8')) as {
   spec: { groups: { name: string; rules: Rule[] }[] }
 }
@@ -37,7 +39,8 @@ const dashboard = JSON.parse(await readFile(`${folder}/dashboard.json`, 'utf8'))
  * Metrics that an expression may select: docs/reference/metrics.md has exactly what is exposed, which metrics.test.ts
  * makes sure of.
  */
-const selectable = new Set(rules.flatMap(({ record }) => record ?? []))
+// Prometheus itself has "up".
+const selectable = new Set(['up', ...rules.flatMap(({ record }) => record ?? [])])
 for (const [, name, type] of (await readFile('docs/reference/metrics.md', 'utf8')).matchAll(
   /^\| `(\w+)` *\| (\w+)/gm,
 )) {
@@ -73,6 +76,26 @@ t.test('every rule uses metrics that there are, and says what is the matter', as
     t.match(labels?.severity, /^(warning|critical)$/)
     t.match(annotations, { summary: /^\S.*\.$/, description: /^\S.*\.$/ })
   }
+})
+
+t.test('the plain rules are those of the PrometheusRule', async (t) => {
+  const written = await readFile(plainRulesFile, 'utf8')
+  t.equal(written, plainRules(await readFile(prometheusRuleFile, 'utf8')), 'npm run docs:rules')
+})
+
+t.test('the guide names every alert', async (t) => {
+  const guide = await readFile(guidePage, 'utf8')
+  const named = [...guide.matchAll(/^\| `(\w+)` /gm)].map(([, name]) => name).sort()
+  t.same(named, rules.flatMap(({ alert }) => alert ?? []).sort())
+})
+
+t.test('the configuration in the guide is one', { skip: withoutPromtool }, async (t) => {
+  const [, configuration = ''] = /```yaml\n(rule_files[^`]+)```/.exec(await readFile(guidePage, 'utf8')) ?? []
+  const place = await mkdtemp(join(tmpdir(), 'caching-layer-prometheus-'))
+  t.teardown(() => rm(place, { recursive: true, force: true }))
+  await copyFile(plainRulesFile, join(place, 'rules.yaml'))
+  await writeFile(join(place, 'prometheus.yml'), configuration)
+  t.match(promtool(['check', 'config', join(place, 'prometheus.yml')]), { code: 0, said: /rules found/ })
 })
 
 t.test('every alert fires when it should, and only then', { skip: withoutPromtool }, async (t) => {
