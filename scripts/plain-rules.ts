@@ -1,7 +1,7 @@
 import { parse, stringify } from 'yaml'
 
 export const prometheusRuleFile = 'k8s/components/monitoring/prometheus-rule.yaml'
-export const plainRulesFile = 'k8s/components/monitoring/rules.yaml'
+export const plainRulesFile = 'k8s/components/monitoring/rules.yml'
 
 const heading = `# The alerts for a Prometheus without an operator: name this file under rule_files.
 # \`npm run docs:rules\` writes it from prometheus-rule.yaml.

@@ -93,7 +93,7 @@ t.test('the configuration in the guide is one', { skip: withoutPromtool }, async
   const [, configuration = ''] = /```yaml\n(rule_files[^`]+)```/.exec(await readFile(guidePage, 'utf8')) ?? []
   const place = await mkdtemp(join(tmpdir(), 'caching-layer-prometheus-'))
   t.teardown(() => rm(place, { recursive: true, force: true }))
-  await copyFile(plainRulesFile, join(place, 'rules.yaml'))
+  await copyFile(plainRulesFile, join(place, 'rules.yml'))
   await writeFile(join(place, 'prometheus.yml'), configuration)
   t.match(promtool(['check', 'config', join(place, 'prometheus.yml')]), { code: 0, said: /rules found/ })
 })
