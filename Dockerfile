@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # Node 26 is the newest LTS. This is the slim image and not a distroless one, because Node needs libatomic since version
 # 25, and the distroless C++ base lacks it. Pin the image for production: --build-arg NODE_IMAGE=node:26-slim@sha256:...
 ARG NODE_IMAGE=node:26-slim
@@ -27,10 +25,15 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts \
   \) -prune -exec rm -r {} +
 COPY --from=build /app/dist ./dist
 COPY sql ./sql
+COPY LICENSE ./
 # Any user may read the files, whatever their mode in the checkout. Only root may write them.
-RUN chmod -R u=rwX,go=rX package.json node_modules dist sql
+RUN chmod -R u=rwX,go=rX package.json node_modules dist sql LICENSE
 
 FROM ${NODE_IMAGE}
+LABEL org.opencontainers.image.title="caching-layer" \
+  org.opencontainers.image.description="A caching sidecar for teams with PostgreSQL" \
+  org.opencontainers.image.source="https://github.com/caching-layer/caching-layer" \
+  org.opencontainers.image.licenses="MIT"
 # By default glibc keeps most of what is freed, and the resident size keeps growing (docs/contributing/torture.md). With
 # these settings, all threads share one heap, and blocks of 32 KiB or more, such as the buffers of sockets, go back to
 # the system at once.
@@ -40,13 +43,14 @@ COPY --from=install /app/package.json ./
 COPY --from=install /app/node_modules ./node_modules
 COPY --from=install /app/dist ./dist
 COPY --from=install /app/sql ./sql
+COPY --from=install /app/LICENSE ./
 # A number, so that Kubernetes can tell that it is not root (runAsNonRoot). Any other number works as well, because
 # nothing is written. The root file system may be read-only.
 USER 1000:1000
 # The data port, which is bound to loopback unless HOST says otherwise, and the operations port.
 EXPOSE 8025 9025
 # For Docker and Compose. Kubernetes uses its own probes.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --start-interval=1s \
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "dist/main.js", "healthcheck"]
 # It runs as process 1 without an init: it handles SIGTERM and SIGINT, and starts no children.
 ENTRYPOINT ["node", "dist/main.js"]

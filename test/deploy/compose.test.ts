@@ -16,7 +16,7 @@ t.test('docker-compose.yml is a valid compose file that starts what the README s
   const validate = new Ajv2019({ strict: false, validateFormats: false }).compile(schema)
   t.ok(validate(compose), JSON.stringify(validate.errors))
 
-  const { postgres, migrate, ...sidecars } = compose.services
+  const { postgres, migrate, ready, ...sidecars } = compose.services
   t.match(postgres.environment, { POSTGRES_DB: 'cache_db', CACHE_USER_PASSWORD: 'cache_pass' })
   t.not(postgres.environment.POSTGRES_USER, 'cache_user', 'which is a superuser in this image')
   t.ok(postgres.volumes.includes('./sql/create-owner.sql:/docker-entrypoint-initdb.d/create-owner.sql:ro'))
@@ -42,9 +42,21 @@ t.test('docker-compose.yml is a valid compose file that starts what the README s
     )
     t.equal(sidecar.depends_on.migrate.condition, 'service_completed_successfully')
     t.equal(sidecar.read_only, true)
-    t.notOk('healthcheck' in sidecar, "the image's own HEALTHCHECK is in force")
+    t.same(sidecar.healthcheck, { interval: '2s' }, "the image's own HEALTHCHECK is in force")
     t.equal(sidecar.environment.DATABASE_URL, 'postgresql://cache_user:cache_pass@postgres:5432/cache_db')
   }
+})
+
+t.test('one image has one name, and `up -d` waits until the sidecars answer', async (t) => {
+  const { services } = parse(await readFile('docker-compose.yml', 'utf8'), { merge: true })
+  const { postgres, ...own } = services
+  t.notOk('build' in postgres)
+  for (const service of Object.values(own)) t.match(service, { build: '.', image: 'caching-layer' })
+  const { ready, migrate, ...sidecars } = own
+  t.same(
+    ready.depends_on,
+    Object.fromEntries(Object.keys(sidecars).map((name) => [name, { condition: 'service_healthy' }])),
+  )
 })
 
 t.test('the schema check can fail', async (t) => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -62,6 +62,7 @@ t.test('the image has what runs, and nothing of development', async (t) => {
   const paths = files.map(({ path }) => path)
   t.same(needless(paths), [])
   t.same([...new Set(paths.map((path) => path.split('/').slice(0, 2).join('/')))].sort(), [
+    'app/LICENSE',
     'app/dist',
     'app/node_modules',
     'app/package.json',
@@ -90,6 +91,22 @@ t.test('it is not root, by number, and starts without a shell', async (t) => {
   t.match(image.user, /^[1-9]\d*:[1-9]\d*$/)
   t.same(image.entrypoint, ['node', 'dist/main.js'])
   t.same(image.command, ['serve'])
+})
+
+t.test('it says what it is, where it comes from, and under which licence', async (t) => {
+  const { description, license, repository } = JSON.parse(await readFile('package.json', 'utf8'))
+  const label = (name: string) => image.labels.get(`org.opencontainers.image.${name}`)
+  t.equal(label('title'), 'caching-layer')
+  t.ok(description.startsWith('A caching sidecar for teams with PostgreSQL'))
+  t.equal(label('description'), 'A caching sidecar for teams with PostgreSQL')
+  t.equal(`git+${label('source')}.git`, repository.url)
+  t.equal(label('licenses'), license)
+})
+
+t.test('it can be built by BuildKit without a network for its syntax, and by podman 4', async (t) => {
+  const text = await readFile('Dockerfile', 'utf8')
+  t.notMatch(text, /^# *syntax=/m)
+  t.notMatch(text, /--start-interval/)
 })
 
 t.test('HEALTHCHECK runs a command that there is', async (t) => {

@@ -18,6 +18,7 @@ export interface ImageTree {
   readonly command: readonly string[]
   /** Command of HEALTHCHECK. */
   readonly healthcheck: readonly string[]
+  readonly labels: ReadonlyMap<string, string>
 }
 
 export interface TreeFile {
@@ -64,6 +65,7 @@ async function carryOut(stage: Stage, surroundings: Surroundings): Promise<Image
   let command: string[] = []
   let healthcheck: string[] = []
   const environment: Record<string, string> = {}
+  const labels = new Map<string, string>()
   for (const { instruction, rest } of stage.steps) {
     switch (instruction) {
       case 'WORKDIR':
@@ -93,13 +95,25 @@ async function carryOut(stage: Stage, surroundings: Surroundings): Promise<Image
       case 'HEALTHCHECK':
         healthcheck = JSON.parse(rest.replace(/^.*? CMD /, ''))
         break
+      case 'LABEL':
+        for (const [, name = '', value = ''] of rest.matchAll(/([\w.]+)="([^"]*)"/g)) labels.set(name, value)
+        break
       case 'EXPOSE':
         break
       default:
         throw new Error(`a step that is not known here: ${instruction} ${rest}`)
     }
   }
-  return { root, workFolder: join(root, workdir), environment, user, entrypoint, command, healthcheck }
+  return {
+    root,
+    workFolder: join(root, workdir),
+    environment,
+    user,
+    entrypoint,
+    command,
+    healthcheck,
+    labels,
+  }
 }
 
 /** Returns the files that .dockerignore lets through: it must forbid everything first, then name what may be sent. */

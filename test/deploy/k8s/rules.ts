@@ -63,7 +63,13 @@ function workload(resource: Resource): string[] {
   found.push(
     ...duplicates(ports.map((port) => port.containerPort)).map((port) => `port ${port} is there twice`),
   )
-  const volumes = new Set(pod.volumes?.map(({ name }) => name))
+  const { volumeClaimTemplates: claims = [] } = (resource.spec ?? {}) as {
+    volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[]
+  }
+  const volumes = new Set([
+    ...(pod.volumes ?? []).map(({ name }) => name),
+    ...claims.map(({ metadata }) => metadata.name),
+  ])
   for (const container of all) {
     found.push(...containerProblems(container, volumes).map((problem) => `${container.name}: ${problem}`))
   }
