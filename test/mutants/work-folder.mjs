@@ -61,7 +61,8 @@ export class WorkFolder {
     const support = await import(join(this.unchanged, 'test/support/shared-server.js'))
     this.#server = await support.temporaryServer()
     const { makeTemplate } = await import(join(this.unchanged, 'test/support/database.js'))
-    this.#template = await makeTemplate(this.#server.server.url())
+    const { name } = await makeTemplate(this.#server.server.url(), 'template_of_caches')
+    this.#template = name
     this.#cluster = await support.clusterToCopy()
   }
 

@@ -61,12 +61,16 @@ export async function cacheDatabase(t: Owner): Promise<FreshDatabase> {
   return database
 }
 
-/** Makes a database for `TEST_TEMPLATE` on a server, and returns its name. */
-export async function makeTemplate(serverUrl: string): Promise<string> {
-  const name = 'template_of_caches'
+/**
+ * Makes a database for `TEST_TEMPLATE` on a server, and returns its name and URL. It replaces one that a process of tests
+ * has left.
+ */
+export async function makeTemplate(serverUrl: string, name: string): Promise<{ name: string; url: string }> {
+  await runOn(serverUrl, `drop database if exists ${name} with (force)`)
   await createDatabase(serverUrl, name)
-  await migrate(urlOf(serverUrl, name))
-  return name
+  const url = urlOf(serverUrl, name)
+  await migrate(url)
+  return { name, url }
 }
 
 /**
