@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { type BackupBinding, headerLine } from '../../../src/tools/backup/header.js'
@@ -114,7 +115,8 @@ t.test('there is room for 10,000 bindings', async (t) => {
   }))
   const text = backupText(['a\t1'], headerLine({ ...backupHeader, bindings: many }))
   const { header } = await readBackup(pieces(Buffer.from(text), 65_536))
-  t.strictSame(header.bindings, many)
+  // Not by tap, which takes long to compare many.
+  t.ok(isDeepStrictEqual(header.bindings, many))
 })
 
 t.test('an unsupported header is refused', async (t) => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { hotKeys } from '../../../src/warm-up/hot-keys.js'
@@ -33,7 +34,8 @@ t.test('keys are read back in their order', async (t) => {
   t.same(await file.read(2), odd.slice(0, 2), 'no more than are wanted')
   const many = Array.from({ length: 30_000 }, (_, index) => `key:${index}:${'é'.repeat(index % 50)}`)
   await file.write(many)
-  t.same(await file.read(many.length), many)
+  // Not by tap, which takes long to compare many.
+  t.ok(isDeepStrictEqual(await file.read(many.length), many))
 })
 
 t.test('only this user may read the file, whatever was there before', async (t) => {
