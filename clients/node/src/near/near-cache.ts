@@ -285,7 +285,7 @@ export class NearCache {
       evictions: evictions + negativeEvictions,
       invalidations,
       feed: lease?.state === 'live' ? 'live' : 'down',
-      leaseAgeMs: Number.isFinite(leaseAgeMs) ? leaseAgeMs : undefined,
+      leaseAgeMs: Number.isFinite(leaseAgeMs) ? Math.ceil(leaseAgeMs) : undefined,
       maxStalenessMs: this.#maxStalenessMs,
     }
   }
