@@ -20,12 +20,13 @@ import type {
 import { watch } from './changes/watch.js'
 import { Computations } from './computing/computations.js'
 import { EntryRequests } from './entries/entry-requests.js'
-import { Reads } from './entries/reads.js'
+import { entryOf, Reads } from './entries/reads.js'
 import { SessionTokens } from './entries/session-tokens.js'
 import { validated } from './entries/validated.js'
 import { Writes } from './entries/writes.js'
 import { Transport } from './http/transport.js'
 import { NearCache } from './near/near-cache.js'
+import { givenAway, type NearEntry } from './near/near-entry.js'
 import { NearFeed } from './near/near-feed.js'
 
 const usualTimeoutMs = 5_000
@@ -65,26 +66,24 @@ export class CachingClient implements Client {
     if (near === undefined) return
     this.#feed = new NearFeed({ near, transport, clock })
     this.near = {
-      get: <T>(key: string) => (this.#reads.held({}, key)?.value ?? undefined) as T | undefined,
+      get: <T>(key: string) => heldValue<T>(near.hit(key)),
       stats: () => near.stats(),
     }
   }
 
   get<T>(key: string, options: AnyReadOptions = {}): Promise<T | undefined> {
-    const held = this.#reads.held(options, key)
-    const { schema } = options
-    if (held === undefined || schema)
-      return this.getEntry<T>(key, options, held).then((entry) => entry?.value)
-    return Promise.resolve((held?.value ?? undefined) as T | undefined)
+    const held = this.#reads.held(key, options.consistency)
+    if (held !== undefined && options.schema === undefined) return Promise.resolve(heldValue<T>(held))
+    return this.getEntry<T>(key, options, held).then((entry) => entry?.value)
   }
 
   async getEntry<T>(
     key: string,
     options: AnyReadOptions = {},
-    held = this.#reads.held(options, key),
+    held = this.#reads.held(key, options.consistency),
   ): Promise<Entry<T> | undefined> {
     const { schema, ...read } = options
-    const entry = held === undefined ? await this.#reads.ask(key, read) : held
+    const entry = held === undefined ? await this.#reads.ask(key, read) : held && entryOf(held)
     if (!entry) return undefined
     return { ...entry, value: (schema ? await validated(key, entry.value, schema) : entry.value) as T }
   }
@@ -114,8 +113,8 @@ export class CachingClient implements Client {
     compute: () => T | Promise<T>,
     options: ComputeOptions = {},
   ): Promise<T> {
-    const held = this.#reads.held({}, key)
-    return (held ? held.value : await this.#computations.get(key, compute, options)) as T
+    const held = this.#reads.held(key)
+    return (held ? givenAway(held.content) : await this.#computations.get(key, compute, options)) as T
   }
 
   watch(options: WatchOptions = {}): AsyncIterableIterator<ChangeEvent | GapEvent> {
@@ -127,4 +126,9 @@ export class CachingClient implements Client {
     this.#feed?.close()
     this.#transport.close()
   }
+}
+
+/** Returns the value of an entry that is held; undefined for a key that does not exist, and if nothing is held. */
+function heldValue<T>(held: NearEntry | null | undefined): T | undefined {
+  return held ? (givenAway(held.content) as T) : undefined
 }

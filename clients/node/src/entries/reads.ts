@@ -1,6 +1,6 @@
 import type { Entry, ReadOptions } from '../api.js'
 import type { NearCache } from '../near/near-cache.js'
-import { frozen, givenAway } from '../near/near-entry.js'
+import { frozen, givenAway, type NearEntry } from '../near/near-entry.js'
 import type { EntryRequests } from './entry-requests.js'
 import type { ReadAnswer } from './read-answer.js'
 import type { SessionTokens } from './session-tokens.js'
@@ -23,10 +23,8 @@ export class Reads {
   }
 
   /** Returns what the near cache proves, null for a key that does not exist, and undefined if the sidecar must be asked. */
-  held({ consistency }: ReadOptions, key: string): Entry<unknown> | null | undefined {
-    const held = consistency === 'strong' ? undefined : this.#parts.near?.hit(key)
-    if (!held) return held
-    return { value: givenAway(held.content), source: 'near', stale: false, etag: held.etag }
+  held(key: string, consistency?: ReadOptions['consistency']): NearEntry | null | undefined {
+    return consistency === 'strong' ? undefined : this.#parts.near?.hit(key)
   }
 
   /** Asks the sidecar for one key. */
@@ -57,8 +55,8 @@ export class Reads {
     const entries = new Map<string, Entry<unknown>>()
     const wanted = { bounded: [] as string[], strong: [] as string[] }
     for (const key of new Set(keys)) {
-      const held = this.held(options, key)
-      if (held) entries.set(key, held)
+      const held = this.held(key, options.consistency)
+      if (held) entries.set(key, entryOf(held))
       else if (held === undefined) {
         const isStrong = options.consistency === 'strong' || this.#parts.tokens.of(key) !== undefined
         wanted[isStrong ? 'strong' : 'bounded'].push(key)
@@ -86,6 +84,11 @@ export class Reads {
       for (const flight of flights) if (flight) near?.close(flight)
     }
   }
+}
+
+/** Returns what a read gives away of an entry that is held. */
+export function entryOf({ content, etag }: NearEntry): Entry<unknown> {
+  return { value: givenAway(content), source: 'near', stale: false, etag }
 }
 
 function nearAnswer(

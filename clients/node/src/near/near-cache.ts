@@ -177,7 +177,8 @@ export class NearCache {
       if (!flights.mayPut(flight, entry.version, now)) return false
       this.#absences.drop(id)
       const expiresAtMs = openedAtMs + Math.min(this.#ttlMs, remainingMs)
-      this.#entries.put(id, { ...entry, key, viaOutbox, expiresAtMs })
+      const { content, version, etag, bytes } = entry
+      this.#entries.put(id, { key, content, version, etag, viaOutbox, expiresAtMs, bytes })
     }
     flights.told(flight, entry?.version)
     return true
