@@ -113,6 +113,9 @@ t.test('its types are those of the calls', async () => {
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const is = <A, B>(_: Same<A, B>): void => undefined
 const client = createClient({ url: 'http://127.0.0.1:8025', near: { maxEntries: 10, maxBytes: 1_000 } })
+interface User {
+  readonly name: string
+}
 declare const schema: StandardSchema<{ readonly name: string }>
 export async function types(error: CachingLayerError): Promise<void> {
   const plain = await client.get('k')
@@ -129,6 +132,8 @@ export async function types(error: CachingLayerError): Promise<void> {
   is<typeof computed, number>(true)
   for await (const event of client.watch()) if (event.type === 'change') is<typeof event.isDeleted, boolean>(true)
   is<typeof error.status, number | undefined>(true)
+  const user: User = { name: 'Ada' }
+  await client.set('k', user)
   await client.set('k', { a: [1] }, { ttlSeconds: 60, signal: AbortSignal.timeout(10) })
   // @ts-expect-error
   await client.set('k', null)

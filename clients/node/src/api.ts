@@ -2,14 +2,11 @@ import type { StandardSchema } from './standard-schema.js'
 
 /** The public interface of the client. */
 
-/** A value of an entry: JSON except null, or bytes. */
-export type Value =
-  | string
-  | number
-  | boolean
-  | Uint8Array
-  | readonly unknown[]
-  | { readonly [member: string]: unknown }
+/**
+ * A value of an entry: JSON except null, or bytes (`Uint8Array`). What JSON.stringify leaves out is not stored. The type
+ * is not narrower, because an interface has no index signature.
+ */
+export type Value = string | number | boolean | object
 
 export interface ClientOptions {
   /** URL of the sidecar, such as `http://127.0.0.1:8025`. */
