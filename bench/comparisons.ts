@@ -12,6 +12,7 @@ import { hit } from './comparisons/hit.js'
 import { latency } from './comparisons/latency.js'
 import { manyKeys } from './comparisons/many-keys.js'
 import { miss } from './comparisons/miss.js'
+import { near } from './comparisons/near.js'
 import { reset } from './comparisons/reset.js'
 import { rest } from './comparisons/rest.js'
 import { restart } from './comparisons/restart.js'
@@ -25,6 +26,7 @@ import { warmUp } from './comparisons/warm-up.js'
 export const comparisons: readonly Comparison[] = [
   hit,
   bulk,
+  near,
   latency,
   set,
   miss,

@@ -17,6 +17,17 @@ export function withPackageName(page: string, version: string): string {
   return page.replaceAll(/\bcaching-layer-\d+\.\d+\.\d+[\w.+-]*\.tgz\b/g, `caching-layer-${version}.tgz`)
 }
 
+/** Returns a package.json with the version of the release. */
+export function withVersion(manifest: string, version: string): string {
+  return manifest.replace(/("version": ")[^"]*/, `$1${version}`)
+}
+
+/** Returns a package-lock.json with the version of the release for the package in a folder of the project. */
+export function withLockedVersion(lock: string, folder: string, version: string): string {
+  const start = lock.indexOf(`    "${folder}": {`)
+  return lock.slice(0, start) + withVersion(lock.slice(start), version)
+}
+
 /** A kustomization with the image of the release. Other tags, such as `dev`, stay. */
 export function withImageTag(kustomization: string, version: string): string {
   return kustomization.replaceAll(/^(\s*newTag: )["']?\d+\.\d+\.\d+[\w.+-]*["']?$/gm, `$1${version}`)

@@ -144,7 +144,7 @@ export class Sidecar {
       following: cache.following,
       responses: this.#responses,
       clock,
-      proofMs: config.maxStalenessMs / 3,
+      maxStalenessMs: config.maxStalenessMs,
     })
     const connections = shareConnections(config, log)
     this.#server = dataServer({

@@ -4,7 +4,9 @@ import { transform } from 'esbuild'
 import { linkPackages } from './linked-packages.mjs'
 
 /** Folders whose files may be replaced in the copy. Everything else is linked. */
-const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench']
+const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench', 'clients']
+/** Files that a build or an installation of a client has made. */
+const isBuilt = /\/(dist|node_modules)\//
 /** Tests write to .tap. */
 const leftOut = new Set(['.git', '.tap', 'dist', 'node_modules', ...copiedFolders])
 
@@ -27,6 +29,7 @@ export async function compileProject(project, target) {
       if (!entry.isFile()) continue
       const path = join(entry.parentPath, entry.name)
       const file = relative(project, path).replaceAll('\\', '/')
+      if (isBuilt.test(file)) continue
       if (file.endsWith('.d.ts')) continue
       await mkdir(dirname(join(target, file)), { recursive: true })
       await cp(path, join(target, file))

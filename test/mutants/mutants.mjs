@@ -10,6 +10,7 @@ import { expiryMutants } from './expiry-mutants.mjs'
 import { followerMutants } from './follower-mutants.mjs'
 import { invalidationMutants } from './invalidation-mutants.mjs'
 import { leaseMutants } from './lease-mutants.mjs'
+import { nearMutants } from './near-mutants.mjs'
 import { outboxMutants } from './outbox-mutants.mjs'
 import { queryMutants } from './query-mutants.mjs'
 import { statementMutants } from './statement-mutants.mjs'
@@ -1101,6 +1102,7 @@ export const mutants = [
   ...invalidationMutants,
   ...leaseMutants,
   ...followerMutants,
+  ...nearMutants,
   ...outboxMutants,
   ...queryMutants,
   {

@@ -1,81 +1,67 @@
+import { NearCache, type NearFlight, type StreamProof } from '../../clients/node/src/near/near-cache.js'
 import type { LoggedChange } from '../../src/core/changes/change-log.js'
 import type { Value, Version } from '../../src/core/entry.js'
 import type { Clock } from '../../src/core/ports.js'
 import { maxStalenessMs, type SimulatedSidecar } from './simulated-sidecar.js'
 
-/** Name of a feed: the process, and the generation of its log. */
-interface Feed {
-  readonly sidecar: SimulatedSidecar
-  readonly generation: number
-}
-
 type StreamEvent =
   | { readonly kind: 'change'; readonly change: LoggedChange }
-  | { readonly kind: 'gap'; readonly feed: Feed; readonly number: number }
-  | { readonly kind: 'proof'; readonly t0Ms: number; readonly elapsedMs: number; readonly ageMs: number }
-
-interface Token {
-  readonly changes: Version[]
-  isBroken: boolean
-}
+  | { readonly kind: 'gap'; readonly feed: string; readonly number: number }
+  | ({ readonly kind: 'proof' } & StreamProof)
 
 interface Response {
   readonly key: string
-  readonly token: Token
-  readonly feed: Feed | undefined
-  readonly kept: Kept
-}
-
-interface Kept {
+  readonly flight: NearFlight
+  /** Undefined if the response does not say that it can be kept. */
+  readonly feed: string | undefined
   readonly value: Value | undefined
   /** Undefined for the absence of an entry. */
   readonly version: Version | undefined
 }
 
 /**
- * A client that keeps values by P19, as docs/reference/http-api.md describes it. Every event and every response arrives
- * at any time, the events of one stream in their order.
+ * The near cache of a client, over a stream and requests of which the test makes every step. Every event and every
+ * response arrives at any time, the events of one stream in their order.
  */
 export class SimulatedFollower {
   readonly #clock: Clock
-  readonly #kept = new Map<string, Kept>()
-  readonly #tokens = new Map<string, Set<Token>>()
+  readonly #near: NearCache
   readonly #responses: Response[] = []
-  #feed: Feed
-  /** Number of the last change that was received. */
+  #sidecar: SimulatedSidecar
+  /** Number of the last change that was received, and the sidecar that sent it. */
   #received: number
+  #receivedFrom: SimulatedSidecar
   /** Number of the last change that was sent. */
   #sent: number
   #stream: StreamEvent[] = []
-  #asked: { readonly t0Ms: number; arrivedMs: number | undefined } | undefined
-  #asOfMs = Number.NEGATIVE_INFINITY
+  #asked: { readonly askedMs: number; arrivedMs: number | undefined } | undefined
 
   constructor(sidecar: SimulatedSidecar, clock: Clock) {
     this.#clock = clock
-    const { generation, last } = logOf(sidecar)
-    this.#feed = { sidecar, generation }
+    this.#near = new NearCache({ maxEntries: 100, maxBytes: 1_000_000, ttlMs: 1_000_000 }, clock)
+    this.#sidecar = sidecar
+    this.#receivedFrom = sidecar
+    const { last } = logOf(sidecar)
     this.#received = last
     this.#sent = last
+    this.#near.opened(feedOf(sidecar), maxStalenessMs, false)
   }
 
-  /** Returns what would be served from memory. */
-  fresh(key: string): Kept | undefined {
-    return this.#clock.now() - this.#asOfMs <= maxStalenessMs ? this.#kept.get(key) : undefined
+  /** Returns what would be served from memory; undefined if nothing is proven. */
+  fresh(key: string): { readonly value: Value | undefined } | undefined {
+    const held = this.#near.hit(key)
+    return held === undefined ? undefined : { value: held?.content as Value | undefined }
   }
 
   /** Reads a key at any sidecar, which a balancer has chosen. */
   read(key: string, at: SimulatedSidecar): void {
-    const token: Token = { changes: [], isBroken: false }
-    const tokens = this.#tokens.get(key) ?? new Set()
-    this.#tokens.set(key, tokens.add(token))
+    const flight = this.#near.open(key)
     at.cache.get(key).then(
       (read) => {
-        const origin = at.cache.following.originOf(key, read)
-        const feed = origin && { sidecar: at, generation: logOf(at).generation }
-        const kept = { value: read.value, version: read.written?.version }
-        this.#responses.push({ key, token, feed, kept })
+        const feed = at.cache.following.originOf(key, read) && feedOf(at)
+        this.#responses.push({ key, flight, feed, value: read.value, version: read.written?.version })
       },
-      () => undefined,
+      () => this.#near.close(flight),
     )
   }
 
@@ -83,20 +69,18 @@ export class SimulatedFollower {
   respond(which: number): void {
     const [response] = this.#responses.splice(which % (this.#responses.length || 1), 1)
     if (response === undefined) return
-    const { key, token, feed, kept } = response
-    this.#tokens.get(key)?.delete(token)
-    if (feed?.sidecar !== this.#feed.sidecar || feed.generation !== this.#feed.generation) return
-    const mayKeep = token.changes.every((version) =>
-      kept.version === undefined ? version.startsWith('-') : version === kept.version,
-    )
-    if (token.isBroken || !mayKeep) return
-    this.#kept.set(key, kept)
-    // For the other flights of the key, that is a change: one that read an older value must not replace it.
-    for (const other of this.#tokens.get(key) ?? []) other.changes.push(kept.version ?? '0')
+    const { key, flight, feed, value, version } = response
+    this.#near.answered(flight, {
+      key,
+      feed: feed === undefined ? undefined : { name: feed, viaOutbox: false },
+      entry: version === undefined ? undefined : { content: value, version, etag: version, bytes: 1 },
+      remainingMs: undefined,
+    })
+    this.#near.close(flight)
   }
 
   ask(): void {
-    this.#asked = { t0Ms: this.#clock.now(), arrivedMs: undefined }
+    this.#asked = { askedMs: this.#clock.now(), arrivedMs: undefined }
   }
 
   /** The sidecar answers the question, or answers it again. */
@@ -104,49 +88,46 @@ export class SimulatedFollower {
     if (this.#asked === undefined) return
     this.#asked.arrivedMs ??= this.#clock.now()
     this.send()
-    const { ageMs } = this.#feed.sidecar.cache.following.leaseAges()
+    const { ageMs, outboxAgeMs } = this.#sidecar.cache.following.leaseAges()
     const elapsedMs = this.#clock.now() - this.#asked.arrivedMs
-    this.#stream.push({ kind: 'proof', t0Ms: this.#asked.t0Ms, elapsedMs, ageMs })
+    this.#stream.push({ kind: 'proof', askedMs: this.#asked.askedMs, elapsedMs, ageMs, outboxAgeMs })
   }
 
   /** The sidecar sends what it has logged. */
   send(): void {
-    const { sidecar } = this.#feed
-    const log = logOf(sidecar)
+    const log = logOf(this.#sidecar)
     const changes = log.since(this.#sent)
     this.#sent = log.last
     if (changes) for (const change of changes) this.#stream.push({ kind: 'change', change })
-    else this.#stream.push({ kind: 'gap', feed: { sidecar, generation: log.generation }, number: log.last })
+    else this.#stream.push({ kind: 'gap', feed: feedOf(this.#sidecar), number: log.last })
   }
 
   receive(): void {
     const event = this.#stream.shift()
-    if (event?.kind === 'proof')
-      this.#asOfMs = Math.max(this.#asOfMs, event.t0Ms + event.elapsedMs - event.ageMs)
+    if (event?.kind === 'proof') this.#near.proven(event)
     else if (event?.kind === 'gap') {
-      this.#startOver(event.feed)
+      this.#near.gap(event.feed)
       this.#received = event.number
+      this.#receivedFrom = this.#sidecar
     } else if (event?.kind === 'change') {
       const { id, version, number } = event.change
       this.#received = number
-      const kept = this.#kept.get(id)
-      const stays = kept?.version === undefined ? version.startsWith('-') : kept.version === version
-      if (!stays) this.#kept.delete(id)
-      for (const token of this.#tokens.get(id) ?? []) token.changes.push(version)
+      this.#near.changed(id, version)
     }
   }
 
   /** The stream is cut, and continues at this sidecar after the last event that was received. */
   reconnect(to: SimulatedSidecar): void {
-    const log = logOf(to)
+    this.#near.lost()
     this.#stream = []
     this.#asked = undefined
-    const continues = to === this.#feed.sidecar && log.has(this.#received)
-    if (!continues) {
-      this.#startOver({ sidecar: to, generation: log.generation })
-      this.#received = log.last
-    }
-    this.#sent = this.#received
+    this.#near.opened(feedOf(to), maxStalenessMs, true)
+    const log = logOf(to)
+    // The number is that of an event of another process, or the log does not have what follows.
+    const continues = to === this.#receivedFrom && log.has(this.#received)
+    this.#sidecar = to
+    this.#sent = continues ? this.#received : log.last
+    if (!continues) this.#stream.push({ kind: 'gap', feed: feedOf(to), number: log.last })
   }
 
   /** Lets everything arrive that is on its way. */
@@ -158,15 +139,18 @@ export class SimulatedFollower {
     this.prove()
     this.receive()
   }
-
-  #startOver(feed: Feed): void {
-    this.#feed = feed
-    this.#kept.clear()
-    this.#asOfMs = Number.NEGATIVE_INFINITY
-    for (const tokens of this.#tokens.values()) for (const token of tokens) token.isBroken = true
-  }
 }
 
 function logOf({ cache }: SimulatedSidecar) {
   return cache.following.changeLog
+}
+
+const names = new WeakMap<SimulatedSidecar, string>()
+let sidecars = 0
+
+/** Returns the name of the feed of a sidecar in its present generation. */
+function feedOf(sidecar: SimulatedSidecar): string {
+  const name = names.get(sidecar) ?? `sidecar${++sidecars}`
+  names.set(sidecar, name)
+  return `${name}.${logOf(sidecar).generation}`
 }

@@ -9,8 +9,10 @@ export interface LocalCacheBounds {
   readonly maxBytes: number | undefined
 }
 
-export interface LocalCacheOptions extends LocalCacheBounds {
+export interface LocalCacheOptions<E = Entry> extends LocalCacheBounds {
   readonly onEvict: () => void
+  /** Returns the bytes of an entry that count for the bound; always the same for one entry. */
+  readonly bytesOf?: (entry: E) => number
 }
 
 /** Something held of a key: an entry, or what is known instead of one. */
@@ -28,10 +30,12 @@ export interface HeldOfKey {
  */
 export class LocalCache<E extends HeldOfKey = Entry> {
   readonly #onEvict: () => void
+  readonly #bytesOf: (entry: E) => number
   #entries: LRUCache<string, E>
 
-  constructor({ onEvict, ...bounds }: LocalCacheOptions) {
+  constructor({ onEvict, bytesOf = heldBytesOf, ...bounds }: LocalCacheOptions<E>) {
     this.#onEvict = onEvict
+    this.#bytesOf = bytesOf
     this.#entries = this.#within(bounds)
   }
 
@@ -39,7 +43,7 @@ export class LocalCache<E extends HeldOfKey = Entry> {
     return new LRUCache<string, E>({
       max: capacity,
       maxSize: maxBytes ?? Number.MAX_SAFE_INTEGER,
-      sizeCalculation: heldBytesOf,
+      sizeCalculation: this.#bytesOf,
       disposeAfter: (_entry, _id, reason) => {
         if (reason === 'evict') this.#onEvict()
       },

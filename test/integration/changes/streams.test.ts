@@ -20,7 +20,10 @@ t.test('a stream has every change: by a sidecar, by SQL, and deletes', async (t)
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
   })
-  t.match(await stream.next(), { name: 'open', data: { stream: /^[\w-]+\.1$/, feed: /^[\w-]+\.\d+$/ } })
+  t.match(await stream.next(), {
+    name: 'open',
+    data: { stream: /^[\w-]+\.1$/, feed: /^[\w-]+\.\d+$/, max_staleness_ms: 3_000 },
+  })
 
   const { headers } = await client.request('PUT', '/v1/entries/a', { raw: '1' })
   const change = await stream.next()

@@ -5,7 +5,9 @@ import {
   imageVersions,
   newestRelease,
   withImageTag,
+  withLockedVersion,
   withPackageName,
+  withVersion,
 } from '../../../scripts/release-texts.js'
 
 const changelog = readFileSync('CHANGELOG.md', 'utf8')
@@ -17,6 +19,8 @@ t.test('the version is the same everywhere', async (t) => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   const lock = JSON.parse(readFileSync('package-lock.json', 'utf8'))
   t.same([lock.version, lock.packages[''].version], [version, version], 'package-lock.json')
+  const client = JSON.parse(readFileSync('clients/node/package.json', 'utf8'))
+  t.same([client.version, lock.packages['clients/node'].version], [version, version], 'the client')
   t.equal(newestRelease(changelog), version, 'the newest release in CHANGELOG.md')
   const tags = kustomizations.flatMap(imageVersions)
   t.ok(tags.length > 0)
@@ -51,6 +55,16 @@ t.test('a release changes the name of the packed file, which the commands of the
   const renamed = withPackageName(page, '9.8.7-rc.1')
   t.match(renamed, 'npm install --global ./caching-layer-9.8.7-rc.1.tgz')
   t.notMatch(renamed, `caching-layer-${version}.tgz`)
+})
+
+t.test('a release changes the version of the client, and of nothing else', async (t) => {
+  const manifest = readFileSync('clients/node/package.json', 'utf8')
+  const { version, ...others } = JSON.parse(manifest)
+  t.same(JSON.parse(withVersion(manifest, '9.8.7')), { ...others, version: '9.8.7' })
+  const lock = readFileSync('package-lock.json', 'utf8')
+  const changed = withLockedVersion(lock, 'clients/node', '9.8.7')
+  t.equal(JSON.parse(changed).packages['clients/node'].version, '9.8.7')
+  t.equal(withLockedVersion(changed, 'clients/node', version), lock)
 })
 
 t.test('a release changes the tags that are versions, and no others', async (t) => {

@@ -10,8 +10,8 @@ export interface ChangeStreamsParts {
   readonly following: Following
   readonly responses: UnreadResponses
   readonly clock: Clock
-  /** Interval at which questions are answered again. */
-  readonly proofMs: number
+  /** Bound on staleness. Questions are answered again three times within it. */
+  readonly maxStalenessMs: number
 }
 
 export interface StreamRequest {
@@ -67,7 +67,7 @@ export class ChangeStreams {
    * for another stream.
    */
   open(response: ServerResponse, { prefix, lastEventId }: StreamRequest): boolean {
-    const { following, responses, proofMs } = this.#parts
+    const { following, responses, maxStalenessMs } = this.#parts
     if (!responses.acquire(maxStreamBytes)) return false
     response.once('close', () => responses.release(maxStreamBytes))
     const name = `${this.#texts.process}.${++this.#opened}`
@@ -81,9 +81,9 @@ export class ChangeStreams {
     })
     this.#streams.set(name, stream)
     response.once('close', () => this.#gone(name))
-    stream.begin(this.#texts.opening(name), this.#seen(lastEventId))
+    stream.begin(this.#texts.opening(name, maxStalenessMs), this.#seen(lastEventId))
     following.used()
-    this.#beats ??= setInterval(() => this.#beat(), proofMs).unref()
+    this.#beats ??= setInterval(() => this.#beat(), maxStalenessMs / 3).unref()
     if (this.#isClosed) stream.end()
     return true
   }

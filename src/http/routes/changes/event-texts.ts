@@ -66,8 +66,9 @@ export class EventTexts {
     return { text, last: changes.at(-1)?.number ?? number }
   }
 
-  opening(stream: string): string {
-    return `retry: 1000\n${event('open', { stream, feed: this.feed })}`
+  opening(stream: string, maxStalenessMs: number): string {
+    const data = { stream, feed: this.feed, max_staleness_ms: maxStalenessMs }
+    return `retry: 1000\n${event('open', data)}`
   }
 
   gap(): string {

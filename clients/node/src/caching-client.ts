@@ -1,0 +1,134 @@
+import { SuspendClock } from '../../../src/sidecar/suspend-clock.js'
+import type {
+  ChangeEvent,
+  Client,
+  ClientOptions,
+  ComputeOptions,
+  DeleteOptions,
+  Entry,
+  GapEvent,
+  Near,
+  ReadOptions,
+  RequestOptions,
+  SchemaOptions,
+  Selection,
+  Value,
+  WatchOptions,
+  WriteOptions,
+  WriteResult,
+} from './api.js'
+import { watch } from './changes/watch.js'
+import { Computations } from './computing/computations.js'
+import { EntryRequests } from './entries/entry-requests.js'
+import { entryOf, Reads } from './entries/reads.js'
+import { SessionTokens } from './entries/session-tokens.js'
+import { validated } from './entries/validated.js'
+import { Writes } from './entries/writes.js'
+import { Transport } from './http/transport.js'
+import { NearCache } from './near/near-cache.js'
+import { givenAway, type NearEntry } from './near/near-entry.js'
+import { NearFeed } from './near/near-feed.js'
+
+const usualTimeoutMs = 5_000
+const usualMaxConnections = 32
+
+type AnyReadOptions = ReadOptions & Partial<Pick<SchemaOptions<unknown>, 'schema'>>
+
+/** Joins the parts of a client: connections, reads, writes, computations, and the near cache with its stream. */
+export class CachingClient implements Client {
+  readonly #transport: Transport
+  readonly #closed = new AbortController()
+  readonly #reads: Reads
+  readonly #writes: Writes
+  readonly #computations: Computations
+  readonly #feed: NearFeed | undefined
+  readonly near: Near | undefined
+
+  constructor(options: ClientOptions) {
+    const { url, token, timeoutMs = usualTimeoutMs, maxConnections = usualMaxConnections } = options
+    // It counts the time for which the machine sleeps, because a proof must not outlive it.
+    const clock = new SuspendClock({ monotonicMs: () => performance.now(), wallMs: () => Date.now() })
+    const transport = new Transport({ url, token, timeoutMs, maxConnections })
+    const requests = new EntryRequests(transport)
+    const tokens = new SessionTokens(() => clock.now())
+    const near = options.near && new NearCache(options.near, clock)
+    this.#transport = transport
+    this.#reads = new Reads({ requests, tokens, near })
+    const onWritten = (key?: string) => this.#computations.changed(key)
+    this.#writes = new Writes({ requests, tokens, near, onWritten })
+    this.#computations = new Computations({
+      requests,
+      reads: this.#reads,
+      writes: this.#writes,
+      tokens,
+      timeoutMs,
+    })
+    if (near === undefined) return
+    this.#feed = new NearFeed({ near, transport, clock })
+    this.near = {
+      get: <T>(key: string) => heldValue<T>(near.hit(key)),
+      stats: () => near.stats(),
+    }
+  }
+
+  get<T>(key: string, options: AnyReadOptions = {}): Promise<T | undefined> {
+    const held = this.#reads.held(key, options.consistency)
+    if (held !== undefined && options.schema === undefined) return Promise.resolve(heldValue<T>(held))
+    return this.getEntry<T>(key, options, held).then((entry) => entry?.value)
+  }
+
+  async getEntry<T>(
+    key: string,
+    options: AnyReadOptions = {},
+    held = this.#reads.held(key, options.consistency),
+  ): Promise<Entry<T> | undefined> {
+    const { schema, ...read } = options
+    const entry = held === undefined ? await this.#reads.ask(key, read) : held && entryOf(held)
+    if (!entry) return undefined
+    return { ...entry, value: (schema ? await validated(key, entry.value, schema) : entry.value) as T }
+  }
+
+  async getMany<T>(keys: readonly string[], options: AnyReadOptions = {}): Promise<Map<string, T>> {
+    const { schema, ...read } = options
+    const values = new Map<string, T>()
+    for (const [key, { value }] of await this.#reads.getMany(keys, read))
+      values.set(key, (schema ? await validated(key, value, schema) : value) as T)
+    return values
+  }
+
+  set(key: string, value: Value, options: WriteOptions = {}): Promise<WriteResult> {
+    return this.#writes.set(key, value, options)
+  }
+
+  delete(key: string, options: DeleteOptions = {}): Promise<WriteResult> {
+    return this.#writes.delete(key, options)
+  }
+
+  invalidate(selection: Selection, options: RequestOptions = {}): Promise<number> {
+    return this.#writes.invalidate(selection, options)
+  }
+
+  async getOrCompute<T>(
+    key: string,
+    compute: () => T | Promise<T>,
+    options: ComputeOptions = {},
+  ): Promise<T> {
+    const held = this.#reads.held(key)
+    return (held ? givenAway(held.content) : await this.#computations.get(key, compute, options)) as T
+  }
+
+  watch(options: WatchOptions = {}): AsyncIterableIterator<ChangeEvent | GapEvent> {
+    return watch(this.#transport, options, this.#closed.signal)
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort()
+    this.#feed?.close()
+    this.#transport.close()
+  }
+}
+
+/** Returns the value of an entry that is held; undefined for a key that does not exist, and if nothing is held. */
+function heldValue<T>(held: NearEntry | null | undefined): T | undefined {
+  return held ? (givenAway(held.content) as T) : undefined
+}

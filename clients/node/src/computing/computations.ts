@@ -1,0 +1,128 @@
+import type { ComputeOptions, Value } from '../api.js'
+import { CachingLayerError } from '../caching-layer-error.js'
+import type { EntryRequests, LeasedAnswer } from '../entries/entry-requests.js'
+import type { Reads } from '../entries/reads.js'
+import type { SessionTokens } from '../entries/session-tokens.js'
+import type { Writes } from '../entries/writes.js'
+
+export interface ComputationsParts {
+  readonly requests: EntryRequests
+  readonly reads: Reads
+  readonly writes: Writes
+  readonly tokens: SessionTokens
+  /** Time limit of a request, besides the time that it waits for a value. */
+  readonly timeoutMs: number
+}
+
+type Compute = () => unknown
+
+const usualLeaseSeconds = 10
+const usualWaitSeconds = 5
+/** How often a value is computed anew, because an invalidation has revoked the lease of the one before. */
+const maxComputations = 3
+
+/**
+ * Values that are computed where there is no entry: once in this process, and by a lease once in the fleet (P15). Calls
+ * that arrive while a value is being read or computed share it.
+ */
+export class Computations {
+  readonly #parts: ComputationsParts
+  readonly #shared = new Map<string, Promise<unknown>>()
+
+  constructor(parts: ComputationsParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Resolves to the value of the key. The signal and the time limit of a call do not end what other calls share: they
+   * end the wait of this call.
+   */
+  get(key: string, compute: Compute, options: ComputeOptions): Promise<unknown> {
+    const shared = this.#shared.get(key) ?? this.#share(key, this.#fill(key, compute, options))
+    return untilAborted(shared, options.signal)
+  }
+
+  #share(key: string, value: Promise<unknown>): Promise<unknown> {
+    this.#shared.set(key, value)
+    const end = () => {
+      if (this.#shared.get(key) === value) this.#shared.delete(key)
+    }
+    value.then(end, end)
+    return value
+  }
+
+  /**
+   * Lets later calls join nothing that began before now, because the key, or without a key anything, may have been
+   * written:
+   *
+   *   1. Call A reads the data, and computes the old value.
+   *   2. The application changes the data, and deletes the key.
+   *   3. Call B would join A, and return the old value.
+   */
+  changed(key?: string): void {
+    if (key === undefined) this.#shared.clear()
+    else this.#shared.delete(key)
+  }
+
+  async #fill(key: string, compute: Compute, options: ComputeOptions): Promise<unknown> {
+    for (let computation = 1; ; computation++) {
+      const answer = await this.#ask(key, options)
+      if (answer?.entry) return answer.entry.value
+      // Not before the lease was given: the value must not come from data of before an invalidation.
+      const value = await compute()
+      const { lease } = answer ?? {}
+      if (lease === undefined || value === undefined || value === null) return value
+      const isCurrent = await this.#store(key, value as Value, lease, options)
+      if (isCurrent || computation === maxComputations) return value
+    }
+  }
+
+  /** Reads the key, waits for its value, or gets the lease. Returns undefined if nobody can tell at the moment. */
+  async #ask(key: string, options: ComputeOptions): Promise<LeasedAnswer | undefined> {
+    const { requests, reads, tokens, timeoutMs } = this.#parts
+    const { leaseSeconds = usualLeaseSeconds, waitSeconds = usualWaitSeconds, groups } = options
+    const limitMs = (options.timeoutMs ?? timeoutMs) + waitSeconds * 1_000
+    try {
+      return await reads.kept(key, () =>
+        requests.lease(key, tokens.of(key), { leaseSeconds, waitSeconds, groups }, { timeoutMs: limitMs }),
+      )
+    } catch (error) {
+      if (isOutage(error)) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Stores a computed value. Returns false if the lease has ended: somebody has stored a value meanwhile, or has
+   * invalidated the data that this one was computed from. Then the key is read again.
+   */
+  async #store(key: string, value: Value, lease: string, options: ComputeOptions): Promise<boolean> {
+    const { ttlSeconds, groups, timeoutMs } = options
+    try {
+      await this.#parts.writes.set(key, value, { ttlSeconds, groups, timeoutMs }, lease)
+      return true
+    } catch (error) {
+      if (error instanceof CachingLayerError && error.kind === 'lease-ended') return false
+      // The value is right all the same. If it was stored, the next call reads it.
+      if (isOutage(error)) return true
+      throw error
+    }
+  }
+}
+
+/** Returns true for errors in which the application is better off without a cache. */
+function isOutage(error: unknown): boolean {
+  if (!(error instanceof CachingLayerError)) return false
+  return error.retryable || error.kind === 'outcome-unknown' || (error.status ?? 0) >= 500
+}
+
+/** Resolves like the promise, or rejects with the reason of the signal as soon as it is aborted. */
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  signal.throwIfAborted()
+  return new Promise<T>((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}

@@ -1,0 +1,31 @@
+import { isJson, isText } from '../../../../src/core/media-type.js'
+import type { Value } from '../api.js'
+import { CachingLayerError } from '../caching-layer-error.js'
+
+export interface EncodedValue {
+  readonly body: string | Uint8Array
+  readonly contentType: string
+}
+
+/** Returns the body of a value: bytes and texts of another type than JSON as they are, everything else as JSON. */
+export function encoded(value: Value, contentType?: string): EncodedValue {
+  if (value instanceof Uint8Array)
+    return { body: value, contentType: contentType ?? 'application/octet-stream' }
+  if (contentType !== undefined && !isJson(contentType)) {
+    if (typeof value === 'string') return { body: value, contentType }
+    throw invalidValue(`a value of the type ${contentType} must be a string or a Uint8Array`)
+  }
+  const body = JSON.stringify(value) as string | undefined
+  if (body === undefined || body === 'null') throw invalidValue('must be JSON, and not null')
+  return { body, contentType: contentType ?? 'application/json' }
+}
+
+/** Returns a value as its type says: parsed JSON, a string, or bytes. */
+export function decoded(body: Buffer, contentType: string): unknown {
+  if (isJson(contentType)) return JSON.parse(body.toString())
+  return isText(contentType) ? body.toString() : new Uint8Array(body)
+}
+
+export function invalidValue(reason: string): CachingLayerError {
+  return new CachingLayerError({ kind: 'invalid-value', detail: `value: ${reason}` })
+}

@@ -1,0 +1,120 @@
+import type { Entry, ReadOptions } from '../api.js'
+import type { NearCache } from '../near/near-cache.js'
+import { frozen, givenAway, type NearEntry } from '../near/near-entry.js'
+import type { EntryRequests } from './entry-requests.js'
+import type { ReadAnswer } from './read-answer.js'
+import type { SessionTokens } from './session-tokens.js'
+
+export interface ReadsParts {
+  readonly requests: EntryRequests
+  readonly tokens: SessionTokens
+  readonly near: NearCache | undefined
+}
+
+/** Maximum number of keys in one request. */
+const keysPerRequest = 1_000
+
+/** Reads: from the near cache if that can prove its answer, otherwise from the sidecar. */
+export class Reads {
+  readonly #parts: ReadsParts
+
+  constructor(parts: ReadsParts) {
+    this.#parts = parts
+  }
+
+  /** Returns what the near cache proves, null for a key that does not exist, and undefined if the sidecar must be asked. */
+  held(key: string, consistency?: ReadOptions['consistency']): NearEntry | null | undefined {
+    return consistency === 'strong' ? undefined : this.#parts.near?.hit(key)
+  }
+
+  /** Asks the sidecar for one key. */
+  async ask(key: string, options: ReadOptions): Promise<Entry<unknown> | undefined> {
+    const { requests, tokens } = this.#parts
+    return (await this.kept(key, () => requests.get(key, tokens.of(key), options))).entry
+  }
+
+  /** Calls `read`, which asks the sidecar for one key, and holds its answer if that is safe. */
+  async kept<Answer extends ReadAnswer>(key: string, read: () => Promise<Answer>): Promise<Answer> {
+    const { near } = this.#parts
+    if (near === undefined) return read()
+    const flight = near.open(key)
+    try {
+      const answer = await read()
+      near.answered(flight, nearAnswer(key, answer))
+      return answer
+    } finally {
+      near.close(flight)
+    }
+  }
+
+  /**
+   * Reads many keys. One request has at most one token, so the keys that this client has written in the last minute are
+   * read from the primary, which has everything that was acknowledged.
+   */
+  async getMany(keys: readonly string[], options: ReadOptions): Promise<Map<string, Entry<unknown>>> {
+    const entries = new Map<string, Entry<unknown>>()
+    const wanted = { bounded: [] as string[], strong: [] as string[] }
+    for (const key of new Set(keys)) {
+      const held = this.held(key, options.consistency)
+      if (held) entries.set(key, entryOf(held))
+      else if (held === undefined) {
+        const isStrong = options.consistency === 'strong' || this.#parts.tokens.of(key) !== undefined
+        wanted[isStrong ? 'strong' : 'bounded'].push(key)
+      }
+    }
+    const requests = (['bounded', 'strong'] as const).flatMap((consistency) =>
+      chunksOf(wanted[consistency]).map((chunk) => this.#askMany(chunk, { ...options, consistency })),
+    )
+    for (const answers of await Promise.all(requests))
+      for (const [key, { entry }] of answers) if (entry) entries.set(key, entry)
+    return entries
+  }
+
+  async #askMany(keys: readonly string[], options: ReadOptions): Promise<Map<string, ReadAnswer>> {
+    const { requests, near } = this.#parts
+    const flights = keys.map((key) => near?.open(key))
+    try {
+      const answers = await requests.getMany(keys, options)
+      for (const [index, key] of keys.entries()) {
+        const [flight, answer] = [flights[index], answers.get(key)]
+        if (flight && answer) near?.answered(flight, nearAnswer(key, answer))
+      }
+      return answers
+    } finally {
+      for (const flight of flights) if (flight) near?.close(flight)
+    }
+  }
+}
+
+/** Returns what a read gives away of an entry that is held. */
+export function entryOf({ content, etag }: NearEntry): Entry<unknown> {
+  return { value: givenAway(content), source: 'near', stale: false, etag }
+}
+
+function nearAnswer(
+  key: string,
+  { entry, feed, remainingMs, bytes }: ReadAnswer,
+): Parameters<NearCache['answered']>[1] {
+  if (entry === undefined) return { key, feed, entry: undefined, remainingMs }
+  const { value, etag, stale } = entry
+  // A pending write has no tag.
+  if (etag === undefined || stale) return { key, feed: undefined, entry: undefined, remainingMs }
+  const version = etag.slice(1, etag.indexOf('-'))
+  const held = {
+    content: frozen(value),
+    version,
+    etag,
+    bytes: (bytes ?? sizeOf(value)) + Buffer.byteLength(key),
+  }
+  return { key, feed, entry: held, remainingMs }
+}
+
+function sizeOf(value: unknown): number {
+  return value instanceof Uint8Array ? value.length : Buffer.byteLength(JSON.stringify(value))
+}
+
+function chunksOf(keys: readonly string[]): readonly string[][] {
+  return Array.from({ length: Math.ceil(keys.length / keysPerRequest) }, (_, index) =>
+    keys.slice(index * keysPerRequest, (index + 1) * keysPerRequest),
+  )
+}

@@ -1,0 +1,121 @@
+import t from 'tap'
+import { createClient } from '../../../clients/node/src/index.js'
+import { clientError } from '../../support/client-error.js'
+import { connectedClient, nearOptions } from '../../support/connected-client.js'
+import { eventually } from '../../support/eventually.js'
+import { Gate } from '../../support/gate.js'
+import { startLiveSidecar } from '../../support/sidecar.js'
+
+t.test('a missing value is computed once in the fleet, and stored', async (t) => {
+  const { app, url: databaseUrl, query, client } = await connectedClient(t)
+  const { client: second } = await startLiveSidecar(t, { databaseUrl })
+  const elsewhere = createClient({ url: second.base, near: nearOptions })
+  t.teardown(() => elsewhere.close())
+  let computed = 0
+  const gate = new Gate()
+  const compute = async () => {
+    computed++
+    await gate.pass()
+    return { n: computed }
+  }
+  const options = { ttlSeconds: 60, groups: ['g'], waitSeconds: 60 }
+  const here = [app.getOrCompute('k', compute, options), app.getOrCompute('k', compute, options)]
+  await eventually(() => computed === 1)
+  const there = elsewhere.getOrCompute('k', compute, options)
+  await eventually(async () => (await second.stats()).fill_leases.waiting === 1)
+  gate.open()
+  t.same(await Promise.all([...here, there]), [{ n: 1 }, { n: 1 }, { n: 1 }])
+  t.equal(computed, 1)
+  const { rows } = await query(
+    `select groups, expires_at is not null as expires from cache_entries where key = 'k'`,
+  )
+  t.same(rows, [{ groups: ['g'], expires: true }])
+  t.same(await app.getOrCompute('k', compute), { n: 1 })
+  t.equal((await client.stats()).fill_leases.granted, 1)
+})
+
+t.test('a value from old data is computed again', async (t) => {
+  const { app, query } = await connectedClient(t)
+  let data = 'old'
+  let computed = 0
+  const value = await app.getOrCompute(
+    'k',
+    async () => {
+      const read = data
+      if (computed++ === 0) {
+        data = 'new'
+        await query(`select cache_invalidate_group('g')`)
+      }
+      return read
+    },
+    { groups: ['g'] },
+  )
+  t.equal(value, 'new')
+  t.equal(computed, 2)
+  t.equal(await app.get('k'), 'new')
+})
+
+t.test('a call does not join what began before a write of this client', async (t) => {
+  const { app } = await connectedClient(t)
+  const gate = new Gate()
+  let data = 'old'
+  let computed = 0
+  const compute = async () => {
+    const read = data
+    if (++computed === 1) await gate.pass()
+    return read
+  }
+  const first = app.getOrCompute('k', compute)
+  await eventually(() => computed === 1)
+  data = 'new'
+  await app.delete('k')
+  const second = app.getOrCompute('k', compute)
+  await eventually(() => computed === 2)
+  t.equal(await second, 'new')
+  gate.open()
+  t.equal(await first, 'new', 'the lease of the old value had been revoked')
+})
+
+t.test('an error, and nothing, are passed on and not stored', async (t) => {
+  const { app, query } = await connectedClient(t)
+  await t.rejects(
+    app.getOrCompute('a', () => Promise.reject(new Error('no data'))),
+    { message: 'no data' },
+  )
+  t.equal(await app.getOrCompute('b', () => undefined, { waitSeconds: 0 }), undefined)
+  t.equal(await app.getOrCompute('c', () => null, { waitSeconds: 0 }), null)
+  // Another one computes under the lease of the first.
+  t.equal(await app.getOrCompute('a', () => 1, { waitSeconds: 0 }), 1)
+  t.same((await query('select * from cache_entries')).rows, [])
+  await t.rejects(
+    app.getOrCompute('d', () => 1, { groups: ['ü'] }),
+    clientError({ kind: 'invalid-value' }),
+  )
+})
+
+t.test('a call that is aborted does not end those that share its value', async (t) => {
+  const { app } = await connectedClient(t)
+  const gate = new Gate()
+  const controller = new AbortController()
+  const compute = async () => {
+    await gate.pass()
+    return 1
+  }
+  const aborted = app.getOrCompute('k', compute, { signal: controller.signal })
+  const shared = app.getOrCompute('k', compute)
+  controller.abort(new Error('enough'))
+  await t.rejects(aborted, { message: 'enough' })
+  gate.open()
+  t.equal(await shared, 1)
+  await t.rejects(app.getOrCompute('k', compute, { signal: controller.signal }), { message: 'enough' })
+})
+
+t.test('without the sidecar or the database, values are computed and not stored', async (t) => {
+  const { app, sidecar, drop, client } = await connectedClient(t)
+  await drop()
+  await eventually(async () => (await client.get('k')).status === 503)
+  t.equal(await app.getOrCompute('k', () => 1), 1)
+  await sidecar.close()
+  t.equal(await app.getOrCompute('k', () => 2), 2)
+  await t.rejects(app.get('k'), clientError({ kind: 'unreachable', retryable: true }))
+})
