@@ -109,8 +109,8 @@ async function remove({ fleet, recorder, bound }: HistoryFaultParts, kind: Fault
       if (statements === undefined) return await fleet.recreateDatabase(onRemoved)
       return await fleet.asOwner(async (client) => {
         await client.query('begin')
-        // Others wait behind this lock, so that sooner or later nobody holds what it waits for.
-        await client.query(`set local lock_timeout = '${attempt}s'`)
+        // Otherwise PostgreSQL would end this transaction, and not a writer that waits for it.
+        await client.query(`set local deadlock_timeout = '1min'; set local lock_timeout = '${attempt}s'`)
         for (const sql of statements) await client.query(sql)
         // Nobody can read or write until this is committed, and then there is nothing.
         onRemoved()

@@ -293,6 +293,7 @@ async function createDatabase(serverUrl: string): Promise<void> {
     `create role ${user} login password '${password}'`,
     `create role ${guest} login password '${password}'`,
     `grant set on parameter session_replication_role to ${user}`,
+    `grant set on parameter deadlock_timeout to ${user}`,
   )
   await run(Object.assign(new URL(serverUrl), { pathname: '/template1' }).href, rightsOfGuest)
   await run(serverUrl, createIt)
