@@ -66,7 +66,7 @@ function ready({ status, readiness }: OpsListenerOptions, isVerbose: boolean): P
   return json(verdict === 'unready' ? 503 : 200, {
     status: verdict,
     ...(isVerbose && {
-      reasons,
+      reasons: reasons.map(({ text }) => text),
       feed,
       lease_age_ms: Number.isFinite(leaseAgeMs) ? Math.round(leaseAgeMs) : null,
       pending_writes: pendingWrites,
