@@ -80,7 +80,8 @@ const figures: Readonly<Record<string, Figure>> = {
     value: milliseconds(leaseAgeMs),
     unit: `of ${milliseconds(maxStalenessMs)}`,
     detail: `change feed ${feed}`,
-    ...(leaseAgeMs !== null && { share: leaseAgeMs / maxStalenessMs }),
+    // While it is idle, nothing has to be proven.
+    ...(leaseAgeMs !== null && feed !== 'idle' && { share: leaseAgeMs / maxStalenessMs }),
   }),
   'Pending writes': ({ pendingWrites, memory: { pending_writes: pending } }) => ({
     value: count(pendingWrites),

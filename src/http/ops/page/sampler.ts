@@ -83,7 +83,8 @@ export class Sampler {
       requests,
       p50Ms: inMs(quantile(this.#bounds, recent, 0.5)),
       p99Ms: inMs(quantile(this.#bounds, recent, 0.99)),
-      leaseAgeMs: current.leaseAgeMs,
+      // While the feed is idle, nothing has to be proven, and the age only shows for how long.
+      leaseAgeMs: current.feed === 'idle' ? undefined : current.leaseAgeMs,
       memoryBytes: Object.values(memory()).reduce((sum, { bytes }) => sum + bytes, 0),
       residentBytes: process.memoryUsage.rss(),
       loopDelayMs: inMs(quantile(eventLoopDelay.bounds, delays, 0.99)),

@@ -14,7 +14,7 @@ function sampling() {
   const stats = new Stats()
   const requests = new RequestStats()
   const eventLoopDelay = new Histogram([0.001, 0.01, 0.1])
-  const status = { leaseAgeMs: Number.POSITIVE_INFINITY }
+  const status = { leaseAgeMs: Number.POSITIVE_INFINITY, feed: 'live' }
   const sampler = new Sampler({
     status: () => ({ stats, ...status }) as CacheStatus,
     memory: () => ({ entries: { bytes: 300 }, responses: { bytes: 20 } }) as unknown as MemoryUse,
@@ -64,11 +64,13 @@ t.test('quantiles are those of the last samples; without requests there are none
   t.equal(numberOf(sample(), 'p50Ms'), null, 'after ten seconds without requests')
 })
 
-t.test('the age of the lease is not known before the first proof', async (t) => {
+t.test('the age of the lease is not known before the first proof, and of no interest at rest', async (t) => {
   const { status, sample } = sampling()
   t.equal(numberOf(sample(), 'leaseAgeMs'), null)
   status.leaseAgeMs = 12.3456
   t.equal(numberOf(sample(), 'leaseAgeMs'), 12.346)
+  status.feed = 'idle'
+  t.equal(numberOf(sample(), 'leaseAgeMs'), null)
 })
 
 t.test('a quantile is interpolated in its bucket', async (t) => {
