@@ -5,9 +5,11 @@ ARG NODE_IMAGE=node:26-slim
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=optional --ignore-scripts
+# With the optional dependencies: the program of esbuild, which bundles the page, is one of them.
+RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src ./src
+COPY ui ./ui
 RUN npm run build && find dist \( -name '*.d.ts' -o -name .tsbuildinfo \) -delete
 
 # Installs only what the program needs at run time. The PostgreSQL server of `dev` and the tests is an optional

@@ -5,6 +5,7 @@ import { ChangeLog } from './changes/change-log.js'
 import { Following } from './changes/following.js'
 import type { Change, Entry, Value } from './entry.js'
 import { FeedFollower } from './feed/feed-follower.js'
+import type { FeedTransition } from './feed/feed-log.js'
 import { Idleness } from './feed/idleness.js'
 import { FillContests } from './leases/fill-contests.js'
 import type { Content } from './media-type.js'
@@ -214,6 +215,11 @@ export class Cache implements ChangeFeedHandler {
       fillLeases: this.#contests.counts,
       bindings: this.#bindings.counts,
     }
+  }
+
+  /** The last changes of the feed's state, oldest first. */
+  get feedTransitions(): readonly FeedTransition[] {
+    return this.#follower.transitions
   }
 
   // --- Reads: see reads/reads.ts ---

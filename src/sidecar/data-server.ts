@@ -43,6 +43,8 @@ export interface DataServerOptions {
   readonly responses: UnreadResponses
   readonly bodies: RequestBodies
   readonly memory: () => MemoryUse
+  /** Returns the port of the page about this sidecar; undefined if there is none. */
+  readonly pagePort: () => number | undefined
   readonly onShutdown: (() => void) | undefined
   readonly tracing: Tracing | undefined
   readonly clock: Clock
@@ -63,6 +65,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
     responses,
     bodies,
     memory,
+    pagePort,
     leasedReads,
     changedReads,
     changeStreams,
@@ -85,6 +88,7 @@ export function dataServer(options: DataServerOptions): HttpServer {
     maxValueBytes,
     requiresConditions,
     databaseUrl: redactUrl(config.databaseUrl),
+    pagePort,
     onShutdown,
     log,
   })

@@ -7,6 +7,7 @@ import type { Clock } from '../core/ports.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
 import { type Phase, type Readiness, readiness } from '../core/state/readiness.js'
 import type { BearerToken } from '../http/access/bearer-token.js'
+import type { LivePage } from '../http/ops/page/live-page.js'
 import { ChangeStreams } from '../http/routes/changes/change-streams.js'
 import { RequestBodies } from '../http/server/request-bodies.js'
 import type { HttpServer } from '../http/server/server.js'
@@ -29,6 +30,7 @@ import { createCache } from './create-cache.js'
 import { createChangeFeed } from './create-change-feed.js'
 import { createClock } from './create-clock.js'
 import { createExposition } from './create-exposition.js'
+import { createPage } from './create-page.js'
 import { createSweeper } from './create-sweeper.js'
 import { createWarmUp } from './create-warm-up.js'
 import { dataServer } from './data-server.js'
@@ -73,6 +75,8 @@ export class Sidecar {
   readonly #changeStreams: ChangeStreams
   readonly #server: HttpServer
   readonly #ops: HttpServer
+  /** Undefined if CACHE_UI is off. */
+  readonly #page: LivePage | undefined
   readonly #token: BearerToken | undefined
   readonly #version: string
   #config: Config
@@ -164,13 +168,27 @@ export class Sidecar {
       responses: this.#responses,
       bodies: this.#bodies,
       memory: () => this.#memoryUse(),
+      pagePort: () => (config.hasPage ? this.opsPort : undefined),
       onShutdown,
       tracing,
       clock,
       log,
     })
+    this.#page = createPage({
+      version,
+      config,
+      limits: () => this.#config,
+      cache,
+      readiness: () => this.#readiness(),
+      memory: () => this.#memoryUse(),
+      requests: this.#requests,
+      eventLoopDelay: this.#eventLoopDelay.seconds,
+      token: this.#token,
+      clock,
+    })
     this.#ops = opsServer({
       config,
+      page: this.#page,
       maxConnections: connections.ops,
       status: () => cache.status(),
       readiness: () => this.#readiness(),
@@ -199,6 +217,7 @@ export class Sidecar {
     await this.#ops.listen().catch(namingSettings({ host: 'OPS_HOST', port: 'OPS_PORT' }))
     this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
     this.#eventLoopDelay.start()
+    this.#page?.start()
     const handler = this.#warmUp?.follow(this.#cache) ?? this.#cache
     const connected = this.#closing === undefined ? this.#feed.start(handler) : undefined
     // Loads the code while waiting for the database. Otherwise loading it would delay a request.
@@ -302,6 +321,7 @@ export class Sidecar {
     } finally {
       this.#token?.close()
       this.#eventLoopDelay.close()
+      this.#page?.close()
       await this.#ops.close(0)
     }
   }

@@ -67,6 +67,7 @@ async function pack(): Promise<Packed> {
     'src',
     'scripts',
     'sql',
+    'ui',
     'package.json',
     'tsconfig.json',
     'README.md',
@@ -92,7 +93,7 @@ await run('npm', ['install', '--global', '--prefer-offline', '--prefix', prefix,
 t.test('the package has the program, its SQL and its types, and nothing else', async (t) => {
   const paths = packed.files.map(({ path }) => path)
   const other =
-    /^(dist\/.*\.js|dist\/http-api\.d\.ts|dist\/openapi\.json|sql\/.*\.sql|(README|CHANGELOG)\.md|LICENSE|package\.json)$/
+    /^(dist\/.*\.js|dist\/http-api\.d\.ts|dist\/ui\/(index\.html|page\.css|icon\.svg)|dist\/openapi\.json|sql\/.*\.sql|(README|CHANGELOG)\.md|LICENSE|package\.json)$/
   t.strictSame(
     paths.filter((path) => !other.test(path)),
     [],
@@ -102,6 +103,10 @@ t.test('the package has the program, its SQL and its types, and nothing else', a
     'dist/main.js',
     'dist/http-api.d.ts',
     'dist/openapi.json',
+    'dist/ui/index.html',
+    'dist/ui/page.js',
+    'dist/ui/page.css',
+    'dist/ui/icon.svg',
     'README.md',
     'LICENSE',
     ...sql,

@@ -54,6 +54,9 @@ t.test('dev starts a PostgreSQL server and two sidecars, and leaves nothing runn
       JsonClient,
     ]
     for (const client of [a, b, sql]) t.match(dev.stdout, client.base, 'the addresses are printed')
+    const pages = dev.stdout.match(/http:\S+\/ui\//g) ?? []
+    t.equal(pages.length, 2, 'the page of each sidecar')
+    for (const page of pages) t.match(await (await fetch(page)).text(), /<title>caching-layer<\/title>/)
     t.equal(await b.value('foo'), firstValue, 'the data of the last time')
 
     t.match(dev.stdout, /^ {2}psql postgresql:\/\/cache_user:cache_pass@127\.0\.0\.1:\d+\/cache_db$/m)

@@ -17,6 +17,7 @@ const timeoutMs = 900_000
 export async function stepsOf(work, texts) {
   return [
     step('types', () => project, 'test/landing/types.mjs', []),
+    step('types of the page', () => project, 'node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'ui']),
     step('lint', () => project, 'node_modules/@biomejs/biome/bin/biome', ['check']),
     step(
       'chaos',

@@ -1,10 +1,11 @@
 import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { transform } from 'esbuild'
+import { buildPage } from '../../ui/build.mjs'
 import { linkPackages } from './linked-packages.mjs'
 
 /** Folders whose files may be replaced in the copy. Everything else is linked. */
-const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench', 'clients']
+const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench', 'clients', 'ui']
 /** Files that a build or an installation of a client has made. */
 const isBuilt = /\/(dist|node_modules)\//
 /** Tests write to .tap. */
@@ -42,6 +43,7 @@ export async function compileProject(project, target) {
     await mkdir(dirname(join(target, place)), { recursive: true })
     await writeFile(join(target, place), text)
   }
+  await buildPage(project, join(target, 'dist', 'ui'))
   return texts
 }
 

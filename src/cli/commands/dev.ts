@@ -158,6 +158,7 @@ curl -w '\\n' '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
 
   psql ${databaseUrl}
 ${isSample ? sampleText(a, b, databaseUrl) : ''}
+  Look at them in a browser: ${opsPorts.map((port) => `http://127.0.0.1:${port}/ui/`).join(' ')}
   Probes and metrics: ${opsPorts.map((port) => `http://127.0.0.1:${port}/metrics`).join(' ')}
 
 Ctrl-C stops everything; the data stays in .data/.

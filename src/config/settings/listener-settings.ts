@@ -1,4 +1,4 @@
-import { address, anyText, bearerToken, hostNames, integer, socketPath } from '../parse.js'
+import { address, anyText, bearerToken, hostNames, integer, oneOf, onOrOff, socketPath } from '../parse.js'
 import { setting } from '../setting.js'
 
 /** Settings of the data listener and the operations listener. */
@@ -65,5 +65,19 @@ export const listenerSettings = {
     fallback: 9025,
     parse: integer(0, 65_535),
     about: 'Port of the operations listener. Set 0 to use any free port.',
+  }),
+  hasPage: setting({
+    variable: 'CACHE_UI',
+    fallback: true,
+    parse: onOrOff,
+    about: '`off`: there is no page at `/ui/` of the operations listener, and no history is recorded for it.',
+  }),
+  pageKeys: setting({
+    variable: 'CACHE_UI_KEYS',
+    fallback: 'on',
+    parse: oneOf('on', 'hash'),
+    about:
+      'Form of the keys that the page shows, to those who may see them: `on` for the keys, `hash` for the beginnings ' +
+      'of their SHA-256.',
   }),
 } as const

@@ -13,7 +13,7 @@ import type { Lease } from '../state/lease.js'
 import type { Stats } from '../stats.js'
 import type { Delivery } from '../writes/delivery.js'
 import type { PendingWrites } from '../writes/pending-writes.js'
-import { FeedLog } from './feed-log.js'
+import { FeedLog, type FeedTransition } from './feed-log.js'
 import type { Idleness } from './idleness.js'
 import { Revalidation } from './revalidation.js'
 
@@ -64,6 +64,11 @@ export class FeedFollower implements ChangeFeedHandler {
   /** Reason for which the feed is not live, as it may be shown in public. */
   get reason(): string {
     return this.#reason
+  }
+
+  /** The last changes of the feed's state, oldest first. */
+  get transitions(): readonly FeedTransition[] {
+    return this.#feedLog.transitions
   }
 
   async listening(asOfMs: number, session: FeedSession): Promise<void> {
@@ -175,7 +180,7 @@ export class FeedFollower implements ChangeFeedHandler {
     const { state, lease, session, idleness, stats } = this.#parts
     if (lease.state !== 'down') {
       stats.feedLosses++
-      this.#feedLog.lost(reason)
+      this.#feedLog.lost(reason, shownReason)
     }
     this.#reason = shownReason
     session.end()

@@ -23,20 +23,38 @@ export interface ReadinessRules {
  */
 export type Phase = 'starting' | 'warming' | 'serving' | 'stopping'
 
+/** Kind of a reason, by which its cure is found. */
+export type Cause =
+  | 'starting'
+  | 'stopping'
+  | 'never-live'
+  | 'warming'
+  | 'feed-down'
+  | 'feed-catching-up'
+  | 'statements-fail'
+  | 'pending-writes'
+  | 'bindings-unusable'
+
+export interface Reason {
+  readonly cause: Cause
+  /** Explanation in words. Names no object, role or host, because the pod network reads it. */
+  readonly text: string
+}
+
 export interface Readiness {
   /**
    * `idle` is ready: the database answers the next request, which wakes the feed. `degraded` is ready, too: requests
    * are answered, but with restrictions.
    */
   readonly status: 'ready' | 'idle' | 'degraded' | 'unready'
-  /** Explanations in words; empty if the status is `ready` or `idle`. */
-  readonly reasons: readonly string[]
+  /** Empty if the status is `ready` or `idle`. */
+  readonly reasons: readonly Reason[]
 }
 
 /** Returns whether this sidecar, and the pod that contains it, should receive requests. */
 export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRules): Readiness {
-  if (phase === 'starting') return unready('the data listener is not open yet')
-  if (phase === 'stopping') return unready('the sidecar is shutting down')
+  if (phase === 'starting') return unready('starting', 'the data listener is not open yet')
+  if (phase === 'stopping') return unready('stopping', 'the sidecar is shutting down')
   const {
     feed,
     feedReason,
@@ -49,31 +67,35 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
   } = status
   const { maxStalenessMs, graceMs, onFeedLoss } = rules
   if (leaseAgeMs === Number.POSITIVE_INFINITY) {
-    return unready(`has not caught up with the database yet: ${feedReason}`)
+    return unready('never-live', `has not caught up with the database yet: ${feedReason}`)
   }
-  if (phase === 'warming') return unready('the cache is warming up')
+  if (phase === 'warming') return unready('warming', 'the cache is warming up')
   const proven = `the last proof that entries are fresh is ${Math.round(leaseAgeMs)} ms old`
   const isIdle = feed === 'idle'
+  const feedCause = feed === 'catching-up' ? 'feed-catching-up' : 'feed-down'
   // After idleness, the grace counts from the request that woke the sidecar.
   if (!isIdle && Math.min(leaseAgeMs, neededForMs) > maxStalenessMs + graceMs) {
     return unready(
+      feedCause,
       `${proven}, more than ${maxStalenessMs} ms and a grace of ${graceMs} ms: ${feedReason ?? feed}`,
     )
   }
-  const reasons: string[] = []
+  const reasons: Reason[] = []
+  const add = (cause: Cause, text: string) => reasons.push({ cause, text })
   if (isIdle) {
     // The lease of an idle sidecar runs out as intended.
   } else if (leaseAgeMs > maxStalenessMs) {
     const instead = onFeedLoss === 'stale' ? 'entries are marked stale' : 'reads go to the database'
-    reasons.push(`${proven}, so ${instead}: ${feedReason ?? feed}`)
+    add(feedCause, `${proven}, so ${instead}: ${feedReason ?? feed}`)
   } else if (feed !== 'live')
-    reasons.push(`the change feed is ${feed}, so fills are not kept in memory: ${feedReason}`)
-  for (const { operation, code } of faults) reasons.push(`${inWords[operation]} fail: ${explanations[code]}`)
+    add(feedCause, `the change feed is ${feed}, so fills are not kept in memory: ${feedReason}`)
+  for (const { operation, code } of faults)
+    add('statements-fail', `${inWords[operation]} fail: ${explanations[code]}`)
   if (pendingWrites > 0) {
     const obstacle = pendingWritesObstacle && `: ${explanations[pendingWritesObstacle]}`
-    reasons.push(`${pendingWrites} pending writes are not in the database yet${obstacle ?? ''}`)
+    add('pending-writes', `${pendingWrites} pending writes are not in the database yet${obstacle ?? ''}`)
   }
-  if (bindings.unusable.length > 0) reasons.push(unusable(bindings))
+  if (bindings.unusable.length > 0) add('bindings-unusable', unusable(bindings))
   if (reasons.length > 0) return { status: 'degraded', reasons }
   return { status: isIdle ? 'idle' : 'ready', reasons }
 }
@@ -94,6 +116,6 @@ function unusable({ usable, unusable }: BindingCounts): string {
   return `${count} bindings cannot be used, so their keys get 503: ${named.join('; ')}${more}`
 }
 
-function unready(reason: string): Readiness {
-  return { status: 'unready', reasons: [reason] }
+function unready(cause: Cause, text: string): Readiness {
+  return { status: 'unready', reasons: [{ cause, text }] }
 }

@@ -4,6 +4,8 @@ import type { Readiness } from '../../core/state/readiness.js'
 import type { CacheStatus } from '../../core/status.js'
 import { type ProblemLog, problemIn, problemResponse } from '../routes/problem.js'
 import { type PlainResponse, sendDirectly } from '../routes/response.js'
+import type { LivePage } from './page/live-page.js'
+import { answerPage, isOfPage } from './page/page-routes.js'
 import { Scrapes } from './scrapes.js'
 
 export interface OpsListenerOptions {
@@ -12,6 +14,8 @@ export interface OpsListenerOptions {
   /** Returns true once the data listener has been opened. */
   readonly isStarted: () => boolean
   readonly metrics: () => Promise<Exposition>
+  /** The page for browsers; undefined if there is none. */
+  readonly page?: LivePage | undefined
   readonly clock: Clock
   readonly log: ProblemLog
 }
@@ -24,8 +28,8 @@ export interface Exposition {
 type Route = (query: string) => PlainResponse | Promise<PlainResponse>
 
 /**
- * Answers Kubernetes probes and Prometheus scrapes. The listener is open to the whole pod network, so it neither reads
- * nor writes entries. It never waits for the database, so that a hanging database does not look like a hanging process.
+ * Answers Kubernetes probes, Prometheus scrapes and browsers. The listener is open to the whole pod network, so it
+ * neither reads nor writes entries. It never waits for the database, so that a hanging database does not look like a hanging process.
  */
 export function opsListener(options: OpsListenerOptions): RequestListener {
   const scrapes = new Scrapes(options.clock, () => exposed(options))
@@ -38,10 +42,13 @@ export function opsListener(options: OpsListenerOptions): RequestListener {
     ['/readyz', (query) => ready(options, new URLSearchParams(query).has('verbose'))],
     ['/metrics', () => scrapes.answer()],
   ])
-  return async ({ method, url = '' }, response) => {
+  const { page } = options
+  return async (request, response) => {
+    const { method, url = '' } = request
     const [path = '', query = ''] = url.split('?', 2)
     const route = routes.get(path)
-    if (route === undefined)
+    const shownPage = isOfPage(path) ? page : undefined
+    if (route === undefined && shownPage === undefined)
       return sendDirectly(response, problemResponse({ status: 404, detail: 'Not Found', kind: 'no-route' }))
     if (method !== 'GET' && method !== 'HEAD') {
       return sendDirectly(
@@ -53,7 +60,8 @@ export function opsListener(options: OpsListenerOptions): RequestListener {
       )
     }
     try {
-      sendDirectly(response, await route(query))
+      if (route) sendDirectly(response, await route(query))
+      else if (shownPage) await answerPage(shownPage, request, response, path)
     } catch (error) {
       sendDirectly(response, problemResponse(problemIn(error, path, options.log)))
     }
@@ -66,7 +74,7 @@ function ready({ status, readiness }: OpsListenerOptions, isVerbose: boolean): P
   return json(verdict === 'unready' ? 503 : 200, {
     status: verdict,
     ...(isVerbose && {
-      reasons,
+      reasons: reasons.map(({ text }) => text),
       feed,
       lease_age_ms: Number.isFinite(leaseAgeMs) ? Math.round(leaseAgeMs) : null,
       pending_writes: pendingWrites,

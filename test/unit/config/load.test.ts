@@ -77,6 +77,12 @@ t.test('a configuration file is JSON, YAML, or empty', async (t) => {
   t.match(read('CACHE_CAPACITY:\nLOG_LEVEL: ""\n'), { capacity: 1_000, logLevel: 'info' }, 'empty: unset')
 })
 
+t.test('the page is on, and can be turned off', async (t) => {
+  t.match(loadConfig({}).config, { hasPage: true, pageKeys: 'on' })
+  t.match(loadConfig({ CACHE_UI: 'off', CACHE_UI_KEYS: 'hash' }).config, { hasPage: false, pageKeys: 'hash' })
+  t.match(faultsOf({ CACHE_UI_KEYS: 'off' }), [/^CACHE_UI_KEYS: must be one of on, hash/])
+})
+
 t.test('an empty text counts as unset in every source', async (t) => {
   const { config } = loadConfig({ CACHE_CAPACITY: '5' }, flags({ 'cache-capacity': '' }))
   t.equal(config.capacity, 5)

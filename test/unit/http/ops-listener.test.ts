@@ -13,7 +13,7 @@ async function listening(t: Test, options: Partial<OpsListenerOptions> = {}) {
   const errors: object[] = []
   const listener = opsListener({
     status: () => status,
-    readiness: () => ({ status: 'degraded', reasons: ['a reason'] }),
+    readiness: () => ({ status: 'degraded', reasons: [{ cause: 'pending-writes', text: 'a reason' }] }),
     isStarted: () => true,
     metrics: async () => ({ contentType: 'text/plain', text: async () => 'the metrics' }),
     clock: new DrivenClock(),

@@ -9,7 +9,7 @@ export interface Piece {
 /** Number of changes that a piece has at most, so that a client far behind does not cause a copy of the log for each. */
 const changesPerPiece = 256
 /** Version of every change of a bound table (P16). */
-const boundVersion = '1'
+export const boundVersion = '1'
 
 /**
  * Texts of server-sent events. Clients that are at the same place and want the same keys share them, so that a change

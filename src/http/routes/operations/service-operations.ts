@@ -42,6 +42,7 @@ export const serviceAnswer = component(
 export const serviceOperation: Operation = {
   id: 'getService',
   summary: 'Names the version, the endpoints and the configuration',
+  description: 'A request that accepts `text/html`, as browsers do, gets a short page for people instead.',
   answers: { 200: { description: 'The service', content: serviceAnswer } },
   problems: [],
 }

@@ -31,4 +31,16 @@ t.test('each state is logged with its reason and the duration of the one before'
       message: 'change feed lost',
     },
   ])
+  t.match(feed.transitions, [
+    { number: 1, state: 'catching-up', was: 'down', forMs: 250 },
+    { number: 2, state: 'live', reason, was: 'catching-up', forMs: 12, entries: 3 },
+    { number: 3, state: 'down', reason: 'cable cut', was: 'live', forMs: 60_000 },
+  ])
+})
+
+t.test('what may be shown in public names nothing, and only the last changes are remembered', async (t) => {
+  const feed = new FeedLog(new DrivenClock(), recordingLog().log)
+  for (let times = 0; times < 100; times++) feed.lost('no connection to db.example', 'no connection')
+  t.equal(feed.transitions.length, 50)
+  t.match(feed.transitions.at(-1), { number: 100, reason: /^no connection$/ })
 })

@@ -36,7 +36,7 @@ function verdict(status: Partial<CacheStatus>, more: Partial<ReadinessRules> = {
 
 function match(t: Test, found: Readiness, status: string, reason?: RegExp) {
   t.equal(found.status, status)
-  t.match(found.reasons.join('; '), reason ?? /^$/)
+  t.match(found.reasons.map(({ text }) => text).join('; '), reason ?? /^$/)
 }
 
 t.test('a bound table that cannot be read is a degradation, and not more', async (t) => {

@@ -1,0 +1,64 @@
+import type { ChangeLog, LoggedChange } from '../../../core/changes/change-log.js'
+import { keyHash } from '../../../core/state/key-hash.js'
+import { boundVersion } from '../../routes/changes/event-texts.js'
+import type { ChangeRow, Changes } from './page-data.js'
+
+/** Number of changes that are remembered and shown. */
+const tailLength = 200
+/** Number of digits of a hash that are shown. */
+const hashDigits = 16
+
+/** The last changes, with the times at which they were noticed here. The log of changes itself has no times. */
+export class ChangeTail {
+  readonly #log: ChangeLog
+  readonly #isHashed: boolean
+  readonly #rows: ChangeRow[] = []
+  /** Number of the last change that was seen. */
+  #seen: number
+  #generation: number
+
+  constructor(log: ChangeLog, keys: 'on' | 'hash') {
+    this.#log = log
+    this.#isHashed = keys === 'hash'
+    this.#seen = log.last
+    this.#generation = log.generation
+  }
+
+  /** The last changes, oldest first. */
+  get rows(): readonly ChangeRow[] {
+    return this.#rows
+  }
+
+  /** Takes over what is new in the log, noticed at a Unix time in ms. Returns that, at most as much as is remembered. */
+  advance(atMs: number): Changes {
+    const { last, generation } = this.#log
+    const isGap = generation !== this.#generation
+    const since = this.#log.since(Math.max(this.#seen, last - tailLength)) ?? this.#sinceGap()
+    const rows = since.map((change) => this.#row(change, atMs))
+    // At the start there is nothing that could have been missed.
+    if (isGap && this.#rows.length > 0) rows.unshift({ atMs, operation: 'gap' })
+    const skipped = isGap ? 0 : last - this.#seen - rows.length
+    this.#seen = last
+    this.#generation = generation
+    this.#rows.push(...rows)
+    this.#rows.splice(0, this.#rows.length - tailLength)
+    return { rows, skipped }
+  }
+
+  /** Returns the changes after the last gap, or the last of them. */
+  #sinceGap(): readonly LoggedChange[] {
+    const log = this.#log
+    let first = log.last
+    while (log.last - first < tailLength && log.has(first - 1)) first--
+    return log.since(first) ?? []
+  }
+
+  #row({ id, version }: LoggedChange, atMs: number): ChangeRow {
+    const operation = version === boundVersion ? 'row' : version.startsWith('-') ? 'delete' : 'set'
+    // A key beyond 512 bytes is only known by its hash.
+    const isLong = id.startsWith('\0')
+    if (!this.#isHashed && !isLong) return { atMs, operation, key: id }
+    const hash = isLong ? id.slice(1) : keyHash(id)
+    return { atMs, operation, key: hash.slice(0, hashDigits), isHash: true }
+  }
+}

@@ -1,0 +1,168 @@
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import axe from 'axe-core'
+import pg from 'pg'
+import type { Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { noBrowser, openPage, startBrowser } from '../support/browser.js'
+import { serve, untilLive } from '../support/child-process.js'
+import { ownServer } from '../support/database.js'
+
+const patienceMs = Number(process.env.TEST_PATIENCE_MS ?? 90_000)
+
+/** Resolves when the page shows this state. */
+const shows = (page: Page, verdict: string) =>
+  page.locator('#verdict', { hasText: new RegExp(`^${verdict}$`) }).waitFor({ timeout: patienceMs })
+
+/** Resolves when a table of the page has a row with these words. */
+const hasRow = (page: Page, table: string, words: string | RegExp) =>
+  page.locator(`#${table} tr`, { hasText: words }).first().waitFor({ timeout: patienceMs })
+
+/** Returns the serious findings of axe. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source)
+  const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(', ')}`)
+}
+
+t.test('the page in a browser', { skip: noBrowser }, async (t) => {
+  const server = await ownServer(t)
+  const environment = { DATABASE_URL: server.url(), CACHE_MAX_STALENESS_MS: '500' }
+  const patient = await serve(t, environment)
+  const strict = await serve(t, { ...environment, CACHE_READY_GRACE_MS: '0' })
+  await Promise.all([untilLive(patient), untilLive(strict)])
+  const browser = await startBrowser(t)
+  const address = `${patient.ops.base}/ui/`
+
+  async function run(sql: string): Promise<void> {
+    const client = new pg.Client({ connectionString: server.url() })
+    await client.connect()
+    await client.query(sql).finally(() => client.end())
+  }
+
+  t.test('a change by SQL appears, and can be filtered and held', async (t) => {
+    const { page, faults } = await openPage(browser, address)
+    await shows(page, 'READY')
+    await run(`insert into cache_entries (key, value) values ('user:1', '1'), ('basket:1', '2')`)
+    await hasRow(page, 'changes', /set\s*basket:1/)
+    await page.getByLabel('Filter').fill('user')
+    t.equal(await page.locator('#changes tr').count(), 1)
+    t.match(await page.locator('#changes tr').textContent(), /user:1$/)
+
+    await page.getByLabel('Filter').fill('')
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await run(`delete from cache_entries where key = 'basket:1'`)
+    const other = await openPage(browser, address)
+    await hasRow(other.page, 'changes', /deleted\s*basket:1/)
+    t.equal(await page.locator('#changes tr', { hasText: 'deleted' }).count(), 0, 'paused')
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await hasRow(page, 'changes', /deleted\s*basket:1/)
+    await page.reload()
+    await hasRow(page, 'changes', /set\s*user:1/)
+    t.equal(await page.locator('canvas').count(), 5, 'the charts')
+    t.strictSame([...faults, ...other.faults], [])
+  })
+
+  t.test('states have their reason and cure, and end with it', async (t) => {
+    const degraded = await openPage(browser, address)
+    const unready = await openPage(browser, `${strict.ops.base}/ui/`)
+    await shows(degraded.page, 'READY')
+    await shows(unready.page, 'READY')
+    await server.stop('fast')
+    await shows(degraded.page, 'DEGRADED')
+    await shows(unready.page, 'NOT READY')
+    for (const { page } of [degraded, unready])
+      t.match(await page.locator('#reasons').textContent(), /What to do: .*PostgreSQL runs/)
+    t.strictSame(await findings(degraded.page), [])
+    await patient.client.set('kept', 1)
+    await degraded.page.locator('#reasons', { hasText: '1 pending writes' }).waitFor({ timeout: patienceMs })
+    await server.start()
+    await shows(degraded.page, 'READY')
+    await shows(unready.page, 'READY')
+    t.equal(await degraded.page.locator('#reasons').textContent(), '')
+    await hasRow(degraded.page, 'feed', /down.*(live for)/)
+    await hasRow(degraded.page, 'feed', /live.*are held/)
+    t.strictSame([...degraded.faults, ...unready.faults], [])
+  })
+
+  t.test('it can be read by everybody, in both themes and on a phone', async (t) => {
+    const { page, faults } = await openPage(browser, address, { viewport: { width: 320, height: 640 } })
+    await hasRow(page, 'changes', 'user:1')
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme })
+      t.equal(await page.evaluate('document.documentElement.scrollWidth'), 320, 'nothing is cut off')
+      t.strictSame(await findings(page), [], colorScheme)
+    }
+    t.strictSame(faults, [])
+  })
+
+  t.test('the keyboard is enough', async (t) => {
+    const { page } = await openPage(browser, address)
+    await hasRow(page, 'changes', 'user:1')
+    const focused = () =>
+      page.evaluate('document.activeElement.textContent.trim() || document.activeElement.id')
+    await page.keyboard.press('Tab')
+    t.equal(await focused(), 'Skip to the changes')
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Tab')
+    t.equal(await focused(), 'filter')
+    await page.keyboard.type('nothing like this')
+    await hasRow(page, 'changes', 'No key contains the filter.')
+    await page.keyboard.press('Tab')
+    t.equal(await focused(), 'Pause')
+    await page.keyboard.press('Space')
+    t.equal(await page.getByRole('button', { name: 'Pause' }).getAttribute('aria-pressed'), 'true')
+  })
+
+  t.test('it works behind a prefix', async (t) => {
+    const { page, faults } = await openPage(browser, `${await prefixProxy(t, patient.ops.base)}/a/b/ui`)
+    await shows(page, 'READY')
+    t.strictSame(faults, [])
+  })
+
+  t.test('with a token, changes are shown to who has it', async (t) => {
+    const guarded = await serve(t, { ...environment, CACHE_API_TOKEN: 'secret' })
+    const { page, faults } = await openPage(browser, `${guarded.ops.base}/ui/`)
+    await shows(page, 'READY')
+    const enter = async (token: string) => {
+      await page.getByLabel('API token').fill(token)
+      await page.keyboard.press('Enter')
+    }
+    await enter('wrong')
+    await page.getByText('The token is not right.').waitFor({ timeout: patienceMs })
+    t.equal(await page.locator('#changes-frame').isVisible(), false)
+    await enter('secret')
+    await page.locator('#changes-frame').waitFor({ timeout: patienceMs })
+    await run(`insert into cache_entries (key, value) values ('guarded', '1')`)
+    await hasRow(page, 'changes', 'guarded')
+    t.strictSame(faults, [])
+  })
+
+  t.test('a sidecar that is gone is said to be', async (t) => {
+    const leaving = await serve(t, environment)
+    const { page, faults } = await openPage(browser, `${leaving.ops.base}/ui/`)
+    await shows(page, 'READY')
+    leaving.kill('SIGTERM')
+    await shows(page, 'NO CONNECTION')
+    t.strictSame(faults, [])
+  })
+})
+
+/** Starts a proxy that removes `/a/b` from paths, and returns its origin. */
+async function prefixProxy(t: Test, target: string): Promise<string> {
+  const proxy = createServer(({ url = '', headers }, response) => {
+    const sent = request(target + url.replace(/^\/a\/b/, ''), { headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(response)
+    })
+    sent.on('error', () => response.destroy()).end()
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+}

@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Owner } from './database.js'
+
+const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+
+/** Path of a Chromium on this machine; undefined if there is none. */
+export const browserPath = [process.env.TEST_BROWSER ?? '', ...places].find((path) => existsSync(path))
+
+/** The line that is shown instead of the tests; false if there is a browser. */
+export const noBrowser =
+  browserPath === undefined && 'no browser: install chromium, or set TEST_BROWSER to the path of one'
+
+/** Starts a browser. It is closed at the end of the test. */
+export async function startBrowser(t: Owner): Promise<Browser> {
+  const browser = await chromium.launch({
+    executablePath: browserPath as string,
+    // Chromium refuses its sandbox to root.
+    args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+  })
+  t.teardown(() => browser.close())
+  return browser
+}
+
+export interface WatchedPage {
+  readonly page: Page
+  /** Errors of the console and of scripts, violations of the Content-Security-Policy, and requests to elsewhere. */
+  readonly faults: readonly string[]
+}
+
+/** Opens a page in a context of its own, and records what must not happen. */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<WatchedPage> {
+  const page = await browser.newPage(options)
+  const faults: string[] = []
+  const { origin } = new URL(url)
+  page.on('console', (message) => {
+    // Chromium reports a connection that is lost, whatever the page does about it.
+    if (message.type() === 'error' && !/net::ERR_/.test(message.text())) faults.push(message.text())
+  })
+  page.on('pageerror', (error) => faults.push(String(error)))
+  page.on('request', (request) => {
+    if (new URL(request.url()).origin !== origin) faults.push(`request to ${request.url()}`)
+  })
+  await page.goto(url)
+  return { page, faults }
+}

@@ -1,0 +1,68 @@
+import t from 'tap'
+import { ChangeLog } from '../../../../src/core/changes/change-log.js'
+import { keyHash } from '../../../../src/core/state/key-hash.js'
+import { ChangeTail } from '../../../../src/http/ops/page/change-tail.js'
+
+t.test('new changes have their time and what they did', async (t) => {
+  const log = new ChangeLog()
+  log.changed('before', '7')
+  const tail = new ChangeTail(log, 'on')
+  log.changed('a', '8')
+  log.changed('b', '-9')
+  log.changed('product:1', '1')
+  const rows = [
+    { atMs: 5, operation: 'set', key: 'a' },
+    { atMs: 5, operation: 'delete', key: 'b' },
+    { atMs: 5, operation: 'row', key: 'product:1' },
+  ]
+  t.strictSame(tail.advance(5), { rows, skipped: 0 })
+  t.strictSame(tail.advance(6), { rows: [], skipped: 0 }, 'each is new once')
+  t.strictSame(tail.rows, rows)
+})
+
+t.test('a gap is shown, with the changes after it; the first one is the start', async (t) => {
+  const log = new ChangeLog()
+  const tail = new ChangeTail(log, 'on')
+  log.gap()
+  t.strictSame(tail.advance(1), { rows: [], skipped: 0 })
+  log.changed('a', '2')
+  tail.advance(2)
+  log.changed('lost', '3')
+  log.gap()
+  log.changed('b', '4')
+  t.strictSame(tail.advance(3), {
+    rows: [
+      { atMs: 3, operation: 'gap' },
+      { atMs: 3, operation: 'set', key: 'b' },
+    ],
+    skipped: 0,
+  })
+})
+
+t.test('the last 200 are kept, and it is said how many are left out', async (t) => {
+  const log = new ChangeLog()
+  const tail = new ChangeTail(log, 'on')
+  for (let number = 1; number <= 10_000; number++) log.changed(`k${number}`, '5')
+  const { rows, skipped } = tail.advance(1)
+  t.equal(rows.length, 200)
+  t.equal(rows.at(-1)?.key, 'k10000')
+  t.equal(skipped, 9_800)
+  log.changed('one more', '6')
+  tail.advance(2)
+  t.equal(tail.rows.length, 200)
+  t.equal(tail.rows.at(-1)?.key, 'one more')
+})
+
+t.test('keys can be hashed, and long ones always are', async (t) => {
+  const log = new ChangeLog()
+  const [plain, hashed] = [new ChangeTail(log, 'on'), new ChangeTail(log, 'hash')]
+  const long = keyHash('long')
+  log.changed('user:1', '2')
+  log.changed(`\0${long}`, '3')
+  const ofLong = { atMs: 1, operation: 'set', key: long.slice(0, 16), isHash: true } as const
+  t.strictSame(plain.advance(1).rows, [{ atMs: 1, operation: 'set', key: 'user:1' }, ofLong])
+  t.strictSame(hashed.advance(1).rows, [
+    { atMs: 1, operation: 'set', key: keyHash('user:1').slice(0, 16), isHash: true },
+    ofLong,
+  ])
+})

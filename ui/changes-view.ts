@@ -1,0 +1,102 @@
+import type { ChangeRow, Changes, Opening } from '../src/http/ops/page/page-data.js'
+import { byId, create, setText } from './elements.js'
+import { count, time } from './format.js'
+
+const keptRows = 200
+
+const words: Readonly<Record<ChangeRow['operation'], string>> = {
+  set: 'set',
+  delete: 'deleted',
+  row: 'row changed',
+  gap: 'gap',
+}
+
+/** The last changes, newest first, with a filter and a pause. */
+export class ChangesView {
+  readonly #filter = byId<HTMLInputElement>('filter')
+  readonly #pause = byId<HTMLButtonElement>('pause')
+  readonly #note = byId('changes-note')
+  readonly #body = byId('changes')
+  #rows: ChangeRow[] = []
+  /** Rows that are shown while it is paused. */
+  #paused: readonly ChangeRow[] | undefined
+  #skipped = 0
+
+  /** Calls `useToken` with the token that is entered. */
+  constructor(useToken: (token: string) => void) {
+    this.#filter.addEventListener('input', () => this.#render())
+    this.#pause.addEventListener('click', () => {
+      this.#paused = this.#paused ? undefined : [...this.#rows]
+      const isPaused = this.#paused !== undefined
+      this.#pause.setAttribute('aria-pressed', String(isPaused))
+      this.#render()
+    })
+    byId('token-form').addEventListener('submit', (event) => {
+      event.preventDefault()
+      const input = byId<HTMLInputElement>('token')
+      useToken(input.value)
+      input.value = ''
+    })
+  }
+
+  open({ changes, keys, needsToken }: Opening, hasSentToken: boolean): void {
+    const isRefused = keys === 'refused'
+    for (const id of ['changes-tools', 'changes-frame']) byId(id).hidden = isRefused
+    byId('token-form').hidden = !(isRefused && needsToken)
+    this.#rows = [...changes.rows]
+    this.#skipped = 0
+    if (!isRefused) {
+      this.#render()
+      return
+    }
+    const ofToken = hasSentToken
+      ? 'The token is not right.'
+      : 'Changes name keys, so they are shown with the API token only.'
+    setText(
+      this.#note,
+      needsToken
+        ? ofToken
+        : 'Changes name keys, so they are shown only to browsers on the machine of the sidecar, such as through kubectl port-forward.',
+    )
+  }
+
+  add({ rows, skipped }: Changes): void {
+    this.#rows.push(...rows)
+    this.#rows.splice(0, this.#rows.length - keptRows)
+    this.#skipped += skipped
+    this.#render()
+  }
+
+  #render(): void {
+    const all = this.#paused ?? this.#rows
+    const wanted = this.#filter.value.toLowerCase()
+    const shown = all.filter(({ key = '' }) => key.toLowerCase().includes(wanted)).reverse()
+    if (shown.length > 0) this.#body.replaceChildren(...shown.map(rowOf))
+    else
+      this.#body.replaceChildren(
+        emptyRow(all.length > 0 ? 'No key contains the filter.' : 'No change since the start.'),
+      )
+    const parts = [
+      `${count(shown.length)} of the last ${count(all.length)} changes`,
+      this.#paused && 'paused',
+      this.#skipped > 0 && `${count(this.#skipped)} left out: too many at once`,
+    ]
+    setText(this.#note, parts.filter(Boolean).join(', '))
+  }
+}
+
+function rowOf({ atMs, operation, key, isHash }: ChangeRow): HTMLElement {
+  const row = create('tr', operation === 'gap' ? 'gap' : '')
+  const text = operation === 'gap' ? 'Changes may have been missed: all entries were compared.' : (key ?? '')
+  const cell = create('td', operation === 'gap' ? '' : 'key', isHash ? `${text}… (hash)` : text)
+  row.append(create('td', 'time', time(atMs)), create('td', 'word', words[operation]), cell)
+  return row
+}
+
+function emptyRow(text: string): HTMLElement {
+  const row = create('tr', 'quiet')
+  const cell = create('td', '', text)
+  cell.colSpan = 3
+  row.append(cell)
+  return row
+}
