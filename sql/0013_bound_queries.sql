@@ -270,7 +270,10 @@ begin
   execute pg_catalog.format(
     'create function %s.%I(pg_catalog.json) returns setof pg_catalog.text
        language sql stable security definer
-       set search_path = pg_catalog, pg_temp set row_security = off set datestyle = ''ISO, YMD''
+       set search_path = pg_catalog, pg_temp set row_security = off
+       -- As the query is read: a time is then the same date in both.
+       set timezone = ''UTC'' set datestyle = ''ISO, YMD'' set intervalstyle = ''iso_8601'' set bytea_output = ''hex''
+       set extra_float_digits = 1 set lc_monetary = ''C''
      begin atomic
        select %s from (%s
        ) as mapped (%s) where %s;

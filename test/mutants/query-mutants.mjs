@@ -70,6 +70,13 @@ const changes = [
     replace: "format('pg_catalog.concat(%1$s%2$I)', source, name)",
   },
   {
+    name: 'query: a mapping reads times in the time zone of the session',
+    caughtBy: 'bindings/mapping-settings',
+    file: 'sql/0013_bound_queries.sql',
+    find: "set timezone = ''UTC'' ",
+    replace: '',
+  },
+  {
     name: 'query: everybody may run a mapping',
     ...dependencies('a mapping has the rights'),
     find: "  execute format('revoke execute on function %s.%I(json) from public', schema, name);\n",

@@ -57,9 +57,9 @@ export async function startSidecar(t: Owner, options: StartOptions): Promise<Sta
   return { sidecar, client, ops, log }
 }
 
-/** Starts a sidecar and waits until its change feed is live. */
+/** Starts a sidecar and waits until its change feed has been live. One that soon becomes idle may be idle again. */
 export async function startLiveSidecar(t: Owner, options: StartOptions): Promise<StartedSidecar> {
   const started = await startSidecar(t, options)
-  await eventually(async () => (await started.client.stats()).feed.state === 'live')
+  await eventually(async () => ['live', 'idle'].includes((await started.client.stats()).feed.state))
   return started
 }

@@ -19,6 +19,8 @@ export interface BindingShape {
   readonly has_unique_index: boolean
   readonly has_relatives: boolean | null
   readonly has_foreign_partitions: boolean
+  /** True if columns have changed places by their names, so that others make the key than those that were bound. */
+  readonly has_other_columns: boolean | null
   readonly missing_triggers: readonly string[]
   readonly unwatched_partitions: readonly string[]
   /** Columns of the answer; null for all. */
@@ -93,6 +95,13 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
       says: `changes of ${table} are not announced: triggers are missing or not enabled (${unwatched.join(', ')})`,
       cure: bindAgain,
       shown: 'the changes of its table are not announced',
+      isCuredByBinding: true,
+    }
+  if (shape.has_other_columns)
+    return {
+      says: `columns of ${table} were renamed, so that others make the key than those that were bound`,
+      cure: bindAgain,
+      shown: 'the columns of its key were renamed',
       isCuredByBinding: true,
     }
   if (shape.closed_schema !== null || !shape.may_read) {

@@ -5,7 +5,13 @@ import { type BindingShape, faultOf } from './binding-fault.js'
 import type { BoundSource, BoundTable } from './bound-source.js'
 import type { KeyType } from './column-value.js'
 import { inspectQueries } from './query-inspection.js'
-import { fingerprintsOf, missingTriggersOf, unwatchedPartitionsOf } from './relation-inspection.js'
+import {
+  fingerprintsOf,
+  hasOtherColumns,
+  missingTriggersOf,
+  treeOf,
+  unwatchedPartitionsOf,
+} from './relation-inspection.js'
 
 /** All bindings, with the digest of their definitions that a probe returns. */
 export interface FoundBindings {
@@ -108,6 +114,7 @@ function inspectionIn(schema: string): string {
     exists (
       select from ${tree} join pg_class as part on part.oid = relid where relkind = 'f'
     ) as has_foreign_partitions,
+    ${hasOtherColumns('c', announcer, 'b.key_columns')} as has_other_columns,
     ${missingTriggersOf('c', announcer)} as missing_triggers,
     ${unwatchedPartitionsOf('c', announcer, tree)} as unwatched_partitions,
     case when not has_schema_privilege(n.oid, 'usage') then quote_ident(n.nspname::text) end as closed_schema,
@@ -126,9 +133,7 @@ function inspectionIn(schema: string): string {
     left join pg_class as c on c.oid = b.bound::oid
     left join pg_namespace as n on n.oid = c.relnamespace
     left join lateral (
-      select array(
-        select c.oid union select relid::oid from pg_partition_tree(c.oid::regclass) where c.relkind = 'p'
-      ) as relids
+      select array(${treeOf('select c.oid')}) as relids
     ) as relatives on true
   order by b.pattern`
 }

@@ -14,6 +14,8 @@ export interface QueryShape {
   readonly replaced_tables: readonly string[]
   /** Columns that lead to keys and were dropped or renamed, each with its table. */
   readonly missing_columns: readonly string[]
+  /** Tables whose columns have changed places by their names, so that others lead to keys than those that were bound. */
+  readonly renamed_tables: readonly string[]
   /** Tables that have relatives by inheritance, or partitions that are foreign tables. */
   readonly related_tables: readonly string[]
   /** Tables whose changes are not announced. */
@@ -70,6 +72,14 @@ export function queryFaultOf(shape: QueryShape): BindingFault | undefined {
       says: `${related} has relatives by inheritance or foreign partitions, whose changes are not announced`,
       cure: `end that, or ${unbind}`,
       shown: 'a table of its query has relatives whose changes are not announced',
+    }
+  const [renamed] = shape.renamed_tables
+  if (renamed !== undefined)
+    return {
+      says: `columns of ${renamed} were renamed, so that others lead to keys than those that were bound`,
+      cure: bindAgain,
+      shown: 'columns that lead to its keys were renamed',
+      isCuredByBinding: true,
     }
   const unwatched = shape.unwatched_tables
   if (unwatched.length > 0)

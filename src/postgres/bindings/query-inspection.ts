@@ -5,7 +5,13 @@ import type { Query } from '../schema/table-inspection.js'
 import type { BoundQuery } from './bound-source.js'
 import type { KeyType } from './column-value.js'
 import { type QueryShape, queryFaultOf } from './query-fault.js'
-import { fingerprintsOf, missingTriggersOf, unwatchedPartitionsOf } from './relation-inspection.js'
+import {
+  fingerprintsOf,
+  hasOtherColumns,
+  missingTriggersOf,
+  treeOf,
+  unwatchedPartitionsOf,
+} from './relation-inspection.js'
 
 interface InspectedQuery extends QueryShape {
   readonly key_types: readonly KeyType[]
@@ -42,9 +48,7 @@ const tree = 'pg_catalog.unnest(used.relids) as tree (relid)'
 /** The same without partitions. */
 const roots = 'select pg_catalog.unnest(used.roots)'
 /** The table of a dependency `d`, and its partitions. */
-const partitions = `(
-  select c.oid union select relid::oid from pg_partition_tree(c.oid::regclass) where c.relkind = 'p'
-) as tree (relid)`
+const partitions = `(${treeOf('select c.oid')}) as tree (relid)`
 const announcer = "'cache_announce_' || left(md5(d.pattern), 12) || '_' || d.number"
 
 /**
@@ -83,6 +87,9 @@ function inspectionIn(schema: string): string {
         or exists (select from ${partitions} join pg_class as part on part.oid = relid where part.relkind = 'f')
       ) order by 1
     ) as related_tables,
+    array(
+      select d.table_name from ${dependencies} and ${hasOtherColumns('c', announcer, 'd.columns')} order by 1
+    ) as renamed_tables,
     array(
       select d.table_name from ${dependencies} and (
         cardinality(${missingTriggersOf('c', announcer)}) > 0
@@ -149,13 +156,7 @@ function inspectionIn(schema: string): string {
       ) as functions offset 0
     ) as found
     cross join lateral (
-      select found.roots, found.functions, array(
-        select pg_catalog.unnest(found.roots)
-        union
-        select relid::oid
-        from pg_class cross join lateral pg_partition_tree(pg_class.oid::regclass)
-        where pg_class.oid = any(found.roots) and relkind = 'p'
-      ) as relids offset 0
+      select found.roots, found.functions, array(${treeOf('select pg_catalog.unnest(found.roots)')}) as relids offset 0
     ) as used
   order by q.pattern`
 }

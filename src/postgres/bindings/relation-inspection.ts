@@ -3,7 +3,7 @@
 /** Triggers of a table by the end of their names, with the state that each must have. */
 const triggers = {
   r: { truncated: 'A', inserted: 'A', updated: 'A', moved: 'A', deleted: 'A', row: 'R' },
-  p: { truncated: 'A', row: 'A' },
+  p: { truncated: 'A', moved: 'A', row: 'A' },
 } as const
 
 const wantedTriggers = Object.entries(triggers)
@@ -25,6 +25,40 @@ export function missingTriggersOf(table: string, announcer: string): string {
         select from pg_trigger
         where tgrelid = ${table}.oid and tgenabled = wanted.state and tgname = ${announcer} || '_' || wanted.ending
       )
+    )`
+}
+
+/**
+ * Returns SQL for a query of a relation and everything below it. Unlike pg_partition_tree(), it takes no locks: one that
+ * somebody holds on a single partition must not delay the inspection of everything else.
+ *
+ * @param roots query of oids
+ */
+export function treeOf(roots: string): string {
+  return `with recursive part (relid) as (
+      ${roots} union select inhrelid from pg_inherits join part on inhparent = part.relid
+    ) select relid from part`
+}
+
+/**
+ * Returns SQL that is true if columns of a table are not those whose changes its triggers notice. The condition of a
+ * trigger stays with a column that is renamed, and everything else finds columns by their names.
+ *
+ * @param table alias of its row in pg_class
+ * @param announcer SQL for the beginning of the names of the triggers, without the last underscore
+ * @param columns SQL for the names of the columns
+ */
+export function hasOtherColumns(table: string, announcer: string, columns: string): string {
+  return `array(
+      select distinct refobjsubid from pg_depend join pg_trigger on pg_trigger.oid = objid
+      where classid = 'pg_trigger'::regclass::oid and refclassid = 'pg_class'::regclass::oid
+        and tgrelid = ${table}.oid and tgname = ${announcer} || '_moved'
+        and refobjid = ${table}.oid and refobjsubid > 0
+      order by 1
+    ) <> array(
+      select attnum::integer from pg_attribute
+      where attrelid = ${table}.oid and attname = any(${columns}) and not attisdropped
+      order by 1
     )`
 }
 
@@ -56,19 +90,40 @@ export function fingerprintsOf(tree: string, roots: string): string {
        from ${tree} join pg_class as part on part.oid = relid),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod, attacl),
          ',' order by attrelid, attnum)
-       from pg_attribute
-       where attnum > 0 and not attisdropped and (attrelid in (${roots}) or attrelid in (
-         select typrelid from pg_attribute as own join pg_type on pg_type.oid = own.atttypid
-         where own.attrelid in (${roots}) and typrelid <> 0
-       ))),
-      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_enum.oid, enumlabel), ',' order by pg_enum.oid)
-       from pg_enum
-       where enumtypid in (
-         select pg_catalog.unnest(array[pg_type.oid, typelem])
-         from pg_attribute join pg_type on pg_type.oid = atttypid where attrelid in (${roots})
-       )),
+       from pg_attribute where attnum > 0 and not attisdropped and attrelid in (${roots})),
+      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
+       from pg_attrdef where adrelid in (${roots})),
+      ${typesOf(roots)},
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
        from pg_policy where polrelid in (${roots})),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin, tgenabled), ',' order by oid)
        from pg_trigger where tgrelid in (select relid from ${tree}))`
+}
+
+/**
+ * Returns SQL for a text that changes with the types of the columns, and with everything that these consist of: labels of
+ * enums, attributes, elements, domains and casts, at any depth.
+ */
+function typesOf(roots: string): string {
+  return `(with recursive types (id) as (
+         select atttypid from pg_attribute where attnum > 0 and not attisdropped and attrelid in (${roots})
+         union
+         select found.id
+         from types join pg_type on pg_type.oid = types.id cross join lateral (
+           select pg_catalog.unnest(array[typelem, typbasetype])
+           union all select rngsubtype from pg_range where rngtypid = pg_type.oid
+           union all select atttypid from pg_attribute where attrelid = typrelid and attnum > 0 and not attisdropped
+         ) as found (id)
+         where found.id <> 0
+       )
+       select pg_catalog.concat_ws(' ',
+         (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_enum.oid, enumlabel), ',' order by pg_enum.oid)
+          from pg_enum where enumtypid in (select id from types)),
+         (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod),
+            ',' order by attrelid, attnum)
+          from pg_attribute join pg_type on typrelid = attrelid join types on types.id = pg_type.oid
+          where attnum > 0 and not attisdropped),
+         (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
+          from pg_cast where castsource in (select id from types))
+       ))`
 }

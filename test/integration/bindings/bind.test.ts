@@ -2,6 +2,7 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { keyId } from '../../../src/core/state/key-id.js'
+import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { Announcements } from '../../support/announcements.js'
 import { cacheDatabase, type FreshDatabase } from '../../support/database.js'
 
@@ -257,6 +258,8 @@ for (const announce of ['outbox', 'notify'] as const)
     t.same(await ids(), ['*'])
     await client.query("update public.line set note = 'x'")
     t.same(await ids(), ['*'])
+    await client.query('update public.line set no = 8')
+    t.same(await ids(), ['*'], 'so are changes of keys')
     await client.query('truncate public.line')
     t.same(await ids(), ['*'])
   })
@@ -292,6 +295,53 @@ for (const announce of ['outbox', 'notify'] as const)
       }
     },
   )
+
+t.test('a key that changes is announced if a trigger updates another row meanwhile', async (t) => {
+  await query(`
+    create table nested (id int primary key, v int);
+    insert into nested values (1, 0), (2, 0);
+    create function touch() returns trigger language plpgsql as
+      'begin if pg_trigger_depth() = 1 then update nested set v = v + 1 where id = 2; end if; return null; end';
+    create trigger z_touch after update on nested for each row execute function touch();
+    select cache_bind('nested', 'nested:{id}')`)
+  t.teardown(() => query("select cache_unbind('nested:{id}'); drop table nested; drop function touch"))
+  const ids = await announcedIds(t, 'outbox')
+  await query('update nested set id = 3 where id = 1')
+  t.same([...new Set(await ids())], ['nested:1', 'nested:2', 'nested:3'])
+  await query(
+    'begin; savepoint s; update nested set id = 4 where id = 3; release s; update nested set v = 5; commit',
+  )
+  t.same([...new Set(await ids())], ['nested:2', 'nested:3', 'nested:4'])
+})
+
+t.test('two caches of one database bind a table by different patterns', async (t) => {
+  const other = await cacheDatabase(t)
+  await other.query(
+    'create table shared (id int primary key); select cache_bind($$shared$$, $$shared:{id}$$)',
+  )
+  await other.query(
+    'alter schema public rename to first; create schema public; alter table first.shared set schema public',
+  )
+  await migrate(other.url)
+  const refused = { code: '55006', message: /schema first has bound public\.shared to the same pattern/ }
+  await t.rejects(other.query("select public.cache_bind('shared', 'shared:{id}')"), refused)
+  await other.query("select public.cache_bind('shared', 'second:{id}')")
+})
+
+t.test('with notify, a writer needs no right on the schema of the cache', async (t) => {
+  const own = await cacheDatabase(t)
+  const role = `writer_${own.name}`
+  await own.query(`
+    create schema shop; create table shop.item (id int primary key);
+    select cache_bind('shop.item', 'item:{id}', announce => 'notify');
+    create role ${role}; grant usage on schema shop to ${role}; grant insert on shop.item to ${role};
+    revoke usage on schema public from public`)
+  t.teardown(() => own.query(`drop owned by ${role}; drop role ${role}`))
+  const announced = await Announcements.of(t, own)
+  const client = await sessionOf(t, own)
+  await client.query(`set role ${role}; insert into shop.item values (1)`)
+  t.same(await announced.ids(), ['item:1'])
+})
 
 t.test('a long key is announced by its hash', async (t) => {
   await query(

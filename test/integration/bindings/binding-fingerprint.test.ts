@@ -13,7 +13,13 @@ await query(`
   create type mood as enum ('sad', 'glad');
   create type tag as enum ('new', 'old');
   create type point_3d as (x int, y int);
-  create table item (id int primary key, v varchar(10), mood mood, moods mood[], tags tag[], place point_3d);
+  create type size as enum ('s', 'm');
+  create type colour as enum ('red', 'blue');
+  create domain own_size as size;
+  create type address as (street text, zip text);
+  create type coat as (colour colour);
+  create table item (id int primary key, v varchar(10), mood mood, moods mood[], tags tag[], place point_3d,
+    size own_size, addresses address[], coat coat, twice int generated always as (id * 2) stored);
   create table measure (id int primary key, v text) partition by range (id);
   create table measure_0 partition of measure for values from (0) to (10);
   create table other (id int primary key, v text);
@@ -49,6 +55,10 @@ const ofItem = [
   "alter type mood add value 'angry'",
   "alter type tag rename value 'new' to 'young'",
   'alter type point_3d rename attribute y to z',
+  "alter type size rename value 's' to 'small'",
+  "alter type colour rename value 'red' to 'crimson'",
+  'alter type address rename attribute zip to postcode',
+  'create cast (mood as json) with inout',
   'alter type point_3d add attribute w int cascade',
   'alter table item enable row level security',
   'alter table item force row level security',
@@ -126,4 +136,14 @@ t.test('changes of rows and of other objects do not change it', async (t) => {
     'vacuum item',
   ])
     t.same(await changedBy(sql), [], sql)
+})
+
+t.test('a lock of a partition does not delay the inspection of everything else', async (t) => {
+  const locking = new pg.Client({ connectionString: database.url })
+  await locking.connect()
+  t.teardown(() => locking.end())
+  await locking.query('begin; lock table measure_0 in access exclusive mode')
+  await client.query("set statement_timeout = '30s'")
+  t.ok((await fingerprints()).has('measure:{id}'))
+  await client.query('reset statement_timeout')
 })

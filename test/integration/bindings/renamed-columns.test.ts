@@ -51,25 +51,29 @@ for (const [name, sql] of Object.entries(bindings))
     }
   })
 
-t.test('a column of a key is neither dropped nor given another type, as with a view', async (t) => {
-  const { query } = await cacheDatabase(t)
-  await query(table + bind)
-  await t.rejects(query('alter table item drop column id'), {
-    code: '2BP01',
-    detail: /trigger cache_announce/,
-  })
-  await t.rejects(query('alter table item alter id type bigint'), {
-    code: '0A000',
-    detail: /trigger cache_announce/,
-  })
-  await query('alter table item drop column v')
-  await query(`
+for (const [kind, sql] of Object.entries({ 'a table': table, 'a partitioned table': partitions }))
+  t.test(
+    `a column of a key of ${kind} is neither dropped nor given another type, as with a view`,
+    async (t) => {
+      const { query } = await cacheDatabase(t)
+      await query(sql + bind)
+      await t.rejects(query('alter table item drop column id'), {
+        code: '2BP01',
+        detail: /trigger cache_announce/,
+      })
+      await t.rejects(query('alter table item alter id type bigint'), {
+        code: '0A000',
+        detail: /trigger cache_announce/,
+      })
+      await query('alter table item drop column v')
+      await query(`
     begin;
     select cache_unbind('item:{region}:{id}');
     alter table item alter id type bigint;
     ${bind};
     commit`)
-})
+    },
+  )
 
 t.test('a column that is generated when it is read cannot be part of a key or lead to one', async (t) => {
   const { query } = await cacheDatabase(t)
@@ -95,6 +99,30 @@ t.test('a column that is generated when it is read cannot be part of a key or le
     { key: 'item:6' },
   ])
 })
+
+for (const [name, sql, key] of [
+  ['a table', table + bind, 'item:eu:1'],
+  ['a partitioned table', partitions + bind, 'item:eu:1'],
+  ['a query', table + bindQuery('{id}'), 'page:1'],
+] as const)
+  t.test(
+    `${name}: columns that change places by their names make a fault, which binding again cures`,
+    async (t) => {
+      const { query, url } = await cacheDatabase(t)
+      await query(sql)
+      await query('alter table item add new_id int; update item set new_id = id + 10')
+      const { client } = await startLiveSidecar(t, { databaseUrl: url, migrate: false, ttlSeconds: 0 })
+      await hold(client, key)
+      await query('alter table item rename id to old_id; alter table item rename new_id to id')
+      await query('create unique index on item (region, id)')
+      await query(inspectNow)
+      await eventually(async () => (await client.get(key)).status === 503)
+      t.match((await client.get(key)).body.detail, /were renamed/)
+      await query(name === 'a query' ? bindQuery('{id}') : bind)
+      await eventually(async () => (await client.get(key)).status !== 503)
+      await eventually(async () => (await client.get(key.replace('1', '11'))).status === 200)
+    },
+  )
 
 t.test('a column that is dropped with CASCADE fails no statement', async (t) => {
   const { query } = await cacheDatabase(t)

@@ -58,7 +58,7 @@ const faults: Readonly<Record<string, Fault>> = {
     cure: /columns => array\['id'\]/,
   },
   'a column of the key that was dropped': {
-    make: bound('alter table products drop column id'),
+    make: bound('alter table products drop column id cascade'),
     check,
     says: /has no column id of a type that a key can have/,
     cure: /^give the column back, or run as the owner: select cache_unbind\(/,
@@ -73,7 +73,7 @@ const faults: Readonly<Record<string, Fault>> = {
     make: async (place) => {
       await bound()(place)
       const { rows } = await place.superuser.query(
-        `select tgfoid::regprocedure::text as name from pg_trigger where tgrelid = 'products'::regclass limit 1`,
+        `select tgfoid::regprocedure::text as name from pg_trigger where tgrelid = 'products'::regclass and tgname like '%\\_updated'`,
       )
       await place.superuser.query(`alter function ${rows[0].name} owner to ${place.role}`)
     },
