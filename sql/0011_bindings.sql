@@ -84,8 +84,8 @@ begin
 end
 $$;
 
--- Keeps other bindings from being made until the transaction ends. Raises an error if one of them has a pattern that can
--- match the same keys, or while sidecars listen that would answer the keys of any binding from cache_entries.
+-- Keeps other bindings from being made until the transaction ends. Raises an error if one of them has a pattern that
+-- can match the same keys, or while sidecars listen that would answer the keys of any binding from cache_entries.
 create function cache_begin_binding(schema text, pattern text) returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
@@ -206,9 +206,9 @@ $$;
 
 -- Returns SQL for the keys of the rows of a transition table, `changed` or `before`. A null stands for any key.
 --
--- Whoever writes the table may not know of the cache. If a column was renamed or dropped, the trigger must not fail their
--- statements. So the names of columns are looked up where they can always be found: in that table, or else in `missing`,
--- outside of the subquery. A column that is found there has the type boolean, which no column of a key has.
+-- A statement must not fail because of the cache, of which its writer may not know, if a column was renamed or dropped.
+-- So the names of columns are looked up where they can always be found: in that table, or else in `missing`, outside of
+-- the subquery. A column that is found there has the type boolean, which no column of a key has.
 create function cache_keys_in(rows text, columns text[], key_expression text) returns text
   language sql immutable set search_path = pg_catalog, pg_temp
   return format(
@@ -224,8 +224,8 @@ create function cache_keys_in(rows text, columns text[], key_expression text) re
     rows
   );
 
--- Remembers, until the transaction ends, that a statement has changed the key of a row. The statement triggers then read
--- the rows as they were before, too. It is not forgotten earlier:
+-- Remembers, until the transaction ends, that a statement has changed the key of a row. The statement triggers then
+-- read the rows as they were before, too. It is not forgotten earlier:
 --
 --   1. A statement changes a key. This trigger fires for its row.
 --   2. So does a trigger of the application, which updates another row of the table. The statement trigger of this
@@ -244,9 +244,9 @@ $$;
 -- partitioned table, all changes are announced row by row, because a statement on a partition does not fire its
 -- parent's statement triggers.
 --
--- To read the rows as they were before an UPDATE costs a third of the time of its statement trigger. So that is done only
--- if a key has changed: a row trigger with a condition says so. Because of this condition, PostgreSQL refuses to drop the
--- columns of the key, or to change their types, as it does with the columns of a view.
+-- To read the rows as they were before an UPDATE costs a third of the time of its statement trigger. So that is done
+-- only if a key has changed: a row trigger with a condition says so. Because of this condition, PostgreSQL refuses to
+-- drop the columns of the key, or to change their types, as it does with the columns of a view.
 --
 -- With a mapping, the columns that `pattern` names go through the outbox, and the drain maps them to keys.
 create function cache_watch_rows(schema text, name text, bound regclass, pattern text, announce text, mapping text)
@@ -288,7 +288,7 @@ begin$body$;
   -- The quick way of the outbox: it stores keys without collecting them. It is for as long as the schema has its name,
   -- and the database was not restored from a dump.
   storing constant text := $body$
-  if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' and to_regclass(%4$L)::oid is not distinct from %5$L::oid then
+  if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' and %5$s then
     if tg_op = 'UPDATE' and current_setting('caching_layer.has_moved_rows', true) = 'yes' then
       insert into %4$s (key, mapping)
       select key, case when key is not null then %7$L end from (%1$s union %8$s) as named limit 10001;
@@ -303,7 +303,7 @@ begin$body$;
     return null;
   end if;$body$;
   collecting constant text := $body$
-  own_schema := case when %9$s then %6$L else (
+  own_schema := case when %5$s then %6$L else (
     select nspname::text
     from pg_trigger join pg_proc on pg_proc.oid = tgfoid join pg_namespace on pg_namespace.oid = pronamespace
     where tgrelid = tg_relid and tgname = tg_name
@@ -311,9 +311,10 @@ begin$body$;
   if tg_op = 'TRUNCATE' then
     is_everything := true;
   elsif tg_level = 'STATEMENT' then
-    keys := array(%1$s limit 10001);
     if tg_op = 'UPDATE' and current_setting('caching_layer.has_moved_rows', true) = 'yes' then
-      keys := keys || array(%8$s limit 10001);
+      keys := array(%1$s union %8$s limit 10001);
+    else
+      keys := array(%1$s limit 10001);
     end if;
     is_everything := cardinality(keys) > 10000 or array_position(keys, null) is not null;
   else
@@ -412,7 +413,7 @@ begin
     case when has_date then 'set datestyle = ''ISO, YMD''' end,
     format(
       opening || case when is_outbox then storing || collecting || storing_collected else collecting || notifying end,
-      of_rows, of_new, of_old, outbox, outbox::regclass::oid, (parse_ident(schema))[1], mapping, of_rows_before, is_here
+      of_rows, of_new, of_old, outbox, is_here, (parse_ident(schema))[1], mapping, of_rows_before
     )
   );
   if is_outbox then

@@ -271,7 +271,7 @@ begin
     'create function %s.%I(pg_catalog.json) returns setof pg_catalog.text
        language sql stable security definer
        set search_path = pg_catalog, pg_temp set row_security = off
-       -- As the query is read: a time is then the same date in both.
+       -- The query is read with the same settings. A time is then the same date in both.
        set timezone = ''UTC'' set datestyle = ''ISO, YMD'' set intervalstyle = ''iso_8601'' set bytea_output = ''hex''
        set extra_float_digits = 1 set lc_monetary = ''C''
      begin atomic

@@ -11,7 +11,7 @@ export interface ChartSeries {
 
 export interface ChartOptions {
   readonly title: string
-  /** What the numbers are, after the title. */
+  /** Explanation of the numbers, after the title. */
   readonly about: string
   readonly series: readonly ChartSeries[]
   readonly format: (value: number | null | undefined) => string

@@ -10,7 +10,7 @@ interface TileContent {
   readonly value: string
   readonly unit?: string
   readonly detail: string
-  /** How much of a bound is in use, from 0 to 1. */
+  /** Share of a bound that is in use, from 0 to 1. */
   readonly share?: number
 }
 

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import {
   cp,
   mkdir,
@@ -13,25 +12,17 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { cacheDatabase } from '../support/database.js'
+import { runCommand } from '../support/installed-package.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 
 const project = process.cwd()
 const folder = await realpath(await mkdtemp(join(tmpdir(), 'caching layer client ')))
 t.teardown(() => rm(folder, { recursive: true, force: true }))
 
-/** The environment without what npm and tap add to it. */
-const environment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS|INIT_CWD|TAP)/i.test(name)),
-)
-Object.assign(environment, { npm_config_audit: 'false', npm_config_fund: 'false' })
-
-async function run(command: string, args: readonly string[], cwd = folder, env = {}) {
-  const options = { cwd, env: { ...environment, ...env }, maxBuffer: 1e8 }
-  return (await promisify(execFile)(command, args, options)).stdout
-}
+const run = (command: string, args: readonly string[], cwd = folder, env = {}) =>
+  runCommand(command, args, { cwd, env })
 
 /** Runs a program of the project's packages. */
 function runPackage(path: string, args: readonly string[], cwd = folder) {

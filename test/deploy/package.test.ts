@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmod,
@@ -15,11 +15,11 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
 import { eventually } from '../support/eventually.js'
 import { freePorts } from '../support/free-ports.js'
+import { cleanEnvironment, runCommand } from '../support/installed-package.js'
 import { JsonClient } from '../support/json-client.js'
 
 const project = process.cwd()
@@ -30,20 +30,7 @@ const folder = await realpath(await mkdtemp(join(tmpdir(), 'caching layer packag
 t.teardown(() => rm(folder, { recursive: true, force: true }))
 await chmod(folder, 0o755)
 
-/** The environment without what npm and tap add to it. */
-const environment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS|INIT_CWD|TAP)/i.test(name)),
-)
-Object.assign(environment, {
-  npm_config_audit: 'false',
-  npm_config_fund: 'false',
-  npm_config_update_notifier: 'false',
-})
-
-async function run(command: string, args: readonly string[], cwd = folder) {
-  const { stdout } = await promisify(execFile)(command, args, { cwd, env: environment, maxBuffer: 1e8 })
-  return stdout
-}
+const run = (command: string, args: readonly string[], cwd = folder) => runCommand(command, args, { cwd })
 
 /** Ends with what a command that has to fail wrote to stderr. */
 async function failure(command: string, args: readonly string[]): Promise<{ code: number; stderr: string }> {
@@ -219,7 +206,7 @@ async function npx(args: readonly string[], cwd: string): Promise<ChildProcess &
   await symlink(join(usual, '_cacache'), join(cache, '_cacache'))
   const child = spawn('npx', ['--yes', '--prefer-offline', ...args], {
     cwd,
-    env: { ...environment, npm_config_cache: cache },
+    env: { ...cleanEnvironment, npm_config_cache: cache },
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own, for a Ctrl-C as a terminal sends it.
     detached: true,

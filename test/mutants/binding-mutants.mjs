@@ -74,6 +74,12 @@ const inDatabase = [
     get diagnostics stored = row_count;`,
   },
   {
+    name: 'with notify, a key that stays the same counts twice',
+    ...announced,
+    find: 'keys := array(%1$s union %8$s limit 10001);',
+    replace: 'keys := array(%1$s union all %8$s limit 10001);',
+  },
+  {
     name: 'another cache takes over the triggers of a binding',
     caughtBy: 'bindings/bind',
     tests: 'two caches',
@@ -168,8 +174,8 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'names of any spelling',
     file: sql,
-    find: 'own_schema := case when %9$s then',
-    replace: 'own_schema := case when %9$s or true then',
+    find: 'own_schema := case when %5$s then',
+    replace: 'own_schema := case when %5$s or true then',
   },
   {
     name: 'a partitioned table has no triggers for rows that fire always',

@@ -29,7 +29,8 @@ type Route = (query: string) => PlainResponse | Promise<PlainResponse>
 
 /**
  * Answers Kubernetes probes, Prometheus scrapes and browsers. The listener is open to the whole pod network, so it
- * neither reads nor writes entries. It never waits for the database, so that a hanging database does not look like a hanging process.
+ * neither reads nor writes entries. It never waits for the database, so that a hanging database does not look like a
+ * hanging process.
  */
 export function opsListener(options: OpsListenerOptions): RequestListener {
   const scrapes = new Scrapes(options.clock, () => exposed(options))

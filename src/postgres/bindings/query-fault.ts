@@ -14,7 +14,7 @@ export interface QueryShape {
   readonly replaced_tables: readonly string[]
   /** Columns that lead to keys and were dropped or renamed, each with its table. */
   readonly missing_columns: readonly string[]
-  /** Tables whose columns have changed places by their names, so that others lead to keys than those that were bound. */
+  /** Tables with columns that were renamed, so that others lead to keys than those that were bound. */
   readonly renamed_tables: readonly string[]
   /** Tables that have relatives by inheritance, or partitions that are foreign tables. */
   readonly related_tables: readonly string[]

@@ -260,6 +260,15 @@ for (const announce of ['outbox', 'notify'] as const)
     t.same(await ids(), ['*'])
     await client.query('update public.line set no = 8')
     t.same(await ids(), ['*'], 'so are changes of keys')
+    await client.query(
+      `begin; update public.line set no = 9 where day = '2000-01-03'; savepoint s;
+       delete from public.line where day > '2015-01-01'; commit`,
+    )
+    await ids()
+    await client.query(
+      `begin; update public.line set no = 10 where day = '2000-01-03'; update public.line set note = 'y'; commit`,
+    )
+    t.not((await ids())[0], '*', 'a key that stays the same counts once')
     await client.query('truncate public.line')
     t.same(await ids(), ['*'])
   })

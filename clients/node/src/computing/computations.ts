@@ -18,7 +18,7 @@ type Compute = () => unknown
 
 const usualLeaseSeconds = 10
 const usualWaitSeconds = 5
-/** How often a value is computed anew, because an invalidation has revoked the lease of the one before. */
+/** Maximum number of computations of a value, one after another, while invalidations revoke their leases. */
 const maxComputations = 3
 
 /**

@@ -22,7 +22,7 @@ export class Reads {
     this.#parts = parts
   }
 
-  /** Returns what the near cache proves, null for a key that does not exist, and undefined if the sidecar must be asked. */
+  /** Returns an entry that the near cache proves, null for a key without one, undefined if the sidecar must be asked. */
   held(key: string, consistency?: ReadOptions['consistency']): NearEntry | null | undefined {
     return consistency === 'strong' ? undefined : this.#parts.near?.hit(key)
   }

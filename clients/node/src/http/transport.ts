@@ -13,7 +13,7 @@ export interface TransportOptions {
   readonly maxConnections: number
 }
 
-/** How often a request is sent at most. */
+/** Maximum number of times that a request is sent. */
 const maxAttempts = 3
 /** Longest pause before the second attempt; it doubles for each further one. */
 const pauseMs = 20

@@ -77,8 +77,8 @@ const shareOfAbsentKeys = 0.1
 const usualTtlMs = 60_000
 
 /**
- * What this process holds, by the rules of P19, without I/O: `NearFeed` brings the events of a stream, `NearReads` the
- * answers of the sidecar.
+ * The values that this process holds, by the rules of P19, without I/O: `NearFeed` brings the events of a stream, and
+ * `Reads` the answers of the sidecar.
  *
  * It is made of the parts of the sidecar's core: `Lease` decides what may be served (P7), `Flights` what may be put
  * (P3), `LocalCache` and `NegativeEntries` hold it. The class `Cache` as a whole does not fit, because what it does

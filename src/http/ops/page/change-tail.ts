@@ -29,7 +29,7 @@ export class ChangeTail {
     return this.#rows
   }
 
-  /** Takes over what is new in the log, noticed at a Unix time in ms. Returns that, at most as much as is remembered. */
+  /** Takes over new changes of the log, noticed at a Unix time in ms. Returns them, as far as they are remembered. */
   advance(atMs: number): Changes {
     const { last, generation } = this.#log
     const isGap = generation !== this.#generation

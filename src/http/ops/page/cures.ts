@@ -4,7 +4,7 @@ const ofConnection =
   'The sidecar tries again by itself. Check that PostgreSQL runs, can be reached from here, and accepts the login: ' +
   'caching-layer doctor names what is wrong.'
 
-/** What to do about each cause. Names no object, role or host, because the pod network reads it. */
+/** Advice for each cause. It names no object, role or host, because the pod network reads it. */
 export const cures: Readonly<Record<Cause, string>> = {
   starting: 'Wait: it opens after the first attempt to reach the database.',
   stopping: 'Nothing is wrong: the sidecar was told to stop.',

@@ -1,3 +1,4 @@
+import type { FeedTransition } from '../../../core/feed/feed-log.js'
 import type { FeedState } from '../../../core/state/lease.js'
 import type { MemoryPart } from '../../../core/state/memory-use.js'
 import type { Readiness } from '../../../core/state/readiness.js'
@@ -76,17 +77,8 @@ export interface Overview {
   readonly memory: Readonly<Record<MemoryPart, { readonly bytes: number; readonly limitBytes: number }>>
 }
 
-/** A change of the feed's state. */
-export interface FeedEvent {
-  readonly atMs: number
-  readonly state: FeedState
-  readonly reason: string
-  readonly was: FeedState
-  /** Duration of the state before. */
-  readonly forMs: number
-  /** Entries that are held after a comparison. */
-  readonly entries?: number
-}
+/** A change of the feed's state, with a Unix time. */
+export type FeedEvent = Omit<FeedTransition, 'number'>
 
 export interface Changes {
   /** Oldest first. */

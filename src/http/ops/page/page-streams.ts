@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { event } from '../../routes/changes/event-texts.js'
+import { event, eventStreamHeaders } from '../../routes/changes/event-texts.js'
 import type { PageEvents } from './page-data.js'
 
 /** Number of open pages, beyond which a further one is refused. */
@@ -7,12 +7,7 @@ const maxPages = 100
 /** Bytes that a page has not read, beyond which it is cut off. It opens its stream again later. */
 const maxUnreadBytes = 1024 * 1024
 
-const headers = {
-  'Content-Type': 'text/event-stream; charset=utf-8',
-  'Cache-Control': 'no-store',
-  'X-Accel-Buffering': 'no',
-  'X-Content-Type-Options': 'nosniff',
-}
+const headers = { ...eventStreamHeaders, 'X-Content-Type-Options': 'nosniff' }
 
 /** The open pages. Each event is turned into text once, whatever their number. */
 export class PageStreams {

@@ -8,6 +8,7 @@ import { changesOperation, proveOperation } from '../operations/changes-operatio
 import { RequestError, sendProblem } from '../problem.js'
 import type { ChangeStreams } from './change-streams.js'
 import { changesPrefix, maxProveBytes, proveRequest } from './changes-request.js'
+import { eventStreamHeaders } from './event-texts.js'
 
 export interface ChangesEndpointsOptions {
   readonly changeStreams: ChangeStreams
@@ -40,18 +41,11 @@ export function changesEndpoints({ changeStreams, bodies }: ChangesEndpointsOpti
   ]
 }
 
-/** Headers of a stream, which no proxy may keep or hold back. */
-const streamHeaders = {
-  'Content-Type': 'text/event-stream; charset=utf-8',
-  'Cache-Control': 'no-store',
-  'X-Accel-Buffering': 'no',
-}
-
 async function follow(ctx: Context, changeStreams: ChangeStreams): Promise<void> {
   const prefix = changesPrefix(ctx.querystring)
   requireOnce(ctx, 'Last-Event-ID')
   ctx.status = 200
-  ctx.set(streamHeaders)
+  ctx.set(eventStreamHeaders)
   if (ctx.method === 'HEAD') {
     ctx.respond = false
     ctx.res.end()

@@ -6,7 +6,14 @@ export interface Piece {
   readonly last: number
 }
 
-/** Number of changes that a piece has at most, so that a client far behind does not cause a copy of the log for each. */
+/** Headers of a stream of events, which no proxy may keep or hold back. */
+export const eventStreamHeaders = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-store',
+  'X-Accel-Buffering': 'no',
+}
+
+/** Maximum number of changes in a piece. Without it, each client that is far behind would copy the log. */
 const changesPerPiece = 256
 /** Version of every change of a bound table (P16). */
 export const boundVersion = '1'
