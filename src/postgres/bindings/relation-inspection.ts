@@ -42,7 +42,8 @@ export function treeOf(roots: string): string {
 
 /**
  * Returns SQL that is true if columns of a table are not those whose changes its triggers notice. The condition of a
- * trigger stays with a column that is renamed, and everything else finds columns by their names.
+ * trigger stays with a column that is renamed, and everything else finds columns by their names. The numbers of the
+ * columns are compared as texts, because an operator for arrays of them could be one that somebody else has created.
  *
  * @param table alias of its row in pg_class
  * @param announcer SQL for the beginning of the names of the triggers, without the last underscore
@@ -55,11 +56,11 @@ export function hasOtherColumns(table: string, announcer: string, columns: strin
         and tgrelid = ${table}.oid and tgname = ${announcer} || '_moved'
         and refobjid = ${table}.oid and refobjsubid > 0
       order by 1
-    ) <> array(
+    )::text <> array(
       select attnum::integer from pg_attribute
       where attrelid = ${table}.oid and attname = any(${columns}) and not attisdropped
       order by 1
-    )`
+    )::text`
 }
 
 /**
