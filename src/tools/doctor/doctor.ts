@@ -3,6 +3,7 @@ import { Database } from '../../postgres/pool/database.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
 import { openSchema } from '../../postgres/schema/schema-owner.js'
 import { isOutboxUsed, lookAtBindings } from './bindings.js'
+import { despiteTimeout } from './despite-timeout.js'
 import { failure, stateOf } from './failure.js'
 import { bad, type Finding, skipped } from './finding.js'
 import { lookAtHistory, lookAtPolicies } from './history.js'
@@ -208,7 +209,7 @@ async function lookAtListener(
     }
   }
   try {
-    const pooler = await lookForPooler(variable, client, false)
+    const pooler = await despiteTimeout(() => lookForPooler(variable, client, false))
     // Through a pooler, the checks below would change settings of a session that another client gets later.
     if (!pooler.ok) return [pooler]
     return [

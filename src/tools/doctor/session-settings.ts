@@ -1,11 +1,11 @@
 import type pg from 'pg'
 import { inTransaction } from '../../postgres/pool/transaction.js'
 import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
+import { despiteTimeout } from './despite-timeout.js'
 import { bad, type Finding, ok, runAs, warning } from './finding.js'
 
 /** Time that a statement of the feed may take on a busy server, if it inspects the whole definition of the table. */
 const shortestTimeoutMs = 100
-const mostAttempts = 100
 
 /** Checks the settings that decide whether acknowledged writes are durable, and whether writes are possible at all. */
 export async function lookAtSettings(client: pg.Client, variable: string): Promise<readonly Finding[]> {
@@ -84,7 +84,7 @@ export async function lookAtTimeouts(
   { url, maxStalenessMs }: { readonly url: string; readonly maxStalenessMs: number },
 ): Promise<readonly Finding[]> {
   const options = new URL(url).searchParams.get('options') ?? ''
-  await withoutTimeout(client)
+  await despiteTimeout(() => client.query('set statement_timeout = 0'))
   // `reset_val` is the value with which the session began, in ms.
   const { rows: timeouts } = await client.query<{ name: string; ms: number }>(
     `select name, reset_val::integer as ms from pg_catalog.pg_settings
@@ -108,18 +108,6 @@ export async function lookAtTimeouts(
     )
   }
   return findings
-}
-
-/** Ends the statement timeout of the session. With a timeout of 1 ms, a busy server can cancel even that. */
-async function withoutTimeout(client: pg.Client): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await client.query('set statement_timeout = 0')
-      return
-    } catch (error) {
-      if (attempt === mostAttempts || (error as pg.DatabaseError).code !== '57014') throw error
-    }
-  }
 }
 
 interface PlaceRow {
