@@ -7,7 +7,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 import t, { type Test } from 'tap'
 import { cacheDatabase, freshDatabase } from './database.js'
 import { eventually } from './eventually.js'
-import { isHit } from './held-answers.js'
+import { isHit, untilApplied } from './held-answers.js'
 import { startLiveSidecar } from './sidecar.js'
 
 /** Defines the tests for tables whose changes are announced in this way. */
@@ -39,25 +39,8 @@ export async function testBoundChanges(announce: 'outbox' | 'notify'): Promise<v
     return held
   }
 
-  let marks = 0
   const readV = async (key: string) => ((await client.value(key)) as { v: unknown } | undefined)?.v
   const follows = (key: string, v: unknown) => eventually(async () => (await readV(key)) === v)
-
-  /** Waits until everything that was changed has been announced, and the sidecar has applied it. */
-  async function settle(): Promise<void> {
-    await eventually(async () => (await query('select from cache_outbox')).rowCount === 0)
-    const value = String(marks++)
-    await hold('mark')
-    await query(
-      `insert into cache_entries (key, value) values ('mark', $1)
-     on conflict (key) do update set value = excluded.value`,
-      [value],
-    )
-    // The mark was held, so that only its announcement, which comes last, can change the answer.
-    await eventually(async () => (await client.value('mark')) === value)
-    // More changes than were named are applied by a comparison.
-    await eventually(async () => (await client.stats()).feed.state === 'live')
-  }
 
   /**
    * Holds keys, whose rows have these values before the statement, runs it, and waits until the sidecar answers with the
@@ -68,7 +51,7 @@ export async function testBoundChanges(announce: 'outbox' | 'notify'): Promise<v
     statement: string | (() => Promise<unknown>),
     expected: Readonly<Record<string, readonly [before: unknown, after: unknown]>>,
   ): Promise<void> {
-    await settle()
+    await untilApplied(database, client)
     for (const [key, [before]] of Object.entries(expected)) t.equal(await hold(key), before, `${key} before`)
     await (typeof statement === 'string' ? query(statement) : statement())
     for (const [key, [, after]] of Object.entries(expected)) await follows(key, after)

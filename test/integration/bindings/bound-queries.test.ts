@@ -4,7 +4,7 @@ import t from 'tap'
 import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { bindFilmPage, bindingQuery, filmTables } from '../../support/film-tables.js'
-import { hold as holdAt } from '../../support/held-answers.js'
+import { hold as holdAt, untilApplied } from '../../support/held-answers.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 const database = await cacheDatabase(t)
@@ -157,6 +157,7 @@ t.test('a query for one row that returns several fails for this key only', async
   await query('insert into review values (4, 2, 2)')
   await eventually(async () => (await client.get('one_review_of:2')).status === 503)
   await query('delete from review where id = 4')
+  await untilApplied(database, client)
   await hold('one_review_of:2')
   // A change that only a comparison can find.
   await query('begin; insert into review values (4, 2, 2); delete from cache_outbox; commit')

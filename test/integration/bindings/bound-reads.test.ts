@@ -267,6 +267,7 @@ t.test('a sidecar that has not heard of the bindings yet does not answer from th
   const { client } = await startSidecar(t, {
     databaseUrl: database.url,
     databaseListenUrl: 'postgresql://127.0.0.1:1/none',
+    databaseTimeoutMs: 60_000, // each request asks for the bindings, in a part of this time
     migrate: false,
   })
   t.strictSame(await client.value('product:1'), undefined)
