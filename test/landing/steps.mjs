@@ -11,22 +11,26 @@ const timeoutMs = 900_000
  *
  * @param {WorkFolder} work with its server
  * @param {Map<string, string>} texts compiled files by their paths
- * @returns {Promise<{ name: string, run: (copy: string) => Promise<string | undefined> }[]>} `run` resolves to a text
- *   about the failure, if there is one; the copy of the project is for this step only, until then
+ * @returns {Promise<{ name: string, isRandom?: boolean, run: (copy: string) => Promise<string | undefined> }[]>} `run`
+ *   resolves to a text about the failure, if there is one; the copy of the project is for this step only, until then.
+ *   `isRandom` is true for steps that try things at random, and so may find a fault in one of their runs only
  */
 export async function stepsOf(work, texts) {
   return [
     step('types', () => project, 'test/landing/types.mjs', []),
     step('types of the page', () => project, 'node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'ui']),
     step('lint', () => project, 'node_modules/@biomejs/biome/bin/biome', ['check']),
-    step(
-      'chaos',
-      (copy) => copy,
-      'test/chaos/main.js',
-      // The allowance, because other steps keep the machine busy.
-      ['--seed', '15523', '--minutes', '1', '--allowance', '27000'],
-      work.environment,
-    ),
+    {
+      ...step(
+        'chaos',
+        (copy) => copy,
+        'test/chaos/main.js',
+        // The allowance, because other steps keep the machine busy.
+        ['--seed', '15523', '--minutes', '1', '--allowance', '27000'],
+        work.environment,
+      ),
+      isRandom: true,
+    },
     ...inTurn(
       testRuns(texts).map((run) => testStep(work, run)),
       await mutantSteps(work, texts),
@@ -49,6 +53,7 @@ function testStep(work, { name, files, isOfSources, env }) {
   const main = isOfSources ? 'test/bundles/main.ts' : 'test/bundles/main.js'
   return {
     name,
+    isRandom: /^test\/(unit\/core\/protocol|fuzz)\//.test(files[0]),
     // In its copy, because the same tests may run at the same time in the slow lane, and some write files.
     run: (copy) =>
       outputOf(isOfSources ? project : copy, names.length > 1 ? main : names[0], {
