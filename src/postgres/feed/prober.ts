@@ -111,12 +111,16 @@ export class Prober {
         if (signal.aborted) throw error
       })
     const hurried = new AbortController()
-    this.#hurry = () => hurried.abort()
-    if (this.#isHurried) hurried.abort()
-    await until(
-      sentMs + this.#intervalMs * (0.8 + 0.4 * Math.random()),
-      AbortSignal.any([signal, hurried.signal]),
-    )
+    const hurry = () => hurried.abort()
+    this.#hurry = hurry
+    if (this.#isHurried || signal.aborted) hurried.abort()
+    // AbortSignal.any would leave a record in `signal` each time, which Node.js 20 keeps until the session ends.
+    signal.addEventListener('abort', hurry)
+    try {
+      await until(sentMs + this.#intervalMs * (0.8 + 0.4 * Math.random()), hurried.signal)
+    } finally {
+      signal.removeEventListener('abort', hurry)
+    }
     if (hurried.signal.aborted) await until(sentMs + hurriedIntervalMs, signal)
   }
 

@@ -88,6 +88,7 @@ export class Sweeper {
   /** Stops after the statement in flight. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort()
+    this.#restart.abort()
     await this.#running
   }
 
@@ -95,7 +96,7 @@ export class Sweeper {
     const { signal } = this.#closing
     while (!signal.aborted) {
       this.#restart = new AbortController()
-      const isOver = await this.#pause(this.#waitMs, AbortSignal.any([signal, this.#restart.signal]))
+      const isOver = await this.#pause(this.#waitMs, this.#restart.signal)
       if (isOver && this.#parts.mayRun()) await this.#sweep()
     }
   }
