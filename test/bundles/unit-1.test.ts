@@ -1,3 +1,3 @@
 import { importUnitTests } from './unit-tests.js'
 
-importUnitTests(0, 3)
+importUnitTests(0, 2)

@@ -1,3 +1,3 @@
 import { importUnitTests } from './unit-tests.js'
 
-importUnitTests(1, 3)
+importUnitTests(1, 2)

@@ -1,3 +1,0 @@
-import { importUnitTests } from './unit-tests.js'
-
-importUnitTests(2, 3)
