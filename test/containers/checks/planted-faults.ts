@@ -1,0 +1,72 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CheckList } from '../check-list.js'
+import type { Features } from '../podman/features.js'
+import type { Podman } from '../podman/podman.js'
+import { startSidecar } from '../sidecar-container.js'
+import { imageFaults } from './image-faults.js'
+import { processFaults } from './process-faults.js'
+
+interface PlantedFault {
+  readonly name: string
+  /** Lines of a Dockerfile, after the image's own. */
+  readonly lines: readonly string[]
+  /** Part of what the checks must say of it. */
+  readonly found: RegExp
+}
+
+interface Surroundings {
+  readonly podman: Podman
+  readonly features: Features
+  readonly image: string
+  /** Image with a shell. */
+  readonly nodeImage: string
+  readonly databaseUrl: string
+}
+
+/** Shows that the checks fail: each fault is put into a copy of the image. */
+export async function checkPlantedFaults(checks: CheckList, surroundings: Surroundings): Promise<void> {
+  const { podman, features, image, nodeImage, databaseUrl } = surroundings
+  const faults: readonly PlantedFault[] = [
+    { name: 'USER 0', lines: ['USER 0'], found: /user is "0"|runs as user 0/ },
+    {
+      name: 'a shell as process 1',
+      lines: [
+        `COPY --from=${nodeImage} /bin /bin`,
+        'ENTRYPOINT ["/bin/busybox", "sh", "-c", "node dist/main.js serve; true"]',
+        'CMD []',
+      ],
+      found: /process 1 is \/bin\/busybox/,
+    },
+    { name: 'a misspelt flag', lines: ['CMD ["serve", "--no-migrat"]'], found: /no option --no-migrat/ },
+    { name: 'a source map', lines: ['COPY main.js.map dist/'], found: /a source map/ },
+  ]
+  for (const [index, { name, lines, found }] of faults.entries()) {
+    await checks.check(`${name} is found`, async () => {
+      await features.require('containers')
+      const planted = `localhost/planted-${index}`
+      const folder = join(podman.folder, `planted-${index}`)
+      await mkdir(folder)
+      await writeFile(join(folder, 'main.js.map'), '{}')
+      await writeFile(join(folder, 'Dockerfile'), [`FROM ${image}`, ...lines, ''].join('\n'))
+      await podman.output(['build', '--isolation=chroot', '--format', 'docker', '--tag', planted, folder])
+      const said = [
+        ...(await imageFaults(podman, planted)),
+        ...(await faultsOfProcess(podman, { image: planted, name: `planted-${index}`, databaseUrl })),
+      ].join('\n')
+      if (!found.test(said)) throw new Error(`the checks only say: ${said}`)
+    })
+  }
+}
+
+/** Returns what is wrong with the process that the image starts, or why it does not start. */
+async function faultsOfProcess(podman: Podman, start: Parameters<typeof startSidecar>[1]): Promise<string[]> {
+  try {
+    await startSidecar(podman, start)
+    return await processFaults(podman, start.name, 1000)
+  } catch (error) {
+    return [(error as Error).message]
+  } finally {
+    await podman.remove(start.name)
+  }
+}
