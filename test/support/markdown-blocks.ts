@@ -7,12 +7,14 @@ export interface Block {
   readonly line: number
 }
 
-/** Returns the fenced blocks of a page, in their order. */
+/** Returns the fenced blocks of a page, in their order, also those of lists, without their indentation. */
 export function blocksOf(page: string): Block[] {
   const blocks: Block[] = []
-  for (const { index, 1: info = '', 2: text = '' } of page.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)) {
+  for (const match of page.matchAll(/^( *)```([^\n]*)\n(.*?)^\1```$/gms)) {
+    const [, indentation = '', info = '', indented = ''] = match
     const [language = '', ...marks] = info.trim().split(/\s+/)
-    blocks.push({ language, marks, text, line: page.slice(0, index).split('\n').length })
+    const text = indented.replaceAll(new RegExp(`^${indentation}`, 'gm'), '')
+    blocks.push({ language, marks, text, line: page.slice(0, match.index).split('\n').length })
   }
   return blocks
 }

@@ -12,6 +12,12 @@ import { type Block, blocksOf, commandsIn } from '../../support/markdown-blocks.
 import { shell } from '../../support/shell.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
+/** What takes long on a page, and what is run instead. */
+const shortened = [
+  ['--minutes=5', '--minutes=0.05'],
+  ['--keys zipf:100000 --rate 5000 --duration 10', '--keys zipf:100 --rate 100 --duration 1'],
+] as const
+
 interface Program {
   readonly command: readonly string[]
   /** Name of the file that gets the text. */
@@ -61,8 +67,8 @@ t.test('the number of commands', async (t) => {
 interface Surroundings {
   readonly databaseUrl: string
   readonly query: FreshDatabase['query']
-  /** Puts the addresses of this test into a text. */
-  readonly readdress: (text: string) => string
+  /** Puts the addresses of this test, and short durations, into a text. */
+  readonly adapted: (text: string) => string
 }
 
 /** Starts two sidecars. */
@@ -70,13 +76,16 @@ async function startSurroundings(t: Test): Promise<Surroundings> {
   const { url, query } = await cacheDatabase(t)
   const one = await startLiveSidecar(t, { databaseUrl: url })
   const other = await startLiveSidecar(t, { databaseUrl: url })
-  const readdress = (text: string) =>
-    text
-      .replaceAll('http://127.0.0.1:8025', one.client.base)
-      .replaceAll('http://127.0.0.1:8026', other.client.base)
-      .replaceAll('http://127.0.0.1:9025', one.ops.base)
-      .replaceAll('http://127.0.0.1:9026', other.ops.base)
-  return { databaseUrl: url, query, readdress }
+  const here = [
+    ['http://127.0.0.1:8025', one.client.base],
+    ['http://127.0.0.1:8026', other.client.base],
+    ['http://127.0.0.1:9025', one.ops.base],
+    ['http://127.0.0.1:9026', other.ops.base],
+    ['postgresql://sidecar@db.internal/cache_db', url],
+    ...shortened,
+  ] as const
+  const adapted = (text: string) => here.reduce((all, [said, used]) => all.replaceAll(said, used), text)
+  return { databaseUrl: url, query, adapted }
 }
 
 const separator = '--- the next block ---\n'
@@ -85,10 +94,10 @@ async function runScripts(
   t: Test,
   scripts: readonly Block[],
   blocks: readonly Block[],
-  { readdress, databaseUrl }: Surroundings,
+  { adapted, databaseUrl }: Surroundings,
 ): Promise<void> {
   if (scripts.length === 0) return
-  const texts = scripts.map(({ text }) => `${readdress(text)}printf '%s' '${separator}'`)
+  const texts = scripts.map(({ text }) => `${adapted(text)}printf '%s' '${separator}'`)
   const script = `cd '${t.testdir({})}'\nset -e\n${texts.join('\n')}`
   const { code, stdout, stderr } = await shell(t, script, { DATABASE_URL: databaseUrl })
   t.equal(code, 0, stderr)
@@ -104,7 +113,7 @@ async function runProgram(
   t: Test,
   block: Block,
   blocks: readonly Block[],
-  { readdress }: Surroundings,
+  { adapted }: Surroundings,
 ): Promise<void> {
   const { command, file } = programs[block.language] as Program
   const [program = '', ...args] = command
@@ -113,7 +122,7 @@ async function runProgram(
     return
   }
   const path = join(t.testdir({}), file)
-  await writeFile(path, readdress(block.text))
+  await writeFile(path, adapted(block.text))
   // Without what the test runner puts into every Node.
   const env = { ...process.env, NODE_OPTIONS: undefined }
   const { stdout } = await promisify(execFile)(program, [...args, path], { env })
