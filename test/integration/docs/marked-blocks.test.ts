@@ -7,7 +7,9 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { SqlServer } from '../../../src/dev/sql-server.js'
 import { cacheDatabase, type FreshDatabase } from '../../support/database.js'
+import { freePorts } from '../../support/free-ports.js'
 import { type Block, blocksOf, commandsIn } from '../../support/markdown-blocks.js'
 import { shell } from '../../support/shell.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
@@ -71,14 +73,19 @@ interface Surroundings {
   readonly adapted: (text: string) => string
 }
 
-/** Starts two sidecars. */
+/** Starts what `npm run dev` starts: two sidecars, and a server that runs SQL. */
 async function startSurroundings(t: Test): Promise<Surroundings> {
   const { url, query } = await cacheDatabase(t)
   const one = await startLiveSidecar(t, { databaseUrl: url })
   const other = await startLiveSidecar(t, { databaseUrl: url })
+  const port = await freePorts(1)
+  const sql = new SqlServer({ port, databaseUrl: url })
+  await sql.listen()
+  t.teardown(() => sql.close())
   const here = [
     ['http://127.0.0.1:8025', one.client.base],
     ['http://127.0.0.1:8026', other.client.base],
+    ['http://127.0.0.1:8027', `http://127.0.0.1:${port}`],
     ['http://127.0.0.1:9025', one.ops.base],
     ['http://127.0.0.1:9026', other.ops.base],
     ['postgresql://sidecar@db.internal/cache_db', url],
