@@ -92,7 +92,7 @@ async function buildStandIns(podman: Podman): Promise<void> {
 
 async function buildImage(podman: Podman): Promise<void> {
   const options = ['--isolation=chroot', '--format', 'docker', '--tag', image]
-  const args = ['build', ...options, ...(await npmVolumes(podman.folder)), '.']
+  const args = ['build', ...options, ...(await npmVolumes(podman.folder)), process.cwd()]
   const { code, stdout, stderr } = await podman.run(args, { timeoutMs: buildTimeoutMs })
   if (code === 0) return
   const output = `${stdout}${stderr}`

@@ -62,7 +62,8 @@ export class Podman {
       ...['--storage-driver', 'overlay'],
     ]
     return new Promise((resolve, reject) => {
-      const options = { env: this.#environment, timeout: timeoutMs, maxBuffer: 2 ** 28 }
+      // In the folder, because conmon leaves a file named `oom` where it was started when a container runs out of memory.
+      const options = { cwd: this.folder, env: this.#environment, timeout: timeoutMs, maxBuffer: 2 ** 28 }
       execFile('podman', [...own, ...args], options, (error, stdout, stderr) => {
         if (error === null) resolve({ code: 0, stdout, stderr })
         else if (error.killed)
