@@ -15,7 +15,7 @@ import { checkPlantedFaults } from './checks/planted-faults.js'
 import { checkPods } from './checks/pod-checks.js'
 import { checkSidecars } from './checks/sidecar-checks.js'
 import { Features } from './podman/features.js'
-import { isOfNetwork, npmVolumes } from './podman/npm-access.js'
+import { isOfMachine, npmVolumes } from './podman/npm-access.js'
 import { Podman } from './podman/podman.js'
 import { buildNodeImage } from './stand-ins/node-image.js'
 import { buildPostgresImage } from './stand-ins/postgres-image.js'
@@ -96,7 +96,8 @@ async function buildImage(podman: Podman): Promise<void> {
   const { code, stdout, stderr } = await podman.run(args, { timeoutMs: buildTimeoutMs })
   if (code === 0) return
   const output = `${stdout}${stderr}`
-  if (isOfNetwork(output)) throw new CannotRun('npm cannot reach its registry in the build')
+  // The step that failed is at the end.
+  if (isOfMachine(output.slice(-2_000))) throw new CannotRun(`the build: ${output.trim().split('\n').at(-1)}`)
   throw new Error(`podman build: exit code ${code}\n${output}`)
 }
 

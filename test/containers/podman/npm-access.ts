@@ -8,9 +8,9 @@ import { CannotRun } from '../check-list.js'
 const run = promisify(execFile)
 const installTimeoutMs = 300_000
 
-/** What npm says if the registry cannot be reached. */
-export const isOfNetwork = (text: string) =>
-  /\b(ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ECONNRESET|ENOTCACHED|ERR_SOCKET_TIMEOUT|E5\d\d|ENETUNREACH)\b/.test(
+/** Returns true for what npm and podman say if the registry cannot be reached, or if disk or memory are full. */
+export const isOfMachine = (text: string) =>
+  /\b(ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ECONNRESET|ENOTCACHED|ERR_SOCKET_TIMEOUT|E5\d\d|ENETUNREACH|ENOSPC|ENOMEM|no space left on device|signal: killed)\b/.test(
     text,
   )
 
@@ -34,7 +34,7 @@ export async function installPackages(folder: string, packages: readonly string[
     await run('npm', [...args, ...packages], { cwd: folder, timeout: installTimeoutMs })
   } catch (error) {
     const { stderr = '', killed } = error as { readonly stderr?: string; readonly killed?: boolean }
-    if (killed || isOfNetwork(stderr))
+    if (killed || isOfMachine(stderr))
       throw new CannotRun(`npm cannot install ${packages.join(' and ')}: ${stderr.split('\n')[0]}`)
     throw error
   }
