@@ -1,6 +1,7 @@
 /** Runs the applications of docs/tutorial/application.md, one of each language that is installed. */
 import { spawn, spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { cacheDatabase } from '../../support/database.js'
@@ -25,7 +26,7 @@ async function start(t: Test, [program, ...args]: readonly string[], cacheUrl: s
   const child = spawn(program as string, args, {
     // `go run` starts the program as a child of its own.
     detached: true,
-    env: { ...process.env, NODE_OPTIONS: undefined, CACHE_URL: cacheUrl, PORT: '0' },
+    env: { HOME: tmpdir(), ...process.env, NODE_OPTIONS: undefined, CACHE_URL: cacheUrl, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.teardown(() => process.kill(-(child.pid as number), 'SIGKILL'))

@@ -4,6 +4,7 @@
  */
 import { execFile, spawnSync } from 'node:child_process'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -130,8 +131,8 @@ async function runProgram(
   }
   const path = join(t.testdir({}), file)
   await writeFile(path, adapted(block.text))
-  // Without what the test runner puts into every Node.
-  const env = { ...process.env, NODE_OPTIONS: undefined }
+  // Without what the test runner puts into every Node. Go needs a folder for its cache.
+  const env = { HOME: tmpdir(), ...process.env, NODE_OPTIONS: undefined }
   const { stdout } = await promisify(execFile)(program, [...args, path], { env })
   commandsRun++
   if (block.marks.includes('prints')) t.equal(stdout, outputAfter(block, blocks), `line ${block.line}`)
