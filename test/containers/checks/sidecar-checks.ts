@@ -8,6 +8,7 @@ import type { Features } from '../podman/features.js'
 import type { Podman } from '../podman/podman.js'
 import { restricted, startSidecar } from '../sidecar-container.js'
 import { expect, expectNone } from './expectations.js'
+import { memoryFaults } from './memory-faults.js'
 import { processFaults } from './process-faults.js'
 
 interface Surroundings {
@@ -70,13 +71,8 @@ export async function checkSidecars(checks: CheckList, surroundings: Surrounding
     'default settings in a container of 256 MiB: 250 MiB of values do not get it killed',
     async () => {
       await features.require('containers', 'memory limits')
-      const options = [...restricted, '--memory=256m', '--memory-swap=256m']
-      const { client } = await start('limited', { options })
-      const failure = await fill(client, 4_000, 64 * 1024).catch((error: Error) => error)
-      const { Running, ExitCode } = await podman.stateOf('limited')
-      if (!Running) throw new Error(`it has ended with ${ExitCode}: ${await podman.logOf('limited')}`)
-      if (failure) throw failure
-      expect('a request after it', (await client.set('after', 'all')).status, 200)
+      const start = { image, name: 'limited', databaseUrl, options: restricted }
+      expectNone(await memoryFaults(podman, start))
       await podman.remove('limited')
     },
   )
@@ -110,21 +106,4 @@ async function stopUnderLoad(podman: Podman, name: string, { base }: JsonClient)
   await Promise.all(clients)
   expectNone(unexpected)
   expect('the exit code', (await podman.stateOf(name)).ExitCode, 0)
-}
-
-/** Writes and reads entries that do not fit into the memory, with some requests at once. */
-async function fill({ base }: JsonClient, count: number, bytes: number): Promise<void> {
-  const value = 'x'.repeat(bytes)
-  let next = 0
-  const workers = Array.from({ length: 16 }, async () => {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    const client = new JsonClient(base, agent)
-    for (let number = next++; number < count; number = next++) {
-      await client.set(`large ${number}`, value)
-      await client.get(`large ${number}`)
-      await client.get(`large ${Math.floor(number / 2)}`)
-    }
-    agent.destroy()
-  })
-  await Promise.all(workers)
 }
