@@ -34,16 +34,22 @@ async function main(): Promise<number> {
     return 0
   }
   const podman = await Podman.create()
+  const ends: End[] = [() => podman.end()]
+  const endAll = () => Promise.allSettled(ends.map((end) => end()))
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => podman.end().finally(() => process.exit(1)))
+    process.once(signal, () => endAll().then(() => process.exit(1)))
   try {
-    return await runChecks(podman, new CheckList())
+    return await runChecks(podman, new CheckList(), ends)
   } finally {
-    await podman.end()
+    await endAll()
   }
 }
 
-async function runChecks(podman: Podman, checks: CheckList): Promise<number> {
+/** Ends what was started, however often it is called. */
+type End = () => Promise<void>
+
+/** Runs all checks. Returns the exit code. What they start is added to `ends`. */
+async function runChecks(podman: Podman, checks: CheckList, ends: End[]): Promise<number> {
   const features = new Features(podman, nodeImage)
   const isBuilt =
     (await checks.check('stand-ins for the base images can be built', () => buildStandIns(podman))) &&
@@ -52,14 +58,11 @@ async function runChecks(podman: Podman, checks: CheckList): Promise<number> {
   await checks.check('the image has what runs, and names its user and its licence', async () =>
     expectNone(await imageFaults(podman, image)),
   )
-  const server = await temporaryServer()
-  try {
-    const databaseUrl = server.server.url()
-    await checkSidecars(checks, { podman, features, image, databaseUrl })
-    await checkPlantedFaults(checks, { podman, features, image, nodeImage, databaseUrl })
-  } finally {
-    await server.end()
-  }
+  const { server, end } = await temporaryServer()
+  ends.push(end)
+  const databaseUrl = server.url()
+  await checkSidecars(checks, { podman, features, image, databaseUrl })
+  await checkPlantedFaults(checks, { podman, features, image, nodeImage, databaseUrl })
   const project = await checkCompose(checks, { podman, features })
   const url = 'postgresql://cache_user:cache_pass@postgres:5432/cache_db'
   const database = project && { network: project.network, url }
