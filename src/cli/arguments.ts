@@ -7,7 +7,7 @@ import type { Command, CommandInput } from './command.js'
 import { suggestion } from './suggestion.js'
 import { UsageError } from './usage-error.js'
 
-export type Arguments = Pick<CommandInput, 'flags' | 'values' | 'positionals'>
+export type Arguments = Pick<CommandInput, 'flags' | 'values' | 'lists' | 'positionals'>
 
 type Accepting = Pick<Command, 'options' | 'settings' | 'positionals'>
 
@@ -29,6 +29,7 @@ export function parseArguments(name: string, command: Accepting, args: readonly 
     return {
       flags: new Set(given.filter(([, value]) => value === true).map(([option]) => option)),
       values: new Map(given.filter((option): option is [string, string] => typeof option[1] === 'string')),
+      lists: listsIn(command, args),
       positionals,
     }
   } catch (error) {
@@ -44,6 +45,16 @@ export function parseArguments(name: string, command: Accepting, args: readonly 
 function repeatedOption(command: Accepting, args: readonly string[]): string | undefined {
   const names = optionsIn(command, args).map(({ name }) => name)
   return names.find((name, index) => command.options[name]?.isOnce && names.indexOf(name) < index)
+}
+
+function listsIn(command: Accepting, args: readonly string[]): Arguments['lists'] {
+  const lists = new Map<string, string[]>()
+  for (const { name, value } of optionsIn(command, args)) {
+    const option = command.options[name]
+    if (option?.type !== 'string' || !option.isList || value === undefined) continue
+    lists.set(name, [...(lists.get(name) ?? []), value])
+  }
+  return lists
 }
 
 interface GivenOption {

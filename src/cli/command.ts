@@ -6,6 +6,8 @@ export interface CommandInput {
   readonly flags: ReadonlySet<string>
   /** Values of the string options, by name. If an option is repeated, the last value counts. */
   readonly values: ReadonlyMap<string, string>
+  /** All values of the options that are lists, by name; without those that were not given. */
+  readonly lists: ReadonlyMap<string, readonly string[]>
   /** Arguments that are not options. */
   readonly positionals: readonly string[]
   readonly environment: Environment
@@ -32,7 +34,13 @@ export type CommandOption = {
   readonly isOnce?: boolean
 } & (
   | { readonly type: 'boolean' }
-  | { readonly type: 'string' /** Placeholder of the value. */; readonly value: string }
+  | {
+      readonly type: 'string'
+      /** Placeholder of the value. */
+      readonly value: string
+      /** True if it may be repeated, and all of its values count. */
+      readonly isList?: boolean
+    }
 )
 
 export interface Command {

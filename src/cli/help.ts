@@ -40,7 +40,8 @@ ${command.settings ? settingsHelp(command.settings) : ''}`
 const helpOption: readonly [string, CommandOption] = ['help', { type: 'boolean', about: 'print this help' }]
 
 function written(name: string, option: CommandOption): string {
-  return option.type === 'string' ? `--${name}=${option.value}` : `--${name}`
+  if (option.type === 'boolean') return `--${name}`
+  return `--${name}=${option.value}${option.isList ? '...' : ''}`
 }
 
 function settingsHelp(kind: NonNullable<Command['settings']>): string {

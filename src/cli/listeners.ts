@@ -18,16 +18,39 @@ export const urlOptions: Readonly<Record<ListenerKind, CommandOption>> = {
   },
 }
 
+/** The option `--url` of the commands that ask several running sidecars. */
+export const dataUrlsOption: CommandOption = {
+  type: 'string',
+  value: 'URL',
+  isList: true,
+  about: 'data listener of a sidecar (http://127.0.0.1:8025); repeat it for several sidecars',
+}
+
 /** Returns a client for the data listener at `--url` or in the settings, with the token of the settings. */
 export async function dataListener({ environment, values }: Given): Promise<ListenerClient> {
-  const { config } = loadConfig(environment, { flags: values })
   const url = values.get('url')
-  return new ListenerClient({
-    kind: 'data',
-    base: baseUrl('data', url ?? connectUrl(config.host, config.port)),
-    socketPath: url === undefined ? config.socket : undefined,
-    token: await readApiToken(config),
+  const [listener] = await dataListeners({
+    environment,
+    values,
+    lists: new Map(url === undefined ? [] : [['url', [url]]]),
   })
+  return listener
+}
+
+/** Returns a client for each `--url`, or for the one in the settings, all with the token of the settings. */
+export async function dataListeners({
+  environment,
+  values,
+  lists,
+}: Given & Pick<CommandInput, 'lists'>): Promise<readonly [ListenerClient, ...ListenerClient[]]> {
+  const { config } = loadConfig(environment, { flags: values })
+  const token = await readApiToken(config)
+  const [first, ...others] = (lists.get('url') ?? []).map(
+    (url) => new ListenerClient({ kind: 'data', base: baseUrl('data', url), token }),
+  )
+  if (first !== undefined) return [first, ...others]
+  const base = baseUrl('data', connectUrl(config.host, config.port))
+  return [new ListenerClient({ kind: 'data', base, socketPath: config.socket, token })]
 }
 
 /** Returns a client for the operations listener at `--url` or in the settings. */

@@ -74,16 +74,23 @@ t.test('a closed output pipe is no error', async (t) => {
 
 t.test('every command that has settings takes them from the file and from flags', async (t) => {
   const closed = 'postgresql://nobody@127.0.0.1:1/nothing'
-  const path = join(t.testdir({ 'a.json': JSON.stringify({ DATABASE_URL: closed, OPS_PORT: 1 }) }), 'a.json')
-  const [migrated, checked, flagged] = await Promise.all([
+  const path = join(
+    t.testdir({ 'a.json': JSON.stringify({ DATABASE_URL: closed, OPS_PORT: 1, PORT: 3 }) }),
+    'a.json',
+  )
+  const [migrated, checked, flagged, loaded, loadedByFlag] = await Promise.all([
     run(['migrate', '--status', '--wait=0'], { CACHE_CONFIG_FILE: path }),
     run(['healthcheck'], { CACHE_CONFIG_FILE: path }),
     run(['healthcheck', '--ops-port=2', `--cache-config-file=${path}`]),
+    run(['bench'], { CACHE_CONFIG_FILE: path }),
+    run(['bench', '--port=2', `--cache-config-file=${path}`]),
   ])
   t.match(migrated, { code: 1, err: /127\.0\.0\.1:1/ })
   t.match(checked, { code: 1, err: /127\.0\.0\.1:1\n/ })
   t.match(flagged, { code: 1, err: /127\.0\.0\.1:2\n/ })
-  for (const command of ['dev', 'audit', 'serve']) {
+  t.match(loaded, { code: 1, err: /127\.0\.0\.1:3: / })
+  t.match(loadedByFlag, { code: 1, err: /127\.0\.0\.1:2: / })
+  for (const command of ['dev', 'audit', 'serve', 'bench', 'stats', 'watch', 'doctor']) {
     const [name, ...more] = command === 'audit' ? ['audit', 'http://127.0.0.1:1'] : [command]
     t.match(await run([name as string, ...more], { CACHE_CONFIG_FILE: '/nowhere' }), {
       code: 2,

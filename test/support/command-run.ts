@@ -62,6 +62,7 @@ export async function commandRun(
   const code = await command.run({
     flags: new Set(flags),
     values: new Map(Object.entries(values)),
+    lists: new Map(Object.entries(values).map(([name, value]) => [name, [value]])),
     positionals: [],
     environment: {},
     stop: new AbortController().signal,

@@ -7,6 +7,7 @@ import t from 'tap'
 import { commands } from '../../../src/cli/commands.js'
 import { collector } from '../../support/collector.js'
 import { eventually } from '../../support/eventually.js'
+import { parseDockerfile } from './dockerfile.js'
 import { buildImageTree, filesOf } from './tree.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'caching-layer-image-'))
@@ -28,7 +29,8 @@ const readOnly = [
 function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
   const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, ...readOnly, ...args], {
     cwd: image.workFolder,
-    env: { PATH: process.env.PATH, ...image.environment, ...environment },
+    // Node of this machine, and not the image's.
+    env: { ...image.environment, PATH: process.env.PATH, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(process.getuid?.() === 0 && { uid, gid }),
   })
@@ -70,6 +72,15 @@ t.test('the image has what runs, and nothing of development', async (t) => {
   ])
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
   t.comment(`${files.length} files, ${(bytes / 1e6).toFixed(1)} MB on top of the base image`)
+})
+
+t.test('nothing but Node comes from the base image', async (t) => {
+  const last = parseDockerfile(await readFile('Dockerfile', 'utf8')).at(-1)
+  t.equal(last?.base, 'scratch')
+  const sources = last?.steps.flatMap(({ instruction, rest }) =>
+    instruction === 'COPY' ? [rest.split(' ')[0]] : [],
+  )
+  t.same([...new Set(sources)], ['--from=node', '--from=install'])
 })
 
 t.test('what is needless is recognised', async (t) => {

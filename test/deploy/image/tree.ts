@@ -21,6 +21,8 @@ export interface ImageTree {
   readonly labels: ReadonlyMap<string, string>
 }
 
+const stageOfNode = 'node'
+
 export interface TreeFile {
   readonly path: string
   readonly bytes: number
@@ -30,7 +32,8 @@ export interface TreeFile {
  * Carries out the Dockerfile of `checkout` without Docker, in `folder`, stage by stage, so that what is looked at
  * cannot differ from what the image gets. Only what that file needs is known; anything else is an error.
  *
- * One short cut: a stage that installs development dependencies gets those of the checkout.
+ * Two short cuts: a stage that installs development dependencies gets those of the checkout, and the stage `node`, which
+ * copies Node out of the base image, stays empty. `npm run test:containers` builds the whole image.
  */
 export async function buildImageTree(checkout: string, folder: string): Promise<ImageTree> {
   await chmod(folder, 0o755)
@@ -42,6 +45,10 @@ export async function buildImageTree(checkout: string, folder: string): Promise<
     const root = join(folder, String(number))
     await mkdir(root)
     if (stage.name !== undefined) roots.set(stage.name, root)
+    if (stage.name === stageOfNode) {
+      await mkdir(join(root, stageOfNode))
+      continue
+    }
     last = await carryOut(stage, { root, checkout, sent, roots })
   }
   if (last === undefined) throw new Error('the Dockerfile has no stage')
@@ -79,8 +86,7 @@ async function carryOut(stage: Stage, surroundings: Surroundings): Promise<Image
         await runInStage(rest, join(root, workdir), surroundings.checkout)
         break
       case 'ENV': {
-        const [name = '', value = ''] = rest.split('=')
-        environment[name] = value
+        for (const [, name = '', value = ''] of rest.matchAll(/(\w+)=(\S+)/g)) environment[name] = value
         break
       }
       case 'USER':

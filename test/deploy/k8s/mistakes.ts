@@ -210,6 +210,13 @@ const rows: readonly Row[] = [
     'metrics',
     'rules',
   ],
+  [
+    'egress to anywhere',
+    'NetworkPolicy',
+    'spec.egress',
+    [{ ports: [{ protocol: 'TCP', port: 5432 }] }],
+    'rules',
+  ],
   ['a policy for nobody', 'NetworkPolicy', 'spec.podSelector', { matchLabels: { app: 'x' } }, 'rules'],
 ]
 

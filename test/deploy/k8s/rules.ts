@@ -264,7 +264,11 @@ function podMonitor({ kind, spec }: Resource, resources: readonly Resource[]): s
 
 function networkPolicy({ kind, spec }: Resource, resources: readonly Resource[]): string[] {
   if (kind !== 'NetworkPolicy') return []
-  return matched(spec?.podSelector, resources).length === 0 ? ['no pod matches its selector'] : []
+  const { egress = [] } = spec as { readonly egress?: readonly { readonly to?: readonly unknown[] }[] }
+  return [
+    ...(matched(spec?.podSelector, resources).length === 0 ? ['no pod matches its selector'] : []),
+    ...(egress.some(({ to = [] }) => to.length === 0) ? ['egress to any address'] : []),
+  ]
 }
 
 interface Selector {

@@ -14,6 +14,7 @@ t.test('arguments', async (t) => {
   t.strictSame(parseArguments('audit', audit, args), {
     flags: new Set(['json']),
     values: new Map([['sample', '1']]),
+    lists: new Map(),
     positionals: ['http://a', 'http://b'],
   })
   t.strictSame(parseArguments('serve', serve, ['--no-migrate']).flags, new Set(['no-migrate']))

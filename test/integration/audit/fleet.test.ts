@@ -69,6 +69,7 @@ function command(database: FreshDatabase, positionals: readonly string[], values
   const exit = audit.run({
     flags: new Set(['json']),
     values: new Map([['sample', '1'], ...values]),
+    lists: new Map(),
     positionals,
     environment: { DATABASE_URL: database.url, CACHE_MAX_STALENESS_MS: String(maxStalenessMs) },
     stop: stop.signal,

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { CacheError, type CacheErrorCode, explanations } from '../../../src/core/errors.js'
 import { problemIn } from '../../../src/http/routes/problem.js'
@@ -40,4 +41,24 @@ t.test('the log lines that it names exist', async (t) => {
     t.ok(page.includes(`\`${line}\``), line)
     t.ok(messages.includes(line), line)
   }
+})
+
+t.test('it says of each finding of doctor what is noticed until it is cured', async (t) => {
+  const [, section = ''] = /^## doctor finds something\n(.*)/ms.exec(page) ?? []
+  const explained = [...section.matchAll(/^\| (`.*?) +\|/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/`(.+?)`/g)].map(([, name]) => name),
+  )
+  const sources = (await readdir('src/tools/doctor')).map((file) =>
+    readFile(join('src/tools/doctor', file), 'utf8'),
+  )
+  const texts = [
+    ...(await Promise.all(sources)),
+    await readFile('src/cli/sidecar-findings.ts', 'utf8'),
+  ].join()
+  const found = [...texts.matchAll(/\b(?:bad|warning)\(\s*'(.+?)'/g)].map(([, name]) => name)
+  t.ok(found.length > 15)
+  t.strictSame(
+    found.filter((name) => !explained.includes(name)),
+    [],
+  )
 })

@@ -100,8 +100,18 @@ t.test('an unknown option names the nearest one', async (t) => {
       ['url', 'u'],
       ['port', '1'],
     ]),
+    lists: new Map(),
     positionals: ['key'],
   })
+})
+
+t.test('all values of a list count, and only of a list', async (t) => {
+  const options = { url: { type: 'string', value: 'URL', about: '', isList: true } } as const
+  const parsed = parseArguments('stats', { options }, ['--url=a', '--url', 'b', '--url=a'])
+  t.same(parsed.lists, new Map([['url', ['a', 'b', 'a']]]))
+  t.same(parsed.values, new Map([['url', 'a']]), 'the last one')
+  t.same(parseArguments('get', command, ['key', '--url=a', '--url=b']).lists, new Map())
+  t.throws(() => parseArguments('stats', { options }, ['--url=a', '--url=']), /--url must not be empty/)
 })
 
 t.test('an unknown option or argument that contains a secret is refused, with the reason', async (t) => {

@@ -7,6 +7,7 @@ function run(stdin: PassThrough, stop: AbortSignal): Promise<number> {
   return restore.run({
     flags: new Set(),
     values: new Map(),
+    lists: new Map(),
     positionals: [],
     environment: { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' },
     stop,

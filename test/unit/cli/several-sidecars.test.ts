@@ -1,0 +1,89 @@
+/** Tests of the commands that ask several sidecars at once. */
+import t from 'tap'
+import { stats } from '../../../src/cli/commands/stats.js'
+import { watch } from '../../../src/cli/commands/watch.js'
+import { ListenerClient } from '../../../src/cli/listener-client.js'
+import { sidecarFindings } from '../../../src/cli/sidecar-findings.js'
+import { commandRun, type FakeAnswer, fakeListener } from '../../support/command-run.js'
+
+const nobody = 'http://127.0.0.1:1'
+
+const counted = {
+  ...{ size: 2, hits: 10, misses: 10, changes_applied: 5 },
+  feed: { state: 'live', lease_age_ms: 7 },
+  writes: { pending: 0 },
+}
+
+t.test('stats prints the counters of each, and says which does not answer', async (t) => {
+  const { url: one } = await fakeListener(t, () => ({ size: 1, feed: { state: 'live' } }))
+  const { url: other } = await fakeListener(t, () => ({ size: 2, feed: { state: 'idle' } }))
+  const lists = new Map([['url', [one, other, nobody]]])
+  t.match(await commandRun(stats, { lists }), {
+    code: 1,
+    out: [`${one} size 1`, `${one} feed.state live`, `${other} size 2`, `${other} feed.state idle`],
+    notes: [/^http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/],
+  })
+  const { code, out } = await commandRun(stats, { lists, flags: ['json'] })
+  t.equal(code, 1)
+  t.match(JSON.parse(out.join()), [
+    { url: one, statistics: { size: 1 } },
+    { url: other, statistics: { size: 2 } },
+    { url: nobody, error: /ECONNREFUSED/ },
+  ])
+  const both = await commandRun(stats, { lists: new Map([['url', [one, other]]]) })
+  t.match(both, { code: 0, notes: [] })
+})
+
+t.test('watch prints a line for each, and goes on while one does not answer', async (t) => {
+  const stop = new AbortController()
+  const out: string[] = []
+  const notes: string[] = []
+  const keep = (lines: string[]) => (line: string) => {
+    lines.push(line)
+    const isOf = (url: string) => out.some((printed) => printed.startsWith(`${url}  reads `))
+    if (isOf(one) && isOf(other) && notes.length > 0) stop.abort()
+  }
+  const { url: one } = await fakeListener(t, () => counted)
+  const { url: other } = await fakeListener(t, () => counted)
+  const { code } = await commandRun(watch, {
+    values: { seconds: '0.1' },
+    lists: new Map([['url', [one, nobody, other]]]),
+    stop: stop.signal,
+    out: keep(out),
+    note: keep(notes),
+  })
+  t.equal(code, 0)
+  t.match(notes, [/^http:\/\/127\.0\.0\.1:1: waiting for the sidecar: /])
+  const none = commandRun(watch, { lists: new Map([['url', [nobody, 'http://127.0.0.1:2']]]) })
+  await t.rejects(none, /ECONNREFUSED/, 'if none has ever answered')
+})
+
+t.test('doctor says of each sidecar how it is', async (t) => {
+  const healthy = { status: 'ok', version: '0.2.0', feed: 'live' }
+  const findingsOf = async (...answers: readonly FakeAnswer[]) => {
+    const listeners = await Promise.all(answers.map((answer) => fakeListener(t, () => answer)))
+    return sidecarFindings(
+      listeners.map(({ url }) => new ListenerClient({ kind: 'data', base: new URL(url) })),
+    )
+  }
+  t.match(await findingsOf(healthy, { ...healthy, feed: 'idle' }), [
+    { level: 'ok', says: 'version 0.2.0, feed live' },
+    { level: 'ok', says: 'version 0.2.0, feed idle' },
+  ])
+  const found = await findingsOf(
+    { ...healthy, feed: 'down', reason: 'no connection to the database' },
+    { ...healthy, failing: { read: 'The database cannot be reached' } },
+    { ...healthy, pending_writes: { count: 3 } },
+    { ...healthy, version: '0.1.0' },
+    { status: 401, text: '{"detail":"Unauthorized"}' },
+  )
+  t.match(found, [
+    { level: 'bad', says: 'its feed is down: no connection to the database' },
+    { level: 'bad', says: 'reads fail: The database cannot be reached' },
+    { level: 'warning', says: '3 writes are not in the database yet' },
+    { level: 'ok', says: 'version 0.1.0, feed live' },
+    { level: 'bad', says: 'does not answer: Unauthorized' },
+    { level: 'warning', says: 'they differ: 0.1.0, 0.2.0' },
+  ])
+  t.ok(found.every(({ level, cure }) => level === 'ok' || cure))
+})
