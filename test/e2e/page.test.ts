@@ -1,9 +1,9 @@
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import axe from 'axe-core'
 import pg from 'pg'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { axeFindings } from '../support/axe-findings.js'
 import { noBrowser, openPage, startBrowser } from '../support/browser.js'
 import { serve, untilLive } from '../support/child-process.js'
 import { ownServer } from '../support/database.js'
@@ -21,15 +21,6 @@ const hasRow = (
   words: string | RegExp,
   state: 'visible' | 'attached' = 'visible',
 ) => page.locator(`#${table} tr`, { hasText: words }).first().waitFor({ timeout: patienceMs, state })
-
-/** Returns the serious findings of axe. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source)
-  const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(', ')}`)
-}
 
 t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   const server = await ownServer(t)
@@ -86,7 +77,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     await shows(unready.page, 'NOT READY')
     for (const { page } of [degraded, unready])
       t.match(await page.locator('#reasons').textContent(), /What to do: .*PostgreSQL runs/)
-    t.strictSame(await findings(degraded.page), [])
+    t.strictSame(await axeFindings(degraded.page), [])
     await patient.client.set('kept', 1)
     await degraded.page.locator('#reasons', { hasText: '1 pending writes' }).waitFor({ timeout: patienceMs })
     await server.start()
@@ -168,7 +159,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme })
         t.equal(await page.evaluate('document.documentElement.scrollWidth'), 320, 'nothing is cut off')
-        t.strictSame(await findings(page), [], colorScheme)
+        t.strictSame(await axeFindings(page), [], colorScheme)
       }
       t.strictSame(faults, [])
     })
