@@ -33,7 +33,7 @@ export async function databaseFacts(
   >(
     `select current_setting('server_version') as "serverVersion",
        pg_notification_queue_usage() as "queueUsage",
-       (select case when reltuples >= 0.0 then reltuples::float8 end from pg_class
+       (select case when reltuples >= 0::real then reltuples::float8 end from pg_class
         where pg_class.oid = ${oid('cache_entries')}) as rows,
        pg_total_relation_size(${oid('cache_entries')}::regclass)::float8 as "tableBytes",
        has_table_privilege(${oid('cache_outbox')}, 'select') as "mayReadOutbox",
