@@ -20,7 +20,7 @@ const { values } = parseArgs({
 })
 const program = resolve('dist/main.js')
 const themes = ['light', 'dark'] as const
-const wide = { width: 1_200, height: 1_000 }
+const wide = { width: 1_200, height: 965 }
 const narrow = { width: 320, height: 640 }
 
 const endings: (() => unknown)[] = []
