@@ -1,39 +1,37 @@
-import { request } from 'node:http'
+import { type ClientRequest, request } from 'node:http'
 
 /** Interval at which a page asks for the fleet, in ms. */
 const fleetIntervalMs = 5_000
 
 /** Opens as many pages of a sidecar as browsers would, each with its stream. Returns a function that closes them. */
 export async function openPages(ops: string, count: number): Promise<() => void> {
-  const closing = new AbortController()
-  const { signal } = closing
-  await Promise.all(Array.from({ length: count }, () => opened(`${ops}/ui/stream`, signal)))
+  const streams = Array.from({ length: count }, () => ask(`${ops}/ui/stream`))
+  await Promise.all(streams.map(opened))
   const asking = setInterval(() => {
-    for (let page = 0; page < count; page++) ask(`${ops}/ui/fleet`, signal)
+    for (let page = 0; page < count; page++) ask(`${ops}/ui/fleet`)
   }, fleetIntervalMs)
   return () => {
     clearInterval(asking)
-    closing.abort()
+    for (const stream of streams) stream.destroy()
   }
 }
 
-/** Resolves when the first event has begun to arrive. The rest is read and forgotten. */
-function opened(url: string, signal: AbortSignal): Promise<void> {
+/** Resolves when the first event has begun to arrive. */
+function opened(stream: ClientRequest): Promise<void> {
   return new Promise((resolve, reject) => {
-    const sent = ask(url, signal)
-    sent.once('response', (response) => {
+    stream.once('response', (response) => {
       if (response.statusCode === 200) response.once('data', () => resolve())
-      else reject(new Error(`${url}: ${response.statusCode}`))
+      else reject(new Error(`the page was answered with ${response.statusCode}`))
     })
-    sent.once('error', reject)
+    stream.once('error', reject)
   })
 }
 
-function ask(url: string, signal: AbortSignal) {
-  const sent = request(url, { signal })
+/** Sends a request, whose response is read and forgotten. */
+function ask(url: string): ClientRequest {
+  const sent = request(url)
+  // A stream that is closed ends with an error.
   sent.on('response', (response) => response.on('error', () => undefined).resume())
-  // Closing the pages ends what is under way.
   sent.on('error', () => undefined)
-  sent.end()
-  return sent
+  return sent.end()
 }
