@@ -13,6 +13,7 @@ import { latency } from './comparisons/latency.js'
 import { manyKeys } from './comparisons/many-keys.js'
 import { miss } from './comparisons/miss.js'
 import { near } from './comparisons/near.js'
+import { openedPages } from './comparisons/pages.js'
 import { reset } from './comparisons/reset.js'
 import { rest } from './comparisons/rest.js'
 import { restart } from './comparisons/restart.js'
@@ -43,6 +44,7 @@ export const comparisons: readonly Comparison[] = [
   warmUp,
   scaling,
   rest,
+  openedPages,
   drains,
   restart,
   frozen,

@@ -37,6 +37,9 @@ grant select, insert, delete on cache_marks to :"role";
 -- The sidecar whose turn it is to remove rows that have expired (docs/protocol.md, P12).
 grant select, insert, update on cache_sweeper to :"role";
 
+-- The list of sidecars, for people who look at the fleet. Without these rights, this one is not in it.
+grant select, insert, update, delete on cache_sidecars to :"role";
+
 -- Leases to compute missing values (docs/protocol.md, P15). Deleting entries revokes them.
 grant select, insert, update, delete on cache_leases to :"role";
 

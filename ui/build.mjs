@@ -1,10 +1,10 @@
-/** Builds the page of the operations listener into `dist/ui/`: `node ui/build.mjs`. */
+/** Builds the page of the operations listener, and that of `dev`, into `dist/ui/`: `node ui/build.mjs`. */
 import { cp, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-const copied = ['index.html', 'icon.svg']
+const copied = ['index.html', 'icon.svg', 'try/index.html']
 
 /**
  * Bundles the script and the styles, and copies the rest.
@@ -16,7 +16,8 @@ export async function buildPage(project, target) {
   const source = join(project, 'ui')
   await mkdir(target, { recursive: true })
   await build({
-    entryPoints: [join(source, 'page.ts'), join(source, 'page.css')],
+    entryPoints: ['page.ts', 'page.css', 'try/try.ts'].map((name) => join(source, name)),
+    outbase: source,
     outdir: target,
     bundle: true,
     minify: true,

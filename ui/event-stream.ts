@@ -1,4 +1,5 @@
 import type { PageEvents } from '../src/http/ops/page/page-data.js'
+import type { Session } from './session.js'
 
 export type PageHandlers = { readonly [Name in keyof PageEvents]: (data: PageEvents[Name]) => void } & {
   readonly lost: () => void
@@ -13,26 +14,28 @@ const retryMs = 1_000
  * send a token.
  */
 export class EventStream {
+  readonly #session: Session
   readonly #handlers: PageHandlers
-  #token: string | undefined
+  #isRenewed = false
   #attempt = new AbortController()
 
-  constructor(handlers: PageHandlers) {
+  constructor(session: Session, handlers: PageHandlers) {
+    this.#session = session
     this.#handlers = handlers
   }
 
-  /** Connects again with this token, which is kept in memory only. */
-  useToken(token: string): void {
-    this.#token = token
+  /** Connects again, with the token that the session has now. */
+  renew(): void {
+    this.#isRenewed = true
     this.#attempt.abort()
   }
 
   async run(): Promise<never> {
     for (;;) {
       this.#attempt = new AbortController()
-      const hadToken = this.#token
+      this.#isRenewed = false
       await this.#read().catch(() => undefined)
-      if (this.#token !== hadToken) continue
+      if (this.#isRenewed) continue
       this.#handlers.lost()
       await new Promise((resolve) => setTimeout(resolve, retryMs))
     }
@@ -42,7 +45,7 @@ export class EventStream {
     const attempt = this.#attempt
     let silence = setTimeout(() => attempt.abort(), silenceMs)
     try {
-      const headers: HeadersInit = this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` }
+      const { headers } = this.#session
       const response = await fetch('stream', { headers, signal: attempt.signal, cache: 'no-store' })
       if (!response.ok || response.body === null) return
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()

@@ -1,20 +1,34 @@
 import type { Tick } from '../src/http/ops/page/page-data.js'
-import { ChangesView } from './changes-view.js'
-import { Charts } from './charts.js'
+import { Charts } from './charts/charts.js'
+import { History } from './charts/history.js'
 import { EventStream } from './event-stream.js'
-import { FeedView } from './feed-view.js'
-import { History } from './history.js'
-import { StateView } from './state-view.js'
-import { Tiles } from './tiles.js'
+import { Navigation } from './navigation.js'
+import { Session } from './session.js'
+import { AccessView } from './views/access-view.js'
+import { ChangesView } from './views/changes-view.js'
+import { DatabaseView } from './views/database-view.js'
+import { FeedView } from './views/feed-view.js'
+import { FleetView } from './views/fleet-view.js'
+import { KeysView } from './views/keys-view.js'
+import { SettingsView } from './views/settings-view.js'
+import { StateView } from './views/state-view.js'
+import { Tiles } from './views/tiles.js'
 
+const session = new Session()
 const state = new StateView()
 const tiles = new Tiles()
 const charts = new Charts()
 const feed = new FeedView()
-let hasSentToken = false
-const changes = new ChangesView((token) => {
-  hasSentToken = true
-  stream.useToken(token)
+const changes = new ChangesView()
+const fleet = new FleetView(session)
+const access = new AccessView((token) => {
+  session.useToken(token)
+  stream.renew()
+})
+const navigation = new Navigation({
+  keys: new KeysView(session),
+  database: new DatabaseView(session),
+  settings: new SettingsView(session),
 })
 let history = new History([], [])
 
@@ -25,13 +39,17 @@ function show({ sample, overview }: Tick): void {
   charts.show(history)
 }
 
-const stream = new EventStream({
+const stream = new EventStream(session, {
   open: (opening) => {
     history = new History(opening.columns, opening.history)
+    access.open(opening, session.hasToken)
     state.open(opening)
     show(opening)
     feed.open(opening.feed)
-    changes.open(opening, hasSentToken)
+    changes.open(opening)
+    if (opening.keys === 'refused') return
+    fleet.load()
+    navigation.show()
   },
   sample: show,
   changes: (data) => changes.add(data),

@@ -68,6 +68,10 @@ export const commands = {
     summary: 'prints the rates of a running sidecar until it is stopped',
     load: async () => (await import('./commands/watch.js')).watch,
   },
+  top: {
+    summary: 'shows the sidecars of the database, until it is stopped',
+    load: async () => (await import('./commands/top.js')).top,
+  },
   bench: {
     summary: 'sends requests to a running sidecar at a fixed rate, and measures latencies',
     load: async () => (await import('./commands/bench.js')).bench,

@@ -56,10 +56,16 @@ export async function dataListeners({
 /** Returns a client for the operations listener at `--url` or in the settings. */
 export function operationsListener(
   { environment, values }: Given,
-  options: Pick<ListenerClientOptions, 'timeoutMs'> = {},
+  options: Pick<ListenerClientOptions, 'timeoutMs' | 'token'> = {},
 ): ListenerClient {
   const url = values.get('url') ?? operationsUrl({ environment, values })
   return new ListenerClient({ kind: 'operations', base: baseUrl('operations', url), ...options })
+}
+
+/** Returns a client for the operations listener, with the token of the settings, for what needs it there. */
+export async function operationsListenerWithToken(given: Given): Promise<ListenerClient> {
+  const { config } = loadConfig(given.environment, { flags: given.values })
+  return operationsListener(given, { token: await readApiToken(config) })
 }
 
 function operationsUrl({ environment, values }: Given): string {

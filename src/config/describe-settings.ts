@@ -22,7 +22,10 @@ export interface DescribedSetting {
 /** A value as it can be written in a file; null if none is set. */
 export type ShownValue = string | number | boolean | null
 
-export function describeSettings({ config, sources }: LoadedConfig): readonly DescribedSetting[] {
+export function describeSettings({
+  config,
+  sources,
+}: Pick<LoadedConfig, 'config' | 'sources'>): readonly DescribedSetting[] {
   return Object.entries<Setting<unknown>>(settings).map(([key, one]) => {
     const name = key as keyof typeof settings
     const { variable, unit = null, reloads = false, about } = one

@@ -3,7 +3,7 @@ import { Semaphore } from './batching/semaphore.js'
 import { type Binding, type Bindings, noBindings } from './bindings/bindings.js'
 import { ChangeLog } from './changes/change-log.js'
 import { Following } from './changes/following.js'
-import type { Change, Entry, Value } from './entry.js'
+import type { Change, Entry, Value, Version } from './entry.js'
 import { FeedFollower } from './feed/feed-follower.js'
 import type { FeedTransition } from './feed/feed-log.js'
 import { Idleness } from './feed/idleness.js'
@@ -211,10 +211,16 @@ export class Cache implements ChangeFeedHandler {
       leaseAgeMs: lease.ageMs(nowMs),
       outboxLeaseAgeMs: lease.outboxAgeMs(nowMs),
       neededForMs: this.#idleness.neededForMs(nowMs),
+      idleInMs: this.#idleness.dueInMs(nowMs),
       replicaUsable: this.#replicaReads?.isUsable,
       fillLeases: this.#contests.counts,
       bindings: this.#bindings.counts,
     }
+  }
+
+  /** Returns true if this sidecar has made a recent change that has this version. */
+  isOwn(version: Version): boolean {
+    return this.#state.isOwn(version)
   }
 
   /** The last changes of the feed's state, oldest first. */
@@ -274,6 +280,11 @@ export class Cache implements ChangeFeedHandler {
   /** Marks the keys as used, one after the other: the last one is evicted last. */
   touch(keys: Iterable<string>): void {
     for (const key of keys) this.#state.entries.held(keyId(key))
+  }
+
+  /** Returns true if an entry of the key is held, even if it has expired. Does not count as a use. */
+  isHeld(key: string): boolean {
+    return this.#state.entries.peek(keyId(key)) !== undefined
   }
 
   /** Returns the keys of all entries, including expired ones, most recently used first. */

@@ -35,6 +35,8 @@ export interface CacheStatus {
   readonly outboxLeaseAgeMs: number
   /** Time for which the feed has been needed without a pause; `Infinity` if it has never been idle. */
   readonly neededForMs: number
+  /** Time until the feed may become idle if there is no request, in ms; `Infinity` if it never does. */
+  readonly idleInMs: number
   /** True if a replica may be asked; undefined if none is configured. */
   readonly replicaUsable: boolean | undefined
   readonly fillLeases: FillCounts

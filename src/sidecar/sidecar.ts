@@ -1,19 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.js'
+import type { LoadedConfig } from '../config/load.js'
 import type { Cache } from '../core/cache.js'
 import type { KeyWaits } from '../core/changes/key-waits.js'
 import type { Clock } from '../core/ports.js'
 import type { MemoryUse } from '../core/state/memory-use.js'
 import { type Phase, type Readiness, readiness } from '../core/state/readiness.js'
 import type { BearerToken } from '../http/access/bearer-token.js'
-import type { LivePage } from '../http/ops/page/live-page.js'
+import type { Page } from '../http/ops/page/page-routes.js'
+import type { ShownFinding } from '../http/ops/page/view-data.js'
 import { ChangeStreams } from '../http/routes/changes/change-streams.js'
 import { RequestBodies } from '../http/server/request-bodies.js'
 import type { HttpServer } from '../http/server/server.js'
 import { UnreadResponses } from '../http/server/unread-responses.js'
 import { KnownBindings } from '../postgres/bindings/known-bindings.js'
 import type { PostgresChangeFeed } from '../postgres/feed/feed.js'
+import type { FleetMembership } from '../postgres/fleet/fleet-membership.js'
 import type { Attempts } from '../postgres/pool/attempts.js'
 import { Database } from '../postgres/pool/database.js'
 import type { ReadReplicas } from '../postgres/replicas/read-replicas.js'
@@ -30,6 +33,7 @@ import { createCache } from './create-cache.js'
 import { createChangeFeed } from './create-change-feed.js'
 import { createClock } from './create-clock.js'
 import { createExposition } from './create-exposition.js'
+import { createFleet } from './create-fleet.js'
 import { createPage } from './create-page.js'
 import { createSweeper } from './create-sweeper.js'
 import { createWarmUp } from './create-warm-up.js'
@@ -44,6 +48,10 @@ export interface SidecarOptions {
   /** Version of this program, which the listeners report. */
   readonly version: string
   readonly config: Config
+  /** Sources of the settings, for the page. Without them, it shows no settings. */
+  readonly settingSources?: LoadedConfig['sources']
+  /** Checks the database for the page. Without it, the page shows no findings. */
+  readonly inspectDatabase?: (config: Config) => Promise<readonly ShownFinding[]>
   readonly log: Logger
   /** True to apply pending migrations at the first contact with the database. */
   readonly migrate: boolean
@@ -71,12 +79,13 @@ export class Sidecar {
   readonly #warmUp: WarmUp | undefined
   readonly #cache: Cache
   readonly #sweeper: Sweeper
+  readonly #fleet: FleetMembership
   readonly #waits: KeyWaits
   readonly #changeStreams: ChangeStreams
   readonly #server: HttpServer
   readonly #ops: HttpServer
   /** Undefined if CACHE_UI is off. */
-  readonly #page: LivePage | undefined
+  readonly #page: Page | undefined
   readonly #token: BearerToken | undefined
   readonly #version: string
   #config: Config
@@ -91,7 +100,8 @@ export class Sidecar {
   #exposition: Promise<Exposition> | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ version, config, log, migrate: migratesFirst, onShutdown, tracing }: SidecarOptions) {
+  constructor(options: SidecarOptions) {
+    const { version, config, log, migrate: migratesFirst, onShutdown, tracing } = options
     this.#version = version
     this.#config = config
     this.#log = log
@@ -141,6 +151,17 @@ export class Sidecar {
       log,
     })
     this.#sweeper = createSweeper({ config, cache, database, schema, clock, log })
+    this.#fleet = createFleet({
+      version,
+      config,
+      cache,
+      readiness: () => this.#readiness(),
+      opsPort: () => this.opsPort,
+      database,
+      schema,
+      clock,
+      log,
+    })
     this.#token = createBearerToken(config, log)
     this.#responses = new UnreadResponses(budgetOf(config).responses)
     this.#bodies = new RequestBodies(maxBodyBytes(config))
@@ -176,13 +197,22 @@ export class Sidecar {
     })
     this.#page = createPage({
       version,
-      config,
-      limits: () => this.#config,
+      config: () => this.#config,
+      settingSources: options.settingSources,
+      inspectDatabase: options.inspectDatabase,
       cache,
+      listing,
+      fleet: this.#fleet,
+      opsPort: () => this.opsPort,
       readiness: () => this.#readiness(),
       memory: () => this.#memoryUse(),
       requests: this.#requests,
       eventLoopDelay: this.#eventLoopDelay.seconds,
+      database,
+      schema,
+      feed,
+      bindings,
+      attempts: () => attempts.status(),
       token: this.#token,
       clock,
     })
@@ -217,7 +247,7 @@ export class Sidecar {
     await this.#ops.listen().catch(namingSettings({ host: 'OPS_HOST', port: 'OPS_PORT' }))
     this.#log.info({ host: this.#config.opsHost, port: this.opsPort }, 'answering probes')
     this.#eventLoopDelay.start()
-    this.#page?.start()
+    this.#page?.live.start()
     const handler = this.#warmUp?.follow(this.#cache) ?? this.#cache
     const connected = this.#closing === undefined ? this.#feed.start(handler) : undefined
     // Loads the code while waiting for the database. Otherwise loading it would delay a request.
@@ -234,6 +264,7 @@ export class Sidecar {
     if (this.#closing !== undefined) return
     this.#phase = 'serving'
     this.#sweeper.start()
+    this.#fleet.start()
   }
 
   /** Applies settings that can change while the sidecar runs. The others must be unchanged. */
@@ -242,6 +273,7 @@ export class Sidecar {
     this.#log.level = config.logLevel
     this.#cache.reconfigure(reconfigurable(config))
     this.#sweeper.reconfigure({ intervalMs: config.sweepIntervalMs })
+    this.#fleet.reconfigure({ intervalMs: config.fleetIntervalMs })
   }
 
   #readiness(): Readiness {
@@ -308,6 +340,7 @@ export class Sidecar {
           'pending writes': () => this.#cache.close(),
           'hot keys': () => this.#warmUp?.close(),
           sweep: () => this.#sweeper.close(),
+          fleet: () => this.#fleet.close(),
           'change feed': () => this.#feed.close(),
           'database connections': () => Promise.all([this.#database.close(), this.#replicas?.close()]),
           traces: () => this.#tracing?.close(longestTraceFlushMs),
@@ -321,7 +354,7 @@ export class Sidecar {
     } finally {
       this.#token?.close()
       this.#eventLoopDelay.close()
-      this.#page?.close()
+      this.#page?.live.close()
       await this.#ops.close(0)
     }
   }

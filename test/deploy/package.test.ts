@@ -80,7 +80,7 @@ await run('npm', ['install', '--global', '--prefer-offline', '--prefix', prefix,
 t.test('the package has the program, its SQL and its types, and nothing else', async (t) => {
   const paths = packed.files.map(({ path }) => path)
   const other =
-    /^(dist\/.*\.js|dist\/http-api\.d\.ts|dist\/ui\/(index\.html|page\.css|icon\.svg)|dist\/openapi\.json|sql\/.*\.sql|(README|CHANGELOG)\.md|LICENSE|package\.json)$/
+    /^(dist\/.*\.js|dist\/http-api\.d\.ts|dist\/ui\/(try\/)?(index\.html|page\.css|icon\.svg)|dist\/openapi\.json|sql\/.*\.sql|(README|CHANGELOG)\.md|LICENSE|package\.json)$/
   t.strictSame(
     paths.filter((path) => !other.test(path)),
     [],
@@ -94,6 +94,8 @@ t.test('the package has the program, its SQL and its types, and nothing else', a
     'dist/ui/page.js',
     'dist/ui/page.css',
     'dist/ui/icon.svg',
+    'dist/ui/try/index.html',
+    'dist/ui/try/try.js',
     'README.md',
     'LICENSE',
     ...sql,

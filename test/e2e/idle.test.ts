@@ -8,7 +8,12 @@ import type { JsonClient } from '../support/json-client.js'
 import { startLiveSidecar } from '../support/sidecar.js'
 
 /** Settings with a probe every 167 ms, so that two seconds without one mean that there are none. */
-const brief = { CACHE_MAX_STALENESS_MS: '500', CACHE_IDLE_AFTER_MS: '400', CACHE_TTL_SECONDS: '0' }
+const brief = {
+  CACHE_MAX_STALENESS_MS: '500',
+  CACHE_IDLE_AFTER_MS: '400',
+  CACHE_TTL_SECONDS: '0',
+  CACHE_FLEET_INTERVAL_MS: '100',
+}
 
 const stateOf = async (client: JsonClient) => (await client.stats()).feed.state
 const untilIdle = (client: JsonClient) => eventually(async () => (await stateOf(client)) === 'idle')
@@ -84,6 +89,13 @@ t.test('disconnect: an idle sidecar has no connection', async (t) => {
   const sidecar = await idleSidecar(t, database, 'disconnect')
   await eventually(async () => (await connections(database)).length === 0, { withinMs: 60_000 })
   t.match(await verdict(sidecar.ops), { status: 200, body: { status: 'idle' } })
+  t.match(await sidecar.ops.request('GET', '/ui/fleet'), {
+    status: 200,
+    body: { obstacle: 'idle', members: Array },
+  })
+  const { rows } = await database.query('select may_be_idle from cache_sidecars')
+  t.same(rows, [{ may_be_idle: true }], 'its last heartbeat has said so')
+  t.same(await connections(database), [], 'a look at the fleet does not wake it')
   await wakesRight(t, sidecar, database)
   await untilIdle(sidecar.client)
 })

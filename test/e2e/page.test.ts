@@ -1,12 +1,13 @@
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import axe from 'axe-core'
 import pg from 'pg'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { axeFindings } from '../support/axe-findings.js'
 import { noBrowser, openPage, startBrowser } from '../support/browser.js'
 import { serve, untilLive } from '../support/child-process.js'
 import { ownServer } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
 
 const patienceMs = Number(process.env.TEST_PATIENCE_MS ?? 90_000)
 
@@ -15,21 +16,21 @@ const shows = (page: Page, verdict: string) =>
   page.locator('#verdict', { hasText: new RegExp(`^${verdict}$`) }).waitFor({ timeout: patienceMs })
 
 /** Resolves when a table of the page has a row with these words. */
-const hasRow = (page: Page, table: string, words: string | RegExp) =>
-  page.locator(`#${table} tr`, { hasText: words }).first().waitFor({ timeout: patienceMs })
-
-/** Returns the serious findings of axe. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source)
-  const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(', ')}`)
-}
+const hasRow = (
+  page: Page,
+  table: string,
+  words: string | RegExp,
+  state: 'visible' | 'attached' = 'visible',
+) => page.locator(`#${table} tr`, { hasText: words }).first().waitFor({ timeout: patienceMs, state })
 
 t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   const server = await ownServer(t)
-  const environment = { DATABASE_URL: server.url(), CACHE_MAX_STALENESS_MS: '500' }
+  const environment = {
+    DATABASE_URL: server.url(),
+    CACHE_MAX_STALENESS_MS: '500',
+    CACHE_FLEET_INTERVAL_MS: '500',
+    CACHE_UI_VALUES: 'on',
+  }
   const patient = await serve(t, environment)
   const strict = await serve(t, { ...environment, CACHE_READY_GRACE_MS: '0' })
   await Promise.all([untilLive(patient), untilLive(strict)])
@@ -46,7 +47,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     const { page, faults } = await openPage(browser, address)
     await shows(page, 'READY')
     await run(`insert into cache_entries (key, value) values ('user:1', '1'), ('basket:1', '2')`)
-    await hasRow(page, 'changes', /set\s*basket:1/)
+    await hasRow(page, 'changes', /set.*or SQL.*basket:1/)
     await page.getByLabel('Filter').fill('user')
     t.equal(await page.locator('#changes tr').count(), 1)
     t.match(await page.locator('#changes tr').textContent(), /user:1$/)
@@ -55,12 +56,14 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     await page.getByRole('button', { name: 'Pause' }).click()
     await run(`delete from cache_entries where key = 'basket:1'`)
     const other = await openPage(browser, address)
-    await hasRow(other.page, 'changes', /deleted\s*basket:1/)
+    await hasRow(other.page, 'changes', /deleted.*basket:1/)
     t.equal(await page.locator('#changes tr', { hasText: 'deleted' }).count(), 0, 'paused')
     await page.getByRole('button', { name: 'Pause' }).click()
-    await hasRow(page, 'changes', /deleted\s*basket:1/)
+    await hasRow(page, 'changes', /deleted.*basket:1/)
+    await patient.client.set('own', 1)
+    await hasRow(page, 'changes', /set.*this sidecar.*own/)
     await page.reload()
-    await hasRow(page, 'changes', /set\s*user:1/)
+    await hasRow(page, 'changes', /set.*user:1/)
     t.equal(await page.locator('canvas').count(), 5, 'the charts')
     t.strictSame([...faults, ...other.faults], [])
   })
@@ -75,7 +78,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     await shows(unready.page, 'NOT READY')
     for (const { page } of [degraded, unready])
       t.match(await page.locator('#reasons').textContent(), /What to do: .*PostgreSQL runs/)
-    t.strictSame(await findings(degraded.page), [])
+    t.strictSame(await axeFindings(degraded.page), [])
     await patient.client.set('kept', 1)
     await degraded.page.locator('#reasons', { hasText: '1 pending writes' }).waitFor({ timeout: patienceMs })
     await server.start()
@@ -87,16 +90,84 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     t.strictSame([...degraded.faults, ...unready.faults], [])
   })
 
-  t.test('it can be read by everybody, in both themes and on a phone', async (t) => {
-    const { page, faults } = await openPage(browser, address, { viewport: { width: 320, height: 640 } })
-    await hasRow(page, 'changes', 'user:1')
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme })
-      t.equal(await page.evaluate('document.documentElement.scrollWidth'), 320, 'nothing is cut off')
-      t.strictSame(await findings(page), [], colorScheme)
-    }
+  t.test('the fleet, with links to its other sidecars', async (t) => {
+    const { page, faults } = await openPage(browser, address)
+    const { port } = new URL(strict.ops.base)
+    await hasRow(page, 'fleet', '(this one)')
+    await hasRow(page, 'fleet', new RegExp(`:${port}.*READY.*ms`))
+    await page.locator('#fleet a', { hasText: `:${port}` }).click()
+    await page.waitForURL(`${strict.ops.base}/ui/`)
+    await hasRow(page, 'fleet', new RegExp(`:${port} \\(this one\\)`))
+    // Chromium reports the page that was left as elsewhere.
+    t.strictSame(
+      faults.filter((fault) => !fault.startsWith(`request to ${strict.ops.base}`)),
+      [],
+    )
+  })
+
+  t.test('keys can be looked up by prefix, page by page', async (t) => {
+    await run(`insert into cache_entries (key, value, groups)
+      select 'list:' || to_char(n, 'FM000'), 'value ' || n, array['lists'] from generate_series(1, 60) as n`)
+    const { page, faults } = await openPage(browser, `${address}#keys`)
+    await page.getByLabel('Prefix').fill('list:')
+    await page.getByRole('button', { name: 'Search' }).click()
+    await hasRow(page, 'keys', /^list:001.*lists.*"value 1"$/)
+    t.equal(await page.locator('#keys tr').count(), 50)
+    await page.getByRole('button', { name: 'Show more' }).click()
+    await hasRow(page, 'keys', 'list:060')
+    t.equal(await page.locator('#keys tr').count(), 60)
+    await page.getByLabel('Prefix').fill('nothing like this')
+    await page.keyboard.press('Enter')
+    await hasRow(page, 'keys', 'No key begins like this.')
     t.strictSame(faults, [])
   })
+
+  t.test('the database is shown and checked, and what is wrong has its cure', async (t) => {
+    await run(`create table if not exists shown (id int primary key)`)
+    await run(`select cache_bind('shown', key => 'shown:{id}')`)
+    const { page, faults } = await openPage(browser, `${address}#database`)
+    await page.locator('#database', { hasText: /PostgreSQL \d+/ }).waitFor({ timeout: patienceMs })
+    await page.getByRole('button', { name: 'Check the database' }).click()
+    await hasRow(page, 'findings', /✔ triggers/)
+    await run('drop table shown')
+    await page.locator('#reasons', { hasText: 'shown:{id}' }).waitFor({ timeout: patienceMs })
+    await page.getByRole('link', { name: 'Keys' }).click()
+    await page.getByRole('link', { name: 'Database' }).click()
+    await hasRow(page, 'bindings', /shown:\{id\}.*503: .*What to do: /)
+    await run(`select cache_unbind('shown:{id}')`)
+    t.strictSame(faults, [])
+  })
+
+  t.test('the settings are shown with their sources', async (t) => {
+    const { page, faults } = await openPage(browser, address)
+    await page.getByRole('link', { name: 'Settings' }).click()
+    await hasRow(page, 'settings', /CACHE_MAX_STALENESS_MS.*500 ms3000 msenvironment/)
+    await hasRow(page, 'settings', /CACHE_CAPACITY.*1000 entries.*default/)
+    const cells = page.locator('#settings tr', { hasText: 'DATABASE_READ_URL' }).locator('td')
+    const box = await cells.first().boundingBox()
+    t.ok((box?.width ?? 0) > 200, 'a long address leaves room for the explanation')
+    t.equal(await page.evaluate('document.documentElement.scrollWidth'), 1_280)
+    t.strictSame(faults, [])
+  })
+
+  for (const view of ['overview', 'keys', 'database', 'settings'])
+    t.test(`${view}: it can be read by everybody, in both themes and on a phone`, async (t) => {
+      const size = { width: 320, height: 640 }
+      const { page, faults } = await openPage(browser, `${address}#${view}`, { viewport: size })
+      await hasRow(page, 'changes', 'user:1', 'attached')
+      if (view === 'keys') await hasRow(page, 'keys', 'list:001')
+      if (view === 'settings') await hasRow(page, 'settings', 'CACHE_UI')
+      if (view === 'database') {
+        await page.getByRole('button', { name: 'Check the database' }).click()
+        await hasRow(page, 'findings', /✔ triggers/)
+      }
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        t.equal(await page.evaluate('document.documentElement.scrollWidth'), 320, 'nothing is cut off')
+        t.strictSame(await axeFindings(page), [], colorScheme)
+      }
+      t.strictSame(faults, [])
+    })
 
   t.test('the keyboard is enough', async (t) => {
     const { page } = await openPage(browser, address)
@@ -132,11 +203,19 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     }
     await enter('wrong')
     await page.getByText('The token is not right.').waitFor({ timeout: patienceMs })
-    t.equal(await page.locator('#changes-frame').isVisible(), false)
+    for (const hidden of ['#changes-frame', '#fleet', '#navigation'])
+      t.equal(await page.locator(hidden).isVisible(), false, hidden)
     await enter('secret')
     await page.locator('#changes-frame').waitFor({ timeout: patienceMs })
-    await run(`insert into cache_entries (key, value) values ('guarded', '1')`)
-    await hasRow(page, 'changes', 'guarded')
+    // Again and again, because a feed that was just lost names no change of that time.
+    await eventually(async () => {
+      await run(`insert into cache_entries (key, value) values ('guarded', '1')
+        on conflict (key) do update set value = cache_entries.value || '1'`)
+      return (await page.locator('#changes tr', { hasText: 'guarded' }).count()) > 0
+    })
+    await hasRow(page, 'fleet', '(this one)')
+    await page.getByRole('link', { name: 'Keys' }).click()
+    await hasRow(page, 'keys', 'guarded')
     t.strictSame(faults, [])
   })
 

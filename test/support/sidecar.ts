@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import pino from 'pino'
 import type { Config } from '../../src/config/config.js'
 import { loadConfig } from '../../src/config/load.js'
-import { Sidecar } from '../../src/sidecar/sidecar.js'
+import { Sidecar, type SidecarOptions } from '../../src/sidecar/sidecar.js'
 import type { Owner } from './database.js'
 import { eventually } from './eventually.js'
 import { JsonClient } from './json-client.js'
@@ -21,11 +21,13 @@ export interface StartOptions extends Partial<Config> {
   readonly migrate?: boolean
   /** Called by `POST /v1/shutdown`; without it there is no such endpoint. */
   readonly onShutdown?: () => void
+  readonly settingSources?: NonNullable<SidecarOptions['settingSources']>
+  readonly inspectDatabase?: NonNullable<SidecarOptions['inspectDatabase']>
 }
 
 /** Starts a sidecar in this process, as `serve` does, on a free port. It is closed at the end of the test. */
 export async function startSidecar(t: Owner, options: StartOptions): Promise<StartedSidecar> {
-  const { migrate = true, onShutdown, ...overrides } = options
+  const { migrate = true, onShutdown, settingSources, inspectDatabase, ...overrides } = options
   const config: Config = {
     ...loadConfig({}).config,
     port: 0,
@@ -48,6 +50,8 @@ export async function startSidecar(t: Owner, options: StartOptions): Promise<Sta
     log: pino({ level: 'trace' }, stream),
     migrate,
     ...(onShutdown && { onShutdown }),
+    ...(settingSources && { settingSources }),
+    ...(inspectDatabase && { inspectDatabase }),
   })
   t.teardown(() => sidecar.close())
   await sidecar.start()

@@ -4,16 +4,19 @@ import { ConfigError } from '../../config/config-error.js'
 import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
 import { loadConfig } from '../../config/load.js'
 import { integer } from '../../config/parse.js'
+import { DemoLoad } from '../../dev/demo-load.js'
+import { DevServer } from '../../dev/dev-server.js'
 import { LocalPostgres } from '../../dev/local-postgres.js'
 import { freshStart } from '../../dev/postgres-folder.js'
 import { createSampleTables } from '../../dev/sample-tables.js'
-import { SqlServer } from '../../dev/sql-server.js'
 import { namingSettings } from '../../sidecar/listening-error.js'
 import { Sidecar } from '../../sidecar/sidecar.js'
 import { createLog } from '../../telemetry/log/log.js'
 import type { Command } from '../command.js'
+import { inspectDatabase } from '../inspect-database.js'
 import { parseOption } from '../parse-option.js'
 import { version } from '../version.js'
+import { welcome } from '../welcome.js'
 
 const user = 'cache_user'
 const password = 'cache_pass'
@@ -21,6 +24,13 @@ const database = 'cache_db'
 const sidecars = 2
 const dataDir = '.data/postgres'
 const usualPostgresPort = 5432
+/** Defaults that differ from those of a sidecar. Short heartbeats, so that the fleet is seen to move. */
+const devDefaults = {
+  LOG_LEVEL: 'warn',
+  OPS_HOST: '127.0.0.1',
+  CACHE_FLEET_INTERVAL_MS: '2000',
+  CACHE_UI_VALUES: 'on',
+}
 
 /** Runs a local PostgreSQL server, two sidecars, and a way to run SQL: everything to try out the program. */
 export const dev: Command = {
@@ -30,18 +40,23 @@ export const dev: Command = {
       value: 'PORT',
       about: `port of the PostgreSQL server (${usualPostgresPort}, or another one if that is in use)`,
     },
+    demo: { type: 'boolean', about: 'send a small load to both sidecars, on the tables of --sample as well' },
     sample: {
       type: 'boolean',
       about: 'create the tables products and reviews, and bind them and a page to keys',
     },
-    'sql-port': { type: 'string', value: 'PORT', about: 'port that runs the SQL posted to it (PORT + 2)' },
+    'sql-port': {
+      type: 'string',
+      value: 'PORT',
+      about: 'port of a page to try the sidecars, which also runs the SQL posted to it (PORT + 2)',
+    },
   },
   settings: 'listed',
   async run({ flags, values, environment, onHangup, stop, out, note }) {
     const postgresPort = portIn(values, 'postgres-port')
     const loaded = loadConfig(environment, {
       flags: values,
-      defaults: { LOG_LEVEL: 'warn', OPS_HOST: '127.0.0.1' },
+      defaults: devDefaults,
     })
     const { config: first, warnings } = loaded
     refuseInheritedHost(loaded)
@@ -85,18 +100,35 @@ export const dev: Command = {
           databaseUrl,
           databaseListenUrl: databaseUrl,
         }
-        const sidecar = new Sidecar({ version, config, log, migrate: true })
+        const sidecar = new Sidecar({
+          version,
+          config,
+          settingSources: loaded.sources,
+          inspectDatabase,
+          log,
+          migrate: true,
+        })
         started.push(sidecar)
         await sidecar.start()
         opsPorts.push(sidecar.opsPort)
       }
-      const isSample = flags.has('sample')
+      const isDemo = flags.has('demo')
+      const isSample = isDemo || flags.has('sample')
       if (isSample) await createSampleTables(databaseUrl)
-      const sql = new SqlServer({ port: sqlPort, databaseUrl })
-      started.push(sql)
-      await sql.listen().catch(namingSettings({ host: '--sql-port', port: '--sql-port' }))
+      const addresses = opsPorts.map((opsPort, index) => ({
+        data: `http://127.0.0.1:${first.port + index}`,
+        page: `http://127.0.0.1:${opsPort}/ui/`,
+      }))
+      const server = new DevServer({ port: sqlPort, databaseUrl, sidecars: addresses, isSample })
+      started.push(server)
+      await server.listen().catch(namingSettings({ host: '--sql-port', port: '--sql-port' }))
+      if (isDemo) {
+        const load = new DemoLoad({ sidecars: addresses.map(({ data }) => data), databaseUrl })
+        started.push(load)
+        load.start()
+      }
 
-      out(welcome({ port: first.port, opsPorts, sqlPort, databaseUrl, isSample }))
+      out(welcome({ port: first.port, opsPorts, sqlPort, databaseUrl, isSample, isDemo }))
       await stopped
     } finally {
       for (const part of started.reverse()) await part.close()
@@ -132,51 +164,4 @@ async function tryConnection(databaseUrl: string): Promise<void> {
 function portIn(values: ReadonlyMap<string, string>, option: string): number | undefined {
   const text = values.get(option)
   return text === undefined ? undefined : parseOption('dev', option, text, integer(1, 65_535))
-}
-
-interface Started {
-  readonly port: number
-  readonly opsPorts: readonly number[]
-  readonly sqlPort: number
-  readonly databaseUrl: string
-  readonly isSample: boolean
-}
-
-function welcome({ port, opsPorts, sqlPort, databaseUrl, isSample }: Started): string {
-  const a = `http://127.0.0.1:${port}`
-  const b = `http://127.0.0.1:${port + 1}`
-  const sql = `http://127.0.0.1:${sqlPort}`
-  return `
-Two sidecars on ${a} and ${b}, on ${databaseUrl}
-
-  Set on one, read on the other, then change the row by SQL and see both follow:
-
-  curl -w '\\n' ${a}/cache/set -H 'Content-Type: application/json' -d '{"key":"foo","value":"bar"}'
-  curl -w '\\n' '${b}/cache/get?key=foo'
-  curl ${sql} -H 'Content-Type: application/sql' -d "update cache_entries set value = 'by SQL' where key = 'foo'" && \
-curl -w '\\n' '${a}/cache/get?key=foo' '${b}/cache/get?key=foo'
-
-  psql ${databaseUrl}
-${isSample ? sampleText(a, b, databaseUrl) : ''}
-  Look at them in a browser: ${opsPorts.map((port) => `http://127.0.0.1:${port}/ui/`).join(' ')}
-  Probes and metrics: ${opsPorts.map((port) => `http://127.0.0.1:${port}/metrics`).join(' ')}
-
-Ctrl-C stops everything; the data stays in .data/.
-`
-}
-
-function sampleText(a: string, b: string, databaseUrl: string): string {
-  return `
-  Read a row of a bound table on one, change it by SQL, and read it on the other:
-
-  curl -w '\\n' '${a}/cache/get?key=product:1'
-  psql ${databaseUrl} -c "update products set price = price + 1 where id = 1"
-  curl -w '\\n' '${b}/cache/get?key=product:1'
-
-  The same for a page over both tables:
-
-  curl -w '\\n' '${a}/cache/get?key=product_page:1'
-  psql ${databaseUrl} -c "update reviews set stars = 6 - stars where id = 2"
-  curl -w '\\n' '${b}/cache/get?key=product_page:1'
-`
 }

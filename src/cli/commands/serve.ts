@@ -12,6 +12,7 @@ import { createLog } from '../../telemetry/log/log.js'
 import { logNodeWarnings } from '../../telemetry/log/node-warnings.js'
 import type { Tracing } from '../../telemetry/opentelemetry/tracing.js'
 import type { Command } from '../command.js'
+import { inspectDatabase } from '../inspect-database.js'
 import { startReport } from '../start-report.js'
 import { version } from '../version.js'
 
@@ -41,6 +42,8 @@ export const serve: Command = {
     const sidecar = new Sidecar({
       version,
       config,
+      settingSources: sources,
+      inspectDatabase,
       log,
       migrate: !flags.has('no-migrate'),
       ...(config.shutdownEndpoint && { onShutdown: () => shutdown.abort() }),

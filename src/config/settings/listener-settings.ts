@@ -80,4 +80,10 @@ export const listenerSettings = {
       'Form of the keys that the page shows, to those who may see them: `on` for the keys, `hash` for the beginnings ' +
       'of their SHA-256.',
   }),
+  showsValues: setting({
+    variable: 'CACHE_UI_VALUES',
+    fallback: false,
+    parse: onOrOff,
+    about: '`on`: the list of keys on the page shows the values as well, to those who may see keys.',
+  }),
 } as const

@@ -35,6 +35,16 @@ export const processSettings = {
       'Folder for state that outlives a restart: the list of keys that `CACHE_WARM=hot` needs. Each sidecar ' +
       'needs its own.',
   }),
+  fleetIntervalMs: setting({
+    variable: 'CACHE_FLEET_INTERVAL_MS',
+    fallback: 60_000,
+    parse: integer(0, 3_600_000),
+    unit: 'ms',
+    about:
+      'Time between two heartbeats, by which the sidecars of a database see each other on the page and in ' +
+      '`caching-layer top`. Set 0 to send none, and to show no fleet.',
+    reloads: true,
+  }),
   shutdownDelayMs: setting({
     variable: 'CACHE_SHUTDOWN_DELAY_MS',
     fallback: 0,

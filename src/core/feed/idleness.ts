@@ -31,6 +31,12 @@ export class Idleness {
     return nowMs - this.#wokenMs
   }
 
+  /** Returns the time until the feed may rest if the cache is not used, in ms; `Infinity` if it never may. */
+  dueInMs(nowMs: number): number {
+    if (this.#afterMs === 0) return Number.POSITIVE_INFINITY
+    return Math.max(0, this.#usedMs + this.#afterMs - nowMs)
+  }
+
   /** Records a use of the cache. It is on the hit path, so it has to be cheap. */
   used(nowMs: number): void {
     this.#usedMs = nowMs

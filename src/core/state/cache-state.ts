@@ -188,6 +188,17 @@ export class CacheState {
     this.apply(id, written && this.#parts.versions.written(id, written, askedMs))
   }
 
+  /** Records that a statement of this sidecar has removed an entry among others. */
+  removed(id: string, version: Version): void {
+    this.#parts.versions.removed(version)
+    this.apply(id, version)
+  }
+
+  /** Returns true if this sidecar has made a recent change that has this version. */
+  isOwn(version: Version): boolean {
+    return this.#parts.versions.isOwn(version)
+  }
+
   /** Records that a write of this sidecar may have happened: what is known about the row is no longer certain. */
   doubtWrite(id: string): void {
     this.#parts.versions.doubtWrite(id)

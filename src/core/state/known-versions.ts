@@ -12,6 +12,8 @@ export interface KnownVersionsParts {
 }
 
 const maxWrittenSinceMark = 10_000
+/** Number of writes, by anybody, after which a write of this sidecar is no longer known to be its own. */
+const ownPlaces = 4_096
 /** The store may answer with a mark that another sidecar has made up to 5 seconds before. */
 const oldestMarkMs = 6_000
 
@@ -32,6 +34,8 @@ interface OwnWrite extends ExpiringWrite {
 export class KnownVersions {
   readonly #parts: KnownVersionsParts
   readonly #confirmed = new ConfirmedVersions()
+  /** Versions that this sidecar has written or removed, for people who look at changes. */
+  readonly #own = new ConfirmedVersions(ownPlaces)
   /**
    * Writes of this sidecar that the last mark does not cover, by key id. Their entries may not have been put, or may
    * have been evicted since.
@@ -93,7 +97,18 @@ export class KnownVersions {
     this.#writtenSinceMark.set(id, { version, epoch, expiresAtMs, atMs: this.#parts.clock.now() })
     this.#parts.position.version(version)
     this.#confirmed.add(version)
+    this.#own.add(version)
     return version
+  }
+
+  /** Records that this sidecar has removed an entry, which has this version now. */
+  removed(version: Version): void {
+    this.#own.add(version)
+  }
+
+  /** Returns true if this sidecar has made a recent change that has this version. */
+  isOwn(version: Version): boolean {
+    return this.#own.has(version)
   }
 
   /** Records a change of this key, which may come after a write of this sidecar. */

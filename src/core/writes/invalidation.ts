@@ -71,7 +71,7 @@ export class Invalidation {
     for (const [id, write] of [...pending]) if (isSelected(write, selection)) delivery.drop(id)
     for (const key of selection.keys) state.apply(keyId(key), undefined)
     if (rows === undefined) state.dropAll()
-    else for (const { key, version } of rows) state.apply(keyId(key), version)
+    else for (const { key, version } of rows) state.removed(keyId(key), version)
   }
 }
 

@@ -4,8 +4,7 @@ import type { Readiness } from '../../core/state/readiness.js'
 import type { CacheStatus } from '../../core/status.js'
 import { type ProblemLog, problemIn, problemResponse } from '../routes/problem.js'
 import { type PlainResponse, sendDirectly } from '../routes/response.js'
-import type { LivePage } from './page/live-page.js'
-import { answerPage, isOfPage } from './page/page-routes.js'
+import { answerPage, isOfPage, type Page } from './page/page-routes.js'
 import { Scrapes } from './scrapes.js'
 
 export interface OpsListenerOptions {
@@ -15,7 +14,7 @@ export interface OpsListenerOptions {
   readonly isStarted: () => boolean
   readonly metrics: () => Promise<Exposition>
   /** The page for browsers; undefined if there is none. */
-  readonly page?: LivePage | undefined
+  readonly page?: Page | undefined
   readonly clock: Clock
   readonly log: ProblemLog
 }
@@ -62,7 +61,7 @@ export function opsListener(options: OpsListenerOptions): RequestListener {
     }
     try {
       if (route) sendDirectly(response, await route(query))
-      else if (shownPage) await answerPage(shownPage, request, response, path)
+      else if (shownPage) await answerPage(shownPage, request, response, { path, query })
     } catch (error) {
       sendDirectly(response, problemResponse(problemIn(error, path, options.log)))
     }

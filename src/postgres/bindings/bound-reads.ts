@@ -27,7 +27,7 @@ const ofTheSource: readonly CacheErrorCode[] = ['store-failed', 'forbidden', 're
 
 /** Reads the answers of bound tables and queries. */
 export class BoundReads {
-  readonly #bindings: Pick<KnownBindings, 'outdated'>
+  readonly #bindings: Pick<KnownBindings, 'outdated' | 'costs'>
   readonly #maxReadBytes: number
   /** Statements for each binding, as long as it is the same. */
   readonly #statements = new WeakMap<
@@ -35,7 +35,7 @@ export class BoundReads {
     { readonly schema: string; readonly texts: BoundStatements }
   >()
 
-  constructor(bindings: Pick<KnownBindings, 'outdated'>, maxReadBytes: number) {
+  constructor(bindings: Pick<KnownBindings, 'outdated' | 'costs'>, maxReadBytes: number) {
     this.#bindings = bindings
     this.#maxReadBytes = maxReadBytes
   }
@@ -59,7 +59,9 @@ export class BoundReads {
     const values = isOne
       ? [one.key, ...one.values, one.held]
       : [...columnsOf(bound, keyed), keyed.map(({ held }) => held), roomBytes]
-    const rows = await this.#send(bound, text, values, send, part)
+    const rows = await this.#bindings.costs.counted(bound.pattern.text, wanted.length, () =>
+      this.#send(bound, text, values, send, part),
+    )
     const { epoch } = rows[0] as AnswerRow
     const answers: EntryAnswers = new Map()
     const { viaOutbox } = bound

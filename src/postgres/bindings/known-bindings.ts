@@ -3,6 +3,7 @@ import type { Clock, Log } from '../../core/ports.js'
 import type { Database } from '../pool/database.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import type { Query } from '../schema/table-inspection.js'
+import { BindingCosts } from './binding-costs.js'
 import { bindingsDigestIn, type FoundBindings, inspectBindings } from './binding-inspection.js'
 import type { BoundSource } from './bound-source.js'
 
@@ -21,6 +22,8 @@ export interface KnownBindingsParts {
 export class KnownBindings implements Bindings {
   readonly #options: KnownBindingsOptions
   readonly #parts: KnownBindingsParts
+  /** Counts the reads of each binding. */
+  readonly costs: BindingCosts
   #found: FoundBindings | undefined
   /** Moment at which the database had these bindings. */
   #asOfMs = Number.NEGATIVE_INFINITY
@@ -29,6 +32,7 @@ export class KnownBindings implements Bindings {
   constructor(options: KnownBindingsOptions, parts: KnownBindingsParts) {
     this.#options = options
     this.#parts = parts
+    this.costs = new BindingCosts(parts.clock)
   }
 
   of(key: string): BoundSource | undefined {

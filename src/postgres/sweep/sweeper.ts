@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type CacheErrorCode, hasCode } from '../../core/errors.js'
+import { hasCode } from '../../core/errors.js'
 import type { Clock, Log } from '../../core/ports.js'
 import type { Database } from '../pool/database.js'
 import { messageOf } from '../pool/errors.js'
+import { toleratedErrors } from '../pool/tolerated-errors.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import { SteadyClock } from './steady-clock.js'
 import {
@@ -34,18 +35,6 @@ export interface SweeperParts {
 const shortestPauseMs = 50
 /** Pause after a statement, in multiples of the time that it took: a busy server gets more time for others. */
 const pausePerStatement = 4
-
-/** Errors that pass by themselves, or that requests report anyway. */
-const expected: readonly CacheErrorCode[] = [
-  'store-unavailable',
-  'login-refused',
-  'store-suspended',
-  'store-not-ready',
-  'store-busy',
-  'row-locked',
-  'store-locked',
-  'outcome-unknown',
-]
 
 /**
  * Removes rows that have expired, from time to time, in small batches. Each batch is a statement and a transaction of
@@ -138,7 +127,7 @@ export class Sweeper {
         if (!isOver || !mayRun()) return
       }
     } catch (error) {
-      if (!hasCode(error, ...expected)) this.#stopped(messageOf(error))
+      if (!hasCode(error, ...toleratedErrors)) this.#stopped(messageOf(error))
     }
   }
 

@@ -25,6 +25,8 @@ const noMarks = 'after an outage, pending writes of keys that were not in memory
 
 const noSweeps = 'rows that have expired are not removed by this sidecar'
 
+const notInFleet = 'this sidecar is not in the list of the fleet'
+
 /**
  * Rights that the statements of a sidecar need (`postgres/store/*-statement*.ts`, `fill-leases.ts`,
  * `postgres/feed/proof.ts`).
@@ -87,6 +89,10 @@ const needs: readonly Need[] = [
   { privilege: 'select', relation: 'cache_sweeper', without: noSweeps, isOptional: true },
   { privilege: 'insert', relation: 'cache_sweeper', without: noSweeps, isOptional: true },
   { privilege: 'update', relation: 'cache_sweeper', without: noSweeps, isOptional: true },
+  { privilege: 'select', relation: 'cache_sidecars', without: notInFleet, isOptional: true },
+  { privilege: 'insert', relation: 'cache_sidecars', without: notInFleet, isOptional: true },
+  { privilege: 'update', relation: 'cache_sidecars', without: notInFleet, isOptional: true },
+  { privilege: 'delete', relation: 'cache_sidecars', without: notInFleet, isOptional: true },
   {
     privilege: 'select',
     relation: 'cache_leases',

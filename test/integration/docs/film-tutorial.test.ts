@@ -1,7 +1,7 @@
 /** Runs the commands of docs/tutorial/film-database.md, and compares what they print. */
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { SqlServer } from '../../../src/dev/sql-server.js'
+import { DevServer } from '../../../src/dev/dev-server.js'
 import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { freePorts } from '../../support/free-ports.js'
@@ -15,7 +15,7 @@ t.test('the commands of the tutorial print what it says', async (t) => {
     await startLiveSidecar(t, { databaseUrl: url }),
   ]
   const port = await freePorts(1)
-  const sql = new SqlServer({ port, databaseUrl: url })
+  const sql = new DevServer({ port, databaseUrl: url, sidecars: [], isSample: false })
   await sql.listen()
   t.teardown(() => sql.close())
   const here = (text: string) =>

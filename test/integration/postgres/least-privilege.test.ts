@@ -100,6 +100,10 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'EXECUTE cache_position',
         'EXECUTE cache_reads',
         'EXECUTE cache_remove',
+        'DELETE cache_sidecars',
+        'INSERT cache_sidecars',
+        'SELECT cache_sidecars',
+        'UPDATE cache_sidecars',
         'INSERT cache_sweeper',
         'SELECT cache_sweeper',
         'UPDATE cache_sweeper',
@@ -325,5 +329,5 @@ t.test('psql can create the role as documented', { skip: !psql && 'psql is not i
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 40)
+  t.equal((await rights(byPsql)).length, 44)
 })

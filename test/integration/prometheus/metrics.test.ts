@@ -34,6 +34,7 @@ const metrics = metricsOf({
     bindings: { usable: 0, unusable: [] },
     leaseAgeMs: 10,
     outboxLeaseAgeMs: 10,
+    idleInMs: 1_000,
     neededForMs: Number.POSITIVE_INFINITY,
   }),
   memory: () => ({

@@ -80,6 +80,11 @@ t.test('a configuration file is JSON, YAML, or empty', async (t) => {
 t.test('the page is on, and can be turned off', async (t) => {
   t.match(loadConfig({}).config, { hasPage: true, pageKeys: 'on' })
   t.match(loadConfig({ CACHE_UI: 'off', CACHE_UI_KEYS: 'hash' }).config, { hasPage: false, pageKeys: 'hash' })
+  t.equal(loadConfig({ CACHE_UI_VALUES: 'on' }).config.showsValues, true)
+  t.equal(loadConfig({}).config.showsValues, false)
+  t.match(faultsOf({ CACHE_UI_VALUES: 'hash' }), [/^CACHE_UI_VALUES: must be one of on, off/])
+  t.equal(loadConfig({ CACHE_FLEET_INTERVAL_MS: '0' }).config.fleetIntervalMs, 0)
+  t.match(faultsOf({ CACHE_FLEET_INTERVAL_MS: '-1' }), [/^CACHE_FLEET_INTERVAL_MS: must be a whole number/])
   t.match(faultsOf({ CACHE_UI_KEYS: 'off' }), [/^CACHE_UI_KEYS: must be one of on, hash/])
 })
 

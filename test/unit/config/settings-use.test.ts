@@ -33,6 +33,6 @@ t.test('a setting that reloads is applied to the cache of a running sidecar', as
     }),
   )
   // Sidecar.reconfigure() applies these itself.
-  read.add('logLevel').add('sweepIntervalMs')
+  read.add('logLevel').add('sweepIntervalMs').add('fleetIntervalMs')
   for (const [name, { variable }] of all.filter(([, { reloads }]) => reloads)) t.ok(read.has(name), variable)
 })

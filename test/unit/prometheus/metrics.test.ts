@@ -41,6 +41,7 @@ function sourcesWith(replicaUsable: boolean | undefined) {
       },
       fillLeases: { granted: 12, refused: 13, waiting: 14 },
       bindings: { usable: 15, unusable: ['a', 'b'].map((pattern) => ({ pattern, reason: '' })) },
+      idleInMs: 1_000,
       neededForMs: 0,
     }),
     memory: () => ({

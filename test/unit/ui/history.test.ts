@@ -1,5 +1,5 @@
 import t from 'tap'
-import { History } from '../../../ui/history.js'
+import { History } from '../../../ui/charts/history.js'
 
 const columns = ['time', 'hits', 'absent', 'expired', 'unproven', 'requested', 'requests'] as const
 const row = (time: number, hits: number | null, misses = 0) => [time, hits, misses, 0, 0, 0, 10]

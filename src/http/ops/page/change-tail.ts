@@ -1,4 +1,5 @@
 import type { ChangeLog, LoggedChange } from '../../../core/changes/change-log.js'
+import type { Version } from '../../../core/entry.js'
 import { keyHash } from '../../../core/state/key-hash.js'
 import { boundVersion } from '../../routes/changes/event-texts.js'
 import type { ChangeRow, Changes } from './page-data.js'
@@ -12,14 +13,16 @@ const hashDigits = 16
 export class ChangeTail {
   readonly #log: ChangeLog
   readonly #isHashed: boolean
+  readonly #isOwn: (version: Version) => boolean
   readonly #rows: ChangeRow[] = []
   /** Number of the last change that was seen. */
   #seen: number
   #generation: number
 
-  constructor(log: ChangeLog, keys: 'on' | 'hash') {
+  constructor(log: ChangeLog, keys: 'on' | 'hash', isOwn: (version: Version) => boolean) {
     this.#log = log
     this.#isHashed = keys === 'hash'
+    this.#isOwn = isOwn
     this.#seen = log.last
     this.#generation = log.generation
   }
@@ -55,10 +58,12 @@ export class ChangeTail {
 
   #row({ id, version }: LoggedChange, atMs: number): ChangeRow {
     const operation = version === boundVersion ? 'row' : version.startsWith('-') ? 'delete' : 'set'
+    // Rows of bound tables are changed by SQL only.
+    const origin = operation === 'row' ? 'sql' : this.#isOwn(version) ? 'here' : 'elsewhere'
     // A key beyond 512 bytes is only known by its hash.
     const isLong = id.startsWith('\0')
-    if (!this.#isHashed && !isLong) return { atMs, operation, key: id }
+    if (!this.#isHashed && !isLong) return { atMs, operation, origin, key: id }
     const hash = isLong ? id.slice(1) : keyHash(id)
-    return { atMs, operation, key: hash.slice(0, hashDigits), isHash: true }
+    return { atMs, operation, origin, key: hash.slice(0, hashDigits), isHash: true }
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { hostname } from 'node:os'
 import type { ChangeLog } from '../../../core/changes/change-log.js'
+import type { Version } from '../../../core/entry.js'
 import type { FeedTransition } from '../../../core/feed/feed-log.js'
 import type { Readiness } from '../../../core/state/readiness.js'
 import type { BearerToken } from '../../access/bearer-token.js'
@@ -18,6 +19,8 @@ export interface LivePageSources extends SampleSources {
   /** Returns the limits in force. */
   readonly limits: () => { readonly capacity: number; readonly maxStalenessMs: number }
   readonly changeLog: ChangeLog
+  /** Returns true if this sidecar has made a recent change that has this version. */
+  readonly isOwn: (version: Version) => boolean
   readonly feedTransitions: () => readonly FeedTransition[]
   readonly token: BearerToken | undefined
   readonly keys: 'on' | 'hash'
@@ -48,7 +51,7 @@ export class LivePage {
   constructor(sources: LivePageSources) {
     this.#sources = sources
     this.#sampler = new Sampler(sources)
-    this.#tail = new ChangeTail(sources.changeLog, sources.keys)
+    this.#tail = new ChangeTail(sources.changeLog, sources.keys, sources.isOwn)
   }
 
   start(): void {

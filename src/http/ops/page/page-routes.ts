@@ -1,8 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { BearerToken } from '../../access/bearer-token.js'
 import { problemResponse } from '../../routes/problem.js'
 import { type PlainResponse, sendDirectly } from '../../routes/response.js'
 import type { LivePage } from './live-page.js'
 import { pageFile } from './page-files.js'
+import type { PageViews } from './views/page-views.js'
+import { refusalOfView } from './views/view-access.js'
 
 const base = '/ui/'
 /** Relative, so that it holds behind a proxy that puts a prefix before the path. */
@@ -17,24 +20,46 @@ const tooManyPages = problemResponse({
   retryAfterSeconds: 5,
 })
 
+/** The page: its live data, and its views. */
+export interface Page {
+  readonly live: LivePage
+  readonly views: PageViews
+  readonly token: BearerToken | undefined
+}
+
 /** Returns true if the path belongs to the page. */
 export function isOfPage(path: string): boolean {
   return path === '/ui' || path.startsWith(base)
 }
 
-/** Answers GET and HEAD of a path of the page. Rejects if the page has not been built. */
+/**
+ * Answers GET and HEAD of a path of the page. Rejects if the page has not been built, and with the errors of a view.
+ */
 export async function answerPage(
-  page: LivePage,
+  { live, views, token }: Page,
   request: IncomingMessage,
   response: ServerResponse,
-  path: string,
+  { path, query }: { readonly path: string; readonly query: string },
 ): Promise<void> {
   if (path === '/ui') return sendDirectly(response, toBase)
   const name = path.slice(base.length)
   if (name === 'stream' && request.method === 'GET') {
-    if (page.isFull) return sendDirectly(response, tooManyPages)
-    return page.open(request, response)
+    if (live.isFull) return sendDirectly(response, tooManyPages)
+    return live.open(request, response)
+  }
+  if (views.has(name)) {
+    const refusal = refusalOfView(request, token)
+    if (refusal) return sendDirectly(response, refusal)
+    return sendDirectly(response, json(await views.get(name, query)))
   }
   const file = await pageFile(name)
   sendDirectly(response, file ?? problemResponse({ status: 404, detail: 'Not Found', kind: 'no-route' }))
+}
+
+function json(body: object): PlainResponse {
+  return {
+    status: 200,
+    headers: ['Content-Type', 'application/json; charset=utf-8', 'Cache-Control', 'no-store'],
+    body: JSON.stringify(body),
+  }
 }

@@ -6,6 +6,7 @@ const ofRequests = {
   'partial-write': 400,
   'no-token': 401,
   'web-page': 403,
+  'not-local': 403,
   'no-entry': 404,
   'no-route': 404,
   'no-stream': 404,

@@ -36,3 +36,17 @@ t.test('a write in another history has no version here, and ends the session', a
   t.strictSame(before.calls, [], 'before the first contact there is no history that could end')
   t.equal(ours.versions.epoch, 'e')
 })
+
+t.test('changes that this sidecar has made are its own for a while', async (t) => {
+  const { versions } = known('e')
+  const version = (number: number) => String(BigInt(number) << 24n)
+  versions.written('k', { version: version(1), epoch: 'e' }, 1)
+  versions.written('k', { version: version(9), epoch: 'other' }, 1)
+  versions.removed(`-${version(2)}`)
+  t.ok(versions.isOwn(version(1)))
+  t.ok(versions.isOwn(`-${version(2)}`))
+  for (const foreign of [version(2), `-${version(1)}`, version(3), version(9)])
+    t.notOk(versions.isOwn(foreign), foreign)
+  versions.written('k', { version: version(1 + 4_096), epoch: 'e' }, 1)
+  t.notOk(versions.isOwn(version(1)), 'until so many later writes')
+})

@@ -25,6 +25,7 @@ const live: CacheStatus = {
   bindings: { usable: 1, unusable: [] },
   outboxLeaseAgeMs: 0,
   leaseAgeMs: 10,
+  idleInMs: 1_000,
   neededForMs: Number.POSITIVE_INFINITY,
 }
 

@@ -1,19 +1,23 @@
 import t from 'tap'
 import { ChangeLog } from '../../../../src/core/changes/change-log.js'
+import type { Version } from '../../../../src/core/entry.js'
 import { keyHash } from '../../../../src/core/state/key-hash.js'
 import { ChangeTail } from '../../../../src/http/ops/page/change-tail.js'
 
-t.test('new changes have their time and what they did', async (t) => {
+/** The sidecar of these tests has made the changes with this version. */
+const isOwn = (version: Version) => version === '8'
+
+t.test('new changes have their time, what they did, and who made them', async (t) => {
   const log = new ChangeLog()
   log.changed('before', '7')
-  const tail = new ChangeTail(log, 'on')
+  const tail = new ChangeTail(log, 'on', isOwn)
   log.changed('a', '8')
   log.changed('b', '-9')
   log.changed('product:1', '1')
   const rows = [
-    { atMs: 5, operation: 'set', key: 'a' },
-    { atMs: 5, operation: 'delete', key: 'b' },
-    { atMs: 5, operation: 'row', key: 'product:1' },
+    { atMs: 5, operation: 'set', origin: 'here', key: 'a' },
+    { atMs: 5, operation: 'delete', origin: 'elsewhere', key: 'b' },
+    { atMs: 5, operation: 'row', origin: 'sql', key: 'product:1' },
   ]
   t.strictSame(tail.advance(5), { rows, skipped: 0 })
   t.strictSame(tail.advance(6), { rows: [], skipped: 0 }, 'each is new once')
@@ -22,7 +26,7 @@ t.test('new changes have their time and what they did', async (t) => {
 
 t.test('a gap is shown, with the changes after it; the first one is the start', async (t) => {
   const log = new ChangeLog()
-  const tail = new ChangeTail(log, 'on')
+  const tail = new ChangeTail(log, 'on', isOwn)
   log.gap()
   t.strictSame(tail.advance(1), { rows: [], skipped: 0 })
   log.changed('a', '2')
@@ -33,7 +37,7 @@ t.test('a gap is shown, with the changes after it; the first one is the start', 
   t.strictSame(tail.advance(3), {
     rows: [
       { atMs: 3, operation: 'gap' },
-      { atMs: 3, operation: 'set', key: 'b' },
+      { atMs: 3, operation: 'set', origin: 'elsewhere', key: 'b' },
     ],
     skipped: 0,
   })
@@ -41,7 +45,7 @@ t.test('a gap is shown, with the changes after it; the first one is the start', 
 
 t.test('the last 200 are kept, and it is said how many are left out', async (t) => {
   const log = new ChangeLog()
-  const tail = new ChangeTail(log, 'on')
+  const tail = new ChangeTail(log, 'on', isOwn)
   for (let number = 1; number <= 10_000; number++) log.changed(`k${number}`, '5')
   const { rows, skipped } = tail.advance(1)
   t.equal(rows.length, 200)
@@ -55,14 +59,23 @@ t.test('the last 200 are kept, and it is said how many are left out', async (t) 
 
 t.test('keys can be hashed, and long ones always are', async (t) => {
   const log = new ChangeLog()
-  const [plain, hashed] = [new ChangeTail(log, 'on'), new ChangeTail(log, 'hash')]
+  const [plain, hashed] = [new ChangeTail(log, 'on', isOwn), new ChangeTail(log, 'hash', isOwn)]
   const long = keyHash('long')
   log.changed('user:1', '2')
   log.changed(`\0${long}`, '3')
-  const ofLong = { atMs: 1, operation: 'set', key: long.slice(0, 16), isHash: true } as const
-  t.strictSame(plain.advance(1).rows, [{ atMs: 1, operation: 'set', key: 'user:1' }, ofLong])
+  const ofLong = {
+    atMs: 1,
+    operation: 'set',
+    origin: 'elsewhere',
+    key: long.slice(0, 16),
+    isHash: true,
+  } as const
+  t.strictSame(plain.advance(1).rows, [
+    { atMs: 1, operation: 'set', origin: 'elsewhere', key: 'user:1' },
+    ofLong,
+  ])
   t.strictSame(hashed.advance(1).rows, [
-    { atMs: 1, operation: 'set', key: keyHash('user:1').slice(0, 16), isHash: true },
+    { atMs: 1, operation: 'set', origin: 'elsewhere', key: keyHash('user:1').slice(0, 16), isHash: true },
     ofLong,
   ])
 })

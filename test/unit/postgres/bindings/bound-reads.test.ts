@@ -1,8 +1,10 @@
 import t from 'tap'
 import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
 import { CacheError, type CacheErrorCode } from '../../../../src/core/errors.js'
+import { BindingCosts } from '../../../../src/postgres/bindings/binding-costs.js'
 import { type AnswerRow, BoundReads, type SendBound } from '../../../../src/postgres/bindings/bound-reads.js'
 import type { BoundTable } from '../../../../src/postgres/bindings/bound-source.js'
+import { DrivenClock } from '../../../support/driven-clock.js'
 
 const items: BoundTable = {
   pattern: new KeyPattern('item:{id}'),
@@ -28,9 +30,11 @@ function reads(answer: readonly Partial<AnswerRow>[] | CacheErrorCode) {
     if (typeof answer === 'string') throw new CacheError(answer, 'relation public.item does not exist')
     return answer as readonly AnswerRow[]
   }
-  const bound = new BoundReads({ outdated: () => state.outdated++ }, maxReadBytes)
+  const costs = new BindingCosts(new DrivenClock())
+  const bound = new BoundReads({ outdated: () => state.outdated++, costs }, maxReadBytes)
   return {
     state,
+    costs,
     read: (keys: readonly string[], table = items) =>
       bound.read(
         'public',
@@ -59,6 +63,24 @@ t.test('a version that is held stands beside its key', async (t) => {
   const { state, read } = reads([nothing])
   await read(['item:1', 'item:2'])
   t.same(state.sent.at(-1)?.values, [['item:1', 'item:2'], ['1', '2'], ['', ''], maxReadBytes])
+})
+
+t.test('the reads of a binding are counted, with their time', async (t) => {
+  const clock = new DrivenClock()
+  const costs = new BindingCosts(clock)
+  const bound = new BoundReads({ outdated: () => undefined, costs }, maxReadBytes)
+  const send: SendBound = async () => {
+    clock.advance(3)
+    return [nothing as AnswerRow]
+  }
+  const read = (...keys: string[]) => {
+    const wanted = keys.map((key) => ({ key }))
+    return bound.read('public', items, wanted, { send, roomBytes: maxReadBytes })
+  }
+  await read('item:1', 'item:2')
+  await read('item:3')
+  t.same(costs.of('item:{id}'), { statements: 2, keys: 3, totalMs: 6 })
+  t.same(costs.of('other:{id}'), { statements: 0, keys: 0, totalMs: 0 })
 })
 
 t.test('a table with a fault is not read', async (t) => {

@@ -1,4 +1,4 @@
-import type { Row, SampleColumn } from '../src/http/ops/page/page-data.js'
+import type { Row, SampleColumn } from '../../src/http/ops/page/page-data.js'
 
 const keptSeconds = 15 * 60
 

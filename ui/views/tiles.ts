@@ -1,7 +1,7 @@
-import type { Overview } from '../src/http/ops/page/page-data.js'
-import { byId, create, setText } from './elements.js'
-import { bytes, count, milliseconds, number, percent } from './format.js'
-import type { History } from './history.js'
+import type { Overview } from '../../src/http/ops/page/page-data.js'
+import type { History } from '../charts/history.js'
+import { byId, create, setText } from '../elements.js'
+import { bytes, count, milliseconds, number, percent } from '../format.js'
 
 /** Samples that stand for now: those of the last ten seconds. */
 const nowSamples = 5

@@ -1,6 +1,6 @@
+import { byId } from '../elements.js'
+import { bytes, milliseconds, number } from '../format.js'
 import { Chart } from './chart.js'
-import { byId } from './elements.js'
-import { bytes, milliseconds, number } from './format.js'
 import type { History } from './history.js'
 
 /** The charts of the last 15 minutes. */

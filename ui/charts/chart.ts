@@ -1,6 +1,6 @@
 import uPlot from 'uplot'
-import type { SampleColumn } from '../src/http/ops/page/page-data.js'
-import { create, setText } from './elements.js'
+import type { SampleColumn } from '../../src/http/ops/page/page-data.js'
+import { create, setText } from '../elements.js'
 import type { History } from './history.js'
 
 export interface ChartSeries {

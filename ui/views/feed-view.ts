@@ -1,6 +1,6 @@
-import type { FeedEvent } from '../src/http/ops/page/page-data.js'
-import { byId, create } from './elements.js'
-import { count, duration, time } from './format.js'
+import type { FeedEvent } from '../../src/http/ops/page/page-data.js'
+import { byId, create } from '../elements.js'
+import { count, duration, time } from '../format.js'
 
 const keptEvents = 50
 

@@ -1,6 +1,7 @@
-import type { ChangeRow, Changes, Opening } from '../src/http/ops/page/page-data.js'
-import { byId, create, setText } from './elements.js'
-import { count, time } from './format.js'
+import type { ChangeRow, Changes, Opening } from '../../src/http/ops/page/page-data.js'
+import { byId, create, setText } from '../elements.js'
+import { count, time } from '../format.js'
+import { emptyRow } from '../table.js'
 
 const keptRows = 200
 
@@ -9,6 +10,12 @@ const words: Readonly<Record<ChangeRow['operation'], string>> = {
   delete: 'deleted',
   row: 'row changed',
   gap: 'gap',
+}
+
+const origins: Readonly<Record<NonNullable<ChangeRow['origin']>, string>> = {
+  here: 'this sidecar',
+  elsewhere: 'another sidecar, or SQL',
+  sql: 'SQL',
 }
 
 /** The last changes, newest first, with a filter and a pause. */
@@ -22,8 +29,7 @@ export class ChangesView {
   #paused: readonly ChangeRow[] | undefined
   #skipped = 0
 
-  /** Calls `useToken` with the token that is entered. */
-  constructor(useToken: (token: string) => void) {
+  constructor() {
     this.#filter.addEventListener('input', () => this.#render())
     this.#pause.addEventListener('click', () => {
       this.#paused = this.#paused ? undefined : [...this.#rows]
@@ -31,33 +37,12 @@ export class ChangesView {
       this.#pause.setAttribute('aria-pressed', String(isPaused))
       this.#render()
     })
-    byId('token-form').addEventListener('submit', (event) => {
-      event.preventDefault()
-      const input = byId<HTMLInputElement>('token')
-      useToken(input.value)
-      input.value = ''
-    })
   }
 
-  open({ changes, keys, needsToken }: Opening, hasSentToken: boolean): void {
-    const isRefused = keys === 'refused'
-    for (const id of ['changes-tools', 'changes-frame']) byId(id).hidden = isRefused
-    byId('token-form').hidden = !(isRefused && needsToken)
+  open({ changes }: Opening): void {
     this.#rows = [...changes.rows]
     this.#skipped = 0
-    if (!isRefused) {
-      this.#render()
-      return
-    }
-    const ofToken = hasSentToken
-      ? 'The token is not right.'
-      : 'Changes name keys, so they are shown with the API token only.'
-    setText(
-      this.#note,
-      needsToken
-        ? ofToken
-        : 'Changes name keys, so they are shown only to browsers on the machine of the sidecar, such as through kubectl port-forward.',
-    )
+    this.#render()
   }
 
   add({ rows, skipped }: Changes): void {
@@ -74,7 +59,7 @@ export class ChangesView {
     if (shown.length > 0) this.#body.replaceChildren(...shown.map(rowOf))
     else
       this.#body.replaceChildren(
-        emptyRow(all.length > 0 ? 'No key contains the filter.' : 'No change since the start.'),
+        emptyRow(all.length > 0 ? 'No key contains the filter.' : 'No change since the start.', 4),
       )
     const parts = [
       `${count(shown.length)} of the last ${count(all.length)} changes`,
@@ -85,18 +70,15 @@ export class ChangesView {
   }
 }
 
-function rowOf({ atMs, operation, key, isHash }: ChangeRow): HTMLElement {
+function rowOf({ atMs, operation, origin, key, isHash }: ChangeRow): HTMLElement {
   const row = create('tr', operation === 'gap' ? 'gap' : '')
   const text = operation === 'gap' ? 'Changes may have been missed: all entries were compared.' : (key ?? '')
   const cell = create('td', operation === 'gap' ? '' : 'key', isHash ? `${text}… (hash)` : text)
-  row.append(create('td', 'time', time(atMs)), create('td', 'word', words[operation]), cell)
-  return row
-}
-
-function emptyRow(text: string): HTMLElement {
-  const row = create('tr', 'quiet')
-  const cell = create('td', '', text)
-  cell.colSpan = 3
-  row.append(cell)
+  row.append(
+    create('td', 'time', time(atMs)),
+    create('td', 'word', words[operation]),
+    create('td', 'origin', origin ? origins[origin] : ''),
+    cell,
+  )
   return row
 }

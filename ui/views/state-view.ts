@@ -1,6 +1,6 @@
-import type { Opening, Overview } from '../src/http/ops/page/page-data.js'
-import { byId, create, setText } from './elements.js'
-import { duration, milliseconds } from './format.js'
+import type { Opening, Overview } from '../../src/http/ops/page/page-data.js'
+import { byId, create, setText } from '../elements.js'
+import { duration, milliseconds } from '../format.js'
 
 type Status = Overview['status']
 

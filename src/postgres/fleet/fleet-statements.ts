@@ -1,0 +1,116 @@
+import type { FleetMember } from '../../core/state/fleet-member.js'
+import { quoteIdentifier } from '../schema/schema-owner.js'
+
+/** Time for which the row of a sidecar that may be idle is kept, in seconds. */
+export const idleKeptSeconds = 86_400
+/** Most sidecars that are listed. */
+const maxListed = 1_000
+
+/**
+ * Returns the statement that writes the row of a sidecar, and removes rows that have expired. $1 identifies the
+ * sidecar, $2 to $11 are the members of MemberState, $12 is the time until the row is written again at the latest, $13 is true if the sidecar may be idle by
+ * then, and $14 is the time for which the row is kept. All times are in seconds.
+ *
+ * Rows are removed after the sidecar has its own row, and locked ones are skipped. So no two of these statements can
+ * wait for each other.
+ */
+export function heartbeatStatement(schemaName: string): string {
+  const sidecars = `${quoteIdentifier(schemaName)}.cache_sidecars`
+  const values = [
+    '$1::text',
+    '$2::text',
+    '$3::text',
+    '$4::text',
+    '$5::int',
+    after('-$6::float8'),
+    '$7::text',
+    '$8::int',
+    '$9::float8',
+    '$10::float8',
+    '$11::int',
+    'now()',
+    after('$12::float8'),
+    '$13::boolean',
+    after('$14::float8'),
+  ]
+  return `
+  with own as (
+    insert into ${sidecars} (${columns.join(', ')})
+    values (${values.join(', ')})
+    on conflict (sidecar) do update set ${columns
+      .slice(1)
+      .map((column) => `${column} = excluded.${column}`)
+      .join(', ')}
+    returning sidecar
+  )
+  delete from ${sidecars}
+  where sidecar in (
+    select expired.sidecar from own, ${sidecars} as expired
+    where expired.expires_at < now() and expired.sidecar <> own.sidecar
+    for update of expired skip locked
+  )`
+}
+
+const columns = [
+  'sidecar',
+  'version',
+  'host',
+  'address',
+  'page_port',
+  'started_at',
+  'status',
+  'lag_ms',
+  'hit_ratio',
+  'reads_per_second',
+  'entries',
+  'seen_at',
+  'due_at',
+  'may_be_idle',
+  'expires_at',
+] as const
+
+/** Returns the statement that removes the row of the sidecar $1. */
+export function leaveStatement(schemaName: string): string {
+  return `delete from ${quoteIdentifier(schemaName)}.cache_sidecars where sidecar = $1::text`
+}
+
+export type MemberRow = Omit<FleetMember, 'isSelf'>
+
+/** Returns the query for all sidecars whose rows have not expired. */
+export function fleetQuery(schemaName: string): string {
+  return `
+  select sidecar, version, host, address, page_port as "pagePort", ${msSince('started_at')} as "upMs",
+    case when due_at >= now() then status when may_be_idle then 'idle'::text else 'silent'::text end as status,
+    lag_ms as "lagMs", hit_ratio as "hitRatio", reads_per_second as "readsPerSecond", entries,
+    ${msSince('seen_at')} as "seenMsAgo"
+  from ${quoteIdentifier(schemaName)}.cache_sidecars
+  where expires_at >= now()
+  order by host, page_port, sidecar limit ${maxListed}`
+}
+
+/** Answer of `fleetObstacle`. */
+export interface ObstacleRow {
+  /** Reason why the statements cannot run, such as a missing right; null if there is none. */
+  readonly obstacle: string | null
+  /** True on a standby, and on a primary that accepts no writes at the moment. */
+  readonly isReadOnly: boolean
+}
+
+/** Returns a query for everything that would make the statements fail. */
+export function fleetObstacle(schemaName: string): string {
+  const table = `to_regclass('${`${quoteIdentifier(schemaName)}.cache_sidecars`.replaceAll("'", "''")}')::oid`
+  const may = (right: string) => `has_table_privilege(${table}, '${right}')`
+  return `select case
+      when ${table} is null then 'sql/0014_fleet.sql is not applied'
+      when not (${['select', 'insert', 'update', 'delete'].map(may).join(' and ')})
+        then 'the role may not select, insert, update and delete in cache_sidecars'
+    end as obstacle, current_setting('transaction_read_only') = 'on' as "isReadOnly"`
+}
+
+function after(seconds: string): string {
+  return `now() + make_interval(secs => ${seconds})`
+}
+
+function msSince(column: string): string {
+  return `(extract(epoch from now() - ${column}) * 1000.0)::float8`
+}

@@ -1,0 +1,79 @@
+import t from 'tap'
+import { top } from '../../src/cli/commands/top.js'
+import { CliProcess, serve } from '../support/child-process.js'
+import { cacheDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+
+const { url } = await cacheDatabase(t)
+const environment = { DATABASE_URL: url, CACHE_FLEET_INTERVAL_MS: '200', CACHE_API_TOKEN: 'secret' }
+const [one, two] = await Promise.all([serve(t, environment), serve(t, environment)])
+await Promise.all(
+  [one, two].map((sidecar) =>
+    eventually(async () => (await sidecar.ops.request('GET', '/readyz')).status === 200),
+  ),
+)
+const addressOf = ({ ops }: typeof one) => new URL(ops.base)
+
+async function run(args: readonly string[], more: Readonly<Record<string, string>> = {}) {
+  const process = new CliProcess(t, ['top', ...args], more)
+  const { code } = await process.exited
+  return { code, out: process.stdout, said: process.stderr }
+}
+
+const token = { CACHE_API_TOKEN: 'secret' }
+
+t.test('it prints the sidecars of the database once', async (t) => {
+  const { port } = addressOf(one)
+  const lines = await eventually(async () => {
+    const { out } = await run(['--once', `--url=${one.ops.base}`], token)
+    const lines = out.trimEnd().split('\n')
+    return lines.length === 3 ? lines : undefined
+  })
+  t.match(lines?.[0], /^sidecar +state +lag +hits +reads\/s +entries +version +seen$/)
+  t.match(
+    lines?.find((line) => line.includes(`:${port}*`)),
+    / ready +\d+ ms +- +0\.0 +0 +\d+\.\d+\.\d+ +\d+ s ago$/,
+  )
+  const json = await run(['--json'], { ...token, OPS_PORT: port })
+  t.equal(json.code, 0)
+  t.match(JSON.parse(json.out), { members: [{ status: 'ready' }, { status: 'ready' }] })
+})
+
+t.test('it says why it cannot', async (t) => {
+  t.match(await run([`--url=${one.ops.base}`]), { code: 1, out: '', said: /expected Bearer and the token/ })
+  t.match(await run([`--url=${one.client.base}`], token), { code: 2, said: /is the data listener/ })
+  t.match(await run(['--seconds=0']), { code: 2, said: /--seconds must be a number from 0.5 to 3600/ })
+  const off = await serve(t, { ...environment, CACHE_UI: 'off' })
+  t.match(await run([`--url=${off.ops.base}`], token), { code: 1, said: /CACHE_UI=off/ })
+})
+
+t.test('in a terminal, it shows what is new until it is stopped', async (t) => {
+  const screens: string[] = []
+  const stop = new AbortController()
+  const ending = top.run({
+    flags: new Set(),
+    values: new Map([
+      ['url', two.ops.base],
+      ['seconds', '0.5'],
+    ]),
+    positionals: [],
+    environment: token,
+    stop: stop.signal,
+    isTerminal: true,
+    out: (screen) => screens.push(screen),
+    note: t.fail,
+    progress: t.fail,
+    stdin: t.fail as never,
+    stdout: t.fail as never,
+  })
+  await eventually(() => screens.at(-1)?.includes(` ready `))
+  one.kill('SIGTERM')
+  await one.exited
+  await eventually(() => screens.at(-1)?.split('\n').length === 2, {})
+  t.ok(screens.at(-1)?.startsWith('\x1b[H'), 'in place of the last one')
+  two.kill('SIGTERM')
+  await two.exited
+  await eventually(() => screens.at(-1)?.includes('not refreshed: '))
+  stop.abort()
+  t.equal(await ending, 0)
+})

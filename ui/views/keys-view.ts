@@ -1,0 +1,80 @@
+import type { KeysView as Answer } from '../../src/http/ops/page/view-data.js'
+import { byId, setText } from '../elements.js'
+import { bytes, count, duration } from '../format.js'
+import type { Shown } from '../navigation.js'
+import type { Session } from '../session.js'
+import { append, type Cell, emptyRow, fill, row } from '../table.js'
+
+type Entry = Answer['entries'][number]
+
+/** The keys in the database, by prefix, page by page. */
+export class KeysView implements Shown {
+  readonly #session: Session
+  readonly #prefix = byId<HTMLInputElement>('prefix')
+  readonly #more = byId<HTMLButtonElement>('keys-more')
+  readonly #note = byId('keys-note')
+  readonly #body = byId('keys')
+  #next = ''
+  #shown = 0
+
+  constructor(session: Session) {
+    this.#session = session
+    byId('keys-form').addEventListener('submit', (event) => {
+      event.preventDefault()
+      this.#search()
+    })
+    this.#more.addEventListener('click', () => this.#load(this.#next))
+  }
+
+  opened(): void {
+    if (this.#shown === 0) this.#search()
+  }
+
+  #search(): void {
+    this.#shown = 0
+    this.#load('')
+  }
+
+  async #load(after: string): Promise<void> {
+    setText(this.#note, 'Asking the database …')
+    try {
+      const prefix = this.#prefix.value
+      const answer = await this.#session.get('keys', { ...(prefix && { prefix }), ...(after && { after }) })
+      this.#show(answer, after !== '')
+    } catch (error) {
+      setText(this.#note, (error as Error).message)
+    }
+  }
+
+  #show({ entries, next, hasValues }: Answer, isContinued: boolean): void {
+    document.body.dataset.values = String(hasValues)
+    const rows = entries.map(rowOf)
+    if (isContinued) append(this.#body, rows)
+    else fill(this.#body, rows.length > 0 ? rows : [emptyRow('No key begins like this.', 7)])
+    this.#shown += entries.length
+    this.#next = next ?? ''
+    this.#more.hidden = next === undefined
+    setText(this.#note, `${count(this.#shown)} keys${next === undefined ? '' : ', and there are more'}`)
+  }
+}
+
+function rowOf({
+  key,
+  bytes: size,
+  expiresInSeconds,
+  version,
+  groups,
+  isHeld,
+  value,
+}: Entry): HTMLTableRowElement {
+  const cells: readonly Cell[] = [
+    { content: key, className: 'key' },
+    { content: bytes(size), className: 'number' },
+    { content: expiresInSeconds === null ? 'never' : `in ${duration(expiresInSeconds * 1_000)}` },
+    isHeld ? 'here' : '–',
+    groups.join(', ') || '–',
+    { content: version, className: 'key' },
+    { content: value ?? '(too large)', className: 'value' },
+  ]
+  return row(cells)
+}
