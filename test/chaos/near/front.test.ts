@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import t from 'tap'
 import type { Owner } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
-import { Front, type Lead } from './front.js'
+import { type ConnectionKind, Front, type Lead } from './front.js'
 
 /** Starts a server that says its name to each connection. */
 async function named(t: Owner, name: string) {
@@ -11,7 +11,7 @@ async function named(t: Owner, name: string) {
   const server = createServer((socket) => {
     sockets.push(socket)
     socket.on('error', () => undefined)
-    socket.write(name)
+    socket.resume().write(name)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -24,37 +24,43 @@ async function named(t: Owner, name: string) {
 
 async function front(t: Owner, leads: readonly Lead[]) {
   let next = 0
-  const started = new Front(() => leads[next++] as Lead)
+  const kinds: ConnectionKind[] = []
+  const started = new Front((kind) => {
+    kinds.push(kind)
+    return leads[next++] as Lead
+  })
   const { port } = new URL(await started.listen())
   t.teardown(() => started.close())
   /** Opens a connection. */
-  const open = () => {
+  const open = (first = 'GET / HTTP/1.1') => {
     const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8')
     const heard = { text: '', socket }
     socket.on('data', (text) => (heard.text += text)).on('error', () => undefined)
+    socket.write(first)
     t.teardown(() => socket.destroy())
     return heard
   }
-  return { started, open }
+  return { started, open, kinds }
 }
 
 const steady = { delayMs: 0, lifetimeMs: undefined }
 
 t.test('each connection is led on its own', async (t) => {
   const [a, b] = [await named(t, 'a'), await named(t, 'b')]
-  const { started, open } = await front(t, [
+  const { started, open, kinds } = await front(t, [
     { ...steady, port: a.port },
     { ...steady, port: b.port },
     { ...steady, port: undefined },
   ])
   const first = open()
   await eventually(() => first.text === 'a')
-  const second = open()
+  const second = open('GET /v1/changes HTTP/1.1')
   await eventually(() => second.text === 'b')
   const refused = open()
-  await once(refused.socket, 'close')
+  await eventually(() => refused.socket.closed)
   t.equal(refused.text, '')
   t.equal(started.connections, 3)
+  t.same(kinds, ['requests', 'stream', 'requests'])
   started.cut()
   for (const { socket } of [first, second]) await eventually(() => socket.closed)
 })

@@ -11,17 +11,29 @@ export interface Lead {
   readonly lifetimeMs: number | undefined
 }
 
+/** `stream`: the connection begins with a request for the stream of changes. */
+export type ConnectionKind = 'stream' | 'requests'
+
+const streamRequest = 'GET /v1/changes'
+
 /** Listens in front of sidecars, and decides for each connection where it leads, as a balancer does. */
 export class Front {
-  readonly #lead: () => Lead
+  readonly #lead: (kind: ConnectionKind) => Lead
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   #connections = 0
 
-  /** `lead` is called for each connection. */
-  constructor(lead: () => Lead) {
+  /** `lead` is called when the first bytes of a connection have arrived. */
+  constructor(lead: (kind: ConnectionKind) => Lead) {
     this.#lead = lead
-    this.#server = createServer((client) => this.#accept(client))
+    this.#server = createServer((client) => {
+      this.#connections++
+      this.#keep(client)
+      client.once('data', (bytes) => {
+        client.pause()
+        this.#connect(client, bytes)
+      })
+    })
   }
 
   /** Number of connections so far. */
@@ -47,10 +59,9 @@ export class Front {
     await closed
   }
 
-  #accept(client: Socket): void {
-    const { port, delayMs, lifetimeMs } = this.#lead()
-    this.#connections++
-    this.#keep(client)
+  #connect(client: Socket, first: Buffer): void {
+    const isStream = first.subarray(0, streamRequest.length).toString() === streamRequest
+    const { port, delayMs, lifetimeMs } = this.#lead(isStream ? 'stream' : 'requests')
     if (port === undefined) {
       client.resetAndDestroy()
       return
@@ -59,7 +70,8 @@ export class Front {
     this.#keep(sidecar)
     // Timers of one duration run in the order in which they were set.
     const later = (act: () => unknown) => (delayMs === 0 ? act() : setTimeout(act, delayMs).unref())
-    client.on('data', (bytes) => sidecar.write(bytes))
+    sidecar.write(first)
+    client.on('data', (bytes) => sidecar.write(bytes)).resume()
     client.on('close', () => sidecar.destroy())
     sidecar.on('data', (bytes) => later(() => client.destroyed || client.write(bytes)))
     sidecar.on('close', () => later(() => client.destroySoon()))

@@ -4,7 +4,7 @@ import { createClient } from '../../../clients/node/src/index.js'
 import { Random } from '../../support/random.js'
 import { recoveryLimitMs } from '../faults/recovery.js'
 import type { Fleet, Member } from '../fleet/fleet.js'
-import { Front, type Lead } from './front.js'
+import { type ConnectionKind, Front, type Lead } from './front.js'
 import { NearClient } from './near-client.js'
 
 export interface NearCachesOptions {
@@ -16,24 +16,31 @@ export interface NearCachesOptions {
 
 /** Holds all keys of a run, and all rows: what is wrong stays wrong. */
 const near = { maxEntries: 1_000, maxBytes: 10_000_000 }
-/** Lifetime in ms of a connection to one sidecar, and of one to a sidecar that a balancer has chosen. */
-const steadyMs = [5_000, 30_000] as const
-const balancedMs = [500, 8_000] as const
+type Range = readonly [least: number, most: number]
+
+/** Lifetimes in ms of connections to one sidecar, and through a balancer. */
+const steadyMs: Range = [6_000, 30_000]
+const balancedMs: Range = [500, 8_000]
 /**
- * Delays in ms behind a balancer: none, one by which a response comes after a later change, and one by which a proof
- * comes long after it was true.
+ * Delays in ms of a slow link. A stream that is later than a response brings changes of what is held already, and one
+ * that is later than L brings proofs that are worth nothing. A response that is later than the stream must not be put.
  */
-const delaysMs = [
-  [0, 0],
-  [0, 0],
-  [20, 400],
-  [1_000, 6_000],
-] as const
+const delaysMs: Readonly<Record<ConnectionKind, readonly Range[]>> = {
+  stream: [
+    [0, 400],
+    [1_000, 6_000],
+  ],
+  requests: [
+    [0, 0],
+    [20, 400],
+    [500, 2_500],
+  ],
+}
 
 /**
- * Clients with near caches: one for each sidecar, and two behind balancers. A balancer leads each connection to any
- * sidecar that runs, frozen ones included, and ends it soon. So a stream, the question on it and each request come to
- * different sidecars, and change over. The second balancer is slow in addition.
+ * Clients with near caches: one for each sidecar, one over a slow link to a sidecar, and one behind a balancer. The
+ * balancer leads each connection to any sidecar that runs, frozen ones included, and ends it soon. So a stream, the
+ * question on it and each request come to different sidecars, and change over.
  */
 export class NearCaches {
   readonly clients: readonly NearClient[]
@@ -51,25 +58,28 @@ export class NearCaches {
     const create: typeof createClient =
       program === undefined ? createClient : (await import(pathToFileURL(program).href)).createClient
     const clients: NearClient[] = []
-    const add = async (name: string, leadOf: () => Lead) => {
-      const front = new Front(() => ({
-        ...leadOf(),
-        ...(calm.isCalm && { delayMs: 0, lifetimeMs: undefined }),
-      }))
+    const add = async (name: string, leadOf: (kind: ConnectionKind) => Lead) => {
+      const calmed = () => calm.isCalm && { delayMs: 0, lifetimeMs: undefined }
+      const front = new Front((kind) => ({ ...leadOf(kind), ...calmed() }))
       clients.push(new NearClient(name, front, create({ url: await front.listen(), near })))
     }
-    for (const { sidecar } of members)
-      await add(`near cache of ${sidecar.name}`, () => ({
-        port: sidecar.port,
-        delayMs: 0,
-        lifetimeMs: random.between(...steadyMs),
-      }))
-    for (const isSlow of [false, true])
-      await add(`near cache behind a ${isSlow ? 'slow ' : ''}balancer`, () => ({
-        port: anyPort(members, random),
-        delayMs: isSlow ? random.between(...random.pick<readonly [number, number]>(delaysMs)) : 0,
-        lifetimeMs: random.between(...balancedMs),
-      }))
+    const delay = (ranges: readonly Range[]) => random.between(...random.pick(ranges))
+    const steady = ({ sidecar: { port } }: Member) => ({ port, lifetimeMs: random.between(...steadyMs) })
+    for (const member of members)
+      await add(`near cache of ${member.sidecar.name}`, () => ({ ...steady(member), delayMs: 0 }))
+    const distant = random.pick(members)
+    await add(`distant near cache of ${distant.sidecar.name}`, (kind) => ({
+      ...steady(distant),
+      delayMs: delay(delaysMs[kind]),
+    }))
+    await add('near cache behind a balancer', () => ({
+      port: anyPort(members, random),
+      delayMs: delay([
+        [0, 0],
+        [20, 400],
+      ]),
+      lifetimeMs: random.between(...balancedMs),
+    }))
     return new NearCaches(clients, calm)
   }
 

@@ -1,4 +1,4 @@
-import type { Client, NearStats, WriteResult } from '../../../clients/node/src/api.js'
+import type { Client, Near, NearStats, WriteResult } from '../../../clients/node/src/api.js'
 import { fromJson, toJson } from '../entry-value.js'
 import type { ReadAnswer } from '../fleet/sidecar-client.js'
 import type { WrittenValue } from '../oracle/history.js'
@@ -27,9 +27,20 @@ export class NearClient {
   }
 
   get stats(): NearStats {
+    return this.#near.stats()
+  }
+
+  get #near(): Near {
     const { near } = this.#client
     if (near === undefined) throw new Error(`${this.name} has no near cache`)
-    return near.stats()
+    return near
+  }
+
+  /** Returns what the near cache answers from its memory; undefined if there is nothing, or no entry. */
+  held(key: string): ReadAnswer | undefined {
+    const value = this.#near.get(key)
+    if (value === undefined) return undefined
+    return { kind: 'entry', value: fromJson(value), source: 'near', stale: false, status: '' }
   }
 
   async get(key: string): Promise<ReadAnswer> {

@@ -31,17 +31,18 @@ export interface NearFigures {
 
 /** Pauses in ms between the operations of one client of a kind. Each near cache has one client of each kind. */
 const pauses = {
-  reader: [0, 8],
-  boundReader: [0, 16],
-  filler: [200, 1_000],
+  reader: [0, 30],
+  boundReader: [0, 30],
+  filler: [100, 600],
+  sweeper: [100, 400],
   writer: [100, 600],
 } as const
 
 const shareOfDeletes = 0.1
-const keysAtOnce = 8
+const keysAtOnce = 20
 const rows = [...readTables, held].flatMap((table) => table.rows)
 
-/** Clients of near caches that read all keys, and write some. */
+/** Clients of near caches that read all keys, check all that is held, and write some keys. */
 export class NearWorkload {
   readonly #parts: NearWorkloadParts
   readonly #random: Random
@@ -61,6 +62,7 @@ export class NearWorkload {
         reader: () => this.#read(client),
         boundReader: () => this.#readRow(client),
         filler: () => this.#fill(client),
+        sweeper: async () => this.#sweep(client),
         writer: () => this.#write(client),
       }
       for (const kind of Object.keys(turns) as (keyof typeof turns)[])
@@ -123,6 +125,22 @@ export class NearWorkload {
     const answer = await client.get(key)
     bound.endRead(read, answer)
     if (answer.kind !== 'entry') await sleep(50)
+  }
+
+  /** Checks all values that are held, however slow the machine is. */
+  #sweep(client: NearClient): void {
+    const { recorder, bound, isDuringFault } = this.#parts
+    const begin = (key: string) => ({ kind: 'near', key, by: 'sweeper', via: client.name }) as const
+    for (const key of keys) {
+      const read = recorder.beginRead(begin(key))
+      const answer = client.held(key)
+      if (answer) recorder.endRead(read, answer, isDuringFault())
+    }
+    for (const { key } of rows) {
+      const read = bound.recorder.beginRead(begin(key))
+      const answer = client.held(key)
+      if (answer) bound.endRead(read, answer)
+    }
   }
 
   async #fill(client: NearClient): Promise<void> {
