@@ -18,7 +18,10 @@ export interface NearCachesOptions {
 const near = { maxEntries: 1_000, maxBytes: 10_000_000 }
 type Range = readonly [least: number, most: number]
 
-/** Lifetimes in ms of connections to one sidecar, and through a balancer. */
+/**
+ * Lifetimes in ms of connections to one sidecar and of all streams, and of other connections through a balancer. What a
+ * client holds ends with a stream to another sidecar, so a stream must live for longer than L to show what is wrong.
+ */
 const steadyMs: Range = [6_000, 30_000]
 const balancedMs: Range = [500, 8_000]
 /**
@@ -39,8 +42,8 @@ const delaysMs: Readonly<Record<ConnectionKind, readonly Range[]>> = {
 
 /**
  * Clients with near caches: one for each sidecar, one over a slow link to a sidecar, and one behind a balancer. The
- * balancer leads each connection to any sidecar that runs, frozen ones included, and ends it soon. So a stream, the
- * question on it and each request come to different sidecars, and change over.
+ * balancer leads each connection to any sidecar that runs, frozen ones included, and ends those of requests soon. So a
+ * stream, the question on it and each request come to different sidecars, and change over.
  */
 export class NearCaches {
   readonly clients: readonly NearClient[]
@@ -72,13 +75,13 @@ export class NearCaches {
       ...steady(distant),
       delayMs: delay(delaysMs[kind]),
     }))
-    await add('near cache behind a balancer', () => ({
+    await add('near cache behind a balancer', (kind) => ({
       port: anyPort(members, random),
       delayMs: delay([
         [0, 0],
         [20, 400],
       ]),
-      lifetimeMs: random.between(...balancedMs),
+      lifetimeMs: random.between(...(kind === 'stream' ? steadyMs : balancedMs)),
     }))
     return new NearCaches(clients, calm)
   }
