@@ -40,8 +40,13 @@ const delaysMs: Readonly<Record<ConnectionKind, readonly Range[]>> = {
   ],
 }
 
+const balancedDelaysMs: readonly Range[] = [
+  [0, 0],
+  [20, 400],
+]
+
 /**
- * Clients with near caches: one for each sidecar, one over a slow link to a sidecar, and one behind a balancer. The
+ * Clients with near caches: one for each sidecar, one over a slow link to a sidecar, and two behind balancers. A
  * balancer leads each connection to any sidecar that runs, frozen ones included, and ends those of requests soon. So a
  * stream, the question on it and each request come to different sidecars, and change over.
  */
@@ -75,14 +80,12 @@ export class NearCaches {
       ...steady(distant),
       delayMs: delay(delaysMs[kind]),
     }))
-    await add('near cache behind a balancer', (kind) => ({
-      port: anyPort(members, random),
-      delayMs: delay([
-        [0, 0],
-        [20, 400],
-      ]),
-      lifetimeMs: random.between(...(kind === 'stream' ? steadyMs : balancedMs)),
-    }))
+    for (const balancer of [0, 1])
+      await add(`near cache behind balancer-${balancer}`, (kind) => ({
+        port: anyPort(members, random),
+        delayMs: delay(balancedDelaysMs),
+        lifetimeMs: random.between(...(kind === 'stream' ? steadyMs : balancedMs)),
+      }))
     return new NearCaches(clients, calm)
   }
 
