@@ -31,7 +31,8 @@ const balancedMs: Range = [500, 8_000]
 const delaysMs: Readonly<Record<ConnectionKind, readonly Range[]>> = {
   stream: [
     [0, 400],
-    [1_000, 6_000],
+    [2_000, 6_000],
+    [2_000, 6_000],
   ],
   requests: [
     [0, 0],
