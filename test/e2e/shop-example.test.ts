@@ -56,10 +56,11 @@ async function priceOn(url: string): Promise<string | undefined> {
   const html = await response.text()
   const shown = /(\d+\.\d\d) €/.exec(html)?.[1]
   const index = prices.findIndex(({ price }) => price === shown)
-  const overwritten = prices[index + 1]
+  // A new price may be shown before its change is acknowledged here.
+  const overwritten = index < 0 ? undefined : prices[index + 1]
   seen.pages++
   if (html.includes('from: near')) seen.near++
-  if (index >= 0 && overwritten && overwritten.sinceMs < sentMs) seen.old++
+  if (overwritten && overwritten.sinceMs < sentMs) seen.old++
   const isExcused = wasOutage || isOutage || html.includes('the last price that is known')
   if (!isExcused && overwritten && sentMs - overwritten.sinceMs > boundMs)
     outdated.push(`${url} shows ${shown}, outdated for ${Math.round(sentMs - overwritten.sinceMs)} ms`)
