@@ -3,7 +3,8 @@ import pg from 'pg'
 import { createClient } from '../../clients/node/src/index.js'
 import type { Bench } from '../bench.js'
 import { nextMessage } from '../child.js'
-import type { Comparison, Figures } from '../comparison.js'
+import type { Comparison, Contender, Figures } from '../comparison.js'
+import { measureFollowing } from '../following.js'
 import type { BenchDatabase } from '../postgres.js'
 import { startProgram } from '../program.js'
 import { startSidecar } from '../sidecar.js'
@@ -11,6 +12,8 @@ import { quantile } from '../statistics.js'
 
 const keys = 10_000
 const fewestCommits = 100
+const followers = 200
+const changesPerSecond = 1_000
 
 const row = {
   work: `${keys} values held, per second of CPU`,
@@ -18,6 +21,8 @@ const row = {
   unit: 'reads/s',
 } as const
 const gone = { of: 'commit to gone', unit: 'ms' } as const
+const following = `${followers} followers`
+const followed = { of: following } as const
 
 /** Values in the application's own process: how fast they are read, and how soon a commit by SQL drops them. */
 export const near: Comparison = {
@@ -30,6 +35,35 @@ export const near: Comparison = {
     { ...row, of: 'await get()', against: 'HTTP', target: { atLeast: 50 } },
     { ...gone, work: 'commit to gone from a near cache, p50', figure: 'p50Ms' },
     { ...gone, work: 'commit to gone from a near cache, p99', figure: 'p99Ms' },
+    {
+      ...followed,
+      work: `${following} of one sidecar: share of the changes delivered`,
+      figure: 'delivered',
+      unit: 'of 1',
+      target: { atLeast: 1 },
+    },
+    {
+      ...followed,
+      work: `${following}: changes (${changesPerSecond} asked for)`,
+      figure: 'rate',
+      unit: 'keys/s',
+      target: { atLeast: 0.99 * changesPerSecond },
+    },
+    {
+      ...followed,
+      work: `${following}: CPU time of the sidecar for a delivery`,
+      figure: 'cpuPerDeliveryUs',
+      unit: 'µs',
+      remark: 'without what the changes cost it anyway',
+    },
+    {
+      ...followed,
+      work: `GET hit, 32 connections, while ${changesPerSecond} keys per second change`,
+      figure: 'hits',
+      unit: 'requests/s',
+      against: 'no followers',
+      remark: 'the load, the writes and the followers share a core',
+    },
   ],
   async open(bench) {
     const database = await bench.postgres.database({ rows: 2 * keys })
@@ -52,8 +86,36 @@ export const near: Comparison = {
     return [
       ...['near.get()', 'await get()', 'lru-cache', 'HTTP'].map(reading),
       { name: 'commit to gone', measure: ({ seconds }) => commitToGone(bench, database, url, seconds) },
+      ...(await followingContenders(bench)),
     ]
   },
+}
+
+/** The first one shows what the changes cost without followers. */
+async function followingContenders(bench: Bench): Promise<readonly Contender[]> {
+  const database = await bench.postgres.database({ rows: 1 })
+  const sidecar = await startSidecar(bench, { databaseUrl: database.url })
+  const writer = await startSidecar(bench, { databaseUrl: database.url, on: 'load' })
+  const measure = (count: number, seconds: number) =>
+    measureFollowing(bench, {
+      followed: sidecar,
+      hitPath: '/cache/get?key=key:1',
+      writerPort: writer.port,
+      followers: count,
+      rate: changesPerSecond,
+      seconds,
+    })
+  return [
+    { name: 'no followers', measure: async ({ seconds }) => ({ ...(await measure(0, seconds)) }) },
+    {
+      name: following,
+      measure: async ({ seconds, soFar }) => {
+        const result = await measure(followers, seconds)
+        const alone = soFar.get('no followers')?.cpuPerChangeUs as number
+        return { ...result, cpuPerDeliveryUs: (result.cpuPerChangeUs - alone) / followers }
+      },
+    },
+  ]
 }
 
 /** Measures from the moment at which COMMIT is sent to the one at which the near cache does not have the value. */

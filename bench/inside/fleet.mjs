@@ -1,7 +1,7 @@
 import { loadConfig } from '../../dist/config/load.js'
 import { Cache } from '../../dist/core/cache.js'
-import { createLog } from '../../dist/log/log.js'
-import { Sidecar } from '../../dist/sidecar.js'
+import { Sidecar } from '../../dist/sidecar/sidecar.js'
+import { createLog } from '../../dist/telemetry/log/log.js'
 import { HeardChanges } from './heard-changes.mjs'
 import { monotonicMs } from './monotonic.mjs'
 

@@ -7,7 +7,9 @@ import { recoveryLimitMs } from './faults/recovery.js'
 import type { Fleet } from './fleet/fleet.js'
 import type { Observer } from './fleet/observer.js'
 import type { SqlClient } from './fleet/sql-client.js'
-import { checkConvergence, type FinalRead } from './oracle/convergence.js'
+import type { NearCaches } from './near/near-caches.js'
+import type { NearWorkload } from './near/near-workload.js'
+import { checkConvergence, type FinalRead, type FinalReader } from './oracle/convergence.js'
 import { checkDurability, type DurabilityResult } from './oracle/durability.js'
 import type { Recorder } from './oracle/recorder.js'
 import type { Violations } from './oracle/violations.js'
@@ -18,6 +20,8 @@ export interface FinalChecksParts {
   readonly sql: SqlClient
   readonly workload: Workload
   readonly bound: BoundWorkload
+  readonly nearCaches: NearCaches
+  readonly nearWorkload: NearWorkload
   readonly faults: Faults
   readonly observer: Observer
   readonly recorder: Recorder
@@ -29,15 +33,19 @@ export interface FinalChecksParts {
 export async function finalChecks(
   parts: FinalChecksParts,
 ): Promise<{ readonly durability: DurabilityResult; readonly converged: number }> {
-  const { fleet, sql, workload, bound, faults, observer, recorder, violations, maxStalenessMs } = parts
+  const { fleet, sql, workload, bound, nearCaches, nearWorkload, faults } = parts
+  const { observer, recorder, violations, maxStalenessMs } = parts
   for (const { proxy } of fleet.members) proxy.heal({ reset: true })
-  workload.stopWrites()
-  bound.stopWrites()
-  const late = await untilSettled(fleet, observer)
-  if (late) violations.add({ promise: 'recovery', text: `at the end ${late}`, around: [] })
-  await Promise.all([workload.stop(), bound.stop()])
+  for (const one of [workload, bound, nearWorkload]) one.stopWrites()
+  const settled = async (missing: Promise<string | undefined>) => {
+    const late = await missing
+    if (late) violations.add({ promise: 'recovery', text: `at the end ${late}`, around: [] })
+  }
+  await settled(untilSettled(fleet, observer))
+  await Promise.all([workload.stop(), bound.stop(), nearWorkload.stop()])
   // The last change may be served stale for the promised time; by then every expiring row has expired.
-  await sleep(Math.max(maxStalenessMs, longestLifetimeMs) + 200)
+  const allChangesMs = Math.max(maxStalenessMs, longestLifetimeMs) + 200
+  await Promise.all([settled(nearCaches.calmDown()), sleep(allChangesMs)])
 
   const { history } = recorder
   const once = workload.once.map(({ key }) => key)
@@ -55,14 +63,21 @@ export async function finalChecks(
   const counted = counter && counterOf(counter.text)
   if (counted) recorder.increments.check(counted)
 
+  const readers: FinalReader[] = [
+    ...fleet.members.map(({ sidecar, client }) => ({
+      name: sidecar.name,
+      get: (key: string) => client.get(key),
+    })),
+    ...nearCaches.clients.map((client) => ({ name: client.name, get: (key: string) => client.get(key) })),
+  ]
   const reads: FinalRead[] = []
-  for (const { sidecar, client } of fleet.members) {
+  for (const { name, get } of readers) {
     const sample = [...history.keys, ...once.slice(-50)]
-    for (const key of sample) reads.push({ key, sidecar: sidecar.name, answer: await client.get(key) })
+    for (const key of sample) reads.push({ key, reader: name, answer: await get(key) })
   }
   for (const text of checkConvergence(reads, stored))
     violations.add({ promise: 'convergence', text, around: [] })
-  const rowsCompared = await boundChecks(fleet, bound, violations)
+  const rowsCompared = await boundChecks(fleet, readers, bound, violations)
 
   const durability = checkDurability({
     history,

@@ -7,7 +7,7 @@ import { run } from './run.js'
 /** `npm run chaos`: breaks everything around real sidecars and checks that they keep what they promise. */
 
 const usage = `usage: npm run chaos -- [--seed N] [--minutes N] [--sidecars N] [--staleness MS] [--allowance MS]
-                        [--fault KIND]... [--json] [--program FILE]
+                        [--fault KIND]... [--json] [--program FILE] [--client FILE]
 
   --seed       the schedule of faults; another one every time by default
   --minutes    how long there are faults (2)
@@ -17,6 +17,7 @@ const usage = `usage: npm run chaos -- [--seed N] [--minutes N] [--sidecars N] [
   --fault      only this one, and others that are named so; the table of a run has their names; none: no fault
   --json       the result as JSON on stdout
   --program    the command to test (dist/main.js)
+  --client     the client to test, such as clients/node/dist/index.js; that of the sources by default
 `
 
 const defaultProgram = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
@@ -29,6 +30,7 @@ interface Arguments {
   readonly allowanceMs: number
   readonly faults: readonly FaultKind[]
   readonly program: string
+  readonly client: string | undefined
   readonly json: boolean
 }
 
@@ -44,11 +46,12 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
         staleness: { type: 'string', default: '3000' },
         allowance: { type: 'string', default: '3000' },
         program: { type: 'string', default: defaultProgram },
+        client: { type: 'string' },
         fault: { type: 'string', multiple: true, default: [...allKinds] },
         json: { type: 'boolean', default: false },
       },
     })
-    const { program, json } = values
+    const { program, client, json } = values
     const [seed, minutes, sidecars, maxStalenessMs, allowanceMs] = [
       Number(values.seed),
       Number(values.minutes),
@@ -69,7 +72,7 @@ function argumentsOf(args: readonly string[]): Arguments | undefined {
       allowanceMs >= 0 &&
       (isNone || faults.length === new Set(values.fault).size)
     return isSensible
-      ? { seed, minutes, sidecars, maxStalenessMs, allowanceMs, faults, program, json }
+      ? { seed, minutes, sidecars, maxStalenessMs, allowanceMs, faults, program, client, json }
       : undefined
   } catch {
     return undefined

@@ -2,6 +2,7 @@ import { textTable } from '../../src/text/text-table.js'
 import type { ProxyCounts } from '../support/fault-proxy.js'
 import type { Recovered } from './faults/recovery.js'
 import type { FaultKind } from './faults/schedule.js'
+import type { NearFigures } from './near/near-workload.js'
 import type { DurabilityResult } from './oracle/durability.js'
 import type { Counts } from './oracle/recorder.js'
 import { type Promised, promises, type Violation } from './oracle/violations.js'
@@ -44,6 +45,9 @@ export interface Result {
     readonly boundHits: number
     readonly boundAbsentHits: number
     readonly boundStrongReads: number
+    readonly nearHits: number
+    readonly nearRowHits: number
+    readonly nearSessions: number
   }
   /** Reads of rows of bound tables, and the transactions that were acknowledged, by kind. */
   readonly bound: {
@@ -53,6 +57,8 @@ export interface Result {
     readonly undecided: number
     readonly statements: Readonly<Record<string, number>>
   }
+  /** Reads by clients with near caches, of entries and of rows of bound tables. */
+  readonly near: NearFigures
   /** Resident memory of this process, which must not grow with the length of the run. */
   readonly residentBytes: { readonly atStart: number; readonly atEnd: number }
   readonly network: ProxyCounts
@@ -109,7 +115,7 @@ export function tableOf(result: Result): string {
   })
   const seconds = `${result.minutes.toFixed(1)} min${result.interrupted ? ' (interrupted)' : ''}`
   return [
-    `chaos: seed ${result.seed}, ${seconds}, ${result.sidecars} sidecars`,
+    `chaos: seed ${result.seed}, ${seconds}, ${result.sidecars} sidecars, ${result.near.caches} near caches`,
     '',
     ...textTable([['promise', 'violations', 'checked'], ...rows]),
     '',
@@ -129,6 +135,7 @@ export function tableOf(result: Result): string {
     `repaired   ${repaired.drops} entries dropped by ${repaired.revalidations} revalidations; ${repaired.entriesFlushed} by ${repaired.flushes} flushes`,
     `entries    ${exercised.evictions} evicted, ${exercised.replicaFills} filled from a standby; ${exercised.expiring} rows written with an end of their own; ${exercised.increments} increments of a counter, ${exercised.incrementsRefused} refused because another one was first; ${exercised.pairs} reads of a pair that is written in one transaction`,
     boundLineOf(result),
+    nearLineOf(result),
     `memory     ${megabytes(residentBytes.atStart)} MB resident at the start, ${megabytes(residentBytes.atEnd)} MB at the end`,
     `default reads: ${result.defaultReadsNotLinearizable > 0 ? 'not linearizable, as expected' : 'linearizable'} (${result.defaultReadsNotLinearizable} of ${result.keys} keys)`,
     ...result.violations.flatMap(({ promise, text, around }) => [
@@ -145,6 +152,11 @@ function boundLineOf({ bound, exercised }: Result): string {
   const { counts, readsChecked, maxStalenessMs, undecided, statements } = bound
   const total = Object.values(statements).reduce((sum, count) => sum + count, 0)
   return `bound      ${total} transactions of ${Object.keys(statements).length} kinds; ${readsChecked} fresh reads, ${exercised.boundHits} hits (max ${Math.round(maxStalenessMs)} ms), ${exercised.boundAbsentHits} of absent rows; ${exercised.boundStrongReads} strong, undecided ${undecided}; ${counts.refused} refused`
+}
+
+function nearLineOf({ near }: Result): string {
+  const { caches, readsChecked, hits, absentHits, rowHits, maxStalenessMs, sessions, connections } = near
+  return `near       ${caches} caches; ${readsChecked} fresh reads, ${hits} hits (max ${Math.round(maxStalenessMs)} ms), ${absentHits} of absent keys, ${rowHits} of rows; ${sessions} reads of own writes; ${connections} connections`
 }
 
 function megabytes(bytes: number): string {

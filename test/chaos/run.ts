@@ -16,6 +16,8 @@ import { finalChecks, untilSettled } from './final-checks.js'
 import { Fleet } from './fleet/fleet.js'
 import { Observer } from './fleet/observer.js'
 import { SqlClient } from './fleet/sql-client.js'
+import { NearCaches } from './near/near-caches.js'
+import { NearWorkload } from './near/near-workload.js'
 import { Recorder } from './oracle/recorder.js'
 import { promises, Violations } from './oracle/violations.js'
 import { Progress } from './progress.js'
@@ -32,6 +34,8 @@ export interface RunOptions {
   readonly faults: readonly FaultKind[]
   /** The built command. */
   readonly program: string
+  /** The built client; undefined for the one of the sources. */
+  readonly client: string | undefined
   /** The line that runs the same again. */
   readonly replay: string
   /** Aborted to end early: what there is by then is checked and reported. */
@@ -117,6 +121,8 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     maxStalenessMs,
     isDuringFault,
   })
+  const nearCaches = await NearCaches.create({ fleet, seed, program: options.client })
+  const nearWorkload = new NearWorkload({ nearCaches, recorder, bound, seed, isDuringFault })
   const faults: Faults = new Faults({
     fleet,
     sql,
@@ -133,7 +139,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
   const residentAtStart = process.memoryUsage.rss()
   const progress = new Progress(() => ({
     share: Math.min(1, (performance.now() - startMs) / (beforeMs + runMs)),
-    text: `${recorder.staleness.checked + bound.recorder.staleness.checked} reads checked, ${violations.total} violations; ${faults.describe()}`,
+    text: `${recorder.freshReads + bound.recorder.freshReads} reads checked, ${violations.total} violations; ${faults.describe()}`,
   }))
   const forgetting = setInterval(() => {
     for (const { history } of [recorder, bound.recorder]) history.forget(performance.now())
@@ -144,6 +150,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     observer.start()
     workload.start()
     bound.start()
+    nearWorkload.start()
     progress.start()
     const plan = planFaults(seed, runMs, sidecars, options.faults)
     const faultsFromMs = startMs + beforeMs
@@ -159,6 +166,8 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       sql,
       workload,
       bound,
+      nearCaches,
+      nearWorkload,
       faults,
       observer,
       recorder,
@@ -182,6 +191,9 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
       boundAbsentHits: bound.recorder.counts.absentHits,
       boundStrongReads: bound.recorder.counts.reads.strong,
       drainsBroken: faults.drainsBroken,
+      nearHits: nearWorkload.figures.hits,
+      nearRowHits: nearWorkload.figures.rowHits,
+      nearSessions: nearWorkload.figures.sessions,
     }
     if (isUsual && !stop.aborted && sidecars >= kindsOfSidecars) {
       for (const [what, count] of Object.entries(exercised))
@@ -218,6 +230,7 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
         undecided: bound.recorder.undecided,
         statements: Object.fromEntries([...bound.done].sort()),
       },
+      near: nearWorkload.figures,
       durability,
       converged,
       longestRequestMs: longestMs,
@@ -242,7 +255,8 @@ async function runOn(fleet: Fleet, violations: Violations, options: RunOptions):
     clearInterval(forgetting)
     progress.stop()
     await observer.stop()
-    await Promise.all([workload.stop(), bound.stop()])
+    await Promise.all([workload.stop(), bound.stop(), nearWorkload.stop()])
+    await nearCaches.close()
     await sql.close()
   }
 }

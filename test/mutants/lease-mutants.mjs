@@ -21,6 +21,14 @@ export const leaseMutants = [
     replace: 'from revoked where false limit %s',
   },
   {
+    name: 'leases: a lease that is given back is not announced',
+    ...inHttp,
+    tests: 'a lease that is given back',
+    file: acquire,
+    find: 'from ended`',
+    replace: 'from ended where false`',
+  },
+  {
     name: 'leases: a change does not make callers ask again',
     ...inCore,
     file: contests,

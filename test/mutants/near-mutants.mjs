@@ -90,6 +90,14 @@ export const nearMutants = [
     replace: '      void onWritten\n',
   },
   {
+    name: 'client: a lease is kept when there is nothing to store',
+    caughtBy: 'integration/client/get-or-compute',
+    tests: 'where there is nothing to store',
+    file: 'clients/node/src/computing/computations.ts',
+    find: 'if (lease !== undefined && (value === undefined || value === null))',
+    replace: "if (lease === '' && (value === undefined || value === null))",
+  },
+  {
     name: 'client: a write is sent again',
     caughtBy: 'integration/client/failures',
     tests: 'a read whose connection is lost',

@@ -6,7 +6,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const expected = new Set([
   ...['README.md', 'CHANGELOG.md', 'ROADMAP.md', 'ROADMAP.en.md', 'SECURITY.md', 'LICENSE'],
   ...['CONTRIBUTING.md', 'CODE_OF_CONDUCT.md', '.github', '.editorconfig', '.nvmrc', '.npmrc'],
-  ...['src', 'sql', 'test', 'ui', 'bench', 'scripts', 'docs', 'k8s'],
+  ...['src', 'sql', 'test', 'ui', 'bench', 'scripts', 'docs', 'k8s', 'examples'],
   // Packages of their own, for applications: what they need must not bring the sidecar's dependencies.
   'clients',
   ...['package.json', 'package-lock.json', 'tsconfig.json', 'biome.json'],

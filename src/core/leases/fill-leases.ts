@@ -17,11 +17,13 @@ export type LeaseAnswer =
    */
   | { readonly kind: 'blocked' }
 
-/** The leases in the store. Both methods reject with a CacheError. */
+/** The leases in the store. All methods reject with a CacheError. */
 export interface FillLeases {
   acquire(wanted: WantedLease): Promise<LeaseAnswer>
   /** Ends a lease, if it has not ended. */
   release(key: string, lease: string): Promise<void>
+  /** Ends a lease, if it has not ended, and announces that, so that those who wait at any sidecar ask for the next one. */
+  giveBack(key: string, lease: string): Promise<void>
 }
 
 /** Reason why a value that was sent with a lease was not stored. */

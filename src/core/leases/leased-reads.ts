@@ -80,6 +80,11 @@ export class LeasedReads {
     }
   }
 
+  /** Ends the lease of a caller who will not store a value. Rejects with a CacheError. */
+  giveBack(key: string, lease: string): Promise<void> {
+    return this.#parts.leases.giveBack(key, lease)
+  }
+
   /**
    * Reads the key once more, by a statement that begins after the lease was given:
    *

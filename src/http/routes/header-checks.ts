@@ -19,5 +19,5 @@ export function refuseConditions(ctx: Context): void {
 /** Throws 422 for a lease, where it would be ignored. */
 export function refuseLease(ctx: Context): void {
   if (ctx.headers['fill-lease'] !== undefined)
-    throw new RequestError(422, 'Fill-Lease: only a PUT of /v1/entries/{key} takes it')
+    throw new RequestError(422, 'Fill-Lease: only PUT and DELETE of /v1/entries/{key} take it')
 }

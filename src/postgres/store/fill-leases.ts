@@ -50,6 +50,10 @@ export class PostgresFillLeases implements FillLeases {
     await this.#send(releaseText, [key, lease])
   }
 
+  async giveBack(key: string, lease: string): Promise<void> {
+    await this.#send(givingBackText, [key, lease])
+  }
+
   async #send<Row extends object>(
     textFor: (schema: string) => string,
     values: unknown[],
@@ -100,6 +104,11 @@ function releaseText(schemaName: string): string {
   return `delete from ${leasesIn(schemaName)} where key = $1::text and lease = $2::text`
 }
 
+function givingBackText(schemaName: string): string {
+  return `with ended as (${releaseText(schemaName)} returning key)
+    select ${announcementIn(schemaName)} from ended`
+}
+
 /** Returns the statement that revokes the leases of the keys $1. */
 export function revocationIn(schemaName: string): string {
   const leases = leasesIn(schemaName)
@@ -109,7 +118,12 @@ export function revocationIn(schemaName: string): string {
       )
       returning key
     )
-    select ${quoteIdentifier(schemaName)}.cache_announce_revoked(${entriesIn(schemaName)}, key) from revoked`
+    select ${announcementIn(schemaName)} from revoked`
+}
+
+/** Returns SQL that announces that the lease of `key` has ended, and that there is no value. */
+function announcementIn(schemaName: string): string {
+  return `${quoteIdentifier(schemaName)}.cache_announce_revoked(${entriesIn(schemaName)}, key)`
 }
 
 /**

@@ -1,12 +1,13 @@
 import type { Fleet } from '../fleet/fleet.js'
-import { checkConvergence, type FinalRead } from '../oracle/convergence.js'
+import { checkConvergence, type FinalRead, type FinalReader } from '../oracle/convergence.js'
 import type { Violations } from '../oracle/violations.js'
 import { boundRows, rowAnswer, storedRows } from './bound-tables.js'
 import type { BoundWorkload } from './bound-workload.js'
 
-/** Compares what every sidecar answers for bound keys with the tables. Returns the number of reads. */
+/** Compares what every reader gets for bound keys with the tables. Returns the number of reads. */
 export async function boundChecks(
-  fleet: Fleet,
+  fleet: Pick<Fleet, 'administer'>,
+  readers: readonly FinalReader[],
   { recorder }: BoundWorkload,
   violations: Violations,
 ): Promise<number> {
@@ -17,9 +18,8 @@ export async function boundChecks(
     recorder.endRead(read, { kind: 'entry', value, source: 'db', stale: false, status: '' }, false)
   }
   const reads: FinalRead[] = []
-  for (const { sidecar, client } of fleet.members)
-    for (const { key } of boundRows)
-      reads.push({ key, sidecar: sidecar.name, answer: rowAnswer(key, await client.get(key)) })
+  for (const { name, get } of readers)
+    for (const { key } of boundRows) reads.push({ key, reader: name, answer: rowAnswer(key, await get(key)) })
   for (const text of checkConvergence(reads, stored))
     violations.add({ promise: 'convergence', text, around: [] })
   return reads.length

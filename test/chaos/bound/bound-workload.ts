@@ -240,8 +240,9 @@ export class BoundWorkload {
    * any transaction of PostgreSQL does. A default read may join it, up to L later. Such an answer says nothing.
    */
   #mayBeOfRewritten(read: ReadRecord, asking: Asking): boolean {
-    const joinedMs = read.kind === 'default' ? this.#parts.maxStalenessMs : 0
-    return (asking === 'many' || read.kind === 'default') && this.#rewrittenMs >= read.invokeMs - joinedMs
+    const isJoined = read.kind === 'default' || read.kind === 'near'
+    const joinedMs = isJoined ? this.#parts.maxStalenessMs : 0
+    return (asking === 'many' || isJoined) && this.#rewrittenMs >= read.invokeMs - joinedMs
   }
 
   async #read(by: string, kind: 'default' | 'strong'): Promise<void> {
@@ -269,7 +270,7 @@ export class BoundWorkload {
       asking,
     }: { readonly by: string; readonly kind: 'default' | 'strong'; readonly asking: Asking },
   ): Promise<ReadAnswer> {
-    const { recorder, isDuringFault } = this.#parts
+    const { recorder } = this.#parts
     const asked = kind === 'strong' ? ({ consistency: 'strong' } as const) : {}
     const reads = rows.map((row) =>
       recorder.beginRead({
@@ -288,12 +289,16 @@ export class BoundWorkload {
               ? client.get(keys[0] as string, asked)
               : client.getEntry(keys[0] as string, asked)),
           ]
-    for (const [index, read] of reads.entries()) {
-      const answer = rowAnswer(read.key, answers[index] as ReadAnswer)
-      const isVoid = answer.kind === 'entry' && answer.value === null && this.#mayBeOfRewritten(read, asking)
-      recorder.endRead(read, isVoid ? { kind: 'refused' } : answer, isDuringFault())
-    }
+    for (const [index, read] of reads.entries()) this.endRead(read, answers[index] as ReadAnswer, asking)
     return answers[0] as ReadAnswer
+  }
+
+  /** Records the answer to a read of a row. */
+  endRead(read: ReadRecord, answer: ReadAnswer, asking: Asking = 'entry'): void {
+    const { recorder, isDuringFault } = this.#parts
+    const ofRow = rowAnswer(read.key, answer)
+    const isVoid = ofRow.kind === 'entry' && ofRow.value === null && this.#mayBeOfRewritten(read, asking)
+    recorder.endRead(read, isVoid ? { kind: 'refused' } : ofRow, isDuringFault())
   }
 
   /** Each table is read by a statement of its own, which takes its time if the link is slow. */

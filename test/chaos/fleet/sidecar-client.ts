@@ -8,7 +8,8 @@ export type ReadAnswer =
   | {
       readonly kind: 'entry'
       readonly value: string | null
-      readonly source: 'cache' | 'db'
+      /** `near`: the memory of a client. */
+      readonly source: 'near' | 'cache' | 'db'
       readonly stale: boolean
       /** The Cache-Status header. */
       readonly status: string

@@ -5,7 +5,7 @@ import { checkConvergence } from './convergence.js'
 const stored = new Map([['k', 'current']])
 
 function verdict(answer: ReadAnswer, key = 'k') {
-  return checkConvergence([{ key, sidecar: 'sidecar-0', answer }], stored)
+  return checkConvergence([{ key, reader: 'sidecar-0', answer }], stored)
 }
 
 function entry(value: string | null, stale = false): ReadAnswer {

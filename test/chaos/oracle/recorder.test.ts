@@ -16,7 +16,11 @@ function recorded(frozenMs = 0) {
     situation: () => 'no fault under way',
     frozenMs: () => frozenMs,
   })
-  const entry = (value: string | null, source: 'cache' | 'db' = 'db', stale = false): ReadAnswer => ({
+  const entry = (
+    value: string | null,
+    source: 'near' | 'cache' | 'db' = 'db',
+    stale = false,
+  ): ReadAnswer => ({
     kind: 'entry',
     value,
     source,
@@ -29,7 +33,7 @@ function recorded(frozenMs = 0) {
     write(value: string, outcome: 'ok' | 'failed' | 'kept' = 'ok', key = 'k') {
       recorder.endWrite(recorder.beginWrite({ key, value, by: 'me', via: 'sidecar-0.1' }), outcome)
     },
-    read(kind: 'default' | 'strong', answer: ReadAnswer) {
+    read(kind: 'default' | 'strong' | 'near', answer: ReadAnswer) {
       recorder.endRead(recorder.beginRead({ kind, key: 'k', by: 'me', via: 'sidecar-0.1' }), answer, false)
     },
     entry,
@@ -228,4 +232,28 @@ t.test('a pending write that replaces a later acknowledged one is a violation', 
   t.equal(violations.total, 0)
   read('strong', entry('kept'))
   t.match(violations.kept, [{ promise: 'nothing lost', text: /in the place of later/ }])
+})
+
+t.test('a near cache must keep the bound, and show its client what that has written', async (t) => {
+  const violations = new Violations()
+  const options = { keys: ['k'], violations, situation: () => '', frozenMs: () => 0 }
+  const recorder = new Recorder({ ...options, maxStalenessMs: -1 })
+  const write = (value: string, by: string) =>
+    recorder.endWrite(recorder.beginWrite({ key: 'k', value, by: 'me', via: by }), 'ok')
+  const read = (value: string, stale: boolean) => {
+    const begun = recorder.beginRead({ kind: 'near', key: 'k', by: 'me', via: 'near' })
+    const answer = { kind: 'entry', value, source: 'near', stale, status: '' } as const
+    recorder.endRead(begun, answer, false)
+  }
+  write('old', 'sql')
+  write('mine', 'near')
+  write('new', 'sql')
+  read('old', true)
+  t.equal(violations.count('sessions read their writes'), 1)
+  t.match(violations.kept[0]?.text, /with the token of mine a client was shown old/)
+  t.equal(recorder.nearSessions, 1)
+  read('mine', false)
+  t.equal(violations.count('bounded staleness'), 1)
+  t.equal(recorder.nearStaleness.checked, 1)
+  t.match(recorder.counts, { nearHits: 2, hits: 0, defaultReads: 0, reads: { near: 2 } })
 })

@@ -13,7 +13,8 @@ import type { Spell } from './spell.js'
 import { StalenessCheck } from './staleness.js'
 import type { Promised, Violations } from './violations.js'
 
-export type ReadKind = 'default' | 'strong' | 'session' | 'sql'
+/** `near`: a default read of a client with a near cache, which sends the tokens of its writes. */
+export type ReadKind = 'default' | 'strong' | 'session' | 'sql' | 'near'
 
 export interface RecorderOptions {
   readonly keys: readonly string[]
@@ -53,6 +54,9 @@ export interface Counts {
   hitsDuringFaults: number
   /** Hits that said that there is no such entry. */
   absentHits: number
+  /** Reads that a near cache answered from its memory, and those of them that said that there is no such entry. */
+  nearHits: number
+  nearAbsentHits: number
   defaultReads: number
   defaultReadsDuringFaults: number
   staleMarked: number
@@ -72,6 +76,11 @@ export interface Counts {
  * row (5 s).
  */
 const hungMs = 9_000
+/**
+ * Time in ms for which a client of the package sends the token of a write: 60 s from a moment shortly before the write
+ * has ended for its caller.
+ */
+const tokenMs = 59_000
 const linesPerKey = 40
 /** Tolerance in ms between the clock of the database and ours until a row expires. */
 const clockToleranceMs = 100
@@ -80,16 +89,20 @@ const clockToleranceMs = 100
 export class Recorder {
   readonly history: History
   readonly staleness: StalenessCheck
+  /** The same for reads of near caches, whose hits are those from their own memory. */
+  readonly nearStaleness: StalenessCheck
   readonly increments: Increments
   readonly pairs: Pairs
   /** Times in which all rows are given a time to live. */
   readonly lifetimes: Spell[] = []
   readonly counts: Counts = {
-    reads: { default: 0, strong: 0, session: 0, sql: 0 },
+    reads: { default: 0, strong: 0, session: 0, sql: 0, near: 0 },
     writes: { ok: 0, nothing: 0, kept: 0, unknown: 0, failed: 0 },
     hits: 0,
     hitsDuringFaults: 0,
     absentHits: 0,
+    nearHits: 0,
+    nearAbsentHits: 0,
     defaultReads: 0,
     defaultReadsDuringFaults: 0,
     staleMarked: 0,
@@ -100,6 +113,8 @@ export class Recorder {
     queueFull: 0,
   }
   longestMs = 0
+  /** Number of reads by clients of near caches of keys that they had written. */
+  nearSessions = 0
   readonly #options: RecorderOptions
   readonly #startMs = performance.now()
   readonly #strong = new Map<string, LinearizabilityChecker>()
@@ -129,6 +144,7 @@ export class Recorder {
       }),
     )
     this.staleness = new StalenessCheck(this.history, options.maxStalenessMs)
+    this.nearStaleness = new StalenessCheck(this.history, options.maxStalenessMs)
     for (const key of options.keys) {
       this.#strong.set(
         key,
@@ -157,6 +173,11 @@ export class Recorder {
   /** Keys on which default reads, taken for strong ones, have no order: it shows that the checker bites. */
   get keysNotLinearizable(): number {
     return this.#notLinearizable.size
+  }
+
+  /** Number of reads whose freshness was checked. */
+  get freshReads(): number {
+    return this.staleness.checked + this.nearStaleness.checked
   }
 
   /** Stretches of a key's history that were too tangled to decide. */
@@ -304,7 +325,8 @@ export class Recorder {
     const invokeMs = performance.now()
     const operation = { kind: 'read', invokeMs, value: null, by: `${by} via ${via}` } as const
     const strong = kind === 'strong' || kind === 'sql' ? this.#begin(this.#strong, key, operation) : undefined
-    const asIfStrong = kind === 'session' ? undefined : this.#begin(this.#asIfStrong, key, operation)
+    const asIfStrong =
+      kind === 'session' || kind === 'near' ? undefined : this.#begin(this.#asIfStrong, key, operation)
     return { kind, key, by, via, invokeMs, strong, asIfStrong, since }
   }
 
@@ -339,6 +361,8 @@ export class Recorder {
       if (isDuringFault) this.counts.defaultReadsDuringFaults++
       if (isDuringFault && isHit) this.counts.hitsDuringFaults++
     }
+    if (source === 'near') this.counts.nearHits++
+    if (source === 'near' && value === null) this.counts.nearAbsentHits++
     const mark = `${source}${stale ? ', stale' : ''}${status ? `, ${status}` : ''}`
     const line = `${this.clock(invokeMs)} .. ${this.clock(returnMs)}  ${by} via ${via}: ${kind} read: ${shortValue(value)} (${mark})`
     this.#note(key, line)
@@ -347,7 +371,11 @@ export class Recorder {
 
   #check(
     read: ReadRecord,
-    { value: text, stale, source }: { value: string | null; stale: boolean; source: 'cache' | 'db' },
+    {
+      value: text,
+      stale,
+      source,
+    }: Pick<Extract<ReadAnswer, { kind: 'entry' }>, 'value' | 'stale' | 'source'>,
     returnMs: number,
     line: string,
   ): void {
@@ -364,15 +392,20 @@ export class Recorder {
       if (why) this.#violated('answers', key, { text: `${by} was shown ${shortValue(value)}, ${why}` }, line)
       if (written && text !== null && !stale) this.#checkStored(read, { text, written }, returnMs, line)
     }
-    if (since && (kind === 'session' || !stale)) {
-      const how = kind === 'session' ? 'with the token of' : 'at the sidecar that had acknowledged'
+    const hasToken =
+      kind === 'session' || (kind === 'near' && since !== undefined && invokeMs < since.returnMs + tokenMs)
+    if (since && (hasToken || !stale)) {
+      if (kind === 'near') this.nearSessions++
+      const how = hasToken ? 'with the token of' : 'at the sidecar that had acknowledged'
       const wrong = checkSession(this.history, { key, value, stale, returnMs, since, how })
       if (wrong) this.#violated('sessions read their writes', key, { text: `${by}: ${wrong}` }, line)
     }
     if (stale) return
     if (kind === 'strong' && source === 'cache')
       this.#violated('answers', key, { text: `${by}: a strong read was answered from memory` }, line)
-    const late = this.staleness.check({ key, value, invokeMs, returnMs }, source === 'cache')
+    const [check, memory] =
+      kind === 'near' ? ([this.nearStaleness, 'near'] as const) : ([this.staleness, 'cache'] as const)
+    const late = check.check({ key, value, invokeMs, returnMs }, source === memory)
     if (late) this.#violated('bounded staleness', key, { text: `${by}: ${late}` }, line)
     if (value !== null) this.history.seen(key, value, returnMs)
   }

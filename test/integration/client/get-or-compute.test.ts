@@ -34,6 +34,36 @@ t.test('a missing value is computed once in the fleet, and stored', async (t) =>
   t.equal((await client.stats()).fill_leases.granted, 1)
 })
 
+t.test('where there is nothing to store, the next process computes at once', async (t) => {
+  const { app, url: databaseUrl } = await connectedClient(t)
+  const { client: second } = await startLiveSidecar(t, { databaseUrl })
+  const elsewhere = createClient({ url: second.base })
+  t.teardown(() => elsewhere.close())
+  const outcomes: Readonly<Record<string, () => unknown>> = {
+    failed: () => Promise.reject(new Error('no')),
+    absent: () => undefined,
+  }
+  for (const [key, nothing] of Object.entries(outcomes)) {
+    const gate = new Gate()
+    let isComputing = false
+    const compute = async () => {
+      isComputing = true
+      await gate.pass()
+      return nothing()
+    }
+    const options = { leaseSeconds: 300, waitSeconds: 15 }
+    const vain = app.getOrCompute<unknown>(key, compute, options).catch(({ message }) => message)
+    await eventually(() => isComputing)
+    const there = elsewhere.getOrCompute(key, () => 'computed', options)
+    await eventually(async () => (await second.stats()).fill_leases.waiting === 1)
+    gate.open()
+    t.equal(await vain, key === 'failed' ? 'no' : undefined)
+    t.equal(await there, 'computed')
+    const stored = await app.get(key, { consistency: 'strong' })
+    t.equal(stored, 'computed', 'it is stored, so the lease was given to the second process')
+  }
+})
+
 t.test('a value from old data is computed again', async (t) => {
   const { app, query } = await connectedClient(t)
   let data = 'old'
@@ -77,18 +107,18 @@ t.test('a call does not join what began before a write of this client', async (t
 })
 
 t.test('an error, and nothing, are passed on and not stored', async (t) => {
-  const { app, query } = await connectedClient(t)
+  const { app, query, client } = await connectedClient(t)
   await t.rejects(
     app.getOrCompute('a', () => Promise.reject(new Error('no data'))),
     { message: 'no data' },
   )
   t.equal(await app.getOrCompute('b', () => undefined, { waitSeconds: 0 }), undefined)
   t.equal(await app.getOrCompute('c', () => null, { waitSeconds: 0 }), null)
-  // Another one computes under the lease of the first.
-  t.equal(await app.getOrCompute('a', () => 1, { waitSeconds: 0 }), 1)
+  await client.request('GET', '/v1/entries/d', { headers: { Prefer: 'fill-lease=300' } })
+  t.equal(await app.getOrCompute('d', () => 1, { waitSeconds: 0 }), 1, 'another one has the lease')
   t.same((await query('select * from cache_entries')).rows, [])
   await t.rejects(
-    app.getOrCompute('d', () => 1, { groups: ['ü'] }),
+    app.getOrCompute('e', () => 1, { groups: ['ü'] }),
     clientError({ kind: 'invalid-value' }),
   )
 })

@@ -97,6 +97,28 @@ t.test('if the holder is gone, one of those who wait gets the next lease', async
   })
 })
 
+t.test('a lease that is given back goes to one of those who wait', async (t) => {
+  const { one, two } = await fleet(t, 2)
+  const giveBack = (lease: unknown, headers = {}) =>
+    one.request('DELETE', path, { headers: { 'Fill-Lease': String(lease), ...headers } })
+  const failed = leaseOf(await ask(one, 'fill-lease=300'))
+  const waiter = ask(two, 'fill-lease=300, wait=60')
+  await eventually(async () => (await waiting(two)) === 1)
+  const answer = await giveBack(failed)
+  t.match(answer, { status: 204, text: '' })
+  t.notOk(answer.headers['cache-token'])
+  const next = leaseOf(await waiter)
+  t.ok(next)
+  t.match(await giveBack(failed), { status: 204 }, 'again, and the lease of another is kept')
+  t.match(await giveBack(next, { 'If-Match': '*' }), {
+    status: 422,
+    body: { detail: /must not be combined/ },
+  })
+  t.match(await put(two, next), { status: 201 })
+  t.match(await giveBack(next), { status: 204 })
+  t.match(await ask(one), { status: 200, text: 'value' }, 'an entry is not deleted')
+})
+
 t.test('every way of invalidation revokes a lease, and those who wait get the next one', async (t) => {
   const { one, two, query } = await fleet(t, 2)
   const invalidate = (body: object) => one.request('POST', '/v1/invalidate', { body })

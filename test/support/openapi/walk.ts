@@ -198,4 +198,5 @@ export const furtherWalks: readonly (readonly [operation: string, status: number
   ['getEntries', 503, send('cut', { body: { keys: ['cold'] } })],
   ['invalidateEntries', 503, send('cut', { body: { all: true } })],
   ['deleteEntry', 503, send('cut', noMatch)],
+  ['deleteEntry', 204, send('usual', { headers: { 'Fill-Lease': 'a'.repeat(22) } })],
 ]

@@ -68,9 +68,9 @@ export class Computations {
     for (let computation = 1; ; computation++) {
       const answer = await this.#ask(key, options)
       if (answer?.entry) return answer.entry.value
-      // Not before the lease was given: the value must not come from data of before an invalidation.
-      const value = await compute()
       const { lease } = answer ?? {}
+      // Not before the lease was given: the value must not come from data of before an invalidation.
+      const value = await this.#compute(key, compute, lease)
       if (lease === undefined || value === undefined || value === null) return value
       const isCurrent = await this.#store(key, value as Value, lease, options)
       if (isCurrent || computation === maxComputations) return value
@@ -89,6 +89,19 @@ export class Computations {
     } catch (error) {
       if (isOutage(error)) return undefined
       throw error
+    }
+  }
+
+  /** Computes a value. If there is none to store, gives the lease back, so that another process can try. */
+  async #compute(key: string, compute: Compute, lease: string | undefined): Promise<unknown> {
+    let value: unknown
+    try {
+      value = await compute()
+      return value
+    } finally {
+      if (lease !== undefined && (value === undefined || value === null))
+        // If that fails, the lease ends by itself.
+        this.#parts.requests.giveBack(key, lease).catch(() => undefined)
     }
   }
 

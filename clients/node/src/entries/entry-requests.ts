@@ -124,6 +124,12 @@ export class EntryRequests {
     return this.#write(request, options)
   }
 
+  /** Ends a lease whose value will not be stored. It changes no entry, so it may be sent again. */
+  async giveBack(key: string, lease: string): Promise<void> {
+    const headers = { 'Fill-Lease': lease }
+    await this.#transport.request({ method: 'DELETE', path: pathOf(key), headers, isRead: true })
+  }
+
   async #write(request: HttpRequest, options: RequestOptions): Promise<WriteAnswer> {
     const response = await this.#transport.request(request, options)
     return {

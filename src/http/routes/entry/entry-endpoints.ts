@@ -7,7 +7,6 @@ import type { RequestBodies } from '../../server/request-bodies.js'
 import { withBody } from '../body.js'
 import { type ChangeFeedOptions, setChangeFeed } from '../changes/change-feed-header.js'
 import type { Endpoint } from '../endpoint.js'
-import { refuseLease } from '../header-checks.js'
 import type { Operation } from '../openapi/operation.js'
 import { deleteEntryOperation, getEntryOperation, putEntryOperation } from '../operations/entry-operations.js'
 import { RequestError, sendProblem } from '../problem.js'
@@ -97,9 +96,7 @@ async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> 
   if (ctx.get('Content-Range') !== '')
     throw new RequestError(400, 'Content-Range: an entry is only written as a whole', 'partial-write')
   const lease = fillLease(ctx)
-  const condition = lease === undefined ? writeCondition(ctx, options) : preconditions(ctx)
-  if (lease !== undefined && condition !== undefined)
-    throw new RequestError(422, 'Fill-Lease: must not be combined with If-Match or If-None-Match')
+  const condition = lease === undefined ? writeCondition(ctx, options) : undefined
   const contentType = checkContentType(ctx)
   const ttlMs = maxAge(ctx)
   const groups = cacheGroups(ctx)
@@ -112,7 +109,12 @@ async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> 
 
 async function remove(ctx: Context, options: EntryEndpointsOptions): Promise<void> {
   const key = entryKey(ctx)
-  refuseLease(ctx)
+  const lease = fillLease(ctx)
+  if (lease !== undefined) {
+    await options.leasedReads.giveBack(key, lease)
+    sendByKoa(ctx, { status: 204, headers: [], body: '', source: 'db' })
+    return
+  }
   const condition = writeCondition(ctx, options)
   sendByKoa(ctx, deleteResponse(await options.cache.change(key, undefined, { condition })))
 }

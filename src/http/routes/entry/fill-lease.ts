@@ -5,15 +5,18 @@ import { cacheStatus } from '../cache-status.js'
 import { requireOnce } from '../header-checks.js'
 import { type Problem, problemResponse, RequestError } from '../problem.js'
 import type { PlainResponse } from '../response.js'
+import { preconditions } from './preconditions.js'
 
 const form = /^[A-Za-z0-9_-]{22}$/
 
-/** Returns the lease under which the value of a PUT was computed; undefined for none. Throws 400 or 422. */
+/** Returns the lease that a PUT uses or a DELETE gives back; undefined for none. Throws 400 or 422. */
 export function fillLease(ctx: Context): string | undefined {
   if (ctx.headers['fill-lease'] === undefined) return undefined
   requireOnce(ctx, 'Fill-Lease')
   const lease = ctx.get('Fill-Lease')
   if (!form.test(lease)) throw new RequestError(422, 'Fill-Lease: not one that this service gave out')
+  if (preconditions(ctx) !== undefined)
+    throw new RequestError(422, 'Fill-Lease: must not be combined with If-Match or If-None-Match')
   return lease
 }
 

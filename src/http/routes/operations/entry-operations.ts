@@ -81,12 +81,15 @@ export const putEntryOperation: Operation = {
 
 export const deleteEntryOperation: Operation = {
   id: 'deleteEntry',
-  summary: 'Deletes one entry',
+  summary: 'Deletes one entry, or gives a lease back',
   path,
-  headers: ['If-Match', 'If-None-Match'],
+  headers: ['Fill-Lease', 'If-Match', 'If-None-Match'],
   answers: {
     202: keptAnswer,
-    204: { description: 'The entry is deleted', headers: ['Cache-Token'] },
+    204: {
+      description: 'The entry is deleted. With `Fill-Lease`, nothing is deleted, and the lease has ended.',
+      optionalHeaders: ['Cache-Token'],
+    },
   },
   problems: ['no-entry', 'condition-failed', 'condition-required', 'invalid-input', ...writeKinds],
   problemHeaders: { 404: ['Cache-Token'] },

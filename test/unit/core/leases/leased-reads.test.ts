@@ -60,6 +60,7 @@ function leasedReads(...answers: (LeaseAnswer | (() => LeaseAnswer))[]) {
         release: async (_key, lease): Promise<void> => {
           model.released.push(lease)
         },
+        giveBack: async () => undefined,
       },
       clock,
       waits,
