@@ -240,18 +240,26 @@ create function cache_create_mapping(schema text, name text, bound regclass, map
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 declare
-  body text := mapping;
+  -- The text before each name in braces, and after the last one.
+  texts constant text[] := regexp_split_to_array(mapping, '[{][^{}]+[}]');
+  names text[];
+  types text[];
+  body text;
   key text;
   found integer;
+  used regtype[];
   sidecars text;
 begin
-  for i in 1 .. coalesce(cardinality(columns), 0) loop
-    select replace(body, '{' || columns[i] || '}', format(
-      'pg_catalog.json_array_element_text($1, %s)::pg_catalog.%I', i - 1,
-      case atttypid when 'varchar'::regtype then 'text' else typname end
-    )) into body
-    from pg_attribute join pg_type on pg_type.oid = atttypid where attrelid = bound::oid and attname = columns[i];
-  end loop;
+  select array_agg(attname::text order by position),
+    array_agg(case atttypid when 'varchar'::regtype then 'text' else typname::text end order by position)
+    into names, types
+  from regexp_matches(mapping, '[{]([^{}]+)[}]', 'g') with ordinality as matches (piece, position)
+    join pg_attribute on attrelid = bound::oid and attname = piece[1] join pg_type on pg_type.oid = atttypid;
+  select string_agg(part || case when position <= cardinality(names) then format(
+      'pg_catalog.json_array_element_text($1, %s)::pg_catalog.%I',
+      array_position(columns, names[position]) - 1, types[position]
+    ) else '' end, '' order by position) into body
+  from unnest(texts) with ordinality as parts (part, position);
   -- The spelling of cache_key_expression(). No value of the other types has a percent sign or a colon.
   select string_agg(
     quote_literal(piece[1]) || '::pg_catalog.text' || case when piece[2] is null then '' else format(
@@ -292,6 +300,22 @@ begin
       'a query of depends returns %s columns for %s, but %s needs %s', found, bound, pattern, cardinality(parameters)),
       hint = 'Return the values of the names, in their order.';
   end if;
+  -- Within quotes, a name in braces is not a value of the row. PostgreSQL then finds no parameter in its place.
+  for number in 1 .. coalesce(cardinality(names), 0) loop
+    execute format('select %s.cache_parameters_of($1, $2)', schema) into used using (
+      select string_agg(part || case
+        when position = number then format('$1::pg_catalog.%I', types[position])
+        when position <= cardinality(names) then format('null::pg_catalog.%I', types[position])
+        else '' end, '' order by position)
+      from unnest(texts) with ordinality as parts (part, position)
+    ), names_in;
+    if cardinality(used) = 0 then
+      raise invalid_parameter_value using
+        message = format('a query of depends has {%s} within quotes or a comment', names[number]),
+        hint = format('Write {%s} without quotes: it stands for a value of the changed row, and not for a text.',
+          names[number]);
+    end if;
+  end loop;
   execute format('revoke execute on function %s.%I(json) from public', schema, name);
   for sidecars in
     select case grantee when 0::oid then 'public' else quote_ident(pg_get_userbyid(grantee)::text) end

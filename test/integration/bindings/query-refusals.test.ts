@@ -216,6 +216,19 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     mappedBy('select film_id, 1 from film_actor'),
     /returns 2 columns for public\.actor, but film_page:\{id\} needs 1/,
   ],
+  [
+    'a quoted name in a mapping',
+    mappedBy("select film_id from film_actor where actor_id::text = '{actor_id}'"),
+    /^a query of depends has \{actor_id\} within quotes or a comment$/,
+    /^Write \{actor_id\} without quotes/,
+  ],
+  [
+    'a quoted name in a mapping that has it without quotes, too',
+    mappedBy(
+      'select film_id from film_actor where {actor_id} between 1 and 9 or {actor_id}::text = $q$ {actor_id}$q$',
+    ),
+    /has \{actor_id\} within quotes/,
+  ],
   ['no time to live', reading('now()', ", ttl => '0'"), /is not a time to live/],
 ]
 
