@@ -409,9 +409,9 @@ begin
   get diagnostics context = pg_context;
   schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_bind_query[(]');
   execute format('select %s.cache_names_in($1)', schema) into names using cache_bind_query.key;
-  if cache_bind_query.ttl <= interval '0' then
+  if cache_bind_query.ttl <= interval '0' or extract(epoch from cache_bind_query.ttl) > 1000000000 then
     raise invalid_parameter_value using message = format('%s is not a time to live', cache_bind_query.ttl),
-      hint = 'Write a time above zero, or leave ttl out.';
+      hint = 'Write a time above zero, of at most 1,000,000,000 seconds, or leave ttl out.';
   end if;
   if jsonb_typeof(cache_bind_query.depends) is distinct from 'object' then
     raise invalid_parameter_value using message = 'depends is not a JSON object',

@@ -63,6 +63,8 @@ const lists = ['bindings', 'queries']
 const members = ['table', 'key', 'columns', 'group', 'announce']
 const queryMembers = ['key', 'query', 'depends', 'many', 'ttl_seconds', 'group', 'names_in']
 const example = 'as in public.products'
+/** The same as in cache_bind_query(). */
+const longestTtlSeconds = 1_000_000_000
 /** A name as SQL has it, with another one before it. */
 const qualifiedName =
   /^(?:[\p{L}_][\p{L}\p{N}_$]*|"(?:[^"\0]|"")+")\.(?:[\p{L}_][\p{L}\p{N}_$]*|"(?:[^"\0]|"")+")$/u
@@ -113,8 +115,8 @@ class BindingsReader {
     const query = this.#text(given, 'query')?.trim()
     const depends = this.#depends(given.get('depends'))
     const many = this.#value(given, 'many', 'true or false', (value) => typeof value === 'boolean')
-    const isTime = (value: unknown) => typeof value === 'number' && value > 0 && Number.isFinite(value)
-    const ttlSeconds = this.#value(given, 'ttl_seconds', 'a number above zero', isTime)
+    const isTime = (value: unknown) => typeof value === 'number' && value > 0 && value <= longestTtlSeconds
+    const ttlSeconds = this.#value(given, 'ttl_seconds', 'a number above zero, up to 1000000000', isTime)
     const group = this.#text(given, 'group')
     const namesIn = this.#text(given, 'names_in')
     if (key === undefined || query === undefined || depends === undefined) return undefined

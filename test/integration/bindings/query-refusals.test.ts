@@ -230,6 +230,12 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     /has \{actor_id\} within quotes/,
   ],
   ['no time to live', reading('now()', ", ttl => '0'"), /is not a time to live/],
+  [
+    'a very long time to live',
+    reading('now()', ", ttl => '1000000001 seconds'"),
+    /is not a time to live/,
+    /1,000,000,000/,
+  ],
 ]
 
 for (const [why, sql, message, hint = /.*/s] of refusals)
@@ -300,6 +306,38 @@ const objects = async () =>
        union all select proname from pg_proc where proname ~ '^cache_(announce|query|map)_[0-9a-f]{12}'`,
     )
   ).rows.length
+
+t.test('refused: an infinite time to live', async (t) => {
+  const { rows } = await query<{ version: number }>(
+    "select current_setting('server_version_num')::int as version",
+  )
+  if ((rows[0]?.version ?? 0) < 170_000) return t.pass('intervals are finite before PostgreSQL 17')
+  const error = await failure(reading('now()', ", ttl => 'infinity'"))
+  t.match(error, { message: /^infinity is not a time to live$/, hint: /1,000,000,000 seconds/ })
+})
+
+for (const [kind, sql, source] of [
+  ['view', 'create temp view passing as select * from film', 'passing'],
+  ['table', 'create temp table passing as select * from film', 'passing'],
+  [
+    'function',
+    'create function pg_temp.passing() returns setof film immutable language sql begin atomic select 1, null::text; end',
+    'pg_temp.passing()',
+  ],
+])
+  t.test(`refused: a temporary ${kind}`, async (t) => {
+    const client = new pg.Client({ connectionString: database.url })
+    await client.connect()
+    t.teardown(() => client.end())
+    await client.query(sql)
+    await t.rejects(
+      client.query(bindingQuery('p:{id}', `select * from ${source} where film_id = $1`, film)),
+      {
+        code: '42809',
+        message: /^the query uses pg_temp\.passing.*, which is temporary$/,
+      },
+    )
+  })
 
 t.test('a binding is replaced in place, and its end leaves nothing behind', async (t) => {
   t.equal(await objects(), 0)
