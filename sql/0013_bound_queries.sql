@@ -135,7 +135,7 @@ begin atomic
     when pg_proc.pronamespace = 'pg_catalog'::regnamespace::oid then pg_catalog.format(
       'it calls %s, which reads the clock or the session, and has no ttl', pg_proc.oid::regprocedure)
     else pg_catalog.format(
-      'it calls %s, which is not immutable, and whose body is not known; and it has no ttl', pg_proc.oid::regprocedure)
+      'it calls %s, which is not immutable, and whose body is not known, and has no ttl', pg_proc.oid::regprocedure)
   end
   from cache_uses(query) as uses left join pg_catalog.pg_proc on pg_proc.oid = uses.id
   where uses.class = 0 and (uses.id > 0 or not may_be_old)
@@ -330,13 +330,16 @@ $$;
 -- --- Binding ---
 
 -- Raises an error if a function reads relations that are not among `tables`, or if its answers can change without a
--- change of a row. `what` is the query in words.
-create function cache_require_known(schema text, query regprocedure, what text, tables regclass[], may_be_old boolean)
+-- change of a row; with `may_be_old`, they may depend on the clock and the session.
+create function cache_require_known(schema text, query regprocedure, is_mapping boolean, tables regclass[],
+    may_be_old boolean)
   returns void
   language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
   kinds constant jsonb := '{"m": "a materialized view", "f": "a foreign table", "S": "a sequence"}';
+  what constant text := case when is_mapping then 'a query of depends' else 'the query' end;
+  temporary text;
   missing record;
   reason text;
 begin
@@ -362,7 +365,8 @@ begin
   execute format('select %s.cache_forbidden_call($1, $2)', schema) into reason using query, may_be_old;
   if reason is not null then
     raise invalid_parameter_value using
-      message = format('the answers of %s would change without a change of a row: %s', what, reason),
+      message = format('the answers of %s would change without a change of a row: %s', what,
+        case when is_mapping then replace(reason, ', and has no ttl', '') else reason end),
       hint = case
         when reason like '%which is volatile' then 'Use a function that is stable or immutable, or mark it so.'
         when reason like '%has no ttl' then 'Set ttl to the time for which an answer may be held.'
@@ -373,6 +377,8 @@ end
 $$;
 
 -- Binds a query to keys. A binding of the same pattern is replaced. The value of the first name of the pattern is $1 of
+        when reason like '%has no ttl' and is_mapping then
+          'Leave that out: a changed row must lead to the same keys at any time. A ttl holds for answers only.'
 -- the query. The answer is the one row of the query as JSON, or with `many` an array of all rows.
 --
 -- `depends` says for each table that the query reads how a changed row leads to keys. There are two ways, and an array
@@ -562,13 +568,13 @@ begin
   end loop;
 
   execute format('select %s.cache_require_known($1, $2, $3, $4, $5)', schema)
-    using schema, function_name::regprocedure, 'the query', tables, cache_bind_query.ttl is not null;
+    using schema, function_name::regprocedure, false, tables, cache_bind_query.ttl is not null;
   for dependency in
     select oid::regprocedure as mapping from pg_proc
     where pronamespace = schema::regnamespace::oid and starts_with(proname::text, format('cache_map_%s_', id))
   loop
     execute format('select %s.cache_require_known($1, $2, $3, $4, $5)', schema)
-      using schema, dependency.mapping, 'a query of depends', tables, false;
+      using schema, dependency.mapping, true, tables, false;
   end loop;
   execute format('select %s.cache_watch_definitions($1)', schema) using schema;
 end
