@@ -343,6 +343,14 @@ declare
   missing record;
   reason text;
 begin
+  -- A view or a function, too, ends with the session, and takes the function of the query with it.
+  select string_agg(distinct regexp_replace(object.identity, '^pg_temp_[0-9]+', 'pg_temp'), ', ') into temporary
+  from pg_depend cross join lateral pg_identify_object(refclassid, refobjid, 0) as object
+  where classid = 'pg_proc'::regclass::oid and objid = cache_require_known.query::oid and object.schema ~ '^pg_temp';
+  if temporary is not null then
+    raise wrong_object_type using message = format('%s uses %s, which is temporary', what, temporary),
+      hint = 'Make it permanent, or use something else.';
+  end if;
   execute format(
     'select string_agg(format(''%%I.%%I'', nspname, relname), '', '' order by nspname, relname) as names,
        min(relkind) filter (where relkind not in (''r'', ''p'')) as kind,
@@ -369,6 +377,8 @@ begin
         case when is_mapping then replace(reason, ', and has no ttl', '') else reason end),
       hint = case
         when reason like '%which is volatile' then 'Use a function that is stable or immutable, or mark it so.'
+        when reason like '%has no ttl' and is_mapping then
+          'Leave that out: a changed row must lead to the same keys at any time. A ttl holds for answers only.'
         when reason like '%has no ttl' then 'Set ttl to the time for which an answer may be held.'
         else 'Leave that out.'
       end;
@@ -377,8 +387,6 @@ end
 $$;
 
 -- Binds a query to keys. A binding of the same pattern is replaced. The value of the first name of the pattern is $1 of
-        when reason like '%has no ttl' and is_mapping then
-          'Leave that out: a changed row must lead to the same keys at any time. A ttl holds for answers only.'
 -- the query. The answer is the one row of the query as JSON, or with `many` an array of all rows.
 --
 -- `depends` says for each table that the query reads how a changed row leads to keys. There are two ways, and an array

@@ -21,7 +21,6 @@ await query(`
   create table partitioned (id int) partition by range (id);
   create table partition_1 partition of partitioned for values from (0) to (9);
   create table priced (price numeric, word text, at timestamptz);
-  create temp table passing (id int);
   create function changing(int) returns int language sql as 'select 1';
   create function hidden(int) returns text stable language sql as 'select title from film where film_id = $1';
   create function shown(int) returns text stable language sql begin atomic select title from film where film_id = $1; end;
