@@ -119,8 +119,8 @@ const refusals = [
   {
     name: 'query: what only a mapping reads need not be in depends',
     ...refused('a table that only a mapping reads'),
-    find: "dependency.mapping, 'a query of depends', tables, false",
-    replace: "function_name::regprocedure, 'a query of depends', tables, true",
+    find: 'dependency.mapping, true, tables, false',
+    replace: 'function_name::regprocedure, true, tables, true',
   },
   {
     name: 'query: the date needs no ttl',
