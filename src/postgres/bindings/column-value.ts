@@ -52,10 +52,12 @@ function isDate(text: string): boolean {
   const match = date.exec(text)
   if (match === null) return false
   const [year, month, day] = match.slice(1, 4).map(Number) as [number, number, number]
-  // There is no year 0: 1 BC comes before 1.
-  const isInRange = year > 0 && (match[4] ? year <= 4713 : year <= 5_874_897)
+  // There is no year 0: 1 BC comes before 1. The first day is that of Julian day 0.
+  const isInRange = match[4]
+    ? year <= 4713 || (year === 4714 && (month === 12 || (month === 11 && day >= 24)))
+    : year <= 5_874_897
   const astronomical = match[4] ? 1 - year : year
   const isLeap = (astronomical % 4 === 0 && astronomical % 100 !== 0) || astronomical % 400 === 0
   const days = month === 2 && !isLeap ? 28 : (daysIn[month - 1] ?? 0)
-  return isInRange && day >= 1 && day <= days
+  return isInRange && year > 0 && day >= 1 && day <= days
 }
