@@ -450,12 +450,22 @@ end
 $$;
 
 -- Drops what cache_watch_rows() has created. The table may be gone.
-create function cache_unwatch_rows(schema text, name text, bound regclass) returns void
+--
+-- A trigger cannot be dropped while others read the table. So nothing is dropped if cache_watch_rows() is about to
+-- replace it: for `next`, which is the same table, and if the function already has the right owner.
+create function cache_unwatch_rows(schema text, name text, bound regclass, next regclass) returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 declare
   trigger_name text;
 begin
+  if next::oid = bound::oid and exists (
+    select from pg_proc
+    where pronamespace = schema::regnamespace::oid and proname = name and pronargs = 0
+      and pg_get_userbyid(proowner) = current_user
+  ) then
+    return;
+  end if;
   for trigger_name in
     select tgname from pg_trigger
     where tgrelid = bound::oid and starts_with(tgname::text, name || '_') and not tgisinternal
@@ -616,8 +626,10 @@ begin
   execute format('select %s.cache_begin_binding($1, $2)', schema) using schema, cache_bind.key;
   execute format('select bound from %s.cache_bound_tables where pattern = $1', schema) into before using cache_bind.key;
   if before is not null then
-    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, announcer, before;
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, $4)', schema)
+      using schema, announcer, before, cache_bind.bound;
   end if;
+  execute format('select %s.cache_unwatch_query($1, $2)', schema) using schema, cache_bind.key;
   execute format('select %s.cache_end_query($1, $2)', schema) using schema, cache_bind.key;
   execute format('select %s.cache_watch_rows($1, $2, $3, $4, $5, null)', schema)
     using schema, announcer, cache_bind.bound, cache_bind.key, cache_bind.announce;
@@ -649,10 +661,11 @@ begin
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_unbind.key;
   if before is not null then
-    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema)
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, null)', schema)
       using schema, 'cache_announce_' || left(md5(cache_unbind.key), 12), before;
     return true;
   end if;
+  execute format('select %s.cache_unwatch_query($1, $2)', schema) using schema, cache_unbind.key;
   execute format('select %s.cache_end_query($1, $2)', schema) into is_ended using schema, cache_unbind.key;
   return is_ended;
 end

@@ -418,6 +418,8 @@ declare
   is_mapped boolean;
   wrong text;
   before regclass;
+  -- Tables of the dependencies of the former binding, which has this pattern.
+  former regclass[];
   invalidations bigint;
 begin
   get diagnostics context = pg_context;
@@ -436,8 +438,11 @@ begin
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_bind_query.key;
   if before is not null then
-    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, 'cache_announce_' || id, before;
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, null)', schema)
+      using schema, 'cache_announce_' || id, before;
   end if;
+  execute format('select array(select bound from %s.cache_dependencies where pattern = $1 order by number)', schema)
+    into former using cache_bind_query.key;
   execute format('select invalidations from %s.cache_bound_queries where pattern = $1', schema)
     into invalidations using cache_bind_query.key;
   execute format('select %s.cache_end_query($1, $2)', schema) using schema, cache_bind_query.key;
@@ -559,6 +564,8 @@ begin
           regexp_replace(dependency.way #>> '{}', '[;[:space:]]+$', ''), columns, cache_bind_query.key, parameters,
           cache_bind_query.names_in;
     end if;
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, $4)', schema)
+      using schema, format('cache_announce_%s_%s', id, number), former[number], before;
     execute format('select %s.cache_watch_rows($1, $2, $3, $4, $5, $6)', schema)
       using schema, format('cache_announce_%s_%s', id, number), before,
         case when is_mapped then (select string_agg('{' || name || '}', ':') from unnest(columns) as name) else (
@@ -574,6 +581,10 @@ begin
         ) end,
         'outbox', case when is_mapped then format('cache_map_%s_%s', id, number) end;
   end loop;
+  for unused in number + 1 .. cardinality(former) loop
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, null)', schema)
+      using schema, format('cache_announce_%s_%s', id, unused), former[unused];
+  end loop;
 
   execute format('select %s.cache_require_known($1, $2, $3, $4, $5)', schema)
     using schema, function_name::regprocedure, false, tables, cache_bind_query.ttl is not null;
@@ -588,22 +599,31 @@ begin
 end
 $$;
 
--- Ends the binding of a query. Returns false if there was none. Tables and functions of it may be gone.
+-- Drops the triggers on the tables of a query. Tables may be gone.
+create function cache_unwatch_query(schema text, pattern text) returns void
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  dependency record;
+begin
+  for dependency in execute format('select number, bound from %s.cache_dependencies where pattern = $1', schema)
+    using pattern
+  loop
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, null)', schema)
+      using schema, format('cache_announce_%s_%s', left(md5(pattern), 12), dependency.number), dependency.bound;
+  end loop;
+end
+$$;
+
+-- Ends the binding of a query, whose triggers are left. Returns false if there was none. Functions of it may be gone.
 create function cache_end_query(schema text, pattern text) returns boolean
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 declare
   id constant text := left(md5(pattern), 12);
-  dependency record;
   function_name text;
   is_ended boolean;
 begin
-  for dependency in execute format('select number, bound from %s.cache_dependencies where pattern = $1', schema)
-    using pattern
-  loop
-    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema)
-      using schema, format('cache_announce_%s_%s', id, dependency.number), dependency.bound;
-  end loop;
   for function_name in
     select oid::regprocedure::text from pg_proc
     where pronamespace = schema::regnamespace::oid

@@ -239,8 +239,16 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'a binding is replaced in place',
     file: sql,
-    find: "    execute format('select %s.cache_unwatch_rows($1, $2, $3)', schema) using schema, announcer, before;",
-    replace: '    null;',
+    find: 'using schema, announcer, before, cache_bind.bound;',
+    replace: 'using schema, announcer, null::regclass, cache_bind.bound;',
+  },
+  {
+    name: 'a binding that is made again locks out readers',
+    caughtBy: 'bindings/bind',
+    tests: 'readers do not wait',
+    file: sql,
+    find: 'if next::oid = bound::oid and exists (',
+    replace: 'if false and exists (',
   },
   {
     name: 'a table can be bound beside sidecars that do not know bindings',

@@ -183,6 +183,54 @@ t.test('a binding is replaced in place, and its end leaves nothing behind', asyn
   t.equal(await objects(), 0)
 })
 
+for (const [what, table, bind] of [
+  ['a table', 'product', "cache_bind('product', 'thing:{id}')"],
+  ['a partitioned table', 'partitioned', "cache_bind('partitioned', 'thing:{id}')"],
+  [
+    'a query',
+    'partitioned',
+    `cache_bind_query('thing:{id}', 'select product.* from product, partitioned where product.id = $1',
+       '{"product": ["{id}", "select {id}"], "partitioned": "select id from product where {id} > 0"}')`,
+  ],
+] as const)
+  t.test(`readers do not wait while ${what} is bound again`, async (t) => {
+    await query(`select ${bind}`)
+    t.teardown(() => query("select cache_unbind('thing:{id}')"))
+    const before = await triggers()
+    await query('alter table product disable trigger all; alter table partition_1 disable trigger all')
+    const owner = await sessionOf(t, database)
+    const reader = await sessionOf(t, database)
+    await owner.query(`begin; select ${bind}`)
+    await reader.query("set lock_timeout = '1s'; select from product; select from partitioned")
+    await t.rejects(reader.query(`delete from ${table}`), { code: '55P03' }, 'writers wait')
+    await owner.query('commit')
+    const after = await triggers()
+    t.same(
+      after.map(({ id }) => id),
+      before.map(({ id }) => id),
+    )
+    t.same(
+      after.map(({ state }) => state),
+      before.map(({ state }) => state),
+    )
+  })
+
+t.test('a binding that is made again has no trigger on a table that it has left', async (t) => {
+  const bind = (depends: object) =>
+    query(
+      `select cache_bind_query('thing:{id}', 'select * from product where id = $1', '${JSON.stringify(depends)}')`,
+    )
+  await bind({ few: '{id}', product: '{id}' })
+  t.teardown(() => query("select cache_unbind('thing:{id}')"))
+  await bind({ line: 'select id from product where {no} > 0', product: '{id}' })
+  const tables = async () => [...new Set((await triggers()).map(({ table }) => table))]
+  t.same(await tables(), ['line', 'product'])
+  await bind({ product: '{id}' })
+  t.same(await tables(), ['product'])
+  await query("select cache_unbind('thing:{id}')")
+  t.same(await triggers(), [])
+})
+
 t.test('a binding of a table that was dropped can be ended', async (t) => {
   await query("create table short_lived (id int primary key); select cache_bind('short_lived', 's:{id}')")
   await query('drop table short_lived')
@@ -401,6 +449,15 @@ t.test('texts that a collation takes for equal are two keys', async (t) => {
   await query("update word set code = 'cafe'")
   t.same(await ids(), ['word:Cafe', 'word:cafe'])
 })
+
+/** Returns the triggers of all bindings, also those on partitions. */
+async function triggers() {
+  const { rows } = await query<{ id: number; table: string; state: string }>(
+    `select oid as id, tgrelid::regclass::text as table, concat_ws(' ', tgname, tgenabled, tgfoid::regproc) as state
+     from pg_trigger where tgname like 'cache\\_announce\\_%' and not tgisinternal order by tgrelid::regclass::text, tgname`,
+  )
+  return rows
+}
 
 /** Returns a function that returns what has been announced since its last call: keys, or `*` for any. */
 async function announcedIds(
