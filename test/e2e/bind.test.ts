@@ -87,6 +87,33 @@ t.test('a table that was replaced, and a trigger that was dropped, are differenc
   t.match(await bind(t, database, '--file=bindings.yaml --check', products + reviews), { code: 0, out: [] })
 })
 
+t.test('a function of triggers that was given to another role is a difference', async (t) => {
+  const database = await shopDatabase(t)
+  await bind(t, database, '--file=bindings.yaml', products + reviews)
+  const role = `stranger_${database.name}`
+  await database.query(`create role ${role}`)
+  t.teardown(() => database.query(`drop owned by ${role}; drop role ${role}`))
+  await database.query(`
+    grant insert on products to ${role}; alter table products owner to ${role};
+    do $$ begin execute (select format('alter function %s owner to ${role}', tgfoid::regprocedure) from pg_trigger
+      where tgrelid = 'products'::regclass and tgname like '%_updated'); end $$`)
+  const write = () => database.query("insert into products values (1, 'Cup'); delete from products")
+  await t.rejects(write(), { message: 'permission denied for table cache_outbox' })
+  t.match(await bind(t, database, '--file=bindings.yaml --check', products + reviews), {
+    code: 1,
+    out: [
+      /^~ product:\{id\}: the triggers of public\.products run a function of role ".*", which may not write the outbox: /,
+    ],
+    notes: ['1 changed: nothing was changed yet'],
+  })
+  t.match(await bind(t, database, '--file=bindings.yaml', products + reviews), {
+    code: 0,
+    notes: ['1 changed'],
+  })
+  await write()
+  t.match(await bind(t, database, '--file=bindings.yaml --check', products + reviews), { code: 0, out: [] })
+})
+
 t.test('bindings that the file does not have are named, and unbound with --prune', async (t) => {
   const database = await shopDatabase(t)
   await bind(t, database, '--file=bindings.yaml', products + reviews)

@@ -1,11 +1,16 @@
 import type pg from 'pg'
 import { quoteIdentifier } from '../schema/schema-owner.js'
+import { strangeAnnouncers } from './announcer-owners.js'
 import type { Announcing, Depends, QueryDefinition, TableDefinition } from './binding-definition.js'
 import { inspectBindings } from './binding-inspection.js'
 import type { BindingFault } from './bound-source.js'
 
 /** A binding of the database. */
-export type DefinedBinding = (DefinedTable | QueryDefinition) & { readonly fault: BindingFault | undefined }
+export type DefinedBinding = (DefinedTable | QueryDefinition) & {
+  readonly fault: BindingFault | undefined
+  /** Fault of the owner of its triggers' function, in words. Its keys are answered nevertheless. */
+  readonly ownerFault?: string | undefined
+}
 
 interface DefinedTable extends TableDefinition {
   /** Oid of the table. A name may stand for another table by now. */
@@ -83,8 +88,10 @@ export async function definedBindings(client: pg.Client, schema: string): Promis
   const definitions = await bindingDefinitions(client, schema)
   const query = async (sql: string) => (await client.query(sql)).rows as never
   const { sources } = await inspectBindings(query, schema)
+  const strange = await strangeAnnouncers(client, schema)
   return definitions.map((definition) => ({
     ...definition,
     fault: sources.find(({ pattern }) => pattern.text === definition.key)?.fault,
+    ownerFault: strange.find(({ key }) => key === definition.key)?.says,
   }))
 }

@@ -105,9 +105,10 @@ function reasonsToChange(
   const reasons: string[] = []
   // If a table was replaced by another one of its name, the fault says so.
   if (before.fault?.isCuredByBinding) reasons.push(before.fault.says)
+  if (before.ownerFault !== undefined) reasons.push(before.ownerFault)
   if (isQueryDefinition(wanted) && isQueryDefinition(before)) reasons.push(...queryReasons(wanted, before))
   else if (!isQueryDefinition(wanted) && 'tableId' in before) {
-    if (reasons.length === 0 && tableId !== before.tableId)
+    if (!before.fault?.isCuredByBinding && tableId !== before.tableId)
       reasons.push(`table ${wanted.table}, which was ${before.table}`)
     reasons.push(...tableReasons(wanted, before))
   } else reasons.push(`${sourceText(wanted)}, which was ${sourceText(before)}`)

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { strangeAnnouncers } from '../../postgres/bindings/announcer-owners.js'
 import { isQueryDefinition } from '../../postgres/bindings/binding-definition.js'
 import { bindingDefinitions, definedBindings, hasBindings } from '../../postgres/bindings/defined-bindings.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
@@ -34,42 +35,13 @@ export function isOutboxUsed(client: pg.Client): Promise<boolean> {
   return looking.catch(() => false)
 }
 
-interface AnnouncerRow {
-  readonly key: string
-  readonly table: string
-  readonly function: string
-  readonly owner: string
-  readonly wanted: string
-}
-
-/**
- * Finds functions of triggers on bound tables that belong to somebody else than the owner of the table, the owner of
- * the cache or a superuser. Such a role can change what runs with the rights of everybody who writes the table.
- */
+/** Finds functions of triggers that belong to wrong roles. */
 async function lookAtFunctions(client: pg.Client, schema: string): Promise<readonly Finding[]> {
-  const { rows } = await client.query<AnnouncerRow>(
-    `with bound_tables as (
-       select pattern, bound from ${quoteIdentifier(schema)}.cache_bound_tables
-       union
-       select pattern, bound from ${quoteIdentifier(schema)}.cache_dependencies
-     )
-     select distinct pattern as key, bound::text as table, pg_proc.oid::regprocedure::text as function,
-       pg_get_userbyid(proowner)::text as owner, pg_get_userbyid(relowner)::text as wanted
-     from bound_tables join pg_class on pg_class.oid = bound::oid
-       join pg_trigger on tgrelid = pg_class.oid and not tgisinternal
-         and starts_with(tgname::text, 'cache_announce_' || left(md5(pattern), 12))
-       join pg_proc on pg_proc.oid = tgfoid join pg_roles on pg_roles.oid = proowner
-     where not rolsuper and proowner <> relowner and proowner <> (
-       select relowner from pg_class
-       where relnamespace = $1::text::regnamespace and relname = 'cache_bound_tables'
-     )
-     order by 1`,
-    [quoteIdentifier(schema)],
-  )
-  return rows.map(({ key, table, function: name, owner, wanted }) =>
+  const strange = await strangeAnnouncers(client, schema)
+  return strange.map(({ key, says, function: name, wanted }) =>
     bad(
       `binding ${key}`,
-      `the triggers of ${table} run a function of role "${owner}" with the rights of whoever writes the table`,
+      says,
       runAs('a superuser', `alter function ${name} owner to ${quoteIdentifier(wanted)}`),
     ),
   )

@@ -324,7 +324,7 @@ for (const [kind, sql, source] of [
     'create function pg_temp.passing() returns setof film immutable language sql begin atomic select 1, null::text; end',
     'pg_temp.passing()',
   ],
-])
+] as const)
   t.test(`refused: a temporary ${kind}`, async (t) => {
     const client = new pg.Client({ connectionString: database.url })
     await client.connect()
