@@ -43,6 +43,33 @@ t.test('a table that does not exist is named with its line, in every mode', asyn
     )
 })
 
+t.test('patterns that overlap are named in every mode', async (t) => {
+  const database = await shopDatabase(t)
+  await database.query('create table items (id int primary key, code int unique)')
+  await database.query("select cache_bind('items', 'other:{id}')")
+  const pattern = (key: string) => `
+  - table: public.items
+    key: ${key}`
+  const bindings = `${products}${pattern('product:{code}')}${pattern('other:{code}')}${pattern('item:{id}')}`
+  for (const mode of ['', '--check', '--dry-run'])
+    t.strictSame(
+      await bind(t, database, `--file=bindings.yaml ${mode}`, bindings),
+      {
+        code: 1,
+        out: [],
+        notes: [
+          'caching-layer: bindings.yaml:6: product:{code}: product:{code} and product:{id} can match the same key',
+          'caching-layer: bindings.yaml:8: other:{code}: other:{code} and other:{id} can match the same key',
+          'nothing was changed',
+        ],
+      },
+      mode,
+    )
+  t.match(await bind(t, database, '--file=bindings.yaml --check --prune', pattern('other:{code}')), {
+    out: ['- other:{id}: public.items', '+ other:{code}: public.items'],
+  })
+})
+
 t.test('a role that does not own the table is refused', async (t) => {
   const database = await shopDatabase(t)
   const role = `binder_${database.name}`

@@ -58,6 +58,23 @@ export class BindingSession {
     return definedBindings(this.#client, this.#schema)
   }
 
+  /** Returns each added pattern that can match the same keys as one of the others, or as an added one before it. */
+  async overlaps(
+    others: readonly string[],
+    added: readonly string[],
+  ): Promise<readonly { readonly key: string; readonly other: string }[]> {
+    const { rows } = await this.#client.query<{ key: string; other: string }>(
+      `with patterns as (select * from pg_catalog.unnest($1::text[]) with ordinality as given (key, position))
+       select distinct on (one.position) one.key, other.key as other
+       from patterns as one join patterns as other on other.position < one.position
+       where one.position > $2::integer
+         and ${pg.escapeIdentifier(this.#schema)}.cache_patterns_overlap(one.key, other.key)
+       order by one.position, other.position`,
+      [[...others, ...added], others.length],
+    )
+    return rows
+  }
+
   /** Returns the name of the cache's schema, quoted if necessary. */
   async quotedSchema(): Promise<string> {
     const { rows } = await this.#client.query<{ name: string }>('select quote_ident($1) as name', [

@@ -40,6 +40,7 @@ export function applyBindings(wanted: readonly WrittenBinding[], options: Applic
       prune: options.prune,
     })
     if (options.isChanging) await take(session, plan)
+    else await refuseOverlaps(session, plan, wanted)
     return plan
   })
 }
@@ -58,6 +59,26 @@ async function existingTables(
     missing.map(({ table, line }) => ({
       line,
       says: `there is no table ${table}${didYouMean(table, names, () => 3)}`,
+    })),
+  )
+}
+
+/** Throws BindingsRefused if a pattern that would be added can match the same keys as another one. */
+async function refuseOverlaps(
+  session: BindingSession,
+  { steps, kept }: Plan,
+  wanted: readonly WrittenBinding[],
+): Promise<void> {
+  const lines = new Map(
+    steps.flatMap(({ kind, key, line = 1 }) => (kind === 'added' ? [[key, line] as const] : [])),
+  )
+  const others = [...kept, ...wanted].map(({ key }) => key).filter((key) => !lines.has(key))
+  const overlaps = await session.overlaps(others, [...lines.keys()])
+  if (overlaps.length === 0) return
+  throw new BindingsRefused(
+    overlaps.map(({ key, other }) => ({
+      line: lines.get(key) ?? 1,
+      says: `${key}: ${key} and ${other} can match the same key`,
     })),
   )
 }
