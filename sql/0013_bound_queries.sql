@@ -247,10 +247,10 @@ declare
   body text;
   key text;
   found integer;
-  used regtype[];
+  is_value boolean;
   sidecars text;
 begin
-  select array_agg(attname::text order by position),
+  select coalesce(array_agg(attname::text order by position), '{}'),
     array_agg(case atttypid when 'varchar'::regtype then 'text' else typname::text end order by position)
     into names, types
   from regexp_matches(mapping, '[{]([^{}]+)[}]', 'g') with ordinality as matches (piece, position)
@@ -260,6 +260,28 @@ begin
       array_position(columns, names[position]) - 1, types[position]
     ) else '' end, '' order by position) into body
   from unnest(texts) with ordinality as parts (part, position);
+  -- Within quotes or a comment, a name in braces would not become a value. A bracket in its place is a syntax error
+  -- everywhere else.
+  for number in 1 .. cardinality(names) loop
+    is_value := false;
+    begin
+      execute format('prepare cache_mapping_to_bind as select from (%s%s) as mapped', (
+        select string_agg(part || case when position = number then ']' when position <= cardinality(names) then 'null'
+          else '' end, '' order by position)
+        from unnest(texts) with ordinality as parts (part, position)
+      ), E'\n');
+      deallocate cache_mapping_to_bind;
+    exception
+      when syntax_error then is_value := true;
+      when others then null;
+    end;
+    if not is_value then
+      raise invalid_parameter_value using
+        message = format('a query of depends has {%s} within quotes or a comment', names[number]),
+        hint = format('Write {%s} without quotes: it stands for a value of the changed row, and not for a text.',
+          names[number]);
+    end if;
+  end loop;
   -- The spelling of cache_key_expression(). No value of the other types has a percent sign or a colon.
   select string_agg(
     quote_literal(piece[1]) || '::pg_catalog.text' || case when piece[2] is null then '' else format(
@@ -300,22 +322,6 @@ begin
       'a query of depends returns %s columns for %s, but %s needs %s', found, bound, pattern, cardinality(parameters)),
       hint = 'Return the values of the names, in their order.';
   end if;
-  -- Within quotes, a name in braces is not a value of the row. PostgreSQL then finds no parameter in its place.
-  for number in 1 .. coalesce(cardinality(names), 0) loop
-    execute format('select %s.cache_parameters_of($1, $2)', schema) into used using (
-      select string_agg(part || case
-        when position = number then format('$1::pg_catalog.%I', types[position])
-        when position <= cardinality(names) then format('null::pg_catalog.%I', types[position])
-        else '' end, '' order by position)
-      from unnest(texts) with ordinality as parts (part, position)
-    ), names_in;
-    if cardinality(used) = 0 then
-      raise invalid_parameter_value using
-        message = format('a query of depends has {%s} within quotes or a comment', names[number]),
-        hint = format('Write {%s} without quotes: it stands for a value of the changed row, and not for a text.',
-          names[number]);
-    end if;
-  end loop;
   execute format('revoke execute on function %s.%I(json) from public', schema, name);
   for sidecars in
     select case grantee when 0::oid then 'public' else quote_ident(pg_get_userbyid(grantee)::text) end

@@ -123,6 +123,18 @@ const refusals = [
     replace: 'function_name::regprocedure, true, tables, true',
   },
   {
+    name: 'query: a quoted name in a mapping is a text',
+    ...refused('a quoted name in a mapping'),
+    find: 'if not is_value then',
+    replace: 'if false then',
+  },
+  {
+    name: 'query: a query may read a temporary view',
+    ...refused('refused: a temporary'),
+    find: 'if temporary is not null then',
+    replace: 'if false then',
+  },
+  {
     name: 'query: the date needs no ttl',
     ...refused('refused: the date'),
     find: "(0, '[{]SQLVALUEFUNCTION ')",

@@ -229,6 +229,16 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     ),
     /has \{actor_id\} within quotes/,
   ],
+  [
+    'a quoted name in a mapping that compares it with a number',
+    mappedBy("select film_id from film_actor where actor_id = '{actor_id}'"),
+    /has \{actor_id\} within quotes/,
+  ],
+  [
+    'a name in a comment of a mapping',
+    mappedBy('select film_id from film_actor where actor_id = {actor_id} -- {actor_id}'),
+    /has \{actor_id\} within quotes or a comment/,
+  ],
   ['no time to live', reading('now()', ", ttl => '0'"), /is not a time to live/],
   [
     'a very long time to live',
@@ -278,6 +288,12 @@ const accepted: readonly [why: string, sql: string][] = [
     'a list of ways',
     bindingQuery('p:{id}', 'select * from film where film_id = $1', {
       film: ['{film_id}', 'select film_id from film where title = {title};'],
+    }),
+  ],
+  [
+    'a mapping that has a name in several places',
+    bindingQuery('p:{id}', 'select * from film where film_id = $1', {
+      film: 'select distinct {film_id} from (values (array[{film_id}])) as v (a) where a[1] = {film_id} order by {film_id}',
     }),
   ],
   [
