@@ -615,6 +615,12 @@ begin
           left join pg_attribute on attrelid = indrelid and attnum = number
         where attname is null or attname <> all(names)
       )
+      -- Another collation can take two rows for different that the comparison of the column takes for equal.
+      and not exists (
+        select from unnest((indkey::smallint[])[0:indnkeyatts - 1], indcollation::oid[]) as part (number, collation_id)
+          join pg_attribute on attrelid = indrelid and attnum = part.number
+        where collation_id <> attcollation
+      )
   ) then
     raise invalid_parameter_value using message =
       format('%s has no unique index on %s', name, array_to_string(names, ', ')),

@@ -56,7 +56,13 @@ export function createCache({ config, database, schema, bindings, clock, log, tr
   const replicas = createReadReplicas(config, replicaParts, tracing)
   const storeParts = { database, attempts, schema, maxReadBytes: readBytes }
   const entries = new PostgresStore(storeParts)
-  const store = new BoundStore({ ...storeParts, entries, bindings, timeoutMs: config.databaseTimeoutMs })
+  const store = new BoundStore({
+    ...storeParts,
+    clock,
+    entries,
+    bindings,
+    timeoutMs: config.databaseTimeoutMs,
+  })
   const contests = new FillContests()
   const parts: CacheParts = {
     store,

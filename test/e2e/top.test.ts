@@ -56,6 +56,7 @@ t.test('in a terminal, it shows what is new until it is stopped', async (t) => {
       ['url', two.ops.base],
       ['seconds', '0.5'],
     ]),
+    lists: new Map(),
     positionals: [],
     environment: token,
     stop: stop.signal,

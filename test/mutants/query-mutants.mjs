@@ -48,8 +48,8 @@ const changes = [
   {
     name: 'query: a mapping that fails leads to no key',
     ...dependencies('a mapping that cannot be run'),
-    find: 'exception when others then\n  return next null;',
-    replace: 'exception when others then\n  return;',
+    find: 'exception when others or assert_failure then -- others leaves that out\n  return next null;',
+    replace: 'exception when others or assert_failure then\n  return;',
   },
   {
     name: 'query: a mapping leads to a few keys at most',
@@ -251,8 +251,8 @@ const answered = [
   {
     name: 'query: an error of one key fails others',
     ...answers('an error of one key', reads),
-    find: 'if (isQuery(bound) && !error.isOfWholeStatement)',
-    replace: 'if (isQuery(bound) && error.isOfWholeStatement)',
+    find: "if (!error.isOfWholeStatement && (isQuery(bound) || hasCode(error, 'refused')))",
+    replace: "if (error.isOfWholeStatement && (isQuery(bound) || hasCode(error, 'refused')))",
   },
   {
     name: 'query: a statement with a key that fails is not split',

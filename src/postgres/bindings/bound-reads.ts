@@ -1,6 +1,7 @@
 import type { Epoch, StoredEntry, Unchanged, Version, Withheld } from '../../core/entry.js'
 import { CacheError, type CacheErrorCode, type CacheErrorOptions, hasCode } from '../../core/errors.js'
-import type { BatchPart, Wanted } from '../../core/ports.js'
+import type { BatchPart, Clock, Wanted } from '../../core/ports.js'
+import { isReadTimeout } from '../pool/errors.js'
 import type { EntryAnswers } from '../store/entry-reads.js'
 import type { NothingRow } from '../store/written-row.js'
 import { type BoundSource, isQuery } from './bound-source.js'
@@ -24,20 +25,32 @@ interface BoundRow {
 
 /** Errors that concern one table or query, and not the database. */
 const ofTheSource: readonly CacheErrorCode[] = ['store-failed', 'forbidden', 'refused', 'store-not-ready']
+/** Errors of a statement for which the server had no time, or whose table is locked. */
+const notInTime: readonly CacheErrorCode[] = ['store-busy', 'store-locked', 'row-locked']
+/** Time for which versions of a binding are not asked for, after they could not be found in time. */
+const notAskedMs = 30_000
 
 /** Reads the answers of bound tables and queries. */
 export class BoundReads {
   readonly #bindings: Pick<KnownBindings, 'outdated' | 'costs'>
   readonly #maxReadBytes: number
+  readonly #clock: Pick<Clock, 'now'>
+  /** Moments until which the versions of a binding are not asked for. */
+  readonly #notAskedUntilMs = new WeakMap<BoundSource, number>()
   /** Statements for each binding, as long as it is the same. */
   readonly #statements = new WeakMap<
     BoundSource,
     { readonly schema: string; readonly texts: BoundStatements }
   >()
 
-  constructor(bindings: Pick<KnownBindings, 'outdated' | 'costs'>, maxReadBytes: number) {
+  constructor(
+    bindings: Pick<KnownBindings, 'outdated' | 'costs'>,
+    maxReadBytes: number,
+    clock: Pick<Clock, 'now'>,
+  ) {
     this.#bindings = bindings
     this.#maxReadBytes = maxReadBytes
+    this.#clock = clock
   }
 
   /** Reads answers of one binding, with at most `roomBytes` of values. Rejects with a CacheError. */
@@ -74,7 +87,8 @@ export class BoundReads {
 
   /**
    * Returns the versions of answers of one binding; undefined if the primary has another epoch. A binding that cannot
-   * be read must not end the feed, so all its versions are unknown then.
+   * be read must not end the feed, so all its versions are unknown then. Nor must one that takes too long, because its
+   * query is slow for so many keys, or somebody has locked its table: it would end the next session as well.
    */
   async versions(
     schema: string,
@@ -82,6 +96,8 @@ export class BoundReads {
     keys: readonly string[],
     { send, epoch }: { readonly send: SendBound; readonly epoch: Epoch },
   ): Promise<ReadonlyMap<string, Version> | undefined> {
+    const unknown = () => new Map(keys.map((key) => [key, unknownVersion]))
+    if (this.#clock.now() < (this.#notAskedUntilMs.get(bound) ?? 0)) return unknown()
     const keyed = keys.flatMap((key) => this.#keyed(bound, key, ''))
     try {
       const values = [...columnsOf(bound, keyed), epoch]
@@ -89,8 +105,11 @@ export class BoundReads {
       if (rows.length === 0) return undefined
       return new Map(rows.flatMap((row) => (row.key === null ? [] : [[row.key, (row as BoundRow).version]])))
     } catch (error) {
-      if (!hasCode(error, 'binding-unusable')) throw error
-      return new Map(keys.map((key) => [key, unknownVersion]))
+      // A server that does not answer at all has told nothing about the binding.
+      const isLate = hasCode(error, ...notInTime) && !isReadTimeout(error)
+      if (!isLate && !hasCode(error, 'binding-unusable')) throw error
+      if (isLate) this.#notAskedUntilMs.set(bound, this.#clock.now() + notAskedMs)
+      return unknown()
     }
   }
 
@@ -123,8 +142,10 @@ export class BoundReads {
     } catch (error) {
       if (!hasCode(error, ...ofTheSource)) throw error
       // An error of one key, such as a division by zero: the others can be read without it.
-      if (isQuery(bound) && !error.isOfWholeStatement)
-        throw unusable(bound, 'its query fails for this key', error.message, { cause: error })
+      if (!error.isOfWholeStatement && (isQuery(bound) || hasCode(error, 'refused'))) {
+        const shown = isQuery(bound) ? 'its query fails for this key' : 'its row cannot be read'
+        throw unusable(bound, shown, error.message, { cause: error })
+      }
       // Another inspection will find what is wrong, or that the table has changed.
       this.#bindings.outdated()
       const shown = `its ${isQuery(bound) ? 'query' : 'table'} cannot be read as it was when it was last inspected`

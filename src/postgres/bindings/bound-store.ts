@@ -2,7 +2,7 @@ import { bindingOf } from '../../core/bindings/bindings.js'
 import { requireUnbound } from '../../core/bindings/require-unbound.js'
 import type { Epoch, Mark, Transaction, Version } from '../../core/entry.js'
 import { CacheError } from '../../core/errors.js'
-import type { BatchPart, ConditionalWrite, SentWrite, Store, Wanted, Write } from '../../core/ports.js'
+import type { BatchPart, Clock, ConditionalWrite, SentWrite, Store, Wanted, Write } from '../../core/ports.js'
 import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
 import { withTimeout } from '../pool/with-timeout.js'
@@ -19,6 +19,7 @@ export interface BoundStoreParts {
   readonly bindings: KnownBindings
   readonly database: Database
   readonly attempts: Attempts
+  readonly clock: Pick<Clock, 'now'>
   readonly schema: SchemaName
   /** Time that a statement may wait for a connection, and again for its answer. */
   readonly timeoutMs: number
@@ -39,7 +40,7 @@ export class BoundStore implements Store {
 
   constructor(parts: BoundStoreParts) {
     this.#parts = parts
-    this.#reads = new BoundReads(parts.bindings, parts.maxReadBytes)
+    this.#reads = new BoundReads(parts.bindings, parts.maxReadBytes, parts.clock)
   }
 
   async read(wanted: readonly Wanted[], part?: BatchPart): Promise<EntryAnswers> {

@@ -12,7 +12,7 @@ export interface KnownBindingsOptions {
 }
 
 export interface KnownBindingsParts {
-  readonly database: Pick<Database, 'read'>
+  readonly database: Pick<Database, 'read' | 'snapshot'>
   readonly schema: SchemaName
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
@@ -73,7 +73,10 @@ export class KnownBindings implements Bindings {
         )
         if (row?.digest === known.digest) return known
       }
-      return inspectBindings(database.read.bind(database) as Query, name)
+      return database.snapshot(async (send) => {
+        await send('set local jit = off', [])
+        return inspectBindings(((text: string) => send(text, [])) as Query, name)
+      })
     }
     const { sources } = await asking().catch(schema.explain)
     return sources

@@ -9,6 +9,7 @@ import {
   fingerprintsOf,
   hasOtherColumns,
   missingTriggersOf,
+  tableNamed,
   treeOf,
   unwatchedPartitionsOf,
 } from './relation-inspection.js'
@@ -72,7 +73,7 @@ function inspectionIn(schema: string): string {
       select d.table_name from ${dependencies} and c.oid is null order by 1
     ) as dropped_tables,
     array(
-      select d.table_name from ${dependencies} and to_regclass(d.table_name)::oid <> c.oid order by 1
+      select d.table_name from ${dependencies} and ${tableNamed('d.table_name')} <> c.oid order by 1
     ) as replaced_tables,
     array(
       select d.table_name || '.'::text || name
@@ -131,7 +132,7 @@ function inspectionIn(schema: string): string {
        from pg_proc where oid = any(functions.oids) or oid = any(used.functions)),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
        from pg_rewrite where ev_class in (${roots})),
-      ${fingerprintsOf(tree, roots)}
+      ${fingerprintsOf(tree, roots, 'select pg_catalog.unnest(used.types)')}
     )) as fingerprint
   from ${inSchema}.cache_bound_queries as q
     join pg_namespace as n on n.nspname = ${pg.escapeLiteral(schema)}
@@ -145,18 +146,20 @@ function inspectionIn(schema: string): string {
       ) as oids offset 0
     ) as functions
     cross join lateral (
+      with used (class, id) as materialized (
+        select class, id from pg_catalog.unnest(functions.oids) as one (fn) cross join lateral ${inSchema}.cache_uses(one.fn)
+      )
       select array(
-        select id from pg_catalog.unnest(functions.oids) as one (fn) cross join lateral ${inSchema}.cache_uses(one.fn)
-        where class = 'pg_class'::regclass::oid
+        select id from used where class = 'pg_class'::regclass::oid
         union
         select d.bound::oid from ${inSchema}.cache_dependencies as d where d.pattern = q.pattern
-      ) as roots, array(
-        select id from pg_catalog.unnest(functions.oids) as one (fn) cross join lateral ${inSchema}.cache_uses(one.fn)
-        where class = 'pg_proc'::regclass::oid
-      ) as functions offset 0
+      ) as roots,
+      array(select id from used where class = 'pg_proc'::regclass::oid) as functions,
+      array(select id from used where class = 'pg_type'::regclass::oid) as types
+      offset 0
     ) as found
     cross join lateral (
-      select found.roots, found.functions, array(${treeOf('select pg_catalog.unnest(found.roots)')}) as relids offset 0
+      select found.roots, found.functions, found.types, array(${treeOf('select pg_catalog.unnest(found.roots)')}) as relids offset 0
     ) as used
   order by q.pattern`
 }

@@ -41,6 +41,18 @@ export function treeOf(roots: string): string {
 }
 
 /**
+ * Returns SQL for the oid of the table that now has a name; null if none has. Unlike to_regclass(), it is no error if
+ * the role may not use the schema.
+ *
+ * @param name SQL for the name with its schema, quoted where necessary
+ */
+export function tableNamed(name: string): string {
+  return `(select named.oid from pg_catalog.parse_ident(${name}) as parts
+        join pg_namespace as its_schema on its_schema.nspname = parts[1]
+        join pg_class as named on named.relnamespace = its_schema.oid and named.relname = parts[2])`
+}
+
+/**
  * Returns SQL that is true if columns of a table are not those whose changes its triggers notice. The condition of a
  * trigger stays with a column that is renamed, and everything else finds columns by their names. The numbers of the
  * columns are compared as texts, because an operator for arrays of them could be one that somebody else has created.
@@ -83,8 +95,9 @@ export function unwatchedPartitionsOf(table: string, announcer: string, tree: st
  *
  * @param tree relations and their partitions, as an item of FROM with the column `relid`
  * @param roots oids of the relations without partitions, as a list or a query
+ * @param types query of oids of further types
  */
-export function fingerprintsOf(tree: string, roots: string): string {
+export function fingerprintsOf(tree: string, roots: string, types?: string): string {
   return `(select pg_catalog.string_agg(pg_catalog.concat_ws(' ', part.oid, pg_relation_filenode(part.oid), relrowsecurity,
          relforcerowsecurity, relacl, case when relkind = 'v' then pg_catalog.concat(relowner, reloptions) end),
          ',' order by part.oid)
@@ -94,7 +107,8 @@ export function fingerprintsOf(tree: string, roots: string): string {
        from pg_attribute where attnum > 0 and not attisdropped and attrelid in (${roots})),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
        from pg_attrdef where adrelid in (${roots})),
-      ${typesOf(roots)},
+      ${typesOf(roots, types)},
+      ${roleOf()},
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
        from pg_policy where polrelid in (${roots})),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin, tgenabled), ',' order by oid)
@@ -102,12 +116,22 @@ export function fingerprintsOf(tree: string, roots: string): string {
 }
 
 /**
- * Returns SQL for a text that changes with the types of the columns, and with everything that these consist of: labels of
- * enums, attributes, elements, domains and casts, at any depth.
+ * Returns SQL for a text that changes with what decides which policies apply to the role of the session: its own rights,
+ * and the roles whose rights it has.
  */
-function typesOf(roots: string): string {
+function roleOf(): string {
+  return `(select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, rolsuper, rolbypassrls), ',' order by oid)
+       from pg_roles where pg_has_role(oid, 'usage'))`
+}
+
+/**
+ * Returns SQL for a text that changes with the types of the columns and further types, and with everything that these
+ * consist of: labels of enums, attributes, elements, domains and casts, at any depth.
+ */
+function typesOf(roots: string, types = 'select null::oid where false'): string {
   return `(with recursive types (id) as (
-         select atttypid from pg_attribute where attnum > 0 and not attisdropped and attrelid in (${roots})
+         (select atttypid from pg_attribute where attnum > 0 and not attisdropped and attrelid in (${roots})
+          union all ${types})
          union
          select found.id
          from types join pg_type on pg_type.oid = types.id cross join lateral (

@@ -187,6 +187,7 @@ export async function inspectedBindings(
   table: CacheTable,
   clock: Pick<Clock, 'now'>,
 ): Promise<Inspected> {
+  await query('set jit = off')
   const bindingsSentMs = clock.now()
   const bindings = await inspectBindings(query, table.schema)
   const [row] = await query<{ prepared: string }>(`select ${preparedTransactions} as prepared`)

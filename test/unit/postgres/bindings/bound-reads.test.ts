@@ -30,10 +30,12 @@ function reads(answer: readonly Partial<AnswerRow>[] | CacheErrorCode) {
     if (typeof answer === 'string') throw new CacheError(answer, 'relation public.item does not exist')
     return answer as readonly AnswerRow[]
   }
-  const costs = new BindingCosts(new DrivenClock())
-  const bound = new BoundReads({ outdated: () => state.outdated++, costs }, maxReadBytes)
+  const clock = new DrivenClock()
+  const costs = new BindingCosts(clock)
+  const bound = new BoundReads({ outdated: () => state.outdated++, costs }, maxReadBytes, clock)
   return {
     state,
+    clock,
     costs,
     read: (keys: readonly string[], table = items) =>
       bound.read(
@@ -68,7 +70,7 @@ t.test('a version that is held stands beside its key', async (t) => {
 t.test('the reads of a binding are counted, with their time', async (t) => {
   const clock = new DrivenClock()
   const costs = new BindingCosts(clock)
-  const bound = new BoundReads({ outdated: () => undefined, costs }, maxReadBytes)
+  const bound = new BoundReads({ outdated: () => undefined, costs }, maxReadBytes, clock)
   const send: SendBound = async () => {
     clock.advance(3)
     return [nothing as AnswerRow]
@@ -94,7 +96,7 @@ t.test('a table with a fault is not read', async (t) => {
 })
 
 t.test('a statement that fails for the table asks for an inspection', async (t) => {
-  for (const code of ['store-failed', 'forbidden', 'refused', 'store-not-ready'] as const) {
+  for (const code of ['store-failed', 'forbidden', 'store-not-ready'] as const) {
     const { state, read } = reads(code)
     const error = await read(['item:1']).catch((error: CacheError) => error)
     t.match(error, { code: 'binding-unusable', isOfWholeStatement: true }, code)
@@ -107,9 +109,58 @@ t.test('an error of the database is not one of the table', async (t) => {
   for (const code of ['store-unavailable', 'store-busy'] as const) {
     const { state, read, versions } = reads(code)
     await t.rejects(read(['item:1']), { code })
-    await t.rejects(versions(['item:1']), { code }, 'the comparison has to be repeated')
+    if (code === 'store-unavailable')
+      await t.rejects(versions(['item:1']), { code }, 'the comparison has to be repeated')
     t.equal(state.outdated, 0, code)
   }
+})
+
+t.test(
+  'versions that are not found in time are unknown, and are not asked for again for a while',
+  async (t) => {
+    for (const code of ['store-busy', 'store-locked'] as const) {
+      const { state, clock, versions } = reads(code)
+      const unknown = [['item:1', '?']]
+      t.same([...((await versions(['item:1'])) ?? [])], unknown)
+      t.same([...((await versions(['item:1'])) ?? [])], unknown)
+      t.equal(state.sent.length, 1, 'one slow statement for all the entries of the binding')
+      clock.advance(30_000)
+      await versions(['item:1'])
+      t.equal(state.sent.length, 2)
+    }
+  },
+)
+
+t.test('a server that does not answer has told nothing about a binding', async (t) => {
+  const silent = new CacheError('store-busy', 'no answer', { cause: new Error('Query read timeout') })
+  const bound = new BoundReads(
+    { outdated: () => undefined, costs: new BindingCosts(new DrivenClock()) },
+    maxReadBytes,
+    new DrivenClock(),
+  )
+  const send: SendBound = () => Promise.reject(silent)
+  await t.rejects(bound.versions('public', items, ['item:1'], { send, epoch: 'e' }), { code: 'store-busy' })
+})
+
+t.test('an error of one row does not fail others', async (t) => {
+  const error = new CacheError('refused', 'division by zero')
+  const bound = new BoundReads(
+    {
+      outdated: () => t.fail('no other inspection would find anything'),
+      costs: new BindingCosts(new DrivenClock()),
+    },
+    maxReadBytes,
+    new DrivenClock(),
+  )
+  const read = bound.read('public', items, [{ key: 'item:1' }], {
+    send: () => Promise.reject(error),
+    roomBytes: maxReadBytes,
+  })
+  await t.rejects(read, {
+    code: 'binding-unusable',
+    isOfWholeStatement: false,
+    explanation: /its row cannot be read/,
+  })
 })
 
 t.test('versions of a table that cannot be read are those of no row, and of no absence', async (t) => {

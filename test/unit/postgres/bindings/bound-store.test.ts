@@ -88,6 +88,7 @@ t.test('the versions of rows are not those of the entries', async (t) => {
       current: [{ pattern: new KeyPattern('row:{id}'), keyColumns: [], columnTypes: [], fault }],
       outdated: () => undefined,
     },
+    clock: { now: () => 0 },
     schema: { get: async () => 'public' },
     timeoutMs: 2_000,
     maxReadBytes: 1_000,

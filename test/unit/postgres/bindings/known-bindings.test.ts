@@ -2,7 +2,9 @@ import t from 'tap'
 import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
 import type { BoundTable } from '../../../../src/postgres/bindings/bound-source.js'
 import { KnownBindings } from '../../../../src/postgres/bindings/known-bindings.js'
+import { inspectedBindings } from '../../../../src/postgres/feed/prober.js'
 import type { SchemaName } from '../../../../src/postgres/schema/schema-name.js'
+import type { CacheTable, Query } from '../../../../src/postgres/schema/table-inspection.js'
 import { recordingLog } from '../../../support/recording-log.js'
 
 const table = (text: string, says?: string): BoundTable => ({
@@ -20,6 +22,10 @@ const table = (text: string, says?: string): BoundTable => ({
 function known() {
   const { log, logged } = recordingLog()
   const state = { nowMs: 0, digest: 'one', statements: 0 }
+  const read = async (text: string) => {
+    if (text !== 'set local jit = off') state.statements++
+    return [{ digest: state.digest, pattern: null }]
+  }
   const bindings = new KnownBindings(
     { maxStalenessMs: 3_000 },
     {
@@ -28,12 +34,7 @@ function known() {
         get: async () => 'public',
         explain: (error: unknown) => Promise.reject(error),
       } as unknown as SchemaName,
-      database: {
-        read: (async () => {
-          state.statements++
-          return [{ digest: state.digest, pattern: null }]
-        }) as never,
-      },
+      database: { read: read as never, snapshot: (run) => run(read as never) },
       log,
     },
   )
@@ -89,4 +90,15 @@ t.test('a statement that finds another table asks for an inspection', async (t) 
   bindings.onOutdated(() => asked++)
   bindings.outdated()
   t.equal(asked, 1)
+})
+
+t.test('nothing is compiled for an inspection, which takes less time than that', async (t) => {
+  const sent: string[] = []
+  const query = (async (sql: string) => {
+    sent.push(sql)
+    return [{ digest: 'one', pattern: null, prepared: '' }]
+  }) as unknown as Query
+  await inspectedBindings(query, { schema: 'public' } as CacheTable, { now: () => 0 })
+  t.equal(sent[0], 'set jit = off')
+  t.ok(sent.length > 1)
 })
