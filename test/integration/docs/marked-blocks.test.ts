@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { SqlServer } from '../../../src/dev/sql-server.js'
+import { DevServer } from '../../../src/dev/dev-server.js'
 import { cacheDatabase, type FreshDatabase } from '../../support/database.js'
 import { freePorts } from '../../support/free-ports.js'
 import { type Block, blocksOf, commandsIn } from '../../support/markdown-blocks.js'
@@ -80,7 +80,7 @@ async function startSurroundings(t: Test): Promise<Surroundings> {
   const one = await startLiveSidecar(t, { databaseUrl: url })
   const other = await startLiveSidecar(t, { databaseUrl: url })
   const port = await freePorts(1)
-  const sql = new SqlServer({ port, databaseUrl: url })
+  const sql = new DevServer({ port, databaseUrl: url, sidecars: [], isSample: false })
   await sql.listen()
   t.teardown(() => sql.close())
   const here = [
