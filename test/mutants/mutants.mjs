@@ -1041,7 +1041,7 @@ const omissions = [
     caughtBy: 'confirmed-versions',
     file: 'src/core/state/confirmed-versions.ts',
     find: 'Math.floor(number / randomBits)) % places',
-    replace: 'Math.floor(number / randomBits)) % 1',
+    replace: 'Math.floor(number / randomBits)) % Math.min(places, 1)',
   },
   {
     name: 'of a token only its first byte is compared',

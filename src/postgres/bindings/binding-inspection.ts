@@ -136,7 +136,7 @@ function inspectionIn(schema: string): string {
         and not has_column_privilege(c.oid, attnum, 'select')
     ) as may_read,
     quote_ident(current_user::text) as role,
-    md5(pg_catalog.concat_ws(' ', c.oid, b::text, current_user,
+    md5(pg_catalog.concat_ws(' ', c.oid, b::text,
       ${fingerprintsOf(tree, 'c.oid')}
     )) as fingerprint
   from (select) as always

@@ -125,7 +125,7 @@ function inspectionIn(schema: string): string {
       order by 1
     ) as unreadable_tables,
     quote_ident(current_user::text) as role,
-    md5(pg_catalog.concat_ws(' ', pg_catalog.concat(q.xmin, q::text), current_user,
+    md5(pg_catalog.concat_ws(' ', pg_catalog.concat(q.xmin, q::text),
       (select pg_catalog.string_agg(d::text, ',' order by number)
        from ${inSchema}.cache_dependencies as d where d.pattern = q.pattern),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
