@@ -331,8 +331,8 @@ const inInspection = [
     ...fingerprint,
     tests: 'each role has its own',
     file: relations,
-    find: "from pg_roles where pg_has_role(oid, 'usage'))",
-    replace: 'from pg_roles)',
+    find: 'where me.rolname = current_user)',
+    replace: "where me.rolname = 'postgres')",
   },
   {
     name: 'a fault is not in the fingerprint',

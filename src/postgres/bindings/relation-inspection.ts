@@ -117,11 +117,14 @@ export function fingerprintsOf(tree: string, roots: string, types?: string): str
 
 /**
  * Returns SQL for a text that changes with what decides which policies apply to the role of the session: its own rights,
- * and the roles whose rights it has.
+ * and the roles whose rights it has. A superuser has those of every role, and no policy applies to it.
  */
 function roleOf(): string {
-  return `(select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, rolsuper, rolbypassrls), ',' order by oid)
-       from pg_roles where pg_has_role(oid, 'usage'))`
+  return `(select pg_catalog.string_agg(pg_catalog.concat_ws(' ', other.oid, me.rolsuper, me.rolbypassrls),
+         ',' order by other.oid)
+       from pg_roles as me
+         join pg_roles as other on other.oid = me.oid or not me.rolsuper and pg_has_role(other.oid, 'usage')
+       where me.rolname = current_user)`
 }
 
 /**
