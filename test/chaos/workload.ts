@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Random } from '../support/random.js'
+import { ClientLoops } from './client-loops.js'
 import { uniqueValue } from './entry-value.js'
 import type { Fleet, Member } from './fleet/fleet.js'
 import type { SidecarClient, WriteAnswer } from './fleet/sidecar-client.js'
@@ -80,14 +81,13 @@ export class Workload {
   readonly once: OnceWritten[] = []
   readonly #parts: WorkloadParts
   readonly #random: Random
-  readonly #running: Promise<void>[] = []
+  readonly #loops: ClientLoops
   #names = 0
-  #isStopping = false
-  #writesStop = false
 
   constructor(parts: WorkloadParts) {
     this.#parts = parts
     this.#random = new Random(parts.seed ^ 0x5bd1e995)
+    this.#loops = new ClientLoops(this.#random)
   }
 
   start(): void {
@@ -107,20 +107,19 @@ export class Workload {
       for (let index = 0; index < count; index++) {
         const by = `${kind}-${index}`
         const isReader = kind.toLowerCase().includes('reader')
-        this.#running.push(this.#loop(pauses[kind], isReader, () => turns[kind](by)))
+        this.#loops.start({ pauseMs: pauses[kind], isReader, turn: () => turns[kind](by) })
       }
     }
   }
 
   /** No write begins any more; reads go on. */
   stopWrites(): void {
-    this.#writesStop = true
+    this.#loops.stopWrites()
   }
 
   /** Resolves when every operation has ended. */
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    await Promise.all(this.#running)
+  stop(): Promise<void> {
+    return this.#loops.stop()
   }
 
   /** Keeps a row locked for a while and changes it. */
@@ -180,17 +179,6 @@ export class Workload {
     const handles = keys.map((key) => this.#begin(key, null, 'truncate', 'sql'))
     const outcome = await this.#parts.sql.truncate()
     for (const handle of handles) this.#parts.recorder.endWrite(handle, outcome)
-  }
-
-  async #loop(
-    [least, most]: readonly [number, number],
-    isReader: boolean,
-    turn: () => Promise<unknown>,
-  ): Promise<void> {
-    while (!this.#isStopping && (isReader || !this.#writesStop)) {
-      await turn()
-      await sleep(this.#random.between(least, most))
-    }
   }
 
   async #read(by: string, kind: 'default' | 'strong'): Promise<void> {
@@ -255,7 +243,7 @@ export class Workload {
     const { recorder, isDuringFault } = this.#parts
     const key = this.#key('write')
     let since: { readonly record: WriteRecord; readonly token: string } | undefined
-    for (let step = this.#random.integer(4, 12); step > 0 && !this.#isStopping; step--) {
+    for (let step = this.#random.integer(4, 12); step > 0 && !this.#loops.isStopping; step--) {
       const member = this.#member()
       const { client, sidecar } = member
       if (since === undefined || this.#random.chance(0.2)) {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Random } from '../../support/random.js'
+import { ClientLoops } from '../client-loops.js'
 import type { Fleet, Member } from '../fleet/fleet.js'
 import type { ReadAnswer } from '../fleet/sidecar-client.js'
 import type { SqlClient } from '../fleet/sql-client.js'
@@ -103,10 +104,8 @@ export class BoundWorkload {
   readonly #parts: BoundWorkloadParts
   readonly #random: Random
   readonly #pages: BoundPages
-  readonly #running: Promise<void>[] = []
+  readonly #loops: ClientLoops
   #names = 0
-  #isStopping = false
-  #writesStop = false
   /** Number of faults during which nothing is announced as a change of any key. */
   #narrow = 0
   /** Moment at which the source of all keys has last changed: they were bound. */
@@ -119,6 +118,7 @@ export class BoundWorkload {
     this.#parts = parts
     this.recorder = parts.recorder
     this.#random = new Random(parts.seed ^ 0x3c6ef372)
+    this.#loops = new ClientLoops(this.#random)
     const { sql, recorder } = parts
     const newValue = (by: string) => this.#value(by)
     this.#pages = new BoundPages({ sql, recorder, random: this.#random, newValue })
@@ -208,31 +208,19 @@ export class BoundWorkload {
     }
     for (const [kind, count] of Object.entries(clients) as [keyof typeof clients, number][])
       for (let index = 0; index < count; index++)
-        this.#running.push(
-          this.#loop(pauses[kind], kind.toLowerCase().includes('reader'), () =>
-            turns[kind](`${kind}-${index}`),
-          ),
-        )
+        this.#loops.start({
+          pauseMs: pauses[kind],
+          isReader: kind.toLowerCase().includes('reader'),
+          turn: () => turns[kind](`${kind}-${index}`),
+        })
   }
 
   stopWrites(): void {
-    this.#writesStop = true
+    this.#loops.stopWrites()
   }
 
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    await Promise.all(this.#running)
-  }
-
-  async #loop(
-    [least, most]: readonly [number, number],
-    isReader: boolean,
-    turn: () => Promise<unknown>,
-  ): Promise<void> {
-    while (!this.#isStopping && (isReader || !this.#writesStop)) {
-      await turn()
-      await sleep(this.#random.between(least, most))
-    }
+  stop(): Promise<void> {
+    return this.#loops.stop()
   }
 
   /**

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Random } from '../../support/random.js'
 import { held, readTables } from '../bound/bound-tables.js'
 import type { BoundWorkload } from '../bound/bound-workload.js'
+import { ClientLoops } from '../client-loops.js'
 import type { Recorder } from '../oracle/recorder.js'
 import { hotKeys, keys } from '../workload.js'
 import type { NearCaches } from './near-caches.js'
@@ -46,14 +47,13 @@ const rows = [...readTables, held].flatMap((table) => table.rows)
 export class NearWorkload {
   readonly #parts: NearWorkloadParts
   readonly #random: Random
-  readonly #running: Promise<void>[] = []
+  readonly #loops: ClientLoops
   #names = 0
-  #isStopping = false
-  #writesStop = false
 
   constructor(parts: NearWorkloadParts) {
     this.#parts = parts
     this.#random = new Random(parts.seed ^ 0x27d4eb2f)
+    this.#loops = new ClientLoops(this.#random)
   }
 
   start(): void {
@@ -66,7 +66,7 @@ export class NearWorkload {
         writer: () => this.#write(client),
       }
       for (const kind of Object.keys(turns) as (keyof typeof turns)[])
-        this.#running.push(this.#loop(pauses[kind], kind === 'writer', turns[kind]))
+        this.#loops.start({ pauseMs: pauses[kind], isReader: kind !== 'writer', turn: turns[kind] })
     }
   }
 
@@ -89,24 +89,12 @@ export class NearWorkload {
 
   /** No write begins any more; reads go on. */
   stopWrites(): void {
-    this.#writesStop = true
+    this.#loops.stopWrites()
   }
 
   /** Resolves when every operation has ended. */
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    await Promise.all(this.#running)
-  }
-
-  async #loop(
-    [least, most]: readonly [number, number],
-    isWriter: boolean,
-    turn: () => Promise<unknown>,
-  ): Promise<void> {
-    while (!this.#isStopping && !(isWriter && this.#writesStop)) {
-      await turn()
-      await sleep(this.#random.between(least, most))
-    }
+  stop(): Promise<void> {
+    return this.#loops.stop()
   }
 
   async #read(client: NearClient): Promise<void> {
