@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import { createClient } from '../../../clients/node/src/index.js'
 import { clientError } from '../../support/client-error.js'
+import { connectedClient } from '../../support/connected-client.js'
 import type { Owner } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { answer, scriptedServer } from '../../support/scripted-server.js'
@@ -33,6 +34,12 @@ t.test('a read whose connection is lost is sent again, a write is not', async (t
   requests = ['', '']
   await t.rejects(app.getMany(['k']), clientError({ kind: 'connection-lost', retryable: true }))
   t.same(requests.slice(2), ['POST', 'POST', 'POST'], 'three times at most')
+})
+
+t.test('no time is too long for a timer', async (t) => {
+  const { app } = await connectedClient(t, { timeoutMs: Number.POSITIVE_INFINITY })
+  await app.set('k', 1, { timeoutMs: 2 ** 31 })
+  t.equal(await app.get('k'), 1)
 })
 
 t.test('a request ends with its time, with its signal and with the client', async (t) => {

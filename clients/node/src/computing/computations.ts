@@ -99,10 +99,13 @@ export class Computations {
       value = await compute()
       return value
     } finally {
-      if (lease !== undefined && (value === undefined || value === null))
-        // If that fails, the lease ends by itself.
-        this.#parts.requests.giveBack(key, lease).catch(() => undefined)
+      if (lease !== undefined && (value === undefined || value === null)) this.#giveBack(key, lease)
     }
+  }
+
+  #giveBack(key: string, lease: string): void {
+    // If that fails, the lease ends by itself.
+    this.#parts.requests.giveBack(key, lease).catch(() => undefined)
   }
 
   /**
@@ -118,6 +121,8 @@ export class Computations {
       if (error instanceof CachingLayerError && error.kind === 'lease-ended') return false
       // The value is right all the same. If it was stored, the next call reads it.
       if (isOutage(error)) return true
+      // The value cannot be stored, by anybody. Others need not wait for it.
+      this.#giveBack(key, lease)
       throw error
     }
   }

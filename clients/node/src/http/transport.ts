@@ -13,6 +13,8 @@ export interface TransportOptions {
   readonly maxConnections: number
 }
 
+/** Longest time of a timer. A longer one, such as Infinity, would be over at once. */
+const maxTimerMs = 2 ** 31 - 1
 /** Maximum number of times that a request is sent. */
 const maxAttempts = 3
 /** Longest pause before the second attempt; it doubles for each further one. */
@@ -49,7 +51,7 @@ export class Transport {
    */
   async request(request: HttpRequest, options: RequestOptions = {}): Promise<HttpResponse> {
     const { signal, timeoutMs = this.#options.timeoutMs } = options
-    const deadlineMs = performance.now() + timeoutMs
+    const deadlineMs = performance.now() + Math.min(timeoutMs, maxTimerMs)
     for (let attempt = 1; ; attempt++) {
       try {
         const response = await this.#attempt(request, signal, deadlineMs - performance.now())
@@ -84,7 +86,8 @@ export class Transport {
     signal.addEventListener('abort', abort, { once: true })
     sent.once('close', () => signal.removeEventListener('abort', abort))
     if (signal.aborted) abort()
-    const late = setTimeout(() => sent.destroy(new Error('timeout')), this.#options.timeoutMs)
+    const limitMs = Math.min(this.#options.timeoutMs, maxTimerMs)
+    const late = setTimeout(() => sent.destroy(new Error('timeout')), limitMs)
     if (!keepsAlive) late.unref()
     try {
       const response = await new Promise<IncomingMessage>((resolve, reject) => {
