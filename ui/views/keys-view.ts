@@ -16,6 +16,7 @@ export class KeysView implements Shown {
   readonly #body = byId('keys')
   #next = ''
   #shown = 0
+  #asked = 0
 
   constructor(session: Session) {
     this.#session = session
@@ -37,12 +38,14 @@ export class KeysView implements Shown {
 
   async #load(after: string): Promise<void> {
     setText(this.#note, 'Asking the database …')
+    // An answer that comes after another question was asked, such as for another prefix, is not shown.
+    const asked = ++this.#asked
     try {
       const prefix = this.#prefix.value
       const answer = await this.#session.get('keys', { ...(prefix && { prefix }), ...(after && { after }) })
-      this.#show(answer, after !== '')
+      if (asked === this.#asked) this.#show(answer, after !== '')
     } catch (error) {
-      setText(this.#note, (error as Error).message)
+      if (asked === this.#asked) setText(this.#note, (error as Error).message)
     }
   }
 
