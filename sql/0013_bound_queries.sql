@@ -74,8 +74,8 @@ grant select on cache_bindings to public;
 -- --- What a query uses ---
 
 -- Returns everything that a function uses: relations (class pg_class), functions (class pg_proc) and types that are not
--- built in (class pg_type), also through views, and through functions whose body the catalogue has parsed. The class is 0 for the clock or the session (id 0), a
--- sample of rows (1), and a lock of rows (2). pg_depend is not enough, because it leaves out what is built in.
+-- built in (class pg_type), also through views, and through functions whose body the catalogue has parsed. The class is
+-- 0 for the clock or the session (id 0), a sample of rows (1), and a lock of rows (2). pg_depend is not enough, because it leaves out what is built in.
 create function cache_uses(query regprocedure) returns table (class oid, id oid)
   language sql stable
 begin atomic

@@ -34,6 +34,6 @@ function isAddress(host: string): boolean {
   return host.includes(':') || /^[\d.]+$/.test(host)
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^(::ffff:)?127\./.test(host)
 }

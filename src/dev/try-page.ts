@@ -25,7 +25,7 @@ export interface TryPageOptions {
   readonly isSample: boolean
 }
 
-/** What the page asks the sidecars. Their listeners do not answer pages of another origin, so this server asks them. */
+/** Requests of the page that sidecars answer. Their listeners do not answer pages of another origin, so this server asks them. */
 const forwarded = /^\/sidecars\/(\d)(\/cache\/(?:get|set|stats)(?:\?.*)?)$/
 
 /** Answers a request of the page to try the two sidecars. Returns false if it is none. */

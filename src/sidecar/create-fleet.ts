@@ -1,5 +1,6 @@
 import { hostname, networkInterfaces } from 'node:os'
 import type { Config } from '../config/config.js'
+import { isLoopback } from '../config/host-intent.js'
 import type { Cache } from '../core/cache.js'
 import type { MemberState } from '../core/state/fleet-member.js'
 import type { Readiness } from '../core/state/readiness.js'
@@ -60,7 +61,7 @@ function ownState({ version, config, cache, readiness, opsPort, clock }: FleetSo
 
 /** Returns the address by which other machines reach a listener; null if it is only on loopback. */
 function addressOf(host: string): string | null {
-  if (host === 'localhost' || host === '::1' || host.startsWith('127.')) return null
+  if (isLoopback(host)) return null
   if (host !== '::' && host !== '0.0.0.0') return host
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
   const outside = all.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))

@@ -22,7 +22,7 @@ import { buildPostgresImage } from './stand-ins/postgres-image.js'
 
 const nodeImage = 'docker.io/library/node:26-slim'
 const postgresImage = 'docker.io/library/postgres:18'
-/** As docker-compose.yml calls it. */
+/** Name of the image in docker-compose.yml. */
 const image = 'localhost/caching-layer'
 
 const buildTimeoutMs = 600_000

@@ -1,4 +1,4 @@
-/** What dev has for newcomers: a small load, and a page to try both sidecars. */
+/** Tests a small load, and a page to try both sidecars, which dev has for newcomers. */
 import { chmod, mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -43,7 +43,7 @@ t.test('no request fails and no read is too old, during two upgrades and a rollb
       fleet[index] = await start(version)
       await load.progress(20)
       entrance.targets = fleet.map(portOf)
-      // What was sent to the previous one is answered by then.
+      // Requests to the previous one have been answered by then.
       await load.progress(1)
       previous.kill('SIGTERM')
       t.equal((await previous.exited).code, 0, previous.stderr)

@@ -29,7 +29,7 @@ async function main(work) {
   if (steps.length === 0) console.log(`no step has "${part}" in its name; unit tests are in "unit"`)
   const failures = await failuresOf(work, steps, { jobs, isLast: false })
   const { final, repeatable } = split(failures)
-  // Beside other work, a shared machine can be so slow that a test fails by time. It passes alone.
+  // A shared machine can be so slow that a test fails by time. It passes alone.
   if (repeatable.length > 0) console.log(`\n# ${repeatable.length} of them once more, one at a time`)
   const again = repeatable.map(({ step }) => step)
   const repeated = await failuresOf(work, again, { jobs: 1, isLast: true })

@@ -1,7 +1,7 @@
 import { byId, create, setText } from '../elements.js'
 import { count, percent } from '../format.js'
 
-/** What `GET dev.json` says. */
+/** Answer to `GET dev.json`. */
 interface Dev {
   readonly sidecars: readonly { readonly data: string; readonly page: string }[]
   readonly isSample: boolean

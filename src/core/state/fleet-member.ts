@@ -30,7 +30,7 @@ export interface FleetMember extends Omit<MemberState, 'status'> {
   readonly isSelf: boolean
 }
 
-/** What a sidecar knows of its fleet. */
+/** The fleet, as one of its sidecars knows it. */
 export interface Fleet {
   readonly members: readonly FleetMember[]
   /**

@@ -1,46 +1,46 @@
 import type { FleetMember } from '../../core/state/fleet-member.js'
-import { quoteIdentifier } from '../schema/schema-owner.js'
+import { oidOf, quoteIdentifier } from '../schema/schema-owner.js'
 
 /** Time for which the row of a sidecar that may be idle is kept, in seconds. */
 export const idleKeptSeconds = 86_400
 /** Most sidecars that are listed. */
 const maxListed = 1_000
 
+/** Values of a row, by its columns. All times are in seconds. */
+const values = {
+  sidecar: '$1::text',
+  version: '$2::text',
+  host: '$3::text',
+  address: '$4::text',
+  page_port: '$5::int',
+  started_at: after('-$6::float8'),
+  status: '$7::text',
+  lag_ms: '$8::int',
+  hit_ratio: '$9::float8',
+  reads_per_second: '$10::float8',
+  entries: '$11::int',
+  seen_at: 'now()',
+  due_at: after('$12::float8'),
+  may_be_idle: '$13::boolean',
+  expires_at: after('$14::float8'),
+}
+
 /**
- * Returns the statement that writes the row of a sidecar, and removes rows that have expired. $1 identifies the
- * sidecar, $2 to $11 are the members of MemberState, $12 is the time until the row is written again at the latest, $13 is true if the sidecar may be idle by
- * then, and $14 is the time for which the row is kept. All times are in seconds.
+ * Returns the statement that writes the row of a sidecar, and removes rows that have expired. $1 identifies the sidecar,
+ * $2 to $11 are the members of MemberState, $12 is the time until the row is written again at the latest, $13 is true
+ * if the sidecar may be idle by then, and $14 is the time for which the row is kept.
  *
  * Rows are removed after the sidecar has its own row, and locked ones are skipped. So no two of these statements can
  * wait for each other.
  */
 export function heartbeatStatement(schemaName: string): string {
   const sidecars = `${quoteIdentifier(schemaName)}.cache_sidecars`
-  const values = [
-    '$1::text',
-    '$2::text',
-    '$3::text',
-    '$4::text',
-    '$5::int',
-    after('-$6::float8'),
-    '$7::text',
-    '$8::int',
-    '$9::float8',
-    '$10::float8',
-    '$11::int',
-    'now()',
-    after('$12::float8'),
-    '$13::boolean',
-    after('$14::float8'),
-  ]
+  const [, ...others] = Object.keys(values)
   return `
   with own as (
-    insert into ${sidecars} (${columns.join(', ')})
-    values (${values.join(', ')})
-    on conflict (sidecar) do update set ${columns
-      .slice(1)
-      .map((column) => `${column} = excluded.${column}`)
-      .join(', ')}
+    insert into ${sidecars} (${Object.keys(values).join(', ')})
+    values (${Object.values(values).join(', ')})
+    on conflict (sidecar) do update set ${others.map((column) => `${column} = excluded.${column}`).join(', ')}
     returning sidecar
   )
   delete from ${sidecars}
@@ -50,24 +50,6 @@ export function heartbeatStatement(schemaName: string): string {
     for update of expired skip locked
   )`
 }
-
-const columns = [
-  'sidecar',
-  'version',
-  'host',
-  'address',
-  'page_port',
-  'started_at',
-  'status',
-  'lag_ms',
-  'hit_ratio',
-  'reads_per_second',
-  'entries',
-  'seen_at',
-  'due_at',
-  'may_be_idle',
-  'expires_at',
-] as const
 
 /** Returns the statement that removes the row of the sidecar $1. */
 export function leaveStatement(schemaName: string): string {
@@ -98,7 +80,7 @@ export interface ObstacleRow {
 
 /** Returns a query for everything that would make the statements fail. */
 export function fleetObstacle(schemaName: string): string {
-  const table = `to_regclass('${`${quoteIdentifier(schemaName)}.cache_sidecars`.replaceAll("'", "''")}')::oid`
+  const table = oidOf(schemaName, 'cache_sidecars')
   const may = (right: string) => `has_table_privilege(${table}, '${right}')`
   return `select case
       when ${table} is null then 'sql/0014_fleet.sql is not applied'

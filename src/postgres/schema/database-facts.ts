@@ -1,7 +1,7 @@
 import type { Database } from '../pool/database.js'
-import { quoteIdentifier } from './schema-owner.js'
+import { oidOf, quoteIdentifier } from './schema-owner.js'
 
-/** What a person wants to know of the database of a cache. */
+/** Facts about the database of a cache, for people. */
 export interface DatabaseFacts {
   readonly serverVersion: string
   /** Used part of the notification queue, from 0 to 1. */
@@ -24,7 +24,7 @@ export async function databaseFacts(
   schemaName: string,
 ): Promise<DatabaseFacts> {
   const schema = quoteIdentifier(schemaName)
-  const oid = (table: string) => `to_regclass('${`${schema}.${table}`.replaceAll("'", "''")}')::oid`
+  const oid = (table: string) => oidOf(schemaName, table)
   const [facts] = await database.read<
     Omit<DatabaseFacts, 'outboxRows' | 'migrations'> & {
       readonly mayReadOutbox: boolean | null

@@ -245,3 +245,8 @@ export const isForeignToSuperuser = (owner: string) =>
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
+
+/** Returns SQL for the oid of a relation in a schema that the role may use; null if there is none. */
+export function oidOf(schemaName: string, relation: string): string {
+  return `to_regclass('${`${quoteIdentifier(schemaName)}.${relation}`.replaceAll("'", "''")}')::oid`
+}

@@ -1,4 +1,4 @@
-import { quoteIdentifier } from '../schema/schema-owner.js'
+import { oidOf, quoteIdentifier } from '../schema/schema-owner.js'
 
 /** Number of rows that one statement removes. It locks them for about 10 ms. */
 export const rowsPerSweep = 1_000
@@ -66,10 +66,8 @@ export interface ObstacleRow {
 
 /** Returns a query for everything that would make the statement fail. */
 export function sweepObstacle(schemaName: string): string {
-  const schema = quoteIdentifier(schemaName)
-  const oid = (relation: string) => `to_regclass('${`${schema}.${relation}`.replaceAll("'", "''")}')::oid`
-  const entries = oid('cache_entries')
-  const sweeper = oid('cache_sweeper')
+  const entries = oidOf(schemaName, 'cache_entries')
+  const sweeper = oidOf(schemaName, 'cache_sweeper')
   return `select case
       when ${sweeper} is null then 'sql/0007_expiry.sql is not applied'
       when not has_table_privilege(${entries}, 'delete') then 'the role may not delete from cache_entries'
@@ -79,7 +77,7 @@ export function sweepObstacle(schemaName: string): string {
       when not (has_table_privilege(${sweeper}, 'select') and has_table_privilege(${sweeper}, 'insert')
                 and has_table_privilege(${sweeper}, 'update'))
         then 'the role may not select, insert and update in cache_sweeper'
-      when not exists (select from pg_index where indexrelid = ${oid('cache_entries_expiry')} and indisvalid)
+      when not exists (select from pg_index where indexrelid = ${oidOf(schemaName, 'cache_entries_expiry')} and indisvalid)
         then 'the index cache_entries_expiry is missing or invalid'
     end as obstacle, current_setting('transaction_read_only') = 'on' as is_read_only`
 }

@@ -15,7 +15,7 @@ import { type Block, blocksOf, commandsIn } from '../../support/markdown-blocks.
 import { shell } from '../../support/shell.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
-/** What takes long on a page, and what is run instead. */
+/** Parts of commands that take long, and those that are run instead. */
 const shortened = [
   ['--minutes=5', '--minutes=0.05'],
   ['--keys zipf:100000 --rate 5000 --duration 10', '--keys zipf:100 --rate 100 --duration 1'],
@@ -27,7 +27,7 @@ interface Program {
   readonly file: string
 }
 
-/** How programs are run, by the language of their block. */
+/** Ways to run programs, by the language of their block. */
 const programs: Readonly<Record<string, Program>> = {
   js: { command: [process.execPath], file: 'program.mjs' },
   python: { command: ['python3'], file: 'program.py' },

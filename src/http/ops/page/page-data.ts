@@ -93,7 +93,7 @@ export interface ChangeRow {
   /** `row`: a row of a bound table was written or deleted. `gap`: changes may have been missed. */
   readonly operation: 'set' | 'delete' | 'row' | 'gap'
   /**
-   * Who made the change: this sidecar (`here`), another one or SQL (`elsewhere`), or SQL (`sql`). Undefined for a gap.
+   * Origin of the change: this sidecar (`here`), another one or SQL (`elsewhere`), or SQL (`sql`). Undefined for a gap.
    */
   readonly origin?: 'here' | 'elsewhere' | 'sql'
   /** The key, or the beginning of its hash; undefined for a gap. */

@@ -50,7 +50,7 @@ export interface DatabaseView {
   readonly errors: readonly { readonly code: string; readonly count: number }[]
   /** Statements that drain the outbox, and rows that they announced. */
   readonly drains: { readonly statements: number; readonly rows: number }
-  /** What the database says; null while this sidecar is idle, or if the database does not answer. */
+  /** Answer of the database; null while this sidecar is idle, or if the database does not answer. */
   readonly facts: DatabaseFacts | null
   readonly bindings: readonly ShownBinding[]
 }

@@ -22,7 +22,7 @@ type Views = {
   readonly [Name in ViewName]: (query: string) => Promise<ViewAnswers[Name]> | ViewAnswers[Name]
 }
 
-/** What the page shows on request, to those who may see keys. */
+/** Views that the page shows on request, to those who may see keys. */
 export class PageViews {
   readonly #views: Views
 
