@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -231,6 +233,24 @@ t.test('watch survives a restart of the sidecar', async (t) => {
   t.equal((await watch.exited).code, 0)
   const nobody = new CliProcess(t, ['watch'], { PORT: '1' })
   t.equal((await nobody.exited).code, 1, 'one that was never there is an error')
+})
+
+t.test('watch shows a sidecar while another one is silent', async (t) => {
+  const sockets: Socket[] = []
+  const silent = createServer((socket) => sockets.push(socket))
+  await once(silent.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+  })
+  const other = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  const watch = new CliProcess(t, ['watch', '--seconds=0.1', `--url=${base}`, `--url=${other}`], {})
+  await eventually(() => watch.stdout.includes(`${base}  reads`))
+  t.equal(sockets.length, 1)
+  t.notOk(sockets[0]?.destroyed, 'the silent one has not been given up')
+  await eventually(() => watch.stderr.includes(`waiting for the sidecar: ${other}: no answer within`))
+  watch.kill('SIGINT')
+  t.equal((await watch.exited).code, 0)
 })
 
 t.test('wait ends when the sidecar is ready, or after its timeout', async (t) => {

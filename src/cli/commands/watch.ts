@@ -41,17 +41,20 @@ export const watch: Command = {
       out: (line: string) => out(isAlone ? line : `${listener.name}  ${line}`),
       note: (line: string) => note(isAlone ? line : `${listener.name}: ${line}`),
     }))
-    // A sidecar that never answers is an error, one that no longer answers may be starting again.
-    const first = await Promise.allSettled(listeners.map(read))
-    const failures = first.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
-    const wrongUse = failures.find((reason) => reason instanceof UsageError)
-    if (wrongUse !== undefined || failures.length === first.length) throw wrongUse ?? failures[0]
-    await Promise.all(
-      watched.map((one, index) => {
-        const before = first[index]
-        return watchOne(one, before?.status === 'fulfilled' ? before.value : undefined, { seconds, stop })
-      }),
-    )
+    const firsts = listeners.map(read)
+    const someAnswer = Promise.any(firsts)
+    someAnswer.catch(() => undefined) // for when no sidecar waits for it
+    const ended = new AbortController()
+    stop.addEventListener('abort', () => ended.abort(), { once: true })
+    try {
+      await Promise.all(
+        watched.map((one, index) =>
+          watchOne(one, { first: firsts[index], someAnswer, seconds, stop: ended.signal }),
+        ),
+      )
+    } finally {
+      ended.abort()
+    }
     return 0
   },
 }
@@ -60,31 +63,47 @@ interface Watched extends Pick<CommandInput, 'out' | 'note'> {
   readonly listener: ListenerClient
 }
 
-/** Prints the rates of one sidecar until stopped. */
+interface Watching {
+  /** Answer to the first question. */
+  readonly first: Promise<Reading> | undefined
+  /** Rejects if no sidecar answers its first question. */
+  readonly someAnswer: Promise<Reading>
+  readonly seconds: number
+  readonly stop: AbortSignal
+}
+
+/**
+ * Prints the rates of one sidecar until stopped. One that never answers is waited for if another one does: it may be
+ * starting.
+ */
 async function watchOne(
   { listener, out, note }: Watched,
-  first: Reading | undefined,
-  { seconds, stop }: { readonly seconds: number; readonly stop: AbortSignal },
+  { first, someAnswer, seconds, stop }: Watching,
 ): Promise<void> {
-  let before = first
+  let before: Reading | undefined
   let toldReason = ''
+  let asked = first
   while (!stop.aborted) {
-    await sleep(seconds * 1_000, undefined, { signal: stop }).catch(() => undefined)
-    if (stop.aborted) break
     try {
-      const now = await read(listener)
-      if (before === undefined) note('the sidecar answers again')
-      else if (isRestarted(before.counted, now.counted)) note('the sidecar has been restarted')
-      else out(lineOf(before.counted, now.counted, (now.atMs - before.atMs) / 1_000))
+      const now = await (asked ?? read(listener))
+      if (before !== undefined)
+        if (isRestarted(before.counted, now.counted)) note('the sidecar has been restarted')
+        else out(lineOf(before.counted, now.counted, (now.atMs - before.atMs) / 1_000))
+      else if (toldReason !== '') note('the sidecar answers again')
       before = now
       toldReason = ''
     } catch (error) {
       if (error instanceof UsageError) throw error
+      await someAnswer.catch(() => {
+        throw error
+      })
       const reason = errorMessage(error)
       if (reason !== toldReason) note(`waiting for the sidecar: ${reason}`)
       toldReason = reason
       before = undefined
     }
+    asked = undefined
+    await sleep(seconds * 1_000, undefined, { signal: stop }).catch(() => undefined)
   }
 }
 
