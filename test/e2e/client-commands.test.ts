@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -9,6 +7,7 @@ import { freshDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { guestOf } from '../support/guest.js'
 import { shell } from '../support/shell.js'
+import { silentServer } from '../support/silent-server.js'
 
 const database = await freshDatabase(t)
 const guest = await guestOf(t, database)
@@ -236,18 +235,11 @@ t.test('watch survives a restart of the sidecar', async (t) => {
 })
 
 t.test('watch shows a sidecar while another one is silent', async (t) => {
-  const sockets: Socket[] = []
-  const silent = createServer((socket) => sockets.push(socket))
-  await once(silent.listen(0, '127.0.0.1'), 'listening')
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    silent.close()
-  })
-  const other = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  const silent = await silentServer(t)
+  const other = `http://${new URL(silent.url).host}`
   const watch = new CliProcess(t, ['watch', '--seconds=0.1', `--url=${base}`, `--url=${other}`], {})
   await eventually(() => watch.stdout.includes(`${base}  reads`))
-  t.equal(sockets.length, 1)
-  t.notOk(sockets[0]?.destroyed, 'the silent one has not been given up')
+  t.equal(silent.openConnections(), 1, 'the silent one has not been given up')
   await eventually(() => watch.stderr.includes(`waiting for the sidecar: ${other}: no answer within`))
   watch.kill('SIGINT')
   t.equal((await watch.exited).code, 0)

@@ -5,7 +5,10 @@ import type { Owner } from './database.js'
 export interface SilentServer {
   /** URL as of a database. */
   readonly url: string
+  /** Number of connections that it has accepted. */
   connections(): number
+  /** Number of these that the client has not given up. */
+  openConnections(): number
 }
 
 /** Starts a server that accepts connections and sends nothing. */
@@ -19,5 +22,9 @@ export async function silentServer(t: Owner): Promise<SilentServer> {
     for (const socket of sockets) socket.destroy()
   })
   const { port } = server.address() as { port: number }
-  return { url: `postgresql://nobody@127.0.0.1:${port}/nothing`, connections: () => sockets.size }
+  return {
+    url: `postgresql://nobody@127.0.0.1:${port}/nothing`,
+    connections: () => sockets.size,
+    openConnections: () => [...sockets].filter(({ readyState }) => readyState === 'open').length,
+  }
 }
