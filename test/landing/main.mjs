@@ -1,8 +1,9 @@
 /**
  * Runs everything that decides about a landing, side by side, and prints at the end what failed.
  *
- *   npm test                 everything
- *   npm test -- outage       the steps with `outage` in their name
+ *   npm test                          everything
+ *   npm test -- outage                the steps with `outage` in their name
+ *   npm test -- outage restart        those with one or the other
  *
  * A step that fails is run again when all others have ended, and alone: if it passes then, it is named, and does not
  * fail the run. A step that tries things at random is not: what it has found stands.
@@ -23,10 +24,12 @@ await WorkFolder.use('landing-', main)
 async function main(work) {
   const startedMs = performance.now()
   const texts = await work.compile()
-  await work.startServer()
-  const part = process.argv[2] ?? ''
-  const steps = (await stepsOf(work, texts)).filter(({ name }) => name.includes(part))
-  if (steps.length === 0) console.log(`no step has "${part}" in its name; unit tests are in "unit"`)
+  const [first = '', ...others] = process.argv.slice(2)
+  const parts = [first, ...others]
+  const steps = (await stepsOf(work, texts)).filter(({ name }) => parts.some((part) => name.includes(part)))
+  if (steps.length === 0)
+    console.log(`no step has "${parts.join('" or "')}" in its name; unit tests are in "unit"`)
+  if (steps.some(({ needsServer }) => needsServer)) await work.startServer()
   const failures = await failuresOf(work, steps, { jobs, isLast: false })
   const { final, repeatable } = split(failures)
   // A shared machine can be so slow that a test fails by time. It passes alone.

@@ -1,3 +1,4 @@
+import { Parser } from 'tap-parser'
 import { MutantTrials } from '../mutants/mutant-trials.mjs'
 import { mutants } from '../mutants/mutants.mjs'
 import { failureOf, ofTests } from '../mutants/test-run.mjs'
@@ -9,27 +10,28 @@ const timeoutMs = 900_000
 /**
  * Returns the steps of a landing, those that take long first, so that the many short ones fill the end.
  *
- * @param {WorkFolder} work with its server
+ * @param {WorkFolder} work
  * @param {Map<string, string>} texts compiled files by their paths
- * @returns {Promise<{ name: string, isRandom?: boolean, run: (copy: string) => Promise<string | undefined> }[]>} `run`
- *   resolves to a text about the failure, if there is one; the copy of the project is for this step only, until then.
- *   `isRandom` is true for steps that try things at random, and so may find a fault in one of their runs only
+ * @returns {Promise<{ name: string, needsServer?: boolean, isRandom?: boolean,
+ *   run: (copy: string) => Promise<string | undefined> }[]>} `run` resolves to a text about the failure, if there is one;
+ *   the copy of the project is for this step only, until then. `needsServer` is true for steps that use the server of the
+ *   work folder. `isRandom` is true for steps that try things at random, and so may find a fault in one of their runs only
  */
 export async function stepsOf(work, texts) {
   return [
-    step('types', () => project, 'test/landing/types.mjs', []),
-    step('types of the page', () => project, 'node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'ui']),
-    step('lint', () => project, 'node_modules/@biomejs/biome/bin/biome', ['check']),
+    ofProject('types', 'test/landing/types.mjs', []),
+    ofProject('types of the page', 'node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'ui']),
+    ofProject('lint', 'node_modules/@biomejs/biome/bin/biome', ['check']),
     {
-      ...step(
-        'chaos',
-        (copy) => copy,
-        'test/chaos/main.js',
-        // The allowance, because other steps keep the machine busy.
-        ['--seed', '15523', '--minutes', '1', '--allowance', '27000'],
-        work.environment,
-      ),
+      name: 'chaos',
+      needsServer: true,
       isRandom: true,
+      run: (copy) =>
+        outputOf(copy, 'test/chaos/main.js', {
+          // The allowance, because other steps keep the machine busy.
+          args: ['--seed', '15523', '--minutes', '1', '--allowance', '27000'],
+          env: work.environment,
+        }),
     },
     ...inTurn(
       testRuns(texts).map((run) => testStep(work, run)),
@@ -44,8 +46,8 @@ function inTurn(tests, mutants) {
   return [...placed(tests), ...placed(mutants)].sort((a, b) => a.place - b.place).map(({ one }) => one)
 }
 
-function step(name, folderOf, program, args, env = {}) {
-  return { name, run: (copy) => outputOf(folderOf(copy), program, { args, env }) }
+function ofProject(name, program, args) {
+  return { name, run: () => outputOf(project, program, { args, env: {} }) }
 }
 
 function testStep(work, { name, files, isOfSources, env }) {
@@ -53,18 +55,36 @@ function testStep(work, { name, files, isOfSources, env }) {
   const main = isOfSources ? 'test/bundles/main.ts' : 'test/bundles/main.js'
   return {
     name,
+    needsServer: !/^test\/(bundles|unit)\//.test(files[0]),
     isRandom: /^test\/(unit\/core\/protocol|fuzz)\//.test(files[0]),
     // In its copy, because the same tests may run at the same time in the slow lane, and some write files.
-    run: (copy) =>
-      outputOf(isOfSources ? project : copy, names.length > 1 ? main : names[0], {
+    run: async (copy) => {
+      const output = await outputOf(isOfSources ? project : copy, names.length > 1 ? main : names[0], {
         nodeArgs: isOfSources ? ['--import=tsx', ...ofTests] : ofTests,
         env: {
-          ...{ TAP_TIMEOUT: '0', TAP_DIAG: undefined, PROPERTY_RUNS: '1000' },
+          ...{ TAP_TIMEOUT: '0', TAP_DIAG: undefined, PROPERTY_RUNS: process.env.PROPERTY_RUNS ?? '1000' },
           ...{ TEST_FILES: names.join(' '), ...work.environment },
           ...env,
         },
-      }),
+      })
+      return output && withoutPassed(output)
+    },
   }
+}
+
+/** Returns what a report in the Test Anything Protocol says besides the assertions that held, of which it has thousands. */
+function withoutPassed(report) {
+  const events = Parser.parse(report, { flat: true })
+  const told = events.filter(
+    ([kind, what]) =>
+      kind === 'extra' ||
+      kind === 'bailout' ||
+      (kind === 'comment' && !/^# (Subtest|time=)/.test(what)) ||
+      (kind === 'assert' && !what.ok),
+  )
+  // A process can fail without a failure in its report.
+  const isExplained = told.some(([kind]) => kind === 'assert' || kind === 'bailout')
+  return isExplained ? Parser.stringify(told, { flat: true }) : report
 }
 
 async function mutantSteps(work, texts) {
@@ -72,6 +92,7 @@ async function mutantSteps(work, texts) {
   if (trials.stale.length > 0) return [{ name: 'mutants', run: async () => trials.stale.join('\n\n') }]
   return trials.in(work, texts).map(({ mutant, verdict }) => ({
     name: `mutant: ${mutant.name}`,
+    needsServer: true,
     run: async (copy) => {
       const { isCaught, line } = await verdict(copy)
       return isCaught ? undefined : line

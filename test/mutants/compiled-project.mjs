@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { transform } from 'esbuild'
 import { buildPage } from '../../ui/build.mjs'
@@ -20,31 +20,33 @@ const leftOut = new Set(['.git', '.tap', 'dist', 'node_modules', ...copiedFolder
  * @returns {Promise<Map<string, string>>} the transpiled texts by their paths in the target
  */
 export async function compileProject(project, target) {
-  const compiling = []
   await mkdir(target)
   for (const name of await readdir(project))
     if (!leftOut.has(name)) await symlink(join(project, name), join(target, name))
   await linkPackages(join(project, 'node_modules'), join(target, 'node_modules'))
-  for (const folder of copiedFolders) {
-    for (const entry of await readdir(join(project, folder), { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue
-      const path = join(entry.parentPath, entry.name)
-      const file = relative(project, path).replaceAll('\\', '/')
-      if (isBuilt.test(file)) continue
-      if (file.endsWith('.d.ts')) continue
-      await mkdir(dirname(join(target, file)), { recursive: true })
-      await cp(path, join(target, file))
-      if (!file.endsWith('.ts')) continue
-      compiling.push(readFile(path, 'utf8').then((text) => compiledFiles(file, text)))
-    }
-  }
-  const texts = new Map((await Promise.all(compiling)).flat())
-  for (const [place, text] of texts) {
-    await mkdir(dirname(join(target, place)), { recursive: true })
-    await writeFile(join(target, place), text)
-  }
+  const files = await filesOf(project)
+  const folders = new Set(files.flatMap(placesOf).map((file) => dirname(join(target, file))))
+  for (const folder of folders) await mkdir(folder, { recursive: true })
+  await Promise.all(files.map((file) => copyFile(join(project, file), join(target, file))))
+  const sources = files.filter((file) => file.endsWith('.ts'))
+  const compiled = await Promise.all(
+    sources.map(async (file) => compiledFiles(file, await readFile(join(project, file), 'utf8'))),
+  )
+  const texts = new Map(compiled.flat())
+  await Promise.all([...texts].map(([place, text]) => writeFile(join(target, place), text)))
   await buildPage(project, join(target, 'dist', 'ui'))
   return texts
+}
+
+async function filesOf(project) {
+  const entries = await Promise.all(
+    copiedFolders.map((folder) => readdir(join(project, folder), { recursive: true, withFileTypes: true })),
+  )
+  return entries
+    .flat()
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(project, join(parentPath, name)).replaceAll('\\', '/'))
+    .filter((file) => !isBuilt.test(file) && !file.endsWith('.d.ts'))
 }
 
 /** Puts a changed text of a file of the project into a folder that `compileProject` has made. */
