@@ -98,6 +98,14 @@ export const nearMutants = [
     replace: "if (lease === '' && (value === undefined || value === null))",
   },
   {
+    name: 'client: a sidecar that answers checks counts as silent',
+    caughtBy: 'integration/client/silent-sidecar',
+    tests: 'a sidecar that lets a call wait',
+    file: 'clients/node/src/computing/sidecar-liveness.ts',
+    find: 'if (!isResponse(error)) return false\n    }\n',
+    replace: 'if (!isResponse(error)) return false\n    }\n    if (check.isRead) return false\n',
+  },
+  {
     name: 'client: a write is sent again',
     caughtBy: 'integration/client/failures',
     tests: 'a read whose connection is lost',

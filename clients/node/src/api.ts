@@ -175,8 +175,9 @@ export interface Client {
   invalidate(selection: Selection, options?: RequestOptions): Promise<number>
   /**
    * Reads a value, or computes and stores it. One process of the fleet computes, and in it one call; all others wait
-   * for the value. If the sidecar or the database cannot be reached, each process computes, and nothing is stored. A
-   * computed `undefined` or `null` is returned, and not stored. Rejects with what `compute` rejects with.
+   * for the value. If the sidecar or the database cannot be reached, or the sidecar answers nothing for 1.5 seconds,
+   * each process computes, and nothing is stored. A computed `undefined` or `null` is returned, and not stored.
+   * Rejects with what `compute` rejects with.
    */
   getOrCompute<T>(key: string, compute: () => T | Promise<T>, options?: ComputeOptions): Promise<T>
   /**

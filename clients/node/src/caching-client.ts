@@ -19,12 +19,13 @@ import type {
 } from './api.js'
 import { watch } from './changes/watch.js'
 import { Computations } from './computing/computations.js'
+import { SidecarLiveness } from './computing/sidecar-liveness.js'
 import { EntryRequests } from './entries/entry-requests.js'
 import { entryOf, Reads } from './entries/reads.js'
 import { SessionTokens } from './entries/session-tokens.js'
 import { validated } from './entries/validated.js'
 import { Writes } from './entries/writes.js'
-import { Transport } from './http/transport.js'
+import { closedError, Transport } from './http/transport.js'
 import { NearCache } from './near/near-cache.js'
 import { givenAway, type NearEntry } from './near/near-entry.js'
 import { NearFeed } from './near/near-feed.js'
@@ -61,6 +62,7 @@ export class CachingClient implements Client {
       reads: this.#reads,
       writes: this.#writes,
       tokens,
+      liveness: new SidecarLiveness({ transport, clock }),
       timeoutMs,
     })
     if (near === undefined) return
@@ -113,6 +115,7 @@ export class CachingClient implements Client {
     compute: () => T | Promise<T>,
     options: ComputeOptions = {},
   ): Promise<T> {
+    if (this.#closed.signal.aborted) throw closedError()
     const held = this.#reads.held(key)
     return (held ? givenAway(held.content) : await this.#computations.get(key, compute, options)) as T
   }

@@ -4,12 +4,14 @@ import type { EntryRequests, LeasedAnswer } from '../entries/entry-requests.js'
 import type { Reads } from '../entries/reads.js'
 import type { SessionTokens } from '../entries/session-tokens.js'
 import type { Writes } from '../entries/writes.js'
+import type { SidecarLiveness } from './sidecar-liveness.js'
 
 export interface ComputationsParts {
   readonly requests: EntryRequests
   readonly reads: Reads
   readonly writes: Writes
   readonly tokens: SessionTokens
+  readonly liveness: SidecarLiveness
   /** Time limit of a request, besides the time that it waits for a value. */
   readonly timeoutMs: number
 }
@@ -79,12 +81,20 @@ export class Computations {
 
   /** Reads the key, waits for its value, or gets the lease. Returns undefined if nobody can tell at the moment. */
   async #ask(key: string, options: ComputeOptions): Promise<LeasedAnswer | undefined> {
-    const { requests, reads, tokens, timeoutMs } = this.#parts
+    const { requests, reads, tokens, liveness, timeoutMs } = this.#parts
+    if (!liveness.maySend()) return undefined
     const { leaseSeconds = usualLeaseSeconds, waitSeconds = usualWaitSeconds, groups } = options
     const limitMs = (options.timeoutMs ?? timeoutMs) + waitSeconds * 1_000
     try {
-      return await reads.kept(key, () =>
-        requests.lease(key, tokens.of(key), { leaseSeconds, waitSeconds, groups }, { timeoutMs: limitMs }),
+      return await liveness.whileAnswering((signal) =>
+        reads.kept(key, () =>
+          requests.lease(
+            key,
+            tokens.of(key),
+            { leaseSeconds, waitSeconds, groups },
+            { timeoutMs: limitMs, signal },
+          ),
+        ),
       )
     } catch (error) {
       if (isOutage(error)) return undefined
@@ -114,8 +124,11 @@ export class Computations {
    */
   async #store(key: string, value: Value, lease: string, options: ComputeOptions): Promise<boolean> {
     const { ttlSeconds, groups, timeoutMs } = options
+    const { writes, liveness } = this.#parts
     try {
-      await this.#parts.writes.set(key, value, { ttlSeconds, groups, timeoutMs }, lease)
+      await liveness.whileAnswering((signal) =>
+        writes.set(key, value, { ttlSeconds, groups, timeoutMs, signal }, lease),
+      )
       return true
     } catch (error) {
       if (error instanceof CachingLayerError && error.kind === 'lease-ended') return false

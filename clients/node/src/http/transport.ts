@@ -61,7 +61,8 @@ export class Transport {
         throw problem
       } catch (error) {
         const hasNoResponse = error instanceof CachingLayerError && error.status === undefined
-        if (!hasNoResponse || !error.retryable || attempt === maxAttempts || this.#isClosed) throw error
+        const isOver = attempt === maxAttempts || this.#isClosed || signal?.aborted
+        if (!hasNoResponse || !error.retryable || isOver) throw error
         const waitMs = Math.random() * pauseMs * 2 ** attempt
         if (performance.now() + waitMs >= deadlineMs) throw error
         await sleep(waitMs)
@@ -106,12 +107,12 @@ export class Transport {
   /** Ends all requests and streams. */
   close(): void {
     this.#isClosed = true
-    for (const request of this.#open) request.destroy(failure('closed', 'the client is closed'))
+    for (const request of this.#open) request.destroy(closedError())
     this.#agent.destroy()
   }
 
   #send({ method, path, headers, body, isOnNewConnection = false }: HttpRequest): ClientRequest {
-    if (this.#isClosed) throw failure('closed', 'the client is closed')
+    if (this.#isClosed) throw closedError()
     const { host, port, base } = this.#target
     const { token } = this.#options
     const sent = this.#protocol.request({
@@ -196,6 +197,11 @@ function lost(
     detail: `the write may have happened: ${detail}`,
     cause,
   })
+}
+
+/** Returns the error of requests to a client that is closed. */
+export function closedError(): CachingLayerError {
+  return failure('closed', 'the client is closed')
 }
 
 function failure(
