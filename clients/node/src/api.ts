@@ -188,6 +188,9 @@ export interface Client {
   watch(options?: WatchOptions): AsyncIterableIterator<ChangeEvent | GapEvent>
   /** The near cache; undefined without the option `near`. */
   readonly near: Near | undefined
-  /** Closes all connections. Requests in flight end with an error. Idempotent. */
+  /**
+   * Closes all connections, and drops the near cache. Requests in flight, and later calls, reject with the kind
+   * `closed`. Idempotent.
+   */
   close(): Promise<void>
 }

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Client } from '../../../clients/node/src/api.js'
 import { createClient } from '../../../clients/node/src/index.js'
 import { balancer } from '../../support/balancer.js'
+import { clientError } from '../../support/client-error.js'
 import { connectedClient, nearIsProven, nearOptions } from '../../support/connected-client.js'
 import { eventually } from '../../support/eventually.js'
 import { inspectNow } from '../../support/held-answers.js'
@@ -98,6 +99,18 @@ t.test('when the sidecar ends, values are served for the bound, and then nothing
     ),
   )
   t.ok((app.near?.stats().leaseAgeMs ?? 0) > 600)
+})
+
+t.test('a client that is closed answers nothing from memory', async (t) => {
+  const { app } = await connectedClient(t, { near: nearOptions })
+  await app.set('a', 1)
+  await nearValue(app, 'a')
+  const closing = app.close()
+  t.equal(app.near?.get('a'), undefined)
+  t.match(app.near?.stats(), { entries: 0, absentKeys: 0, bytes: 0, feed: 'down', leaseAgeMs: undefined })
+  await closing
+  for (const call of [app.get('a'), app.getEntry('a'), app.getMany(['a']), app.getOrCompute('a', () => 2)])
+    await t.rejects(call, clientError({ kind: 'closed' }))
 })
 
 t.test('after a cut, the stream continues, and with another sidecar everything starts over', async (t) => {

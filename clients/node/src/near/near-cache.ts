@@ -266,6 +266,13 @@ export class NearCache {
     this.#session?.lease.lost()
   }
 
+  /** Drops everything, because the client is closed. Nothing is served or put any more. */
+  end(): void {
+    this.#entries.clear()
+    this.#absences.clear()
+    this.#session = undefined
+  }
+
   #drop(id: string): void {
     this.#entries.drop(id)
     this.#absences.drop(id)
