@@ -34,7 +34,7 @@ export class Transport {
   #isClosed = false
 
   constructor(options: TransportOptions) {
-    const { hostname, port, pathname, protocol } = parsedUrl(options.url)
+    const { hostname, port, pathname, protocol } = new URL(options.url)
     this.#options = options
     this.#protocol = protocol === 'https:' ? https : http
     this.#target = {
@@ -210,14 +210,4 @@ function failure(
   cause?: unknown,
 ): CachingLayerError {
   return new CachingLayerError({ kind, detail, retryable: kind !== 'closed', cause })
-}
-
-function parsedUrl(url: string): URL {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  if (parsed && /^https?:$/.test(parsed.protocol) && parsed.search === '' && parsed.username === '')
-    return parsed
-  throw new CachingLayerError({
-    kind: 'invalid-value',
-    detail: 'url: expected an http or https URL without user and query, such as http://127.0.0.1:8025',
-  })
 }
