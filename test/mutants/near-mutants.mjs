@@ -94,8 +94,8 @@ export const nearMutants = [
     caughtBy: 'integration/client/get-or-compute',
     tests: 'where there is nothing to store',
     file: 'clients/node/src/computing/computations.ts',
-    find: 'if (lease !== undefined && (value === undefined || value === null))',
-    replace: "if (lease === '' && (value === undefined || value === null))",
+    find: 'if (lease !== undefined && !isStorable(value))',
+    replace: "if (lease === '' && !isStorable(value))",
   },
   {
     name: 'client: a sidecar that answers checks counts as silent',

@@ -178,7 +178,14 @@ export interface Client {
    * for the value. If the sidecar or the database cannot be reached, or the sidecar answers nothing for 1.5 seconds,
    * each process computes, and nothing is stored. A computed `undefined` or `null` is returned, and not stored.
    * Rejects with what `compute` rejects with.
+   *
+   * With a `schema`, a value that was read is validated as by `get`, and a computed one before it is stored.
    */
+  getOrCompute<T, Computed>(
+    key: string,
+    compute: () => Computed | Promise<Computed>,
+    options: ComputeOptions & Pick<SchemaOptions<T>, 'schema'>,
+  ): Promise<T | (Computed & (null | undefined))>
   getOrCompute<T>(key: string, compute: () => T | Promise<T>, options?: ComputeOptions): Promise<T>
   /**
    * Follows the changes. The first event is a gap, as soon as the stream is open: what is read from then on is followed

@@ -29,7 +29,7 @@ import {
   checkWrite,
 } from './arguments.js'
 import { watch } from './changes/watch.js'
-import { Computations } from './computing/computations.js'
+import { Computations, isStorable } from './computing/computations.js'
 import { SidecarLiveness } from './computing/sidecar-liveness.js'
 import { EntryRequests } from './entries/entry-requests.js'
 import { entryOf, Reads } from './entries/reads.js'
@@ -40,11 +40,14 @@ import { closedError, Transport } from './http/transport.js'
 import { NearCache } from './near/near-cache.js'
 import { givenAway, type NearEntry } from './near/near-entry.js'
 import { NearFeed } from './near/near-feed.js'
+import type { StandardSchema } from './standard-schema.js'
 
 const usualTimeoutMs = 5_000
 const usualMaxConnections = 32
 
-type AnyReadOptions = ReadOptions & Partial<Pick<SchemaOptions<unknown>, 'schema'>>
+type AnySchema = Partial<Pick<SchemaOptions<unknown>, 'schema'>>
+type AnyReadOptions = ReadOptions & AnySchema
+type AnyComputeOptions = ComputeOptions & AnySchema
 
 /** Joins the parts of a client: connections, reads, writes, computations, and the near cache with its stream. */
 export class CachingClient implements Client {
@@ -144,16 +147,16 @@ export class CachingClient implements Client {
     return this.#writes.invalidate(selection, options)
   }
 
-  async getOrCompute<T>(
-    key: string,
-    compute: () => T | Promise<T>,
-    options: ComputeOptions = {},
-  ): Promise<T> {
+  async getOrCompute<T>(key: string, compute: () => unknown, options: AnyComputeOptions = {}): Promise<T> {
     checkKey(key)
     checkCompute(compute, options)
     if (this.#closed.signal.aborted) throw closedError()
+    const { schema, ...computing } = options
     const held = this.#reads.held(key)
-    return (held ? givenAway(held.content) : await this.#computations.get(key, compute, options)) as T
+    const value = held
+      ? givenAway(held.content)
+      : await this.#computations.get(key, schema ? () => fitting(key, compute, schema) : compute, computing)
+    return (schema && isStorable(value) ? await validated(key, value, schema) : value) as T
   }
 
   watch(options: WatchOptions = {}): AsyncIterableIterator<ChangeEvent | GapEvent> {
@@ -170,4 +173,11 @@ export class CachingClient implements Client {
 /** Returns the value of an entry that is held; undefined for a key that does not exist, and if nothing is held. */
 function heldValue<T>(held: NearEntry | null | undefined): T | undefined {
   return held ? (givenAway(held.content) as T) : undefined
+}
+
+/** Computes a value, and requires that it fits the schema: one that does not would be refused by every read. */
+async function fitting(key: string, compute: () => unknown, schema: StandardSchema): Promise<unknown> {
+  const value = await compute()
+  if (isStorable(value)) await validated(key, value, schema)
+  return value
 }

@@ -73,8 +73,8 @@ export class Computations {
       const { lease } = answer ?? {}
       // Not before the lease was given: the value must not come from data of before an invalidation.
       const value = await this.#compute(key, compute, lease)
-      if (lease === undefined || value === undefined || value === null) return value
-      const isCurrent = await this.#store(key, value as Value, lease, options)
+      if (lease === undefined || !isStorable(value)) return value
+      const isCurrent = await this.#store(key, value, lease, options)
       if (isCurrent || computation === maxComputations) return value
     }
   }
@@ -109,7 +109,7 @@ export class Computations {
       value = await compute()
       return value
     } finally {
-      if (lease !== undefined && (value === undefined || value === null)) this.#giveBack(key, lease)
+      if (lease !== undefined && !isStorable(value)) this.#giveBack(key, lease)
     }
   }
 
@@ -139,6 +139,11 @@ export class Computations {
       throw error
     }
   }
+}
+
+/** Returns true if a computed value is to be stored. */
+export function isStorable(value: unknown): value is Value {
+  return value !== undefined && value !== null
 }
 
 /** Returns true for errors in which the application is better off without a cache. */
