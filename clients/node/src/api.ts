@@ -137,8 +137,12 @@ export interface NearStats {
   readonly evictions: number
   /** Number of entries that a change has dropped. */
   readonly invalidations: number
-  /** `live`: values are held and served. `down`: there is no stream of changes at the moment. */
-  readonly feed: 'live' | 'down'
+  /**
+   * `live`: values are held and served. `unproven`: the stream of changes is open, but its last proof is older than the
+   * bound, so that nothing is served: the sidecar is frozen, or has lost its own feed. `down`: there is no stream, and
+   * what is held is served until the last proof is older than the bound.
+   */
+  readonly feed: 'live' | 'unproven' | 'down'
   /** Age of the last proof in ms; undefined if there is none. Values are served until it is `maxStalenessMs`. */
   readonly leaseAgeMs: number | undefined
   /** Bound on staleness that the sidecar has told; undefined before the first contact. */

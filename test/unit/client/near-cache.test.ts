@@ -114,6 +114,25 @@ t.test('only answers by the feed of the stream are put', async (t) => {
     )
 })
 
+t.test('the statistics say what can be served', (t) => {
+  const { clock, near, held, fill } = followed()
+  fill('k', '7')
+  const feedAfter = (ms: number) => {
+    clock.advance(ms)
+    return [near.stats().feed, held('k')]
+  }
+  t.same(feedAfter(0), ['live', 'value 7'])
+  t.same(feedAfter(maxStalenessMs), ['live', 'value 7'])
+  t.same(feedAfter(1), ['unproven', undefined], 'the stream is open, and its sidecar says nothing')
+  near.proven(proof(clock.now()))
+  t.same(feedAfter(0), ['live', 'value 7'])
+  near.gap('a.2')
+  t.same(feedAfter(0), ['unproven', undefined], 'before the first proof')
+  near.lost()
+  t.same(feedAfter(0), ['down', undefined])
+  t.end()
+})
+
 t.test('a gap drops everything, and the lease', async (t) => {
   const { clock, near, fill, absent } = followed()
   fill('k', '7')

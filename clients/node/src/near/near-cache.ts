@@ -283,7 +283,9 @@ export class NearCache {
   stats(): NearStats {
     const { hits, missesAbsent, evictions, negativeEvictions, invalidations } = this.#stats
     const lease = this.#session?.lease
-    const leaseAgeMs = lease?.ageMs(this.#clock.now()) ?? Number.POSITIVE_INFINITY
+    const nowMs = this.#clock.now()
+    const leaseAgeMs = lease?.ageMs(nowMs) ?? Number.POSITIVE_INFINITY
+    const feedWithStream = lease?.holds(nowMs) ? 'live' : 'unproven'
     return {
       hits,
       misses: missesAbsent,
@@ -292,7 +294,7 @@ export class NearCache {
       bytes: this.#entries.bytes + this.#absences.bytes,
       evictions: evictions + negativeEvictions,
       invalidations,
-      feed: lease?.state === 'live' ? 'live' : 'down',
+      feed: lease?.state === 'live' ? feedWithStream : 'down',
       leaseAgeMs: Number.isFinite(leaseAgeMs) ? Math.ceil(leaseAgeMs) : undefined,
       maxStalenessMs: this.#maxStalenessMs,
     }
