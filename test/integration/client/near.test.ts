@@ -84,6 +84,12 @@ t.test('rows of a bound table are held, and follow their outbox', async (t) => {
   t.match(await nearValue(app, 'item:1'), { n: 1 })
   await query(`update item set n = 2`)
   await eventually(async () => ((await app.get('item:1')) as { n: number }).n === 2)
+  t.equal(await nearValue(app, 'item:2'), undefined)
+  const { absentKeys } = app.near?.stats() ?? {}
+  t.same([...(await app.getMany(['item:3', 'item:2']))], [])
+  t.equal(app.near?.stats().absentKeys, absentKeys, 'an answer for several keys says no time for each')
+  await query('insert into item values (2, 1)')
+  await eventually(async () => (await app.get('item:2')) !== undefined)
 })
 
 t.test('when the sidecar ends, values are served for the bound, and then nothing is', async (t) => {

@@ -24,7 +24,7 @@ export interface NearAnswer {
   readonly feed: AnswerFeed | undefined
   /** The entry; undefined if there is none. */
   readonly entry: Pick<NearEntry, 'content' | 'version' | 'etag' | 'bytes'> | undefined
-  /** Remaining time to live of the entry when it was sent, in ms; undefined if it does not expire. */
+  /** Remaining time to live of the entry, or of its absence, when it was sent, in ms; undefined if it does not expire. */
   readonly remainingMs: number | undefined
 }
 
@@ -129,7 +129,10 @@ export class NearCache {
     const lease = this.#session?.lease
     if (!lease?.holds(nowMs)) return undefined
     const entry = this.#entries.get(id)
-    if (entry === undefined) return this.#absences.hit(id, nowMs) === undefined ? undefined : null
+    if (entry === undefined) {
+      const absence = this.#absences.hit(id, nowMs)
+      return absence === undefined || (absence.viaOutbox && !lease.outboxHolds(nowMs)) ? undefined : null
+    }
     if (entry.expiresAtMs <= nowMs || (entry.viaOutbox && !lease.outboxHolds(nowMs))) return undefined
     return entry
   }
@@ -169,10 +172,9 @@ export class NearCache {
   ): boolean {
     const viaOutbox = feed?.viaOutbox ?? false
     if (entry === undefined) {
-      // Nothing says for how long a query answers with no row (P18): so absences of bound keys are not held.
-      if (viaOutbox || !flights.mayPutAbsence(flight, now)) return false
+      if (!flights.mayPutAbsence(flight, now)) return false
       this.#entries.drop(id)
-      this.#absences.put(id, key, openedAtMs)
+      this.#absences.put(id, key, openedAtMs, { viaOutbox, remainingMs })
     } else {
       if (!flights.mayPut(flight, entry.version, now)) return false
       this.#absences.drop(id)
