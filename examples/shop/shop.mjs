@@ -23,9 +23,20 @@ const database = new pg.Pool({
 // An idle connection was lost. The next query opens another one.
 database.on('error', () => undefined)
 
+/** Neither the cache nor the database can say what a page shows. */
+class Unavailable extends Error {}
+
+async function query(text, values) {
+  try {
+    return await database.query(text, values)
+  } catch (cause) {
+    throw new Unavailable('no answer from the database', { cause })
+  }
+}
+
 /** Computes the list. It reads the products here and not before, so that it never stores what has changed meanwhile. */
 async function computeList() {
-  const { rows } = await database.query('select id, name, price from products order by id')
+  const { rows } = await query('select id, name, price from products order by id')
   const items = rows.map(
     ({ id, name, price }) => `<li><a href="/products/${id}">${escaped(name)}</a>: ${price} €</li>`,
   )
@@ -46,7 +57,7 @@ async function productOf(id) {
   try {
     return await cache.getEntry(`product_page:${id}`)
   } catch {
-    const { rows } = await database.query('select name, price from products where id = $1', [id])
+    const { rows } = await query('select name, price from products where id = $1', [id])
     return rows.length === 0
       ? undefined
       : { value: { reviews: [], ...rows[0] }, source: 'shop', stale: false }
@@ -66,6 +77,19 @@ function escaped(text) {
 }
 
 const app = new Koa()
+
+app.use(async (context, next) => {
+  try {
+    await next()
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    console.error(`${error.message}: ${error.cause.message}`)
+    context.status = 503
+    context.set('Retry-After', '1')
+    context.body =
+      '<h1>Not available</h1>\n<p>The shop cannot reach its data. Please try again in a moment.</p>\n'
+  }
+})
 
 app.use(async (context) => {
   context.type = 'html'

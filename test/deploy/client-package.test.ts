@@ -121,6 +121,10 @@ export async function types(error: CachingLayerError): Promise<void> {
   is<typeof many, Map<string, { readonly name: string }>>(true)
   const computed = await client.getOrCompute('k', async () => 7, { groups: ['g'] })
   is<typeof computed, number>(true)
+  const fitting = await client.getOrCompute('k', () => ({ name: 'Ada', more: 1 }), { schema })
+  is<typeof fitting, { readonly name: string }>(true)
+  const perhaps = await client.getOrCompute('k', async () => (fitting.name === '' ? undefined : 7), { schema })
+  is<typeof perhaps, { readonly name: string } | undefined>(true)
   for await (const event of client.watch()) if (event.type === 'change') is<typeof event.isDeleted, boolean>(true)
   is<typeof error.status, number | undefined>(true)
   const user: User = { name: 'Ada' }

@@ -122,10 +122,17 @@ for (const which of [0, 1] as const) {
   })
 }
 
-t.test('without the database, the last prices are shown; afterwards, the new ones', async () => {
+t.test('without the database, the last prices are shown; afterwards, the new ones', async (t) => {
   isOutage = true
   await server.stop('immediate')
   for (const url of pages()) await eventually(async () => (await priceOn(url)) === prices.at(-1)?.price)
+  for (const { url } of shops) {
+    // Nobody has read this product, so nobody can say anything about it.
+    const response = await fetch(`${url}/products/3`)
+    t.equal(response.status, 503)
+    t.match(response.headers.get('retry-after'), /^\d+$/)
+    t.match(await response.text(), /^<h1>Not available<\/h1>\n<p>.*\.<\/p>\n$/)
+  }
   await server.start()
   for (const sidecar of sidecars) await untilLive(sidecar)
   isOutage = false

@@ -50,6 +50,18 @@ export const nearMutants = [
     replace: '',
   },
   {
+    name: 'near: the absence of a bound key goes by the lease of other keys',
+    ...inNear,
+    find: 'absence === undefined || (absence.viaOutbox && !lease.outboxHolds(nowMs))',
+    replace: 'absence === undefined',
+  },
+  {
+    name: 'near: the absence of a bound key outlives the time of its query',
+    ...inNear,
+    find: '{ viaOutbox, remainingMs })\n    } else',
+    replace: '{ viaOutbox })\n    } else',
+  },
+  {
     name: 'near: a proof from the future counts',
     ...inNear,
     find: 'if (writtenMs > this.#clock.now()) return false',
@@ -94,8 +106,16 @@ export const nearMutants = [
     caughtBy: 'integration/client/get-or-compute',
     tests: 'where there is nothing to store',
     file: 'clients/node/src/computing/computations.ts',
-    find: 'if (lease !== undefined && (value === undefined || value === null))',
-    replace: "if (lease === '' && (value === undefined || value === null))",
+    find: 'if (lease !== undefined && !isStorable(value))',
+    replace: "if (lease === '' && !isStorable(value))",
+  },
+  {
+    name: 'client: a sidecar that answers checks counts as silent',
+    caughtBy: 'integration/client/silent-sidecar',
+    tests: 'a sidecar that lets a call wait',
+    file: 'clients/node/src/computing/sidecar-liveness.ts',
+    find: '    this.#breaker.reached()\n    return true\n',
+    replace: '    return false\n',
   },
   {
     name: 'client: a write is sent again',

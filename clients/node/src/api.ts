@@ -137,8 +137,12 @@ export interface NearStats {
   readonly evictions: number
   /** Number of entries that a change has dropped. */
   readonly invalidations: number
-  /** `live`: values are held and served. `down`: there is no stream of changes at the moment. */
-  readonly feed: 'live' | 'down'
+  /**
+   * `live`: values are held and served. `unproven`: the stream of changes is open, but its last proof is older than the
+   * bound, so that nothing is served: the sidecar is frozen, or has lost its own feed. `down`: there is no stream, and
+   * what is held is served until the last proof is older than the bound.
+   */
+  readonly feed: 'live' | 'unproven' | 'down'
   /** Age of the last proof in ms; undefined if there is none. Values are served until it is `maxStalenessMs`. */
   readonly leaseAgeMs: number | undefined
   /** Bound on staleness that the sidecar has told; undefined before the first contact. */
@@ -175,9 +179,17 @@ export interface Client {
   invalidate(selection: Selection, options?: RequestOptions): Promise<number>
   /**
    * Reads a value, or computes and stores it. One process of the fleet computes, and in it one call; all others wait
-   * for the value. If the sidecar or the database cannot be reached, each process computes, and nothing is stored. A
-   * computed `undefined` or `null` is returned, and not stored. Rejects with what `compute` rejects with.
+   * for the value. If the sidecar or the database cannot be reached, or the sidecar answers nothing for 1.5 seconds,
+   * each process computes, and nothing is stored. A computed `undefined` or `null` is returned, and not stored.
+   * Rejects with what `compute` rejects with.
+   *
+   * With a `schema`, a value that was read is validated as by `get`, and a computed one before it is stored.
    */
+  getOrCompute<T, Computed>(
+    key: string,
+    compute: () => Computed | Promise<Computed>,
+    options: ComputeOptions & Pick<SchemaOptions<T>, 'schema'>,
+  ): Promise<T | (Computed & (null | undefined))>
   getOrCompute<T>(key: string, compute: () => T | Promise<T>, options?: ComputeOptions): Promise<T>
   /**
    * Follows the changes. The first event is a gap, as soon as the stream is open: what is read from then on is followed
@@ -187,6 +199,9 @@ export interface Client {
   watch(options?: WatchOptions): AsyncIterableIterator<ChangeEvent | GapEvent>
   /** The near cache; undefined without the option `near`. */
   readonly near: Near | undefined
-  /** Closes all connections. Requests in flight end with an error. Idempotent. */
+  /**
+   * Closes all connections, and drops the near cache. Requests in flight, and later calls, reject with the kind
+   * `closed`. Idempotent.
+   */
   close(): Promise<void>
 }

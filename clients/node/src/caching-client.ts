@@ -17,22 +17,37 @@ import type {
   WriteOptions,
   WriteResult,
 } from './api.js'
+import {
+  checkClient,
+  checkCompute,
+  checkKey,
+  checkKeys,
+  checkRead,
+  checkRequest,
+  checkSelection,
+  checkText,
+  checkWrite,
+} from './arguments.js'
 import { watch } from './changes/watch.js'
-import { Computations } from './computing/computations.js'
+import { Computations, isStorable } from './computing/computations.js'
+import { SidecarLiveness } from './computing/sidecar-liveness.js'
 import { EntryRequests } from './entries/entry-requests.js'
 import { entryOf, Reads } from './entries/reads.js'
 import { SessionTokens } from './entries/session-tokens.js'
 import { validated } from './entries/validated.js'
 import { Writes } from './entries/writes.js'
-import { Transport } from './http/transport.js'
+import { closedError, Transport } from './http/transport.js'
 import { NearCache } from './near/near-cache.js'
 import { givenAway, type NearEntry } from './near/near-entry.js'
 import { NearFeed } from './near/near-feed.js'
+import type { StandardSchema } from './standard-schema.js'
 
 const usualTimeoutMs = 5_000
 const usualMaxConnections = 32
 
-type AnyReadOptions = ReadOptions & Partial<Pick<SchemaOptions<unknown>, 'schema'>>
+type AnySchema = Partial<Pick<SchemaOptions<unknown>, 'schema'>>
+type AnyReadOptions = ReadOptions & AnySchema
+type AnyComputeOptions = ComputeOptions & AnySchema
 
 /** Joins the parts of a client: connections, reads, writes, computations, and the near cache with its stream. */
 export class CachingClient implements Client {
@@ -45,6 +60,7 @@ export class CachingClient implements Client {
   readonly near: Near | undefined
 
   constructor(options: ClientOptions) {
+    checkClient(options)
     const { url, token, timeoutMs = usualTimeoutMs, maxConnections = usualMaxConnections } = options
     // It counts the time for which the machine sleeps, because a proof must not outlive it.
     const clock = new SuspendClock({ monotonicMs: () => performance.now(), wallMs: () => Date.now() })
@@ -61,34 +77,51 @@ export class CachingClient implements Client {
       reads: this.#reads,
       writes: this.#writes,
       tokens,
+      liveness: new SidecarLiveness({ transport, clock }),
       timeoutMs,
     })
     if (near === undefined) return
     this.#feed = new NearFeed({ near, transport, clock })
     this.near = {
-      get: <T>(key: string) => heldValue<T>(near.hit(key)),
+      get: <T>(key: string) => {
+        checkText('key', key)
+        return heldValue<T>(near.hit(key))
+      },
       stats: () => near.stats(),
     }
   }
 
-  get<T>(key: string, options: AnyReadOptions = {}): Promise<T | undefined> {
-    const held = this.#reads.held(key, options.consistency)
-    if (held !== undefined && options.schema === undefined) return Promise.resolve(heldValue<T>(held))
-    return this.getEntry<T>(key, options, held).then((entry) => entry?.value)
+  async get<T>(key: string, options: AnyReadOptions = {}): Promise<T | undefined> {
+    const held = this.#held(key, options)
+    if (held !== undefined && options.schema === undefined) return heldValue<T>(held)
+    return (await this.#entry<T>(key, options, held))?.value
   }
 
-  async getEntry<T>(
+  async getEntry<T>(key: string, options: AnyReadOptions = {}): Promise<Entry<T> | undefined> {
+    return this.#entry(key, options, this.#held(key, options))
+  }
+
+  /** Checks the arguments as far as a hit needs it. */
+  #held(key: string, options: AnyReadOptions): NearEntry | null | undefined {
+    checkRead(options)
+    checkText('key', key)
+    return this.#reads.held(key, options.consistency)
+  }
+
+  async #entry<T>(
     key: string,
-    options: AnyReadOptions = {},
-    held = this.#reads.held(key, options.consistency),
+    { schema, ...options }: AnyReadOptions,
+    held: NearEntry | null | undefined,
   ): Promise<Entry<T> | undefined> {
-    const { schema, ...read } = options
-    const entry = held === undefined ? await this.#reads.ask(key, read) : held && entryOf(held)
+    if (held === undefined) checkKey(key)
+    const entry = held === undefined ? await this.#reads.ask(key, options) : held && entryOf(held)
     if (!entry) return undefined
     return { ...entry, value: (schema ? await validated(key, entry.value, schema) : entry.value) as T }
   }
 
   async getMany<T>(keys: readonly string[], options: AnyReadOptions = {}): Promise<Map<string, T>> {
+    checkKeys(keys)
+    checkRead(options)
     const { schema, ...read } = options
     const values = new Map<string, T>()
     for (const [key, { value }] of await this.#reads.getMany(keys, read))
@@ -96,25 +129,34 @@ export class CachingClient implements Client {
     return values
   }
 
-  set(key: string, value: Value, options: WriteOptions = {}): Promise<WriteResult> {
+  async set(key: string, value: Value, options: WriteOptions = {}): Promise<WriteResult> {
+    checkKey(key)
+    checkWrite(options)
     return this.#writes.set(key, value, options)
   }
 
-  delete(key: string, options: DeleteOptions = {}): Promise<WriteResult> {
+  async delete(key: string, options: DeleteOptions = {}): Promise<WriteResult> {
+    checkKey(key)
+    checkWrite(options)
     return this.#writes.delete(key, options)
   }
 
-  invalidate(selection: Selection, options: RequestOptions = {}): Promise<number> {
+  async invalidate(selection: Selection, options: RequestOptions = {}): Promise<number> {
+    checkSelection(selection)
+    checkRequest(options)
     return this.#writes.invalidate(selection, options)
   }
 
-  async getOrCompute<T>(
-    key: string,
-    compute: () => T | Promise<T>,
-    options: ComputeOptions = {},
-  ): Promise<T> {
+  async getOrCompute<T>(key: string, compute: () => unknown, options: AnyComputeOptions = {}): Promise<T> {
+    checkKey(key)
+    checkCompute(compute, options)
+    if (this.#closed.signal.aborted) throw closedError()
+    const { schema, ...computing } = options
     const held = this.#reads.held(key)
-    return (held ? givenAway(held.content) : await this.#computations.get(key, compute, options)) as T
+    const value = held
+      ? givenAway(held.content)
+      : await this.#computations.get(key, schema ? () => fitting(key, compute, schema) : compute, computing)
+    return (schema && isStorable(value) ? await validated(key, value, schema) : value) as T
   }
 
   watch(options: WatchOptions = {}): AsyncIterableIterator<ChangeEvent | GapEvent> {
@@ -131,4 +173,11 @@ export class CachingClient implements Client {
 /** Returns the value of an entry that is held; undefined for a key that does not exist, and if nothing is held. */
 function heldValue<T>(held: NearEntry | null | undefined): T | undefined {
   return held ? (givenAway(held.content) as T) : undefined
+}
+
+/** Computes a value, and requires that it fits the schema: one that does not would be refused by every read. */
+async function fitting(key: string, compute: () => unknown, schema: StandardSchema): Promise<unknown> {
+  const value = await compute()
+  if (isStorable(value)) await validated(key, value, schema)
+  return value
 }

@@ -131,6 +131,8 @@ export class Fills {
     if (asOfMs === undefined) delivery.inContact()
     replicaReads?.shown(flight.id)
     const ageMs = asOfMs === undefined ? 0 : clock.now() - asOfMs
+    const expiresInMs = (remainingMs: number | undefined) =>
+      remainingMs === undefined ? undefined : flight.openedAtMs + remainingMs - clock.now()
     if (answer?.version === undefined) {
       // A replica does not know it for certain.
       if (asOfMs !== undefined || answer === undefined) return { value: undefined, forwarded, ageMs }
@@ -138,7 +140,7 @@ export class Fills {
       state.entries.drop(flight.id)
       if (isWarmUp) state.observe(answer.epoch, flight)
       const stored = !isWarmUp && state.putAbsence(flight, key, answer)
-      return { value: undefined, forwarded, stored, ageMs }
+      return { value: undefined, forwarded, stored, ageMs, expiresInMs: expiresInMs(answer.remainingMs) }
     }
     state.absences.drop(flight.id)
     if ('withheld' in answer) {
@@ -150,9 +152,15 @@ export class Fills {
     const entry = answer.value === undefined ? entryHeld(answer, sent.held) : answer
     const { value, mediaType } = entry
     const stored = state.put(flight, entry, asOfMs)
-    const { remainingMs } = answer
-    const expiresInMs = remainingMs === undefined ? undefined : flight.openedAtMs + remainingMs - clock.now()
-    const read = { value, mediaType, written: answer, forwarded, stored, ageMs, expiresInMs }
+    const read = {
+      value,
+      mediaType,
+      written: answer,
+      forwarded,
+      stored,
+      ageMs,
+      expiresInMs: expiresInMs(answer.remainingMs),
+    }
     if (answer.value !== undefined) return read
     stats.revalidatedFills++
     return { ...read, revalidated: true }

@@ -44,7 +44,10 @@ export interface ReadResult {
    * memory.
    */
   readonly ttlMs?: number
-  /** Remaining time to live of the row, in ms; undefined if the row does not expire (P12). */
+  /**
+   * Remaining time to live of the row (P12), or of the absence of a row of a bound query (P18), in ms; undefined if it
+   * does not expire.
+   */
   readonly expiresInMs?: number | undefined
 }
 

@@ -143,9 +143,10 @@ export class Reads {
     }
   }
 
-  #fromAbsence({ asOfMs, expiresAtMs }: NegativeEntry): ReadResult {
+  #fromAbsence({ asOfMs, expiresAtMs, latestExpiryMs }: NegativeEntry): ReadResult {
     const nowMs = this.#parts.clock.now()
-    return { value: undefined, ageMs: nowMs - asOfMs, ttlMs: expiresAtMs - nowMs }
+    const expiresInMs = latestExpiryMs === Number.POSITIVE_INFINITY ? undefined : latestExpiryMs - nowMs
+    return { value: undefined, ageMs: nowMs - asOfMs, ttlMs: expiresAtMs - nowMs, expiresInMs }
   }
 
   /** Returns what a pending write leaves. Once it has expired, there is no entry, as after a delete. */

@@ -218,6 +218,14 @@ t.test('an answer that depends on the clock is held for its ttl, and its absence
   t.match(body.value, { is_past: true })
   const seconds = body.expires_in_seconds as number
   t.ok(seconds > 60 && seconds <= 120, `${seconds}`)
+  const absenceOf = (key: string) => client.request('GET', `/v1/entries/${key}`)
+  for (const cacheStatus of [/fwd=miss/, /hit/]) {
+    const { status, headers } = await absenceOf('open:97')
+    t.match(headers['cache-status'], cacheStatus)
+    const [, maxAge] = /^max-age=(\d+)$/.exec(headers['cache-control'] ?? '') ?? []
+    t.ok(status === 404 && Number(maxAge) > 60 && Number(maxAge) <= 120, `${status} ${maxAge}`)
+  }
+  t.equal((await absenceOf('film_page:97')).headers['cache-control'], undefined, 'without a ttl')
   await query(
     bindingQuery(
       'open:{film}',

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { z } from 'zod'
 import { createClient } from '../../../clients/node/src/index.js'
 import { clientError } from '../../support/client-error.js'
 import { connectedClient, nearOptions } from '../../support/connected-client.js'
@@ -122,6 +123,33 @@ t.test('an error, and nothing, are passed on and not stored', async (t) => {
     app.getOrCompute('e', () => 1, { groups: ['ü'] }),
     clientError({ kind: 'invalid-value' }),
   )
+})
+
+t.test('a schema validates what is read, and what is computed before it is stored', async (t) => {
+  const { app, query } = await connectedClient(t, { near: nearOptions })
+  const schema = z.object({ name: z.string(), at: z.coerce.date() })
+  const error = clientError({
+    kind: 'invalid-value',
+    detail: /^\w+: the value does not fit the schema: name: /,
+  })
+  const user = { name: 'Ada', at: new Date('1815-12-10') }
+  const options = { schema, waitSeconds: 0 }
+  const compute = () => ({ name: 'Ada', at: '1815-12-10', more: 1 })
+  t.same(await app.getOrCompute('user', compute, options), user, 'computed')
+  const none = () => Promise.reject(new Error('computed again'))
+  t.same(await app.getOrCompute('user', none, options), user, 'read')
+  await eventually(() => app.near?.get('user') !== undefined || app.get('user').then(() => false))
+  t.same(await app.getOrCompute('user', none, options), user, 'from the near cache')
+
+  const wrong = () => ({ name: 7, at: '1815-12-10' })
+  await t.rejects(app.getOrCompute('wrong', wrong, options), error)
+  t.same((await query("select key from cache_entries where key = 'wrong'")).rows, [])
+  t.same(await app.getOrCompute('wrong', compute, options), user, 'the lease was given back')
+  await app.set('user', wrong())
+  await t.rejects(app.getOrCompute('user', none, options), error)
+  await eventually(() => app.near?.get('user') !== undefined || app.get('user').then(() => false))
+  await t.rejects(app.getOrCompute('user', none, options), error)
+  t.equal(await app.getOrCompute('nothing', () => undefined, options), undefined)
 })
 
 t.test('a call that is aborted does not end those that share its value', async (t) => {

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Client } from '../../../clients/node/src/api.js'
 import { createClient } from '../../../clients/node/src/index.js'
 import { balancer } from '../../support/balancer.js'
+import { clientError } from '../../support/client-error.js'
 import { connectedClient, nearIsProven, nearOptions } from '../../support/connected-client.js'
 import { eventually } from '../../support/eventually.js'
 import { inspectNow } from '../../support/held-answers.js'
@@ -83,6 +84,12 @@ t.test('rows of a bound table are held, and follow their outbox', async (t) => {
   t.match(await nearValue(app, 'item:1'), { n: 1 })
   await query(`update item set n = 2`)
   await eventually(async () => ((await app.get('item:1')) as { n: number }).n === 2)
+  t.equal(await nearValue(app, 'item:2'), undefined)
+  const { absentKeys } = app.near?.stats() ?? {}
+  t.same([...(await app.getMany(['item:3', 'item:2']))], [])
+  t.equal(app.near?.stats().absentKeys, absentKeys, 'an answer for several keys says no time for each')
+  await query('insert into item values (2, 1)')
+  await eventually(async () => (await app.get('item:2')) !== undefined)
 })
 
 t.test('when the sidecar ends, values are served for the bound, and then nothing is', async (t) => {
@@ -98,6 +105,18 @@ t.test('when the sidecar ends, values are served for the bound, and then nothing
     ),
   )
   t.ok((app.near?.stats().leaseAgeMs ?? 0) > 600)
+})
+
+t.test('a client that is closed answers nothing from memory', async (t) => {
+  const { app } = await connectedClient(t, { near: nearOptions })
+  await app.set('a', 1)
+  await nearValue(app, 'a')
+  const closing = app.close()
+  t.equal(app.near?.get('a'), undefined)
+  t.match(app.near?.stats(), { entries: 0, absentKeys: 0, bytes: 0, feed: 'down', leaseAgeMs: undefined })
+  await closing
+  for (const call of [app.get('a'), app.getEntry('a'), app.getMany(['a']), app.getOrCompute('a', () => 2)])
+    await t.rejects(call, clientError({ kind: 'closed' }))
 })
 
 t.test('after a cut, the stream continues, and with another sidecar everything starts over', async (t) => {

@@ -26,8 +26,8 @@ function followed(options = {}) {
     near.close(flight)
     return isPut
   }
-  const absent = (key: string, viaOutbox = false) =>
-    fill(key, '0', { entry: undefined, feed: { name: 'a.1', viaOutbox } })
+  const absent = (key: string, viaOutbox = false, remainingMs?: number) =>
+    fill(key, '0', { entry: undefined, feed: { name: 'a.1', viaOutbox }, remainingMs })
   const held = (key: string) => near.hit(key)?.content
   return { clock, near, fill, absent, held }
 }
@@ -114,6 +114,25 @@ t.test('only answers by the feed of the stream are put', async (t) => {
     )
 })
 
+t.test('the statistics say what can be served', (t) => {
+  const { clock, near, held, fill } = followed()
+  fill('k', '7')
+  const feedAfter = (ms: number) => {
+    clock.advance(ms)
+    return [near.stats().feed, held('k')]
+  }
+  t.same(feedAfter(0), ['live', 'value 7'])
+  t.same(feedAfter(maxStalenessMs), ['live', 'value 7'])
+  t.same(feedAfter(1), ['unproven', undefined], 'the stream is open, and its sidecar says nothing')
+  near.proven(proof(clock.now()))
+  t.same(feedAfter(0), ['live', 'value 7'])
+  near.gap('a.2')
+  t.same(feedAfter(0), ['unproven', undefined], 'before the first proof')
+  near.lost()
+  t.same(feedAfter(0), ['down', undefined])
+  t.end()
+})
+
 t.test('a gap drops everything, and the lease', async (t) => {
   const { clock, near, fill, absent } = followed()
   fill('k', '7')
@@ -164,7 +183,25 @@ t.test('a key that does not exist is remembered until somebody creates it', asyn
   absent('k')
   t.ok(fill('k', '9'))
   t.equal(near.stats().absentKeys, 0)
-  t.notOk(absent('bound', true), 'nobody says for how long a query has no row')
+})
+
+t.test('the absence of a bound key goes by both leases, and by the time of its query', async (t) => {
+  const { clock, near, absent } = followed()
+  t.ok(absent('bound', true))
+  t.ok(absent('timed', true, 2_000))
+  clock.advance(1_999)
+  near.proven(proof(clock.now()))
+  t.strictSame([near.hit('bound'), near.hit('timed')], [null, null])
+  clock.advance(1)
+  t.strictSame([near.hit('bound'), near.hit('timed')], [null, undefined])
+  near.changed('bound', undefined)
+  t.equal(near.hit('bound'), undefined, 'a change of a bound row names no version')
+  t.ok(absent('bound', true))
+  clock.advance(2_000)
+  near.proven(proof(clock.now(), { outboxAgeMs: maxStalenessMs + 1 }))
+  absent('entry')
+  clock.advance(1_001)
+  t.strictSame([near.hit('bound'), near.hit('entry')], [undefined, null])
 })
 
 t.test('a write of this client ends what was read before it', async (t) => {

@@ -1,17 +1,20 @@
 import type { ChangeEvent, GapEvent, WatchOptions } from '../api.js'
+import { checkWatch } from '../arguments.js'
 import { CachingLayerError } from '../caching-layer-error.js'
 import type { Transport } from '../http/transport.js'
 import { followChanges } from './follow-changes.js'
 
 /**
  * Follows the changes for the application. Ends when `closed` or the signal of the caller is aborted. Rejects if the
- * sidecar refuses the stream, with a status from 400 to 499.
+ * sidecar refuses the stream, with a status from 400 to 499, and if the options are invalid.
  */
 export async function* watch(
   transport: Transport,
-  { prefix = '', signal }: WatchOptions,
+  options: WatchOptions,
   closed: AbortSignal,
 ): AsyncGenerator<ChangeEvent | GapEvent, void> {
+  checkWatch(options)
+  const { prefix = '', signal } = options
   // Not AbortSignal.any, whose signals are never released in Node.js 20.
   const controller = new AbortController()
   const abort = () => controller.abort()

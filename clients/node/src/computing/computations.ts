@@ -4,12 +4,14 @@ import type { EntryRequests, LeasedAnswer } from '../entries/entry-requests.js'
 import type { Reads } from '../entries/reads.js'
 import type { SessionTokens } from '../entries/session-tokens.js'
 import type { Writes } from '../entries/writes.js'
+import type { SidecarLiveness } from './sidecar-liveness.js'
 
 export interface ComputationsParts {
   readonly requests: EntryRequests
   readonly reads: Reads
   readonly writes: Writes
   readonly tokens: SessionTokens
+  readonly liveness: SidecarLiveness
   /** Time limit of a request, besides the time that it waits for a value. */
   readonly timeoutMs: number
 }
@@ -71,20 +73,28 @@ export class Computations {
       const { lease } = answer ?? {}
       // Not before the lease was given: the value must not come from data of before an invalidation.
       const value = await this.#compute(key, compute, lease)
-      if (lease === undefined || value === undefined || value === null) return value
-      const isCurrent = await this.#store(key, value as Value, lease, options)
+      if (lease === undefined || !isStorable(value)) return value
+      const isCurrent = await this.#store(key, value, lease, options)
       if (isCurrent || computation === maxComputations) return value
     }
   }
 
   /** Reads the key, waits for its value, or gets the lease. Returns undefined if nobody can tell at the moment. */
   async #ask(key: string, options: ComputeOptions): Promise<LeasedAnswer | undefined> {
-    const { requests, reads, tokens, timeoutMs } = this.#parts
+    const { requests, reads, tokens, liveness, timeoutMs } = this.#parts
+    if (!liveness.maySend()) return undefined
     const { leaseSeconds = usualLeaseSeconds, waitSeconds = usualWaitSeconds, groups } = options
     const limitMs = (options.timeoutMs ?? timeoutMs) + waitSeconds * 1_000
     try {
-      return await reads.kept(key, () =>
-        requests.lease(key, tokens.of(key), { leaseSeconds, waitSeconds, groups }, { timeoutMs: limitMs }),
+      return await liveness.whileAnswering((signal) =>
+        reads.kept(key, () =>
+          requests.lease(
+            key,
+            tokens.of(key),
+            { leaseSeconds, waitSeconds, groups },
+            { timeoutMs: limitMs, signal },
+          ),
+        ),
       )
     } catch (error) {
       if (isOutage(error)) return undefined
@@ -99,7 +109,7 @@ export class Computations {
       value = await compute()
       return value
     } finally {
-      if (lease !== undefined && (value === undefined || value === null)) this.#giveBack(key, lease)
+      if (lease !== undefined && !isStorable(value)) this.#giveBack(key, lease)
     }
   }
 
@@ -114,8 +124,11 @@ export class Computations {
    */
   async #store(key: string, value: Value, lease: string, options: ComputeOptions): Promise<boolean> {
     const { ttlSeconds, groups, timeoutMs } = options
+    const { writes, liveness } = this.#parts
     try {
-      await this.#parts.writes.set(key, value, { ttlSeconds, groups, timeoutMs }, lease)
+      await liveness.whileAnswering((signal) =>
+        writes.set(key, value, { ttlSeconds, groups, timeoutMs, signal }, lease),
+      )
       return true
     } catch (error) {
       if (error instanceof CachingLayerError && error.kind === 'lease-ended') return false
@@ -126,6 +139,11 @@ export class Computations {
       throw error
     }
   }
+}
+
+/** Returns true if a computed value is to be stored. */
+export function isStorable(value: unknown): value is Value {
+  return value !== undefined && value !== null
 }
 
 /** Returns true for errors in which the application is better off without a cache. */

@@ -1,6 +1,6 @@
 import { isJson, isText } from '../../../../src/core/media-type.js'
 import type { Value } from '../api.js'
-import { CachingLayerError } from '../caching-layer-error.js'
+import { invalidValue } from '../arguments.js'
 
 export interface EncodedValue {
   readonly body: string | Uint8Array
@@ -13,10 +13,10 @@ export function encoded(value: Value, contentType?: string): EncodedValue {
     return { body: value, contentType: contentType ?? 'application/octet-stream' }
   if (contentType !== undefined && !isJson(contentType)) {
     if (typeof value === 'string') return { body: value, contentType }
-    throw invalidValue(`a value of the type ${contentType} must be a string or a Uint8Array`)
+    throw invalidValue('value', `must be a string or a Uint8Array, because its type is ${contentType}`)
   }
-  const body = JSON.stringify(value) as string | undefined
-  if (body === undefined || body === 'null') throw invalidValue('must be JSON, and not null')
+  const body = jsonOf(value)
+  if (body === undefined || body === 'null') throw invalidValue('value', 'must be JSON, and not null')
   return { body, contentType: contentType ?? 'application/json' }
 }
 
@@ -26,6 +26,11 @@ export function decoded(body: Buffer, contentType: string): unknown {
   return isText(contentType) ? body.toString() : new Uint8Array(body)
 }
 
-export function invalidValue(reason: string): CachingLayerError {
-  return new CachingLayerError({ kind: 'invalid-value', detail: `value: ${reason}` })
+function jsonOf(value: Value): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    // A bigint, a cycle, or a toJSON that throws.
+    throw invalidValue('value', `must be JSON: ${cause instanceof Error ? cause.message : cause}`, cause)
+  }
 }

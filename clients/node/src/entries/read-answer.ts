@@ -10,7 +10,7 @@ export interface ReadAnswer {
   readonly entry: Entry<unknown> | undefined
   /** The feed by which the answer can be kept; undefined if it must not be kept. */
   readonly feed: AnswerFeed | undefined
-  /** Remaining time to live in ms; undefined if the entry does not expire. */
+  /** Remaining time to live of the entry, or of its absence (P18), in ms; undefined if it does not expire. */
   readonly remainingMs: number | undefined
   /** Size of the value as it was sent; undefined if it was sent together with others. */
   readonly bytes: number | undefined
@@ -19,7 +19,7 @@ export interface ReadAnswer {
 export function readAnswer(response: HttpResponse): ReadAnswer {
   const { status, body } = response
   const feed = feedOf(response)
-  if (status === 404) return { entry: undefined, feed, remainingMs: undefined, bytes: 0 }
+  if (status === 404) return { entry: undefined, feed, remainingMs: remainingMsOf(response), bytes: 0 }
   const cacheStatus = headerOf(response, 'cache-status') ?? ''
   return {
     entry: {
@@ -49,7 +49,14 @@ export function readAnswers(response: HttpResponse): Map<string, ReadAnswer> {
       bytes: undefined,
     })
   }
-  for (const key of missing) answers.set(key, { entry: undefined, feed, remainingMs: undefined, bytes: 0 })
+  // The absence of a bound key may have a time to live, of which a response about several keys does not tell.
+  const absence = {
+    entry: undefined,
+    feed: feed?.viaOutbox ? undefined : feed,
+    remainingMs: undefined,
+    bytes: 0,
+  }
+  for (const key of missing) answers.set(key, absence)
   return answers
 }
 

@@ -34,7 +34,7 @@ export class Transport {
   #isClosed = false
 
   constructor(options: TransportOptions) {
-    const { hostname, port, pathname, protocol } = parsedUrl(options.url)
+    const { hostname, port, pathname, protocol } = new URL(options.url)
     this.#options = options
     this.#protocol = protocol === 'https:' ? https : http
     this.#target = {
@@ -61,7 +61,8 @@ export class Transport {
         throw problem
       } catch (error) {
         const hasNoResponse = error instanceof CachingLayerError && error.status === undefined
-        if (!hasNoResponse || !error.retryable || attempt === maxAttempts || this.#isClosed) throw error
+        const isOver = attempt === maxAttempts || this.#isClosed || signal?.aborted
+        if (!hasNoResponse || !error.retryable || isOver) throw error
         const waitMs = Math.random() * pauseMs * 2 ** attempt
         if (performance.now() + waitMs >= deadlineMs) throw error
         await sleep(waitMs)
@@ -106,12 +107,12 @@ export class Transport {
   /** Ends all requests and streams. */
   close(): void {
     this.#isClosed = true
-    for (const request of this.#open) request.destroy(failure('closed', 'the client is closed'))
+    for (const request of this.#open) request.destroy(closedError())
     this.#agent.destroy()
   }
 
   #send({ method, path, headers, body, isOnNewConnection = false }: HttpRequest): ClientRequest {
-    if (this.#isClosed) throw failure('closed', 'the client is closed')
+    if (this.#isClosed) throw closedError()
     const { host, port, base } = this.#target
     const { token } = this.#options
     const sent = this.#protocol.request({
@@ -198,20 +199,15 @@ function lost(
   })
 }
 
+/** Returns the error of requests to a client that is closed. */
+export function closedError(): CachingLayerError {
+  return failure('closed', 'the client is closed')
+}
+
 function failure(
   kind: 'unreachable' | 'timeout' | 'connection-lost' | 'closed',
   detail: string,
   cause?: unknown,
 ): CachingLayerError {
   return new CachingLayerError({ kind, detail, retryable: kind !== 'closed', cause })
-}
-
-function parsedUrl(url: string): URL {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  if (parsed && /^https?:$/.test(parsed.protocol) && parsed.search === '' && parsed.username === '')
-    return parsed
-  throw new CachingLayerError({
-    kind: 'invalid-value',
-    detail: 'url: expected an http or https URL without user and query, such as http://127.0.0.1:8025',
-  })
 }

@@ -24,7 +24,7 @@ export interface NearAnswer {
   readonly feed: AnswerFeed | undefined
   /** The entry; undefined if there is none. */
   readonly entry: Pick<NearEntry, 'content' | 'version' | 'etag' | 'bytes'> | undefined
-  /** Remaining time to live of the entry when it was sent, in ms; undefined if it does not expire. */
+  /** Remaining time to live of the entry, or of its absence, when it was sent, in ms; undefined if it does not expire. */
   readonly remainingMs: number | undefined
 }
 
@@ -129,7 +129,10 @@ export class NearCache {
     const lease = this.#session?.lease
     if (!lease?.holds(nowMs)) return undefined
     const entry = this.#entries.get(id)
-    if (entry === undefined) return this.#absences.hit(id, nowMs) === undefined ? undefined : null
+    if (entry === undefined) {
+      const absence = this.#absences.hit(id, nowMs)
+      return absence === undefined || (absence.viaOutbox && !lease.outboxHolds(nowMs)) ? undefined : null
+    }
     if (entry.expiresAtMs <= nowMs || (entry.viaOutbox && !lease.outboxHolds(nowMs))) return undefined
     return entry
   }
@@ -169,10 +172,9 @@ export class NearCache {
   ): boolean {
     const viaOutbox = feed?.viaOutbox ?? false
     if (entry === undefined) {
-      // Nothing says for how long a query answers with no row (P18): so absences of bound keys are not held.
-      if (viaOutbox || !flights.mayPutAbsence(flight, now)) return false
+      if (!flights.mayPutAbsence(flight, now)) return false
       this.#entries.drop(id)
-      this.#absences.put(id, key, openedAtMs)
+      this.#absences.put(id, key, openedAtMs, { viaOutbox, remainingMs })
     } else {
       if (!flights.mayPut(flight, entry.version, now)) return false
       this.#absences.drop(id)
@@ -266,6 +268,13 @@ export class NearCache {
     this.#session?.lease.lost()
   }
 
+  /** Drops everything, because the client is closed. Nothing is served or put any more. */
+  end(): void {
+    this.#entries.clear()
+    this.#absences.clear()
+    this.#session = undefined
+  }
+
   #drop(id: string): void {
     this.#entries.drop(id)
     this.#absences.drop(id)
@@ -276,7 +285,9 @@ export class NearCache {
   stats(): NearStats {
     const { hits, missesAbsent, evictions, negativeEvictions, invalidations } = this.#stats
     const lease = this.#session?.lease
-    const leaseAgeMs = lease?.ageMs(this.#clock.now()) ?? Number.POSITIVE_INFINITY
+    const nowMs = this.#clock.now()
+    const leaseAgeMs = lease?.ageMs(nowMs) ?? Number.POSITIVE_INFINITY
+    const feedWithStream = lease?.holds(nowMs) ? 'live' : 'unproven'
     return {
       hits,
       misses: missesAbsent,
@@ -285,7 +296,7 @@ export class NearCache {
       bytes: this.#entries.bytes + this.#absences.bytes,
       evictions: evictions + negativeEvictions,
       invalidations,
-      feed: lease?.state === 'live' ? 'live' : 'down',
+      feed: lease?.state === 'live' ? feedWithStream : 'down',
       leaseAgeMs: Number.isFinite(leaseAgeMs) ? Math.ceil(leaseAgeMs) : undefined,
       maxStalenessMs: this.#maxStalenessMs,
     }

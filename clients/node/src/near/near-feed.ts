@@ -38,12 +38,15 @@ export class NearFeed {
   close(): void {
     this.#closing.abort()
     clearTimeout(this.#timer)
+    this.#parts.near.end()
   }
 
   async #follow(): Promise<void> {
     const { near, transport } = this.#parts
     const { signal } = this.#closing
     for await (const event of followChanges({ transport, prefix: '', signal, keepsAlive: false })) {
+      // Events that had arrived before.
+      if (signal.aborted) return
       if (event.kind === 'open') {
         near.opened(event.feed, event.maxStalenessMs, event.isContinued)
         this.#stream = event.stream

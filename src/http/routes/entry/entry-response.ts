@@ -24,6 +24,9 @@ export function entryResponse(read: ReadResult, condition?: WriteCondition): Pla
   const age = ['Age', String(Math.floor(ageMs / 1_000))]
   if (value === undefined) {
     if (forwarded === undefined && stale === undefined) headers.push(...age)
+    // A pending write that has expired has no time left: whoever asks later gets another answer.
+    if (expiresInMs !== undefined && stale === undefined)
+      headers.push('Cache-Control', freshness(ageMs, expiresInMs))
     return { ...problemResponse({ status: 404, detail: 'Key not found' }, headers), source }
   }
   headers.push(...age)

@@ -44,7 +44,7 @@ export const getEntryOperation: Operation = {
   problemHeaders: { 404: ['Cache-Status'], 412: ['Cache-Status'] },
   optionalProblemHeaders: {
     412: ['Change-Feed'],
-    404: ['Age', 'Change-Feed', 'Fill-Lease', 'Preference-Applied', 'Retry-After'],
+    404: ['Age', 'Cache-Control', 'Change-Feed', 'Fill-Lease', 'Preference-Applied', 'Retry-After'],
   },
 }
 
