@@ -107,14 +107,14 @@ const refusals = [
   {
     name: 'query: functions are not followed',
     ...refused('a table behind a function'),
-    find: ':(?:funcid|aggfnoid|winfnoid) ',
-    replace: ':(?:aggfnoid|winfnoid) ',
+    find: ':((?:relid|funcid|aggfnoid|',
+    replace: ':((?:relid|aggfnoid|',
   },
   {
     name: 'query: operators are not followed',
     ...refused('a volatile operator'),
-    find: "':opno ([1-9][0-9]*)'",
-    replace: "':nothing ([1-9][0-9]*)'",
+    find: 'winfnoid|opno) [',
+    replace: 'winfnoid) [',
   },
   {
     name: 'query: what only a mapping reads need not be in depends',
@@ -137,26 +137,26 @@ const refusals = [
   {
     name: 'query: the date needs no ttl',
     ...refused('refused: the date'),
-    find: "(0, '[{]SQLVALUEFUNCTION ')",
-    replace: "(0, '[{]NOTHING ')",
+    find: "(0, '{SQLVALUEFUNCTION ')",
+    replace: "(0, '{NOTHING ')",
   },
   {
     name: 'query: a sample is accepted',
     ...refused('refused: a sample'),
-    find: "(1, '[{]TABLESAMPLECLAUSE ')",
-    replace: "(1, '[{]NOTHING ')",
+    find: "(1, '{TABLESAMPLECLAUSE ')",
+    replace: "(1, '{NOTHING ')",
   },
   {
     name: 'query: a lock is accepted',
     ...refused('refused: a lock'),
-    find: "(2, '[{]ROWMARKCLAUSE ')",
-    replace: "(2, '[{]NOTHING ')",
+    find: "(2, '{ROWMARKCLAUSE ')",
+    replace: "(2, '{NOTHING ')",
   },
   {
     name: 'query: the clock needs no ttl',
     ...refused('refused: the clock'),
-    find: "not may_be_old and (pg_proc.provolatile = 's'",
-    replace: "may_be_old and (pg_proc.provolatile = 's'",
+    find: "or (pg_proc.provolatile = 's' or",
+    replace: "or (pg_proc.provolatile = 'S' or",
   },
   {
     name: 'query: an aggregate is taken for what its functions are not',
@@ -173,8 +173,8 @@ const refusals = [
   {
     name: 'query: a volatile function is accepted',
     ...refused('a volatile function'),
-    find: "pg_proc.provolatile = 'v' or not may_be_old",
-    replace: 'not may_be_old',
+    find: "pg_proc.provolatile = 'v' or (pg_proc.provolatile = 's'",
+    replace: "(pg_proc.provolatile = 's'",
   },
   {
     name: 'query: a parameter of any type is accepted',
@@ -303,14 +303,14 @@ const noticed = [
   {
     name: 'query: a replaced view does not change the fingerprint',
     ...definitions(fingerprint),
-    find: `from pg_rewrite where ev_class in (\${roots})`,
-    replace: `from pg_rewrite where ev_class in (\${roots}) and ev_class < 0::oid`,
+    find: 'from pg_rewrite where ev_class = one.relid',
+    replace: 'from pg_rewrite where ev_class = one.relid and ev_class < 0::oid',
   },
   {
     name: 'query: a replaced function does not change the fingerprint',
     ...definitions(fingerprint),
-    find: ' or oid = any(used.functions))',
-    replace: ')',
+    find: "select id from used where pattern = q.pattern and class = 'pg_proc'::regclass::oid\n       ))),",
+    replace: 'select id from used where pattern = q.pattern and class < 0::oid\n       ))),',
   },
   {
     name: 'query: options of a view do not change the fingerprint',

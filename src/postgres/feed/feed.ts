@@ -7,7 +7,7 @@ import type { Database } from '../pool/database.js'
 import { messageOf } from '../pool/errors.js'
 import { publicReason } from '../pool/public-reason.js'
 import { withTimeout } from '../pool/with-timeout.js'
-import { type CacheTable, inspectTable } from '../schema/table-inspection.js'
+import { type CacheTable, inspectTable, type Query } from '../schema/table-inspection.js'
 import { decodeChanges } from './change.js'
 import { ListenSession } from './listen-session.js'
 import { type Inspected, inspectedBindings, Prober } from './prober.js'
@@ -174,7 +174,6 @@ export class PostgresChangeFeed implements ChangeFeed {
       for (;;) {
         // LISTEN is in force: it was acknowledged just now, or, after a rest, the echo below shows it.
         const listeningSinceMs = clock.now()
-        onTable(inspected.table)
         prober.found(inspected)
         await Promise.race([prober.echo(), ended])
         const caughtUp = handler
@@ -217,24 +216,26 @@ export class PostgresChangeFeed implements ChangeFeed {
 
 /**
  * Finds the table and the bindings, and listens for changes. Prepares the probe, so that it is planned only once.
- * Rejects if all that takes too long.
+ * Rejects if that takes too long. Each statement for the bindings has its own time: with many of them, no session would
+ * be in time for all.
  */
-function listen(session: ListenSession, clock: Pick<Clock, 'now'>): Promise<Inspected> {
+async function listen(session: ListenSession, clock: Pick<Clock, 'now'>): Promise<Inspected> {
   let late = 'the connection was not answered'
   const listening = async () => {
     await session.open()
     late = 'the table could not be inspected in time'
-    const query = session.query.bind(session)
-    const table = await inspectTable(query)
+    const table = await inspectTable(session.query.bind(session))
     late = 'LISTEN was not answered'
     await session.listen(table.channel)
-    late = 'the bindings could not be inspected in time'
-    // After LISTEN: a binding that is made before is found here, and one that is made later is announced.
-    const inspected = await inspectedBindings(query, table, clock)
-    await session.query(prepareProbeIn(table.schema))
-    return inspected
+    return table
   }
-  return withTimeout(connectTimeoutMs, listening(), () => late)
+  const table = await withTimeout(connectTimeoutMs, listening(), () => late)
+  const query: Query = (sql) =>
+    withTimeout(connectTimeoutMs, session.query(sql), 'the bindings could not be inspected in time')
+  // After LISTEN: a binding that is made before is found here, and one that is made later is announced.
+  const inspected = await inspectedBindings(query, table, clock)
+  await query(prepareProbeIn(table.schema))
+  return inspected
 }
 
 interface Delivering {

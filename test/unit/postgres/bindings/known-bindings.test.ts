@@ -96,7 +96,7 @@ t.test('nothing is compiled for an inspection, which takes less time than that',
   const sent: string[] = []
   const query = (async (sql: string) => {
     sent.push(sql)
-    return [{ digest: 'one', pattern: null, prepared: '' }]
+    return [{ digest: 'one', tables: [], queries: [], prepared: '' }]
   }) as unknown as Query
   await inspectedBindings(query, { schema: 'public' } as CacheTable, { now: () => 0 })
   t.equal(sent[0], 'set jit = off')
