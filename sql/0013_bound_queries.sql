@@ -221,7 +221,7 @@ $$;
 
 -- --- Mappings ---
 
--- Returns the keys to which a mapping leads from changed rows; a null for any key. The drain calls it. It is stable, so
+-- Returns the keys to which a mapping leads from changed rows; a null for any key of its binding. The drain calls it. It is stable, so
 -- that it sees what the drain sees, and nothing newer:
 --
 --   1. T1 renames actor 17, who is in film 5. A sidecar holds film_page:5 with the old name.
@@ -230,7 +230,7 @@ $$;
 --   4. With a newer snapshot, the mapping would not find film 5. The drain would renew the lease, and film_page:5 would
 --      be served with the old name.
 --
--- A mapping that fails must not end the drains, so it leads to any key.
+-- A mapping that fails must not end the drains, so it leads to any key of its binding.
 create function cache_dependents(mapping text, changed text[]) returns setof text
   language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$

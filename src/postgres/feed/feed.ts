@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { KeyPattern } from '../../core/bindings/key-pattern.js'
 import { PublicError } from '../../core/errors.js'
 import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../../core/ports.js'
 import type { KnownBindings } from '../bindings/known-bindings.js'
@@ -151,6 +152,7 @@ export class PostgresChangeFeed implements ChangeFeed {
           deliver(payload, handler, {
             onBindings: () => prober.hurry(),
             onDrain: () => drainer?.heard(),
+            patternOf: (mapping) => prober.patternOf(mapping),
             end,
           }),
       })
@@ -158,8 +160,12 @@ export class PostgresChangeFeed implements ChangeFeed {
       session.lost.catch(end)
       const { log } = this.#parts
       const intervalMs = this.#options.maxStalenessMs / 3
-      drainer = new Drainer({ url: this.#options.url, intervalMs }, { clock, log, counts: this.drains })
-      const prober = new Prober(this.#options, {
+      const { url, maxStalenessMs } = this.#options
+      // Twice that, and the time until the next drain, are still within the bound on staleness.
+      const limits = { intervalMs, limitMs: Math.ceil(maxStalenessMs / 5) }
+      const patternOf = (mapping: string): KeyPattern | undefined => prober.patternOf(mapping)
+      drainer = new Drainer({ url, ...limits }, { clock, log, counts: this.drains, patternOf })
+      const prober: Prober = new Prober(this.#options, {
         drainer,
         session: listening,
         database,
@@ -242,6 +248,7 @@ interface Delivering {
   readonly onBindings: () => void
   /** Called if a sidecar has drained the outbox, this one or another. */
   readonly onDrain: () => void
+  readonly patternOf: (mapping: string) => KeyPattern | undefined
   readonly end: (reason: unknown) => void
 }
 
@@ -252,13 +259,17 @@ interface Delivering {
 function deliver(
   payload: string | undefined,
   handler: ChangeFeedHandler,
-  { onBindings, onDrain, end }: Delivering,
+  { onBindings, onDrain, patternOf, end }: Delivering,
 ): void {
   try {
     for (const change of decodeChanges(payload)) {
       if (change.kind === 'bindings') onBindings()
       else if (change.kind === 'drain') onDrain()
-      else handler.changed(change)?.catch(end)
+      else if (change.kind === 'mapping') {
+        // A binding that is not known yet is passed on as a new one before anything of it is proven.
+        const pattern = patternOf(change.name)
+        if (pattern) handler.changed({ kind: 'pattern', pattern })?.catch(end)
+      } else handler.changed(change)?.catch(end)
     }
   } catch (error) {
     end(error)

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { KeyPattern } from '../../core/bindings/key-pattern.js'
 import { PublicError } from '../../core/errors.js'
 import type { ChangeFeedHandler, Clock } from '../../core/ports.js'
 import { type FoundBindings, inspectBindings } from '../bindings/binding-inspection.js'
+import { isQuery } from '../bindings/bound-source.js'
 import type { KnownBindings } from '../bindings/known-bindings.js'
 import type { Drainer } from '../outbox/drainer.js'
 import { PreparedTransactions, preparedTransactions } from '../outbox/prepared-transactions.js'
@@ -58,6 +61,8 @@ export class Prober {
   readonly #parts: ProberParts
   #hurry: () => void = () => undefined
   #isHurried = false
+  /** Patterns of the bindings, as the last inspection has found them. */
+  #patterns: readonly KeyPattern[] = []
 
   constructor(options: ProberOptions, parts: ProberParts) {
     this.#options = options
@@ -164,14 +169,20 @@ export class Prober {
     return clock.now() - sentMs
   }
 
+  /** Returns the pattern of the binding of a mapping; undefined if no inspection has found it. */
+  patternOf(mapping: string): KeyPattern | undefined {
+    return this.#patterns.find(({ text }) => mapping.startsWith(`cache_map_${md5(text).slice(0, 12)}_`))
+  }
+
   /** Passes on what an inspection has found. */
   found({ table, bindings: found, bindingsSentMs }: Inspected): void {
     const { bindings, handler, drainer, onTable } = this.#parts
     onTable(table)
+    this.#patterns = found.sources.map(({ pattern }) => pattern)
     bindings?.found(found, bindingsSentMs)
     handler.bound(found.sources)
     const isNeeded = bindings !== undefined && found.sources.some(({ viaOutbox }) => viaOutbox)
-    drainer.drainFor(isNeeded ? table : undefined)
+    drainer.drainFor(isNeeded ? { ...table, hasMappings: found.sources.some(isQuery) } : undefined)
   }
 
   /**
@@ -232,4 +243,8 @@ export async function inspectedBindings(
   const bindings = await inspectBindings(query, table.schema)
   const [row] = await query<{ prepared: string }>(`select ${preparedTransactions} as prepared`)
   return { table, bindings, bindingsSentMs, prepared: row?.prepared ?? '' }
+}
+
+function md5(text: string): string {
+  return createHash('md5').update(text).digest('hex')
 }

@@ -24,7 +24,7 @@ function known() {
   const state = { nowMs: 0, digest: 'one', statements: 0 }
   const read = async (text: string) => {
     if (text !== 'set local jit = off') state.statements++
-    return [{ digest: state.digest, pattern: null }]
+    return [{ digest: state.digest, tables: [], queries: [] }]
   }
   const bindings = new KnownBindings(
     { maxStalenessMs: 3_000 },
