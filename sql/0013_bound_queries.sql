@@ -76,6 +76,8 @@ grant select on cache_bindings to public;
 -- Returns everything that a function uses: relations (class pg_class), functions (class pg_proc) and types that are not
 -- built in (class pg_type), also through views, and through functions whose body the catalogue has parsed. The class is
 -- 0 for the clock or the session (id 0), a sample of rows (1), and a lock of rows (2). pg_depend is not enough, because it leaves out what is built in.
+--
+-- A body is long, so it is searched once, and not for the types that are built in.
 create function cache_uses(query regprocedure) returns table (class oid, id oid)
   language sql stable
 begin atomic
@@ -87,6 +89,7 @@ begin atomic
       cross join lateral (
         select pg_proc.prosqlbody::text from pg_catalog.pg_proc
         where uses.class = 'pg_catalog.pg_proc'::regclass::oid and pg_proc.oid = uses.id
+          and pg_proc.prosqlbody is not null
         union all
         select pg_rewrite.ev_action::text
         from pg_catalog.pg_rewrite join pg_catalog.pg_class on pg_class.oid = pg_rewrite.ev_class
@@ -94,23 +97,25 @@ begin atomic
           and pg_rewrite.rulename = '_RETURN'
       ) as bodies (body)
       cross join lateral (
-        select 'pg_catalog.pg_class'::regclass::oid, match[1]::oid
-        from pg_catalog.regexp_matches(body, ':relid ([1-9][0-9]*)', 'g') as match
-        union all
-        select 'pg_catalog.pg_proc'::regclass::oid, match[1]::oid
-        from pg_catalog.regexp_matches(body, ':(?:funcid|aggfnoid|winfnoid) ([1-9][0-9]*)', 'g') as match
-        union all
-        select 'pg_catalog.pg_proc'::regclass::oid, pg_operator.oprcode::oid
-        from pg_catalog.regexp_matches(body, ':opno ([1-9][0-9]*)', 'g') as match
-          join pg_catalog.pg_operator on pg_operator.oid = match[1]::oid
-        union all
-        select 'pg_catalog.pg_type'::regclass::oid, match[1]::oid
-        from pg_catalog.regexp_matches(body, ':[a-z_]*type(?:id)? ([1-9][0-9]{4,})', 'g') as match
+        select case
+            when named.field = 'relid' then 'pg_catalog.pg_class'::regclass::oid
+            when named.field in ('funcid', 'aggfnoid', 'winfnoid', 'opno') then 'pg_catalog.pg_proc'::regclass::oid
+            else 'pg_catalog.pg_type'::regclass::oid
+          end,
+          case when named.field = 'opno' then (
+            select pg_operator.oprcode::oid from pg_catalog.pg_operator where pg_operator.oid = named.id
+          ) else named.id end
+        from (
+          select distinct pg_catalog.split_part(match[1], ' ', 1) as field, pg_catalog.split_part(match[1], ' ', 2)::oid as id
+          from pg_catalog.regexp_matches(
+            body, ':((?:relid|funcid|aggfnoid|winfnoid|opno) [1-9][0-9]*|[a-z_]*type(?:id)? [1-9][0-9]{4,})', 'g'
+          ) as match
+        ) as named
         union all
         select 0::oid, kind.id::oid
-        from (values (0, '[{]SQLVALUEFUNCTION '), (1, '[{]TABLESAMPLECLAUSE '), (2, '[{]ROWMARKCLAUSE '))
+        from (values (0, '{SQLVALUEFUNCTION '), (1, '{TABLESAMPLECLAUSE '), (2, '{ROWMARKCLAUSE '))
           as kind (id, node)
-        where body ~ kind.node
+        where pg_catalog.strpos(body, kind.node) > 0
       ) as found (class, id)
   )
   select uses.class, uses.id from uses where uses.id <> query::oid;
@@ -125,25 +130,28 @@ begin atomic
   where uses.class = 'pg_catalog.pg_class'::regclass::oid and pg_class.relkind <> 'v';
 end;
 
--- Returns, in words, why answers of a function would not stay the same until a row changes; null if they do. With
--- `may_be_old`, answers may depend on the clock and the session, because they are held for a limited time.
-create function cache_forbidden_call(query regprocedure, may_be_old boolean) returns text
+-- Returns those of the given uses, as cache_uses() names them, because of which answers would not stay the same until a
+-- row changes, each with the reason in words. A use that is excused by a ttl depends on the clock or the session only.
+create function cache_forbidden_uses(classes oid[], ids oid[])
+  returns table (class oid, id oid, reason text, is_excused_by_ttl boolean)
   language sql stable
 begin atomic
-  select case
-    when uses.class = 0 and uses.id = 2 then 'it locks rows (FOR UPDATE, FOR SHARE)'
-    when uses.class = 0 and uses.id = 1 then 'it reads a random sample of rows (TABLESAMPLE)'
-    when uses.class = 0 then 'it reads the clock or the session (such as CURRENT_DATE or CURRENT_USER), and has no ttl'
-    when pg_proc.provolatile = 'v' then pg_catalog.format('it calls %s, which is volatile', pg_proc.oid::regprocedure)
-    when pg_proc.pronamespace = 'pg_catalog'::regnamespace::oid then pg_catalog.format(
-      'it calls %s, which reads the clock or the session, and has no ttl', pg_proc.oid::regprocedure)
-    else pg_catalog.format(
-      'it calls %s, which is not immutable, and whose body is not known, and has no ttl', pg_proc.oid::regprocedure)
-  end
-  from cache_uses(query) as uses left join pg_catalog.pg_proc on pg_proc.oid = uses.id
-  where uses.class = 0 and (uses.id > 0 or not may_be_old)
+  select uses.class, uses.id, case
+      when uses.class = 0 and uses.id = 2 then 'it locks rows (FOR UPDATE, FOR SHARE)'
+      when uses.class = 0 and uses.id = 1 then 'it reads a random sample of rows (TABLESAMPLE)'
+      when uses.class = 0 then 'it reads the clock or the session (such as CURRENT_DATE or CURRENT_USER), and has no ttl'
+      when pg_proc.provolatile = 'v' then pg_catalog.format('it calls %s, which is volatile', pg_proc.oid::regprocedure)
+      when pg_proc.pronamespace = 'pg_catalog'::regnamespace::oid then pg_catalog.format(
+        'it calls %s, which reads the clock or the session, and has no ttl', pg_proc.oid::regprocedure)
+      else pg_catalog.format(
+        'it calls %s, which is not immutable, and whose body is not known, and has no ttl', pg_proc.oid::regprocedure)
+    end,
+    uses.class = 0 and uses.id = 0 or uses.class > 0 and pg_proc.provolatile <> 'v'
+  from rows from (pg_catalog.unnest(classes), pg_catalog.unnest(ids)) as uses (class, id)
+    left join pg_catalog.pg_proc on pg_proc.oid = uses.id
+  where uses.class = 0
     or uses.class = 'pg_catalog.pg_proc'::regclass::oid and (
-      pg_proc.provolatile = 'v' or not may_be_old and (pg_proc.provolatile = 's' or pg_proc.prokind = 'a') and case
+      pg_proc.provolatile = 'v' or (pg_proc.provolatile = 's' or pg_proc.prokind = 'a') and case
         when pg_proc.pronamespace <> 'pg_catalog'::regnamespace::oid then pg_proc.prosqlbody is null
         -- Other stable functions depend on settings that are fixed while an answer is read.
         when pg_proc.proname = 'age' then pg_proc.pronargs = 1
@@ -154,8 +162,21 @@ begin atomic
             '|^row_security_active$|_description$'
           and pg_proc.proname not in ('pg_typeof', 'pg_column_size', 'pg_collation_for')
       end
-    )
-  order by uses.class, uses.id
+    );
+end;
+
+-- Returns, in words, why answers of a function would not stay the same until a row changes; null if they do. With
+-- `may_be_old`, answers may depend on the clock and the session, because they are held for a limited time.
+create function cache_forbidden_call(query regprocedure, may_be_old boolean) returns text
+  language sql stable
+begin atomic
+  select forbidden.reason
+  from (
+      select pg_catalog.array_agg(uses.class) as classes, pg_catalog.array_agg(uses.id) as ids
+      from cache_uses(query) as uses
+    ) as used cross join lateral cache_forbidden_uses(used.classes, used.ids) as forbidden
+  where not (may_be_old and forbidden.is_excused_by_ttl)
+  order by forbidden.class, forbidden.id
   limit 1;
 end;
 
@@ -176,7 +197,7 @@ end;
 
 -- All roles may execute functions, unless that was revoked from public.
 select cache_copy_grants(
-  'execute on function cache_uses(regprocedure), cache_reads(regprocedure), cache_forbidden_call(regprocedure, boolean)',
+  'execute on function cache_uses(regprocedure), cache_forbidden_uses(oid[], oid[])',
   array['select', 'insert', 'update', 'delete']
 );
 
@@ -200,7 +221,7 @@ $$;
 
 -- --- Mappings ---
 
--- Returns the keys to which a mapping leads from changed rows; a null for any key. The drain calls it. It is stable, so
+-- Returns the keys to which a mapping leads from changed rows; a null for any key of its binding. The drain calls it. It is stable, so
 -- that it sees what the drain sees, and nothing newer:
 --
 --   1. T1 renames actor 17, who is in film 5. A sidecar holds film_page:5 with the old name.
@@ -209,7 +230,7 @@ $$;
 --   4. With a newer snapshot, the mapping would not find film 5. The drain would renew the lease, and film_page:5 would
 --      be served with the old name.
 --
--- A mapping that fails must not end the drains, so it leads to any key.
+-- A mapping that fails must not end the drains, so it leads to any key of its binding.
 create function cache_dependents(mapping text, changed text[]) returns setof text
   language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$

@@ -78,8 +78,7 @@ grant execute on function cache_channel(text, text), cache_epoch(), cache_positi
   cache_lineage(regclass) to :"role";
 
 -- Functions that return what the query of a binding uses. By default, all roles may call them.
-grant execute on function cache_uses(regprocedure), cache_reads(regprocedure),
-  cache_forbidden_call(regprocedure, boolean) to :"role";
+grant execute on function cache_uses(regprocedure), cache_forbidden_uses(oid[], oid[]) to :"role";
 
 -- Functions that remove entries by key, group or prefix. By default, all roles may call them.
 grant execute on function cache_remove(regclass, text[], text[], text, boolean), cache_announce_revoked(regclass, text),

@@ -1,3 +1,4 @@
+import type { KeyPattern } from './bindings/key-pattern.js'
 import type { Content, MediaType } from './media-type.js'
 
 /** A value as clients see it: JSON text, never `null`. A string value is a JSON string. */
@@ -97,6 +98,8 @@ export interface Entry {
 /** One decoded event of the change feed. */
 export type Change =
   | { readonly kind: 'key'; readonly id: string; readonly version: Version }
+  /** Any key of a binding (P18). */
+  | { readonly kind: 'pattern'; readonly pattern: KeyPattern }
   /** Too many changes to name, or a payload that cannot be parsed. */
   | { readonly kind: 'everything' }
 

@@ -46,7 +46,7 @@ export const outboxMutants = [
     ...inSql,
     tests: 'a drain announces what it deletes',
     file: statement,
-    find: ' or bool_or(key is null)',
+    find: ' or bool_or(key is null and mapping is null)',
     replace: '',
   },
   {

@@ -8,6 +8,9 @@ const reads = 'src/postgres/bindings/bound-reads.ts'
 const inspection = 'src/postgres/bindings/query-inspection.ts'
 const fault = 'src/postgres/bindings/query-fault.ts'
 
+const drains = 'src/postgres/outbox/drain-session.ts'
+const troubled = { caughtBy: 'bindings/troubled-bindings', tests: 'a mapping that takes too long' }
+
 const dependencies = (tests, file = sql) => ({ caughtBy: 'bindings/query-dependencies', tests, file })
 const refused = (tests) => ({ caughtBy: 'bindings/query-refusals', tests, file: sql })
 const answers = (tests, file) => ({ caughtBy: 'bindings/bound-queries', tests, file })
@@ -36,20 +39,70 @@ const changes = [
   {
     name: 'query: a drain drops the rows of mappings',
     ...dependencies('each way from a row to keys', drain),
-    find: 'from gone where mapping is not null group by mapping',
-    replace: 'from gone where mapping is null group by mapping',
+    find: 'from gone where mapping is not null and not',
+    replace: 'from gone where mapping is null and not',
   },
   {
     name: 'query: the values of a mapping are announced as keys',
     ...dependencies('each way from a row to keys', drain),
-    find: 'select key from gone where mapping is null',
-    replace: 'select key from gone',
+    find: 'select key, null::text as mapping from gone where mapping is null',
+    replace: 'select key, null::text as mapping from gone',
   },
   {
     name: 'query: a mapping that fails leads to no key',
     ...dependencies('a mapping that cannot be run'),
     find: 'exception when others or assert_failure then -- others leaves that out\n  return next null;',
     replace: 'exception when others or assert_failure then\n  return;',
+  },
+  {
+    name: 'query: a mapping may take as long as it likes',
+    ...dependencies('a mapping that is too slow', drains),
+    find: 'await session.#limit(options.limitMs)',
+    replace: 'await session.#limit(0)',
+  },
+  {
+    name: 'query: a drain that was not in time runs the mappings again',
+    ...dependencies('a mapping that is too slow', drains),
+    find: 'await this.#send(null)',
+    replace: 'await this.#send([])',
+  },
+  {
+    name: 'query: a mapping that was too slow is tried each time',
+    ...dependencies('a mapping that is too slow', drains),
+    find: 'this.#unrunUntilMs.set(mapping, this.#clock.now() + unrunMs)',
+    replace: 'this.#unrunUntilMs.set(mapping, 0)',
+  },
+  {
+    name: 'query: the rows of a mapping that is not run lead to no key',
+    ...dependencies('a mapping that is too slow', drain),
+    find: 'select null, mapping from gone where mapping is not null and',
+    replace: 'select null, mapping from gone where mapping is null and',
+  },
+  {
+    name: 'query: any key of a binding is any key at all',
+    ...dependencies('a mapping that cannot be run', drain),
+    find: 'bool_or(key is null and mapping is null)',
+    replace: 'bool_or(key is null)',
+  },
+  {
+    name: 'query: a name that is no mapping is announced as one',
+    ...dependencies('a mapping that cannot be run', drain),
+    find: `mapping ~ '^\${mappingName}$'`,
+    replace: 'mapping is not null',
+  },
+  {
+    name: 'query: the name of a mapping is taken for a key',
+    ...troubled,
+    file: 'src/postgres/feed/change.ts',
+    find: 'else if (ofMapping.test(id))',
+    replace: "else if (ofMapping.test('-'))",
+  },
+  {
+    name: 'query: keys of a binding stay when any of them may have changed',
+    ...troubled,
+    file: 'src/core/feed/feed-follower.ts',
+    find: 'state.dropCovered([change.pattern])',
+    replace: 'state.dropCovered([])',
   },
   {
     name: 'query: a mapping leads to a few keys at most',
@@ -107,14 +160,14 @@ const refusals = [
   {
     name: 'query: functions are not followed',
     ...refused('a table behind a function'),
-    find: ':(?:funcid|aggfnoid|winfnoid) ',
-    replace: ':(?:aggfnoid|winfnoid) ',
+    find: ':((?:relid|funcid|aggfnoid|',
+    replace: ':((?:relid|aggfnoid|',
   },
   {
     name: 'query: operators are not followed',
     ...refused('a volatile operator'),
-    find: "':opno ([1-9][0-9]*)'",
-    replace: "':nothing ([1-9][0-9]*)'",
+    find: 'winfnoid|opno) [',
+    replace: 'winfnoid) [',
   },
   {
     name: 'query: what only a mapping reads need not be in depends',
@@ -137,26 +190,26 @@ const refusals = [
   {
     name: 'query: the date needs no ttl',
     ...refused('refused: the date'),
-    find: "(0, '[{]SQLVALUEFUNCTION ')",
-    replace: "(0, '[{]NOTHING ')",
+    find: "(0, '{SQLVALUEFUNCTION ')",
+    replace: "(0, '{NOTHING ')",
   },
   {
     name: 'query: a sample is accepted',
     ...refused('refused: a sample'),
-    find: "(1, '[{]TABLESAMPLECLAUSE ')",
-    replace: "(1, '[{]NOTHING ')",
+    find: "(1, '{TABLESAMPLECLAUSE ')",
+    replace: "(1, '{NOTHING ')",
   },
   {
     name: 'query: a lock is accepted',
     ...refused('refused: a lock'),
-    find: "(2, '[{]ROWMARKCLAUSE ')",
-    replace: "(2, '[{]NOTHING ')",
+    find: "(2, '{ROWMARKCLAUSE ')",
+    replace: "(2, '{NOTHING ')",
   },
   {
     name: 'query: the clock needs no ttl',
     ...refused('refused: the clock'),
-    find: "not may_be_old and (pg_proc.provolatile = 's'",
-    replace: "may_be_old and (pg_proc.provolatile = 's'",
+    find: "or (pg_proc.provolatile = 's' or",
+    replace: "or (pg_proc.provolatile = 'S' or",
   },
   {
     name: 'query: an aggregate is taken for what its functions are not',
@@ -173,8 +226,8 @@ const refusals = [
   {
     name: 'query: a volatile function is accepted',
     ...refused('a volatile function'),
-    find: "pg_proc.provolatile = 'v' or not may_be_old",
-    replace: 'not may_be_old',
+    find: "pg_proc.provolatile = 'v' or (pg_proc.provolatile = 's'",
+    replace: "(pg_proc.provolatile = 's'",
   },
   {
     name: 'query: a parameter of any type is accepted',
@@ -303,14 +356,14 @@ const noticed = [
   {
     name: 'query: a replaced view does not change the fingerprint',
     ...definitions(fingerprint),
-    find: `from pg_rewrite where ev_class in (\${roots})`,
-    replace: `from pg_rewrite where ev_class in (\${roots}) and ev_class < 0::oid`,
+    find: 'from pg_rewrite where ev_class = one.relid',
+    replace: 'from pg_rewrite where ev_class = one.relid and ev_class < 0::oid',
   },
   {
     name: 'query: a replaced function does not change the fingerprint',
     ...definitions(fingerprint),
-    find: ' or oid = any(used.functions))',
-    replace: ')',
+    find: "select id from used where pattern = q.pattern and class = 'pg_proc'::regclass::oid\n       ))),",
+    replace: 'select id from used where pattern = q.pattern and class < 0::oid\n       ))),',
   },
   {
     name: 'query: options of a view do not change the fingerprint',

@@ -33,11 +33,13 @@ export async function startRecordedFeed(
   {
     url,
     listenUrl = url,
+    maxStalenessMs = 1_000,
     rest = () => undefined,
     changed = () => undefined,
   }: {
     readonly url: string
     readonly listenUrl?: string
+    readonly maxStalenessMs?: number
     readonly rest?: ChangeFeedHandler['rest']
     readonly changed?: ChangeFeedHandler['changed']
   },
@@ -74,7 +76,7 @@ export async function startRecordedFeed(
     rest,
   }
   const feed = new PostgresChangeFeed(
-    { url: listenUrl, maxStalenessMs: 1_000, whenIdle: 'listen' },
+    { url: listenUrl, maxStalenessMs, whenIdle: 'listen' },
     {
       database,
       clock: { now },

@@ -159,6 +159,11 @@ export class FeedFollower implements ChangeFeedHandler {
       changeLog.changed(change.id, change.version)
       return undefined
     }
+    if (change.kind === 'pattern') {
+      state.dropCovered([change.pattern])
+      changeLog.gap()
+      return undefined
+    }
     const wasLive = lease.state === 'live'
     lease.doubt()
     state.doubt()

@@ -86,7 +86,8 @@ export class KnownBindings implements Bindings {
   found(found: FoundBindings, asOfMs: number): void {
     const known = new Set(this.sources.map(({ fault }) => fault?.says))
     this.#found = found
-    this.#asOfMs = asOfMs
+    // An inspection beside the probes was sent before the last of them.
+    this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
     for (const { pattern, fault } of found.sources)
       if (fault && !known.has(fault.says))
         this.#parts.log.warn(

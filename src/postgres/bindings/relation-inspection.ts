@@ -63,10 +63,10 @@ export function tableNamed(name: string): string {
  */
 export function hasOtherColumns(table: string, announcer: string, columns: string): string {
   return `array(
-      select distinct refobjsubid from pg_depend join pg_trigger on pg_trigger.oid = objid
-      where classid = 'pg_trigger'::regclass::oid and refclassid = 'pg_class'::regclass::oid
-        and tgrelid = ${table}.oid and tgname = ${announcer} || '_moved'
-        and refobjid = ${table}.oid and refobjsubid > 0
+      select distinct refobjsubid from pg_depend
+      where classid = 'pg_trigger'::regclass::oid
+        and objid = (select oid from pg_trigger where tgrelid = ${table}.oid and tgname = ${announcer} || '_moved')
+        and refclassid = 'pg_class'::regclass::oid and refobjid = ${table}.oid and refobjsubid > 0
       order by 1
     )::text <> array(
       select attnum::integer from pg_attribute
@@ -90,29 +90,40 @@ export function unwatchedPartitionsOf(table: string, announcer: string, tree: st
 }
 
 /**
- * Returns SQL for a list of texts, which change with everything of relations that can change answers without a change of
- * rows: columns, types, partitions and their files, policies, rights and triggers.
+ * Returns SQL for a list of texts, which change with everything of a relation that can change answers without a change of
+ * rows: columns, types, partitions and their files, policies and rights.
  *
- * @param tree relations and their partitions, as an item of FROM with the column `relid`
- * @param roots oids of the relations without partitions, as a list or a query
- * @param types query of oids of further types
+ * @param tree the relation and its partitions, as an item of FROM with the column `relid`
+ * @param root SQL for the oid of the relation
  */
-export function fingerprintsOf(tree: string, roots: string, types?: string): string {
+export function fingerprintsOf(tree: string, root: string): string {
   return `(select pg_catalog.string_agg(pg_catalog.concat_ws(' ', part.oid, pg_relation_filenode(part.oid), relrowsecurity,
          relforcerowsecurity, relacl, case when relkind = 'v' then pg_catalog.concat(relowner, reloptions) end),
          ',' order by part.oid)
        from ${tree} join pg_class as part on part.oid = relid),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod, attacl),
          ',' order by attrelid, attnum)
-       from pg_attribute where attnum > 0 and not attisdropped and attrelid in (${roots})),
+       from pg_attribute where attnum > 0 and not attisdropped and attrelid = ${root}),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
-       from pg_attrdef where adrelid in (${roots})),
-      ${typesOf(roots, types)},
+       from pg_attrdef where adrelid = ${root}),
+      ${typesOf(`select atttypid from pg_attribute where attnum > 0 and not attisdropped and attrelid = ${root}`)},
       ${roleOf()},
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)
-       from pg_policy where polrelid in (${roots})),
-      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin, tgenabled), ',' order by oid)
-       from pg_trigger where tgrelid in (select relid from ${tree}))`
+       from pg_policy where polrelid = ${root})`
+}
+
+/**
+ * Returns SQL for a text that changes with the triggers of a binding. Those of other bindings of the table, and of the
+ * application, change no answer and no announcement.
+ *
+ * @param tree the table and its partitions, as an item of FROM with the column `relid`
+ * @param announcer SQL for the beginning of the names, without the last underscore
+ */
+export function triggersOf(tree: string, announcer: string): string {
+  const names = Object.keys(triggers.r).map((end) => `${announcer} || '_${end}'`)
+  return `(select pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_trigger.oid, pg_trigger.xmin, tgenabled),
+         ',' order by pg_trigger.oid)
+       from ${tree} join pg_trigger on tgrelid = relid and tgname = any(array[${names.join(', ')}]))`
 }
 
 /**
@@ -128,13 +139,14 @@ function roleOf(): string {
 }
 
 /**
- * Returns SQL for a text that changes with the types of the columns and further types, and with everything that these
- * consist of: labels of enums, attributes, elements, domains and casts, at any depth.
+ * Returns SQL for a text that changes with some types, and with everything that these consist of: labels of enums,
+ * attributes, elements, domains and casts, at any depth.
+ *
+ * @param types query of their oids
  */
-function typesOf(roots: string, types = 'select null::oid where false'): string {
+export function typesOf(types: string): string {
   return `(with recursive types (id) as (
-         (select atttypid from pg_attribute where attnum > 0 and not attisdropped and attrelid in (${roots})
-          union all ${types})
+         (${types})
          union
          select found.id
          from types join pg_type on pg_type.oid = types.id cross join lateral (

@@ -1,14 +1,24 @@
 import type { Change } from '../../core/entry.js'
+import { mappingName } from '../outbox/drain-statement.js'
 import { isEcho } from './echo.js'
 
-/** A change of the cache, the announcement that there are other bindings, or the mark of a drain (P16, P17). */
-export type FeedChange = Change | { readonly kind: 'bindings' } | { readonly kind: 'drain' }
+/**
+ * A change of the cache, the announcement that there are other bindings, the mark of a drain, or the name of a mapping
+ * that has not been run to its end: any key of its binding may have changed (P16 to P18).
+ */
+export type FeedChange =
+  | Change
+  | { readonly kind: 'bindings' }
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'mapping'; readonly name: string }
 
 /** Ids that no key has. */
 const kinds: ReadonlyMap<string, 'bindings' | 'drain'> = new Map([
   ['\u0000bindings', 'bindings'],
   ['\u0000drain', 'drain'],
 ])
+
+const ofMapping = new RegExp(`^\u0000${mappingName}$`)
 
 const everything: readonly Change[] = [{ kind: 'everything' }]
 const nothing: readonly Change[] = []
@@ -25,7 +35,9 @@ export function decodeChanges(payload: string | undefined): readonly FeedChange[
   for (let index = 0; index < parts.length; index += 2) {
     const id = parts[index] as string
     const kind = kinds.get(id)
-    changes.push(kind ? { kind } : { kind: 'key', id, version: parts[index + 1] as string })
+    if (kind) changes.push({ kind })
+    else if (ofMapping.test(id)) changes.push({ kind: 'mapping', name: id.slice(1) })
+    else changes.push({ kind: 'key', id, version: parts[index + 1] as string })
   }
   return changes
 }

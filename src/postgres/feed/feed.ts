@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { KeyPattern } from '../../core/bindings/key-pattern.js'
 import { PublicError } from '../../core/errors.js'
 import type { ChangeFeed, ChangeFeedHandler, Clock, Log } from '../../core/ports.js'
 import type { KnownBindings } from '../bindings/known-bindings.js'
@@ -7,7 +8,7 @@ import type { Database } from '../pool/database.js'
 import { messageOf } from '../pool/errors.js'
 import { publicReason } from '../pool/public-reason.js'
 import { withTimeout } from '../pool/with-timeout.js'
-import { type CacheTable, inspectTable } from '../schema/table-inspection.js'
+import { type CacheTable, inspectTable, type Query } from '../schema/table-inspection.js'
 import { decodeChanges } from './change.js'
 import { ListenSession } from './listen-session.js'
 import { type Inspected, inspectedBindings, Prober } from './prober.js'
@@ -151,6 +152,7 @@ export class PostgresChangeFeed implements ChangeFeed {
           deliver(payload, handler, {
             onBindings: () => prober.hurry(),
             onDrain: () => drainer?.heard(),
+            patternOf: (mapping) => prober.patternOf(mapping),
             end,
           }),
       })
@@ -158,8 +160,12 @@ export class PostgresChangeFeed implements ChangeFeed {
       session.lost.catch(end)
       const { log } = this.#parts
       const intervalMs = this.#options.maxStalenessMs / 3
-      drainer = new Drainer({ url: this.#options.url, intervalMs }, { clock, log, counts: this.drains })
-      const prober = new Prober(this.#options, {
+      const { url, maxStalenessMs } = this.#options
+      // Twice that, and the time until the next drain, are still within the bound on staleness.
+      const limits = { intervalMs, limitMs: Math.ceil(maxStalenessMs / 5) }
+      const patternOf = (mapping: string): KeyPattern | undefined => prober.patternOf(mapping)
+      drainer = new Drainer({ url, ...limits }, { clock, log, counts: this.drains, patternOf })
+      const prober: Prober = new Prober(this.#options, {
         drainer,
         session: listening,
         database,
@@ -174,7 +180,6 @@ export class PostgresChangeFeed implements ChangeFeed {
       for (;;) {
         // LISTEN is in force: it was acknowledged just now, or, after a rest, the echo below shows it.
         const listeningSinceMs = clock.now()
-        onTable(inspected.table)
         prober.found(inspected)
         await Promise.race([prober.echo(), ended])
         const caughtUp = handler
@@ -217,30 +222,33 @@ export class PostgresChangeFeed implements ChangeFeed {
 
 /**
  * Finds the table and the bindings, and listens for changes. Prepares the probe, so that it is planned only once.
- * Rejects if all that takes too long.
+ * Rejects if that takes too long. Each statement for the bindings has its own time: with many of them, no session would
+ * be in time for all.
  */
-function listen(session: ListenSession, clock: Pick<Clock, 'now'>): Promise<Inspected> {
+async function listen(session: ListenSession, clock: Pick<Clock, 'now'>): Promise<Inspected> {
   let late = 'the connection was not answered'
   const listening = async () => {
     await session.open()
     late = 'the table could not be inspected in time'
-    const query = session.query.bind(session)
-    const table = await inspectTable(query)
+    const table = await inspectTable(session.query.bind(session))
     late = 'LISTEN was not answered'
     await session.listen(table.channel)
-    late = 'the bindings could not be inspected in time'
-    // After LISTEN: a binding that is made before is found here, and one that is made later is announced.
-    const inspected = await inspectedBindings(query, table, clock)
-    await session.query(prepareProbeIn(table.schema))
-    return inspected
+    return table
   }
-  return withTimeout(connectTimeoutMs, listening(), () => late)
+  const table = await withTimeout(connectTimeoutMs, listening(), () => late)
+  const query: Query = (sql) =>
+    withTimeout(connectTimeoutMs, session.query(sql), 'the bindings could not be inspected in time')
+  // After LISTEN: a binding that is made before is found here, and one that is made later is announced.
+  const inspected = await inspectedBindings(query, table, clock)
+  await query(prepareProbeIn(table.schema))
+  return inspected
 }
 
 interface Delivering {
   readonly onBindings: () => void
   /** Called if a sidecar has drained the outbox, this one or another. */
   readonly onDrain: () => void
+  readonly patternOf: (mapping: string) => KeyPattern | undefined
   readonly end: (reason: unknown) => void
 }
 
@@ -251,13 +259,17 @@ interface Delivering {
 function deliver(
   payload: string | undefined,
   handler: ChangeFeedHandler,
-  { onBindings, onDrain, end }: Delivering,
+  { onBindings, onDrain, patternOf, end }: Delivering,
 ): void {
   try {
     for (const change of decodeChanges(payload)) {
       if (change.kind === 'bindings') onBindings()
       else if (change.kind === 'drain') onDrain()
-      else handler.changed(change)?.catch(end)
+      else if (change.kind === 'mapping') {
+        // A binding that is not known yet is passed on as a new one before anything of it is proven.
+        const pattern = patternOf(change.name)
+        if (pattern) handler.changed({ kind: 'pattern', pattern })?.catch(end)
+      } else handler.changed(change)?.catch(end)
     }
   } catch (error) {
     end(error)

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { KeyPattern } from '../../core/bindings/key-pattern.js'
 import { PublicError } from '../../core/errors.js'
 import type { ChangeFeedHandler, Clock } from '../../core/ports.js'
 import { type FoundBindings, inspectBindings } from '../bindings/binding-inspection.js'
+import { isQuery } from '../bindings/bound-source.js'
 import type { KnownBindings } from '../bindings/known-bindings.js'
 import type { Drainer } from '../outbox/drainer.js'
 import { PreparedTransactions, preparedTransactions } from '../outbox/prepared-transactions.js'
@@ -31,7 +34,8 @@ export interface ProberParts {
   readonly end: (reason: unknown) => void
 }
 
-const inspectionIntervalMs = 60_000
+/** Time between two inspections. With the next probe, a definition that nobody announces is noticed within a minute. */
+const inspectionIntervalMs = 57_000
 /** Minimum time from one probe to the next, if an announcement brings it forward. */
 const hurriedIntervalMs = 100
 const noAnswer = 'the listening connection does not answer'
@@ -46,24 +50,46 @@ export interface Inspected {
   readonly prepared: string
 }
 
+/** An inspection beside the probes, with what it has found once it is over. */
+interface InspectionBeside {
+  found: Inspected | undefined
+}
+
 /** Shows that a session, which listens, still delivers every change. */
 export class Prober {
   readonly #options: ProberOptions
   readonly #parts: ProberParts
   #hurry: () => void = () => undefined
   #isHurried = false
+  /** Patterns of the bindings, as the last inspection has found them. */
+  #patterns: readonly KeyPattern[] = []
 
   constructor(options: ProberOptions, parts: ProberParts) {
     this.#options = options
     this.#parts = parts
   }
 
-  /** Calls `handler.proven` at intervals, until the handler rests. Rejects when `signal` is aborted. */
+  /**
+   * Calls `handler.proven` at intervals, until the handler rests. Rejects when `signal` is aborted.
+   *
+   * If a probe shows that bindings have changed, or that somebody has announced it, they are inspected before its proof
+   * counts. The inspection of every minute looks for definitions that nobody has announced, and no proof covers these.
+   * So it need not hold up a probe, nor the lease with it: probes go on, and wait for one of its statements at most. Its
+   * findings are passed on with the first probe after it, unless another inspection has begun in between, whose
+   * findings are newer:
+   *
+   *   1. The inspection of the minute reads that the triggers of a table are enabled.
+   *   2. They are disabled, and that is announced. The inspection before the next proof finds it: 503.
+   *   3. With the findings of the first one, the keys would be served for another minute, and no change would drop them.
+   *
+   * They do not count either if their digest is not that of the probe, because bindings have changed in between.
+   */
   async prove(inspected: Inspected, signal: AbortSignal): Promise<{ readonly needed: Promise<void> }> {
     const { handler, clock, database, session, bindings, drainer, end } = this.#parts
     let sentMs = clock.now()
     let inspectedMs = sentMs
     let seen = { fingerprint: inspected.table.fingerprint, digest: inspected.bindings.digest }
+    let beside: InspectionBeside | undefined
     const options = { quietMs: this.#intervalMs / 2, echoTimeoutMs: this.#timeoutMs }
     const prepared = new PreparedTransactions(inspected.prepared)
     const liveness = new ListenerLiveness(options, { database, session, onDeaf: end }, sentMs)
@@ -81,9 +107,18 @@ export class Prober {
       this.#isHurried = false
       const { fingerprint, bindings: digest } = proof
       const isChanged = fingerprint !== seen.fingerprint || digest !== seen.digest
-      if (isHurried || isChanged || sentMs - inspectedMs >= inspectionIntervalMs) {
-        this.found(await this.inspect())
-        seen = { fingerprint, digest }
+      if (isHurried || isChanged) {
+        const found = await this.inspect()
+        this.found(found)
+        seen = { fingerprint, digest: found.bindings.digest }
+        beside = undefined
+        inspectedMs = sentMs
+      } else if (beside?.found) {
+        if (beside.found.bindings.digest === digest) this.found(beside.found)
+        else inspectedMs = Number.NEGATIVE_INFINITY
+        beside = undefined
+      } else if (beside === undefined && sentMs - inspectedMs >= inspectionIntervalMs) {
+        beside = this.#inspectBeside(end)
         inspectedMs = sentMs
       }
       await liveness.confirm(sentMs)
@@ -134,23 +169,39 @@ export class Prober {
     return clock.now() - sentMs
   }
 
-  /** Passes on what an inspection has found of the bindings. */
+  /** Returns the pattern of the binding of a mapping; undefined if no inspection has found it. */
+  patternOf(mapping: string): KeyPattern | undefined {
+    return this.#patterns.find(({ text }) => mapping.startsWith(`cache_map_${md5(text).slice(0, 12)}_`))
+  }
+
+  /** Passes on what an inspection has found. */
   found({ table, bindings: found, bindingsSentMs }: Inspected): void {
-    const { bindings, handler, drainer } = this.#parts
+    const { bindings, handler, drainer, onTable } = this.#parts
+    onTable(table)
+    this.#patterns = found.sources.map(({ pattern }) => pattern)
     bindings?.found(found, bindingsSentMs)
     handler.bound(found.sources)
     const isNeeded = bindings !== undefined && found.sources.some(({ viaOutbox }) => viaOutbox)
-    drainer.drainFor(isNeeded ? table : undefined)
+    drainer.drainFor(isNeeded ? { ...table, hasMappings: found.sources.some(isQuery) } : undefined)
   }
 
-  /** Inspects the table and the bindings. Rejects if changes of the table are not announced. */
+  /**
+   * Inspects the table and the bindings. Rejects if changes of the table are not announced, or if a statement is not
+   * answered in time. There are more statements if there are more bindings.
+   */
   async inspect(): Promise<Inspected> {
-    const { session, clock, onTable } = this.#parts
-    const query = session.query.bind(session)
-    const inspecting = async () => inspectedBindings(query, await inspectTable(query), clock)
-    const inspected = await withTimeout(this.#timeoutMs, inspecting(), noAnswer)
-    onTable(inspected.table)
-    return inspected
+    const { session, clock } = this.#parts
+    const query: Query = (sql) => withTimeout(this.#timeoutMs, session.query(sql), noAnswer)
+    return inspectedBindings(query, await inspectTable(query), clock)
+  }
+
+  /** Begins an inspection that nobody waits for. */
+  #inspectBeside(onFailure: (reason: unknown) => void): InspectionBeside {
+    const beside: InspectionBeside = { found: undefined }
+    this.inspect().then((found) => {
+      beside.found = found
+    }, onFailure)
+    return beside
   }
 
   /** Sends an echo. Resolves when the session has received it. */
@@ -192,4 +243,8 @@ export async function inspectedBindings(
   const bindings = await inspectBindings(query, table.schema)
   const [row] = await query<{ prepared: string }>(`select ${preparedTransactions} as prepared`)
   return { table, bindings, bindingsSentMs, prepared: row?.prepared ?? '' }
+}
+
+function md5(text: string): string {
+  return createHash('md5').update(text).digest('hex')
 }

@@ -1,3 +1,4 @@
+import type { KeyPattern } from '../../core/bindings/key-pattern.js'
 import type { Clock, Log } from '../../core/ports.js'
 import { messageOf } from '../pool/errors.js'
 import { type Drained, DrainSession } from './drain-session.js'
@@ -8,13 +9,20 @@ export interface DrainerOptions {
   readonly url: string
   /** Time between two drains while nothing changes, in ms. */
   readonly intervalMs: number
+  /** Time that a drain may take if there are mappings, in ms. */
+  readonly limitMs: number
 }
 
 export interface DrainerParts {
   readonly clock: Pick<Clock, 'now'>
   readonly log: Log
   readonly counts: DrainCounts
+  /** Returns the pattern of the binding of a mapping; undefined if it is not known. */
+  readonly patternOf: (mapping: string) => KeyPattern | undefined
 }
+
+/** The cache whose outbox is drained. Without bound queries, there are no mappings, and drains need no limit. */
+export type DrainedFor = DrainedTable & { readonly hasMappings: boolean }
 
 /** Statements that have drained the outbox, and the rows that they have announced. */
 export interface DrainCounts {
@@ -38,13 +46,15 @@ export class Drainer {
   readonly #parts: DrainerParts
   #isClosed = false
   #session: DrainSession | undefined
-  #table: DrainedTable | undefined
+  #table: DrainedFor | undefined
   #last: Drained | undefined
   #dueMs = 0
   /** Those who wait for the next drain, which must not be postponed then. */
   #waiting = new Set<Pause>()
   #pausing: Pause | undefined
   #lastFailure = ''
+  /** Mappings that have been too slow. */
+  readonly #lateMappings = new Set<string>()
 
   constructor(options: DrainerOptions, parts: DrainerParts) {
     this.#options = options
@@ -58,8 +68,9 @@ export class Drainer {
   }
 
   /** Drains the outbox of this table from now on; none if undefined. */
-  drainFor(table: DrainedTable | undefined): void {
-    if (table?.schema === this.#table?.schema && table?.channel === this.#table?.channel) return
+  drainFor(table: DrainedFor | undefined): void {
+    const { schema, channel, hasMappings } = this.#table ?? {}
+    if (table?.schema === schema && table?.channel === channel && table?.hasMappings === hasMappings) return
     this.#table = table
     this.#pausing?.end()
   }
@@ -105,11 +116,13 @@ export class Drainer {
   }
 
   /** Drains until another table, or none, is to be drained. Rejects if the connection is lost. */
-  async #drainFrom(table: DrainedTable): Promise<void> {
+  async #drainFrom(table: DrainedFor): Promise<void> {
     const { clock, counts } = this.#parts
     const { url, intervalMs } = this.#options
+    const limitMs = table.hasMappings ? this.#options.limitMs : 0
     const isOver = () => this.#table !== table || this.#isClosed
-    const session = await DrainSession.open({ url, table }, clock)
+    const onLate = (mapping: string | undefined) => this.#late(mapping)
+    const session = await DrainSession.open({ url, table, limitMs, onLate }, clock)
     this.#session = session
     try {
       while (!isOver()) {
@@ -128,6 +141,16 @@ export class Drainer {
     } finally {
       session.destroy()
     }
+  }
+
+  /** Says which query of a dependency is too slow, once for each of them. */
+  #late(mapping: string | undefined): void {
+    if (mapping === undefined || this.#lateMappings.has(mapping)) return
+    this.#lateMappings.add(mapping)
+    this.#parts.log.warn(
+      { mapping, pattern: this.#parts.patternOf(mapping)?.text },
+      'a query of a dependency is too slow: each change of its table drops all keys of the binding',
+    )
   }
 
   /** Waits for so long, or until something else is to be done. */

@@ -35,7 +35,7 @@ export class Sampler {
   changed(change: Change): void {
     const { tally, random } = this.#parts
     tally.changes++
-    if (change.kind === 'everything') {
+    if (change.kind !== 'key') {
       tally.unnamed++
       this.#overtakeAll()
       return

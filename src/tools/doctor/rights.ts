@@ -155,8 +155,7 @@ const functions: Readonly<Record<string, Pick<Need, 'without' | 'isOptional'>>> 
   cache_epoch_of: { without: noHistory },
   cache_lineage: { without: noHistory },
   cache_uses: { without: noQueries },
-  cache_reads: { without: noQueries },
-  cache_forbidden_call: { without: noQueries },
+  cache_forbidden_uses: { without: noQueries },
   cache_dependents: { without: noDrains, isOptional: true },
   cache_remove: { without: noRemoval, isOptional: true },
   cache_invalidate_bound: { without: noRemoval, isOptional: true },
@@ -166,7 +165,7 @@ const functions: Readonly<Record<string, Pick<Need, 'without' | 'isOptional'>>> 
 /** The functions that lead from changed rows to keys of bound queries. */
 const mappings = '^cache_map_[0-9a-f]{12}_[0-9]+$'
 const ofMappings: Pick<Need, 'without' | 'isOptional'> = {
-  without: 'every change of a table that a bound query reads makes sidecars compare everything they hold',
+  without: 'a change of a table that a bound query reads makes sidecars drop all keys of that query',
   isOptional: true,
 }
 

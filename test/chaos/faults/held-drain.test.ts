@@ -10,7 +10,7 @@ t.test('other drains wait for a held one', async (t) => {
     create table item (id int primary key, v text);
     insert into item values (1, 'old'), (2, 'old');
     select cache_bind('item', key => 'item:{id}')`)
-  const options = { url: database.url, table: { schema: 'public', channel: 'held_drain_test' } }
+  const options = { url: database.url, table: { schema: 'public', channel: 'held_drain_test' }, limitMs: 0 }
   const session = await DrainSession.open(options, { now: () => performance.now() })
   t.teardown(() => session.destroy())
 

@@ -120,6 +120,24 @@ t.test('the digest, which probes return, changes with every definition', async (
   t.equal(await digest(), before, 'rows and columns are not in it')
 })
 
+t.test(
+  'the digest of an inspection in whose midst bindings have changed and changed back matches none',
+  async (t) => {
+    const { digest } = await inspectBindings(send, 'public')
+    let statements = 0
+    const disturbed: Query = async (sql) => {
+      if (++statements === 2) await client.query("select cache_unbind('other:{id}')")
+      const rows = await send<never>(sql)
+      if (statements === 2) await client.query("select cache_bind('other', key => 'other:{id}')")
+      return rows
+    }
+    const found = await inspectBindings(disturbed, 'public')
+    t.notOk(found.sources.some(({ pattern }) => pattern.text === 'other:{id}'))
+    t.not(found.digest, digest)
+    t.equal((await inspectBindings(send, 'public')).digest, digest)
+  },
+)
+
 t.test('each role has its own, because it may see other rows', async (t) => {
   await client.query(`grant select on item, measure, other to ${role}`)
   const changed = await changedBy(`set role ${role}`)

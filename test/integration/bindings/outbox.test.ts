@@ -31,7 +31,7 @@ async function drains(t: Test, { url }: Pick<FreshDatabase, 'url'>, count: numbe
   const clock = { now: () => performance.now() }
   const table = { schema: 'public', channel }
   const sessions = await Promise.all(
-    Array.from({ length: count }, () => DrainSession.open({ url, table }, clock)),
+    Array.from({ length: count }, () => DrainSession.open({ url, table, limitMs: 0 }, clock)),
   )
   t.teardown(() => {
     for (const session of sessions) session.destroy()

@@ -115,7 +115,7 @@ t.test('a lock on one table while everything is compared', async (t) => {
   await hold(client, 'item:1')
 })
 
-t.test('a mapping that fails by an assertion leads to any key', async (t) => {
+t.test('a mapping that fails by an assertion leads to any key of its binding', async (t) => {
   const place = await setting(
     t,
     `${tables}; create function checked(i int) returns int immutable language plpgsql as
@@ -130,6 +130,31 @@ t.test('a mapping that fails by an assertion leads to any key', async (t) => {
   await query("insert into other values (-5, 'negative')")
   await untilApplied(database, client)
   await othersAreWell(place)
+})
+
+t.test('a mapping that takes too long drops the keys of its binding, and holds up no others', async (t) => {
+  const place = await setting(
+    t,
+    `${tables}; create table note (id int primary key, v text); insert into note values (1, 'old');
+     create function slowly(i int) returns int immutable language plpgsql as
+       $$ begin perform pg_sleep(600); return i; end $$;
+     ${bindingQuery('page:{id}', 'select item.id, note.v from item, note where item.id = $1', {
+       item: '{id}',
+       note: 'select slowly({id}) from item',
+     })}`,
+  )
+  const { database, query, client } = place
+  t.same(await hold(client, 'page:3'), { id: 3, v: 'old' })
+  await othersAreWell(place)
+  const { revalidations } = (await client.stats()).feed
+  for (const v of ['new', 'newer']) {
+    await query(`update note set v = '${v}'; update other set v = '${v}'`)
+    await untilApplied(database, client)
+    t.same(await client.value('page:3'), { id: 3, v })
+    t.same(await client.value('other:1'), { id: 1, v })
+    await othersAreWell(place)
+  }
+  t.equal((await client.stats()).feed.revalidations, revalidations, 'nothing else is compared')
 })
 
 t.test('a row that cannot be read fails none of those beside it', async (t) => {

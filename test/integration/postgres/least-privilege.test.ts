@@ -82,7 +82,7 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'UPDATE cache_entries',
         'EXECUTE cache_epoch',
         'EXECUTE cache_epoch_of',
-        'EXECUTE cache_forbidden_call',
+        'EXECUTE cache_forbidden_uses',
         'EXECUTE cache_history',
         'EXECUTE cache_invalidate_bound',
         'EXECUTE cache_knows_timeline',
@@ -98,7 +98,6 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         'DELETE cache_outbox',
         'SELECT cache_outbox',
         'EXECUTE cache_position',
-        'EXECUTE cache_reads',
         'EXECUTE cache_remove',
         'DELETE cache_sidecars',
         'INSERT cache_sidecars',
@@ -329,5 +328,5 @@ t.test('psql can create the role as documented', { skip: !psql && 'psql is not i
     database.url,
   ])
   t.same(await rights(byPsql), await rights(byUs))
-  t.equal((await rights(byPsql)).length, 44)
+  t.equal((await rights(byPsql)).length, 43)
 })

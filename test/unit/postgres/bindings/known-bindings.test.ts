@@ -24,7 +24,7 @@ function known() {
   const state = { nowMs: 0, digest: 'one', statements: 0 }
   const read = async (text: string) => {
     if (text !== 'set local jit = off') state.statements++
-    return [{ digest: state.digest, pattern: null }]
+    return [{ digest: state.digest, tables: [], queries: [] }]
   }
   const bindings = new KnownBindings(
     { maxStalenessMs: 3_000 },
@@ -96,7 +96,7 @@ t.test('nothing is compiled for an inspection, which takes less time than that',
   const sent: string[] = []
   const query = (async (sql: string) => {
     sent.push(sql)
-    return [{ digest: 'one', pattern: null, prepared: '' }]
+    return [{ digest: 'one', tables: [], queries: [], prepared: '' }]
   }) as unknown as Query
   await inspectedBindings(query, { schema: 'public' } as CacheTable, { now: () => 0 })
   t.equal(sent[0], 'set jit = off')

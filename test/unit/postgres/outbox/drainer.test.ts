@@ -16,7 +16,10 @@ async function drainerOf(t: Test, answer: () => string) {
   const counts = { statements: 0, rows: 0 }
   const clock = { now: () => performance.now() }
   const url = `postgresql://nobody@127.0.0.1:${port}/nothing`
-  const drainer = new Drainer({ url, intervalMs: 1_000 }, { clock, log, counts })
+  const drainer = new Drainer(
+    { url, intervalMs: 1_000, limitMs: 1_000 },
+    { clock, log, counts, patternOf: () => undefined },
+  )
   t.teardown(() => {
     drainer.close()
     server.close()
@@ -30,7 +33,7 @@ const fatal = (message: string) => {
   length.writeInt32BE(fields.length + 4)
   return `E${length.toString('latin1')}${fields.toString('latin1')}`
 }
-const table = { schema: 'public', channel: 'changes' }
+const table = { schema: 'public', channel: 'changes', hasMappings: false }
 
 t.test('a failure is logged once, until its reason changes, and is followed by a pause', async (t) => {
   let message = 'starting up'
