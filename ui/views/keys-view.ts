@@ -57,7 +57,8 @@ export class KeysView implements Shown {
     this.#shown += entries.length
     this.#next = next ?? ''
     this.#more.hidden = next === undefined
-    setText(this.#note, `${count(this.#shown)} keys${next === undefined ? '' : ', and there are more'}`)
+    const shown = this.#shown === 1 ? '1 key' : `${count(this.#shown)} keys`
+    setText(this.#note, `${shown}${next === undefined ? '' : ', and there are more'}`)
   }
 }
 
