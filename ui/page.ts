@@ -13,6 +13,7 @@ import { KeysView } from './views/keys-view.js'
 import { SettingsView } from './views/settings-view.js'
 import { StateView } from './views/state-view.js'
 import { Tiles } from './views/tiles.js'
+import { WriteView } from './views/write-view.js'
 
 const session = new Session()
 const state = new StateView()
@@ -25,8 +26,10 @@ const access = new AccessView((token) => {
   session.useToken(token)
   stream.renew()
 })
+const write = new WriteView(session, () => keys.refresh())
+const keys = new KeysView(session, (entry) => write.choose(entry))
 const navigation = new Navigation({
-  keys: new KeysView(session),
+  keys,
   database: new DatabaseView(session),
   settings: new SettingsView(session),
 })

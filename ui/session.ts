@@ -1,4 +1,4 @@
-import type { ViewAnswers } from '../src/http/ops/page/view-data.js'
+import type { ViewAnswers, WriteAnswer } from '../src/http/ops/page/view-data.js'
 
 /** Time after which a request counts as lost. Checks of a database that does not answer take a while. */
 const timeoutMs = 60_000
@@ -10,7 +10,7 @@ export class Refusal extends Error {}
 export class Session {
   #token: string | undefined
 
-  get headers(): HeadersInit {
+  get headers(): Readonly<Record<string, string>> {
     return this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` }
   }
 
@@ -28,14 +28,28 @@ export class Session {
     query: Readonly<Record<string, string>> = {},
   ): Promise<ViewAnswers[Name]> {
     const search = new URLSearchParams(query).toString()
-    const signal = AbortSignal.timeout(timeoutMs)
     const url = search === '' ? name : `${name}?${search}`
+    return this.#ask(url, { headers: this.headers }, 'The sidecar does not answer.')
+  }
+
+  /** Changes a key. `body` is JSON. Rejects with a Refusal. */
+  async post(action: 'set' | 'delete' | 'drop', body: string): Promise<WriteAnswer> {
+    const headers = { ...this.headers, 'Content-Type': 'application/json' }
+    return this.#ask(
+      action,
+      { method: 'POST', headers, body },
+      'The sidecar does not answer. Search for the key to see whether it was changed.',
+    )
+  }
+
+  async #ask<Answer>(url: string, request: RequestInit, silence: string): Promise<Answer> {
+    const signal = AbortSignal.timeout(timeoutMs)
     const asking = async () => {
-      const response = await fetch(url, { headers: this.headers, signal, cache: 'no-store' })
+      const response = await fetch(url, { ...request, signal, cache: 'no-store' })
       return { isOk: response.ok, body: await response.json() }
     }
     const { isOk, body } = await asking().catch(() => {
-      throw new Refusal('The sidecar does not answer.')
+      throw new Refusal(silence)
     })
     if (!isOk) throw new Refusal(`${body.detail}.`)
     return body

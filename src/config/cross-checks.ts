@@ -9,10 +9,12 @@ import {
 
 /** Returns one line for each combination of settings that is invalid, although each setting is valid by itself. */
 export function crossChecks(config: Config): readonly string[] {
-  const { warm, stateDir } = config
+  const { warm, stateDir, hasPageWrites, apiToken, apiTokenFile } = config
   const found = [...withoutRoom(config)]
   if (warm.kind === 'hot' && stateDir === undefined)
     found.push('CACHE_WARM: hot needs CACHE_STATE_DIR for its list, which is not set')
+  if (hasPageWrites && apiToken === undefined && apiTokenFile === undefined)
+    found.push('CACHE_UI_WRITE: on needs CACHE_API_TOKEN or CACHE_API_TOKEN_FILE, and neither is set')
   return found
 }
 

@@ -287,6 +287,15 @@ export class Cache implements ChangeFeedHandler {
     return this.#state.entries.peek(keyId(key)) !== undefined
   }
 
+  /**
+   * Drops what is held of a key, as an eviction does: the next read asks the store. Returns true if something was held.
+   */
+  drop(key: string): boolean {
+    const id = keyId(key)
+    const hadEntry = this.#state.entries.drop(id)
+    return this.#state.absences.drop(id) || hadEntry
+  }
+
   /** Returns the keys of all entries, including expired ones, most recently used first. */
   heldKeys(): Promise<string[]> {
     return this.#state.entries.keys()

@@ -212,9 +212,12 @@ export class Sidecar {
       schema,
       feed,
       bindings,
-      attempts: () => attempts.status(),
+      attempts,
       token: this.#token,
+      isServing: () => this.#phase === 'serving',
+      bodies: this.#bodies,
       clock,
+      log,
     })
     this.#ops = opsServer({
       config,
@@ -331,6 +334,7 @@ export class Sidecar {
       this.#waits.close()
       this.#changeStreams.close()
       const cut = await this.#server.close(shutdownTimeoutMs * requestsShare)
+      await this.#page?.writes?.finished()
       if (cut > 0) this.#log.warn({ connections: cut }, 'requests were cut off: not finished in time')
     }
     try {

@@ -1,27 +1,14 @@
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import pg from 'pg'
-import type { Page } from 'playwright-core'
+import type { Request, Route } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { axeFindings } from '../support/axe-findings.js'
-import { noBrowser, openPage, startBrowser } from '../support/browser.js'
+import { hasRow, noBrowser, openPage, patienceMs, shows, startBrowser } from '../support/browser.js'
 import { serve, untilLive } from '../support/child-process.js'
 import { ownServer } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
-
-const patienceMs = Number(process.env.TEST_PATIENCE_MS ?? 90_000)
-
-/** Resolves when the page shows this state. */
-const shows = (page: Page, verdict: string) =>
-  page.locator('#verdict', { hasText: new RegExp(`^${verdict}$`) }).waitFor({ timeout: patienceMs })
-
-/** Resolves when a table of the page has a row with these words. */
-const hasRow = (
-  page: Page,
-  table: string,
-  words: string | RegExp,
-  state: 'visible' | 'attached' = 'visible',
-) => page.locator(`#${table} tr`, { hasText: words }).first().waitFor({ timeout: patienceMs, state })
+import { Gate } from '../support/gate.js'
 
 t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   const server = await ownServer(t)
@@ -119,6 +106,41 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     await page.getByLabel('Prefix').fill('nothing like this')
     await page.keyboard.press('Enter')
     await hasRow(page, 'keys', 'No key begins like this.')
+    t.strictSame(faults, [])
+  })
+
+  t.test('an answer for a former prefix that comes late is not shown', async (t) => {
+    await run(`insert into cache_entries (key, value) values ('former:1', '1'), ('latter:1', '2')`)
+    const { page, faults } = await openPage(browser, `${address}#keys`)
+    await hasRow(page, 'keys', /./)
+    const search = async (prefix: string) => {
+      await page.getByLabel('Prefix').fill(prefix)
+      await page.keyboard.press('Enter')
+    }
+    for (const outcome of ['continue', 'abort'] as const) {
+      const gate = new Gate()
+      const answered = new Promise<void>((resolve) => {
+        const ended = (request: Request) => {
+          if (request.url().includes('former')) resolve()
+        }
+        page.on('requestfinished', ended).on('requestfailed', ended)
+      })
+      const hold = async (route: Route) => {
+        await gate.pass()
+        await route[outcome]()
+      }
+      await page.route(/prefix=former/, hold, { times: 1 })
+      await search('former:')
+      await gate.reached
+      await search('latter:')
+      await page.getByText('1 key', { exact: true }).waitFor({ timeout: patienceMs })
+      gate.open()
+      await answered
+      // A later answer on the same connection has been handled after the late one.
+      await page.evaluate("fetch('settings').then((answer) => answer.text())")
+      t.match(await page.locator('#keys').textContent(), /^latter:1/)
+      t.equal(await page.locator('#keys-note').textContent(), '1 key')
+    }
     t.strictSame(faults, [])
   })
 

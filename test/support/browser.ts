@@ -48,3 +48,18 @@ export async function openPage(
   await page.goto(url)
   return { page, faults }
 }
+
+/** Time in ms after which something that a page should show counts as missing. */
+export const patienceMs = Number(process.env.TEST_PATIENCE_MS ?? 90_000)
+
+/** Resolves when the page of a sidecar shows this state. */
+export const shows = (page: Page, verdict: string) =>
+  page.locator('#verdict', { hasText: new RegExp(`^${verdict}$`) }).waitFor({ timeout: patienceMs })
+
+/** Resolves when a table of the page has a row with these words. */
+export const hasRow = (
+  page: Page,
+  table: string,
+  words: string | RegExp,
+  state: 'visible' | 'attached' = 'visible',
+) => page.locator(`#${table} tr`, { hasText: words }).first().waitFor({ timeout: patienceMs, state })

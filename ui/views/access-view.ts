@@ -18,9 +18,10 @@ export class AccessView {
     })
   }
 
-  open({ keys, needsToken }: Opening, hasSentToken: boolean): void {
+  open({ keys, needsToken, mayWrite }: Opening, hasSentToken: boolean): void {
     const isRefused = keys === 'refused'
     document.body.dataset.access = isRefused ? 'refused' : 'granted'
+    document.body.dataset.write = String(mayWrite)
     byId('access').hidden = !isRefused
     byId('token-form').hidden = !needsToken
     setText(byId('access-note'), needsToken ? (hasSentToken ? 'The token is not right.' : withToken) : local)

@@ -9,6 +9,7 @@ const words: Readonly<Record<ChangeRow['operation'], string>> = {
   set: 'set',
   delete: 'deleted',
   row: 'row changed',
+  drop: 'dropped',
   gap: 'gap',
 }
 

@@ -1,5 +1,5 @@
 import type { KeysView as Answer } from '../../src/http/ops/page/view-data.js'
-import { byId, setText } from '../elements.js'
+import { byId, create, setText } from '../elements.js'
 import { bytes, count, duration } from '../format.js'
 import type { Shown } from '../navigation.js'
 import type { Session } from '../session.js'
@@ -10,6 +10,7 @@ type Entry = Answer['entries'][number]
 /** The keys in the database, by prefix, page by page. */
 export class KeysView implements Shown {
   readonly #session: Session
+  readonly #onChoose: (entry: Entry) => void
   readonly #prefix = byId<HTMLInputElement>('prefix')
   readonly #more = byId<HTMLButtonElement>('keys-more')
   readonly #note = byId('keys-note')
@@ -18,20 +19,23 @@ export class KeysView implements Shown {
   #shown = 0
   #asked = 0
 
-  constructor(session: Session) {
+  /** Calls `onChoose` with the entry that is chosen to be changed. */
+  constructor(session: Session, onChoose: (entry: Entry) => void) {
     this.#session = session
+    this.#onChoose = onChoose
     byId('keys-form').addEventListener('submit', (event) => {
       event.preventDefault()
-      this.#search()
+      this.refresh()
     })
     this.#more.addEventListener('click', () => this.#load(this.#next))
   }
 
   opened(): void {
-    if (this.#shown === 0) this.#search()
+    if (this.#shown === 0) this.refresh()
   }
 
-  #search(): void {
+  /** Shows the first page of the keys with the prefix that is entered. */
+  refresh(): void {
     this.#shown = 0
     this.#load('')
   }
@@ -51,17 +55,26 @@ export class KeysView implements Shown {
 
   #show({ entries, next, hasValues }: Answer, isContinued: boolean): void {
     document.body.dataset.values = String(hasValues)
-    const rows = entries.map(rowOf)
+    const rows = entries.map((entry) => this.#row(entry))
     if (isContinued) append(this.#body, rows)
-    else fill(this.#body, rows.length > 0 ? rows : [emptyRow('No key begins like this.', 7)])
+    else fill(this.#body, rows.length > 0 ? rows : [emptyRow('No key begins like this.', 8)])
     this.#shown += entries.length
     this.#next = next ?? ''
     this.#more.hidden = next === undefined
-    setText(this.#note, `${count(this.#shown)} keys${next === undefined ? '' : ', and there are more'}`)
+    const shown = this.#shown === 1 ? '1 key' : `${count(this.#shown)} keys`
+    setText(this.#note, `${shown}${next === undefined ? '' : ', and there are more'}`)
+  }
+
+  #row(entry: Entry): HTMLTableRowElement {
+    const change = create('button', '', 'Change')
+    change.type = 'button'
+    change.setAttribute('aria-label', `Change ${entry.key}`)
+    change.addEventListener('click', () => this.#onChoose(entry))
+    return row([...cellsOf(entry), { content: change, className: 'writes' }])
   }
 }
 
-function rowOf({
+function cellsOf({
   key,
   bytes: size,
   expiresInSeconds,
@@ -69,8 +82,8 @@ function rowOf({
   groups,
   isHeld,
   value,
-}: Entry): HTMLTableRowElement {
-  const cells: readonly Cell[] = [
+}: Entry): readonly Cell[] {
+  return [
     { content: key, className: 'key' },
     { content: bytes(size), className: 'number' },
     { content: expiresInSeconds === null ? 'never' : `in ${duration(expiresInSeconds * 1_000)}` },
@@ -79,5 +92,4 @@ function rowOf({
     { content: version, className: 'key' },
     { content: value ?? '(too large)', className: 'value' },
   ]
-  return row(cells)
 }

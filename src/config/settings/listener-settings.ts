@@ -86,4 +86,12 @@ export const listenerSettings = {
     parse: onOrOff,
     about: '`on`: the list of keys on the page shows the values as well, to those who may see keys.',
   }),
+  hasPageWrites: setting({
+    variable: 'CACHE_UI_WRITE',
+    fallback: false,
+    parse: onOrOff,
+    about:
+      '`on`: whoever has the API token may set, delete and drop keys on the page. Needs `CACHE_API_TOKEN` or ' +
+      '`CACHE_API_TOKEN_FILE`.',
+  }),
 } as const

@@ -4,7 +4,7 @@ import type { Readiness } from '../../core/state/readiness.js'
 import type { CacheStatus } from '../../core/status.js'
 import { type ProblemLog, problemIn, problemResponse } from '../routes/problem.js'
 import { type PlainResponse, sendDirectly } from '../routes/response.js'
-import { answerPage, isOfPage, type Page } from './page/page-routes.js'
+import { answerPage, isOfPage, methodsOfPage, type Page } from './page/page-routes.js'
 import { Scrapes } from './scrapes.js'
 
 export interface OpsListenerOptions {
@@ -24,12 +24,14 @@ export interface Exposition {
   text(): Promise<string>
 }
 
+const readMethods = ['GET', 'HEAD']
+
 type Route = (query: string) => PlainResponse | Promise<PlainResponse>
 
 /**
- * Answers Kubernetes probes, Prometheus scrapes and browsers. The listener is open to the whole pod network, so it
- * neither reads nor writes entries. It never waits for the database, so that a hanging database does not look like a
- * hanging process.
+ * Answers Kubernetes probes, Prometheus scrapes and browsers. The listener is open to the whole pod network, so only
+ * the page reads entries, and writes them if that is turned on, for clients that may do so on the data listener. Probes
+ * and scrapes never wait for the database, so that a hanging database does not look like a hanging process.
  */
 export function opsListener(options: OpsListenerOptions): RequestListener {
   const scrapes = new Scrapes(options.clock, () => exposed(options))
@@ -50,12 +52,13 @@ export function opsListener(options: OpsListenerOptions): RequestListener {
     const shownPage = isOfPage(path) ? page : undefined
     if (route === undefined && shownPage === undefined)
       return sendDirectly(response, problemResponse({ status: 404, detail: 'Not Found', kind: 'no-route' }))
-    if (method !== 'GET' && method !== 'HEAD') {
+    const methods = shownPage ? methodsOfPage(shownPage, path) : readMethods
+    if (!methods.includes(method ?? '')) {
       return sendDirectly(
         response,
         problemResponse({ status: 405, detail: 'Method Not Allowed', kind: 'wrong-method' }, [
           'Allow',
-          'GET, HEAD',
+          methods.join(', '),
         ]),
       )
     }

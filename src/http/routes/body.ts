@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
 import { type RequestBodies, roomless } from '../server/request-bodies.js'
 import { requireOnce } from './header-checks.js'
@@ -27,27 +28,28 @@ export async function withJsonBody<T>(
   if (isUntyped ? comesFromWebPage(ctx) : ctx.is('json', '+json') === false) {
     throw new RequestError(415, 'Content-Type must be application/json')
   }
-  return withBody(ctx, { maxBytes, bodies }, use)
+  return withBody(ctx.req, { maxBytes, bodies }, use)
 }
 
 /** Does the same as `withJsonBody` for a body of any type. Throws 413, 415, 422 or 503. */
 export async function withBody<T>(
-  ctx: Context,
+  request: IncomingMessage,
   { maxBytes, bodies }: BodyOptions,
   use: (bytes: Buffer) => Promise<T>,
 ): Promise<T> {
+  const { headers } = request
   // The size after decompression has no bound, and an application beside the sidecar gains nothing by compressing.
-  if (!/^(identity)?$/i.test(ctx.get('Content-Encoding')))
+  if (!/^(identity)?$/i.test(headers['content-encoding'] ?? ''))
     throw new RequestError(415, 'Content-Encoding: must be identity')
   // Node takes off the last coding only. What it leaves would be stored as if it were the value.
-  if (!/^(chunked)?$/i.test(ctx.get('Transfer-Encoding').trim()))
+  if (!/^(chunked)?$/i.test((headers['transfer-encoding'] ?? '').trim()))
     throw new RequestError(415, 'Transfer-Encoding: must be chunked')
-  const length = Number(ctx.get('Content-Length'))
+  const length = Number(headers['content-length'] ?? '')
   if (length > maxBytes) throw tooLarge(maxBytes)
   if (!bodies.hasRoomFor(length)) throw new RequestError(503, roomless)
   const received = { bytes: 0 }
   try {
-    return await use(await receive(ctx, received, { maxBytes, bodies }))
+    return await use(await receive(request, received, { maxBytes, bodies }))
   } finally {
     bodies.release(received.bytes)
   }
@@ -55,15 +57,14 @@ export async function withBody<T>(
 
 /** Receives the rest of a body. `received` has been counted so far. After an error, the rest is dropped. */
 function receive(
-  ctx: Context,
+  request: IncomingMessage,
   received: { bytes: number },
   { maxBytes, bodies }: BodyOptions,
 ): Promise<Buffer> {
-  const { req } = ctx
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     const end = (error?: RequestError) => {
-      req.off('data', take).off('end', end).off('close', cut)
+      request.off('data', take).off('end', end).off('close', cut)
       if (error) reject(error)
       else resolve(Buffer.concat(chunks))
     }
@@ -74,12 +75,12 @@ function receive(
       chunks.push(chunk)
     }
     const cut = () => end(new RequestError(422, 'body: not received completely'))
-    req
+    request
       .on('data', take)
       .on('close', cut)
       .on('error', () => undefined)
-    req.once('end', () => end())
-    if (req.destroyed) cut()
+    request.once('end', () => end())
+    if (request.destroyed) cut()
   })
 }
 

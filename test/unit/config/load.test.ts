@@ -82,6 +82,12 @@ t.test('the page is on, and can be turned off', async (t) => {
   t.match(loadConfig({ CACHE_UI: 'off', CACHE_UI_KEYS: 'hash' }).config, { hasPage: false, pageKeys: 'hash' })
   t.equal(loadConfig({ CACHE_UI_VALUES: 'on' }).config.showsValues, true)
   t.equal(loadConfig({}).config.showsValues, false)
+  t.equal(loadConfig({}).config.hasPageWrites, false)
+  t.equal(loadConfig({ CACHE_UI_WRITE: 'on', CACHE_API_TOKEN: 'secret' }).config.hasPageWrites, true)
+  t.equal(loadConfig({ CACHE_UI_WRITE: 'on', CACHE_API_TOKEN_FILE: '/token' }).config.hasPageWrites, true)
+  t.match(faultsOf({ CACHE_UI_WRITE: 'on' }), [
+    /^CACHE_UI_WRITE: on needs CACHE_API_TOKEN or CACHE_API_TOKEN_FILE/,
+  ])
   t.match(faultsOf({ CACHE_UI_VALUES: 'hash' }), [/^CACHE_UI_VALUES: must be one of on, off/])
   t.equal(loadConfig({ CACHE_FLEET_INTERVAL_MS: '0' }).config.fleetIntervalMs, 0)
   t.match(faultsOf({ CACHE_FLEET_INTERVAL_MS: '-1' }), [/^CACHE_FLEET_INTERVAL_MS: must be a whole number/])

@@ -9,20 +9,30 @@ const tailLength = 200
 /** Number of digits of a hash that are shown. */
 const hashDigits = 16
 
+export interface ChangeTailSources {
+  readonly changeLog: ChangeLog
+  readonly keys: 'on' | 'hash'
+  /** Returns true if this sidecar has made a recent change that has this version. */
+  readonly isOwn: (version: Version) => boolean
+  /** Returns true if the key belongs to a binding. */
+  readonly isBound: (key: string) => boolean
+}
+
 /** The last changes, with the times at which they were noticed here. The log of changes itself has no times. */
 export class ChangeTail {
   readonly #log: ChangeLog
   readonly #isHashed: boolean
-  readonly #isOwn: (version: Version) => boolean
+  readonly #sources: ChangeTailSources
   readonly #rows: ChangeRow[] = []
   /** Number of the last change that was seen. */
   #seen: number
   #generation: number
 
-  constructor(log: ChangeLog, keys: 'on' | 'hash', isOwn: (version: Version) => boolean) {
+  constructor(sources: ChangeTailSources) {
+    const { changeLog: log, keys } = sources
+    this.#sources = sources
     this.#log = log
     this.#isHashed = keys === 'hash'
-    this.#isOwn = isOwn
     this.#seen = log.last
     this.#generation = log.generation
   }
@@ -57,13 +67,27 @@ export class ChangeTail {
   }
 
   #row({ id, version }: LoggedChange, atMs: number): ChangeRow {
-    const operation = version === boundVersion ? 'row' : version.startsWith('-') ? 'delete' : 'set'
-    // Rows of bound tables are changed by SQL only.
-    const origin = operation === 'row' ? 'sql' : this.#isOwn(version) ? 'here' : 'elsewhere'
+    const change = { atMs, ...this.#kindOf(id, version) }
     // A key beyond 512 bytes is only known by its hash.
-    const isLong = id.startsWith('\0')
-    if (!this.#isHashed && !isLong) return { atMs, operation, origin, key: id }
+    const isLong = isHash(id)
+    if (!this.#isHashed && !isLong) return { ...change, key: id }
     const hash = isLong ? id.slice(1) : keyHash(id)
-    return { atMs, operation, origin, key: hash.slice(0, hashDigits), isHash: true }
+    return { ...change, key: hash.slice(0, hashDigits), isHash: true }
   }
+
+  #kindOf(id: string, version: Version): Pick<ChangeRow, 'operation' | 'origin'> {
+    const { isOwn, isBound } = this.#sources
+    if (version === boundVersion) {
+      // Rows of bound tables are changed by SQL only.
+      return isHash(id) || isBound(id) ? { operation: 'row', origin: 'sql' } : { operation: 'drop' }
+    }
+    return {
+      operation: version.startsWith('-') ? 'delete' : 'set',
+      origin: isOwn(version) ? 'here' : 'elsewhere',
+    }
+  }
+}
+
+function isHash(id: string): boolean {
+  return id.startsWith('\0')
 }

@@ -1,11 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { hostname } from 'node:os'
-import type { ChangeLog } from '../../../core/changes/change-log.js'
-import type { Version } from '../../../core/entry.js'
 import type { FeedTransition } from '../../../core/feed/feed-log.js'
 import type { Readiness } from '../../../core/state/readiness.js'
 import type { BearerToken } from '../../access/bearer-token.js'
-import { ChangeTail } from './change-tail.js'
+import { ChangeTail, type ChangeTailSources } from './change-tail.js'
 import { cures } from './cures.js'
 import { maySeeKeys } from './page-access.js'
 import type { Changes, FeedEvent, Overview, Row } from './page-data.js'
@@ -13,17 +11,15 @@ import { PageStreams } from './page-streams.js'
 import { SampleRing } from './sample-ring.js'
 import { Sampler, type SampleSources, sampleColumns } from './sampler.js'
 
-export interface LivePageSources extends SampleSources {
+export interface LivePageSources extends SampleSources, ChangeTailSources {
   readonly version: string
   readonly readiness: () => Readiness
   /** Returns the limits in force. */
   readonly limits: () => { readonly capacity: number; readonly maxStalenessMs: number }
-  readonly changeLog: ChangeLog
-  /** Returns true if this sidecar has made a recent change that has this version. */
-  readonly isOwn: (version: Version) => boolean
   readonly feedTransitions: () => readonly FeedTransition[]
   readonly token: BearerToken | undefined
-  readonly keys: 'on' | 'hash'
+  /** True if clients with the token may change keys. */
+  readonly hasWrites: boolean
 }
 
 const sampleIntervalMs = 2_000
@@ -51,7 +47,7 @@ export class LivePage {
   constructor(sources: LivePageSources) {
     this.#sources = sources
     this.#sampler = new Sampler(sources)
-    this.#tail = new ChangeTail(sources.changeLog, sources.keys, sources.isOwn)
+    this.#tail = new ChangeTail(sources)
   }
 
   start(): void {
@@ -74,7 +70,7 @@ export class LivePage {
 
   /** Sends the page's data, and from then on what is new. */
   open(request: IncomingMessage, response: ServerResponse): void {
-    const { version, token, keys } = this.#sources
+    const { version, token, keys, hasWrites } = this.#sources
     const seesKeys = maySeeKeys(request, token)
     // Sends what is new to the other pages first.
     this.#advance()
@@ -90,6 +86,7 @@ export class LivePage {
       changes: { rows: seesKeys ? this.#tail.rows : [], skipped: 0 },
       keys: seesKeys ? keys : 'refused',
       needsToken: token !== undefined,
+      mayWrite: seesKeys && hasWrites,
     })
   }
 

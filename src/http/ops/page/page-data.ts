@@ -30,6 +30,8 @@ export interface Opening extends Tick {
   readonly keys: 'on' | 'hash' | 'refused'
   /** True if the client must send the API token to see the changes, false if it must come from loopback. */
   readonly needsToken: boolean
+  /** True if this client may change keys. */
+  readonly mayWrite: boolean
 }
 
 export interface Tick {
@@ -90,10 +92,14 @@ export interface Changes {
 /** A change of an entry, or a moment at which changes may have been missed. */
 export interface ChangeRow {
   readonly atMs: number
-  /** `row`: a row of a bound table was written or deleted. `gap`: changes may have been missed. */
-  readonly operation: 'set' | 'delete' | 'row' | 'gap'
   /**
-   * Origin of the change: this sidecar (`here`), another one or SQL (`elsewhere`), or SQL (`sql`). Undefined for a gap.
+   * `row`: a row of a bound table was written or deleted. `drop`: every sidecar was told to drop the key. `gap`: changes
+   * may have been missed.
+   */
+  readonly operation: 'set' | 'delete' | 'row' | 'drop' | 'gap'
+  /**
+   * Origin of the change: this sidecar (`here`), another one or SQL (`elsewhere`), or SQL (`sql`). Undefined for a
+   * drop, and for a gap.
    */
   readonly origin?: 'here' | 'elsewhere' | 'sql'
   /** The key, or the beginning of its hash; undefined for a gap. */

@@ -6,6 +6,8 @@ import type { LivePage } from './live-page.js'
 import { pageFile } from './page-files.js'
 import type { PageViews } from './views/page-views.js'
 import { refusalOfView } from './views/view-access.js'
+import type { PageWrites } from './writes/page-writes.js'
+import { refusalOfWrite } from './writes/write-access.js'
 
 const base = '/ui/'
 /** Relative, so that it holds behind a proxy that puts a prefix before the path. */
@@ -25,6 +27,8 @@ export interface Page {
   readonly live: LivePage
   readonly views: PageViews
   readonly token: BearerToken | undefined
+  /** Undefined if nobody may change keys. */
+  readonly writes: PageWrites | undefined
 }
 
 /** Returns true if the path belongs to the page. */
@@ -32,11 +36,16 @@ export function isOfPage(path: string): boolean {
   return path === '/ui' || path.startsWith(base)
 }
 
+/** Returns the methods of a path of the page. */
+export function methodsOfPage({ writes }: Page, path: string): readonly string[] {
+  return writes?.has(path.slice(base.length)) ? ['POST'] : ['GET', 'HEAD']
+}
+
 /**
- * Answers GET and HEAD of a path of the page. Rejects if the page has not been built, and with the errors of a view.
+ * Answers a request for a path of the page, with one of its methods. Rejects if the page has not been built, and with the errors of a view.
  */
 export async function answerPage(
-  { live, views, token }: Page,
+  { live, views, writes, token }: Page,
   request: IncomingMessage,
   response: ServerResponse,
   { path, query }: { readonly path: string; readonly query: string },
@@ -46,6 +55,11 @@ export async function answerPage(
   if (name === 'stream' && request.method === 'GET') {
     if (live.isFull) return sendDirectly(response, tooManyPages)
     return live.open(request, response)
+  }
+  if (writes?.has(name) && token) {
+    const refusal = refusalOfWrite(request, token)
+    if (refusal) return sendDirectly(response, refusal)
+    return sendDirectly(response, json(await writes.write(name, request)))
   }
   if (views.has(name)) {
     const refusal = refusalOfView(request, token)

@@ -10,6 +10,22 @@ export interface ViewAnswers {
   readonly settings: SettingsView
 }
 
+/** The answer to `POST /ui/set`, `/ui/delete` and `/ui/drop`, in JSON. */
+export interface WriteAnswer {
+  /**
+   * `pending`: the database is unavailable, and the write is kept in memory and sent later. `absent`: there was no entry
+   * to delete. `not-held`: nothing was held of the key that is dropped.
+   */
+  readonly outcome:
+    | 'written'
+    | 'deleted'
+    | 'absent'
+    | 'pending'
+    | 'dropped'
+    | 'not-held'
+    | 'dropped-everywhere'
+}
+
 export interface FleetView extends Fleet {
   /** Name of the machine of the sidecar that answers, and the port of its page. */
   readonly host: string

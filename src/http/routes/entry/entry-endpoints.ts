@@ -100,7 +100,7 @@ async function put(ctx: Context, options: EntryEndpointsOptions): Promise<void> 
   const contentType = checkContentType(ctx)
   const ttlMs = maxAge(ctx)
   const groups = cacheGroups(ctx)
-  await withBody(ctx, { maxBytes: maxValueBytes, bodies }, async (bytes) => {
+  await withBody(ctx.req, { maxBytes: maxValueBytes, bodies }, async (bytes) => {
     const { isExact, ...content } = contentOf(bytes, contentType, maxValueBytes)
     const change = { condition, lease, ttlMs, groups }
     sendByKoa(ctx, putResponse(await cache.change(key, content, change), isExact))

@@ -29,6 +29,7 @@ const ofRequests = {
   'internal-error': 500,
   'unknown-method': 501,
   'no-memory': 503,
+  'not-serving': 503,
   'too-many-lists': 503,
   'slow-list': 503,
   'not-in-memory': 504,

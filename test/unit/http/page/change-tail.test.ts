@@ -4,20 +4,26 @@ import type { Version } from '../../../../src/core/entry.js'
 import { keyHash } from '../../../../src/core/state/key-hash.js'
 import { ChangeTail } from '../../../../src/http/ops/page/change-tail.js'
 
-/** The sidecar of these tests has made the changes with this version. */
+/** The sidecar of these tests has made the changes with this version, and has a binding. */
 const isOwn = (version: Version) => version === '8'
+const isBound = (key: string) => key.startsWith('product:')
+
+const tailOf = (changeLog: ChangeLog, keys: 'on' | 'hash' = 'on') =>
+  new ChangeTail({ changeLog, keys, isOwn, isBound })
 
 t.test('new changes have their time, what they did, and who made them', async (t) => {
   const log = new ChangeLog()
   log.changed('before', '7')
-  const tail = new ChangeTail(log, 'on', isOwn)
+  const tail = tailOf(log)
   log.changed('a', '8')
   log.changed('b', '-9')
   log.changed('product:1', '1')
+  log.changed('user:1', '1')
   const rows = [
     { atMs: 5, operation: 'set', origin: 'here', key: 'a' },
     { atMs: 5, operation: 'delete', origin: 'elsewhere', key: 'b' },
     { atMs: 5, operation: 'row', origin: 'sql', key: 'product:1' },
+    { atMs: 5, operation: 'drop', key: 'user:1' },
   ]
   t.strictSame(tail.advance(5), { rows, skipped: 0 })
   t.strictSame(tail.advance(6), { rows: [], skipped: 0 }, 'each is new once')
@@ -26,7 +32,7 @@ t.test('new changes have their time, what they did, and who made them', async (t
 
 t.test('a gap is shown, with the changes after it; the first one is the start', async (t) => {
   const log = new ChangeLog()
-  const tail = new ChangeTail(log, 'on', isOwn)
+  const tail = tailOf(log)
   log.gap()
   t.strictSame(tail.advance(1), { rows: [], skipped: 0 })
   log.changed('a', '2')
@@ -45,7 +51,7 @@ t.test('a gap is shown, with the changes after it; the first one is the start', 
 
 t.test('the last 200 are kept, and it is said how many are left out', async (t) => {
   const log = new ChangeLog()
-  const tail = new ChangeTail(log, 'on', isOwn)
+  const tail = tailOf(log)
   for (let number = 1; number <= 10_000; number++) log.changed(`k${number}`, '5')
   const { rows, skipped } = tail.advance(1)
   t.equal(rows.length, 200)
@@ -59,7 +65,7 @@ t.test('the last 200 are kept, and it is said how many are left out', async (t) 
 
 t.test('keys can be hashed, and long ones always are', async (t) => {
   const log = new ChangeLog()
-  const [plain, hashed] = [new ChangeTail(log, 'on', isOwn), new ChangeTail(log, 'hash', isOwn)]
+  const [plain, hashed] = [tailOf(log), tailOf(log, 'hash')]
   const long = keyHash('long')
   log.changed('user:1', '2')
   log.changed(`\0${long}`, '3')

@@ -5,7 +5,7 @@ import { problemResponse } from '../../../routes/problem.js'
 import type { PlainResponse } from '../../../routes/response.js'
 import { maySeeKeys } from '../page-access.js'
 
-const noToken = problemResponse(
+export const noToken = problemResponse(
   { status: 401, detail: 'Authorization: expected Bearer and the token', kind: 'no-token' },
   ['WWW-Authenticate', 'Bearer'],
 )
@@ -14,7 +14,7 @@ const notLocal = problemResponse({
   detail: 'Without CACHE_API_TOKEN, this is shown only on the machine of the sidecar',
   kind: 'not-local',
 })
-const crossSite = problemResponse({
+export const crossSite = problemResponse({
   status: 403,
   detail: 'A page of another site may not ask for this',
   kind: 'web-page',
