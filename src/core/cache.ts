@@ -1,5 +1,6 @@
 import { BatchedStore } from './batching/batched-store.js'
 import { Semaphore } from './batching/semaphore.js'
+import { BindingReads, type ReadCount } from './bindings/binding-reads.js'
 import { type Binding, type Bindings, noBindings } from './bindings/bindings.js'
 import { ChangeLog } from './changes/change-log.js'
 import { Following } from './changes/following.js'
@@ -96,6 +97,7 @@ export class Cache implements ChangeFeedHandler {
   readonly #lease: Lease
   readonly #pending: PendingWrites
   readonly #bindings: Bindings
+  readonly #bindingReads: BindingReads
   readonly #state: CacheState
   readonly #delivery: Delivery
   readonly #follower: FeedFollower
@@ -135,12 +137,14 @@ export class Cache implements ChangeFeedHandler {
     const session = new FollowedSession()
     const versions = new KnownVersions({ clock, position, session })
     const pending = new PendingWrites({ capacity: options.capacity, maxBytes: options.maxPendingBytes })
+    const bindingReads = new BindingReads(bindings)
     const state = new CacheState(options, {
       lease,
       versions,
       pending,
       replicaReads,
       contests,
+      bindingReads,
       clock,
       stats,
       random,
@@ -167,7 +171,7 @@ export class Cache implements ChangeFeedHandler {
     this.following = new Following(shared)
     this.#follower = new FeedFollower({ ...options, ...shared, store, session })
     const fills = new Fills({ ...options, ...shared, statements, replicaReads })
-    this.#reads = new Reads({ ...options, ...shared, fills })
+    this.#reads = new Reads({ ...options, ...shared, fills, bindingReads })
     this.#bulkReads = new BulkReads({ reads: this.#reads, statements })
     this.#writes = new DirectWrites({ ...options, ...shared, statements })
     this.#invalidation = new Invalidation({ remover, state, pending, delivery })
@@ -181,6 +185,7 @@ export class Cache implements ChangeFeedHandler {
     this.#lease = lease
     this.#pending = pending
     this.#bindings = bindings
+    this.#bindingReads = bindingReads
     this.#state = state
     this.#delivery = delivery
   }
@@ -221,6 +226,11 @@ export class Cache implements ChangeFeedHandler {
   /** Returns true if this sidecar has made a recent change that has this version. */
   isOwn(version: Version): boolean {
     return this.#state.isOwn(version)
+  }
+
+  /** Returns the reads of the keys of a binding. */
+  readsOf(pattern: string): Readonly<ReadCount> {
+    return this.#bindingReads.ofPattern(pattern)
   }
 
   /** The last changes of the feed's state, oldest first. */

@@ -1,3 +1,4 @@
+import type { ReadCount } from './bindings/binding-reads.js'
 import type { KeyPattern } from './bindings/key-pattern.js'
 import type { Content, MediaType } from './media-type.js'
 
@@ -83,6 +84,8 @@ export interface Entry {
   /** True as in `StoredEntry`. */
   readonly isComparable: boolean
   readonly viaOutbox: boolean
+  /** Count of the binding of the key; undefined if the key is not bound. */
+  readonly reads: ReadCount | undefined
   /** Time at which the store was asked, by the sidecar's monotonic clock, in ms. */
   readonly asOfMs: number
   /**

@@ -106,6 +106,7 @@ async function databaseView(sources: DatabaseViewSources): Promise<DatabaseView>
       source: isQuery(bound) ? 'query' : 'table',
       announce: bound.viaOutbox ? 'outbox' : 'notify',
       ...(bound.fault && { fault: { says: bound.fault.says, cure: bound.fault.cure } }),
+      ...cache.readsOf(bound.pattern.text),
       reads: bindings.costs.of(bound.pattern.text),
     })),
   }

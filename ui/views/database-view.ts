@@ -53,7 +53,7 @@ export class DatabaseView implements Shown {
     })
     byId('database').replaceChildren(...items)
     const rows = bindings.map(bindingRow)
-    fill(byId('bindings'), rows.length > 0 ? rows : [emptyRow('No key is bound.', 5)])
+    fill(byId('bindings'), rows.length > 0 ? rows : [emptyRow('No key is bound.', 6)])
   }
 
   async #inspect(): Promise<void> {
@@ -82,7 +82,15 @@ export class DatabaseView implements Shown {
   }
 }
 
-function bindingRow({ pattern, source, announce, fault, reads }: ShownBinding): HTMLTableRowElement {
+function bindingRow({
+  pattern,
+  source,
+  announce,
+  fault,
+  hits,
+  misses,
+  reads,
+}: ShownBinding): HTMLTableRowElement {
   const { statements, keys, totalMs } = reads
   const state = create('div', '', fault ? `503: ${fault.says}` : 'usable')
   if (fault) state.append(create('p', 'cure', `What to do: ${fault.cure}`))
@@ -91,6 +99,7 @@ function bindingRow({ pattern, source, announce, fault, reads }: ShownBinding): 
       { content: pattern, className: 'key' },
       source,
       announce === 'outbox' ? 'outbox' : 'notification',
+      hits + misses === 0 ? '–' : `${percent(hits / (hits + misses))} of ${count(hits + misses)}`,
       statements === 0
         ? 'none'
         : `${count(keys)} keys in ${count(statements)} statements of ${milliseconds(totalMs / statements)}`,

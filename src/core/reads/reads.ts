@@ -1,3 +1,4 @@
+import type { BindingReads } from '../bindings/binding-reads.js'
 import type { Entry, PendingWrite } from '../entry.js'
 import { type CacheErrorCode, hasCode, passingErrors } from '../errors.js'
 import type { Idleness } from '../feed/idleness.js'
@@ -15,6 +16,7 @@ export interface ReadsParts {
   readonly pending: PendingWrites
   readonly fills: Fills
   readonly idleness: Idleness
+  readonly bindingReads: BindingReads
   readonly clock: Clock
   readonly stats: Stats
   readonly onFeedLoss: 'bypass' | 'stale'
@@ -64,10 +66,12 @@ export class Reads {
     nowMs: number,
     batcher?: ReadBatcher,
   ): Promise<ReadResult> {
-    const { state, pending, fills, clock } = this.#parts
+    const { state, pending, fills, bindingReads, clock } = this.#parts
     const entry = state.entries.held(id)
     const usable = entry && entry.expiresAtMs > nowMs ? entry : undefined
     const requested = strong || !state.satisfies(token, id)
+    const count = bindingReads.of(key)
+    if (count) count.misses++
     const forwarded = this.#miss(requested, entry, usable)
     const reading = fills.read({ id, key, entry, forwarded }, nowMs, batcher)
     return this.#remembered(reading, token, id).catch((error: unknown) => {

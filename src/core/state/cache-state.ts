@@ -1,3 +1,4 @@
+import type { BindingReads } from '../bindings/binding-reads.js'
 import type { KeyPattern } from '../bindings/key-pattern.js'
 import type { Absent, Base, Entry, Epoch, StoredEntry, Version, Written } from '../entry.js'
 import type { FillContests } from '../leases/fill-contests.js'
@@ -24,6 +25,7 @@ export interface CacheStateParts {
   readonly pending: PendingWrites
   readonly replicaReads: ReplicaReads | undefined
   readonly contests: Pick<FillContests, 'changed' | 'allChanged'>
+  readonly bindingReads: BindingReads
   readonly clock: Clock
   readonly stats: Stats
   readonly random: (() => number) | undefined
@@ -77,6 +79,7 @@ export class CacheState {
     const entry = this.#entries.hit(id, nowMs)
     if (entry === undefined || (entry.viaOutbox && !lease.outboxHolds(nowMs))) return undefined
     stats.hits++
+    if (entry.reads) entry.reads.hits++
     return entry
   }
 
@@ -88,6 +91,7 @@ export class CacheState {
     if (absence === undefined || (absence.viaOutbox && !lease.outboxHolds(nowMs))) return undefined
     stats.hits++
     stats.negativeHits++
+    if (absence.reads) absence.reads.hits++
     return absence
   }
 

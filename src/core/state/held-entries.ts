@@ -1,3 +1,4 @@
+import type { BindingReads } from '../bindings/binding-reads.js'
 import type { Entry, Epoch, StoredEntry } from '../entry.js'
 import type { Clock } from '../ports.js'
 import type { Stats } from '../stats.js'
@@ -7,6 +8,7 @@ import type { TtlPolicy } from './ttl-policy.js'
 
 export interface HeldEntriesParts {
   readonly ttl: TtlPolicy
+  readonly bindingReads: Pick<BindingReads, 'of'>
   readonly clock: Clock
   readonly stats: Stats
 }
@@ -14,12 +16,14 @@ export interface HeldEntriesParts {
 /** The entries in memory, each with its time to live (P12). */
 export class HeldEntries {
   readonly #clock: Clock
+  readonly #bindingReads: Pick<BindingReads, 'of'>
   readonly #local: LocalCache
   #bounds: LocalCacheBounds
   #ttl: TtlPolicy
 
-  constructor(bounds: LocalCacheBounds, { ttl, clock, stats }: HeldEntriesParts) {
+  constructor(bounds: LocalCacheBounds, { ttl, bindingReads, clock, stats }: HeldEntriesParts) {
     this.#clock = clock
+    this.#bindingReads = bindingReads
     this.#bounds = bounds
     this.#ttl = ttl
     this.#local = new LocalCache({
@@ -105,6 +109,7 @@ export class HeldEntries {
       epoch,
       isComparable,
       viaOutbox,
+      reads: this.#bindingReads.of(key),
       asOfMs,
       expiresAtMs: Math.min(this.#clock.now() + this.#ttl.drawMs(key), rowExpiresAtMs),
       rowExpiresAtMs,

@@ -1,3 +1,4 @@
+import type { BindingReads, ReadCount } from '../bindings/binding-reads.js'
 import type { Absent } from '../entry.js'
 import type { Clock } from '../ports.js'
 import type { Stats } from '../stats.js'
@@ -13,6 +14,8 @@ export interface NegativeEntriesBounds {
 
 export interface NegativeEntriesParts {
   readonly ttl: TtlPolicy
+  /** Counts of bindings; undefined to count nothing. */
+  readonly bindingReads?: Pick<BindingReads, 'of'>
   readonly clock: Clock
   readonly stats: Stats
 }
@@ -24,6 +27,8 @@ export interface NegativeEntry {
   readonly version: undefined
   /** True as in `StoredEntry`. */
   readonly viaOutbox: boolean
+  /** Count of the binding of the key; undefined if the key is not bound. */
+  readonly reads: ReadCount | undefined
   /** Time at which the store was asked, by the sidecar's monotonic clock, in ms. */
   readonly asOfMs: number
   /** Time of expiry by the same clock. A hit or a changed setting may move it. */
@@ -39,12 +44,14 @@ export interface NegativeEntry {
  */
 export class NegativeEntries {
   readonly #clock: Clock
+  readonly #bindingReads: Pick<BindingReads, 'of'> | undefined
   readonly #local: LocalCache<NegativeEntry>
   #capacity: number
   #ttl: TtlPolicy
 
-  constructor(bounds: NegativeEntriesBounds, { ttl, clock, stats }: NegativeEntriesParts) {
+  constructor(bounds: NegativeEntriesBounds, { ttl, bindingReads, clock, stats }: NegativeEntriesParts) {
     this.#clock = clock
+    this.#bindingReads = bindingReads
     this.#ttl = ttl
     this.#capacity = bounds.negativeCapacity
     this.#local = new LocalCache({ ...localBounds(bounds), onEvict: () => stats.negativeEvictions++ })
@@ -105,6 +112,7 @@ export class NegativeEntries {
       value: undefined,
       version: undefined,
       viaOutbox,
+      reads: this.#bindingReads?.of(key),
       asOfMs: askedMs,
       expiresAtMs: Math.min(latestExpiryMs, this.#clock.now() + this.#ttl.drawMs(key)),
       latestExpiryMs,

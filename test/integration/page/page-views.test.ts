@@ -129,8 +129,15 @@ t.test('the database and its bindings', async (t) => {
     facts: { serverVersion: /^\d+/, outboxRows: Number, migrations: Number, queueUsage: Number },
     bindings: [{ pattern: 'shown:{id}', source: 'table', announce: 'outbox', reads: { statements: Number } }],
   })
-  const [binding] = (await database()).bindings as [{ readonly reads: { readonly keys: number } }]
+  const [binding] = (await database()).bindings as [
+    { readonly hits: number; readonly misses: number; readonly reads: { readonly keys: number } },
+  ]
   t.ok(binding.reads.keys >= 1)
+  const { hits: before, misses } = binding
+  t.ok(misses >= 1)
+  await eventually(async () => (await client.get('shown:1')).body.source === 'cache')
+  const [{ hits }] = (await database()).bindings as [typeof binding]
+  t.ok(hits > before, 'a hit')
   await query('drop table shown')
   await eventually(async () => JSON.stringify((await database()).bindings).includes('"fault"'))
 })

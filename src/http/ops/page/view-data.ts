@@ -90,6 +90,9 @@ export interface ShownBinding {
   readonly announce: 'outbox' | 'notify'
   /** Why it cannot be used, and what to do. */
   readonly fault?: { readonly says: string; readonly cure: string }
+  /** Reads of its keys since the start: those that memory answered as fresh, and the others. */
+  readonly hits: number
+  readonly misses: number
   /** Reads of its keys from the database since the start: statements, keys, and the time of all statements. */
   readonly reads: { readonly statements: number; readonly keys: number; readonly totalMs: number }
 }

@@ -51,6 +51,7 @@ function revalidation(keys: readonly string[] = [], log?: Log) {
       epoch,
       isComparable: true,
       viaOutbox: false,
+      reads: undefined,
       asOfMs: 0,
       expiresAtMs: Number.POSITIVE_INFINITY,
       rowExpiresAtMs: Number.POSITIVE_INFINITY,

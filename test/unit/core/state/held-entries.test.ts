@@ -1,4 +1,6 @@
 import t from 'tap'
+import { BindingReads } from '../../../../src/core/bindings/binding-reads.js'
+import { noBindings } from '../../../../src/core/bindings/bindings.js'
 import type { StoredEntry } from '../../../../src/core/entry.js'
 import { HeldEntries } from '../../../../src/core/state/held-entries.js'
 import { TtlPolicy } from '../../../../src/core/state/ttl-policy.js'
@@ -17,7 +19,10 @@ function ttl(ttlMs: number, ttlMode: 'fixed' | 'sliding' = 'fixed') {
 
 function holding(policy = ttl(10_000), capacity = 2) {
   const [clock, stats] = [new DrivenClock(startMs), new Stats()]
-  const entries = new HeldEntries({ capacity, maxBytes: undefined }, { ttl: policy, clock, stats })
+  const entries = new HeldEntries(
+    { capacity, maxBytes: undefined },
+    { ttl: policy, bindingReads: new BindingReads(noBindings), clock, stats },
+  )
   return { clock, stats, entries }
 }
 

@@ -14,6 +14,7 @@ function entry(key: string): Entry {
     epoch: '1-00000001',
     isComparable: true,
     viaOutbox: false,
+    reads: undefined,
     asOfMs: 0,
     expiresAtMs: 1,
     rowExpiresAtMs: 1,

@@ -13,6 +13,7 @@ function entry(key: string, bytes = 10, version = '1'): Entry {
     epoch: '1-00000001',
     isComparable: true,
     viaOutbox: false,
+    reads: undefined,
     asOfMs: 0,
     expiresAtMs: never,
     rowExpiresAtMs: never,
