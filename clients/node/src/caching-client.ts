@@ -37,6 +37,7 @@ import { SessionTokens } from './entries/session-tokens.js'
 import { validated } from './entries/validated.js'
 import { Writes } from './entries/writes.js'
 import { closedError, Transport } from './http/transport.js'
+import { HitClock } from './near/hit-clock.js'
 import { NearCache } from './near/near-cache.js'
 import { givenAway, type NearEntry } from './near/near-entry.js'
 import { NearFeed } from './near/near-feed.js'
@@ -67,7 +68,7 @@ export class CachingClient implements Client {
     const transport = new Transport({ url, token, timeoutMs, maxConnections })
     const requests = new EntryRequests(transport)
     const tokens = new SessionTokens(() => clock.now())
-    const near = options.near && new NearCache(options.near, clock)
+    const near = options.near && new NearCache(options.near, clock, new HitClock({ clock, wallMs: Date.now }))
     this.#transport = transport
     this.#reads = new Reads({ requests, tokens, near })
     const onWritten = (key?: string) => this.#computations.changed(key)

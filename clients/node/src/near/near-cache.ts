@@ -89,6 +89,7 @@ const usualTtlMs = 60_000
  */
 export class NearCache {
   readonly #clock: Clock
+  readonly #hitClock: Pick<Clock, 'now'>
   readonly #stats = new Stats()
   readonly #ttlMs: number
   readonly #entries: LocalCache<NearEntry>
@@ -96,8 +97,14 @@ export class NearCache {
   #session: Session | undefined
   #maxStalenessMs: number | undefined
 
-  constructor({ maxEntries, maxBytes, ttlMs = usualTtlMs }: NearOptions, clock: Clock) {
+  /** `hitClock` may be ahead of `clock`: then hits end earlier. */
+  constructor(
+    { maxEntries, maxBytes, ttlMs = usualTtlMs }: NearOptions,
+    clock: Clock,
+    hitClock: Pick<Clock, 'now'> = clock,
+  ) {
     this.#clock = clock
+    this.#hitClock = hitClock
     this.#ttlMs = ttlMs
     this.#entries = new LocalCache<NearEntry>({
       capacity: maxEntries,
@@ -118,7 +125,7 @@ export class NearCache {
 
   /** Returns an entry that is held and proven fresh, or null for a key that is known not to exist. */
   hit(key: string): NearEntry | null | undefined {
-    const nowMs = this.#clock.now()
+    const nowMs = this.#hitClock.now()
     const found = this.#fresh(keyId(key), nowMs)
     if (found === undefined) this.#stats.missesAbsent++
     else this.#stats.hits++
