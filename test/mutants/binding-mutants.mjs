@@ -423,7 +423,7 @@ const inInspection = [
     tests: 'many bindings end no session',
     file: 'src/postgres/feed/prober.ts',
     find: 'beside = this.#inspectBeside(end)',
-    replace: 'this.found(await this.inspect())',
+    replace: 'beside = this.#inspectBeside(end)\n        this.found(await this.inspect())',
   },
   {
     name: 'an older inspection is passed on after a newer one',
@@ -438,7 +438,7 @@ const inInspection = [
     ...fingerprint,
     tests: 'the digest of an inspection',
     find: 'digest: isOneState ? digest : noDigest',
-    replace: 'digest: isOneState ? digest : digest',
+    replace: "digest: isOneState || noDigest === '' ? digest : noDigest",
   },
   {
     name: 'triggers of a binding are not in the fingerprint',
