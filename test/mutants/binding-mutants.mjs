@@ -443,7 +443,7 @@ const inInspection = [
   {
     name: 'triggers of a binding are not in the fingerprint',
     ...fingerprint,
-    tests: 'changes with everything that is not a row',
+    tests: 'of the table',
     file: relations,
     find: 'pg_trigger.oid, pg_trigger.xmin, tgenabled',
     replace: "'-'",
