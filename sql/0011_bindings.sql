@@ -204,24 +204,25 @@ begin
 end
 $$;
 
--- Returns SQL for the keys of the rows of a transition table, `changed` or `before`. A null stands for any key.
+-- Returns SQL for the keys of those rows of a transition table, `changed` or `before`, for which `condition` is true. A
+-- null stands for any key.
 --
 -- A statement must not fail because of the cache, of which its writer may not know, if a column was renamed or dropped.
 -- So the names of columns are looked up where they can always be found: in that table, or else in `missing`, outside of
 -- the subquery. A column that is found there has the type boolean, which no column of a key has.
-create function cache_keys_in(rows text, columns text[], key_expression text) returns text
+create function cache_keys_in(rows text, columns text[], key_expression text, condition text) returns text
   language sql immutable set search_path = pg_catalog, pg_temp
   return format(
-    'select case when not rows.is_lost then rows.key end as key
-     from (select %s) as missing cross join lateral (select %s as key, %s as is_lost from %s) as rows
-     where rows.is_lost or rows.key is not null',
+    'select rows.key
+     from (select %s) as missing cross join lateral (select case when %s then %s end as key from %s where %s) as rows',
     (select string_agg(format('false as %I', name), ', ') from unnest(columns) as name),
-    key_expression,
     coalesce(
-      (select string_agg(format('pg_typeof(%I) = ''boolean''::regtype', name), ' or ') from unnest(columns) as name),
-      'false'
+      (select string_agg(format('pg_typeof(%I) <> ''boolean''::regtype', name), ' and ') from unnest(columns) as name),
+      'true'
     ),
-    rows
+    key_expression,
+    rows,
+    condition
   );
 
 -- Remembers, until the transaction ends, that a statement has changed the key of a row. The statement triggers then
@@ -286,16 +287,13 @@ declare
   stored integer;
 begin$body$;
   -- The quick way of the outbox: it stores keys without collecting them. It is for as long as the schema has its name,
-  -- and the database was not restored from a dump.
+  -- and the database was not restored from a dump, and for statements that have changed no key. Each condition of its
+  -- own, and each column that is not needed, would cost writers of single rows.
   storing constant text := $body$
-  if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' and %5$s then
-    if tg_op = 'UPDATE' and current_setting('caching_layer.has_moved_rows', true) = 'yes' then
-      insert into %4$s (key, mapping)
-      select key, case when key is not null then %7$L end from (%1$s union %8$s) as named limit 10001;
-    else
-      insert into %4$s (key, mapping)
-      select key, case when key is not null then %7$L end from (%1$s) as named limit 10001;
-    end if;
+  if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' and %5$s
+    and (tg_op <> 'UPDATE' or current_setting('caching_layer.has_moved_rows', true) is distinct from 'yes')
+  then
+    %9$s limit 10001;
     get diagnostics stored = row_count;
     if stored > 10000 then
       insert into %4$s (key) values (null);
@@ -403,8 +401,14 @@ begin
          %1$s.cache_columns_expression($1, $4)', schema
     ) into of_rows, of_new, of_old using columns, '', 'new.', 'old.';
   end if;
-  execute format('select %1$s.cache_keys_in(''changed'', $1, $2), %1$s.cache_keys_in(''before'', $1, $2)', schema)
-    into of_rows, of_rows_before using columns, of_rows;
+  execute format(
+    'select %1$s.cache_keys_in(''changed'', $1, $2, $3), %1$s.cache_keys_in(''before'', $1, $2, $3)', schema
+  ) into of_rows, of_rows_before using columns, of_rows, coalesce(
+    -- A row with a null in its key has none. Values of a mapping may be null.
+    case when mapping is null then (
+      select string_agg(format('%I is not null', column_name), ' and ') from unnest(columns) as column_name
+    ) end, 'true'
+  );
   -- A writer of the table may not insert into the outbox: the function does that with the rights of its owner.
   execute format(
     'create or replace function %s.%I() returns trigger
@@ -413,7 +417,11 @@ begin
     case when has_date then 'set datestyle = ''ISO, YMD''' end,
     format(
       opening || case when is_outbox then storing || collecting || storing_collected else collecting || notifying end,
-      of_rows, of_new, of_old, outbox, is_here, (parse_ident(schema))[1], mapping, of_rows_before
+      of_rows, of_new, of_old, outbox, is_here, (parse_ident(schema))[1], mapping, of_rows_before,
+      case when mapping is null then format('insert into %s (key) %s', outbox, of_rows) else format(
+        'insert into %s (key, mapping) select key, case when key is not null then %L end from (%s) as named',
+        outbox, mapping, of_rows
+      ) end
     )
   );
   if is_outbox then

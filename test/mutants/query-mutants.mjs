@@ -70,7 +70,7 @@ const changes = [
     name: 'query: a mapping that was too slow is tried each time',
     ...dependencies('a mapping that is too slow', drains),
     find: 'this.#unrunUntilMs.set(mapping, this.#clock.now() + unrunMs)',
-    replace: 'this.#unrunUntilMs.set(mapping, 0)',
+    replace: 'this.#unrunUntilMs.set(mapping, this.#clock.now() + unrunMs * 0)',
   },
   {
     name: 'query: the rows of a mapping that is not run lead to no key',
