@@ -29,7 +29,12 @@ t.test('a missing key is queried once, and then answered from memory', async (t)
   const { cache, clock } = sidecar
   t.match(await cache.get('k'), { value: undefined, forwarded: 'miss', stored: true })
   clock.advance(100)
-  t.strictSame(await cache.get('k'), { value: undefined, ageMs: 100, ttlMs: ttlMs - 100 })
+  t.strictSame(await cache.get('k'), {
+    value: undefined,
+    ageMs: 100,
+    ttlMs: ttlMs - 100,
+    expiresInMs: undefined,
+  })
   t.equal(readsOf(sidecar), 1)
   t.equal(cache.hit('k'), undefined, 'it is no entry')
   t.match(cache.status(), { size: 0, negativeSize: 1, negativeBytes: 1, stats: { hits: 1, negativeHits: 1 } })
