@@ -10,6 +10,12 @@ export class CheckList {
   readonly #failed: string[] = []
   readonly #notRun: string[] = []
   #count = 0
+  #obstacle: string | undefined
+
+  /** Counts all further checks as not run, for this reason. */
+  runNoMore(reason: string): void {
+    this.#obstacle = reason
+  }
 
   /** Runs a check. It fails if `run` throws. Resolves to true if it passed. */
   async check(name: string, run: () => Promise<void>): Promise<boolean> {
@@ -17,6 +23,7 @@ export class CheckList {
     const begunMs = performance.now()
     const took = () => `# time=${Math.round(performance.now() - begunMs)}ms`
     try {
+      if (this.#obstacle !== undefined) throw new CannotRun(this.#obstacle)
       if (begunMs > this.#endMs) throw new CannotRun(`the checks before took ${limitMs / 60_000} minutes`)
       await run()
       console.log(`ok ${number} - ${name} ${took()}`)
