@@ -39,7 +39,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => endAll().then(() => process.exit(1)))
   try {
-    return await runChecks(podman, new CheckList(), ends)
+    return await runChecks(podman, new CheckList({ limitMs: 10 * 60_000, print: console.log }), ends)
   } finally {
     await endAll()
   }
@@ -67,7 +67,7 @@ async function runChecks(podman: Podman, checks: CheckList, ends: End[]): Promis
   const url = 'postgresql://cache_user:cache_pass@postgres:5432/cache_db'
   const database = project && { network: project.network, url }
   await checkClassicPod(checks, { podman, features, image, database, rendered })
-  // Last, because on a slow machine the time may be over before. They check the checks, and not the project.
+  // Last, because they are left out if the time is over.
   await checkPlantedFaults(checks, { podman, features, image, nodeImage, databaseUrl })
   return checks.end()
 }
