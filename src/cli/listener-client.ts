@@ -146,6 +146,12 @@ export class ListenerClient {
   }
 }
 
+/** Returns why a listener did not answer, for a message that names the listener itself. */
+export function reasonOf(error: unknown, { name }: ListenerClient): string {
+  const message = errorMessage(error)
+  return message.startsWith(`${name}: `) ? message.slice(name.length + 2) : message
+}
+
 /** Returns the reason why a request was refused, as an Error for people. */
 export function refusal({ status, body }: ListenerResponse): Error {
   return new Error(typeof body.detail === 'string' ? body.detail : `the sidecar answered ${status}`)

@@ -10,11 +10,17 @@ type Given = Pick<CommandInput, 'environment' | 'values'>
 
 /** The option `--url` of the commands that ask a running sidecar, by the listener that they ask. */
 export const urlOptions: Readonly<Record<ListenerKind, CommandOption>> = {
-  data: { type: 'string', value: 'URL', about: 'data listener of the sidecar (http://127.0.0.1:8025)' },
+  data: {
+    type: 'string',
+    value: 'URL',
+    about: 'data listener of the sidecar (http://127.0.0.1:8025)',
+    isOnce: true,
+  },
   operations: {
     type: 'string',
     value: 'URL',
     about: 'operations listener of the sidecar (http://127.0.0.1:9025)',
+    isOnce: true,
   },
 }
 
@@ -62,10 +68,18 @@ export function operationsListener(
   return new ListenerClient({ kind: 'operations', base: baseUrl('operations', url), ...options })
 }
 
-/** Returns a client for the operations listener, with the token of the settings, for what needs it there. */
-export async function operationsListenerWithToken(given: Given): Promise<ListenerClient> {
-  const { config } = loadConfig(given.environment, { flags: given.values })
-  return operationsListener(given, { token: await readApiToken(config) })
+/** Returns a client for each `--url`, or for the one in the settings, all with the token of the settings. */
+export async function operationsListenersWithToken({
+  environment,
+  values,
+  lists,
+}: Given & Pick<CommandInput, 'lists'>): Promise<readonly ListenerClient[]> {
+  const { config } = loadConfig(environment, { flags: values })
+  const token = await readApiToken(config)
+  const urls = lists.get('url') ?? [operationsUrl({ environment, values })]
+  return urls.map(
+    (url) => new ListenerClient({ kind: 'operations', base: baseUrl('operations', url), token }),
+  )
 }
 
 function operationsUrl({ environment, values }: Given): string {

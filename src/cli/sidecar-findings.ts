@@ -1,7 +1,6 @@
-import { errorMessage } from '../errors/error-message.js'
 import type { HealthResponse } from '../http-api.js'
 import { bad, type Finding, ok, warning } from '../tools/doctor/finding.js'
-import { type ListenerClient, refusal } from './listener-client.js'
+import { type ListenerClient, reasonOf, refusal } from './listener-client.js'
 import { UsageError } from './usage-error.js'
 
 /**
@@ -34,21 +33,23 @@ async function examine(listener: ListenerClient): Promise<Examined> {
   } catch (error) {
     if (error instanceof UsageError) throw error
     const cure = 'check that it runs, and that the URL is that of its data listener'
-    return { finding: bad(check, `does not answer: ${errorMessage(error)}`, cure) }
+    return { finding: bad(check, `does not answer: ${reasonOf(error, listener)}`, cure) }
   }
 }
 
 function findingOf(check: string, health: HealthResponse): Finding {
   const { version, feed, reason, failing = {}, pending_writes: pending } = health
   const faults = Object.entries(failing).map(([operation, why]) => `${operation}s fail: ${why}`)
+  if (faults.length === 0 && feed === 'down') faults.push(`its feed is down${reason ? `: ${reason}` : ''}`)
+  const kept = pending ? [pendingText(pending)] : []
+  const keep = 'do not restart it before they are written'
   const cure = 'run doctor with the settings of this sidecar, and read its log'
-  if (faults.length > 0) return bad(check, faults.join('; '), cure)
-  if (feed === 'down') return bad(check, `its feed is down${reason ? `: ${reason}` : ''}`, cure)
-  if (pending)
-    return warning(
-      check,
-      `${pending.count} writes are not in the database yet${pending.reason ? `: ${pending.reason}` : ''}`,
-      'do not restart it before they are',
-    )
-  return ok(check, `version ${version}, feed ${feed}`)
+  if (faults.length > 0)
+    return bad(check, [...faults, ...kept].join('; '), pending ? `${cure}; ${keep}` : cure)
+  return pending ? warning(check, kept.join(), keep) : ok(check, `version ${version}, feed ${feed}`)
+}
+
+function pendingText({ count, reason }: NonNullable<HealthResponse['pending_writes']>): string {
+  const subject = count === 1 ? '1 write is' : `${count} writes are`
+  return `${subject} not in the database yet${reason ? `: ${reason}` : ''}`
 }

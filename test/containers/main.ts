@@ -12,7 +12,7 @@ import { checkCompose } from './checks/compose-checks.js'
 import { expectNone } from './checks/expectations.js'
 import { imageFaults } from './checks/image-faults.js'
 import { checkPlantedFaults } from './checks/planted-faults.js'
-import { checkPods } from './checks/pod-checks.js'
+import { checkClassicPod, renderAll } from './checks/pod-checks.js'
 import { checkSidecars } from './checks/sidecar-checks.js'
 import { Features } from './podman/features.js'
 import { isOfMachine, npmVolumes } from './podman/npm-access.js'
@@ -39,7 +39,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => endAll().then(() => process.exit(1)))
   try {
-    return await runChecks(podman, new CheckList(), ends)
+    return await runChecks(podman, new CheckList({ limitMs: 10 * 60_000, print: console.log }), ends)
   } finally {
     await endAll()
   }
@@ -51,10 +51,11 @@ type End = () => Promise<void>
 /** Runs all checks. Returns the exit code. What they start is added to `ends`. */
 async function runChecks(podman: Podman, checks: CheckList, ends: End[]): Promise<number> {
   const features = new Features(podman, nodeImage)
+  const rendered = await renderAll(checks, podman)
   const isBuilt =
     (await checks.check('stand-ins for the base images can be built', () => buildStandIns(podman))) &&
     (await checks.check('the Dockerfile can be built', () => buildImage(podman)))
-  if (!isBuilt) return checks.end()
+  if (!isBuilt) checks.runNoMore('there is no image')
   await checks.check('the image has what runs, and names its user and its licence', async () =>
     expectNone(await imageFaults(podman, image)),
   )
@@ -62,11 +63,12 @@ async function runChecks(podman: Podman, checks: CheckList, ends: End[]): Promis
   ends.push(end)
   const databaseUrl = server.url()
   await checkSidecars(checks, { podman, features, image, databaseUrl })
-  await checkPlantedFaults(checks, { podman, features, image, nodeImage, databaseUrl })
   const project = await checkCompose(checks, { podman, features })
   const url = 'postgresql://cache_user:cache_pass@postgres:5432/cache_db'
   const database = project && { network: project.network, url }
-  await checkPods(checks, { podman, features, image, database })
+  await checkClassicPod(checks, { podman, features, image, database, rendered })
+  // Last, because they are left out if the time is over.
+  await checkPlantedFaults(checks, { podman, features, image, nodeImage, databaseUrl })
   return checks.end()
 }
 

@@ -240,7 +240,7 @@ t.test('watch shows a sidecar while another one is silent', async (t) => {
   const watch = new CliProcess(t, ['watch', '--seconds=0.1', `--url=${base}`, `--url=${other}`], {})
   await eventually(() => watch.stdout.includes(`${base}  reads`))
   t.equal(silent.openConnections(), 1, 'the silent one has not been given up')
-  await eventually(() => watch.stderr.includes(`waiting for the sidecar: ${other}: no answer within`))
+  await eventually(() => watch.stderr.includes(`${other}: waiting for the sidecar: no answer within`))
   watch.kill('SIGINT')
   t.equal((await watch.exited).code, 0)
 })

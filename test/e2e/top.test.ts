@@ -52,11 +52,8 @@ t.test('in a terminal, it shows what is new until it is stopped', async (t) => {
   const stop = new AbortController()
   const ending = top.run({
     flags: new Set(),
-    values: new Map([
-      ['url', two.ops.base],
-      ['seconds', '0.5'],
-    ]),
-    lists: new Map(),
+    values: new Map([['seconds', '0.5']]),
+    lists: new Map([['url', [one.ops.base, two.ops.base]]]),
     positionals: [],
     environment: token,
     stop: stop.signal,

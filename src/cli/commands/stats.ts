@@ -1,6 +1,5 @@
-import { errorMessage } from '../../errors/error-message.js'
 import type { Command } from '../command.js'
-import { type ListenerClient, refusal } from '../listener-client.js'
+import { type ListenerClient, reasonOf, refusal } from '../listener-client.js'
 import { dataListeners, dataUrlsOption } from '../listeners.js'
 import { UsageError } from '../usage-error.js'
 
@@ -50,11 +49,7 @@ async function answered(listener: ListenerClient): Promise<Answered> {
     return { url: listener.name, statistics: await statisticsOf(listener) }
   } catch (error) {
     if (error instanceof UsageError) throw error
-    const message = errorMessage(error)
-    return {
-      url: listener.name,
-      error: message.startsWith(listener.name) ? message : `${listener.name}: ${message}`,
-    }
+    return { url: listener.name, error: `${listener.name}: ${reasonOf(error, listener)}` }
   }
 }
 

@@ -3,7 +3,7 @@ import { errorMessage } from '../../errors/error-message.js'
 import { textTable } from '../../text/text-table.js'
 import type { Command } from '../command.js'
 import { type ListenerClient, refusal } from '../listener-client.js'
-import { operationsListenerWithToken, urlOptions } from '../listeners.js'
+import { operationsListenersWithToken, urlOptions } from '../listeners.js'
 import { withoutControls } from '../terminal-text.js'
 import { UsageError } from '../usage-error.js'
 
@@ -32,21 +32,29 @@ const clearLine = '\x1b[K'
 const clearBelow = '\x1b[J'
 const clearScreen = '\x1b[2J'
 
-/** Shows the sidecars of the database, as one of them knows them. Without a terminal, prints them once. */
+/**
+ * Shows the sidecars of the database, as one of them knows them. Of several, it shows what the first one to answer
+ * knows. Without a terminal, prints them once.
+ */
 export const top: Command = {
   options: {
     once: { type: 'boolean', about: 'print the sidecars once, as without a terminal' },
     json: { type: 'boolean', about: 'print them once, as JSON' },
     seconds: { type: 'string', value: 'SECONDS', about: 'time between two refreshes (2)' },
-    url: urlOptions.operations,
+    url: {
+      type: 'string',
+      value: 'URL',
+      isList: true,
+      about: `${urlOptions.operations.about}; repeat it to ask the first sidecar that answers`,
+    },
   },
   settings: 'accepted',
-  async run({ flags, values, environment, stop, isTerminal = false, out }) {
+  async run({ flags, values, lists, environment, stop, isTerminal = false, out }) {
     const seconds = Number(values.get('seconds') ?? '2')
     if (!(seconds >= 0.5 && seconds <= 3_600))
       throw new UsageError('top: --seconds must be a number from 0.5 to 3600')
-    const listener = await operationsListenerWithToken({ environment, values })
-    const first = await fleetOf(listener)
+    const listeners = await operationsListenersWithToken({ environment, values, lists })
+    const first = await firstFleet(listeners)
     if (flags.has('json')) {
       out(JSON.stringify(first))
       return 0
@@ -62,13 +70,27 @@ export const top: Command = {
       await sleep(seconds * 1_000, undefined, { signal: stop }).catch(() => undefined)
       if (stop.aborted) break
       const known = lines.filter((line) => !line.startsWith(trouble))
-      lines = await fleetOf(listener).then(linesOf, (error) => [...known, `${trouble}${errorMessage(error)}`])
+      lines = await firstFleet(listeners).then(linesOf, (error) => [
+        ...known,
+        `${trouble}${errorMessage(error)}`,
+      ])
     }
     return 0
   },
 }
 
 const trouble = 'not refreshed: '
+
+/** Returns the first answer. Rejects with all reasons if there is none. */
+async function firstFleet(listeners: readonly ListenerClient[]): Promise<Fleet> {
+  try {
+    return await Promise.any(listeners.map(fleetOf))
+  } catch (error) {
+    const { errors } = error as AggregateError
+    const wrongUse = errors.find((one) => one instanceof UsageError)
+    throw wrongUse ?? new Error(errors.map(errorMessage).join('; '), { cause: error })
+  }
+}
 
 async function fleetOf(listener: ListenerClient): Promise<Fleet> {
   const answer = await listener.ask('/ui/fleet')

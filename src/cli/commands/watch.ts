@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorMessage } from '../../errors/error-message.js'
 import type { Command, CommandInput } from '../command.js'
-import { type ListenerClient, refusal } from '../listener-client.js'
+import { type ListenerClient, reasonOf, refusal } from '../listener-client.js'
 import { dataListeners, dataUrlsOption } from '../listeners.js'
 import { UsageError } from '../usage-error.js'
 
@@ -40,6 +40,7 @@ export const watch: Command = {
       listener,
       out: (line: string) => out(isAlone ? line : `${listener.name}  ${line}`),
       note: (line: string) => note(isAlone ? line : `${listener.name}: ${line}`),
+      reasonFor: (error: unknown) => (isAlone ? errorMessage(error) : reasonOf(error, listener)),
     }))
     const firsts = listeners.map(read)
     const someAnswer = Promise.any(firsts)
@@ -61,6 +62,8 @@ export const watch: Command = {
 
 interface Watched extends Pick<CommandInput, 'out' | 'note'> {
   readonly listener: ListenerClient
+  /** Why the sidecar does not answer, for a note. */
+  readonly reasonFor: (error: unknown) => string
 }
 
 interface Watching {
@@ -77,7 +80,7 @@ interface Watching {
  * starting.
  */
 async function watchOne(
-  { listener, out, note }: Watched,
+  { listener, out, note, reasonFor }: Watched,
   { first, someAnswer, seconds, stop }: Watching,
 ): Promise<void> {
   let before: Reading | undefined
@@ -97,7 +100,7 @@ async function watchOne(
       await someAnswer.catch(() => {
         throw error
       })
-      const reason = errorMessage(error)
+      const reason = reasonFor(error)
       if (reason !== toldReason) note(`waiting for the sidecar: ${reason}`)
       toldReason = reason
       before = undefined

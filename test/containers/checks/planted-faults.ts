@@ -27,7 +27,10 @@ interface Surroundings {
   readonly databaseUrl: string
 }
 
-/** Shows that the checks fail: each fault is put into a copy of the image. */
+/**
+ * Shows that the checks fail: each fault is put into a copy of the image. On a slow machine they are left out, because
+ * they say nothing about the project.
+ */
 export async function checkPlantedFaults(checks: CheckList, surroundings: Surroundings): Promise<void> {
   const { podman, features, image, nodeImage, databaseUrl } = surroundings
   const faults: readonly PlantedFault[] = [
@@ -54,6 +57,7 @@ export async function checkPlantedFaults(checks: CheckList, surroundings: Surrou
   ]
   for (const [index, { name, lines, isOfMemory, found }] of faults.entries()) {
     await checks.check(`${name} is found`, async () => {
+      checks.requireTime()
       await features.require('containers', ...(isOfMemory ? (['memory limits'] as const) : []))
       const planted = `localhost/planted-${index}`
       const folder = join(podman.folder, `planted-${index}`)

@@ -10,32 +10,38 @@ import type { Podman } from '../podman/podman.js'
 import { expect, expectNone } from './expectations.js'
 import { processFaults } from './process-faults.js'
 
+/** Resources of each overlay and example, by its folder. */
+type Rendered = ReadonlyMap<string, readonly Resource[]>
+
+/** Renders all overlays and examples with a current kubectl. */
+export async function renderAll(checks: CheckList, { folder }: Podman): Promise<Rendered> {
+  const rendered = new Map<string, readonly Resource[]>()
+  await checks.check('a current kubectl renders every overlay and example', async () => {
+    const kubectl = await currentKubectl(folder)
+    for (const parent of ['k8s/overlays', 'k8s/examples']) {
+      for (const name of await readdir(parent)) {
+        const path = join(parent, name)
+        const resources = parseManifests(path, await kustomize(kubectl, path)).map(({ resource }) => resource)
+        if (resources.length < 2) throw new Error(`${path} renders ${resources.length} resources`)
+        rendered.set(path, resources)
+      }
+    }
+  })
+  return rendered
+}
+
 interface Surroundings {
   readonly podman: Podman
   readonly features: Features
   readonly image: string
   /** Network with the database, and its URL in it; undefined if there is none. */
   readonly database: { readonly network: string; readonly url: string } | undefined
+  readonly rendered: Rendered
 }
 
-/** Renders all overlays and examples with a current kubectl, and starts the pod of the classic one. */
-export async function checkPods(checks: CheckList, surroundings: Surroundings): Promise<void> {
-  const { podman, features, image, database } = surroundings
-  const rendered = new Map<string, readonly Resource[]>()
-  await checks.check('a current kubectl renders every overlay and example', async () => {
-    const kubectl = await currentKubectl(podman.folder)
-    for (const parent of ['k8s/overlays', 'k8s/examples']) {
-      for (const name of await readdir(parent)) {
-        const folder = join(parent, name)
-        const resources = parseManifests(folder, await kustomize(kubectl, folder)).map(
-          ({ resource }) => resource,
-        )
-        if (resources.length < 2) throw new Error(`${folder} renders ${resources.length} resources`)
-        rendered.set(folder, resources)
-      }
-    }
-  })
-
+/** Starts the pod of the classic example. */
+export async function checkClassicPod(checks: CheckList, surroundings: Surroundings): Promise<void> {
+  const { podman, features, image, database, rendered } = surroundings
   await checks.check(
     'podman starts the rendered classic pod, and its app answers from its sidecar',
     async () => {

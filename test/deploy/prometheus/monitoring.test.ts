@@ -39,8 +39,8 @@ const dashboard = JSON.parse(await readFile(`${folder}/dashboard.json`, 'utf8'))
  * Metrics that an expression may select: docs/reference/metrics.md has exactly what is exposed, which metrics.test.ts
  * makes sure of.
  */
-// Prometheus itself has "up".
-const selectable = new Set(['up', ...rules.flatMap(({ record }) => record ?? [])])
+// Prometheus itself has "up" and "ALERTS".
+const selectable = new Set(['up', 'ALERTS', ...rules.flatMap(({ record }) => record ?? [])])
 for (const [, name, type] of (await readFile('docs/reference/metrics.md', 'utf8')).matchAll(
   /^\| `(\w+)` *\| (\w+)/gm,
 )) {

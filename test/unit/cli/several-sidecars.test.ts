@@ -1,7 +1,10 @@
 /** Tests of the commands that ask several sidecars at once. */
 import t from 'tap'
+import { parseArguments } from '../../../src/cli/arguments.js'
 import { stats } from '../../../src/cli/commands/stats.js'
+import { top } from '../../../src/cli/commands/top.js'
 import { watch } from '../../../src/cli/commands/watch.js'
+import { commands } from '../../../src/cli/commands.js'
 import { ListenerClient } from '../../../src/cli/listener-client.js'
 import { sidecarFindings } from '../../../src/cli/sidecar-findings.js'
 import { commandRun, type FakeAnswer, fakeListener } from '../../support/command-run.js'
@@ -53,7 +56,7 @@ t.test('watch prints a line for each, and goes on while one does not answer', as
     note: keep(notes),
   })
   t.equal(code, 0)
-  t.match(notes, [/^http:\/\/127\.0\.0\.1:1: waiting for the sidecar: /])
+  t.match(notes, [/^http:\/\/127\.0\.0\.1:1: waiting for the sidecar: connect ECONNREFUSED /])
   const none = commandRun(watch, { lists: new Map([['url', [nobody, 'http://127.0.0.1:2']]]) })
   await t.rejects(none, /ECONNREFUSED/, 'if none has ever answered')
 })
@@ -74,6 +77,7 @@ t.test('doctor says of each sidecar how it is', async (t) => {
     { ...healthy, feed: 'down', reason: 'no connection to the database' },
     { ...healthy, failing: { read: 'The database cannot be reached' } },
     { ...healthy, pending_writes: { count: 3 } },
+    { ...healthy, feed: 'down', reason: 'no connection to the database', pending_writes: { count: 1 } },
     { ...healthy, version: '0.1.0' },
     { status: 401, text: '{"detail":"Unauthorized"}' },
   )
@@ -81,9 +85,52 @@ t.test('doctor says of each sidecar how it is', async (t) => {
     { level: 'bad', says: 'its feed is down: no connection to the database' },
     { level: 'bad', says: 'reads fail: The database cannot be reached' },
     { level: 'warning', says: '3 writes are not in the database yet' },
+    {
+      level: 'bad',
+      says: 'its feed is down: no connection to the database; 1 write is not in the database yet',
+      cure: /do not restart it before/,
+    },
     { level: 'ok', says: 'version 0.1.0, feed live' },
     { level: 'bad', says: 'does not answer: Unauthorized' },
     { level: 'warning', says: 'they differ: 0.1.0, 0.2.0' },
   ])
+  const gone = new ListenerClient({ kind: 'data', base: new URL(nobody) })
+  t.match(await sidecarFindings([gone]), [
+    { check: `sidecar ${nobody}`, says: 'does not answer: connect ECONNREFUSED 127.0.0.1:1' },
+  ])
   t.ok(found.every(({ level, cure }) => level === 'ok' || cure))
+})
+
+t.test('top shows the fleet while one of the sidecars that it asks answers', async (t) => {
+  const member = {
+    ...{ host: 'app', pagePort: 9025, status: 'ready', lagMs: 3, hitRatio: null },
+    isSelf: true,
+  }
+  const fleet = {
+    members: [{ ...member, ...{ readsPerSecond: 0, entries: 0, version: '0.2.0', seenMsAgo: 0 } }],
+  }
+  const { url } = await fakeListener(t, () => fleet)
+  const frozen = await fakeListener(t, () => new Promise<never>(() => undefined))
+  for (const urls of [
+    [frozen.url, url],
+    [url, nobody],
+  ])
+    t.match(await commandRun(top, { lists: new Map([['url', urls]]) }), {
+      code: 0,
+      out: [/^sidecar /, /^app:9025\* +ready /],
+    })
+  const none = commandRun(top, { lists: new Map([['url', [nobody, 'http://127.0.0.1:2']]]) })
+  await t.rejects(none, { message: /127\.0\.0\.1:1: .*ECONNREFUSED.*; .*127\.0\.0\.1:2: / })
+})
+
+t.test('a command that asks one sidecar refuses a second URL', async (t) => {
+  const args = [`--url=${nobody}`, '--url=http://127.0.0.1:2']
+  for (const [name, { load }] of Object.entries(commands)) {
+    const command = await load()
+    const { url } = command.options
+    if (url === undefined) continue
+    const parse = () => parseArguments(name, command, args)
+    if (url.type === 'string' && url.isList) t.same(parse().lists.get('url')?.length, 2)
+    else t.throws(parse, { message: `${name}: --url: given more than once` })
+  }
 })
