@@ -1,6 +1,6 @@
 import type { Entry, ReadOptions } from '../api.js'
 import type { NearCache } from '../near/near-cache.js'
-import { frozen, givenAway, type NearEntry } from '../near/near-entry.js'
+import { givenAway, held, type NearEntry } from '../near/near-entry.js'
 import type { EntryRequests } from './entry-requests.js'
 import type { ReadAnswer } from './read-answer.js'
 import type { SessionTokens } from './session-tokens.js'
@@ -100,13 +100,8 @@ function nearAnswer(
   // A pending write has no tag.
   if (etag === undefined || stale) return { key, feed: undefined, entry: undefined, remainingMs }
   const version = etag.slice(1, etag.indexOf('-'))
-  const held = {
-    content: frozen(value),
-    version,
-    etag,
-    bytes: (bytes ?? sizeOf(value)) + Buffer.byteLength(key),
-  }
-  return { key, feed, entry: held, remainingMs }
+  const size = (bytes ?? sizeOf(value)) + Buffer.byteLength(key)
+  return { key, feed, entry: { content: held(value), version, etag, bytes: size }, remainingMs }
 }
 
 function sizeOf(value: unknown): number {
