@@ -111,7 +111,10 @@ t.test('during an outage, many keys are read like one, those that this client ha
   await eventually(async () => (await app.getEntry('written'))?.stale)
   t.equal(await app.get('written'), 1)
   t.same(Object.fromEntries(await app.getMany(['written', 'other', 'written'])), { written: 1, other: 2 })
-  await t.rejects(app.getMany(['written'], { consistency: 'strong' }), clientError({ status: 503 }))
+  await t.rejects(
+    app.getMany(['written'], { consistency: 'strong' }),
+    clientError({ kind: 'login-refused', status: 503 }),
+  )
 })
 
 t.test('a token is sent where one is required', async (t) => {
