@@ -116,8 +116,8 @@ export const followerMutants = [
     ...inProofs,
     tests: 'while a client follows',
     file: following,
-    find: 'idleness.used(clock.now())',
-    replace: 'idleness.used(-clock.now())',
+    find: 'idleness.beginLasting(clock.now())',
+    replace: 'void idleness, clock.now()',
   },
   {
     name: 'followers: a bound key goes by the lease of other keys',

@@ -15,7 +15,10 @@ export interface ClientOptions {
   readonly token?: string | undefined
   /** Maximum time for a request, with its repetitions, in ms. 5,000 by default. */
   readonly timeoutMs?: number | undefined
-  /** Maximum number of connections to the sidecar besides streams. 32 by default. */
+  /**
+   * Maximum number of connections to the sidecar for reads, for writes, and for calls that wait for another process: 32
+   * of each by default.
+   */
   readonly maxConnections?: number | undefined
   /** Holds values in the memory of this process. Undefined to hold none. */
   readonly near?: NearOptions | undefined
@@ -183,6 +186,9 @@ export interface Client {
    * each process computes, and nothing is stored. A computed `undefined` or `null` is returned, and not stored.
    * Rejects with what `compute` rejects with.
    *
+   * `timeoutMs` limits each request, and not the time of `compute`. The signal ends the wait of this call, and not the
+   * computation, which other calls may share.
+   *
    * With a `schema`, a value that was read is validated as by `get`, and a computed one before it is stored.
    */
   getOrCompute<T, Computed>(
@@ -200,8 +206,8 @@ export interface Client {
   /** The near cache; undefined without the option `near`. */
   readonly near: Near | undefined
   /**
-   * Closes all connections, and drops the near cache. Requests in flight, and later calls, reject with the kind
-   * `closed`. Idempotent.
+   * Closes all connections, and drops the near cache. Calls under way, and later ones, reject with the kind `closed`.
+   * Idempotent.
    */
   close(): Promise<void>
 }

@@ -105,7 +105,8 @@ export function checkClient(options: ClientOptions): void {
   checkObject('options', options)
   const { url, token, timeoutMs, maxConnections, near } = options
   const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
-  if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.search !== '' || parsed.username !== '')
+  const { protocol = '', search, username, password } = parsed ?? {}
+  if (!/^https?:$/.test(protocol) || search || username || password)
     throw invalidValue(
       'url',
       'expected an http or https URL without user and query, such as http://127.0.0.1:8025',

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { SuspendClock } from '../../../src/sidecar/suspend-clock.js'
 import type {
   ChangeEvent,
@@ -62,6 +63,8 @@ export class CachingClient implements Client {
 
   constructor(options: ClientOptions) {
     checkClient(options)
+    // Each computation and each watch listens to it.
+    setMaxListeners(0, this.#closed.signal)
     const { url, token, timeoutMs = usualTimeoutMs, maxConnections = usualMaxConnections } = options
     // It counts the time for which the machine sleeps, because a proof must not outlive it.
     const clock = new SuspendClock({ monotonicMs: () => performance.now(), wallMs: () => Date.now() })
@@ -79,6 +82,7 @@ export class CachingClient implements Client {
       writes: this.#writes,
       tokens,
       liveness: new SidecarLiveness({ transport, clock }),
+      closed: this.#closed.signal,
       timeoutMs,
     })
     if (near === undefined) return
@@ -165,7 +169,7 @@ export class CachingClient implements Client {
   }
 
   async close(): Promise<void> {
-    this.#closed.abort()
+    this.#closed.abort(closedError())
     this.#feed?.close()
     this.#transport.close()
   }

@@ -8,7 +8,7 @@ import type { ChangeLog } from './change-log.js'
 export interface FollowingParts {
   readonly changeLog: ChangeLog
   readonly lease: Lease
-  readonly idleness: Pick<Idleness, 'used'>
+  readonly idleness: Pick<Idleness, 'beginLasting' | 'endLasting'>
   readonly bindings: Bindings
   readonly clock: Clock
 }
@@ -38,10 +38,15 @@ export class Following {
     return this.#parts.changeLog
   }
 
-  /** Records that somebody follows the changes. The feed must not rest meanwhile. */
-  used(): void {
+  /** Records that somebody follows the changes until `end` is called. The feed must not rest meanwhile. */
+  begin(): void {
     const { idleness, clock } = this.#parts
-    idleness.used(clock.now())
+    idleness.beginLasting(clock.now())
+  }
+
+  end(): void {
+    const { idleness, clock } = this.#parts
+    idleness.endLasting(clock.now())
   }
 
   leaseAges(): LeaseAges {

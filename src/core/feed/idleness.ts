@@ -6,7 +6,8 @@
  *        ^                                                 |  |
  *        +------- caught up, or the feed was lost ---------+  +---> resting, if it is unused again
  *
- * Reads, writes, deletes and the warm-up are use. Probes, scrapes and changes are not.
+ * Reads, writes, deletes and the warm-up are use, and so is a stream of changes as long as it is open. Probes, scrapes and
+ * changes are not.
  */
 export class Idleness {
   /** Time without use after which the feed may rest; 0 to never rest. */
@@ -15,6 +16,8 @@ export class Idleness {
   #wokenMs = Number.NEGATIVE_INFINITY
   #state: 'in-use' | 'resting' | 'waking' = 'in-use'
   #onUse: () => void = () => undefined
+  /** Number of those who use the cache without requests. */
+  #lastingUses = 0
 
   constructor(afterMs: number, nowMs: number) {
     this.#afterMs = afterMs
@@ -33,7 +36,7 @@ export class Idleness {
 
   /** Returns the time until the feed may rest if the cache is not used, in ms; `Infinity` if it never may. */
   dueInMs(nowMs: number): number {
-    if (this.#afterMs === 0) return Number.POSITIVE_INFINITY
+    if (this.#afterMs === 0 || this.#lastingUses > 0) return Number.POSITIVE_INFINITY
     return Math.max(0, this.#usedMs + this.#afterMs - nowMs)
   }
 
@@ -43,8 +46,19 @@ export class Idleness {
     if (this.#state === 'resting') this.#wake(nowMs)
   }
 
+  /** Records the begin of a use that lasts until `endLasting`. */
+  beginLasting(nowMs: number): void {
+    this.#lastingUses++
+    this.used(nowMs)
+  }
+
+  endLasting(nowMs: number): void {
+    this.#lastingUses--
+    this.used(nowMs)
+  }
+
   isDue(nowMs: number): boolean {
-    return this.#afterMs > 0 && nowMs - this.#usedMs >= this.#afterMs
+    return this.dueInMs(nowMs) === 0
   }
 
   /** Starts a rest. Resolves at the next use. */

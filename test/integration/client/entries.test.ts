@@ -4,6 +4,7 @@ import { createClient } from '../../../clients/node/src/index.js'
 import { clientError } from '../../support/client-error.js'
 import { connectedClient } from '../../support/connected-client.js'
 import { cacheDatabase } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
 import { startSidecar } from '../../support/sidecar.js'
 
 t.test('values of every type come back as they were written', async (t) => {
@@ -99,6 +100,21 @@ t.test('a client reads its own writes, at another sidecar as well', async (t) =>
     ['a', 3],
     ['b', 1],
   ])
+})
+
+t.test('during an outage, many keys are read like one, those that this client has written too', async (t) => {
+  const { app, client, drop } = await connectedClient(t)
+  await app.set('written', 1)
+  await client.set('other', 2)
+  await app.getMany(['written', 'other'])
+  await drop()
+  await eventually(async () => (await app.getEntry('written'))?.stale)
+  t.equal(await app.get('written'), 1)
+  t.same(Object.fromEntries(await app.getMany(['written', 'other', 'written'])), { written: 1, other: 2 })
+  await t.rejects(
+    app.getMany(['written'], { consistency: 'strong' }),
+    clientError({ kind: 'login-refused', status: 503 }),
+  )
 })
 
 t.test('a token is sent where one is required', async (t) => {

@@ -35,6 +35,28 @@ t.test('a missing value is computed once in the fleet, and stored', async (t) =>
   t.equal((await client.stats()).fill_leases.granted, 1)
 })
 
+t.test('two processes that compute what the other one waits for do not hold each other up', async (t) => {
+  const { app, client } = await connectedClient(t, { maxConnections: 1 })
+  const other = createClient({ url: client.base, maxConnections: 1 })
+  t.teardown(() => other.close())
+  const gate = new Gate()
+  let computed = 0
+  const compute = async () => {
+    computed++
+    await gate.pass()
+    return 1
+  }
+  const computing = [app.getOrCompute('a', compute), other.getOrCompute('b', compute)]
+  await eventually(() => computed === 2)
+  const waiting = [app.getOrCompute('b', compute), other.getOrCompute('a', compute)]
+  await eventually(async () => (await client.stats()).fill_leases.waiting === 2)
+  await client.set('c', 1)
+  t.equal(await app.getOrCompute('c', compute), 1, 'a value that is there is read meanwhile')
+  gate.open()
+  await Promise.all([...computing, ...waiting])
+  t.equal(computed, 2)
+})
+
 t.test('where there is nothing to store, the next process computes at once', async (t) => {
   const { app, url: databaseUrl } = await connectedClient(t)
   const { client: second } = await startLiveSidecar(t, { databaseUrl })
@@ -167,6 +189,30 @@ t.test('a call that is aborted does not end those that share its value', async (
   gate.open()
   t.equal(await shared, 1)
   await t.rejects(app.getOrCompute('k', compute, { signal: controller.signal }), { message: 'enough' })
+})
+
+t.test('a call with a signal that is already aborted computes nothing', async (t) => {
+  const { app } = await connectedClient(t)
+  let computed = 0
+  const compute = () => ++computed
+  const signal = AbortSignal.abort(new Error('enough'))
+  await t.rejects(app.getOrCompute('k', compute, { signal }), { message: 'enough' })
+  t.equal(await app.getOrCompute('k', compute), 1)
+})
+
+t.test('a client that is closed waits for no function', async (t) => {
+  const { app } = await connectedClient(t)
+  const gate = new Gate()
+  let isComputing = false
+  const call = app.getOrCompute('k', async () => {
+    isComputing = true
+    await gate.pass()
+    return 1
+  })
+  await eventually(() => isComputing)
+  await app.close()
+  await t.rejects(call, clientError({ kind: 'closed' }))
+  gate.open()
 })
 
 t.test('without the sidecar or the database, values are computed and not stored', async (t) => {

@@ -6,6 +6,7 @@ import { clientError } from '../../support/client-error.js'
 import { connectedClient, nearIsProven, nearOptions } from '../../support/connected-client.js'
 import { eventually } from '../../support/eventually.js'
 import { inspectNow } from '../../support/held-answers.js'
+import { scriptedServer } from '../../support/scripted-server.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 /** Reads until the near cache answers. Resolves to the value; undefined if it knows that there is none. */
@@ -43,6 +44,25 @@ t.test('bytes that a hit gives away are a copy', async (t) => {
   const first = (await nearValue(app, 'b')) as Uint8Array
   first[0] = 9
   t.same(await app.get('b'), new Uint8Array([1, 2]))
+})
+
+t.test('bytes that are held are not those that a read has given away', async (t) => {
+  const { app } = await connectedClient(t, { near: nearOptions })
+  await nearIsProven(app)
+  const bytes = new Uint8Array([1, 2])
+  const reads = {
+    get: () => app.get<Uint8Array>('get'),
+    getMany: async () => (await app.getMany<Uint8Array>(['getMany'])).get('getMany'),
+    getOrCompute: () => app.getOrCompute('getOrCompute', () => new Uint8Array([0])),
+  }
+  for (const [key, read] of Object.entries(reads)) {
+    await app.set(key, bytes)
+    const { misses } = app.near?.stats() ?? {}
+    const given = (await read()) as Uint8Array
+    t.equal(app.near?.stats().misses, (misses ?? 0) + 1)
+    given[0] = 9
+    t.same(app.near?.get(key), bytes, key)
+  }
 })
 
 t.test('a client reads its own writes, and strong reads ask', async (t) => {
@@ -106,6 +126,22 @@ t.test('when the sidecar ends, values are served for the bound, and then nothing
   )
   t.ok((app.near?.stats().leaseAgeMs ?? 0) > 600)
 })
+
+t.test(
+  'a question that is not answered is asked again, whatever the time limit of the client is',
+  async (t) => {
+    const opening = 'event: open\ndata: {"stream":"p.1","feed":"p.0","max_staleness_ms":3000}\n\n'
+    let questions = 0
+    const { port } = await scriptedServer(t, (socket, text) => {
+      if (text.startsWith('POST /v1/changes:prove')) questions++
+      else if (text.startsWith('GET /v1/changes')) socket.write(`HTTP/1.1 200 OK\r\n\r\n${opening}`)
+    })
+    const url = `http://127.0.0.1:${port}`
+    const app = createClient({ url, near: nearOptions, timeoutMs: Number.POSITIVE_INFINITY })
+    t.teardown(() => app.close())
+    await eventually(() => questions === 2)
+  },
+)
 
 t.test('a client that is closed answers nothing from memory', async (t) => {
   const { app } = await connectedClient(t, { near: nearOptions })

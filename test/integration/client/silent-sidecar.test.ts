@@ -13,19 +13,27 @@ const withLease = answer(404, noEntry).replace('\r\n', '\r\nFill-Lease: a\r\n')
  * Starts a server of the test, and a client of it whose requests have no time limit: so a call ends because the server
  * counts as silent, or never. `onEntry` answers a request about an entry.
  */
-async function scripted(t: Owner, onEntry: (socket: Socket, method: string) => void) {
+async function scripted(
+  t: Owner,
+  onEntry: (socket: Socket, method: string, path: string) => void,
+  options = {},
+) {
   const state = { answersChecks: true, checks: 0, entries: [] as string[] }
   const { port } = await scriptedServer(t, (socket, text) => {
-    const [method = '', path] = text.split(' ', 2)
+    const [method = '', path = ''] = text.split(' ', 2)
     if (path === '/health') {
       state.checks++
       if (state.answersChecks) socket.write(answer(200))
     } else {
       state.entries.push(method)
-      onEntry(socket, method)
+      onEntry(socket, method, path)
     }
   })
-  const app = createClient({ url: `http://127.0.0.1:${port}`, timeoutMs: Number.POSITIVE_INFINITY })
+  const app = createClient({
+    url: `http://127.0.0.1:${port}`,
+    timeoutMs: Number.POSITIVE_INFINITY,
+    ...options,
+  })
   t.teardown(() => app.close())
   return { app, state }
 }
@@ -64,6 +72,24 @@ t.test('a sidecar that falls silent while a value is stored does not hold it up'
   })
   t.equal(await app.getOrCompute('k', () => 'computed'), 'computed')
   t.same(state.entries, ['GET', 'PUT'])
+})
+
+t.test('a computed value is stored while all connections are taken by reads', async (t) => {
+  const { app, state } = await scripted(
+    t,
+    (socket, method, path) => {
+      if (method === 'PUT') socket.write(answer(201))
+      else if (path.endsWith('/k')) socket.write(withLease)
+    },
+    { maxConnections: 1 },
+  )
+  const value = app.getOrCompute('k', async () => {
+    app.get('slow').catch(() => undefined)
+    await eventually(() => state.entries.length === 2)
+    return 'computed'
+  })
+  t.equal(await value, 'computed')
+  t.same(state.entries, ['GET', 'GET', 'PUT'])
 })
 
 t.test('a client that is closed computes nothing, even if its sidecar is silent', async (t) => {

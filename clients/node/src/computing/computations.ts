@@ -12,6 +12,8 @@ export interface ComputationsParts {
   readonly writes: Writes
   readonly tokens: SessionTokens
   readonly liveness: SidecarLiveness
+  /** Aborted when the client is closed. */
+  readonly closed: AbortSignal
   /** Time limit of a request, besides the time that it waits for a value. */
   readonly timeoutMs: number
 }
@@ -36,15 +38,19 @@ export class Computations {
   }
 
   /**
-   * Resolves to the value of the key. The signal and the time limit of a call do not end what other calls share: they
-   * end the wait of this call.
+   * Resolves to the value of the key. The signal of a call does not end what other calls share: it ends the wait of this
+   * call.
    */
-  get(key: string, compute: Compute, options: ComputeOptions): Promise<unknown> {
+  async get(key: string, compute: Compute, options: ComputeOptions): Promise<unknown> {
+    const { signal } = options
+    signal?.throwIfAborted()
     const shared = this.#shared.get(key) ?? this.#share(key, this.#fill(key, compute, options))
-    return untilAborted(shared, options.signal)
+    return signal ? untilAborted(shared, signal) : shared
   }
 
-  #share(key: string, value: Promise<unknown>): Promise<unknown> {
+  /** A function may never end, so the end of the client is not left to it. */
+  #share(key: string, filled: Promise<unknown>): Promise<unknown> {
+    const value = untilAborted(filled, this.#parts.closed)
     this.#shared.set(key, value)
     const end = () => {
       if (this.#shared.get(key) === value) this.#shared.delete(key)
@@ -79,27 +85,41 @@ export class Computations {
     }
   }
 
-  /** Reads the key, waits for its value, or gets the lease. Returns undefined if nobody can tell at the moment. */
+  /**
+   * Reads the key, gets the lease, or waits for the value that another process computes. Returns undefined if nobody can
+   * tell at the moment.
+   *
+   * The first request does not wait. Requests that wait have connections of their own (`Transport`), because those of a
+   * client are limited:
+   *
+   *   1. Process A computes a hundred keys, and process B computes another hundred.
+   *   2. Each of them asks for the keys of the other one. All connections of both have requests that wait.
+   *   3. A has computed, and cannot store what B waits for. Neither can B.
+   */
   async #ask(key: string, options: ComputeOptions): Promise<LeasedAnswer | undefined> {
-    const { requests, reads, tokens, liveness, timeoutMs } = this.#parts
-    if (!liveness.maySend()) return undefined
-    const { leaseSeconds = usualLeaseSeconds, waitSeconds = usualWaitSeconds, groups } = options
-    const limitMs = (options.timeoutMs ?? timeoutMs) + waitSeconds * 1_000
+    const { waitSeconds = usualWaitSeconds } = options
     try {
-      return await liveness.whileAnswering((signal) =>
-        reads.kept(key, () =>
-          requests.lease(
-            key,
-            tokens.of(key),
-            { leaseSeconds, waitSeconds, groups },
-            { timeoutMs: limitMs, signal },
-          ),
-        ),
-      )
+      const answer = await this.#request(key, 0, options)
+      return answer?.isAwaitable && waitSeconds > 0 ? await this.#request(key, waitSeconds, options) : answer
     } catch (error) {
       if (isOutage(error)) return undefined
       throw error
     }
+  }
+
+  async #request(
+    key: string,
+    waitSeconds: number,
+    options: ComputeOptions,
+  ): Promise<LeasedAnswer | undefined> {
+    const { requests, reads, tokens, liveness } = this.#parts
+    if (!liveness.maySend()) return undefined
+    const { leaseSeconds = usualLeaseSeconds, groups } = options
+    const timeoutMs = (options.timeoutMs ?? this.#parts.timeoutMs) + waitSeconds * 1_000
+    const wanted = { leaseSeconds, waitSeconds, groups }
+    return liveness.whileAnswering((signal) =>
+      reads.kept(key, () => requests.lease(key, tokens.of(key), wanted, { timeoutMs, signal })),
+    )
   }
 
   /** Computes a value. If there is none to store, gives the lease back, so that another process can try. */
@@ -153,9 +173,7 @@ function isOutage(error: unknown): boolean {
 }
 
 /** Resolves like the promise, or rejects with the reason of the signal as soon as it is aborted. */
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  signal.throwIfAborted()
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })

@@ -11,6 +11,9 @@ export interface EncodedValue {
 export function encoded(value: Value, contentType?: string): EncodedValue {
   if (value instanceof Uint8Array)
     return { body: value, contentType: contentType ?? 'application/octet-stream' }
+  // As JSON, their bytes would be lost.
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value))
+    throw invalidValue('value', 'bytes must be a Uint8Array')
   if (contentType !== undefined && !isJson(contentType)) {
     if (typeof value === 'string') return { body: value, contentType }
     throw invalidValue('value', `must be a string or a Uint8Array, because its type is ${contentType}`)

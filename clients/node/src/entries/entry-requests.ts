@@ -16,6 +16,8 @@ export interface LeaseRequest {
 export interface LeasedAnswer extends ReadAnswer {
   /** The lease, if this client is to compute the value. */
   readonly lease: string | undefined
+  /** True if there is no value and no lease, but a request that waits may get one of them. */
+  readonly isAwaitable: boolean
 }
 
 export interface WriteAnswer {
@@ -55,14 +57,18 @@ export class EntryRequests {
         ...groupsHeader(groups),
       },
       options,
+      waitSeconds > 0,
     )
-    return { ...readAnswer(response), lease: headerOf(response, 'fill-lease') }
+    const lease = headerOf(response, 'fill-lease')
+    const isAwaitable = lease === undefined && headerOf(response, 'retry-after') !== undefined
+    return { ...readAnswer(response), lease, isAwaitable }
   }
 
   #get(
     key: string,
     headers: Readonly<Record<string, string>> | '' | undefined,
     { consistency, ...options }: ReadOptions,
+    mayWait = false,
   ): Promise<HttpResponse> {
     const path = pathOf(key) + (consistency === 'strong' ? '?consistency=strong' : '')
     return this.#transport.request(
@@ -72,6 +78,7 @@ export class EntryRequests {
         headers: { ...withFeed, ...(headers || {}) },
         isRead: true,
         answers: ['no-entry'],
+        mayWait,
       },
       options,
     )

@@ -1,6 +1,7 @@
 import type { Entry, ReadOptions } from '../api.js'
+import { CachingLayerError } from '../caching-layer-error.js'
 import type { NearCache } from '../near/near-cache.js'
-import { frozen, givenAway, type NearEntry } from '../near/near-entry.js'
+import { givenAway, held, type NearEntry } from '../near/near-entry.js'
 import type { EntryRequests } from './entry-requests.js'
 import type { ReadAnswer } from './read-answer.js'
 import type { SessionTokens } from './session-tokens.js'
@@ -49,28 +50,46 @@ export class Reads {
 
   /**
    * Reads many keys. One request has at most one token, so the keys that this client has written in the last minute are
-   * read from the primary, which has everything that was acknowledged.
+   * read from the primary, which has everything that was acknowledged. If the primary does not answer, they are read one
+   * by one with their tokens, because the memory of the sidecar may have them.
    */
   async getMany(keys: readonly string[], options: ReadOptions): Promise<Map<string, Entry<unknown>>> {
     const entries = new Map<string, Entry<unknown>>()
-    const wanted = { bounded: [] as string[], strong: [] as string[] }
+    const wanted: string[] = []
+    const written: string[] = []
     for (const key of new Set(keys)) {
       const held = this.held(key, options.consistency)
       if (held) entries.set(key, entryOf(held))
       else if (held === undefined) {
-        const isStrong = options.consistency === 'strong' || this.#parts.tokens.of(key) !== undefined
-        wanted[isStrong ? 'strong' : 'bounded'].push(key)
+        const isWritten = options.consistency !== 'strong' && this.#parts.tokens.of(key) !== undefined
+        ;(isWritten ? written : wanted).push(key)
       }
     }
-    const requests = (['bounded', 'strong'] as const).flatMap((consistency) =>
-      chunksOf(wanted[consistency]).map((chunk) => this.#askMany(chunk, { ...options, consistency })),
-    )
+    const requests = [
+      ...chunksOf(wanted).map((chunk) => this.#askMany(chunk, options)),
+      ...chunksOf(written).map((chunk) => this.#askWritten(chunk, options)),
+    ]
     for (const answers of await Promise.all(requests))
-      for (const [key, { entry }] of answers) if (entry) entries.set(key, entry)
+      for (const [key, entry] of answers) if (entry) entries.set(key, entry)
     return entries
   }
 
-  async #askMany(keys: readonly string[], options: ReadOptions): Promise<Map<string, ReadAnswer>> {
+  async #askWritten(
+    keys: readonly string[],
+    options: ReadOptions,
+  ): Promise<(readonly [key: string, entry: Entry<unknown> | undefined])[]> {
+    try {
+      return await this.#askMany(keys, { ...options, consistency: 'strong' })
+    } catch (error) {
+      if (!(error instanceof CachingLayerError) || error.status !== 503) throw error
+      return Promise.all(keys.map(async (key) => [key, await this.ask(key, options)] as const))
+    }
+  }
+
+  async #askMany(
+    keys: readonly string[],
+    options: ReadOptions,
+  ): Promise<(readonly [key: string, entry: Entry<unknown> | undefined])[]> {
     const { requests, near } = this.#parts
     const flights = keys.map((key) => near?.open(key))
     try {
@@ -79,7 +98,7 @@ export class Reads {
         const [flight, answer] = [flights[index], answers.get(key)]
         if (flight && answer) near?.answered(flight, nearAnswer(key, answer))
       }
-      return answers
+      return Array.from(answers, ([key, { entry }]) => [key, entry] as const)
     } finally {
       for (const flight of flights) if (flight) near?.close(flight)
     }
@@ -100,13 +119,8 @@ function nearAnswer(
   // A pending write has no tag.
   if (etag === undefined || stale) return { key, feed: undefined, entry: undefined, remainingMs }
   const version = etag.slice(1, etag.indexOf('-'))
-  const held = {
-    content: frozen(value),
-    version,
-    etag,
-    bytes: (bytes ?? sizeOf(value)) + Buffer.byteLength(key),
-  }
-  return { key, feed, entry: held, remainingMs }
+  const size = (bytes ?? sizeOf(value)) + Buffer.byteLength(key)
+  return { key, feed, entry: { content: held(value), version, etag, bytes: size }, remainingMs }
 }
 
 function sizeOf(value: unknown): number {

@@ -10,6 +10,8 @@ export interface HttpRequest {
   readonly isRead: boolean
   /** Kinds of problems that are answers and not errors. */
   readonly answers?: readonly string[]
+  /** True if the sidecar may let the request wait for seconds, so that it must not take the place of others. */
+  readonly mayWait?: boolean
   /** True to use a new connection: behind a balancer, each may lead to another sidecar. */
   readonly isOnNewConnection?: boolean
 }

@@ -29,7 +29,11 @@ export class Transport {
   readonly #options: TransportOptions
   readonly #protocol: typeof http | typeof https
   readonly #target: { readonly host: string; readonly port: number | undefined; readonly base: string }
-  readonly #agent: http.Agent
+  /**
+   * Connections that stay open. Writes do not queue behind reads, because others may wait for what they store, and
+   * requests that wait for other processes hold nobody up.
+   */
+  readonly #agents: { readonly reads: http.Agent; readonly writes: http.Agent; readonly waits: http.Agent }
   readonly #open = new Set<ClientRequest>()
   #isClosed = false
 
@@ -42,7 +46,8 @@ export class Transport {
       port: port === '' ? undefined : Number(port),
       base: pathname.replace(/\/$/, ''),
     }
-    this.#agent = new this.#protocol.Agent({ keepAlive: true, maxSockets: options.maxConnections })
+    const agent = () => new this.#protocol.Agent({ keepAlive: true, maxSockets: options.maxConnections })
+    this.#agents = { reads: agent(), writes: agent(), waits: agent() }
   }
 
   /**
@@ -108,11 +113,13 @@ export class Transport {
   close(): void {
     this.#isClosed = true
     for (const request of this.#open) request.destroy(closedError())
-    this.#agent.destroy()
+    for (const agent of Object.values(this.#agents)) agent.destroy()
   }
 
-  #send({ method, path, headers, body, isOnNewConnection = false }: HttpRequest): ClientRequest {
+  #send({ method, path, headers, body, isRead, mayWait, isOnNewConnection }: HttpRequest): ClientRequest {
     if (this.#isClosed) throw closedError()
+    const { reads, writes, waits } = this.#agents
+    const agent = mayWait ? waits : isRead ? reads : writes
     const { host, port, base } = this.#target
     const { token } = this.#options
     const sent = this.#protocol.request({
@@ -120,7 +127,7 @@ export class Transport {
       port,
       method,
       path: base + path,
-      agent: isOnNewConnection ? false : this.#agent,
+      agent: isOnNewConnection ? false : agent,
       headers: {
         ...headers,
         ...(token !== undefined && { Authorization: `Bearer ${token}` }),

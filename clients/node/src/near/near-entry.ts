@@ -15,9 +15,16 @@ export interface NearEntry {
   readonly bytes: number
 }
 
-/** Freezes a decoded JSON value with everything in it. Bytes cannot be frozen; hits return copies of them. */
-export function frozen<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
+/**
+ * Returns what is held of a value that the caller of a read gets, too: a decoded JSON value itself, frozen with everything
+ * in it. Bytes cannot be frozen, so the caller's and those of each hit are copies.
+ */
+export function held(value: unknown): unknown {
+  return value instanceof Uint8Array ? value.slice() : frozen(value)
+}
+
+function frozen(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
   for (const member of Object.values(value)) frozen(member)
   return Object.freeze(value)
 }

@@ -14,6 +14,8 @@ export interface NearFeedParts {
  * Two clocks drift apart by up to 0.1 ms per second, and one of them may be set.
  */
 const askAgainMs = 10_000
+/** Time limit of a question. That of the client may be without end, or too short for anything but a hit. */
+const askTimeoutMs = 2_000
 /** Longest pause after a question that no sidecar has taken. The actual pause is random. */
 const askRetryMs = 300
 /** Number of questions whose answers are still accepted. */
@@ -85,14 +87,17 @@ export class NearFeed {
       this.#askedMs.delete(oldest)
     }
     const isTaken = await transport
-      .request({
-        method: 'POST',
-        path: '/v1/changes:prove',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ stream, question }),
-        isRead: true,
-        isOnNewConnection: true,
-      })
+      .request(
+        {
+          method: 'POST',
+          path: '/v1/changes:prove',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify({ stream, question }),
+          isRead: true,
+          isOnNewConnection: true,
+        },
+        { timeoutMs: askTimeoutMs },
+      )
       .then(
         () => true,
         () => false,

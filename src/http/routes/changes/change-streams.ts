@@ -10,7 +10,7 @@ export interface ChangeStreamsParts {
   readonly following: Following
   readonly responses: UnreadResponses
   readonly clock: Clock
-  /** Bound on staleness. Questions are answered again three times within it. */
+  /** Bound on staleness. Questions are answered again three times within it, or more often. */
   readonly maxStalenessMs: number
 }
 
@@ -82,8 +82,8 @@ export class ChangeStreams {
     this.#streams.set(name, stream)
     response.once('close', () => this.#gone(name))
     stream.begin(this.#texts.opening(name, maxStalenessMs), this.#seen(lastEventId))
-    following.used()
-    this.#beats ??= setInterval(() => this.#beat(), maxStalenessMs / 3).unref()
+    following.begin()
+    this.#beats ??= setInterval(() => this.#beat(), Math.min(maxStalenessMs / 3, commentMs)).unref()
     if (this.#isClosed) stream.end()
     return true
   }
@@ -106,6 +106,7 @@ export class ChangeStreams {
 
   #gone(name: string): void {
     this.#streams.delete(name)
+    this.#parts.following.end()
     if (this.#streams.size > 0) return
     clearInterval(this.#beats)
     this.#beats = undefined
@@ -135,9 +136,7 @@ export class ChangeStreams {
   }
 
   #beat(): void {
-    const { following, clock } = this.#parts
-    following.used()
-    const nowMs = clock.now()
+    const nowMs = this.#parts.clock.now()
     const isForAll = nowMs - this.#commentedMs >= commentMs
     if (isForAll) this.#commentedMs = nowMs
     for (const stream of this.#streams.values()) if (!stream.prove() && isForAll) stream.comment()

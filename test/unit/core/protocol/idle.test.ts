@@ -55,6 +55,21 @@ t.test('an idle time of 0 means that the feed never rests', async (t) => {
   t.equal(feed.rest(), undefined)
 })
 
+t.test('the feed does not rest while somebody follows the changes', async (t) => {
+  const { clock, feed, cache } = await warmSidecar()
+  cache.following.begin()
+  clock.advance(2 * idleAfterMs)
+  feed.probe()()
+  t.equal(feed.rest(), undefined)
+  t.equal(cache.status().idleInMs, Number.POSITIVE_INFINITY)
+  cache.following.end()
+  feed.probe()()
+  t.equal(feed.rest(), undefined, 'the end of a stream is use as well')
+  clock.advance(idleAfterMs)
+  feed.probe()()
+  t.ok(feed.rest())
+})
+
 const uses: Readonly<Record<string, (sidecar: Awaited<ReturnType<typeof warmSidecar>>) => unknown>> = {
   'a hit of the fast lane': ({ cache }) => cache.hit('k'),
   'a read': ({ cache }) => cache.get('k'),
