@@ -69,9 +69,9 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'a key that changes is announced',
     file: sql,
-    find: '    get diagnostics stored = row_count;',
-    replace: `    perform set_config('caching_layer.has_moved_rows', '', true);
-    get diagnostics stored = row_count;`,
+    find: '      keys := array(%1$s union %8$s limit 10001);',
+    replace: `      keys := array(%1$s union %8$s limit 10001);
+      perform set_config('caching_layer.has_moved_rows', '', true);`,
   },
   {
     name: 'with notify, a key that stays the same counts twice',
