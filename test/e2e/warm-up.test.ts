@@ -46,6 +46,12 @@ async function held({ client }: Served, keys: readonly string[]): Promise<string
 
 const logged = ({ log }: Served, message: string) => log.filter(({ msg }) => msg === message)
 
+/** Waits for lines of the log: they come by a pipe, perhaps later than the answer to a request. */
+async function told(sidecar: Served, message: string) {
+  await eventually(() => logged(sidecar, message).length > 0)
+  return logged(sidecar, message)
+}
+
 /** Locks the table against every statement until the returned function is called. */
 async function lockTable(t: Test, { url }: FreshDatabase): Promise<() => Promise<void>> {
   const client = new pg.Client({ connectionString: url })
@@ -64,7 +70,7 @@ t.test('hot: entries read before a restart are in memory when the sidecar is rea
 
   const first = await serve(t, environment)
   await untilReady(first)
-  t.match(logged(first, 'there is no list of hot keys yet'), [{ path: list }])
+  t.match(await told(first, 'there is no list of hot keys yet'), [{ path: list }])
   for (const key of ['k3', 'k7', 'k5', 'k9', 'k3']) await first.client.held(key)
   await stop(first)
   t.match(readFileSync(list, 'utf8').split('\n').slice(1, 5), ['"k3"', '"k9"', '"k5"', '"k7"'])
@@ -73,7 +79,7 @@ t.test('hot: entries read before a restart are in memory when the sidecar is rea
   await query(`delete from cache_entries where key = 'k9'`)
   const second = await serve(t, environment)
   await untilReady(second)
-  t.match(logged(second, 'warm-up completed'), [{ from: 'hot', put: 3, asked: 4, keys: 4 }])
+  t.match(await told(second, 'warm-up completed'), [{ from: 'hot', put: 3, asked: 4, keys: 4 }])
   t.match(
     await second.client.get('k5'),
     { body: { value: 'new', source: 'cache' } },
@@ -101,7 +107,7 @@ t.test('hot: entries read before a restart are in memory when the sidecar is rea
     appendFileSync(list, 'x')
     const fourth = await serve(t, environment)
     await untilReady(fourth)
-    t.match(logged(fourth, 'ignoring the list of hot keys'), [
+    t.match(await told(fourth, 'ignoring the list of hot keys'), [
       { path: list, reason: 'it is incomplete or was changed' },
     ])
     t.match(await fourth.client.stats(), { size: 0, warmed: 0 })
@@ -167,7 +173,7 @@ t.test('a database that hangs delays warming by the configured time at most', as
     ['--no-migrate'],
   )
   await untilReady(sidecar)
-  t.match(logged(sidecar, 'warm-up incomplete'), [
+  t.match(await told(sidecar, 'warm-up incomplete'), [
     { from: 'recent', put: 0, reason: 'CACHE_WARM_TIMEOUT_MS has passed' },
   ])
   await stop(sidecar)
@@ -188,8 +194,7 @@ t.test('a sidecar that is stopped during warming ends at once and keeps its list
   const second = await serve(t, { ...environment, ...slow }, ['--no-migrate'])
   await untilLive(second)
   second.kill('SIGTERM')
-  await eventually(() => logged(second, 'warm-up incomplete').length === 1)
-  t.match(logged(second, 'warm-up incomplete'), [{ reason: 'the sidecar is shutting down' }])
+  t.match(await told(second, 'warm-up incomplete'), [{ reason: 'the sidecar is shutting down' }])
   t.equal(second.hasExited, false, 'while it serves on')
   second.kill('SIGTERM')
   await second.exited
@@ -202,14 +207,14 @@ t.test('file:PATH: the keys in the file are warmed', async (t) => {
   const environment = { DATABASE_URL: url, CACHE_WARM: `file:${join(folder, 'keys')}` }
   const sidecar = await serve(t, environment)
   await untilReady(sidecar)
-  t.match(logged(sidecar, 'warm-up completed'), [{ from: 'file', put: 2, asked: 3 }])
+  t.match(await told(sidecar, 'warm-up completed'), [{ from: 'file', put: 2, asked: 3 }])
   t.same(await held(sidecar, ['k4', 'k5', 'k6', 'none']), ['k4', 'k6'])
   await stop(sidecar)
 
   rmSync(join(folder, 'keys'))
   const without = await serve(t, environment)
   await untilReady(without)
-  t.match(logged(without, 'warm-up failed'), [{ from: 'file', reason: /^ENOENT/ }])
+  t.match(await told(without, 'warm-up failed'), [{ from: 'file', reason: /^ENOENT/ }])
 })
 
 t.test('without a database the sidecar starts, and warms once there is one', async (t) => {
