@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { SuspendClock } from '../../../src/sidecar/suspend-clock.js'
 import type {
   ChangeEvent,
@@ -63,8 +62,6 @@ export class CachingClient implements Client {
 
   constructor(options: ClientOptions) {
     checkClient(options)
-    // Each computation and each watch listens to it.
-    setMaxListeners(0, this.#closed.signal)
     const { url, token, timeoutMs = usualTimeoutMs, maxConnections = usualMaxConnections } = options
     // It counts the time for which the machine sleeps, because a proof must not outlive it.
     const clock = new SuspendClock({ monotonicMs: () => performance.now(), wallMs: () => Date.now() })

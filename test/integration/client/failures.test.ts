@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { createClient } from '../../../clients/node/src/index.js'
@@ -40,6 +40,24 @@ t.test('no time is too long for a timer', async (t) => {
   const { app } = await connectedClient(t, { timeoutMs: Number.POSITIVE_INFINITY })
   await app.set('k', 1, { timeoutMs: 2 ** 31 })
   t.equal(await app.get('k'), 1)
+})
+
+t.test('one signal may be given to many calls', async (t) => {
+  const { app } = await connectedClient(t)
+  const warnings: Error[] = []
+  const onWarning = (warning: Error) => warnings.push(warning)
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
+  const { signal } = new AbortController()
+  const calls = Array.from({ length: 20 }, (_, index) => [
+    app.get(`get:${index}`, { signal }),
+    app.getOrCompute(`compute:${index}`, () => index, { signal }),
+  ])
+  await Promise.all(calls.flat())
+  // Warnings are emitted in the next turn.
+  await new Promise(setImmediate)
+  t.same(warnings, [])
+  t.same(getEventListeners(signal, 'abort'), [])
 })
 
 t.test('a request ends with its time, with its signal and with the client', async (t) => {

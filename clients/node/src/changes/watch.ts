@@ -1,6 +1,7 @@
 import type { ChangeEvent, GapEvent, WatchOptions } from '../api.js'
 import { checkWatch } from '../arguments.js'
 import { CachingLayerError } from '../caching-layer-error.js'
+import { onAbort } from '../http/on-abort.js'
 import type { Transport } from '../http/transport.js'
 import { followChanges } from './follow-changes.js'
 
@@ -18,10 +19,8 @@ export async function* watch(
   // Not AbortSignal.any, whose signals are never released in Node.js 20.
   const controller = new AbortController()
   const abort = () => controller.abort()
-  for (const one of [signal, closed]) {
-    if (one?.aborted) abort()
-    one?.addEventListener('abort', abort, { once: true })
-  }
+  if (signal?.aborted || closed.aborted) abort()
+  const offs = [signal, closed].map((one) => one && onAbort(one, abort))
   try {
     for await (const event of followChanges({
       transport,
@@ -38,7 +37,7 @@ export async function* watch(
     }
   } finally {
     abort()
-    for (const one of [signal, closed]) one?.removeEventListener('abort', abort)
+    for (const off of offs) off?.()
   }
 }
 

@@ -4,6 +4,7 @@ import type { EntryRequests, LeasedAnswer } from '../entries/entry-requests.js'
 import type { Reads } from '../entries/reads.js'
 import type { SessionTokens } from '../entries/session-tokens.js'
 import type { Writes } from '../entries/writes.js'
+import { onAbort } from '../http/on-abort.js'
 import type { SidecarLiveness } from './sidecar-liveness.js'
 
 export interface ComputationsParts {
@@ -175,8 +176,7 @@ function isOutage(error: unknown): boolean {
 /** Resolves like the promise, or rejects with the reason of the signal as soon as it is aborted. */
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    const off = onAbort(signal, () => reject(signal.reason))
+    promise.then(resolve, reject).finally(off)
   })
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RequestOptions } from '../api.js'
 import { CachingLayerError } from '../caching-layer-error.js'
 import type { HttpRequest, HttpResponse } from './http-message.js'
+import { onAbort } from './on-abort.js'
 import { problemOf } from './problem.js'
 
 export interface TransportOptions {
@@ -89,8 +90,7 @@ export class Transport {
     const sent = this.#send(request)
     if (!keepsAlive) sent.on('socket', (socket) => socket.unref())
     const abort = () => sent.destroy()
-    signal.addEventListener('abort', abort, { once: true })
-    sent.once('close', () => signal.removeEventListener('abort', abort))
+    sent.once('close', onAbort(signal, abort))
     if (signal.aborted) abort()
     const limitMs = Math.min(this.#options.timeoutMs, maxTimerMs)
     const late = setTimeout(() => sent.destroy(new Error('timeout')), limitMs)
@@ -147,19 +147,18 @@ export class Transport {
       let isUnderWay = false
       const end = (settle: () => void) => {
         clearTimeout(timer)
-        signal?.removeEventListener('abort', abort)
+        off?.()
         settle()
       }
       const fail = (error: unknown) => {
         end(() => reject(error))
         sent.destroy()
       }
-      const abort = () => fail(signal?.reason)
+      const off = signal && onAbort(signal, () => fail(signal.reason))
       const timer = setTimeout(
         () => fail(lost(request, isUnderWay, 'timeout', `no response within ${Math.ceil(timeoutMs)} ms`)),
         timeoutMs,
       )
-      signal?.addEventListener('abort', abort, { once: true })
       sent.once('socket', (socket) => {
         if (!socket.connecting) isUnderWay = true
         else socket.once('connect', () => (isUnderWay = true))
