@@ -32,6 +32,14 @@ export const dataUrlsOption: CommandOption = {
   about: 'data listener of a sidecar (http://127.0.0.1:8025); repeat it for several sidecars',
 }
 
+/** The option `--url` of a command that asks the first of several sidecars that answers. */
+export const operationsUrlsOption: CommandOption = {
+  type: 'string',
+  value: 'URL',
+  isList: true,
+  about: `${urlOptions.operations.about}; repeat it to ask the first sidecar that answers`,
+}
+
 /** Returns a client for the data listener at `--url` or in the settings, with the token of the settings. */
 export async function dataListener({ environment, values }: Given): Promise<ListenerClient> {
   const url = values.get('url')
@@ -62,7 +70,7 @@ export async function dataListeners({
 /** Returns a client for the operations listener at `--url` or in the settings. */
 export function operationsListener(
   { environment, values }: Given,
-  options: Pick<ListenerClientOptions, 'timeoutMs' | 'token'> = {},
+  options: Pick<ListenerClientOptions, 'timeoutMs'> = {},
 ): ListenerClient {
   const url = values.get('url') ?? operationsUrl({ environment, values })
   return new ListenerClient({ kind: 'operations', base: baseUrl('operations', url), ...options })

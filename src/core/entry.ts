@@ -13,6 +13,12 @@ export type Value = string
 export type Version = string
 
 /**
+ * Version that no entry has, so a change with it drops whatever is held of its key (P2). All changes of bound tables have
+ * it (P16).
+ */
+export const versionOfNone: Version = '1'
+
+/**
  * Identifier of the history that versions belong to: a hash of the cluster, the timeline, the database and the table.
  */
 export type Epoch = string

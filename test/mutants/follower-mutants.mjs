@@ -108,7 +108,7 @@ export const followerMutants = [
     ...inStreams,
     tests: 'a stream for a prefix',
     file: texts,
-    find: "id.startsWith(prefix) || id.startsWith('\\0')",
+    find: 'id.startsWith(prefix) || isHashed(id)',
     replace: 'id.startsWith(prefix)',
   },
   {

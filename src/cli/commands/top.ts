@@ -3,7 +3,7 @@ import { errorMessage } from '../../errors/error-message.js'
 import { textTable } from '../../text/text-table.js'
 import type { Command } from '../command.js'
 import { type ListenerClient, refusal } from '../listener-client.js'
-import { operationsListenersWithToken, urlOptions } from '../listeners.js'
+import { operationsListenersWithToken, operationsUrlsOption } from '../listeners.js'
 import { withoutControls } from '../terminal-text.js'
 import { UsageError } from '../usage-error.js'
 
@@ -41,12 +41,7 @@ export const top: Command = {
     once: { type: 'boolean', about: 'print the sidecars once, as without a terminal' },
     json: { type: 'boolean', about: 'print them once, as JSON' },
     seconds: { type: 'string', value: 'SECONDS', about: 'time between two refreshes (2)' },
-    url: {
-      type: 'string',
-      value: 'URL',
-      isList: true,
-      about: `${urlOptions.operations.about}; repeat it to ask the first sidecar that answers`,
-    },
+    url: operationsUrlsOption,
   },
   settings: 'accepted',
   async run({ flags, values, lists, environment, stop, isTerminal = false, out }) {

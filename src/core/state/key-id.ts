@@ -14,3 +14,8 @@ export function keyId(key: string): string {
   if (key.length <= surelyPlainLength || Buffer.byteLength(key) <= maxPlainBytes) return key
   return `\0${keyHash(key)}`
 }
+
+/** Returns true for the name of a key that is too long to be its own name. */
+export function isHashed(id: string): boolean {
+  return id.startsWith('\0')
+}

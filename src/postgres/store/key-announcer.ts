@@ -1,3 +1,4 @@
+import { versionOfNone } from '../../core/entry.js'
 import { keyId } from '../../core/state/key-id.js'
 import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
@@ -8,9 +9,6 @@ export interface KeyAnnouncerParts {
   readonly attempts: Attempts
   readonly schema: SchemaName
 }
-
-/** Version that no row has, so a change with it drops whatever is held of its key (P2, P16). */
-const versionOfNone = '1'
 
 /** Announces changes of keys that have not changed, so that every sidecar which listens drops what it holds of them. */
 export class KeyAnnouncer {

@@ -1,4 +1,5 @@
 import type { Change } from '../../core/entry.js'
+import { isHashed } from '../../core/state/key-id.js'
 import { Sample, type SampleParts } from './sample.js'
 import type { AuditTally } from './tally.js'
 
@@ -84,5 +85,5 @@ export class Sampler {
 
 /** Returns true if the id is a key. The id of a long key is a hash after U+0000, and sidecars refuse an empty key. */
 function isKey(id: string): boolean {
-  return id !== '' && !id.startsWith('\0')
+  return id !== '' && !isHashed(id)
 }

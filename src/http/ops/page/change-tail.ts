@@ -1,7 +1,7 @@
 import type { ChangeLog, LoggedChange } from '../../../core/changes/change-log.js'
-import type { Version } from '../../../core/entry.js'
+import { type Version, versionOfNone } from '../../../core/entry.js'
 import { keyHash } from '../../../core/state/key-hash.js'
-import { boundVersion } from '../../routes/changes/event-texts.js'
+import { isHashed } from '../../../core/state/key-id.js'
 import type { ChangeRow, Changes } from './page-data.js'
 
 /** Number of changes that are remembered and shown. */
@@ -69,7 +69,7 @@ export class ChangeTail {
   #row({ id, version }: LoggedChange, atMs: number): ChangeRow {
     const change = { atMs, ...this.#kindOf(id, version) }
     // A key beyond 512 bytes is only known by its hash.
-    const isLong = isHash(id)
+    const isLong = isHashed(id)
     if (!this.#isHashed && !isLong) return { ...change, key: id }
     const hash = isLong ? id.slice(1) : keyHash(id)
     return { ...change, key: hash.slice(0, hashDigits), isHash: true }
@@ -77,17 +77,13 @@ export class ChangeTail {
 
   #kindOf(id: string, version: Version): Pick<ChangeRow, 'operation' | 'origin'> {
     const { isOwn, isBound } = this.#sources
-    if (version === boundVersion) {
+    if (version === versionOfNone) {
       // Rows of bound tables are changed by SQL only.
-      return isHash(id) || isBound(id) ? { operation: 'row', origin: 'sql' } : { operation: 'drop' }
+      return isHashed(id) || isBound(id) ? { operation: 'row', origin: 'sql' } : { operation: 'drop' }
     }
     return {
       operation: version.startsWith('-') ? 'delete' : 'set',
       origin: isOwn(version) ? 'here' : 'elsewhere',
     }
   }
-}
-
-function isHash(id: string): boolean {
-  return id.startsWith('\0')
 }

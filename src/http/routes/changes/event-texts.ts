@@ -1,4 +1,6 @@
 import type { ChangeLog, LoggedChange } from '../../../core/changes/change-log.js'
+import { versionOfNone } from '../../../core/entry.js'
+import { isHashed } from '../../../core/state/key-id.js'
 
 /** A part of the log as text. `last` is the number of the last change that it covers. */
 export interface Piece {
@@ -15,8 +17,6 @@ export const eventStreamHeaders = {
 
 /** Maximum number of changes in a piece. Without it, each client that is far behind would copy the log. */
 const changesPerPiece = 256
-/** Version of every change of a bound table (P16). */
-export const boundVersion = '1'
 
 /**
  * Texts of server-sent events. Clients that are at the same place and want the same keys share them, so that a change
@@ -101,12 +101,12 @@ export function event(name: string, data: object, id?: string): string {
  * whether it was deleted.
  */
 function membersOf({ id, version }: LoggedChange): object {
-  const key = id.startsWith('\0') ? { key_hash: id.slice(1) } : { key: id }
-  if (version === boundVersion) return key
+  const key = isHashed(id) ? { key_hash: id.slice(1) } : { key: id }
+  if (version === versionOfNone) return key
   return version.startsWith('-') ? { ...key, version, deleted: true } : { ...key, version }
 }
 
 /** A hash may stand for any key. */
 function mayHavePrefix({ id }: LoggedChange, prefix: string): boolean {
-  return id.startsWith(prefix) || id.startsWith('\0')
+  return id.startsWith(prefix) || isHashed(id)
 }
