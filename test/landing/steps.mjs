@@ -12,10 +12,15 @@ const timeoutMs = 900_000
  *
  * @param {WorkFolder} work
  * @param {Map<string, string>} texts compiled files by their paths
- * @returns {Promise<{ name: string, needsServer?: boolean, isRandom?: boolean,
- *   run: (copy: string) => Promise<string | undefined> }[]>} `run` resolves to a text about the failure, if there is one;
- *   the copy of the project is for this step only, until then. `needsServer` is true for steps that use the server of the
- *   work folder. `isRandom` is true for steps that try things at random, and so may find a fault in one of their runs only
+ * @returns {Promise<Step[]>}
+ *
+ * @typedef {object} Step
+ * @property {string} name
+ * @property {boolean} [needsServer] true for a step that uses the server of the work folder
+ * @property {boolean} [isRandom] true for a step that tries things at random, and so may find a fault in one of its runs
+ *   only
+ * @property {(copy: string) => Promise<string | undefined>} run resolves to a text about the failure, if there is one;
+ *   the copy of the project is for this step only, until then
  */
 export async function stepsOf(work, texts) {
   return [
@@ -72,7 +77,7 @@ function testStep(work, { name, files, isOfSources, env }) {
   }
 }
 
-/** Returns what a report in the Test Anything Protocol says besides the assertions that held, of which it has thousands. */
+/** Returns what a report in the Test Anything Protocol says besides the assertions that held: it has thousands. */
 function withoutPassed(report) {
   const events = Parser.parse(report, { flat: true })
   const told = events.filter(
