@@ -31,7 +31,7 @@ export class KeyPattern {
 
   /** Returns true if the key has the form of the pattern, even if no row can have it. */
   covers(key: string): boolean {
-    return this.valuesIn(key) !== undefined
+    return this.#walk(key, undefined)
   }
 
   /**
@@ -39,16 +39,23 @@ export class KeyPattern {
    * another form.
    */
   valuesIn(key: string): readonly string[] | undefined {
-    const [first] = this.#parts
-    if (first === undefined || !key.startsWith(first.literal)) return undefined
-    const texts = key.split(':')
-    if (texts.length !== this.#parts.length) return undefined
     const values: string[] = []
+    return this.#walk(key, values) ? values : undefined
+  }
+
+  /** Compares a key with the pattern, and appends the values of the columns. A miss does it several times. */
+  #walk(key: string, values: string[] | undefined): boolean {
+    const last = this.#parts.length - 1
+    let start = 0
     for (const [index, { literal, column }] of this.#parts.entries()) {
-      const text = texts[index] as string
-      if (column === undefined ? text !== literal : !text.startsWith(literal)) return undefined
-      if (column !== undefined) values.push(text.slice(literal.length))
+      const colon = key.indexOf(':', start)
+      if ((colon === -1) !== (index === last) || !key.startsWith(literal, start)) return false
+      const end = colon === -1 ? key.length : colon
+      const from = start + literal.length
+      if (column === undefined && from !== end) return false
+      if (column !== undefined) values?.push(key.slice(from, end))
+      start = end + 1
     }
-    return values
+    return true
   }
 }

@@ -79,9 +79,10 @@ export class BoundReads {
     const answers: EntryAnswers = new Map()
     const { viaOutbox } = bound
     const remainingMs = isQuery(bound) ? bound.ttlMs : undefined
-    for (const { key } of wanted) answers.set(key, { version: undefined, epoch, viaOutbox, remainingMs })
     for (const row of rows)
-      if (row.key !== null) answers.set(row.key, entryOf(row as BoundRow, { viaOutbox, remainingMs }))
+      if (row.key !== null) answers.set(row.key, entryOf(row as BoundRow, viaOutbox, remainingMs))
+    for (const { key } of wanted)
+      if (!answers.has(key)) answers.set(key, { version: undefined, epoch, viaOutbox, remainingMs })
     return answers
   }
 
@@ -170,11 +171,13 @@ function columnsOf({ keyColumns }: BoundSource, keyed: readonly KeyedRow[]): unk
 
 function entryOf(
   { key, version, epoch, value, withheld }: BoundRow,
-  { viaOutbox, remainingMs }: Pick<StoredEntry, 'viaOutbox' | 'remainingMs'>,
+  viaOutbox: boolean,
+  remainingMs: number | undefined,
 ): StoredEntry | Unchanged | Withheld {
   if (withheld !== null) return { key, version, epoch, value: undefined, withheld }
-  const found = { key, version, epoch, remainingMs, isComparable: true, viaOutbox }
-  return value === null ? { ...found, value: undefined } : { ...found, value }
+  if (value === null)
+    return { key, version, epoch, value: undefined, remainingMs, isComparable: true, viaOutbox }
+  return { key, version, epoch, value, remainingMs, isComparable: true, viaOutbox }
 }
 
 function unusable(

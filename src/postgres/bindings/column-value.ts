@@ -43,6 +43,8 @@ export function columnValue(text: string, type: KeyType): string | undefined {
 
 function isInteger(text: string, bits: bigint): boolean {
   if (!integer.test(text)) return false
+  // Nine digits fit into 31 bits. A BigInt takes as long as the rest of this function.
+  if (bits > 15n && text.length <= 9) return true
   const value = BigInt(text)
   return value >= -(1n << bits) && value < 1n << bits
 }
