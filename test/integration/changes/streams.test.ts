@@ -68,9 +68,22 @@ t.test('a client that comes back gets what it has missed', async (t) => {
   await eventually(async () => (await client.stats()).changes_applied === 3)
 
   const again = await follow('', { 'Last-Event-ID': id })
-  t.match(await again.next(), { id: undefined, name: 'open' })
+  t.match(await again.next(), { id, name: 'open' })
   t.match(await again.next(), { name: 'change', data: { key: 'b' } })
   t.match(await again.next(), { name: 'change', data: { key: 'c' } })
+})
+
+t.test('a client that was cut off before the first change gets what it has missed', async (t) => {
+  const { client, follow } = await setup(t)
+  const first = await follow()
+  const { id = '' } = (await first.next('open')) ?? {}
+  first.close()
+  await client.set('a', 1)
+  await eventually(async () => (await client.stats()).changes_applied === 1)
+
+  const again = await follow('', { 'Last-Event-ID': id })
+  await again.next('open')
+  t.match(await again.next(), { name: 'change', data: { key: 'a' } })
 })
 
 t.test('a client that may have missed changes is told so', async (t) => {
@@ -106,7 +119,11 @@ t.test('a client that may have missed changes is told so', async (t) => {
     'of no form': 'whatever',
   })) {
     const again = await follow('', { 'Last-Event-ID': lastId })
-    await again.next('open')
+    t.equal(
+      (await again.next('open'))?.id,
+      undefined,
+      'a client that is cut off before the gap must not skip it',
+    )
     t.equal((await again.next())?.name, 'gap', `an id ${name}`)
   }
 })
