@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import t from 'tap'
 import { cacheDatabase, type Owner } from '../../support/database.js'
 import { EventStream } from '../../support/event-stream.js'
@@ -154,6 +155,18 @@ t.test(
     await eventually(async () => (await client.stats()).change_streams.open === 1)
   },
 )
+
+t.test('a stream ends when its client goes away, or sends no more', async (t) => {
+  const { client, sidecar } = await setup(t)
+  const isOpen = async (count: number) => (await client.stats()).change_streams.open === count
+  const socket = connect({ port: sidecar.port, host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => socket.destroy())
+  socket.write('GET /v1/changes HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await eventually(() => isOpen(1))
+  socket.end()
+  await eventually(() => isOpen(0))
+  t.equal((await client.stats()).memory.responses.bytes, 0)
+})
 
 t.test('streams end when the sidecar stops', async (t) => {
   const { sidecar, follow } = await setup(t)
