@@ -183,8 +183,8 @@ export interface Client {
   /**
    * Reads a value, or computes and stores it. One process of the fleet computes, and in it one call; all others wait
    * for the value. If the sidecar or the database cannot be reached, or the sidecar answers nothing for 1.5 seconds,
-   * each process computes, and nothing is stored. A computed `undefined` or `null` is returned, and not stored.
-   * Rejects with what `compute` rejects with.
+   * each process computes, and nothing is stored. A computed `undefined` or `null` is returned, and not stored, and so
+   * is a value that is larger than the sidecar stores. Rejects with what `compute` rejects with.
    *
    * `timeoutMs` limits each request, and not the time of `compute`. The signal ends the wait of this call, and not the
    * computation, which other calls may share.

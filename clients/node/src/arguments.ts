@@ -149,6 +149,8 @@ export function checkWrite(options: WriteOptions): void {
   checkStored(options)
   for (const name of ['contentType', 'ifMatch', 'ifNoneMatch'] as const)
     if (options[name] !== undefined) checkHeader(name, options[name])
+  // The sidecar takes an empty one for none, and a text would be read as bytes.
+  if (options.contentType?.trim() === '') throw mustBe('contentType', 'a media type', options.contentType)
 }
 
 function checkStored({ ttlSeconds, groups }: Pick<WriteOptions, 'ttlSeconds' | 'groups'>): void {

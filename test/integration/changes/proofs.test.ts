@@ -102,8 +102,8 @@ t.test('a read waits until the entry is another', async (t) => {
   const { client, query } = await setup(t)
   const put = await client.request('PUT', '/v1/entries/a', { raw: '1' })
   const etag = String(put.headers.etag)
-  const read = (tag: string, wait = 60, path = '/v1/entries/a') =>
-    client.request('GET', path, { headers: { 'If-None-Match': tag, Prefer: `wait=${wait}` } })
+  const read = (tag: string, wait = 60, path = '/v1/entries/a', method = 'GET') =>
+    client.request(method, path, { headers: { 'If-None-Match': tag, Prefer: `wait=${wait}` } })
   const waiting = () => eventually(async () => (await client.stats()).fill_leases.waiting === 1)
 
   t.match(await read('"1-1-ABCDEF01"'), { status: 200, text: '1' }, 'it is another already')
@@ -113,7 +113,12 @@ t.test('a read waits until the entry is another', async (t) => {
   await query(`update cache_entries set value = '2'`)
   const { headers, text, status } = await changed
   t.match({ status, text }, { status: 200, text: '2' })
-  const deleted = read(String(headers.etag))
+  const head = read(String(headers.etag), 60, '/v1/entries/a', 'HEAD')
+  await waiting()
+  await query(`update cache_entries set value = '3'`)
+  const { headers: third } = await head
+  t.match(await head, { status: 200, text: '' }, 'HEAD waits, too')
+  const deleted = read(String(third.etag))
   await waiting()
   await client.delete('a')
   t.match(await deleted, { status: 404 })

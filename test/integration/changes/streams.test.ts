@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import t from 'tap'
 import { cacheDatabase, type Owner } from '../../support/database.js'
 import { EventStream } from '../../support/event-stream.js'
@@ -68,9 +69,22 @@ t.test('a client that comes back gets what it has missed', async (t) => {
   await eventually(async () => (await client.stats()).changes_applied === 3)
 
   const again = await follow('', { 'Last-Event-ID': id })
-  t.match(await again.next(), { id: undefined, name: 'open' })
+  t.match(await again.next(), { id, name: 'open' })
   t.match(await again.next(), { name: 'change', data: { key: 'b' } })
   t.match(await again.next(), { name: 'change', data: { key: 'c' } })
+})
+
+t.test('a client that was cut off before the first change gets what it has missed', async (t) => {
+  const { client, follow } = await setup(t)
+  const first = await follow()
+  const { id = '' } = (await first.next('open')) ?? {}
+  first.close()
+  await client.set('a', 1)
+  await eventually(async () => (await client.stats()).changes_applied === 1)
+
+  const again = await follow('', { 'Last-Event-ID': id })
+  await again.next('open')
+  t.match(await again.next(), { name: 'change', data: { key: 'a' } })
 })
 
 t.test('a client that may have missed changes is told so', async (t) => {
@@ -106,7 +120,11 @@ t.test('a client that may have missed changes is told so', async (t) => {
     'of no form': 'whatever',
   })) {
     const again = await follow('', { 'Last-Event-ID': lastId })
-    await again.next('open')
+    t.equal(
+      (await again.next('open'))?.id,
+      undefined,
+      'a client that is cut off before the gap must not skip it',
+    )
     t.equal((await again.next())?.name, 'gap', `an id ${name}`)
   }
 })
@@ -137,6 +155,18 @@ t.test(
     await eventually(async () => (await client.stats()).change_streams.open === 1)
   },
 )
+
+t.test('a stream ends when its client goes away, or sends no more', async (t) => {
+  const { client, sidecar } = await setup(t)
+  const isOpen = async (count: number) => (await client.stats()).change_streams.open === count
+  const socket = connect({ port: sidecar.port, host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => socket.destroy())
+  socket.write('GET /v1/changes HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await eventually(() => isOpen(1))
+  socket.end()
+  await eventually(() => isOpen(0))
+  t.equal((await client.stats()).memory.responses.bytes, 0)
+})
 
 t.test('streams end when the sidecar stops', async (t) => {
   const { sidecar, follow } = await setup(t)

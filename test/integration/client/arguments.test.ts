@@ -93,6 +93,8 @@ const calls: Readonly<Record<string, readonly (readonly [args: readonly unknown[
     [['k', 1, { groups: ['ü'] }], /^groups: /],
     [['k', 1, { contentType: 5 }], /^contentType: must be a string/],
     [['k', 1, { contentType: 'a\nb' }], /^contentType: /],
+    [['k', 'text', { contentType: '' }], /^contentType: must be a media type/],
+    [['k', 'text', { contentType: ' ' }], /^contentType: must be a media type/],
     [['k', 1, { contentType: 'text/plain' }], /^value: /],
     [['k', 1, { ifMatch: 5 }], /^ifMatch: /],
     [['k', 1, { ifNoneMatch: null }], /^ifNoneMatch: /],

@@ -75,3 +75,24 @@ t.test('a connection that brought no id leaves a gap', async (t) => {
   t.same((await changes.next()).value, { type: 'gap' })
   t.equal(streams, 2)
 })
+
+t.test('the time limit of the client is not that of a stream', async (t) => {
+  const opening =
+    'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n' +
+    'event: open\ndata: {"stream":"a.1","feed":"a.0","max_staleness_ms":3000}\n\n'
+  t.test('a sidecar that does not answer is left for another one, even without a limit', async (t) => {
+    let streams = 0
+    const { port } = await scriptedServer(t, (socket) => {
+      if (++streams === 2) socket.write(opening)
+    })
+    const app = createClient({ url: `http://127.0.0.1:${port}`, timeoutMs: Number.POSITIVE_INFINITY })
+    t.teardown(() => app.close())
+    t.same((await app.watch().next()).value, { type: 'gap' })
+  })
+  t.test('a sidecar may take longer than a read of the client may', async (t) => {
+    const { port } = await scriptedServer(t, (socket) => setTimeout(() => socket.write(opening), 100))
+    const app = createClient({ url: `http://127.0.0.1:${port}`, timeoutMs: 10 })
+    t.teardown(() => app.close())
+    t.same((await app.watch().next()).value, { type: 'gap' })
+  })
+})

@@ -140,7 +140,7 @@ export class Computations {
   }
 
   /**
-   * Stores a computed value. Returns false if the lease has ended: somebody has stored a value meanwhile, or has
+   * Stores a computed value, if it can be stored. Returns false if the lease has ended: somebody has stored a value meanwhile, or has
    * invalidated the data that this one was computed from. Then the key is read again.
    */
   async #store(key: string, value: Value, lease: string, options: ComputeOptions): Promise<boolean> {
@@ -157,6 +157,7 @@ export class Computations {
       if (isOutage(error)) return true
       // The value cannot be stored, by anybody. Others need not wait for it.
       this.#giveBack(key, lease)
+      if (isTooLarge(error)) return true
       throw error
     }
   }
@@ -171,6 +172,14 @@ export function isStorable(value: unknown): value is Value {
 function isOutage(error: unknown): boolean {
   if (!(error instanceof CachingLayerError)) return false
   return error.retryable || error.kind === 'outcome-unknown' || (error.status ?? 0) >= 500
+}
+
+/**
+ * Returns true for a value that is only too large to be stored. Values grow with the data of an application, which must
+ * not fail on that day. Everything else that the sidecar refuses is a mistake that shows at the first call.
+ */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof CachingLayerError && error.kind === 'body-too-large'
 }
 
 /** Resolves like the promise, or rejects with the reason of the signal as soon as it is aborted. */

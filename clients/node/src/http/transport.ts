@@ -16,6 +16,11 @@ export interface TransportOptions {
 
 /** Longest time of a timer. A longer one, such as Infinity, would be over at once. */
 const maxTimerMs = 2 ** 31 - 1
+/**
+ * Time limit for the beginning of a stream, which is opened again after it. The limit of the client may be without end,
+ * or too short for anything but a hit.
+ */
+const streamTimeoutMs = 5_000
 /** Maximum number of times that a request is sent. */
 const maxAttempts = 3
 /** Longest pause before the second attempt; it doubles for each further one. */
@@ -92,8 +97,7 @@ export class Transport {
     const abort = () => sent.destroy()
     sent.once('close', onAbort(signal, abort))
     if (signal.aborted) abort()
-    const limitMs = Math.min(this.#options.timeoutMs, maxTimerMs)
-    const late = setTimeout(() => sent.destroy(new Error('timeout')), limitMs)
+    const late = setTimeout(() => sent.destroy(new Error('timeout')), streamTimeoutMs)
     if (!keepsAlive) late.unref()
     try {
       const response = await new Promise<IncomingMessage>((resolve, reject) => {

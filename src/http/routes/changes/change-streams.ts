@@ -19,6 +19,8 @@ export interface StreamRequest {
   readonly prefix: string
   /** Id of the last event that the client has received; undefined for a new client. */
   readonly lastEventId: string | undefined
+  /** Aborted when the client may be gone, which ends its stream. */
+  readonly signal: AbortSignal
 }
 
 /** Counts of streams of this sidecar. */
@@ -66,7 +68,7 @@ export class ChangeStreams {
    * Sends the changes from now on, and before them those that the client has missed. Returns false if no memory is left
    * for another stream.
    */
-  open(response: ServerResponse, { prefix, lastEventId }: StreamRequest): boolean {
+  open(response: ServerResponse, { prefix, lastEventId, signal }: StreamRequest): boolean {
     const { following, responses, maxStalenessMs } = this.#parts
     if (!responses.acquire(maxStreamBytes)) return false
     response.once('close', () => responses.release(maxStreamBytes))
@@ -81,10 +83,13 @@ export class ChangeStreams {
     })
     this.#streams.set(name, stream)
     response.once('close', () => this.#gone(name))
-    stream.begin(this.#texts.opening(name, maxStalenessMs), this.#seen(lastEventId))
+    const seen = this.#seen(lastEventId)
+    stream.begin(this.#texts.opening(name, maxStalenessMs, seen), seen)
     following.begin()
     this.#beats ??= setInterval(() => this.#beat(), Math.min(maxStalenessMs / 3, commentMs)).unref()
-    if (this.#isClosed) stream.end()
+    // Otherwise only the second write after that fails, half a minute later.
+    signal.addEventListener('abort', () => stream.end(), { once: true })
+    if (this.#isClosed || signal.aborted) stream.end()
     return true
   }
 

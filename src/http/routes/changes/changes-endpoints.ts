@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type { RequestBodies } from '../../server/request-bodies.js'
 import { noRoom } from '../../server/unread-responses.js'
 import { withJsonBody } from '../body.js'
+import { departure } from '../departure.js'
 import type { Endpoint } from '../endpoint.js'
 import { requireOnce } from '../header-checks.js'
 import { changesOperation, proveOperation } from '../operations/changes-operations.js'
@@ -55,7 +56,7 @@ async function follow(ctx: Context, changeStreams: ChangeStreams): Promise<void>
   await undefined
   if (ctx.socket.destroyed) return
   const lastEventId = ctx.get('Last-Event-ID') || undefined
-  if (!changeStreams.open(ctx.res, { prefix, lastEventId }))
+  if (!changeStreams.open(ctx.res, { prefix, lastEventId, signal: departure(ctx) }))
     throw new RequestError(noRoom.status, 'No memory is left for another stream of changes')
   ctx.respond = false
 }

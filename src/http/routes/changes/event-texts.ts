@@ -73,9 +73,14 @@ export class EventTexts {
     return { text, last: changes.at(-1)?.number ?? number }
   }
 
-  opening(stream: string, maxStalenessMs: number): string {
+  /**
+   * Returns the first event of a stream that continues after `seen`, the number of a change. It has its id, because the
+   * connection may be lost before the first change. If a gap comes first, `seen` is undefined, and the event has no id:
+   * a client that resumed after it would never see the gap.
+   */
+  opening(stream: string, maxStalenessMs: number, seen: number | undefined): string {
     const data = { stream, feed: this.feed, max_staleness_ms: maxStalenessMs }
-    return `retry: 1000\n${event('open', data)}`
+    return `retry: 1000\n${event('open', data, seen === undefined ? undefined : this.#id(seen))}`
   }
 
   gap(): string {

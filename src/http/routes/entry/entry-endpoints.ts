@@ -6,6 +6,7 @@ import { entryTag, type WriteCondition } from '../../../core/state/entry-tag.js'
 import type { RequestBodies } from '../../server/request-bodies.js'
 import { withBody } from '../body.js'
 import { type ChangeFeedOptions, setChangeFeed } from '../changes/change-feed-header.js'
+import { departure } from '../departure.js'
 import type { Endpoint } from '../endpoint.js'
 import type { Operation } from '../openapi/operation.js'
 import { deleteEntryOperation, getEntryOperation, putEntryOperation } from '../operations/entry-operations.js'
@@ -128,19 +129,4 @@ function writeCondition(
   if (condition === undefined && requiresConditions)
     throw new RequestError(428, 'If-Match or If-None-Match: required, because CACHE_REQUIRE_CONDITIONS is on')
   return condition
-}
-
-/**
- * Returns a signal that is aborted when the client goes away. One that has only stopped sending cannot be told from one
- * that is gone. It still gets a response.
- */
-function departure({ res, socket }: Context): AbortSignal {
-  const controller = new AbortController()
-  const abort = () => controller.abort()
-  socket.once('end', abort)
-  res.once('close', () => {
-    socket.off('end', abort)
-    abort()
-  })
-  return controller.signal
 }
