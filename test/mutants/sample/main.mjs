@@ -5,6 +5,7 @@
  *
  *   npm run test:sample -- --seed 1                 the same seed draws the same lines from the same sources
  *   npm run test:sample -- --seed 1 --lines 10 --seconds 60
+ *   npm run test:sample -- --under src/core/ --tests test/unit/    lines of one folder, tried by tests of another only
  *
  * The exit code is 0 if 95% of the lines are caught.
  */
@@ -24,6 +25,10 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     lines: { type: 'string', default: '40' },
+    /** Beginning of the paths of the files whose lines are drawn. */
+    under: { type: 'string', default: 'src/' },
+    /** Beginning of the paths of the tests that are tried. */
+    tests: { type: 'string', default: 'test/' },
     /** Time after which no further test is started for a line. */
     seconds: { type: 'string', default: '180' },
   },
@@ -70,7 +75,7 @@ async function main(work) {
 
 /** Tests of what is shipped are left out: they need the project itself, and do not pass in a copy. */
 function isTest(file) {
-  return file.endsWith('.test.js') && !file.startsWith('test/deploy/')
+  return file.endsWith('.test.js') && file.startsWith(values.tests) && !file.startsWith('test/deploy/')
 }
 
 /** Returns the runs of test files: some run a second time, in the slow lane of HTTP. */
@@ -110,6 +115,7 @@ async function draw(texts, random) {
   for (const entry of (await readdir(join(project, 'src'), { recursive: true })).sort()) {
     if (!entry.endsWith('.ts') || entry.endsWith('.d.ts')) continue
     const file = `src/${entry.replaceAll('\\', '/')}`
+    if (!file.startsWith(values.under)) continue
     for (const mutation of mutationsOf(file, await readFile(join(project, file), 'utf8'))) {
       const line = `${file}:${mutation.line}`
       byLine.set(line, [...(byLine.get(line) ?? []), mutation])

@@ -140,8 +140,8 @@ export class Computations {
   }
 
   /**
-   * Stores a computed value, if it can be stored. Returns false if the lease has ended: somebody has stored a value meanwhile, or has
-   * invalidated the data that this one was computed from. Then the key is read again.
+   * Stores a computed value, unless it is too large. Returns false if the lease has ended: somebody has stored a value
+   * meanwhile, or has invalidated the data that this one was computed from. Then the key is read again.
    */
   async #store(key: string, value: Value, lease: string, options: ComputeOptions): Promise<boolean> {
     const { ttlSeconds, groups, timeoutMs } = options

@@ -162,3 +162,22 @@ t.test('a half is sent once; the whole may be sent again', async (t) => {
   })
   t.same(parts, [undefined, {}, {}])
 })
+
+t.test('which rows are locked is asked only after an error that says that one is', async (t) => {
+  let asked = 0
+  const results = await runBisecting(items('a', 'b'), {
+    run: async (part) => {
+      if (part.some(({ key }) => key === 'a')) throw new CacheError('refused', 'no')
+      return new Map(part.map(({ key }) => [key, true]))
+    },
+    lockedOf: async () => {
+      asked++
+      return new Set(['b'])
+    },
+  })
+  t.equal(asked, 0)
+  t.strictSame(
+    results.map(({ status }) => status),
+    ['rejected', 'fulfilled'],
+  )
+})

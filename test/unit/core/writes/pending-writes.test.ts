@@ -409,6 +409,26 @@ t.test('writes of a transaction in progress wait while others are sent', async (
   t.equal(pending.size, 0)
 })
 
+t.test('a direct write ends the doubt about a pending one of its key', async (t) => {
+  const { store, stats, pending, delivery, keep } = pendingWrites()
+  keep('k', '1')
+  store.fail('settle', 'outcome-unknown', 'after')
+  await delivery.send()
+  delivery.drop('k')
+  store.outcomeOf = async () => 'in-progress'
+  keep('k', '2', {
+    base: {
+      kind: 'held',
+      version: store.setBySql('k', '0'),
+      value: undefined,
+      fingerprint: store.now().fingerprint,
+    },
+  })
+  await delivery.send()
+  t.equal(store.valueOf('k'), '2', 'it does not wait for the transaction of the first one')
+  t.match({ size: pending.size, stats }, { size: 0, stats: { pendingSettled: 1, pendingConflicts: 0 } })
+})
+
 t.test('in another history the transaction id means nothing, and no row is restored', async (t) => {
   const { store, stats, delivery, keep } = pendingWrites()
   keep('k', '1')

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { entryTag } from '../../../../src/core/state/entry-tag.js'
 import { liveSidecar } from '../../../support/model-sidecar.js'
+import { turn } from '../../../support/turn.js'
 
 const put = (key: string, value: string, condition = {}) => ({ key, value, condition })
 
@@ -57,4 +58,14 @@ t.test('nothing is kept during an outage, and an unknown outcome is remembered',
   await t.rejects(cache.writeAll([put('k', '1'), put('l', '1')]), { code: 'outcome-unknown' })
   t.equal(cache.hit('k'), undefined)
   t.equal(cache.status().stats.writesUnknown, 2)
+})
+
+t.test('a transaction that reaches the database has pending writes of other keys sent', async (t) => {
+  const { clock, cache, store } = await liveSidecar()
+  store.fail('write', 'store-unavailable')
+  await cache.set('other', '"pending"')
+  clock.advance(1_000)
+  await cache.writeAll([put('k', '1')])
+  await turn()
+  t.equal(store.valueOf('other'), '"pending"')
 })
