@@ -83,6 +83,16 @@ t.test('whoever may not see keys gets states and counters', async (t) => {
 })
 
 t.test('the page has its own Host check, and can be turned off', async (t) => {
+t.test('the cure of a lost feed fits its reason, which need not be the connection', async (t) => {
+  const sidecar = await start(t, { pageKeys: 'on' })
+  const { next } = await open(t, sidecar)
+  await query('alter table cache_entries disable trigger cache_entries_3_updated')
+  t.teardown(() => query('alter table cache_entries enable always trigger cache_entries_3_updated'))
+  let { reasons } = (await next('sample')).overview
+  while (reasons.length === 0) reasons = (await next('sample')).overview.reasons
+  t.match(reasons, [{ text: /trigger is missing or not enabled/, cure: /repair what the reason names/ }])
+})
+
   const sidecar = await start(t)
   const evil = await sidecar.ops.request('GET', '/ui/stream', { headers: { Host: 'evil.example' } })
   t.equal(evil.status, 421)
