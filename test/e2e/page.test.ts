@@ -67,7 +67,9 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
       t.match(await page.locator('#reasons').textContent(), /What to do: .*PostgreSQL runs/)
     t.strictSame(await axeFindings(degraded.page), [])
     await patient.client.set('kept', 1)
-    await degraded.page.locator('#reasons', { hasText: '1 pending writes' }).waitFor({ timeout: patienceMs })
+    await degraded.page
+      .locator('#reasons', { hasText: '1 pending write is' })
+      .waitFor({ timeout: patienceMs })
     await server.start()
     await shows(degraded.page, 'READY')
     await shows(unready.page, 'READY')
