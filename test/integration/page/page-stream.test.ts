@@ -39,6 +39,7 @@ t.test('a page gets the state, and then what is new', async (t) => {
     overview: { status: 'ready', reasons: [], feed: 'live', capacity: 1_000, maxStalenessMs: 3_000 },
     feed: [{ state: 'catching-up', was: 'down' }, { state: 'live' }],
   })
+  t.ok(opening.overview.upMs > 0 && opening.overview.upMs < 60_000, 'the time since the start')
   t.match(await changed(next, 'by SQL'), { rows: [{ operation: 'set', key: 'by SQL' }], skipped: 0 })
   await sidecar.client.get('by SQL')
   let tick = await next('sample')
@@ -82,7 +83,6 @@ t.test('whoever may not see keys gets states and counters', async (t) => {
   t.notOk(seen.includes('changes'))
 })
 
-t.test('the page has its own Host check, and can be turned off', async (t) => {
 t.test('the cure of a lost feed fits its reason, which need not be the connection', async (t) => {
   const sidecar = await start(t, { pageKeys: 'on' })
   const { next } = await open(t, sidecar)
@@ -93,6 +93,7 @@ t.test('the cure of a lost feed fits its reason, which need not be the connectio
   t.match(reasons, [{ text: /trigger is missing or not enabled/, cure: /repair what the reason names/ }])
 })
 
+t.test('the page has its own Host check, and can be turned off', async (t) => {
   const sidecar = await start(t)
   const evil = await sidecar.ops.request('GET', '/ui/stream', { headers: { Host: 'evil.example' } })
   t.equal(evil.status, 421)
