@@ -154,6 +154,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     await page.getByRole('button', { name: 'Check the database' }).click()
     await hasRow(page, 'findings', /✔ triggers/)
     await run('drop table shown')
+      t.equal(await page.locator('#keys-more').isVisible(), false, 'nothing more of the former list')
     await page.locator('#reasons', { hasText: 'shown:{id}' }).waitFor({ timeout: patienceMs })
     await page.getByRole('link', { name: 'Keys' }).click()
     await page.getByRole('link', { name: 'Database' }).click()

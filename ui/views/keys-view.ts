@@ -37,6 +37,8 @@ export class KeysView implements Shown {
   /** Shows the first page of the keys with the prefix that is entered. */
   refresh(): void {
     this.#shown = 0
+    // More of the former list must not be added to the new one.
+    this.#more.hidden = true
     this.#load('')
   }
 
