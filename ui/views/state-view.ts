@@ -1,5 +1,5 @@
 import type { Opening, Overview } from '../../src/http/ops/page/page-data.js'
-import { byId, create, setText } from '../elements.js'
+import { byId, create, setText, update } from '../elements.js'
 import { duration, milliseconds } from '../format.js'
 
 type Status = Overview['status']
@@ -64,7 +64,7 @@ export class StateView {
       item.append(create('p', 'reason', `${text.charAt(0).toUpperCase()}${text.slice(1)}.`), advice)
       return item
     })
-    this.#reasons.replaceChildren(...items)
+    update(this.#reasons, items)
   }
 }
 
