@@ -91,7 +91,7 @@ function cellsOf({
     { content: expiresInSeconds === null ? 'never' : `in ${duration(expiresInSeconds * 1_000)}` },
     isHeld ? 'here' : '–',
     visible(groups.join(', ')) || '–',
-    { content: version, className: 'key' },
+    { content: version, className: 'key number' },
     { content: value ?? '(too large)', className: 'value' },
   ]
 }

@@ -63,7 +63,7 @@ export type SampleColumn =
 
 /** State of the sidecar at this moment. */
 export interface Overview {
-  /** Time since the start, in ms, whatever happened to the clock. */
+  /** Time since the start, in ms, even if the clock was set back meanwhile. */
   readonly upMs: number
   readonly status: Readiness['status']
   /** Reasons of the status, each with what to do. */
