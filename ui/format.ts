@@ -51,6 +51,17 @@ export function duration(ms: number): string {
   return seconds > 0 || ms === 0 ? `${seconds} s` : `${Math.round(ms)} ms`
 }
 
+/**
+ * Returns a text in which characters that nobody sees, or that change the direction of others, are written as escapes: a
+ * key must not look like another one.
+ */
+export function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16)
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`
+  })
+}
+
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 const dated = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 

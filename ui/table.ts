@@ -1,4 +1,4 @@
-import { create } from './elements.js'
+import { create, update } from './elements.js'
 
 /** A cell of a table: a text, or an element, with a class. */
 export type Cell = string | { readonly content: string | Node; readonly className?: string }
@@ -32,6 +32,12 @@ function cellOf(cell: Cell): HTMLTableCellElement {
 export function fill(body: HTMLElement, rows: readonly HTMLTableRowElement[]): void {
   label(body, rows)
   body.replaceChildren(...rows)
+}
+
+/** Makes the rows of a table equal to others, as `fill` does, and keeps those that are equal already. */
+export function refresh(body: HTMLElement, rows: readonly HTMLTableRowElement[]): void {
+  label(body, rows)
+  update(body, rows)
 }
 
 /** Adds rows at the end of a table. */

@@ -9,3 +9,14 @@ export function withoutControls(text: string): string {
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )
 }
+
+/**
+ * Returns a name, such as a key, on one line: with escapes for all control characters, and for those that nobody sees or
+ * that change the direction of others. It must not look like another name, or like another line.
+ */
+export function nameOnOneLine(name: string): string {
+  return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16)
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`
+  })
+}

@@ -4,6 +4,8 @@ import { runSql } from './run-sql.js'
 export interface DemoLoadOptions {
   /** Addresses of the data listeners of the sidecars. */
   readonly sidecars: readonly string[]
+  /** API token of the sidecars; undefined if they have none. */
+  readonly token: string | undefined
   readonly databaseUrl: string
 }
 
@@ -59,14 +61,15 @@ export class DemoLoad {
   }
 
   async #request(): Promise<void> {
-    const { sidecars } = this.#options
+    const { sidecars, token } = this.#options
     const sidecar = sidecars[Math.floor(Math.random() * sidecars.length)]
     // The square prefers low numbers.
     const key = `demo:${Math.floor(keys * Math.random() ** 2)}`
     const dice = Math.random()
-    if (dice < shareOfSets) await set(`${sidecar}`, key)
-    else if (dice < shareOfSets + shareOfDeletes) await read(`${sidecar}/cache/delete?key=${key}`, 'DELETE')
-    else await read(`${sidecar}/cache/get?key=${Math.random() < shareOfBoundReads ? boundKey() : key}`)
+    const send = senderOf(token)
+    if (dice < shareOfSets) await send(`${sidecar}/cache/set`, 'POST', entryOf(key))
+    else if (dice < shareOfSets + shareOfDeletes) await send(`${sidecar}/cache/delete?key=${key}`, 'DELETE')
+    else await send(`${sidecar}/cache/get?key=${Math.random() < shareOfBoundReads ? boundKey() : key}`)
   }
 }
 
@@ -75,12 +78,16 @@ function boundKey(): string {
   return Math.random() < 0.5 ? `product:${id}` : `product_page:${id}`
 }
 
-async function set(sidecar: string, key: string): Promise<void> {
-  const body = JSON.stringify({ key, value: { at: new Date().toISOString(), number: Math.random() } })
-  const headers = { 'Content-Type': 'application/json' }
-  await (await fetch(`${sidecar}/cache/set`, { method: 'POST', headers, body })).arrayBuffer()
+function entryOf(key: string): string {
+  return JSON.stringify({ key, value: { at: new Date().toISOString(), number: Math.random() } })
 }
 
-async function read(url: string, method = 'GET'): Promise<void> {
-  await (await fetch(url, { method })).arrayBuffer()
+/** Returns a function that sends a request, with the token if there is one, and reads the response. */
+function senderOf(token: string | undefined) {
+  const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` }
+  return async (url: string, method = 'GET', body?: string): Promise<void> => {
+    const type = body === undefined ? {} : { 'Content-Type': 'application/json' }
+    const init = { method, headers: { ...authorization, ...type }, ...(body !== undefined && { body }) }
+    await (await fetch(url, init)).arrayBuffer()
+  }
 }

@@ -22,6 +22,8 @@ const headers = {
 export interface TryPageOptions {
   /** Addresses of the data listener and of the page of each sidecar. */
   readonly sidecars: readonly { readonly data: string; readonly page: string }[]
+  /** API token of the sidecars; undefined if they have none. */
+  readonly token?: string | undefined
   readonly isSample: boolean
 }
 
@@ -38,12 +40,14 @@ export async function answerTryPage(
   const [, index, path] = forwarded.exec(url) ?? []
   const sidecar = options.sidecars[Number(index)]
   if (sidecar !== undefined && path !== undefined) {
-    forward(asked, response, `${sidecar.data}${path}`)
+    forward(asked, response, `${sidecar.data}${path}`, options.token)
     return true
   }
   if (method !== 'GET') return false
   if (url === '/dev.json') {
-    response.writeHead(200, { ...headers, 'Content-Type': 'application/json' }).end(JSON.stringify(options))
+    const { sidecars, isSample } = options
+    const shown = JSON.stringify({ sidecars, isSample })
+    response.writeHead(200, { ...headers, 'Content-Type': 'application/json' }).end(shown)
     return true
   }
   const file = files.get(url)
@@ -53,10 +57,21 @@ export async function answerTryPage(
   return true
 }
 
-function forward(asked: IncomingMessage, response: ServerResponse, url: string): void {
+function forward(
+  asked: IncomingMessage,
+  response: ServerResponse,
+  url: string,
+  token: string | undefined,
+): void {
   const { method, headers: given } = asked
   const type = given['content-type']
-  const sent = request(url, { method, headers: type === undefined ? {} : { 'Content-Type': type } })
+  const sent = request(url, {
+    method,
+    headers: {
+      ...(type !== undefined && { 'Content-Type': type }),
+      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+    },
+  })
   sent.on('response', (answer) => {
     response.writeHead(answer.statusCode ?? 502, {
       ...headers,

@@ -51,6 +51,7 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await says(page, 'form:1: written to the database.')
+    t.equal(await page.evaluate('document.activeElement.textContent'), 'Set the value', 'the focus stays')
     await hasRow(page, 'keys', /^form:1.*in 59 min.*a group, another.*12345678901234567890/)
 
     await page.getByRole('button', { name: 'Change form:1' }).click()
@@ -82,6 +83,7 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await says(page, 'form:1: deleted.')
+    t.equal(await page.evaluate('document.activeElement.textContent'), 'Delete …', 'the focus returns')
     t.equal((await run("select from cache_entries where key = 'form:1'")).length, 0)
     await click(page, 'Delete …')
     await click(page, 'Delete it')
@@ -107,7 +109,24 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
     await page.getByLabel('Value').fill('1')
     await click(page, 'Set the value')
     await says(page, 'bound to rows of tables by shown:{id}')
+    t.match(await page.locator('#write-note').textContent(), /^shown:1: The key/, 'the key is named once')
     t.strictSame(await run('select from shown'), [])
+  })
+
+  t.test('characters that are not seen are named, so that no key looks like another one', async (t) => {
+    const { page, faults } = await openKeys(writable.ops.base)
+    await page.getByLabel('Key', { exact: true }).fill('a\u202eb')
+    await page.getByLabel('Groups').fill('g\u200b')
+    await page.getByLabel('Value').fill('1')
+    await click(page, 'Set the value')
+    await says(page, 'a\\u202eb: written to the database.')
+    await hasRow(page, 'keys', /^a\\u202eb.*g\\u200b/)
+    await click(page, 'Delete …')
+    await page.getByRole('dialog').getByText('a\\u202eb').waitFor({ timeout: patienceMs })
+    await click(page, 'Delete it')
+    await says(page, 'a\\u202eb: deleted.')
+    t.equal((await run("select from cache_entries where key like 'a%b'")).length, 0)
+    t.strictSame(faults, [])
   })
 
   t.test('it can be used by everybody, in both themes and on a phone', async (t) => {

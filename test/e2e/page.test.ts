@@ -66,8 +66,15 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     for (const { page } of [degraded, unready])
       t.match(await page.locator('#reasons').textContent(), /What to do: .*PostgreSQL runs/)
     t.strictSame(await axeFindings(degraded.page), [])
+    const { page } = degraded
+    await page.evaluate("window.cure = document.querySelector('#reasons li p + p')")
+    const uptime = await page.locator('#uptime').textContent()
+    await eventually(async () => (await page.locator('#uptime').textContent()) !== uptime)
+    t.ok(await page.evaluate('window.cure.isConnected'), 'a cure that is being selected or read stays')
     await patient.client.set('kept', 1)
-    await degraded.page.locator('#reasons', { hasText: '1 pending writes' }).waitFor({ timeout: patienceMs })
+    await degraded.page
+      .locator('#reasons', { hasText: '1 pending write is' })
+      .waitFor({ timeout: patienceMs })
     await server.start()
     await shows(degraded.page, 'READY')
     await shows(unready.page, 'READY')
@@ -82,7 +89,11 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     const { port } = new URL(strict.ops.base)
     await hasRow(page, 'fleet', '(this one)')
     await hasRow(page, 'fleet', new RegExp(`:${port}.*READY.*ms`))
-    await page.locator('#fleet a', { hasText: `:${port}` }).click()
+    const link = page.locator('#fleet a', { hasText: `:${port}` })
+    await link.focus()
+    for (let refreshes = 0; refreshes < 2; refreshes++) await page.waitForResponse(/\/ui\/fleet$/)
+    t.match(await page.evaluate('document.activeElement.textContent'), port, 'the focus stays')
+    await link.click()
     await page.waitForURL(`${strict.ops.base}/ui/`)
     await hasRow(page, 'fleet', new RegExp(`:${port} \\(this one\\)`))
     // Chromium reports the page that was left as elsewhere.
@@ -90,6 +101,17 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
       faults.filter((fault) => !fault.startsWith(`request to ${strict.ops.base}`)),
       [],
     )
+  })
+
+  t.test('a state and figures that this version does not know are shown as they are', async (t) => {
+    await run(`insert into cache_sidecars (sidecar, version, host, address, page_port, started_at, status, lag_ms,
+        hit_ratio, reads_per_second, entries, seen_at, due_at, may_be_idle, expires_at)
+      values ('newer', '99.0.0', E'newer\\u202e', '10.0.0.1', 9025, now(), 'resting', null, 'NaN', 'Infinity', 3,
+        now(), now() + '1h', false, now() + '1h')`)
+    const { page, faults } = await openPage(browser, address)
+    await hasRow(page, 'fleet', /^newer\\u202e:9025resting–– of –\/s399\.0\.0/)
+    await run("delete from cache_sidecars where sidecar = 'newer'")
+    t.strictSame(faults, [])
   })
 
   t.test('keys can be looked up by prefix, page by page', async (t) => {
@@ -132,6 +154,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
       await page.route(/prefix=former/, hold, { times: 1 })
       await search('former:')
       await gate.reached
+      t.equal(await page.locator('#keys-more').isVisible(), false, 'nothing more of the former list')
       await search('latter:')
       await page.getByText('1 key', { exact: true }).waitFor({ timeout: patienceMs })
       gate.open()
@@ -151,6 +174,11 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     await page.locator('#database', { hasText: /PostgreSQL \d+/ }).waitFor({ timeout: patienceMs })
     await page.getByRole('button', { name: 'Check the database' }).click()
     await hasRow(page, 'findings', /✔ triggers/)
+    const answered = page.waitForResponse(/\/ui\/findings$/)
+    await page.getByRole('button', { name: 'Check the database' }).press('Enter')
+    await answered
+    await page.locator('#check:enabled').waitFor({ timeout: patienceMs })
+    t.equal(await page.evaluate('document.activeElement.id'), 'check', 'the focus stays')
     await run('drop table shown')
     await page.locator('#reasons', { hasText: 'shown:{id}' }).waitFor({ timeout: patienceMs })
     await page.getByRole('link', { name: 'Keys' }).click()
@@ -229,6 +257,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
       t.equal(await page.locator(hidden).isVisible(), false, hidden)
     await enter('secret')
     await page.locator('#changes-frame').waitFor({ timeout: patienceMs })
+    t.equal(await page.evaluate('document.activeElement.textContent'), 'Overview', 'the focus goes on')
     // Again and again, because a feed that was just lost names no change of that time.
     await eventually(async () => {
       await run(`insert into cache_entries (key, value) values ('guarded', '1')

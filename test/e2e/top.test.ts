@@ -4,7 +4,7 @@ import { CliProcess, serve } from '../support/child-process.js'
 import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 
-const { url } = await cacheDatabase(t)
+const { url, query } = await cacheDatabase(t)
 const environment = { DATABASE_URL: url, CACHE_FLEET_INTERVAL_MS: '200', CACHE_API_TOKEN: 'secret' }
 const [one, two] = await Promise.all([serve(t, environment), serve(t, environment)])
 await Promise.all(
@@ -37,6 +37,23 @@ t.test('it prints the sidecars of the database once', async (t) => {
   const json = await run(['--json'], { ...token, OPS_PORT: port })
   t.equal(json.code, 0)
   t.match(JSON.parse(json.out), { members: [{ status: 'ready' }, { status: 'ready' }] })
+})
+
+t.test('a row that another program wrote does not break the table', async (t) => {
+  await query(`insert into cache_sidecars (sidecar, version, host, address, page_port, started_at, status, lag_ms,
+      hit_ratio, reads_per_second, entries, seen_at, due_at, may_be_idle, expires_at)
+    values ('forged', E'9\\t9', E'forged\\u202e\\nx', null, null, now(), 'resting', null, null, 'NaN', 3, now(),
+      now() + '1h', false, now() + '1h')`)
+  t.teardown(() => query("delete from cache_sidecars where sidecar = 'forged'"))
+  const lines = await eventually(async () => {
+    const { out } = await run(['--once', `--url=${one.ops.base}`], token)
+    const lines = out.trimEnd().split('\n')
+    return lines.length === 4 ? lines : undefined
+  })
+  t.match(
+    lines?.find((line) => line.startsWith('forged')),
+    /^forged\\u202e\\u000ax +resting +- +- +- +3 +9\\u00099 +\d+ s ago$/,
+  )
 })
 
 t.test('it says why it cannot', async (t) => {

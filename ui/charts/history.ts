@@ -5,17 +5,18 @@ const keptSeconds = 15 * 60
 /** The samples of the last 15 minutes, by column. */
 export class History {
   readonly #columns: readonly SampleColumn[]
-  #rows: Row[]
+  #rows: Row[] = []
 
   constructor(columns: readonly SampleColumn[], rows: readonly Row[]) {
     this.#columns = columns
-    this.#rows = [...rows]
+    for (const row of rows) this.push(row)
   }
 
+  /** Adds a sample. Those of later times were taken before the clock was set back: charts need times in their order. */
   push(row: Row): void {
-    this.#rows.push(row)
-    const firstTime = this.timeOf(row) - keptSeconds
-    this.#rows = this.#rows.filter((one) => this.timeOf(one) >= firstTime)
+    const last = this.timeOf(row)
+    const isKept = (time: number) => time >= last - keptSeconds && time < last
+    this.#rows = [...this.#rows.filter((one) => isKept(this.timeOf(one))), row]
   }
 
   /** Returns the numbers of a column, oldest first; of the last samples if `atMost` is given. */

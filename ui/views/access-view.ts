@@ -20,10 +20,13 @@ export class AccessView {
 
   open({ keys, needsToken, mayWrite }: Opening, hasSentToken: boolean): void {
     const isRefused = keys === 'refused'
+    const hadFocus = byId('access').contains(document.activeElement)
     document.body.dataset.access = isRefused ? 'refused' : 'granted'
     document.body.dataset.write = String(mayWrite)
     byId('access').hidden = !isRefused
     byId('token-form').hidden = !needsToken
+    // The form that had the focus is gone.
+    if (hadFocus && !isRefused) byId('navigation').querySelector('a')?.focus()
     setText(byId('access-note'), needsToken ? (hasSentToken ? 'The token is not right.' : withToken) : local)
   }
 }

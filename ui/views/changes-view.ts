@@ -1,6 +1,6 @@
 import type { ChangeRow, Changes, Opening } from '../../src/http/ops/page/page-data.js'
 import { byId, create, setText } from '../elements.js'
-import { count, time } from '../format.js'
+import { count, time, visible } from '../format.js'
 import { emptyRow } from '../table.js'
 
 const keptRows = 200
@@ -73,7 +73,8 @@ export class ChangesView {
 
 function rowOf({ atMs, operation, origin, key, isHash }: ChangeRow): HTMLElement {
   const row = create('tr', operation === 'gap' ? 'gap' : '')
-  const text = operation === 'gap' ? 'Changes may have been missed: all entries were compared.' : (key ?? '')
+  const text =
+    operation === 'gap' ? 'Changes may have been missed: all entries were compared.' : visible(key ?? '')
   const cell = create('td', operation === 'gap' ? '' : 'key', isHash ? `${text}… (hash)` : text)
   row.append(
     create('td', 'time', time(atMs)),

@@ -1,6 +1,6 @@
 import type { DatabaseView as Answer, ShownBinding } from '../../src/http/ops/page/view-data.js'
-import { byId, create, setText } from '../elements.js'
-import { bytes, count, milliseconds, percent, time } from '../format.js'
+import { byId, create, setText, whileDisabled } from '../elements.js'
+import { bytes, count, milliseconds, percent, time, visible } from '../format.js'
 import type { Shown } from '../navigation.js'
 import type { Session } from '../session.js'
 import { emptyRow, fill, row } from '../table.js'
@@ -14,7 +14,7 @@ export class DatabaseView implements Shown {
 
   constructor(session: Session) {
     this.#session = session
-    this.#check.addEventListener('click', () => this.#inspect())
+    this.#check.addEventListener('click', () => whileDisabled([this.#check], () => this.#inspect()))
   }
 
   async opened(): Promise<void> {
@@ -59,7 +59,6 @@ export class DatabaseView implements Shown {
   async #inspect(): Promise<void> {
     const note = byId('findings-note')
     setText(note, 'Checking …')
-    this.#check.disabled = true
     try {
       const { atMs, findings } = await this.#session.get('findings')
       const rows = findings.map(({ check, level, says, cure }) => {
@@ -76,8 +75,6 @@ export class DatabaseView implements Shown {
       setText(note, `${count(findings.length)} checks at ${time(atMs)}: ${found}`)
     } catch (error) {
       setText(note, (error as Error).message)
-    } finally {
-      this.#check.disabled = false
     }
   }
 }
@@ -96,7 +93,7 @@ function bindingRow({
   if (fault) state.append(create('p', 'cure', `What to do: ${fault.cure}`))
   return row(
     [
-      { content: pattern, className: 'key' },
+      { content: visible(pattern), className: 'key' },
       source,
       announce === 'outbox' ? 'outbox' : 'notification',
       hits + misses === 0 ? '–' : `${percent(hits / (hits + misses))} of ${count(hits + misses)}`,

@@ -1,8 +1,8 @@
 import type { FleetView as Answer } from '../../src/http/ops/page/view-data.js'
 import { byId, create, setText } from '../elements.js'
-import { count, duration, milliseconds, number, percent } from '../format.js'
+import { count, duration, milliseconds, number, percent, visible } from '../format.js'
 import type { Session } from '../session.js'
-import { type Cell, emptyRow, fill, row } from '../table.js'
+import { type Cell, emptyRow, refresh, row } from '../table.js'
 
 type Member = Answer['members'][number]
 
@@ -49,7 +49,7 @@ export class FleetView {
     const sidecars = members.length === 1 ? '1 sidecar' : `${count(members.length)} sidecars`
     setText(this.#note, obstacle ? notes[obstacle] : sidecars)
     const rows = members.map((member) => rowOf(member, fleet))
-    fill(this.#body, rows.length > 0 ? rows : [emptyRow('No sidecar has announced itself yet.', 7)])
+    refresh(this.#body, rows.length > 0 ? rows : [emptyRow('No sidecar has announced itself yet.', 7)])
   }
 }
 
@@ -58,18 +58,19 @@ function rowOf(member: Member, fleet: Answer): HTMLTableRowElement {
   const isSeen = status !== 'silent' && status !== 'idle'
   return row([
     nameOf(member, fleet),
-    { content: words[status], className: `status ${status}` },
+    // Another version of the sidecar may have another state.
+    { content: words[status] ?? visible(status), className: `status ${status}` },
     isSeen ? milliseconds(lagMs) : '–',
     isSeen ? `${percent(hitRatio ?? undefined)} of ${number(readsPerSecond)}/s` : '–',
     count(entries),
-    version,
+    visible(version),
     { content: `${duration(seenMsAgo)} ago`, className: 'time' },
   ])
 }
 
 function nameOf(member: Member, fleet: Answer): Cell {
   const { host, pagePort, isSelf } = member
-  const name = pagePort === null ? host : `${host}:${pagePort}`
+  const name = visible(pagePort === null ? host : `${host}:${pagePort}`)
   if (isSelf) return { content: `${name} (this one)`, className: 'name' }
   const href = addressOf(member, fleet)
   if (href === undefined) return { content: name, className: 'name' }

@@ -1,6 +1,6 @@
 import type { KeysView as Answer } from '../../src/http/ops/page/view-data.js'
 import { byId, create, setText } from '../elements.js'
-import { bytes, count, duration } from '../format.js'
+import { bytes, count, duration, visible } from '../format.js'
 import type { Shown } from '../navigation.js'
 import type { Session } from '../session.js'
 import { append, type Cell, emptyRow, fill, row } from '../table.js'
@@ -37,6 +37,8 @@ export class KeysView implements Shown {
   /** Shows the first page of the keys with the prefix that is entered. */
   refresh(): void {
     this.#shown = 0
+    // More of the former list must not be added to the new one.
+    this.#more.hidden = true
     this.#load('')
   }
 
@@ -68,7 +70,7 @@ export class KeysView implements Shown {
   #row(entry: Entry): HTMLTableRowElement {
     const change = create('button', '', 'Change')
     change.type = 'button'
-    change.setAttribute('aria-label', `Change ${entry.key}`)
+    change.setAttribute('aria-label', `Change ${visible(entry.key)}`)
     change.addEventListener('click', () => this.#onChoose(entry))
     return row([...cellsOf(entry), { content: change, className: 'writes' }])
   }
@@ -84,12 +86,12 @@ function cellsOf({
   value,
 }: Entry): readonly Cell[] {
   return [
-    { content: key, className: 'key' },
+    { content: visible(key), className: 'key' },
     { content: bytes(size), className: 'number' },
     { content: expiresInSeconds === null ? 'never' : `in ${duration(expiresInSeconds * 1_000)}` },
     isHeld ? 'here' : '–',
-    groups.join(', ') || '–',
-    { content: version, className: 'key' },
+    visible(groups.join(', ')) || '–',
+    { content: version, className: 'key number' },
     { content: value ?? '(too large)', className: 'value' },
   ]
 }

@@ -1,5 +1,5 @@
 import type { Opening, Overview } from '../../src/http/ops/page/page-data.js'
-import { byId, create, setText } from '../elements.js'
+import { byId, create, setText, update } from '../elements.js'
 import { duration, milliseconds } from '../format.js'
 
 type Status = Overview['status']
@@ -18,19 +18,17 @@ const marks: Readonly<Record<Status, string>> = { ready: '●', idle: '◐', deg
 export class StateView {
   readonly #section = byId('state')
   readonly #reasons = byId('reasons')
-  #startedMs = 0
 
-  open({ version, host, startedMs }: Opening): void {
-    this.#startedMs = startedMs
+  open({ version, host }: Opening): void {
     setText(byId('version'), version)
     setText(byId('host'), host)
     document.title = `${host} – caching-layer`
   }
 
   show(overview: Overview): void {
-    const { status, reasons, nowMs } = overview
+    const { status, reasons, upMs } = overview
     document.body.dataset.connected = 'true'
-    setText(byId('uptime'), duration(nowMs - this.#startedMs))
+    setText(byId('uptime'), duration(upMs))
     this.#verdict(status, verdicts[status], marks[status], summaryOf(overview))
     this.#showReasons(reasons)
   }
@@ -66,7 +64,7 @@ export class StateView {
       item.append(create('p', 'reason', `${text.charAt(0).toUpperCase()}${text.slice(1)}.`), advice)
       return item
     })
-    this.#reasons.replaceChildren(...items)
+    update(this.#reasons, items)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { KeysView as Answer, WriteAnswer } from '../../src/http/ops/page/view-data.js'
-import { byId, setText } from '../elements.js'
+import { byId, setText, whileDisabled } from '../elements.js'
+import { visible } from '../format.js'
 import type { Session } from '../session.js'
 
 type Entry = Answer['entries'][number]
@@ -66,7 +67,7 @@ export class WriteView {
   }
 
   #ask(): void {
-    setText(byId('confirm-key'), this.#key.value)
+    setText(byId('confirm-key'), visible(this.#key.value))
     this.#confirm.showModal()
   }
 
@@ -87,18 +88,19 @@ export class WriteView {
     this.#send(action, body.key, JSON.stringify(body))
   }
 
-  async #send(action: 'set' | 'delete' | 'drop', key: string, body: string): Promise<void> {
-    for (const button of this.#buttons) button.disabled = true
-    setText(this.#note, 'Asking the sidecar …')
-    try {
-      const { outcome } = await this.#session.post(action, body)
-      setText(this.#note, `${key}: ${words[outcome]}`)
-      this.#onWritten()
-    } catch (error) {
-      setText(this.#note, `${key}: ${(error as Error).message}`)
-    } finally {
-      for (const button of this.#buttons) button.disabled = false
-    }
+  #send(action: 'set' | 'delete' | 'drop', key: string, body: string): void {
+    whileDisabled(this.#buttons, async () => {
+      setText(this.#note, 'Asking the sidecar …')
+      try {
+        const { outcome } = await this.#session.post(action, body)
+        setText(this.#note, visible(`${key}: ${words[outcome]}`))
+        this.#onWritten()
+      } catch (error) {
+        const { message } = error as Error
+        // Some reasons begin with the key.
+        setText(this.#note, visible(message.startsWith(`${key}: `) ? message : `${key}: ${message}`))
+      }
+    })
   }
 }
 

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import pg from 'pg'
+import type { Config } from '../../config/config.js'
 import { ConfigError } from '../../config/config-error.js'
 import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
 import { loadConfig } from '../../config/load.js'
 import { integer } from '../../config/parse.js'
+import { readApiToken } from '../../config/read-api-token.js'
 import { DemoLoad } from '../../dev/demo-load.js'
 import { DevServer } from '../../dev/dev-server.js'
 import { LocalPostgres } from '../../dev/local-postgres.js'
@@ -68,6 +70,7 @@ export const dev: Command = {
       throw new ConfigError('PORT: too high, the next two ports are needed, too')
     if (first.opsPort + sidecars > 65_536)
       throw new ConfigError('OPS_PORT: too high, the next port is needed, too')
+    const token = await readApiToken(first)
     const log = createLog(first.logLevel)
     // A terminal that is closed sends SIGHUP. PostgreSQL, in a process group of its own, does not get it.
     const hangup = new AbortController()
@@ -119,16 +122,26 @@ export const dev: Command = {
         data: `http://127.0.0.1:${first.port + index}`,
         page: `http://127.0.0.1:${opsPort}/ui/`,
       }))
-      const server = new DevServer({ port: sqlPort, databaseUrl, sidecars: addresses, isSample })
+      const server = new DevServer({ port: sqlPort, databaseUrl, sidecars: addresses, token, isSample })
       started.push(server)
       await server.listen().catch(namingSettings({ host: '--sql-port', port: '--sql-port' }))
       if (isDemo) {
-        const load = new DemoLoad({ sidecars: addresses.map(({ data }) => data), databaseUrl })
+        const load = new DemoLoad({ sidecars: addresses.map(({ data }) => data), token, databaseUrl })
         started.push(load)
         load.start()
       }
 
-      out(welcome({ port: first.port, opsPorts, sqlPort, databaseUrl, isSample, isDemo }))
+      out(
+        welcome({
+          port: first.port,
+          opsPorts,
+          sqlPort,
+          databaseUrl,
+          tokenInShell: token && tokenInShell(first),
+          isSample,
+          isDemo,
+        }),
+      )
       await stopped
     } finally {
       for (const part of started.reverse()) await part.close()
@@ -159,6 +172,11 @@ async function tryConnection(databaseUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
   await client.end()
+}
+
+/** Returns the API token as a shell inserts it, so that it is not printed. */
+function tokenInShell({ apiTokenFile }: Pick<Config, 'apiTokenFile'>): string {
+  return apiTokenFile === undefined ? '$CACHE_API_TOKEN' : `$(cat '${apiTokenFile}')`
 }
 
 function portIn(values: ReadonlyMap<string, string>, option: string): number | undefined {

@@ -4,7 +4,7 @@ import { textTable } from '../../text/text-table.js'
 import type { Command } from '../command.js'
 import { type ListenerClient, refusal } from '../listener-client.js'
 import { operationsListenersWithToken, operationsUrlsOption } from '../listeners.js'
-import { withoutControls } from '../terminal-text.js'
+import { nameOnOneLine } from '../terminal-text.js'
 import { UsageError } from '../usage-error.js'
 
 /** The shown part of `GET /ui/fleet`. */
@@ -19,7 +19,7 @@ interface Member {
   readonly status: 'ready' | 'idle' | 'degraded' | 'unready' | 'silent'
   readonly lagMs: number | null
   readonly hitRatio: number | null
-  readonly readsPerSecond: number
+  readonly readsPerSecond: number | null
   readonly entries: number
   readonly version: string
   readonly seenMsAgo: number
@@ -104,7 +104,7 @@ const notes: Readonly<Record<NonNullable<Fleet['obstacle']>, string>> = {
 function linesOf({ members, obstacle }: Fleet): string[] {
   const head = ['sidecar', 'state', 'lag', 'hits', 'reads/s', 'entries', 'version', 'seen']
   // Names come from the database, where others may write, too.
-  const rows = members.map((member) => rowOf(member).map(withoutControls))
+  const rows = members.map((member) => rowOf(member).map(nameOnOneLine))
   return [...textTable([head, ...rows]), ...(obstacle ? [notes[obstacle]] : [])]
 }
 
@@ -117,7 +117,7 @@ function rowOf(member: Member): readonly string[] {
     status,
     isSeen && lagMs !== null ? `${lagMs} ms` : '-',
     isSeen && hitRatio !== null ? `${(hitRatio * 100).toFixed(1)} %` : '-',
-    isSeen ? readsPerSecond.toFixed(1) : '-',
+    isSeen && readsPerSecond !== null ? readsPerSecond.toFixed(1) : '-',
     String(entries),
     version,
     `${Math.round(seenMsAgo / 1_000)} s ago`,

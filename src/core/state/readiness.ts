@@ -93,7 +93,8 @@ export function readiness(phase: Phase, status: CacheStatus, rules: ReadinessRul
     add('statements-fail', `${inWords[operation]} fail: ${explanations[code]}`)
   if (pendingWrites > 0) {
     const obstacle = pendingWritesObstacle && `: ${explanations[pendingWritesObstacle]}`
-    add('pending-writes', `${pendingWrites} pending writes are not in the database yet${obstacle ?? ''}`)
+    const writes = pendingWrites === 1 ? '1 pending write is' : `${pendingWrites} pending writes are`
+    add('pending-writes', `${writes} not in the database yet${obstacle ?? ''}`)
   }
   if (bindings.unusable.length > 0) add('bindings-unusable', unusable(bindings))
   if (reasons.length > 0) return { status: 'degraded', reasons }

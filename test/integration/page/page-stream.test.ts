@@ -39,6 +39,7 @@ t.test('a page gets the state, and then what is new', async (t) => {
     overview: { status: 'ready', reasons: [], feed: 'live', capacity: 1_000, maxStalenessMs: 3_000 },
     feed: [{ state: 'catching-up', was: 'down' }, { state: 'live' }],
   })
+  t.ok(opening.overview.upMs > 0 && opening.overview.upMs < 60_000, 'the time since the start')
   t.match(await changed(next, 'by SQL'), { rows: [{ operation: 'set', key: 'by SQL' }], skipped: 0 })
   await sidecar.client.get('by SQL')
   let tick = await next('sample')
@@ -82,15 +83,27 @@ t.test('whoever may not see keys gets states and counters', async (t) => {
   t.notOk(seen.includes('changes'))
 })
 
+t.test('the cure of a lost feed fits its reason, which need not be the connection', async (t) => {
+  const sidecar = await start(t, { pageKeys: 'on' })
+  const { next } = await open(t, sidecar)
+  await query('alter table cache_entries disable trigger cache_entries_3_updated')
+  t.teardown(() => query('alter table cache_entries enable always trigger cache_entries_3_updated'))
+  let { reasons } = (await next('sample')).overview
+  while (reasons.length === 0) reasons = (await next('sample')).overview.reasons
+  t.match(reasons, [{ text: /trigger is missing or not enabled/, cure: /repair what the reason names/ }])
+})
+
 t.test('the page has its own Host check, and can be turned off', async (t) => {
   const sidecar = await start(t)
   const evil = await sidecar.ops.request('GET', '/ui/stream', { headers: { Host: 'evil.example' } })
   t.equal(evil.status, 421)
   t.equal((await sidecar.ops.request('POST', '/ui/stream')).status, 405)
-  t.match(await sidecar.ops.request('GET', '/ui'), { status: 308, headers: { location: 'ui/' } })
+  for (const path of ['/', '/ui'])
+    t.match(await sidecar.ops.request('GET', path), { status: 308, headers: { location: 'ui/' } }, path)
+  t.match(await sidecar.ops.request('POST', '/'), { status: 405, headers: { allow: 'GET, HEAD' } })
   t.equal((await sidecar.ops.request('GET', '/ui/../ui/nothing')).status, 404)
   const without = await start(t, { hasPage: false })
-  for (const path of ['/ui', '/ui/', '/ui/stream'])
+  for (const path of ['/', '/ui', '/ui/', '/ui/stream'])
     t.equal((await without.ops.request('GET', path)).status, 404, path)
   t.notMatch((await without.client.request('GET', '/', { headers: { Accept: 'text/html' } })).text, /\/ui\//)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { bytes, count, duration, milliseconds, number, percent } from '../../../ui/format.js'
+import { bytes, count, duration, milliseconds, number, percent, visible } from '../../../ui/format.js'
 
 t.test('numbers have the digits that matter', async (t) => {
   t.strictSame([0, 0.1234, 12.34, 123.4, 12_345].map(number), ['0', '0.12', '12.3', '123', '12,345'])
@@ -23,3 +23,17 @@ t.test('sizes and times have their unit', async (t) => {
     '1 d 1 h',
   ])
 })
+
+t.test(
+  'characters that are not seen, or that change the direction of others, are written as escapes',
+  async (t) => {
+    t.equal(visible('user:1 é 日本 🙂 עברית <b>'), 'user:1 é 日本 🙂 עברית <b>')
+    t.equal(visible('a\tb\nc\0\u001b[31m\u0085'), 'a\\u0009b\\u000ac\\u0000\\u001b[31m\\u0085')
+    t.equal(
+      visible('\u202egnp.exe\u2066 \u200b\ufeff\u00ad\u2028\u061c'),
+      '\\u202egnp.exe\\u2066 \\u200b\\ufeff\\u00ad\\u2028\\u061c',
+    )
+    t.equal(visible('a\u{e0041}'), 'a\\u{e0041}')
+    t.equal(visible('👩\u200d👧'), '👩\\u200d👧', 'a joiner could hide a difference')
+  },
+)

@@ -26,3 +26,11 @@ t.test('a mean leaves out what is not known', async (t) => {
   t.equal(new History(columns, []).mean('hits', 5), undefined)
   t.equal(history.latest('time'), 3)
 })
+
+t.test('samples of a time that has not come yet are dropped: the clock was set back', async (t) => {
+  const history = new History(columns, [row(4_000, 1), row(4_002, 2), row(400, 3), row(402, 4)])
+  t.strictSame(history.column('time'), [400, 402])
+  history.push(row(404, 5))
+  history.push(row(401, 6))
+  t.strictSame(history.column('hits'), [3, 6])
+})

@@ -48,8 +48,8 @@ export class ChangeTail {
     const isGap = generation !== this.#generation
     const since = this.#log.since(Math.max(this.#seen, last - tailLength)) ?? this.#sinceGap()
     const rows = since.map((change) => this.#row(change, atMs))
-    // At the start there is nothing that could have been missed.
-    if (isGap && this.#rows.length > 0) rows.unshift({ atMs, operation: 'gap' })
+    // The first gap is the start, before which there is nothing that could have been missed.
+    if (isGap && this.#generation > 0) rows.unshift({ atMs, operation: 'gap' })
     const skipped = isGap ? 0 : last - this.#seen - rows.length
     this.#seen = last
     this.#generation = generation

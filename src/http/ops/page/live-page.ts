@@ -39,7 +39,7 @@ export class LivePage {
   readonly #history = new SampleRing(sampleColumns.length, historyMs / sampleIntervalMs)
   readonly #tail: ChangeTail
   readonly #pages = new PageStreams()
-  readonly #startedMs = Date.now()
+  readonly #startedMs: number
   /** Number of the last change of the feed's state that was sent. */
   #feedSent = 0
   #timers: readonly NodeJS.Timeout[] = []
@@ -48,6 +48,7 @@ export class LivePage {
     this.#sources = sources
     this.#sampler = new Sampler(sources)
     this.#tail = new ChangeTail(sources)
+    this.#startedMs = sources.clock.now()
   }
 
   start(): void {
@@ -77,7 +78,6 @@ export class LivePage {
     this.#pages.open(response, {
       version,
       host: hostname(),
-      startedMs: this.#startedMs,
       sampleIntervalMs,
       columns: sampleColumns,
       history: this.#history.rows(),
@@ -108,12 +108,12 @@ export class LivePage {
   }
 
   #overview(): Overview {
-    const { status, readiness, limits, memory } = this.#sources
+    const { status, readiness, limits, memory, clock } = this.#sources
     const { status: verdict, reasons } = readiness()
     const { feed, leaseAgeMs, size, pendingWrites } = status()
     const { capacity, maxStalenessMs } = limits()
     return {
-      nowMs: Date.now(),
+      upMs: clock.now() - this.#startedMs,
       status: verdict,
       reasons: reasons.map(({ cause, text }) => ({ text, cure: cures[cause] })),
       feed,

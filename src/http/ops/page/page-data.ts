@@ -17,8 +17,6 @@ export interface Opening extends Tick {
   readonly version: string
   /** Name of the machine; in Kubernetes, that of the pod. */
   readonly host: string
-  /** Time of the start. All times are Unix times in ms. */
-  readonly startedMs: number
   readonly sampleIntervalMs: number
   /** Names of the numbers of a sample. */
   readonly columns: readonly SampleColumn[]
@@ -65,7 +63,8 @@ export type SampleColumn =
 
 /** State of the sidecar at this moment. */
 export interface Overview {
-  readonly nowMs: number
+  /** Time since the start, in ms, even if the clock was set back meanwhile. */
+  readonly upMs: number
   readonly status: Readiness['status']
   /** Reasons of the status, each with what to do. */
   readonly reasons: readonly { readonly text: string; readonly cure: string }[]
@@ -91,6 +90,7 @@ export interface Changes {
 
 /** A change of an entry, or a moment at which changes may have been missed. */
 export interface ChangeRow {
+  /** Unix time, in ms. */
   readonly atMs: number
   /**
    * `row`: a row of a bound table was written or deleted. `drop`: every sidecar was told to drop the key. `gap`: changes

@@ -10,6 +10,8 @@ import type { PageWrites } from './writes/page-writes.js'
 import { refusalOfWrite } from './writes/write-access.js'
 
 const base = '/ui/'
+/** Paths that lead to the page: what people enter first, and what they forget the last character of. */
+const ways: readonly string[] = ['/', '/ui']
 /** Relative, so that it holds behind a proxy that puts a prefix before the path. */
 const toBase: PlainResponse = {
   status: 308,
@@ -33,7 +35,7 @@ export interface Page {
 
 /** Returns true if the path belongs to the page. */
 export function isOfPage(path: string): boolean {
-  return path === '/ui' || path.startsWith(base)
+  return ways.includes(path) || path.startsWith(base)
 }
 
 /** Returns the methods of a path of the page. */
@@ -50,7 +52,7 @@ export async function answerPage(
   response: ServerResponse,
   { path, query }: { readonly path: string; readonly query: string },
 ): Promise<void> {
-  if (path === '/ui') return sendDirectly(response, toBase)
+  if (ways.includes(path)) return sendDirectly(response, toBase)
   const name = path.slice(base.length)
   if (name === 'stream' && request.method === 'GET') {
     if (live.isFull) return sendDirectly(response, tooManyPages)
