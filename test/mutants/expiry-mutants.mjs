@@ -129,6 +129,13 @@ export const expiryMutants = [
     replace: 'or present.until is null and present.until > ',
   },
   {
+    name: 'a time to live is rounded as the session says',
+    caughtBy: 'postgres/leaked-settings',
+    file: 'src/postgres/schema/exact-number.ts',
+    find: 'pg_catalog.to_json($',
+    replace: 'pg_catalog.float8($',
+  },
+  {
     name: 'a sweep believes the clock of the database at once',
     ...sweep,
     tests: 'by a clock that has just been put forward',

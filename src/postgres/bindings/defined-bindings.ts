@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { exactNumber } from '../schema/exact-number.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { strangeAnnouncers } from './announcer-owners.js'
 import type { Announcing, Depends, QueryDefinition, TableDefinition } from './binding-definition.js'
@@ -70,7 +71,7 @@ async function queryDefinitions(client: pg.Client, schema: string): Promise<read
     group_name: string | null
     names_in: string
   }>(
-    `select pattern as key, query, depends, is_many as many, extract(epoch from ttl)::float8 as ttl_seconds, group_name,
+    `select pattern as key, query, depends, is_many as many, ${exactNumber('extract(epoch from ttl)')} as ttl_seconds, group_name,
        names_in
      from ${quoteIdentifier(schema)}.cache_bound_queries
      order by pattern collate "C"`,

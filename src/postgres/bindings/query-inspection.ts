@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { KeyPattern } from '../../core/bindings/key-pattern.js'
+import { exactMs } from '../schema/exact-number.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import type { BoundQuery } from './bound-source.js'
 import type { KeyType } from './column-value.js'
@@ -124,7 +125,7 @@ export function queryInspectionIn(schema: string, patterns: string, digest: stri
       left join pg_class as c on c.oid = one.relid left join pg_namespace as n on n.oid = c.relnamespace
       cross join lateral (select array(${treeOf('select one.relid')}) as relids offset 0) as below
   )
-  select ${digest} as digest, q.pattern, q.is_many, (extract(epoch from q.ttl) * 1000.0)::float8 as ttl_ms,
+  select ${digest} as digest, q.pattern, q.is_many, ${exactMs('q.ttl')} as ttl_ms,
     array(
       select format_type(type::oid, null::integer)
       from pg_catalog.unnest(q.parameters) with ordinality as p (type, position) order by position

@@ -3,6 +3,7 @@ import type { Proof } from '../../core/ports.js'
 import { bindingsDigestIn } from '../bindings/binding-inspection.js'
 import type { Drained } from '../outbox/drain-session.js'
 import { preparedTransactions } from '../outbox/prepared-transactions.js'
+import { exactMs } from '../schema/exact-number.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { epochIn, fingerprintIn } from '../schema/table-identity.js'
 
@@ -24,7 +25,7 @@ export interface ProofRow {
 export function proofIn(schema: string): string {
   return `select ${epochIn(schema)} as epoch, ((last_value << 24) | 16777215::bigint)::text as latest,
     ${fingerprintIn(schema)} as fingerprint, ${bindingsDigestIn(schema)} as bindings,
-    ${preparedTransactions} as prepared, (extract(epoch from clock_timestamp()) * 1000.0)::float8 as database_ms
+    ${preparedTransactions} as prepared, ${exactMs('clock_timestamp()')} as database_ms
     from ${quoteIdentifier(schema)}.cache_version`
 }
 

@@ -1,4 +1,5 @@
 import type { FleetMember } from '../../core/state/fleet-member.js'
+import { exactMs, exactNumber } from '../schema/exact-number.js'
 import { oidOf, quoteIdentifier } from '../schema/schema-owner.js'
 
 /** Time for which the row of a sidecar that may be idle is kept, in seconds. */
@@ -63,7 +64,7 @@ export function fleetQuery(schemaName: string): string {
   return `
   select sidecar, version, host, address, page_port as "pagePort", ${msSince('started_at')} as "upMs",
     case when due_at >= now() then status when may_be_idle then 'idle'::text else 'silent'::text end as status,
-    lag_ms as "lagMs", hit_ratio as "hitRatio", reads_per_second as "readsPerSecond", entries,
+    lag_ms as "lagMs", ${finite('hit_ratio')} as "hitRatio", ${finite('reads_per_second')} as "readsPerSecond", entries,
     ${msSince('seen_at')} as "seenMsAgo"
   from ${quoteIdentifier(schemaName)}.cache_sidecars
   where expires_at >= now()
@@ -94,5 +95,10 @@ function after(seconds: string): string {
 }
 
 function msSince(column: string): string {
-  return `(extract(epoch from now() - ${column}) * 1000.0)::float8`
+  return exactMs(`now() - ${column}`)
+}
+
+/** Null for NaN and Infinity, which only another program can have written. */
+function finite(column: string): string {
+  return exactNumber(`case when abs(${column}) < 'infinity'::float8 then ${column}::numeric end`)
 }

@@ -1,4 +1,5 @@
 import type { Database } from '../pool/database.js'
+import { exactNumber } from './exact-number.js'
 import { oidOf, quoteIdentifier } from './schema-owner.js'
 
 /** Facts about the database of a cache, for people. */
@@ -32,10 +33,10 @@ export async function databaseFacts(
     }
   >(
     `select current_setting('server_version') as "serverVersion",
-       pg_notification_queue_usage() as "queueUsage",
-       (select case when reltuples >= 0::real then reltuples::float8 end from pg_class
+       ${exactNumber('pg_notification_queue_usage()::numeric')} as "queueUsage",
+       (select case when reltuples >= 0::real then ${exactNumber('reltuples::numeric')} end from pg_class
         where pg_class.oid = ${oid('cache_entries')}) as rows,
-       pg_total_relation_size(${oid('cache_entries')}::regclass)::float8 as "tableBytes",
+       ${exactNumber(`pg_total_relation_size(${oid('cache_entries')}::regclass)::numeric`)} as "tableBytes",
        has_table_privilege(${oid('cache_outbox')}, 'select') as "mayReadOutbox",
        has_table_privilege(${oid('cache_migrations')}, 'select') as "mayReadMigrations"`,
   )

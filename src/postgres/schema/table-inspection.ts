@@ -1,4 +1,5 @@
 import { entryColumns } from './entry-columns.js'
+import { exactNumber } from './exact-number.js'
 import { isForeignToSuperuser } from './schema-owner.js'
 import { migrateFirst, movedFault, movedFrom, TableFault } from './table-fault.js'
 import { fingerprintOf } from './table-identity.js'
@@ -38,7 +39,7 @@ const addedColumns = [...entryColumns]
   .join(', ')
 
 const inspection = (name: string) => `
-  select nspname::text as schema, relkind as kind, pg_notification_queue_usage() as queue_usage,
+  select nspname::text as schema, relkind as kind, ${exactNumber('pg_notification_queue_usage()::numeric')} as queue_usage,
          'caching_layer_' || left(md5(nspname::text || '.' || relname::text), 16) as channel,
          (select format_type(atttypid, null::integer) from pg_attribute
           where attrelid = c.oid and attname = 'key') as key_type,

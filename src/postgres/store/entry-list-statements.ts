@@ -1,3 +1,4 @@
+import { exactMs } from '../schema/exact-number.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 
 /** Number of rows that one statement looks at, so that many expired ones do not make it slow. */
@@ -49,7 +50,7 @@ export function entryListStatements(schemaName: string, isIndexed: boolean): Ent
   return {
     rows: `select key, version::text as version, bytes, groups, is_listed, number = ${maxRowsSeen}::bigint as is_bound,
         case when isfinite(expires_at)
-          then (extract(epoch from expires_at - clock_timestamp()) * 1000.0)::float8 end as remaining_ms
+          then ${exactMs('expires_at - clock_timestamp()')} end as remaining_ms
       from (
         select *, row_number() over (order by ${key}) as number, ${isListed} as is_listed
         from (

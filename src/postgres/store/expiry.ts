@@ -1,6 +1,8 @@
+import { exactMs } from '../schema/exact-number.js'
+
 /** SQL for the remaining time to live of a row, in ms, by the database's clock; null if it does not expire. */
 export const remainingMs = `case when isfinite(expires_at)
-    then (extract(epoch from expires_at - clock_timestamp()) * 1000.0)::float8 end as remaining_ms`
+    then ${exactMs('expires_at - clock_timestamp()')} end as remaining_ms`
 
 /**
  * Returns SQL for the time at which a row expires that is written now and has this time to live, in ms. Only the

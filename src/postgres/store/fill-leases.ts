@@ -3,6 +3,7 @@ import { CacheError, hasCode } from '../../core/errors.js'
 import type { FillLeases, LeaseAnswer, WantedLease } from '../../core/leases/fill-leases.js'
 import type { Attempts } from '../pool/attempts.js'
 import type { Database } from '../pool/database.js'
+import { exactMs } from '../schema/exact-number.js'
 import type { SchemaName } from '../schema/schema-name.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
 import { entriesIn } from '../schema/table-identity.js'
@@ -95,7 +96,7 @@ function acquireText(schemaName: string): string {
       )
     )
     select is_free, granted.key is not null as is_granted,
-      (select (extract(epoch from ends_at - clock_timestamp()) * 1000.0)::float8 from ${leases} where key = $2::text)
+      (select ${exactMs('ends_at - clock_timestamp()')} from ${leases} where key = $2::text)
         as remaining_ms
     from locked left join granted on true`
 }

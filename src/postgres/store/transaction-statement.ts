@@ -57,7 +57,7 @@ export function transactionStatement(schemaName: string): string {
     delete from ${entries} as entry using judged, verdict
     where entry.key = judged.key and all_met and is_present and judged.value is null
     returning entry.key, case when before is not null then '-' || entry.version::text end as version,
-      null::float8 as remaining_ms, ${isPlainIn(schemaName)} as is_as_sent
+      null::json as remaining_ms, ${isPlainIn(schemaName)} as is_as_sent
   ), written as (
     select * from updated
     union all select * from updated_expiring

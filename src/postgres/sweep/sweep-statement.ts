@@ -1,3 +1,4 @@
+import { exactMs, exactNumber } from '../schema/exact-number.js'
 import { oidOf, quoteIdentifier } from '../schema/schema-owner.js'
 
 /** Number of rows that one statement removes. It locks them for about 10 ms. */
@@ -51,8 +52,8 @@ export function sweepStatement(schemaName: string): string {
     returning expires_at
   )
   select exists (select from turn) as is_ours, count(*)::int as removed,
-    extract(epoch from max(expires_at))::float8 as last,
-    (extract(epoch from clock_timestamp()) * 1000.0)::float8 as database_ms
+    ${exactNumber('extract(epoch from max(expires_at))')} as last,
+    ${exactMs('clock_timestamp()')} as database_ms
   from removed`
 }
 

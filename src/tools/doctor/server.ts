@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { exactMs, exactNumber } from '../../postgres/schema/exact-number.js'
 import { quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { bad, type Finding, ok, runAs } from './finding.js'
 
@@ -26,8 +27,8 @@ export async function lookAtServer(client: pg.Client, now: () => number): Promis
             current_setting('server_version') as version_text,
             current_setting('server_encoding') as encoding,
             pg_is_in_recovery() as is_standby,
-            pg_notification_queue_usage() as queue_usage,
-            (extract(epoch from clock_timestamp()) * 1000.0)::float8 as now_ms`,
+            ${exactNumber('pg_notification_queue_usage()::numeric')} as queue_usage,
+            ${exactMs('clock_timestamp()')} as now_ms`,
   )
   const clockMs = (askedMs + now()) / 2
   const row = rows[0] as ServerRow

@@ -1,9 +1,12 @@
 /** Tests of sessions that begin with a setting which another client of a pooler has left behind. */
 import t from 'tap'
 import type { PendingWrite } from '../../../src/core/entry.js'
+import { type ProofRow, proofIn, proofOf } from '../../../src/postgres/feed/proof.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
+import { PostgresEntryList } from '../../../src/postgres/store/entry-list.js'
+import { PostgresFillLeases } from '../../../src/postgres/store/fill-leases.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
 import { cacheDatabase } from '../../support/database.js'
 import { FaultProxy } from '../../support/fault-proxy.js'
@@ -42,11 +45,8 @@ for (const leaked of settings) {
     t.teardown(() => database.close())
     const schema = new SchemaName(database)
     schema.found('public')
-    const store = new PostgresStore({
-      database,
-      attempts: new Attempts({ clock, log, timeoutMs: 5_000 }),
-      schema,
-    })
+    const attempts = new Attempts({ clock, log, timeoutMs: 5_000 })
+    const store = new PostgresStore({ database, attempts, schema })
     await query('delete from cache_entries')
 
     const written = await store.write([
@@ -92,5 +92,25 @@ for (const leaked of settings) {
     t.match(settled.get('new'), { kind: 'written' })
     t.match(settled.get('gone'), { kind: 'written', written: undefined })
     t.match((await rows()).rows, [{ key: 'json' }, { key: 'new', value: 'kept', content_type: null }, {}])
+
+    // With one digit, it would be 20 seconds.
+    const ttlMs = 16_640
+    const isExact = (remainingMs = Number.NaN) => remainingMs > 0 && remainingMs <= ttlMs
+    const expiring = (await store.write([{ key: 'expiring', value: '1', ttlMs }])).get('expiring')
+    t.ok(isExact(expiring?.remainingMs), `a write: ${expiring?.remainingMs}`)
+    const again = (await store.read([{ key: 'expiring' }])).get('expiring') as { remainingMs: number }
+    t.ok(isExact(again.remainingMs), `a read: ${again.remainingMs}`)
+    const list = new PostgresEntryList({ database, attempts, schema, withinMs: 5_000 })
+    const [listed] = (await list.rows({ prefix: 'expiring', after: '' }, 1)).rows
+    t.ok(isExact(listed?.remainingMs), `a list: ${listed?.remainingMs}`)
+    const leases = new PostgresFillLeases({ database, attempts, schema })
+    const wanted = { key: 'leased', groups: [], durationMs: ttlMs }
+    t.match(await leases.acquire(wanted), { kind: 'granted' })
+    const taken = (await leases.acquire(wanted)) as { remainingMs: number }
+    t.ok(isExact(taken.remainingMs), `a lease: ${taken.remainingMs}`)
+    const [proof] = await database.read<ProofRow>(proofIn('public'))
+    const { databaseMs } = proofOf(proof as ProofRow, undefined)
+    t.ok(Math.abs(databaseMs - Date.now()) < 600_000, `the clock of the database: ${databaseMs}`)
+    await query('delete from cache_leases')
   })
 }

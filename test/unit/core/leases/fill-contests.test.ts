@@ -42,7 +42,10 @@ t.test('a lease that is blocked is asked for again after a while', async (t) => 
   }
   const contest = new FillContests().enter('a')
   const ask = () =>
-    contest.ask({ key: 'a', durationMs: 60_000 }, { leases: { acquire }, clock, pause: async () => {} })
+    contest.ask(
+      { key: 'a', groups: [], durationMs: 60_000 },
+      { leases: { acquire }, clock, pause: async () => {} },
+    )
   const turn = await ask()
   t.strictSame(turn, { kind: 'wait', untilMs: clock.now() + 250, isBlocked: true })
   const attempts = asked
