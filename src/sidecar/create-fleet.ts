@@ -6,7 +6,7 @@ import type { MemberState } from '../core/state/fleet-member.js'
 import type { Readiness } from '../core/state/readiness.js'
 import { FleetMembership, type FleetMembershipParts } from '../postgres/fleet/fleet-membership.js'
 
-export interface FleetSources extends Omit<FleetMembershipParts, 'self' | 'idleInMs' | 'isIdle'> {
+export interface FleetSources extends Omit<FleetMembershipParts, 'self' | 'status' | 'idleInMs' | 'isIdle'> {
   readonly version: string
   readonly config: Config
   readonly cache: Pick<Cache, 'status'>
@@ -17,12 +17,13 @@ export interface FleetSources extends Omit<FleetMembershipParts, 'self' | 'idleI
 
 /** Creates the membership of this sidecar in the fleet. */
 export function createFleet(sources: FleetSources): FleetMembership {
-  const { config, cache } = sources
+  const { config, cache, readiness } = sources
   return new FleetMembership(
     { intervalMs: config.fleetIntervalMs },
     {
       ...sources,
       self: ownState(sources),
+      status: () => readiness().status,
       idleInMs: () => cache.status().idleInMs,
       isIdle: () => cache.status().feed === 'idle',
     },

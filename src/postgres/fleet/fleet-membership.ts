@@ -28,6 +28,8 @@ export interface FleetMembershipParts {
   readonly log: Log
   /** Returns the state to announce. */
   readonly self: () => MemberState
+  /** Returns the status alone. A heartbeat is due at once when it is another one. */
+  readonly status: () => MemberState['status']
   /** Returns the time until this sidecar is idle if there is no request; `Infinity` if it never is. */
   readonly idleInMs: () => number
   /** Returns true while this sidecar is idle. It must not open a connection then. */
@@ -56,6 +58,8 @@ export class FleetMembership {
   #isStarted = false
   #timer: NodeJS.Timeout | undefined
   #dueMs = Number.NEGATIVE_INFINITY
+  /** Status of the last heartbeat; undefined before the first one. */
+  #announced: MemberState['status'] | undefined
   #sending: Promise<void> | undefined
   #isMember = false
   /** True once the statements are known to be possible. An error makes it false. */
@@ -112,10 +116,12 @@ export class FleetMembership {
       .catch(() => undefined)
   }
 
-  /** Sends a heartbeat if one is due. */
+  /** Sends a heartbeat if one is due, or if the status has changed. */
   #look(): void {
-    const { clock, isIdle } = this.#parts
-    if (this.#sending || isIdle() || clock.now() < this.#dueMs) return
+    const { clock, isIdle, status } = this.#parts
+    if (this.#sending || isIdle()) return
+    const isNews = this.#announced !== undefined && status() !== this.#announced
+    if (clock.now() < this.#dueMs && !isNews) return
     this.#dueMs = clock.now() + this.#options.intervalMs * (1 + spread * Math.random())
     this.#sending = this.#send().finally(() => {
       this.#sending = undefined
@@ -135,6 +141,7 @@ export class FleetMembership {
       const intervalSeconds = intervalMs / 1_000
       const mayBeIdle = idleInMs() <= intervalMs * (1 + spread) + longestLookMs
       const state = self()
+      this.#announced = state.status
       await database.write(heartbeatStatement(name), [
         this.#sidecar,
         state.version,

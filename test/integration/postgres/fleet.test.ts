@@ -64,6 +64,7 @@ function memberOf(t: Test, parts: Partial<FleetMembershipParts> = {}, from = url
       clock,
       log,
       self: () => state,
+      status: () => state.status,
       idleInMs: () => Number.POSITIVE_INFINITY,
       isIdle: () => {
         counts.looks++
@@ -96,7 +97,10 @@ const insert = (host: string, { due = 60, expires = 300, mayBeIdle = false } = {
 
 t.test('a sidecar is in the list of its fleet, with its state', async (t) => {
   const { member } = memberOf(t)
-  const other = memberOf(t, { self: () => ({ ...state, host: 'pod-b', status: 'degraded', hitRatio: null }) })
+  const other = memberOf(t, {
+    self: () => ({ ...state, host: 'pod-b', status: 'degraded', hitRatio: null }),
+    status: () => 'degraded',
+  })
   await eventually(async () => (await rows()).length === 2)
   const { members, obstacle } = await other.member.fleet()
   t.equal(obstacle, undefined)
@@ -107,6 +111,17 @@ t.test('a sidecar is in the list of its fleet, with its state', async (t) => {
   t.ok(members.every(({ seenMsAgo }) => seenMsAgo >= 0))
   await member.close()
   t.match(await rows(), [{ host: 'pod-b' }], 'one that ends leaves the list')
+})
+
+t.test('another status is announced before the interval is over', async (t) => {
+  let status: MemberState['status'] = 'unready'
+  const { counts, looked } = memberOf(t, { self: () => ({ ...state, status }), status: () => status })
+  await eventually(async () => (await rows()).length === 1)
+  status = 'ready'
+  await eventually(async () => (await rows())[0]?.status === 'ready')
+  const { writes } = counts
+  await looked()
+  t.equal(counts.writes, writes, 'and once')
 })
 
 t.test('it writes once in each interval', async (t) => {
