@@ -594,8 +594,10 @@ begin
           regexp_replace(dependency.way #>> '{}', '[;[:space:]]+$', ''), columns, cache_bind_query.key, parameters,
           cache_bind_query.names_in;
     end if;
-    execute format('select %s.cache_unwatch_rows($1, $2, $3, $4)', schema)
-      using schema, format('cache_announce_%s_%s', id, number), former[number], before;
+    if former[number] is not null then
+      execute format('select %s.cache_unwatch_rows($1, $2, $3, $4)', schema)
+        using schema, format('cache_announce_%s_%s', id, number), former[number], before;
+    end if;
     execute format('select %s.cache_watch_rows($1, $2, $3, $4, $5, $6)', schema)
       using schema, format('cache_announce_%s_%s', id, number), before,
         case when is_mapped then (select string_agg('{' || name || '}', ':') from unnest(columns) as name) else (

@@ -380,6 +380,18 @@ t.test('a binding is replaced in place, and its end leaves nothing behind', asyn
   t.same((await query("select cache_unbind('film_page:{id}') as was")).rows, [{ was: false }])
 })
 
+t.test('a binding prints no notices', async (t) => {
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  t.teardown(() => client.end())
+  const notices: (string | undefined)[] = []
+  client.on('notice', ({ message }) => notices.push(message))
+  await client.query(bindFilmPage)
+  await client.query(bindFilmPage)
+  await client.query("select cache_unbind('film_page:{id}')")
+  t.strictSame(notices, [])
+})
+
 t.test('a table and a query take each other’s pattern', async (t) => {
   const page = bindingQuery('film:{film_id}', 'select title from film where film_id = $1', film)
   await query("select cache_bind('film', 'film:{film_id}')")
