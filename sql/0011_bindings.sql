@@ -104,7 +104,8 @@ begin
   ) into other using cache_begin_binding.pattern;
   if other is not null then
     raise invalid_parameter_value using message =
-      format('%s and %s can match the same key', cache_begin_binding.pattern, other);
+      format('%s and %s can match the same key', cache_begin_binding.pattern, other),
+      hint = format('Begin one of them with another text, or unbind %s first.', other);
   end if;
 end
 $$;
