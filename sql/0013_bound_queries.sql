@@ -459,6 +459,9 @@ begin
     raise invalid_parameter_value using message = format('%s is not a time to live', cache_bind_query.ttl),
       hint = 'Write a time above zero, of at most 1,000,000,000 seconds, or leave ttl out.';
   end if;
+  if coalesce(body, '') = '' then
+    raise invalid_parameter_value using message = 'the query is empty', hint = 'Write a SELECT.';
+  end if;
   if jsonb_typeof(cache_bind_query.depends) is distinct from 'object' then
     raise invalid_parameter_value using message = 'depends is not a JSON object',
       hint = 'Say for each table how a changed row leads to keys: {"public.reviews": "{product_id}"}.';

@@ -239,6 +239,8 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     mappedBy('select film_id from film_actor where actor_id = {actor_id} -- {actor_id}'),
     /has \{actor_id\} within quotes or a comment/,
   ],
+  ['no query', "select cache_bind_query('p:{id}', null, '{}')", /^the query is empty$/, /Write a SELECT/],
+  ['an empty query', bindingQuery('p:{id}', ' ;\n', {}), /^the query is empty$/],
   ['no time to live', reading('now()', ", ttl => '0'"), /is not a time to live/],
   [
     'a very long time to live',
