@@ -104,7 +104,8 @@ begin
   ) into other using cache_begin_binding.pattern;
   if other is not null then
     raise invalid_parameter_value using message =
-      format('%s and %s can match the same key', cache_begin_binding.pattern, other);
+      format('%s and %s can match the same key', cache_begin_binding.pattern, other),
+      hint = format('Begin one of them with another text, or unbind %s first.', other);
   end if;
 end
 $$;
@@ -166,6 +167,10 @@ declare
     "S": "a sequence", "c": "a composite type", "t": "a TOAST table", "I": "an index"}';
   relation record;
 begin
+  if bound is null then
+    raise undefined_table using message = 'the table is NULL',
+      hint = 'to_regclass() returns NULL if no table has the name.';
+  end if;
   select relkind, relpersistence, relispartition, nspname,
     format('%I.%I', nspname, relname) as name,
     pg_has_role(relowner, 'usage') as is_own,
@@ -196,7 +201,8 @@ begin
         'cache_marks', 'cache_migrations', 'cache_outbox', 'cache_sweeper'
       )
   ) then
-    raise wrong_object_type using message = format('%s cannot be bound', relation.name);
+    raise wrong_object_type using message = format('%s cannot be bound', relation.name),
+      hint = 'It belongs to PostgreSQL or to the cache. Bind a table of your own.';
   elsif not relation.is_own then
     raise insufficient_privilege using message =
       format('only the owner of %s can bind it, and %I is not', relation.name, current_user);

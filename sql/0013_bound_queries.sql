@@ -459,6 +459,9 @@ begin
     raise invalid_parameter_value using message = format('%s is not a time to live', cache_bind_query.ttl),
       hint = 'Write a time above zero, of at most 1,000,000,000 seconds, or leave ttl out.';
   end if;
+  if coalesce(body, '') = '' then
+    raise invalid_parameter_value using message = 'the query is empty', hint = 'Write a SELECT.';
+  end if;
   if jsonb_typeof(cache_bind_query.depends) is distinct from 'object' then
     raise invalid_parameter_value using message = 'depends is not a JSON object',
       hint = 'Say for each table how a changed row leads to keys: {"public.reviews": "{product_id}"}.';
@@ -594,8 +597,10 @@ begin
           regexp_replace(dependency.way #>> '{}', '[;[:space:]]+$', ''), columns, cache_bind_query.key, parameters,
           cache_bind_query.names_in;
     end if;
-    execute format('select %s.cache_unwatch_rows($1, $2, $3, $4)', schema)
-      using schema, format('cache_announce_%s_%s', id, number), former[number], before;
+    if former[number] is not null then
+      execute format('select %s.cache_unwatch_rows($1, $2, $3, $4)', schema)
+        using schema, format('cache_announce_%s_%s', id, number), former[number], before;
+    end if;
     execute format('select %s.cache_watch_rows($1, $2, $3, $4, $5, $6)', schema)
       using schema, format('cache_announce_%s_%s', id, number), before,
         case when is_mapped then (select string_agg('{' || name || '}', ':') from unnest(columns) as name) else (

@@ -58,8 +58,8 @@ t.test('patterns that overlap are named in every mode', async (t) => {
         code: 1,
         out: [],
         notes: [
-          'caching-layer: bindings.yaml:6: product:{code}: product:{code} and product:{id} can match the same key',
-          'caching-layer: bindings.yaml:8: other:{code}: other:{code} and other:{id} can match the same key',
+          'caching-layer: bindings.yaml:6: product:{code}: product:{code} and product:{id} can match the same key → Begin one of them with another text, or unbind product:{id} first',
+          'caching-layer: bindings.yaml:8: other:{code}: other:{code} and other:{id} can match the same key → Begin one of them with another text, or unbind other:{id} first',
           'nothing was changed',
         ],
       },

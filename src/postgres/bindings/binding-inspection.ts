@@ -25,9 +25,11 @@ export interface FoundBindings {
 /** Returns SQL for a digest of the definitions. It changes with any of them. */
 export function bindingsDigestIn(schema: string): string {
   const inSchema = quoteIdentifier(schema)
-  // A query that is bound again may read another view, although its definition is the same.
+  // One that is bound again with the same definition has another row. Nobody has announced the changes in between, and a
+  // query may read another view.
   return `md5(pg_catalog.concat(
-    (select pg_catalog.string_agg(b::text, ','::text order by pattern) from ${inSchema}.cache_bound_tables as b), ' ',
+    (select pg_catalog.string_agg(pg_catalog.concat(b.xmin, b::text), ','::text order by pattern)
+     from ${inSchema}.cache_bound_tables as b), ' ',
     (select pg_catalog.string_agg(pg_catalog.concat(q.xmin, q::text), ','::text order by pattern)
      from ${inSchema}.cache_bound_queries as q), ' ',
     (select pg_catalog.string_agg(d::text, ','::text order by pattern, number)
@@ -41,46 +43,35 @@ const partSize = 10
 /**
  * Inspects the tables and queries of all bindings, in parts: a statement takes no longer if there are more bindings.
  *
- * Each part returns the digest of all definitions as its snapshot has them. If they differ, bindings have changed in
- * between. What is returned then is at least as new as the first statement. Its digest matches none, so the next probe
- * shows that bindings have changed. With the digest of one part, it might not:
- *
- *   1. The first statement finds `a` and `b`, with digest 1.
- *   2. `b` is unbound, and the digest is 2. The part with `b` finds nothing.
- *   3. `b` is bound again as before. A probe returns digest 1, and `b` would count as unbound.
+ * Bindings may change in between. Then some parts are newer than the digest, which is that of the first statement. The
+ * next probe returns another one, even if the bindings have changed back.
  *
  * `jit` must be off: the planner takes the inspection for so expensive that PostgreSQL would compile it, which takes a
  * hundred times as long as to run it.
  */
 export async function inspectBindings(query: Query, schema: string): Promise<FoundBindings> {
   const inSchema = quoteIdentifier(schema)
-  const ofAll = bindingsDigestIn(schema)
-  const [row] = await query<ListRow>(`select ${ofAll} as digest,
+  const [row] = await query<ListRow>(`select ${bindingsDigestIn(schema)} as digest,
     array(select pattern from ${inSchema}.cache_bound_tables order by pattern) as tables,
     array(select pattern from ${inSchema}.cache_bound_queries order by pattern) as queries`)
   const { digest, tables, queries } = row as ListRow
   const sources: BoundSource[] = []
-  let isOneState = true
-  const inspectAll = async <Row extends { readonly digest: string }>(
+  const inspectAll = async <Row extends object>(
     patterns: readonly string[],
-    statement: (schema: string, patterns: string, digest: string) => string,
+    statement: (schema: string, patterns: string) => string,
     sourceOf: (row: Row) => BoundSource,
   ) => {
     for (let first = 0; first < patterns.length; first += partSize) {
       const part = patterns.slice(first, first + partSize)
       const names = `array[${part.map((name) => pg.escapeLiteral(name)).join(', ')}]`
-      const rows = await query<Row>(statement(schema, names, ofAll))
-      isOneState &&= rows.length === part.length && rows.every((one) => one.digest === digest)
+      const rows = await query<Row>(statement(schema, names))
       sources.push(...rows.map(sourceOf))
     }
   }
   await inspectAll(tables, inspectionIn, boundTableOf)
   await inspectAll(queries, queryInspectionIn, boundQueryOf)
-  return { digest: isOneState ? digest : noDigest, sources }
+  return { digest, sources }
 }
-
-/** A digest that no bindings have. */
-const noDigest = ''
 
 interface ListRow {
   readonly digest: string
@@ -90,7 +81,6 @@ interface ListRow {
 }
 
 interface InspectedTable extends BindingShape {
-  readonly digest: string
   readonly fingerprint: string
   readonly column_types: readonly string[]
 }
@@ -120,10 +110,10 @@ const tree = 'pg_catalog.unnest(relatives.relids) as tree (relid)'
  * The fingerprint covers the table and its partitions. A partition is truncated or replaced without the triggers of its
  * parent, and then has another file.
  */
-function inspectionIn(schema: string, patterns: string, digest: string): string {
+function inspectionIn(schema: string, patterns: string): string {
   const inSchema = quoteIdentifier(schema)
   return `
-  select ${digest} as digest, b.pattern, b.columns, b.group_name, b.announce, b.key_columns,
+  select b.pattern, b.columns, b.group_name, b.announce, b.key_columns,
     b.table_name as bound_name, c.relkind as kind,
     quote_ident(n.nspname::text) || '.'::text || quote_ident(c.relname::text) as table,
     ${tableNamed('b.table_name')} <> b.bound::oid as is_replaced,

@@ -22,8 +22,6 @@ export interface InspectedQuery extends QueryShape {
   readonly is_many: boolean
   readonly ttl_ms: number | null
   readonly fingerprint: string
-  /** Digest of all bindings, in the snapshot of the statement. */
-  readonly digest: string
 }
 
 export function boundQueryOf(row: InspectedQuery): BoundQuery {
@@ -60,9 +58,8 @@ const partitions = `(${treeOf('select d.relid')}) as tree (relid)`
  * itself is looked at; pg_depend has its columns.
  *
  * @param patterns SQL for an array of the bindings to inspect
- * @param digest SQL for the digest of all bindings
  */
-export function queryInspectionIn(schema: string, patterns: string, digest: string): string {
+export function queryInspectionIn(schema: string, patterns: string): string {
   const inSchema = quoteIdentifier(schema)
   return `
   with bound as materialized (
@@ -125,7 +122,7 @@ export function queryInspectionIn(schema: string, patterns: string, digest: stri
       left join pg_class as c on c.oid = one.relid left join pg_namespace as n on n.oid = c.relnamespace
       cross join lateral (select array(${treeOf('select one.relid')}) as relids offset 0) as below
   )
-  select ${digest} as digest, q.pattern, q.is_many, ${exactMs('q.ttl')} as ttl_ms,
+  select q.pattern, q.is_many, ${exactMs('q.ttl')} as ttl_ms,
     array(
       select format_type(type::oid, null::integer)
       from pg_catalog.unnest(q.parameters) with ordinality as p (type, position) order by position

@@ -53,7 +53,10 @@ export function parseBindingsFile(text: string): BindingsFile {
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   const [error] = document.errors
   if (error !== undefined) {
-    const says = `is not YAML: ${error.message.replaceAll('\n', ' ')}`
+    const says =
+      error.code === 'MULTIPLE_DOCS'
+        ? 'expected one YAML document; there is another one'
+        : `is not YAML: ${error.message.replaceAll('\n', ' ')}`
     return { bindings: [], faults: [{ line: lines.linePos(error.pos[0]).line, says }] }
   }
   return new BindingsReader(document, lines).read()
@@ -156,7 +159,13 @@ class BindingsReader {
     for (const { key, value } of node.items) {
       const ways = this.#resolved(value as Node | null)
       const texts = isSeq(ways) ? this.#textsOf(ways) : isText(ways) ? ways.value : undefined
-      if (!isScalar(key) || texts === undefined) this.#fault(key as Node, expected)
+      // Without quotes, braces are a map.
+      const hasBraces = isMap(ways) || (isSeq(ways) && ways.items.some(isMap))
+      if (!isScalar(key) || texts === undefined)
+        this.#fault(
+          key as Node,
+          hasBraces ? `${expected}; write quotes around names in braces: '{id}'` : expected,
+        )
       else depends[String(key.value)] = texts
     }
     return depends

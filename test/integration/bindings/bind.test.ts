@@ -44,8 +44,24 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
   ['a partition', "cache_bind('partition_1', 'v:{id}')", /is a partition/, /partitioned table/],
   ['a parent', "cache_bind('parent', 'v:{id}')", /parents or children by inheritance/],
   ['a child', "cache_bind('child', 'v:{id}')", /parents or children by inheritance/],
-  ['a catalogue', "cache_bind('pg_class', 'v:{oid}')", /pg_catalog\.pg_class cannot be bound/],
-  ['our own table', "cache_bind('cache_entries', 'v:{key}')", /public\.cache_entries cannot be bound/],
+  [
+    'a name that is no table',
+    "cache_bind(to_regclass('produkt'), 'v:{id}')",
+    /^the table is NULL$/,
+    /no table has the name/,
+  ],
+  [
+    'a catalogue',
+    "cache_bind('pg_class', 'v:{oid}')",
+    /pg_catalog\.pg_class cannot be bound/,
+    /PostgreSQL or to the cache/,
+  ],
+  [
+    'our own table',
+    "cache_bind('cache_entries', 'v:{key}')",
+    /public\.cache_entries cannot be bound/,
+    /PostgreSQL or to the cache/,
+  ],
   ['an index', "cache_bind('product_pkey', 'v:{id}')", /is an index/],
   ['no column', "cache_bind('product', 'v')", /'v' is not a pattern/, /in braces/],
   ['no text first', "cache_bind('product', '{id}')", /is not a pattern/],
@@ -102,8 +118,13 @@ t.test('patterns that can match the same key exclude each other', async (t) => {
   t.teardown(() => query("select cache_unbind('line:{tenant}:{day}:{no}')"))
   for (const other of ['line:{no}:{day}:{tenant}', 'li{no}:x{day}:{tenant}:', 'line:1:{day}:{no}{tenant}'])
     t.match(
-      (await failure(`select cache_bind('line', '${other}')`)).message,
-      /match the same key|not a pattern/,
+      await failure(`select cache_bind('line', '${other}')`),
+      other.startsWith('line:{no}')
+        ? {
+            message: /match the same key/,
+            hint: /Begin one .* or unbind line:\{tenant\}:\{day\}:\{no\} first/,
+          }
+        : { message: /match the same key|not a pattern/ },
     )
   for (const [pattern, table] of [
     ['line:{id}', 'product'],

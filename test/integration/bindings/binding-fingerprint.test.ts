@@ -110,6 +110,8 @@ t.test('the digest, which probes return, changes with every definition', async (
     "select cache_bind('other', key => 'item:{id}')",
     "select cache_unbind('item:{id}')",
     "select cache_bind('item', key => 'item:{id}')",
+    // Nobody announces what changes in between.
+    "begin; select cache_unbind('item:{id}'); select cache_bind('item', key => 'item:{id}'); commit",
   ]) {
     await client.query(sql)
     const after = await digest()
@@ -122,23 +124,18 @@ t.test('the digest, which probes return, changes with every definition', async (
   t.equal(await digest(), before, 'rows and columns are not in it')
 })
 
-t.test(
-  'the digest of an inspection in whose midst bindings have changed and changed back matches none',
-  async (t) => {
-    const { digest } = await inspectBindings(send, 'public')
-    let statements = 0
-    const disturbed: Query = async (sql) => {
-      if (++statements === 2) await client.query("select cache_unbind('other:{id}')")
-      const rows = await send<never>(sql)
-      if (statements === 2) await client.query("select cache_bind('other', key => 'other:{id}')")
-      return rows
-    }
-    const found = await inspectBindings(disturbed, 'public')
-    t.notOk(found.sources.some(({ pattern }) => pattern.text === 'other:{id}'))
-    t.not(found.digest, digest)
-    t.equal((await inspectBindings(send, 'public')).digest, digest)
-  },
-)
+t.test('an inspection in whose midst bindings have changed and changed back', async (t) => {
+  let statements = 0
+  const disturbed: Query = async (sql) => {
+    if (++statements === 2) await client.query("select cache_unbind('other:{id}')")
+    const rows = await send<never>(sql)
+    if (statements === 2) await client.query("select cache_bind('other', key => 'other:{id}')")
+    return rows
+  }
+  const found = await inspectBindings(disturbed, 'public')
+  t.notOk(found.sources.some(({ pattern }) => pattern.text === 'other:{id}'))
+  t.not(found.digest, (await inspectBindings(send, 'public')).digest, 'the next probe notices')
+})
 
 t.test('each role has its own, because it may see other rows', async (t) => {
   await client.query(`grant select on item, measure, other to ${role}`)

@@ -239,6 +239,8 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     mappedBy('select film_id from film_actor where actor_id = {actor_id} -- {actor_id}'),
     /has \{actor_id\} within quotes or a comment/,
   ],
+  ['no query', "select cache_bind_query('p:{id}', null, '{}')", /^the query is empty$/, /Write a SELECT/],
+  ['an empty query', bindingQuery('p:{id}', ' ;\n', {}), /^the query is empty$/],
   ['no time to live', reading('now()', ", ttl => '0'"), /is not a time to live/],
   [
     'a very long time to live',
@@ -378,6 +380,18 @@ t.test('a binding is replaced in place, and its end leaves nothing behind', asyn
   t.equal(await objects(), 0)
   t.same((await query('select from cache_dependencies')).rows, [])
   t.same((await query("select cache_unbind('film_page:{id}') as was")).rows, [{ was: false }])
+})
+
+t.test('a binding prints no notices', async (t) => {
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  t.teardown(() => client.end())
+  const notices: (string | undefined)[] = []
+  client.on('notice', ({ message }) => notices.push(message))
+  await client.query(bindFilmPage)
+  await client.query(bindFilmPage)
+  await client.query("select cache_unbind('film_page:{id}')")
+  t.strictSame(notices, [])
 })
 
 t.test('a table and a query take each other’s pattern', async (t) => {

@@ -79,7 +79,7 @@ t.test('each fault of a query has its line and its cure', async (t) => {
     ['queries:', 1, /^queries: expected a list; write "queries: \[\]" for none$/],
     ['queries: [1]', 1, /^expected a map with the members key, query and depends$/],
     ['queries:\n  - key: a:{id}\n    query: select $1', 2, /^the member depends is missing$/],
-    [`${query}    ttl: 1`, 5, /^there is no member "ttl"; did you mean/],
+    [`${query}    ttl: 1`, 5, /^there is no member "ttl"; did you mean ttl_seconds\?$/],
     [`${query}    ttl_seconds: 0`, 5, /^ttl_seconds: expected a number above zero, up to 1000000000$/],
     [`${query}    ttl_seconds: 1000000001`, 5, /^ttl_seconds: expected a number above zero/],
     [`${query}    ttl_seconds: .inf`, 5, /^ttl_seconds: expected a number above zero/],
@@ -87,6 +87,8 @@ t.test('each fault of a query has its line and its cure', async (t) => {
     [`${query}    names_in: 1`, 5, /^names_in: expected a text/],
     [query.replace('{a: "{id}"}', 'a'), 4, /^depends: expected a map of tables, each with columns in braces/],
     [query.replace('"{id}"', '1'), 4, /^depends: expected a map/],
+    [query.replace('"{id}"', '{id}'), 4, /a list of these; write quotes around names in braces: '\{id\}'$/],
+    [query.replace('"{id}"', '[{id}]'), 4, /write quotes around names in braces: '\{id\}'$/],
     [query.replace('"{id}"', '[1]'), 4, /^depends: expected a map/],
     [query.replace('"{id}"', '[]'), 4, /^depends: expected a map/],
     [
@@ -109,6 +111,7 @@ t.test('each fault has its line and its cure', async (t) => {
   const binding = 'bindings:\n  - table: a.b\n    key: b:{id}\n'
   const faulty: readonly (readonly [text: string, line: number, says: RegExp])[] = [
     ['', 1, /^expected a map with the members bindings and queries$/],
+    ['a: 1\n---\na: 1', 2, /^expected one YAML document; there is another one$/],
     ['- a', 1, /^expected a map with the members bindings and queries$/],
     ['{}', 1, /^the member bindings is missing; write "bindings: \[\]" for none$/],
     ['bindings:', 1, /^bindings: expected a list; write "bindings: \[\]" for none$/],
@@ -139,7 +142,7 @@ t.test('each fault has its line and its cure', async (t) => {
     [binding.replace('a.b', 'a.b c'), 2, /^table: "a\.b c" is not a name with its schema/],
     ['bindings:\n\t- a', 2, /^is not YAML: /],
     [`${binding}    key: c:{id}`, 4, /^is not YAML: Map keys must be unique$/],
-    [`${binding}---\nbindings: []`, 4, /^is not YAML: /],
+    [`${binding}---\nbindings: []`, 4, /^expected one YAML document; there is another one$/],
   ]
   for (const [text, line, says] of faulty) {
     const { faults } = parseBindingsFile(text)
