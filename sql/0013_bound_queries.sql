@@ -483,7 +483,9 @@ begin
   execute format('select %s.cache_parameters_of($1, $2)', schema) into parameters using body, cache_bind_query.names_in;
   if cardinality(parameters) <> cardinality(names) then
     raise invalid_parameter_value using message = format(
-      'the query has %s parameters, but %s needs %s', cardinality(parameters), cache_bind_query.key,
+      'the query has %s, but %s needs %s',
+      case cardinality(parameters) when 1 then '1 parameter' else cardinality(parameters) || ' parameters' end,
+      cache_bind_query.key,
       cardinality(names)), hint = format('$1 stands for the value of %s.', names[1]);
   end if;
   select format('$%s, which stands for %s, has the type %s', position, names[position], type) into wrong
