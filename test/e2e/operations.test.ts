@@ -69,7 +69,7 @@ t.test('the operations listener reads and writes no values', async (t) => {
   const { url } = await cacheDatabase(t)
   const { ops, client } = await serve(t, { DATABASE_URL: url })
   await client.set('foo', 'bar')
-  for (const path of ['/', '/health', '/cache/get?key=foo', '/cache/stats', '/readyz/', '//livez']) {
+  for (const path of ['/health', '/cache/get?key=foo', '/cache/stats', '/readyz/', '//livez']) {
     t.match(await ops.request('GET', path), { status: 404, body: { detail: 'Not Found' } }, path)
   }
   for (const method of ['POST', 'DELETE', 'OPTIONS']) {

@@ -99,7 +99,7 @@ t.test('the page has its own Host check, and can be turned off', async (t) => {
   t.equal(evil.status, 421)
   t.equal((await sidecar.ops.request('POST', '/ui/stream')).status, 405)
   for (const path of ['/', '/ui'])
-    t.match(await sidecar.ops.request('GET', path), { status: 308, headers: { location: 'ui/' } }, path)
+    t.match(await sidecar.ops.request('GET', path), { status: 307, headers: { location: 'ui/' } }, path)
   t.match(await sidecar.ops.request('POST', '/'), { status: 405, headers: { allow: 'GET, HEAD' } })
   t.equal((await sidecar.ops.request('GET', '/ui/../ui/nothing')).status, 404)
   const without = await start(t, { hasPage: false })

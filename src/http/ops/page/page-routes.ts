@@ -10,11 +10,14 @@ import type { PageWrites } from './writes/page-writes.js'
 import { refusalOfWrite } from './writes/write-access.js'
 
 const base = '/ui/'
-/** Paths that lead to the page: what people enter first, and what they forget the last character of. */
-const ways: readonly string[] = ['/', '/ui']
-/** Relative, so that it holds behind a proxy that puts a prefix before the path. */
+/** Paths that are redirected to the page: what people enter first, and the page's own without its last character. */
+const redirected: readonly string[] = ['/', '/ui']
+/**
+ * Relative, so that it holds behind a proxy that puts a prefix before the path. Temporary, because browsers remember a
+ * permanent redirect, also for a program that listens on the port later.
+ */
 const toBase: PlainResponse = {
-  status: 308,
+  status: 307,
   headers: ['Location', 'ui/', 'Cache-Control', 'no-store', 'Content-Type', 'text/plain; charset=utf-8'],
   body: 'The page is at ui/\n',
 }
@@ -35,7 +38,7 @@ export interface Page {
 
 /** Returns true if the path belongs to the page. */
 export function isOfPage(path: string): boolean {
-  return ways.includes(path) || path.startsWith(base)
+  return redirected.includes(path) || path.startsWith(base)
 }
 
 /** Returns the methods of a path of the page. */
@@ -52,7 +55,7 @@ export async function answerPage(
   response: ServerResponse,
   { path, query }: { readonly path: string; readonly query: string },
 ): Promise<void> {
-  if (ways.includes(path)) return sendDirectly(response, toBase)
+  if (redirected.includes(path)) return sendDirectly(response, toBase)
   const name = path.slice(base.length)
   if (name === 'stream' && request.method === 'GET') {
     if (live.isFull) return sendDirectly(response, tooManyPages)
