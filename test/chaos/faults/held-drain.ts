@@ -1,5 +1,15 @@
 import pg from 'pg'
 
+/**
+ * Time in ms for which the rows may be locked by another drain, before this one gives up. Without it, the fault might
+ * never end:
+ *
+ *   1. The first drain is held. It has the rows that changed first.
+ *   2. A sidecar drains. It deletes a row that changed later, and waits for the first one.
+ *   3. The second drain waits for the row that the sidecar has deleted.
+ *   4. The first one ends as soon as the second one has begun.
+ */
+const lockTimeoutMs = 200
 /** Channel of the changes of `public.cache_entries`. */
 const channel = "cache_channel('public', 'cache_entries')"
 
@@ -15,8 +25,8 @@ export class HeldDrain {
   }
 
   /**
-   * Deletes the rows of these keys. Resolves to undefined if another drain has deleted one of them before, or if the
-   * server cannot be asked.
+   * Deletes the rows of these keys. Resolves to undefined if another drain has deleted one of them before, or has locked
+   * one for too long, or if the server cannot be asked.
    */
   static async begin(url: string, keys: readonly string[]): Promise<HeldDrain | undefined> {
     const client = new pg.Client({ connectionString: url, application_name: 'chaos drain' })
@@ -31,7 +41,7 @@ export class HeldDrain {
   }
 
   async #take(keys: readonly string[]): Promise<boolean> {
-    await this.#client.query('begin')
+    await this.#client.query(`begin; set local lock_timeout = ${lockTimeoutMs}`)
     const { rows } = await this.#client.query<{ key: string }>(
       `with gone as (delete from cache_outbox where key = any($1) returning key)
        select key from gone, pg_notify(${channel}, '["' || key || '","1"]')`,

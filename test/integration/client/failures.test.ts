@@ -80,6 +80,27 @@ t.test('a request ends with its time, with its signal and with the client', asyn
   await t.rejects(app.get('k'), clientError({ kind: 'closed' }))
 })
 
+t.test('a request whose time is over is not sent again, even if the timer is a little early', async (t) => {
+  const { random } = Math
+  t.teardown(() => {
+    Math.random = random
+  })
+  // Without a pause before the next attempt.
+  Math.random = () => 0
+  const { app } = await scripted(t, () => undefined)
+  for (let time = 0; time < 100; time++)
+    await t.rejects(app.get('k', { timeoutMs: 3 }), clientError({ kind: 'timeout', detail: /within 3 ms/ }))
+})
+
+t.test('a request that is still connecting ends with the client', async (t) => {
+  const { app } = await scripted(t, () => undefined)
+  const reading = app.get('k')
+  const writing = app.set('k', 1)
+  await app.close()
+  await t.rejects(reading, clientError({ kind: 'closed', retryable: false }))
+  await t.rejects(writing, clientError({ kind: 'closed', retryable: false }))
+})
+
 t.test('a problem becomes an error with its kind', async (t) => {
   let body = problem('store-busy', 'The database did not answer in time')
   let status = 503

@@ -73,7 +73,8 @@ export class Transport {
       } catch (error) {
         const hasNoResponse = error instanceof CachingLayerError && error.status === undefined
         const isOver = attempt === maxAttempts || this.#isClosed || signal?.aborted
-        if (!hasNoResponse || !error.retryable || isOver) throw error
+        // A timer may be a little early, and then there would be time for another attempt.
+        if (!hasNoResponse || !error.retryable || isOver || error.kind === 'timeout') throw error
         const waitMs = Math.random() * pauseMs * 2 ** attempt
         if (performance.now() + waitMs >= deadlineMs) throw error
         await sleep(waitMs)
@@ -116,7 +117,7 @@ export class Transport {
   /** Ends all requests and streams. */
   close(): void {
     this.#isClosed = true
-    for (const request of this.#open) request.destroy(closedError())
+    for (const request of this.#open) request.destroy()
     for (const agent of Object.values(this.#agents)) agent.destroy()
   }
 
@@ -168,10 +169,9 @@ export class Transport {
         else socket.once('connect', () => (isUnderWay = true))
       })
       const onError = (cause: Error) =>
+        // A request that is still connecting is ended by its agent, with another error.
         fail(
-          cause instanceof CachingLayerError
-            ? cause
-            : lost(request, isUnderWay, 'connection-lost', cause.message, cause),
+          this.#isClosed ? closedError() : lost(request, isUnderWay, 'connection-lost', cause.message, cause),
         )
       sent.on('error', onError)
       sent.on('response', (response) => {
