@@ -23,8 +23,8 @@ export function setText(element: HTMLElement, text: string): void {
 }
 
 /**
- * Makes the children of an element equal to `wanted`. What is equal already stays, with its focus, its selection, and the
- * place that a screen reader reads.
+ * Makes the children of an element equal to `wanted`. What is equal already stays, with its focus, its selection, and
+ * the place that a screen reader reads.
  */
 export function update(parent: Element, wanted: readonly Element[]): void {
   const present = [...parent.children]

@@ -52,8 +52,8 @@ export function duration(ms: number): string {
 }
 
 /**
- * Returns a text in which characters that nobody sees, or that change the direction of others, are written as escapes: a
- * key must not look like another one.
+ * Returns a text in which characters that nobody sees, or that change the direction of others, are written as escapes:
+ * a key must not look like another one.
  */
 export function visible(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {

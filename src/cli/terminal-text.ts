@@ -11,8 +11,9 @@ export function withoutControls(text: string): string {
 }
 
 /**
- * Returns a name, such as a key, on one line: with escapes for all control characters, and for those that nobody sees or
- * that change the direction of others. It must not look like another name, or like another line.
+ * Returns a name, such as a key, on one line: with escapes for all control characters, and for those that nobody sees
+ * or that change the direction of others. It must not look like another name, or like another line. The page has its
+ * own, because it imports nothing of the program.
  */
 export function nameOnOneLine(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {

@@ -29,11 +29,13 @@ const changeIntervalMs = 1_500
  */
 export class DemoLoad {
   readonly #options: DemoLoadOptions
+  readonly #send: ReturnType<typeof senderOf>
   readonly #closing = new AbortController()
   #running: Promise<unknown> | undefined
 
   constructor(options: DemoLoadOptions) {
     this.#options = options
+    this.#send = senderOf(options.token)
   }
 
   start(): void {
@@ -61,15 +63,15 @@ export class DemoLoad {
   }
 
   async #request(): Promise<void> {
-    const { sidecars, token } = this.#options
+    const { sidecars } = this.#options
     const sidecar = sidecars[Math.floor(Math.random() * sidecars.length)]
     // The square prefers low numbers.
     const key = `demo:${Math.floor(keys * Math.random() ** 2)}`
     const dice = Math.random()
-    const send = senderOf(token)
-    if (dice < shareOfSets) await send(`${sidecar}/cache/set`, 'POST', entryOf(key))
-    else if (dice < shareOfSets + shareOfDeletes) await send(`${sidecar}/cache/delete?key=${key}`, 'DELETE')
-    else await send(`${sidecar}/cache/get?key=${Math.random() < shareOfBoundReads ? boundKey() : key}`)
+    if (dice < shareOfSets) await this.#send(`${sidecar}/cache/set`, 'POST', entryOf(key))
+    else if (dice < shareOfSets + shareOfDeletes)
+      await this.#send(`${sidecar}/cache/delete?key=${key}`, 'DELETE')
+    else await this.#send(`${sidecar}/cache/get?key=${Math.random() < shareOfBoundReads ? boundKey() : key}`)
   }
 }
 

@@ -1,8 +1,8 @@
 import { closest, distance } from 'fastest-levenshtein'
 
 /**
- * Returns `; did you mean NAME?` with the name that begins with `given`, or else with the nearest of the names; nothing if
- * that is further away than `mostMistakes` of it: the number of letters that are wrong, missing or too many.
+ * Returns `; did you mean NAME?` with the name that begins with `given`, or else with the nearest of the names; nothing
+ * if that is further away than `mostMistakes` of it: the number of letters that are wrong, missing or too many.
  */
 export function didYouMean(
   given: string,

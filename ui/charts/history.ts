@@ -5,7 +5,7 @@ const keptSeconds = 15 * 60
 /** The samples of the last 15 minutes, by column. */
 export class History {
   readonly #columns: readonly SampleColumn[]
-  #rows: Row[] = []
+  readonly #rows: Row[] = []
 
   constructor(columns: readonly SampleColumn[], rows: readonly Row[]) {
     this.#columns = columns
@@ -14,9 +14,11 @@ export class History {
 
   /** Adds a sample. Those of later times were taken before the clock was set back: charts need times in their order. */
   push(row: Row): void {
-    const last = this.timeOf(row)
-    const isKept = (time: number) => time >= last - keptSeconds && time < last
-    this.#rows = [...this.#rows.filter((one) => isKept(this.timeOf(one))), row]
+    const rows = this.#rows
+    const time = this.timeOf(row)
+    while (rows.length > 0 && this.timeOf(rows.at(-1) as Row) >= time) rows.pop()
+    rows.push(row)
+    while (this.timeOf(rows[0] as Row) < time - keptSeconds) rows.shift()
   }
 
   /** Returns the numbers of a column, oldest first; of the last samples if `atMost` is given. */

@@ -25,8 +25,8 @@ export interface FoundBindings {
 /** Returns SQL for a digest of the definitions. It changes with any of them. */
 export function bindingsDigestIn(schema: string): string {
   const inSchema = quoteIdentifier(schema)
-  // One that is bound again with the same definition has another row. Nobody has announced the changes in between, and a
-  // query may read another view.
+  // One that is bound again with the same definition has another row. Nobody has announced the changes in between, and
+  // a query may read another view.
   return `md5(pg_catalog.concat(
     (select pg_catalog.string_agg(pg_catalog.concat(b.xmin, b::text), ','::text order by pattern)
      from ${inSchema}.cache_bound_tables as b), ' ',

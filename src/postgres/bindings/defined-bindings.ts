@@ -71,8 +71,8 @@ async function queryDefinitions(client: pg.Client, schema: string): Promise<read
     group_name: string | null
     names_in: string
   }>(
-    `select pattern as key, query, depends, is_many as many, ${exactNumber('extract(epoch from ttl)')} as ttl_seconds, group_name,
-       names_in
+    `select pattern as key, query, depends, is_many as many,
+       ${exactNumber('extract(epoch from ttl)')} as ttl_seconds, group_name, names_in
      from ${quoteIdentifier(schema)}.cache_bound_queries
      order by pattern collate "C"`,
   )

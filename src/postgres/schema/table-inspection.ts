@@ -39,7 +39,8 @@ const addedColumns = [...entryColumns]
   .join(', ')
 
 const inspection = (name: string) => `
-  select nspname::text as schema, relkind as kind, ${exactNumber('pg_notification_queue_usage()::numeric')} as queue_usage,
+  select nspname::text as schema, relkind as kind,
+         ${exactNumber('pg_notification_queue_usage()::numeric')} as queue_usage,
          'caching_layer_' || left(md5(nspname::text || '.' || relname::text), 16) as channel,
          (select format_type(atttypid, null::integer) from pg_attribute
           where attrelid = c.oid and attname = 'key') as key_type,

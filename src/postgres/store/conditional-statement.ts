@@ -101,7 +101,8 @@ export function conditionalStatements(
     removeIf: `with ${judged}, removed as (
         delete from ${entries} using judged
         where key = $1 and is_met and is_present and ($4::boolean or not ${areLeased})
-        returning key, case when before is not null then '-' || version::text end as version, null::json as remaining_ms, ${isPlain} as is_as_sent
+        returning key, case when before is not null then '-' || version::text end as version,
+          null::json as remaining_ms, ${isPlain} as is_as_sent
       )
       ${answer('select * from removed', `, ${areLeased} as are_leased`)}`,
   }

@@ -1,5 +1,5 @@
-import { exactMs } from '../schema/exact-number.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
+import { remainingMs } from './expiry.js'
 
 /** Number of rows that one statement looks at, so that many expired ones do not make it slow. */
 export const maxRowsSeen = 1_001
@@ -49,8 +49,7 @@ export function entryListStatements(schemaName: string, isIndexed: boolean): Ent
     and octet_length(key::text) <= ${maxKeyBytes}`
   return {
     rows: `select key, version::text as version, bytes, groups, is_listed, number = ${maxRowsSeen}::bigint as is_bound,
-        case when isfinite(expires_at)
-          then ${exactMs('expires_at - clock_timestamp()')} end as remaining_ms
+        ${remainingMs}
       from (
         select *, row_number() over (order by ${key}) as number, ${isListed} as is_listed
         from (

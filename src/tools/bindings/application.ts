@@ -78,7 +78,9 @@ async function refuseOverlaps(
   throw new BindingsRefused(
     overlaps.map(({ key, other }) => ({
       line: lines.get(key) ?? 1,
-      says: `${key}: ${key} and ${other} can match the same key → Begin one of them with another text, or unbind ${other} first`,
+      says:
+        `${key}: ${key} and ${other} can match the same key → ` +
+        `Begin one of them with another text, or unbind ${other} first`,
     })),
   )
 }

@@ -25,8 +25,8 @@ export class HeldDrain {
   }
 
   /**
-   * Deletes the rows of these keys. Resolves to undefined if another drain has deleted one of them before, or has locked
-   * one for too long, or if the server cannot be asked.
+   * Deletes the rows of these keys. Resolves to undefined if another drain has deleted one of them before, or has
+   * locked one for too long, or if the server cannot be asked.
    */
   static async begin(url: string, keys: readonly string[]): Promise<HeldDrain | undefined> {
     const client = new pg.Client({ connectionString: url, application_name: 'chaos drain' })
