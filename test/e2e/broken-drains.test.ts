@@ -8,13 +8,16 @@ import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { isHit } from '../support/held-answers.js'
 
+/** So long that no probe times out. The feed would then begin anew, and find the change without an announcement. */
+const patientMs = 10_000
+/** So short that a test can wait for it to pass. */
 const boundMs = 1_000
 
 /**
  * Starts two sidecars, and changes a row. Resolves when the drain of `broken` waits to delete the key from the outbox,
  * until `holder` rolls back, and the drain of `other` waits behind it.
  */
-async function drainUnderWay(t: Test) {
+async function drainUnderWay(t: Test, maxStalenessMs: number) {
   const database = await cacheDatabase(t)
   await database.query(`
     create table item (id int primary key, v text);
@@ -26,7 +29,7 @@ async function drainUnderWay(t: Test) {
   t.teardown(() => database.query(`drop role ${role}`))
   const [broken, other] = (await Promise.all(
     [Object.assign(new URL(database.url), { username: role }).href, database.url].map((url) =>
-      serve(t, { DATABASE_URL: url, CACHE_MAX_STALENESS_MS: String(boundMs), CACHE_TTL_SECONDS: '0' }),
+      serve(t, { DATABASE_URL: url, CACHE_MAX_STALENESS_MS: String(maxStalenessMs), CACHE_TTL_SECONDS: '0' }),
     ),
   )) as [Served, Served]
   await Promise.all([broken, other].map(untilLive))
@@ -90,7 +93,7 @@ async function holds(t: Test, { client }: Served, key: string, v: string): Promi
 }
 
 t.test('a sidecar is killed, and the server completes its drain', async (t) => {
-  const { database, broken, other, holder, now, announced } = await drainUnderWay(t)
+  const { database, broken, other, holder, now, announced } = await drainUnderWay(t, patientMs)
   broken.kill('SIGKILL')
   await broken.exited
   t.equal(await announced(), 0)
@@ -102,7 +105,7 @@ t.test('a sidecar is killed, and the server completes its drain', async (t) => {
 })
 
 t.test('a sidecar is killed, and the server notices that before its drain has ended', async (t) => {
-  const { database, broken, other, holder, pid, now, announced } = await drainUnderWay(t)
+  const { database, broken, other, holder, pid, now, announced } = await drainUnderWay(t, patientMs)
   broken.kill('SIGKILL')
   await broken.exited
   await database.query('select pg_terminate_backend($1)', [pid])
@@ -116,7 +119,7 @@ t.test('a sidecar is killed, and the server notices that before its drain has en
 })
 
 t.test('a sidecar is frozen during its drain, and goes on', async (t) => {
-  const { database, broken, other, holder, now, announced } = await drainUnderWay(t)
+  const { database, broken, other, holder, now, announced } = await drainUnderWay(t, boundMs)
   broken.kill('SIGSTOP')
   await holder.query('rollback')
   await holds(t, other, 'item:1', now)

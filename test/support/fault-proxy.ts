@@ -1,5 +1,6 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { BackendMessages, commandOf, queryMessage, translated, typeOf } from './backend-messages.js'
+import { reset } from './reset.js'
 
 /** `to-server`: what the client sends; `to-client`: what the server answers. */
 export type Direction = 'to-server' | 'to-client'
@@ -134,13 +135,13 @@ export class FaultProxy {
    * New connections pass. Those that have lost bytes can never be whole again: they stay half-open, unless
    * `reset` asks for an RST, which is what a peer sends that has given up in the meantime.
    */
-  heal({ reset = false }: { reset?: boolean } = {}): void {
+  heal({ reset: mayReset = false }: { reset?: boolean } = {}): void {
     this.#fault = {}
     for (const link of this.#links) {
       if (!link.hasLostBytes) link.flow({})
-      else if (reset) link.reset()
+      else if (mayReset) link.reset()
     }
-    for (const socket of this.#ignored) socket.resetAndDestroy()
+    for (const socket of this.#ignored) reset(socket)
     this.#ignored.clear()
   }
 
@@ -197,7 +198,7 @@ export class FaultProxy {
     const { admission = 'accept' } = this.#isBarred ? { admission: 'refuse' as const } : this.#fault
     if (admission === 'refuse') {
       this.counts.refused++
-      client.resetAndDestroy()
+      reset(client)
     } else if (admission === 'ignore') {
       this.counts.ignored++
       this.#ignored.add(client)
@@ -329,8 +330,8 @@ class Link {
   #end(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#client.resetAndDestroy()
-    this.#server.resetAndDestroy()
+    reset(this.#client)
+    reset(this.#server)
     this.#onClosed()
   }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Owner } from './database.js'
+import { reset } from './reset.js'
 
 export interface Proxy {
   /** URL of the database, through the proxy. */
@@ -53,7 +54,7 @@ export async function proxyTo(t: Owner, databaseUrl: string): Promise<Proxy> {
     for (const [client, upstream] of links) {
       upstream.unpipe(client)
       if (how === 'end') client.end()
-      else client.resetAndDestroy()
+      else reset(client)
       upstream.destroy()
     }
     links.clear()

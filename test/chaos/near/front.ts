@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { reset } from '../../support/reset.js'
 
 /** Treatment of one connection. */
 export interface Lead {
@@ -63,7 +64,7 @@ export class Front {
     const isStream = first.subarray(0, streamRequest.length).toString() === streamRequest
     const { port, delayMs, lifetimeMs } = this.#lead(isStream ? 'stream' : 'requests')
     if (port === undefined) {
-      client.resetAndDestroy()
+      reset(client)
       return
     }
     const sidecar = connect(port, '127.0.0.1')

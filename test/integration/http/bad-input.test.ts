@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { cacheDatabase } from '../../support/database.js'
 import type { Answer, Sending } from '../../support/json-client.js'
+import { reset } from '../../support/reset.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 /** Password in the URL of the database, which must appear nowhere. */
@@ -305,7 +306,7 @@ t.test('a client may disconnect at any point', async (t) => {
     'POST /cache/set HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
   )
   await client.request('GET', '/health')
-  socket.resetAndDestroy()
+  reset(socket)
   await once(socket, 'close')
   t.equal((await send('GET', '/health')).status, 200)
 })

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { cacheDatabase } from '../../support/database.js'
 import { Random } from '../../support/random.js'
+import { reset } from '../../support/reset.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 /**
@@ -231,7 +232,7 @@ async function exchanged(
     socket.write(text.slice(from, from + pieces), 'latin1')
     if (random.chance(0.5)) await turn()
   }
-  if (end === 'is reset') socket.resetAndDestroy()
+  if (end === 'is reset') reset(socket)
   else if (end !== 'waits') socket.end()
   socket.setTimeout(30_000, () => socket.destroy())
   await closed
