@@ -9,6 +9,7 @@
  * fail the run. A step that tries things at random is not: what it has found stands.
  */
 import { availableParallelism } from 'node:os'
+import { shareOfCommit, shares } from '../mutants/share.mjs'
 import { WorkFolder } from '../mutants/work-folder.mjs'
 import { stepsOf } from './steps.mjs'
 
@@ -26,9 +27,14 @@ async function main(work) {
   const texts = await work.compile()
   const [first = '', ...others] = process.argv.slice(2)
   const parts = [first, ...others]
-  const steps = (await stepsOf(work, texts)).filter(({ name }) => parts.some((part) => name.includes(part)))
+  const share = first === '' ? shareOfCommit() : undefined
+  const steps = (await stepsOf(work, texts, share)).filter(({ name }) =>
+    parts.some((part) => name.includes(part)),
+  )
   if (steps.length === 0)
     console.log(`no step has "${parts.join('" or "')}" in its name; unit tests are in "unit"`)
+  if (share !== undefined)
+    console.log(`# share ${share} of ${shares} of the mutants; npm run test:mutants tries them all`)
   if (steps.some(({ needsServer }) => needsServer)) await work.startServer()
   const failures = await failuresOf(work, steps, { jobs, isLast: false })
   const { final, repeatable } = split(failures)

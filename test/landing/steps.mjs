@@ -1,6 +1,7 @@
 import { Parser } from 'tap-parser'
 import { MutantTrials } from '../mutants/mutant-trials.mjs'
 import { mutants } from '../mutants/mutants.mjs'
+import { inShare } from '../mutants/share.mjs'
 import { failureOf, ofTests } from '../mutants/test-run.mjs'
 import { project } from '../mutants/work-folder.mjs'
 import { testRuns } from './test-runs.mjs'
@@ -12,6 +13,7 @@ const timeoutMs = 900_000
  *
  * @param {WorkFolder} work
  * @param {Map<string, string>} texts compiled files by their paths
+ * @param {number | undefined} share which of the mutants are tried; undefined for all of them
  * @returns {Promise<Step[]>}
  *
  * @typedef {object} Step
@@ -22,7 +24,7 @@ const timeoutMs = 900_000
  * @property {(copy: string) => Promise<string | undefined>} run resolves to a text about the failure, if there is one;
  *   the copy of the project is for this step only, until then
  */
-export async function stepsOf(work, texts) {
+export async function stepsOf(work, texts, share) {
   return [
     ofProject('types', 'test/landing/types.mjs', []),
     ofProject('types of the page', 'node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'ui']),
@@ -40,7 +42,7 @@ export async function stepsOf(work, texts) {
     },
     ...inTurn(
       testRuns(texts).map((run) => testStep(work, run)),
-      await mutantSteps(work, texts),
+      await mutantSteps(work, texts, share),
     ),
   ]
 }
@@ -92,9 +94,10 @@ function withoutPassed(report) {
   return isExplained ? Parser.stringify(told, { flat: true }) : report
 }
 
-async function mutantSteps(work, texts) {
-  const trials = await MutantTrials.of(mutants)
-  if (trials.stale.length > 0) return [{ name: 'mutants', run: async () => trials.stale.join('\n\n') }]
+async function mutantSteps(work, texts, share) {
+  const { stale } = await MutantTrials.of(mutants)
+  if (stale.length > 0) return [{ name: 'mutants', run: async () => stale.join('\n\n') }]
+  const trials = await MutantTrials.of(share === undefined ? mutants : inShare(mutants, share))
   return trials.in(work, texts).map(({ mutant, verdict }) => ({
     name: `mutant: ${mutant.name}`,
     needsServer: true,
