@@ -69,6 +69,8 @@ function argumentsOf(work: LoadOptions['work']): string[] {
       return ['random', String(work.keys)]
     case 'walk':
       return ['walk', String(work.keys), String(work.from)]
+    case 'bulk-walk':
+      return ['bulk-walk', String(work.keys), String(work.from), String(work.perRequest)]
     case 'bulk':
       return ['bulk', String(work.keys)]
     case 'set':

@@ -10,6 +10,8 @@ export type Work =
   | { readonly kind: 'zipf'; readonly keys: number; readonly exponent: number }
   /** GET of one key after the other, in no order that an index would like, from the given place on. */
   | { readonly kind: 'walk'; readonly keys: number; readonly from: number }
+  /** The same, by POST, so many keys in one request. */
+  | { readonly kind: 'bulk-walk'; readonly keys: number; readonly from: number; readonly perRequest: number }
   /** POST that reads `key:1` to the last of the keys at once. */
   | { readonly kind: 'bulk'; readonly keys: number }
   /** POST of a string under `PREFIX:1`, `PREFIX:2`, ... */
@@ -34,7 +36,14 @@ export function requestsOf(work: Work): () => Buffer {
     }
     case 'walk': {
       let place = work.from
-      return () => get(`/cache/get?key=key:${((place++ * stride) % work.keys) + 1}`)
+      return () => get(`/cache/get?key=${walked(place++, work.keys)}`)
+    }
+    case 'bulk-walk': {
+      let place = work.from
+      return () => {
+        const keys = Array.from({ length: work.perRequest }, () => walked(place++, work.keys))
+        return postJson('/v1/entries:get', { keys })
+      }
     }
     case 'bulk': {
       const keys = Array.from({ length: work.keys }, (_, index) => `key:${index + 1}`)
@@ -51,6 +60,10 @@ export function requestsOf(work: Work): () => Buffer {
       return () => post({ key: `key:${1 + Math.floor(Math.random() * work.keys)}`, value })
     }
   }
+}
+
+function walked(place: number, keys: number): string {
+  return `key:${((place * stride) % keys) + 1}`
 }
 
 export function get(path: string): Buffer {

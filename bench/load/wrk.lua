@@ -1,9 +1,10 @@
--- What wrk sends: `hit PATH`, `random KEYS`, `walk KEYS FROM`, `bulk KEYS`, `set KEYS VALUE_BYTES`. What it saw, as one line of JSON.
-local kind, first, second
+-- What wrk sends: `hit PATH`, `random KEYS`, `walk KEYS FROM`, `bulk-walk KEYS FROM KEYS_PER_REQUEST`, `bulk KEYS`,
+-- `set KEYS VALUE_BYTES`. What it saw, as one line of JSON.
+local kind, first, second, third
 local count = 0
 
 function init(args)
-  kind, first, second = args[1], args[2], args[3]
+  kind, first, second, third = args[1], args[2], args[3], args[4]
   math.randomseed(os.time())
 end
 
@@ -16,9 +17,17 @@ local function post(path, body)
     .. #body .. "\r\n\r\n" .. body
 end
 
-local function bulk(keys)
+-- The next key of a walk through all keys, in no order that an index would like; the stride and the number of keys have
+-- no common factor.
+local function walked()
+  local key = string.format("key:%d", ((second + count) * 7919) % first + 1)
+  count = count + 1
+  return key
+end
+
+local function bulk(keys, key_of)
   local names = {}
-  for number = 1, keys do names[number] = '"key:' .. number .. '"' end
+  for number = 1, keys do names[number] = '"' .. key_of(number) .. '"' end
   return post("/v1/entries:get", '{"keys":[' .. table.concat(names, ",") .. "]}")
 end
 
@@ -29,12 +38,11 @@ function request()
   elseif kind == "random" then
     return get("/cache/get?key=key:" .. math.random(first))
   elseif kind == "walk" then
-    -- Through all keys, in no order that an index would like; the stride and the number of keys have no common factor.
-    local key = ((second + count) * 7919) % first + 1
-    count = count + 1
-    return get("/cache/get?key=key:" .. string.format("%d", key))
+    return get("/cache/get?key=" .. walked())
+  elseif kind == "bulk-walk" then
+    return bulk(tonumber(third), walked)
   elseif kind == "bulk" then
-    fixed = fixed or bulk(tonumber(first))
+    fixed = fixed or bulk(tonumber(first), function(number) return "key:" .. number end)
     return fixed
   else
     value = value or string.rep("x", second)
