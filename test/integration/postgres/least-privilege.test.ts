@@ -251,7 +251,8 @@ t.test('a role of sql/least-privilege.sql', async (t) => {
         log.filter(({ msg }) => String(msg).startsWith('no change feed')),
         [{ reason: told }],
       )
-      t.equal(log.length, 4)
+      const about = log.filter((line) => /belongs to|denied|may not|migrat/.test(JSON.stringify(line)))
+      t.equal(about.length, 1)
       await query('revoke select on cache_migrations from public')
       await query(`revoke select on cache_migrations from ${role}`)
       const command = new CliProcess(t, ['migrate'], { DATABASE_URL: url })
