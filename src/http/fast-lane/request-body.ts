@@ -24,9 +24,7 @@ export function receiveBody(
     if (chunk === null) {
       // Node keeps a request until the next one arrives on its connection. It must not keep the body with it.
       request.push = ignored
-      const whole = body ?? nothing
-      body = undefined
-      use(whole)
+      use(body ?? nothing)
     } else if (!bodies.acquire(length)) {
       request.push = ignored
       use(undefined)
@@ -54,24 +52,21 @@ function receiveRest(
 ): void {
   const { socket } = request
   // This allocates outside of Node's pool, and memory becomes resident only when it is written to.
-  let body: Buffer | undefined = Buffer.allocUnsafeSlow(length)
+  const body = Buffer.allocUnsafeSlow(length)
   let received = first.copy(body)
   const gone = () => {
     request.push = ignored
-    body = undefined
     bodies.release(length)
   }
   socket.once('close', gone)
   request.push = (chunk: Buffer | null) => {
     if (chunk !== null) {
-      received += chunk.copy(body as Buffer, received)
+      received += chunk.copy(body, received)
       return true
     }
     socket.off('close', gone)
     request.push = ignored
-    const whole = body as Buffer
-    body = undefined
-    use(whole)
+    use(body)
     return true
   }
 }

@@ -68,6 +68,14 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /1000 ms, but/,
     cure: /alter database .* reset statement_timeout/,
   },
+  'a statement timeout, and a view that hides one of the catalogue': {
+    sql: `create view pg_settings as select name, 'command line'::text as source from pg_catalog.pg_settings;
+      grant select on pg_settings to public;
+      alter role $role set search_path = public, pg_catalog; alter role $role set statement_timeout = 1`,
+    check: 'statement_timeout',
+    says: /^1 ms, but/,
+    cure: /alter role .* reset statement_timeout/,
+  },
   'a connection limit of 1': {
     sql: 'alter role $role connection limit 1',
     check: 'connections',

@@ -203,6 +203,13 @@ t.test('a role that may not write the list goes on without it, and says so once'
   await database.query(`grant select, insert, update, delete on cache_sidecars to ${guest.name}`)
   clock.advance(nextMs)
   await eventually(() => counts.writes === 1)
+  await database.query(`revoke insert on cache_sidecars from ${guest.name}`)
+  for (let times = 0; times < 3; times++) {
+    const before = counts.reads + counts.writes
+    clock.advance(nextMs)
+    await eventually(() => counts.reads + counts.writes > before)
+  }
+  t.equal(counts.writes, 2, 'a right that is lost fails once')
 })
 
 t.test('before the migration, it says so', async (t) => {
