@@ -3,11 +3,14 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { DrainSession } from '../../../src/postgres/outbox/drain-session.js'
+import { Drainer } from '../../../src/postgres/outbox/drainer.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { cacheDatabase, type FreshDatabase, ownServer } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
+import { proxyTo } from '../../support/half-open-proxy.js'
 import { isHit } from '../../support/held-answers.js'
 import type { JsonClient } from '../../support/json-client.js'
+import { recordingLog } from '../../support/recording-log.js'
 import { startLiveSidecar } from '../../support/sidecar.js'
 
 const channel = 'outbox_test'
@@ -298,4 +301,32 @@ t.test('a crash of the server under a writer', async (t) => {
   await eventually(async () => ((await client.value('item:1')) as { v: string } | undefined)?.v === 'new')
   await eventually(() => isHeld(client, 'item:1'))
   t.match(await client.value('item:1'), { v: 'new' })
+})
+
+t.test('a drainer that is closed during a drain closes its connection', async (t) => {
+  const { url, query } = await setting(t)
+  const holder = await connected(t, url)
+  await holder.query('begin; lock table cache_outbox in access exclusive mode')
+  const proxy = await proxyTo(t, url)
+  const drainer = new Drainer(
+    { url: proxy.url, intervalMs: 1_000, limitMs: 1_000 },
+    {
+      clock: { now: () => performance.now() },
+      log: recordingLog().log,
+      counts: { statements: 0, rows: 0 },
+      patternOf: () => undefined,
+    },
+  )
+  t.teardown(() => drainer.close())
+  drainer.drainFor({ schema: 'public', channel, hasMappings: false })
+  await eventually(async () => {
+    const { rowCount } = await query(
+      "select from pg_stat_activity where application_name = 'caching-layer outbox' and wait_event_type = 'Lock'",
+    )
+    return rowCount === 1
+  })
+  t.equal(proxy.connections, 1)
+  drainer.close()
+  await eventually(() => proxy.connections === 0)
+  await holder.query('rollback')
 })
