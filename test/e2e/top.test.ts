@@ -1,8 +1,9 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { top } from '../../src/cli/commands/top.js'
 import { CliProcess, serve } from '../support/child-process.js'
 import { cacheDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
+import { recordingFront } from '../support/recording-front.js'
 
 const { url, query } = await cacheDatabase(t)
 const environment = { DATABASE_URL: url, CACHE_FLEET_INTERVAL_MS: '200', CACHE_API_TOKEN: 'secret' }
@@ -67,20 +68,7 @@ t.test('it says why it cannot', async (t) => {
 t.test('in a terminal, it shows what is new until it is stopped', async (t) => {
   const screens: string[] = []
   const stop = new AbortController()
-  const ending = top.run({
-    flags: new Set(),
-    values: new Map([['seconds', '0.5']]),
-    lists: new Map([['url', [one.ops.base, two.ops.base]]]),
-    positionals: [],
-    environment: token,
-    stop: stop.signal,
-    isTerminal: true,
-    out: (screen) => screens.push(screen),
-    note: t.fail,
-    progress: t.fail,
-    stdin: t.fail as never,
-    stdout: t.fail as never,
-  })
+  const ending = showIn(t, screens, stop.signal, '0.5', [one.ops.base, two.ops.base])
   await eventually(() => screens.at(-1)?.includes(` ready `))
   one.kill('SIGTERM')
   await one.exited
@@ -92,3 +80,35 @@ t.test('in a terminal, it shows what is new until it is stopped', async (t) => {
   stop.abort()
   t.equal(await ending, 0)
 })
+
+t.test('between two refreshes, it asks nothing', async (t) => {
+  const front = await recordingFront(t, (await serve(t, environment)).ops.base)
+  const screens: string[] = []
+  const stop = new AbortController()
+  const ending = showIn(t, screens, stop.signal, '3600', [front.url])
+  await eventually(() => screens.length > 0)
+  const { length } = front.requests
+  // Another process takes longer than a wait that is none.
+  await run(['--once', `--url=${front.url}`], token)
+  t.equal(front.requests.length, 2 * length)
+  stop.abort()
+  t.equal(await ending, 0)
+})
+
+/** Runs the command as in a terminal. Resolves to its exit code. */
+function showIn(t: Test, screens: string[], stop: AbortSignal, seconds: string, urls: readonly string[]) {
+  return top.run({
+    flags: new Set(),
+    values: new Map([['seconds', seconds]]),
+    lists: new Map([['url', urls]]),
+    positionals: [],
+    environment: token,
+    stop,
+    isTerminal: true,
+    out: (screen) => screens.push(screen),
+    note: t.fail,
+    progress: t.fail,
+    stdin: t.fail as never,
+    stdout: t.fail as never,
+  })
+}

@@ -119,6 +119,8 @@ t.test('an unusable file is refused', async (t) => {
   ])
   t.match(faults('PORT: 1\nHOST: "secret'), /^CACHE_CONFIG_FILE .*: is not YAML \(line 2: .+\)$/)
   t.match(faults('{"PORT": 1,\n "HOST": secret}', 'a.json'), /^CACHE_CONFIG_FILE .*: is not JSON/)
+  t.match(faults('{"PORT": 1\n "HOST": "a"}', 'a.json'), /is not JSON \(line 2\)$/)
+  t.match(faults('{', 'a.json'), /is not JSON( \(line 1\))?$/)
   t.match(faults('PORT: 1\nPORT: 2'), /is not YAML \(line 2: duplicate key\)/)
   t.match(faults('- PORT'), /must be a single map/)
   t.match(faults('secret'), /must be a single map/)

@@ -32,3 +32,9 @@ t.test('each operation is chosen as often as its weight says', async () => {
     }),
   )
 })
+
+t.test('what is left by rounding goes to the last operation', async (t) => {
+  const almostOne = 1 - 2 ** -53
+  t.ok(almostOne * (0.1 + 0.1 + 0.4) - 0.1 - 0.1 - 0.4 >= 0)
+  t.equal(drawFrom(parseMix('get=0.1,set=0.1,del=0.4'), () => almostOne)(), 'del')
+})

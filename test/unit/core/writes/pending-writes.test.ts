@@ -352,6 +352,31 @@ t.test('many pending writes are sent in several statements', async (t) => {
   t.equal(store.valueOf('k1199'), '1199')
 })
 
+t.test('statements that take too long are followed by smaller ones, until they are in time', async (t) => {
+  const { store, delivery, keep } = pendingWrites(600)
+  const sizesOf = async () => {
+    const before = store.statements.length
+    await delivery.send()
+    return store.statements
+      .slice(before)
+      .filter(({ operation }) => operation === 'settle')
+      .map(({ keys }) => keys.length)
+  }
+  const keepMany = (value: string) => {
+    for (let n = 0; n < 600; n++) keep(`k${n}`, value)
+  }
+  keepMany('1')
+  t.same(await sizesOf(), [500, 100])
+  keepMany('2')
+  for (let n = 0; n < 10_000; n++) store.fail('settle', 'store-busy')
+  t.equal((await sizesOf())[0], 500)
+  t.equal((await sizesOf())[0], 125)
+  store.clearObstacles()
+  t.same(await sizesOf(), [...Array(19).fill(31), 600 - 19 * 31])
+  keepMany('3')
+  t.same(await sizesOf(), [500, 100])
+})
+
 // --- The link breaks while they are sent ---
 
 t.test('a commit whose answer was lost is settled as committed', async (t) => {
