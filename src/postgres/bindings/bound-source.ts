@@ -9,8 +9,10 @@ interface BoundKeys extends Binding {
   readonly keyColumns: readonly KeyColumn[]
   /** Types in the answer, without repetition: names as format_type() returns them, and `enum`. */
   readonly columnTypes: readonly string[]
-  /** Reason why the keys cannot be read; undefined if they can. */
+  /** What is wrong with the binding; undefined if nothing is. */
   readonly fault: BindingFault | undefined
+  /** Longest time for which an answer is held, in ms; undefined for no limit. */
+  readonly ttlMs: number | undefined
 }
 
 /** A binding with its table (P16). */
@@ -27,8 +29,6 @@ export interface BoundQuery extends BoundKeys {
   readonly query: string | undefined
   /** True if the answer is an array of all rows. */
   readonly isMany: boolean
-  /** Longest time for which an answer is held; undefined for no limit. */
-  readonly ttlMs: number | undefined
 }
 
 export interface KeyColumn {
@@ -36,14 +36,27 @@ export interface KeyColumn {
   readonly type: KeyType
 }
 
-export interface BindingFault {
+export type BindingFault = UnusableBinding | UnseenMoves
+
+interface AnyFault {
   /** The fault in words, for the log and for doctor. */
   readonly says: string
   readonly cure: string
-  /** The fault in words that name no object of the database, for clients. */
-  readonly shown: string
   /** True if binding the table or the query again as before removes the fault. */
   readonly isCuredByBinding?: true
+}
+
+/** The keys cannot be read, or nothing announces their changes. They are answered with 503. */
+interface UnusableBinding extends AnyFault {
+  /** The fault in words that name no object of the database, for clients. */
+  readonly shown: string
+  readonly heldMs?: undefined
+}
+
+/** The keys are answered, but a row may leave a key without an announcement. */
+interface UnseenMoves extends AnyFault {
+  /** Longest time for which an answer is held meanwhile, in ms. */
+  readonly heldMs: number
 }
 
 /** Returns true if a binding reads a query. */
