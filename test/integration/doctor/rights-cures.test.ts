@@ -49,6 +49,28 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /pending writes cannot be sent/,
     cure: /grant select on/,
   },
+  'no right to read groups': {
+    sql: `revoke select on cache_entries from $role;
+          grant select (key, value, version, content_type, expires_at, xmin) on cache_entries to $role`,
+    level: 'warning',
+    check: 'rights',
+    says: /no right to select on groups of cache_entries: entries can be neither listed nor removed by group/,
+    cure: /grant select \(groups\) on/,
+  },
+  'no right to sweep': {
+    sql: 'revoke update on cache_sweeper from $role',
+    level: 'warning',
+    check: 'rights',
+    says: /no right to update on cache_sweeper/,
+    cure: /grant update on \W*public\W+cache_sweeper/,
+  },
+  'no right to be in the list of the fleet': {
+    sql: 'revoke insert on cache_sidecars from $role',
+    level: 'warning',
+    check: 'rights',
+    says: /no right to insert on cache_sidecars/,
+    cure: /grant insert on \W*public\W+cache_sidecars/,
+  },
   'no right to leave marks': {
     sql: 'revoke insert on cache_marks from $role',
     level: 'warning',
