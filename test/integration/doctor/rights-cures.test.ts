@@ -54,8 +54,8 @@ const faults: Readonly<Record<string, Fault>> = {
           grant select (key, value, version, content_type, expires_at, xmin) on cache_entries to $role`,
     level: 'warning',
     check: 'rights',
-    says: /no right to select on groups of cache_entries: entries can be neither listed nor removed by group/,
-    cure: /grant select \(groups\) on/,
+    says: /no right to select on cache_entries: entries can be neither listed nor removed by group/,
+    cure: /^if that is not intended, .*grant select on/,
   },
   'no right to sweep': {
     sql: 'revoke update on cache_sweeper from $role',
