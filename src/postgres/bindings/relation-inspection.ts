@@ -54,8 +54,9 @@ export function tableNamed(name: string): string {
 
 /**
  * Returns SQL that is true if columns of a table are not those whose changes its triggers notice. The columns and the
- * condition of a trigger stay the same when they are renamed, and everything else finds columns by their names. The numbers of the
- * columns are compared as texts, because an operator for arrays of them could be one that somebody else has created.
+ * condition of a trigger stay the same when they are renamed, and everything else finds columns by their names. The
+ * numbers of the columns are compared as texts, because an operator for arrays of them could be one that somebody else
+ * has created.
  *
  * @param table alias of its row in pg_class
  * @param announcer SQL for the beginning of the names of the triggers, without the last underscore
