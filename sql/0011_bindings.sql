@@ -231,28 +231,29 @@ create function cache_keys_in(rows text, columns text[], key_expression text, co
     condition
   );
 
+-- Remembers, until the transaction ends, that a statement has changed the key of a row. The statement triggers then
+-- read the rows as they were before, too. It is not forgotten earlier:
+--
+--   1. A statement changes a key. This trigger fires for its row.
+--   2. So does a trigger of the application, which updates another row of the table. The statement trigger of this
+--      second statement fires first. If it forgot, that of the first one would not announce the former key.
+create function cache_note_moved_row() returns trigger
+  language plpgsql security invoker
+as $$
+begin
+  perform pg_catalog.set_config('caching_layer.has_moved_rows', 'yes', true);
+  return null;
+end
+$$;
+
 -- Creates the function `name` that announces changes of the rows of a table, and its triggers. Statements announce up
 -- to 10,000 rows by their keys, and more as `*`. Rows applied by logical replication fire row triggers only. On a
 -- partitioned table, all changes are announced row by row, because a statement on a partition does not fire its
 -- parent's statement triggers.
 --
--- The statement trigger of an UPDATE announces the new keys of the rows. To read the rows as they were before, too, would
--- cost it a third of its time. So `_moved`, a row trigger, announces a former key if it differs. PostgreSQL prepares such
--- a condition anew for each statement, which takes 3 µs, but only if the statement names a column of the key (UPDATE
--- OF), or one on which a generated column of the key depends. An UPDATE that changes many keys pays for that: to insert
--- a former key takes about 15 µs, so 100,000 of them take 1.5 s. The statement trigger would insert one row that stands
--- for any key, after 0.3 s.
---
--- A BEFORE trigger of the application can change a key in a statement that names none of these columns. If the table has
--- one, `_moved` has no list of columns, and each UPDATE takes 3 µs more. If it gets one later, sidecars hold
--- the keys for a short time only, until the table is bound again (hasUnseenMoves() in relation-inspection.ts).
---
--- With 'notify', the statement trigger reads the rows as they were before. So an UPDATE that changes many keys sends one
--- notification, and not one for each row.
---
--- Because of its list of columns, or its condition, PostgreSQL refuses to drop the columns of the key or to change their
--- types, as it does with the columns of a view. Where former keys are announced otherwise, `_moved` is there for that
--- alone, and never fires.
+-- To read the rows as they were before an UPDATE costs a third of the time of its statement trigger. So that is done
+-- only if a key has changed: a row trigger with a condition says so. Because of this condition, PostgreSQL refuses to
+-- drop the columns of the key, or to change their types, as it does with the columns of a view.
 --
 -- With a mapping, the columns that `pattern` names go through the outbox, and the drain maps them to keys.
 create function cache_watch_rows(schema text, name text, bound regclass, pattern text, announce text, mapping text)
@@ -269,8 +270,6 @@ declare
   other_cache text;
   has_date boolean;
   has_moved text;
-  -- True if `_moved` is what announces former keys.
-  is_moved_announced constant boolean := is_outbox and not is_partitioned;
   outbox constant text := schema || '.cache_outbox';
   -- SQL that is true while the schema has its name. A writer whose rights the function has may not use the schema, and
   -- may not look up a name in it.
@@ -281,8 +280,6 @@ declare
   end;
   of_rows text;
   of_rows_before text;
-  -- Columns of the key, as a list for UPDATE OF.
-  of_columns text;
   of_new text;
   of_old text;
   -- Bodies of the function of the triggers. A key is null if a column of it is; no sidecar asks for such a row.
@@ -296,10 +293,12 @@ declare
   stored integer;
 begin$body$;
   -- The quick way of the outbox: it stores keys without collecting them. It is for as long as the schema has its name,
-  -- and the database was not restored from a dump. Each condition of its own, and each column that is not needed, would
-  -- cost writers of single rows.
+  -- and the database was not restored from a dump, and for statements that have changed no key. Each condition of its
+  -- own, and each column that is not needed, would cost writers of single rows.
   storing constant text := $body$
-  if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' and %5$s then
+  if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' and %5$s
+    and (tg_op <> 'UPDATE' or current_setting('caching_layer.has_moved_rows', true) is distinct from 'yes')
+  then
     %9$s limit 10001;
     get diagnostics stored = row_count;
     if stored > 10000 then
@@ -316,15 +315,15 @@ begin$body$;
   if tg_op = 'TRUNCATE' then
     is_everything := true;
   elsif tg_level = 'STATEMENT' then
-    if tg_op = 'UPDATE' then
-      keys := array(%8$s limit 10001);
+    if tg_op = 'UPDATE' and current_setting('caching_layer.has_moved_rows', true) = 'yes' then
+      keys := array(%1$s union %8$s limit 10001);
     else
       keys := array(%1$s limit 10001);
     end if;
     is_everything := cardinality(keys) > 10000 or array_position(keys, null) is not null;
   else
     begin
-      if tg_op <> 'DELETE' and tg_name <> %10$L then keys := array[%2$s]; end if;
+      if tg_op <> 'DELETE' then keys := array[%2$s]; end if;
       if tg_op <> 'INSERT' then keys := keys || array[%3$s]; end if;
       keys := array_remove(keys, null);
     exception when undefined_column then
@@ -424,13 +423,11 @@ begin
     case when has_date then 'set datestyle = ''ISO, YMD''' end,
     format(
       opening || case when is_outbox then storing || collecting || storing_collected else collecting || notifying end,
-      of_rows, of_new, of_old, outbox, is_here, (parse_ident(schema))[1], mapping,
-      of_rows || case when is_outbox then '' else ' union ' || of_rows_before end,
+      of_rows, of_new, of_old, outbox, is_here, (parse_ident(schema))[1], mapping, of_rows_before,
       case when mapping is null then format('insert into %s (key) %s', outbox, of_rows) else format(
         'insert into %s (key, mapping) select key, case when key is not null then %L end from (%s) as named',
         outbox, mapping, of_rows
-      ) end,
-      name || '_moved'
+      ) end
     )
   );
   if is_outbox then
@@ -445,9 +442,8 @@ begin
       'create or replace trigger %I after insert on %s referencing new table as changed
          for each statement execute function %s.%I()', name || '_inserted', bound, schema, name);
     execute format(
-      'create or replace trigger %I after update on %s referencing %s new table as changed
-         for each statement execute function %s.%I()',
-      name || '_updated', bound, case when not is_outbox then 'old table as before' end, schema, name);
+      'create or replace trigger %I after update on %s referencing old table as before new table as changed
+         for each statement execute function %s.%I()', name || '_updated', bound, schema, name);
     execute format(
       'create or replace trigger %I after delete on %s referencing old table as changed
          for each statement execute function %s.%I()', name || '_deleted', bound, schema, name);
@@ -455,15 +451,9 @@ begin
       'alter table %1$s enable always trigger %2$I, enable always trigger %3$I, enable always trigger %4$I',
       bound, name || '_inserted', name || '_updated', name || '_deleted');
   end if;
-  -- The lock of the triggers above keeps others from creating a BEFORE trigger now.
-  if not is_moved_announced or not exists (
-    select from pg_trigger where tgrelid = bound::oid and tgtype & 19 = 19 -- BEFORE UPDATE FOR EACH ROW
-  ) then
-    of_columns := (select ' of ' || string_agg(quote_ident(column_name), ', ') from unnest(columns) as column_name);
-  end if;
   execute format(
-    'create or replace trigger %I after update%s on %s for each row when (%s) execute function %s.%I()',
-    name || '_moved', of_columns, bound, case when is_moved_announced then has_moved else 'false' end, schema, name);
+    'create or replace trigger %I after update on %s for each row when (%s) execute function %s.cache_note_moved_row()',
+    name || '_moved', bound, has_moved, schema);
   execute format('alter table %s enable always trigger %I', bound, name || '_moved');
   execute format(
     'create or replace trigger %I after insert or update or delete on %s for each row execute function %s.%I()',
@@ -502,9 +492,8 @@ $$;
 
 -- --- Changes without a change of rows ---
 
--- Announces a definition that can change what bound keys stand for, or how their changes are announced: of a table, a
--- trigger, a policy or a type. Without it, sidecars notice that within a minute. An error here must not be one of the
--- statement.
+-- Announces a definition that can change what bound keys stand for: of a table, a policy or a type. Without it,
+-- sidecars notice that within a minute. An error here must not be one of the statement.
 create function cache_announce_definition() returns event_trigger
   language plpgsql security invoker set search_path = pg_catalog, pg_temp
 as $$
@@ -519,25 +508,20 @@ begin
   ))[1];
   execute format(
     'select exists (
-       select from (
-         select classid, object_type, case classid when ''pg_trigger''::regclass::oid then (
-             select tgrelid from pg_trigger where pg_trigger.oid = objid
-           ) else objid end as changed
-         from pg_event_trigger_ddl_commands()
-       ) as command
+       select from pg_event_trigger_ddl_commands() as command
        where classid in (''pg_type''::regclass::oid, ''pg_policy''::regclass::oid) and exists (
          select from %1$I.cache_bound_tables union all select from %1$I.cache_bound_queries
        ) or (object_type = ''view'' or classid = ''pg_proc''::regclass::oid) and exists (
          select from %1$I.cache_bound_queries
-       ) or classid in (''pg_class''::regclass::oid, ''pg_trigger''::regclass::oid) and exists (
+       ) or classid = ''pg_class''::regclass::oid and exists (
          select from (
            select bound from %1$I.cache_bound_tables union all select bound from %1$I.cache_dependencies
          ) as watched
-         where command.changed = bound::oid or exists (
+         where command.objid = bound::oid or exists (
            with recursive part (id) as (
              select bound::oid union select inhrelid from pg_inherits join part on inhparent = part.id
            )
-           select from part where part.id = command.changed
+           select from part where part.id = command.objid
          )
        )
      )',

@@ -6,11 +6,11 @@ import type { Log } from '../core/ports.js'
 import type { Listing } from '../core/reads/listing.js'
 import { LivePage, type LivePageSources } from '../http/ops/page/live-page.js'
 import type { Page } from '../http/ops/page/page-routes.js'
-import type { DatabaseView, ShownFault, ShownFinding } from '../http/ops/page/view-data.js'
+import type { DatabaseView, ShownFinding } from '../http/ops/page/view-data.js'
 import { PageViews } from '../http/ops/page/views/page-views.js'
 import { PageWrites } from '../http/ops/page/writes/page-writes.js'
 import type { RequestBodies } from '../http/server/request-bodies.js'
-import { type BindingFault, isQuery } from '../postgres/bindings/bound-source.js'
+import { isQuery } from '../postgres/bindings/bound-source.js'
 import type { KnownBindings } from '../postgres/bindings/known-bindings.js'
 import type { PostgresChangeFeed } from '../postgres/feed/feed.js'
 import type { FleetMembership } from '../postgres/fleet/fleet-membership.js'
@@ -90,10 +90,6 @@ function createPageWrites(sources: PageSources): PageWrites | undefined {
   return new PageWrites({ cache, dropEverywhere, isServing, keys, maxValueBytes, bodies, log })
 }
 
-function shownFault({ says, cure, heldMs }: BindingFault): ShownFault {
-  return { says, cure, isUnusable: heldMs === undefined }
-}
-
 async function databaseView(sources: DatabaseViewSources): Promise<DatabaseView> {
   const { cache, database, schema, feed, attempts, bindings } = sources
   const asking = async () => databaseFacts(database, await schema.get())
@@ -109,7 +105,7 @@ async function databaseView(sources: DatabaseViewSources): Promise<DatabaseView>
       pattern: bound.pattern.text,
       source: isQuery(bound) ? 'query' : 'table',
       announce: bound.viaOutbox ? 'outbox' : 'notify',
-      ...(bound.fault && { fault: shownFault(bound.fault) }),
+      ...(bound.fault && { fault: { says: bound.fault.says, cure: bound.fault.cure } }),
       ...cache.readsOf(bound.pattern.text),
       reads: bindings.costs.of(bound.pattern.text),
     })),

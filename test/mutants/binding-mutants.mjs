@@ -10,8 +10,6 @@ const known = 'src/postgres/bindings/known-bindings.ts'
 const follower = 'src/core/feed/feed-follower.ts'
 const state = 'src/core/state/cache-state.ts'
 const announced = { caughtBy: 'bindings/bind', tests: 'what statements announce', file: sql }
-const formerKeys = { caughtBy: 'bindings/former-keys', file: sql }
-const unseenMoves = { caughtBy: 'bindings/unseen-moves' }
 const renamed = { caughtBy: 'bindings/renamed-columns', file: sql }
 const announcedByRows = { caughtBy: 'bindings/bind', tests: 'what row triggers announce', file: sql }
 const overlap = { caughtBy: 'bindings/bind', tests: 'patterns that can match', file: sql }
@@ -67,38 +65,19 @@ const inDatabase = [
     replace: "then '' end\n  ), ' or ')",
   },
   {
-    name: 'the trigger for keys that change announces no former key',
-    ...formerKeys,
-    tests: 'statements that name the key',
-    find: "if tg_op <> 'INSERT' then keys := keys",
-    replace: "if tg_op <> 'INSERT' and tg_name <> %10$L then keys := keys",
-  },
-  {
-    name: 'with notify, an UPDATE announces the new keys only',
-    ...announced,
-    tests: 'what statements announce: notify',
-    find: "' union ' || of_rows_before",
-    replace: "' union ' || of_rows",
+    name: 'a second statement forgets that a key has changed',
+    caughtBy: 'bindings/bind',
+    tests: 'a key that changes is announced',
+    file: sql,
+    find: '      keys := array(%1$s union %8$s limit 10001);',
+    replace: `      keys := array(%1$s union %8$s limit 10001);
+      perform set_config('caching_layer.has_moved_rows', '', true);`,
   },
   {
     name: 'with notify, a key that stays the same counts twice',
     ...announced,
-    find: "' union ' || of_rows_before",
-    replace: "' union all ' || of_rows_before",
-  },
-  {
-    name: 'a key that a BEFORE trigger changes is not announced',
-    ...formerKeys,
-    tests: 'a BEFORE trigger that the table had',
-    find: 'if not is_moved_announced or not exists (',
-    replace: 'if bound is not null or not exists (',
-  },
-  {
-    name: 'a BEFORE trigger that is disabled when a table is bound is overlooked',
-    ...formerKeys,
-    tests: 'a BEFORE trigger that the table had',
-    find: 'tgtype & 19 = 19 -- BEFORE',
-    replace: "tgtype & 19 = 19 and tgenabled = 'O' -- BEFORE",
+    find: 'keys := array(%1$s union %8$s limit 10001);',
+    replace: 'keys := array(%1$s union all %8$s limit 10001);',
   },
   {
     name: 'another cache takes over the triggers of a binding',
@@ -287,14 +266,6 @@ const inDatabase = [
     find: 'if is_bound then',
     replace: 'if is_bound and false then',
   },
-  {
-    name: 'a trigger that is created is not announced at once',
-    ...unseenMoves,
-    tests: 'a table: answers are held for a short time',
-    file: sql,
-    find: "case classid when ''pg_trigger''::regclass::oid then (",
-    replace: "case classid when ''pg_policy''::regclass::oid then (",
-  },
 ]
 
 /** Mistakes in the inspection of bound tables. */
@@ -369,53 +340,6 @@ const inInspection = [
     tests: 'of the table: alter table item drop constraint',
     find: `fingerprint: \`\${row.fingerprint} \${fault?.says ?? ''}\``,
     replace: 'fingerprint: row.fingerprint',
-  },
-  {
-    name: 'a trigger that may change keys unnoticed is not in the fingerprint',
-    ...fingerprint,
-    tests: 'of the table: create trigger touch',
-    find: `fingerprint: \`\${row.fingerprint} \${fault?.says ?? ''}\``,
-    replace: `fingerprint: \`\${row.fingerprint} \${fault?.heldMs === undefined ? fault?.says : undefined}\``,
-  },
-  {
-    name: 'answers are held although former keys may not be announced',
-    ...unseenMoves,
-    tests: 'a table: answers are held for a short time',
-    file: inspection,
-    find: 'ttlMs: fault?.heldMs',
-    replace: 'ttlMs: undefined',
-  },
-  {
-    name: 'answers of a query are held although former keys may not be announced',
-    ...unseenMoves,
-    tests: 'a query: answers are held for a short time',
-    file: 'src/postgres/bindings/query-inspection.ts',
-    find: 'ttlMs: shorter(row.ttl_ms ?? undefined, fault?.heldMs)',
-    replace: 'ttlMs: shorter(row.ttl_ms ?? undefined, undefined)',
-  },
-  {
-    name: 'a trigger that may change keys unnoticed is only seen while it is enabled',
-    ...unseenMoves,
-    tests: 'a trigger is noticed while it is disabled',
-    file: relations,
-    find: '19::smallint = 19::smallint',
-    replace: "19::smallint = 19::smallint and tgenabled <> 'D'",
-  },
-  {
-    name: 'triggers that change no row limit for how long answers are held',
-    ...unseenMoves,
-    tests: 'no limit: a trigger that changes no row',
-    file: relations,
-    find: 'tgtype & 19::smallint = 19::smallint',
-    replace: 'tgtype & 16::smallint = 16::smallint',
-  },
-  {
-    name: 'with notify, a trigger limits for how long answers are held',
-    ...unseenMoves,
-    tests: 'no limit: rows as they were',
-    file: inspection,
-    find: "b.announce = 'outbox' and ",
-    replace: '',
   },
   {
     name: 'another table under the name of the bound one is not noticed',
@@ -599,8 +523,8 @@ const inReads = [
     name: 'a table with a fault is read',
     caughtBy: 'unit/postgres/bindings/bound-reads',
     file: reads,
-    find: 'if (fault && fault.heldMs === undefined)',
-    replace: 'if (fault && fault.heldMs === undefined && fault.says === bound.fingerprint)',
+    find: 'if (fault) throw',
+    replace: 'if (fault && fault.says === bound.fingerprint) throw',
   },
   {
     name: 'a statement that fails for the table asks for no inspection',

@@ -322,9 +322,8 @@ const answered = [
   {
     name: 'query: an answer is held beyond its ttl',
     ...answers('depends on the clock', reads),
-    find: 'const { viaOutbox, ttlMs: remainingMs } = bound',
-    replace:
-      'const { viaOutbox } = bound\n    const remainingMs = wanted.length > 99 ? bound.ttlMs : undefined',
+    find: 'isQuery(bound) ? bound.ttlMs : undefined',
+    replace: 'isQuery(bound) && wanted.length > 99 ? bound.ttlMs : undefined',
   },
   {
     name: 'query: an absence is held beyond the ttl',

@@ -89,7 +89,7 @@ function bindingRow({
   reads,
 }: ShownBinding): HTMLTableRowElement {
   const { statements, keys, totalMs } = reads
-  const state = create('div', '', fault ? `${fault.isUnusable ? '503: ' : ''}${fault.says}` : 'usable')
+  const state = create('div', '', fault ? `503: ${fault.says}` : 'usable')
   if (fault) state.append(create('p', 'cure', `What to do: ${fault.cure}`))
   return row(
     [

@@ -21,8 +21,6 @@ export interface BindingShape {
   readonly has_foreign_partitions: boolean
   /** True if columns have changed places by their names, so that others make the key than those that were bound. */
   readonly has_other_columns: boolean | null
-  /** True if a trigger may change keys in a statement that does not make the triggers of the binding announce that. */
-  readonly has_unseen_moves: boolean | null
   readonly missing_triggers: readonly string[]
   readonly unwatched_partitions: readonly string[]
   /** Columns of the answer; null for all. */
@@ -35,24 +33,6 @@ export interface BindingShape {
   readonly may_read: boolean | null
   /** Role of the session, quoted if necessary. */
   readonly role: string
-}
-
-/**
- * Time for which answers are held while former keys may not be announced, in ms: short beside the usual bound on
- * staleness (3 s), and long enough to answer most reads of a key that is in demand.
- */
-const unseenMovesMs = 1_000
-
-/** Returns the fault of tables that got a trigger after they were bound, which may change keys unnoticed. */
-export function unseenMoves(tables: string, cure: string): BindingFault {
-  return {
-    says:
-      `${tables} got a BEFORE UPDATE trigger after being bound: if it changes a key, the former one is not announced, ` +
-      `so answers are held for ${unseenMovesMs / 1_000} s at most`,
-    cure,
-    heldMs: unseenMovesMs,
-    isCuredByBinding: true,
-  }
 }
 
 /** Returns the first fault of a bound table; undefined if its rows can be served. */
@@ -135,8 +115,6 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
       shown: 'the role of the sidecar may not read its table',
     }
   }
-  // The last one, because its keys are answered nevertheless.
-  if (shape.has_unseen_moves) return unseenMoves(table, bindAgain)
   return undefined
 }
 

@@ -9,7 +9,6 @@ import { boundQueryOf, queryInspectionIn } from './query-inspection.js'
 import {
   fingerprintsOf,
   hasOtherColumns,
-  hasUnseenMoves,
   missingTriggersOf,
   tableNamed,
   treeOf,
@@ -97,7 +96,6 @@ function boundTableOf(row: InspectedTable): BoundTable {
     columns: columns ?? undefined,
     columnTypes: row.column_types,
     fault,
-    ttlMs: fault?.heldMs,
     fingerprint: `${row.fingerprint} ${fault?.says ?? ''}`,
   }
 }
@@ -156,7 +154,6 @@ function inspectionIn(schema: string, patterns: string): string {
       select from ${tree} join pg_class as part on part.oid = relid where relkind = 'f'
     ) as has_foreign_partitions,
     ${hasOtherColumns('c', announcer, 'b.key_columns')} as has_other_columns,
-    b.announce = 'outbox' and ${hasUnseenMoves('c', announcer)} as has_unseen_moves,
     ${missingTriggersOf('c', announcer)} as missing_triggers,
     ${unwatchedPartitionsOf('c', announcer, tree)} as unwatched_partitions,
     case when not has_schema_privilege(n.oid, 'usage') then quote_ident(n.nspname::text) end as closed_schema,

@@ -77,7 +77,8 @@ export class BoundReads {
     )
     const { epoch } = rows[0] as AnswerRow
     const answers: EntryAnswers = new Map()
-    const { viaOutbox, ttlMs: remainingMs } = bound
+    const { viaOutbox } = bound
+    const remainingMs = isQuery(bound) ? bound.ttlMs : undefined
     for (const row of rows)
       if (row.key !== null) answers.set(row.key, entryOf(row as BoundRow, viaOutbox, remainingMs))
     for (const { key } of wanted)
@@ -136,8 +137,7 @@ export class BoundReads {
     part?: BatchPart,
   ): Promise<readonly AnswerRow[]> {
     const { fault } = bound
-    if (fault && fault.heldMs === undefined)
-      throw unusable(bound, fault.shown, fault.says, { isOfWholeStatement: true })
+    if (fault) throw unusable(bound, fault.shown, fault.says, { isOfWholeStatement: true })
     try {
       return await send(text, values, part)
     } catch (error) {

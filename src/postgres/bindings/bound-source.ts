@@ -9,10 +9,8 @@ interface BoundKeys extends Binding {
   readonly keyColumns: readonly KeyColumn[]
   /** Types in the answer, without repetition: names as format_type() returns them, and `enum`. */
   readonly columnTypes: readonly string[]
-  /** What is wrong with the binding; undefined if nothing is. */
+  /** Reason why the keys cannot be read; undefined if they can. */
   readonly fault: BindingFault | undefined
-  /** Longest time for which an answer is held, in ms; undefined for no limit. */
-  readonly ttlMs: number | undefined
 }
 
 /** A binding with its table (P16). */
@@ -29,6 +27,8 @@ export interface BoundQuery extends BoundKeys {
   readonly query: string | undefined
   /** True if the answer is an array of all rows. */
   readonly isMany: boolean
+  /** Longest time for which an answer is held; undefined for no limit. */
+  readonly ttlMs: number | undefined
 }
 
 export interface KeyColumn {
@@ -36,27 +36,14 @@ export interface KeyColumn {
   readonly type: KeyType
 }
 
-export type BindingFault = UnusableBinding | UnseenMoves
-
-interface AnyFault {
+export interface BindingFault {
   /** The fault in words, for the log and for doctor. */
   readonly says: string
   readonly cure: string
-  /** True if binding the table or the query again as before removes the fault. */
-  readonly isCuredByBinding?: true
-}
-
-/** The keys cannot be read, or nothing announces their changes. They are answered with 503. */
-interface UnusableBinding extends AnyFault {
   /** The fault in words that name no object of the database, for clients. */
   readonly shown: string
-  readonly heldMs?: undefined
-}
-
-/** The keys are answered, but a row may leave a key without an announcement. */
-interface UnseenMoves extends AnyFault {
-  /** Longest time for which an answer is held meanwhile, in ms. */
-  readonly heldMs: number
+  /** True if binding the table or the query again as before removes the fault. */
+  readonly isCuredByBinding?: true
 }
 
 /** Returns true if a binding reads a query. */

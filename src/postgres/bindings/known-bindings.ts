@@ -41,7 +41,7 @@ export class KnownBindings implements Bindings {
 
   get counts(): BindingCounts {
     const unusable = this.sources.flatMap(({ pattern, fault }) =>
-      fault && fault.heldMs === undefined ? [{ pattern: pattern.text, reason: fault.shown }] : [],
+      fault ? [{ pattern: pattern.text, reason: fault.shown }] : [],
     )
     return { usable: this.sources.length - unusable.length, unusable }
   }
@@ -92,9 +92,7 @@ export class KnownBindings implements Bindings {
       if (fault && !known.has(fault.says))
         this.#parts.log.warn(
           { pattern: pattern.text, reason: fault.says, cure: fault.cure },
-          fault.heldMs === undefined
-            ? 'a binding cannot be used: its keys are answered with 503'
-            : 'changes of keys of a binding may not be announced: its answers are held for a short time',
+          'a binding cannot be used: its keys are answered with 503',
         )
   }
 

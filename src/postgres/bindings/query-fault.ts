@@ -1,5 +1,4 @@
 import { rebindStatement, unbindStatement } from './binding-definition.js'
-import { unseenMoves } from './binding-fault.js'
 import type { BindingFault } from './bound-source.js'
 
 /** State of the query of a binding, as an inspection found it. */
@@ -17,8 +16,6 @@ export interface QueryShape {
   readonly missing_columns: readonly string[]
   /** Tables with columns that were renamed, so that others lead to keys than those that were bound. */
   readonly renamed_tables: readonly string[]
-  /** Tables with a trigger that may change what leads to keys, in a statement that does not make that be announced. */
-  readonly overwritten_tables: readonly string[]
   /** Tables that have relatives by inheritance, or partitions that are foreign tables. */
   readonly related_tables: readonly string[]
   /** Tables whose changes are not announced. */
@@ -116,7 +113,5 @@ export function queryFaultOf(shape: QueryShape): BindingFault | undefined {
       shown: 'the role of the sidecar may not read what its query reads',
     }
   }
-  // The last one, because its keys are answered nevertheless.
-  if (shape.overwritten_tables.length > 0) return unseenMoves(shape.overwritten_tables.join(', '), bindAgain)
   return undefined
 }

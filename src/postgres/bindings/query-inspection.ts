@@ -8,7 +8,6 @@ import { type QueryShape, queryFaultOf } from './query-fault.js'
 import {
   fingerprintsOf,
   hasOtherColumns,
-  hasUnseenMoves,
   missingTriggersOf,
   tableNamed,
   treeOf,
@@ -35,17 +34,12 @@ export function boundQueryOf(row: InspectedQuery): BoundQuery {
     keyColumns: names.map((name, index) => ({ name, type: row.key_types[index] as KeyType })),
     viaOutbox: true,
     isMany: row.is_many,
-    ttlMs: shorter(row.ttl_ms ?? undefined, fault?.heldMs),
+    ttlMs: row.ttl_ms ?? undefined,
     // Those of the query's columns are not known, nor those of what it formats as a text.
     columnTypes: ['record'],
     fault,
     fingerprint: `${row.fingerprint} ${fault?.says ?? ''}`,
   }
-}
-
-/** Returns the shorter of two limits; undefined if there is none. */
-function shorter(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 }
 
 /** Everything below one relation that a query or its mappings read. */
@@ -96,7 +90,6 @@ export function queryInspectionIn(schema: string, patterns: string): string {
           select from ${partitions} join pg_class as part on part.oid = relid where part.relkind = 'f'
         ) as is_related,
       ${hasOtherColumns('c', 'd.announcer', 'd.columns')} as is_renamed,
-      ${hasUnseenMoves('c', 'd.announcer')} as is_overwritten,
       cardinality(${missingTriggersOf('c', 'd.announcer')}) > 0
         or cardinality(${unwatchedPartitionsOf('c', 'd.announcer', partitions)}) > 0 as is_unwatched,
       ${triggersOf(partitions, 'd.announcer')} as triggers
@@ -144,9 +137,6 @@ export function queryInspectionIn(schema: string, patterns: string): string {
     ) as missing_columns,
     array(select table_name from checked where pattern = q.pattern and is_related order by 1) as related_tables,
     array(select table_name from checked where pattern = q.pattern and is_renamed order by 1) as renamed_tables,
-    array(
-      select distinct table_name from checked where pattern = q.pattern and is_overwritten order by 1
-    ) as overwritten_tables,
     array(select table_name from checked where pattern = q.pattern and is_unwatched order by 1) as unwatched_tables,
     exists (
       select from dependency where pattern = q.pattern and is_mapped and mapping is null

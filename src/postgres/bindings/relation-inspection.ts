@@ -53,10 +53,9 @@ export function tableNamed(name: string): string {
 }
 
 /**
- * Returns SQL that is true if columns of a table are not those whose changes its triggers notice. The columns and the
- * condition of a trigger stay the same when they are renamed, and everything else finds columns by their names. The
- * numbers of the columns are compared as texts, because an operator for arrays of them could be one that somebody else
- * has created.
+ * Returns SQL that is true if columns of a table are not those whose changes its triggers notice. The condition of a
+ * trigger stays with a column that is renamed, and everything else finds columns by their names. The numbers of the
+ * columns are compared as texts, because an operator for arrays of them could be one that somebody else has created.
  *
  * @param table alias of its row in pg_class
  * @param announcer SQL for the beginning of the names of the triggers, without the last underscore
@@ -74,25 +73,6 @@ export function hasOtherColumns(table: string, announcer: string, columns: strin
       where attrelid = ${table}.oid and attname = any(${columns}) and not attisdropped
       order by 1
     )::text`
-}
-
-/**
- * Returns SQL that is true if a table has a BEFORE UPDATE trigger for rows, and the trigger that announces former keys
- * fires only for statements that name a column of the key. Such a trigger of the application was created after the
- * binding (cache_watch_rows in sql/0011_bindings.sql). It may change the key in a statement that names another column. It
- * counts even while it is disabled.
- *
- * @param table alias of its row in pg_class
- * @param announcer SQL for the beginning of the names of the triggers, without the last underscore
- */
-export function hasUnseenMoves(table: string, announcer: string): string {
-  return `${table}.relkind = 'r' and exists (
-      select from pg_trigger
-      where tgrelid = ${table}.oid and tgname = ${announcer} || '_moved' and tgattr::text <> ''
-    ) and exists (
-      select from pg_trigger
-      where tgrelid = ${table}.oid and tgtype & 19::smallint = 19::smallint -- BEFORE UPDATE FOR EACH ROW
-    )`
 }
 
 /**

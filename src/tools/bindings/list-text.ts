@@ -11,7 +11,7 @@ export function bindingLines(bindings: readonly DefinedBinding[]): readonly stri
     isQueryDefinition(binding) ? `query${binding.many ? ', many' : ''}` : columnsText(binding),
     binding.group ?? '',
     isQueryDefinition(binding) ? 'outbox' : binding.announce,
-    stateOf(binding),
+    binding.fault ? 'unusable' : 'ok',
   ])
   return [
     ...textTable([['KEY', 'TABLE', 'COLUMNS', 'GROUP', 'ANNOUNCE', 'STATE'], ...rows]),
@@ -19,12 +19,7 @@ export function bindingLines(bindings: readonly DefinedBinding[]): readonly stri
   ]
 }
 
-function stateOf({ fault }: DefinedBinding): string {
-  if (fault === undefined) return 'ok'
-  return fault.heldMs === undefined ? 'unusable' : 'limited'
-}
-
-/** Returns a line for each binding that has a fault, with the cure. */
+/** Returns a line for each binding that cannot be used, with the cure. */
 export function faultLines(bindings: readonly DefinedBinding[]): readonly string[] {
   return bindings.flatMap(({ key, fault }) => (fault ? [`${key}: ${fault.says} → ${fault.cure}`] : []))
 }

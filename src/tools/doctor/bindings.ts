@@ -1,29 +1,23 @@
 import type pg from 'pg'
 import { strangeAnnouncers } from '../../postgres/bindings/announcer-owners.js'
 import { isQueryDefinition } from '../../postgres/bindings/binding-definition.js'
-import type { BindingFault } from '../../postgres/bindings/bound-source.js'
 import { bindingDefinitions, definedBindings, hasBindings } from '../../postgres/bindings/defined-bindings.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
 import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
-import { bad, type Finding, ok, runAs, warning } from './finding.js'
+import { bad, type Finding, ok, runAs } from './finding.js'
 
 /** Checks that the tables of all bindings can be read, and that their changes are announced by code of their owners. */
 export async function lookAtBindings(client: pg.Client): Promise<readonly Finding[]> {
   return inTransaction(client, async () => {
     const { name } = await openSchema(client)
     const bindings = (await hasBindings(client, name)) ? await definedBindings(client, name) : []
-    const faulty = bindings.flatMap(({ key, fault }) => (fault ? [findingOf(key, fault)] : []))
+    const faulty = bindings.flatMap(({ key, fault }) =>
+      fault ? [bad(`binding ${key}`, `${fault.says}: its keys are answered with 503`, fault.cure)] : [],
+    )
     const findings = [...faulty, ...(await lookAtFunctions(client, name))]
     const isFine = findings.length === 0 && bindings.length > 0
     return isFine ? [ok('bindings', `all ${bindings.length} can be used`)] : findings
   })
-}
-
-function findingOf(key: string, { says, cure, heldMs }: BindingFault): Finding {
-  const check = `binding ${key}`
-  return heldMs === undefined
-    ? bad(check, `${says}: its keys are answered with 503`, cure)
-    : warning(check, says, cure)
 }
 
 /**

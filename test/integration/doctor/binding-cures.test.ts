@@ -35,16 +35,6 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /changes of public\.products are not announced.*\(updated\)/,
     cure: /select cache_bind\('public\.products', key => 'product:\{id\}', columns => array\['id', 'name'\], in_group => 'shop'\)$/,
   },
-  'a trigger that may change keys unnoticed': {
-    make: bound(
-      "create function touch() returns trigger language plpgsql as 'begin return new; end'",
-      'create trigger touch before update on products for each row execute function touch()',
-    ),
-    level: 'warning',
-    check,
-    says: /^public\.products got a BEFORE UPDATE trigger after being bound.* held for 1 s at most$/,
-    cure: /^run as the owner: select cache_bind\('public\.products', key => 'product:\{id\}'/,
-  },
   'a table that was replaced': {
     make: bound(
       'alter table products rename to former',

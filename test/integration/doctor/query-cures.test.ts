@@ -36,17 +36,6 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /changes of public\.actor are not announced/,
     cure: again,
   },
-  'triggers that may change keys unnoticed': {
-    make: bound(
-      "create function touch() returns trigger language plpgsql as 'begin return new; end'",
-      'create trigger touch before update on actor for each row execute function touch()',
-      'create trigger touch before update on film for each row execute function touch()',
-    ),
-    level: 'warning',
-    check,
-    says: /^public\.actor, public\.film got a BEFORE UPDATE trigger after being bound/,
-    cure: again,
-  },
   'a table that was replaced': {
     make: bound(
       'alter table actor rename to former',

@@ -88,20 +88,13 @@ export interface ShownBinding {
   readonly pattern: string
   readonly source: 'table' | 'query'
   readonly announce: 'outbox' | 'notify'
-  readonly fault?: ShownFault
+  /** Why it cannot be used, and what to do. */
+  readonly fault?: { readonly says: string; readonly cure: string }
   /** Reads of its keys since the start: those that memory answered as fresh, and the others. */
   readonly hits: number
   readonly misses: number
   /** Reads of its keys from the database since the start: statements, keys, and the time of all statements. */
   readonly reads: { readonly statements: number; readonly keys: number; readonly totalMs: number }
-}
-
-/** What is wrong with a binding, and what to do. */
-export interface ShownFault {
-  readonly says: string
-  readonly cure: string
-  /** True if its keys are answered with 503. */
-  readonly isUnusable: boolean
 }
 
 export interface FindingsView {

@@ -15,7 +15,6 @@ const items: BoundTable = {
   columnTypes: ['integer'],
   viaOutbox: false,
   fault: undefined,
-  ttlMs: undefined,
 }
 const faulty: BoundTable = {
   ...items,
@@ -94,17 +93,6 @@ t.test('a table with a fault is not read', async (t) => {
   })
   t.same(state.sent, [])
   t.equal(state.outdated, 0, 'the last inspection has found it')
-})
-
-t.test('a table whose former keys may not be announced is read, and held for a short time', async (t) => {
-  const { read } = reads([row('item:1'), { ...row('item:2'), value: null } as Partial<AnswerRow>])
-  const limited: BoundTable = {
-    ...items,
-    fault: { says: 'a trigger', cure: 'a cure', heldMs: 1_000 },
-    ttlMs: 1_000,
-  }
-  const answers = await read(['item:1', 'item:2', 'item:3'], limited)
-  for (const key of ['item:1', 'item:2', 'item:3']) t.match(answers.get(key), { remainingMs: 1_000 }, key)
 })
 
 t.test('a statement that fails for the table asks for an inspection', async (t) => {

@@ -15,7 +15,6 @@ const table = (text: string, says?: string): BoundTable => ({
   columnTypes: ['integer'],
   viaOutbox: false,
   columns: undefined,
-  ttlMs: undefined,
   fault: says === undefined ? undefined : { says, cure: 'a cure', shown: 'a fault' },
 })
 
@@ -82,17 +81,6 @@ t.test('a fault is logged when it is new', async (t) => {
   t.equal(warnings(), 1)
   bindings.found({ digest: 'one', sources: [table('a:{id}', 'it is another')] }, 0)
   t.equal(warnings(), 2)
-})
-
-t.test('a binding whose answers are held for a short time can be used', async (t) => {
-  const { bindings, logged } = known()
-  const fault = { says: 'a trigger', cure: 'a cure', heldMs: 1_000 }
-  bindings.found({ digest: 'one', sources: [{ ...table('a:{id}'), fault, ttlMs: 1_000 }] }, 0)
-  t.same(bindings.counts, { usable: 1, unusable: [] })
-  t.same(
-    logged.map(({ message }) => message),
-    ['changes of keys of a binding may not be announced: its answers are held for a short time'],
-  )
 })
 
 t.test('a statement that finds another table asks for an inspection', async (t) => {
