@@ -95,10 +95,11 @@ function withoutPassed(report) {
 }
 
 async function mutantSteps(work, texts, share) {
-  const { stale } = await MutantTrials.of(mutants)
+  const mutantTrials = await MutantTrials.of(mutants)
+  const { stale } = mutantTrials
   if (stale.length > 0) return [{ name: 'mutants', run: async () => stale.join('\n\n') }]
-  const trials = await MutantTrials.of(share === undefined ? mutants : inShare(mutants, share))
-  return trials.in(work, texts).map(({ mutant, verdict }) => ({
+  const trials = mutantTrials.in(work, texts)
+  return (share === undefined ? trials : inShare(trials, share)).map(({ mutant, verdict }) => ({
     name: `mutant: ${mutant.name}`,
     needsServer: true,
     run: async (copy) => {

@@ -18,7 +18,7 @@ export function shareOfCommit() {
   }
 }
 
-/** Returns those of a share: every fourth, so that each share has some of every file. */
-export function inShare(mutants, share) {
-  return mutants.filter((_mutant, index) => index % shares === share - 1)
+/** Returns the trials of a share: every fourth, so that each share has some of every file. */
+export function inShare(trials, share) {
+  return trials.filter((_trial, index) => index % shares === share - 1)
 }
