@@ -123,17 +123,17 @@ as $$
 begin
   return (
     select string_agg(
-      quote_literal(literal) || '::text' || coalesce(' || ' || case
+      quote_literal(literal) || '::pg_catalog.text' || coalesce(' operator(pg_catalog.||) ' || case
         when atttypid in ('text'::regtype, 'varchar'::regtype)
           then format(
             'case when %1$s%2$I is not null then pg_catalog.replace(pg_catalog.replace(
-               pg_catalog.concat(%1$s%2$I) collate pg_catalog."C", ''%%''::text, ''%%25''::text), '':''::text, ''%%3A''::text) end',
+               pg_catalog.concat(%1$s%2$I) collate pg_catalog."C", ''%%'', ''%%25''), '':'', ''%%3A'') end',
             source, column_name
           )
         when column_name is not null
           then format('case when %1$s%2$I is not null then pg_catalog.concat(%1$s%2$I) end', source, column_name)
       end, ''),
-      ' || ' order by position
+      ' operator(pg_catalog.||) ' order by position
     )
     from (
       select piece[1] as literal, piece[2] as column_name, position
@@ -154,7 +154,7 @@ create function cache_columns_expression(columns text[], source text) returns te
     select string_agg(format('case when %1$s%2$I is not null then pg_catalog.concat(%1$s%2$I) end', source, name),
       ', ' order by position)
     from unnest(columns) with ordinality as given (name, position)
-  ), '') || ')::text';
+  ), '') || ')::pg_catalog.text';
 
 -- --- Triggers ---
 
@@ -210,50 +210,31 @@ begin
 end
 $$;
 
--- Returns SQL for the keys of those rows of a transition table, `changed` or `before`, for which `condition` is true. A
--- null stands for any key.
+-- Returns SQL for the keys of those rows of a transition table, `changed` or `before`, that have one.
 --
 -- A statement must not fail because of the cache, of which its writer may not know, if a column was renamed or dropped.
 -- So the names of columns are looked up where they can always be found: in that table, or else in `missing`, outside of
--- the subquery. A column that is found there has the type boolean, which no column of a key has.
-create function cache_keys_in(rows text, columns text[], key_expression text, condition text) returns text
+-- the subquery. A column that is found there has the type boolean, which no column of a key has. The key is null then.
+create function cache_keys_in(rows text, columns text[], key_expression text) returns text
   language sql immutable set search_path = pg_catalog, pg_temp
   return format(
     'select rows.key
      from (select %s) as missing cross join lateral (select case when %s then %s end as key from %s where %s) as rows',
     (select string_agg(format('false as %I', name), ', ') from unnest(columns) as name),
-    coalesce(
-      (select string_agg(format('pg_typeof(%I) <> ''boolean''::regtype', name), ' and ') from unnest(columns) as name),
-      'true'
-    ),
+    (select string_agg(format('pg_typeof(%I) <> ''boolean''::regtype', name), ' and ') from unnest(columns) as name),
     key_expression,
     rows,
-    condition
+    (select string_agg(format('%I is not null', name), ' and ') from unnest(columns) as name)
   );
 
--- Remembers, until the transaction ends, that a statement has changed the key of a row. The statement triggers then
--- read the rows as they were before, too. It is not forgotten earlier:
+-- Creates the function `name` that announces changes of the rows of a table, and its triggers.
 --
---   1. A statement changes a key. This trigger fires for its row.
---   2. So does a trigger of the application, which updates another row of the table. The statement trigger of this
---      second statement fires first. If it forgot, that of the first one would not announce the former key.
-create function cache_note_moved_row() returns trigger
-  language plpgsql security invoker
-as $$
-begin
-  perform pg_catalog.set_config('caching_layer.has_moved_rows', 'yes', true);
-  return null;
-end
-$$;
-
--- Creates the function `name` that announces changes of the rows of a table, and its triggers. Statements announce up
--- to 10,000 rows by their keys, and more as `*`. Rows applied by logical replication fire row triggers only. On a
--- partitioned table, all changes are announced row by row, because a statement on a partition does not fire its
--- parent's statement triggers.
+-- Through the outbox, each changed row is announced by itself. That is the cheapest way for a statement that changes a
+-- row or two, because PostgreSQL need not collect the rows for a statement trigger.
 --
--- To read the rows as they were before an UPDATE costs a third of the time of its statement trigger. So that is done
--- only if a key has changed: a row trigger with a condition says so. Because of this condition, PostgreSQL refuses to
--- drop the columns of the key, or to change their types, as it does with the columns of a view.
+-- With 'notify', each statement announces up to 10,000 rows by their keys, and more as `*`. Rows applied by logical
+-- replication fire row triggers only. On a partitioned table, changes are announced row by row as well, because a
+-- statement on a partition does not fire its parent's statement triggers.
 --
 -- With a mapping, the columns that `pattern` names go through the outbox, and the drain maps them to keys.
 create function cache_watch_rows(schema text, name text, bound regclass, pattern text, announce text, mapping text)
@@ -269,107 +250,8 @@ declare
   virtual_column text;
   other_cache text;
   has_date boolean;
-  has_moved text;
-  outbox constant text := schema || '.cache_outbox';
-  -- SQL that is true while the schema has its name. A writer whose rights the function has may not use the schema, and
-  -- may not look up a name in it.
-  is_here constant text := case
-    when is_outbox then format('to_regclass(%L)::oid is not distinct from %L::oid', outbox, outbox::regclass::oid)
-    else format('exists (select from pg_namespace where oid = %L::oid and nspname = %L)',
-      schema::regnamespace::oid, (parse_ident(schema))[1])
-  end;
-  of_rows text;
-  of_rows_before text;
-  of_new text;
-  of_old text;
-  -- Bodies of the function of the triggers. A key is null if a column of it is; no sidecar asks for such a row.
-  opening constant text := $body$
--- For columns of the table with the name of a variable.
-#variable_conflict use_column
-declare
-  keys text[];
-  own_schema text;
-  is_everything boolean := false;
-  stored integer;
-begin$body$;
-  -- The quick way of the outbox: it stores keys without collecting them. It is for as long as the schema has its name,
-  -- and the database was not restored from a dump, and for statements that have changed no key. Each condition of its
-  -- own, and each column that is not needed, would cost writers of single rows.
-  storing constant text := $body$
-  if tg_level = 'STATEMENT' and tg_op <> 'TRUNCATE' and %5$s
-    and (tg_op <> 'UPDATE' or current_setting('caching_layer.has_moved_rows', true) is distinct from 'yes')
-  then
-    %9$s limit 10001;
-    get diagnostics stored = row_count;
-    if stored > 10000 then
-      insert into %4$s (key) values (null);
-    end if;
-    return null;
-  end if;$body$;
-  collecting constant text := $body$
-  own_schema := case when %5$s then %6$L else (
-    select nspname::text
-    from pg_trigger join pg_proc on pg_proc.oid = tgfoid join pg_namespace on pg_namespace.oid = pronamespace
-    where tgrelid = tg_relid and tgname = tg_name
-  ) end;
-  if tg_op = 'TRUNCATE' then
-    is_everything := true;
-  elsif tg_level = 'STATEMENT' then
-    if tg_op = 'UPDATE' and current_setting('caching_layer.has_moved_rows', true) = 'yes' then
-      keys := array(%1$s union %8$s limit 10001);
-    else
-      keys := array(%1$s limit 10001);
-    end if;
-    is_everything := cardinality(keys) > 10000 or array_position(keys, null) is not null;
-  else
-    begin
-      if tg_op <> 'DELETE' then keys := array[%2$s]; end if;
-      if tg_op <> 'INSERT' then keys := keys || array[%3$s]; end if;
-      keys := array_remove(keys, null);
-    exception when undefined_column then
-      is_everything := true;
-    end;
-  end if;$body$;
-  storing_collected constant text := $body$
-  if is_everything then
-    keys := array[null::text];
-  end if;
-  if own_schema = %6$L then
-    insert into %4$s (key, mapping) select key, case when key is not null then %7$L end from unnest(keys) as key;
-  else
-    execute format(
-      'insert into %%I.cache_outbox (key, mapping)
-       select key, case when key is not null then $2 end from unnest($1) as key',
-      own_schema
-    ) using keys, %7$L::text;
-  end if;
-  return null;
-end
-$body$;
-  -- A payload must stay below 8,000 bytes, see cache_announce().
-  notifying constant text := $body$
-  if is_everything then
-    perform pg_notify('caching_layer_' || left(md5(own_schema || '.cache_entries'), 16), '*');
-    return null;
-  end if;
-  perform pg_notify(
-    'caching_layer_' || left(md5(own_schema || '.cache_entries'), 16), '[' || string_agg(change, ',') || ']'
-  )
-  from (
-    select change, sum(octet_length(change) + 1) over (rows unbounded preceding) / 4700 as page
-    from (
-      select case
-        when octet_length(key) > 128 and octet_length(convert_to(key, 'UTF8')) > 512
-          then '"' || chr(92) || 'u0000' || encode(sha256(convert_to(key, 'UTF8')), 'hex') || '"'
-        else to_json(key)::text
-      end || ',"1"'
-      from unnest(keys) as key
-    ) as announced (change)
-  ) as paged
-  group by page;
-  return null;
-end
-$body$;
+  body text;
+  watching record;
 begin
   execute format(
     'select quote_ident(nspname) from pg_trigger join pg_proc on pg_proc.oid = tgfoid
@@ -389,85 +271,200 @@ begin
         virtual_column, bound),
       hint = 'Make it a stored column.';
   end if;
-  -- Another spelling of a text is another key, even if the collation of the column takes the two for equal.
-  select coalesce(bool_or(atttypid = 'date'::regtype), false), coalesce(string_agg(format(
-    'old.%1$I%2$s is distinct from new.%1$I%2$s', attname,
-    case when atttypid in ('text'::regtype, 'varchar'::regtype) then ' collate pg_catalog."C"' end
-  ), ' or '), 'false')
-    into has_date, has_moved
+  select coalesce(bool_or(atttypid = 'date'::regtype), false) into has_date
   from pg_attribute where attrelid = bound::oid and attname = any(columns);
-  if mapping is null then
-    execute format(
-      'select %1$s.cache_key_expression($1, $2, $3), %1$s.cache_key_expression($1, $2, $4),
-         %1$s.cache_key_expression($1, $2, $5)', schema
-    ) into of_rows, of_new, of_old using bound, pattern, '', 'new.', 'old.';
-  else
-    execute format(
-      'select %1$s.cache_columns_expression($1, $2), %1$s.cache_columns_expression($1, $3),
-         %1$s.cache_columns_expression($1, $4)', schema
-    ) into of_rows, of_new, of_old using columns, '', 'new.', 'old.';
-  end if;
-  execute format(
-    'select %1$s.cache_keys_in(''changed'', $1, $2, $3), %1$s.cache_keys_in(''before'', $1, $2, $3)', schema
-  ) into of_rows, of_rows_before using columns, of_rows, coalesce(
-    -- A row with a null in its key has none. Values of a mapping may be null.
-    case when mapping is null then (
-      select string_agg(format('%I is not null', column_name), ' and ') from unnest(columns) as column_name
-    ) end, 'true'
-  );
-  -- A writer of the table may not insert into the outbox: the function does that with the rights of its owner.
-  execute format(
-    'create or replace function %s.%I() returns trigger
-       language plpgsql %s set search_path = pg_catalog, pg_temp %s as %L',
-    schema, name, case when is_outbox then 'security definer' else 'security invoker' end,
+
+  execute format('select %s.%I($1, $2, $3, $4, $5)', schema,
+    case when is_outbox then 'cache_storing_body' else 'cache_notifying_body' end)
+    into body using schema, bound, pattern, columns, mapping;
+  execute format('create or replace function %s.%I() returns trigger language plpgsql %s %s as %L', schema, name,
+    case when is_outbox then 'security definer' else 'security invoker set search_path = pg_catalog, pg_temp' end,
     case when has_date then 'set datestyle = ''ISO, YMD''' end,
-    format(
-      opening || case when is_outbox then storing || collecting || storing_collected else collecting || notifying end,
-      of_rows, of_new, of_old, outbox, is_here, (parse_ident(schema))[1], mapping, of_rows_before,
-      case when mapping is null then format('insert into %s (key) %s', outbox, of_rows) else format(
-        'insert into %s (key, mapping) select key, case when key is not null then %L end from (%s) as named',
-        outbox, mapping, of_rows
-      ) end
-    )
-  );
+    body);
   if is_outbox then
     -- Nobody else may use it for a trigger.
     execute format('revoke execute on function %s.%I() from public', schema, name);
   end if;
-  execute format('create or replace trigger %I after truncate on %s for each statement execute function %s.%I()',
-    name || '_truncated', bound, schema, name);
-  execute format('alter table %s enable always trigger %I', bound, name || '_truncated');
-  if not is_partitioned then
-    execute format(
-      'create or replace trigger %I after insert on %s referencing new table as changed
-         for each statement execute function %s.%I()', name || '_inserted', bound, schema, name);
-    execute format(
-      'create or replace trigger %I after update on %s referencing old table as before new table as changed
-         for each statement execute function %s.%I()', name || '_updated', bound, schema, name);
-    execute format(
-      'create or replace trigger %I after delete on %s referencing old table as changed
-         for each statement execute function %s.%I()', name || '_deleted', bound, schema, name);
-    execute format(
-      'alter table %1$s enable always trigger %2$I, enable always trigger %3$I, enable always trigger %4$I',
-      bound, name || '_inserted', name || '_updated', name || '_deleted');
+
+  for watching in
+    select * from (values
+      ('truncated', 'truncate', 'for each statement', 'enable always'),
+      ('row', 'insert or update or delete', 'for each row',
+        case when is_outbox or is_partitioned then 'enable always' else 'enable replica' end),
+      -- It never fires. Because of its condition, PostgreSQL refuses to drop the columns of the key, or to change their
+      -- types, as it does with the columns of a view. If one is renamed, the trigger still leads to it.
+      ('columns', 'update', format('for each row when (false%s)',
+        (select string_agg(format(' and new.%I is null', column_name), '') from unnest(columns) as column_name)), 'disable'),
+      ('inserted', 'insert', 'referencing new table as changed for each statement', 'enable always'),
+      ('updated', 'update', 'referencing old table as before new table as changed for each statement', 'enable always'),
+      ('deleted', 'delete', 'referencing old table as changed for each statement', 'enable always')
+    ) as triggers (ending, event, what, state)
+    where ending in ('truncated', 'row', 'columns') or not is_outbox and not is_partitioned
+  loop
+    execute format('create or replace trigger %I after %s on %s %s execute function %s.%I()',
+      name || '_' || watching.ending, watching.event, bound, watching.what, schema, name);
+    execute format('alter table %s %s trigger %I', bound, watching.state, name || '_' || watching.ending);
+  end loop;
+end
+$$;
+
+-- Returns the body of a function that stores the keys of a changed row in the outbox: the key, and the former key if it
+-- was another one. A key is null if a column of it is; no sidecar asks for such a row.
+--
+-- A writer of the table may not insert into the outbox, so the function does that with the rights of its owner. Each
+-- single row pays for every expression in it, and for a search path of its own. So it has none, and every name and
+-- operator in it has its schema: a writer could have another one with the same name in his search path.
+--
+-- It may insert as long as the schema has its name, and the database was not restored from a dump. Otherwise, another
+-- table may have the name of the outbox. The function finds out in which schema it is, and inserts there.
+create function cache_storing_body(schema text, bound regclass, pattern text, columns text[], mapping text) returns text
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+declare
+  outbox constant text := schema || '.cache_outbox';
+  of_new text;
+  of_old text;
+begin
+  if mapping is null then
+    execute format('select %1$s.cache_key_expression($1, $2, $3), %1$s.cache_key_expression($1, $2, $4)', schema)
+      into of_new, of_old using bound, pattern, 'new.', 'old.';
+  else
+    execute format('select %1$s.cache_columns_expression($1, $2), %1$s.cache_columns_expression($1, $3)', schema)
+      into of_new, of_old using columns, 'new.', 'old.';
+    -- Without a row, it would be an array of nulls.
+    of_new := format('case when tg_op operator(pg_catalog.~) ''INSERT|UPDATE'' then %s end', of_new);
+    of_old := format('case when tg_op operator(pg_catalog.~) ''UPDATE|DELETE'' then %s end', of_old);
   end if;
+  return format($body$
+declare
+  key pg_catalog.text;
+  former_key pg_catalog.text;
+  is_everything pg_catalog.bool;
+  own_schema pg_catalog.name;
+begin
+  begin
+    key := %1$s;
+    former_key := %2$s;
+  -- A column was renamed. That must not fail the statement.
+  exception when undefined_column then
+    is_everything := true;
+  end;
+  if coalesce(key, former_key) is not null
+    and pg_catalog.to_regclass(%3$L)::pg_catalog.oid operator(pg_catalog.=) %4$L::pg_catalog.oid
+  then
+    insert into %3$s (key%5$s) values (coalesce(key, former_key)%6$s);
+    if former_key operator(pg_catalog.<>) key then
+      insert into %3$s (key%5$s) values (former_key%6$s);
+    end if;
+  elsif is_everything or tg_op operator(pg_catalog.=) 'TRUNCATE' or coalesce(key, former_key) is not null then
+    select nspname into own_schema
+    from pg_catalog.pg_trigger
+      join pg_catalog.pg_proc on pg_proc.oid operator(pg_catalog.=) tgfoid
+      join pg_catalog.pg_namespace on pg_namespace.oid operator(pg_catalog.=) pronamespace
+    where tgrelid operator(pg_catalog.=) tg_relid and tgname operator(pg_catalog.=) tg_name;
+    execute pg_catalog.format(
+      'insert into %%I.cache_outbox (key, mapping)
+       select key, $2 from pg_catalog.unnest($1) as item (key) where key is not null
+       union all select null, null where $3',
+      own_schema
+    ) using
+      array[coalesce(key, former_key), case when former_key operator(pg_catalog.<>) key then former_key end],
+      %7$L::pg_catalog.text,
+      coalesce(key, former_key) is null;
+  end if;
+  return null;
+end
+$body$,
+    of_new, of_old, outbox, outbox::regclass::oid, case when mapping is not null then ', mapping' end,
+    ', ' || quote_literal(mapping), mapping
+  );
+end
+$$;
+
+-- Returns the body of a function that notifies sidecars of the keys of the rows that a statement has changed, or of a
+-- single row.
+create function cache_notifying_body(schema text, bound regclass, pattern text, columns text[], mapping text)
+  returns text
+  language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+declare
+  of_rows text;
+  of_rows_before text;
+  of_new text;
+  of_old text;
+begin
   execute format(
-    'create or replace trigger %I after update on %s for each row when (%s) execute function %s.cache_note_moved_row()',
-    name || '_moved', bound, has_moved, schema);
-  execute format('alter table %s enable always trigger %I', bound, name || '_moved');
-  execute format(
-    'create or replace trigger %I after insert or update or delete on %s for each row execute function %s.%I()',
-    name || '_row', bound, schema, name);
-  execute format('alter table %s enable %s trigger %I',
-    bound, case when is_partitioned then 'always' else 'replica' end, name || '_row');
+    'select %1$s.cache_keys_in(''changed'', $3, %1$s.cache_key_expression($1, $2, '''')),
+       %1$s.cache_keys_in(''before'', $3, %1$s.cache_key_expression($1, $2, '''')),
+       %1$s.cache_key_expression($1, $2, ''new.''), %1$s.cache_key_expression($1, $2, ''old.'')', schema
+  ) into of_rows, of_rows_before, of_new, of_old using bound, pattern, columns;
+  return format($body$
+-- For columns of the table with the name of a variable.
+#variable_conflict use_column
+declare
+  keys text[];
+  own_schema text;
+  is_everything boolean := false;
+begin
+  -- The schema while it has its name, and otherwise that of this function. A writer whose rights the function has may
+  -- not use the schema, and may not look up a name in it.
+  own_schema := case when exists (select from pg_namespace where oid = %5$L::oid and nspname = %6$L) then %6$L else (
+    select nspname::text
+    from pg_trigger join pg_proc on pg_proc.oid = tgfoid join pg_namespace on pg_namespace.oid = pronamespace
+    where tgrelid = tg_relid and tgname = tg_name
+  ) end;
+  if tg_op = 'TRUNCATE' then
+    is_everything := true;
+  elsif tg_level = 'STATEMENT' then
+    if tg_op = 'UPDATE' then
+      keys := array(%1$s union %2$s limit 10001);
+    else
+      keys := array(%1$s limit 10001);
+    end if;
+    is_everything := cardinality(keys) > 10000 or array_position(keys, null) is not null;
+  else
+    begin
+      if tg_op <> 'DELETE' then keys := array[%3$s]; end if;
+      if tg_op <> 'INSERT' then keys := keys || array[%4$s]; end if;
+      keys := array_remove(keys, null);
+    exception when undefined_column then
+      is_everything := true;
+    end;
+  end if;
+  if is_everything then
+    perform pg_notify('caching_layer_' || left(md5(own_schema || '.cache_entries'), 16), '*');
+    return null;
+  end if;
+  -- A payload must stay below 8,000 bytes, see cache_announce().
+  perform pg_notify(
+    'caching_layer_' || left(md5(own_schema || '.cache_entries'), 16), '[' || string_agg(change, ',') || ']'
+  )
+  from (
+    select change, sum(octet_length(change) + 1) over (rows unbounded preceding) / 4700 as page
+    from (
+      select case
+        when octet_length(key) > 128 and octet_length(convert_to(key, 'UTF8')) > 512
+          then '"' || chr(92) || 'u0000' || encode(sha256(convert_to(key, 'UTF8')), 'hex') || '"'
+        else to_json(key)::text
+      end || ',"1"'
+      from unnest(keys) as key
+    ) as announced (change)
+  ) as paged
+  group by page;
+  return null;
+end
+$body$,
+    of_rows, of_rows_before, of_new, of_old, schema::regnamespace::oid, (parse_ident(schema))[1]
+  );
 end
 $$;
 
 -- Drops what cache_watch_rows() has created. The table may be gone.
 --
 -- A trigger cannot be dropped while others read the table. So nothing is dropped if cache_watch_rows() is about to
--- replace it: for `next`, which is the same table, and if the function already has the right owner.
-create function cache_unwatch_rows(schema text, name text, bound regclass, next regclass) returns void
+-- replace it: for `next`, which is the same table, announced in the same way, and if the function already has the right
+-- owner.
+create function cache_unwatch_rows(schema text, name text, bound regclass, next regclass, announce text) returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -476,7 +473,7 @@ begin
   if next::oid = bound::oid and exists (
     select from pg_proc
     where pronamespace = schema::regnamespace::oid and proname = name and pronargs = 0
-      and pg_get_userbyid(proowner) = current_user
+      and pg_get_userbyid(proowner) = current_user and prosecdef = (cache_unwatch_rows.announce = 'outbox')
   ) then
     return;
   end if;
@@ -646,8 +643,8 @@ begin
   execute format('select %s.cache_begin_binding($1, $2)', schema) using schema, cache_bind.key;
   execute format('select bound from %s.cache_bound_tables where pattern = $1', schema) into before using cache_bind.key;
   if before is not null then
-    execute format('select %s.cache_unwatch_rows($1, $2, $3, $4)', schema)
-      using schema, announcer, before, cache_bind.bound;
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, $4, $5)', schema)
+      using schema, announcer, before, cache_bind.bound, cache_bind.announce;
   end if;
   execute format('select %s.cache_unwatch_query($1, $2)', schema) using schema, cache_bind.key;
   execute format('select %s.cache_end_query($1, $2)', schema) using schema, cache_bind.key;
@@ -681,7 +678,7 @@ begin
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_unbind.key;
   if before is not null then
-    execute format('select %s.cache_unwatch_rows($1, $2, $3, null)', schema)
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, null, null)', schema)
       using schema, 'cache_announce_' || left(md5(cache_unbind.key), 12), before;
     return true;
   end if;

@@ -471,7 +471,7 @@ begin
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_bind_query.key;
   if before is not null then
-    execute format('select %s.cache_unwatch_rows($1, $2, $3, null)', schema)
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, null, null)', schema)
       using schema, 'cache_announce_' || id, before;
   end if;
   execute format('select array(select bound from %s.cache_dependencies where pattern = $1 order by number)', schema)
@@ -600,7 +600,7 @@ begin
           cache_bind_query.names_in;
     end if;
     if former[number] is not null then
-      execute format('select %s.cache_unwatch_rows($1, $2, $3, $4)', schema)
+      execute format('select %s.cache_unwatch_rows($1, $2, $3, $4, ''outbox'')', schema)
         using schema, format('cache_announce_%s_%s', id, number), former[number], before;
     end if;
     execute format('select %s.cache_watch_rows($1, $2, $3, $4, $5, $6)', schema)
@@ -619,7 +619,7 @@ begin
         'outbox', case when is_mapped then format('cache_map_%s_%s', id, number) end;
   end loop;
   for unused in number + 1 .. cardinality(former) loop
-    execute format('select %s.cache_unwatch_rows($1, $2, $3, null)', schema)
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, null, null)', schema)
       using schema, format('cache_announce_%s_%s', id, unused), former[unused];
   end loop;
 
@@ -646,7 +646,7 @@ begin
   for dependency in execute format('select number, bound from %s.cache_dependencies where pattern = $1', schema)
     using pattern
   loop
-    execute format('select %s.cache_unwatch_rows($1, $2, $3, null)', schema)
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, null, null)', schema)
       using schema, format('cache_announce_%s_%s', left(md5(pattern), 12), dependency.number), dependency.bound;
   end loop;
 end

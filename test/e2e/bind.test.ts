@@ -68,7 +68,7 @@ t.test('a table that was replaced, and a trigger that was dropped, are differenc
     'alter table products rename to old; create table products (id int primary key, name text)',
   )
   const { rows } = await database.query<{ tgname: string }>(
-    "select tgname from pg_trigger where tgrelid = 'reviews'::regclass and tgname like '%_updated'",
+    "select tgname from pg_trigger where tgrelid = 'reviews'::regclass and tgname like '%_row'",
   )
   await database.query(`drop trigger ${rows[0]?.tgname} on reviews`)
   const check = await bind(t, database, '--file=bindings.yaml --check', products + reviews)
@@ -96,7 +96,7 @@ t.test('a function of triggers that was given to another role is a difference', 
   await database.query(`
     grant insert on products to ${role}; alter table products owner to ${role};
     do $$ begin execute (select format('alter function %s owner to ${role}', tgfoid::regprocedure) from pg_trigger
-      where tgrelid = 'products'::regclass and tgname like '%_updated'); end $$`)
+      where tgrelid = 'products'::regclass and tgname like '%_row'); end $$`)
   const write = () => database.query("insert into products values (1, 'Cup'); delete from products")
   await t.rejects(write(), { message: 'permission denied for table cache_outbox' })
   t.match(await bind(t, database, '--file=bindings.yaml --check', products + reviews), {

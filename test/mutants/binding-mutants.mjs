@@ -10,6 +10,7 @@ const known = 'src/postgres/bindings/known-bindings.ts'
 const follower = 'src/core/feed/feed-follower.ts'
 const state = 'src/core/state/cache-state.ts'
 const announced = { caughtBy: 'bindings/bind', tests: 'what statements announce', file: sql }
+const formerKeys = { caughtBy: 'bindings/former-keys', file: sql }
 const renamed = { caughtBy: 'bindings/renamed-columns', file: sql }
 const announcedByRows = { caughtBy: 'bindings/bind', tests: 'what row triggers announce', file: sql }
 const overlap = { caughtBy: 'bindings/bind', tests: 'patterns that can match', file: sql }
@@ -27,16 +28,42 @@ const whileChanging = { caughtBy: 'bound-tables' }
 /** Mistakes in what the triggers and functions of the database do. */
 const inDatabase = [
   {
-    name: 'an UPDATE announces the new keys only',
+    name: 'an UPDATE announces the new key only',
     ...announced,
-    find: "string_agg(format(\n    'old.%1$I%2$s is distinct from",
-    replace: "string_agg(format(\n    'false and old.%1$I%2$s is distinct from",
+    find: 'if former_key operator(pg_catalog.<>) key then',
+    replace: 'if false then',
   },
   {
-    name: 'an UPDATE of one row announces the new key only',
+    name: 'an UPDATE announces its key twice',
+    ...formerKeys,
+    tests: 'a statement that names the key and changes nothing',
+    find: 'if former_key operator(pg_catalog.<>) key then',
+    replace: 'if former_key is not null and key is not null then',
+  },
+  {
+    name: 'a key that becomes null is not announced',
+    ...formerKeys,
+    tests: 'a key that becomes null',
+    find: 'values (coalesce(key, former_key)',
+    replace: 'values (coalesce(key, case when tg_op = $$DELETE$$ then former_key end)',
+  },
+  {
+    name: 'a changed row without a key is announced as any key',
+    ...announced,
+    find: `tg_op operator(pg_catalog.=) 'TRUNCATE' or`,
+    replace: `tg_op operator(pg_catalog.<>) 'DELETE' or`,
+  },
+  {
+    name: 'with notify, an UPDATE announces the new keys only',
+    ...announced,
+    find: 'keys := array(%1$s union %2$s limit 10001);',
+    replace: 'keys := array(%1$s limit 10001);',
+  },
+  {
+    name: 'with notify, an UPDATE of a partition announces the new key only',
     ...announcedByRows,
-    find: "if tg_op <> 'INSERT' then keys := keys || array[%3$s]; end if;",
-    replace: "if tg_op = 'DELETE' then keys := array[%3$s]; end if;",
+    find: "if tg_op <> 'INSERT' then keys := keys || array[%4$s]; end if;",
+    replace: "if tg_op = 'DELETE' then keys := array[%4$s]; end if;",
   },
   {
     name: 'changes of more rows than are named are announced in part',
@@ -45,39 +72,30 @@ const inDatabase = [
     replace: 'is_everything := cardinality(keys) > 10001',
   },
   {
-    name: 'a TRUNCATE announces nothing',
+    name: 'with notify, a TRUNCATE announces nothing',
     ...announced,
     find: "  if tg_op = 'TRUNCATE' then\n    is_everything := true;",
     replace: "  if tg_op = 'TRUNCATE' then\n    keys := '{}';",
   },
   {
-    name: 'a row without a key announces everything',
+    name: 'with notify, a row without a key announces everything',
     ...announced,
-    find: 'case when mapping is null then (\n',
-    replace: 'case when mapping is null and false then (\n',
+    find: "select string_agg(format('%I is not null', name), ' and ')",
+    replace: "select string_agg(format('(%I is null or true)', name), ' and ')",
   },
   {
     name: 'a former key that differs by its case only is not announced',
     caughtBy: 'bindings/bind',
     tests: 'texts that a collation takes for equal',
     file: sql,
-    find: `then ' collate pg_catalog."C"' end\n  ), ' or ')`,
-    replace: "then '' end\n  ), ' or ')",
-  },
-  {
-    name: 'a second statement forgets that a key has changed',
-    caughtBy: 'bindings/bind',
-    tests: 'a key that changes is announced',
-    file: sql,
-    find: '      keys := array(%1$s union %8$s limit 10001);',
-    replace: `      keys := array(%1$s union %8$s limit 10001);
-      perform set_config('caching_layer.has_moved_rows', '', true);`,
+    find: 'if former_key operator(pg_catalog.<>) key then',
+    replace: 'if pg_catalog.lower(former_key) operator(pg_catalog.<>) pg_catalog.lower(key) then',
   },
   {
     name: 'with notify, a key that stays the same counts twice',
     ...announced,
-    find: 'keys := array(%1$s union %8$s limit 10001);',
-    replace: 'keys := array(%1$s union all %8$s limit 10001);',
+    find: 'keys := array(%1$s union %2$s limit 10001);',
+    replace: 'keys := array(%1$s union all %2$s limit 10001);',
   },
   {
     name: 'another cache takes over the triggers of a binding',
@@ -92,8 +110,8 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'with notify',
     file: sql,
-    find: '    when is_outbox then format(',
-    replace: '    when is_outbox or true then format(',
+    find: `case when exists (select from pg_namespace where oid = %5$L::oid and nspname = %6$L) then %6$L`,
+    replace: `case when to_regclass('%6$I.cache_outbox') is not null then %6$L`,
   },
   {
     name: 'columns that have changed places are no fault',
@@ -102,6 +120,14 @@ const inDatabase = [
     tests: 'a table: columns that change places',
     find: 'if (shape.has_other_columns)',
     replace: 'if (shape.has_other_columns && false)',
+  },
+  {
+    name: 'a trigger uses an operator in the search path of its writer',
+    caughtBy: 'bindings/outbox',
+    tests: 'what is in the search path',
+    file: sql,
+    find: "::pg_catalog.text' || coalesce(' operator(pg_catalog.||) '",
+    replace: "::pg_catalog.text' || coalesce(' || '",
   },
   {
     name: 'domains are not in the fingerprint',
@@ -129,15 +155,15 @@ const inDatabase = [
     name: 'a renamed column fails statements of writers of a partitioned table',
     ...renamed,
     tests: 'a partitioned table: a renamed column',
-    find: 'exception when undefined_column then\n      is_everything := true;',
-    replace: 'exception when undefined_table then\n      is_everything := true;',
+    find: 'exception when undefined_column then\n    is_everything := true;',
+    replace: 'exception when undefined_table then\n    is_everything := true;',
   },
   {
     name: 'a renamed column of a mapping calls the mapping',
     ...renamed,
     tests: 'a column in a mapping',
-    find: 'select key, case when key is not null then %L end from (%s) as named',
-    replace: 'select key, %L from (%s) as named',
+    find: 'union all select null, null where $3',
+    replace: 'union all select null, $2 where $3',
   },
   {
     name: 'a date in a key follows the DateStyle of the session',
@@ -166,22 +192,35 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'names of any spelling',
     file: sql,
-    find: "'':''::text, ''%%3A''::text) end'",
-    replace: "'':''::text, '':''::text) end'",
+    find: "'':'', ''%%3A'') end'",
+    replace: "'':'', '':'') end'",
   },
   {
     name: 'the channel has the schema that the cache was in when the table was bound',
     caughtBy: 'bindings/bind',
     tests: 'names of any spelling',
     file: sql,
-    find: 'own_schema := case when %5$s then',
-    replace: 'own_schema := case when %5$s or true then',
+    find: 'own_schema := case when exists',
+    replace: 'own_schema := case when true or exists',
   },
   {
     name: 'a partitioned table has no triggers for rows that fire always',
     ...announcedByRows,
-    find: "case when is_partitioned then 'always' else 'replica' end",
-    replace: "case when is_partitioned then 'replica' else 'replica' end",
+    find: "case when is_outbox or is_partitioned then 'enable always' else",
+    replace: "case when is_outbox then 'enable always' else",
+  },
+  {
+    name: 'rows are not announced in the replica role',
+    ...announcedByRows,
+    find: "case when is_outbox or is_partitioned then 'enable always' else",
+    replace: "case when is_outbox then 'enable' when is_partitioned then 'enable always' else",
+  },
+  {
+    name: 'the columns of a key may be dropped',
+    ...renamed,
+    tests: 'is neither dropped nor given another type',
+    find: "format(' and new.%I is null', column_name)",
+    replace: "format(' and %L is null', column_name)",
   },
   {
     name: 'other bindings are not announced',
@@ -239,7 +278,7 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'a binding is replaced in place',
     file: sql,
-    find: 'using schema, announcer, before, cache_bind.bound;',
+    find: 'using schema, announcer, before, cache_bind.bound, cache_bind.announce;',
     replace: 'using schema, announcer, null::regclass, cache_bind.bound;',
   },
   {

@@ -158,6 +158,12 @@ export async function testBoundChanges(announce: 'outbox' | 'notify'): Promise<v
   t.test('statements that change more rows than are named', async (t) => {
     await query("insert into item select n, 'old' from generate_series(1000, 12000) n")
     await changes(t, "update item set v = 'new'", { 'item:1': ['old', 'new'], 'item:1000': ['old', 'new'] })
+    await changes(t, 'update item set id = -id', {
+      'item:1': ['new', undefined],
+      'item:1000': ['new', undefined],
+      'item:-1': [undefined, 'new'],
+    })
+    await query('update item set id = -id')
     await changes(t, 'delete from item where id >= 1000', {
       'item:1000': ['new', undefined],
       'item:1': ['new', 'new'],

@@ -92,7 +92,7 @@ export function faultOf(shape: BindingShape): BindingFault | undefined {
   const unwatched = [...shape.missing_triggers, ...shape.unwatched_partitions]
   if (unwatched.length > 0)
     return {
-      says: `changes of ${table} are not announced: triggers are missing or not enabled (${unwatched.join(', ')})`,
+      says: `changes of ${table} are not announced: triggers are missing or changed (${unwatched.join(', ')})`,
       cure: bindAgain,
       shown: 'the changes of its table are not announced',
       isCuredByBinding: true,

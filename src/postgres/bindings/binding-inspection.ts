@@ -154,7 +154,7 @@ function inspectionIn(schema: string, patterns: string): string {
       select from ${tree} join pg_class as part on part.oid = relid where relkind = 'f'
     ) as has_foreign_partitions,
     ${hasOtherColumns('c', announcer, 'b.key_columns')} as has_other_columns,
-    ${missingTriggersOf('c', announcer)} as missing_triggers,
+    ${missingTriggersOf('c', announcer, 'b.announce')} as missing_triggers,
     ${unwatchedPartitionsOf('c', announcer, tree)} as unwatched_partitions,
     case when not has_schema_privilege(n.oid, 'usage') then quote_ident(n.nspname::text) end as closed_schema,
     not exists (

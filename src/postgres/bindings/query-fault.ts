@@ -84,7 +84,7 @@ export function queryFaultOf(shape: QueryShape): BindingFault | undefined {
   const unwatched = shape.unwatched_tables
   if (unwatched.length > 0)
     return {
-      says: `changes of ${unwatched.join(', ')} are not announced: triggers are missing or not enabled`,
+      says: `changes of ${unwatched.join(', ')} are not announced: triggers are missing or changed`,
       cure: bindAgain,
       shown: 'the changes of a table of its query are not announced',
       isCuredByBinding: true,

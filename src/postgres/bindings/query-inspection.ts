@@ -90,7 +90,7 @@ export function queryInspectionIn(schema: string, patterns: string): string {
           select from ${partitions} join pg_class as part on part.oid = relid where part.relkind = 'f'
         ) as is_related,
       ${hasOtherColumns('c', 'd.announcer', 'd.columns')} as is_renamed,
-      cardinality(${missingTriggersOf('c', 'd.announcer')}) > 0
+      cardinality(${missingTriggersOf('c', 'd.announcer', "'outbox'")}) > 0
         or cardinality(${unwatchedPartitionsOf('c', 'd.announcer', partitions)}) > 0 as is_unwatched,
       ${triggersOf(partitions, 'd.announcer')} as triggers
     from dependency as d left join pg_class as c on c.oid = d.relid

@@ -1,14 +1,20 @@
 /** Parts of the statements that inspect what bindings read. */
 
-/** Triggers of a table by the end of their names, with the state that each must have. */
-const triggers = {
-  r: { truncated: 'A', inserted: 'A', updated: 'A', moved: 'A', deleted: 'A', row: 'R' },
-  p: { truncated: 'A', moved: 'A', row: 'A' },
-} as const
+/** Triggers that every table has by the end of their names, with the state that each must have. */
+const ofAll = { truncated: 'A', columns: 'D' }
+/** The other ones, by the way to announce changes and the kind of the table. */
+const triggers = [
+  { announce: 'outbox', kind: 'r', ends: { ...ofAll, row: 'A' } },
+  { announce: 'outbox', kind: 'p', ends: { ...ofAll, row: 'A' } },
+  { announce: 'notify', kind: 'r', ends: { ...ofAll, row: 'R', inserted: 'A', updated: 'A', deleted: 'A' } },
+  { announce: 'notify', kind: 'p', ends: { ...ofAll, row: 'A' } },
+]
 
-const wantedTriggers = Object.entries(triggers)
-  .flatMap(([kind, ends]) =>
-    Object.entries(ends).map(([end, state]) => `('${kind}'::"char", '${end}', '${state}'::"char")`),
+const wantedTriggers = triggers
+  .flatMap(({ announce, kind, ends }) =>
+    Object.entries(ends).map(
+      ([end, state]) => `('${announce}', '${kind}'::"char", '${end}', '${state}'::"char")`,
+    ),
   )
   .join(', ')
 
@@ -17,11 +23,12 @@ const wantedTriggers = Object.entries(triggers)
  *
  * @param table alias of its row in pg_class
  * @param announcer SQL for the beginning of the names, without the last underscore
+ * @param announce SQL for the way to announce changes: 'outbox' or 'notify'
  */
-export function missingTriggersOf(table: string, announcer: string): string {
+export function missingTriggersOf(table: string, announcer: string, announce: string): string {
   return `array(
-      select wanted.ending from (values ${wantedTriggers}) as wanted (kind, ending, state)
-      where wanted.kind = ${table}.relkind and not exists (
+      select wanted.ending from (values ${wantedTriggers}) as wanted (announce, kind, ending, state)
+      where wanted.announce = ${announce} and wanted.kind = ${table}.relkind and not exists (
         select from pg_trigger
         where tgrelid = ${table}.oid and tgenabled = wanted.state and tgname = ${announcer} || '_' || wanted.ending
       )
@@ -65,7 +72,7 @@ export function hasOtherColumns(table: string, announcer: string, columns: strin
   return `array(
       select distinct refobjsubid from pg_depend
       where classid = 'pg_trigger'::regclass::oid
-        and objid = (select oid from pg_trigger where tgrelid = ${table}.oid and tgname = ${announcer} || '_moved')
+        and objid = (select oid from pg_trigger where tgrelid = ${table}.oid and tgname = ${announcer} || '_columns')
         and refclassid = 'pg_class'::regclass::oid and refobjid = ${table}.oid and refobjsubid > 0
       order by 1
     )::text <> array(
@@ -120,7 +127,8 @@ export function fingerprintsOf(tree: string, root: string): string {
  * @param announcer SQL for the beginning of the names, without the last underscore
  */
 export function triggersOf(tree: string, announcer: string): string {
-  const names = Object.keys(triggers.r).map((end) => `${announcer} || '_${end}'`)
+  const ends = new Set(triggers.flatMap((one) => Object.keys(one.ends)))
+  const names = [...ends].map((end) => `${announcer} || '_${end}'`)
   return `(select pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_trigger.oid, pg_trigger.xmin, tgenabled),
          ',' order by pg_trigger.oid)
        from ${tree} join pg_trigger on tgrelid = relid and tgname = any(array[${names.join(', ')}]))`

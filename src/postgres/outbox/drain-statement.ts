@@ -18,7 +18,7 @@ export interface DrainRow {
 /** Regular expression of the names of mappings: those of functions, for PostgreSQL and for JavaScript. */
 export const mappingName = 'cache_map_[0-9a-f]{12}_[0-9]+'
 
-/** A drain of more keys announces that any key may have changed. */
+/** A drain of more keys announces that any key may have changed, and runs no mapping for more rows. */
 const many = 10_000
 
 /**
@@ -34,8 +34,9 @@ const many = 10_000
  * back, the row is announced here.
  *
  * Rows with a mapping are mapped to keys by this statement, and see what it sees (P18). A mapping in the trigger would miss
- * keys, and so would one with another snapshot; sql/0013_bound_queries.sql has the interleavings. If a mapping fails, or is
- * not to be run, any key of its binding may have changed: its name is announced instead of keys.
+ * keys, and so would one with another snapshot; sql/0013_bound_queries.sql has the interleavings. If a mapping fails, is not
+ * to be run, or would be run for very many rows, any key of its binding may have changed: its name is announced instead of
+ * keys.
  *
  * `since` is the snapshot of the last drain: rows of transactions that it has seen are gone. Without it, the dead rows
  * that a long transaction keeps from being vacuumed would be read each time. All drains read the rows in the order in
@@ -48,13 +49,15 @@ export function drainIn({ schema, channel }: DrainedTable, unrun: string, since?
   const isUnrun = `(${unrun} is null or mapping = any(${unrun}))`
   const isNew =
     since && `where xid = any(array(select pg_snapshot_xip(${since}))) or xid >= pg_snapshot_xmax(${since})`
-  // Ids and pages as in cache_watch_rows (sql/0011_bindings.sql).
+  // Ids and pages as in cache_notifying_body (sql/0011_bindings.sql).
   return `
   with gone as (
     delete from ${quoteIdentifier(schema)}.cache_outbox ${isNew ?? ''} returning key, mapping
+  ), unmapped as (
+    select mapping from gone where mapping is not null group by mapping having ${isUnrun} or count(*) > ${many}
   ), mapped as (
     select mapping, pg_catalog.array_agg(distinct key) as changed
-    from gone where mapping is not null and not ${isUnrun} group by mapping
+    from gone where mapping is not null and mapping not in (select mapping from unmapped) group by mapping
   ), ids as (
     select distinct key, case when key is null and mapping ~ '^${mappingName}$' then mapping end as mapping
     from (
@@ -64,7 +67,7 @@ export function drainIn({ schema, channel }: DrainedTable, unrun: string, since?
       from mapped
         cross join lateral ${quoteIdentifier(schema)}.cache_dependents(mapping, changed) as dependent (key)
       union all
-      select null, mapping from gone where mapping is not null and ${isUnrun}
+      select null, mapping from unmapped
     ) as keys
     limit ${many + 1}
   ), paged as (

@@ -128,15 +128,15 @@ t.test(
         'a trigger is disabled',
         'alter table item disable trigger all',
         /changes of its table are not announced/,
-        /triggers are missing or not enabled/,
+        /triggers are missing or changed/,
         "select cache_bind('item', key => 'item:{id}')",
       ],
       [
         'a trigger is dropped',
         `do $$ begin execute (select 'drop trigger ' || tgname || ' on item' from pg_trigger
-         where tgrelid = 'item'::regclass and tgname like '%\\_updated'); end $$`,
+         where tgrelid = 'item'::regclass and tgname like '%\\_row'); end $$`,
         /not announced/,
-        /updated/,
+        /row/,
         "select cache_bind('item', key => 'item:{id}')",
       ],
       [
@@ -156,7 +156,7 @@ t.test(
       [
         'a key column gets another type',
         `do $$ declare name text := (
-           select tgname from pg_trigger where tgrelid = 'item'::regclass and tgname ~ '_moved$'
+           select tgname from pg_trigger where tgrelid = 'item'::regclass and tgname ~ '_columns$'
          ); begin execute format('drop trigger %I on item', name); end $$;
          alter table item alter column id type numeric`,
         /another type/,

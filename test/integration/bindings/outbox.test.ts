@@ -221,7 +221,7 @@ t.test('the owner of a table gets no rights of whoever has bound it', async (t) 
     create cast (odd as text) with function as_text(odd) as implicit;
     create cast (odd as json) with function as_json(odd) as implicit;
     do $$ declare name text; begin
-      for name in select tgname from pg_trigger where tgrelid = 'thing'::regclass and tgname ~ '_moved$' loop
+      for name in select tgname from pg_trigger where tgrelid = 'thing'::regclass and tgname ~ '_columns$' loop
         execute format('drop trigger %I on thing', name);
       end loop;
     end $$;
@@ -234,6 +234,75 @@ t.test('the owner of a table gets no rights of whoever has bound it', async (t) 
     ['day:a', 'thing:a', 'thing:b'],
   )
 })
+
+t.test(
+  'what is in the search path of a writer does not run with the rights of whoever has bound it',
+  async (t) => {
+    const database = await setting(t)
+    const role = `writer_${Date.now()}`
+    await database.query(`
+    create role ${role} login; create schema ${role} authorization ${role};
+    create table page (id text primary key, no int, day date); create table bystander (who text);
+    grant select, insert, update, delete, truncate on page to ${role}; grant insert on bystander to public;
+    select cache_bind('page', key => 'page:{id}');
+    select cache_bind_query('of:{day}:{no}', 'select id from page where day = $1 and no = $2',
+      '{"page": ["{day}:{no}", "select {day}, {no}"]}')`)
+    t.teardown(() => database.query(`drop owned by ${role} cascade; drop role ${role}`))
+    const writer = await connected(t, Object.assign(new URL(database.url), { username: role }).href)
+    const operators = {
+      '||': ['text, text', 'text'],
+      '~': ['text, text', 'boolean'],
+      '=': ['text, text', 'boolean'],
+      '<>': ['text, text', 'boolean'],
+      '= ': ['oid, oid', 'boolean'],
+      '=  ': ['name, name', 'boolean'],
+      '=   ': ['name, text', 'boolean'],
+    }
+    const body =
+      'language plpgsql as $$ begin insert into public.bystander values (current_user); return null; end $$'
+    let number = 0
+    for (const [operator, [types = '', result = '']] of Object.entries(operators)) {
+      const [left, right] = types.split(', ')
+      await writer.query(`
+      create function ${role}.f${++number}(${types}) returns ${result} ${body};
+      create operator ${role}.${operator} (leftarg = ${left}, rightarg = ${right}, function = ${role}.f${number})`)
+    }
+    for (const [name, types, result] of [
+      ['to_regclass', 'text', 'regclass'],
+      ['format', 'text, name', 'text'],
+      ['concat', 'text', 'text'],
+      ['concat', 'integer', 'text'],
+      ['unnest', 'text[]', 'text'],
+    ])
+      await writer.query(`create function ${role}.${name}(${types}) returns ${result} ${body}`)
+    for (const type of ['text', 'name', 'bool', 'oid'])
+      await writer.query(
+        `create domain ${role}.${type} as pg_catalog.varchar check (${role}.f1(value, '') = 'x')`,
+      )
+    const writes = `
+    insert into public.page values ('a', 1, '2026-11-30'); update public.page set id = 'b', no = 2; truncate public.page`
+    const announced = async () =>
+      (await database.query('delete from cache_outbox returning coalesce(key, $$*$$) as key')).rows.map(
+        ({ key }) => key,
+      )
+    await writer.query(`set search_path = ${role}, pg_catalog; ${writes}`)
+    const keys = [
+      '*',
+      '["2026-11-30", "1"]',
+      '["2026-11-30", "2"]',
+      'of:2026-11-30:1',
+      'of:2026-11-30:2',
+      'page:a',
+      'page:b',
+    ]
+    t.strictSame([...new Set(await announced())].sort(), keys)
+    await database.query('alter schema public rename to elsewhere; create schema public')
+    await writer.query(writes.replaceAll('public.page', 'elsewhere.page'))
+    await database.query('drop schema public; alter schema elsewhere rename to public')
+    t.strictSame([...new Set(await announced())].sort(), keys, 'in a schema that was renamed')
+    t.strictSame((await database.query('select * from bystander')).rows, [])
+  },
+)
 
 t.test('a drain that waits costs the hits of bound keys, and no others', async (t) => {
   const database = await setting(t)

@@ -245,6 +245,19 @@ t.test('a mapping to more keys than are named', async (t) => {
   t.strictSame(await drained(), ['page:1', 'page:2'])
 })
 
+t.test('a mapping of more changed rows than are named is not run', async (t) => {
+  const database = await setting(
+    t,
+    `create table page (id int primary key);
+     ${bindingQuery('page:{id}', 'select id from page where id = $1', { page: 'select {id}' })}`,
+  )
+  const drained = await drains(t, database)
+  await database.query('insert into page select generate_series(1, 10001)')
+  t.strictSame(await drained(), [anyKeyOf('page:{id}')])
+  await database.query('delete from page where id > 9999')
+  t.strictSame(await drained(), ['page:10000', 'page:10001'])
+})
+
 t.test('a mapping has the rights of its owner, and nobody else may run it', async (t) => {
   const database = await setting(t)
   const { query } = database

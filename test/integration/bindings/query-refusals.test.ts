@@ -314,7 +314,7 @@ for (const [why, sql] of accepted)
   })
 
 /** Six triggers and their function. A query has a function besides, and one for each of its mappings. */
-const objectsOfTable = 7
+const objectsOfTable = 4
 
 /** Number of the triggers and functions that bindings have created. */
 const objects = async () =>

@@ -30,9 +30,9 @@ const faults: Readonly<Record<string, Fault>> = {
   },
   'a trigger that was dropped': {
     make: bound(`do $$ begin execute (select 'drop trigger ' || tgname || ' on products' from pg_trigger
-      where tgrelid = 'products'::regclass and tgname like '%\\_updated'); end $$`),
+      where tgrelid = 'products'::regclass and tgname like '%\\_row'); end $$`),
     check,
-    says: /changes of public\.products are not announced.*\(updated\)/,
+    says: /changes of public\.products are not announced.*\(row\)/,
     cure: /select cache_bind\('public\.products', key => 'product:\{id\}', columns => array\['id', 'name'\], in_group => 'shop'\)$/,
   },
   'a table that was replaced': {
@@ -73,7 +73,7 @@ const faults: Readonly<Record<string, Fault>> = {
     make: async (place) => {
       await bound()(place)
       const { rows } = await place.superuser.query(
-        `select tgfoid::regprocedure::text as name from pg_trigger where tgrelid = 'products'::regclass and tgname like '%\\_updated'`,
+        `select tgfoid::regprocedure::text as name from pg_trigger where tgrelid = 'products'::regclass and tgname like '%\\_row'`,
       )
       await place.superuser.query(`alter function ${rows[0].name} owner to ${place.role}`)
     },

@@ -31,7 +31,7 @@ const faults: Readonly<Record<string, Fault>> = {
   },
   'a trigger that was dropped': {
     make: bound(`do $$ begin execute (select 'drop trigger ' || tgname || ' on actor' from pg_trigger
-      where tgrelid = 'actor'::regclass and tgname like '%\\_updated'); end $$`),
+      where tgrelid = 'actor'::regclass and tgname like '%\\_row'); end $$`),
     check,
     says: /changes of public\.actor are not announced/,
     cure: again,
