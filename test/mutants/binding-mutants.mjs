@@ -140,14 +140,14 @@ const inDatabase = [
   {
     name: 'rows of a renamed column are not announced',
     ...renamed,
-    tests: 'a table: a renamed column',
+    tests: 'a table, notify: a renamed column',
     find: "format('pg_typeof(%I) <> ''boolean''::regtype', name), ' and ')",
     replace: "format('pg_typeof(%I) is not null', name), ' and ')",
   },
   {
     name: 'a renamed column fails statements of writers',
     ...renamed,
-    tests: 'a table: a renamed column',
+    tests: 'a table, notify: a renamed column',
     find: "format('false as %I', name)",
     replace: "format('false as %I', name || '_')",
   },
