@@ -524,7 +524,8 @@ begin
      )',
     table_schema
   ) into is_bound;
-  if is_bound then
+  -- An older snapshot does not show all bindings.
+  if is_bound or current_setting('transaction_isolation') <> 'read committed' then
     perform pg_notify(
       'caching_layer_' || left(md5(table_schema || '.cache_entries'), 16), '["' || chr(92) || 'u0000bindings","1"]'
     );

@@ -20,6 +20,11 @@ select id, name, price, stock from product where id = :n;
 const update = (name: string) => `\\set n random(1, ${rows})
 update ${name} set stock = stock + 1 where id = :n;
 `
+/** Rows of a large statement. */
+const manyRows = 10_000
+const updateMany = (name: string) => `\\set n random(1, ${rows - manyRows})
+update ${name} set stock = stock + 1 where id > :n and id <= :n + ${manyRows};
+`
 const bindings = 10
 /** Chosen so that a sidecar sends ten probes a second. */
 const probeStalenessMs = 300
@@ -63,6 +68,13 @@ export const boundTables: Comparison = {
         ...(of === 'writers of a bound table' && { target: { atLeast: 0.75 } }),
       })),
     ),
+    ...['writers of a bound table', 'writers of a bound table, notify'].map((of) => ({
+      work: `UPDATE of ${manyRows.toLocaleString('en')} rows in one statement`,
+      figure: 'updatesOfMany',
+      unit: 'rows/s',
+      of,
+      against: 'writers of a bare table',
+    })),
     { ...gone, work: 'commit to gone, p50', figure: 'goneP50Ms' },
     { ...gone, work: 'commit to gone, p99', figure: 'goneP99Ms' },
     { ...ofNotify, work: 'commit to gone, p50', figure: 'goneP50Ms' },
@@ -136,10 +148,10 @@ export const boundTables: Comparison = {
       await probes(bench, 'no binding', 0),
       ...(await joinContenders(bench)),
     ]
-    for (const [name, script] of [
-      ['writers of a bound table', update('product')],
-      ['writers of a bound table, notify', update('noted')],
-      ['writers of a bare table', update('bare')],
+    for (const [name, updated] of [
+      ['writers of a bound table', 'product'],
+      ['writers of a bound table, notify', 'noted'],
+      ['writers of a bare table', 'bare'],
     ] as const)
       many.push(
         pgbenchMissing
@@ -147,8 +159,10 @@ export const boundTables: Comparison = {
           : {
               name,
               measure: async ({ seconds }) => ({
-                updates1: (await pgbench({ url, script, clients: 1, seconds })).rate,
-                updates16: (await pgbench({ url, script, clients: 16, seconds })).rate,
+                updates1: (await pgbench({ url, script: update(updated), clients: 1, seconds })).rate,
+                updates16: (await pgbench({ url, script: update(updated), clients: 16, seconds })).rate,
+                updatesOfMany:
+                  manyRows * (await pgbench({ url, script: updateMany(updated), clients: 1, seconds })).rate,
               }),
             },
       )

@@ -100,6 +100,10 @@ export function unwatchedPartitionsOf(table: string, announcer: string, tree: st
  * Returns SQL for a list of texts, which change with everything of a relation that can change answers without a change of
  * rows: columns, types, partitions and their files, policies and rights.
  *
+ * A transaction can rename columns, or attach the table to a parent, and undo that before it commits. What it has
+ * changed meanwhile may have been announced under other keys, or not at all. The columns are then as they were before, but
+ * the catalogue has new rows for them, with the xmin of that transaction.
+ *
  * @param tree the relation and its partitions, as an item of FROM with the column `relid`
  * @param root SQL for the oid of the relation
  */
@@ -108,7 +112,8 @@ export function fingerprintsOf(tree: string, root: string): string {
          relforcerowsecurity, relacl, case when relkind = 'v' then pg_catalog.concat(relowner, reloptions) end),
          ',' order by part.oid)
        from ${tree} join pg_class as part on part.oid = relid),
-      (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod, attacl),
+      (select pg_catalog.string_agg(
+         pg_catalog.concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod, attacl, xmin),
          ',' order by attrelid, attnum)
        from pg_attribute where attnum > 0 and not attisdropped and attrelid = ${root}),
       (select pg_catalog.string_agg(pg_catalog.concat_ws(' ', oid, xmin), ',' order by oid)

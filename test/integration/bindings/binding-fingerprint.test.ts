@@ -79,6 +79,10 @@ const ofItem = [
   "alter table item disable trigger user; select cache_bind('item', key => 'item:{id}')",
   'alter table item drop constraint item_pkey',
   'alter table item add primary key (id)',
+  // As it was. What changed meanwhile was announced under other keys, or not at all.
+  'begin; alter table item rename id to former; alter table item rename v to id; alter table item rename id to v; alter table item rename former to id; commit',
+  'begin; create table parent (like item including generated); alter table item inherit parent; alter table item no inherit parent; drop table parent; commit',
+  'begin; create table parent (like item including generated) partition by range (id); alter table parent attach partition item default; alter table parent detach partition item; drop table parent; commit',
 ]
 
 for (const sql of ofItem)
@@ -92,6 +96,7 @@ const ofMeasure = [
   'alter table measure detach partition measure_1',
   'alter table measure attach partition measure_1 for values from (10) to (20)',
   'alter table measure_0 disable trigger user',
+  'begin; alter table measure detach partition measure_1; alter table measure attach partition measure_1 for values from (10) to (20); commit',
   'drop table measure_1',
 ]
 

@@ -2,6 +2,7 @@
 
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { Announcements } from '../../support/announcements.js'
 import { cacheDatabase, type FreshDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
 import { FaultProxy } from '../../support/fault-proxy.js'
@@ -289,6 +290,16 @@ t.test(
     await query('alter table item add column n int default 7')
     await eventually(async () => ((await client.value('item:1')) as { n?: number }).n === 7)
     await query('create table unrelated (id int); create temp table passing (id int)')
+    await t.test('also those of a session whose snapshot is older than the binding', async (t) => {
+      const session = new pg.Client({ connectionString: database.url })
+      await session.connect()
+      t.teardown(() => session.end())
+      await session.query('begin isolation level repeatable read; select')
+      await query("create table late (id int primary key); select cache_bind('late', 'late:{id}')")
+      const announced = await Announcements.of(t, database)
+      await session.query('alter table late add column n int; commit')
+      t.ok((await announced.payloads()).some((payload) => payload.includes('bindings')))
+    })
     await t.test('a session that may not read the bindings can still define tables', async (t) => {
       const role = `definer_${Date.now()}`
       await query(`create role ${role}; create schema authorization ${role}`)
