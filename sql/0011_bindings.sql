@@ -315,8 +315,8 @@ $$;
 -- single row pays for every expression in it, and for a search path of its own. So it has none, and every name and
 -- operator in it has its schema: a writer could have another one with the same name in his search path.
 --
--- It may insert as long as the schema has its name, and the database was not restored from a dump. Otherwise, another
--- table may have the name of the outbox. The function finds out in which schema it is, and inserts there.
+-- It inserts at once if the outbox has its name. If the schema was renamed, the function finds the outbox by its oid. If
+-- the database was restored from a dump, it finds the schema by its trigger, which takes several times as long.
 create function cache_storing_body(schema text, bound regclass, pattern text, columns text[], mapping text) returns text
   language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
@@ -340,14 +340,15 @@ declare
   key pg_catalog.text;
   former_key pg_catalog.text;
   is_everything pg_catalog.bool;
-  own_schema pg_catalog.name;
+  outbox pg_catalog.text;
 begin
   begin
     key := %1$s;
     former_key := %2$s;
-  -- A column was renamed. That must not fail the statement.
-  exception when undefined_column then
+  -- A column was renamed, or has changed places with one of another type. That must not fail the statement.
+  exception when undefined_column or datatype_mismatch then
     is_everything := true;
+    key := null;
   end;
   if coalesce(key, former_key) is not null
     and pg_catalog.to_regclass(%3$L)::pg_catalog.oid operator(pg_catalog.=) %4$L::pg_catalog.oid
@@ -357,16 +358,19 @@ begin
       insert into %3$s (key%5$s) values (former_key%6$s);
     end if;
   elsif is_everything or tg_op operator(pg_catalog.=) 'TRUNCATE' or coalesce(key, former_key) is not null then
-    select nspname into own_schema
-    from pg_catalog.pg_trigger
-      join pg_catalog.pg_proc on pg_proc.oid operator(pg_catalog.=) tgfoid
-      join pg_catalog.pg_namespace on pg_namespace.oid operator(pg_catalog.=) pronamespace
-    where tgrelid operator(pg_catalog.=) tg_relid and tgname operator(pg_catalog.=) tg_name;
+    outbox := %4$L::pg_catalog.regclass;
+    if outbox operator(pg_catalog.!~) '(^|[.])cache_outbox$' then
+      select pg_catalog.format('%%I.cache_outbox', nspname) into outbox
+      from pg_catalog.pg_trigger
+        join pg_catalog.pg_proc on pg_proc.oid operator(pg_catalog.=) tgfoid
+        join pg_catalog.pg_namespace on pg_namespace.oid operator(pg_catalog.=) pronamespace
+      where tgrelid operator(pg_catalog.=) tg_relid and tgname operator(pg_catalog.=) tg_name;
+    end if;
     execute pg_catalog.format(
-      'insert into %%I.cache_outbox (key, mapping)
+      'insert into %%s (key, mapping)
        select key, $2 from pg_catalog.unnest($1) as item (key) where key is not null
        union all select null, null where $3',
-      own_schema
+      coalesce(outbox, %3$L)
     ) using
       array[coalesce(key, former_key), case when former_key operator(pg_catalog.<>) key then former_key end],
       %7$L::pg_catalog.text,
@@ -413,6 +417,8 @@ begin
     from pg_trigger join pg_proc on pg_proc.oid = tgfoid join pg_namespace on pg_namespace.oid = pronamespace
     where tgrelid = tg_relid and tgname = tg_name
   ) end;
+  -- The snapshot of the transaction may be older than the binding.
+  own_schema := coalesce(own_schema, %6$L);
   if tg_op = 'TRUNCATE' then
     is_everything := true;
   elsif tg_level = 'STATEMENT' then
@@ -427,7 +433,7 @@ begin
       if tg_op <> 'DELETE' then keys := array[%3$s]; end if;
       if tg_op <> 'INSERT' then keys := keys || array[%4$s]; end if;
       keys := array_remove(keys, null);
-    exception when undefined_column then
+    exception when undefined_column or datatype_mismatch then
       is_everything := true;
     end;
   end if;
@@ -462,8 +468,10 @@ $$;
 -- Drops what cache_watch_rows() has created. The table may be gone.
 --
 -- A trigger cannot be dropped while others read the table. So nothing is dropped if cache_watch_rows() is about to
--- replace it: for `next`, which is the same table, announced in the same way, and if the function already has the right
--- owner.
+-- replace it: for `next`, which is the same table, and if the function already has the right owner. But the outbox has no
+-- use for the triggers for statements that notify.
+--
+-- To drop a trigger locks partitions before their table, which writers lock first. So the table is locked before.
 create function cache_unwatch_rows(schema text, name text, bound regclass, next regclass, announce text) returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
@@ -473,9 +481,12 @@ begin
   if next::oid = bound::oid and exists (
     select from pg_proc
     where pronamespace = schema::regnamespace::oid and proname = name and pronargs = 0
-      and pg_get_userbyid(proowner) = current_user and prosecdef = (cache_unwatch_rows.announce = 'outbox')
+      and pg_get_userbyid(proowner) = current_user and (prosecdef or cache_unwatch_rows.announce = 'notify')
   ) then
     return;
+  end if;
+  if exists (select from pg_class where oid = bound::oid) then
+    execute format('lock table %s in access exclusive mode', bound);
   end if;
   for trigger_name in
     select tgname from pg_trigger
@@ -567,7 +578,8 @@ $$;
 -- and reaches sidecars sooner.
 --
 -- Until the transaction ends, others can read the table, but not write it: a change that nobody announces must not
--- commit after the binding is there.
+-- commit after the binding is there. They cannot read it either if triggers have to be dropped: when 'notify' becomes
+-- 'outbox', or another role binds the table again.
 create function cache_bind(bound regclass, key text, columns text[] default null, in_group text default null,
     announce text default 'outbox')
   returns void

@@ -146,6 +146,57 @@ const inDatabase = [
     replace: 'if is_bound then',
   },
   {
+    name: 'a column with another type fails statements of writers',
+    ...renamed,
+    tests: 'a table: a column that changes places',
+    find: `undefined_column or datatype_mismatch then
+    is_everything := true;
+    key := null;`,
+    replace: `undefined_column then
+    is_everything := true;
+    key := null;`,
+  },
+  {
+    name: 'a transaction with an older snapshot does not find the outbox',
+    caughtBy: 'bindings/outbox',
+    tests: 'a transaction whose snapshot is older',
+    file: sql,
+    find: "if outbox operator(pg_catalog.!~) '(^|[.])cache_outbox$' then",
+    replace: 'if true then',
+  },
+  {
+    name: 'the end of a binding locks partitions before their table',
+    caughtBy: 'bindings/bind',
+    tests: 'the end of a binding locks',
+    file: sql,
+    find: "    execute format('lock table %s in access exclusive mode', bound);",
+    replace: '    null;',
+  },
+  {
+    name: 'readers wait while a binding begins to notify',
+    caughtBy: 'bindings/bind',
+    tests: 'readers do not wait while a binding begins',
+    file: sql,
+    find: "(prosecdef or cache_unwatch_rows.announce = 'notify')",
+    replace: "prosecdef = (cache_unwatch_rows.announce = 'outbox')",
+  },
+  {
+    name: 'triggers for statements stay when a binding no longer notifies',
+    caughtBy: 'bindings/bind',
+    tests: 'a binding is replaced in place',
+    file: sql,
+    find: "(prosecdef or cache_unwatch_rows.announce = 'notify')",
+    replace: 'true',
+  },
+  {
+    name: 'bindings from before a restore are not noticed',
+    caughtBy: 'bindings/outbox',
+    tests: 'after a restore from a dump',
+    file: 'src/postgres/bindings/announcer-owners.ts',
+    find: 'in prosrc) = 0',
+    replace: 'in prosrc) < 0',
+  },
+  {
     name: 'domains are not in the fingerprint',
     ...fingerprint,
     file: relations,
@@ -171,8 +222,8 @@ const inDatabase = [
     name: 'a renamed column fails statements of writers of a partitioned table',
     ...renamed,
     tests: 'a partitioned table: a renamed column',
-    find: 'exception when undefined_column then\n    is_everything := true;',
-    replace: 'exception when undefined_table then\n    is_everything := true;',
+    find: 'exception when undefined_column or datatype_mismatch then\n    is_everything := true;',
+    replace: 'exception when datatype_mismatch then\n    is_everything := true;',
   },
   {
     name: 'a renamed column of a mapping calls the mapping',
@@ -318,8 +369,8 @@ const inDatabase = [
     caughtBy: 'bindings/bound-definitions',
     tests: 'a superuser that owns the cache',
     file: sql,
-    find: 'if is_bound then',
-    replace: 'if is_bound and false then',
+    find: 'if is_bound or current_setting',
+    replace: 'if false and current_setting',
   },
 ]
 

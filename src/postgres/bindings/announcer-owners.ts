@@ -15,6 +15,28 @@ export interface StrangeAnnouncer {
 }
 
 /**
+ * Returns the keys of the bindings whose triggers look for an outbox that is not this one, because the database was
+ * restored from a dump. They find this one by a longer way for each changed row.
+ */
+export async function restoredAnnouncers(client: pg.Client, schema: string): Promise<ReadonlySet<string>> {
+  const inSchema = quoteIdentifier(schema)
+  const { rows } = await client.query<{ key: string }>(
+    `select pattern as key
+     from (
+       select pattern from ${inSchema}.cache_bound_tables union select pattern from ${inSchema}.cache_bound_queries
+     ) as bindings
+     where exists (
+       select from pg_proc
+       where pronamespace = $1::text::regnamespace and prosecdef
+         and proname ~ ('^cache_announce_' || left(md5(pattern), 12) || '(_[0-9]+)?$')
+         and position(format('%L::pg_catalog.oid', format('%I.cache_outbox', $2::text)::regclass::oid) in prosrc) = 0
+     )`,
+    [inSchema, schema],
+  )
+  return new Set(rows.map(({ key }) => key))
+}
+
+/**
  * Finds functions of triggers on bound tables that belong to somebody else than the owner of the table, the owner of the
  * cache or a superuser: such a role can change what runs when somebody writes the table. And those whose owner may not
  * write the outbox: they fail, and everybody who writes the table gets an error.

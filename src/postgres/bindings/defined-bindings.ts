@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { exactNumber } from '../schema/exact-number.js'
 import { quoteIdentifier } from '../schema/schema-owner.js'
-import { strangeAnnouncers } from './announcer-owners.js'
+import { restoredAnnouncers, strangeAnnouncers } from './announcer-owners.js'
 import type { Announcing, Depends, QueryDefinition, TableDefinition } from './binding-definition.js'
 import { inspectBindings } from './binding-inspection.js'
 import type { BindingFault } from './bound-source.js'
@@ -11,6 +11,8 @@ export type DefinedBinding = (DefinedTable | QueryDefinition) & {
   readonly fault: BindingFault | undefined
   /** Fault of the owner of its triggers' function, in words. Its keys are answered nevertheless. */
   readonly ownerFault?: string | undefined
+  /** True if its triggers are from before the database was restored, and take longer than they have to. */
+  readonly isRestored?: boolean
 }
 
 interface DefinedTable extends TableDefinition {
@@ -90,9 +92,11 @@ export async function definedBindings(client: pg.Client, schema: string): Promis
   const query = async (sql: string) => (await client.query(sql)).rows as never
   const { sources } = await inspectBindings(query, schema)
   const strange = await strangeAnnouncers(client, schema)
+  const restored = await restoredAnnouncers(client, schema)
   return definitions.map((definition) => ({
     ...definition,
     fault: sources.find(({ pattern }) => pattern.text === definition.key)?.fault,
     ownerFault: strange.find(({ key }) => key === definition.key)?.says,
+    isRestored: restored.has(definition.key),
   }))
 }

@@ -1,10 +1,10 @@
 import type pg from 'pg'
 import { strangeAnnouncers } from '../../postgres/bindings/announcer-owners.js'
-import { isQueryDefinition } from '../../postgres/bindings/binding-definition.js'
+import { bindStatement, isQueryDefinition } from '../../postgres/bindings/binding-definition.js'
 import { bindingDefinitions, definedBindings, hasBindings } from '../../postgres/bindings/defined-bindings.js'
 import { inTransaction } from '../../postgres/pool/transaction.js'
 import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
-import { bad, type Finding, ok, runAs } from './finding.js'
+import { bad, type Finding, ok, runAs, warning } from './finding.js'
 
 /** Checks that the tables of all bindings can be read, and that their changes are announced by code of their owners. */
 export async function lookAtBindings(client: pg.Client): Promise<readonly Finding[]> {
@@ -14,7 +14,16 @@ export async function lookAtBindings(client: pg.Client): Promise<readonly Findin
     const faulty = bindings.flatMap(({ key, fault }) =>
       fault ? [bad(`binding ${key}`, `${fault.says}: its keys are answered with 503`, fault.cure)] : [],
     )
-    const findings = [...faulty, ...(await lookAtFunctions(client, name))]
+    const slow = bindings
+      .filter(({ isRestored }) => isRestored)
+      .map((binding) =>
+        warning(
+          `binding ${binding.key}`,
+          'the database was restored, and its triggers take several times as long as they have to',
+          runAs('the owner', bindStatement(undefined, binding)),
+        ),
+      )
+    const findings = [...faulty, ...slow, ...(await lookAtFunctions(client, name))]
     const isFine = findings.length === 0 && bindings.length > 0
     return isFine ? [ok('bindings', `all ${bindings.length} can be used`)] : findings
   })

@@ -5,6 +5,7 @@ import { keyId } from '../../../src/core/state/key-id.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
 import { Announcements } from '../../support/announcements.js'
 import { cacheDatabase, type FreshDatabase } from '../../support/database.js'
+import { eventually } from '../../support/eventually.js'
 
 const database = await cacheDatabase(t)
 const { query } = database
@@ -239,6 +240,29 @@ for (const [what, table, bind] of [
       before.map(({ state }) => state),
     )
   })
+
+t.test('readers do not wait while a binding begins to notify', async (t) => {
+  await query("select cache_bind('product', 'thing:{id}')")
+  t.teardown(() => query("select cache_unbind('thing:{id}')"))
+  const owner = await sessionOf(t, database)
+  const reader = await sessionOf(t, database)
+  await owner.query("begin; select cache_bind('product', 'thing:{id}', announce => 'notify')")
+  await reader.query("set lock_timeout = '1s'; select from product")
+  await owner.query('commit')
+})
+
+t.test('the end of a binding locks a table before its partitions, as writers do', async (t) => {
+  await query("select cache_bind('partitioned', 'thing:{id}')")
+  const owner = await sessionOf(t, database)
+  const writer = await sessionOf(t, database)
+  await writer.query('begin; lock table only partitioned in row exclusive mode')
+  // The triggers whose drop locks partitions come first then.
+  await owner.query('set enable_seqscan = off')
+  const unbound = owner.query("select cache_unbind('thing:{id}') as was")
+  await eventually(async () => (await query('select from pg_locks where not granted')).rows.length > 0)
+  await writer.query("set lock_timeout = '10s'; delete from partition_1; commit")
+  t.same((await unbound).rows, [{ was: true }])
+})
 
 t.test('a binding that is made again has no trigger on a table that it has left', async (t) => {
   const bind = (depends: object) =>

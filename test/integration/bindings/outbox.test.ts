@@ -2,6 +2,7 @@
 
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { restoredAnnouncers } from '../../../src/postgres/bindings/announcer-owners.js'
 import { DrainSession } from '../../../src/postgres/outbox/drain-session.js'
 import { Drainer } from '../../../src/postgres/outbox/drainer.js'
 import { migrate } from '../../../src/postgres/schema/migrate.js'
@@ -319,6 +320,42 @@ t.test('a drain that waits costs the hits of bound keys, and no others', async (
   t.match((await client.stats()).feed, { state: 'live' })
   await holder.query('rollback')
   await eventually(() => isHeld(client, 'item:1'))
+})
+
+t.test(
+  'a transaction whose snapshot is older than the binding, or than the name of the schema',
+  async (t) => {
+    const database = await setting(t)
+    const writer = await connected(t, database.url)
+    const begin = 'begin isolation level repeatable read; select from item'
+    const stored = async () =>
+      (await database.query('delete from cache_outbox returning key')).rows.map(({ key }) => key)
+    await writer.query(begin)
+    await database.query(
+      "create table late (id int primary key); select cache_bind('late', key => 'late:{id}')",
+    )
+    await writer.query('insert into late values (1); truncate late; commit')
+    t.strictSame(await stored(), ['late:1', null])
+    await writer.query(begin)
+    await database.query('alter schema public rename to renamed')
+    await writer.query('insert into renamed.late values (2); truncate renamed.late; commit')
+    await database.query('alter schema renamed rename to public')
+    t.strictSame(await stored(), ['late:2', null])
+  },
+)
+
+t.test('after a restore from a dump, changes are announced, and bindings are to be made again', async (t) => {
+  const database = await setting(t)
+  await database.query(`
+    alter table cache_outbox rename to former_outbox; drop index cache_outbox_xid;
+    create unlogged table cache_outbox (like former_outbox including all); drop table former_outbox;
+    update item set id = 10 where id = 1; truncate item`)
+  const keys = (await database.query('delete from cache_outbox returning key')).rows.map(({ key }) => key)
+  t.strictSame(keys, ['item:10', 'item:1', null])
+  const client = await connected(t, database.url)
+  t.strictSame([...(await restoredAnnouncers(client, 'public'))], ['item:{id}'])
+  await database.query("select cache_bind('item', key => 'item:{id}')")
+  t.strictSame([...(await restoredAnnouncers(client, 'public'))], [])
 })
 
 t.test('the schema of the cache is renamed', async (t) => {

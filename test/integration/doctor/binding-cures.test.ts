@@ -69,6 +69,15 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /no unique index on id/,
     cure: /create unique index concurrently on public\.products \(id\)/,
   },
+  'a database that was restored from a dump': {
+    make: bound(`alter table cache_outbox rename to former_outbox; drop index cache_outbox_xid;
+      create unlogged table cache_outbox (like former_outbox including all);
+      grant select, delete on cache_outbox to $role; drop table former_outbox`),
+    level: 'warning',
+    check,
+    says: /the database was restored, and its triggers take several times as long/,
+    cure: /^run as the owner: select cache_bind\('public\.products', key => 'product:\{id\}'/,
+  },
   'a function of a stranger': {
     make: async (place) => {
       await bound()(place)
