@@ -6,10 +6,10 @@
 export function redactUrl(text: string): string {
   const [, scheme = '', rest = ''] = /^([a-z]+:\/\/)(.*)$/s.exec(text) ?? []
   const at = rest.lastIndexOf('@')
-  const user = rest.slice(0, Math.max(at, 0)).split(':', 1)[0] ?? ''
+  const user = rest.slice(0, Math.max(at, 0)).replace(/:.*$/s, '')
   // The last `@` may be in a parameter. The user would then be everything before it.
   const shownUser = /^[\w.%-]*$/.test(user) ? user : '***'
-  const place = rest.slice(at + 1).split(/[?#]/, 1)[0] ?? ''
+  const place = rest.slice(at + 1).replace(/[?#].*$/s, '')
   const isPlace = shownUser !== '***' || at < 0
   return `${scheme}${shownUser === '' ? '' : `${shownUser}@`}${isPlace ? place : '***'}`
 }

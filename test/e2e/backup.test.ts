@@ -49,7 +49,9 @@ t.test('a backup on stdout can be restored from stdin', async (t) => {
     'caching-layer backup --compress=gzip | DATABASE_URL=$TO caching-layer restore --mode=replace --json'
   const { code, stdout, stderr } = await shell(t, script, { DATABASE_URL: url, TO: other.url })
   t.equal(code, 0, stderr)
-  t.match(JSON.parse(stdout), { mode: 'replace', inserted: count, updated: 0, deleted: 0, unchanged: 0 })
+  const printed = JSON.parse(stdout)
+  t.match(printed, { mode: 'replace', inserted: count, updated: 0, deleted: 0, unchanged: 0 })
+  t.ok(printed.seconds > 0, 'it says how long it took')
   t.match(stderr, /^12,000 entries in \d+\.\d s\n$/)
   t.equal(await digest(other), await digest())
 })

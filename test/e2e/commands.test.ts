@@ -74,6 +74,13 @@ t.test('wrong use of the command line is refused', async (t) => {
     t.strictSame(await near.exited, { code: 2, signal: null }, given)
     t.equal(near.stderr, `caching-layer: there is no command "${given}"; did you mean ${meant}?\n`)
   }
+  const strange = new CliProcess(t, ['abracadabra'])
+  t.strictSame(await strange.exited, { code: 2, signal: null })
+  t.equal(
+    strange.stderr,
+    'caching-layer: there is no command "abracadabra"; see caching-layer --help\n',
+    'nothing is near',
+  )
 })
 
 t.test('the version and the help are printed without a configuration', async (t) => {

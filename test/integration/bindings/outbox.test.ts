@@ -1,5 +1,6 @@
 /** P17: the outbox, its drains, and the lease that they renew. */
 
+import { Socket } from 'node:net'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { restoredAnnouncers } from '../../../src/postgres/bindings/announcer-owners.js'
@@ -52,6 +53,21 @@ async function connected(t: Test, url: string): Promise<pg.Client> {
 
 /** Returns true if the key is answered from memory as fresh. */
 const isHeld = async (client: JsonClient, key: string) => isHit(await client.get(key))
+
+t.test('the connection of drains is kept alive', async (t) => {
+  const { url } = await setting(t)
+  const kept: unknown[] = []
+  const { setKeepAlive } = Socket.prototype
+  t.teardown(() => Object.assign(Socket.prototype, { setKeepAlive }))
+  Socket.prototype.setKeepAlive = function (...args: unknown[]) {
+    kept.push(args[0])
+    return this
+  }
+  const table = { schema: 'public', channel }
+  const session = await DrainSession.open({ url, table, limitMs: 0 }, { now: () => performance.now() })
+  t.teardown(() => session.destroy())
+  t.strictSame(kept, [true])
+})
 
 t.test('a drain announces what it deletes, once', async (t) => {
   const database = await setting(t)

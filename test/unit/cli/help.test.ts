@@ -40,6 +40,16 @@ t.test('a description is wrapped, and no word of it is lost', async (t) => {
   }
 })
 
+t.test('every command but dev takes the settings as flags', async (t) => {
+  for (const [name, , command] of all)
+    if (name !== 'dev')
+      t.equal(
+        messageOf(() => parseArguments(name, command, ['--port=9'])),
+        'accepted',
+        name,
+      )
+})
+
 t.test('the help of a command describes exactly what the command accepts', async (t) => {
   for (const [name, listed, command] of all) {
     const help = commandHelp(name, listed, command)

@@ -28,7 +28,7 @@ t.test('a restore that is stopped before the backup arrives changes nothing', as
       await eventually(() => stdin.readableLength === 0)
     }
     stop.abort()
-    await t.rejects(restoring, { message: 'stopped; nothing was changed' })
+    await t.rejects(restoring, { message: 'stopped; nothing was changed', cause: { name: 'AbortError' } })
   }
 })
 

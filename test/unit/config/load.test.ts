@@ -25,6 +25,18 @@ function faultsOf(environment: Environment, options?: LoadOptions): readonly str
 
 const flags = (given: Record<string, string>) => ({ flags: new Map(Object.entries(given)) })
 
+t.test('the times of the shutdown have bounds', async (t) => {
+  for (const [variable, least, most] of [
+    ['CACHE_SHUTDOWN_DELAY_MS', 0, 3_600_000],
+    ['CACHE_SHUTDOWN_TIMEOUT_MS', 100, 3_600_000],
+  ] as const) {
+    for (const value of [least, most])
+      t.strictSame(faultsOf({ [variable]: String(value) }), [], `${variable} ${value}`)
+    for (const value of [least - 1, most + 1])
+      t.equal(faultsOf({ [variable]: String(value) }).length, 1, `${variable} ${value}`)
+  }
+})
+
 t.test(
   'flags take precedence over the environment, that over the file, and that over the defaults',
   async (t) => {

@@ -58,6 +58,7 @@ const cases: Readonly<Record<KeyType, readonly [valid: readonly string[], invali
     ],
     [
       '2026-02-29',
+      '2024-02-30',
       '1900-02-29',
       '0002-02-29 BC',
       '2026-04-31',
