@@ -359,7 +359,7 @@ begin
     end if;
   elsif is_everything or tg_op operator(pg_catalog.=) 'TRUNCATE' or coalesce(key, former_key) is not null then
     outbox := %4$L::pg_catalog.regclass;
-    if outbox operator(pg_catalog.!~) '(^|[.])cache_outbox$' then
+    if outbox operator(pg_catalog.!~) '(^|[.])"?cache_outbox"?$' then
       select pg_catalog.format('%%I.cache_outbox', nspname) into outbox
       from pg_catalog.pg_trigger
         join pg_catalog.pg_proc on pg_proc.oid operator(pg_catalog.=) tgfoid

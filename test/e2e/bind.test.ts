@@ -87,6 +87,23 @@ t.test('a table that was replaced, and a trigger that was dropped, are differenc
   t.match(await bind(t, database, '--file=bindings.yaml --check', products + reviews), { code: 0, out: [] })
 })
 
+t.test('a database that was restored from a dump has differences', async (t) => {
+  const database = await shopDatabase(t)
+  await bind(t, database, '--file=bindings.yaml', products + reviews)
+  await database.query(`
+    alter table cache_outbox rename to former_outbox; drop index cache_outbox_xid;
+    create unlogged table cache_outbox (like former_outbox including all); drop table former_outbox`)
+  t.match(await bind(t, database, '--file=bindings.yaml --check', products + reviews), {
+    code: 1,
+    out: [/^~ product:\{id\}: the database was restored, and each changed row costs more until it is bound again$/, /^~ /],
+  })
+  t.match(await bind(t, database, '--file=bindings.yaml', products + reviews), {
+    code: 0,
+    notes: ['2 changed'],
+  })
+  t.match(await bind(t, database, '--file=bindings.yaml --check', products + reviews), { code: 0 })
+})
+
 t.test('a function of triggers that was given to another role is a difference', async (t) => {
   const database = await shopDatabase(t)
   await bind(t, database, '--file=bindings.yaml', products + reviews)

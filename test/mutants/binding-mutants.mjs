@@ -161,8 +161,8 @@ const inDatabase = [
     caughtBy: 'bindings/outbox',
     tests: 'a transaction whose snapshot is older',
     file: sql,
-    find: "if outbox operator(pg_catalog.!~) '(^|[.])cache_outbox$' then",
-    replace: 'if true then',
+    find: 'if outbox operator(pg_catalog.!~)',
+    replace: 'if true or outbox operator(pg_catalog.!~)',
   },
   {
     name: 'the end of a binding locks partitions before their table',
