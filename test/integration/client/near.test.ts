@@ -165,9 +165,12 @@ t.test('after a cut, the stream continues, and with another sidecar everything s
   await nearValue(app, 'a')
   await client.set('b', 1)
   await nearValue(app, 'b')
+  // Nothing listens there: the client must not be back before anybody has seen that it was away.
+  front.targets = [1]
   front.cut()
   await eventually(() => app.near?.stats().feed === 'down')
   await query(`update cache_entries set value = '2' where key = 'b'`)
+  front.targets = [sidecar.port]
   await eventually(() => app.near?.stats().feed === 'live')
   await eventually(async () => (await app.get('b')) === 2)
   t.equal(await app.get('a'), 1)
