@@ -315,8 +315,9 @@ $$;
 -- single row pays for every expression in it, and for a search path of its own. So it has none, and every name and
 -- operator in it has its schema: a writer could have another one with the same name in his search path.
 --
--- It inserts at once if the outbox has its name. If the schema was renamed, the function finds the outbox by its oid. If
--- the database was restored from a dump, it finds the schema by its trigger, which takes several times as long.
+-- It inserts at once if the outbox has the name and the oid from when the table was bound. If the schema was renamed, or
+-- the database was restored from a dump, the function looks for its own schema, which takes several times as long. Another
+-- cache may have the name or the oid by then: after a restore beside a schema that was renamed, it has both.
 create function cache_storing_body(schema text, bound regclass, pattern text, columns text[], mapping text) returns text
   language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
@@ -358,19 +359,20 @@ begin
       insert into %3$s (key%5$s) values (former_key%6$s);
     end if;
   elsif is_everything or tg_op operator(pg_catalog.=) 'TRUNCATE' or coalesce(key, former_key) is not null then
-    outbox := %4$L::pg_catalog.regclass;
-    if outbox operator(pg_catalog.!~) '(^|[.])"?cache_outbox"?$' then
-      select pg_catalog.format('%%I.cache_outbox', nspname) into outbox
-      from pg_catalog.pg_trigger
-        join pg_catalog.pg_proc on pg_proc.oid operator(pg_catalog.=) tgfoid
-        join pg_catalog.pg_namespace on pg_namespace.oid operator(pg_catalog.=) pronamespace
-      where tgrelid operator(pg_catalog.=) tg_relid and tgname operator(pg_catalog.=) tg_name;
+    select pg_catalog.format('%%I.cache_outbox', nspname) into outbox
+    from pg_catalog.pg_trigger
+      join pg_catalog.pg_proc on pg_proc.oid operator(pg_catalog.=) tgfoid
+      join pg_catalog.pg_namespace on pg_namespace.oid operator(pg_catalog.=) pronamespace
+    where tgrelid operator(pg_catalog.=) tg_relid and tgname operator(pg_catalog.=) tg_name;
+    -- The snapshot of the transaction may be older than the binding, or than the name of the schema.
+    if pg_catalog.to_regclass(outbox) is null then
+      outbox := %4$L::pg_catalog.regclass;
     end if;
     execute pg_catalog.format(
       'insert into %%s (key, mapping)
        select key, $2 from pg_catalog.unnest($1) as item (key) where key is not null
        union all select null, null where $3',
-      coalesce(outbox, %3$L)
+      outbox
     ) using
       array[coalesce(key, former_key), case when former_key operator(pg_catalog.<>) key then former_key end],
       %7$L::pg_catalog.text,
@@ -599,6 +601,9 @@ begin
   schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_bind[(]');
 
   execute format('select %s.cache_require_table($1, $2)', schema) using schema, cache_bind.bound;
+  -- A transaction that has written the table may then call cache_invalidate_group(), which writes cache_bound_tables. So
+  -- the table is locked first here as well.
+  execute format('lock table %s in share row exclusive mode', cache_bind.bound);
   select format('%I.%I', nspname, relname) into name
   from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = cache_bind.bound::oid;
 
@@ -688,6 +693,11 @@ declare
 begin
   get diagnostics context = pg_context;
   schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_unbind[(]');
+  execute format('select bound from %s.cache_bound_tables where pattern = $1', schema) into before using cache_unbind.key;
+  -- As in cache_bind().
+  if exists (select from pg_class where oid = before::oid) then
+    execute format('lock table %s in access exclusive mode', before);
+  end if;
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_unbind.key;
   if before is not null then

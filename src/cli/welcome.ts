@@ -66,7 +66,7 @@ function sampleText({
   The same for a page over both tables:
 
   ${curl} -w '\\n' '${a}/cache/get?key=product_page:1'
-  psql ${databaseUrl} -c "update reviews set stars = 6 - stars where id = 2"
+  psql ${databaseUrl} -c "update reviews set stars = stars % 5 + 1 where id = 2"
   ${curl} -w '\\n' '${b}/cache/get?key=product_page:1'
 `
 }

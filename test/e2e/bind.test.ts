@@ -95,7 +95,10 @@ t.test('a database that was restored from a dump has differences', async (t) => 
     create unlogged table cache_outbox (like former_outbox including all); drop table former_outbox`)
   t.match(await bind(t, database, '--file=bindings.yaml --check', products + reviews), {
     code: 1,
-    out: [/^~ product:\{id\}: the database was restored, and each changed row costs more until it is bound again$/, /^~ /],
+    out: [
+      /^~ product:\{id\}: the database was restored, and each changed row costs more until it is bound again$/,
+      /^~ /,
+    ],
   })
   t.match(await bind(t, database, '--file=bindings.yaml', products + reviews), {
     code: 0,

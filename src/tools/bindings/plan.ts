@@ -106,7 +106,8 @@ function reasonsToChange(
   // If a table was replaced by another one of its name, the fault says so.
   if (before.fault?.isCuredByBinding) reasons.push(before.fault.says)
   if (before.ownerFault !== undefined) reasons.push(before.ownerFault)
-  if (before.isRestored) reasons.push('the database was restored, and each changed row costs more until it is bound again')
+  if (before.isRestored)
+    reasons.push('the database was restored, and each changed row costs more until it is bound again')
   if (isQueryDefinition(wanted) && isQueryDefinition(before)) reasons.push(...queryReasons(wanted, before))
   else if (!isQueryDefinition(wanted) && 'tableId' in before) {
     if (!before.fault?.isCuredByBinding && tableId !== before.tableId)

@@ -251,18 +251,43 @@ t.test('readers do not wait while a binding begins to notify', async (t) => {
   await owner.query('commit')
 })
 
-t.test('the end of a binding locks a table before its partitions, as writers do', async (t) => {
-  await query("select cache_bind('partitioned', 'thing:{id}')")
-  const owner = await sessionOf(t, database)
-  const writer = await sessionOf(t, database)
-  await writer.query('begin; lock table only partitioned in row exclusive mode')
-  // The triggers whose drop locks partitions come first then.
-  await owner.query('set enable_seqscan = off')
-  const unbound = owner.query("select cache_unbind('thing:{id}') as was")
-  await eventually(async () => (await query('select from pg_locks where not granted')).rows.length > 0)
-  await writer.query("set lock_timeout = '10s'; delete from partition_1; commit")
-  t.same((await unbound).rows, [{ was: true }])
-})
+t.test(
+  'a transaction that writes a table and then drops a group can go on while the table is bound',
+  async (t) => {
+    const bind = "select cache_bind('product', 'thing:{id}', in_group => 'things')"
+    await query(bind)
+    t.teardown(() => query("select cache_unbind('thing:{id}')"))
+    for (const sql of [bind, "select cache_unbind('thing:{id}')"]) {
+      const owner = await sessionOf(t, database)
+      const writer = await sessionOf(t, database)
+      await writer.query('begin; delete from product')
+      const bound = owner.query(sql)
+      await eventually(async () => (await query('select from pg_locks where not granted')).rows.length > 0)
+      await writer.query("select cache_invalidate_group('things'); rollback")
+      await bound
+    }
+  },
+)
+
+for (const [what, bind] of [
+  ['a table', "cache_bind('partitioned', 'thing:{id}')"],
+  [
+    'a query',
+    `cache_bind_query('thing:{id}', 'select id from partitioned where id = $1', '{"partitioned": "{id}"}')`,
+  ],
+] as const)
+  t.test(`the end of a binding of ${what} locks a table before its partitions, as writers do`, async (t) => {
+    await query(`select ${bind}`)
+    const owner = await sessionOf(t, database)
+    const writer = await sessionOf(t, database)
+    await writer.query('begin; lock table only partitioned in row exclusive mode')
+    // The triggers whose drop locks partitions come first then.
+    await owner.query('set enable_seqscan = off')
+    const unbound = owner.query("select cache_unbind('thing:{id}') as was")
+    await eventually(async () => (await query('select from pg_locks where not granted')).rows.length > 0)
+    await writer.query("set lock_timeout = '10s'; delete from partition_1; commit")
+    t.same((await unbound).rows, [{ was: true }])
+  })
 
 t.test('a binding that is made again has no trigger on a table that it has left', async (t) => {
   const bind = (depends: object) =>

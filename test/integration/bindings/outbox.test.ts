@@ -363,9 +363,14 @@ t.test(
 t.test('after a restore from a dump, changes are announced, and bindings are to be made again', async (t) => {
   const database = await setting(t)
   await database.query(`
-    alter table cache_outbox rename to former_outbox; drop index cache_outbox_xid;
-    create unlogged table cache_outbox (like former_outbox including all); drop table former_outbox;
+    create schema renamed; alter table cache_outbox set schema renamed;
+    create unlogged table cache_outbox (like renamed.cache_outbox including all);
     update item set id = 10 where id = 1; truncate item`)
+  t.strictSame(
+    (await database.query('select from renamed.cache_outbox')).rows,
+    [],
+    'it is that of another cache',
+  )
   const keys = (await database.query('delete from cache_outbox returning key')).rows.map(({ key }) => key)
   t.strictSame(keys, ['item:10', 'item:1', null])
   const client = await connected(t, database.url)

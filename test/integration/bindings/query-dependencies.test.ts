@@ -222,7 +222,8 @@ t.test(
       'others are run in the next one',
     )
     const { rows } = await query(
-      "select from pg_stat_activity where application_name = 'caching-layer outbox' and state <> 'idle'",
+      `select from pg_stat_activity
+       where datname = current_database() and application_name = 'caching-layer outbox' and state <> 'idle'`,
     )
     t.strictSame(rows, [], 'nothing runs on')
   },
