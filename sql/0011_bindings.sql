@@ -693,16 +693,16 @@ declare
 begin
   get diagnostics context = pg_context;
   schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_unbind[(]');
-  execute format('select bound from %s.cache_bound_tables where pattern = $1', schema) into before using cache_unbind.key;
-  -- As in cache_bind().
-  if exists (select from pg_class where oid = before::oid) then
-    execute format('lock table %s in access exclusive mode', before);
+  execute format('select bound from %s.cache_bound_tables where pattern = $1', schema)
+    into before using cache_unbind.key;
+  if before is not null then
+    -- It locks the table, before the row of the binding is: as in cache_bind().
+    execute format('select %s.cache_unwatch_rows($1, $2, $3, null, null)', schema)
+      using schema, 'cache_announce_' || left(md5(cache_unbind.key), 12), before;
   end if;
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_unbind.key;
   if before is not null then
-    execute format('select %s.cache_unwatch_rows($1, $2, $3, null, null)', schema)
-      using schema, 'cache_announce_' || left(md5(cache_unbind.key), 12), before;
     return true;
   end if;
   execute format('select %s.cache_unwatch_query($1, $2)', schema) using schema, cache_unbind.key;
