@@ -573,6 +573,35 @@ $$;
 
 -- --- Binding ---
 
+-- Locks the tables of a binding, and before that of its former binding. It comes before cache_begin_binding(): a
+-- transaction that has written a table may then call cache_invalidate_group(), which writes what that function locks.
+-- What the caller cannot bind is left out, because he gets an error later that says why.
+create function cache_lock_tables(schema text, pattern text, tables regclass[]) returns void
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+  former oid[];
+  bound regclass;
+begin
+  execute format(
+    'select array(
+       select bound::oid from %1$s.cache_bound_tables where pattern = $1
+       union all select bound::oid from %1$s.cache_dependencies where pattern = $1
+     )', schema
+  ) into former using cache_lock_tables.pattern;
+  for bound in
+    select oid::regclass from pg_class
+    where oid = any(former || cache_lock_tables.tables::oid[]) and relkind in ('r', 'p')
+      and pg_has_role(relowner, 'usage')
+    order by oid
+  loop
+    -- Its triggers may have to be dropped, which keeps readers out as well: cache_unwatch_rows().
+    execute format('lock table %s in %s mode', bound,
+      case when bound::oid = any(cache_lock_tables.tables::oid[]) then 'share row exclusive' else 'access exclusive' end);
+  end loop;
+end
+$$;
+
 -- Binds a table to keys. A binding of the same pattern is replaced. The caller must own the table, and may create
 -- functions in this schema and write cache_bound_tables, as the owner of cache_entries may.
 --
@@ -601,9 +630,8 @@ begin
   schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_bind[(]');
 
   execute format('select %s.cache_require_table($1, $2)', schema) using schema, cache_bind.bound;
-  -- A transaction that has written the table may then call cache_invalidate_group(), which writes cache_bound_tables. So
-  -- the table is locked first here as well.
-  execute format('lock table %s in share row exclusive mode', cache_bind.bound);
+  execute format('select %s.cache_lock_tables($1, $2, $3)', schema)
+    using schema, cache_bind.key, array[cache_bind.bound];
   select format('%I.%I', nspname, relname) into name
   from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = cache_bind.bound::oid;
 

@@ -175,10 +175,18 @@ const inDatabase = [
   {
     name: 'the bindings are locked before the table is',
     caughtBy: 'bindings/bind',
-    tests: 'a transaction that writes a table and then drops a group',
+    tests: 'a transaction that writes and then drops a group can go on while a query',
     file: sql,
-    find: "  execute format('lock table %s in share row exclusive mode', cache_bind.bound);",
-    replace: '  null;',
+    find: "    execute format('lock table %s in %s mode', bound,",
+    replace: "    perform format('%s %s', bound,",
+  },
+  {
+    name: 'the bindings are locked before the table that a binding leaves is',
+    caughtBy: 'bindings/bind',
+    tests: 'a transaction that writes and then drops a group can go on while a table',
+    file: sql,
+    find: 'where oid = any(former || cache_lock_tables.tables::oid[])',
+    replace: 'where oid = any(cache_lock_tables.tables::oid[])',
   },
   {
     name: 'the end of a binding locks partitions before their table',
@@ -191,7 +199,7 @@ const inDatabase = [
   {
     name: 'the end of a binding of a table locks its row first',
     caughtBy: 'bindings/bind',
-    tests: 'a transaction that writes a table and then drops a group',
+    tests: 'a transaction that writes and then drops a group can go on while a table',
     file: sql,
     find: '  if before is not null then\n    -- It locks the table',
     replace: `  execute format('update %s.cache_bound_tables set announce = announce where pattern = $1', schema) using cache_unbind.key;

@@ -251,23 +251,28 @@ t.test('readers do not wait while a binding begins to notify', async (t) => {
   await owner.query('commit')
 })
 
-t.test(
-  'a transaction that writes a table and then drops a group can go on while the table is bound',
-  async (t) => {
-    const bind = "select cache_bind('product', 'thing:{id}', in_group => 'things')"
-    await query(bind)
+const bindTable = (table: string) => `cache_bind('${table}', 'thing:{id}', in_group => 'things')`
+const bindQuery = (table: string) =>
+  `cache_bind_query('thing:{id}', 'select id from ${table} where id = $1', '{"${table}": "{id}"}', in_group => 'things')`
+
+for (const [what, bind] of [
+  ['table', bindTable],
+  ['query', bindQuery],
+] as const)
+  t.test(`a transaction that writes and then drops a group can go on while a ${what} is bound`, async (t) => {
+    const statements = [bind('product'), bind('partitioned'), bind('product'), "cache_unbind('thing:{id}')"]
+    await query(`select ${bind('product')}`)
     t.teardown(() => query("select cache_unbind('thing:{id}')"))
-    for (const sql of [bind, "select cache_unbind('thing:{id}')"]) {
+    for (const sql of statements) {
       const owner = await sessionOf(t, database)
       const writer = await sessionOf(t, database)
       await writer.query('begin; delete from product')
-      const bound = owner.query(sql)
+      const bound = owner.query(`select ${sql}`)
       await eventually(async () => (await query('select from pg_locks where not granted')).rows.length > 0)
       await writer.query("select cache_invalidate_group('things'); rollback")
       await bound
     }
-  },
-)
+  })
 
 for (const [what, bind] of [
   ['a table', "cache_bind('partitioned', 'thing:{id}')"],
