@@ -51,6 +51,8 @@ export interface Command {
    * name. The help of the command lists them if they are `listed`.
    */
   readonly settings?: 'accepted' | 'listed'
+  /** Values of settings, by variable, that the command takes instead of their usual defaults. */
+  readonly defaults?: Readonly<Record<string, string>>
   /** Names of the arguments that are not options, such as `KEY`; undefined if the command accepts none. */
   readonly positionals?: string
   /** Exit code after an error or a second signal; 1 by default. */

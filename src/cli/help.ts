@@ -34,7 +34,7 @@ export function commandHelp(name: string, { summary }: ListedCommand, command: C
 ${summary.charAt(0).toUpperCase()}${summary.slice(1)}.
 
 ${table(options)}
-${command.settings ? settingsHelp(command.settings) : ''}`
+${command.settings ? settingsHelp(command.settings, command.defaults) : ''}`
 }
 
 const helpOption: readonly [string, CommandOption] = ['help', { type: 'boolean', about: 'print this help' }]
@@ -44,14 +44,14 @@ function written(name: string, option: CommandOption): string {
   return `--${name}=${option.value}${option.isList ? '...' : ''}`
 }
 
-function settingsHelp(kind: NonNullable<Command['settings']>): string {
+function settingsHelp(kind: NonNullable<Command['settings']>, defaults: Command['defaults'] = {}): string {
   if (kind === 'accepted')
     return '\nEvery setting is an option as well, such as --port for PORT: see caching-layer config --help.\n'
   const rows = Object.values<Setting<unknown>>(settings).map((one): Row => {
     const usual = one.like
       ? settings[one.like as keyof typeof settings].variable
       : shownText(shownValue(one, one.fallback))
-    return [`--${flagName(one.variable)}=${usual}`, one.about.replaceAll('`', '')]
+    return [`--${flagName(one.variable)}=${defaults[one.variable] ?? usual}`, one.about.replaceAll('`', '')]
   })
   const heading =
     'Settings, each with its default (none: not set). They may also be variables, or be in a file:'

@@ -26,8 +26,8 @@ const database = 'cache_db'
 const sidecars = 2
 const dataDir = '.data/postgres'
 const usualPostgresPort = 5432
-/** Defaults that differ from those of a sidecar. Short heartbeats, so that the fleet is seen to move. */
-const devDefaults = {
+/** Short heartbeats, so that the fleet is seen to move. */
+const defaults = {
   LOG_LEVEL: 'warn',
   OPS_HOST: '127.0.0.1',
   CACHE_FLEET_INTERVAL_MS: '2000',
@@ -50,16 +50,15 @@ export const dev: Command = {
     'sql-port': {
       type: 'string',
       value: 'PORT',
-      about: 'port of a page to try the sidecars, which also runs the SQL posted to it (PORT + 2)',
+      about:
+        'port of a page to try the sidecars, which also runs the SQL posted to it (PORT + 2; the second sidecar has PORT + 1 and OPS_PORT + 1)',
     },
   },
   settings: 'listed',
+  defaults,
   async run({ flags, values, environment, onHangup, stop, out, note }) {
     const postgresPort = portIn(values, 'postgres-port')
-    const loaded = loadConfig(environment, {
-      flags: values,
-      defaults: devDefaults,
-    })
+    const loaded = loadConfig(environment, { flags: values, defaults })
     const { config: first, warnings } = loaded
     refuseInheritedHost(loaded)
     for (const warning of [...warnings, openHostWarning(first) ?? []].flat()) note(warning)

@@ -68,6 +68,15 @@ t.test('the help of a command describes exactly what the command accepts', async
   }
 })
 
+t.test('the defaults of settings in a help are those of the command', async (t) => {
+  const shown = (name: string) => {
+    const [, listed, command] = all.find(([one]) => one === name) as (typeof all)[number]
+    return commandHelp(name, listed, command).match(/--(?:ops-host|cache-ui-values|cache-ui-keys)=.*/g)
+  }
+  t.strictSame(shown('serve'), ['--ops-host=::', '--cache-ui-keys=on', '--cache-ui-values=off'])
+  t.strictSame(shown('dev'), ['--ops-host=127.0.0.1', '--cache-ui-keys=on', '--cache-ui-values=on'])
+})
+
 const command: Pick<Command, 'options' | 'settings' | 'positionals'> = {
   options: {
     strong: { type: 'boolean', about: '' },
