@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
+import { transformSync } from 'esbuild'
 import t from 'tap'
-import ts from 'typescript'
 
 /** Everything that starts a PostgreSQL server imports this file. */
 const server = 'src/dev/local-postgres.ts'
@@ -12,9 +12,10 @@ const known = new Map<string, string[]>()
 function loadedBy(file: string): string[] {
   const before = known.get(file)
   if (before) return before
-  const source = ts.transpileModule(readFileSync(file, 'utf8'), {
-    compilerOptions: { module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
-  }).outputText
+  const { code: source } = transformSync(readFileSync(file, 'utf8'), {
+    loader: 'ts',
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+  })
   const loaded = [...source.matchAll(/^(?:import|export|\} from)\b[^'"]*['"](\.[^'"]+)\.js['"]/gm)].map(
     ([, path = '']) => posix.join(posix.dirname(file), `${path}.ts`),
   )

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Owner } from './database.js'
 
-const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+/** The first one is made for this, and takes half the CPU time of the others. */
+const places = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
 /** Path of a Chromium on this machine; undefined if there is none. */
 export const browserPath = [process.env.TEST_BROWSER ?? '', ...places].find((path) => existsSync(path))
@@ -16,7 +17,7 @@ export async function startBrowser(t: Owner): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: browserPath as string,
     // Chromium refuses its sandbox to root.
-    args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+    args: ['--disable-gpu', ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])],
   })
   t.teardown(() => browser.close())
   return browser

@@ -17,7 +17,7 @@ import { type LoadCounts, Tally } from './tally.js'
 import { Target, token } from './target.js'
 
 export interface TortureOptions {
-  /** Time after which the loads end, if each of them has gone through a round by then. */
+  /** Time after which no load begins another round than its first. */
   readonly durationMs: number
   /** `--max-old-space-size` of the sidecar. */
   readonly heapMebibytes: number
@@ -111,7 +111,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       loads.map(async ({ name, round, pauseMs }) => {
         const target = new Target(name, port, tally)
         over.addEventListener('abort', () => target.close())
-        for (let n = 0; !over.aborted; n++) {
+        for (let n = 0; !over.aborted && !(isTimeOver && n > 0); n++) {
           await round(target, { proxy, configFile }, n)
           unfinished.delete(name)
           if (isTimeOver && unfinished.size === 0) endLoads()
