@@ -27,7 +27,7 @@ const timeoutMs = 900_000
 export async function stepsOf(work, texts, share) {
   return [
     ofProject('types', 'test/landing/types.mjs', []),
-    ofProject('types of the page', 'node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'ui']),
+    ofProject('types of the page', 'node_modules/typescript-native/bin/tsc', ['--noEmit', '-p', 'ui']),
     ofProject('lint', 'node_modules/@biomejs/biome/bin/biome', ['check']),
     {
       name: 'chaos',

@@ -4,6 +4,6 @@ import { mutants } from '../mutants/mutants.mjs'
 
 const trials = await MutantTrials.of(mutants)
 // A mutant that is stale is not checked here; the step of the mutants fails for it.
-const faults = trials.allTypeFaults()
+const faults = await trials.typeFaults()
 for (const fault of faults) console.log(`${fault}\n`)
 process.exitCode = faults.length === 0 ? 0 : 1

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { replaceFile, restoreFile } from './compiled-project.mjs'
+import { compilerErrors } from './compiler.mjs'
 import { failureOf, ofTests } from './test-run.mjs'
-import { allTypeErrors, typeErrors } from './type-check.mjs'
 import { project } from './work-folder.mjs'
 
 const statementsCheck = './test/mutants/statements-check.js'
@@ -35,14 +35,12 @@ export class MutantTrials {
     )
   }
 
-  /** Returns a line for each mutant that does not compile, and so would show nothing. Leaves out those that are stale. */
-  typeFaults() {
-    return this.#faultsOf(typeErrors(project, this.#sources()))
-  }
-
-  /** Checks the types of the project, too. Returns the compiler's report if it finds faults in it, and else these lines. */
-  allTypeFaults() {
-    const { ofProject, ofChanged } = allTypeErrors(project, this.#sources())
+  /**
+   * Checks the types of the project. Resolves to the compiler's report if it finds faults in it, and else to a line for
+   * each mutant that does not compile, and so would show nothing. Leaves out those that are stale.
+   */
+  async typeFaults() {
+    const { ofProject, ofChanged } = await compilerErrors(project, this.#sources())
     return ofProject === '' ? this.#faultsOf(ofChanged) : [ofProject]
   }
 

@@ -15,7 +15,7 @@ async function main(work) {
   const mutantTrials = await MutantTrials.of(
     mutants.filter(({ name }) => name.includes(process.argv[2] ?? '')),
   )
-  const useless = mutantTrials.stale.length > 0 ? mutantTrials.stale : mutantTrials.typeFaults()
+  const useless = mutantTrials.stale.length > 0 ? mutantTrials.stale : await mutantTrials.typeFaults()
   if (useless.length > 0) {
     for (const line of useless) console.error(`${line}\n`)
     return false

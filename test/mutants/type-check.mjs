@@ -2,53 +2,13 @@ import { dirname, join } from 'node:path'
 import ts from 'typescript'
 
 /**
- * Returns, for each text, the first error that the compiler finds in it when it takes the place of its file; undefined
- * where it finds none.
+ * Returns, for each text, the first error that the compiler finds in it when it takes the place of its file, if it finds
+ * one, and true if the text may cause errors in files that load it, because what it exports has other types.
  *
  * All texts are checked in one program, each as another file beside its own: a program for each would take a second.
  *
  * @param {string} project the folder of the project, with `test/tsconfig.json`
  * @param {readonly { readonly file: string, readonly text: string }[]} changed files relative to the project
- * @returns {(string | undefined)[]}
- */
-export function typeErrors(project, changed) {
-  const { program, names } = programOf(project, changed, [])
-  return names.map((name) => firstError(program, name))
-}
-
-/**
- * Checks the project and the texts in one program, which loads the types of the packages once.
- *
- * @returns {{ ofProject: string, ofChanged: (string | undefined)[] }} the compiler's report about the project, empty if
- *   it finds nothing, and what `typeErrors` returns
- */
-export function allTypeErrors(project, changed) {
-  const { program, names } = programOf(project, changed, configured(project).fileNames)
-  const isChanged = new Set(names)
-  const found = [
-    ...program.getConfigFileParsingDiagnostics(),
-    ...program.getOptionsDiagnostics(),
-    ...program.getGlobalDiagnostics(),
-    ...program
-      .getSourceFiles()
-      .filter(({ fileName }) => !isChanged.has(fileName))
-      .flatMap((source) => [
-        ...program.getSyntacticDiagnostics(source),
-        ...program.getSemanticDiagnostics(source),
-      ]),
-  ]
-  const ofProject = ts.formatDiagnostics(found, {
-    getCurrentDirectory: () => project,
-    getCanonicalFileName: (name) => name,
-    getNewLine: () => '\n',
-  })
-  return { ofProject, ofChanged: names.map((name) => firstError(program, name)) }
-}
-
-/**
- * Returns the same as `typeErrors` for each text, and besides it true if the text may cause errors in files that load it,
- * because what it exports has other types.
- *
  * @returns {{ error: string | undefined, changesTypes: boolean }[]}
  */
 export function typeChecks(project, changed) {

@@ -1,10 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { checkSync } from 'recheck'
 import t from 'tap'
 import ts from 'typescript'
-
-// Its other backends are programs for some platforms, which answer the same.
-process.env.RECHECK_BACKEND = 'pure'
-const { checkSync } = await import('recheck')
 
 /** Files whose expressions see nothing but the files in sql/. */
 const ofOurOwnFiles = ['postgres/schema/migration-files.ts']
