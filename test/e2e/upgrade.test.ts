@@ -1,6 +1,7 @@
 /** Tests of an upgrade, sidecar by sidecar: the previous release and this one share a database. */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import { CliProcess, type Served, serve, untilLive } from '../support/child-process.js'
@@ -75,6 +76,7 @@ t.test(
           if (status === 200) writes++
           else if (!isLocked) throw new Error(`a write was answered with ${text}`)
           await client.get(`busy ${1 - index}`)
+          await sleep(5)
         }
       }),
     )

@@ -3,7 +3,12 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import type { Owner } from './database.js'
 
 /** The first one is made for this, and takes half the CPU time of the others. */
-const places = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+const places = [
+  '/usr/bin/chromium-headless-shell',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+]
 
 /** Path of a Chromium on this machine; undefined if there is none. */
 export const browserPath = [process.env.TEST_BROWSER ?? '', ...places].find((path) => existsSync(path))

@@ -1,5 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from './eventually.js'
 import { JsonClient } from './json-client.js'
+
+/** Pause in ms after each request of a client. Without one, the clients keep the machine busy while sidecars start. */
+const pauseMs = 5
 
 interface Counter {
   readonly key: string
@@ -80,6 +84,7 @@ export class UpgradeLoad {
         this.failures.push(String(error))
       }
       this.#requests[client] = (this.#requests[client] as number) + 1
+      await sleep(pauseMs)
     }
   }
 
