@@ -133,17 +133,55 @@ t.test('a question is answered at once, and three times within the bound on stal
 })
 
 t.test('a stream without a question shows every 15 seconds that it is alive', async (t) => {
-  const { open, pass } = await setup(t, { maxStalenessMs: 60_000 })
+  for (const maxStalenessMs of [3_000, 60_000])
+    await t.test(`with a bound of ${maxStalenessMs} ms`, async (t) => {
+      const { open, pass } = await setup(t, { maxStalenessMs })
+      const { response } = open()
+      const heartbeats = () => {
+        const { length } = [...response.text.matchAll(/^: heartbeat\nid: [\w-]+:\d+\n\n/gm)]
+        response.text = ''
+        return length
+      }
+      // The first may come early. From then on, they are 15 seconds apart.
+      for (let second = 0; second < 15; second++) pass(1_000)
+      t.equal(heartbeats(), 1)
+      for (let second = 0; second < 30; second++) pass(1_000)
+      t.equal(heartbeats(), 2)
+      response.writableLength = 16 * 1024 + 1
+      for (let second = 0; second < 15; second++) pass(1_000)
+      t.equal(heartbeats(), 0, 'its client does not read')
+    })
+})
+
+t.test('a sign of life does not take a client past changes that it has not got', async (t) => {
+  const { open, pass, change } = await setup(t, { maxStalenessMs: 60_000 })
   const { response } = open()
+  pass(14_995)
+  await change('a')
+  await change('b')
   response.text = ''
-  pass(14_999)
-  t.equal(response.text, '')
-  pass(1)
-  t.match(response.text, /^: heartbeat\nid: [\w-]+:\d+\n\n$/)
-  response.text = ''
-  response.writableLength = 16 * 1024 + 1
-  pass(15_000)
-  t.equal(response.text, '', 'its client does not read')
+  pass(5)
+  t.equal(response.text, '', 'b has to wait for another 5 ms')
+  pass(5)
+  t.match(response.taken(), [{ name: 'change', data: { key: 'b' } }])
+})
+
+t.test('the end of one stream does not silence the others, nor one that begins later', async (t) => {
+  const { streams, open, pass } = await setup(t)
+  const [first, second] = [open().response, open().response]
+  const isProven = (response: RecordedResponse) => {
+    pass(1_000)
+    return namesOf(response).includes('proof')
+  }
+  streams.ask(nameOf(second), 'one')
+  first.destroy()
+  second.taken()
+  t.equal(isProven(second), true)
+  second.destroy()
+  const third = open().response
+  streams.ask(nameOf(third), 'one')
+  third.taken()
+  t.equal(isProven(third), true)
 })
 
 t.test('a client that resumes gets what it has missed; one that cannot is told of a gap', async (t) => {
