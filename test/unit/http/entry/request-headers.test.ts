@@ -27,7 +27,16 @@ t.test('conditions are * or lists of entity tags', async (t) => {
   t.strictSame(ifMatch(`"${tag}",, "${other}" ,`), [tag, other])
   t.strictSame(ifMatch(`W/"${tag}", "of-another-service"`), [], 'neither can match')
   t.strictSame(ifNoneMatch(`W/"${tag}"`), [tag], 'a weak comparison')
-  for (const text of ['', ',', tag, `"${tag}" "${other}"`, `"${tag}`, `"${tag}" x`, `*, "${tag}"`])
+  for (const text of [
+    '',
+    ',',
+    tag,
+    `"${tag}" "${other}"`,
+    `"${tag}`,
+    `"${tag}" x`,
+    `"${tag}", x`,
+    `*, "${tag}"`,
+  ])
     t.throws(() => ifMatch(text), {
       status: 422,
       message: 'If-Match: must be * or a list of entity tags, such as "1-2-0A1B2C3D"',
