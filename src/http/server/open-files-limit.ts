@@ -14,7 +14,7 @@ export interface ConnectionShares {
  * all, not even a probe, and Node does not report it. So the data listener leaves a part to the operations listener.
  */
 export function connectionShares(wanted: ConnectionShares, openFilesLimit: number): ConnectionShares {
-  const available = Math.max(2, openFilesLimit - reservedFiles)
+  const available = openFilesLimit - reservedFiles
   const ops = Math.min(wanted.ops, Math.max(1, Math.floor(available / 8)))
   return { data: Math.min(wanted.data, Math.max(1, available - ops)), ops }
 }

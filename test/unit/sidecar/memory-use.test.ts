@@ -36,3 +36,10 @@ t.test('each part of the memory has what is in use and its limit', async (t) => 
     pending_writes: { bytes: 56, limitBytes: 10 * mebibyte },
   })
 })
+
+t.test('without room for negative entries, their limit is 0', async (t) => {
+  const { config } = loadConfig({ CACHE_MEMORY_BYTES: String(100 * mebibyte), CACHE_NEGATIVE_CAPACITY: '0' })
+  const status = { size: 0, bytes: 0, negativeSize: 0, negativeBytes: 0 } as CacheStatus
+  const sources = { config, status, responses: new UnreadResponses(1), bodies: new RequestBodies(1) }
+  t.strictSame(memoryUse(sources).negative_entries, { bytes: 0, limitBytes: 0 })
+})
