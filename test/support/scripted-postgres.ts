@@ -6,13 +6,13 @@ import { scriptedServer } from './scripted-server.js'
 /** Rows, an error with its SQLSTATE, or undefined for no answer at all. */
 export type ScriptedAnswer =
   | readonly Readonly<Record<string, string>>[]
-  | { readonly code: string; readonly message: string }
+  | { readonly code: string; readonly message: string; readonly file?: string }
   | undefined
 
 export interface Script {
   /** Returns the reason why the server refuses a connection, by the text of its startup. */
   readonly refuse?: (startup: string) => string | undefined
-  /** Returns the answer to a statement. */
+  /** Returns the answer to a statement, also if it is one of several in a query. */
   readonly answer?: (statement: string) => ScriptedAnswer
 }
 
@@ -54,9 +54,13 @@ export async function scriptedPostgres(
       if (type !== 'Q' && type !== 'P') continue
       const statement = one.toString('utf8', 5).split('\0')[type === 'Q' ? 0 : 1] ?? ''
       statements.push(statement)
-      const answered = answer(statement)
-      if (answered)
-        send(socket, (type === 'P' ? message('1') + message('2') : '') + answerOf(answered) + ready)
+      const parts = type === 'Q' ? statement.split(/;\s*/).filter((part) => part !== '') : [statement]
+      const answers = parts.map(answer)
+      if (answers.includes(undefined)) continue
+      const prepared = type === 'P' ? message('1') + message('2') : ''
+      const empty = parts.length === 0 ? message('I') : ''
+      const texts = (answers as NonNullable<ScriptedAnswer>[]).map(answerOf)
+      send(socket, prepared + empty + texts.join('') + ready)
     }
     return undefined
   })
@@ -72,7 +76,7 @@ export async function scriptedPostgres(
 }
 
 function answerOf(answer: NonNullable<ScriptedAnswer>): string {
-  if ('code' in answer) return failure('ERROR', answer.code, answer.message)
+  if ('code' in answer) return failure('ERROR', answer.code, answer.message, answer.file)
   const names = Object.keys(answer[0] ?? {})
   const text = 25
   const columns = names.map(
@@ -87,8 +91,9 @@ function answerOf(answer: NonNullable<ScriptedAnswer>): string {
   return message('T', int16(names.length) + columns.join('')) + rows.join('') + message('C', 'SELECT\0')
 }
 
-function failure(severity: string, code: string, text: string): string {
-  return message('E', `S${severity}\0V${severity}\0C${code}\0M${text}\0\0`)
+function failure(severity: string, code: string, text: string, file?: string): string {
+  const source = file === undefined ? '' : `F${file}\0Rroutine\0`
+  return message('E', `S${severity}\0V${severity}\0C${code}\0M${text}\0${source}\0`)
 }
 
 function message(type: string, body = ''): string {

@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { ListenSession } from '../../../../src/postgres/feed/listen-session.js'
-import { eventually } from '../../../support/eventually.js'
+import { Gate } from '../../../support/gate.js'
 import { type Script, scriptedPostgres } from '../../../support/scripted-postgres.js'
+import { scriptedServer } from '../../../support/scripted-server.js'
 import { turn } from '../../../support/turn.js'
 
 /** A session of a server that answers as the script says. */
@@ -115,12 +116,17 @@ t.test('a session that is destroyed has no connection, and passes nothing on', a
   t.strictSame(notified, [])
 })
 
-t.test('a session that is destroyed while it connects has no connection', async (t) => {
-  const { session, server } = await sessionOf(t, { refuse: () => undefined })
-  const opening = session.open()
-  await eventually(() => server.sockets.length > 0)
-  const closed = once(server.sockets[0] as Socket, 'close')
+t.test('a session that is destroyed while its server is silent has no connection', async (t) => {
+  const started = new Gate()
+  const { port, sockets } = await scriptedServer(t, () => started.pass())
+  const session = new ListenSession({
+    url: `postgresql://app@127.0.0.1:${port}/db`,
+    connectTimeoutMs: longMs,
+    onNotification: () => undefined,
+  })
+  session.open().catch(() => undefined)
+  await started.reached
+  const closed = once(sockets[0] as Socket, 'close')
   session.destroy()
   await closed
-  await opening.catch(() => undefined)
 })
