@@ -135,6 +135,32 @@ t.test('a loss while it commits leaves the outcome unknown, one before that does
   }
 })
 
+t.test(
+  'a transaction that the server refuses is rolled back, keeps its connection, and is counted',
+  async (t) => {
+    const { database, server } = await databaseOf(t, (statement) =>
+      statement === 'update' ? { code: '23505', message: 'twice' } : [],
+    )
+    await t.rejects(
+      database.decide('update', [], () => true, 123),
+      { code: 'refused' },
+    )
+    t.equal(server.statements.at(-1), 'rollback')
+    t.match(database.use(), { busy: 0, idle: 1 })
+    t.strictSame([...database.errorCounts], [['refused', 1]])
+  },
+)
+
+t.test('a statement whose plan is outdated is sent again on another connection', async (t) => {
+  let count = 0
+  const { database, server } = await databaseOf(t, () =>
+    ++count === 1 ? { code: '0A000', message: 'cached plan must not change result type' } : [],
+  )
+  await database.write('insert', [])
+  t.equal(server.sockets.length, 2)
+  t.match(database.use(), { busy: 0, idle: 1 })
+})
+
 t.test('the id and the epoch of a transaction are told before its statement', async (t) => {
   const told: unknown[] = []
   const { database, server } = await databaseOf(t, (statement) => {
