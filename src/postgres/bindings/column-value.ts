@@ -53,7 +53,7 @@ function isDate(text: string): boolean {
   if (text === 'infinity' || text === '-infinity') return true
   const match = date.exec(text)
   if (match === null) return false
-  const [year, month, day] = match.slice(1, 4).map(Number) as [number, number, number]
+  const [year, month, day] = match.slice(1).map(Number) as [number, number, number]
   // There is no year 0: 1 BC comes before 1. The first day is that of Julian day 0.
   const isInRange = match[4]
     ? year <= 4713 || (year === 4714 && (month === 12 || (month === 11 && day >= 24)))

@@ -45,3 +45,16 @@ t.test('a notification that cannot be decoded means that everything may have cha
 t.test('an echo names no change', async (t) => {
   t.strictSame(decodeChanges('echo 0123456789abcdef'), [])
 })
+
+t.test('ids that no key has announce bindings, a drain, or a mapping', async (t) => {
+  t.strictSame(decodeChanges('["\\u0000bindings","1"]'), [{ kind: 'bindings' }])
+  t.strictSame(decodeChanges('["\\u0000drain","1","a","2"]'), [
+    { kind: 'drain' },
+    { kind: 'key', id: 'a', version: '2' },
+  ])
+  t.strictSame(decodeChanges('["\\u0000cache_map_0123456789ab_7","1"]'), [
+    { kind: 'mapping', name: 'cache_map_0123456789ab_7' },
+  ])
+  for (const id of ['cache_map_0123456789ab_7', '\0cache_map_0123456789ab_7x', '\0cache_map_0123_7', 'drain'])
+    t.match(decodeChanges(JSON.stringify([id, '1'])), [{ kind: 'key', id }])
+})

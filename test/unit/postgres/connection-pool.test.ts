@@ -1,45 +1,31 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { ConnectionPool } from '../../../src/postgres/pool/connection-pool.js'
+import { eventually } from '../../support/eventually.js'
 import { recordingLog } from '../../support/recording-log.js'
-import { scriptedServer } from '../../support/scripted-server.js'
-
-/** Bytes of a message of the server. */
-function message(type: string, body: string): string {
-  const length = Buffer.alloc(4)
-  length.writeInt32BE(body.length + 4)
-  return type + length.toString('latin1') + body
-}
-
-const welcome = message('R', '\0\0\0\0') + message('Z', 'I')
-const refusal = (text: string) => message('E', `SFATAL\0VFATAL\0C08P01\0M${text}\0\0`)
+import { scriptedPostgres } from '../../support/scripted-postgres.js'
 
 /** A pool of a server that refuses connections as `refuse` says, by the text of their startup. */
-async function poolOf(t: Test, refuse: (startup: string) => string | undefined) {
-  const startups: string[] = []
-  const { port } = await scriptedServer(t, (socket, text) => {
-    if (!text.includes('user\0')) return socket.end()
-    startups.push(text)
-    const reason = refuse(text)
-    if (reason === undefined) socket.write(welcome, 'latin1')
-    else socket.end(refusal(reason), 'latin1')
-  })
+async function poolOf(t: Test, refuse?: (startup: string) => string | undefined) {
+  const server = await scriptedPostgres(t, { ...(refuse && { refuse }) })
   const { log, logged } = recordingLog()
-  const url = `postgresql://app@127.0.0.1:${port}/db`
-  const pool = new ConnectionPool({ url, poolSize: 2, timeoutMs: 1_234, log })
-  t.teardown(() => pool.close())
-  return { pool, logged, startups }
+  const pool = new ConnectionPool({ url: server.url, poolSize: 2, timeoutMs: 1_234, log })
+  return { pool, logged, ...server }
 }
 
 t.test('a pooler that refuses settings gets connections without them', async (t) => {
   const { pool, logged, startups } = await poolOf(t, (startup) =>
     startup.includes('statement_timeout') ? 'unsupported startup parameter: statement_timeout' : undefined,
   )
+  t.teardown(() => pool.close())
   const one = await pool.connect()
   const other = await pool.connect()
   t.match(pool.use, { busy: 2, idle: 0, waiting: 0, size: 2 })
   one.release()
   other.release()
   t.match(pool.use, { busy: 0, idle: 2 })
+  t.match(startups[0], 'application_name\u0000caching-layer\0')
   t.match(startups[0], 'statement_timeout\u00001234\0')
   t.match(startups[0], 'lock_timeout\u0000124\0')
   t.equal(startups.length, 3)
@@ -63,4 +49,55 @@ t.test('any other refusal is an error, and so is one without settings', async (t
   const never = await poolOf(t, () => 'unsupported startup parameter: application_name')
   await t.rejects(never.pool.connect(), { code: 'store-unavailable' })
   t.equal(never.startups.length, 2)
+})
+
+t.test('a pool that is closed has no connection left', async (t) => {
+  const { pool, sockets } = await poolOf(t)
+  const client = await pool.connect()
+  client.release()
+  const [socket] = sockets
+  await Promise.all([once(socket as Socket, 'close'), pool.close()])
+  t.match(pool.use, { busy: 0, idle: 0 })
+})
+
+t.test('an idle connection that is lost is logged, and replaced', async (t) => {
+  const { pool, sockets, logged } = await poolOf(t)
+  t.teardown(() => pool.close())
+  const client = await pool.connect()
+  client.release()
+  sockets[0]?.destroy()
+  await eventually(() => logged.length > 0)
+  t.match(logged, [
+    { level: 'info', fields: { reason: /terminated/ }, message: 'an idle database connection was lost' },
+  ])
+  const other = await pool.connect()
+  other.release()
+  t.equal(sockets.length, 2)
+})
+
+t.test('a pool that is renewed gives up its idle connections', async (t) => {
+  const { pool, sockets } = await poolOf(t)
+  t.teardown(() => pool.close())
+  const client = await pool.connect()
+  client.release()
+  const closed = once(sockets[0] as Socket, 'close')
+  pool.renew()
+  await closed
+  t.match(pool.use, { busy: 0, idle: 0 })
+})
+
+t.test('who waits for a connection while the pool is renewed still gets one', async (t) => {
+  const { pool, sockets } = await poolOf(t)
+  t.teardown(() => pool.close())
+  const [one, other] = [await pool.connect(), await pool.connect()]
+  const waiting = pool.connect()
+  t.equal(pool.use.waiting, 1)
+  pool.renew()
+  one.release()
+  const third = await waiting
+  const closed = sockets.map((socket) => once(socket, 'close'))
+  third.release()
+  other.release()
+  await Promise.all(closed)
+  t.equal(sockets.length, 2)
 })

@@ -20,6 +20,10 @@ t.test('the message of a failure of TLS begins with what to set', async (t) => {
   t.equal(messageOf(failure('ECONNREFUSED')), 'it failed')
   t.equal(messageOf(failure()), 'it failed')
   t.equal(messageOf(new AggregateError([failure('ECONNREFUSED'), new Error('the second')])), 'it failed')
+  t.match(
+    messageOf(new AggregateError([failure('SELF_SIGNED_CERT_IN_CHAIN'), failure()])),
+    /^the database's certificate is signed by no authority/,
+  )
   t.equal(messageOf(new AggregateError([], 'none')), 'none')
   t.equal(messageOf('thrown as a text'), 'thrown as a text')
 })
