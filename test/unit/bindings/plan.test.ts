@@ -44,7 +44,6 @@ t.test('a binding that only the file has is added, with everything that it decla
       table: product.table,
       line: 3,
       statement: /^select public\.cache_bind\('public\.products', key => 'product:\{id\}'\)$/,
-      says: '+ product:{id}: public.products',
     },
   ])
   const says = (binding: BindingDefinition) => planFor([binding], []).steps[0]?.says
@@ -52,6 +51,7 @@ t.test('a binding that only the file has is added, with everything that it decla
     says({ ...product, columns: ['id', 'name'], group: 'g', announce: 'notify' }),
     '+ product:{id}: public.products, columns id, name, group g, announced by notify',
   )
+  t.equal(says(product), '+ product:{id}: public.products')
   t.equal(says(page), '+ page:{id}: a query')
   t.equal(
     says({ ...page, many: true, ttlSeconds: 60, group: 'g' }),
