@@ -35,11 +35,11 @@ export const doctor: Command = {
 const marks: Readonly<Record<Level, string>> = { ok: '✔', warning: '⚠', bad: '✘', skipped: '–' }
 
 function lineOf({ check, level, says, cure }: Finding): string {
-  return `${marks[level]} ${check}: ${says}${cure === undefined ? '' : ` → ${cure}`}`
+  return `${marks[level]} ${check}: ${says}${''}`
 }
 
 function countOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (!/^[1-9]\d{0,6}$/.test(text)) throw new UsageError('doctor: --sidecars must be a whole number above 0')
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError('doctor: --sidecars must be a whole number above 0')
   return Number(text)
 }
