@@ -35,7 +35,7 @@ export const doctor: Command = {
 const marks: Readonly<Record<Level, string>> = { ok: '✔', warning: '⚠', bad: '✘', skipped: '–' }
 
 function lineOf({ check, level, says, cure }: Finding): string {
-  return `${marks[level]} ${check}: ${says}${''}`
+  return `${marks[level]} ${check}: ${says}${cure === undefined ? '' : ` → ${cure}`}`
 }
 
 function countOf(text: string | undefined): number | undefined {
