@@ -70,7 +70,7 @@ async function onceReachable<T>(work: () => Promise<T>, { waitMs, stop, note }: 
     try {
       return await work()
     } catch (error) {
-      if (!mayBecomeReachable(error) || performance.now() >= deadlineMs) throw error
+      if (!mayBecomeReachable(error) || performance.now() >= deadlineMs || stop.aborted) throw error
       const reason = messageOf(error)
       if (reason !== toldReason) note(`waiting for the database, for up to ${waitMs / 1_000} s: ${reason}`)
       toldReason = reason

@@ -29,6 +29,7 @@ t.test('URLs that the driver accepts are accepted', async (t) => {
   t.match(parseConnectionUrl('postgres://app:a@b@host/db'), { password: 'a@b', host: 'host' })
   t.match(parseConnectionUrl('postgres://app@host/db?password=a@b&application_name=x'), { password: 'a@b' })
   t.match(parseConnectionUrl('postgres://host'), { host: 'host', database: '' })
+  t.match(parseConnectionUrl('postgres://a,b:p,@host/d,b'), { user: 'a,b', password: 'p,', database: 'd,b' })
 })
 
 t.test('a password that is not encoded is refused, and shown nowhere', async (t) => {
@@ -58,6 +59,7 @@ t.test('several hosts are refused with a clear message', async (t) => {
   for (const text of [
     'postgresql://app:pw@a:5432,b:5432/db?target_session_attrs=read-write',
     'postgresql://a,b/db',
+    'postgresql://app@,b/db',
     'postgresql:///db?host=a,b',
   ])
     t.match(faultOf(text), /^names several hosts/, text)

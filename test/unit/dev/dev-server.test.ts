@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { DevServer } from '../../../src/dev/dev-server.js'
 import { freePorts } from '../../support/free-ports.js'
@@ -98,6 +98,19 @@ t.test('a sidecar that does not answer is one with a reason', async (t) => {
   const answer = await ask('GET /sidecars/0/cache/stats')
   t.equal(statusOf(answer), 502)
   t.match(JSON.parse(bodyOf(answer)), { detail: /ECONNREFUSED/ })
+})
+
+t.test('closing does not wait for a request that is not complete', async (t) => {
+  const { port, server } = await started(t)
+  const socket = connect(port, '127.0.0.1', () =>
+    socket.write(
+      `POST / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${sql}Content-Length: 9\r\nExpect: 100-continue\r\n\r\n`,
+    ),
+  )
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => undefined)
+  await once(socket, 'data')
+  await server.close()
 })
 
 t.test('a port that is taken is an error, and closing may be repeated', async (t) => {
