@@ -124,6 +124,8 @@ t.test('a text that may be part of a password is not repeated', async (t) => {
     t.match(faultOf(`postgresql://app@host/db?${name}=1`), /^is not a valid URL, or its password/, name)
   t.match(faultOf(`postgresql://app@host/db?${'x'.repeat(40)}=1`), /^x{40} is not a supported parameter$/)
   t.match(faultOf('mysql://app@host/db'), /^must be a URL like postgresql:/)
+  for (const port of ['port', '99999'])
+    t.match(faultOf(`postgresql://app:pw@host:${port}/db`), /^is not a valid URL, or its password/, port)
   t.match(faultOf('postgresql://app:p%ff@host/db'), /^is not percent-encoded UTF-8/)
 })
 
