@@ -84,6 +84,11 @@ t.test('a right is granted on the columns that lack it, and on the whole if all 
   const whole = await look({ rights: new Map([[0, columns]]) })
   t.equal(whole.finding.cure, 'run as the owner, "own": grant select on "public".cache_entries to "app"')
   t.match(whole.finding.says, /^role "app" has no right to select on cache_entries: no entry/)
+  for (const index of [0, 1, 4])
+    t.notOk(
+      rightsBy.get(index)?.some(({ column }) => column === null),
+      'by column',
+    )
   const part = await look({ rights: new Map([[0, ['value']]]) })
   t.equal(
     part.finding.cure,
