@@ -12,14 +12,14 @@ export interface CommandInput {
   readonly positionals: readonly string[]
   readonly environment: Environment
   /** Calls `listener` at every SIGHUP. Without a listener, SIGHUP ends the process. */
-  readonly onHangup?: (listener: () => void) => void
+  readonly onHangup: (listener: () => void) => void
   /** Signal that is aborted when the process has to stop. */
   readonly stop: AbortSignal
   /** Writes a line: `out` writes data to stdout, `note` writes a message to stderr. */
   readonly out: (line: string) => void
   readonly note: (line: string) => void
   /** True if `out` writes to a terminal. */
-  readonly isTerminal?: boolean
+  readonly isTerminal: boolean
   /** Shows progress on stderr: a line that replaces the one before or, without a terminal, one line every 10 s. */
   readonly progress: (line: string) => void
   /** Streams for data that does not consist of lines. */

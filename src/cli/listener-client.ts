@@ -121,7 +121,7 @@ export class ListenerClient {
       const sent = request(new URL(path, base), {
         ...options,
         agent: false,
-        ...(socketPath !== undefined && { socketPath }),
+        socketPath,
         signal: AbortSignal.timeout(timeoutMs),
       })
       const timedOut = `no answer within ${timeoutMs} ms`
@@ -135,7 +135,7 @@ export class ListenerClient {
         response.on('end', () => {
           try {
             const text = Buffer.concat(chunks).toString()
-            resolve({ status: response.statusCode ?? 0, body: JSON.parse(text), text })
+            resolve({ status: response.statusCode as number, body: JSON.parse(text), text })
           } catch {
             reject(new Error('not a sidecar: the response is not JSON'))
           }

@@ -69,7 +69,7 @@ export function parseConnectionUrl(text: string): ConnectionUrl {
   const [authority = '', path = ''] = splitOnce(beforeQuery.replace(/^\w+:\/\//, ''), '/')
   const hosts = authority.slice(authority.lastIndexOf('@') + 1)
   // Part of an unencoded password would otherwise be taken for a port, a path, a query or a fragment.
-  const isCutShort = !authority.includes('@') && text.includes('@', text.indexOf('://') + 3)
+  const isCutShort = !authority.includes('@') && text.includes('@')
   if (/[\s#]/.test(text) || path.includes('@') || isCutShort) throw new Error(encode)
   if (hosts.includes(',') || new URLSearchParams(query).get('host')?.includes(','))
     throw new Error('names several hosts; name one: a DNS name or a proxy that follows the primary')

@@ -32,7 +32,6 @@ export class DevServer {
   }
 
   async close(): Promise<void> {
-    if (!this.#server.listening) return
     await new Promise((resolve) => {
       this.#server.close(resolve)
       this.#server.closeAllConnections()

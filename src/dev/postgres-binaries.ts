@@ -13,7 +13,7 @@ export interface PostgresBinaries {
 
 export interface PostgresBinariesOptions {
   /** Account that must be able to run them; the current user if undefined. */
-  readonly account?: Account | undefined
+  readonly account: Account | undefined
   /** Folder with the programs and libraries of a platform package; the installed one if undefined. */
   readonly native?: string
   /** Folders that may hold a copy, the preferred one first. */
@@ -24,7 +24,7 @@ export interface PostgresBinariesOptions {
  * Finds programs that the account can run. Usually these are the ones that npm has installed. If they are below a home
  * folder that only root may enter, a copy is made, once for each version and user. Throws an Error of one line.
  */
-export async function postgresBinaries(options: PostgresBinariesOptions = {}): Promise<PostgresBinaries> {
+export async function postgresBinaries(options: PostgresBinariesOptions): Promise<PostgresBinaries> {
   const { account, native = installedNative(), copyPlaces = [tmpdir(), '/var/tmp'] } = options
   const linked = await linkLibraries(native)
   const trouble = troubleWith(native, account)

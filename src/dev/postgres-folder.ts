@@ -53,7 +53,6 @@ async function take(folder: string, account: Account | undefined): Promise<void>
   const ourUid = process.getuid?.() ?? 0
   const wantedUid = account?.uid ?? ourUid
   const { uid } = await stat(folder)
-  if (uid === wantedUid && uid !== ourUid) return
   if (uid === ourUid && (await readdir(folder)).length === 0) {
     await chmod(folder, 0o700)
     if (account) await chown(folder, account.uid, account.gid)

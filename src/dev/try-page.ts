@@ -73,7 +73,7 @@ function forward(
     },
   })
   sent.on('response', (answer) => {
-    response.writeHead(answer.statusCode ?? 502, {
+    response.writeHead(answer.statusCode as number, {
       ...headers,
       'Content-Type': answer.headers['content-type'],
     })

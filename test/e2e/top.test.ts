@@ -108,6 +108,7 @@ function showIn(t: Test, screens: string[], stop: AbortSignal, seconds: string, 
     out: (screen) => screens.push(screen),
     note: t.fail,
     progress: t.fail,
+    onHangup: t.fail,
     stdin: t.fail as never,
     stdout: t.fail as never,
   })

@@ -69,6 +69,8 @@ export async function commandRun(
     out: (line) => out.push(line),
     note: (line) => notes.push(line),
     progress: (line) => progress.push(line),
+    onHangup: () => undefined,
+    isTerminal: false,
     stdin: () => new PassThrough().end(),
     stdout: () => new PassThrough(),
     ...input,

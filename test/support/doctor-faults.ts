@@ -113,6 +113,8 @@ export async function examined(
     },
     note: () => {},
     progress: () => {},
+    onHangup: () => {},
+    isTerminal: false,
     stdin: () => process.stdin,
     stdout: () => process.stdout,
   })

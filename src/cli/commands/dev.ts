@@ -73,7 +73,7 @@ export const dev: Command = {
     const log = createLog(first.logLevel)
     // A terminal that is closed sends SIGHUP. PostgreSQL, in a process group of its own, does not get it.
     const hangup = new AbortController()
-    onHangup?.(() => hangup.abort())
+    onHangup(() => hangup.abort())
     const end = AbortSignal.any([stop, hangup.signal])
     const stopped = end.aborted ? Promise.resolve() : once(end, 'abort')
     const started: { close(): Promise<void> }[] = []

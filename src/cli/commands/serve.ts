@@ -55,7 +55,7 @@ export const serve: Command = {
       warned: warnings,
       apply: (changed) => sidecar.reconfigure(changed),
     })
-    onHangup?.(() => reload.asked())
+    onHangup(() => reload.asked())
     const watch =
       config.configFile === undefined
         ? undefined

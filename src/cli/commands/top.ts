@@ -44,7 +44,7 @@ export const top: Command = {
     url: operationsUrlsOption,
   },
   settings: 'accepted',
-  async run({ flags, values, lists, environment, stop, isTerminal = false, out }) {
+  async run({ flags, values, lists, environment, stop, isTerminal, out }) {
     const seconds = Number(values.get('seconds') ?? '2')
     if (!(seconds >= 0.5 && seconds <= 3_600))
       throw new UsageError('top: --seconds must be a number from 0.5 to 3600')

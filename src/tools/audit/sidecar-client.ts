@@ -65,7 +65,7 @@ export class SidecarClient {
         response.on('error', reject)
         response.on('end', () =>
           resolve({
-            status: response.statusCode ?? 0,
+            status: response.statusCode as number,
             cacheStatus: [response.headers['cache-status'] ?? ''].flat().join(', '),
             body: Buffer.concat(chunks).toString(),
           }),

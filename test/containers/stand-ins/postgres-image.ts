@@ -24,7 +24,7 @@ CMD ["postgres"]
 export async function buildPostgresImage(podman: Podman, name: string, base: string): Promise<void> {
   const context = join(podman.folder, 'postgres-image')
   const root = join(context, 'root')
-  const { postgres, initdb } = await postgresBinaries()
+  const { postgres, initdb } = await postgresBinaries({ account: undefined })
   for (const folder of ['var/run/postgresql', 'var/lib/postgresql', 'usr/local/bin'])
     await mkdir(join(root, folder), { recursive: true })
   await cp(join(dirname(postgres), '..'), join(root, 'postgres'), { recursive: true, verbatimSymlinks: true })

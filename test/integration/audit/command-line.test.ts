@@ -40,6 +40,8 @@ const input = (args: readonly string[], environment = {}) => ({
   out: () => {},
   note: () => {},
   progress: () => {},
+  onHangup: () => {},
+  isTerminal: false,
   stdin: () => process.stdin,
   stdout: () => process.stdout,
 })

@@ -76,6 +76,8 @@ function command(database: FreshDatabase, positionals: readonly string[], values
     out: (line) => out.push(line),
     note: (line) => notes.push(line),
     progress: (line) => progress.push(line),
+    onHangup: () => {},
+    isTerminal: false,
     stdin: () => process.stdin,
     stdout: () => process.stdout,
   })

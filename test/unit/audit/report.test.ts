@@ -59,8 +59,62 @@ t.test('the result is printed for people and as JSON', async (t) => {
   })
 })
 
+t.test('a number of one has no plural, and examples that are left out are hinted at', async (t) => {
+  const tally = new AuditTally(['http://a'], checkpoints)
+  Object.assign(tally, { changes: 1, sampled: 1, primaryReads: 1, feedLosses: 1 })
+  tally.violated({ sidecar: 'http://a', key: 'k', version: '-17', ageMs: 1_234_567.8 })
+  const lines = reportText(tally.report(59_999)).split('\n')
+  t.strictSame(lines.slice(0, 5), [
+    '0 of 0 sampled writes consistent within 100 ms',
+    '0 of 0 sampled writes consistent within 1 s',
+    '0 of 0 sampled writes consistent within 3 s, the bound',
+    '1 violation of the bound',
+    '  http://a served as fresh what key "k" held before its deletion, 1,234,567 ms after that was announced',
+  ])
+  t.equal(lines[5], '')
+  t.equal(
+    lines.at(-1),
+    '1 of 1 change sampled in 59 s (0 then overtaken by a newer one, 0 named no key);' +
+      ' the primary was read 1 time, the change feed lost 1 time',
+  )
+  t.match(progressText(tally.report(60_000), 0), /^1 min 0 s: 1 violation; /)
+  for (let violation = 1; violation < 20; violation++)
+    tally.violated({ sidecar: 'http://a', key: 'k', version: '1', ageMs: 1 })
+  t.notMatch(reportText(tally.report(1)), '\n  ...\n')
+  tally.violated({ sidecar: 'http://a', key: 'k', version: '1', ageMs: 1 })
+  t.match(reportText(tally.report(1)), '\n  ...\n')
+})
+
+t.test('a verdict counts at its checkpoint, and an answer for its sidecar', async (t) => {
+  const tally = new AuditTally(['http://a'], checkpoints)
+  tally.judged({ ms: 7, askAtMs: 7 }, { kind: 'consistent', held: true })
+  tally.judged({ ms: 1_000, askAtMs: 1_000 }, { kind: 'inconsistent', suspects: [] })
+  for (const kind of ['absent', 'nothing', 'stale'] as const)
+    tally.answered([
+      { sidecar: 'http://a', sentMs: 0, answer: { kind } },
+      { sidecar: 'http://other', sentMs: 0, answer: { kind } },
+    ])
+  const { within, sidecars } = tally.report(0)
+  t.strictSame(
+    within.map(({ writes, consistent, held }) => [writes, consistent, held]),
+    [
+      [0, 0, 0],
+      [1, 0, 1],
+      [0, 0, 0],
+    ],
+  )
+  t.strictSame(sidecars, [{ url: 'http://a', fresh: 1, nothing: 1, stale: 1, unanswered: 0 }])
+  t.equal(JSON.parse(reportJson(tally.report(1_234))).elapsed_seconds, 1.234)
+  t.equal(JSON.parse(reportJson(tally.report(1_234))).within[0].error_rate_at_most, null)
+})
+
 t.test('a result with little evidence says so', async (t) => {
   const tally = new AuditTally(['http://a'], checkpoints)
   for (const checkpoint of checkpoints) tally.judged(checkpoint, { kind: 'consistent', held: false })
   t.match(reportText(tally.report(1_000)), 'this shows little')
+  const nothing = new AuditTally(['http://a'], checkpoints)
+  t.notMatch(reportText(nothing.report(1_000)), 'this shows little')
+  const held = new AuditTally(['http://a'], checkpoints)
+  for (const checkpoint of checkpoints) held.judged(checkpoint, { kind: 'consistent', held: true })
+  t.notMatch(reportText(held.report(1_000)), 'this shows little')
 })

@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import zlib from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
@@ -81,6 +82,34 @@ t.test('an error of the source is passed on unchanged', async (t) => {
 t.test('the extension tells the compression', async (t) => {
   t.strictSame(['a.gz', 'a.zst', 'a', 'a.gz.txt'].map(compressionOf), ['gzip', 'zstd', 'none', 'none'])
 })
+
+t.test(
+  'zstd is used, with a checksum, where Node supports it',
+  { skip: hasZstd && 'see above' },
+  async (t) => {
+    // In place of the members that this version of Node does not have.
+    const checksumFlag = 201
+    const asked: unknown[] = []
+    const added = {
+      createZstdCompress: (options: unknown) => {
+        asked.push(options)
+        return zlib.createGzip()
+      },
+      createZstdDecompress: () => Object.assign(new PassThrough(), { bytesWritten: 5 }),
+    }
+    Object.assign(zlib, added)
+    const constants = zlib.constants as { ZSTD_c_checksumFlag?: number }
+    constants.ZSTD_c_checksumFlag = checksumFlag
+    t.teardown(() => {
+      for (const name of Object.keys(added)) Reflect.deleteProperty(zlib, name)
+      delete constants.ZSTD_c_checksumFlag
+    })
+    t.ok((await compressed('zstd', Buffer.from('a'))).length > 0)
+    t.strictSame(asked, [{ params: { [checksumFlag]: 1 } }])
+    const data = Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0)
+    t.strictSame(await read(data), data, 'what the decoder returns')
+  },
+)
 
 t.test('zstd is refused where Node does not support it', { skip: hasZstd && 'Node has it' }, async (t) => {
   t.throws(() => compressor('zstd'), {

@@ -40,6 +40,24 @@ t.test('a description is wrapped, and no word of it is lost', async (t) => {
   }
 })
 
+t.test('options stand in two columns, which fill the width of a terminal', async (t) => {
+  const width = 80
+  for (const [name, listed, command] of all) {
+    const [, , options = ''] = commandHelp(name, listed, command).split('\n\n')
+    const lines = options.split('\n')
+    const column = (/^ {2}--help {2,}/.exec(lines.at(-1) ?? '') ?? [''])[0].length
+    for (const [index, line] of lines.entries()) {
+      t.ok(line.length <= width, line)
+      t.match(line.slice(column - 2), /^ {2}\S/, line)
+      if (line.startsWith('  --')) continue
+      const [word = ''] = line.trim().split(' ')
+      t.ok(`${lines[index - 1]} ${word}`.length > width, `there is no room for "${word}" above`)
+    }
+    const longest = Math.max(...lines.map((line) => line.slice(0, column).trimEnd().length))
+    t.equal(column, longest + 2, name)
+  }
+})
+
 t.test('every command but dev takes the settings as flags', async (t) => {
   for (const [name, , command] of all)
     if (name !== 'dev')

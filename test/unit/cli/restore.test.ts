@@ -14,6 +14,8 @@ function run(stdin: PassThrough, stop: AbortSignal): Promise<number> {
     out: () => undefined,
     note: () => undefined,
     progress: () => undefined,
+    onHangup: () => undefined,
+    isTerminal: false,
     stdin: () => stdin,
     stdout: () => new PassThrough(),
   })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseConnectionUrl } from '../../../src/connection-url/connection-url.js'
+import { isLocal, parseConnectionUrl, statesEncryption } from '../../../src/connection-url/connection-url.js'
 import { redactUrl } from '../../../src/connection-url/redact-url.js'
 
 const faultOf = (text: string): string => {
@@ -29,6 +29,7 @@ t.test('URLs that the driver accepts are accepted', async (t) => {
   t.match(parseConnectionUrl('postgres://app:a@b@host/db'), { password: 'a@b', host: 'host' })
   t.match(parseConnectionUrl('postgres://app@host/db?password=a@b&application_name=x'), { password: 'a@b' })
   t.match(parseConnectionUrl('postgres://host'), { host: 'host', database: '' })
+  t.match(parseConnectionUrl('postgres://a,b:p,@host/d,b'), { user: 'a,b', password: 'p,', database: 'd,b' })
 })
 
 t.test('a password that is not encoded is refused, and shown nowhere', async (t) => {
@@ -58,6 +59,7 @@ t.test('several hosts are refused with a clear message', async (t) => {
   for (const text of [
     'postgresql://app:pw@a:5432,b:5432/db?target_session_attrs=read-write',
     'postgresql://a,b/db',
+    'postgresql://app@,b/db',
     'postgresql:///db?host=a,b',
   ])
     t.match(faultOf(text), /^names several hosts/, text)
@@ -84,4 +86,70 @@ t.test('parameters without an effect are refused by name', async (t) => {
     'options=-c%20a%3Db',
   ])
     t.equal(faultOf(`postgresql://app:pw@host/db?${query}`), '', query)
+})
+
+t.test('each parameter that the driver or this program knows is accepted, and no other', async (t) => {
+  const values: Readonly<Record<string, string>> = {
+    channel_binding: 'prefer',
+    client_encoding: 'UTF-8',
+    connect_timeout: '99999',
+    sslmode: 'no-verify',
+    target_session_attrs: 'any',
+  }
+  for (const name of [
+    ...['host', 'port', 'user', 'password', 'application_name', 'options', 'client_encoding'],
+    ...['statement_timeout', 'lock_timeout', 'query_timeout', 'idle_in_transaction_session_timeout'],
+    ...['connect_timeout', 'channel_binding', 'target_session_attrs', 'ssl', 'sslmode', 'sslcert', 'sslkey'],
+    ...['sslrootcert', 'sslnegotiation', 'uselibpqcompat', 'password_file'],
+  ])
+    t.equal(faultOf(`postgresql://app@host/db?${name}=${values[name] ?? 'x'}`), '', name)
+  for (const sslmode of ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'])
+    t.equal(faultOf(`postgresql://app@host/db?sslmode=${sslmode}`), '', sslmode)
+  t.match(faultOf('postgresql://app@host/db?connect_timeout=100000'), /^connect_timeout: must be a whole/)
+})
+
+t.test('a parameter of another driver is refused with what to use instead', async (t) => {
+  for (const [name, cure] of Object.entries({
+    currentSchema: /options=-c%20search_path/,
+    passfile: /PGPASSFILE/,
+    pgbouncer: /remove it/,
+    connection_limit: /DATABASE_POOL_SIZE/,
+    pool_timeout: /DATABASE_TIMEOUT_MS/,
+  }))
+    t.match(faultOf(`postgresql://app@host/db?${name}=1`), cure, name)
+})
+
+t.test('a text that may be part of a password is not repeated', async (t) => {
+  for (const name of ['s3cret', 'a', 'x'.repeat(41)])
+    t.match(faultOf(`postgresql://app@host/db?${name}=1`), /^is not a valid URL, or its password/, name)
+  t.match(faultOf(`postgresql://app@host/db?${'x'.repeat(40)}=1`), /^x{40} is not a supported parameter$/)
+  t.match(faultOf('mysql://app@host/db'), /^must be a URL like postgresql:/)
+  for (const port of ['port', '99999'])
+    t.match(faultOf(`postgresql://app:pw@host:${port}/db`), /^is not a valid URL, or its password/, port)
+  t.match(faultOf('postgresql://app:p%ff@host/db'), /^is not percent-encoded UTF-8/)
+})
+
+t.test('a parameter takes the place of the same part of the URL', async (t) => {
+  t.match(parseConnectionUrl('postgresql://a:b@c:1/d?user=e&password=f&host=g&port=2'), {
+    ...{ user: 'e', password: 'f', host: 'g', port: '2', database: 'd' },
+  })
+  t.match(parseConnectionUrl('postgresql://a:b@c:1/d?user=&password=&host=&port='), {
+    ...{ user: 'a', password: 'b', host: 'c', port: '1' },
+  })
+})
+
+t.test('only this machine is local', async (t) => {
+  for (const host of ['', 'localhost', '::1', '/run/postgresql', '127.0.0.1', '127.1.2.3'])
+    t.ok(isLocal({ host }), host)
+  for (const host of ['db', '10.0.0.1', 'localhost.example', '1127.0.0.1', 'fd00::1'])
+    t.notOk(isLocal({ host }), host)
+})
+
+t.test('each parameter of TLS says how a connection is encrypted', async (t) => {
+  const states = (query: string) => statesEncryption(parseConnectionUrl(`postgresql://host/db${query}`))
+  t.notOk(states(''))
+  t.notOk(states('?connect_timeout=1'))
+  for (const name of ['ssl', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation'])
+    t.ok(states(`?${name}=x`), name)
+  t.ok(states('?sslmode=disable'))
 })

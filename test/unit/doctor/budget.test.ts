@@ -48,6 +48,20 @@ t.test('the limit of the role has to do for its other sessions, too', async (t) 
   })
 })
 
+t.test(
+  'a limit that lets nobody in is one, and other clients are named only if there are some',
+  async (t) => {
+    t.match(await budgetOf({ role_limit: 0, role_others: 0 }), {
+      ok: false,
+      says: "2 × 5 connections: the role's limit is 0",
+      cure: 'lower DATABASE_POOL_SIZE, or route DATABASE_URL through PgBouncer, or run as a superuser: alter role "app" connection limit 10',
+    })
+    t.match(await budgetOf({ role_limit: 1, role_others: 1 }), {
+      says: "2 × 5 connections: the role's limit is 1, and other clients use 1 of it",
+    })
+  },
+)
+
 t.test('only sidecars of the role or the database share its limit', async (t) => {
   t.match(await budgetOf({ role_limit: 9, role_feeds: 1 }), { ok: true })
   t.match(await budgetOf({ role_limit: 8, role_feeds: 1 }), {

@@ -72,6 +72,18 @@ t.test('a refused login is cured by what the message names, in any language', as
   )
 })
 
+t.test('what a message names is only the cure if PostgreSQL says it of the login', async (t) => {
+  const named = (code: string, routine: string) =>
+    curedBy(serverError(code, 'something about "x"', { routine }), 'app')
+  t.match(named('28000', 'auth_failed'), /^correct user and password/)
+  t.match(named('28P01', 'InitializeSessionUserId'), /^correct user and password/)
+  t.match(named('55000', 'CheckRelation'), /replica identity/)
+  t.match(named('42501', 'aclcheck_error'), /least-privilege/)
+  t.match(named('53300', 'CheckMyDatabase'), /^raise max_connections/)
+  for (const code of ['55000', '42501'])
+    t.notMatch(curedBy(serverError(code, 'no name', { routine: 'CheckMyDatabase' }), 'app'), /^run as/, code)
+})
+
 t.test('a failure of TLS names the parameters of the URL', async (t) => {
   for (const message of [
     'self-signed certificate in certificate chain',

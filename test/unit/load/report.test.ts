@@ -98,6 +98,46 @@ t.test('the report says how reliable its figures are', async (t) => {
   t.notMatch(reportLines(reportOf(tallied(['get', 200, 1]))).join('\n'), /not sent|not answered|near/)
 })
 
+t.test('the report has no notes without a reason', async (t) => {
+  const limits = { rate: 8_000, ownLimitPerSecond: 10_000 }
+  const one = tallied(['get', 200, 1])
+  t.equal(reportLines(reportOf(one, limits)).length, 4, 'at 80 % of its own limit, the load is not late')
+  t.match(reportLines(reportOf(one, { ...limits, rate: 8_001 })).join('\n'), 'near the limit')
+  const lines = reportLines(reportOf(tallied(['get', 503, 1]))).join('\n')
+  t.match(lines, '1 answers were failures: 1 × get 503')
+  t.match(lines, /^failed +1000 +1000 +1000 +1000 +1000 +1$/m)
+})
+
+t.test('without answers, all figures are 0', async (t) => {
+  const none = {
+    count: 0,
+    p50Micros: 0,
+    p90Micros: 0,
+    p99Micros: 0,
+    p999Micros: 0,
+    maxMicros: 0,
+    meanMicros: 0,
+  }
+  t.strictSame(new RequestTally().recent(), none)
+  const tally = tallied(['get', 200, 2], ['get', 200, 4])
+  t.ok(Math.abs((tally.summary().latencies.get?.meanMicros ?? 0) - 3_000) <= 3, 'three digits')
+  t.equal(tallied(['get', 200, 0]).summary().latencies.get?.maxMicros, 1, 'at least 1 µs')
+})
+
+t.test('any 2xx is a success, and 404 only of a get', async (t) => {
+  for (const [operation, status, failed] of [
+    ['set', 199, 1],
+    ['set', 200, 0],
+    ['set', 299, 0],
+    ['set', 300, 1],
+    ['set', 404, 1],
+    ['get', 404, 0],
+  ] as const)
+    t.equal(tallied([operation, status, 1]).failed, failed, `${operation} ${status}`)
+  const twice = tallied(['get', 200, 1], ['get', 200, 1], ['get', 503, 1])
+  t.strictSame(twice.summary().statuses, { get: { 200: 2, 503: 1 } })
+})
+
 t.test('an earlier run must be a file written by --json', async (t) => {
   const report = reportOf(tallied(['get', 200, 1]))
   t.same(parseBaseline(JSON.stringify(report)), report)
