@@ -12,6 +12,7 @@ export function didYouMean(
   // Any name begins with a letter or two.
   const longer = given.length > 2 ? names.find((name) => name.startsWith(given)) : undefined
   if (longer !== undefined) return `; did you mean ${longer}?`
+  if (names.length === 0) return ''
   const nearest = closest(given, names)
   return distance(given, nearest) <= mostMistakes(nearest) ? `; did you mean ${nearest}?` : ''
 }

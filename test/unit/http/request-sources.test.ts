@@ -10,6 +10,17 @@ t.test('an atomic batch counts as a request to the database', async (t) => {
   t.strictSame(counted(), ['/v1/entries:batch ok db'])
 })
 
+t.test('a batch that the database refuses for its condition counts as a request to it', async (t) => {
+  const { client, counted } = await modelHttp(t)
+  const body = { items: [{ ...put, if_match: '*' }], atomic: true }
+  t.equal((await client.request('POST', '/v1/entries:batch', { body })).status, 412)
+  t.equal(
+    (await client.request('PUT', '/v1/entries/k', { body: 1, headers: { 'If-Match': '*' } })).status,
+    412,
+  )
+  t.match(counted(), [/^\/v1\/entries:batch \S+ db$/, /^\/v1\/entries\/{key} \S+ db$/])
+})
+
 t.test('a batch without items asks nobody', async (t) => {
   const { client, counted } = await modelHttp(t)
   const { status, body } = await client.request('POST', '/v1/entries:batch', {

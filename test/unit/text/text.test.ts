@@ -32,6 +32,13 @@ t.test('the nearest name is meant, up to a number of mistakes', async (t) => {
   t.equal(mean('xyz', 3), '')
 })
 
+t.test('nothing is meant where there are no names', async (t) => {
+  t.equal(
+    didYouMean('table', [], () => 3),
+    '',
+  )
+})
+
 t.test('three letters or more stand for the name that begins with them', async (t) => {
   const mean = (given: string) => didYouMean(given, ['columns', 'ttl_seconds'], () => 0)
   t.equal(mean('ttl'), '; did you mean ttl_seconds?')

@@ -70,13 +70,15 @@ async function writeTogether(
   }
   try {
     const result = await cache.writeAll(writes)
-    ctx.state.source = 'db'
     if (result.kind === 'unmet')
-      return sendProblem(ctx, { status: 412, detail: `${namesOf(writes, result.keys)}: ${unmetDetail}` })
-    send(
-      ctx,
-      writes.map((write, index) => changeResult(write, result.results[index])),
-    )
+      sendProblem(ctx, { status: 412, detail: `${namesOf(writes, result.keys)}: ${unmetDetail}` })
+    else
+      send(
+        ctx,
+        writes.map((write, index) => changeResult(write, result.results[index])),
+      )
+    // A problem has no source by itself.
+    ctx.state.source = 'db'
   } catch (error) {
     if (!(error instanceof CacheError) || error.key === undefined) throw error
     // The client names its items by their index.
