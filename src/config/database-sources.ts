@@ -36,9 +36,7 @@ export function databaseSources({ config, isGiven, onFault }: Given): Sources {
     }, [])
   }
   const withPassword = (source: string) =>
-    databasePasswordFile === undefined || source === ''
-      ? source
-      : withPasswordFile(source, databasePasswordFile)
+    databasePasswordFile === undefined ? source : withPasswordFile(source, databasePasswordFile)
   if (databasePasswordFile !== undefined)
     attempt('DATABASE_PASSWORD_FILE', () => readTrimmed(databasePasswordFile), '')
 

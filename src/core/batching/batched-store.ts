@@ -115,7 +115,6 @@ export class BatchedStore {
       new Batcher<SingleWrite, ConditionalAnswer>({
         ...bounds,
         maxItems: 1,
-        keepsOrder: false,
         operation,
         sizes: stats.batchKeys[operation],
         bytesOf: ({ write }) => write.key.length + (write.value?.length ?? 0),
@@ -212,7 +211,6 @@ export function readBatcher<O>(
 ): Batcher<WantedEntry, O> {
   return new Batcher({
     ...bounds,
-    keepsOrder: false,
     operation: 'read',
     sizes: stats.batchKeys.read,
     bytesOf: ({ key }) => key.length,

@@ -32,7 +32,7 @@ export interface BatcherOptions<I, O> {
    * True if an item waits for the statement in flight that has its key. Otherwise two writes of a key may be in flight
    * in two statements, and the later one may commit first.
    */
-  readonly keepsOrder: boolean
+  readonly keepsOrder?: boolean
   /**
    * Maximum time that an item waits for its statement to start; then it is rejected as busy. A failed batch is split
    * for no longer than this, or, to find an item that takes too long, for up to twice this time after the oldest item

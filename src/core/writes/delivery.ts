@@ -91,7 +91,7 @@ export class Delivery {
     try {
       return await write()
     } finally {
-      const others = (this.#heldBack.get(id) ?? 0) - 1
+      const others = (this.#heldBack.get(id) as number) - 1
       if (others > 0) this.#heldBack.set(id, others)
       else this.#heldBack.delete(id)
     }

@@ -7,6 +7,7 @@ import { describeSettings } from '../../../src/config/describe-settings.js'
 import type { Environment } from '../../../src/config/environment.js'
 import { loadConfig } from '../../../src/config/load.js'
 import { readApiToken } from '../../../src/config/read-api-token.js'
+import { currentUrl } from '../../../src/connection-url/connection-source.js'
 
 function faultsOf(environment: Environment, flags: Record<string, string> = {}): readonly string[] {
   try {
@@ -100,4 +101,39 @@ t.test('several hosts are refused in every URL, also in one from a file', async 
     t.match(faultsOf({ [variable]: url }), [new RegExp(`^${variable}: names several hosts; name one`)])
     t.match(faultsOf({ [`${variable}_FILE`]: file }), [new RegExp(`^${variable}_FILE: names several hosts`)])
   }
+})
+
+t.test('the password file is for every URL without a password, from wherever it comes', async (t) => {
+  const folder = t.testdir({
+    password: 's3cret',
+    url: 'postgres://app@127.0.0.1/one',
+    replicas: 'postgres://app@127.0.0.1/two postgres://app:own@127.0.0.1/three',
+  })
+  const { config } = loadConfig({
+    DATABASE_URL_FILE: join(folder, 'url'),
+    DATABASE_LISTEN_URL: 'postgres://app@127.0.0.1/listen',
+    DATABASE_READ_URL_FILE: join(folder, 'replicas'),
+    DATABASE_PASSWORD_FILE: join(folder, 'password'),
+  })
+  const { databaseUrl, databaseListenUrl, databaseReadUrls } = config
+  const namesFile = new RegExp(`\\?password_file=${encodeURIComponent(join(folder, 'password'))}$`)
+  t.match(currentUrl(databaseUrl), namesFile)
+  t.match(databaseListenUrl, /\/listen\?/)
+  t.match(databaseListenUrl, namesFile)
+  const [two = '', three = '', ...others] = databaseReadUrls
+  t.match(currentUrl(two), namesFile)
+  t.equal(currentUrl(three), 'postgres://app:own@127.0.0.1/three')
+  t.strictSame(others, [])
+})
+
+t.test('without a URL of its own, LISTEN uses the URL of the statements, and its file', async (t) => {
+  const file = join(t.testdir({ url: 'postgres://app:pw@127.0.0.1/db' }), 'url')
+  const { config } = loadConfig({ DATABASE_URL_FILE: file })
+  t.equal(config.databaseListenUrl, config.databaseUrl)
+  t.equal(currentUrl(config.databaseListenUrl), 'postgres://app:pw@127.0.0.1/db')
+  const listen = 'postgres://app@127.0.0.1/listen'
+  t.equal(
+    loadConfig({ DATABASE_URL_FILE: file, DATABASE_LISTEN_URL: listen }).config.databaseListenUrl,
+    listen,
+  )
 })

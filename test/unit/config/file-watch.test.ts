@@ -111,3 +111,11 @@ t.test('a file is watched', async (t) => {
     t.same(seen, ['a'])
   })
 })
+
+t.test('a watch does not keep the process alive', async (t) => {
+  const before = process.getActiveResourcesInfo()
+  const watch = new FileWatch({ path: join(t.testdir(), 'file'), onTouched: () => undefined })
+  watch.start()
+  t.strictSame(process.getActiveResourcesInfo(), before)
+  watch.close()
+})

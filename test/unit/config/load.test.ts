@@ -130,10 +130,15 @@ t.test('an unusable file is refused', async (t) => {
     /^CACHE_CONFIG_FILE \/nowhere: cannot be read: ENOENT/,
   ])
   t.match(faults('PORT: 1\nHOST: "secret'), /^CACHE_CONFIG_FILE .*: is not YAML \(line 2: .+\)$/)
-  t.match(faults('{"PORT": 1,\n "HOST": secret}', 'a.json'), /^CACHE_CONFIG_FILE .*: is not JSON/)
+  t.match(
+    faults('{"PORT": 1,\n "HOST": secret}', 'a.json'),
+    /^CACHE_CONFIG_FILE .*: is not JSON( \(line 2\))?$/,
+  )
   t.match(faults('{"PORT": 1\n "HOST": "a"}', 'a.json'), /is not JSON \(line 2\)$/)
+  t.match(faults('\n{"PORT": 1\n "HOST": "a"}', 'a.json'), /is not JSON \(line 3\)$/)
   t.match(faults('{', 'a.json'), /is not JSON( \(line 1\))?$/)
   t.match(faults('PORT: 1\nPORT: 2'), /is not YAML \(line 2: duplicate key\)/)
+  t.match(faults('PORT: 1\n---\nHOST: a\n'), /is not YAML \(line 2: multiple docs\)/, 'where it begins')
   t.match(faults('- PORT'), /must be a single map/)
   t.match(faults('secret'), /must be a single map/)
   t.match(faults('CACHE_CONFIG_FILE: other.yaml'), /a configuration file cannot name another/)

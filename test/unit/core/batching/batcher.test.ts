@@ -30,7 +30,6 @@ function batcher(options: Partial<BatcherOptions<Item, string>> = {}) {
     clock,
     slots: new Semaphore(1),
     lockSlots: new Semaphore(1),
-    keepsOrder: false,
     operation: 'read',
     maxItems: 100,
     maxBytes: 1_000,

@@ -44,3 +44,16 @@ t.test('what may be shown in public names nothing, and only the last changes are
   t.equal(feed.transitions.length, 50)
   t.match(feed.transitions.at(-1), { number: 100, reason: /^no connection$/ })
 })
+
+t.test('a rest is logged with the setting that causes it', async (t) => {
+  const clock = new DrivenClock()
+  const { log, logged } = recordingLog()
+  const feed = new FeedLog(clock, log)
+  clock.advance(500)
+  feed.idle()
+  const reason = 'no requests for CACHE_IDLE_AFTER_MS'
+  t.strictSame(logged, [
+    { level: 'info', fields: { reason, was: 'down', forMs: 500 }, message: 'change feed idle' },
+  ])
+  t.match(feed.transitions, [{ state: 'idle', reason }])
+})

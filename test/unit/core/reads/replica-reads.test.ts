@@ -1,6 +1,7 @@
 /** P13: what may be read from a replica that is behind. */
 import t from 'tap'
 import type { CacheOptions } from '../../../../src/core/cache.js'
+import { formatToken, parseToken } from '../../../../src/core/state/session-token.js'
 import { liveSidecar, maxStalenessMs } from '../../../support/model-sidecar.js'
 import { turn } from '../../../support/turn.js'
 
@@ -259,4 +260,27 @@ t.test('P13: with too many keys to remember, all are read from the primary', asy
   await advance()
   await cache.get('other')
   t.equal(replicaReads(), 1)
+})
+
+t.test('P13: the answer of a replica is not remembered as the answer to a token', async (t) => {
+  const { store, feed, cache, clock, advance } = await sidecarWithReplica({ ttlMs: 1_000 })
+  const version = store.versionOf('unread') ?? ''
+  const token = parseToken(formatToken('unread', { version, epoch: store.now().epoch }))
+  await cache.get('unread')
+  clock.advance(1_000)
+  feed.probe()()
+  await advance()
+  t.match(
+    await cache.get('unread', { token }),
+    { forwarded: 'stale', stored: true },
+    'it is held, but expired',
+  )
+  store.setBySql('unread', recent)
+  feed.deliver()
+  await advance()
+  await advance()
+  t.match(await cache.get('unread'), { value: recent, stored: true })
+  t.match(cache.status().stats, { replicaFills: 3 })
+  t.match(await cache.get('unread', { token }), { value: recent, forwarded: 'request' })
+  t.match(await cache.get('unread', { token }), { value: recent, forwarded: undefined }, 'once')
 })

@@ -1,44 +1,9 @@
 import t from 'tap'
-import { StoreHealth } from '../../../../src/core/batching/store-health.js'
-import type { Base, PendingWrite, Written } from '../../../../src/core/entry.js'
+import type { Base } from '../../../../src/core/entry.js'
 import { CacheError } from '../../../../src/core/errors.js'
 import { keyHash } from '../../../../src/core/state/key-hash.js'
-import { Stats } from '../../../../src/core/stats.js'
-import { Delivery } from '../../../../src/core/writes/delivery.js'
-import { PendingWrites } from '../../../../src/core/writes/pending-writes.js'
-import { DrivenClock } from '../../../support/driven-clock.js'
 import { Gate } from '../../../support/gate.js'
-import { ModelStore } from '../../../support/model-store.js'
-import { recordingLog } from '../../../support/recording-log.js'
-
-const unseen: Base = { kind: 'unseen', mark: undefined }
-const epoch = '1-00000001'
-
-function pendingWrites(capacity = 10, maxBytes = 1_000_000) {
-  const clock = new DrivenClock()
-  const store = new ModelStore(clock)
-  const stats = new Stats()
-  const { log, logged } = recordingLog()
-  const settled: [id: string, written: Written | undefined][] = []
-  const pending = new PendingWrites({ capacity, maxBytes })
-  const delivery = new Delivery({
-    pending,
-    state: { written: (id, written) => settled.push([id, written]) },
-    versions: {
-      get fingerprint() {
-        return store.now().fingerprint
-      },
-    },
-    health: new StoreHealth(),
-    clock,
-    store,
-    log,
-    stats,
-  })
-  const keep = (key: string, value: string | undefined, more: Partial<PendingWrite> = {}) =>
-    pending.keep(key, { key, value, base: unseen, epoch, mayHaveHappened: false, outcomes: [], ...more })
-  return { store, stats, logged, settled, pending, delivery, keep }
-}
+import { epoch, pendingWrites, unseen } from '../../../support/pending-writes.js'
 
 t.test('nothing is sent if no write is pending', async (t) => {
   const { store, delivery } = pendingWrites()
