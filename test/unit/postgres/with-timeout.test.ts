@@ -1,13 +1,17 @@
 import { mock } from 'node:test'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { PublicError } from '../../../src/core/errors.js'
 import { withTimeout } from '../../../src/postgres/pool/with-timeout.js'
 import { turn } from '../../support/turn.js'
 
-t.beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }))
-t.afterEach(() => mock.timers.reset())
+/** Not a hook of all tests: other files may be in the same process. */
+function mockTimeouts(t: Test): void {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+}
 
 t.test('work that is done in time has its own outcome', async (t) => {
+  mockTimeouts(t)
   t.equal(await withTimeout(1_000, Promise.resolve(7), 'too late'), 7)
   await t.rejects(withTimeout(1_000, Promise.reject(new Error('a mistake')), 'too late'), {
     message: 'a mistake',
@@ -15,6 +19,7 @@ t.test('work that is done in time has its own outcome', async (t) => {
 })
 
 t.test('other work fails with the reason as it is then, which everybody may see', async (t) => {
+  mockTimeouts(t)
   let reason = 'connecting'
   let failure: unknown
   const never = new Promise<never>(() => undefined)
@@ -32,6 +37,7 @@ t.test('other work fails with the reason as it is then, which everybody may see'
 })
 
 t.test('no timer is left behind', async (t) => {
+  mockTimeouts(t)
   let asked = 0
   await withTimeout(1_000, Promise.resolve(), () => {
     asked++
