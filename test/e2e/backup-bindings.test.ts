@@ -29,7 +29,7 @@ t.test('a backup carries the bindings, and a restore makes them', async (t) => {
   const other = await shopDatabase(t)
   t.match(await restore(other, '--mode=replace'), {
     code: 0,
-    notes: [/^1 inserted, .*, 0 expired, 2 bound in /],
+    notes: [/^1 inserted, .*, 0 expired, 2 bound in \d+\.\d s$/],
   })
   const bound = await boundTables(other)
   t.match(bound, [

@@ -40,7 +40,7 @@ t.test('a file is applied, and the second time there is nothing to change', asyn
   const database = await filmDatabase(t)
   const printed = await bind(t, database, '--file=bindings.yaml --dry-run', both)
   t.match(printed, { code: 0, out: ['begin;', /cache_bind_query\('film_page:\{id\}'/] })
-  t.match(await definitions(database), [])
+  t.strictSame(await definitions(database), [])
   t.match(await bind(t, database, '--file=bindings.yaml --check', both), { code: 1 })
   t.strictSame(await bind(t, database, '--file=bindings.yaml', both), {
     code: 0,

@@ -101,7 +101,11 @@ t.test('a faulty file, or wrong use, is exit code 2', async (t) => {
     ['--file=bindings.yaml --json', /bind: --file and --json exclude each other/],
     ['--file=bindings.yaml --check --dry-run', /bind: --check and --dry-run exclude each other/],
   ] as const)
-    t.match(await bind(t, database, options, products), { code: 2, out: [], notes: [says] }, options)
+    t.match(
+      await bind(t, database, options, products),
+      { code: 2, out: { length: 0 }, notes: [says] },
+      options,
+    )
 })
 
 t.test('a database that cannot be asked is exit code 2, not that of a difference', async (t) => {

@@ -70,7 +70,10 @@ t.test('an idle sidecar is ready and sends nothing; the next request wakes it', 
   const database = await cacheDatabase(t)
   const sidecar = await idleSidecar(t, database, 'listen')
   await untilQuiet(database)
-  t.match(await verdict(sidecar.ops), { status: 200, body: { status: 'idle', reasons: [], feed: 'idle' } })
+  t.match(await verdict(sidecar.ops), {
+    status: 200,
+    body: { status: 'idle', reasons: { length: 0 }, feed: 'idle' },
+  })
   t.match((await sidecar.client.request('GET', '/health')).body, {
     status: 'ok',
     feed: 'idle',

@@ -36,7 +36,13 @@ t.test('a page gets the state, and then what is new', async (t) => {
     version: '0.0.0-test',
     keys: 'on',
     needsToken: false,
-    overview: { status: 'ready', reasons: [], feed: 'live', capacity: 1_000, maxStalenessMs: 3_000 },
+    overview: {
+      status: 'ready',
+      reasons: { length: 0 },
+      feed: 'live',
+      capacity: 1_000,
+      maxStalenessMs: 3_000,
+    },
     feed: [{ state: 'catching-up', was: 'down' }, { state: 'live' }],
   })
   t.ok(opening.overview.upMs > 0 && opening.overview.upMs < 60_000, 'the time since the start')
@@ -62,11 +68,11 @@ t.test('keys can be hashed', async (t) => {
 t.test('whoever may not see keys gets states and counters', async (t) => {
   const local = await start(t)
   const forwarded = await open(t, local, { 'X-Forwarded-For': '10.1.2.3' })
-  t.match(forwarded.opening, { keys: 'refused', needsToken: false, changes: { rows: [] } })
+  t.match(forwarded.opening, { keys: 'refused', needsToken: false, changes: { rows: { length: 0 } } })
 
   const withToken = await startSidecar(t, { databaseUrl: url, apiToken: 'secret' })
   const refused = await open(t, withToken)
-  t.match(refused.opening, { keys: 'refused', needsToken: true, changes: { rows: [] } })
+  t.match(refused.opening, { keys: 'refused', needsToken: true, changes: { rows: { length: 0 } } })
   const admitted = await open(t, withToken, { Authorization: 'Bearer secret' })
   t.equal(admitted.opening.keys, 'on')
 

@@ -94,7 +94,7 @@ t.test('keys', async (t) => {
     hasValues: false,
     entries: [
       { key: 'view:1', bytes: 12, groups: ['g'], isHeld: true, version: /^\d+$/ },
-      { key: 'view:2', bytes: 1, groups: [], isHeld: false, expiresInSeconds: null },
+      { key: 'view:2', bytes: 1, groups: { length: 0 }, isHeld: false, expiresInSeconds: null },
     ],
   })
   const [{ expiresInSeconds = 0 } = {}] = body.entries as { readonly expiresInSeconds?: number }[]

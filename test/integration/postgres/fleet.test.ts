@@ -198,7 +198,7 @@ t.test('a role that may not write the list goes on without it, and says so once'
   ])
   t.equal(logged.length, 1)
   t.equal(counts.writes, 0, 'nothing fails in the log of the server')
-  t.match(await member.fleet(), { obstacle: 'failed', members: [] })
+  t.match(await member.fleet(), { obstacle: 'failed', members: { length: 0 } })
   await database.query(`grant usage on schema public to ${guest.name}`)
   await database.query(`grant select, insert, update, delete on cache_sidecars to ${guest.name}`)
   clock.advance(nextMs)

@@ -18,7 +18,7 @@ t.test('get prints one value', async (t) => {
   const { url, asked } = await fakeListener(t, () => answer)
   const run = (flags: readonly string[] = [], isTerminal = false) =>
     commandRun(get, { positionals: ['a key'], values: { url }, flags, isTerminal })
-  t.match(await run(), { code: 0, out: ['text\u001b'], notes: [] })
+  t.match(await run(), { code: 0, out: ['text\u001b'], notes: { length: 0 } })
   t.match(await run([], true), { out: ['text\\x1b'] })
   t.match(await run(['json']), { out: ['{"value":"text\\u001b","source":"cache"}'] })
   answer = { status: 200, text: '{"value":1.10,"stale":true}' }
@@ -26,7 +26,7 @@ t.test('get prints one value', async (t) => {
   t.strictSame(asked.at(-1), { method: 'GET', path: '/cache/get?key=a%20key', cacheControl: 'no-cache' })
   t.notOk(asked[0]?.cacheControl)
   answer = { status: 404, text: '{"detail":"Key not found"}' }
-  t.match(await run(), { code: 1, out: [], notes: ['no such entry'] })
+  t.match(await run(), { code: 1, out: { length: 0 }, notes: ['no such entry'] })
   answer = refused
   await t.rejects(run(), { message: 'The database cannot be reached' })
   answer = { status: 500, text: '{}' }
@@ -40,7 +40,7 @@ t.test('get prints an object for each of several keys', async (t) => {
   const text = () => `{"entries":[{"key":"a","value":1.0}],"missing":${JSON.stringify(missing)}}`
   const { url, asked } = await fakeListener(t, () => ({ status: 200, text: text() }))
   const run = (...flags: string[]) => commandRun(get, { positionals: ['a', 'b'], values: { url }, flags })
-  t.match(await run(), { code: 0, out: ['{"key":"a","value":1.0}'], notes: [] })
+  t.match(await run(), { code: 0, out: ['{"key":"a","value":1.0}'], notes: { length: 0 } })
   t.strictSame(asked, [{ method: 'POST', path: '/v1/entries:get', body: { keys: ['a', 'b'] } }])
   missing = ['b']
   t.match(await run('json', 'strong'), { code: 1, out: [text()], notes: ['no such entry: "b"'] })
@@ -131,7 +131,7 @@ t.test('list prints the keys of all pages', async (t) => {
   ])
   await run({ values: { url, prefix: 'user:&' } })
   t.equal(asked.at(-1)?.path, '/v1/entries?prefix=user%3A%26&limit=1000&after=b%07')
-  t.match(await run({ stop: AbortSignal.abort() }), { code: 1, out: [] })
+  t.match(await run({ stop: AbortSignal.abort() }), { code: 1, out: { length: 0 } })
   pages[0] = refused
   await t.rejects(run(), { message: 'The database cannot be reached' })
 })
@@ -151,12 +151,12 @@ t.test('healthcheck tells whether the sidecar is alive', async (t) => {
   let answer: FakeAnswer = { status: 'alive' }
   const { url, asked } = await fakeListener(t, () => answer)
   const run = () => commandRun(healthcheck, { values: { url } })
-  t.match(await run(), { code: 0, out: ['alive'], notes: [] })
+  t.match(await run(), { code: 0, out: ['alive'], notes: { length: 0 } })
   t.equal(asked[0]?.path, '/livez')
   answer = { status: 500, text: '{}' }
-  t.match(await run(), { code: 1, out: [], notes: [`${url}: /livez answered 500`] })
+  t.match(await run(), { code: 1, out: { length: 0 }, notes: [`${url}: /livez answered 500`] })
   const gone = commandRun(healthcheck, { values: { url: 'http://127.0.0.1:1' } })
-  t.match(await gone, { code: 1, out: [], notes: [/^http:\/\/127.0.0.1:1: .*ECONNREFUSED/] })
+  t.match(await gone, { code: 1, out: { length: 0 }, notes: [/^http:\/\/127.0.0.1:1: .*ECONNREFUSED/] })
   await t.rejects(commandRun(healthcheck, { environment: { OPS_PORT: '0' } }), { message: /^OPS_PORT: / })
 })
 
@@ -174,9 +174,9 @@ t.test('wait ends when the sidecar is ready, and at its timeout', async (t) => {
   t.ok(asked.every(({ path }) => path === '/readyz?verbose'))
   const gone = 'http://127.0.0.1:1'
   const late = await commandRun(wait, { values: { url: gone, timeout: '0' } })
-  t.match(late, { code: 1, notes: [/^not ready: .*ECONNREFUSED/], progress: [] })
+  t.match(late, { code: 1, notes: [/^not ready: .*ECONNREFUSED/], progress: { length: 0 } })
   const stopped = await commandRun(wait, { values: { url: gone }, stop: AbortSignal.abort() })
-  t.match(stopped, { code: 1, notes: [/^not ready: /], progress: [] })
+  t.match(stopped, { code: 1, notes: [/^not ready: /], progress: { length: 0 } })
   for (const timeout of ['-1', '86401', 'x'])
     await t.rejects(commandRun(wait, { values: { url, timeout } }), usage(/up to 86400$/), timeout)
 })
@@ -239,7 +239,7 @@ t.test('watch fails if the sidecar never answers, and ends at once when it is st
   })
   t.match(await commandRun(watch, { values: { url: working, seconds: '3600' }, stop: stop.signal }), {
     code: 0,
-    out: [],
+    out: { length: 0 },
   })
   t.equal(once.length, 1)
 })

@@ -33,7 +33,7 @@ t.test('config prints JSON for scripts', async (t) => {
 
 t.test('config only checks the settings with --check', async (t) => {
   t.match(await commandRun(config, { environment, flags: ['check'] }), {
-    ...{ code: 0, out: [] },
+    ...{ code: 0, out: { length: 0 } },
     notes: [/.*/],
   })
   const { notes } = await commandRun(config, { environment: { CACHE_CAPACTY: '1' }, flags: ['check'] })

@@ -35,7 +35,7 @@ t.test('stats prints the counters of each, and says which does not answer', asyn
     { url: nobody, error: /ECONNREFUSED/ },
   ])
   const both = await commandRun(stats, { lists: new Map([['url', [one, other]]]) })
-  t.match(both, { code: 0, notes: [] })
+  t.match(both, { code: 0, notes: { length: 0 } })
 })
 
 t.test('watch prints a line for each, and goes on while one does not answer', async (t) => {

@@ -22,6 +22,16 @@ t.test('a setting is described with all that a script may need', async (t) => {
   t.match(described('PORT'), { unit: null, source: 'default', reloads: false })
 })
 
+t.test('a time and a size are described with the unit that their name ends in', async (t) => {
+  const units: Readonly<Record<string, string>> = { MS: 'ms', SECONDS: 's', BYTES: 'bytes' }
+  const named = describeSettings(loadConfig({})).flatMap(({ variable, unit }) => {
+    const wanted = units[variable.split('_').at(-1) as string]
+    return wanted === undefined ? [] : [{ variable, unit, wanted }]
+  })
+  t.ok(named.length > 10)
+  for (const { variable, unit, wanted } of named) t.equal(unit, wanted, variable)
+})
+
 t.test('the default of a setting may be the value of another one', async (t) => {
   const DATABASE_URL = 'postgres://app@127.0.0.1/db'
   t.match(described('DATABASE_LISTEN_URL', { DATABASE_URL }), {

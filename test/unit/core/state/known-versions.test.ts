@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Entry } from '../../../../src/core/entry.js'
 import { KnownVersions, type KnownVersionsParts } from '../../../../src/core/state/known-versions.js'
 import { DrivenClock } from '../../../support/driven-clock.js'
 
@@ -24,6 +25,15 @@ t.test('another fingerprint of the table is a change, the first one is none', as
     t.equal(versions.tableSeen(fingerprint), isChanged)
     t.equal(versions.fingerprint, fingerprint)
   }
+})
+
+t.test('a pending write needs the table that this sidecar has seen', async (t) => {
+  const { versions } = known('e')
+  versions.tableSeen('a')
+  versions.written('k', { version: '7', epoch: 'e' }, 1)
+  const held = { version: '6', value: '1', isComparable: true, rowExpiresAtMs: 1 } as Entry
+  t.match(versions.baseOf('k', undefined), { kind: 'held', version: '7', fingerprint: 'a' })
+  t.match(versions.baseOf('k', held), { kind: 'held', version: '6', fingerprint: 'a' })
 })
 
 t.test('a write in another history has no version here, and ends the session', async (t) => {

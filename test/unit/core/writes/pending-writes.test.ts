@@ -231,7 +231,7 @@ t.test('if the store becomes unavailable while sending, all writes stay pending'
   await t.rejects(delivery.send(), { code: 'store-unavailable' })
   t.match(
     { size: pending.size, stats, settled },
-    { size: 1, stats: { pendingSettled: 0, pendingConflicts: 0 }, settled: [] },
+    { size: 1, stats: { pendingSettled: 0, pendingConflicts: 0 }, settled: { length: 0 } },
   )
 })
 
@@ -355,7 +355,7 @@ t.test('a commit whose answer was lost is settled as committed', async (t) => {
   await delivery.send()
   t.match(
     { size: pending.size, obstacle: delivery.obstacle, settled },
-    { size: 2, obstacle: 'outcome-unknown', settled: [] },
+    { size: 2, obstacle: 'outcome-unknown', settled: { length: 0 } },
   )
   await delivery.send()
   t.same(settled, [

@@ -67,7 +67,7 @@ t.test('a page gets the whole state first', async (t) => {
     version: '1.2.3',
     host: hostname(),
     sampleIntervalMs: 2_000,
-    history: [],
+    history: { length: 0 },
     keys: 'on',
     needsToken: false,
     mayWrite: true,
@@ -96,7 +96,11 @@ t.test('whoever may not see keys sees none, and cannot write', async (t) => {
   const { changeLog, open } = started(t)
   changeLog.changed('private', '1')
   const refused = open('10.1.2.3')
-  t.match(openingOf(refused), { keys: 'refused', mayWrite: false, changes: { rows: [], skipped: 0 } })
+  t.match(openingOf(refused), {
+    keys: 'refused',
+    mayWrite: false,
+    changes: { rows: { length: 0 }, skipped: 0 },
+  })
   t.match(openingOf(open()), { changes: { rows: [{ key: 'private' }] } })
   t.strictSame(refused.taken(), [])
 })
