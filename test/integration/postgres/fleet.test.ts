@@ -10,6 +10,7 @@ import { cacheDatabase } from '../../support/database.js'
 import { DrivenClock } from '../../support/driven-clock.js'
 import { eventually } from '../../support/eventually.js'
 import { guestOf } from '../../support/guest.js'
+import { memberState as state } from '../../support/member-state.js'
 import { recordingLog } from '../../support/recording-log.js'
 
 const own = await cacheDatabase(t)
@@ -19,18 +20,6 @@ t.beforeEach(async () => {
   await query('truncate cache_sidecars')
 })
 
-const state: MemberState = {
-  version: '1.2.3',
-  host: 'pod-a',
-  address: '10.1.2.3',
-  pagePort: 9025,
-  upMs: 90_000,
-  status: 'ready',
-  lagMs: 12,
-  hitRatio: 0.75,
-  readsPerSecond: 8,
-  entries: 42,
-}
 const intervalMs = 20
 /** More than the interval and its spread. */
 const nextMs = 2 * intervalMs

@@ -1,24 +1,12 @@
 import t, { type Test } from 'tap'
 import { CacheError } from '../../../src/core/errors.js'
-import type { MemberState } from '../../../src/core/state/fleet-member.js'
 import { FleetMembership, type FleetMembershipParts } from '../../../src/postgres/fleet/fleet-membership.js'
 import { DrivenClock } from '../../support/driven-clock.js'
 import { eventually } from '../../support/eventually.js'
+import { memberState as state } from '../../support/member-state.js'
 import { recordingLog } from '../../support/recording-log.js'
 import { turn } from '../../support/turn.js'
 
-const state: MemberState = {
-  version: '1.2.3',
-  host: 'pod-a',
-  address: '10.1.2.3',
-  pagePort: 9025,
-  upMs: 90_000,
-  status: 'ready',
-  lagMs: 12,
-  hitRatio: 0.75,
-  readsPerSecond: 8,
-  entries: 42,
-}
 const row = { sidecar: 'another', host: 'pod-b' }
 
 /** A membership over a database that answers as `answers` says. */

@@ -1,28 +1,6 @@
 import t from 'tap'
 import { type BindingShape, faultOf } from '../../../../src/postgres/bindings/binding-fault.js'
-
-const sound: BindingShape = {
-  pattern: 'line:{no}:{day}',
-  bound_name: 'public.line',
-  table: 'public.line',
-  kind: 'r',
-  is_replaced: false,
-  key_columns: ['no', 'day'],
-  key_types: ['bigint', 'date'],
-  missing_columns: [],
-  columns: null,
-  group_name: null,
-  announce: 'outbox',
-  closed_schema: null,
-  has_unique_index: true,
-  has_relatives: false,
-  has_foreign_partitions: false,
-  has_other_columns: false,
-  missing_triggers: [],
-  unwatched_partitions: [],
-  may_read: true,
-  role: 'app',
-}
+import { soundTable as sound } from '../../../support/sound-table.js'
 
 t.test('a sound table has no fault', async (t) => {
   t.equal(faultOf(sound), undefined)

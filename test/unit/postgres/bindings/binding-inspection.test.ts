@@ -1,28 +1,15 @@
 import t from 'tap'
 import { inspectBindings } from '../../../../src/postgres/bindings/binding-inspection.js'
 import type { Query } from '../../../../src/postgres/schema/table-inspection.js'
+import { soundTable } from '../../../support/sound-table.js'
 
 const table = {
+  ...soundTable,
   bound_name: 'public.item',
   table: 'public.item',
-  kind: 'r',
-  is_replaced: false,
   key_columns: ['id', 'day'],
   key_types: ['integer', 'date'],
-  missing_columns: [],
-  columns: null,
   column_types: ['integer', 'text'],
-  group_name: null,
-  announce: 'outbox',
-  closed_schema: null,
-  has_unique_index: true,
-  has_relatives: false,
-  has_foreign_partitions: false,
-  has_other_columns: false,
-  missing_triggers: [],
-  unwatched_partitions: [],
-  may_read: true,
-  role: 'app',
   fingerprint: 'f',
 }
 
