@@ -440,7 +440,9 @@ declare
   body constant text := regexp_replace(cache_bind_query.query, '[;[:space:]]+$', '');
   names text[];
   parameters regtype[];
-  tables regclass[];
+  named regclass[];
+  -- Those of `named` whose changes lead to keys.
+  tables regclass[] := '{}';
   function_name text;
   dependency record;
   number integer := 0;
@@ -468,11 +470,11 @@ begin
   end if;
 
   perform set_config('search_path', cache_bind_query.names_in, true);
-  tables := array(
+  named := array(
     select pg_catalog.to_regclass(name) from pg_catalog.jsonb_object_keys(cache_bind_query.depends) as name
   );
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  execute format('select %s.cache_lock_tables($1, $2, $3)', schema) using schema, cache_bind_query.key, tables;
+  execute format('select %s.cache_lock_tables($1, $2, $3)', schema) using schema, cache_bind_query.key, named;
   execute format('select %s.cache_begin_binding($1, $2)', schema) using schema, cache_bind_query.key;
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_bind_query.key;
@@ -552,6 +554,7 @@ begin
       raise undefined_table using message = format('there is no table %s', dependency.table_name);
     end if;
     execute format('select %s.cache_require_table($1, $2)', schema) using schema, before;
+    tables := tables || before;
     is_mapped := dependency.way #>> '{}' !~ '^[{][^{}:]+[}](:[{][^{}:]+[}])*$';
     columns := array(
       select piece[1]

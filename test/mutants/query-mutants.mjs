@@ -152,6 +152,12 @@ const changes = [
 /** Mistakes in what is refused. */
 const refusals = [
   {
+    name: 'query: a table without a way to keys counts as announced',
+    ...refused('a table whose list of ways is empty'),
+    find: '    tables := tables || before;',
+    replace: '    tables := named;',
+  },
+  {
     name: 'query: depends may leave a table out',
     ...refused('a table that depends leaves out'),
     find: 'if missing.names is not null then',

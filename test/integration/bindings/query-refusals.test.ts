@@ -59,6 +59,16 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     /\{"public\.actor": "\{column\}"\}/,
   ],
   [
+    'a table whose list of ways is empty',
+    bindingQuery('p:{id}', filmPage, { ...film, 'public.actor': [], 'public.film_actor': [] }),
+    /^the query reads public\.actor, public\.film_actor, which depends leaves out$/,
+  ],
+  [
+    'a table that depends leaves out, beside a name of no table',
+    bindingQuery('p:{id}', filmPage, { ...film, no_such: [] }),
+    /^the query reads public\.actor, public\.film_actor, which depends leaves out$/,
+  ],
+  [
     'a table behind two views',
     bindingQuery('p:{id}', 'select * from page where film_id = $1', { ...film, film_actor: '{film_id}' }),
     /reads public\.actor, which depends/,
