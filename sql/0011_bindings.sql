@@ -575,7 +575,7 @@ $$;
 
 -- Locks the tables of a binding, and before that of its former binding. It comes before cache_begin_binding(): a
 -- transaction that has written a table may then call cache_invalidate_group(), which writes what that function locks.
--- What the caller cannot bind is left out, because he gets an error later that says why.
+-- A table that the caller cannot bind is left out: a later check says why.
 create function cache_lock_tables(schema text, pattern text, tables regclass[]) returns void
   language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$

@@ -5,7 +5,7 @@ import { buildPage } from '../../ui/build.mjs'
 import { linkPackages } from './linked-packages.mjs'
 
 /** Folders whose files may be replaced in the copy. Everything else is linked. */
-const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench', 'clients', 'ui']
+export const copiedFolders = ['src', 'sql', 'test', 'scripts', 'bench', 'clients', 'ui']
 /** Files that a build or an installation of a client has made. */
 const isBuilt = /\/(dist|node_modules)\//
 /** Tests write to .tap. */

@@ -2,9 +2,8 @@ import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
+import { copiedFolders } from './compiled-project.mjs'
 
-/** Folders with files that are compiled, or are loaded by those. Everything else is linked. */
-const copied = new Set(['src', 'test', 'bench', 'scripts', 'clients', 'ui'])
 const leftOut = new Set(['.git', '.tap', 'dist'])
 
 /**
@@ -20,7 +19,7 @@ export async function compilerErrors(project, changed) {
   try {
     for (const name of await readdir(project)) {
       const [from, to] = [join(project, name), join(folder, name)]
-      if (copied.has(name))
+      if (copiedFolders.includes(name))
         await cp(from, to, { recursive: true, filter: (path) => !/[/\\]dist$/.test(path) })
       else if (!leftOut.has(name)) await symlink(from, to)
     }
@@ -33,7 +32,7 @@ export async function compilerErrors(project, changed) {
     )
     const isOfProject = ({ name }) => !isChanged.has(name)
     return {
-      // What names no file is about the project.
+      // A report that names no file is about the project.
       ofProject: errors.some(isOfProject) || (report !== '' && errors.length === 0) ? report : '',
       ofChanged: names.map((name) => errors.find((one) => one.name === name)?.error),
     }

@@ -52,7 +52,7 @@ function hasErrors(project, changed) {
 }
 
 /** Makes a program of some files of the project, and of the texts, whose names it returns as well. */
-function programOf(project, changed, fileNames, more = {}) {
+function programOf(project, changed, fileNames, more) {
   const texts = new Map(changed.map(({ file, text }, index) => [besides(project, file, index), text]))
   const names = [...texts.keys()]
   const options = { ...configured(project).options, ...more }

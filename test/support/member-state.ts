@@ -1,6 +1,6 @@
 import type { MemberState } from '../../src/core/state/fleet-member.js'
 
-/** What a sidecar says of itself to the fleet. */
+/** A sidecar's report of itself to the fleet. */
 export const memberState: MemberState = {
   version: '1.2.3',
   host: 'pod-a',

@@ -1,4 +1,4 @@
-/** What is said of a server that cannot be reached, and whether it may be reached later. */
+/** Tests of the errors of a server that cannot be reached: the message, and whether it may be reached later. */
 import t from 'tap'
 import { CacheError, PublicError } from '../../../src/core/errors.js'
 import {

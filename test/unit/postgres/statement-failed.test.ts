@@ -1,4 +1,4 @@
-/** How the error of a statement is translated, and what follows from it. */
+/** Tests of the errors of statements: their translation, and the consequences. */
 import t from 'tap'
 import { CacheError } from '../../../src/core/errors.js'
 import {

@@ -1,4 +1,4 @@
-/** What direct writes send to the store, and what they make of its answers. */
+/** Tests of direct writes: their statements, and their use of the store's answers. */
 import t from 'tap'
 import type { ConditionalWrite, Write } from '../../../../src/core/ports.js'
 import { liveSidecar, type ModelSidecar } from '../../../support/model-sidecar.js'

@@ -1,4 +1,4 @@
-/** What is remembered of direct writes whose outcome is unknown, for a pending write of their key. */
+/** Tests of direct writes with unknown outcomes, which a pending write of the same key takes over. */
 import t from 'tap'
 import type { Base, PendingWrite } from '../../../../src/core/entry.js'
 import {

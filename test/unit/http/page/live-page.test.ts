@@ -150,7 +150,7 @@ t.test('of many changes at once, the last 50 are sent, and the others are counte
   }
   const { rows, skipped } = sent()
   t.strictSame([rows.length, rows.at(-1)?.key, skipped], [50, 'k51', 1])
-  // Of more than 200, the older ones are not even looked at.
+  // If there are more than 200, the older ones are not looked at.
   for (let number = 1; number <= 251; number++) changeLog.changed(`k${number}`, '1')
   t.equal(sent().skipped, 201)
 })
