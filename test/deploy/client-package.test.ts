@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { checkTypes } from '../support/compilers.js'
 import { cacheDatabase } from '../support/database.js'
 import { runCommand } from '../support/installed-package.js'
 import { startLiveSidecar } from '../support/sidecar.js'
@@ -139,15 +140,7 @@ export async function types(error: CachingLayerError): Promise<void> {
 }
 `,
   )
-  for (const options of [
-    ['--module', 'nodenext'],
-    ['--module', 'preserve', '--moduleResolution', 'bundler'],
-  ])
-    await runPackage(
-      'typescript/bin/tsc',
-      ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', ...options, 'types.mts'],
-      application,
-    )
+  await checkTypes(application, 'types.mts', ['--exactOptionalPropertyTypes'])
 })
 
 t.test('it works as it was installed, and does not keep a process alive', async (t) => {

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
+import { checkTypes } from '../support/compilers.js'
 import { eventually } from '../support/eventually.js'
 import { freePorts } from '../support/free-ports.js'
 import { cleanEnvironment, runCommand } from '../support/installed-package.js'
@@ -183,12 +184,7 @@ export const sourceOf = ({ source }: ReadResponse): 'cache' | 'db' => source
 export const wrong: SetRequest = { key: 'k', value: null }
 `,
   )
-  const tsc = join(project, 'node_modules', 'typescript', 'bin', 'tsc')
-  for (const options of [
-    ['--module', 'nodenext'],
-    ['--module', 'preserve', '--moduleResolution', 'bundler'],
-  ])
-    await run(process.execPath, [tsc, '--noEmit', '--strict', '--target', 'es2022', ...options, consumer])
+  await checkTypes(folder, consumer)
   const importing = (name: string) =>
     failure(process.execPath, ['--input-type=module', '-e', `import('${name}')`])
   const inLib = (name: string) =>

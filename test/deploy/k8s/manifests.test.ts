@@ -27,7 +27,7 @@ const planted = [...rendered].flatMap(([folder, manifests]) => {
   return plantedHere.map((mistake) => ({ mistake, ...plant(mistake, manifests) }))
 })
 
-const typed = typeErrors([
+const typed = await typeErrors([
   ...sources,
   ...[...rendered.values()].flat(),
   ...planted.map(({ planted }) => planted),

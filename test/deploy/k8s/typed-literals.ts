@@ -1,46 +1,42 @@
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import ts from 'typescript'
+import { runNativeCompiler } from '../../support/compilers.js'
 import type { Manifest } from './manifests.js'
 import { modelModule } from './models.js'
 
-const options: ts.CompilerOptions = {
-  strict: true,
-  noEmit: true,
-  skipLibCheck: true,
-  target: ts.ScriptTarget.ES2022,
-  module: ts.ModuleKind.ESNext,
-  moduleResolution: ts.ModuleResolutionKind.Bundler,
-  types: [],
-}
+const options = [
+  ...['--noEmit', '--pretty', 'false', '--strict', '--skipLibCheck', '--target', 'es2022'],
+  ...['--module', 'esnext', '--moduleResolution', 'bundler'],
+]
 
 /**
  * Returns the compiler's errors about each manifest as a literal of its type: fields that do not exist, above all,
  * and values out of a closed set. One program for all of them, since the types are what takes the time. Manifests of
  * a kind that has no type are left to the models.
  */
-export function typeErrors(manifests: readonly Manifest[]): ReadonlyMap<Manifest, readonly string[]> {
-  const files = new Map(manifests.map((manifest, number) => [join(process.cwd(), `${number}.ts`), manifest]))
-  const host = ts.createCompilerHost(options)
-  const { readFile, fileExists, getSourceFile } = host
-  const textOf = (path: string) => {
-    const manifest = files.get(path)
-    return manifest && asLiteral(manifest)
+export async function typeErrors(
+  manifests: readonly Manifest[],
+): Promise<ReadonlyMap<Manifest, readonly string[]>> {
+  const folder = await mkdtemp(join(tmpdir(), 'manifests-'))
+  try {
+    await symlink(join(process.cwd(), 'node_modules'), join(folder, 'node_modules'))
+    const texts = manifests.map(asLiteral)
+    const names = manifests.map((_, number) => `${number}.ts`)
+    await Promise.all(names.map((name, number) => writeFile(join(folder, name), texts[number] ?? '')))
+    const report = await reportOf(folder, names)
+    const errors = [...report.matchAll(/^(\d+)\.ts\((\d+),(\d+)\): error TS(\d+): (.*)$/gm)]
+    const of = (number: number) =>
+      errors
+        .filter(([, file, , , code]) => Number(file) === number && code !== moduleNotFound)
+        .map(([, , line, column, , message]) => {
+          const source = texts[number]?.split('\n')[Number(line) - 1]?.slice(Number(column) - 1)
+          return `${source}: ${message?.split(/\s{2,}/)[0]}`
+        })
+    return new Map(manifests.map((manifest, number) => [manifest, of(number)]))
+  } finally {
+    await rm(folder, { recursive: true })
   }
-  host.readFile = (path) => textOf(path) ?? readFile(path)
-  host.fileExists = (path) => files.has(path) || fileExists(path)
-  host.getSourceFile = (path, language, ...rest) => {
-    const text = textOf(path)
-    return text === undefined
-      ? getSourceFile(path, language, ...rest)
-      : ts.createSourceFile(path, text, language, true)
-  }
-  const program = ts.createProgram([...files.keys()], options, host)
-  return new Map(
-    [...files].map(([path, manifest]) => {
-      const source = program.getSourceFile(path)
-      return [manifest, program.getSemanticDiagnostics(source).filter(isOfTheLiteral).map(inWords)]
-    }),
-  )
 }
 
 function asLiteral({ resource, isPatch }: Manifest): string {
@@ -51,11 +47,15 @@ export const manifest: ${isPatch ? `Part<${type}>` : type} = ${JSON.stringify(re
 `
 }
 
-const moduleNotFound = 2307
+const moduleNotFound = '2307'
 
-const isOfTheLiteral = ({ code }: ts.Diagnostic) => code !== moduleNotFound
-
-function inWords({ messageText, file, start }: ts.Diagnostic): string {
-  const line = file?.text.slice(start).split('\n')[0]
-  return `${line}: ${ts.flattenDiagnosticMessageText(messageText, ' ').split(/\s{2,}/)[0]}`
+/** Resolves to the compiler's report. */
+async function reportOf(folder: string, names: readonly string[]): Promise<string> {
+  try {
+    return await runNativeCompiler(folder, [...options, ...names])
+  } catch (error) {
+    const { stdout } = error as { stdout?: string }
+    if (!stdout) throw error
+    return stdout
+  }
 }
