@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { project } from './work-folder.mjs'
 
 /** Each commit tries one of so many shares: all mutants take as long as half of the tests. */
-export const shares = 4
+export const shares = 8
 
 /** Returns the number of the share of the commit that is checked out, from 1. Of a folder without git, it is 1. */
 export function shareOfCommit() {
@@ -18,7 +18,7 @@ export function shareOfCommit() {
   }
 }
 
-/** Returns the trials of a share: every fourth, so that each share has some of every file. */
+/** Returns the trials of a share: every eighth, so that each share has some of every file. */
 export function inShare(trials, share) {
   return trials.filter((_trial, index) => index % shares === share - 1)
 }
