@@ -6,6 +6,7 @@ import { failureOf, ofTests } from '../mutants/test-run.mjs'
 import { project } from '../mutants/work-folder.mjs'
 import { testRuns } from './test-runs.mjs'
 
+/** For each file. */
 const timeoutMs = 900_000
 
 /**
@@ -68,6 +69,7 @@ function testStep(work, { name, files, isOfSources, env }) {
     run: async (copy) => {
       const output = await outputOf(isOfSources ? project : copy, names.length > 1 ? main : names[0], {
         nodeArgs: isOfSources ? ['--import=tsx', ...ofTests] : ofTests,
+        timeoutMs: names.length * timeoutMs,
         env: {
           ...{ TAP_TIMEOUT: '0', TAP_DIAG: undefined, PROPERTY_RUNS: process.env.PROPERTY_RUNS ?? '1000' },
           ...{ TEST_FILES: names.join(' '), ...work.environment },
@@ -111,6 +113,7 @@ async function mutantSteps(work, texts, share) {
 
 /** Resolves to the output of a program if it failed, and to undefined otherwise. */
 async function outputOf(folder, file, options) {
-  const failure = await failureOf(folder, file, { untilFirstFailure: false, timeoutMs, ...options })
-  return failure && (failure.isTimeout ? `${failure.output}\nno end in ${timeoutMs} ms` : failure.output)
+  const run = { untilFirstFailure: false, timeoutMs, ...options }
+  const failure = await failureOf(folder, file, run)
+  return failure && (failure.isTimeout ? `${failure.output}\nno end in ${run.timeoutMs} ms` : failure.output)
 }

@@ -6,9 +6,10 @@ const folders = ['deploy', 'torture', 'e2e', 'integration', 'chaos', 'fuzz', 'pr
 /** Tests that read the sources, or what git and npm say about them: they are run in the project, and not compiled. */
 const ofSources = /^test\/(project|deploy)\//
 
-/** Folders whose files start nothing that lasts, so that several share a process. */
-const bundled = /^test\/(project\/docs|integration\/\w+|chaos\/oracle|chaos\/faults)\//
-const startsOthers = /\b(ownServer|CliProcess|serve|spawn|spawnSync|execFile|gc)\(/
+/** Folders whose files share processes: one takes half a second before its first test. */
+const bundled = /^test\/(project\/docs|integration\/\w+|e2e|chaos\/(oracle|faults))\//
+/** A hook would be called for the tests of other files, too, and a change of the environment or the heap seen by them. */
+const needsProcess = /^t\.(before|after)Each\(|\bprocess\.env\.\w+ = |\bgc\(/m
 const filesPerProcess = 5
 
 /** Other unit tests are imported by bundles. */
@@ -49,7 +50,7 @@ function processesOf(files, texts, suffix, env) {
   const open = new Map()
   for (const file of files) {
     const folder = posix.dirname(file)
-    const mayShare = bundled.test(file) && !startsOthers.test(texts.get(file))
+    const mayShare = bundled.test(file) && !needsProcess.test(texts.get(file))
     const group = mayShare ? open.get(folder) : undefined
     if (group) group.push(file)
     else groups.push([file])
