@@ -73,20 +73,21 @@ export function queryFaultOf(shape: QueryShape): BindingFault | undefined {
       cure: `end that, or ${unbind}`,
       shown: 'a table of its query has relatives whose changes are not announced',
     }
-  const [renamed] = shape.renamed_tables
-  if (renamed !== undefined)
-    return {
-      says: `columns of ${renamed} were renamed, so that others lead to keys than those that were bound`,
-      cure: bindAgain,
-      shown: 'columns that lead to its keys were renamed',
-      isCuredByBinding: true,
-    }
+  // First, because the columns are those of a trigger: without it, they are others, too.
   const unwatched = shape.unwatched_tables
   if (unwatched.length > 0)
     return {
       says: `changes of ${unwatched.join(', ')} are not announced: triggers are missing or changed`,
       cure: bindAgain,
       shown: 'the changes of a table of its query are not announced',
+      isCuredByBinding: true,
+    }
+  const [renamed] = shape.renamed_tables
+  if (renamed !== undefined)
+    return {
+      says: `columns of ${renamed} were renamed, so that others lead to keys than those that were bound`,
+      cure: bindAgain,
+      shown: 'columns that lead to its keys were renamed',
       isCuredByBinding: true,
     }
   const unknown = shape.unknown_tables

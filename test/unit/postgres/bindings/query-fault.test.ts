@@ -122,3 +122,8 @@ t.test('the first fault is named: without a table, nothing else can be known', a
   const all = Object.assign({}, ...faults.map(([changes]) => changes))
   t.match(queryFaultOf({ ...sound, ...all })?.says, /public\.film was dropped/)
 })
+
+t.test('a table without its triggers is named as such, and not as one with renamed columns', async (t) => {
+  const found = { renamed_tables: ['public.film'], unwatched_tables: ['public.film'] }
+  t.match(queryFaultOf({ ...sound, ...found })?.says, /^changes of public\.film are not announced/)
+})
