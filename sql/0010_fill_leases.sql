@@ -161,7 +161,7 @@ declare
 begin
   -- The context is translated, and contains the name as it is: public.cache_own_table().
   get diagnostics context = pg_context;
-  return (substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_own_table[(]') || '.cache_entries')::regclass;
+  return (substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]"?cache_own_table"?[(]') || '.cache_entries')::regclass;
 end
 $$;
 

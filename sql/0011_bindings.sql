@@ -174,7 +174,13 @@ begin
   select relkind, relpersistence, relispartition, nspname,
     format('%I.%I', nspname, relname) as name,
     pg_has_role(relowner, 'usage') as is_own,
-    exists (select from pg_inherits where inhrelid = pg_class.oid or inhparent = pg_class.oid) as has_relatives
+    exists (select from pg_inherits where inhrelid = pg_class.oid or inhparent = pg_class.oid) as has_relatives,
+    (
+      with recursive part (id) as (
+        select pg_class.oid union select inhrelid from pg_inherits join part on inhparent = part.id
+      )
+      select part.id::regclass from part join pg_class as leaf on leaf.oid = part.id where leaf.relkind = 'f' limit 1
+    ) as foreign_part
   into relation
   from pg_class join pg_namespace on pg_namespace.oid = relnamespace
   where pg_class.oid = cache_require_table.bound::oid;
@@ -193,6 +199,10 @@ begin
     raise wrong_object_type using message =
       format('%s has parents or children by inheritance, and cannot be bound', relation.name),
       detail = 'A statement on a child does not fire the triggers of its parent.';
+  elsif relation.foreign_part is not null then
+    raise wrong_object_type using message =
+      format('%s has the foreign table %s as a partition, and cannot be bound', relation.name, relation.foreign_part),
+      detail = 'Changes of a foreign table that others make cannot be announced.';
   elsif relation.nspname in ('pg_catalog', 'information_schema') or exists (
     select from pg_class
     where oid = cache_require_table.bound::oid and relnamespace = schema::regnamespace::oid
@@ -490,9 +500,11 @@ begin
   if exists (select from pg_class where oid = bound::oid) then
     execute format('lock table %s in access exclusive mode', bound);
   end if;
+  -- By their function: another cache may have bound the table to the same pattern, and its triggers may begin with the name.
   for trigger_name in
-    select tgname from pg_trigger
-    where tgrelid = bound::oid and starts_with(tgname::text, name || '_') and not tgisinternal
+    select tgname from pg_trigger join pg_proc on pg_proc.oid = tgfoid
+    where tgrelid = bound::oid and not tgisinternal
+      and proname = cache_unwatch_rows.name and pronamespace = schema::regnamespace::oid
   loop
     execute format('drop trigger %I on %s', trigger_name, bound);
   end loop;
@@ -514,7 +526,7 @@ declare
 begin
   get diagnostics context = pg_context;
   table_schema := (parse_ident(
-    substring(context from '((?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_announce_definition)[(]')
+    substring(context from '((?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]"?cache_announce_definition"?)[(]')
   ))[1];
   execute format(
     'select exists (
@@ -627,7 +639,7 @@ declare
   before regclass;
 begin
   get diagnostics context = pg_context;
-  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_bind[(]');
+  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]"?cache_bind"?[(]');
 
   execute format('select %s.cache_require_table($1, $2)', schema) using schema, cache_bind.bound;
   execute format('select %s.cache_lock_tables($1, $2, $3)', schema)
@@ -720,11 +732,11 @@ declare
   is_ended boolean;
 begin
   get diagnostics context = pg_context;
-  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_unbind[(]');
+  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]"?cache_unbind"?[(]');
+  execute format('select %s.cache_lock_tables($1, $2, $3)', schema) using schema, cache_unbind.key, '{}'::regclass[];
   execute format('select bound from %s.cache_bound_tables where pattern = $1', schema)
     into before using cache_unbind.key;
   if before is not null then
-    -- It locks the table, before the row of the binding is: as in cache_bind().
     execute format('select %s.cache_unwatch_rows($1, $2, $3, null, null)', schema)
       using schema, 'cache_announce_' || left(md5(cache_unbind.key), 12), before;
   end if;

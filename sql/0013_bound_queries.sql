@@ -155,10 +155,12 @@ begin atomic
         when pg_proc.pronamespace <> 'pg_catalog'::regnamespace::oid then pg_proc.prosqlbody is null
         -- Other stable functions depend on settings that are fixed while an answer is read.
         when pg_proc.proname = 'age' then pg_proc.pronargs = 1
+        -- Of a time without a date: the offset of a zone is that of today.
+        when pg_proc.proname = 'timezone' then pg_proc.proargtypes[1] = 'pg_catalog.timetz'::regtype::oid
         when pg_proc.proname ~ 'to_ts(vector|query)$|^ts_match_|^ts_headline$'
           then pg_proc.proargtypes[0] <> 'pg_catalog.regconfig'::regtype::oid
         else pg_proc.proname ~ '^(pg_|has_|inet_|txid_|to_reg|current_|session_|database_to_|schema_to_|table_to_)|^now$'
-            '|^(transaction|statement)_timestamp$|^getpgusername$|^get_current_ts_config$|^version$|^mxid_age$'
+            '|^(transaction|statement)_timestamp$|^getpgusername$|^system_user$|^get_current_ts_config$|^version$|^mxid_age$'
             '|^row_security_active$|_description$'
           and pg_proc.proname not in ('pg_typeof', 'pg_column_size', 'pg_collation_for')
       end
@@ -239,7 +241,7 @@ declare
   schema text;
 begin
   get diagnostics context = pg_context;
-  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_dependents[(]');
+  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]"?cache_dependents"?[(]');
   if mapping !~ '^cache_map_[0-9a-f]{12}_[0-9]+$' then
     return next null;
     return;
@@ -416,6 +418,18 @@ begin
 end
 $$;
 
+-- Returns the relation that has a name in the search path `names_in`; null if none has, or if the text is no name.
+create function cache_relation_named(name text, names_in text) returns regclass
+  language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform set_config('search_path', names_in, true);
+  return pg_catalog.to_regclass(name);
+exception when syntax_error or invalid_name or feature_not_supported then -- 'a b', 'a.b.c.d', 'database.schema.table'
+  return null;
+end
+$$;
+
 -- Binds a query to keys. A binding of the same pattern is replaced. The value of the first name of the pattern is $1 of
 -- the query. The answer is the one row of the query as JSON, or with `many` an array of all rows.
 --
@@ -436,13 +450,14 @@ declare
   schema text;
   id constant text := left(md5(cache_bind_query.key), 12);
   types constant oid[] := '{text,varchar,int2,int4,int8,uuid,date}'::regtype[]::oid[];
+  what_is_a_way constant text :=
+    'Write columns of the row in braces, as in "{product_id}", or a query that returns the values of the key.';
   type_names constant text := 'These types can: text, varchar, smallint, integer, bigint, uuid, date.';
   body constant text := regexp_replace(cache_bind_query.query, '[;[:space:]]+$', '');
   names text[];
   parameters regtype[];
-  named regclass[];
-  -- Those of `named` whose changes lead to keys.
-  tables regclass[] := '{}';
+  -- Those that depends names.
+  tables regclass[];
   function_name text;
   dependency record;
   number integer := 0;
@@ -455,7 +470,7 @@ declare
   invalidations bigint;
 begin
   get diagnostics context = pg_context;
-  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]cache_bind_query[(]');
+  schema := substring(context from '([a-z_][a-z0-9_]*|"(?:[^"]|"")+")[.]"?cache_bind_query"?[(]');
   execute format('select %s.cache_names_in($1)', schema) into names using cache_bind_query.key;
   if cache_bind_query.ttl <= interval '0' or extract(epoch from cache_bind_query.ttl) > 1000000000 then
     raise invalid_parameter_value using message = format('%s is not a time to live', cache_bind_query.ttl),
@@ -464,17 +479,19 @@ begin
   if coalesce(body, '') = '' then
     raise invalid_parameter_value using message = 'the query is empty', hint = 'Write a SELECT.';
   end if;
+  if cache_bind_query.many is null or cache_bind_query.names_in is null then
+    raise invalid_parameter_value using
+      message = format('%s is NULL', case when cache_bind_query.many is null then 'many' else 'names_in' end),
+      hint = 'Leave it out for its default.';
+  end if;
   if jsonb_typeof(cache_bind_query.depends) is distinct from 'object' then
     raise invalid_parameter_value using message = 'depends is not a JSON object',
       hint = 'Say for each table how a changed row leads to keys: {"public.reviews": "{product_id}"}.';
   end if;
 
-  perform set_config('search_path', cache_bind_query.names_in, true);
-  named := array(
-    select pg_catalog.to_regclass(name) from pg_catalog.jsonb_object_keys(cache_bind_query.depends) as name
-  );
-  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  execute format('select %s.cache_lock_tables($1, $2, $3)', schema) using schema, cache_bind_query.key, named;
+  execute format('select array(select %s.cache_relation_named(name, $2) from jsonb_object_keys($1) as name)', schema)
+    into tables using cache_bind_query.depends, cache_bind_query.names_in;
+  execute format('select %s.cache_lock_tables($1, $2, $3)', schema) using schema, cache_bind_query.key, tables;
   execute format('select %s.cache_begin_binding($1, $2)', schema) using schema, cache_bind_query.key;
   execute format('delete from %s.cache_bound_tables where pattern = $1 returning bound', schema)
     into before using cache_bind_query.key;
@@ -536,22 +553,27 @@ begin
   for dependency in
     select table_name, way
     from jsonb_each(cache_bind_query.depends) as each_table (table_name, ways)
-      cross join lateral jsonb_array_elements(
+      left join lateral jsonb_array_elements(
         case jsonb_typeof(ways) when 'array' then ways else jsonb_build_array(ways) end
-      ) as way
+      ) as way on true
     order by table_name
   loop
     number := number + 1;
-    if jsonb_typeof(dependency.way) <> 'string' then
-      raise invalid_parameter_value using message =
-        format('depends has something for %s that is not a text: %s', dependency.table_name, dependency.way),
-        hint = 'Write columns of the row in braces, or a query that returns the values of the key.';
-    end if;
-    perform set_config('search_path', cache_bind_query.names_in, true);
-    before := pg_catalog.to_regclass(dependency.table_name);
-    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    execute format('select %s.cache_relation_named($1, $2)', schema)
+      into before using dependency.table_name, cache_bind_query.names_in;
     if before is null then
-      raise undefined_table using message = format('there is no table %s', dependency.table_name);
+      raise undefined_table using
+        message = format('there is no table %s', case
+          when dependency.table_name ~ '[^[:space:]]' then dependency.table_name else quote_ident(dependency.table_name) end),
+        hint = format('Write its name as in a query, with its schema unless that is one of these: %s.',
+          cache_bind_query.names_in);
+    end if;
+    if jsonb_typeof(dependency.way) is distinct from 'string' then
+      raise invalid_parameter_value using message = case
+          when dependency.way is null then format('depends has an empty list for %s', dependency.table_name)
+          else format('depends has something for %s that is not a text: %s', dependency.table_name, dependency.way)
+        end,
+        hint = what_is_a_way;
     end if;
     execute format('select %s.cache_require_table($1, $2)', schema) using schema, before;
     tables := tables || before;
@@ -567,7 +589,10 @@ begin
       select from pg_attribute where attrelid = before::oid and attname = name and attnum > 0 and not attisdropped
     ) limit 1;
     if wrong is not null then
-      raise undefined_column using message = wrong;
+      raise undefined_column using message = wrong, hint = format('It has these: %s.', (
+        select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+        where attrelid = before::oid and attnum > 0 and not attisdropped
+      ));
     end if;
     if not is_mapped and cardinality(columns) <> cardinality(names) then
       raise invalid_parameter_value using message = format(
@@ -602,10 +627,20 @@ begin
       schema
     ) using cache_bind_query.key, number, before, columns, is_mapped;
     if is_mapped then
-      execute format('select %s.cache_create_mapping($1, $2, $3, $4, $5, $6, $7, $8)', schema)
-        using schema, format('cache_map_%s_%s', id, number), before,
-          regexp_replace(dependency.way #>> '{}', '[;[:space:]]+$', ''), columns, cache_bind_query.key, parameters,
-          cache_bind_query.names_in;
+      begin
+        execute format('select %s.cache_create_mapping($1, $2, $3, $4, $5, $6, $7, $8)', schema)
+          using schema, format('cache_map_%s_%s', id, number), before,
+            regexp_replace(dependency.way #>> '{}', '[;[:space:]]+$', ''), columns, cache_bind_query.key, parameters,
+            cache_bind_query.names_in;
+      exception when syntax_error or undefined_column or undefined_table or undefined_function then
+        raise exception using errcode = sqlstate, message = case
+            when dependency.way #>> '{}' ~* '\m(select|values|table)\M'
+              then format('the query that depends has for %s: %s', dependency.table_name, sqlerrm)
+            else format('depends has neither columns in braces nor a query for %s, but %s',
+              dependency.table_name, dependency.way)
+          end,
+          hint = what_is_a_way;
+      end;
     end if;
     if former[number] is not null then
       execute format('select %s.cache_unwatch_rows($1, $2, $3, $4, ''outbox'')', schema)

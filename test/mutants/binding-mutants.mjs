@@ -189,9 +189,9 @@ const inDatabase = [
     replace: 'where oid = any(cache_lock_tables.tables::oid[])',
   },
   {
-    name: 'the end of a binding locks partitions before their table',
+    name: 'triggers are dropped before their table is locked',
     caughtBy: 'bindings/bind',
-    tests: 'the end of a binding of a query',
+    tests: 'a binding of partitions that no longer notifies',
     file: sql,
     find: "    execute format('lock table %s in access exclusive mode', bound);",
     replace: '    null;',
@@ -201,10 +201,24 @@ const inDatabase = [
     caughtBy: 'bindings/bind',
     tests: 'a transaction that writes and then drops a group can go on while a table',
     file: sql,
-    find: '  if before is not null then\n    -- It locks the table',
+    find: "  execute format('select %s.cache_lock_tables($1, $2, $3)', schema) using schema, cache_unbind.key",
     replace: `  execute format('update %s.cache_bound_tables set announce = announce where pattern = $1', schema) using cache_unbind.key;
-  if before is not null then
-    -- It locks the table`,
+  execute format('select %s.cache_lock_tables($1, $2, $3)', schema) using schema, cache_unbind.key`,
+  },
+  {
+    name: 'the end of a binding locks its tables one by one',
+    caughtBy: 'bindings/bind',
+    tests: 'two queries over the same tables end',
+    file: sql,
+    find: "select %s.cache_lock_tables($1, $2, $3)', schema) using schema, cache_unbind.key, '{}'::regclass[];",
+    replace: "select from %s.cache_entries limit 0', schema);",
+  },
+  {
+    name: 'the end of a binding drops the triggers of another cache',
+    caughtBy: 'bindings/two-caches',
+    file: sql,
+    find: 'and proname = cache_unwatch_rows.name and pronamespace = schema::regnamespace::oid',
+    replace: "and starts_with(tgname::text, cache_unwatch_rows.name || '_')",
   },
   {
     name: 'readers wait while a binding begins to notify',

@@ -13,6 +13,7 @@ const troubled = { caughtBy: 'bindings/troubled-bindings', tests: 'a mapping tha
 
 const dependencies = (tests, file = sql) => ({ caughtBy: 'bindings/query-dependencies', tests, file })
 const refused = (tests) => ({ caughtBy: 'bindings/query-refusals', tests, file: sql })
+const malformed = (tests) => ({ caughtBy: 'bindings/malformed-depends', tests, file: sql })
 const answers = (tests, file) => ({ caughtBy: 'bindings/bound-queries', tests, file })
 const definitions = (tests, file = inspection) => ({ caughtBy: 'bindings/query-definitions', tests, file })
 const fingerprint = 'the fingerprint of a query changes'
@@ -153,9 +154,9 @@ const changes = [
 const refusals = [
   {
     name: 'query: a table without a way to keys counts as announced',
-    ...refused('a table whose list of ways is empty'),
-    find: '    tables := tables || before;',
-    replace: '    tables := named;',
+    ...malformed('a table with an empty list'),
+    find: '      left join lateral jsonb_array_elements(',
+    replace: '      join lateral jsonb_array_elements(',
   },
   {
     name: 'query: depends may leave a table out',

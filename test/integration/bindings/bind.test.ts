@@ -16,6 +16,9 @@ await query(`
   create table partition_1 partition of partitioned for values from (0) to (10);
   create table parent (id int primary key);
   create table child (id int primary key) inherits (parent);
+  create table scattered (id int) partition by range (id);
+  create foreign data wrapper far; create server elsewhere foreign data wrapper far;
+  create foreign table scattered_1 partition of scattered for values from (0) to (10) server elsewhere;
   create view product_view as select * from product;
   create materialized view product_copy as select * from product;
   create table odd ("a{b" int primary key);
@@ -43,6 +46,16 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
   ],
   ['a materialized view', "cache_bind('product_copy', 'v:{id}')", /is a materialized view/],
   ['a partition', "cache_bind('partition_1', 'v:{id}')", /is a partition/, /partitioned table/],
+  [
+    'a table with a foreign partition',
+    "cache_bind('scattered', 'v:{id}')",
+    /^public\.scattered has the foreign table public\.scattered_1 as a partition, and cannot be bound$/,
+  ],
+  [
+    'a query over a table with a foreign partition',
+    `cache_bind_query('v:{id}', 'select * from scattered where id = $1', '{"scattered": "{id}"}')`,
+    /^public\.scattered has the foreign table public\.scattered_1 as a partition/,
+  ],
   ['a parent', "cache_bind('parent', 'v:{id}')", /parents or children by inheritance/],
   ['a child', "cache_bind('child', 'v:{id}')", /parents or children by inheritance/],
   [
@@ -274,6 +287,39 @@ for (const [what, bind] of [
     }
   })
 
+t.test('two queries over the same tables end at the same time', async (t) => {
+  const bind = (key: string, depends: string) =>
+    query(
+      `select cache_bind_query('${key}', 'select id from product natural join other where id = $1', '${depends}')`,
+    )
+  await query('create table other (id int primary key)')
+  t.teardown(() => query('drop table other cascade'))
+  await bind('one:{id}', '{"other": "{id}", "product": "{id}"}')
+  await bind('two:{id}', '{"product": "{id}", "public.other": "{id}"}')
+  const writer = await sessionOf(t, database)
+  const owners = [await sessionOf(t, database), await sessionOf(t, database)]
+  const waiting = async (count: number) =>
+    (await query('select from pg_locks where not granted')).rows.length === count
+  // Each would have locked one table when the writer lets go, and wait for that of the other.
+  await writer.query('begin; lock table product, other')
+  const ended: Promise<unknown>[] = []
+  for (const [index, key] of ['one', 'two'].entries()) {
+    ended.push(owners[index]?.query(`select cache_unbind('${key}:{id}') as was`) as Promise<unknown>)
+    await eventually(() => waiting(index + 1))
+  }
+  await writer.query('commit')
+  t.match(await Promise.all(ended), [{ rows: [{ was: true }] }, { rows: [{ was: true }] }])
+})
+
+t.test('a session may quote all identifiers', async (t) => {
+  const owner = await sessionOf(t, database)
+  await owner.query('set quote_all_identifiers = on')
+  await owner.query("select cache_bind('product', 'thing:{id}')")
+  await owner.query('alter table product add column more int')
+  await owner.query(`select cache_invalidate('thing:1'), ${bindQuery('product')}`)
+  t.match((await owner.query("select cache_unbind('thing:{id}') as was")).rows, [{ was: true }])
+})
+
 for (const [what, bind] of [
   ['a table', "cache_bind('partitioned', 'thing:{id}')"],
   [
@@ -293,6 +339,22 @@ for (const [what, bind] of [
     await writer.query("set lock_timeout = '10s'; delete from partition_1; commit")
     t.same((await unbound).rows, [{ was: true }])
   })
+
+t.test(
+  'a binding of partitions that no longer notifies locks their table before them, as readers do',
+  async (t) => {
+    await query("select cache_bind('partitioned', 'thing:{id}', announce => 'notify')")
+    t.teardown(() => query("select cache_unbind('thing:{id}')"))
+    const owner = await sessionOf(t, database)
+    const reader = await sessionOf(t, database)
+    await reader.query('begin; lock table only partitioned in access share mode')
+    await owner.query('set enable_seqscan = off')
+    const bound = owner.query("select cache_bind('partitioned', 'thing:{id}')")
+    await eventually(async () => (await query('select from pg_locks where not granted')).rows.length > 0)
+    await reader.query("set lock_timeout = '10s'; select from partition_1; commit")
+    await bound
+  },
+)
 
 t.test('a binding that is made again has no trigger on a table that it has left', async (t) => {
   const bind = (depends: object) =>

@@ -59,16 +59,6 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     /\{"public\.actor": "\{column\}"\}/,
   ],
   [
-    'a table whose list of ways is empty',
-    bindingQuery('p:{id}', filmPage, { ...film, 'public.actor': [], 'public.film_actor': [] }),
-    /^the query reads public\.actor, public\.film_actor, which depends leaves out$/,
-  ],
-  [
-    'a table that depends leaves out, beside a name of no table',
-    bindingQuery('p:{id}', filmPage, { ...film, no_such: [] }),
-    /^the query reads public\.actor, public\.film_actor, which depends leaves out$/,
-  ],
-  [
     'a table behind two views',
     bindingQuery('p:{id}', 'select * from page where film_id = $1', { ...film, film_actor: '{film_id}' }),
     /reads public\.actor, which depends/,
@@ -148,6 +138,11 @@ const refusals: readonly [why: string, sql: string, message: RegExp, hint?: RegE
     'a sample',
     bindingQuery('p:{id}', 'select * from film tablesample system (50) where film_id = $1', film, sometime),
     /random sample/,
+  ],
+  [
+    'a time of day in another time zone',
+    reading("timetz '12:00+00' at time zone 'Europe/Berlin'"),
+    /timezone\(text,time with time zone\), which reads the clock or the session/,
   ],
   [
     'a lock',
@@ -334,6 +329,14 @@ const objects = async () =>
        union all select proname from pg_proc where proname ~ '^cache_(announce|query|map)_[0-9a-f]{12}'`,
     )
   ).rows.length
+
+t.test('refused: the user of the session, in every spelling', async (t) => {
+  const { rows } = await query<{ version: number }>(
+    "select current_setting('server_version_num')::int as version",
+  )
+  if ((rows[0]?.version ?? 0) < 160_000) return t.pass('there is no SYSTEM_USER before PostgreSQL 16')
+  t.match(await failure(reading('system_user')), { message: /reads the clock or the session/ })
+})
 
 t.test('refused: an infinite time to live', async (t) => {
   const { rows } = await query<{ version: number }>(
