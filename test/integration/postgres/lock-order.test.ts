@@ -59,7 +59,8 @@ async function locksInOrder(t: Test, lock: (key: string) => string, work: () => 
   const other = new pg.Client({ connectionString: url })
   await other.connect()
   t.teardown(() => other.end())
-  await other.query("begin; set local lock_timeout = '1s'")
+  // Before the server looks for a deadlock, for which it may cancel either statement.
+  await other.query("begin; set local lock_timeout = '50ms'")
   await other.query(lock('a'))
   const sent = work()
   await eventually(async () => {
