@@ -50,18 +50,18 @@ interface FeedOptions extends Partial<PostgresChangeFeedOptions>, Partial<Postgr
   readonly handler?: Partial<ChangeFeedHandler>
   /** Returns false for a statement that is not answered. */
   readonly answers?: (statement: string) => boolean
-  readonly onPause?: (pauses: readonly number[]) => void
+  readonly onPause?: (pauses: readonly number[]) => unknown
 }
 
 /** Starts a feed of a scripted server, whose pauses take no time. */
 async function feedOf(t: Test, { handler, answers = () => true, onPause, ...more }: FeedOptions = {}) {
-  const state = { channel: 'changes', renewed: 0 }
+  const state = { channel: 'changes', renewed: 0, sessions: 0, isStarted: false }
   const server = await scriptedPostgres(t, {
     answer: (statement) => {
       return answers(statement) ? answerOf(statement, state.channel) : undefined
     },
   })
-  t.intercept(Math, 'random', { value: () => 1 })
+  t.intercept(Math, 'random', { value: () => 0.5 })
   const pauses = recordedPauses(t, () => onPause?.(pauses))
   const { log, logged } = recordingLog()
   const told: unknown[] = []
@@ -77,11 +77,12 @@ async function feedOf(t: Test, { handler, answers = () => true, onPause, ...more
       clock: new DrivenClock(),
       log,
       onTable: (found) => tables.push(found?.channel),
+      prepare: async () => void state.sessions++,
       ...more,
     },
   )
   t.teardown(() => feed.close())
-  feed.start({
+  const started = feed.start({
     bound: () => undefined,
     listening: async () => void told.push('listening'),
     proven: () => undefined,
@@ -89,6 +90,9 @@ async function feedOf(t: Test, { handler, answers = () => true, onPause, ...more
     lost: (...reasons) => void told.push(reasons),
     rest: () => undefined,
     ...handler,
+  })
+  started.then(() => {
+    state.isStarted = true
   })
   return { feed, server, state, pauses, logged, told, tables }
 }
@@ -106,10 +110,12 @@ for (const [whenIdle, connections] of [
 ] as const)
   t.test(`a feed that was idle listens again before it counts: ${whenIdle}`, async (t) => {
     const { rests, rest } = restingHandler()
-    const { feed, server, told, tables, pauses } = await feedOf(t, { whenIdle, handler: { rest } })
+    const { feed, server, state, told, tables, pauses } = await feedOf(t, { whenIdle, handler: { rest } })
     await rests[0]?.reached
     await turn()
     t.strictSame(tables.at(-1), undefined, 'nothing is known of the table meanwhile')
+    t.match(state, { sessions: 1, isStarted: true })
+    t.strictSame(feed.drains, { statements: 0, rows: 0 })
     rests[0]?.open()
     await rests[1]?.reached
     t.strictSame(told, ['listening', 'listening'])
@@ -118,7 +124,7 @@ for (const [whenIdle, connections] of [
       tables.filter((channel) => channel !== undefined),
       ['changes', 'changes'],
     )
-    t.strictSame(pauses, [1_200, 1_200], 'only those before the probes')
+    t.strictSame(pauses, [1_000, 1_000], 'only those before the probes')
     await feed.close()
   })
 
@@ -177,7 +183,7 @@ t.test('each loss of a live feed is logged, and followed by the shortest pause',
   await done.reached
   t.strictSame(
     pauses.filter((ms) => ms < 1_000),
-    [100, 100],
+    [75, 75],
   )
   const line = { level: 'warn', fields: { reason: 'no more' }, message: 'no change feed; trying again' }
   t.strictSame(logged, [line, line])
@@ -193,19 +199,23 @@ t.test('pauses after failures double up to 2 s, and a reason is logged when it i
   const errors = reasons.map((reason) => new PublicError(`${reason} in full`, reason))
   const ready = new Gate()
   const closed = new Gate()
+  const wasStarted: boolean[] = []
   let count = 0
   const { feed, told, pauses, logged, state } = await feedOf(t, {
     prepare: async () => {
       await ready.pass()
       throw errors[count++]
     },
-    onPause: ({ length }) => {
+    onPause: async ({ length }) => {
+      await turn()
+      wasStarted.push(state.isStarted)
       if (length === reasons.length) feed.close().then(() => closed.pass())
     },
   })
   ready.open()
   await closed.reached
-  t.strictSame(pauses, [100, 200, 400, 800, 1_600, 2_000, 2_000])
+  t.strictSame(pauses, [75, 150, 300, 600, 1_200, 1_500, 1_500], 'less a quarter, which is drawn')
+  t.notOk(wasStarted.includes(false), 'nobody waits for the first success')
   t.strictSame(
     told,
     errors.map((error, index) => [`${reasons[index]} in full`, reasons[index], error]),
@@ -215,6 +225,16 @@ t.test('pauses after failures double up to 2 s, and a reason is logged when it i
     [{ reason: 'one in full' }, { reason: 'two in full' }],
   )
   t.equal(state.renewed, reasons.length)
+})
+
+t.test('a feed can be closed during a pause', async (t) => {
+  const paused = new Gate()
+  const { feed } = await feedOf(t, {
+    prepare: () => Promise.reject(new PublicError('no')),
+    onPause: () => paused.pass(),
+  })
+  await paused.reached
+  await feed.close()
 })
 
 t.test('the server drops a listener that has not read for four times the bound on staleness', async (t) => {
