@@ -46,7 +46,7 @@ export interface ScriptedFeedOptions
   extends Partial<PostgresChangeFeedOptions>,
     Partial<PostgresChangeFeedParts> {
   readonly handler?: Partial<ChangeFeedHandler>
-  /** Returns false for a statement that is not answered. */
+  /** Returns false for a statement that is not answered; `pg_notify` is an echo, which does not arrive then. */
   readonly answers?: (statement: string) => boolean
   readonly onPause?: (pauses: readonly number[]) => unknown
 }
@@ -68,7 +68,10 @@ export async function scriptedFeed(
   const told: unknown[] = []
   const tables: (string | undefined)[] = []
   const database = {
-    read: async (_text: string, [channel, payload]: string[]) => server.notify(channel ?? '', payload ?? ''),
+    // The echo of the feed.
+    read: async (_text: string, [channel, payload]: string[]) => {
+      if (answers('pg_notify')) server.notify(channel ?? '', payload ?? '')
+    },
     renew: () => state.renewed++,
   } as unknown as Database
   const feed = new PostgresChangeFeed(

@@ -2,6 +2,7 @@ import { mock } from 'node:test'
 import t from 'tap'
 import { PublicError } from '../../../../src/core/errors.js'
 import type { FeedSession } from '../../../../src/core/ports.js'
+import { deaf } from '../../../../src/postgres/feed/echo.js'
 import { Gate } from '../../../support/gate.js'
 import { scriptedFeed } from '../../../support/scripted-feed.js'
 import { turn } from '../../../support/turn.js'
@@ -79,13 +80,15 @@ t.test('a feed can be closed during a pause', async (t) => {
   await feed.close()
 })
 
-for (const [stalls, reason] of [
-  [/queue_usage/, 'the table could not be inspected in time'],
-  [/^LISTEN /, 'LISTEN was not answered'],
-  [/as digest/, 'the bindings could not be inspected in time'],
-  [/^prepare /, 'the bindings could not be inspected in time'],
+for (const [stalls, reason, limitMs] of [
+  [/queue_usage/, 'the table could not be inspected in time', 3_000],
+  [/^LISTEN /, 'LISTEN was not answered', 3_000],
+  [/as digest/, 'the bindings could not be inspected in time', 3_000],
+  [/^prepare /, 'the bindings could not be inspected in time', 3_000],
+  [/^pg_notify/, deaf, 1_500],
+  [/^execute /, 'the listening connection does not answer', 1_500],
 ] as const)
-  t.test(`a session whose server does not answer is given up after 3 s: ${stalls.source}`, async (t) => {
+  t.test(`a session whose server does not answer is given up in time: ${stalls.source}`, async (t) => {
     mock.timers.enable({ apis: ['setTimeout'] })
     t.teardown(() => mock.timers.reset())
     const stalled = new Gate()
@@ -107,7 +110,7 @@ for (const [stalls, reason] of [
     })
     await stalled.reached
     await turn()
-    mock.timers.tick(2_999)
+    mock.timers.tick(limitMs - 1)
     await turn()
     t.strictSame(reasons, [])
     mock.timers.tick(1)
