@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
-import { connectionLost, statementFailed } from '../../../src/postgres/pool/errors.js'
+import { connectFailed, connectionLost, statementFailed } from '../../../src/postgres/pool/errors.js'
 import { databaseError } from '../../support/database-error.js'
 import { DrivenClock } from '../../support/driven-clock.js'
 import { recordedPauses } from '../../support/recorded-pauses.js'
@@ -61,6 +61,13 @@ t.test('who may have one conflict is retried once', async (t) => {
   const { attempts, pauses } = attemptsOf(t)
   await t.rejects(attempts.run(failing(100), 1), undone)
   t.strictSame(pauses, [20])
+})
+
+t.test('a server that cannot be reached is no conflict', async (t) => {
+  const { attempts, pauses } = attemptsOf(t)
+  const unavailable = connectFailed(new Error('connect ECONNREFUSED'))
+  t.equal(await attempts.run(failing(3, unavailable), 0), 'done')
+  t.strictSame(pauses, [20, 40, 80])
 })
 
 t.test('a row that is locked is not retried, and its error does not come at once', async (t) => {
