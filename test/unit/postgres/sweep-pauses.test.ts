@@ -26,13 +26,14 @@ async function sweeperOf(
     clock.advance(ms)
     return pauses.length >= count ? done.pass() : undefined
   })
-  const asked = { batches: 0, mayRun: true }
+  const asked = { batches: 0, mayRun: true, steadySeconds: [] as unknown[] }
   const sweeper = new Sweeper({ intervalMs: 60_000, maxStalenessMs: 3_000, ...options }, {
     clock,
     schema: { get: async () => 'public' },
     database: {
       read: async () => [{ obstacle: null, is_read_only: false }],
-      write: async () => {
+      write: async (_text: string, [, seconds]: unknown[]) => {
+        asked.steadySeconds.push(seconds)
         const row = rows[asked.batches++]
         onBatch?.(clock)
         return [{ is_ours: true, removed: 0, last: null, database_ms: 0, ...row }]
@@ -56,6 +57,13 @@ t.test(
     t.strictSame(pauses, [3_000, 3_000, 60_000, 60_000])
   },
 )
+
+t.test('nothing counts as expired before the clock of the database is confirmed', async (t) => {
+  const rows = [{ database_ms: 60_000_000 }, { database_ms: 60_003_000 }]
+  const { asked, done } = await sweeperOf(t, 3, {}, { rows })
+  await done.reached
+  t.strictSame(asked.steadySeconds, [Number.NEGATIVE_INFINITY, 60_003], 'in s since 1970')
+})
 
 t.test('an interval that is shorter than that counts from the start', async (t) => {
   const { pauses, done } = await sweeperOf(t, 3, { intervalMs: 1_000 })
