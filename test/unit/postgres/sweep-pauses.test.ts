@@ -110,7 +110,7 @@ t.test('a sweep that may not go on ends after its batch', async (t) => {
 })
 
 t.test('the same interval does not begin the pause anew, and another one does', async (t) => {
-  const { sweeper, pauses, done } = await sweeperOf(t, 1)
+  const { sweeper, pauses, asked, done } = await sweeperOf(t, 1)
   await done.reached
   sweeper.reconfigure({ intervalMs: 60_000 })
   await new Promise(setImmediate)
@@ -118,6 +118,7 @@ t.test('the same interval does not begin the pause anew, and another one does', 
   sweeper.reconfigure({ intervalMs: 1_000 })
   await new Promise(setImmediate)
   t.strictSame(pauses, [3_000, 1_000])
+  t.equal(asked.batches, 0, 'which is no reason to sweep')
 })
 
 t.test('a sweeper that is closed during the pause after a batch sends no other one', async (t) => {
