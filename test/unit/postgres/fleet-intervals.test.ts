@@ -86,6 +86,7 @@ t.test('another interval starts nothing before the start, nor after the end', as
   const { member, is } = memberOf(t, 60_000)
   member.reconfigure({ intervalMs: 30_000 })
   t.equal(is.looks, 0)
+  member.start()
   await member.close()
   const { looks } = is
   member.reconfigure({ intervalMs: 60_000 })
