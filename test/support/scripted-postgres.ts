@@ -5,8 +5,8 @@ import { scriptedServer } from './scripted-server.js'
 
 /** Rows, an error with its SQLSTATE, or undefined for no answer at all. */
 export type ScriptedAnswer =
-  | readonly Readonly<Record<string, string>>[]
-  | { readonly code: string; readonly message: string; readonly file?: string }
+  | readonly Readonly<Record<string, string | null>>[]
+  | { readonly code: string; readonly message: string; readonly file?: string; readonly where?: string }
   | undefined
 
 export interface Script {
@@ -21,6 +21,8 @@ export interface ScriptedPostgres {
   /** Texts with which connections began. */
   readonly startups: readonly string[]
   readonly statements: readonly string[]
+  /** Parameters of each statement that has parameters. */
+  readonly parameters: readonly (readonly (string | null)[])[]
   /** All connections that ever were. */
   readonly sockets: readonly Socket[]
   /** Sends a notification to all connections. */
@@ -34,6 +36,8 @@ export async function scriptedPostgres(
 ): Promise<ScriptedPostgres> {
   const startups: string[] = []
   const statements: string[] = []
+  const parameters: (string | null)[][] = []
+  const prepared = new Map<string, string>()
   const streams = new Map<Socket, BackendMessages>()
   const send = (socket: Socket, text: string) => socket.write(text, 'latin1')
   const start = (socket: Socket, text: string) => {
@@ -50,17 +54,24 @@ export async function scriptedPostgres(
     for (const one of stream.take(Buffer.from(text, 'latin1'))) {
       const type = typeOf(one)
       if (type === 'X') socket.end()
-      // A query, or the name and the text of a statement with parameters.
-      if (type !== 'Q' && type !== 'P') continue
-      const statement = one.toString('utf8', 5).split('\0')[type === 'Q' ? 0 : 1] ?? ''
+      if (type === 'P') {
+        const [name = '', text = ''] = one.toString('utf8', 5).split('\0')
+        prepared.set(name, text)
+        send(socket, message('1'))
+      }
+      // A query, or the parameters of a statement.
+      if (type !== 'Q' && type !== 'B') continue
+      const [, name = ''] = one.toString('latin1', 5).split('\0')
+      const statement =
+        type === 'Q' ? (one.toString('utf8', 5).split('\0')[0] ?? '') : (prepared.get(name) ?? '')
       statements.push(statement)
+      if (type === 'B') parameters.push(parametersOf(one))
       const parts = type === 'Q' ? statement.split(/;\s*/).filter((part) => part !== '') : [statement]
       const answers = parts.map(answer)
       if (answers.includes(undefined)) continue
-      const prepared = type === 'P' ? message('1') + message('2') : ''
-      const empty = parts.length === 0 ? message('I') : ''
+      const begin = (type === 'B' ? message('2') : '') + (parts.length === 0 ? message('I') : '')
       const texts = (answers as NonNullable<ScriptedAnswer>[]).map(answerOf)
-      send(socket, prepared + empty + texts.join('') + ready)
+      send(socket, begin + texts.join('') + ready)
     }
     return undefined
   })
@@ -68,6 +79,7 @@ export async function scriptedPostgres(
     url: `postgresql://app@127.0.0.1:${port}/db`,
     startups,
     statements,
+    parameters,
     sockets,
     notify: (channel, payload) => {
       for (const socket of streams.keys()) send(socket, message('A', `${int32(1)}${channel}\0${payload}\0`))
@@ -75,25 +87,46 @@ export async function scriptedPostgres(
   }
 }
 
+/** Returns the parameters of a Bind message, as texts. */
+function parametersOf(bind: Buffer): (string | null)[] {
+  let at = bind.indexOf(0, bind.indexOf(0, 5) + 1) + 1
+  at += 2 + 2 * bind.readInt16BE(at)
+  const length = bind.readInt16BE(at)
+  at += 2
+  return Array.from({ length }, () => {
+    const bytes = bind.readInt32BE(at)
+    const from = at + 4
+    at = from + Math.max(0, bytes)
+    return bytes < 0 ? null : bind.toString('utf8', from, at)
+  })
+}
+
 function answerOf(answer: NonNullable<ScriptedAnswer>): string {
-  if ('code' in answer) return failure('ERROR', answer.code, answer.message, answer.file)
+  if ('code' in answer) return failure('ERROR', answer.code, answer.message, answer)
   const names = Object.keys(answer[0] ?? {})
   const text = 25
   const columns = names.map(
     (name) => `${name}\0${int32(0)}${int16(0)}${int32(text)}${int16(-1)}${int32(-1)}${int16(0)}`,
   )
   const rows = answer.map((row) =>
-    message(
-      'D',
-      int16(names.length) + names.map((name) => int32(row[name]?.length ?? 0) + row[name]).join(''),
-    ),
+    message('D', int16(names.length) + names.map((name) => fieldOf(row[name] ?? null)).join('')),
   )
   return message('T', int16(names.length) + columns.join('')) + rows.join('') + message('C', 'SELECT\0')
 }
 
-function failure(severity: string, code: string, text: string, file?: string): string {
+function fieldOf(value: string | null): string {
+  return value === null ? int32(-1) : int32(value.length) + value
+}
+
+function failure(
+  severity: string,
+  code: string,
+  text: string,
+  { file, where }: { readonly file?: string; readonly where?: string } = {},
+): string {
   const source = file === undefined ? '' : `F${file}\0Rroutine\0`
-  return message('E', `S${severity}\0V${severity}\0C${code}\0M${text}\0${source}\0`)
+  const context = where === undefined ? '' : `W${where}\0`
+  return message('E', `S${severity}\0V${severity}\0C${code}\0M${text}\0${context}${source}\0`)
 }
 
 function message(type: string, body = ''): string {

@@ -161,15 +161,19 @@ export class BoundStore implements Store {
     return this.#reads.read(await schema.get(), bound, wanted, { send: this.#send, part, roomBytes })
   }
 
-  /** Reads from several sources in one snapshot. Values of one have the room that those before it have left. */
+  /**
+   * Reads from several sources in one snapshot. Values of one have the room that those before it have left. The entries
+   * come first, because their statement has all of the room.
+   */
   #readSnapshot(sources: BySource, part: BatchPart | undefined): Promise<EntryAnswers> {
     const { database, attempts, schema, entries, maxReadBytes } = this.#parts
+    const inOrder = [...sources].sort(([a], [b]) => Number(a !== undefined) - Number(b !== undefined))
     const attempt = async () => {
       const name = await schema.get()
       return database.snapshot(async (send) => {
         const all: EntryAnswers[] = []
         let roomBytes = maxReadBytes
-        for (const [bound, wanted] of sources) {
+        for (const [bound, wanted] of inOrder) {
           const answers = await (bound === undefined
             ? entries.readIn(send, wanted)
             : this.#reads.read(name, bound, wanted, { send: send<AnswerRow>, roomBytes }))

@@ -1,12 +1,13 @@
 /** P12: times to live of rows, as the statements write and honour them. */
 import t from 'tap'
 import type { Base, Value } from '../../../src/core/entry.js'
-import type { SentWrite } from '../../../src/core/ports.js'
+import type { ConditionalAnswer, ConditionalWrite, SentWrite } from '../../../src/core/ports.js'
 import { Attempts } from '../../../src/postgres/pool/attempts.js'
 import { Database } from '../../../src/postgres/pool/database.js'
 import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { fingerprintIn } from '../../../src/postgres/schema/table-identity.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
+import { PostgresTransactionWriter } from '../../../src/postgres/store/transaction-writer.js'
 import { cacheDatabase } from '../../support/database.js'
 
 const { url, query } = await cacheDatabase(t)
@@ -14,11 +15,10 @@ const log = { info: () => undefined, warn: () => undefined }
 const clock = { now: () => performance.now(), defer: setImmediate }
 const database = new Database({ url, poolSize: 2, timeoutMs: 10_000, log })
 t.teardown(() => database.close())
-const store = new PostgresStore({
-  database,
-  attempts: new Attempts({ clock, log, timeoutMs: 10_000 }),
-  schema: new SchemaName(database),
-})
+const attempts = new Attempts({ clock, log, timeoutMs: 10_000 })
+const schema = new SchemaName(database)
+const store = new PostgresStore({ database, attempts, schema })
+const transactions = new PostgresTransactionWriter({ database, attempts, schema, withinMs: 10_000 })
 const hourMs = 3_600_000
 
 t.beforeEach(async () => {
@@ -93,6 +93,32 @@ t.test('P12: a delete of a row that has expired finds no entry, and removes the 
   t.match(removed.get('absent'), { version: undefined, epoch: String })
   t.match(removed.get('later'), { version: /^-\d+$/ })
   t.same(await minutesLeft(), {})
+})
+
+t.test('P12: a condition takes a row that has expired for no entry', async (t) => {
+  const ways: Readonly<Record<string, (write: ConditionalWrite) => Promise<ConditionalAnswer | undefined>>> =
+    {
+      alone: (write) => store.writeIf(write),
+      'in a transaction': async (write) => (await transactions.writeAll([write]))[0],
+    }
+  for (const [way, send] of Object.entries(ways)) {
+    await query('truncate cache_entries')
+    await query(
+      `insert into cache_entries (key, value, expires_at)
+       select key, 'x', now() - interval '1 second' from unnest(array['written', 'deleted']) as key`,
+    )
+    const written = { key: 'written', value: '1' }
+    const deleted = { key: 'deleted', value: undefined }
+    for (const write of [written, deleted])
+      t.match(await send({ ...write, condition: { match: '*' } }), { isMet: false, before: undefined }, way)
+    t.match(await send({ ...written, condition: { noneMatch: '*' } }), {
+      ...{ isMet: true, before: undefined, written: { version: /^\d+$/ } },
+    })
+    t.match(await send({ ...deleted, condition: { noneMatch: '*' } }), {
+      ...{ isMet: true, before: undefined, written: undefined },
+    })
+    t.same(await minutesLeft(), { written: null }, 'the rows are replaced, and removed')
+  }
 })
 
 const unseen: Base = { kind: 'unseen', mark: undefined }

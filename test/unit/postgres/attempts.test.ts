@@ -37,6 +37,12 @@ t.test('one ping at a time asks whether the server still answers after timeouts'
   t.match(logged, [{ level: 'warn', fields: { reason: late.message } }])
 })
 
+t.test('a lost connection needs no ping to count', async (t) => {
+  const { attempts, fail } = attemptsWith(async () => void t.fail('a ping was sent'))
+  await fail(lost, 5)
+  t.equal(attempts.status().breaker, 'open')
+})
+
 t.test('without a ping, each timeout is a failure of the server', async (t) => {
   const { attempts, fail } = attemptsWith()
   await fail(late, 4)

@@ -1,54 +1,8 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { CacheError } from '../../../src/core/errors.js'
-import { FleetMembership, type FleetMembershipParts } from '../../../src/postgres/fleet/fleet-membership.js'
-import { DrivenClock } from '../../support/driven-clock.js'
 import { eventually } from '../../support/eventually.js'
-import { memberState as state } from '../../support/member-state.js'
-import { recordingLog } from '../../support/recording-log.js'
+import { memberOf, otherRow } from '../../support/fleet-membership.js'
 import { turn } from '../../support/turn.js'
-
-const row = { sidecar: 'another', host: 'pod-b' }
-
-/** A membership over a database that answers as `answers` says. */
-function memberOf(t: Test, intervalMs: number, parts: Partial<FleetMembershipParts> = {}) {
-  const { log, logged } = recordingLog()
-  const clock = new DrivenClock()
-  const answers = { obstacle: null as string | null, isReadOnly: false, read: undefined as Error | undefined }
-  const sent = { heartbeats: [] as unknown[][], left: [] as unknown[], lists: 0, obstacles: 0 }
-  const is = { write: undefined as Error | undefined, isIdle: false, looks: 0 }
-  const member = new FleetMembership({ intervalMs }, {
-    database: {
-      read: async (text: string) => {
-        if (answers.read) throw answers.read
-        if (text.includes('as obstacle')) {
-          sent.obstacles++
-          return [answers]
-        }
-        sent.lists++
-        return [row]
-      },
-      write: async (text: string, values: unknown[]) => {
-        if (is.write) throw is.write
-        if (/^delete/.test(text)) sent.left.push(...values)
-        else sent.heartbeats.push(values)
-        return []
-      },
-    },
-    schema: { get: async () => 'public' },
-    clock,
-    log,
-    self: () => state,
-    status: () => state.status,
-    idleInMs: () => Number.POSITIVE_INFINITY,
-    isIdle: () => {
-      is.looks++
-      return is.isIdle
-    },
-    ...parts,
-  } as unknown as FleetMembershipParts)
-  t.teardown(() => member.close())
-  return { member, clock, sent, answers, logged, is }
-}
 
 t.test('a heartbeat has the state, and says how long it counts and is kept', async (t) => {
   const idle = { idleInMs: () => 0 }
@@ -116,7 +70,7 @@ t.test('nothing is written on a server that is read-only, and nobody is told', a
 
 t.test('the list is read again after 2 s, and marks this sidecar', async (t) => {
   const { member, clock, sent } = memberOf(t, 60_000)
-  t.same(await member.fleet(), { members: [{ ...row, isSelf: false }], obstacle: undefined })
+  t.same(await member.fleet(), { members: [{ ...otherRow, isSelf: false }], obstacle: undefined })
   clock.advance(2_000)
   await member.fleet()
   t.equal(sent.lists, 1)

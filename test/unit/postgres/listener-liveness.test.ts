@@ -71,6 +71,40 @@ t.test('a failure that the pool knows says nothing about the session; any other 
   }
 })
 
+t.test('a session that has received nothing is sent an echo, although none of its own is due', async (t) => {
+  t.intercept(Math, 'random', { value: () => 0.2 })
+  let heard = 0
+  const sent: number[] = []
+  const { liveness, arrived } = livenessOf({
+    read: async () => sent.push(heard),
+    isHeard: async () => ++heard !== 1,
+  })
+  await liveness.confirm(11_999)
+  arrived.open()
+  t.strictSame(sent, [1])
+  await liveness.confirm(11_999 + 14_999)
+  t.equal(sent.length, 1)
+})
+
+t.test('the first echo of a session is due after up to 15 s, at random', async (t) => {
+  for (const random of [0, 0.2, 1]) {
+    t.intercept(Math, 'random', { value: () => random })
+    let sent = 0
+    const { liveness, arrived } = livenessOf({
+      read: async () => {
+        sent++
+      },
+      isHeard: async () => true,
+    })
+    const firstMs = 15_000 * (1 - random)
+    await liveness.confirm(firstMs - 1)
+    t.equal(sent, 0)
+    await liveness.confirm(firstMs)
+    t.equal(sent, 1)
+    arrived.open()
+  }
+})
+
 t.test('it sends an echo of its own every 15 s, although it hears others', async (t) => {
   let sent = 0
   const { liveness, arrived } = livenessOf({

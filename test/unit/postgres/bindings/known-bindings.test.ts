@@ -21,9 +21,10 @@ const table = (text: string, says?: string): BoundTable => ({
 /** Bindings with a driven clock, and a database that has this digest and no bindings. */
 function known() {
   const { log, logged } = recordingLog()
-  const state = { nowMs: 0, digest: 'one', statements: 0 }
+  const state = { nowMs: 0, digest: 'one', statements: 0, inspections: 0 }
   const read = async (text: string) => {
-    if (text !== 'set local jit = off') state.statements++
+    if (text === 'set local jit = off') state.inspections++
+    else state.statements++
     return [{ digest: state.digest, tables: [], queries: [] }]
   }
   const bindings = new KnownBindings(
@@ -69,6 +70,7 @@ t.test(
     state.digest = 'two'
     t.same(await bindings.ask(), [])
     t.equal(state.statements, 4, 'a digest, and an inspection')
+    t.equal(state.inspections, 2, 'none of which is compiled')
   },
 )
 
@@ -77,10 +79,21 @@ t.test('a fault is logged when it is new', async (t) => {
   const warnings = () => logged.filter(({ message }) => /binding cannot be used/.test(message)).length
   bindings.found({ digest: 'one', sources: [table('a:{id}', 'it is gone')] }, 0)
   t.equal(warnings(), 1)
+  t.strictSame(logged[0]?.fields, { pattern: 'a:{id}', reason: 'it is gone', cure: 'a cure' })
   bindings.found({ digest: 'one', sources: [table('a:{id}', 'it is gone')] }, 0)
   t.equal(warnings(), 1)
   bindings.found({ digest: 'one', sources: [table('a:{id}', 'it is another')] }, 0)
   t.equal(warnings(), 2)
+})
+
+t.test('bindings are counted by whether they can be used', async (t) => {
+  const { bindings } = known()
+  t.strictSame(bindings.counts, { usable: 0, unusable: [] })
+  bindings.found(
+    { digest: 'one', sources: [table('a:{id}'), table('b:{id}', 'it is gone'), table('c:{id}')] },
+    0,
+  )
+  t.strictSame(bindings.counts, { usable: 2, unusable: [{ pattern: 'b:{id}', reason: 'a fault' }] })
 })
 
 t.test('a statement that finds another table asks for an inspection', async (t) => {

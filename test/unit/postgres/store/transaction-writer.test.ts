@@ -93,6 +93,19 @@ t.test('if one condition is not met, nothing is committed', async (t) => {
   t.equal(sent.length, 1)
 })
 
+t.test('deletes of nothing are not committed if a condition is not met', async (t) => {
+  const { writer, sent } = writerOf(() => [
+    written('a', notWritten),
+    written('b', { is_met: false, ...notWritten }),
+  ])
+  const deletion = { value: undefined }
+  t.match(await writer.writeAll([write('a', deletion), write('b', deletion)]), [
+    { isMet: true },
+    { isMet: false },
+  ])
+  t.match(sent, [{ isCommitted: false }])
+})
+
 t.test('a refusal names the key that the database refuses, whatever the conditions are', async (t) => {
   const refusal = new CacheError('refused', 'a check failed')
   const keys = ['a', 'b', 'c', 'bad', 'd']
@@ -142,6 +155,7 @@ t.test('a write that is left out, although its row is there, is not stored', asy
     key: 'b',
   })
   t.match(sent, [{ isCommitted: false }])
+  t.equal(sent.length, 1, 'it is not tried again')
 })
 
 t.test('a row that somebody inserts meanwhile is decided again, ten times at most', async (t) => {
