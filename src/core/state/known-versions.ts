@@ -114,8 +114,7 @@ export class KnownVersions {
   /** Records a change of this key, which may come after a write of this sidecar. */
   changed(id: string, version: Version | undefined): void {
     const own = this.#writtenSinceMark.get(id)
-    if (own !== undefined && own.version !== version && isLater(version, own.version))
-      this.#writtenSinceMark.delete(id)
+    if (own !== undefined && isLater(version, own.version)) this.#writtenSinceMark.delete(id)
   }
 
   /** Records that a write of this key may have happened. */
