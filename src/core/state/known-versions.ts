@@ -117,11 +117,6 @@ export class KnownVersions {
     if (own !== undefined && isLater(version, own.version)) this.#writtenSinceMark.delete(id)
   }
 
-  /** Records that a write of this key may have happened. */
-  doubtWrite(id: string): void {
-    this.#writtenSinceMark.delete(id)
-  }
-
   /** P11: returns true if the store has told this sidecar of the token's write, or of the entry that is held. */
   satisfies({ written }: SessionToken, held: Entry | undefined): boolean {
     if (written === undefined || written.epoch !== this.#parts.position.epoch) return false

@@ -79,10 +79,6 @@ t.test('after a later change of the key, or one that is not known, the mark deci
     versions.changed('k', version)
     t.strictSame(baseOf('k'), isBase ? written : unseen, String(version))
   }
-  const { versions, write, baseOf } = known()
-  write('k', '8')
-  versions.doubtWrite('k')
-  t.strictSame(baseOf('k'), unseen, 'and so does a write whose outcome is unknown')
 })
 
 t.test('the mark also decides for another table, in another history and after too many writes', async (t) => {
