@@ -22,7 +22,8 @@ for (const [name, request] of Object.entries(requests)) {
     const closed = t.capture(Flights.prototype, 'close', Flights.prototype.close)
     for (const code of [undefined, 'refused', 'store-unavailable', 'outcome-unknown'] as const) {
       const sidecar = await liveSidecar()
-      if (code) for (const operation of ['read', 'write', 'remove'] as const) sidecar.store.fail(operation, code)
+      if (code)
+        for (const operation of ['read', 'write', 'remove'] as const) sidecar.store.fail(operation, code)
       await request(sidecar).catch(() => undefined)
       const flights = opened().map(({ returned }) => returned)
       t.ok(flights.length > 0)
