@@ -25,12 +25,12 @@ for (const [name, request] of Object.entries(requests)) {
       if (code)
         for (const operation of ['read', 'write', 'remove'] as const) sidecar.store.fail(operation, code)
       await request(sidecar).catch(() => undefined)
-      const flights = opened().map(({ returned }) => returned)
+      const flights = opened().map((call) => ('returned' in call ? call.returned : undefined))
       t.ok(flights.length > 0)
       t.strictSame(
         closed().map(({ args: [flight] }) => flight),
         flights,
-        code,
+        code ?? 'success',
       )
     }
   })
