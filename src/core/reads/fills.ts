@@ -134,7 +134,7 @@ export class Fills {
     const expiresInMs = (remainingMs: number | undefined) =>
       remainingMs === undefined ? undefined : flight.openedAtMs + remainingMs - clock.now()
     if (answer?.version === undefined) {
-      // So says a replica, which does not know it for certain.
+      // A replica does not know it for certain.
       if (answer === undefined) return { value: undefined, forwarded, ageMs }
       // The primary says that the entry does not exist, whatever changes have said.
       state.entries.drop(flight.id)

@@ -13,22 +13,26 @@ import { turn } from '../../../support/turn.js'
 function replicaReads() {
   const clock = new DrivenClock()
   const stats = new Stats()
+  const position: LogPosition = { epoch: '1-00000001', bytes: 1n }
+  const counts = { asked: 0, reads: 0 }
+  const replica = {
+    catchUp: async (): Promise<LogPosition> => ({ ...position }),
+    answer: async (): Promise<ReplicaAnswer> => ({ entry: undefined }),
+  }
   const model = {
     clock,
     stats,
-    asked: 0,
-    reads: 0,
-    catchUp: async (): Promise<LogPosition> => ({ epoch: '1-00000001', bytes: BigInt(model.asked) }),
-    answer: async (): Promise<ReplicaAnswer> => ({ entry: undefined }),
+    counts,
+    replica,
     replicaReads: new ReplicaReads({
       replica: {
         catchUp: () => {
-          model.asked++
-          return model.catchUp()
+          counts.asked++
+          return replica.catchUp()
         },
         read: async (wanted) => {
-          model.reads++
-          const answer = await model.answer()
+          counts.reads++
+          const answer = await replica.answer()
           return new Map(wanted.map(({ key }) => [key, answer]))
         },
       },
@@ -43,7 +47,7 @@ function replicaReads() {
       model.replicaReads.shown('shown')
       void model.read('shown')
       await turn()
-      return model.asked
+      return counts.asked
     },
   }
   return model
@@ -60,8 +64,8 @@ t.test('a position is asked for at most every 100 ms', async (t) => {
 t.test('one position is asked for at a time, however long that takes', async (t) => {
   const model = replicaReads()
   const gate = new Gate()
-  const { catchUp } = model
-  model.catchUp = () => gate.pass().then(catchUp)
+  const { catchUp } = model.replica
+  model.replica.catchUp = () => gate.pass().then(catchUp)
   t.equal(await model.readShown(0), 1)
   t.equal(await model.readShown(60_000), 1)
   gate.open()
@@ -71,7 +75,7 @@ t.test('one position is asked for at a time, however long that takes', async (t)
 
 t.test('after a failure, a position is asked for after a second', async (t) => {
   const model = replicaReads()
-  model.catchUp = () => Promise.reject(new Error('no replica'))
+  model.replica.catchUp = () => Promise.reject(new Error('no replica'))
   t.equal(await model.readShown(0), 1)
   t.equal(await model.readShown(999), 1)
   t.equal(model.replicaReads.isUsable, false)
@@ -83,7 +87,7 @@ t.test('a failed read ends the use of its position, and not that of a later one'
     const model = replicaReads()
     await model.readShown(0)
     const gate = new Gate()
-    model.answer = () =>
+    model.replica.answer = () =>
       gate.pass().then(() => {
         throw new CacheError('store-unavailable', 'no replica')
       })
@@ -102,6 +106,6 @@ t.test('a read that waits for its statement when a doubt comes up goes to the pr
   const reading = model.read('k')
   model.replicaReads.doubt()
   t.equal(await reading, undefined)
-  t.equal(model.reads, 0)
+  t.equal(model.counts.reads, 0)
   t.equal(model.stats.replicaUnavailable, 2)
 })
