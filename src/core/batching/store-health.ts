@@ -40,8 +40,8 @@ export class StoreHealth {
   readonly #streaks = new Map<BatchOperation, Streak>()
 
   /**
-   * Records the results of one batch; none say nothing. A single success ends the streak of failures. A locked row starts none, but goes
-   * on with one: where commits hang, the next write of a key finds the row locked by the one before it.
+   * Records the results of one batch, if it has any. A single success ends the streak of failures. A locked row starts
+   * none, but goes on with one: where commits hang, the next write of a key finds the row locked by the one before it.
    */
   observe(operation: BatchOperation, results: readonly PromiseSettledResult<unknown>[], nowMs: number): void {
     if (results.length === 0) return
