@@ -269,8 +269,8 @@ const omissions = [
     name: 'a strong request for many keys in several statements',
     caughtBy: 'bulk-reads',
     file: 'src/core/batching/batched-store.ts',
-    find: 'const unlimited = { maxItems: Number.POSITIVE_INFINITY',
-    replace: 'const unlimited = { maxItems: 500',
+    find: '{ ...bounds, maxItems: Number.POSITIVE_INFINITY }',
+    replace: '{ ...bounds, maxItems: 500 }',
   },
   {
     name: 'the statement of a strong request is split',

@@ -1,5 +1,6 @@
 import type { Bindings } from '../../src/core/bindings/bindings.js'
 import { Cache, type CacheOptions } from '../../src/core/cache.js'
+import type { FillContests } from '../../src/core/leases/fill-contests.js'
 import { DrivenClock } from './driven-clock.js'
 import { ModelFeed } from './model-feed.js'
 import { ModelStore } from './model-store.js'
@@ -18,6 +19,7 @@ interface Shared extends Partial<Pick<ModelSidecar, 'clock' | 'store'>> {
   /** Its fills may be read from the store's replica. */
   readonly withReplica?: boolean
   readonly bindings?: Bindings
+  readonly contests?: FillContests
 }
 
 /** Default staleness bound L and default time to live of the tests. */
@@ -54,6 +56,7 @@ export function modelSidecar(options: Partial<CacheOptions> = {}, shared?: Share
       ...(shared?.random && { random: shared.random }),
       ...(shared?.withReplica && { replica: store.replica }),
       ...(shared?.bindings && { bindings: shared.bindings }),
+      ...(shared?.contests && { contests: shared.contests }),
     },
   )
   return { clock, store, cache, logged, feed: new ModelFeed({ store, clock, handler: cache }) }

@@ -103,7 +103,6 @@ export class BatchedStore {
       keepsOrder: true,
       operation: 'remove',
       sizes: stats.batchKeys.remove,
-      bytesOf: ({ key }) => key.length,
       run: (items, part) =>
         store.remove(
           items.map(({ key }) => key),
@@ -117,7 +116,6 @@ export class BatchedStore {
         maxItems: 1,
         operation,
         sizes: stats.batchKeys[operation],
-        bytesOf: ({ write }) => write.key.length + (write.value?.length ?? 0),
         run: async (items, part) => {
           const [{ key, write }] = items as readonly [SingleWrite]
           return new Map([[key, await store.writeIf(write, part)]])
@@ -154,9 +152,8 @@ function togetherBatcher(
   store: Store,
   { isOneSnapshot, isStopped }: TogetherOptions,
 ): Batcher<WantedEntry, ReadAnswer> {
-  const unlimited = { maxItems: Number.POSITIVE_INFINITY, maxBytes: Number.POSITIVE_INFINITY }
   return readBatcher(
-    { ...bounds, ...unlimited },
+    { ...bounds, maxItems: Number.POSITIVE_INFINITY },
     stats,
     async (wanted, part) => {
       if (isStopped()) throw tooLargeTogether()
@@ -178,8 +175,7 @@ export function tooLargeTogether(): CacheError {
 
 /** Returns the error in a form after which the statement is not split into several. */
 function asOfWholeStatement(error: unknown): unknown {
-  if (!(error instanceof CacheError) || error.isOfWholeStatement) return error
-  return error.with({ isOfWholeStatement: true })
+  return error instanceof CacheError ? error.with({ isOfWholeStatement: true }) : error
 }
 
 /** Returns the options of batchers that share their connections. */
@@ -213,7 +209,6 @@ export function readBatcher<O>(
     ...bounds,
     operation: 'read',
     sizes: stats.batchKeys.read,
-    bytesOf: ({ key }) => key.length,
     run,
     isPostponed,
   })

@@ -25,7 +25,8 @@ export interface BatcherOptions<I, O> {
   readonly lockSlots: Semaphore
   readonly maxItems: number
   readonly maxBytes: number
-  readonly bytesOf: (item: I) => number
+  /** Returns the size of an item, in bytes. By default it is 0, which suits keys: `maxItems` bounds them, too. */
+  readonly bytesOf?: (item: I) => number
   /** Returns the group of an item. One statement has items of one group only. By default all items are in one group. */
   readonly groupOf?: (item: I) => unknown
   /**

@@ -116,12 +116,11 @@ export class Batcher<I extends { readonly key: string }, O> {
 
   #end(pairs: readonly Pair<I, O>[]): void {
     const { health, operation, clock } = this.#options
-    if (health && pairs.length > 0)
-      health.observe(
-        operation,
-        pairs.map(({ result }) => result),
-        clock.now(),
-      )
+    health?.observe(
+      operation,
+      pairs.map(({ result }) => result),
+      clock.now(),
+    )
     if (this.#options.keepsOrder) for (const { waiting } of pairs) this.#waiting.landed(waiting.item.key)
     this.#begin()
     for (const { waiting, result } of pairs) {

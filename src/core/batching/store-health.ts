@@ -40,14 +40,15 @@ export class StoreHealth {
   readonly #streaks = new Map<BatchOperation, Streak>()
 
   /**
-   * Records the results of one batch. A single success ends the streak of failures. A locked row starts none, but goes
-   * on with one: where commits hang, the next write of a key finds the row locked by the one before it.
+   * Records the results of one batch, if it has any. A single success ends the streak of failures. A locked row starts
+   * none, but goes on with one: where commits hang, the next write of a key finds the row locked by the one before it.
    */
   observe(operation: BatchOperation, results: readonly PromiseSettledResult<unknown>[], nowMs: number): void {
+    if (results.length === 0) return
     const streak = this.#streaks.get(operation)
     const code = results.map(faultIn).find((fault) => fault !== undefined) ?? streak?.code
     const hasFailed = results.every((result) => faultIn(result) !== undefined || isRowLocked(result))
-    if (!hasFailed || results.length === 0) this.#streaks.delete(operation)
+    if (!hasFailed) this.#streaks.delete(operation)
     else if (code)
       this.#streaks.set(operation, { failures: (streak?.failures ?? 0) + 1, code, lastMs: nowMs })
   }

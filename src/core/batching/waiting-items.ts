@@ -59,7 +59,7 @@ export class WaitingItems<I extends { readonly key: string }, O> {
    * Rejects items that have waited too long.
    */
   take(): Waiting<I, O>[] {
-    const { clock, maxItems, maxBytes, maxWaitMs, bytesOf, groupOf, keepsOrder } = this.#bounds
+    const { clock, maxItems, maxBytes, maxWaitMs, bytesOf = () => 0, groupOf, keepsOrder } = this.#bounds
     const overdueMs = clock.now() - maxWaitMs
     const batch: Waiting<I, O>[] = []
     let bytes = 0

@@ -53,7 +53,6 @@ export class ChangeLog {
   gap(): void {
     this.#generation++
     this.#forgotten = ++this.#last
-    this.#changes.length = 0
     this.onAdvance()
   }
 

@@ -80,8 +80,9 @@ export class FeedFollower implements ChangeFeedHandler {
     this.#catchingUp('connected and listening')
     this.#tableSeen(session.fingerprint)
     await this.#revalidation.run()
-    if (followed.is(session)) idleness.settled()
-    if (followed.is(session) && position.isPastMark) this.#leaveMark()
+    if (!followed.is(session)) return
+    idleness.settled()
+    if (position.isPastMark) this.#leaveMark()
   }
 
   proven(asOfMs: number, proof: Proof): Promise<void> | undefined {

@@ -104,7 +104,7 @@ export class Revalidation {
     const progress = position.observe(answer, floor)
     const reason = progress === 'onward' && !answer.hasMark ? 'rewound' : progress
     if (reason === 'onward' || reason === 'first') return false
-    if (reason === 'rewound') position.rewound()
+    position.rewound()
     stats.flushes++
     log.warn({ reason, before, now: answer.epoch }, 'the database has another history: cache flushed')
     return true

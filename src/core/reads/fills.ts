@@ -135,7 +135,7 @@ export class Fills {
       remainingMs === undefined ? undefined : flight.openedAtMs + remainingMs - clock.now()
     if (answer?.version === undefined) {
       // A replica does not know it for certain.
-      if (asOfMs !== undefined || answer === undefined) return { value: undefined, forwarded, ageMs }
+      if (answer === undefined) return { value: undefined, forwarded, ageMs }
       // The primary says that the entry does not exist, whatever changes have said.
       state.entries.drop(flight.id)
       if (isWarmUp) state.observe(answer.epoch, flight)

@@ -62,7 +62,7 @@ export async function warm(
       put += results.filter((result) => result === true).length
       const failure = results.find((result) => result instanceof Error)
       if (failure) ended = { kind: 'failed', reason: failure.message }
-      const tookMs = Math.max(1, clock.now() - sentMs)
+      const tookMs = clock.now() - sentMs
       atOnce = Math.min(mostKeys, atOnce * 2, Math.ceil((chunk.length * statementMs) / tookMs))
     }
   }

@@ -205,7 +205,6 @@ export class CacheState {
 
   /** Records that a write of this sidecar may have happened: what is known about the row is no longer certain. */
   doubtWrite(id: string): void {
-    this.#parts.versions.doubtWrite(id)
     this.apply(id, undefined)
   }
 

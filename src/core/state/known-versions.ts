@@ -114,13 +114,7 @@ export class KnownVersions {
   /** Records a change of this key, which may come after a write of this sidecar. */
   changed(id: string, version: Version | undefined): void {
     const own = this.#writtenSinceMark.get(id)
-    if (own !== undefined && own.version !== version && isLater(version, own.version))
-      this.#writtenSinceMark.delete(id)
-  }
-
-  /** Records that a write of this key may have happened. */
-  doubtWrite(id: string): void {
-    this.#writtenSinceMark.delete(id)
+    if (own !== undefined && isLater(version, own.version)) this.#writtenSinceMark.delete(id)
   }
 
   /** P11: returns true if the store has told this sidecar of the token's write, or of the entry that is held. */

@@ -35,7 +35,7 @@ export class Lease {
   #coveredGeneration = 0
   #hasCaughtUp = false
   #asOfMs = Number.NEGATIVE_INFINITY
-  /** Latest moment that will be proven as soon as the cache has caught up. */
+  /** Latest moment that will be proven as soon as the cache has caught up, unless a later one is proven already. */
   #provenOnceCaughtUpMs = Number.NEGATIVE_INFINITY
   /** The same for keys whose changes are announced through the outbox (P17). */
   #outboxAsOfMs = Number.NEGATIVE_INFINITY
@@ -132,11 +132,7 @@ export class Lease {
   /** Records a doubt: the feed is connected, but changes came that could not be applied one by one. */
   doubt(): void {
     this.#generation++
-    if (this.#state === 'live') {
-      this.#state = 'catching-up'
-      this.#provenOnceCaughtUpMs = this.#asOfMs
-      this.#outboxProvenOnceCaughtUpMs = this.#outboxAsOfMs
-    }
+    if (this.#state === 'live') this.#state = 'catching-up'
   }
 
   /** Prevents all flights from putting. Entries that are held are not in doubt. */

@@ -117,10 +117,10 @@ export class PendingWrites {
    * Removes a write that has been settled. If a later write of its key was kept while it was in flight, that one now
    * builds on what this one has left.
    */
-  settled(id: string, write: PendingWrite, left?: Partial<PendingWrite>): void {
+  settled(id: string, write: PendingWrite, left: Partial<PendingWrite> = {}): void {
     const current = this.#writes.get(id)
     if (current === write) this.#writes.delete(id)
-    else if (current && left) this.#writes.set(id, { ...current, ...left })
+    else if (current) this.#writes.set(id, { ...current, ...left })
   }
 
   /**

@@ -6,7 +6,6 @@ import {
   isJson,
   isMediaType,
   isText,
-  maxTypeLength,
 } from '../../../src/core/media-type.js'
 
 t.test('JSON is told by the name, whatever its case and parameters', async (t) => {
@@ -42,6 +41,6 @@ t.test('a media type has the syntax of RFC 9110, and a maximum length', async (t
     t.ok(isMediaType(type), type)
   for (const type of ['', 'text', 'text/', 'text/plain; a', 'text/plain\n', 'text /plain'])
     t.notOk(isMediaType(type), type)
-  t.ok(isMediaType(`a/${'b'.repeat(maxTypeLength - 2)}`))
-  t.notOk(isMediaType(`a/${'b'.repeat(maxTypeLength - 1)}`))
+  t.ok(isMediaType(`a/${'b'.repeat(238)}`))
+  t.notOk(isMediaType(`a/${'b'.repeat(239)}`))
 })

@@ -43,3 +43,16 @@ t.test('times are in seconds, for all outcomes of a route and source together', 
   t.equal(cache?.seconds.cumulative()[0], 1)
   t.same(db?.seconds.cumulative().slice(-2), [0, 1], 'longer than the last bound')
 })
+
+t.test('times are counted in buckets from 25 microseconds to 10 seconds', async (t) => {
+  const stats = new RequestStats()
+  stats.tally('/r', 200)
+  const [durations] = stats.durations()
+  t.strictSame(
+    durations?.seconds.bounds.map((seconds) => Math.round(seconds * 1_000_000)),
+    [
+      ...[25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000],
+      ...[1_000_000, 2_500_000, 5_000_000, 10_000_000],
+    ],
+  )
+})

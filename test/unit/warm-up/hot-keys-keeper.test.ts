@@ -5,20 +5,24 @@ import t, { type Test } from 'tap'
 import { HotKeysFile } from '../../../src/warm-up/hot-keys-file.js'
 import { HotKeysKeeper } from '../../../src/warm-up/hot-keys-keeper.js'
 import { eventually } from '../../support/eventually.js'
+import { Gate } from '../../support/gate.js'
 import { recordingLog } from '../../support/recording-log.js'
 
 function keeping(t: Test, { folder = t.testdir(), intervalMs = 10 } = {}) {
   const file = new HotKeysFile(join(folder, 'state', 'hot-keys'))
   const held = ['a']
   const { log, logged } = recordingLog()
+  const disk = { isReady: Promise.resolve() }
   let lists = 0
   const heldKeys = async () => {
     lists++
-    return [...held]
+    const keys = [...held]
+    await disk.isReady
+    return keys
   }
   const keeper = new HotKeysKeeper({ file, cache: { heldKeys }, log, intervalMs })
   t.teardown(() => keeper.close())
-  return { file, held, keeper, logged, read: () => file.read(100), lists: () => lists }
+  return { file, held, disk, keeper, logged, read: () => file.read(100), lists: () => lists }
 }
 
 t.test('the list follows the entries in memory and is written once more at the end', async (t) => {
@@ -37,6 +41,39 @@ t.test('the list follows the entries in memory and is written once more at the e
   await sleep(20)
   t.equal(lists(), before)
   t.same(await read(), ['c', 'b', 'a'], 'and not after that')
+})
+
+t.test('one list is written at a time, and the last one once the one before is written', async (t) => {
+  const { held, disk, keeper, read, lists } = keeping(t)
+  const slow = new Gate()
+  disk.isReady = slow.pass()
+  keeper.start()
+  await eventually(() => lists() === 1)
+  // The timer of the keeper fires before this one.
+  await sleep(20)
+  t.equal(lists(), 1)
+  held.unshift('b')
+  const closing = keeper.close()
+  slow.open()
+  await closing
+  t.equal(lists(), 2)
+  t.same(await read(), ['b', 'a'])
+})
+
+t.test('a problem that comes back is logged again', async (t) => {
+  const { file, keeper, logged, lists } = keeping(t)
+  const write = file.write.bind(file)
+  let isFull = true
+  file.write = (keys) => (isFull ? Promise.reject(new Error('no space')) : write(keys))
+  keeper.start()
+  await eventually(() => logged.length === 1)
+  isFull = false
+  const before = lists()
+  await eventually(() => lists() > before + 2)
+  isFull = true
+  await eventually(() => logged.length === 2)
+  await keeper.close()
+  t.match(logged[1], { fields: { reason: 'no space' } })
 })
 
 t.test('a keeper that was not started writes nothing', async (t) => {

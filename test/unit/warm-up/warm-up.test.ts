@@ -87,12 +87,15 @@ t.test('every event of the feed reaches the cache', async (t) => {
   const handler: ChangeFeedHandler = {
     bound: (...args) => void calls.push(['bound', ...args]),
     listening: async (...args) => void calls.push(['listening', ...args]),
-    proven: (...args) => void calls.push(['proven', ...args]),
+    proven: (...args) => {
+      calls.push(['proven', ...args])
+      return pending
+    },
     changed: (change) => {
       calls.push(['changed', change])
       return pending
     },
-    lost: (reason) => void calls.push(['lost', reason]),
+    lost: (...args) => void calls.push(['lost', ...args]),
     rest: () => {
       calls.push(['rest'])
       return pending
@@ -103,17 +106,18 @@ t.test('every event of the feed reaches the cache', async (t) => {
   const proof: Proof = { epoch: '1-00000001', latest: 1n, fingerprint: 'x', databaseMs: 0 }
   followed.bound([])
   await followed.listening(1, session)
-  followed.proven(2, proof)
+  t.equal(followed.proven(2, proof), pending)
   t.equal(followed.changed({ kind: 'everything' }), pending)
   t.equal(followed.rest(), pending)
-  followed.lost('why')
+  const cause = new Error('no connection')
+  followed.lost('why', 'why in public', cause)
   t.same(calls, [
     ['bound', []],
     ['listening', 1, session],
     ['proven', 2, proof],
     ['changed', { kind: 'everything' }],
     ['rest'],
-    ['lost', 'why'],
+    ['lost', 'why', 'why in public', cause],
   ])
   await t.rejects(
     warmUp
@@ -140,6 +144,49 @@ t.test('warming ends with a reason if the keys are unavailable or late', async (
   await eventually(() => hung.warmUp.isOver)
   t.match(hung.logged.at(-1), { level: 'warn', fields: { reason: 'CACHE_WARM_TIMEOUT_MS has passed' } })
   gate.open()
+})
+
+t.test('the log tells how many keys were put and read, and why not all were', async (t) => {
+  const logOf = async (more: Partial<WarmUpParts>, fault?: 'store-unavailable') => {
+    const { store, feed, warmUp, logged } = warmUpOf(t, more)
+    if (fault) store.fail('read', fault)
+    await feed.connect()
+    await eventually(() => warmUp.isOver)
+    return logged.at(-1)
+  }
+  const fields = { from: 'test', put: 3, asked: 3, keys: 3, forMs: 0 }
+  t.strictSame(await logOf({}), { level: 'info', fields, message: 'warm-up completed' })
+  t.strictSame(
+    await logOf({ capacity: () => 2 }),
+    { level: 'info', fields: { ...fields, put: 2, asked: 2 }, message: 'warm-up completed' },
+    'as many as there is room for',
+  )
+  t.strictSame(await logOf({}, 'store-unavailable'), {
+    level: 'warn',
+    fields: { ...fields, put: 0, reason: 'the test says so' },
+    message: 'warm-up incomplete',
+  })
+})
+
+t.test('a warm-up that was stopped before it began does not wait for its keys', async (t) => {
+  const { feed, warmUp, done, logged } = warmUpOf(t, { keys: () => new Promise(() => undefined) })
+  warmUp.stop()
+  await feed.connect()
+  await eventually(() => warmUp.isOver)
+  t.match(logged.at(-1), { fields: { keys: 0, reason: 'the sidecar is shutting down' } })
+  t.same(done, [])
+})
+
+t.test('a warm-up is closed once it has ended', async (t) => {
+  const { store, feed, warmUp } = warmUpOf(t)
+  const held = store.hold('read')
+  await feed.connect()
+  await held.reached
+  const closing = warmUp.close()
+  t.equal(warmUp.isOver, false)
+  await closing
+  t.equal(warmUp.isOver, true)
+  held.open()
 })
 
 t.test('warming that is stopped leaves the list unchanged', async (t) => {

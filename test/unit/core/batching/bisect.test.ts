@@ -181,3 +181,62 @@ t.test('which rows are locked is asked only after an error that says that one is
     ['rejected', 'fulfilled'],
   )
 })
+
+t.test('if the locks cannot be asked for, or say nothing, the locked item is found by halving', async (t) => {
+  const answers: Readonly<Record<string, () => Promise<ReadonlySet<string>>>> = {
+    'no answer': async () => {
+      throw new CacheError('store-unavailable', 'gone')
+    },
+    'no locks': async () => new Set(),
+    'all locked': async () => new Set(['a', 'b']),
+  }
+  for (const [name, lockedOf] of Object.entries(answers)) {
+    const results = await runBisecting(items('a', 'b'), {
+      run: async (part) => {
+        if (part.some(({ key }) => key === 'a')) throw new CacheError('row-locked', 'locked')
+        return new Map(part.map(({ key }) => [key, key]))
+      },
+      lockedOf,
+    })
+    t.match(results, [{ reason: { code: 'row-locked' } }, { status: 'fulfilled', value: 'b' }], name)
+  }
+})
+
+t.test('an error that looks like that of a locked table is one of the row if that is locked', async (t) => {
+  const ofTable = new CacheError('store-locked', 'a lock')
+  const results = await runBisecting(items('a', 'b'), {
+    run: async (part) => {
+      if (part.some(({ key }) => key === 'a')) throw ofTable
+      return new Map(part.map(({ key }) => [key, key]))
+    },
+    lockedOf: async () => new Set(['a']),
+  })
+  t.match(results, [
+    { reason: { code: 'row-locked', message: 'a lock', cause: ofTable } },
+    { status: 'fulfilled', value: 'b' },
+  ])
+})
+
+t.test('a suspended store and an unusable binding may be the problem of one item', async (t) => {
+  for (const code of ['store-suspended', 'binding-unusable'] as const) {
+    const results = await runBisecting(items('a', 'b'), {
+      run: async (part) => {
+        if (part.some(({ key }) => key === 'a')) throw new CacheError(code, 'no')
+        return new Map(part.map(({ key }) => [key, key]))
+      },
+    })
+    t.match(results, [{ reason: { code } }, { status: 'fulfilled', value: 'b' }])
+  }
+})
+
+t.test('a part gets no less than 20 ms', async (t) => {
+  for (const [leftMs, isSplit] of [
+    [60, true],
+    [59, false],
+  ] as const) {
+    const { parts, run } = slowRun(['a'])
+    await runBisecting(items('a', 'b'), { run, timeLeftMs: () => leftMs })
+    const withinMs = { withinMs: 20 }
+    t.same(parts, isSplit ? [undefined, withinMs, withinMs] : [undefined], `${leftMs} ms are left`)
+  }
+})

@@ -17,3 +17,19 @@ t.test('a semaphore admits its number at once and the others in their order', as
   slots.acquire(() => started.push('g'))
   t.same(started.slice(4), ['e', 'f'], 'and no more slots than there were')
 })
+
+t.test('a semaphore tells how many of its slots are taken', async (t) => {
+  const slots = new Semaphore(2)
+  const start = () => undefined
+  t.same([slots.taken, slots.isIdle], [0, true])
+  slots.acquire(start)
+  t.same([slots.taken, slots.isIdle], [1, false])
+  slots.acquire(start)
+  slots.acquire(start)
+  t.same([slots.taken, slots.isIdle], [2, false])
+  slots.release()
+  t.same([slots.taken, slots.isIdle], [2, false], 'the one that waited has it')
+  slots.release()
+  slots.release()
+  t.same([slots.taken, slots.isIdle], [0, true])
+})

@@ -42,3 +42,45 @@ t.test('a fault without recent failures is no longer reported', async (t) => {
   t.equal(health.faults(15_000).length, 1)
   t.equal(health.faults(15_001).length, 0)
 })
+
+t.test('every error of the store counts, and a failure again makes a fault recent', async (t) => {
+  const codes = [
+    'store-unavailable',
+    'login-refused',
+    'store-suspended',
+    'store-not-ready',
+    'store-busy',
+    'store-failed',
+    'store-locked',
+    'queue-full',
+    'outcome-unknown',
+    'forbidden',
+  ] as const
+  for (const code of codes) {
+    const health = new StoreHealth()
+    for (const nowMs of [0, 1, 10_000]) health.observe('write', failed(code), nowMs)
+    t.same(health.faults(25_000), [{ operation: 'write', code }])
+  }
+})
+
+t.test('a batch without results, and an error of our own, say nothing about the store', async (t) => {
+  const health = new StoreHealth()
+  for (const nowMs of [0, 1]) health.observe('read', failed('store-busy'), nowMs)
+  health.observe('read', [], 2)
+  t.same(health.faults(2), [], 'it is no failure')
+  health.observe('read', failed('store-busy'), 3)
+  health.observe('read', [], 4)
+  t.equal(health.faults(4).length, 1, 'nor a success')
+  const mistakes = new StoreHealth()
+  for (const nowMs of [0, 1, 2])
+    mistakes.observe('read', [{ status: 'rejected', reason: new Error('a mistake') }], nowMs)
+  t.same(mistakes.faults(2), [])
+})
+
+t.test('a write outside of the batches ends the faults of its kind only', async (t) => {
+  const health = new StoreHealth()
+  for (const operation of ['read', 'write'] as const)
+    for (const nowMs of [0, 1, 2]) health.observe(operation, failed('store-busy'), nowMs)
+  health.succeeded('write')
+  t.same(health.faults(2), [{ operation: 'read', code: 'store-busy' }])
+})

@@ -23,6 +23,18 @@ t.test('changes are numbered, and the last ones are remembered', async (t) => {
   t.same(ids(log, 5), ['f', 'g', 'h'])
 })
 
+t.test('the last 8,192 changes are remembered, unless another number is asked for', async (t) => {
+  const log = new ChangeLog()
+  for (let number = 1; number <= 8_193; number++) log.changed('k', String(number))
+  t.equal(log.has(0), false)
+  t.equal(log.since(1)?.length, 8_192)
+  t.match(log.since(1, 2), [
+    { number: 2, version: '2' },
+    { number: 3, version: '3' },
+  ])
+  t.equal(log.since(1, 2)?.length, 2, 'no more than are wanted')
+})
+
 t.test('a gap ends a generation, and everything before it is forgotten', async (t) => {
   const log = new ChangeLog()
   log.changed('a', '1')

@@ -1,4 +1,6 @@
 import t from 'tap'
+import { noBindings } from '../../../../src/core/bindings/bindings.js'
+import { KeyPattern } from '../../../../src/core/bindings/key-pattern.js'
 import { liveSidecar, maxStalenessMs } from '../../../support/model-sidecar.js'
 
 const isKept = (origin: object | undefined) => origin !== undefined
@@ -70,10 +72,28 @@ t.test('P19: changes are logged as they are applied, and a comparison ends with 
 })
 
 t.test('P19: the ages are those of the leases', async (t) => {
-  const { clock, cache } = await liveSidecar()
-  const { ageMs } = cache.following.leaseAges()
+  const { clock, feed, cache } = await liveSidecar()
   clock.advance(100)
-  t.equal(cache.following.leaseAges().ageMs, ageMs + 100)
+  t.strictSame(cache.following.leaseAges(), { ageMs: 100, outboxAgeMs: 100 })
+  feed.probe()()
+  t.strictSame(cache.following.leaseAges(), { ageMs: 0, outboxAgeMs: 100 }, 'without a drain of the outbox')
+})
+
+t.test('P19: an answer needs the lease of the outbox if its binding is announced through it', async (t) => {
+  const bound = (text: string, viaOutbox: boolean) => ({
+    pattern: new KeyPattern(text),
+    fingerprint: 'f',
+    viaOutbox,
+  })
+  const all = [bound('item:{id}', true), bound('user:{id}', false)]
+  const bindings = { ...noBindings, of: (key: string) => all.find(({ pattern }) => pattern.covers(key)) }
+  const { cache } = await liveSidecar({}, { bindings })
+  for (const [key, viaOutbox] of [
+    ['item:1', true],
+    ['user:1', false],
+    ['k', false],
+  ] as const)
+    t.strictSame(cache.following.originOf(key, await cache.get(key)), { viaOutbox }, key)
 })
 
 t.test("P19: a jump of the database's clock is a gap, because absences are dropped", async (t) => {

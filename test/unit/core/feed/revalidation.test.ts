@@ -113,7 +113,7 @@ t.test('many entries are compared in several statements', async (t) => {
 
 t.test('a doubt during a comparison ends it, and all entries are compared again', async (t) => {
   for (const operation of ['position', 'versions'] as const) {
-    const { revalidation: it, store, stats, lease, held } = revalidation(['a', 'b'])
+    const { revalidation: it, store, stats, lease, held, logged } = revalidation(['a', 'b'])
     const answer = store.hold(operation, 'after')
     const running = it.run()
     await answer.reached
@@ -122,6 +122,7 @@ t.test('a doubt during a comparison ends it, and all entries are compared again'
     answer.open()
     await running
     t.equal(lease.state, 'catching-up', operation)
+    t.same(logged, [], 'it is not live')
     t.equal(stats.revalidations, 1)
     await it.runIfNeeded()
     t.same(held(), ['a'])

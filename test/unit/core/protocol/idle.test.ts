@@ -139,6 +139,15 @@ t.test('a read that wakes the feed is not answered stale, even with onFeedLoss s
   t.match(plain(await cache.get('other')), { stale: true }, 'once the feed is lost, it is')
 })
 
+t.test('once the feed has caught up after a rest, entries are served as stale again', async (t) => {
+  const { clock, feed, cache } = await idleSidecar({ onFeedLoss: 'stale' })
+  clock.advance(3_600_000)
+  await cache.get('k')
+  await feed.connect()
+  clock.advance(maxStalenessMs + 1)
+  t.match(plain(await cache.get('other')), { value: old, stale: true })
+})
+
 t.test(
   'a read that wakes the feed is answered from memory, marked stale, if the database is unavailable',
   async (t) => {

@@ -29,9 +29,20 @@ t.test('during a doubt, a drain counts only once everything has been compared', 
   const lease = liveLease()
   lease.doubt()
   lease.proven(4_000, 3_900)
+  lease.proven(4_100, 3_800)
+  lease.proven(4_200)
   t.equal(lease.outboxAgeMs(4_000), 3_000)
   lease.compared(lease.comparing())
   t.equal(lease.outboxAgeMs(4_000), 100)
+})
+
+t.test('a doubt takes nothing back that was proven before', async (t) => {
+  const lease = liveLease()
+  lease.proven(2_000, 1_900)
+  lease.doubt()
+  lease.compared(lease.comparing())
+  t.equal(lease.outboxAgeMs(2_000), 100)
+  t.equal(lease.ageMs(2_000), 0)
 })
 
 t.test('a comparison that began before a doubt proves what was known when it began', async (t) => {

@@ -189,6 +189,21 @@ t.test('a value that alone is too large is named', async (t) => {
   await t.rejects(sidecar.cache.getMany(['a', 'b'], {}, admitAll), { code: 'too-large', key: 'b' })
 })
 
+t.test(
+  'a key whose binding cannot be used is named, unless no key of the statement can be read',
+  async (t) => {
+    for (const [isOfWholeStatement, key] of [
+      [false, 'a'],
+      [true, undefined],
+    ] as const) {
+      const sidecar = await liveSidecar()
+      const error = new CacheError('binding-unusable', 'no table', { isOfWholeStatement })
+      sidecar.store.readAtOnce = () => Promise.reject(error)
+      await t.rejects(sidecar.cache.getMany(['a', 'b'], {}, admitAll), { code: 'binding-unusable', key })
+    }
+  },
+)
+
 t.test('during an outage, a request is answered if memory has all entries', async (t) => {
   const sidecar = await liveSidecar()
   fill(sidecar, ['a', 'b'])

@@ -51,8 +51,12 @@ function listingOf(
     },
   }
   const options = { maxPageBytes: 10, maxWaitMs }
-  const listing = new Listing(options, { list, store, clock, withValueSlot: (read) => read() })
-  return { listing, clock, gate, reads, asked: () => asked }
+  const memory = new Gate()
+  memory.open()
+  const parts = { memory }
+  const withValueSlot = <T>(read: () => Promise<T>) => parts.memory.pass().then(read)
+  const listing = new Listing(options, { list, store, clock, withValueSlot })
+  return { listing, clock, gate, reads, asked: () => asked, parts }
 }
 
 const summary = ({ rows, next }: Awaited<ReturnType<Listing['page']>>) => ({
@@ -102,6 +106,29 @@ t.test('an entry that changes after it was listed', async (t) => {
     ],
     'the new value with its size; no deleted entry; no value that has grown',
   )
+})
+
+t.test(
+  'an entry that changes after it was listed has the members of the new one, and its groups',
+  async (t) => {
+    const mediaType = 'application/json; charset=utf-8'
+    const { listing } = listingOf({ a: 1 }, { a: { ...stored('a', 'x', '2'), mediaType, remainingMs: 500 } })
+    const { rows } = await listing.page(request)
+    const changed = { key: 'a', version: '2', bytes: 3, remainingMs: 500, value: '"x"', mediaType }
+    t.strictSame(rows, [{ ...changed, groups: [] }], 'a text whose type is JSON is stored with its quotes')
+  },
+)
+
+t.test('values are read once memory is reserved for them', async (t) => {
+  const { listing, reads, parts } = listingOf({ a: 1 }, { a: stored('a', 'x') })
+  parts.memory = new Gate()
+  const listed = listing.page(request)
+  await parts.memory.reached
+  await turn()
+  t.strictSame(reads, [])
+  parts.memory.open()
+  await listed
+  t.strictSame(reads, [['a']])
 })
 
 t.test('without values the store is not read', async (t) => {

@@ -71,6 +71,8 @@ t.test('missing, invalid and refused keys leave nothing behind', async (t) => {
   t.same(await sidecar.warm(['bad']), { put: 0, asked: 1, ended: undefined })
   sidecar.store.fail('read', 'too-large')
   t.same(await sidecar.warm(['large']), { put: 0, asked: 1, ended: undefined })
+  sidecar.store.fail('read', 'binding-unusable')
+  t.same(await sidecar.warm(['bound']), { put: 0, asked: 1, ended: undefined })
   const before = reads(sidecar).length
   await sidecar.cache.get('absent')
   t.equal(reads(sidecar).length, before + 1, 'the next reader of what is absent asks')
@@ -149,6 +151,7 @@ t.test('warming ends if the store is unavailable or the feed is lost', async (t)
 t.test('a slow store gets fewer keys at once and a fast one more, within limits', async (t) => {
   t.same(await sizes(t, 1, 1_000), [32, 64, 128, 250, 250, 250, 26])
   t.same((await sizes(t, 100, 50)).slice(0, 4), [32, 8, 2, 1])
+  t.same(await sizes(t, 0, 400), [32, 64, 128, 176], 'faster than the clock shows')
 })
 
 /** Returns the number of keys of each statement if a statement takes this long. */

@@ -1,5 +1,11 @@
 import t, { type Test } from 'tap'
-import { type Readiness, type ReadinessRules, readiness } from '../../../../src/core/state/readiness.js'
+import {
+  type Cause,
+  type Phase,
+  type Readiness,
+  type ReadinessRules,
+  readiness,
+} from '../../../../src/core/state/readiness.js'
 import { Stats } from '../../../../src/core/stats.js'
 import type { CacheStatus } from '../../../../src/core/status.js'
 
@@ -93,6 +99,41 @@ t.test('a lease that ran out with a live feed counts the same', async (t) => {
 
 t.test('degraded while writes are pending', async (t) => {
   match(t, verdict({ pendingWrites: 2 }), 'degraded', /^2 pending writes are not/)
+})
+
+t.test(
+  'an obstacle of the pending writes, and statements that fail, are explained in public words',
+  async (t) => {
+    const pending = { pendingWrites: 2, pendingWritesObstacle: 'row-locked' } as const
+    match(t, verdict(pending), 'degraded', /not in the database yet: The entry is locked in the database$/)
+    const faults = (['read', 'write', 'remove'] as const).map((operation) => ({
+      operation,
+      code: 'queue-full' as const,
+    }))
+    const full = 'The database cannot announce changes: its notification queue is full'
+    const said = ['reads', 'writes', 'deletes'].map((words) => `${words} fail: ${full}`).join('; ')
+    match(t, verdict({ faults }), 'degraded', new RegExp(`^${said}$`))
+  },
+)
+
+t.test('each reason has the cause by which its cure is found', async (t) => {
+  const causes = ({ reasons }: Readiness) => reasons.map(({ cause }) => cause)
+  const unproven = { leaseAgeMs: Number.POSITIVE_INFINITY }
+  for (const [phase, status, cause] of [
+    ['starting', {}, 'starting'],
+    ['stopping', {}, 'stopping'],
+    ['warming', {}, 'warming'],
+    ['serving', unproven, 'never-live'],
+    ['serving', { feed: 'catching-up' }, 'feed-catching-up'],
+    ['serving', { feed: 'catching-up', leaseAgeMs: 3_001 }, 'feed-catching-up'],
+    ['serving', { feed: 'catching-up', leaseAgeMs: 63_001 }, 'feed-catching-up'],
+    ['serving', { ...down, leaseAgeMs: 2_000 }, 'feed-down'],
+    ['serving', { ...down, leaseAgeMs: 63_001 }, 'feed-down'],
+    ['serving', { faults: [{ operation: 'read', code: 'store-busy' }] }, 'statements-fail'],
+    ['serving', { pendingWrites: 1 }, 'pending-writes'],
+    ['serving', { bindings: { usable: 0, unusable: [{ pattern: 'p', reason: 'r' }] } }, 'bindings-unusable'],
+  ] as readonly (readonly [Phase, Partial<CacheStatus>, Cause])[])
+    t.strictSame(causes(readiness(phase, { ...live, ...status }, rules)), [cause])
 })
 
 t.test('unready while memory is warmed, after the first catch-up', async (t) => {

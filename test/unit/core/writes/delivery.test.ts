@@ -126,3 +126,55 @@ t.test(
     t.notOk(store.statements.some(({ operation }) => operation === 'outcome'))
   },
 )
+
+t.test('a direct write is sent after an attempt that fails as well', async (t) => {
+  const { store, delivery, keep } = pendingWrites()
+  keep('k', '1')
+  const answer = store.hold('settle')
+  const sending = t.rejects(delivery.send(), { code: 'store-unavailable' })
+  await answer.reached
+  const writing = delivery.inOrder('k', async () => 'sent')
+  store.stop()
+  answer.open()
+  await sending
+  t.equal(await writing, 'sent')
+})
+
+t.test('the rows that are not locked are looked for within two seconds', async (t) => {
+  for (const [tookMs, parts] of [
+    [1_999, 3],
+    [2_000, 1],
+  ] as const) {
+    const { clock, store, pending, delivery, keep } = pendingWrites()
+    for (const key of ['a', 'b']) keep(key, '1')
+    store.refuse('a')
+    const answer = store.hold('settle')
+    const sending = delivery.send()
+    await answer.reached
+    clock.advance(tookMs)
+    answer.open()
+    await sending
+    t.equal(store.statements.length, parts, `after ${tookMs} ms`)
+    t.equal(pending.size, parts === 1 ? 2 : 0)
+  }
+})
+
+t.test('a transaction in progress does not delay the outcome of another one', async (t) => {
+  const { store, pending, delivery, keep } = pendingWrites()
+  for (const key of ['a', 'b']) {
+    keep(key, '1')
+    store.outcomeOf = async () => 'in-progress'
+    store.fail('settle', 'outcome-unknown', 'after')
+    await delivery.send()
+  }
+  t.equal(pending.size, 2)
+  store.outcomeOf = async (_, writes) =>
+    writes.some(({ key }) => key === 'a')
+      ? 'in-progress'
+      : { settlements: new Map([['b', { kind: 'written', written: undefined }]]) }
+  await delivery.send()
+  t.strictSame(
+    [...pending].map(([id]) => id),
+    ['a'],
+  )
+})

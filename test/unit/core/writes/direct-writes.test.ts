@@ -102,3 +102,17 @@ t.test('a direct write takes the place of the pending one of its key', async (t)
   t.equal(store.valueOf('k'), '"direct"')
   t.notOk(store.statements.some(({ operation }) => operation === 'settle'))
 })
+
+t.test('a change without a condition is sent after the pending write of its key in flight', async (t) => {
+  const { store, cache } = await liveSidecar()
+  store.fail('write', 'store-unavailable')
+  await cache.set('k', '"pending"')
+  const settling = store.hold('settle', 'before')
+  await cache.get('another')
+  await settling.reached
+  const changing = cache.change('k', { value: '"changed"' })
+  await turn()
+  settling.open()
+  t.match(await changing, { kind: 'written', existed: true })
+  t.equal(store.valueOf('k'), '"changed"')
+})

@@ -69,3 +69,25 @@ t.test('a transaction that reaches the database has pending writes of other keys
   await turn()
   t.equal(store.valueOf('other'), '"pending"')
 })
+
+t.test(
+  'a row of an unknown outcome may have expired at the end of its time to live, not before',
+  async (t) => {
+    for (const [afterMs, kept] of [
+      [1_000, '"kept"'],
+      [999, undefined],
+    ] as const) {
+      const { clock, cache, store } = await liveSidecar()
+      store.setBySql('k', '0')
+      await cache.get('k')
+      store.fail('write', 'outcome-unknown', 'after')
+      await t.rejects(cache.writeAll([{ ...put('k', '1'), ttlMs: 1_000 }]), { code: 'outcome-unknown' })
+      store.fail('write', 'store-unavailable')
+      await cache.set('k', '"kept"')
+      clock.advance(afterMs)
+      store.deleteBySql('k')
+      await cache.close()
+      t.equal(store.valueOf('k'), kept, `after ${afterMs} ms`)
+    }
+  },
+)
