@@ -5,7 +5,7 @@ import { scriptedServer } from './scripted-server.js'
 
 /** Rows, an error with its SQLSTATE, or undefined for no answer at all. */
 export type ScriptedAnswer =
-  | readonly Readonly<Record<string, string>>[]
+  | readonly Readonly<Record<string, string | null>>[]
   | { readonly code: string; readonly message: string; readonly file?: string }
   | undefined
 
@@ -83,12 +83,13 @@ function answerOf(answer: NonNullable<ScriptedAnswer>): string {
     (name) => `${name}\0${int32(0)}${int16(0)}${int32(text)}${int16(-1)}${int32(-1)}${int16(0)}`,
   )
   const rows = answer.map((row) =>
-    message(
-      'D',
-      int16(names.length) + names.map((name) => int32(row[name]?.length ?? 0) + row[name]).join(''),
-    ),
+    message('D', int16(names.length) + names.map((name) => cell(row[name] ?? null)).join('')),
   )
   return message('T', int16(names.length) + columns.join('')) + rows.join('') + message('C', 'SELECT\0')
+}
+
+function cell(text: string | null): string {
+  return text === null ? int32(-1) : int32(text.length) + text
 }
 
 function failure(severity: string, code: string, text: string, file?: string): string {
