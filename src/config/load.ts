@@ -64,7 +64,7 @@ export function loadConfig(variables: Environment, options: LoadOptions = {}): L
       ['file', `${variable} in ${path}`, () => textInFile(one, file.get(variable))],
       ['default', variable, () => defaults[variable]],
     ] as const
-    values[name] = one.like ? values[one.like] : one.fallback
+    values[name] = one.fallback
     sources[name] = 'default'
     for (const [source, label, read] of layers) {
       const isSet = attempt(label, () => {

@@ -18,6 +18,6 @@ export function variableOfSecret(flag: string, value: string | undefined): strin
 
 /** Returns true if the text looks like a URL with a password, even if it cannot be parsed. */
 export function isUrlWithPassword(text: string): boolean {
-  const [, rest = ''] = text.split('://', 2)
+  const [, rest = ''] = text.split('://')
   return rest.slice(0, Math.max(rest.lastIndexOf('@'), 0)).includes(':') || text.includes('password=')
 }

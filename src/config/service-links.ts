@@ -22,10 +22,7 @@ export function withoutServiceLinks(environment: Environment): Environment {
 function isServiceLink(name: string, value: string, environment: Environment): boolean {
   if (detailName.test(name) || (urlName.test(name) && urlValue.test(value))) return true
   const suffix = serviceSuffix.exec(name)
-  const service = suffix ? name.slice(0, suffix.index) : undefined
-  return (
-    service !== undefined &&
-    `${service}_SERVICE_HOST` in environment &&
-    `${service}_SERVICE_PORT` in environment
-  )
+  if (suffix === null) return false
+  const service = name.slice(0, suffix.index)
+  return `${service}_SERVICE_HOST` in environment && `${service}_SERVICE_PORT` in environment
 }

@@ -65,15 +65,16 @@ const encode =
 /** Parses a URL as the driver does. Throws an Error that repeats nothing of the text except names of parameters. */
 export function parseConnectionUrl(text: string): ConnectionUrl {
   if (!/^postgres(ql)?:\/\//.test(text)) throw new Error(example)
-  const [beforeQuery = '', query] = splitOnce(text, '?')
-  const [authority = '', path = ''] = splitOnce(beforeQuery.replace(/^\w+:\/\//, ''), '/')
+  const [beforeQuery = '', ...afterQuery] = text.split('?')
+  const query = afterQuery.join('?')
+  const [authority = '', ...path] = beforeQuery.replace(/^\w+:\/\//, '').split('/')
   const hosts = authority.slice(authority.lastIndexOf('@') + 1)
   // Part of an unencoded password would otherwise be taken for a port, a path, a query or a fragment.
   const isCutShort = !authority.includes('@') && text.includes('@')
-  if (/[\s#]/.test(text) || path.includes('@') || isCutShort) throw new Error(encode)
+  if (/[\s#]/.test(text) || path.join('/').includes('@') || isCutShort) throw new Error(encode)
   if (hosts.includes(',') || new URLSearchParams(query).get('host')?.includes(','))
     throw new Error('names several hosts; name one: a DNS name or a proxy that follows the primary')
-  const parameters = parametersIn(query ?? '')
+  const parameters = parametersIn(query)
   // An empty host after a user is not valid in a URL, but the driver uses it for a Unix socket.
   const filled = beforeQuery.replace('@/', '@___/').replace(/@$/, '@___')
   if (!URL.canParse(filled)) throw new Error(encode)
@@ -137,9 +138,4 @@ function unknown(name: string): string {
   const cure = otherDrivers[name]
   if (cure !== undefined) return `${name} is not supported by this driver: ${cure}`
   return `${name} is not a supported parameter${didYouMean(name, knownParameters, () => 3)}`
-}
-
-function splitOnce(text: string, separator: string): [string, string?] {
-  const at = text.indexOf(separator)
-  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)]
 }

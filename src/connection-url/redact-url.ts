@@ -10,6 +10,6 @@ export function redactUrl(text: string): string {
   // The last `@` may be in a parameter. The user would then be everything before it.
   const shownUser = /^[\w.%-]*$/.test(user) ? user : '***'
   const place = rest.slice(at + 1).replace(/[?#].*$/s, '')
-  const isPlace = shownUser !== '***' || at < 0
-  return `${scheme}${shownUser === '' ? '' : `${shownUser}@`}${isPlace ? place : '***'}`
+  const shownPlace = shownUser === '***' ? '***' : place
+  return `${scheme}${shownUser === '' ? '' : `${shownUser}@`}${shownPlace}`
 }

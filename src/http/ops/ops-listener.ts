@@ -47,7 +47,8 @@ export function opsListener(options: OpsListenerOptions): RequestListener {
   const { page } = options
   return async (request, response) => {
     const { method, url = '' } = request
-    const [path = '', query = ''] = url.split('?', 2)
+    const [path = '', ...afterPath] = url.split('?')
+    const query = afterPath.join('?')
     const route = routes.get(path)
     const shownPage = isOfPage(path) ? page : undefined
     if (route === undefined && shownPage === undefined)

@@ -75,7 +75,9 @@ export class Pipelining {
       return
     }
     const waiting = this.#waitingOf(socket)
-    if (waiting.count++ === 0) socket.pause()
+    waiting.count++
+    // Not at once, because Node resumes the connection when it has parsed the request.
+    process.nextTick(() => socket.pause())
     waiting.last = response
     waiting.bytes += bytes
     this.#bytes += bytes

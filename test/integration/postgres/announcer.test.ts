@@ -66,6 +66,11 @@ t.test('a missing trigger is created at the start if the sidecar may migrate', a
   await database.query('drop trigger cache_entries_3_updated on cache_entries')
   const { log } = await startLiveSidecar(t, { databaseUrl: database.url })
   t.ok(log.some((line) => line.includes('migrations applied')))
+  const next = await startLiveSidecar(t, { databaseUrl: database.url })
+  t.notOk(
+    next.log.some((line) => line.includes('migrations applied')),
+    'nothing is left to apply',
+  )
 })
 
 t.test('a missing trigger is reported at the start if the sidecar may not migrate', async (t) => {

@@ -97,3 +97,13 @@ t.test('top refuses a time out of its bounds, and says that a page is off', asyn
   answer = { status: 401, text: '{"detail":"Unauthorized"}' }
   await t.rejects(commandRun(top, { values: { url } }), { message: 'Unauthorized' })
 })
+
+t.test('a URL of the wrong listener is told before any other reason', async (t) => {
+  const { url } = await fakeListener(t, ({ path }) =>
+    path === '/health' ? { status: 'ok' } : { status: 404, text: '{"detail":"Not Found"}' },
+  )
+  await t.rejects(commandRun(top, { lists: new Map([['url', ['http://127.0.0.1:1', url]]]) }), {
+    name: 'UsageError',
+    message: /is the data listener of a sidecar/,
+  })
+})

@@ -132,6 +132,7 @@ t.test('without a URL of its own, LISTEN uses the URL of the statements, and its
   t.equal(config.databaseListenUrl, config.databaseUrl)
   t.equal(currentUrl(config.databaseListenUrl), 'postgres://app:pw@127.0.0.1/db')
   const listen = 'postgres://app@127.0.0.1/listen'
+  t.equal(loadConfig({ DATABASE_URL: listen }).config.databaseListenUrl, listen)
   t.equal(
     loadConfig({ DATABASE_URL_FILE: file, DATABASE_LISTEN_URL: listen }).config.databaseListenUrl,
     listen,

@@ -27,6 +27,16 @@ t.test('an address that other hosts reach causes a warning unless a token is set
     t.match(check({ HOST }), new RegExp(`^HOST=${HOST}: everybody`), HOST)
     t.equal(check({ HOST, CACHE_API_TOKEN: 'let-me-in' }), undefined)
   }
-  for (const HOST of ['', 'localhost', '127.0.0.1', '127.1.2.3', '::1', '[::1]'])
+  for (const HOST of [
+    '',
+    'localhost',
+    'LocalHost.',
+    '127.0.0.1',
+    '127.1.2.3',
+    '::1',
+    '[::1]',
+    '::ffff:127.0.0.1',
+  ])
     t.equal(check({ HOST }), undefined, HOST)
+  t.equal(check({ HOST: '0.0.0.0', CACHE_SOCKET: '/run/cache' }), undefined, 'it is not used')
 })

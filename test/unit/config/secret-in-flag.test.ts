@@ -25,6 +25,14 @@ t.test('a URL with a password is recognised, even if it cannot be parsed', async
     'postgres://host/db?password=pw',
   ])
     t.equal(isUrlWithPassword(text), true, text)
-  for (const text of ['', 'postgres://host:5432/db', 'postgres://app@host:5432/db', 'app:pw', 'a://b', '@:'])
+  for (const text of [
+    '',
+    'postgres://host:5432/db',
+    'postgres://app@host:5432/db',
+    'app:pw',
+    'a://b',
+    'a://:80',
+    '@:',
+  ])
     t.equal(isUrlWithPassword(text), false, text)
 })

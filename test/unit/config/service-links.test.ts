@@ -55,6 +55,9 @@ t.test('an explicit setting takes precedence over a service link, also in a file
 t.test('a variable that only resembles a service link is not ignored', async (t) => {
   t.throws(() => loadConfig({ OPS_PORT: 'tcp://10.0.0.1' }), ConfigError)
   t.throws(() => loadConfig({ OPS_PORT: 'http://10.0.0.1:9025' }), ConfigError)
-  for (const name of ['CACHE_PORT', 'CACHE_SERVICE_HOST', 'CACHE_PORT_9025_TCPS'])
+  for (const name of ['CACHE_PORT', 'CACHE_SERVICE_HOST', 'CACHE_SERVICE_PORT', 'CACHE_PORT_9025_TCPS'])
     t.match(loadConfig({ [name]: '8025' }).warnings, [new RegExp(`^${name} is not a setting`)])
+  for (const name of ['CACHE_SERVICE_HOST', 'CACHE_SERVICE_PORT'])
+    t.equal(loadConfig({ [name]: 'a', CACHE_SERVICE_PORT_HTTP: '8025' }).warnings.length, 2, name)
+  t.throws(() => loadConfig({ CACHE_UI_KEYS: 'tcp://10.0.0.1:9025' }), /^CACHE_UI_KEYS: must be one of/)
 })

@@ -11,25 +11,34 @@ const faultOf = (text: string): string => {
   }
 }
 
+/** Returns the parts of a URL that are not empty. */
+const partsOf = (text: string) => {
+  const { parameters: _, ...parts } = parseConnectionUrl(text)
+  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== ''))
+}
+
 t.test('URLs that the driver accepts are accepted', async (t) => {
   const host = '/cloudsql/project:region:instance'
-  t.match(parseConnectionUrl(`postgresql://app:pw@/db?host=${host}`), {
-    user: 'app',
-    password: 'pw',
-    host,
-    database: 'db',
-  })
-  t.match(parseConnectionUrl('postgres:///db?host=/tmp'), { user: '', password: '', host: '/tmp' })
-  t.match(parseConnectionUrl('postgres://app:p%40%2F%23%20@[fd00::1]:6432/d%20b?sslmode=verify-full'), {
-    password: 'p@/# ',
-    host: 'fd00::1',
-    port: '6432',
-    database: 'd b',
-  })
-  t.match(parseConnectionUrl('postgres://app:a@b@host/db'), { password: 'a@b', host: 'host' })
-  t.match(parseConnectionUrl('postgres://app@host/db?password=a@b&application_name=x'), { password: 'a@b' })
-  t.match(parseConnectionUrl('postgres://host'), { host: 'host', database: '' })
-  t.match(parseConnectionUrl('postgres://a,b:p,@host/d,b'), { user: 'a,b', password: 'p,', database: 'd,b' })
+  for (const [text, parts] of [
+    [`postgresql://app:pw@/db?host=${host}`, { user: 'app', password: 'pw', host, database: 'db' }],
+    ['postgres:///db?host=/tmp', { host: '/tmp', database: 'db' }],
+    ['postgres://app@', { user: 'app' }],
+    ['postgres://app@/db', { user: 'app', database: 'db' }],
+    [
+      'postgres://app:p%40%2F%23%20@[fd00::1]:6432/d%20b?sslmode=verify-full',
+      { user: 'app', password: 'p@/# ', host: 'fd00::1', port: '6432', database: 'd b' },
+    ],
+    ['postgres://app:a@b@host/db', { user: 'app', password: 'a@b', host: 'host', database: 'db' }],
+    [
+      'postgres://app@host/db?password=a@b?c&application_name=x',
+      { user: 'app', password: 'a@b?c', host: 'host', database: 'db' },
+    ],
+    ['postgres://host', { host: 'host' }],
+    ['postgres://a,b:p,@host/d,b', { user: 'a,b', password: 'p,', host: 'host', database: 'd,b' }],
+    ['postgres:///d,b', { database: 'd,b' }],
+    ['postgres://host/d/b', { host: 'host', database: 'd/b' }],
+  ] as const)
+    t.strictSame(partsOf(text), parts, text)
 })
 
 t.test('a password that is not encoded is refused, and shown nowhere', async (t) => {
@@ -41,18 +50,28 @@ t.test('a password that is not encoded is refused, and shown nowhere', async (t)
     's3/cr3t',
     '1#s3cret',
     's3cret%',
+    's3@c/r3t',
+    's3@c/r/3t',
+    '1?password=s3cret',
   ]) {
     for (const rest of ['host/db', 'host:5432/db?sslmode=require']) {
       const text = `postgresql://app:${password}@${rest}`
       t.match(faultOf(text), /percent-encode @ \/ # and space|not percent-encoded/, text)
-      t.notMatch(faultOf(text), /s3c/)
-      t.notMatch(redactUrl(text), /s3c|cr3t|word/, text)
+      t.notMatch(faultOf(text), /s3|r3t/)
+      t.notMatch(redactUrl(text), /s3|r3t|word/, text)
       t.match(redactUrl(text), /^postgresql:\/\/app@host/)
     }
   }
   t.notMatch(redactUrl('postgres://host/db?password=s3@cret'), /s3|cret/)
   t.notMatch(redactUrl('postgres://app:x@host/db?password=s3@cret'), /s3|password/)
   t.equal(redactUrl('postgresql://u:p@h:5432/d?x=y'), 'postgresql://u@h:5432/d')
+})
+
+t.test('a URL without a user, and a text that is no URL, are shown without secrets, too', async (t) => {
+  t.equal(redactUrl('postgresql://h:5432/d?password=s3cret'), 'postgresql://h:5432/d')
+  t.equal(redactUrl('postgresql://h/d#s3cret'), 'postgresql://h/d')
+  t.equal(redactUrl('postgres://h/d?password=s3@cret'), 'postgres://***@***')
+  t.equal(redactUrl('s3cret'), '')
 })
 
 t.test('several hosts are refused with a clear message', async (t) => {
@@ -71,6 +90,8 @@ t.test('parameters without an effect are refused by name', async (t) => {
     'search_path=app': /^search_path .* options=/,
     'target_session_attrs=read-write': /^target_session_attrs: /,
     'sslmod=verify-full': /^sslmod .*did you mean sslmode\?$/,
+    'lock_timexyz=1': /^lock_timexyz is not a supported parameter; did you mean lock_timeout\?$/,
+    'lock_timwxyz=1': /^lock_timwxyz is not a supported parameter$/,
     'sslmode=verify_full': /^sslmode: must be disable, /,
     'keepalives_idle=5': /^keepalives_idle is not a supported parameter/,
     'channel_binding=maybe': /^channel_binding: must be/,

@@ -71,6 +71,48 @@ t.test('another path or method is refused', async (t) => {
   })
 })
 
+t.test('a view gets the whole query string, and the page has its own methods', async (t) => {
+  const views = {
+    has: (name: string) => name === 'keys',
+    get: async (name: string, query: string) => ({ name, query }),
+  }
+  const { ask } = await listening(t, {
+    page: { views, writes: { has: (name: string) => name === 'set' } } as never,
+  })
+  t.match(await ask('/ui/keys?prefix=a?b&after=c?'), {
+    status: 200,
+    headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' },
+    body: { name: 'keys', query: 'prefix=a?b&after=c?' },
+  })
+  t.match(await ask('/ui/keys'), { body: { query: '' } })
+  t.match(await ask('/ui/keys', 'POST'), { status: 405, headers: { allow: 'GET, HEAD' } })
+  t.match(await ask('/ui/set'), { status: 405, headers: { allow: 'POST' } })
+  for (const path of ['/', '/ui', '/ui?a'])
+    t.match(
+      await ask(path),
+      {
+        status: 307,
+        headers: {
+          location: 'ui/',
+          'cache-control': 'no-store',
+          'content-type': 'text/plain; charset=utf-8',
+        },
+        text: 'The page is at ui/\n',
+      },
+      path,
+    )
+  t.match(await ask('/abckeys'), { status: 404 })
+})
+
+t.test('a page beyond the number that may be open is asked to come again', async (t) => {
+  const { ask } = await listening(t, { page: { live: { isFull: true } } as never })
+  t.match(await ask('/ui/stream'), {
+    status: 503,
+    headers: { 'retry-after': '5' },
+    body: { detail: 'Too many pages are open at this sidecar' },
+  })
+})
+
 t.test('a failure is answered and logged', async (t) => {
   const failure = new Error('a mistake of ours')
   const { ask, errors } = await listening(t, { metrics: () => Promise.reject(failure) })

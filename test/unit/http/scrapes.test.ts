@@ -1,5 +1,6 @@
 import t from 'tap'
 import { Scrapes } from '../../../src/http/ops/scrapes.js'
+import { Gate } from '../../support/gate.js'
 
 function scrapesAt(nowMs: () => number, compute: () => Promise<number>) {
   return new Scrapes({ now: nowMs, defer: setImmediate }, async () => ({
@@ -42,4 +43,23 @@ t.test('an error response is not repeated', async (t) => {
   fails = false
   nowMs = 1
   t.equal((await scrapes.answer()).status, 200)
+})
+
+t.test('a failure takes nothing from the response to a later scrape', async (t) => {
+  const failing = new Gate()
+  let computed = 0
+  const scrapes = scrapesAt(
+    () => 0,
+    async () => {
+      if (++computed > 1) return computed
+      await failing.pass()
+      throw new Error('a bug of ours')
+    },
+  )
+  const first = scrapes.answer()
+  for (let index = 2; index <= 10; index++) await scrapes.answer()
+  failing.open()
+  await t.rejects(first)
+  t.equal((await scrapes.answer()).status, 10)
+  t.equal(computed, 10)
 })

@@ -31,3 +31,19 @@ t.test('a step that fails ends the shutdown with its error', async (t) => {
     failure,
   )
 })
+
+t.test('once all steps have ended, the time to be late no longer runs', async (t) => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  let during = 0
+  const look = async () => {
+    during = timers()
+  }
+  await runInOrder({ look }, 60_000, () => t.fail())
+  t.equal(during, before + 1)
+  t.equal(timers(), before)
+  await t.rejects(
+    runInOrder({ failing: () => Promise.reject(new Error('a mistake of ours')) }, 60_000, () => t.fail()),
+  )
+  t.equal(timers(), before, 'nor if one has failed')
+})

@@ -49,7 +49,7 @@ function split(text: string, separator: string): readonly string[] {
 }
 
 function unquoted(text: string): string {
-  return text.length > 1 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text
+  return text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text
 }
 
 function milliseconds(

@@ -58,6 +58,8 @@ t.test('a request has one Host, unless it is of HTTP/1.0', async (t) => {
   t.strictSame(refusalOf(check, {}), [400, 'invalid-request', 'Host: missing'])
   t.equal(refusalOf(check, { httpVersion: '1.0' }), undefined)
   t.strictSame(refusalOf(check, { hosts: ['evil.example'], httpVersion: '1.0' }), foreign)
+  t.equal(refusalOf(check, { hosts: ['localhost'] }), undefined)
+  t.equal(refusalOf(check, { httpVersion: '1.0' }), undefined, 'after one with a Host, too')
   t.strictSame(refusalOf(check, { hosts: ['localhost', 'localhost'] }), [
     400,
     'invalid-request',

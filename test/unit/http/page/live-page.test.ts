@@ -198,3 +198,23 @@ t.test('after the end, streams are over and no timer runs', async (t) => {
   pass(10_000)
   t.strictSame(openingOf(open()).history, [])
 })
+
+t.test('each change of the state of the feed is sent once', async (t) => {
+  const { transitions, open, pass } = started(t)
+  const page = open()
+  pass(2_000)
+  page.taken()
+  for (const number of [1, 2]) {
+    transitions.push({ number, atMs: 0, state: 'down', reason: '', was: 'live', forMs: 0 })
+    pass(500)
+    t.match(
+      namesOf(page).filter((name) => name === 'feed'),
+      { length: 1 },
+    )
+    for (let tick = 0; tick < 4; tick++) pass(500)
+    t.match(
+      namesOf(page).filter((name) => name === 'feed'),
+      { length: 0 },
+    )
+  }
+})

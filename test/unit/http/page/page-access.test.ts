@@ -15,7 +15,7 @@ t.test('without a token, only clients on this machine see keys', async (t) => {
 })
 
 t.test('a client behind a proxy on this machine is not one of this machine', async (t) => {
-  for (const name of ['X-Forwarded-For', 'Forwarded', 'Via', 'X-Real-IP'])
+  for (const name of ['X-Forwarded-For', 'X-Forwarded-Host', 'Forwarded', 'Via', 'X-Real-IP'])
     t.notOk(maySeeKeys(from('127.0.0.1', name, '10.1.2.3'), undefined), name)
 })
 
