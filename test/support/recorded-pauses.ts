@@ -2,13 +2,15 @@ import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers/promises'
 import type { Owner } from './database.js'
 
+/** As it is outside of tests: while one runs, another replacement may be there. */
+const { setTimeout: original } = timers
+
 /**
  * Ends every pause of `node:timers/promises` at once until the end of the test, and returns the list of their lengths,
  * in ms. `onPause` is called with each length, for example to move a clock. If it returns a promise, the pause goes on
  * until that is settled, or the pause is aborted.
  */
 export function recordedPauses(t: Owner, onPause: (ms: number) => unknown = () => undefined): number[] {
-  const { setTimeout: original } = timers
   const use = (replacement: unknown) => {
     Object.assign(timers, { setTimeout: replacement })
     syncBuiltinESMExports()
