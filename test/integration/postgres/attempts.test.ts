@@ -75,7 +75,7 @@ t.test('an error that would recur or may have had an effect is not retried', asy
 })
 
 t.test('a statement that keeps failing is given up in time', async (t) => {
-  const { attempts, write } = attemptsOn(t, fresh.url, 400)
+  const { attempts, write } = attemptsOn(t, fresh.url, 3_000)
   await t.rejects(write("insert into numbers select fails(1000000, '40001')"), { code: 'row-locked' })
   t.ok(attempts.status().retries > 0)
   t.ok(attempts.status().retries < 20, 'with pauses')
