@@ -70,9 +70,11 @@ function refusal(command: string, { name, value }: GivenOption, known: readonly 
   if (variable !== undefined) return `${option}: ${secretInFlag(variable)}`
   const near = suggestion(
     `--${flagName(name)}`,
-    known.map((one) => `--${one}`),
+    [...known, 'help', 'version'].map((one) => `--${one}`),
   )
-  return `there is no option ${option}${near || `; see caching-layer ${command} --help`}`
+  // An option of the program, and of no command.
+  const shown = near.replace(' --version?', ' caching-layer --version?')
+  return `there is no option ${option}${shown || `; see caching-layer ${command} --help`}`
 }
 
 /** Returns true if the arguments ask for the help of the command. */

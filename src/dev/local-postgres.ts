@@ -177,7 +177,10 @@ export class LocalPostgres {
 
   /** Starts the server. Resolves to undefined once it is ready, or to its output if it ended before that. */
   async #launch(postgres: string, port: number, account: Account | undefined): Promise<string | undefined> {
-    const log = await openServerLog(join(this.#folder, 'server.log'))
+    const log = await openServerLog(join(this.#folder, 'server.log')).catch((cause: Error) => {
+      const cure = freshStart(this.#options.dataDir)
+      throw new Error(`cannot open the log of PostgreSQL: ${cause.message}; ${cure}`, { cause })
+    })
     try {
       const { size } = await log.stat()
       const server = this.#spawn(postgres, port, account, log)

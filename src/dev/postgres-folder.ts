@@ -1,6 +1,7 @@
 import {
   chmod,
   chown,
+  lstat,
   mkdir,
   mkdtemp,
   readdir,
@@ -27,7 +28,7 @@ export async function postgresFolder(
 ): Promise<string> {
   const link = await readlink(wanted).catch(() => undefined)
   const folder = link === undefined ? wanted : resolve(dirname(wanted), link)
-  await mkdir(folder, { recursive: true })
+  await create(folder)
   await take(folder, account)
   if (!account || canEnter(folder, account)) return realpath(folder)
 
@@ -45,7 +46,26 @@ export async function postgresFolder(
 
 /** Returns the cure for damaged data. */
 export function freshStart(wanted: string): string {
-  return `if the data is damaged, remove ${wanted} to start afresh without it`
+  return `if the data is damaged, remove ${resolve(wanted)} to start afresh without it`
+}
+
+async function create(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (cause) {
+    const blocking = await existingPart(folder)
+    const isFolder = (await stat(blocking).catch(() => undefined))?.isDirectory()
+    const reason = isFolder
+      ? (cause as Error).message
+      : `${blocking} is not a folder; move it away or remove it`
+    throw new Error(`the data folder ${folder} cannot be created: ${reason}`, { cause })
+  }
+}
+
+/** Returns the longest part of the path at which there is anything. */
+async function existingPart(path: string): Promise<string> {
+  const exists = await lstat(path).catch(() => undefined)
+  return exists ? path : existingPart(dirname(path))
 }
 
 /** Gives an empty folder of the current user to the account. Throws if the data belongs to another user. */

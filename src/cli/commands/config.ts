@@ -1,6 +1,7 @@
 import { describeSettings, shownText } from '../../config/describe-settings.js'
 import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
 import { loadConfig } from '../../config/load.js'
+import { plannedListeners, refuseSharedPorts } from '../../config/shared-ports.js'
 import { textTable } from '../../text/text-table.js'
 import type { Command } from '../command.js'
 import { UsageError } from '../usage-error.js'
@@ -17,6 +18,7 @@ export const config: Command = {
     const loaded = loadConfig(environment, { flags: values })
     for (const warning of loaded.warnings) note(warning)
     refuseInheritedHost(loaded)
+    refuseSharedPorts(plannedListeners(loaded.config))
     const openHost = openHostWarning(loaded.config)
     if (openHost !== undefined) note(openHost)
     if (flags.has('check')) {

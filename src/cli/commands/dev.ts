@@ -6,6 +6,7 @@ import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.j
 import { loadConfig } from '../../config/load.js'
 import { integer } from '../../config/parse.js'
 import { readApiToken } from '../../config/read-api-token.js'
+import { refuseSharedPorts } from '../../config/shared-ports.js'
 import { DemoLoad } from '../../dev/demo-load.js'
 import { DevServer } from '../../dev/dev-server.js'
 import { LocalPostgres } from '../../dev/local-postgres.js'
@@ -69,6 +70,15 @@ export const dev: Command = {
       throw new ConfigError('PORT: too high, the next two ports are needed, too')
     if (first.opsPort + sidecars > 65_536)
       throw new ConfigError('OPS_PORT: too high, the next port is needed, too')
+    const host = '127.0.0.1'
+    refuseSharedPorts([
+      { name: 'PORT', host: first.host, port: first.port },
+      { name: 'PORT + 1', host: first.host, port: first.port + 1 },
+      { name: 'OPS_PORT', host: first.opsHost, port: first.opsPort },
+      { name: 'OPS_PORT + 1', host: first.opsHost, port: first.opsPort && first.opsPort + 1 },
+      { name: values.has('sql-port') ? '--sql-port' : `PORT + ${sidecars}`, host, port: sqlPort },
+      { name: '--postgres-port', host, port: postgresPort ?? usualPostgresPort },
+    ])
     const token = await readApiToken(first)
     const log = createLog(first.logLevel)
     // A terminal that is closed sends SIGHUP. PostgreSQL, in a process group of its own, does not get it.

@@ -4,6 +4,7 @@ import { ConfigReload } from '../../config/config-reload.js'
 import { FileWatch } from '../../config/file-watch.js'
 import { openHostWarning, refuseInheritedHost } from '../../config/host-intent.js'
 import { loadConfig } from '../../config/load.js'
+import { plannedListeners, refuseSharedPorts } from '../../config/shared-ports.js'
 import { isTracingEnabled, otlpWarnings } from '../../config/tracing-enabled.js'
 import { currentUrl } from '../../connection-url/connection-source.js'
 import { parseConnectionUrl } from '../../connection-url/connection-url.js'
@@ -27,6 +28,7 @@ export const serve: Command = {
     const loaded = load()
     const { config, sources, warnings } = loaded
     refuseInheritedHost(loaded)
+    refuseSharedPorts(plannedListeners(config))
     // Loaded only now: it is most of the program, and an invalid configuration does not need it.
     const { Sidecar } = await import('../../sidecar/sidecar.js')
     const log = createLog(config.logLevel)

@@ -36,6 +36,8 @@ export interface AuditEvents {
 
 const maxUnderWay = 100
 const askTimeoutMs = 2_000
+/** Any key will do to find out if a sidecar answers. */
+const firstKey = 'caching-layer audit'
 /** Staleness bound of the audit's own feed, which gives up a connection that is silent for half of it. */
 const feedStalenessMs = 6_000
 const silent = { info: () => undefined, warn: () => undefined }
@@ -119,6 +121,15 @@ export class Audit {
       throw new Error(`cannot receive changes: ${messageOf(error)}`, { cause: error })
     }
     this.#startedMs = performance.now()
+  }
+
+  /**
+   * Asks every sidecar once, whether anything changes or not, and returns the URLs of those that gave no usable answer.
+   * The answers are not part of the report.
+   */
+  async silentSidecars(): Promise<readonly string[]> {
+    const asked = await Promise.all(this.#clients.map((client) => client.ask(firstKey)))
+    return asked.flatMap(({ sidecar, answer }) => (answer.kind === 'none' ? [sidecar] : []))
   }
 
   get underWay(): number {

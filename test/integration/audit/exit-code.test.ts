@@ -3,9 +3,12 @@ import { existsSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { audit } from '../../../src/cli/commands/audit.js'
 import { CliProcess } from '../../support/child-process.js'
+import { commandRun } from '../../support/command-run.js'
 import { cacheDatabase, freshDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
+import { startLiveSidecar } from '../../support/sidecar.js'
 
 const sidecar = 'http://127.0.0.1:1'
 
@@ -23,12 +26,30 @@ t.test('an audit that cannot be carried out exits with 3', async (t) => {
 
 t.test('wrong use exits with 2, and no violation with 0', async (t) => {
   const { url } = await cacheDatabase(t)
+  const { client } = await startLiveSidecar(t, { databaseUrl: url })
   for (const args of [['audit'], ['audit', sidecar, '--sample=2']]) {
     const process = new CliProcess(t, args, { DATABASE_URL: url })
     t.same(await process.exited, { code: 2, signal: null }, args.join(' '))
   }
-  const process = new CliProcess(t, ['audit', sidecar, '--minutes=0.001'], { DATABASE_URL: url })
+  const process = new CliProcess(t, ['audit', client.base, '--minutes=0.001'], { DATABASE_URL: url })
   t.same(await process.exited, { code: 0, signal: null }, process.stderr)
+})
+
+t.test('an audit without changes exits with 3 if a sidecar never answered', async (t) => {
+  const { url } = await cacheDatabase(t)
+  const { client, ops } = await startLiveSidecar(t, { databaseUrl: url })
+  const run = (positionals: string[]) =>
+    commandRun(audit, { positionals, values: { minutes: '0.001' }, environment: { DATABASE_URL: url } })
+  const { code, out, notes } = await run([client.base, sidecar])
+  t.equal(code, 3, out.join())
+  t.strictSame(notes, [
+    `${sidecar} gives no usable answer: connect ECONNREFUSED 127.0.0.1:1`,
+    `the audit is inconclusive: no answer that counts from ${sidecar}`,
+  ])
+  await t.rejects(run([client.base, ops.base]), {
+    name: 'UsageError',
+    message: `${ops.base} is the operations listener of a sidecar; name its data listener (PORT, 8025 by default)`,
+  })
 })
 
 t.test('an audit that crashes exits with 3', async (t) => {

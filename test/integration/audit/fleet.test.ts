@@ -145,8 +145,11 @@ t.test('a sidecar that never drops an entry violates the promise', async (t) => 
 })
 
 t.test('an audit can be stopped before any event', async (t) => {
-  const { database } = await fleet(t)
-  const { exit, stop, out, progress } = command(database, ['http://127.0.0.1:1'])
+  const { database, clients } = await fleet(t)
+  const { exit, stop, out, progress } = command(
+    database,
+    clients.map(({ base }) => base),
+  )
   await eventually(() => progress.length > 0)
   stop.abort()
   t.equal(await exit, 0)

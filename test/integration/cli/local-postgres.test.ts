@@ -217,6 +217,15 @@ t.test('a server that does not start gives a reason and leaves nothing running',
   const message = await messageOf(t, server.start())
   t.match(message, /^PostgreSQL did not start: FATAL: +invalid value for parameter "shared_buffers": "many"$/)
   t.equal(server.pid, undefined)
+
+  const log = join(server.dataDir, 'server.log')
+  await rm(log)
+  await mkdir(log)
+  t.equal(
+    await messageOf(t, server.start()),
+    `cannot open the log of PostgreSQL: EISDIR: illegal operation on a directory, open '${log}'; ` +
+      `if the data is damaged, remove ${server.dataDir} to start afresh without it`,
+  )
 })
 
 t.test('stop ends a start that is under way, and the next start works', async (t) => {

@@ -80,6 +80,8 @@ t.test('each fault of a query has its line and its cure', async (t) => {
     ['queries: [1]', 1, /^expected a map with the members key, query and depends$/],
     ['queries:\n  - key: a:{id}\n    query: select $1', 2, /^the member depends is missing$/],
     [`${query}    ttl: 1`, 5, /^there is no member "ttl"; did you mean ttl_seconds\?$/],
+    [`${query}    tll: 1`, 5, /^there is no member "tll"; did you mean ttl_seconds\?$/],
+    [`${query}    foo: 1`, 5, /^there is no member "foo"; there are key, query, depends, /],
     [`${query}    ttl_seconds: 0`, 5, /^ttl_seconds: expected a number above zero, up to 1000000000$/],
     [`${query}    ttl_seconds: 1000000001`, 5, /^ttl_seconds: expected a number above zero/],
     [`${query}    ttl_seconds: .inf`, 5, /^ttl_seconds: expected a number above zero/],

@@ -64,6 +64,28 @@ t.test('data that the account cannot reach is left alone', { skip }, async (t) =
   })
 })
 
-t.test('the cure for damaged data names its folder', async (t) => {
+t.test('a file in the place of a folder is named, with the cure', async (t) => {
+  const folder = t.testdir({ file: '', closed: t.fixture('symlink', 'nowhere/else') })
+  for (const [wanted, found] of [
+    ['file', 'file'],
+    ['file/postgres', 'file'],
+    ['file/deep/postgres', 'file'],
+    ['closed/postgres', 'closed'],
+  ] as const)
+    await t.rejects(
+      postgresFolder(join(folder, wanted)),
+      {
+        message: `the data folder ${join(folder, wanted)} cannot be created: ${join(folder, found)} is not a folder; move it away or remove it`,
+        cause: Error,
+      },
+      wanted,
+    )
+  await t.rejects(postgresFolder(join(folder, 'x'.repeat(300))), {
+    message: /^the data folder .*x cannot be created: ENAMETOOLONG: /,
+  })
+})
+
+t.test('the cure for damaged data names its folder, with its whole path', async (t) => {
   t.equal(freshStart('/data'), 'if the data is damaged, remove /data to start afresh without it')
+  t.equal(freshStart('data'), freshStart(join(process.cwd(), 'data')))
 })
