@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, Server, type ServerOptions } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { type Problem, problemResponse } from '../routes/problem.js'
 import { sendDirectly } from '../routes/response.js'
 import {
@@ -144,6 +144,9 @@ export class HttpServer {
     })
     await Promise.race([closed, sleep(Math.min(this.#options.idleGraceMs, timeoutMs))])
     while (open) {
+      // In a turn of the event loop, timers come before what has arrived. A process that got no CPU time until the grace
+      // was over would reset connections on which requests wait to be read.
+      await setImmediate()
       this.#server.closeIdleConnections()
       const leftMs = deadlineMs - performance.now()
       if (leftMs <= 0) {

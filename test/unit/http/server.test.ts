@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Agent, get, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import t from 'tap'
 import { dataLimits } from '../../../src/http/server/connection-limits.js'
 import { HttpServer } from '../../../src/http/server/server.js'
@@ -29,6 +29,30 @@ t.test('idle connections stay open and are reused', async (t) => {
     await once(response.resume(), 'end')
   }
   t.equal(ports.size, 1)
+})
+
+t.test('a request that has arrived is answered, however late the server looks after the grace', async (t) => {
+  const server = new HttpServer({
+    address: { host: '127.0.0.1', port: 0 },
+    limits: { ...dataLimits, maxConnections: 10 },
+    listener: (_request, response) => response.end('answered'),
+    idleGraceMs: 5,
+  })
+  await server.listen()
+  t.teardown(() => server.close(0))
+  const socket = connect(server.port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const answered = async () => {
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    return String((await once(socket, 'data'))[0])
+  }
+  t.match(await answered(), /answered/)
+  const closed = server.close(60_000)
+  const answer = answered()
+  // The process gets no CPU time until the grace is over.
+  for (const startMs = performance.now(); performance.now() - startMs < 20; );
+  t.match(await answer, /answered/)
+  t.equal(await closed, 0)
 })
 
 t.test('an address that is in use is not taken for too many connections', async (t) => {
