@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { eventually } from '../../support/eventually.js'
 import type { Member } from '../fleet/fleet.js'
 import { RecoveryWatch } from './recovery.js'
 
@@ -8,9 +9,15 @@ const maxStalenessMs = 500
 /** A sidecar whose feed the test loses and recovers. */
 function member() {
   const feed = { state: 'live', lease_age_ms: 0, losses: 0 }
+  let looks = 0
+  const look = async () => {
+    looks++
+    return { feed: { ...feed } }
+  }
   return {
     feed,
-    member: { observer: { look: async () => ({ feed: { ...feed } }) } } as unknown as Member,
+    looks: () => looks,
+    member: { observer: { look } } as unknown as Member,
     async isDownFor(ms: number) {
       Object.assign(feed, { state: 'down', losses: feed.losses + 1 })
       await sleep(ms)
@@ -36,16 +43,27 @@ t.test(
   async (t) => {
     const { recovery, tooLate } = watch()
     const one = member()
+    const now = () => performance.now()
+    const beganMs = now()
     const healed = await recovery.begin('reset', one.member)
-    const down = one.isDownFor(600)
-    await sleep(200)
+    one.feed.state = 'down'
+    one.feed.losses = 1
+    // The look that is under way may not have seen the loss.
+    const looks = one.looks()
+    await eventually(() => one.looks() > looks + 2)
+    const noticedByMs = now()
     healed()
-    await down
+    const healedByMs = now()
+    await sleep(100)
+    const liveFromMs = now()
+    one.feed.state = 'live'
     await recovery.settled()
+    const endMs = now()
     t.match(recovery.recovered, [{ kind: 'reset', isLate: false, isDisturbed: false }])
     const { noticedMs = 0, recoveredMs = 0 } = recovery.recovered[0] ?? {}
-    t.ok(noticedMs < 600, `noticed after ${noticedMs} ms`)
-    t.ok(recoveredMs >= 390 && recoveredMs < 3_000, `live after ${recoveredMs} ms`)
+    t.ok(noticedMs > 0 && noticedMs <= noticedByMs - beganMs, `noticed after ${noticedMs} ms`)
+    t.ok(recoveredMs >= liveFromMs - healedByMs, `live after ${recoveredMs} ms`)
+    t.ok(recoveredMs <= endMs - noticedByMs, `live after ${recoveredMs} ms`)
     t.same(tooLate, [])
   },
 )
