@@ -3,20 +3,14 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { ConditionalAnswer } from '../../../src/core/ports.js'
 import { entryTag, type WriteCondition } from '../../../src/core/state/entry-tag.js'
-import { Attempts } from '../../../src/postgres/pool/attempts.js'
-import { Database } from '../../../src/postgres/pool/database.js'
-import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
 import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
+import { storeParts } from '../../support/store-parts.js'
 
 const { url, query } = await cacheDatabase(t)
-const log = { info: () => {}, warn: () => {} }
-const clock = { now: () => performance.now(), defer: setImmediate }
-const database = new Database({ url, poolSize: 8, timeoutMs: 10_000, log })
-t.teardown(() => database.close())
-const attempts = new Attempts({ clock, log, timeoutMs: 10_000 })
-const store = new PostgresStore({ database, attempts, schema: new SchemaName(database) })
+const parts = storeParts(t, url, { poolSize: 8 })
+const store = new PostgresStore(parts)
 
 t.beforeEach(async () => {
   await query('truncate cache_entries')
@@ -163,9 +157,7 @@ for (const isolation of ['repeatable read', 'serializable']) {
   t.test(`in sessions with ${isolation}, the statement is sent again`, async (t) => {
     const options = `-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`
     const strict = `${url}?options=${encodeURIComponent(options)}`
-    const database = new Database({ url: strict, poolSize: 2, timeoutMs: 10_000, log })
-    t.teardown(() => database.close())
-    const store = new PostgresStore({ database, attempts, schema: new SchemaName(database) })
+    const store = new PostgresStore(storeParts(t, strict))
     const tag = await initial()
     const send = (condition: WriteCondition) => () => store.writeIf({ key: 'k', value: '1', condition })
     t.match(await beside(t, update, 'commit', send({ match: [tag] })), { isMet: false })

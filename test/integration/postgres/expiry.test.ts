@@ -2,23 +2,16 @@
 import t from 'tap'
 import type { Base, Value } from '../../../src/core/entry.js'
 import type { ConditionalAnswer, ConditionalWrite, SentWrite } from '../../../src/core/ports.js'
-import { Attempts } from '../../../src/postgres/pool/attempts.js'
-import { Database } from '../../../src/postgres/pool/database.js'
-import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { fingerprintIn } from '../../../src/postgres/schema/table-identity.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
 import { PostgresTransactionWriter } from '../../../src/postgres/store/transaction-writer.js'
 import { cacheDatabase } from '../../support/database.js'
+import { storeParts } from '../../support/store-parts.js'
 
 const { url, query } = await cacheDatabase(t)
-const log = { info: () => undefined, warn: () => undefined }
-const clock = { now: () => performance.now(), defer: setImmediate }
-const database = new Database({ url, poolSize: 2, timeoutMs: 10_000, log })
-t.teardown(() => database.close())
-const attempts = new Attempts({ clock, log, timeoutMs: 10_000 })
-const schema = new SchemaName(database)
-const store = new PostgresStore({ database, attempts, schema })
-const transactions = new PostgresTransactionWriter({ database, attempts, schema, withinMs: 10_000 })
+const parts = storeParts(t, url)
+const store = new PostgresStore(parts)
+const transactions = new PostgresTransactionWriter({ ...parts, withinMs: 10_000 })
 const hourMs = 3_600_000
 
 t.beforeEach(async () => {

@@ -2,25 +2,18 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { ConditionalAnswer, ConditionalWrite } from '../../../src/core/ports.js'
-import { Attempts } from '../../../src/postgres/pool/attempts.js'
-import { Database } from '../../../src/postgres/pool/database.js'
-import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { PostgresEntryRemover } from '../../../src/postgres/store/entry-remover.js'
 import { PostgresFillLeases } from '../../../src/postgres/store/fill-leases.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
 import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
+import { storeParts } from '../../support/store-parts.js'
 
 const { url, query } = await cacheDatabase(t)
-const log = { info: () => {}, warn: () => {} }
-const clock = { now: () => performance.now(), defer: setImmediate }
-const database = new Database({ url, poolSize: 8, timeoutMs: 10_000, log })
-t.teardown(() => database.close())
-const attempts = new Attempts({ clock, log, timeoutMs: 10_000 })
-const schema = new SchemaName(database)
-const store = new PostgresStore({ database, attempts, schema })
-const leases = new PostgresFillLeases({ database, attempts, schema })
-const remover = new PostgresEntryRemover({ database, attempts, schema, withinMs: 10_000 })
+const parts = storeParts(t, url, { poolSize: 8 })
+const store = new PostgresStore(parts)
+const leases = new PostgresFillLeases(parts)
+const remover = new PostgresEntryRemover({ ...parts, withinMs: 10_000 })
 
 t.beforeEach(async () => {
   await query('truncate cache_entries')
@@ -284,19 +277,17 @@ t.test('the isolation level that the database has by default does not matter', a
   await query(
     `alter database ${new URL(url).pathname.slice(1)} set default_transaction_isolation = 'repeatable read'`,
   )
-  const other = new Database({ url, poolSize: 4, timeoutMs: 10_000, log })
-  t.teardown(() => other.close())
-  const parts = { database: other, attempts, schema: new SchemaName(other) }
-  const lease = await new PostgresFillLeases(parts).acquire({ key: 'k', groups: ['g'], durationMs: 60_000 })
+  const other = storeParts(t, url, { poolSize: 4 })
+  const lease = await new PostgresFillLeases(other).acquire({ key: 'k', groups: ['g'], durationMs: 60_000 })
   t.match(lease, { kind: 'granted' })
   const groups = { keys: [], groups: ['g'], prefix: undefined, all: false }
-  await new PostgresEntryRemover({ ...parts, withinMs: 10_000 }).remove(groups)
-  const answer = await new PostgresStore(parts).writeIf({
+  await new PostgresEntryRemover({ ...other, withinMs: 10_000 }).remove(groups)
+  const answer = await new PostgresStore(other).writeIf({
     key: 'k',
     value: '"old"',
     condition: {},
     lease: lease.kind === 'granted' ? lease.lease : '',
   })
   t.match(answer, { refusal: 'no-lease' })
-  await new PostgresStore(parts).remove(['k'])
+  await new PostgresStore(other).remove(['k'])
 })

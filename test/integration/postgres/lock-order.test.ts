@@ -2,24 +2,17 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { WriteOptions } from '../../../src/core/ports.js'
-import { Attempts } from '../../../src/postgres/pool/attempts.js'
-import { Database } from '../../../src/postgres/pool/database.js'
-import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
 import { PostgresTransactionWriter } from '../../../src/postgres/store/transaction-writer.js'
 import { cacheDatabase } from '../../support/database.js'
 import { eventually } from '../../support/eventually.js'
+import { storeParts } from '../../support/store-parts.js'
 
 const { url, query } = await cacheDatabase(t)
-const log = { info: () => undefined, warn: () => undefined }
-const clock = { now: () => performance.now(), defer: setImmediate }
 // Long, because a statement waits for a lock for a tenth of it.
-const database = new Database({ url, poolSize: 2, timeoutMs: 600_000, log })
-t.teardown(() => database.close())
-const attempts = new Attempts({ clock, log, timeoutMs: 600_000 })
-const schema = new SchemaName(database)
-const store = new PostgresStore({ database, attempts, schema })
-const transactions = new PostgresTransactionWriter({ database, attempts, schema, withinMs: 600_000 })
+const parts = storeParts(t, url, { timeoutMs: 600_000 })
+const store = new PostgresStore(parts)
+const transactions = new PostgresTransactionWriter({ ...parts, withinMs: 600_000 })
 
 t.beforeEach(async () => {
   await query('truncate cache_entries, cache_leases')

@@ -2,24 +2,17 @@
 import t from 'tap'
 import type { Base } from '../../../src/core/entry.js'
 import type { SentWrite, WriteOptions } from '../../../src/core/ports.js'
-import { Attempts } from '../../../src/postgres/pool/attempts.js'
-import { Database } from '../../../src/postgres/pool/database.js'
-import { SchemaName } from '../../../src/postgres/schema/schema-name.js'
 import { PostgresFillLeases } from '../../../src/postgres/store/fill-leases.js'
 import { PostgresStore } from '../../../src/postgres/store/store.js'
 import { PostgresTransactionWriter } from '../../../src/postgres/store/transaction-writer.js'
 import { cacheDatabase } from '../../support/database.js'
+import { storeParts } from '../../support/store-parts.js'
 
 const { url, query } = await cacheDatabase(t)
-const log = { info: () => undefined, warn: () => undefined }
-const clock = { now: () => performance.now(), defer: setImmediate }
-const database = new Database({ url, poolSize: 2, timeoutMs: 10_000, log })
-t.teardown(() => database.close())
-const attempts = new Attempts({ clock, log, timeoutMs: 10_000 })
-const schema = new SchemaName(database)
-const store = new PostgresStore({ database, attempts, schema })
-const leases = new PostgresFillLeases({ database, attempts, schema })
-const transactions = new PostgresTransactionWriter({ database, attempts, schema, withinMs: 10_000 })
+const parts = storeParts(t, url)
+const store = new PostgresStore(parts)
+const leases = new PostgresFillLeases(parts)
+const transactions = new PostgresTransactionWriter({ ...parts, withinMs: 10_000 })
 // Expires by default, so that a write that keeps the expiry, or clears it, is told from one that names none.
 await query("alter table cache_entries alter column expires_at set default now() + interval '3 hours'")
 
