@@ -28,6 +28,10 @@ await query(`
   create table "No ""Such"": Table" ("Id:x" int primary key);
 `)
 
+/** Resolves when so many locks are waited for. */
+const untilWaiting = (count = 1) =>
+  eventually(async () => (await query('select from pg_locks where not granted')).rows.length >= count)
+
 async function failure(sql: string): Promise<pg.DatabaseError> {
   return query(sql).then(
     () => {
@@ -281,7 +285,7 @@ for (const [what, bind] of [
       const writer = await sessionOf(t, database)
       await writer.query('begin; delete from product')
       const bound = owner.query(`select ${sql}`)
-      await eventually(async () => (await query('select from pg_locks where not granted')).rows.length > 0)
+      await untilWaiting()
       await writer.query("select cache_invalidate_group('things'); rollback")
       await bound
     }
@@ -298,14 +302,12 @@ t.test('two queries over the same tables end at the same time', async (t) => {
   await bind('two:{id}', '{"product": "{id}", "public.other": "{id}"}')
   const writer = await sessionOf(t, database)
   const owners = [await sessionOf(t, database), await sessionOf(t, database)]
-  const waiting = async (count: number) =>
-    (await query('select from pg_locks where not granted')).rows.length === count
   // Each would have locked one table when the writer lets go, and wait for that of the other.
   await writer.query('begin; lock table product, other')
   const ended: Promise<unknown>[] = []
   for (const [index, key] of ['one', 'two'].entries()) {
     ended.push(owners[index]?.query(`select cache_unbind('${key}:{id}') as was`) as Promise<unknown>)
-    await eventually(() => waiting(index + 1))
+    await untilWaiting(index + 1)
   }
   await writer.query('commit')
   t.match(await Promise.all(ended), [{ rows: [{ was: true }] }, { rows: [{ was: true }] }])
@@ -335,7 +337,7 @@ for (const [what, bind] of [
     // The triggers whose drop locks partitions come first then.
     await owner.query('set enable_seqscan = off')
     const unbound = owner.query("select cache_unbind('thing:{id}') as was")
-    await eventually(async () => (await query('select from pg_locks where not granted')).rows.length > 0)
+    await untilWaiting()
     await writer.query("set lock_timeout = '10s'; delete from partition_1; commit")
     t.same((await unbound).rows, [{ was: true }])
   })
@@ -350,7 +352,7 @@ t.test(
     await reader.query('begin; lock table only partitioned in access share mode')
     await owner.query('set enable_seqscan = off')
     const bound = owner.query("select cache_bind('partitioned', 'thing:{id}')")
-    await eventually(async () => (await query('select from pg_locks where not granted')).rows.length > 0)
+    await untilWaiting()
     await reader.query("set lock_timeout = '10s'; select from partition_1; commit")
     await bound
   },
