@@ -500,7 +500,7 @@ begin
   if exists (select from pg_class where oid = bound::oid) then
     execute format('lock table %s in access exclusive mode', bound);
   end if;
-  -- By their function: another cache may have bound the table to the same pattern, and its triggers may begin with the name.
+  -- Their function tells them from triggers of another cache, whose names may begin with this one.
   for trigger_name in
     select tgname from pg_trigger join pg_proc on pg_proc.oid = tgfoid
     where tgrelid = bound::oid and not tgisinternal

@@ -155,7 +155,7 @@ begin atomic
         when pg_proc.pronamespace <> 'pg_catalog'::regnamespace::oid then pg_proc.prosqlbody is null
         -- Other stable functions depend on settings that are fixed while an answer is read.
         when pg_proc.proname = 'age' then pg_proc.pronargs = 1
-        -- Of a time without a date: the offset of a zone is that of today.
+        -- A time without a date gets the offset that the zone has today.
         when pg_proc.proname = 'timezone' then pg_proc.proargtypes[1] = 'pg_catalog.timetz'::regtype::oid
         when pg_proc.proname ~ 'to_ts(vector|query)$|^ts_match_|^ts_headline$'
           then pg_proc.proargtypes[0] <> 'pg_catalog.regconfig'::regtype::oid
@@ -564,7 +564,9 @@ begin
     if before is null then
       raise undefined_table using
         message = format('there is no table %s', case
-          when dependency.table_name ~ '[^[:space:]]' then dependency.table_name else quote_ident(dependency.table_name) end),
+          when dependency.table_name ~ '[^[:space:]]' then dependency.table_name
+          else quote_ident(dependency.table_name)
+        end),
         hint = format('Write its name as in a query, with its schema unless that is one of these: %s.',
           cache_bind_query.names_in);
     end if;
@@ -576,7 +578,6 @@ begin
         hint = what_is_a_way;
     end if;
     execute format('select %s.cache_require_table($1, $2)', schema) using schema, before;
-    tables := tables || before;
     is_mapped := dependency.way #>> '{}' !~ '^[{][^{}:]+[}](:[{][^{}:]+[}])*$';
     columns := array(
       select piece[1]

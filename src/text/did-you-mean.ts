@@ -29,7 +29,7 @@ function mistakesIn(given: string, name: string): number {
   const { length: letters } = given.replace(/^-+/, '')
   return Math.min(
     whole <= given.length / 2 ? whole : Number.POSITIVE_INFINITY,
-    // Of two names, the whole one is meant: `sed` is nearer to `set` than to `serve`.
+    // The half prefers a whole name: `sed` is nearer to `set` than to `serve`.
     beginning <= letters / 3 ? beginning + 0.5 : Number.POSITIVE_INFINITY,
   )
 }

@@ -2,7 +2,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers/promises'
 import type { Owner } from './database.js'
 
-/** As it is outside of tests: while one runs, another replacement may be there. */
+/** The real one. While a test runs, another replacement may be in its place. */
 const { setTimeout: original } = timers
 
 /**

@@ -17,7 +17,7 @@ const entry = {
   rowExpiresAtMs: never,
 } as Entry
 
-/** What is known in a history whose last mark is `m`. */
+/** Versions as they are known in a history whose last mark is `m`. */
 function known() {
   const clock = new DrivenClock()
   const position = new DatabasePosition()

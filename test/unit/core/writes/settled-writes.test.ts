@@ -1,4 +1,4 @@
-/** What a pending write that has been sent leaves behind. */
+/** Traces of a pending write that has been sent. */
 import t from 'tap'
 import type { PendingWrite } from '../../../../src/core/entry.js'
 import { liveSidecar } from '../../../support/model-sidecar.js'
