@@ -53,7 +53,7 @@ async function startDemo(): Promise<readonly string[]> {
 async function takeReadmePictures(browser: Browser, page: string): Promise<void> {
   await mkdir('docs/images', { recursive: true })
   for (const colorScheme of themes) {
-    const opened = await openPage(browser, `${page}ui/`, { viewport: wide, colorScheme })
+    const opened = await openPage(owner, browser, `${page}ui/`, { viewport: wide, colorScheme })
     await opened.page.locator('#fleet tr').nth(1).waitFor()
     await opened.page.waitForTimeout(3_000)
     await opened.page.screenshot({ path: `docs/images/page-${colorScheme}.png` })
@@ -76,7 +76,7 @@ async function takeViews(
   for (const [view, url] of Object.entries(views))
     for (const colorScheme of themes)
       for (const [size, viewport] of Object.entries({ wide, narrow })) {
-        const { page: shown } = await openPage(browser, url, { viewport, colorScheme })
+        const { page: shown } = await openPage(owner, browser, url, { viewport, colorScheme })
         if (view === 'database') await shown.getByRole('button', { name: 'Check the database' }).click()
         await shown.waitForTimeout(view === 'database' ? 8_000 : 3_000)
         const path = join(folder, `${view}-${colorScheme}-${size}.png`)

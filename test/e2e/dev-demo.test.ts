@@ -65,7 +65,7 @@ t.test('the page asks the sidecars for nothing but entries and statistics', asyn
 t.test('a newcomer sets a value, changes it by SQL, and sees both follow', { skip: noBrowser }, async (t) => {
   const browser = await startBrowser(t)
   const viewport = { width: 320, height: 640 }
-  const { page, faults } = await openPage(browser, `${server.base}/`, { viewport })
+  const { page, faults } = await openPage(t, browser, `${server.base}/`, { viewport })
   const show = (page: Page, text: string) =>
     Promise.all(
       [0, 1].map((index) =>

@@ -1,7 +1,7 @@
 /** The form of the page that changes keys, with CACHE_UI_WRITE=on, in a browser. */
 import pg from 'pg'
 import type { Page } from 'playwright-core'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { axeFindings } from '../support/axe-findings.js'
 import { hasRow, noBrowser, openPage, patienceMs, shows, startBrowser } from '../support/browser.js'
 import { serve } from '../support/child-process.js'
@@ -20,8 +20,8 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
   const browser = await startBrowser(t)
 
   /** Opens the list of keys, and enters the token. */
-  async function openKeys(base: string, options = {}) {
-    const opened = await openPage(browser, `${base}/ui/#keys`, options)
+  async function openKeys(t: Test, base: string, options = {}) {
+    const opened = await openPage(t, browser, `${base}/ui/#keys`, options)
     await shows(opened.page, 'READY')
     await opened.page.getByLabel('API token').fill('secret')
     await opened.page.keyboard.press('Enter')
@@ -40,7 +40,7 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
   const click = (page: Page, name: string) => page.getByRole('button', { name, exact: true }).click()
 
   t.test('a key is set, changed, dropped and deleted, by keyboard as well', async (t) => {
-    const { page, faults } = await openKeys(writable.ops.base)
+    const { page, faults } = await openKeys(t, writable.ops.base)
     await page.getByLabel('Key', { exact: true }).fill('form:1')
     await page.keyboard.press('Tab')
     await page.keyboard.type('a group, another')
@@ -93,7 +93,7 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
 
   t.test('a value that is not shown as a whole is not offered to be written back', async (t) => {
     await run("insert into cache_entries (key, value) values ('long', repeat('x', 2000))")
-    const { page } = await openKeys(writable.ops.base)
+    const { page } = await openKeys(t, writable.ops.base)
     await page.getByRole('button', { name: 'Change long' }).click()
     t.equal(await page.getByLabel('Value').inputValue(), '')
     await click(page, 'Set the value')
@@ -104,7 +104,7 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
   t.test('what is refused has its reason', async (t) => {
     await run('create table shown (id int primary key)')
     await run("select cache_bind('shown', key => 'shown:{id}')")
-    const { page } = await openKeys(writable.ops.base)
+    const { page } = await openKeys(t, writable.ops.base)
     await page.getByLabel('Key', { exact: true }).fill('shown:1')
     await page.getByLabel('Value').fill('1')
     await click(page, 'Set the value')
@@ -114,7 +114,7 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
   })
 
   t.test('characters that are not seen are named, so that no key looks like another one', async (t) => {
-    const { page, faults } = await openKeys(writable.ops.base)
+    const { page, faults } = await openKeys(t, writable.ops.base)
     await page.getByLabel('Key', { exact: true }).fill('a\u202eb')
     await page.getByLabel('Groups').fill('g\u200b')
     await page.getByLabel('Value').fill('1')
@@ -131,7 +131,7 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
 
   t.test('it can be used by everybody, in both themes and on a phone', async (t) => {
     await run("insert into cache_entries (key, value) values ('phone', '1')")
-    const { page, faults } = await openKeys(writable.ops.base, { viewport: { width: 320, height: 640 } })
+    const { page, faults } = await openKeys(t, writable.ops.base, { viewport: { width: 320, height: 640 } })
     await hasRow(page, 'keys', 'phone')
     await page.getByLabel('Key', { exact: true }).fill(`a-very-${'long-'.repeat(40)}key`)
     for (const step of ['form', 'dialog'])
@@ -146,14 +146,14 @@ t.test('keys are changed on the page', { skip: noBrowser }, async (t) => {
 
   t.test('without the setting there is no form', async (t) => {
     await run("insert into cache_entries (key, value) values ('seen', '1')")
-    const { page } = await openKeys(readOnly.ops.base)
+    const { page } = await openKeys(t, readOnly.ops.base)
     await hasRow(page, 'keys', 'seen')
     t.equal(await page.locator('#write-form').isVisible(), false)
     t.equal(await page.locator('#keys button:visible').count(), 0)
   })
 
   t.test('while the database is unavailable, a write is pending', async (t) => {
-    const { page, faults } = await openKeys(writable.ops.base)
+    const { page, faults } = await openKeys(t, writable.ops.base)
     await server.stop('fast')
     await shows(page, 'DEGRADED')
     await page.getByLabel('Key', { exact: true }).fill('pending:1')

@@ -31,7 +31,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   }
 
   t.test('a change by SQL appears, and can be filtered and held', async (t) => {
-    const { page, faults } = await openPage(browser, address)
+    const { page, faults } = await openPage(t, browser, address)
     await shows(page, 'READY')
     await run(`insert into cache_entries (key, value) values ('user:1', '1'), ('basket:1', '2')`)
     await hasRow(page, 'changes', /set.*or SQL.*basket:1/)
@@ -42,7 +42,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     await page.getByLabel('Filter').fill('')
     await page.getByRole('button', { name: 'Pause' }).click()
     await run(`delete from cache_entries where key = 'basket:1'`)
-    const other = await openPage(browser, address)
+    const other = await openPage(t, browser, address)
     await hasRow(other.page, 'changes', /deleted.*basket:1/)
     t.equal(await page.locator('#changes tr', { hasText: 'deleted' }).count(), 0, 'paused')
     await page.getByRole('button', { name: 'Pause' }).click()
@@ -56,8 +56,8 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   })
 
   t.test('states have their reason and cure, and end with it', async (t) => {
-    const degraded = await openPage(browser, address)
-    const unready = await openPage(browser, `${strict.ops.base}/ui/`)
+    const degraded = await openPage(t, browser, address)
+    const unready = await openPage(t, browser, `${strict.ops.base}/ui/`)
     await shows(degraded.page, 'READY')
     await shows(unready.page, 'READY')
     await server.stop('fast')
@@ -85,7 +85,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   })
 
   t.test('the fleet, with links to its other sidecars', async (t) => {
-    const { page, faults } = await openPage(browser, address)
+    const { page, faults } = await openPage(t, browser, address)
     const { port } = new URL(strict.ops.base)
     await hasRow(page, 'fleet', '(this one)')
     await hasRow(page, 'fleet', new RegExp(`:${port}.*READY.*ms`))
@@ -108,7 +108,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
         hit_ratio, reads_per_second, entries, seen_at, due_at, may_be_idle, expires_at)
       values ('newer', '99.0.0', E'newer\\u202e', '10.0.0.1', 9025, now(), 'resting', null, 'NaN', 'Infinity', 3,
         now(), now() + '1h', false, now() + '1h')`)
-    const { page, faults } = await openPage(browser, address)
+    const { page, faults } = await openPage(t, browser, address)
     await hasRow(page, 'fleet', /^newer\\u202e:9025resting–– of –\/s399\.0\.0/)
     await run("delete from cache_sidecars where sidecar = 'newer'")
     t.strictSame(faults, [])
@@ -117,7 +117,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   t.test('keys can be looked up by prefix, page by page', async (t) => {
     await run(`insert into cache_entries (key, value, groups)
       select 'list:' || to_char(n, 'FM000'), 'value ' || n, array['lists'] from generate_series(1, 60) as n`)
-    const { page, faults } = await openPage(browser, `${address}#keys`)
+    const { page, faults } = await openPage(t, browser, `${address}#keys`)
     await page.getByLabel('Prefix').fill('list:')
     await page.getByRole('button', { name: 'Search' }).click()
     await hasRow(page, 'keys', /^list:001.*lists.*"value 1"/)
@@ -133,7 +133,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
 
   t.test('an answer for a former prefix that comes late is not shown', async (t) => {
     await run(`insert into cache_entries (key, value) values ('former:1', '1'), ('latter:1', '2')`)
-    const { page, faults } = await openPage(browser, `${address}#keys`)
+    const { page, faults } = await openPage(t, browser, `${address}#keys`)
     await hasRow(page, 'keys', /./)
     const search = async (prefix: string) => {
       await page.getByLabel('Prefix').fill(prefix)
@@ -170,7 +170,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   t.test('the database is shown and checked, and what is wrong has its cure', async (t) => {
     await run(`create table if not exists shown (id int primary key)`)
     await run(`select cache_bind('shown', key => 'shown:{id}')`)
-    const { page, faults } = await openPage(browser, `${address}#database`)
+    const { page, faults } = await openPage(t, browser, `${address}#database`)
     await page.locator('#database', { hasText: /PostgreSQL \d+/ }).waitFor({ timeout: patienceMs })
     await page.getByRole('button', { name: 'Check the database' }).click()
     await hasRow(page, 'findings', /✔ triggers/)
@@ -189,7 +189,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   })
 
   t.test('the settings are shown with their sources', async (t) => {
-    const { page, faults } = await openPage(browser, address)
+    const { page, faults } = await openPage(t, browser, address)
     await page.getByRole('link', { name: 'Settings' }).click()
     await hasRow(page, 'settings', /CACHE_MAX_STALENESS_MS.*500 ms3000 msenvironment/)
     await hasRow(page, 'settings', /CACHE_CAPACITY.*1000 entries.*default/)
@@ -203,7 +203,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   for (const view of ['overview', 'keys', 'database', 'settings'])
     t.test(`${view}: it can be read by everybody, in both themes and on a phone`, async (t) => {
       const size = { width: 320, height: 640 }
-      const { page, faults } = await openPage(browser, `${address}#${view}`, { viewport: size })
+      const { page, faults } = await openPage(t, browser, `${address}#${view}`, { viewport: size })
       await hasRow(page, 'changes', 'user:1', 'attached')
       if (view === 'keys') await hasRow(page, 'keys', 'list:001')
       if (view === 'settings') await hasRow(page, 'settings', 'CACHE_UI')
@@ -220,7 +220,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
     })
 
   t.test('the keyboard is enough', async (t) => {
-    const { page } = await openPage(browser, address)
+    const { page } = await openPage(t, browser, address)
     await hasRow(page, 'changes', 'user:1')
     const focused = () =>
       page.evaluate('document.activeElement.textContent.trim() || document.activeElement.id')
@@ -238,14 +238,14 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
   })
 
   t.test('it works behind a prefix', async (t) => {
-    const { page, faults } = await openPage(browser, `${await prefixProxy(t, patient.ops.base)}/a/b/ui`)
+    const { page, faults } = await openPage(t, browser, `${await prefixProxy(t, patient.ops.base)}/a/b/ui`)
     await shows(page, 'READY')
     t.strictSame(faults, [])
   })
 
   t.test('with a token, changes are shown to who has it', async (t) => {
     const guarded = await serve(t, { ...environment, CACHE_API_TOKEN: 'secret' })
-    const { page, faults } = await openPage(browser, `${guarded.ops.base}/ui/`)
+    const { page, faults } = await openPage(t, browser, `${guarded.ops.base}/ui/`)
     await shows(page, 'READY')
     const enter = async (token: string) => {
       await page.getByLabel('API token').fill(token)
@@ -272,7 +272,7 @@ t.test('the page in a browser', { skip: noBrowser }, async (t) => {
 
   t.test('a sidecar that is gone is said to be', async (t) => {
     const leaving = await serve(t, environment)
-    const { page, faults } = await openPage(browser, `${leaving.ops.base}/ui/`)
+    const { page, faults } = await openPage(t, browser, `${leaving.ops.base}/ui/`)
     await shows(page, 'READY')
     leaving.kill('SIGTERM')
     await shows(page, 'NO CONNECTION')

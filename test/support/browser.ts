@@ -34,13 +34,18 @@ export interface WatchedPage {
   readonly faults: readonly string[]
 }
 
-/** Opens a page in a context of its own, and records what must not happen. */
+/**
+ * Opens a page in a context of its own, and records what must not happen. It is closed at the end of the test: an open
+ * page goes on drawing.
+ */
 export async function openPage(
+  t: Owner,
   browser: Browser,
   url: string,
   options: BrowserContextOptions = {},
 ): Promise<WatchedPage> {
   const page = await browser.newPage(options)
+  t.teardown(() => page.close())
   const faults: string[] = []
   const { origin } = new URL(url)
   page.on('console', (message) => {

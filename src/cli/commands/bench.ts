@@ -13,7 +13,7 @@ import { type ListenerClient, refusal } from '../listener-client.js'
 import { dataListener, urlOptions } from '../listeners.js'
 import { parseOption } from '../parse-option.js'
 
-const ownLimitMs = 500
+const mostOwnLimitMs = 500
 
 /** Sends requests to a running sidecar at a fixed rate. */
 export const bench: Command = {
@@ -34,7 +34,7 @@ export const bench: Command = {
   async run(input) {
     const { flags, values, stop, out, note, progress } = input
     const options = optionsFrom(values)
-    const { mix, keys, connections } = options
+    const { mix, keys, durationMs, connections } = options
     const compare = values.get('compare')
     const before = compare === undefined ? undefined : await earlier(compare)
     for (const difference of before ? differences(options.conditions, before) : [])
@@ -44,7 +44,7 @@ export const bench: Command = {
     await readsOf(listener)
     const { address, host, token } = listener.address()
     const requests = new Requests({ valueBytes: options.conditions.valueBytes, host, token })
-    const ownLimitPerSecond = await calibrate(connections, ownLimitMs)
+    const ownLimitPerSecond = await calibrate(connections, Math.min(mostOwnLimitMs, durationMs / 10))
     note(`this load generator can send up to ${Math.round(ownLimitPerSecond)} requests/s`)
 
     let written = 0
