@@ -3,8 +3,8 @@ import { flagName } from '../config/flag-name.js'
 import { isUrlWithPassword, secretInFlag, variableOfSecret } from '../config/secret-in-flag.js'
 import { settings } from '../config/settings/settings.js'
 import { errorMessage } from '../errors/error-message.js'
+import { nearestOf } from '../text/did-you-mean.js'
 import type { Command, CommandInput } from './command.js'
-import { suggestion } from './suggestion.js'
 import { UsageError } from './usage-error.js'
 
 export type Arguments = Pick<CommandInput, 'flags' | 'values' | 'lists' | 'positionals'>
@@ -68,13 +68,10 @@ function refusal(command: string, { name, value }: GivenOption, known: readonly 
   const option = `${name.length === 1 ? '-' : '--'}${name}`
   const variable = variableOfSecret(name, value)
   if (variable !== undefined) return `${option}: ${secretInFlag(variable)}`
-  const near = suggestion(
-    `--${flagName(name)}`,
-    [...known, 'help', 'version'].map((one) => `--${one}`),
-  )
-  // An option of the program, and of no command.
-  const shown = near.replace(' --version?', ' caching-layer --version?')
-  return `there is no option ${option}${shown || `; see caching-layer ${command} --help`}`
+  const near = nearestOf(flagName(name), [...known, 'help', 'version'])
+  if (near === undefined) return `there is no option ${option}; see caching-layer ${command} --help`
+  // That is an option of the program, and of no command.
+  return `there is no option ${option}; did you mean ${near === 'version' ? 'caching-layer ' : ''}--${near}?`
 }
 
 /** Returns true if the arguments ask for the help of the command. */

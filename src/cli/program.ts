@@ -1,11 +1,11 @@
 import { errorMessage } from '../errors/error-message.js'
 import './node-navigator.js'
 import { ConfigError } from '../config/config-error.js'
+import { didYouMean } from '../text/did-you-mean.js'
 import { asksForHelp, parseArguments } from './arguments.js'
 import { commands, type ListedCommand } from './commands.js'
 import { commandHelp, programHelp } from './help.js'
 import { ProgressLine } from './progress-line.js'
-import { suggestion } from './suggestion.js'
 import { UsageError } from './usage-error.js'
 import { version } from './version.js'
 
@@ -25,7 +25,7 @@ async function main([first, ...others]: readonly string[], stop: AbortSignal): P
   if (name === 'help' || name === '--help' || name === '-h') return print(programHelp().trimEnd())
   const listed = new Map<string, ListedCommand>(Object.entries(commands)).get(name)
   if (listed === undefined) {
-    const near = suggestion(name, [...Object.keys(commands), '--version', '--help'])
+    const near = didYouMean(name, [...Object.keys(commands), '--version', '--help'])
     throw new UsageError(`there is no command "${name}"${near || '; see caching-layer --help'}`)
   }
   const command = await listed.load()

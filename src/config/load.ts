@@ -117,5 +117,5 @@ function unknownSettings(names: readonly string[], where = ''): string[] {
   const known = Object.values(settings).map(({ variable }) => variable)
   return names
     .filter((name) => !known.some((variable) => variable === name))
-    .map((name) => `${name}${where} is not a setting and has no effect${didYouMean(name, known, () => 4)}`)
+    .map((name) => `${name}${where} is not a setting and has no effect${didYouMean(name, known)}`)
 }

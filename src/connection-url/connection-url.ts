@@ -137,5 +137,5 @@ function unknown(name: string): string {
   if (!/^[a-z_]{2,40}$/i.test(name)) return encode
   const cure = otherDrivers[name]
   if (cure !== undefined) return `${name} is not supported by this driver: ${cure}`
-  return `${name} is not a supported parameter${didYouMean(name, knownParameters, () => 3)}`
+  return `${name} is not a supported parameter${didYouMean(name, knownParameters)}`
 }

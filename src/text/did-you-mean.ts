@@ -1,43 +1,41 @@
 import { distance } from 'fastest-levenshtein'
 
+/** Returns `; did you mean NAME?` with the name that was probably meant, or nothing if none is near. */
+export function didYouMean(given: string, names: readonly string[]): string {
+  const name = nearestOf(given, names)
+  return name === undefined ? '' : `; did you mean ${name}?`
+}
+
 /**
- * Returns `; did you mean NAME?` with the name that begins with `given`, or else with the nearest of the names; nothing
- * if that is further away than `mostMistakes` of it: the number of letters that are wrong, missing or too many. Two
- * neighbours that are swapped are one mistake.
+ * Returns the name that begins with `given`, or else the one with the fewest mistakes, if at most two fifths of the
+ * letters of `given` are wrong. Three letters stand for a name that begins like them, too.
  */
-export function didYouMean(
-  given: string,
-  names: readonly string[],
-  mostMistakes: (nearest: string) => number,
-): string {
-  // Any name begins with a letter or two.
-  const longer = given.length > 2 ? names.find((name) => name.startsWith(given)) : undefined
-  if (longer !== undefined) return `; did you mean ${longer}?`
+export function nearestOf(given: string, names: readonly string[]): string | undefined {
+  const letters = given.replace(/^-+/, '').length
+  const mayBeBeginning = letters > 2
+  const longer = mayBeBeginning ? names.find((name) => name.startsWith(given)) : undefined
+  if (longer !== undefined) return longer
   const [nearest] = names
-    .map((name) => ({ name, mistakes: mistakesIn(given, name) }))
-    .filter(({ name, mistakes }) => mistakes <= mostMistakes(name))
+    // A much longer text would take long to compare.
+    .filter((name) => given.length <= 2 * name.length)
+    .map((name) => {
+      const whole = mistakesIn(given, name)
+      const beginning = mayBeBeginning ? mistakesIn(given, name.slice(0, given.length)) : whole
+      // The half prefers a whole name: `sed` is nearer to `set` than to `serve`.
+      return { name, mistakes: Math.min(whole, beginning + 0.5) }
+    })
+    .filter(({ mistakes }) => Math.floor(mistakes) <= 0.4 * letters)
     .sort((one, other) => one.mistakes - other.mistakes)
-  return nearest === undefined ? '' : `; did you mean ${nearest.name}?`
+  return nearest?.name
 }
 
-/** Returns the number of mistakes, or Infinity if so much of the text is wrong that the name cannot be meant. */
+/**
+ * Returns the number of letters that are wrong, missing or too many (the Levenshtein distance). Two neighbours that are
+ * swapped are one mistake.
+ */
 function mistakesIn(given: string, name: string): number {
-  // A much longer text would take long to compare.
-  if (given.length > 2 * name.length) return Number.POSITIVE_INFINITY
-  const whole = editsBetween(given, name)
-  const beginning = editsBetween(given, name.slice(0, given.length))
-  const { length: letters } = given.replace(/^-+/, '')
-  return Math.min(
-    whole <= given.length / 2 ? whole : Number.POSITIVE_INFINITY,
-    // The half prefers a whole name: `sed` is nearer to `set` than to `serve`.
-    beginning <= letters / 3 ? beginning + 0.5 : Number.POSITIVE_INFINITY,
-  )
-}
-
-/** Returns the Levenshtein distance, with one swap of neighbouring letters as one edit instead of two. */
-function editsBetween(given: string, name: string): number {
   const swapped = Array.from(given.slice(1), (letter, index) =>
     distance(given.slice(0, index) + letter + given.charAt(index) + given.slice(index + 2), name),
   )
-  return Math.min(distance(given, name), ...swapped.map((edits) => edits + 1))
+  return Math.min(distance(given, name), ...swapped.map((mistakes) => mistakes + 1))
 }

@@ -6,11 +6,11 @@ const folders = ['deploy', 'torture', 'e2e', 'integration', 'chaos', 'fuzz', 'pr
 /** Tests that read the sources, or what git and npm say about them: they are run in the project, and not compiled. */
 const ofSources = /^test\/(project|deploy)\//
 
-/** Folders whose files share processes: one takes half a second before its first test. */
-const bundled = /^test\/(project\/docs|integration\/\w+|e2e|chaos\/(oracle|faults))\//
+/** Folders whose files share processes: one takes a second of CPU time before its first test. */
+const bundled = /^test\/(deploy\/k8s|project(\/docs)?|integration\/\w+|e2e|chaos\/(oracle|faults))\//
 /** A hook would be called for the tests of other files, too, and a change of the environment or the heap seen by them. */
 const needsProcess = /^t\.(before|after)Each\(|\bprocess\.env\.\w+ = |\bgc\(/m
-const filesPerProcess = 5
+const filesPerProcess = 8
 
 /** Other unit tests are imported by bundles. */
 const alone = /^test\/unit\/core\/protocol\/(property|schedules)\.test\.js$/

@@ -58,7 +58,7 @@ async function existingTables(
   throw new BindingsRefused(
     missing.map(({ table, line }) => ({
       line,
-      says: `there is no table ${table}${didYouMean(table, names, () => 3)}`,
+      says: `there is no table ${table}${didYouMean(table, names)}`,
     })),
   )
 }

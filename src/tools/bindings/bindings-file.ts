@@ -217,7 +217,7 @@ class BindingsReader {
     const text = isScalar(node) ? String(node.value) : ''
     const given = announcements.find((one) => one === text)
     if (node !== undefined && given === undefined)
-      this.#fault(node, `announce: expected outbox or notify${didYouMean(text, announcements, () => 4)}`)
+      this.#fault(node, `announce: expected outbox or notify${didYouMean(text, announcements)}`)
     return given ?? 'outbox'
   }
 
@@ -230,7 +230,7 @@ class BindingsReader {
       else
         this.#fault(
           key as Node,
-          `there is no member ${JSON.stringify(name)}${didYouMean(name, known, () => 4) || `; there are ${known.join(', ')}`}`,
+          `there is no member ${JSON.stringify(name)}${didYouMean(name, known) || `; there are ${known.join(', ')}`}`,
         )
     }
     return found

@@ -2,7 +2,6 @@ import t from 'tap'
 import { parseArguments } from '../../../src/cli/arguments.js'
 import type { Command } from '../../../src/cli/command.js'
 import { commands, type ListedCommand } from '../../../src/cli/commands.js'
-import { suggestion } from '../../../src/cli/suggestion.js'
 
 function messageOf(name: string, command: Command, args: readonly string[]): string {
   try {
@@ -58,15 +57,4 @@ t.test('an option of the command must not be empty, and a setting may be', async
   const command: Command = { options, settings: 'accepted', run: async () => 0 }
   t.equal(messageOf('get', command, ['--url=']), 'get: --url must not be empty')
   t.equal(messageOf('get', command, ['--cache-socket=']), 'accepted')
-})
-
-t.test('a name is suggested if up to two letters are wrong, or a quarter of a long name', async (t) => {
-  const names = ['get', 'healthcheck', 'invalidate-everything']
-  t.equal(suggestion('heathcheek', names), '; did you mean healthcheck?')
-  t.equal(suggestion('hethcheek', names), '')
-  t.equal(suggestion('invldteverythng', names), '')
-  t.equal(suggestion('invldate-vrythng', names), '; did you mean invalidate-everything?')
-  t.equal(suggestion('gte', names), '; did you mean get?')
-  t.equal(suggestion('gt', names), '', 'a text of two letters is near to any name')
-  t.equal(suggestion('healthch', names), '; did you mean healthcheck?', 'the beginning of a name')
 })
