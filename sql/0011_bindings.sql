@@ -694,7 +694,8 @@ begin
     raise invalid_parameter_value using message =
       format('%s has no unique index on %s', name, array_to_string(names, ', ')),
       detail = 'Without one, two rows could have the same key.',
-      hint = format('create unique index concurrently on %s (%s)', name,
+      hint = format('create unique index concurrently on %s (%s); '
+          'or, for several rows with one key, bind a query of them: cache_bind_query(..., many => true)', name,
         (select string_agg(quote_ident(column_name), ', ') from unnest(names) as column_name));
   end if;
 

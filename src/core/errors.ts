@@ -53,7 +53,7 @@ export const passingErrors: readonly CacheErrorCode[] = [
 export const explanations: Readonly<Record<CacheErrorCode, string>> = {
   'store-unavailable': 'The database cannot be reached',
   'login-refused':
-    'The database refuses the login: no password or a wrong one, or a role or database that does not allow connections',
+    'The database refuses the login: no password or a wrong one, or a role or database that does not exist or allows no connections',
   'store-suspended':
     'The database accepts no statements at the moment: it is read-only, or out of disk space, memory or connections',
   'store-not-ready': 'The database has no table for the cache yet: run "caching-layer migrate"',

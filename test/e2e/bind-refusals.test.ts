@@ -18,7 +18,7 @@ t.test('if the database refuses one binding, all reasons are named and nothing i
     notes: [
       'caching-layer: bindings.yaml:6: shown:{id}: public.shown is a view, and cannot be bound → Bind the tables that it reads',
       'caching-layer: bindings.yaml:8: item:{id}: "Sales"."Order Items" has no unique index on id. ' +
-        'Without one, two rows could have the same key → create unique index concurrently on "Sales"."Order Items" (id)',
+        'Without one, two rows could have the same key → create unique index concurrently on "Sales"."Order Items" (id); or, for several rows with one key, bind a query of them: cache_bind_query(..., many => true)',
       'nothing was changed',
     ],
   })

@@ -3,6 +3,7 @@ import { validateKey } from '../../../src/core/state/validate-key.js'
 import type {
   ClientOptions,
   ComputeOptions,
+  DeleteOptions,
   NearOptions,
   ReadOptions,
   RequestOptions,
@@ -44,6 +45,13 @@ function shown(given: unknown): string {
 
 function checkObject(name: string, given: unknown): void {
   if (typeof given !== 'object' || given === null) throw mustBe(name, 'an object', given)
+}
+
+/** A misspelt option would be ignored: an entry with `ttl` instead of `ttlSeconds` would never expire. */
+function checkMembers(given: object, known: readonly string[], prefix = ''): void {
+  for (const name in given)
+    if (!known.includes(name) && (given as Record<string, unknown>)[name] !== undefined)
+      throw invalidValue(prefix + name, `unknown option; there are ${known.join(', ')}`)
 }
 
 export function checkText(name: string, given: unknown): asserts given is string {
@@ -103,6 +111,7 @@ function checkGroups(groups: unknown): void {
 
 export function checkClient(options: ClientOptions): void {
   checkObject('options', options)
+  checkMembers(options, ['url', 'token', 'timeoutMs', 'maxConnections', 'near'])
   const { url, token, timeoutMs, maxConnections, near } = options
   const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
   const { protocol = '', search, username, password } = parsed ?? {}
@@ -119,19 +128,27 @@ export function checkClient(options: ClientOptions): void {
 
 function checkNear(near: NearOptions): void {
   checkObject('near', near)
+  checkMembers(near, ['maxEntries', 'maxBytes', 'ttlMs'], 'near.')
   checkWhole('near.maxEntries', near.maxEntries, 1, maxEntries)
   checkWhole('near.maxBytes', near.maxBytes, 1)
   if (near.ttlMs !== undefined) checkMs('near.ttlMs', near.ttlMs)
 }
 
-export function checkRequest(options: RequestOptions): void {
+const ofRequests = ['signal', 'timeoutMs']
+const ofReads = [...ofRequests, 'consistency', 'schema']
+const ofDeletes = [...ofRequests, 'ifMatch', 'ifNoneMatch']
+const ofWrites = [...ofDeletes, 'ttlSeconds', 'groups', 'contentType']
+const ofComputing = [...ofRequests, 'ttlSeconds', 'groups', 'leaseSeconds', 'waitSeconds', 'schema']
+
+export function checkRequest(options: RequestOptions, known = ofRequests): void {
   checkObject('options', options)
+  checkMembers(options, known)
   checkSignal(options)
   if (options.timeoutMs !== undefined) checkMs('timeoutMs', options.timeoutMs)
 }
 
 export function checkRead(options: ReadOptions & { readonly schema?: unknown }): void {
-  checkRequest(options)
+  checkRequest(options, ofReads)
   const { consistency, schema } = options
   if (consistency !== undefined && consistency !== 'bounded' && consistency !== 'strong')
     throw mustBe('consistency', '"bounded" or "strong"', consistency)
@@ -144,13 +161,25 @@ function checkSchema(schema: unknown): void {
   if (typeof validate !== 'function') throw mustBe('schema', 'a Standard Schema', schema)
 }
 
+export function checkDelete(options: DeleteOptions): void {
+  checkRequest(options, ofDeletes)
+  checkConditions(options)
+}
+
 export function checkWrite(options: WriteOptions): void {
-  checkRequest(options)
+  checkRequest(options, ofWrites)
   checkStored(options)
-  for (const name of ['contentType', 'ifMatch', 'ifNoneMatch'] as const)
-    if (options[name] !== undefined) checkHeader(name, options[name])
+  checkConditions(options)
+  const { contentType } = options
+  if (contentType === undefined) return
+  checkHeader('contentType', contentType)
   // The sidecar takes an empty one for none, and a text would be read as bytes.
-  if (options.contentType?.trim() === '') throw mustBe('contentType', 'a media type', options.contentType)
+  if (contentType.trim() === '') throw mustBe('contentType', 'a media type', contentType)
+}
+
+function checkConditions(options: DeleteOptions): void {
+  for (const name of ['ifMatch', 'ifNoneMatch'] as const)
+    if (options[name] !== undefined) checkHeader(name, options[name])
 }
 
 function checkStored({ ttlSeconds, groups }: Pick<WriteOptions, 'ttlSeconds' | 'groups'>): void {
@@ -163,7 +192,7 @@ export function checkCompute(
   options: ComputeOptions & { readonly schema?: unknown },
 ): void {
   if (typeof compute !== 'function') throw mustBe('compute', 'a function', compute)
-  checkRequest(options)
+  checkRequest(options, ofComputing)
   checkStored(options)
   const { leaseSeconds, waitSeconds, schema } = options
   if (leaseSeconds !== undefined) checkWhole('leaseSeconds', leaseSeconds, 1, maxLeaseSeconds)
@@ -173,6 +202,7 @@ export function checkCompute(
 
 export function checkSelection(selection: Selection): void {
   checkObject('selection', selection)
+  checkMembers(selection, ['keys', 'groups', 'prefix'])
   const { keys, groups, prefix } = selection
   if (keys !== undefined) checkKeys(keys)
   if (groups !== undefined) {
@@ -186,6 +216,7 @@ export function checkSelection(selection: Selection): void {
 
 export function checkWatch(options: WatchOptions): void {
   checkObject('options', options)
+  checkMembers(options, ['prefix', 'signal'])
   checkSignal(options)
   // An empty one is that of all keys.
   if (options.prefix !== undefined && options.prefix !== '') checkKey(options.prefix, 'prefix')

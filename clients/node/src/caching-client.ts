@@ -20,6 +20,7 @@ import type {
 import {
   checkClient,
   checkCompute,
+  checkDelete,
   checkKey,
   checkKeys,
   checkRead,
@@ -139,7 +140,7 @@ export class CachingClient implements Client {
 
   async delete(key: string, options: DeleteOptions = {}): Promise<WriteResult> {
     checkKey(key)
-    checkWrite(options)
+    checkDelete(options)
     return this.#writes.delete(key, options)
   }
 

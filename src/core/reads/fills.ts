@@ -171,7 +171,7 @@ export class Fills {
 function ambiguous(key: string, pattern: string): CacheError {
   return new CacheError('binding-unusable', `${pattern}: the query returns several rows for ${key}`, {
     key,
-    explanation: `The key is bound to a query by ${pattern}, and its query returns several rows for this key`,
+    explanation: `The key is bound to a query by ${pattern}, and its query returns several rows for this key: bind it with many => true`,
   })
 }
 

@@ -35,6 +35,11 @@ t.test('a client is not created from invalid options', async (t) => {
     [{ url, near: { maxEntries: 10 } }, /^near\.maxBytes: /],
     [{ url, near: { ...near, maxBytes: 0.5 } }, /^near\.maxBytes: /],
     [{ url, near: { ...near, ttlMs: Number.NaN } }, /^near\.ttlMs: /],
+    [{ url, timeout: 5 }, /^timeout: unknown option; there are url, token, timeoutMs, maxConnections, near$/],
+    [
+      { url, near: { ...near, maxByte: 5 } },
+      /^near\.maxByte: unknown option; there are maxEntries, maxBytes, ttlMs$/,
+    ],
   ]
   for (const [options, detail] of cases)
     t.throws(() => createClient(options as ClientOptions).close(), invalid(detail), String(detail))
@@ -63,10 +68,16 @@ const calls: Readonly<Record<string, readonly (readonly [args: readonly unknown[
     [['k', { signal: {} }], /^signal: must be an AbortSignal/],
     [['k', { schema: {} }], /^schema: must be a Standard Schema/],
     [['k', { schema: null }], /^schema: /],
+    [
+      ['k', { consistancy: 'strong' }],
+      /^consistancy: unknown option; there are signal, timeoutMs, consistency, schema$/,
+    ],
+    [['k', { ttlSeconds: 5 }], /^ttlSeconds: unknown option/],
   ],
   getEntry: [
     [[5], /^key: /],
     [['k', { consistency: 1 }], /^consistency: /],
+    [['k', { strong: true }], /^strong: unknown option/],
   ],
   getMany: [
     [['abc'], /^keys: must be an array/],
@@ -74,6 +85,7 @@ const calls: Readonly<Record<string, readonly (readonly [args: readonly unknown[
     [[['a', 5]], /^keys: must be a string, but is 5/],
     [[['a', '']], /^keys: must not be empty/],
     [[['a'], { timeoutMs: 0 }], /^timeoutMs: /],
+    [[['a'], { timeout: 5 }], /^timeout: unknown option/],
   ],
   set: [
     [[5, 1], /^key: /],
@@ -100,11 +112,20 @@ const calls: Readonly<Record<string, readonly (readonly [args: readonly unknown[
     [['k', 1, { ifNoneMatch: null }], /^ifNoneMatch: /],
     [['k', 1, { timeoutMs: -1 }], /^timeoutMs: /],
     [['k', 1, 60], /^options: must be an object/],
+    [
+      ['k', 1, { ttl: 5 }],
+      /^ttl: unknown option; there are signal, timeoutMs, ifMatch, ifNoneMatch, ttlSeconds, groups, contentType$/,
+    ],
   ],
   delete: [
     [[undefined], /^key: /],
     [['k', { ifMatch: ['a'] }], /^ifMatch: /],
     [['k', { signal: 5 }], /^signal: /],
+    [['k', { ifNoneMatch: 5 }], /^ifNoneMatch: /],
+    [
+      ['k', { ttlSeconds: 5 }],
+      /^ttlSeconds: unknown option; there are signal, timeoutMs, ifMatch, ifNoneMatch$/,
+    ],
   ],
   invalidate: [
     [[], /^selection: must be an object, but is missing/],
@@ -115,6 +136,8 @@ const calls: Readonly<Record<string, readonly (readonly [args: readonly unknown[
     [[{ prefix: '' }], /^prefix: must not be empty/],
     [[{ prefix: 5 }], /^prefix: /],
     [[{ keys: ['k'] }, { timeoutMs: Number.NaN }], /^timeoutMs: /],
+    [[{ keys: ['k'], group: 'g' }], /^group: unknown option; there are keys, groups, prefix$/],
+    [[{ keys: ['k'] }, { ttlSeconds: 5 }], /^ttlSeconds: unknown option; there are signal, timeoutMs$/],
   ],
   getOrCompute: [
     [[5, () => 1], /^key: /],
@@ -129,6 +152,10 @@ const calls: Readonly<Record<string, readonly (readonly [args: readonly unknown[
     [['k', () => 1, { groups: ['ü'] }], /^groups: /],
     [['k', () => 1, { timeoutMs: 0 }], /^timeoutMs: /],
     [['k', () => 1, { schema: 7 }], /^schema: /],
+    [
+      ['k', () => 1, { ttl: 5 }],
+      /^ttl: unknown option; there are .*ttlSeconds, groups, leaseSeconds, waitSeconds, schema$/,
+    ],
   ],
 }
 
@@ -153,6 +180,7 @@ t.test('watch refuses invalid arguments', async (t) => {
     [{ prefix: 5 }, /^prefix: must be a string/],
     [{ prefix: '\ud800' }, /^prefix: contains a lone surrogate/],
     [{ signal: 1 }, /^signal: /],
+    [{ prefixes: ['a'] }, /^prefixes: unknown option; there are prefix, signal$/],
     [5, /^options: /],
   ] as const)
     await t.rejects(app.watch(options as never).next(), invalid(detail))
@@ -168,10 +196,15 @@ t.test('near.get refuses a key that is no string', async (t) => {
 t.test('arguments are invalid, and not unused', async (t) => {
   const app = createClient({ url })
   t.teardown(() => app.close())
-  // No options, and options that are undefined, are the usual ones.
+  // No options, and options that are undefined, are the usual ones, whatever their name.
   await t.rejects(app.get('k', undefined), clientError({ kind: 'unreachable' }))
   await t.rejects(
-    app.get('k', { timeoutMs: undefined, signal: undefined, consistency: undefined }),
+    app.get('k', {
+      timeoutMs: undefined,
+      signal: undefined,
+      consistency: undefined,
+      ttl: undefined,
+    } as object),
     clientError({ kind: 'unreachable' }),
   )
   t.equal(await app.getOrCompute('k', () => 1, { waitSeconds: undefined, leaseSeconds: undefined }), 1)

@@ -98,7 +98,7 @@ t.test('a lease that ran out with a live feed counts the same', async (t) => {
 })
 
 t.test('degraded while writes are pending', async (t) => {
-  match(t, verdict({ pendingWrites: 2 }), 'degraded', /^2 pending writes are not/)
+  match(t, verdict({ pendingWrites: 2 }), 'degraded', /^2 pending writes are not in the database yet$/)
 })
 
 t.test(
