@@ -28,7 +28,7 @@ function tagOf(given: unknown): EntryTag | undefined {
 function tagsFault(given: unknown): string | undefined {
   const all: readonly unknown[] = Array.isArray(given) ? given : [given]
   const areTags = all.length > 0 && all.every((tag) => tagOf(tag) !== undefined)
-  return given === undefined || given === '*' || areTags
+  return given === '*' || areTags
     ? undefined
     : 'must be *, an entity tag such as 1-2-0A1B2C3D, or an array of them'
 }

@@ -27,6 +27,18 @@ t.test('HEAD has the headers of a stream, and opens none', async (t) => {
   t.match((await client.stats()).change_streams, { open: 0 })
 })
 
+t.test(
+  'a request with a malformed one behind it gets a problem, and no stream that is cut off',
+  async (t) => {
+    const { port, client, responses } = await modelHttp(t)
+    const answer = await exchange(port, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\nno request\r\n\r\n`)
+    t.match(answer, /^HTTP\/1\.1 400 /)
+    t.notMatch(answer, 'text/event-stream')
+    t.match((await client.stats()).change_streams, { open: 0 })
+    t.equal(responses.bytes, 0)
+  },
+)
+
 t.test('a stream continues after one event, and begins at the end without one', async (t) => {
   const { client, port, cache, responses } = await modelHttp(t)
   const first = await EventStream.open(t, `${client.base}${path}`)
