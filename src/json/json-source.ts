@@ -52,11 +52,11 @@ export function elementTexts(text: string): readonly string[] {
 /**
  * Returns the text of a member's value as a string that does not retain the whole text. V8's slices keep the text that
  * they come from: a short value could retain a body with a megabyte of spaces. A slice that makes up most of the text
- * need not be copied.
+ * need not be copied. `wholeLength` is the length of the text that `text` is a slice of itself.
  */
-export function sourceOf(text: string, { start, end }: Member): string {
+export function sourceOf(text: string, { start, end }: Member, wholeLength = text.length): string {
   const slice = text.slice(start, end)
-  const isMost = text.length - slice.length <= slice.length >> 2
+  const isMost = wholeLength - slice.length <= slice.length >> 2
   return isMost ? slice : Buffer.from(slice).toString()
 }
 

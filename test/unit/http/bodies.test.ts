@@ -97,6 +97,7 @@ t.test('a batch is refused with the index of the item that is wrong', async (t) 
     [{ item: [] }, 'item: unknown member; did you mean items?', 'unknown-name'],
     [withSecond(null), 'items[1]: must be an object'],
     [withSecond([]), 'items[1]: must be an object'],
+    [withSecond(1), 'items[1]: must be an object'],
     [withSecond({ ...put, op: 'set' }), 'items[1].op: must be put or delete'],
     [withSecond({ ...put, valu: 1 }), 'items[1].valu: unknown member; did you mean value?'],
     [
@@ -117,7 +118,10 @@ t.test('a batch is refused with the index of the item that is wrong', async (t) 
   ])
   const large = { items: [put, { ...put, key: 'b', value: 'x'.repeat(9) }] }
   refused(t, batch, [[large, 'items[1].value: larger than 10 bytes', 'body-too-large']], 413)
+  const first = { items: [{ ...put, value: 'é'.repeat(5) }] }
+  refused(t, batch, [[first, 'items[0].value: larger than 10 bytes', 'body-too-large']], 413)
   t.ok(accepted(batch, { items: [{ ...put, value: 'x'.repeat(8) }] }), 'the quotes count')
+  t.ok(accepted(batch, { items: [{ ...put, value: 'é'.repeat(4) }] }))
   t.ok(accepted(batch, { items: many(1_000).map((key) => ({ op: 'delete', key })) }))
 })
 

@@ -46,6 +46,32 @@ t.test('values that are too large together are refused, and take no room', async
   await eventually(() => responses.bytes === 0)
 })
 
+t.test('values that are all in memory need room, too', async (t) => {
+  const { client, store, feed, responses } = await modelHttp(t, { responseBytes: 200_000 })
+  const keys = ['a', 'b']
+  for (const key of keys) store.setBySql(key, large)
+  feed.deliver()
+  for (const key of keys) t.equal(await client.held(key), 'x'.repeat(90_000))
+  const ask = (keys: readonly string[]) =>
+    client.request('POST', '/v1/entries:get', { body: { keys }, headers: onlyIfCached })
+  t.match(await ask(keys), { status: 413, body: { type: /#response-too-large$/ } })
+  t.match(await ask(['a']), { status: 200, body: { entries: { length: 1 } } })
+  await eventually(() => responses.bytes === 0)
+})
+
+t.test('keys without an entry need room, too', async (t) => {
+  const { client, responses } = await modelHttp(t, { responseBytes: 200_000 })
+  // Each of them takes 64 bytes more than its own length.
+  const keys = Array.from({ length: 1_000 }, (_, index) => `${index}`.padStart(96, '0'))
+  const ask = (keys: readonly string[]) => client.request('POST', '/v1/entries:get', { body: { keys } })
+  t.match(await ask(keys), { status: 200, body: { entries: { length: 0 }, missing: { length: 1_000 } } })
+  t.match(await ask([...keys.slice(1), 'k'.repeat(97)]), {
+    status: 413,
+    body: { type: /#response-too-large$/ },
+  })
+  await eventually(() => responses.bytes === 0)
+})
+
 /** Sends requests for a large entry on one connection, and does not read the responses. */
 function neverReads(t: Test, port: number, path: string): Socket {
   const socket = connect(port, '127.0.0.1', () =>

@@ -28,6 +28,27 @@ t.test('an address that is taken is explained by its setting', async (t) => {
   await t.rejects(start(t, { socket }), { message: `CACHE_SOCKET: ${socket} exists and is not a socket` })
 })
 
+t.test('requests may name the host of the setting, also on a socket', async (t) => {
+  const socket = join(t.testdir(), 's')
+  await start(t, { socket, host: 'cache.internal', allowedHosts: ['other.internal'] })
+  const statusFor = async (host: string) => {
+    const request = get({ socketPath: socket, path: '/', headers: { Host: host }, agent: false })
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    response.resume()
+    return response.statusCode
+  }
+  for (const host of ['cache.internal:8025', 'other.internal', 'localhost', '127.0.0.1'])
+    t.equal(await statusFor(host), 200, host)
+  t.equal(await statusFor('third.internal'), 421)
+})
+
+t.test('the password of the database is not shown', async (t) => {
+  const { client } = await start(t, { databaseUrl: 'postgresql://nobody:pa55word@127.0.0.1:1/nothing' })
+  const { text, body } = await client.request('GET', '/')
+  t.match(body.postgres, /^postgresql:\/\/nobody\b.*@127\.0\.0\.1:1\/nothing$/)
+  t.notMatch(text, 'pa55word')
+})
+
 t.test('the stream of a page ends completely, and is not cut off', async (t) => {
   const { sidecar, ops } = await start(t)
   const request = get(`${ops.base}/ui/stream`, { agent: false })

@@ -9,7 +9,6 @@ import type { Endpoint } from '../endpoint.js'
 import { refuseConditions } from '../header-checks.js'
 import { batchOperation } from '../operations/batch-operation.js'
 import { type ProblemLog, problemIn, RequestError, sendProblem } from '../problem.js'
-import { parseQuery } from '../query.js'
 import { shortName } from '../short-name.js'
 import { batchRequest } from './batch-request.js'
 import {
@@ -44,7 +43,6 @@ export function batchEndpoint(options: BatchEndpointOptions): Endpoint {
     listedQuery: '',
     operation: batchOperation,
     handle: (ctx) => {
-      parseQuery(ctx.querystring, [])
       refuseConditions(ctx)
       return withJsonBody(ctx, { maxBytes, bodies }, async (bytes) => {
         const { isAtomic, writes } = batchRequest(bytes, maxValueBytes)

@@ -28,7 +28,7 @@ function tagOf(given: unknown): EntryTag | undefined {
 function tagsFault(given: unknown): string | undefined {
   const all: readonly unknown[] = Array.isArray(given) ? given : [given]
   const areTags = all.length > 0 && all.every((tag) => tagOf(tag) !== undefined)
-  return given === undefined || given === '*' || areTags
+  return given === '*' || areTags
     ? undefined
     : 'must be *, an entity tag such as 1-2-0A1B2C3D, or an array of them'
 }
@@ -75,7 +75,9 @@ export function batchRequest(bytes: Buffer, maxValueBytes: number): BatchRequest
   if (Array.isArray(unchecked) && unchecked.length <= maxItems) {
     const source = sourceOf(text, given.find(({ name }) => name === 'items') as Member)
     const texts = elementTexts(source)
-    const values = unchecked.map((one, index) => valueTextIn(one, texts[index] as string, `items[${index}]`))
+    const values = unchecked.map((one, index) =>
+      valueTextIn(one, { text: texts[index] as string, wholeLength: source.length }, `items[${index}]`),
+    )
     const { items, atomic = false } = checked(batchBody, body)
     requireDistinct(items)
     const writes = items.map((one, index) => writeOf(one, values[index] as ValueText))
@@ -88,8 +90,14 @@ export function batchRequest(bytes: Buffer, maxValueBytes: number): BatchRequest
 
 type ValueText = () => string
 
+/** Text of an item, and the length of the text of all of them. */
+interface ItemText {
+  readonly text: string
+  readonly wholeLength: number
+}
+
 /** Checks the members of an item. Returns a function that returns the text of its value. Throws 422. */
-function valueTextIn(item: unknown, text: string, path: string): ValueText {
+function valueTextIn(item: unknown, { text, wholeLength }: ItemText, path: string): ValueText {
   if (typeof item !== 'object' || item === null || Array.isArray(item))
     throw new RequestError(422, `${path}: must be an object`)
   const body = item as Readonly<Record<string, unknown>>
@@ -97,7 +105,7 @@ function valueTextIn(item: unknown, text: string, path: string): ValueText {
   if (op !== 'put' && op !== 'delete') throw new RequestError(422, `${path}.op: must be put or delete`)
   const names = Object.keys((op === 'put' ? putItem : deleteItem).shape)
   const { given } = checkMembers({ text, body }, names, `a ${op}`, `${path}.`)
-  return () => sourceOf(text, given.find(({ name }) => name === 'value') as Member)
+  return () => sourceOf(text, given.find(({ name }) => name === 'value') as Member, wholeLength)
 }
 
 function writeOf(item: Item, valueText: ValueText): ConditionalWrite {

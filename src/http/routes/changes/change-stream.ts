@@ -17,7 +17,6 @@ export interface Question {
 }
 
 export interface ChangeStreamOptions {
-  readonly name: string
   /** Beginning of the keys that are wanted. */
   readonly prefix: string
   readonly log: ChangeLog
@@ -33,7 +32,6 @@ export interface ChangeStreamOptions {
  * client takes no memory. Once the log has forgotten what comes next, the client is cut off.
  */
 export class ChangeStream {
-  readonly name: string
   readonly #options: ChangeStreamOptions
   readonly #response: ServerResponse
   /** Number of the last change that was written. */
@@ -45,7 +43,6 @@ export class ChangeStream {
   constructor(response: ServerResponse, options: ChangeStreamOptions) {
     this.#response = response
     this.#options = options
-    this.name = options.name
     this.#written = options.log.last
     this.#generation = options.log.generation
     response.on('drain', () => this.advance())

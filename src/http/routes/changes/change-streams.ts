@@ -74,7 +74,6 @@ export class ChangeStreams {
     response.once('close', () => responses.release(maxStreamBytes))
     const name = `${this.#texts.process}.${++this.#opened}`
     const stream = new ChangeStream(response, {
-      name,
       prefix,
       log: following.changeLog,
       texts: this.#texts,
@@ -88,7 +87,7 @@ export class ChangeStreams {
     following.begin()
     this.#beats ??= setInterval(() => this.#beat(), Math.min(maxStalenessMs / 3, commentMs)).unref()
     // Otherwise only the second write after that fails, half a minute later.
-    signal.addEventListener('abort', () => stream.end(), { once: true })
+    signal.addEventListener('abort', () => stream.end())
     if (this.#isClosed || signal.aborted) stream.end()
     return true
   }

@@ -47,11 +47,7 @@ async function follow(ctx: Context, changeStreams: ChangeStreams): Promise<void>
   requireOnce(ctx, 'Last-Event-ID')
   ctx.status = 200
   ctx.set(eventStreamHeaders)
-  if (ctx.method === 'HEAD') {
-    ctx.respond = false
-    ctx.res.end()
-    return
-  }
+  if (ctx.method === 'HEAD') return
   // The parser goes on first: if the request is malformed, the response is a problem, and not a stream that is cut.
   await undefined
   if (ctx.socket.destroyed) return

@@ -132,6 +132,27 @@ t.test('a question is answered at once, and three times within the bound on stal
   t.equal(streams.ask(`${name}0`, 'three'), false, 'there is no such stream')
 })
 
+t.test(
+  'a change brings no answer to a question, and one that is due waits until the client reads',
+  async (t) => {
+    const { streams, open, pass, change } = await setup(t)
+    const { response } = open()
+    streams.ask(nameOf(response), 'one')
+    response.taken()
+    await change('a')
+    t.match(response.taken(), [{ name: 'change' }])
+    response.writableLength = 16 * 1024 + 1
+    pass(1_000)
+    pass(1_000)
+    t.strictSame(response.taken(), [])
+    response.writableLength = 0
+    response.emit('drain')
+    t.match(response.taken(), [{ name: 'proof', data: { question: 'one', elapsed_ms: 2_000 } }])
+    response.emit('drain')
+    t.strictSame(response.taken(), [])
+  },
+)
+
 t.test('a stream without a question shows every 15 seconds that it is alive', async (t) => {
   for (const maxStalenessMs of [3_000, 60_000])
     await t.test(`with a bound of ${maxStalenessMs} ms`, async (t) => {
@@ -212,6 +233,48 @@ t.test('a client that resumes gets what it has missed; one that cannot is told o
   }
 })
 
+t.test('a client that is told of a gap gets what comes after it, and nothing from before', async (t) => {
+  const { cache, open, pass, change } = await setup(t)
+  await change('before')
+  const { response } = open('x')
+  t.strictSame(namesOf(response), ['open', 'gap'])
+  pass(10)
+  await change('after')
+  t.match(response.taken(), [{ name: 'change', data: { key: 'after' } }])
+  cache.following.changeLog.gap()
+  await turn()
+  pass(10)
+  t.strictSame(namesOf(response), ['gap'])
+  await change('later')
+  pass(10)
+  t.match(response.taken(), [{ name: 'change', data: { key: 'later' } }])
+})
+
+t.test('a client that is far behind gets pieces of 16 KiB, and of whole events', async (t) => {
+  const { cache, open } = await setup(t)
+  const { response } = open()
+  response.taken()
+  const pieces: string[] = []
+  response.write = (text) => {
+    pieces.push(text)
+    return true
+  }
+  const count = 100
+  for (let index = 0; index < count; index++)
+    cache.following.changeLog.changed(`${index}`.padStart(500, 'k'), '1')
+  await turn()
+  const events = pieces.map((piece) => piece.split('\n\n').length - 1)
+  t.equal(
+    events.reduce((sum, one) => sum + one, 0),
+    count,
+  )
+  const [{ length: eventLength } = { length: 0 }] = (pieces.at(-1) ?? '').split('\n\n')
+  t.ok(pieces.every((piece) => piece.endsWith('\n\n')))
+  for (const { length } of pieces.slice(0, -1))
+    t.ok(length >= 16 * 1024 && length < 16 * 1024 + 2 * eventLength, `${length}`)
+  t.ok(pieces.length > 3)
+})
+
 t.test('a client that does not read gets no more, and everything once it has read', async (t) => {
   const { open, pass, change } = await setup(t)
   const { response } = open()
@@ -236,8 +299,26 @@ t.test('a client is cut off, and counted, once changes are forgotten that it has
   await turn()
   t.strictSame([response.destroyed, streams.counts], [false, { open: 1, cutOff: 0 }])
   changeLog.changed('k', '1')
+  response.text = ''
+  response.writableLength = 0
   response.emit('drain')
   t.strictSame([response.destroyed, streams.counts], [true, { open: 0, cutOff: 1 }])
+  response.emit('drain')
+  t.equal(response.text, '', 'nothing is written after that')
+  t.equal(streams.counts.cutOff, 1, 'once')
+})
+
+t.test('after a gap, a client is cut off for the same reason', async (t) => {
+  const { cache, streams, open, pass } = await setup(t)
+  const { changeLog } = cache.following
+  const { response } = open()
+  changeLog.gap()
+  await turn()
+  pass(10)
+  response.writableLength = 16 * 1024 + 1
+  for (let count = 0; count < 8_193; count++) changeLog.changed('k', '1')
+  response.emit('drain')
+  t.strictSame([response.destroyed, streams.counts.cutOff], [true, 1])
 })
 
 t.test('after a gap, a stream belongs to another feed', async (t) => {
