@@ -34,14 +34,23 @@ t.test('SIGTERM and SIGINT while the program is loading end it cleanly', async (
       GATE: gate,
       PORT: '0',
       OPS_PORT: '0',
-      DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing',
+      ...(signal === 'SIGTERM' && { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing' }),
     })
     await eventually(() => process.hasExited || process.stderr.includes('held back'))
     process.kill(signal)
     await writeFile(gate, '')
     t.same(await process.exited, { code: 0, signal: null }, signal)
     t.notOk(process.log.some(({ msg }) => msg === 'serving'))
-    t.ok(process.log.some(({ msg }) => msg === 'stopping'))
+    t.match(
+      process.log.find(({ msg }) => msg === 'stopping'),
+      { told: 'by a signal' },
+    )
+    // It is never connected to.
+    t.match(
+      process.log.filter(({ msg }) => msg === 'DATABASE_URL is not set: using the default'),
+      signal === 'SIGTERM' ? { length: 0 } : [{ level: 40, databaseUrl: /^postgresql:\/\// }],
+      signal,
+    )
   }
 })
 

@@ -50,7 +50,7 @@ export interface BindingsFile {
 /** Parses a file of bindings: YAML, which includes JSON. */
 export function parseBindingsFile(text: string): BindingsFile {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const [error] = document.errors
   if (error !== undefined) {
     const says =

@@ -10,7 +10,7 @@ import { bad, type Finding, ok, runAs, warning } from './finding.js'
 export async function lookAtBindings(client: pg.Client): Promise<readonly Finding[]> {
   return inTransaction(client, async () => {
     const { name } = await openSchema(client)
-    const bindings = (await hasBindings(client, name)) ? await definedBindings(client, name) : []
+    const bindings = await definedBindings(client, name)
     const faulty = bindings.flatMap(({ key, fault }) =>
       fault ? [bad(`binding ${key}`, `${fault.says}: its keys are answered with 503`, fault.cure)] : [],
     )
@@ -31,11 +31,12 @@ export async function lookAtBindings(client: pg.Client): Promise<readonly Findin
 
 /**
  * Returns true if changes of a bound table go through the outbox, for which each sidecar has a connection more. If
- * there is no table of entries, another look says so.
+ * there is no table of bindings, another look says so.
  */
 export function isOutboxUsed(client: pg.Client): Promise<boolean> {
   const looking = inTransaction(client, async () => {
     const { name } = await openSchema(client)
+    // A statement that fails would be in the server's log.
     if (!(await hasBindings(client, name))) return false
     return (await bindingDefinitions(client, name)).some(
       (binding) => isQueryDefinition(binding) || binding.announce === 'outbox',

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { inTransaction } from '../../postgres/pool/transaction.js'
 import { openSchema, quoteIdentifier } from '../../postgres/schema/schema-owner.js'
 import { type Finding, ok, runAs, warning } from './finding.js'
-import { policyFor } from './refusal.js'
+import { createPolicy, dropPolicies, restrictivePolicies } from './refusal.js'
 
 /** Functions by which the primary tells its timeline and the position of its log. */
 const logFunctions = ['pg_current_wal_lsn()', 'pg_current_wal_insert_lsn()', 'pg_walfile_name(pg_lsn)']
@@ -51,28 +51,33 @@ export async function lookAtHistory(client: pg.Client): Promise<readonly Finding
 export async function lookAtPolicies(client: pg.Client): Promise<readonly Finding[]> {
   return inTransaction(client, async () => {
     const { name, entries } = await openSchema(client)
-    const { rows } = await client.query<{ table: string; role: string }>(
-      `select relname::text as table, current_user::text as role
+    const { rows } = await client.query<{ table: string; role: string; sees_all: boolean }>(
+      `select relname::text as table, current_user::text as role, exists (
+         select from pg_policies
+         where schemaname::text = $2 and tablename::text = relname and cmd = 'ALL' and permissive = 'PERMISSIVE'
+           and qual = 'true' and coalesce(with_check, 'true') = 'true'
+           and roles && array['public'::name, current_user]
+       ) as sees_all
        from unnest(array['cache_entries', 'cache_marks']) as relname
-       where row_security_active($1 || '.' || relname) and not (
-         exists (
-           select from pg_policies
-           where schemaname::text = $2 and tablename::text = relname and cmd = 'ALL' and permissive = 'PERMISSIVE'
-             and qual = 'true' and coalesce(with_check, 'true') = 'true'
-             and roles && array['public'::name, current_user]
-         ) and not exists (
-           select from pg_policies
-           where schemaname::text = $2 and tablename::text = relname and permissive = 'RESTRICTIVE'
-         )
-       )`,
+       where row_security_active($1 || '.' || relname)`,
       [quoteIdentifier(name), name],
     )
-    return rows.map(({ table, role }) =>
-      warning(
-        'row-level security',
-        `policies of ${table} apply to role "${role}": rows that they hide are absent for sidecars`,
-        policyFor(`the owner, "${entries?.owner}"`, `${quoteIdentifier(name)}.${table}`, role),
-      ),
-    )
+    const findings: Finding[] = []
+    for (const { table, role, sees_all: seesAll } of rows) {
+      const qualified = `${quoteIdentifier(name)}.${table}`
+      const cures = [
+        ...(seesAll ? [] : [createPolicy(qualified, role)]),
+        ...dropPolicies(qualified, await restrictivePolicies(client, qualified)),
+      ]
+      if (cures.length > 0)
+        findings.push(
+          warning(
+            'row-level security',
+            `policies of ${table} apply to role "${role}": rows that they hide are absent for sidecars`,
+            runAs(`the owner, "${entries?.owner}"`, ...cures),
+          ),
+        )
+    }
+    return findings
   })
 }

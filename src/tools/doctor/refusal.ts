@@ -51,9 +51,8 @@ export async function cureOfRefusal(client: pg.Client, { error, schema, others }
       )
       if (rows[0]?.setting === 'off') return cureOfSetting(client, 'row_security', { variable, value: 'on' })
       const restrictive = await restrictivePolicies(client, table)
-      if (restrictive.length > 0)
-        return runAs(owner, ...restrictive.map((name) => `drop policy ${quoteIdentifier(name)} on ${table}`))
-      return policyFor(owner, table, rows[0]?.role ?? '')
+      if (restrictive.length > 0) return runAs(owner, ...dropPolicies(table, restrictive))
+      return runAs(owner, createPolicy(table, rows[0]?.role ?? ''))
     })
   if (code === '23502' && column !== undefined)
     return runAs(owner, `alter table ${table} alter column ${quoteIdentifier(column)} drop not null`)
@@ -86,11 +85,13 @@ export async function cureOfRefusal(client: pg.Client, { error, schema, others }
   return cureOf(variable, error)
 }
 
-export function policyFor(owner: string, table: string, role: string): string {
-  return runAs(
-    owner,
-    `create policy caching_layer on ${table} to ${quoteIdentifier(role)} using (true) with check (true)`,
-  )
+/** Returns the statement by which a role sees all rows of a table, and may write each. */
+export function createPolicy(table: string, role: string): string {
+  return `create policy caching_layer on ${table} to ${quoteIdentifier(role)} using (true) with check (true)`
+}
+
+export function dropPolicies(table: string, names: readonly string[]): readonly string[] {
+  return names.map((name) => `drop policy ${quoteIdentifier(name)} on ${table}`)
 }
 
 /** Returns the columns of the table whose texts have a bound on their length. */
@@ -119,12 +120,14 @@ async function lacksColumnOfMarks(client: pg.Client, schema: string): Promise<bo
   return rows[0]?.lacks === true
 }
 
-/** Returns the policies that no other policy can make up for. */
-async function restrictivePolicies(client: pg.Client, table: string): Promise<readonly string[]> {
+/**
+ * Returns the policies of this role that no other policy can make up for. The search path must be `pg_catalog`.
+ */
+export async function restrictivePolicies(client: pg.Client, table: string): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select polname::text as name from pg_policy
      where polrelid = to_regclass($1)::oid and not polpermissive
-       and (0::oid = any(polroles) or (select oid from pg_roles where rolname = current_user) = any(polroles))
+       and exists (select from unnest(polroles) as role where role = 0::oid or pg_has_role(role, 'usage'))
      order by 1`,
     [table],
   )

@@ -42,10 +42,10 @@ interface Place {
 /** Checks that the session finds the table of entries, and that it is a table. A missing table is not a fault here. */
 export async function lookAtTable(client: pg.Client): Promise<Finding> {
   const place = await inTransaction(client, () => placeOf(client))
-  const { role, schema, path, relations, closed } = place
+  const { role, schema, path, relations } = place
   const here = relations.filter((relation) => relation.schema === schema)
   const entries = here.find(({ name }) => name === entriesTable)
-  if (schema === null || entries === undefined) {
+  if (entries === undefined) {
     const fault = notFound(place)
     if (fault !== undefined) return fault
   }
@@ -70,7 +70,7 @@ export async function lookAtTable(client: pg.Client): Promise<Finding> {
       )
   }
   if (entries !== undefined) return ok('table', `${schema}.${entriesTable}`)
-  if (closed.length > 0 || schema === null)
+  if (schema === null)
     return bad(
       'table',
       `the search_path (${path}) of role "${role}" names no schema that exists and that it may use`,
@@ -84,7 +84,9 @@ function notFound({ role, path, relations, closed }: Place): Finding | undefined
   const elsewhere = relations.filter(({ name, kind }) => name === entriesTable && kind === 'r')
   const hidden = elsewhere.find(({ is_in_path: isInPath }) => isInPath)
   const schema = hidden?.schema ?? closed[0]?.name
-  if (schema !== undefined && elsewhere.every(({ may_use_schema: mayUse }) => !mayUse)) {
+  // A table that the role may use is that of another cache, if the search path names the schema of this one.
+  const isClosed = hidden !== undefined || elsewhere.every(({ may_use_schema: mayUse }) => !mayUse)
+  if (schema !== undefined && isClosed) {
     const owner = hidden?.schema_owner ?? closed[0]?.owner
     return bad(
       'table',

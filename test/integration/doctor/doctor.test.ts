@@ -185,6 +185,38 @@ t.test('doctor finds too few connections for the fleet', async (t) => {
   wrong(t, await findings(guest.url, { sidecars: 6 }), { connections: /the database's limit is 10/ })
 })
 
+t.test('with bindings whose changes go through the outbox, each sidecar has a connection more', async (t) => {
+  const { url, query } = await cacheDatabase(t)
+  const found = async (check: string) => (await findings(url)).find((finding) => finding.check === check)
+  await query("create table a (id int primary key); select cache_bind('a', 'a:{id}', announce => 'notify')")
+  t.match(await found('connections'), { says: /^1 × 3 connections: / })
+  t.match(await found('bindings'), { level: 'ok', says: /^all 1 can be used$/ })
+  await query("create table b (id int primary key); select cache_bind('b', 'b:{id}')")
+  t.match(await found('connections'), { says: /^1 × 4 connections: / })
+  t.match(await found('bindings'), { level: 'ok', says: /^all 2 can be used$/ })
+})
+
+t.test('doctor finds that a server accepts one connection and no more', async (t) => {
+  const database = await cacheDatabase(t)
+  const guest = await guestOf(t, database)
+  await database.query(`grant all on cache_entries, cache_migrations to ${guest.name}`)
+  await database.query(`alter role ${guest.name} connection limit 3`)
+  // A sidecar of which the budget does not know, because it does not listen.
+  for (let connection = 0; connection < 2; connection++) {
+    const session = new pg.Client({ connectionString: guest.url, application_name: 'caching-layer' })
+    await session.connect()
+    t.teardown(() => session.end())
+  }
+  const all = await findings(guest.url)
+  wrong(t, all, {
+    'more connections': /too many connections for role .*\(SQLSTATE 53300\) → raise max_connections/,
+  })
+  t.match(
+    all.find(({ check }) => check === 'connections'),
+    { level: 'ok', says: /^1 × 3 / },
+  )
+})
+
 t.test('sidecars of another role and database do not count against the limits of these', async (t) => {
   const [database, elsewhere] = [await cacheDatabase(t), await freshDatabase(t)]
   const guest = await guestOf(t, database)

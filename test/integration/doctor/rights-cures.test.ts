@@ -179,6 +179,29 @@ const faults: Readonly<Record<string, Fault>> = {
     says: /policies of cache_entries apply to role .*: rows that they hide are absent/,
     cure: /create policy caching_layer on/,
   },
+  'a restrictive policy that hides rows': {
+    sql: `alter table cache_entries enable row level security;
+          create policy caching_layer on cache_entries using (true) with check (true);
+          grant pg_signal_backend to $role;
+          create policy strict on cache_entries as restrictive to pg_signal_backend
+            using (value <> 'secret') with check (true)`,
+    level: 'warning',
+    check: 'row-level security',
+    says: /policies of cache_entries apply to role .*: rows that they hide are absent/,
+    cure: /^run as the owner, "[^"]+": drop policy "strict" on "public"\.cache_entries$/,
+  },
+  'policies for some statements and for others': {
+    sql: `alter table cache_entries enable row level security;
+          create policy reading on cache_entries for select using (true);
+          create policy adding on cache_entries for insert with check (true);
+          create policy changing on cache_entries for update using (true) with check (true);
+          create policy removing on cache_entries for delete using (value <> 'secret');
+          create policy strict on cache_entries as restrictive to $owner using (false)`,
+    level: 'warning',
+    check: 'row-level security',
+    says: /policies of cache_entries apply to role /,
+    cure: /: create policy caching_layer on "public"\.cache_entries to "[^"]+" using \(true\) with check \(true\)$/,
+  },
   'a restrictive policy': {
     sql: `alter table cache_entries enable row level security;
           create policy caching_layer on cache_entries using (true) with check (true);

@@ -22,10 +22,15 @@ t.test('a page cannot set an entry by a body without a Content-Type', async (t) 
 
 t.test('a page cannot stop a sidecar', async (t) => {
   const { url } = await cacheDatabase(t)
-  const { client, exited } = await serve(t, { DATABASE_URL: url, CACHE_SHUTDOWN_ENDPOINT: 'on' })
+  const sidecar = await serve(t, { DATABASE_URL: url, CACHE_SHUTDOWN_ENDPOINT: 'on' })
+  const { client, exited } = sidecar
   for (const Origin of origins)
     t.equal((await client.request('POST', '/v1/shutdown', { headers: { Origin } })).status, 403, Origin)
   t.equal((await client.request('GET', '/health')).status, 200)
   t.equal((await client.request('POST', '/v1/shutdown')).status, 202)
   t.strictSame(await exited, { code: 0, signal: null })
+  t.match(
+    sidecar.log.find(({ msg }) => msg === 'stopping'),
+    { told: 'by a request' },
+  )
 })

@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { type FileHandle, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -28,11 +29,33 @@ t.test('the file gets its name when it is complete', async (t) => {
   t.equal((await stat(path)).mode & 0o777, 0o600, 'values may be private')
 })
 
-t.test('a file that is complete is closed', async (t) => {
+t.test('the content is on disk before the file has its name, and the name is before the end', async (t) => {
+  const handle = await open(folder)
+  await handle.close()
+  const handles = Object.getPrototypeOf(handle) as FileHandle
+  const { sync } = handles
+  const synced: string[] = []
+  t.teardown(() => Object.assign(handles, { sync }))
+  handles.sync = async function (this: FileHandle) {
+    const isFolder = (await this.stat()).isDirectory()
+    synced.push(`${isFolder ? 'folder' : 'file'} ${existsSync(path) ? 'with' : 'without'} the name`)
+    return sync.call(this)
+  }
   const file = await BackupFile.create(path, { force: false })
   await fill(file, 'new')
+  t.strictSame(synced, [])
   await file.finish()
-  await t.rejects(fill(file, 'more'), { code: 'EBADF' })
+  t.strictSame(synced, ['file without the name', 'folder with the name'])
+})
+
+t.test('a file that is complete or abandoned is closed', async (t) => {
+  for (const way of ['finish', 'close'] as const) {
+    const file = await BackupFile.create(path, { force: false })
+    await fill(file, 'new')
+    await file[way]()
+    await t.rejects(fill(file, 'more'), { code: 'EBADF' }, way)
+    await rm(path, { force: true })
+  }
 })
 
 t.test('an existing file is kept', async (t) => {

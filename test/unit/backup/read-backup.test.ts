@@ -91,6 +91,10 @@ const bindings: readonly BackupBinding[] = [
     group: undefined,
     namesIn: 'public',
   },
+  {
+    ...{ key: 'one:{id}', query: 'select $1', depends: {}, many: false },
+    ...{ ttlSeconds: undefined, group: undefined, namesIn: 'public' },
+  },
 ]
 
 t.test(
@@ -131,6 +135,15 @@ t.test('an unsupported header is refused', async (t) => {
     ],
     [bound.replace('"announce":"notify"', '"announce":"mail"'), /has something that is not a binding$/],
     [bound.replace('"depends":{', '"depends":{"x":1,'), /has something that is not a binding$/],
+    ...['null', '[]', '"a"'].map(
+      (depends) =>
+        [
+          bound.replace('"depends":{', `"depends":${depends},"x":{`),
+          /has something that is not a binding$/,
+        ] as const,
+    ),
+    [bound.replace('"key":"a:{id}"', '"key":1'), /has something that is not a binding$/],
+    [bound.replace('"columns":["id"]', '"columns":[1]'), /has something that is not a binding$/],
     [bound.replace('"names_in":"public"', '"names_in":1'), /has something that is not a binding$/],
     [bound.replace('"ttl_seconds":60', '"ttl_seconds":"60"'), /has something that is not a binding$/],
     [bound.replace('"group":"g"', '"group":1'), /^the backup was altered: its header has something/],

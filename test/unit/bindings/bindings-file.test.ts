@@ -83,16 +83,19 @@ t.test('each fault of a query has its line and its cure', async (t) => {
     [`${query}    tll: 1`, 5, /^there is no member "tll"; did you mean ttl_seconds\?$/],
     [`${query}    foo: 1`, 5, /^there is no member "foo"; there are key, query, depends, /],
     [`${query}    ttl_seconds: 0`, 5, /^ttl_seconds: expected a number above zero, up to 1000000000$/],
+    [`${query}    ttl_seconds: '60'`, 5, /^ttl_seconds: expected a number above zero/],
     [`${query}    ttl_seconds: 1000000001`, 5, /^ttl_seconds: expected a number above zero/],
     [`${query}    ttl_seconds: .inf`, 5, /^ttl_seconds: expected a number above zero/],
+    [query.replace('{a: "{id}"}', '{? [a] : "{id}"}'), 4, /^depends: expected a map of tables/],
+    [`${query}    ? [a]\n    : 1`, 5, /^there is no member ""; there are key, query, /],
     [`${query}    many: 1`, 5, /^many: expected true or false$/],
     [`${query}    names_in: 1`, 5, /^names_in: expected a text/],
     [query.replace('{a: "{id}"}', 'a'), 4, /^depends: expected a map of tables, each with columns in braces/],
     [query.replace('"{id}"', '1'), 4, /^depends: expected a map/],
     [query.replace('"{id}"', '{id}'), 4, /a list of these; write quotes around names in braces: '\{id\}'$/],
     [query.replace('"{id}"', '[{id}]'), 4, /write quotes around names in braces: '\{id\}'$/],
-    [query.replace('"{id}"', '[1]'), 4, /^depends: expected a map/],
-    [query.replace('"{id}"', '[]'), 4, /^depends: expected a map/],
+    [query.replace('"{id}"', '[1]'), 4, /^depends: expected a map .*, or a list of these$/],
+    [query.replace('"{id}"', '[]'), 4, /^depends: expected a map .*, or a list of these$/],
     [
       `${query}bindings:\n  - {table: a.b, key: 'a:{id}'}`,
       2,
@@ -100,6 +103,23 @@ t.test('each fault of a query has its line and its cure', async (t) => {
     ],
   ]
   for (const [text, line, says] of faulty) t.match(parseBindingsFile(text).faults, [{ line, says }], text)
+})
+
+t.test('a query may be held for any time that SQL accepts', async (t) => {
+  for (const ttlSeconds of [0.5, 1_000_000_000]) {
+    const query = `{key: "a:{id}", query: q, depends: {a.b: ["{id}"]}, many: false, ttl_seconds: ${ttlSeconds}}`
+    const { bindings, faults } = parseBindingsFile(`queries: [${query}]`)
+    t.strictSame(faults, [])
+    t.match(bindings, [{ depends: { 'a.b': ['{id}'] }, many: false, ttlSeconds }])
+  }
+})
+
+t.test('a binding with a fault is left out', async (t) => {
+  for (const text of [
+    'queries: [{key: "a:{id}", query: q, depends: {}, many: 1}]',
+    'bindings: [{key: "a:{id}", table: a.b, group: 1}]',
+  ])
+    t.match(parseBindingsFile(text), { bindings: { length: 0 }, faults: { length: 1 } }, text)
 })
 
 t.test('a file may be JSON, and may have no binding', async (t) => {
@@ -125,6 +145,7 @@ t.test('each fault has its line and its cure', async (t) => {
       /^there is no member "frobnicate"; there are table, key, columns, group, announce$/,
     ],
     [`${binding}    group: 1`, 4, /^group: expected a text; quote it/],
+    [`${binding}    group: ''`, 4, /^group: expected a text; quote it/],
     [`${binding}    group:`, 4, /^group: expected a text; quote it/],
     [`${binding}    announce: notifi`, 4, /^announce: expected outbox or notify; did you mean notify\?$/],
     [`${binding}    announce:`, 4, /^announce: expected outbox or notify$/],

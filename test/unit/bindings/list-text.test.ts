@@ -19,6 +19,7 @@ const broken = {
 } as const
 
 t.test('for scripts, every member is there, and null for none', async (t) => {
+  t.match(bindingsJson([usable]), /^\[\n {2}\{\n {4}"key": "product/, 'which people can read as well')
   t.strictSame(JSON.parse(bindingsJson([usable, broken])), [
     {
       key: 'product:{id}',
@@ -52,6 +53,7 @@ const page = {
 
 t.test('a query', async (t) => {
   t.match(bindingLines([page])[1], /^page:\{id\} +public\.a, public\.b +query, many +outbox +ok$/)
+  t.match(bindingLines([{ ...page, many: false }])[1], / public\.b +query +outbox +ok$/)
   t.strictSame(JSON.parse(bindingsJson([page])), [
     {
       key: 'page:{id}',

@@ -136,6 +136,11 @@ t.test('list prints the keys of all pages', async (t) => {
   await t.rejects(run(), { message: 'The database cannot be reached' })
 })
 
+t.test('without a URL, list asks the sidecar that has these settings', async (t) => {
+  const { url } = await fakeListener(t, () => ({ entries: [{ key: 'a' }] }))
+  t.match(await commandRun(list, { values: { port: new URL(url).port } }), { code: 0, out: ['a'] })
+})
+
 t.test('stats prints a line for each counter', async (t) => {
   let answer: FakeAnswer = { hits: 1, feed: { state: 'live', lease_age_ms: null }, none: {} }
   const { url, asked } = await fakeListener(t, () => answer)

@@ -34,6 +34,15 @@ t.test('a restore that is stopped before the backup arrives changes nothing', as
   }
 })
 
+t.test('what follows a fault of the backup is not waited for', async (t) => {
+  const stdin = new PassThrough()
+  stdin.write('PGDMP\n')
+  await t.rejects(run(stdin, new AbortController().signal), {
+    message: 'this is not a backup of caching-layer',
+  })
+  t.ok(stdin.destroyed)
+})
+
 t.test('no backup is read from a terminal', async (t) => {
   const stdin = Object.assign(new PassThrough(), { isTTY: true })
   await t.rejects(run(stdin, new AbortController().signal), { name: 'UsageError', message: /--file/ })

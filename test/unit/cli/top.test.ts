@@ -36,6 +36,12 @@ t.test('top prints each sidecar as it was seen last', async (t) => {
   t.strictSame(asked, [{ method: 'GET', path: '/ui/fleet', authorization: 'Bearer secret' }])
 })
 
+t.test('without a URL, top asks the sidecar that has these settings', async (t) => {
+  const { url } = await fakeListener(t, () => ({ members: [ready] }))
+  const { code, out } = await commandRun(top, { values: { 'ops-port': new URL(url).port } })
+  t.match({ code, out }, { code: 0, out: [/^sidecar /, /^app:9025\* /] })
+})
+
 t.test('top says why a list is not complete', async (t) => {
   let obstacle = ''
   const { url } = await fakeListener(t, () => ({ members, obstacle }))

@@ -40,25 +40,62 @@ t.test('a setting is reset where it was made', async (t) => {
 const durable = { commit: 'on', fsync: 'on', standbys: '', connected_standbys: 1, read_only: 'off' }
 
 /** Returns the findings about settings of the server, without those that are in order. */
-async function foundFor(row: Partial<typeof durable>) {
-  const client = { query: async () => ({ rows: [{ ...durable, ...usual, ...row }] }) }
-  const findings = await lookAtSettings(client as unknown as pg.Client, 'DATABASE_URL')
-  return findings.filter(({ level }) => level !== 'ok').map(({ check, level, says }) => [check, level, says])
+async function foundFor(row: Partial<typeof durable> & { readonly source?: string }) {
+  const sent: string[] = []
+  const query = async (sql: string) => {
+    sent.push(sql)
+    return { rows: [{ ...durable, ...usual, ...row }] }
+  }
+  const findings = await lookAtSettings({ query } as unknown as pg.Client, 'DATABASE_URL')
+  t.strictSame(sent.slice(0, 2), [
+    'begin',
+    "select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)",
+  ])
+  return findings
+    .filter(({ level }) => level !== 'ok')
+    .map(({ check, level, says, cure }) => [check, level, says, cure])
 }
 
-t.test('settings that may lose or refuse writes are found', async (t) => {
+const set = (setting: string) => `run as a superuser: alter system set ${setting}; select pg_reload_conf()`
+
+t.test('settings that may lose or refuse writes are found, and changed', async (t) => {
   t.strictSame(await foundFor({}), [])
   t.strictSame(await foundFor({ fsync: 'off' }), [
-    ['fsync', 'warning', 'off: a crash of the machine can lose acknowledged writes, and damage the database'],
+    [
+      'fsync',
+      'warning',
+      'off: a crash of the machine can lose acknowledged writes, and damage the database',
+      set('fsync = on'),
+    ],
   ])
-  t.match(await foundFor({ read_only: 'on' }), [['read-only', 'bad', /^default_transaction_read_only is on/]])
-  t.match(await foundFor({ commit: 'off' }), [['synchronous_commit', 'bad', /^off: a crash of the server/]])
+  t.match(await foundFor({ read_only: 'on' }), [
+    ['read-only', 'bad', /^default_transaction_read_only is on/, set('default_transaction_read_only = off')],
+  ])
+  const commit = 'synchronous_commit'
+  t.match(await foundFor({ commit: 'off' }), [
+    [commit, 'bad', /^off: a crash of the server/, set('synchronous_commit = on')],
+  ])
+  t.match(await foundFor({ commit: 'local', standbys: 'a' }), [
+    [commit, 'warning', /^local: a failover/, set('synchronous_commit = on')],
+  ])
+})
+
+t.test('a setting of the options is removed from the URL that has them', async (t) => {
+  const options = { source: 'client' }
+  for (const [row, name] of [
+    [{ commit: 'off' }, 'synchronous_commit'],
+    [{ commit: 'local', standbys: 'a' }, 'synchronous_commit'],
+    [{ read_only: 'on' }, 'default_transaction_read_only'],
+  ] as const)
+    t.match(await foundFor({ ...row, ...options }), [
+      { 3: `remove ${name} from the options of DATABASE_URL, or from PGOPTIONS` },
+    ])
 })
 
 t.test('a synchronous standby that is missing stops writes, unless they do not wait for it', async (t) => {
   const says = 'synchronous_standby_names is a, and no standby is connected: every write waits for one'
   t.strictSame(await foundFor({ standbys: 'a', connected_standbys: 0 }), [
-    ['synchronous standby', 'bad', says],
+    ['synchronous standby', 'bad', says, `start the standby, or ${set("synchronous_standby_names = ''")}`],
   ])
   t.strictSame(await foundFor({ standbys: 'a' }), [])
   t.strictSame(await foundFor({ connected_standbys: 0 }), [])
