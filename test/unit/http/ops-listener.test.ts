@@ -105,12 +105,15 @@ t.test('a view gets the whole query string, and the page has its own methods', a
 })
 
 t.test('a page beyond the number that may be open is asked to come again', async (t) => {
-  const { ask } = await listening(t, { page: { live: { isFull: true } } as never })
+  const { ask } = await listening(t, {
+    page: { live: { isFull: true }, views: { has: () => false } } as never,
+  })
   t.match(await ask('/ui/stream'), {
     status: 503,
     headers: { 'retry-after': '5' },
     body: { detail: 'Too many pages are open at this sidecar' },
   })
+  t.equal((await ask('/ui/stream', 'HEAD')).status, 404, 'there is no stream without its events')
 })
 
 t.test('a failure is answered and logged', async (t) => {

@@ -58,7 +58,7 @@ t.test('failures are counted separately and have their own latencies', async (t)
   t.match(text, /2 answers were failures: 1 × get 200, 1 × get 404, 1 × get 503, 1 × set 200, 1 × del 404/)
 })
 
-t.test('percentiles have three significant digits, up to a day', async (t) => {
+t.test('percentiles have three significant digits, however long it took', async (t) => {
   const tally = new RequestTally()
   for (let ms = 1; ms <= 10_000; ms++) tally.add('get', 200, ms)
   const { get } = tally.summary().latencies
@@ -67,7 +67,8 @@ t.test('percentiles have three significant digits, up to a day', async (t) => {
     const said = get?.[name as keyof typeof about] ?? 0
     t.ok(Math.abs(said / micros - 1) < 0.001, `${name} ${said}`)
   }
-  t.ok((tallied(['get', 200, 1e12]).summary().latencies.get?.maxMicros ?? 0) > 8e10)
+  const longest = tallied(['get', 200, 1e12]).summary().latencies.get?.maxMicros ?? 0
+  t.ok(Math.abs(longest / 1e15 - 1) < 0.001, `${longest}`)
 })
 
 t.test('a progress line covers the time since the line before', async (t) => {

@@ -47,3 +47,21 @@ t.test('no secret is logged, wherever it is', async (t) => {
     ...['type', 'message', 'stack'],
   ])
 })
+
+t.test('the level of the log decides what is left out', async (t) => {
+  const write = (log: ReturnType<typeof createLog>) => {
+    log.debug('a')
+    log.warn('b')
+    log.error('c')
+  }
+  const messages = (level: LogLevel) => logged(write, level).map(({ msg }) => msg)
+  t.strictSame(messages('debug'), ['a', 'b', 'c'])
+  t.strictSame(messages('error'), ['c'])
+})
+
+t.test('a URL without secrets stays as it is, and an error has what it has', async (t) => {
+  const url = 'connect postgresql://app@db:5432/name'
+  t.equal(logged((log) => log.info({ reason: url }, 'm'))[0]?.reason, url)
+  const bare = Object.assign(new Error('m'), { code: 7, stack: undefined })
+  t.strictSame(logged((log) => log.error({ err: bare }, 'm'))[0]?.err, { type: 'Error', message: 'm' })
+})

@@ -20,11 +20,12 @@ function tracing(sampler?: Sampler) {
     ...(sampler && { sampler }),
   })
   const requests = new SpanScope()
-  let seen = 0
+  let [asked, seen] = [0, 0]
   const listen = requestSpans({
     tracer: provider.getTracer('test'),
     requests,
     listener: () => {
+      asked++
       if (requests.span) seen++
     },
     paths: new Set(['/cache/get', '/v1/entries/{key}']),
@@ -43,7 +44,7 @@ function tracing(sampler?: Sampler) {
     response.emit('close')
     return request
   }
-  return { ask, requests, ended: () => exporter.getFinishedSpans(), seen: () => seen }
+  return { ask, requests, ended: () => exporter.getFinishedSpans(), asked: () => asked, seen: () => seen }
 }
 
 t.test('a request is named after its endpoint, and never after what a client makes up', async (t) => {
@@ -116,6 +117,7 @@ t.test('the listener and the later events of a request run in its scope', async 
   t.equal(requests.span, undefined)
   const silent = tracing(new AlwaysOffSampler())
   silent.ask('GET', '/cache/get', 200)
+  t.equal(silent.asked(), 1)
   t.equal(silent.seen(), 0, 'a request that is not sampled has no scope')
   t.strictSame(silent.ended(), [])
 })

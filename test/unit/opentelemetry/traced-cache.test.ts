@@ -146,6 +146,6 @@ t.test('a batch is below its first request, with links to all, and counts keys a
   await t.rejects(failing, failure)
   t.match(taken(), [{ name: 'batch read' }], 'it has ended')
   const untraced = { operation: 'read', keys: 1, origins: [undefined] } as const
-  t.equal(await spans.batch(untraced, async () => batches.span), undefined)
+  t.strictSame(await spans.batch(untraced, async () => ['sent', batches.span]), ['sent', undefined])
   t.strictSame(taken(), [])
 })

@@ -1,28 +1,8 @@
 import t from 'tap'
 import { faultOf, type TableShape } from '../../../src/postgres/schema/table-shape.js'
 import { triggers } from '../../../src/postgres/schema/table-triggers.js'
+import { soundEntries as sound } from '../../support/sound-entries.js'
 
-const sound: TableShape = {
-  schema: 'public',
-  kind: 'r',
-  channel: 'c',
-  queue_usage: 0,
-  key_type: 'text',
-  key_is_exact: true,
-  has_unique_key: true,
-  value_type: 'text',
-  odd_columns: [],
-  foreign_owner: null,
-  untying: [],
-  lacks: [],
-  has_nullable_value: false,
-  rules: [],
-  missing: [],
-  disabled: [],
-  functions_schema: 'public',
-  is_up_to_date: true,
-  fingerprint: 'f',
-}
 const names = Object.keys(triggers)
 const migrate = 'run "caching-layer migrate"'
 const alter = 'run as the owner: alter table "public".cache_entries'
@@ -52,6 +32,7 @@ t.test('what is no ordinary table of this role cannot be cached', async (t) => {
   ] as const)
     t.strictSame(fault({ kind }), [says, 'it must be an ordinary table'])
   t.match(fault({ untying: ['one', 'two'] }), [/^has parents or children/, 'run as the owner: one; two'])
+  t.match(fault({ untying: ['one'] }), [/^has parents or children/, 'run as the owner: one'])
 })
 
 t.test('a table without what migrations add is not set up', async (t) => {
@@ -99,6 +80,10 @@ t.test('columns and indexes must have the right form', async (t) => {
     'has the rule a, b, with which it cannot be written',
     'run as the owner: drop rule "a" on "public".cache_entries; drop rule "b" on "public".cache_entries',
   ])
+  t.match(fault({ rules: ['a'] }), [
+    /^has the rule a, /,
+    'run as the owner: drop rule "a" on "public".cache_entries',
+  ])
   t.strictSame(fault({ value_type: 'jsonb' }), [
     'has a value of type jsonb',
     `${alter} alter column value type text`,
@@ -113,11 +98,19 @@ t.test('columns and indexes must have the right form', async (t) => {
       'alter column version set default 0, ' +
       'alter column groups drop default, alter column groups type text[] using groups::text[]',
   ])
+  t.match(fault({ odd_columns: ['groups text'] }), [
+    /^has columns of another type than in sql\/: groups text$/,
+    /./,
+  ])
 })
 
 t.test('triggers must exist and be enabled', async (t) => {
   t.strictSame(fault({ missing: ['cache_entries_2_stamp', 'cache_entries_3_deleted'] }), [
     'changes are not announced: trigger cache_entries_2_stamp, cache_entries_3_deleted is missing',
+    migrate,
+  ])
+  t.match(fault({ missing: ['cache_entries_2_stamp'] }), [
+    /trigger cache_entries_2_stamp is missing$/,
     migrate,
   ])
   t.strictSame(fault({ disabled: ['cache_entries_2_stamp', 'cache_entries_4_replicated'] }), [

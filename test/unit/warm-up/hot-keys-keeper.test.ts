@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { HotKeysFile } from '../../../src/warm-up/hot-keys-file.js'
@@ -7,6 +8,7 @@ import { HotKeysKeeper } from '../../../src/warm-up/hot-keys-keeper.js'
 import { eventually } from '../../support/eventually.js'
 import { Gate } from '../../support/gate.js'
 import { recordingLog } from '../../support/recording-log.js'
+import { turn } from '../../support/turn.js'
 
 function keeping(t: Test, { folder = t.testdir(), intervalMs = 10 } = {}) {
   const file = new HotKeysFile(join(folder, 'state', 'hot-keys'))
@@ -41,6 +43,28 @@ t.test('the list follows the entries in memory and is written once more at the e
   await sleep(20)
   t.equal(lists(), before)
   t.same(await read(), ['c', 'b', 'a'], 'and not after that')
+})
+
+t.test('the list is written every minute', async (t) => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  let lists = 0
+  const heldKeys = async () => {
+    lists++
+    return []
+  }
+  const file = { path: 'p', prepare: async () => undefined } as unknown as HotKeysFile
+  const keeper = new HotKeysKeeper({ file, cache: { heldKeys }, log: recordingLog().log })
+  keeper.start()
+  await turn()
+  for (const minutes of [1, 2]) {
+    mock.timers.tick(59_999)
+    t.equal(lists, minutes - 1)
+    mock.timers.tick(1)
+    t.equal(lists, minutes)
+    await turn()
+  }
+  await keeper.close()
 })
 
 t.test('one list is written at a time, and the last one once the one before is written', async (t) => {
@@ -95,13 +119,17 @@ t.test('with no entries in memory the previous list stays', async (t) => {
 t.test('a folder that cannot be created is logged once and tried again', async (t) => {
   const folder = t.testdir()
   writeFileSync(join(folder, 'state'), 'a file')
-  const { keeper, logged, read, lists } = keeping(t, { folder })
+  const { file, keeper, logged, read, lists } = keeping(t, { folder })
   keeper.start()
   await eventually(() => lists() > 3)
   t.equal(new Set(logged.map(({ fields }) => JSON.stringify(fields))).size, logged.length)
   rmSync(join(folder, 'state'))
   await eventually(async () => (await read())?.join() === 'a')
-  t.match(logged[0], { level: 'warn', fields: { reason: /EEXIST/ }, message: /cannot write the list/ })
+  t.match(logged[0], {
+    level: 'warn',
+    fields: { path: file.path, reason: /EEXIST/ },
+    message: /cannot write the list/,
+  })
   // Before the folder is removed: a list that is written meanwhile would be in the way.
   await keeper.close()
 })

@@ -58,11 +58,11 @@ export class ChangeTail {
     return { rows, skipped }
   }
 
-  /** Returns the changes after the last gap, or the last of them. */
+  /** Returns the changes after the last gap, if it is one of the last changes: so these are no more than are shown. */
   #sinceGap(): readonly LoggedChange[] {
     const log = this.#log
     let first = log.last
-    while (log.last - first < tailLength && log.has(first - 1)) first--
+    while (log.has(first - 1)) first--
     return log.since(first) ?? []
   }
 

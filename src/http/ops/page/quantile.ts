@@ -1,5 +1,5 @@
 /**
- * Returns an estimate of a quantile from the number of observations in each bucket; undefined if there are none. The
+ * Returns an estimate of a quantile (not of the minimum, which is 0) from the number of observations in each bucket; undefined if there are none. The
  * last bucket has no upper bound: its observations count as the last bound.
  */
 export function quantile(
@@ -11,7 +11,7 @@ export function quantile(
   if (total === 0) return undefined
   let rank = fraction * total
   for (const [index, count] of counts.entries()) {
-    if (rank > count || count === 0) {
+    if (rank > count) {
       rank -= count
       continue
     }

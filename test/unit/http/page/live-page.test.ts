@@ -11,6 +11,7 @@ import type { CacheStatus } from '../../../../src/core/status.js'
 import { cures } from '../../../../src/http/ops/page/cures.js'
 import { LivePage, type LivePageSources } from '../../../../src/http/ops/page/live-page.js'
 import type { PageEvents } from '../../../../src/http/ops/page/page-data.js'
+import { sampleColumns } from '../../../../src/http/ops/page/sampler.js'
 import { RequestStats } from '../../../../src/telemetry/request-stats.js'
 import { DrivenClock } from '../../../support/driven-clock.js'
 import { RecordedResponse } from '../../../support/recorded-response.js'
@@ -67,6 +68,7 @@ t.test('a page gets the whole state first', async (t) => {
     version: '1.2.3',
     host: hostname(),
     sampleIntervalMs: 2_000,
+    columns: sampleColumns,
     history: { length: 0 },
     keys: 'on',
     needsToken: false,
@@ -186,6 +188,26 @@ t.test('a change of the state of the feed is sent once, with a Unix time', async
   t.strictSame(feed, { id: undefined, name: 'feed', data: [{ ...shown, atMs: unixMs + 1_000 }] })
   pass(2_000)
   t.strictSame(namesOf(page), ['sample'])
+})
+
+t.test('several changes of the state of the feed at once are sent together, and once', async (t) => {
+  const { transitions, open, pass } = started(t)
+  const page = open()
+  page.taken()
+  for (const number of [1, 2])
+    transitions.push({ number, atMs: 0, state: 'down', reason: '', was: 'live', forMs: 0 })
+  pass(500)
+  t.match(page.taken(), [{ name: 'feed', data: { length: 2 } }])
+  pass(500)
+  t.strictSame(namesOf(page), [])
+})
+
+t.test('a hundred pages are as many as may be open', async (t) => {
+  const { page, open } = started(t)
+  for (let count = 0; count < 99; count++) open()
+  t.equal(page.isFull, false)
+  open()
+  t.equal(page.isFull, true)
 })
 
 t.test('after the end, streams are over and no timer runs', async (t) => {

@@ -37,7 +37,11 @@ t.test('only pages that may see keys get changes', async (t) => {
   pages.send('sample', tick)
   t.strictSame(namesOf(refused), ['open', 'sample'])
   for (const page of admitted) t.strictSame(namesOf(page), ['open', 'changes', 'sample'])
-  for (const page of admitted) page.destroy()
+  admitted[0]?.destroy()
+  t.equal(pages.areChangesShown, true)
+  pages.send('changes', changes)
+  t.strictSame(namesOf(admitted[1] as RecordedResponse), ['changes'], 'the only one that is left')
+  admitted[1]?.destroy()
   t.equal(pages.areChangesShown, false, 'those pages are closed')
 })
 

@@ -72,6 +72,17 @@ t.test('each change has its outcome, which is logged', async (t) => {
   }
 })
 
+t.test('three changes can be made, with bodies up to the size of a value', async (t) => {
+  const { writes, write } = setup({ maxValueBytes: 22 })
+  for (const name of ['set', 'delete', 'drop']) t.equal(writes.has(name), true, name)
+  for (const name of ['', 'keys', 'toString']) t.equal(writes.has(name), false, name)
+  t.strictSame(await write('set', { key: 'k', value: 12 }), { outcome: 'written' })
+  await t.rejects(write('set', { key: 'k', value: 123 }), {
+    status: 413,
+    message: 'body: larger than 22 bytes',
+  })
+})
+
 t.test('a key that is dropped everywhere is dropped here, too; if the first fails, neither', async (t) => {
   const dropped: string[] = []
   const cache = { drop: (key: string) => dropped.push(`here: ${key}`) > 0 }

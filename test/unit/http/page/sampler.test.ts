@@ -22,8 +22,8 @@ function sampling() {
     eventLoopDelay,
     clock,
   })
-  const sample = () => {
-    clock.advance(2_000)
+  const sample = (afterMs = 2_000) => {
+    clock.advance(afterMs)
     return sampler.sample(1_000_000)
   }
   return { stats, requests, eventLoopDelay, status, sample }
@@ -37,6 +37,7 @@ t.test('a sample has the rates since the one before', async (t) => {
   const first = sample()
   t.equal(numberOf(first, 'time'), 1_000)
   t.equal(numberOf(first, 'hits'), 250)
+  t.equal(numberOf(first, 'requests'), 0)
   t.equal(numberOf(first, 'memoryBytes'), 320)
   stats.hits += 10
   stats.missesExpired += 4
@@ -47,20 +48,37 @@ t.test('a sample has the rates since the one before', async (t) => {
   t.equal(numberOf(second, 'expired'), 2)
   t.equal(numberOf(second, 'absent'), 0)
   t.equal(numberOf(second, 'requests'), 1)
+  stats.missesUnproven += 6
+  stats.missesRequested += 8
+  stats.missesAbsent += 10
+  requests.tally('/cache/get', 200, 'cache').add(100_000)
+  const third = sample()
+  for (const [column, rate] of [
+    ['hits', 0],
+    ['absent', 5],
+    ['expired', 0],
+    ['unproven', 3],
+    ['requested', 4],
+    ['requests', 0.5],
+  ] as const)
+    t.equal(numberOf(third, column), rate, column)
+  t.ok(Number(numberOf(third, 'residentBytes')) > 1e7)
+  stats.hits += 1
+  t.equal(numberOf(sample(0), 'hits'), 1_000, 'a moment counts as a millisecond')
 })
 
 t.test('quantiles are those of the last samples; without requests there are none', async (t) => {
   const { requests, sample, eventLoopDelay } = sampling()
   t.equal(numberOf(sample(), 'p50Ms'), null)
   const tally = requests.tally('/cache/get', 200, 'cache')
-  for (let count = 0; count < 99; count++) tally.add(0.05)
-  tally.add(900)
+  for (let count = 0; count < 98; count++) tally.add(0.05)
+  for (let count = 0; count < 2; count++) tally.add(900)
   eventLoopDelay.observe(0.05)
   const row = sample()
   t.equal(numberOf(row, 'p50Ms'), 0.038, 'between the bounds 0.025 and 0.05 ms')
-  t.ok(Number(numberOf(row, 'p99Ms')) <= 0.05)
-  t.ok(Number(numberOf(row, 'loopDelayMs')) > 10)
-  for (let samples = 0; samples < 5; samples++) sample()
+  t.equal(numberOf(row, 'p99Ms'), 750, 'between 500 and 1,000 ms')
+  t.equal(numberOf(row, 'loopDelayMs'), 99.1, 'between 10 and 100 ms')
+  for (let samples = 0; samples < 4; samples++) t.equal(numberOf(sample(), 'p50Ms'), 0.038)
   t.equal(numberOf(sample(), 'p50Ms'), null, 'after ten seconds without requests')
 })
 
@@ -77,5 +95,6 @@ t.test('a quantile is interpolated in its bucket', async (t) => {
   t.equal(quantile([1, 2], [0, 0, 0], 0.5), undefined)
   t.equal(quantile([1, 2], [2, 0, 0], 0.5), 0.5)
   t.equal(quantile([1, 2], [0, 4, 0], 0.5), 1.5)
+  t.equal(quantile([1, 2], [2, 4, 0], 0.5), 1.25)
   t.equal(quantile([1, 2], [1, 0, 9], 0.99), 2, 'beyond the last bound')
 })

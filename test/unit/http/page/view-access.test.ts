@@ -63,9 +63,28 @@ t.test('a write is refused to a page of another origin before its token is looke
   t.strictSame(problemOf(written({ Origin: 'http://cache.example' })), crossSite, 'no Host')
 })
 
+t.test('what a browser says of the site of a page counts more than its origin', async (t) => {
+  const behindProxy = { Host: 'inside:9090', Origin: 'https://cache.example' }
+  t.equal(written({ ...behindProxy, 'Sec-Fetch-Site': 'same-origin' }), undefined)
+  const same = { Host: 'cache.example', Origin: 'https://cache.example' }
+  for (const site of ['cross-site', 'same-site', 'none', ''])
+    t.strictSame(problemOf(written({ ...same, 'Sec-Fetch-Site': site })), crossSite, site)
+})
+
+t.test('a write needs the token, on this machine as well', async (t) => {
+  const json = { 'Content-Type': 'application/json' }
+  for (const headers of [{}, { Authorization: 'Bearer wrong' }])
+    t.match(problemOf(refusalOfWrite(requestWith({ ...json, ...headers }), token)), {
+      answered: 401,
+      kind: 'no-token',
+    })
+  t.equal(written({}), undefined)
+})
+
 t.test('a write has JSON in its body, whatever the case of its type and its parameters', async (t) => {
   for (const type of ['application/json', 'Application/JSON', 'application/json ;charset=utf-8'])
     t.equal(written({ 'Content-Type': type }), undefined, type)
+  t.match(problemOf(refusalOfWrite(requestWith(authorization), token)), { answered: 415 })
   for (const type of ['text/application/json', 'application/jsonp', ''])
     t.strictSame(
       problemOf(written({ 'Content-Type': type })),
