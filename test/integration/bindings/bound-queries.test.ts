@@ -138,7 +138,8 @@ t.test('a query for one row that returns several fails for this key only', async
   const problem = {
     status: 503,
     body: {
-      detail: /query by one_review_of:\{film\}, and its query returns several rows for this key: bind it with many => true$/,
+      detail:
+        /query by one_review_of:\{film\}, and its query returns several rows for this key: bind it with many => true$/,
       type: /#binding-unusable$/,
     },
   }
