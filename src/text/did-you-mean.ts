@@ -7,20 +7,25 @@ export function didYouMean(given: string, names: readonly string[]): string {
 }
 
 /**
- * Returns the name that begins with `given`, or else the one with the fewest mistakes, if at most two fifths of the
- * letters of `given` are wrong. Three letters stand for a name that begins like them, too.
+ * Returns the name that begins with `given` or has it as one of its words, or else the one with the fewest mistakes, if
+ * at most two fifths of the letters of `given` are wrong. Three letters stand for a name that begins like them, too.
+ * Case does not matter.
  */
 export function nearestOf(given: string, names: readonly string[]): string | undefined {
   const letters = given.replace(/^-+/, '').length
   const mayBeBeginning = letters > 2
-  const longer = mayBeBeginning ? names.find((name) => name.startsWith(given)) : undefined
-  if (longer !== undefined) return longer
+  const text = given.toLowerCase()
+  const longer =
+    names.find((name) => name.toLowerCase().startsWith(text)) ??
+    names.find((name) => name.toLowerCase().split(/[-_]/).includes(text))
+  if (mayBeBeginning && longer !== undefined) return longer
   const [nearest] = names
     // A much longer text would take long to compare.
     .filter((name) => given.length <= 2 * name.length)
     .map((name) => {
-      const whole = mistakesIn(given, name)
-      const beginning = mayBeBeginning ? mistakesIn(given, name.slice(0, given.length)) : whole
+      const wanted = name.toLowerCase()
+      const whole = mistakesIn(text, wanted)
+      const beginning = mayBeBeginning ? mistakesIn(text, wanted.slice(0, text.length)) : whole
       // The half prefers a whole name: `sed` is nearer to `set` than to `serve`.
       return { name, mistakes: Math.min(whole, beginning + 0.5) }
     })

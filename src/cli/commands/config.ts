@@ -22,7 +22,8 @@ export const config: Command = {
     const openHost = openHostWarning(loaded.config)
     if (openHost !== undefined) note(openHost)
     if (flags.has('check')) {
-      note('the settings are valid')
+      const count = loaded.warnings.length
+      note(`the settings are valid${count === 0 ? '' : `, with ${count} warning${count === 1 ? '' : 's'}`}`)
       return 0
     }
     const shown = describeSettings(loaded)

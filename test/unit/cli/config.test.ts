@@ -36,9 +36,17 @@ t.test('config only checks the settings with --check', async (t) => {
     ...{ code: 0, out: { length: 0 } },
     notes: [/.*/],
   })
-  const { notes } = await commandRun(config, { environment: { CACHE_CAPACTY: '1' }, flags: ['check'] })
-  t.match(notes.join('\n'), /CACHE_CAPACTY/, 'a warning')
-  t.equal(notes.at(-1), 'the settings are valid')
+  const notesOf = async (misspelt: Record<string, string>) =>
+    (await commandRun(config, { environment: misspelt, flags: ['check'] })).notes
+  t.strictSame(await notesOf({}), ['the settings are valid'])
+  t.match(await notesOf({ CACHE_CAPACTY: '1' }), [
+    /^CACHE_CAPACTY /,
+    'the settings are valid, with 1 warning',
+  ])
+  t.equal(
+    (await notesOf({ CACHE_CAPACTY: '1', CACHE_TTL: '1' })).at(-1),
+    'the settings are valid, with 2 warnings',
+  )
   await t.rejects(commandRun(config, { flags: ['check', 'json'] }), { name: 'UsageError' })
   await t.rejects(commandRun(config, { environment: { CACHE_CAPACITY: 'x' } }), { name: 'ConfigError' })
 })

@@ -55,6 +55,16 @@ t.test('the dashes of an option are no letters', async (t) => {
   t.equal(didYouMean('--hlep', ['--version', '--help']), '; did you mean --help?')
 })
 
+t.test('a word of a name stands for it, and case does not matter', async (t) => {
+  const mean = (given: string) => didYouMean(given, ['CACHE_TTL_SECONDS', 'cache-capacity', 'PORT'])
+  t.equal(mean('ttl'), '; did you mean CACHE_TTL_SECONDS?')
+  t.equal(mean('capacity'), '; did you mean cache-capacity?')
+  t.equal(mean('port'), '; did you mean PORT?')
+  t.equal(mean('prot'), '; did you mean PORT?')
+  t.equal(mean('Cache_TTL'), '; did you mean CACHE_TTL_SECONDS?')
+  t.equal(mean('city'), '')
+})
+
 t.test('nothing is meant where there are no names', async (t) => {
   t.equal(didYouMean('table', []), '')
 })

@@ -38,7 +38,8 @@ export class ChangeStream {
   #written: number
   #generation: number
   #question: Question | undefined
-  #owesProof = false
+  /** The question, while its next answer has not been written. */
+  #owed: Question | undefined
 
   constructor(response: ServerResponse, options: ChangeStreamOptions) {
     this.#response = response
@@ -66,7 +67,7 @@ export class ChangeStream {
   /** Answers the question as soon as everything before has been written. Returns false if there is no question. */
   prove(): boolean {
     if (this.#question === undefined) return false
-    this.#owesProof = true
+    this.#owed = this.#question
     this.advance()
     return true
   }
@@ -87,9 +88,10 @@ export class ChangeStream {
       this.#written = last
       if (text !== '') this.#response.write(text)
     }
-    if (!this.#owesProof || this.#question === undefined || this.#isFull) return
-    this.#owesProof = false
-    this.#response.write(texts.heartbeat() + proofText(this.#question))
+    const question = this.#owed
+    if (question === undefined || this.#isFull) return
+    this.#owed = undefined
+    this.#response.write(texts.heartbeat() + proofText(question))
   }
 
   /** Shows that the stream is alive, and where to resume it. */
