@@ -75,9 +75,9 @@ export const followerMutants = [
     ...inProofs,
     tests: 'a question is answered on the stream',
     file: stream,
-    find: '    this.#owesProof = true\n    this.advance()\n',
+    find: '    this.#owed = this.#question\n    this.advance()\n',
     replace:
-      '    this.#response.write(this.#options.proofText(this.#question))\n    this.#owesProof = true\n    this.advance()\n',
+      '    this.#response.write(this.#options.proofText(this.#question))\n    this.#owed = this.#question\n    this.advance()\n',
   },
   {
     name: 'followers: a proof counts to the moment at which it is sent',
