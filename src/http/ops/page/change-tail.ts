@@ -58,7 +58,7 @@ export class ChangeTail {
     return { rows, skipped }
   }
 
-  /** Returns the changes after the last gap, if it is one of the last changes: so these are no more than are shown. */
+  /** Returns the changes after the last gap. Called if that gap is among the last changes, so they are few. */
   #sinceGap(): readonly LoggedChange[] {
     const log = this.#log
     let first = log.last

@@ -1,6 +1,6 @@
 /**
- * Returns an estimate of a quantile (not of the minimum, which is 0) from the number of observations in each bucket; undefined if there are none. The
- * last bucket has no upper bound: its observations count as the last bound.
+ * Returns an estimate of a quantile from the number of observations in each bucket; undefined if there are none. The
+ * last bucket has no upper bound: its observations count as the last bound. `fraction` is greater than 0.
  */
 export function quantile(
   bounds: readonly number[],
