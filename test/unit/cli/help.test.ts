@@ -74,10 +74,10 @@ t.test('the help of a command describes exactly what the command accepts', async
     const flags =
       command.settings === 'listed' ? Object.values(settings).map(({ variable }) => flagName(variable)) : []
     t.strictSame(describedIn(help), [...Object.keys(command.options), 'help', ...flags], name)
-    t.match(
-      help,
-      `usage: caching-layer ${name} [OPTION...]${command.positionals ? ` ${command.positionals}` : ''}\n`,
-    )
+    const positionals = command.positionals ? ` ${command.positionals}` : ''
+    const [first = '', ...others] = listed.summary
+    const summary = `${first.toUpperCase()}${others.join('')}.`
+    t.ok(help.startsWith(`usage: caching-layer ${name} [OPTION...]${positionals}\n\n${summary}\n\n`), name)
     for (const option of Object.keys(command.options)) {
       const isFlag = command.options[option]?.type === 'boolean'
       const { flags, values } = parseArguments(name, command, [`--${option}${isFlag ? '' : '=x'}`])

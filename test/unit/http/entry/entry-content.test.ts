@@ -29,6 +29,10 @@ t.test('every body comes back as it was sent', async (t) => {
   }
 })
 
+t.test('JSON null is no value', async (t) => {
+  t.throws(() => content(' null ', 'application/json'), { status: 422, message: 'value: must not be null' })
+})
+
 t.test('JSON keeps its spelling, except that of a string', async (t) => {
   t.strictSame(content('{"a":1.10}', 'application/json'), { value: '{"a":1.10}', isExact: true })
   t.strictSame(content('"\\u0041"', 'application/json'), { value: '"A"', isExact: false })
