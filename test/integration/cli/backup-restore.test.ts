@@ -1,4 +1,4 @@
-/** What `backup` and `restore` tell, in this process. */
+/** The output of `backup` and `restore`, which run in this process. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'

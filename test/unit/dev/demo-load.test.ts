@@ -28,7 +28,7 @@ const never = new Promise<never>(() => undefined)
 t.test('the load reads, sets and deletes keys of both sidecars, and reads bound keys', async (t) => {
   const asked: string[] = []
   const sidecars = [await sidecar(t, 'a', asked), await sidecar(t, 'b', asked)]
-  /** What is drawn for each request: the sidecar, the key, what to do with it, and more. */
+  /** Random numbers for each request: they choose the sidecar, the key, the operation, and more. */
   const draws = [
     [0, 0.5, 0.0799, 0.5],
     [0.5, 0.1, 0.08],

@@ -17,7 +17,7 @@ async function look({ tables = [], queries = [] }: Bindings = {}, exists = true)
 }
 
 interface Bindings {
-  /** How the changes of each table are announced. */
+  /** The way in which changes are announced, for each table. */
   readonly tables?: readonly string[]
   /** Keys of the bound queries. */
   readonly queries?: readonly string[]

@@ -2,7 +2,7 @@ import pg from 'pg'
 import t from 'tap'
 import { cureOfRefusal, type ForeignTrigger, foreignTriggers } from '../../../src/tools/doctor/refusal.js'
 
-/** What the database tells of the table, by a part of the statement that asks for it. */
+/** The answers of the database about the table, by a part of the statement that asks. */
 type Told = Readonly<Record<string, readonly object[]>>
 
 function clientOf(told: Told) {
